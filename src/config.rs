@@ -1,0 +1,338 @@
+//! The configuration file: every key, its default, its range.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole configuration; every section and key may be left out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub model: ModelConfig,
+    pub film: FilmConfig,
+    pub training: TrainingConfig,
+    pub data: DataConfig,
+    pub output: OutputConfig,
+}
+
+/// The sizes of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Samples a trace (L).
+    pub signal_length: usize,
+    /// Width of the condition after encoding (S): one a standardised or log column, one a category of a one-hot column.
+    pub static_dim: usize,
+    /// Latent units (Z).
+    pub latent_dim: usize,
+    pub predict_peaks: bool,
+    /// Always 6: latencies of waves I, III, V, then their amplitudes. (P)
+    pub num_peaks: usize,
+    /// `true`: signal and static heads on one decoder; `false`: the legacy decoder that concatenates the condition to z.
+    pub joint_generation: bool,
+    pub use_film: bool,
+    pub encoder_dims: Vec<usize>,
+    pub encoder_dropout: Vec<f64>,
+    pub decoder_dims: Vec<usize>,
+    /// Dropout of the joint decoder's levels.
+    pub decoder_dropout: f64,
+    /// Dropout of the concat decoder, one a level.
+    pub concat_dropout: Vec<f64>,
+    pub signal_head_dim: usize,
+    pub static_head_dims: Vec<usize>,
+    pub peak_head_dim: usize,
+    pub head_dropout: f64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        ModelConfig {
+            signal_length: 200,
+            static_dim: 7,
+            latent_dim: 64,
+            predict_peaks: false,
+            num_peaks: 6,
+            joint_generation: true,
+            use_film: true,
+            encoder_dims: vec![512, 256, 128],
+            encoder_dropout: vec![0.2, 0.2, 0.1],
+            decoder_dims: vec![128, 256, 512, 1024],
+            decoder_dropout: 0.15,
+            concat_dropout: vec![0.1, 0.2, 0.2, 0.2],
+            signal_head_dim: 2048,
+            static_head_dims: vec![512, 256],
+            peak_head_dim: 512,
+            head_dropout: 0.1,
+        }
+    }
+}
+
+/// How the condition modulates the decoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilmConfig {
+    /// Width of the hidden layer of each gamma and beta MLP.
+    pub hidden_dim: usize,
+    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`; 0 is off, 1 is FiLM.
+    pub conditioning_strength: f64,
+    /// Probability that a training row's FiLM is the identity for one step (trains the unconditional path).
+    pub condition_dropout: f64,
+    /// Factor on the learning rate of the FiLM parameters.
+    pub learning_rate_scale: f64,
+    /// Free text, shown by `abr-film info`.
+    pub description: String,
+}
+
+impl Default for FilmConfig {
+    fn default() -> Self {
+        FilmConfig {
+            hidden_dim: 64,
+            conditioning_strength: 1.0,
+            condition_dropout: 0.0,
+            learning_rate_scale: 1.0,
+            description: String::new(),
+        }
+    }
+}
+
+/// The optimisation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    pub batch_size: usize,
+    pub learning_rate: f64,
+    pub num_epochs: usize,
+    /// `mse`: mean squared error plus `kl_weight` times KL; `calibrated`: sigma-VAE, KL counts once.
+    pub likelihood: Likelihood,
+    /// Weight of the KL term under `likelihood: "mse"`.
+    pub kl_weight: f64,
+    /// Epochs over which the KL weight rises linearly from 0 to its final value.
+    pub kl_warmup_epochs: usize,
+    pub static_loss_weight: f64,
+    pub peak_loss_weight: f64,
+    /// Epochs without improvement before training stops; `null`: never.
+    pub early_stopping_patience: Option<usize>,
+    pub optimizer: OptimizerConfig,
+    pub scheduler: SchedulerConfig,
+    /// Largest global gradient norm; `null`: no clipping.
+    pub gradient_clip: Option<f64>,
+    /// Seed of weights, order and noise; `null`: `data.seed`.
+    pub seed: Option<u64>,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        TrainingConfig {
+            batch_size: 32,
+            learning_rate: 1e-4,
+            num_epochs: 150,
+            likelihood: Likelihood::Mse,
+            kl_weight: 0.01,
+            kl_warmup_epochs: 0,
+            static_loss_weight: 1.0,
+            peak_loss_weight: 1.0,
+            early_stopping_patience: Some(15),
+            optimizer: OptimizerConfig::default(),
+            scheduler: SchedulerConfig::default(),
+            gradient_clip: None,
+            seed: None,
+        }
+    }
+}
+
+/// The likelihood of the signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    Mse,
+    Calibrated,
+}
+
+/// Adam (Kingma and Ba 2015) or AdamW (Loshchilov and Hutter 2019), as PyTorch's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    #[serde(rename = "type")]
+    pub kind: OptimizerKind,
+    pub betas: [f64; 2],
+    pub eps: f64,
+    /// L2 penalty in the gradient under `adam`, decoupled decay under `adamw`.
+    pub weight_decay: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        OptimizerConfig { kind: OptimizerKind::Adam, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    Adam,
+    #[serde(rename = "adamw")]
+    AdamW,
+}
+
+/// The learning rate over the epochs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerConfig {
+    #[serde(rename = "type")]
+    pub kind: SchedulerKind,
+    /// Cosine: epochs from the full rate to `eta_min`; `null`: `training.num_epochs`.
+    #[serde(rename = "T_max")]
+    pub t_max: Option<usize>,
+    /// Cosine and plateau: the lowest rate.
+    pub eta_min: f64,
+    /// Epochs of linear warm-up before the schedule starts.
+    pub warmup_epochs: usize,
+    /// Plateau: the rate is multiplied by this.
+    pub factor: f64,
+    /// Plateau: after this many epochs without improvement.
+    pub patience: usize,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        SchedulerConfig {
+            kind: SchedulerKind::Cosine,
+            t_max: None,
+            eta_min: 1e-5,
+            warmup_epochs: 0,
+            factor: 0.5,
+            patience: 5,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulerKind {
+    Constant,
+    Cosine,
+    Plateau,
+}
+
+/// The recordings and how they enter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The table; `null`: the built-in synthetic set. `--data` overrides it.
+    pub path: Option<String>,
+    /// What conditions the model, in order: a name, or a name with how it enters.
+    pub static_columns: Vec<StaticColumn>,
+    pub subject_column: String,
+    /// Used where the table has no column `sample_rate_hz`.
+    pub sample_rate_hz: Option<f64>,
+    /// Used where the table has no column `t0_ms`.
+    pub t0_ms: Option<f64>,
+    pub split: SplitBy,
+    /// Share of the subjects (or rows) for validation.
+    pub validation_split: f64,
+    /// Share of the subjects (or rows) for the test.
+    pub test_split: f64,
+    /// Seed of the built-in set and of the split.
+    pub seed: u64,
+    pub signal_scaling: SignalScaling,
+    pub synth: SynthConfig,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        DataConfig {
+            path: None,
+            static_columns: SYNTH_COLUMNS.iter().map(|n| StaticColumn::Name(n.to_string())).collect(),
+            subject_column: "subject_id".into(),
+            sample_rate_hz: None,
+            t0_ms: None,
+            split: SplitBy::Subject,
+            validation_split: 0.2,
+            test_split: 0.15,
+            seed: 42,
+            signal_scaling: SignalScaling::Global,
+            synth: SynthConfig::default(),
+        }
+    }
+}
+
+/// The static columns of the built-in set, in their order.
+pub const SYNTH_COLUMNS: [&str; 7] =
+    ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
+
+/// One static column: its name alone (standardised), or with its encoding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StaticColumn {
+    Name(String),
+    Encoded(EncodedColumn),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncodedColumn {
+    pub name: String,
+    pub encoding: Encoding,
+}
+
+/// How a static column enters the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Mean 0, deviation 1 over the training rows.
+    Standard,
+    /// Natural logarithm, then standardised; values must be above 0.
+    Log,
+    /// One input a category seen in the training rows.
+    OneHot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    Subject,
+    Row,
+}
+
+/// How signals are scaled for the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalScaling {
+    /// All traces by one mean and deviation of the training rows: amplitude stays information.
+    Global,
+    /// Each trace by its own mean and deviation, which are kept.
+    PerTrace,
+}
+
+/// The built-in synthetic set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SynthConfig {
+    pub subjects: usize,
+    pub rows_per_subject: usize,
+    pub sample_rate_hz: f64,
+    /// Causes held constant, by column name: `{"level_db": 60}`.
+    pub fixed: std::collections::BTreeMap<String, f64>,
+}
+
+impl Default for SynthConfig {
+    fn default() -> Self {
+        SynthConfig { subjects: 240, rows_per_subject: 20, sample_rate_hz: 20_000.0, fixed: Default::default() }
+    }
+}
+
+/// What a run leaves behind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputConfig {
+    /// Folder inside the run folder for `epoch-NNNN.safetensors`.
+    pub checkpoint_dir: String,
+    /// 0: none.
+    pub save_every_n_epochs: usize,
+    /// `false`: no `best.safetensors`; early stopping then restores in memory.
+    pub save_best_model: bool,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        OutputConfig { checkpoint_dir: "checkpoints".into(), save_every_n_epochs: 10, save_best_model: true }
+    }
+}

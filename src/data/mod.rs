@@ -1,0 +1,62 @@
+//! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
+
+use ndarray::Array2;
+
+/// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
+pub const PEAK_COLUMNS: [&str; 6] = ["peak_i_ms", "peak_iii_ms", "peak_v_ms", "peak_i_uv", "peak_iii_uv", "peak_v_uv"];
+
+/// One row a waveform, with the columns that the config names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// What messages call it: the file's name, or `built-in data`.
+    pub source: String,
+    /// `[N, L]` in µV.
+    pub signals: Array2<f32>,
+    pub sample_rate_hz: f64,
+    /// Time of the first sample relative to the stimulus onset.
+    pub t0_ms: f64,
+    /// The static columns that condition the model, in the order of `data.static_columns`.
+    pub statics: Vec<Column>,
+    /// `[N, 6]` in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
+    pub peaks: Array2<f32>,
+    /// One name a row; rows of one name never stand in two splits (unless a row split is asked for).
+    pub subjects: Vec<String>,
+    /// What a simulation knows and a recording does not.
+    pub truth: Option<Truth>,
+}
+
+/// One named column of [`Dataset::statics`], in its own units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    pub name: String,
+    pub values: Values,
+}
+
+/// A column's values, one a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    Number(Vec<f64>),
+    /// Text, for a one-hot column.
+    Text(Vec<String>),
+}
+
+/// The noise-free traces and the wave latencies behind simulated rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    /// `[N, L]` in µV, without noise.
+    pub signals: Array2<f32>,
+    /// `[N, 7]`: latencies of waves I to VII in ms; NaN where the wave is absent.
+    pub latencies_ms: Array2<f32>,
+}
+
+impl Dataset {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.signals.nrows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

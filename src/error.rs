@@ -1,0 +1,70 @@
+//! The one error type of every edge a user can reach: it names what was read, where, what is wrong and what to do about it.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong at an edge that a user can reach.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something that was read (a config, a table, a checkpoint) cannot be used.
+    #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
+    Input { source_name: String, place: String, problem: String, remedy: String },
+
+    /// What was asked for (flags, config values) makes no sense.
+    #[error("{problem}\n  help: {remedy}")]
+    Usage { problem: String, remedy: String },
+
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}\n  help: {}", path.display(), io_remedy(source))]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+
+    /// The run was interrupted and its state saved.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// An unusable input: `source_name` is the file (or what stands for it), `place` the row, column, key or tensor in it.
+    pub fn input(source_name: impl Display, place: impl Display, problem: impl Display, remedy: impl Display) -> Self {
+        Error::Input {
+            source_name: source_name.to_string(),
+            place: place.to_string(),
+            problem: problem.to_string(),
+            remedy: remedy.to_string(),
+        }
+    }
+
+    /// A request that makes no sense, with what to do instead.
+    pub fn usage(problem: impl Display, remedy: impl Display) -> Self {
+        Error::Usage { problem: problem.to_string(), remedy: remedy.to_string() }
+    }
+
+    /// Wraps an I/O error with what was tried on which path.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// The process exit code: 1 failed, 2 usage, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Input { .. } | Error::Io { .. } => 1,
+            Error::Usage { .. } => 2,
+            Error::Interrupted => 130,
+        }
+    }
+}
+
+fn io_remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => "check the path",
+        std::io::ErrorKind::PermissionDenied => "check the permissions",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "free some space or choose another place"
+        }
+        _ => "check the path and the device it is on",
+    }
+}

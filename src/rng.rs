@@ -1,0 +1,181 @@
+//! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11).
+//!
+//! A word is a pure function of (seed, purpose, layer, step, sample, element), so it is the same for any thread count, device
+//! or order of evaluation, and after a resume. The counter holds
+//! `[element / 4, sample, step, purpose << 16 | layer]`, the key the seed's two halves.
+
+/// What a stream of random words is for; streams of different purposes never overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Purpose {
+    /// Initial weights; layer: the parameter's index.
+    Init = 0,
+    /// The order of the training rows; step: the epoch.
+    Order = 1,
+    /// The latent noise of training; step: the training step, sample: the row in the batch.
+    Latent = 2,
+    /// Dropout masks; layer: the dropout layer.
+    Dropout = 3,
+    /// Which rows lose their condition in a training step.
+    Condition = 4,
+    /// Which subjects go to which split.
+    Split = 5,
+    /// The built-in data set.
+    Synth = 6,
+    /// The latent draws of generation; sample: the row.
+    Generate = 7,
+    /// Inputs of tests and benches.
+    Test = 8,
+}
+
+/// The Philox 4x32-10 bijection.
+#[inline]
+pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for round in 0..10 {
+        if round > 0 {
+            key[0] = key[0].wrapping_add(0x9E37_79B9);
+            key[1] = key[1].wrapping_add(0xBB67_AE85);
+        }
+        let a = 0xD251_1F53_u64 * u64::from(counter[0]);
+        let b = 0xCD9E_8D57_u64 * u64::from(counter[2]);
+        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+    }
+    counter
+}
+
+/// The random words of one purpose, layer and step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stream {
+    key: [u32; 2],
+    tag: u32,
+    step: u32,
+}
+
+impl Stream {
+    /// The stream of `purpose` and `layer` (below 65,536) at step 0.
+    pub fn new(seed: u64, purpose: Purpose, layer: u32) -> Self {
+        debug_assert!(layer < 1 << 16);
+        Stream { key: [seed as u32, (seed >> 32) as u32], tag: (purpose as u32) << 16 | layer, step: 0 }
+    }
+
+    /// The same stream at another step.
+    pub fn at(self, step: u32) -> Self {
+        Stream { step, ..self }
+    }
+
+    /// The four words of elements `4 * quad .. 4 * quad + 4` of `sample`.
+    #[inline]
+    pub fn words(&self, sample: u32, quad: u32) -> [u32; 4] {
+        philox([quad, sample, self.step, self.tag], self.key)
+    }
+
+    /// Fills one sample's row with standard normal numbers (Box and Muller 1958), computed in f64.
+    pub fn normals(&self, sample: u32, out: &mut [f32]) {
+        for (quad, chunk) in out.chunks_mut(4).enumerate() {
+            let [a, b, c, d] = self.words(sample, quad as u32);
+            let (n0, n1) = box_muller(a, b);
+            let (n2, n3) = box_muller(c, d);
+            for (o, n) in chunk.iter_mut().zip([n0, n1, n2, n3]) {
+                *o = n as f32;
+            }
+        }
+    }
+
+    /// Reads one sample's words one after the other.
+    pub fn draws(&self, sample: u32) -> Draws {
+        Draws { stream: *self, sample, next: 0 }
+    }
+}
+
+/// A uniform number strictly between 0 and 1.
+fn unit(word: u32) -> f64 {
+    (f64::from(word) + 0.5) / 4_294_967_296.0
+}
+
+fn box_muller(a: u32, b: u32) -> (f64, f64) {
+    let radius = (-2.0 * unit(a).ln()).sqrt();
+    let (sin, cos) = (std::f64::consts::TAU * unit(b)).sin_cos();
+    (radius * cos, radius * sin)
+}
+
+/// A sequential reader of one sample's words, for code that draws a varying number of values.
+#[derive(Debug, Clone)]
+pub struct Draws {
+    stream: Stream,
+    sample: u32,
+    next: u32,
+}
+
+impl Draws {
+    /// The next 32 random bits.
+    pub fn word(&mut self) -> u32 {
+        let word = self.stream.words(self.sample, self.next / 4)[(self.next % 4) as usize];
+        self.next += 1;
+        word
+    }
+
+    /// Uniform in (0, 1).
+    pub fn uniform(&mut self) -> f64 {
+        unit(self.word())
+    }
+
+    /// Standard normal.
+    pub fn normal(&mut self) -> f64 {
+        let (a, b) = (self.word(), self.word());
+        box_muller(a, b).0
+    }
+
+    /// Uniform integer below `n` (Lemire's multiply-shift; the bias is below `n / 2^32`).
+    pub fn below(&mut self, n: u32) -> u32 {
+        ((u64::from(self.word()) * u64::from(n)) >> 32) as u32
+    }
+
+    /// Shuffles in place (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u32 + 1) as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The known answers of Random123 1.14 (`kat_vectors`, philox4x32 10).
+    #[test]
+    fn philox_known_answers() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn normals_have_mean_zero_and_variance_one() {
+        let mut values = vec![0.0_f32; 1 << 16];
+        Stream::new(1, Purpose::Test, 0).normals(0, &mut values);
+        let n = values.len() as f64;
+        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let var = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / n - mean * mean;
+        // five standard errors: 1/sqrt(n) for the mean, sqrt(2/n) for the variance
+        assert!(mean.abs() < 5.0 / n.sqrt(), "{mean}");
+        assert!((var - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{var}");
+    }
+
+    #[test]
+    fn shuffle_is_a_permutation_that_depends_on_the_step() {
+        let stream = Stream::new(7, Purpose::Order, 0);
+        let shuffled = |step| {
+            let mut items: Vec<u32> = (0..100).collect();
+            stream.at(step).draws(0).shuffle(&mut items);
+            items
+        };
+        let mut sorted = shuffled(1);
+        assert_ne!(sorted, shuffled(2));
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+    }
+}
