@@ -2,3 +2,8 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod rng;
+pub mod device;
+pub mod kernels;
+pub mod ops;
+pub mod tape;
+pub mod tensor;

@@ -1,0 +1,101 @@
+//! Where tensors live and ops run. Everything above speaks to a [`Device`] and does not know which one it is.
+
+mod cpu;
+
+pub use cpu::Cpu;
+
+use crate::error::{Error, Result};
+pub use crate::kernels::adam::AdamStep;
+use crate::ops::AnyOp;
+use crate::tensor::Shape;
+
+/// A tensor on a device: a number that means something to that device alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffer(u32);
+
+/// What a buffer is for; a device may place buffers of one role together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Parameter,
+    Gradient,
+    Moment,
+    Activation,
+}
+
+/// What an optimiser step needs of one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Learned {
+    pub value: Buffer,
+    pub gradient: Buffer,
+    pub m: Buffer,
+    pub v: Buffer,
+    /// Factor on the learning rate.
+    pub rate_scale: f64,
+}
+
+/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`]
+/// and [`Device::norm`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and
+/// panic.
+pub trait Device: Send {
+    /// For messages: `CPU, 2 threads`.
+    fn name(&self) -> String;
+
+    /// One zero-filled buffer a shape.
+    fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>>;
+
+    /// Gives a buffer another shape; its content is undefined afterwards. Memory once grown is kept.
+    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()>;
+
+    /// Row-major values in.
+    fn write(&mut self, to: Buffer, values: &[f32]);
+
+    /// Row-major values out, when all that was asked for before is done.
+    fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()>;
+
+    fn zero(&mut self, buffer: Buffer);
+
+    fn copy(&mut self, from: Buffer, to: Buffer);
+
+    /// See [`crate::ops::Op::forward`].
+    fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]);
+
+    /// See [`crate::ops::Op::backward`].
+    fn backward(
+        &mut self,
+        op: &AnyOp,
+        inputs: &[Buffer],
+        outputs: &[Buffer],
+        doutput: Buffer,
+        dinputs: &[Option<Buffer>],
+    );
+
+    /// The Euclidean norm over all values of the buffers.
+    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64>;
+
+    /// One optimiser step over all parameters.
+    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);
+}
+
+/// Which device to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// The fastest there is.
+    #[default]
+    Auto,
+    Cpu,
+}
+
+/// Opens a device and runs `work` on it, on `threads` threads (default: one a core).
+pub fn with<R: Send>(
+    kind: Kind,
+    threads: Option<usize>,
+    work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send,
+) -> Result<R> {
+    let (Kind::Auto | Kind::Cpu) = kind;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build()
+        .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer with --threads"))?;
+    // the whole of the work runs inside the pool: entering it anew for every op would cost more than most ops
+    pool.install(|| work(Box::new(Cpu::<f32>::new())))
+}

@@ -1,0 +1,47 @@
+//! Sums in a fixed order.
+
+use super::split::{By, split};
+use crate::tensor::{Real, View, ViewMut};
+use std::ops::Range;
+
+/// Independent partial sums, so that the compiler can use vector registers; they are added up in order at the end.
+const LANES: usize = 16;
+
+/// `sum of f(i)` over `0..n`, accumulated in [`LANES`] interleaved sums.
+#[inline(always)]
+pub fn sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
+    let mut lanes = [T::zero(); LANES];
+    for start in (0..n - n % LANES).step_by(LANES) {
+        for (lane, acc) in lanes.iter_mut().enumerate() {
+            *acc += f(start + lane);
+        }
+    }
+    let tail = (n - n % LANES..n).map(f).sum::<T>();
+    lanes.into_iter().sum::<T>() + tail
+}
+
+/// The sum of squares in f64, for norms over millions of values.
+pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
+    /// Values a task sums; the tree above it depends on the length alone.
+    const CHUNK: usize = 1 << 15;
+    if values.len() <= CHUNK {
+        return sum(values.len(), |i| values[i].wide() * values[i].wide());
+    }
+    let (a, b) = values.split_at((values.len() / 2).next_multiple_of(CHUNK));
+    let (a, b) = rayon::join(|| sum_of_squares(a), || sum_of_squares(b));
+    a + b
+}
+
+/// Adds the column sums of `x` `[B, N]` to `out` `[1, N]`.
+pub fn add_column_sums<T: Real>(x: View<T>, out: ViewMut<T>) {
+    let columns = out.ncols();
+    split(By::Columns, columns, x.nrows(), out, &|range: Range<usize>, mut out: ViewMut<T>| {
+        let out = out.as_slice_mut().expect("one row");
+        for row in x.rows() {
+            let row = &row.to_slice().expect("contiguous")[range.clone()];
+            for (o, v) in out.iter_mut().zip(row) {
+                *o += *v;
+            }
+        }
+    });
+}

@@ -1,0 +1,77 @@
+//! Fork-join over the rows or the columns of the tensors that a kernel writes.
+
+use crate::tensor::ViewMut;
+use ndarray::Axis;
+use std::ops::Range;
+
+/// Elements worth a task of their own: below, the fork costs more than it saves.
+const GRAIN: usize = 1 << 14;
+
+/// Along which axis the written tensors are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Rows,
+    Columns,
+}
+
+/// What a kernel writes: a tensor, an optional one, or several of equal extent along the axis.
+pub trait Split: Send + Sized {
+    /// Cuts in two at `index` of `axis`.
+    fn split(self, axis: Axis, index: usize) -> (Self, Self);
+}
+
+impl<T: Send> Split for ViewMut<'_, T> {
+    fn split(self, axis: Axis, index: usize) -> (Self, Self) {
+        self.split_at(axis, index)
+    }
+}
+
+impl<S: Split> Split for Option<S> {
+    fn split(self, axis: Axis, index: usize) -> (Self, Self) {
+        self.map(|s| s.split(axis, index)).unzip()
+    }
+}
+
+impl<A: Split, B: Split> Split for (A, B) {
+    fn split(self, axis: Axis, index: usize) -> (Self, Self) {
+        let ((a0, a1), (b0, b1)) = (self.0.split(axis, index), self.1.split(axis, index));
+        ((a0, b0), (a1, b1))
+    }
+}
+
+impl<A: Split, B: Split, C: Split> Split for (A, B, C) {
+    fn split(self, axis: Axis, index: usize) -> (Self, Self) {
+        let ((a0, a1), (b0, b1)) = (self.0.split(axis, index), self.1.split(axis, index));
+        let (c0, c1) = self.2.split(axis, index);
+        ((a0, b0, c0), (a1, b1, c1))
+    }
+}
+
+/// Calls `work(range, part)` for parts of `out` that together cover its `extent` rows or columns, in parallel where the
+/// `extent * cost` elements are many. Each part is the sub-tensors of `out` at that range.
+pub fn split<S: Split>(by: By, extent: usize, cost: usize, out: S, work: &(impl Fn(Range<usize>, S) + Sync)) {
+    let axis = Axis(if by == By::Rows { 0 } else { 1 });
+    // whole cache lines along columns, so that no two tasks write one
+    let unit = if by == By::Rows { 1 } else { 64 };
+    recurse(axis, unit, (GRAIN / cost.max(1)).max(unit), 0..extent, out, work);
+}
+
+fn recurse<S: Split>(
+    axis: Axis,
+    unit: usize,
+    grain: usize,
+    range: Range<usize>,
+    out: S,
+    work: &(impl Fn(Range<usize>, S) + Sync),
+) {
+    if range.len() <= grain {
+        return work(range, out);
+    }
+    let half = (range.len() / 2).next_multiple_of(unit);
+    let middle = range.start + half;
+    let (a, b) = out.split(axis, half);
+    rayon::join(
+        || recurse(axis, unit, grain, range.start..middle, a, work),
+        || recurse(axis, unit, grain, middle..range.end, b, work),
+    );
+}

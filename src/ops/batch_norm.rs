@@ -1,0 +1,176 @@
+//! `y = (x - mean) / sqrt(var + eps) * weight + bias`, a column at a time: PyTorch's `BatchNorm1d` (Ioffe and Szegedy 2015,
+//! arXiv:1502.03167, algorithm 1).
+//!
+//! In training mean and (biased) variance are the batch's, and the running statistics move towards them by `momentum`, the
+//! running variance with the unbiased one; in evaluation they are the running ones.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x, y | `[B, F]` |
+//! | weight, bias | `[1, F]` |
+//! | running_mean, running_var (no gradient) | `[1, F]` |
+//! | kept: mean, 1 / sqrt(var + eps) | `[1, F]` |
+//! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
+//!
+//! Gradient, with `xhat = (x - mean) / sqrt(var + eps)`: `dbias = sum dy`, `dweight = sum dy xhat`, and in training
+//! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps) dy`.
+//! In training B must be at least 2: one row has no variance.
+
+use super::{Case, Fill, Op, Shapes, slice, want};
+use crate::kernels::split::{By, split};
+use crate::tensor::{Real, Shape, View, ViewMut};
+use std::ops::Range;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchNorm {
+    pub training: bool,
+}
+
+impl BatchNorm {
+    /// Added to the variance.
+    pub const EPS: f64 = 1e-5;
+    /// The weight of the batch in the running statistics.
+    pub const MOMENTUM: f64 = 0.1;
+}
+
+/// Columns worked on together: their sums fit on the stack, their rows in the cache.
+const BLOCK: usize = 64;
+
+/// The blocks of a column range.
+fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(BLOCK).map(move |start| start..(start + BLOCK).min(end))
+}
+
+/// `[sum of f(row, column) over rows]` for the columns of one block, rows in order.
+#[inline(always)]
+fn block_sums<T: Real>(rows: usize, width: usize, f: impl Fn(usize, usize) -> T) -> [T; BLOCK] {
+    let mut sums = [T::zero(); BLOCK];
+    for row in 0..rows {
+        for (column, sum) in sums[..width].iter_mut().enumerate() {
+            *sum += f(row, column);
+        }
+    }
+    sums
+}
+
+impl Op for BatchNorm {
+    const NAME: &'static str = "batch_norm";
+
+    fn differentiable(&self, input: usize) -> bool {
+        input < 3
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        let fits = inputs.len() == 5 && inputs[1..].iter().all(|s| *s == [1, inputs[0][1]]);
+        want(fits, Self::NAME, "x [B, F], then weight, bias, running_mean, running_var [1, F]", inputs);
+        want(!self.training || inputs[0][0] >= 2, Self::NAME, "at least two rows in training", inputs);
+        let vector = [1, inputs[0][1]];
+        [inputs[0], vector, vector, vector, vector].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        let [x, weight, bias, running_mean, running_var] = inputs else { unreachable!("five inputs") };
+        let (x, weight, bias) = (slice(x), slice(weight), slice(bias));
+        let (running_mean, running_var) = (slice(running_mean), slice(running_var));
+        let (rows, columns) = outputs[0].dim();
+        let (count, training) = (T::of(rows as f64), self.training);
+        let (eps, momentum) = (T::of(Self::EPS), T::of(Self::MOMENTUM));
+        let unbias = T::of(rows as f64 / (rows as f64 - 1.0).max(1.0));
+        let [y, mean_out, inv_std_out, new_mean, new_var] = outputs else { unreachable!("five outputs") };
+        let statistics = (mean_out.view_mut(), inv_std_out.view_mut());
+        let updated = (new_mean.view_mut(), new_var.view_mut());
+        let parts = (y.view_mut(), statistics, updated);
+        split(By::Columns, columns, 4 * rows, parts, &|range: Range<usize>, (mut y, (mut mean, mut inv_std), (mut nm, mut nv))| {
+            for block in blocks(range.clone()) {
+                let (width, at) = (block.len(), block.start - range.start);
+                let here = at..at + width;
+                let value = |row: usize, column: usize| x[row * columns + block.start + column];
+                let (mut mu, mut var) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
+                if training {
+                    mu = block_sums(rows, width, value).map(|s| s / count);
+                    var = block_sums(rows, width, |r, c| (value(r, c) - mu[c]) * (value(r, c) - mu[c])).map(|s| s / count);
+                } else {
+                    mu[..width].copy_from_slice(&running_mean[block.clone()]);
+                    var[..width].copy_from_slice(&running_var[block.clone()]);
+                }
+                for (c, out) in here.clone().enumerate() {
+                    let (rm, rv) = (running_mean[block.start + c], running_var[block.start + c]);
+                    mean[[0, out]] = mu[c];
+                    inv_std[[0, out]] = T::one() / (var[c] + eps).sqrt();
+                    nm[[0, out]] = if training { rm + momentum * (mu[c] - rm) } else { rm };
+                    nv[[0, out]] = if training { rv + momentum * (var[c] * unbias - rv) } else { rv };
+                }
+                let (mut scale, mut shift) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
+                for c in 0..width {
+                    scale[c] = weight[block.start + c] * inv_std[[0, at + c]];
+                    shift[c] = bias[block.start + c];
+                }
+                for row in 0..rows {
+                    let x = &x[row * columns..][block.clone()];
+                    let mut y = y.row_mut(row);
+                    let y = &mut y.as_slice_mut().expect("rows are contiguous")[here.clone()];
+                    for c in 0..width {
+                        y[c] = (x[c] - mu[c]) * scale[c] + shift[c];
+                    }
+                }
+            }
+        });
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        let (x, weight) = (slice(&inputs[0]), slice(&inputs[1]));
+        let (mean, inv_std, dy) = (slice(&outputs[1]), slice(&outputs[2]), slice(&doutput));
+        let (rows, columns) = doutput.dim();
+        let (count, training) = (T::of(rows as f64), self.training);
+        let [dx, dweight, dbias, ..] = dinputs else { unreachable!("five inputs") };
+        let parts = (
+            dx.as_mut().map(|d| d.view_mut()),
+            dweight.as_mut().map(|d| d.view_mut()),
+            dbias.as_mut().map(|d| d.view_mut()),
+        );
+        split(By::Columns, columns, 4 * rows, parts, &|range: Range<usize>, (mut dx, mut dweight, mut dbias)| {
+            for block in blocks(range.clone()) {
+                let (width, at) = (block.len(), block.start - range.start);
+                let (mean, inv_std) = (&mean[block.clone()], &inv_std[block.clone()]);
+                let dy = |row: usize, column: usize| dy[row * columns + block.start + column];
+                let xhat = |row: usize, c: usize| (x[row * columns + block.start + c] - mean[c]) * inv_std[c];
+                let sum_dy = block_sums(rows, width, dy);
+                let sum_dy_xhat = block_sums(rows, width, |r, c| dy(r, c) * xhat(r, c));
+                for c in 0..width {
+                    if let Some(dweight) = &mut dweight {
+                        dweight[[0, at + c]] += sum_dy_xhat[c];
+                    }
+                    if let Some(dbias) = &mut dbias {
+                        dbias[[0, at + c]] += sum_dy[c];
+                    }
+                }
+                let Some(dx) = &mut dx else { continue };
+                for row in 0..rows {
+                    let mut dx = dx.row_mut(row);
+                    let dx = &mut dx.as_slice_mut().expect("rows are contiguous")[at..at + width];
+                    for (c, dx) in dx.iter_mut().enumerate() {
+                        let through_statistics =
+                            if training { (sum_dy[c] + xhat(row, c) * sum_dy_xhat[c]) / count } else { T::zero() };
+                        *dx += weight[block.start + c] * inv_std[c] * (dy(row, c) - through_statistics);
+                    }
+                }
+            }
+        });
+    }
+
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+        let (vector, positive) = (([1, columns], Fill::Normal), ([1, columns], Fill::Uniform(0.5, 1.5)));
+        let inputs = [([rows.max(2), columns], Fill::Normal), positive, vector, vector, positive];
+        vec![
+            Case::new("training", BatchNorm { training: true }, inputs),
+            Case::new("evaluation", BatchNorm { training: false }, inputs),
+        ]
+    }
+}

@@ -1,0 +1,67 @@
+//! `y = r L / (2 max(m, floor))`: the reconstruction error r under a Gaussian likelihood whose variance is the current mean
+//! squared error m, sigma-VAE (Rybkin, Daniilidis and Levine 2021, arXiv:2006.13202, section 4).
+//!
+//! The optimal variance makes the log-likelihood `L/2 ln(m)`, whose gradient is that of `m L / 2` divided by m held constant:
+//! so m gets no gradient here, and the terms of r keep their weights against each other.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | r, y | `[1, 1]` |
+//! | m (no gradient) | `[1, 1]` |
+//!
+//! Gradient: `dr = dy L / (2 max(m, floor))`.
+
+use super::{Case, Fill, Op, Shapes, want};
+use crate::tensor::{Real, Shape, View, ViewMut};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibrated {
+    /// Samples a trace (L).
+    pub length: usize,
+}
+
+impl Calibrated {
+    /// The smallest variance: a perfect fit must not divide by 0.
+    pub const FLOOR: f64 = 1e-6;
+
+    fn factor<T: Real>(&self, m: T) -> T {
+        T::of(0.5 * self.length as f64) / if m < T::of(Self::FLOOR) { T::of(Self::FLOOR) } else { m }
+    }
+}
+
+impl Op for Calibrated {
+    const NAME: &'static str = "calibrated";
+
+    fn differentiable(&self, input: usize) -> bool {
+        input == 0
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        want(inputs == [[1, 1], [1, 1]], Self::NAME, "r [1, 1], m [1, 1]", inputs);
+        [[1, 1]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        outputs[0][[0, 0]] = inputs[0][[0, 0]] * self.factor(inputs[1][[0, 0]]);
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        if let Some(dr) = &mut dinputs[0] {
+            dr[[0, 0]] += doutput[[0, 0]] * self.factor(inputs[1][[0, 0]]);
+        }
+    }
+
+    fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {
+        let with = |m| [([1, 1], Fill::Normal), ([1, 1], m)];
+        vec![
+            Case::new("variance", Calibrated { length: 200 }, with(Fill::Uniform(0.1, 1.0))),
+            Case::new("floor", Calibrated { length: 200 }, with(Fill::Value(1e-9))),
+        ]
+    }
+}

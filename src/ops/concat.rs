@@ -1,0 +1,54 @@
+//! `y = [a, b]`: joins two tensors row by row (PyTorch's `cat` along dimension 1).
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | a | `[B, M]` |
+//! | b | `[B, N]` |
+//! | y | `[B, M + N]` |
+//!
+//! Gradient: `da` and `db` are the columns of `dy` that came from them.
+
+use super::{Case, Fill, Op, Shapes, want};
+use crate::tensor::{Real, Shape, View, ViewMut};
+use ndarray::{Axis, s};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Concat;
+
+impl Op for Concat {
+    const NAME: &'static str = "concat";
+
+    fn differentiable(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        want(matches!(inputs, [a, b] if a[0] == b[0]), Self::NAME, "a [B, M], b [B, N]", inputs);
+        [[inputs[0][0], inputs[0][1] + inputs[1][1]]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        let (mut a, mut b) = outputs[0].view_mut().split_at(Axis(1), inputs[0].ncols());
+        a.assign(&inputs[0]);
+        b.assign(&inputs[1]);
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        let m = inputs[0].ncols();
+        for (dinput, dy) in dinputs.iter_mut().zip([doutput.slice(s![.., ..m]), doutput.slice(s![.., m..])]) {
+            if let Some(dinput) = dinput {
+                dinput.zip_mut_with(&dy, |d, dy| *d += *dy);
+            }
+        }
+    }
+
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+        vec![Case::new("rows", Concat, [([rows, inner], Fill::Normal), ([rows, columns], Fill::Normal)])]
+    }
+}

@@ -1,0 +1,54 @@
+//! `y = x` above 0, `slope x` elsewhere: LeakyReLU, and ReLU with slope 0 (Maas et al. 2013).
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x, y | `[B, N]` |
+//!
+//! Gradient: `dx = dy` where `x > 0`, `slope dy` elsewhere; at the kink `x = 0` the slope, as PyTorch's. A NaN stays NaN.
+
+use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
+use crate::tensor::{Real, Shape, View, ViewMut};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LeakyRelu {
+    pub slope: f64,
+}
+
+impl LeakyRelu {
+    /// `max(x, 0)`.
+    pub const RELU: LeakyRelu = LeakyRelu { slope: 0.0 };
+}
+
+impl Op for LeakyRelu {
+    const NAME: &'static str = "leaky_relu";
+
+    fn differentiable(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        want(inputs.len() == 1, Self::NAME, "x [B, N]", inputs);
+        [inputs[0]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        let (x, slope) = (slice(&inputs[0]), T::of(self.slope));
+        assign(&mut outputs[0], |i| if x[i] > T::zero() { x[i] } else { slope * x[i] });
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        let (x, dy, slope) = (slice(&inputs[0]), slice(&doutput), T::of(self.slope));
+        accumulate(&mut dinputs[0], |i| if x[i] > T::zero() { dy[i] } else { slope * dy[i] });
+    }
+
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+        let x = [([rows, columns], Fill::Around(&[-1.5, -0.5, 0.5, 1.5]))];
+        vec![Case::new("slope", LeakyRelu { slope: 0.2 }, x), Case::new("relu", LeakyRelu::RELU, x)]
+    }
+}

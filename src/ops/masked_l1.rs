@@ -1,0 +1,65 @@
+//! `y = sum(|x - target| mask) / max(1, sum(mask))`: mean absolute error over the valid labels, 0 when there are none.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x, target (no gradient), mask (0 or 1; no gradient) | `[B, P]` |
+//! | y | `[1, 1]` |
+//!
+//! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A target
+//! under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
+
+use super::{Case, Fill, Op, Shapes, accumulate, slice, want};
+use crate::kernels::reduce::sum;
+use crate::tensor::{Real, Shape, View, ViewMut};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MaskedL1;
+
+fn count<T: Real>(mask: &[T]) -> T {
+    sum(mask.len(), |i| mask[i]).max(T::one())
+}
+
+impl Op for MaskedL1 {
+    const NAME: &'static str = "masked_l1";
+
+    fn differentiable(&self, input: usize) -> bool {
+        input == 0
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        let fits = matches!(inputs, [x, t, m] if x == t && x == m);
+        want(fits, Self::NAME, "x, target, mask [B, P]", inputs);
+        [[1, 1]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        let (x, target, mask) = (slice(&inputs[0]), slice(&inputs[1]), slice(&inputs[2]));
+        let total = sum(x.len(), |i| (x[i] - target[i]).abs() * mask[i]);
+        outputs[0][[0, 0]] = total / count(mask);
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        let (x, target, mask) = (slice(&inputs[0]), slice(&inputs[1]), slice(&inputs[2]));
+        let factor = doutput[[0, 0]] / count(mask);
+        accumulate(&mut dinputs[0], |i| {
+            let error = x[i] - target[i];
+            if error == T::zero() { T::zero() } else { error.signum() * mask[i] * factor }
+        });
+    }
+
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+        let (x, target) = (([rows, columns], Fill::Around(&[-1.0, 1.0])), ([rows, columns], Fill::Around(&[-2.0, 0.0, 2.0])));
+        let with = |mask| [x, target, ([rows, columns], mask)];
+        vec![
+            Case::new("some_valid", MaskedL1, with(Fill::Mask)),
+            Case::new("all_valid", MaskedL1, with(Fill::Value(1.0))),
+            Case::new("none_valid", MaskedL1, with(Fill::Value(0.0))),
+        ]
+    }
+}

@@ -1,0 +1,177 @@
+//! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table, from
+//! which every check and bench is generated.
+
+use crate::tensor::{Real, Shape, View, ViewMut};
+use arrayvec::ArrayVec;
+
+/// An op has at most this many inputs.
+pub const MAX_INPUTS: usize = 6;
+/// An op has at most this many outputs: the first is the result, the others are kept for the backward pass (or, as batch
+/// norm's running statistics, for the caller) and carry no gradient.
+pub const MAX_OUTPUTS: usize = 5;
+
+/// The shapes of an op's outputs.
+pub type Shapes = ArrayVec<Shape, MAX_OUTPUTS>;
+
+/// A differentiable function of tensors. It is plain data: what it computes depends on its fields and inputs alone.
+pub trait Op: Sized {
+    /// The name of its module and of its shader.
+    const NAME: &'static str;
+
+    /// Whether a gradient flows to this input.
+    fn differentiable(&self, input: usize) -> bool;
+
+    /// The shapes of the outputs.
+    ///
+    /// # Panics
+    /// When the inputs' shapes do not fit: that is a bug of the caller.
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes;
+
+    /// Overwrites every output; never reads one.
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]);
+
+    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it.
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    );
+
+    /// What the checks and benches run, for `rows` rows, `inner` inputs and `columns` outputs where that applies.
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case>;
+}
+
+/// One op with the inputs to run it on.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub name: &'static str,
+    pub op: AnyOp,
+    pub inputs: Vec<(Shape, Fill)>,
+}
+
+impl Case {
+    fn new(name: &'static str, op: impl Into<AnyOp>, inputs: impl Into<Vec<(Shape, Fill)>>) -> Self {
+        Case { name, op: op.into(), inputs: inputs.into() }
+    }
+}
+
+/// How a case's input is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fill {
+    Normal,
+    Uniform(f64, f64),
+    /// One of these values, give or take 0.2: keeps an input off an op's kinks.
+    Around(&'static [f64]),
+    /// 0 or 1.
+    Mask,
+    Value(f64),
+}
+
+macro_rules! table {
+    (($d:tt) $($module:ident $Op:ident,)*) => {
+        $(pub mod $module; pub use $module::$Op;)*
+
+        /// Any op of the table.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum AnyOp { $($Op($Op),)* }
+
+        $(impl From<$Op> for AnyOp { fn from(op: $Op) -> Self { AnyOp::$Op(op) } })*
+
+        impl AnyOp {
+            /// The names of all ops, in the order of the table.
+            pub const NAMES: &'static [&'static str] = &[$($Op::NAME,)*];
+
+            /// See [`Op::NAME`].
+            pub fn name(&self) -> &'static str { match self { $(AnyOp::$Op(_) => $Op::NAME,)* } }
+
+            /// See [`Op::differentiable`].
+            pub fn differentiable(&self, input: usize) -> bool {
+                match self { $(AnyOp::$Op(op) => op.differentiable(input),)* }
+            }
+
+            /// See [`Op::output_shapes`].
+            pub fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+                match self { $(AnyOp::$Op(op) => op.output_shapes(inputs),)* }
+            }
+
+            /// See [`Op::forward`].
+            pub fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+                match self { $(AnyOp::$Op(op) => op.forward(inputs, outputs),)* }
+            }
+
+            /// See [`Op::backward`].
+            pub fn backward<T: Real>(
+                &self,
+                inputs: &[View<T>],
+                outputs: &[View<T>],
+                doutput: View<T>,
+                dinputs: &mut [Option<ViewMut<T>>],
+            ) {
+                match self { $(AnyOp::$Op(op) => op.backward(inputs, outputs, doutput, dinputs),)* }
+            }
+        }
+
+        /// Calls `callback! { module Op, … }` with every line of the table: how tests and benches name each op once.
+        #[macro_export]
+        macro_rules! for_each_op {
+            ($d callback:ident) => { $d callback! { $($module $Op,)* } };
+        }
+    };
+}
+
+table! { ($)
+    add Add,
+    batch_norm BatchNorm,
+    calibrated Calibrated,
+    clamp Clamp,
+    concat Concat,
+    dropout Dropout,
+    film Film,
+    kl Kl,
+    leaky_relu LeakyRelu,
+    linear Linear,
+    masked_l1 MaskedL1,
+    mse Mse,
+    mul Mul,
+    reparameterize Reparameterize,
+    weighted_sum WeightedSum,
+}
+
+/// Panics with the op's name, what it wanted and what it got.
+#[track_caller]
+fn want(ok: bool, op: &str, wanted: &str, got: &[Shape]) {
+    assert!(ok, "{op}: wanted {wanted}, got {got:?}");
+}
+
+/// `out[i] += f(i)` over equal, contiguous tensors, forked over the rows.
+fn accumulate<T: Real>(out: &mut Option<ViewMut<T>>, f: impl Fn(usize) -> T + Sync) {
+    let Some(out) = out else { return };
+    let [rows, columns] = [out.nrows(), out.ncols()];
+    split(By::Rows, rows, columns, out.view_mut(), &|range: std::ops::Range<usize>, mut out: ViewMut<T>| {
+        for (i, o) in slice_mut(&mut out).iter_mut().enumerate() {
+            *o += f(range.start * columns + i);
+        }
+    });
+}
+
+/// `out[i] = f(i)` over equal, contiguous tensors, forked over the rows.
+fn assign<T: Real>(out: &mut ViewMut<T>, f: impl Fn(usize) -> T + Sync) {
+    let [rows, columns] = [out.nrows(), out.ncols()];
+    split(By::Rows, rows, columns, out.view_mut(), &|range: std::ops::Range<usize>, mut out: ViewMut<T>| {
+        for (i, o) in slice_mut(&mut out).iter_mut().enumerate() {
+            *o = f(range.start * columns + i);
+        }
+    });
+}
+
+fn slice<'a, T>(view: &'a View<T>) -> &'a [T] {
+    view.as_slice().expect("tensors are contiguous")
+}
+
+fn slice_mut<'a, T>(view: &'a mut ViewMut<T>) -> &'a mut [T] {
+    view.as_slice_mut().expect("tensors are contiguous")
+}
+
+use crate::kernels::split::{By, split};

@@ -1,0 +1,50 @@
+//! `y = mean((x - target)^2)`, PyTorch's `mse_loss`.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x, target (no gradient) | `[B, N]` |
+//! | y | `[1, 1]` |
+//!
+//! Gradient: `dx = 2 (x - target) dy / (B N)`.
+
+use super::{Case, Fill, Op, Shapes, accumulate, slice, want};
+use crate::kernels::reduce::sum;
+use crate::tensor::{Real, Shape, View, ViewMut};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mse;
+
+impl Op for Mse {
+    const NAME: &'static str = "mse";
+
+    fn differentiable(&self, input: usize) -> bool {
+        input == 0
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        want(matches!(inputs, [x, t] if x == t), Self::NAME, "x, target [B, N]", inputs);
+        [[1, 1]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        let (x, target) = (slice(&inputs[0]), slice(&inputs[1]));
+        let total = sum(x.len(), |i| (x[i] - target[i]) * (x[i] - target[i]));
+        outputs[0][[0, 0]] = total / T::of(x.len() as f64);
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        let (x, target) = (slice(&inputs[0]), slice(&inputs[1]));
+        let factor = T::of(2.0 / x.len() as f64) * doutput[[0, 0]];
+        accumulate(&mut dinputs[0], |i| factor * (x[i] - target[i]));
+    }
+
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+        vec![Case::new("mean", Mse, [([rows, columns], Fill::Normal); 2])]
+    }
+}

@@ -1,0 +1,54 @@
+//! `y = sum of w_i x_i` over scalars: joins the terms of a loss.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x_0 … x_n, y | `[1, 1]` |
+//!
+//! Gradient: `dx_i = w_i dy`.
+
+use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
+use crate::tensor::{Real, Shape, View, ViewMut};
+use arrayvec::ArrayVec;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightedSum {
+    /// One an input.
+    pub weights: ArrayVec<f64, MAX_INPUTS>,
+}
+
+impl Op for WeightedSum {
+    const NAME: &'static str = "weighted_sum";
+
+    fn differentiable(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        let fits = inputs.len() == self.weights.len() && inputs.iter().all(|s| *s == [1, 1]);
+        want(fits, Self::NAME, "a scalar [1, 1] a weight", inputs);
+        [[1, 1]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        outputs[0][[0, 0]] = inputs.iter().zip(&self.weights).map(|(x, w)| x[[0, 0]] * T::of(*w)).sum();
+    }
+
+    fn backward<T: Real>(
+        &self,
+        _inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<ViewMut<T>>],
+    ) {
+        for (dinput, w) in dinputs.iter_mut().zip(&self.weights) {
+            if let Some(dinput) = dinput {
+                dinput[[0, 0]] += T::of(*w) * doutput[[0, 0]];
+            }
+        }
+    }
+
+    fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {
+        let weights = [1.0, 0.01, -2.0].into_iter().collect();
+        vec![Case::new("three_terms", WeightedSum { weights }, [([1, 1], Fill::Normal); 3])]
+    }
+}

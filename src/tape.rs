@@ -1,0 +1,246 @@
+//! Reverse-mode automatic differentiation: a program that is written anew each step, in memory that is not.
+//!
+//! A step rewinds the tape, puts its inputs on it, applies ops, and goes back from the loss. The program may differ from step to
+//! step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
+
+use crate::device::{Buffer, Device, Role};
+use crate::error::Result;
+use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
+use crate::tensor::Shape;
+use arrayvec::ArrayVec;
+
+/// A tensor on a tape. It stays valid until the tape is rewound; a parameter's stays valid for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Var(u32);
+
+/// A program of ops over a device's buffers, and the way back through it.
+pub struct Tape {
+    device: Box<dyn Device>,
+    slots: Vec<Slot>,
+    nodes: Vec<Node>,
+    /// Slots below are parameters.
+    parameters: usize,
+    /// Slots in use; those above wait to be used again.
+    used: usize,
+}
+
+struct Slot {
+    shape: Shape,
+    value: Buffer,
+    /// Made when the first gradient reaches the slot.
+    gradient: Option<Buffer>,
+    /// Whether a gradient can flow from here to a parameter.
+    differentiable: bool,
+    /// Whether the current backward pass has put a gradient here.
+    reached: bool,
+}
+
+struct Node {
+    op: AnyOp,
+    inputs: ArrayVec<Var, MAX_INPUTS>,
+    outputs: ArrayVec<Var, MAX_OUTPUTS>,
+}
+
+impl Tape {
+    /// An empty tape on a device.
+    pub fn new(device: Box<dyn Device>) -> Self {
+        Tape { device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
+    }
+
+    /// What the device calls itself.
+    pub fn device_name(&self) -> String {
+        self.device.name()
+    }
+
+    /// The device, to step an optimiser on.
+    pub fn device_mut(&mut self) -> &mut dyn Device {
+        self.device.as_mut()
+    }
+
+    /// Adds parameters, which survive every rewind. `true`: with a gradient; `false`: a buffer such as a running mean.
+    ///
+    /// # Panics
+    /// When anything but parameters is on the tape.
+    pub fn parameters(&mut self, shapes: &[(Shape, bool)]) -> Result<Vec<Var>> {
+        assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
+        self.slots.truncate(self.parameters);
+        let all: Vec<Shape> = shapes.iter().map(|(shape, _)| *shape).collect();
+        let learned: Vec<Shape> = shapes.iter().filter(|(_, learned)| *learned).map(|(shape, _)| *shape).collect();
+        let values = self.device.alloc(Role::Parameter, &all)?;
+        let mut gradients = self.device.alloc(Role::Gradient, &learned)?.into_iter();
+        for (&(shape, differentiable), value) in shapes.iter().zip(values) {
+            let gradient = if differentiable { gradients.next() } else { None };
+            self.slots.push(Slot { shape, value, gradient, differentiable, reached: false });
+        }
+        let first = self.parameters;
+        (self.parameters, self.used) = (self.slots.len(), self.slots.len());
+        Ok((first..self.used).map(|i| Var(i as u32)).collect())
+    }
+
+    /// Forgets the program; parameters stay, and so does all memory.
+    pub fn rewind(&mut self) {
+        self.nodes.clear();
+        self.used = self.parameters;
+    }
+
+    /// Puts constant values on the tape.
+    ///
+    /// # Panics
+    /// When there are more or fewer values than the shape says.
+    pub fn input(&mut self, shape: Shape, values: &[f32]) -> Result<Var> {
+        let var = self.next_slot(shape, false)?;
+        self.device.write(self.slot(var).value, values);
+        Ok(var)
+    }
+
+    /// Runs an op and returns its first output.
+    pub fn apply(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<Var> {
+        Ok(self.apply_all(op, inputs)?[0])
+    }
+
+    /// Runs an op and returns all its outputs; gradients flow through the first alone.
+    ///
+    /// # Panics
+    /// When shapes do not fit, or one variable is given twice (its gradient would be written by two at once).
+    pub fn apply_all(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
+        let op = op.into();
+        for (i, var) in inputs.iter().enumerate() {
+            assert!(!inputs[..i].contains(var), "{}: input {i} is given twice", op.name());
+        }
+        let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
+        let differentiable =
+            inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).differentiable);
+        let mut outputs = ArrayVec::new();
+        for (i, shape) in op.output_shapes(&shapes).into_iter().enumerate() {
+            outputs.push(self.next_slot(shape, differentiable && i == 0)?);
+        }
+        self.device.forward(&op, &self.values(inputs), &self.values(&outputs));
+        self.nodes.push(Node { op, inputs: inputs.iter().copied().collect(), outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    /// Sets every parameter's gradient to that of the scalar `loss`.
+    ///
+    /// # Panics
+    /// When `loss` is not `[1, 1]` or depends on no parameter.
+    pub fn backward(&mut self, loss: Var) -> Result<()> {
+        assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).differentiable, "backward: not a loss");
+        for index in 0..self.used {
+            self.slots[index].reached = false;
+            if let (true, Some(gradient)) = (index < self.parameters, self.slots[index].gradient) {
+                self.device.zero(gradient);
+            }
+        }
+        let seed = self.reach(loss)?;
+        self.device.write(seed, &[1.0]);
+        for index in (0..self.nodes.len()).rev() {
+            let result = self.slot(self.nodes[index].outputs[0]);
+            let (true, Some(doutput)) = (result.reached, result.gradient) else { continue };
+            let node = &self.nodes[index];
+            let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
+            let mut dinputs = ArrayVec::<_, MAX_INPUTS>::new();
+            for (i, var) in inputs.iter().enumerate() {
+                let flows = self.nodes[index].op.differentiable(i) && self.slot(*var).differentiable;
+                dinputs.push(if flows { Some(self.reach(*var)?) } else { None });
+            }
+            let (inputs, outputs) = (self.values(&inputs), self.values(&outputs));
+            self.device.backward(&self.nodes[index].op, &inputs, &outputs, doutput, &dinputs);
+        }
+        Ok(())
+    }
+
+    /// The gradient's buffer of a slot, zeroed when this pass comes there first.
+    fn reach(&mut self, var: Var) -> Result<Buffer> {
+        let slot = &mut self.slots[var.0 as usize];
+        let gradient = match slot.gradient {
+            Some(gradient) => gradient,
+            None => {
+                let gradient = self.device.alloc(Role::Activation, &[slot.shape])?[0];
+                slot.gradient = Some(gradient);
+                gradient
+            }
+        };
+        if !slot.reached && var.0 as usize >= self.parameters {
+            self.device.reshape(gradient, slot.shape)?;
+            self.device.zero(gradient);
+        }
+        slot.reached = true;
+        Ok(gradient)
+    }
+
+    /// Copies values from one variable to another of the same shape, outside of any gradient.
+    pub fn assign(&mut self, from: Var, to: Var) {
+        let (from, to) = (self.slot(from).value, self.slot(to).value);
+        self.device.copy(from, to);
+    }
+
+    /// `[rows, columns]` of a variable.
+    pub fn shape(&self, var: Var) -> Shape {
+        self.slot(var).shape
+    }
+
+    /// The row-major values of a variable.
+    pub fn read(&self, var: Var) -> Result<Vec<f32>> {
+        let slot = self.slot(var);
+        let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
+        self.device.read(slot.value, &mut values)?;
+        Ok(values)
+    }
+
+    /// The value of a `[1, 1]` variable.
+    pub fn scalar(&self, var: Var) -> Result<f64> {
+        let mut value = [0.0];
+        self.device.read(self.slot(var).value, &mut value)?;
+        Ok(f64::from(value[0]))
+    }
+
+    /// The gradient that the last backward pass left at a variable; zeros where none arrived.
+    pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
+        let slot = self.slot(var);
+        let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
+        if let (true, Some(gradient)) = (slot.reached, slot.gradient) {
+            self.device.read(gradient, &mut values)?;
+        }
+        Ok(values)
+    }
+
+    /// Overwrites a variable's values.
+    pub fn write(&mut self, var: Var, values: &[f32]) {
+        let value = self.slot(var).value;
+        self.device.write(value, values);
+    }
+
+    /// The buffers of a parameter's value and gradient.
+    ///
+    /// # Panics
+    /// When the variable has no gradient.
+    pub fn buffers(&self, parameter: Var) -> (Buffer, Buffer) {
+        let slot = self.slot(parameter);
+        (slot.value, slot.gradient.expect("a parameter with a gradient"))
+    }
+
+    fn next_slot(&mut self, shape: Shape, differentiable: bool) -> Result<Var> {
+        let var = Var(self.used as u32);
+        if let Some(slot) = self.slots.get_mut(self.used) {
+            (slot.differentiable, slot.reached) = (differentiable, false);
+            if slot.shape != shape {
+                slot.shape = shape;
+                self.device.reshape(slot.value, shape)?;
+            }
+        } else {
+            let value = self.device.alloc(Role::Activation, &[shape])?[0];
+            self.slots.push(Slot { shape, value, gradient: None, differentiable, reached: false });
+        }
+        self.used += 1;
+        Ok(var)
+    }
+
+    fn slot(&self, var: Var) -> &Slot {
+        debug_assert!((var.0 as usize) < self.used, "tape: a variable from before the last rewind");
+        &self.slots[var.0 as usize]
+    }
+
+    fn values(&self, vars: &[Var]) -> ArrayVec<Buffer, MAX_INPUTS> {
+        vars.iter().map(|v| self.slot(*v).value).collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! Every op's backward pass against central differences of its forward pass, in f64: `cargo test --test gradcheck`.
+//!
+//! The cotangent is random (a cotangent of ones misses most wrong backward kernels: batch norm's dx under it is zero) and the
+//! gradient buffers are prefilled (a kernel that overwrites instead of adding is caught). Each op is checked once more with its
+//! gradient bent by a part in a thousand, and must fail then.
+
+mod common;
+
+use abr_film::ops::{Case, Fill, Op};
+use common::{backward, draw, forward, inputs};
+use ndarray::Array2;
+
+/// Steps of the central difference: its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of the
+/// largest term in f64 for functions whose derivatives are of order one.
+const STEP: f64 = 1e-5;
+
+/// Largest difference allowed, relative to 1 + the largest gradient: a hundred times the error above, a thousandth of the bend.
+const TOLERANCE: f64 = 1e-7;
+
+/// The bend that each check must notice.
+const BEND: f64 = 1e-3;
+
+/// The largest relative difference between an op's gradients and central differences; `bend` scales the op's gradients.
+fn error(case: &Case, bend: f64) -> f64 {
+    let x = inputs::<f64>(case);
+    let y = forward(&case.op, &x);
+    let cotangent: Array2<f64> = draw([y[0].nrows(), y[0].ncols()], Fill::Normal, 100);
+    let prefilled: Vec<Array2<f64>> =
+        x.iter().enumerate().map(|(i, x)| draw([x.nrows(), x.ncols()], Fill::Normal, 200 + i as u32)).collect();
+    let gradients = backward(&case.op, &x, &y, &cotangent, prefilled.clone());
+    let mut worst = 0.0_f64;
+    for (i, before) in prefilled.iter().enumerate() {
+        if !case.op.differentiable(i) {
+            assert_eq!(&gradients[i], before, "{}: wrote a gradient it does not have", case.name);
+            continue;
+        }
+        let analytic = (&gradients[i] - before) * bend;
+        let numeric = Array2::from_shape_fn(x[i].dim(), |at| {
+            let objective = |delta: f64| {
+                let mut x = x.clone();
+                x[i][at] += delta;
+                (&forward(&case.op, &x)[0] * &cotangent).sum()
+            };
+            (objective(STEP) - objective(-STEP)) / (2.0 * STEP)
+        });
+        let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        assert!(analytic.iter().all(|v| v.is_finite()), "{}: NaN in the gradient of input {i}", case.name);
+        let difference = (&analytic - &numeric).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        worst = worst.max(difference / scale);
+    }
+    worst
+}
+
+/// Sizes that include 1, odd numbers, whole vector registers and one element more.
+const SIZES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [7, 16, 17], [5, 33, 65]];
+
+fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
+    let mut noticed = 0;
+    for case in SIZES.iter().flat_map(|[b, m, n]| cases(*b, *m, *n)) {
+        let (straight, bent) = (error(&case, 1.0), error(&case, 1.0 + BEND));
+        println!("{:>20} {:?}: {straight:.1e} of {TOLERANCE:.0e}", case.name, case.inputs[0].0);
+        assert!(straight <= TOLERANCE, "{} {:?}: off by {straight:.2e}", case.name, case.inputs);
+        noticed += usize::from(bent > TOLERANCE);
+    }
+    assert!(noticed >= SIZES.len(), "a bent gradient passed the check");
+}
+
+macro_rules! one_test_an_op {
+    ($($module:ident $Op:ident,)*) => {
+        $(#[test] fn $module() {
+            assert_eq!(stringify!($module), <abr_film::ops::$Op as Op>::NAME);
+            check(<abr_film::ops::$Op as Op>::cases);
+        })*
+    };
+}
+
+abr_film::for_each_op!(one_test_an_op);
