@@ -4,6 +4,8 @@ pub mod error;
 pub mod rng;
 pub mod device;
 pub mod kernels;
+pub mod model;
+pub mod nn;
 pub mod ops;
 pub mod tape;
 pub mod tensor;

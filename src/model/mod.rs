@@ -1,0 +1,218 @@
+//! The conditional variational autoencoder: an encoder to a posterior over z, a decoder from z and the condition.
+//!
+//! Everything here is in the model's own units: signals, conditions and labels are scaled before they come in.
+
+mod decoder;
+mod encoder;
+mod loss;
+
+pub use loss::{LossWeights, Losses, Terms};
+
+use crate::config::{FilmConfig, ModelConfig};
+use crate::device::{Buffer, Device};
+use crate::error::{Error, Result};
+use crate::nn::layers::{Mode, Pass};
+use crate::nn::params::Parameters;
+use crate::ops::{Reparameterize, dropout::threshold};
+use crate::rng::{Purpose, Stream};
+use crate::tape::{Tape, Var};
+use decoder::Decoder;
+use encoder::Encoder;
+
+/// The model with its parameters, on a device.
+pub struct Cvae {
+    pub config: ModelConfig,
+    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`; may be changed at any time.
+    pub conditioning_strength: f64,
+    condition_dropout: f64,
+    parameters: Parameters,
+    encoder: Encoder,
+    decoder: Decoder,
+    tape: Tape,
+    strengths: Vec<f32>,
+}
+
+/// Rows to run the model on; slices are row-major.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Batch<'a> {
+    /// B
+    pub rows: usize,
+    /// `[B, L]`
+    pub signal: &'a [f32],
+    /// `[B, S]`
+    pub condition: &'a [f32],
+    /// `[B, P]`; 0 where unlabelled. Needed for the loss of a model with a peak head.
+    pub peaks: &'a [f32],
+    /// `[B, P]`; 1 where labelled.
+    pub peak_mask: &'a [f32],
+    /// `[B, Z]` standard normal, or `None` for `z = mu`.
+    pub eps: Option<&'a [f32]>,
+}
+
+/// The variables of a forward pass; they live until the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// `[B, Z]`
+    pub mu: Var,
+    /// `[B, Z]`
+    pub logvar: Var,
+    /// `[B, Z]`
+    pub z: Var,
+    pub decoded: Decoded,
+    input_signal: Var,
+    input_condition: Var,
+}
+
+/// What the decoder says.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoded {
+    /// `[B, L]`
+    pub signal: Var,
+    /// `[B, S]`: the condition as read off the decoder's state; none in the concat decoder.
+    pub condition: Option<Var>,
+    /// `[B, P]`, with a peak head.
+    pub peaks: Option<Var>,
+}
+
+impl Cvae {
+    /// A model with initial weights of this seed.
+    ///
+    /// # Errors
+    /// When the device has no room for it.
+    pub fn new(config: &ModelConfig, film: &FilmConfig, seed: u64, device: Box<dyn Device>) -> Result<Self> {
+        let mut parameters = Parameters::default();
+        let encoder = Encoder::new(config, &mut parameters);
+        let decoder = Decoder::new(config, film, &mut parameters);
+        let mut tape = Tape::new(device);
+        parameters.place(&mut tape, seed)?;
+        Ok(Cvae {
+            config: config.clone(),
+            conditioning_strength: film.conditioning_strength,
+            condition_dropout: film.condition_dropout,
+            parameters,
+            encoder,
+            decoder,
+            tape,
+            strengths: Vec::new(),
+        })
+    }
+
+    /// Encodes, draws z and decodes. Forgets the pass before.
+    pub fn forward(&mut self, batch: &Batch, mode: Mode) -> Result<Output> {
+        let (rows, c) = (batch.rows, &self.config);
+        self.tape.rewind();
+        let signal = self.tape.input([rows, c.signal_length], batch.signal)?;
+        let condition = self.tape.input([rows, c.static_dim], batch.condition)?;
+        let eps = batch.eps.map(|eps| self.tape.input([rows, c.latent_dim], eps)).transpose()?;
+        let strength = self.strength(rows, mode)?;
+        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode };
+        let (mu, logvar) = self.encoder.forward(&mut pass, signal, condition)?;
+        let z = match eps {
+            Some(eps) => pass.tape.apply(Reparameterize, &[mu, logvar, eps])?,
+            None => mu,
+        };
+        let decoded = self.decoder.forward(&mut pass, z, Some((condition, strength)))?;
+        Ok(Output { mu, logvar, z, decoded, input_signal: signal, input_condition: condition })
+    }
+
+    /// Decodes given latents in evaluation mode; without a condition FiLM is the identity. Forgets the pass before.
+    ///
+    /// # Errors
+    /// A concat decoder without a condition.
+    pub fn decode(&mut self, rows: usize, z: &[f32], condition: Option<&[f32]>) -> Result<Decoded> {
+        if condition.is_none() && !self.config.joint_generation {
+            return Err(Error::usage(
+                "a concat decoder (joint_generation: false) cannot generate without a condition",
+                "name the statics, or train a model with joint_generation: true",
+            ));
+        }
+        self.tape.rewind();
+        let z = self.tape.input([rows, self.config.latent_dim], z)?;
+        let mode = Mode::Eval;
+        let condition = match condition {
+            Some(values) => {
+                Some((self.tape.input([rows, self.config.static_dim], values)?, self.strength(rows, mode)?))
+            }
+            None => None,
+        };
+        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode };
+        self.decoder.forward(&mut pass, z, condition)
+    }
+
+    /// The strength of each row's condition, `[B, 1]`: in training, 0 for a row whose condition is dropped in this step.
+    fn strength(&mut self, rows: usize, mode: Mode) -> Result<Var> {
+        let strength = self.conditioning_strength as f32;
+        self.strengths.clear();
+        self.strengths.resize(rows, strength);
+        if let (Mode::Train { seed, step }, true) = (mode, self.condition_dropout > 0.0) {
+            let stream = Stream::new(seed, Purpose::Condition, 0).at(step);
+            for (row, s) in self.strengths.iter_mut().enumerate() {
+                let dropped = self.condition_dropout >= 1.0
+                    || stream.words(row as u32, 0)[0] < threshold(self.condition_dropout);
+                *s = if dropped { 0.0 } else { strength };
+            }
+        }
+        self.tape.input([rows, 1], &self.strengths)
+    }
+
+    /// The terms of the loss of the last forward pass, on its own batch.
+    pub fn losses(&mut self, output: &Output, batch: &Batch, weights: &LossWeights) -> Result<Losses> {
+        loss::losses(&mut self.tape, &self.config, output, batch, weights)
+    }
+
+    /// Sets the gradients of all parameters to those of `loss`.
+    pub fn backward(&mut self, loss: Var) -> Result<()> {
+        self.tape.backward(loss)
+    }
+
+    /// The parameters' names, shapes and places.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The tape, to read variables and to step an optimiser.
+    pub fn tape(&mut self) -> &mut Tape {
+        &mut self.tape
+    }
+
+    /// Parameters and tape together, for an optimiser.
+    pub fn parts(&mut self) -> (&Parameters, &mut Tape) {
+        (&self.parameters, &mut self.tape)
+    }
+
+    /// The values of a variable of the last pass, row-major.
+    pub fn read(&self, var: Var) -> Result<Vec<f32>> {
+        self.tape.read(var)
+    }
+
+    /// Name, shape and values of every parameter and running statistic.
+    pub fn state(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+        self.parameters.iter().map(|(p, var)| Ok((p.name.clone(), p.shape.clone(), self.tape.read(var)?))).collect()
+    }
+
+    /// Overwrites every parameter and running statistic; see [`Parameters::load`].
+    pub fn load_state<'a>(
+        &mut self,
+        source: &str,
+        find: impl Fn(&str) -> Option<(&'a [usize], &'a [f32])>,
+    ) -> Result<()> {
+        self.parameters.load(&mut self.tape, source, find)
+    }
+
+    /// The gradient buffers of each FiLM block, in order.
+    pub fn film_gradients(&self) -> Vec<Vec<Buffer>> {
+        let mut blocks = vec![Vec::new(); self.decoder.film_blocks()];
+        for (parameter, var) in self.parameters.iter() {
+            if let Some(block) = parameter.film_block() {
+                blocks[block - 1].push(self.tape.buffers(var).1);
+            }
+        }
+        blocks
+    }
+
+    /// Every `(layer, shape, values)` of learned parameters, for a summary.
+    pub fn layers(&self) -> Vec<(String, Vec<usize>, usize)> {
+        let learned = self.parameters.iter().filter(|(p, _)| p.learned);
+        learned.map(|(p, _)| (p.name.clone(), p.shape.clone(), p.len())).collect()
+    }
+}

@@ -1,0 +1,43 @@
+//! Initial values. Each parameter has exactly one initialiser, named where it is declared; nothing runs over it later.
+
+use crate::rng::{Purpose, Stream};
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16).
+    XavierUniform { fan_in: usize, fan_out: usize },
+    /// Uniform in ±1/sqrt(fan_in): weights and biases of PyTorch's `Linear`.
+    Linear { fan_in: usize },
+    /// The same value everywhere.
+    Constant(f32),
+}
+
+impl Init {
+    /// The `count` values of parameter number `index`: a function of the seed and the index alone.
+    pub fn values(self, seed: u64, index: usize, count: usize) -> Vec<f32> {
+        let bound = match self {
+            Init::XavierUniform { fan_in, fan_out } => (6.0 / (fan_in + fan_out) as f64).sqrt(),
+            Init::Linear { fan_in } => 1.0 / (fan_in as f64).sqrt(),
+            Init::Constant(value) => return vec![value; count],
+        };
+        let mut draws = Stream::new(seed, Purpose::Init, index as u32).draws(0);
+        (0..count).map(|_| (bound * (2.0 * draws.uniform() - 1.0)) as f32).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_within_the_bound_and_filling_it() {
+        let values = Init::Linear { fan_in: 16 }.values(1, 0, 4096);
+        let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        assert!(largest <= 0.25 && largest > 0.249, "{largest}");
+        // the variance of U(-a, a) is a^2/3; five standard errors of it at this count
+        let var = values.iter().map(|v| v * v).sum::<f32>() / 4096.0;
+        assert!((var / (0.0625 / 3.0) - 1.0).abs() < 5.0 * (0.8 / 4096.0_f32).sqrt(), "{var}");
+        assert_ne!(values, Init::Linear { fan_in: 16 }.values(1, 1, 4096));
+    }
+}

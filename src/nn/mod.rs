@@ -1,0 +1,7 @@
+//! What networks are made of: named parameters, layers, the optimiser and the learning rate over the epochs.
+
+pub mod init;
+pub mod layers;
+pub mod optim;
+pub mod params;
+pub mod schedule;
