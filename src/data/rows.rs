@@ -1,0 +1,102 @@
+//! Rows in the model's own units, and the batches gathered from them.
+
+use super::Dataset;
+use super::scale::Scalers;
+use crate::error::Result;
+use ndarray::Array2;
+
+/// Encoded rows: what the model sees of a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows {
+    /// `[N, L]`
+    pub signal: Array2<f32>,
+    /// `[N, S]`
+    pub condition: Array2<f32>,
+    /// `[N, 6]`; 0 where unlabelled.
+    pub peaks: Array2<f32>,
+    /// `[N, 6]`; 1 where labelled.
+    pub peak_mask: Array2<f32>,
+}
+
+/// A batch's rows, in memory that is used again for the next one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gathered {
+    pub rows: usize,
+    pub signal: Vec<f32>,
+    pub condition: Vec<f32>,
+    pub peaks: Vec<f32>,
+    pub peak_mask: Vec<f32>,
+}
+
+impl Rows {
+    /// Encodes the rows `indices` of a data set, in that order.
+    ///
+    /// # Errors
+    /// A static value the scalers cannot encode.
+    pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<Rows> {
+        let (signal, _) = scalers.encode_signals(dataset.signals.select(ndarray::Axis(0), indices).view());
+        let condition = scalers.encode_statics(&dataset.source, &dataset.statics, indices)?;
+        let (peaks, peak_mask) = scalers.encode_peaks(dataset.peaks.select(ndarray::Axis(0), indices).view());
+        Ok(Rows { signal, condition, peaks, peak_mask })
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.signal.nrows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies rows, in the order of `indices`.
+    pub fn gather(&self, indices: impl ExactSizeIterator<Item = usize> + Clone, into: &mut Gathered) {
+        into.rows = indices.len();
+        let columns = [
+            (&self.signal, &mut into.signal),
+            (&self.condition, &mut into.condition),
+            (&self.peaks, &mut into.peaks),
+            (&self.peak_mask, &mut into.peak_mask),
+        ];
+        for (from, to) in columns {
+            to.clear();
+            for index in indices.clone() {
+                to.extend_from_slice(from.row(index).to_slice().expect("row-major"));
+            }
+        }
+    }
+}
+
+impl Gathered {
+    /// The number of labelled peaks.
+    pub fn labels(&self) -> f64 {
+        self.peak_mask.iter().map(|m| f64::from(*m)).sum()
+    }
+}
+
+/// The bounds of an epoch's batches of `size` over `rows` rows; a last batch of one row joins the one before, since batch norm
+/// has no variance of one.
+pub fn batch_bounds(rows: usize, size: usize) -> Vec<(usize, usize)> {
+    let mut bounds: Vec<_> = (0..rows).step_by(size).map(|start| (start, (start + size).min(rows))).collect();
+    if let [.., before, last] = bounds.as_mut_slice()
+        && last.1 - last.0 == 1
+    {
+        before.1 = last.1;
+        bounds.pop();
+    }
+    bounds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::batch_bounds;
+
+    #[test]
+    fn a_last_row_alone_joins_the_batch_before() {
+        assert_eq!(batch_bounds(10, 4), [(0, 4), (4, 8), (8, 10)]);
+        assert_eq!(batch_bounds(9, 4), [(0, 4), (4, 9)]);
+        assert_eq!(batch_bounds(3, 4), [(0, 3)]);
+        assert_eq!(batch_bounds(1, 4), [(0, 1)]);
+    }
+}

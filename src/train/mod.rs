@@ -1,0 +1,321 @@
+//! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any step.
+
+mod folder;
+mod progress;
+
+pub use folder::RunFolder;
+pub use progress::{Best, Epoch, Mean, Progress};
+
+use crate::checkpoint::{Checkpoint, DataFacts, Tensor};
+use crate::config::Config;
+use crate::data::rows::{Gathered, Rows, batch_bounds};
+use crate::data::{Dataset, scale::Scalers, split::Split};
+use crate::device::{Buffer, Device};
+use crate::error::{Error, Result};
+use crate::model::{Batch, Cvae, LossWeights, Terms};
+use crate::nn::layers::Mode;
+use crate::nn::optim::Optimizer;
+use crate::nn::schedule::Schedule;
+use crate::rng::{Purpose, Stream};
+use std::ops::ControlFlow;
+
+/// Rows a validation pass decodes at once.
+const VALIDATION_BATCH: usize = 256;
+
+/// A model in training with everything its next step depends on.
+pub struct Trainer {
+    config: Config,
+    seed: u64,
+    model: Cvae,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    scalers: Scalers,
+    facts: DataFacts,
+    train: Rows,
+    validation: Rows,
+    film_gradients: Vec<Vec<Buffer>>,
+    progress: Progress,
+    best_state: Option<Vec<Tensor>>,
+    order: Vec<usize>,
+    gathered: Gathered,
+    eps: Vec<f32>,
+}
+
+/// Why [`Trainer::epoch`] returned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The epoch is done.
+    Done(Box<Epoch>),
+    /// The watcher asked to stop; a later call goes on at the next step.
+    Interrupted,
+}
+
+impl Trainer {
+    /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
+    ///
+    /// # Errors
+    /// Data that cannot be split, scaled or fed to a model of these sizes.
+    pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
+        let config = config.clone().resolved();
+        let split = Split::new(dataset, &config.data)?;
+        let (scalers, notices) = Scalers::fit(dataset, &config.data, &split.train)?;
+        scalers.check_static_dim(&config.model)?;
+        if split.train.len() < 2 {
+            return Err(Error::input(&dataset.source, "", "fewer than two training rows", "batch norm needs two: add data"));
+        }
+        let train = Rows::encode(dataset, &scalers, &split.train)?;
+        let validation = Rows::encode(dataset, &scalers, &split.validation)?;
+        let seed = config.training.seed.unwrap_or(config.data.seed);
+        let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
+        let (parameters, tape) = model.parts();
+        let optimizer =
+            Optimizer::new(&config.training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
+        let training = &config.training;
+        let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
+        let film_gradients = model.film_gradients();
+        let progress = Progress::new(film_gradients.len());
+        let facts = DataFacts::new(dataset, &split);
+        let trainer = Trainer {
+            seed,
+            model,
+            optimizer,
+            schedule,
+            scalers,
+            facts,
+            train,
+            validation,
+            film_gradients,
+            progress,
+            best_state: None,
+            order: Vec::new(),
+            gathered: Gathered::default(),
+            eps: Vec::new(),
+            config,
+        };
+        Ok((trainer, notices))
+    }
+
+    /// How far training has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The model as it stands.
+    pub fn model(&mut self) -> &mut Cvae {
+        &mut self.model
+    }
+
+    /// Rows in training and validation.
+    pub fn rows(&self) -> (usize, usize) {
+        (self.train.len(), self.validation.len())
+    }
+
+    /// Steps in an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        batch_bounds(self.train.len(), self.config.training.batch_size).len()
+    }
+
+    /// Whether all epochs are done, or early stopping has ended them.
+    pub fn finished(&self) -> bool {
+        self.progress.epoch >= self.config.training.num_epochs || self.progress.stopped_early
+    }
+
+    /// Runs the next epoch, or what is left of an interrupted one. After each step `watch` is given the step's number in the
+    /// epoch (from 1) and may ask to stop.
+    ///
+    /// # Errors
+    /// A loss that is not finite.
+    pub fn epoch(&mut self, mut watch: impl FnMut(usize) -> ControlFlow<()>) -> Result<Outcome> {
+        self.shuffle();
+        let bounds = batch_bounds(self.train.len(), self.config.training.batch_size);
+        while self.progress.step_in_epoch < bounds.len() {
+            let (start, end) = bounds[self.progress.step_in_epoch];
+            self.step(start, end)?;
+            if watch(self.progress.step_in_epoch).is_break() {
+                return Ok(Outcome::Interrupted);
+            }
+        }
+        Ok(Outcome::Done(Box::new(self.end_epoch()?)))
+    }
+
+    /// The order of this epoch's rows: a function of seed and epoch alone.
+    fn shuffle(&mut self) {
+        self.order.clear();
+        self.order.extend(0..self.train.len());
+        let stream = Stream::new(self.seed, Purpose::Order, 0).at(self.progress.epoch as u32);
+        stream.draws(0).shuffle(&mut self.order);
+    }
+
+    /// One optimiser step on the rows `start..end` of the epoch's order. Once the shapes of a step were seen, it allocates
+    /// nothing but what `matrixmultiply` packs its operands into.
+    ///
+    /// # Errors
+    /// A loss that is not finite.
+    pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
+        let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
+        self.train.gather(self.order[start..end].iter().copied(), &mut self.gathered);
+        let latent = self.config.model.latent_dim;
+        self.eps.resize((end - start) * latent, 0.0);
+        let noise = Stream::new(self.seed, Purpose::Latent, 0).at(step);
+        for (row, eps) in self.eps.chunks_exact_mut(latent).enumerate() {
+            noise.normals(row as u32, eps);
+        }
+        let batch = as_batch(&self.gathered, Some(&self.eps));
+        let weights = LossWeights::new(&self.config.training, Some(epoch));
+        let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
+        let losses = self.model.losses(&output, &batch, &weights)?;
+        let terms = losses.read(self.model.tape())?;
+        if !self.model.tape().scalar(losses.total)?.is_finite() {
+            return Err(Error::usage(
+                format!("the loss is no longer finite in epoch {}, step {}: {terms:?}", epoch + 1, self.progress.step_in_epoch + 1),
+                "lower training.learning_rate, or set training.gradient_clip (1.0, say)",
+            ));
+        }
+        self.model.backward(losses.total)?;
+        for (sum, block) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_gradients) {
+            *sum += self.model.tape().device_mut().norm(block)?;
+        }
+        let rate = self.schedule.rate(epoch);
+        let norm = self.optimizer.step(self.model.tape(), rate, self.config.training.gradient_clip)?;
+        self.progress.gradient_norm += norm.unwrap_or(0.0);
+        self.progress.train.add(&terms, end - start, self.gathered.labels());
+        self.progress.step_in_epoch += 1;
+        self.progress.step += 1;
+        Ok(())
+    }
+
+    fn end_epoch(&mut self) -> Result<Epoch> {
+        let training = &self.config.training;
+        let (epoch, length) = (self.progress.epoch, self.config.model.signal_length);
+        let weights = LossWeights::new(training, None);
+        let in_training = LossWeights::new(training, Some(epoch));
+        let (patience, warmup) = (training.early_stopping_patience, training.kl_warmup_epochs);
+        let (clipped, learning_rate) = (training.gradient_clip.is_some(), self.schedule.rate(epoch));
+        let train = self.progress.train.terms();
+        let validation = if self.validation.is_empty() { None } else { Some(self.validate()?) };
+        let objective = weights.objective(validation.as_ref().unwrap_or(&train), length);
+        // during the warm-up the model is trained for another loss than it is judged by
+        let counts = epoch >= warmup;
+        let improved = counts && self.progress.best.is_none_or(|best| objective < best.objective);
+        if improved {
+            self.progress.best = Some(Best { epoch: epoch + 1, objective });
+            self.best_state = Some(self.state()?);
+        }
+        if counts {
+            self.schedule.observe(improved);
+            self.progress.epochs_since_best = if improved { 0 } else { self.progress.epochs_since_best + 1 };
+            self.progress.stopped_early = patience.is_some_and(|p| self.progress.epochs_since_best >= p);
+        }
+        let record = self.progress.record(
+            epoch + 1,
+            learning_rate,
+            in_training.kl,
+            (train, in_training.objective(&train, length)),
+            validation.map(|terms| (terms, objective)),
+            improved,
+            clipped,
+        );
+        self.progress.next_epoch(self.schedule.state);
+        Ok(record)
+    }
+
+    /// The mean terms over the validation rows, with z = mu and without dropout.
+    fn validate(&mut self) -> Result<Terms> {
+        let (mut mean, weights) = (Mean::default(), LossWeights::new(&self.config.training, None));
+        for start in (0..self.validation.len()).step_by(VALIDATION_BATCH) {
+            let end = (start + VALIDATION_BATCH).min(self.validation.len());
+            self.validation.gather(start..end, &mut self.gathered);
+            let batch = as_batch(&self.gathered, None);
+            let output = self.model.forward(&batch, Mode::Eval)?;
+            let losses = self.model.losses(&output, &batch, &weights)?;
+            mean.add(&losses.read(self.model.tape())?, end - start, self.gathered.labels());
+        }
+        Ok(mean.terms())
+    }
+
+    fn state(&self) -> Result<Vec<Tensor>> {
+        Ok(self.model.state()?.into_iter().map(|(name, shape, values)| Tensor { name, shape, values }).collect())
+    }
+
+    /// Puts the best weights seen back into the model; leaves it as it is when there are none.
+    pub fn restore_best(&mut self) -> Result<()> {
+        match &self.best_state {
+            Some(best) => self.model.load_state("best weights", |name| Tensor::find(best, name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The weights as they stand, ready to be used.
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
+    }
+
+    /// The best weights so far.
+    pub fn best(&self) -> Option<Checkpoint> {
+        let (best, state) = (self.progress.best?, self.best_state.as_ref()?);
+        let step = (best.epoch * self.steps_per_epoch()) as u64;
+        Some(self.with_tensors(best.epoch, step, state.clone()))
+    }
+
+    fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
+        Checkpoint::new(&self.config, &self.scalers, &self.facts, epoch, step, tensors)
+    }
+
+    /// Everything a resume needs: the weights, the moments, the best weights and the progress.
+    pub fn snapshot(&mut self) -> Result<Checkpoint> {
+        let mut checkpoint = self.checkpoint()?;
+        for (name, m, v) in self.optimizer.moments(self.model.tape())? {
+            checkpoint.push(format!("adam.m.{name}"), m);
+            checkpoint.push(format!("adam.v.{name}"), v);
+        }
+        for tensor in self.best_state.iter().flatten() {
+            checkpoint.push(format!("best.{}", tensor.name), tensor.values.clone());
+        }
+        checkpoint.progress = Some(self.progress.clone());
+        Ok(checkpoint)
+    }
+
+    /// Goes on where [`Trainer::snapshot`] was taken.
+    ///
+    /// # Errors
+    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of epochs
+    /// may differ.
+    pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.check_resumable(source, &self.config, &self.facts)?;
+        let progress = checkpoint.progress.clone().ok_or_else(|| {
+            Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
+        })?;
+        self.model.load_state(source, |name| checkpoint.find(name))?;
+        self.optimizer.load_moments(self.model.tape(), |name, len| {
+            Ok((checkpoint.wanted(source, &format!("adam.m.{name}"), len)?, checkpoint.wanted(source, &format!("adam.v.{name}"), len)?))
+        })?;
+        self.optimizer.steps = progress.step;
+        self.schedule.state = progress.plateau;
+        if progress.best.is_some() {
+            let mut best = self.state()?;
+            for tensor in &mut best {
+                let name = format!("best.{}", tensor.name);
+                tensor.values = checkpoint.wanted(source, &name, tensor.values.len())?.to_vec();
+            }
+            self.best_state = Some(best);
+        }
+        self.progress = progress;
+        Ok(())
+    }
+}
+
+fn as_batch<'a>(rows: &'a Gathered, eps: Option<&'a [f32]>) -> Batch<'a> {
+    Batch {
+        rows: rows.rows,
+        signal: &rows.signal,
+        condition: &rows.condition,
+        peaks: &rows.peaks,
+        peak_mask: &rows.peak_mask,
+        eps,
+    }
+}

@@ -1,0 +1,158 @@
+//! How far a training has come: what a resume needs beside weights and moments, and the record of an epoch.
+
+use crate::model::Terms;
+use crate::nn::schedule::PlateauState;
+use serde::{Deserialize, Serialize};
+
+/// The state of a training between two steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Steps done in the current epoch.
+    pub step_in_epoch: usize,
+    /// Steps done in all.
+    pub step: u64,
+    pub best: Option<Best>,
+    /// Counted from the end of the KL warm-up.
+    pub epochs_since_best: usize,
+    pub stopped_early: bool,
+    pub plateau: PlateauState,
+    /// Of the current epoch.
+    pub train: Mean,
+    /// Sums over the current epoch's steps.
+    pub film_gradient_norms: Vec<f64>,
+    pub gradient_norm: f64,
+}
+
+/// The best epoch so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Counted from 1.
+    pub epoch: usize,
+    pub objective: f64,
+}
+
+/// A running mean of loss terms: peaks weigh by their labels, the rest by rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mean {
+    sums: Terms,
+    rows: f64,
+    labels: f64,
+}
+
+impl Mean {
+    /// Adds a batch's mean terms.
+    pub fn add(&mut self, terms: &Terms, rows: usize, labels: f64) {
+        let rows = rows as f64;
+        self.sums.signal += terms.signal * rows;
+        self.sums.condition += terms.condition * rows;
+        self.sums.kl += terms.kl * rows;
+        self.sums.peaks += terms.peaks * labels;
+        self.rows += rows;
+        self.labels += labels;
+    }
+
+    /// The mean so far.
+    pub fn terms(&self) -> Terms {
+        let (rows, labels) = (self.rows.max(1.0), self.labels.max(1.0));
+        Terms {
+            signal: self.sums.signal / rows,
+            condition: self.sums.condition / rows,
+            kl: self.sums.kl / rows,
+            peaks: self.sums.peaks / labels,
+        }
+    }
+}
+
+/// What `metrics.jsonl` says of an epoch; losses are in the model's own units, KL in nats.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    pub step: u64,
+    pub learning_rate: f64,
+    /// In training, warm-up included; validation uses the final one.
+    pub kl_weight: f64,
+    pub train: Record,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Record>,
+    /// Whether this is the best epoch so far.
+    pub best: bool,
+    /// Mean over the steps, before clipping; only where clipping is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
+    /// Mean over the steps, one a FiLM block.
+    pub film_gradient_norms: Vec<f64>,
+    /// Wall time since this process began the epoch.
+    pub seconds: f64,
+}
+
+/// One split's loss and its terms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Record {
+    pub loss: f64,
+    pub signal: f64,
+    #[serde(rename = "static")]
+    pub condition: f64,
+    pub kl: f64,
+    pub peaks: f64,
+}
+
+impl Record {
+    fn new((terms, loss): (Terms, f64)) -> Self {
+        Record { loss, signal: terms.signal, condition: terms.condition, kl: terms.kl, peaks: terms.peaks }
+    }
+}
+
+impl Progress {
+    /// Nothing done yet.
+    pub fn new(film_blocks: usize) -> Self {
+        Progress {
+            epoch: 0,
+            step_in_epoch: 0,
+            step: 0,
+            best: None,
+            epochs_since_best: 0,
+            stopped_early: false,
+            plateau: PlateauState { factor: 1.0, bad_epochs: 0 },
+            train: Mean::default(),
+            film_gradient_norms: vec![0.0; film_blocks],
+            gradient_norm: 0.0,
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        epoch: usize,
+        learning_rate: f64,
+        kl_weight: f64,
+        train: (Terms, f64),
+        validation: Option<(Terms, f64)>,
+        best: bool,
+        clipped: bool,
+    ) -> Epoch {
+        let steps = self.step_in_epoch.max(1) as f64;
+        Epoch {
+            epoch,
+            step: self.step,
+            learning_rate,
+            kl_weight,
+            train: Record::new(train),
+            validation: validation.map(Record::new),
+            best,
+            gradient_norm: clipped.then_some(self.gradient_norm / steps),
+            film_gradient_norms: self.film_gradient_norms.iter().map(|sum| sum / steps).collect(),
+            seconds: 0.0,
+        }
+    }
+
+    pub(super) fn next_epoch(&mut self, plateau: PlateauState) {
+        self.epoch += 1;
+        self.step_in_epoch = 0;
+        self.plateau = plateau;
+        self.train = Mean::default();
+        self.film_gradient_norms.fill(0.0);
+        self.gradient_norm = 0.0;
+    }
+}
