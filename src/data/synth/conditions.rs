@@ -88,7 +88,7 @@ const IV_V_INTERVAL_SD_MS: f64 = 0.10;
 /// Amplitudes vary by some 30 to 50 %, skewed to the right, wave V least (Chiappa et al. 1979): one gain for all waves
 /// (head, electrodes, synchrony) times one for each.
 const COMMON_GAIN_LOG_SD: f64 = 0.22;
-const WAVE_GAIN_LOG_SD: [f64; 7] = [0.35, 0.35, 0.28, 0.40, 0.20, 0.40, 0.45];
+const WAVE_GAIN_LOG_SD: [f64; 7] = [0.35, 0.35, 0.28, 0.30, 0.20, 0.40, 0.45];
 const SN10_GAIN_LOG_SD: f64 = 0.35;
 const WIDTH_LOG_SD: f64 = 0.12;
 /// Normal thresholds scatter by a few dB about 0 dB nHL; our rounding.

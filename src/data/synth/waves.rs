@@ -73,8 +73,8 @@ const BROADENING_PER_MS: f64 = 0.12;
 const FULL_RECRUITMENT_DB: f64 = 90.0;
 /// Women's amplitudes are 25 % above men's (Jerger & Hall 1980).
 const SEX_GAIN: f64 = 1.118;
-/// IV never overtakes V; ours.
-const SMALLEST_IV_V_MS: f64 = 0.5;
+/// IV may melt into V but not swallow it; ours.
+const SMALLEST_IV_V_MS: f64 = 0.55;
 
 // Troughs follow the peak at this distance and have this width, in widths of the wave; SN10 in ms (Davis & Hirsh 1979: a slow
 // negativity about 10 ms after the stimulus near threshold); values ours.
