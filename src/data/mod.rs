@@ -1,5 +1,7 @@
 //! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
 
+pub mod synth;
+
 use ndarray::Array2;
 
 /// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.

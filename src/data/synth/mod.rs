@@ -1,0 +1,216 @@
+//! The built-in data: simulated click-evoked auditory brainstem responses of a mixed clinic of adults.
+//!
+//! For trying things out, for tests, and for holding what a model learned against a truth that no recording has. It is a
+//! summary of published functions, not a model of the ear, and no substitute for recordings.
+//!
+//! # Static columns
+//!
+//! | column | unit | drawn | acts on |
+//! | --- | --- | --- | --- |
+//! | `age_years` | years | a subject, evenly 18 to 85 | later, smaller waves; cochlear loss more likely |
+//! | `level_db` | dB nHL | a row, 10 to 90 in steps of 5 | latency, amplitude, width, presence of waves |
+//! | `rate_hz` | clicks/s | a row, 9 to 91, even in its logarithm | later, smaller waves, early ones most |
+//! | `fmp` | – | computed from the row | – (the F-ratio of response and noise to noise) |
+//! | `residual_noise_nv` | nV RMS | a row, 10 to 80, even in its logarithm | the noise in the trace |
+//! | `conductive_loss_db` | dB | a subject, 0 in four of five, else 10 to 50 | attenuates |
+//! | `cochlear_loss_db` | dB | a subject, 0 or 10 to 60, likelier with age | threshold, recruitment, early waves |
+//!
+//! Hidden: sex, sensitivity, every wave's own latency and amplitude, width, SN10, the slope of latency with level,
+//! neuropathy (about 4 % of the subjects), and small differences between recordings of one subject.
+//!
+//! # Sources
+//!
+//! - level: Hecox & Galambos 1974 (Arch Otolaryngol 99:30); Picton, Stapells & Campbell 1981 (J Otolaryngol 10 Suppl 9);
+//!   Stockard, Stockard, Westmoreland & Corfits 1979 (Arch Neurol 36:823); Hall 2007 (New Handbook of Auditory Evoked Responses)
+//! - rate: Don, Allen & Starr 1977 (Ann Otol Rhinol Laryngol 86:186); Hyde, Stephens & Thornton 1976 (Br J Audiol 10:41)
+//! - age and sex: Jerger & Hall 1980 (Arch Otolaryngol 106:387); Rowe 1978 (Electroencephalogr Clin Neurophysiol 44:459);
+//!   Konrad-Martin et al. 2012 (J Am Acad Audiol 23:18); Boettcher 2002 (J Speech Lang Hear Res 45:1249)
+//! - conductive loss: McGee & Clemis 1982 (Ann Otol Rhinol Laryngol 91:304)
+//! - cochlear loss: Coats & Martin 1977 (Arch Otolaryngol 103:605); Galambos & Hecox 1978 (Otolaryngol Clin North Am 11:709);
+//!   Rosenhamer, Lindström & Lundborg 1981 (Scand Audiol 10:3)
+//! - neuropathy: Starr, Picton, Sininger, Hood & Berlin 1996 (Brain 119:741); Rance et al. 1999 (Ear Hear 20:238)
+//! - variation: Chiappa, Gladstone & Young 1979 (Arch Neurol 36:81); Rowe 1978; Edwards, Buchwald, Tanguay & Schwafel 1982
+//!   (Electroencephalogr Clin Neurophysiol 53:125)
+//! - SN10: Davis & Hirsh 1979 (Audiology 18:445)
+//! - noise and F-ratio: Elberling & Don 1984 (Scand Audiol 13:187); Don, Elberling & Waring 1984 (Scand Audiol 13:219);
+//!   Don & Elberling 1994 (J Acoust Soc Am 96:2746) and 1996 (99:491); NHSP 2013 (the English newborn programme's ABR guidance)
+
+mod conditions;
+mod noise;
+mod waves;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::{Column, Dataset, Truth, Values};
+use crate::config::{SYNTH_COLUMNS, SynthConfig};
+use crate::error::{Error, Result};
+use conditions::{Recording, Subject};
+use noise::ColouredNoise;
+use waves::Wave;
+
+/// A wave counts as present, and is labelled, from this height on and with its peak within the window; below, nobody would
+/// mark it even in the best of averages.
+pub const VISIBLE_UV: f64 = 0.02;
+
+/// A wave's trough is the lowest point of the trace up to this long after its peak: for I and III before the next large wave,
+/// for V the SN10.
+const TROUGH_WITHIN_MS: [f64; 3] = [0.9, 0.9, 2.5];
+/// Waves I, III and V among the seven.
+const LABELLED: [usize; 3] = [0, 2, waves::V];
+
+const LARGEST_SAMPLES: usize = 500_000_000;
+
+/// The built-in set of `config.subjects * config.rows_per_subject` rows, subject by subject.
+///
+/// Signals are `[N, signal_length]` in µV from 0 ms at `config.sample_rate_hz`; statics are [`SYNTH_COLUMNS`] in their order;
+/// peaks are the latencies in ms of waves I, III and V, and their amplitudes in µV from the peak to the following trough of
+/// the noise-free trace. Absent waves (see [`VISIBLE_UV`]) are NaN. The truth is always there. A row depends on `config`'s
+/// sample rate and held causes, `signal_length`, `seed`, its subject and its index alone.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8 samples,
+/// and for a cause in `config.fixed` that does not exist or is out of its range.
+pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Dataset> {
+    check(config, signal_length)?;
+    let simulator = Simulator::new(config, signal_length, seed);
+    let subjects: Vec<_> = (0..config.subjects as u32).map(|i| Subject::draw(config, seed, i)).collect();
+    let rows: Vec<_> = (0..config.subjects * config.rows_per_subject)
+        .into_par_iter()
+        .map(|row| {
+            let subject = &subjects[row / config.rows_per_subject];
+            simulator.row(subject, &Recording::draw(config, seed, row as u32), row as u32)
+        })
+        .collect();
+    Ok(assemble(&rows, config, signal_length))
+}
+
+fn check(config: &SynthConfig, signal_length: usize) -> Result<()> {
+    let refuse = |key: &str, value: &dyn std::fmt::Display, remedy: &str| {
+        Err(Error::usage(format!("{key}: {value} makes no built-in data"), remedy))
+    };
+    if config.subjects == 0 {
+        return refuse("data.synth.subjects", &0, "give at least 1");
+    }
+    if config.rows_per_subject == 0 {
+        return refuse("data.synth.rows_per_subject", &0, "give at least 1");
+    }
+    if signal_length < 8 {
+        return refuse("model.signal_length", &signal_length, "give at least 8 samples");
+    }
+    if !(6_000.0..=1e6).contains(&config.sample_rate_hz) {
+        return refuse(
+            "data.synth.sample_rate_hz",
+            &config.sample_rate_hz,
+            "give 6000 to 1000000: the band ends at 3 kHz",
+        );
+    }
+    let samples = config.subjects.checked_mul(config.rows_per_subject).and_then(|rows| rows.checked_mul(signal_length));
+    if samples.is_none_or(|n| n > LARGEST_SAMPLES) {
+        let product = format!("{} times {}", config.subjects, config.rows_per_subject);
+        let remedy = format!("rows times signal_length may be {LARGEST_SAMPLES} at most");
+        return refuse("data.synth.subjects times rows_per_subject", &product, &remedy);
+    }
+    conditions::check_fixed(config)
+}
+
+/// What every row of a set shares.
+struct Simulator {
+    seed: u64,
+    signal_length: usize,
+    sample_rate_hz: f64,
+    noise: ColouredNoise,
+}
+
+/// One simulated recording: µV, ms, and the units of [`SYNTH_COLUMNS`].
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    signal: Vec<f64>,
+    truth: Vec<f64>,
+    statics: [f64; 7],
+    peaks: [f64; 6],
+    latencies_ms: [f64; 7],
+}
+
+impl Simulator {
+    fn new(config: &SynthConfig, signal_length: usize, seed: u64) -> Self {
+        let noise = ColouredNoise::new(seed, signal_length, config.sample_rate_hz);
+        Simulator { seed, signal_length, sample_rate_hz: config.sample_rate_hz, noise }
+    }
+
+    /// That listener recorded under those conditions, with the noise of that row.
+    fn row(&self, subject: &Subject, recording: &Recording, row: u32) -> Row {
+        let waves = waves::waves(subject, recording);
+        let truth = waves::trace(&waves, subject.sn10_gain, self.signal_length, self.sample_rate_hz);
+        let rms_uv = recording.residual_noise_nv / 1000.0;
+        let mut signal = truth.clone();
+        self.noise.add(row, rms_uv, &mut signal);
+        let fmp = noise::f_ratio(&signal, rms_uv, self.seed, row);
+        let latencies_ms = waves.map(|wave| if self.visible(&wave) { wave.latency_ms } else { f64::NAN });
+        let peaks = self.peaks(&truth, &latencies_ms);
+        let statics = [
+            subject.age_years,
+            recording.level_db,
+            recording.rate_hz,
+            fmp,
+            recording.residual_noise_nv,
+            subject.conductive_loss_db,
+            subject.cochlear_loss_db,
+        ];
+        Row { signal, truth, statics, peaks, latencies_ms }
+    }
+
+    fn visible(&self, wave: &Wave) -> bool {
+        let end_ms = self.time_ms(self.signal_length - 1);
+        wave.amplitude_uv >= VISIBLE_UV && (0.0..=end_ms).contains(&wave.latency_ms)
+    }
+
+    /// Latencies of waves I, III, V and their amplitudes, peak to trough in the noise-free trace; NaN where absent.
+    fn peaks(&self, truth: &[f64], latencies_ms: &[f64; 7]) -> [f64; 6] {
+        let mut peaks = [f64::NAN; 6];
+        for (slot, (wave, within_ms)) in LABELLED.into_iter().zip(TROUGH_WITHIN_MS).enumerate() {
+            let latency_ms = latencies_ms[wave];
+            if latency_ms.is_nan() {
+                continue;
+            }
+            let peak = (latency_ms * self.sample_rate_hz / 1000.0).round() as usize;
+            let after = truth[peak..].iter().enumerate().take_while(|(i, _)| self.time_ms(*i) <= within_ms);
+            let trough_uv = after.fold(f64::INFINITY, |low, (_, &v)| low.min(v));
+            peaks[slot] = latency_ms;
+            peaks[slot + 3] = truth[peak] - trough_uv;
+        }
+        peaks
+    }
+
+    fn time_ms(&self, sample: usize) -> f64 {
+        sample as f64 * 1000.0 / self.sample_rate_hz
+    }
+}
+
+fn assemble(rows: &[Row], config: &SynthConfig, signal_length: usize) -> Dataset {
+    let column = |index: usize| Values::Number(rows.iter().map(|row| row.statics[index]).collect());
+    let names = SYNTH_COLUMNS.iter().enumerate();
+    Dataset {
+        source: "built-in data".into(),
+        signals: table(rows, signal_length, |row| &row.signal),
+        sample_rate_hz: config.sample_rate_hz,
+        t0_ms: 0.0,
+        statics: names.map(|(i, name)| Column { name: name.to_string(), values: column(i) }).collect(),
+        peaks: table(rows, 6, |row| &row.peaks),
+        subjects: (0..rows.len()).map(|row| format!("S{:04}", row / config.rows_per_subject + 1)).collect(),
+        truth: Some(Truth {
+            signals: table(rows, signal_length, |row| &row.truth),
+            latencies_ms: table(rows, 7, |row| &row.latencies_ms),
+        }),
+    }
+}
+
+/// `[N, width]` of one field of every row.
+fn table(rows: &[Row], width: usize, field: impl Fn(&Row) -> &[f64]) -> Array2<f32> {
+    let values = rows.iter().flat_map(|row| field(row).iter().map(|&v| v as f32)).collect();
+    Array2::from_shape_vec((rows.len(), width), values).expect("every row has the same width")
+}
+
+#[cfg(test)]
+mod tests;
