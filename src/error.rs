@@ -13,7 +13,11 @@ pub enum Error {
     #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
     Input { source_name: String, place: String, problem: String, remedy: String },
 
-    /// What was asked for (flags, config values) makes no sense.
+    /// A configuration cannot be used.
+    #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
+    Config { source_name: String, place: String, problem: String, remedy: String },
+
+    /// What was asked for (flags and their values) makes no sense.
     #[error("{problem}\n  help: {remedy}")]
     Usage { problem: String, remedy: String },
 
@@ -37,6 +41,16 @@ impl Error {
         }
     }
 
+    /// An unusable configuration: `source_name` is the file or the `--set` flag, `place` the dotted key (or line and column).
+    pub fn config(source_name: impl Display, place: impl Display, problem: impl Display, remedy: impl Display) -> Self {
+        Error::Config {
+            source_name: source_name.to_string(),
+            place: place.to_string(),
+            problem: problem.to_string(),
+            remedy: remedy.to_string(),
+        }
+    }
+
     /// A request that makes no sense, with what to do instead.
     pub fn usage(problem: impl Display, remedy: impl Display) -> Self {
         Error::Usage { problem: problem.to_string(), remedy: remedy.to_string() }
@@ -52,7 +66,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Input { .. } | Error::Io { .. } => 1,
-            Error::Usage { .. } => 2,
+            Error::Config { .. } | Error::Usage { .. } => 2,
             Error::Interrupted => 130,
         }
     }
@@ -66,5 +80,37 @@ fn io_remedy(source: &std::io::Error) -> &'static str {
             "free some space or choose another place"
         }
         _ => "check the path and the device it is on",
+    }
+}
+
+/// The candidate that a misspelt `name` most likely stands for, if any is near.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.to_lowercase()), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.75)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_finds_typing_errors_and_nothing_far_off() {
+        let names = ["level_db", "rate_hz", "age_years"];
+        assert_eq!(nearest("levl_dB", names), Some("level_db"));
+        assert_eq!(nearest("ratehz", names), Some("rate_hz"));
+        assert_eq!(nearest("quux", names), None);
+    }
+
+    #[test]
+    fn an_error_says_what_where_and_the_way_out() {
+        let error = Error::config("a.json", "model.latent_dim", "is 0", "use 1 or more");
+        assert_eq!(error.to_string(), "a.json: model.latent_dim: is 0\n  help: use 1 or more");
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(Error::input("a.csv", "", "is empty", "…").to_string(), "a.csv: is empty\n  help: …");
     }
 }

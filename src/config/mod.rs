@@ -1,6 +1,11 @@
-//! The configuration file: every key, its default, its range.
+//! The configuration file: every key and its default. [`load`](Config::load) reads one, [`check`](Config::check) knows the ranges.
+
+mod check;
+mod load;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A whole configuration; every section and key may be left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -11,6 +16,52 @@ pub struct Config {
     pub training: TrainingConfig,
     pub data: DataConfig,
     pub output: OutputConfig,
+}
+
+impl Config {
+    /// The same configuration with everything implied written out: `training.scheduler.T_max` and `training.seed`.
+    pub fn resolved(mut self) -> Config {
+        self.training.scheduler.t_max.get_or_insert(self.training.num_epochs);
+        self.training.seed.get_or_insert(self.data.seed);
+        self
+    }
+
+    /// Every key with its value, as indented JSON that [`Config::from_json`] reads back to an equal configuration.
+    pub fn to_json_pretty(&self) -> String {
+        format!("{:#}\n", self.to_value())
+    }
+
+    /// The keys whose values differ, as (dotted key, value here, value in `other`); a key that one side lacks is `unset` there.
+    pub fn differences(&self, other: &Config) -> Vec<(String, String, String)> {
+        let (mine, theirs) = (flatten(&self.to_value()), flatten(&other.to_value()));
+        let keys: std::collections::BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
+        let shown = |side: &BTreeMap<String, String>, key: &String| side.get(key).map_or("unset".into(), String::clone);
+        keys.into_iter()
+            .map(|key| (key.clone(), shown(&mine, key), shown(&theirs, key)))
+            .filter(|(_, mine, theirs)| mine != theirs)
+            .collect()
+    }
+
+    fn to_value(&self) -> Value {
+        serde_json::to_value(self).expect("a configuration has string keys only")
+    }
+}
+
+/// The leaves of nested objects by dotted key, as JSON text; a list is a leaf.
+fn flatten(value: &Value) -> BTreeMap<String, String> {
+    fn walk(value: &Value, key: String, leaves: &mut BTreeMap<String, String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(name, v)| walk(v, dotted(&key, name), leaves)),
+            leaf => _ = leaves.insert(key, leaf.to_string()),
+        }
+    }
+    let mut leaves = BTreeMap::new();
+    walk(value, String::new(), &mut leaves);
+    leaves
+}
+
+fn dotted(parent: &str, name: &str) -> String {
+    if parent.is_empty() { name.to_string() } else { format!("{parent}.{name}") }
 }
 
 /// The sizes of the network.
@@ -260,10 +311,28 @@ pub const SYNTH_COLUMNS: [&str; 7] =
 
 /// One static column: its name alone (standardised), or with its encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}")]
 pub enum StaticColumn {
     Name(String),
     Encoded(EncodedColumn),
+}
+
+impl StaticColumn {
+    /// The column's name in the table.
+    pub fn name(&self) -> &str {
+        match self {
+            StaticColumn::Name(name) => name,
+            StaticColumn::Encoded(column) => &column.name,
+        }
+    }
+
+    /// How it enters the model; a bare name is standardised.
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            StaticColumn::Name(_) => Encoding::Standard,
+            StaticColumn::Encoded(column) => column.encoding,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -310,7 +379,7 @@ pub struct SynthConfig {
     pub rows_per_subject: usize,
     pub sample_rate_hz: f64,
     /// Causes held constant, by column name: `{"level_db": 60}`.
-    pub fixed: std::collections::BTreeMap<String, f64>,
+    pub fixed: BTreeMap<String, f64>,
 }
 
 impl Default for SynthConfig {

@@ -1,0 +1,328 @@
+//! The ranges of the configuration's values, and the rules between them.
+
+use super::{Config, DataConfig, Encoding, FilmConfig, ModelConfig, SchedulerKind, TrainingConfig};
+use crate::error::{Error, Result};
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::RangeBounds;
+use std::path::{Component, Path};
+
+/// No layer is wider: two such layers in a row would already hold 4 billion weights.
+const MAX_WIDTH: usize = 65_536;
+
+/// The first value that cannot be used.
+pub(super) struct Problem {
+    key: String,
+    problem: String,
+    remedy: String,
+}
+
+impl Problem {
+    fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Problem { key: key.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// Whether the value is at `key`, in it, or around it.
+    pub(super) fn concerns(&self, key: &str) -> bool {
+        let inside = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        inside(&self.key, key) || inside(key, &self.key)
+    }
+
+    pub(super) fn into_error(self, source_name: &str) -> Error {
+        Error::config(source_name, self.key, self.problem, self.remedy)
+    }
+}
+
+type Check = Result<(), Problem>;
+
+impl Config {
+    /// Checks every range and every rule between keys, for a configuration that was made in code.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first key that cannot be used.
+    pub fn check(&self) -> Result<()> {
+        self.first_problem().map_err(|problem| problem.into_error("configuration"))
+    }
+
+    pub(super) fn first_problem(&self) -> Check {
+        model(&self.model)?;
+        film(&self.film)?;
+        training(&self.training)?;
+        data(&self.data)?;
+        static_width(self)?;
+        checkpoint_dir(&self.output.checkpoint_dir)
+    }
+}
+
+fn model(m: &ModelConfig) -> Check {
+    for (key, width) in [
+        ("model.signal_length", m.signal_length),
+        ("model.static_dim", m.static_dim),
+        ("model.latent_dim", m.latent_dim),
+        ("model.signal_head_dim", m.signal_head_dim),
+        ("model.peak_head_dim", m.peak_head_dim),
+    ] {
+        count(key, width, 1..=MAX_WIDTH)?;
+    }
+    widths("model.encoder_dims", &m.encoder_dims)?;
+    widths("model.decoder_dims", &m.decoder_dims)?;
+    widths("model.static_head_dims", &m.static_head_dims)?;
+    number("model.decoder_dropout", m.decoder_dropout, 0.0..1.0)?;
+    number("model.head_dropout", m.head_dropout, 0.0..1.0)?;
+    dropouts("model.encoder_dropout", &m.encoder_dropout, "model.encoder_dims", m.encoder_dims.len())?;
+    if !m.joint_generation {
+        dropouts("model.concat_dropout", &m.concat_dropout, "model.decoder_dims", m.decoder_dims.len())?;
+    }
+    if m.num_peaks != 6 {
+        return Err(Problem::new(
+            "model.num_peaks",
+            format!("is {}, must be 6: the latencies of waves I, III and V, then their amplitudes", m.num_peaks),
+            "set it to 6 or leave it out; model.predict_peaks turns the peak head on and off",
+        ));
+    }
+    if m.use_film && !m.joint_generation {
+        return Err(Problem::new(
+            "model.use_film",
+            "is true while model.joint_generation is false: the legacy decoder takes the condition beside z and has no FiLM",
+            "set model.use_film to false or model.joint_generation to true",
+        ));
+    }
+    Ok(())
+}
+
+fn film(f: &FilmConfig) -> Check {
+    count("film.hidden_dim", f.hidden_dim, 1..=MAX_WIDTH)?;
+    number("film.conditioning_strength", f.conditioning_strength, 0.0..)?;
+    number("film.condition_dropout", f.condition_dropout, 0.0..=1.0)?;
+    number("film.learning_rate_scale", f.learning_rate_scale, 0.0..)
+}
+
+fn training(t: &TrainingConfig) -> Check {
+    let positive = (Excluded(0.0), Unbounded);
+    // batch norm needs two rows for a variance
+    count("training.batch_size", t.batch_size, 2..)?;
+    count("training.num_epochs", t.num_epochs, 1..)?;
+    number("training.learning_rate", t.learning_rate, positive)?;
+    number("training.kl_weight", t.kl_weight, 0.0..)?;
+    number("training.static_loss_weight", t.static_loss_weight, 0.0..)?;
+    number("training.peak_loss_weight", t.peak_loss_weight, 0.0..)?;
+    if let Some(patience) = t.early_stopping_patience {
+        count("training.early_stopping_patience", patience, 1..)
+            .map_err(|p| Problem { remedy: format!("{}; null never stops early", p.remedy), ..p })?;
+    }
+    if let Some(norm) = t.gradient_clip {
+        number("training.gradient_clip", norm, positive)
+            .map_err(|p| Problem { remedy: format!("{}; null does not clip", p.remedy), ..p })?;
+    }
+    for beta in t.optimizer.betas {
+        number("training.optimizer.betas", beta, 0.0..1.0)?;
+    }
+    number("training.optimizer.eps", t.optimizer.eps, positive)?;
+    number("training.optimizer.weight_decay", t.optimizer.weight_decay, 0.0..)?;
+    schedule(t)
+}
+
+fn schedule(t: &TrainingConfig) -> Check {
+    let s = &t.scheduler;
+    if let Some(epochs) = s.t_max {
+        count("training.scheduler.T_max", epochs, 1..)?;
+    }
+    number("training.scheduler.eta_min", s.eta_min, 0.0..)?;
+    number("training.scheduler.factor", s.factor, (Excluded(0.0), Excluded(1.0)))?;
+    if s.kind != SchedulerKind::Constant && s.eta_min > t.learning_rate {
+        return Err(Problem::new(
+            "training.scheduler.eta_min",
+            format!("is {}, above training.learning_rate ({}): the rate would rise", s.eta_min, t.learning_rate),
+            "set it to at most the learning rate, or use the scheduler type \"constant\"",
+        ));
+    }
+    let warm_ups = [
+        ("training.kl_warmup_epochs", t.kl_warmup_epochs, "no epoch would be left to choose the best model from"),
+        ("training.scheduler.warmup_epochs", s.warmup_epochs, "the full learning rate would never be reached"),
+    ];
+    for (key, epochs, why) in warm_ups {
+        if epochs >= t.num_epochs {
+            return Err(Problem::new(
+                key,
+                format!("is {epochs}, not below training.num_epochs ({}): {why}", t.num_epochs),
+                "shorten the warm-up or train for more epochs",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn data(d: &DataConfig) -> Check {
+    let positive = (Excluded(0.0), Unbounded);
+    if let Some(rate) = d.sample_rate_hz {
+        number("data.sample_rate_hz", rate, positive)?;
+    }
+    if let Some(t0) = d.t0_ms {
+        number("data.t0_ms", t0, ..)?;
+    }
+    number("data.validation_split", d.validation_split, (Excluded(0.0), Excluded(1.0)))?;
+    number("data.test_split", d.test_split, 0.0..1.0)?;
+    if d.validation_split + d.test_split >= 1.0 {
+        return Err(Problem::new(
+            "data.validation_split",
+            format!("{} and data.test_split {} leave nothing to train on", d.validation_split, d.test_split),
+            "let the two sum to less than 1, for example 0.2 and 0.15",
+        ));
+    }
+    count("data.synth.subjects", d.synth.subjects, 1..)?;
+    count("data.synth.rows_per_subject", d.synth.rows_per_subject, 1..)?;
+    number("data.synth.sample_rate_hz", d.synth.sample_rate_hz, positive)?;
+    let mut seen = BTreeSet::new();
+    for (i, column) in d.static_columns.iter().enumerate() {
+        let key = format!("data.static_columns[{i}]");
+        if column.name().is_empty() {
+            return Err(Problem::new(key, "has an empty name", "write the name of a column of the table"));
+        }
+        if !seen.insert(column.name()) {
+            let problem = format!("names `{}` a second time", column.name());
+            return Err(Problem::new(key, problem, "name each column once"));
+        }
+    }
+    if d.subject_column.is_empty() {
+        return Err(Problem::new("data.subject_column", "is empty", "write the name of the column with the subjects"));
+    }
+    Ok(())
+}
+
+/// A one-hot column's width is the data's to say; without one the configuration alone knows.
+fn static_width(config: &Config) -> Check {
+    let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
+    let one_hot = columns.iter().any(|c| c.encoding() == Encoding::OneHot);
+    if (columns.len() == dim) || (one_hot && columns.len() < dim) {
+        return Ok(());
+    }
+    let names: Vec<&str> = columns.iter().map(|c| c.name()).collect();
+    let number = columns.len();
+    Err(Problem::new(
+        "model.static_dim",
+        format!("is {dim}, but data.static_columns names {number}: {}", names.join(", ")),
+        format!("set model.static_dim to {number}, or name {dim} in data.static_columns"),
+    ))
+}
+
+fn checkpoint_dir(folder: &str) -> Check {
+    let inside = |path: &Path| path.components().all(|c| matches!(c, Component::Normal(_)));
+    if !folder.is_empty() && inside(Path::new(folder)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "output.checkpoint_dir",
+        format!("is {folder:?}, must be a folder inside the run folder"),
+        "write a plain name such as \"checkpoints\"; --out chooses the run folder",
+    ))
+}
+
+fn widths(key: &str, values: &[usize]) -> Check {
+    if values.is_empty() {
+        return Err(Problem::new(key, "is empty, must name at least one layer's width", "for example [128]"));
+    }
+    values.iter().enumerate().try_for_each(|(i, &value)| count(&format!("{key}[{i}]"), value, 1..=MAX_WIDTH))
+}
+
+fn dropouts(key: &str, values: &[f64], layers_key: &str, layers: usize) -> Check {
+    values.iter().enumerate().try_for_each(|(i, &value)| number(&format!("{key}[{i}]"), value, 0.0..1.0))?;
+    if values.len() == layers {
+        return Ok(());
+    }
+    Err(Problem::new(
+        key,
+        format!("has {} values, but {layers_key} has {layers} layers", values.len()),
+        "give one dropout a layer",
+    ))
+}
+
+fn count(key: &str, value: usize, allowed: impl RangeBounds<usize>) -> Check {
+    if allowed.contains(&value) { Ok(()) } else { Err(out_of_range(key, value, allowed)) }
+}
+
+fn number(key: &str, value: f64, allowed: impl RangeBounds<f64>) -> Check {
+    if value.is_finite() && allowed.contains(&value) { Ok(()) } else { Err(out_of_range(key, value, allowed)) }
+}
+
+fn out_of_range<T: std::fmt::Display>(key: &str, value: T, allowed: impl RangeBounds<T>) -> Problem {
+    let range = match (allowed.start_bound(), allowed.end_bound()) {
+        (Included(lo), Included(hi)) => format!("from {lo} to {hi}"),
+        (Included(lo), Excluded(hi)) => format!("from {lo} to below {hi}"),
+        (Excluded(lo), Excluded(hi)) => format!("above {lo} and below {hi}"),
+        (Excluded(lo), Unbounded) => format!("above {lo}"),
+        (Included(lo), Unbounded) => format!("{lo} or more"),
+        _ => "a finite number".to_string(),
+    };
+    Problem::new(key, format!("is {value}, must be {range}"), format!("choose a value {range}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, parts: &[&str]) {
+        let error = Config::from_json("a.json", text, &[]).expect_err(text);
+        let message = error.to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} are not all in: {message}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn ranges() {
+        refused(
+            r#"{"model": {"latent_dim": 0}}"#,
+            &["a.json: model.latent_dim: is 0, must be from 1 to 65536", "help:"],
+        );
+        refused(r#"{"model": {"decoder_dims": []}}"#, &["model.decoder_dims", "at least one"]);
+        refused(r#"{"model": {"decoder_dims": [8, 0]}}"#, &["model.decoder_dims[1]", "is 0"]);
+        refused(r#"{"model": {"head_dropout": 1}}"#, &["model.head_dropout", "from 0 to below 1"]);
+        refused(r#"{"model": {"encoder_dropout": [0.1, 0.1, 1.5]}}"#, &["model.encoder_dropout[2]", "1.5"]);
+        refused(r#"{"film": {"condition_dropout": 1.5}}"#, &["film.condition_dropout", "from 0 to 1"]);
+        refused(r#"{"film": {"conditioning_strength": -1}}"#, &["film.conditioning_strength", "0 or more"]);
+        refused(r#"{"training": {"batch_size": 1}}"#, &["training.batch_size", "2 or more"]);
+        refused(r#"{"training": {"learning_rate": 0}}"#, &["training.learning_rate", "above 0"]);
+        refused(r#"{"training": {"early_stopping_patience": 0}}"#, &["null never stops early"]);
+        refused(r#"{"training": {"gradient_clip": 0}}"#, &["null does not clip"]);
+        refused(r#"{"training": {"optimizer": {"betas": [0.9, 1.0]}}}"#, &["training.optimizer.betas"]);
+        refused(r#"{"training": {"scheduler": {"factor": 1}}}"#, &["above 0 and below 1"]);
+        refused(r#"{"data": {"validation_split": 0}}"#, &["data.validation_split"]);
+        refused(r#"{"data": {"sample_rate_hz": 0}}"#, &["data.sample_rate_hz", "above 0"]);
+        refused(r#"{"output": {"checkpoint_dir": "../x"}}"#, &["output.checkpoint_dir", "inside the run folder"]);
+    }
+
+    #[test]
+    fn rules_between_keys() {
+        refused(
+            r#"{"model": {"joint_generation": false}}"#,
+            &["model.use_film", "set model.use_film to false or model.joint_generation to true"],
+        );
+        refused(r#"{"model": {"num_peaks": 5}}"#, &["model.num_peaks", "must be 6"]);
+        refused(r#"{"model": {"encoder_dims": [8, 8]}}"#, &["model.encoder_dropout", "3 values", "2 layers"]);
+        refused(
+            r#"{"model": {"use_film": false, "joint_generation": false, "decoder_dims": [8]}}"#,
+            &["model.concat_dropout", "1 layers"],
+        );
+        refused(r#"{"model": {"static_dim": 3}}"#, &["model.static_dim: is 3", "names 7: age_years", "to 7"]);
+        refused(r#"{"data": {"validation_split": 0.5, "test_split": 0.5}}"#, &["nothing to train on"]);
+        refused(r#"{"data": {"static_columns": ["a", "a"]}}"#, &["data.static_columns[1]", "second time"]);
+        refused(r#"{"training": {"learning_rate": 1e-6}}"#, &["training.scheduler.eta_min", "would rise"]);
+        refused(r#"{"training": {"kl_warmup_epochs": 150}}"#, &["training.kl_warmup_epochs", "150"]);
+        // the concat decoder's dropout says nothing about the joint decoder
+        assert!(Config::from_json("a", r#"{"model": {"decoder_dims": [8]}}"#, &[]).is_ok());
+        // a one-hot column may be as wide as it likes
+        let one_hot =
+            r#"{"model": {"static_dim": 4}, "data": {"static_columns": [{"name": "a", "encoding": "one_hot"}]}}"#;
+        assert!(Config::from_json("a", one_hot, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_configuration_made_in_code_is_checked_too() {
+        let mut config = Config::default();
+        assert!(config.check().is_ok());
+        config.film.conditioning_strength = f64::INFINITY;
+        assert!(config.check().unwrap_err().to_string().contains("film.conditioning_strength: is inf"));
+    }
+}

@@ -1,0 +1,282 @@
+//! From JSON text and `--set` flags to a checked [`Config`].
+
+use super::{Config, dotted};
+use crate::error::{Error, Result, nearest};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Objects whose keys are the user's own.
+const FREE_MAPS: [&str; 1] = ["data.synth.fixed"];
+
+impl Config {
+    /// Reads a JSON file, then applies `KEY=VALUE` overrides in their order (`training.num_epochs=3`).
+    ///
+    /// # Errors
+    /// A file that cannot be read (exit 1), and everything that [`Config::from_json`] refuses (exit 2).
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Config::from_json(&path.display().to_string(), &text, overrides)
+    }
+
+    /// Reads JSON text; `source_name` is what errors call it. A VALUE that is no JSON is taken as a string.
+    ///
+    /// # Errors
+    /// Broken syntax, an unknown key, a value of the wrong type or out of range, keys that contradict each other: one
+    /// [`Error::Config`] that names the file or the `--set` flag, the dotted key, and what to do.
+    pub fn from_json(source_name: &str, text: &str, overrides: &[String]) -> Result<Config> {
+        let mut value: Value = serde_json::from_str(text).map_err(|e| syntax_error(source_name, &e))?;
+        let mut config = typed(source_name, &value)?;
+        let mut flags = Vec::new();
+        for flag in overrides {
+            let (key, new) = parse_override(flag)?;
+            let flag = format!("--set {flag}");
+            check_keys(&flag, &nested(&key, new.clone()), &schema(), "")?;
+            set(&mut value, &key, new);
+            config = typed(&flag, &value)?;
+            flags.push((key, flag));
+        }
+        // A value out of range is the last flag's fault that sets its key, and else the file's.
+        config.first_problem().map_err(|problem| {
+            let flag = flags.iter().rev().find(|(key, _)| problem.concerns(key));
+            problem.into_error(flag.map_or(source_name, |(_, flag)| flag))
+        })?;
+        Ok(config)
+    }
+}
+
+fn schema() -> Value {
+    Config::default().to_value()
+}
+
+fn syntax_error(source_name: &str, error: &serde_json::Error) -> Error {
+    let message = error.to_string();
+    let problem = message.split(" at line ").next().unwrap_or(&message);
+    Error::config(
+        source_name,
+        format!("line {}, column {}", error.line(), error.column()),
+        format!("not valid JSON: {problem}"),
+        "correct the JSON there: names and text in double quotes, commas between entries, none after the last, no comments",
+    )
+}
+
+fn parse_override(flag: &str) -> Result<(String, Value)> {
+    let bad = || Error::usage(format!("--set {flag}: not KEY=VALUE"), "for example --set training.num_epochs=3");
+    let (key, text) = flag.split_once('=').ok_or_else(bad)?;
+    let key = key.trim();
+    if key.split('.').any(str::is_empty) {
+        return Err(bad());
+    }
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()));
+    Ok((key.to_string(), value))
+}
+
+/// `value` under the dotted `key`, as nested objects.
+fn nested(key: &str, value: Value) -> Value {
+    key.rsplit('.').fold(value, |value, name| json!({ name: value }))
+}
+
+/// Replaces what stands at `key`, and makes the objects on the way there.
+fn set(mut place: &mut Value, key: &str, value: Value) {
+    for name in key.split('.') {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[name];
+    }
+    *place = value;
+}
+
+fn typed(source_name: &str, value: &Value) -> Result<Config> {
+    check_keys(source_name, value, &schema(), "")?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let key = error.path().to_string();
+        let problem = plain_words(&error.inner().to_string());
+        let default = lookup(&schema(), &key).map(|d| format!("; the default is {d}")).unwrap_or_default();
+        Error::config(source_name, key, problem, format!("give this key a value of the expected kind{default}"))
+    })
+}
+
+/// serde's message without Rust's type names.
+fn plain_words(message: &str) -> String {
+    [
+        ("expected usize", "expected a whole number from 0 up"),
+        ("expected u64", "expected a whole number from 0 up"),
+        ("expected f64", "expected a number"),
+        ("expected a sequence", "expected a list"),
+        ("type: sequence", "type: a list"),
+        ("type: map", "type: an object {…}"),
+        ("floating point", "number"),
+    ]
+    .iter()
+    .fold(message.to_string(), |text, (rust, plain)| text.replace(rust, plain))
+}
+
+fn lookup<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(schema, |value, name| value.get(name))
+}
+
+/// Refuses keys that `schema` (an example with every key) does not have, and anything but an object where it has one
+/// (serde would also take a list of the fields in their order).
+fn check_keys(source_name: &str, value: &Value, schema: &Value, path: &str) -> Result<()> {
+    match (value, schema) {
+        (Value::Object(_), _) if FREE_MAPS.contains(&path) => {}
+        (Value::Object(map), Value::Object(known)) => {
+            for (name, inner) in map {
+                let key = dotted(path, name);
+                let Some(example) = known.get(name) else { return Err(unknown_key(source_name, path, name, known)) };
+                check_keys(source_name, inner, example, &key)?;
+            }
+        }
+        (other, Value::Object(known)) => {
+            let keys = known.keys().cloned().collect::<Vec<_>>().join(", ");
+            let remedy =
+                format!("write {{…}} here{}", if keys.is_empty() { keys } else { format!(" with any of: {keys}") });
+            return Err(Error::config(source_name, path, format!("is {other}, expected an object {{…}}"), remedy));
+        }
+        (Value::Array(items), _) if path == "data.static_columns" => {
+            let known = json!({"name": "", "encoding": ""});
+            for (i, item) in items.iter().enumerate().filter(|(_, item)| item.is_object()) {
+                check_keys(source_name, item, &known, &format!("{path}[{i}]"))?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn unknown_key(source_name: &str, path: &str, name: &str, known: &Map<String, Value>) -> Error {
+    let remedy = match nearest(name, known.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{}`?", dotted(path, near)),
+        None => match home_of(name) {
+            Some(key) => format!("did you mean `{key}`?"),
+            None => format!("known here: {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
+        },
+    };
+    Error::config(source_name, dotted(path, name), "unknown key", remedy)
+}
+
+/// The full key of a name that stands in the wrong section.
+fn home_of(name: &str) -> Option<String> {
+    let known = super::flatten(&schema());
+    known.into_keys().find(|key| key.rsplit('.').next() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config> {
+        Config::from_json("a.json", text, &[])
+    }
+
+    fn with(text: &str, overrides: &[&str]) -> Result<Config> {
+        let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
+        Config::from_json("a.json", text, &overrides)
+    }
+
+    /// The message holds every one of `parts`, and the exit code is that of a usage error.
+    #[track_caller]
+    fn refused(result: Result<Config>, parts: &[&str]) {
+        let error = result.expect_err("should be refused");
+        let message = error.to_string();
+        for part in parts {
+            assert!(message.contains(part), "{part:?} is not in: {message}");
+        }
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn every_shipped_configuration_loads_and_survives_writing() {
+        let mut count = 0;
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/configs")).unwrap() {
+            let path = entry.unwrap().path();
+            let config = Config::load(&path, &[]).unwrap_or_else(|e| panic!("{e}")).resolved();
+            assert_eq!(config, read(&config.to_json_pretty()).unwrap(), "{}", path.display());
+            count += 1;
+        }
+        assert!(count >= 7, "{count} files");
+    }
+
+    #[test]
+    fn the_documented_file_is_the_default_and_may_keep_two_sections_only() {
+        let text = include_str!("../../configs/film_config.json");
+        let documented = read(text).unwrap().resolved();
+        let mut plain = Config::default().resolved();
+        plain.film.description = documented.film.description.clone();
+        assert_eq!(documented.differences(&plain), []);
+
+        let mut value: Value = serde_json::from_str(text).unwrap();
+        value.as_object_mut().unwrap().retain(|name, _| name == "model" || name == "film");
+        assert_eq!(read(&value.to_string()).unwrap().resolved(), documented);
+        assert_eq!(read("{}").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn syntax_errors_name_line_and_column() {
+        refused(read("{\n  \"model\": {,}\n}"), &["a.json: line 2, column 13", "not valid JSON", "help:"]);
+        refused(read(""), &["line 1", "EOF"]);
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        let misspelt = r#"{"training": {"num_epoch": 3}}"#;
+        refused(read(misspelt), &["a.json: training.num_epoch: unknown key", "`training.num_epochs`?"]);
+        refused(read(r#"{"modle": {}}"#), &["modle", "`model`?"]);
+        refused(read(r#"{"training": {"scheduler": {"t_max": 3}}}"#), &["`training.scheduler.T_max`?"]);
+        refused(read(r#"{"model": {"eta_min": 3}}"#), &["`training.scheduler.eta_min`?"]);
+        refused(read(r#"{"model": {"xyz": 3}}"#), &["model.xyz", "known here: signal_length, static_dim"]);
+        let column = r#"{"data": {"static_columns": [{"name": "a", "encodng": "log"}]}}"#;
+        refused(read(column), &["data.static_columns[0].encodng", "`data.static_columns[0].encoding`?"]);
+        assert!(read(r#"{"data": {"synth": {"fixed": {"level_db": 60}}}}"#).is_ok());
+    }
+
+    #[test]
+    fn wrong_types_say_wanted_and_got() {
+        refused(
+            read(r#"{"training": {"num_epochs": "many"}}"#),
+            &["a.json: training.num_epochs: ", "string \"many\"", "expected a whole number", "the default is 150"],
+        );
+        refused(read(r#"{"training": {"num_epochs": -1}}"#), &["`-1`", "expected a whole number"]);
+        refused(read(r#"{"training": {"learning_rate": true}}"#), &["boolean `true`", "expected a number"]);
+        refused(read(r#"{"model": {"encoder_dims": 5}}"#), &["model.encoder_dims", "expected a list"]);
+        refused(read(r#"{"model": {"encoder_dims": [5, "x"]}}"#), &["model.encoder_dims[1]"]);
+        refused(read(r#"{"model": 5}"#), &["a.json: model: is 5, expected an object {…}", "any of: signal_length, "]);
+        refused(read("[]"), &["a.json: is [], expected an object", "any of: model, film"]);
+        refused(with("{}", &["training.scheduler=constant"]), &["--set", "training.scheduler", "any of: type, T_max"]);
+        refused(
+            read(r#"{"training": {"scheduler": {"type": "cosin"}}}"#),
+            &["training.scheduler.type", "`cosin`", "`cosine`"],
+        );
+        refused(read(r#"{"data": {"static_columns": [3]}}"#), &["data.static_columns[0]", "a column's name or"]);
+    }
+
+    #[test]
+    fn overrides_reach_every_depth_and_errors_name_the_flag() {
+        let config = with(
+            r#"{"training": {"num_epochs": 5}}"#,
+            &["training.num_epochs=3", "data.path=a b.csv", "data.synth.fixed.level_db=60", "training.seed=null"],
+        )
+        .unwrap();
+        assert_eq!((config.training.num_epochs, config.training.seed), (3, None));
+        assert_eq!(config.data.path.as_deref(), Some("a b.csv"));
+        assert_eq!(config.data.synth.fixed["level_db"], 60.0);
+
+        refused(with("{}", &["training.num_epoch=3"]), &["--set training.num_epoch=3", "`training.num_epochs`?"]);
+        refused(with("{}", &["training.num_epochs=x"]), &["--set training.num_epochs=x", "expected a whole number"]);
+        refused(with("{}", &["training.batch_size=1"]), &["--set training.batch_size=1", "2 or more"]);
+        refused(with("{}", &["training.batch_size"]), &["not KEY=VALUE", "--set training.num_epochs=3"]);
+        // a flag replaces what its key holds, also an object
+        let cleared = with("{}", &["data.synth.fixed.level_db=60", "data.synth.fixed={}"]).unwrap();
+        assert!(cleared.data.synth.fixed.is_empty());
+        // the flag repairs what the file has wrong
+        assert!(with(r#"{"training": {"batch_size": 1}}"#, &["training.batch_size=2"]).is_ok());
+    }
+
+    #[test]
+    fn differences_are_dotted_and_complete() {
+        let mine = with("{}", &["training.num_epochs=3", "data.synth.fixed.level_db=60"]).unwrap();
+        let found = mine.differences(&Config::default());
+        let wanted = [("data.synth.fixed.level_db", "60.0", "unset"), ("training.num_epochs", "3", "150")];
+        assert_eq!(found, wanted.map(|(k, a, b)| (k.to_string(), a.to_string(), b.to_string())));
+    }
+}
