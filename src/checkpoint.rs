@@ -1,0 +1,274 @@
+//! Checkpoints: a safetensors file of weights under the original model's names, with all that eval and generate need in its one
+//! metadata key. It holds no time, path or thread count: equal training gives equal bytes.
+
+use crate::config::Config;
+use crate::data::scale::Scalers;
+use crate::data::{Column, Dataset, Values, hash::data_hash, split::Split};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::model::Cvae;
+use crate::train::Progress;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The metadata key.
+const KEY: &str = "abr_film";
+/// The version of what is under it.
+const FORMAT: u32 = 1;
+
+/// A model on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// `None` for a bare weights file.
+    pub trained: Option<Trained>,
+    /// What a resume needs; in `last.safetensors` alone.
+    pub progress: Option<Progress>,
+    tensors: Vec<Tensor>,
+    by_name: HashMap<String, usize>,
+}
+
+/// What a model was trained by and on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    pub config: Config,
+    pub scalers: Scalers,
+    pub data: DataFacts,
+    /// Epochs and steps behind these weights.
+    pub epoch: usize,
+    pub step: u64,
+}
+
+/// What is known of the training data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataFacts {
+    /// See [`data_hash`].
+    pub hash: String,
+    pub sample_rate_hz: f64,
+    pub t0_ms: f64,
+    /// The static columns of the training rows, in their own units.
+    pub train_statics: Vec<Column>,
+}
+
+/// One named tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    format: u32,
+    trained: Trained,
+    progress: Option<Progress>,
+}
+
+impl Tensor {
+    /// Shape and values of the tensor of that name.
+    pub fn find<'a>(tensors: &'a [Tensor], name: &str) -> Option<(&'a [usize], &'a [f32])> {
+        tensors.iter().find(|t| t.name == name).map(|t| (t.shape.as_slice(), t.values.as_slice()))
+    }
+}
+
+impl DataFacts {
+    /// The facts of a data set, with the statics of the rows trained on.
+    pub fn new(dataset: &Dataset, split: &Split) -> Self {
+        DataFacts {
+            hash: data_hash(dataset),
+            sample_rate_hz: dataset.sample_rate_hz,
+            t0_ms: dataset.t0_ms,
+            train_statics: dataset.statics.iter().map(|column| column.select(&split.train)).collect(),
+        }
+    }
+}
+
+impl Column {
+    /// The same column at these rows.
+    pub fn select(&self, rows: &[usize]) -> Column {
+        let values = match &self.values {
+            Values::Number(v) => Values::Number(rows.iter().map(|&r| v[r]).collect()),
+            Values::Text(v) => Values::Text(rows.iter().map(|&r| v[r].clone()).collect()),
+        };
+        Column { name: self.name.clone(), values }
+    }
+}
+
+impl Checkpoint {
+    /// The weights of a training. Where the data lies is left out of the configuration.
+    pub fn new(
+        config: &Config,
+        scalers: &Scalers,
+        data: &DataFacts,
+        (epoch, step): (usize, u64),
+        tensors: Vec<Tensor>,
+    ) -> Self {
+        let mut config = config.clone();
+        config.data.path = None;
+        let trained = Trained { config, scalers: scalers.clone(), data: data.clone(), epoch, step };
+        Self::assemble(Some(trained), None, tensors)
+    }
+
+    fn assemble(trained: Option<Trained>, progress: Option<Progress>, tensors: Vec<Tensor>) -> Self {
+        let by_name = tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
+        Checkpoint { trained, progress, tensors, by_name }
+    }
+
+    /// Adds a vector under a name of its own.
+    pub fn push(&mut self, name: String, values: Vec<f32>) {
+        self.by_name.insert(name.clone(), self.tensors.len());
+        self.tensors.push(Tensor { name, shape: vec![values.len()], values });
+    }
+
+    /// Shape and values of a tensor.
+    pub fn find(&self, name: &str) -> Option<(&[usize], &[f32])> {
+        let tensor = &self.tensors[*self.by_name.get(name)?];
+        Some((&tensor.shape, &tensor.values))
+    }
+
+    /// The values of a tensor that must be there.
+    ///
+    /// # Errors
+    /// When it is missing or of another length.
+    pub fn wanted(&self, source: &str, name: &str, len: usize) -> Result<&[f32]> {
+        let remedy = "the file is damaged, or no last.safetensors of a run folder";
+        match self.find(name) {
+            Some((_, values)) if values.len() == len => Ok(values),
+            Some((_, values)) => {
+                let problem = format!("wanted {len} values, got {}", values.len());
+                Err(Error::input(source, format!("tensor {name}"), problem, remedy))
+            }
+            None => Err(Error::input(source, format!("tensor {name}"), format!("missing, wanted {len} values"), remedy)),
+        }
+    }
+
+    /// Writes the file, whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let steps = self.trained.as_ref().map_or(0, |t| t.step as i64).to_le_bytes();
+        // PyTorch's batch norm counts its batches; `load_state_dict(strict=True)` asks for the count
+        let counters: Vec<String> = self
+            .tensors
+            .iter()
+            .filter(|t| t.name.starts_with("decoder."))
+            .filter_map(|t| Some(format!("{}.num_batches_tracked", t.name.strip_suffix(".running_mean")?)))
+            .collect();
+        let bytes: Vec<Vec<u8>> =
+            self.tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        let view = |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("as many bytes as values");
+        let weights = self.tensors.iter().zip(&bytes).map(|(t, b)| (t.name.clone(), view(Dtype::F32, t.shape.clone(), b)));
+        let counts = counters.into_iter().map(|name| (name, view(Dtype::I64, vec![], &steps)));
+        let metadata = self.trained.clone().map(|trained| {
+            let metadata = Metadata { format: FORMAT, trained, progress: self.progress.clone() };
+            HashMap::from([(KEY.to_string(), serde_json::to_string(&metadata).expect("plain data"))])
+        });
+        let file = safetensors::serialize(weights.chain(counts), metadata).expect("names and shapes are sound");
+        write_whole(path, |w| w.write_all(&file))
+    }
+
+    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`).
+    ///
+    /// # Errors
+    /// A file that is missing, truncated, or no safetensors file; metadata of another version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let source = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let refuse = |problem: String| {
+            let remedy = "name a .safetensors file that abr-film wrote, whole; a .pt or .pkl file must be converted to safetensors first";
+            Error::input(&source, "", problem, remedy)
+        };
+        let not_one = |e| refuse(format!("truncated, or not a safetensors file ({e})"));
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_one)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(not_one)?;
+        let metadata = match header.metadata().as_ref().and_then(|m| m.get(KEY)) {
+            Some(text) => {
+                let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|v| v["format"].as_u64());
+                if version != Some(u64::from(FORMAT)) {
+                    return Err(refuse(format!("checkpoint format {version:?}, wanted {FORMAT}")));
+                }
+                Some(serde_json::from_str::<Metadata>(text).map_err(|e| refuse(format!("damaged metadata: {e}")))?)
+            }
+            None => None,
+        };
+        let mut tensors = Vec::new();
+        for (name, view) in file.iter().filter(|(name, _)| !name.ends_with(".num_batches_tracked")) {
+            tensors.push(Tensor {
+                name: current_name(name),
+                shape: view.shape().to_vec(),
+                values: to_f32(&view).ok_or_else(|| {
+                    refuse(format!("tensor {name}: wanted F32 or F64 values, got {:?}", view.dtype()))
+                })?,
+            });
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let (trained, progress) = metadata.map(|m| (m.trained, m.progress)).unzip();
+        Ok(Self::assemble(trained, progress.flatten(), tensors))
+    }
+
+    /// Names of tensors that belong to no parameter of a model of this kind: what the original saved and never used.
+    pub fn ignored(&self) -> Vec<&str> {
+        self.tensors.iter().map(|t| t.name.as_str()).filter(|n| n.starts_with("static_decoder.")).collect()
+    }
+
+    /// The model with these weights, under `config` where the file itself says no sizes.
+    ///
+    /// # Errors
+    /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration.
+    pub fn model(&self, source: &str, config: Option<&Config>, device: Box<dyn Device>) -> Result<Cvae> {
+        let Some(config) = self.trained.as_ref().map(|t| &t.config).or(config) else {
+            return Err(Error::input(
+                source,
+                "",
+                "bare weights, without a configuration",
+                "say the sizes with --config FILE",
+            ));
+        };
+        let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
+        model.load_state(source, |name| self.find(name))?;
+        Ok(model)
+    }
+
+    /// Refuses to resume under another configuration or on other data; only the number of epochs may differ.
+    pub fn check_resumable(&self, source: &str, config: &Config, data: &DataFacts) -> Result<()> {
+        let Some(trained) = &self.trained else {
+            return Err(Error::input(source, "", "bare weights", "resume from last.safetensors of a run folder"));
+        };
+        let mut config = config.clone();
+        config.data.path = None;
+        let differences = trained.config.differences(&config);
+        let changed: Vec<String> = differences
+            .into_iter()
+            .filter(|(key, ..)| key != "training.num_epochs")
+            .map(|(key, was, is)| format!("{key} was {was}, is {is}"))
+            .collect();
+        if !changed.is_empty() {
+            let remedy = "resume with the values of before (only training.num_epochs may change), or start a new run";
+            return Err(Error::input(source, "", changed.join("; "), remedy));
+        }
+        if trained.data.hash != data.hash {
+            let remedy = "resume on the data the run was started with, or start a new run";
+            return Err(Error::input(source, "", "the data is not what the run was started with", remedy));
+        }
+        Ok(())
+    }
+}
+
+/// The name a parameter has today: the original called the concat decoder's layers `legacy_…`.
+fn current_name(name: &str) -> String {
+    match name.strip_prefix("decoder.legacy_") {
+        Some(rest) => format!("decoder.{rest}"),
+        None => name.to_string(),
+    }
+}
+
+fn to_f32(view: &TensorView) -> Option<Vec<f32>> {
+    match view.dtype() {
+        Dtype::F32 => Some(view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4"))).collect()),
+        Dtype::F64 => {
+            Some(view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8")) as f32).collect())
+        }
+        _ => None,
+    }
+}
