@@ -3,14 +3,14 @@
 
 use crate::config::Config;
 use crate::data::scale::Scalers;
-use crate::data::{Column, Dataset, Values, hash::data_hash, split::Split};
+use crate::data::{Column, Dataset, hash::data_hash, split::Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::Cvae;
-use crate::train::Progress;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -24,8 +24,8 @@ const FORMAT: u32 = 1;
 pub struct Checkpoint {
     /// `None` for a bare weights file.
     pub trained: Option<Trained>,
-    /// What a resume needs; in `last.safetensors` alone.
-    pub progress: Option<Progress>,
+    /// What a resume needs beside tensors; in `last.safetensors` alone.
+    pub progress: Option<Value>,
     tensors: Vec<Tensor>,
     by_name: HashMap<String, usize>,
 }
@@ -64,7 +64,7 @@ pub struct Tensor {
 struct Metadata {
     format: u32,
     trained: Trained,
-    progress: Option<Progress>,
+    progress: Option<Value>,
 }
 
 impl Tensor {
@@ -86,14 +86,22 @@ impl DataFacts {
     }
 }
 
-impl Column {
-    /// The same column at these rows.
-    pub fn select(&self, rows: &[usize]) -> Column {
-        let values = match &self.values {
-            Values::Number(v) => Values::Number(rows.iter().map(|&r| v[r]).collect()),
-            Values::Text(v) => Values::Text(rows.iter().map(|&r| v[r].clone()).collect()),
+impl Trained {
+    /// What stands in for it beside bare weights: no scaling, no training rows.
+    fn bare(config: Config) -> Self {
+        let data = &config.data;
+        let facts = DataFacts {
+            hash: String::new(),
+            sample_rate_hz: data.sample_rate_hz.unwrap_or(data.synth.sample_rate_hz),
+            t0_ms: data.t0_ms.unwrap_or(0.0),
+            train_statics: Vec::new(),
         };
-        Column { name: self.name.clone(), values }
+        Trained { scalers: Scalers::identity(data), data: facts, epoch: 0, step: 0, config: config.resolved() }
+    }
+
+    /// Whether these are bare weights.
+    pub fn is_bare(&self) -> bool {
+        self.data.hash.is_empty()
     }
 }
 
@@ -112,7 +120,7 @@ impl Checkpoint {
         Self::assemble(Some(trained), None, tensors)
     }
 
-    fn assemble(trained: Option<Trained>, progress: Option<Progress>, tensors: Vec<Tensor>) -> Self {
+    fn assemble(trained: Option<Trained>, progress: Option<Value>, tensors: Vec<Tensor>) -> Self {
         let by_name = tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
         Checkpoint { trained, progress, tensors, by_name }
     }
@@ -184,7 +192,7 @@ impl Checkpoint {
         let file = SafeTensors::deserialize(&bytes).map_err(not_one)?;
         let metadata = match header.metadata().as_ref().and_then(|m| m.get(KEY)) {
             Some(text) => {
-                let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|v| v["format"].as_u64());
+                let version = serde_json::from_str::<Value>(text).ok().and_then(|v| v["format"].as_u64());
                 if version != Some(u64::from(FORMAT)) {
                     return Err(refuse(format!("checkpoint format {version:?}, wanted {FORMAT}")));
                 }
@@ -207,27 +215,35 @@ impl Checkpoint {
         Ok(Self::assemble(trained, progress.flatten(), tensors))
     }
 
-    /// Names of tensors that belong to no parameter of a model of this kind: what the original saved and never used.
-    pub fn ignored(&self) -> Vec<&str> {
-        self.tensors.iter().map(|t| t.name.as_str()).filter(|n| n.starts_with("static_decoder.")).collect()
-    }
-
-    /// The model with these weights, under `config` where the file itself says no sizes.
+    /// Puts the model on a device, under `config` where the file itself says no sizes: a bare file's values then enter and leave
+    /// as they are. Returns notices for the user too.
     ///
     /// # Errors
-    /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration.
-    pub fn model(&self, source: &str, config: Option<&Config>, device: Box<dyn Device>) -> Result<Cvae> {
-        let Some(config) = self.trained.as_ref().map(|t| &t.config).or(config) else {
-            return Err(Error::input(
-                source,
-                "",
-                "bare weights, without a configuration",
-                "say the sizes with --config FILE",
-            ));
+    /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration, or both.
+    pub fn open(
+        path: &Path,
+        config: Option<Config>,
+        device: Box<dyn Device>,
+    ) -> Result<(Trained, Cvae, Vec<String>)> {
+        let source = path.display().to_string();
+        let file = Checkpoint::load(path)?;
+        let trained = match (&file.trained, config) {
+            (Some(trained), None) => trained.clone(),
+            (None, Some(config)) => Trained::bare(config),
+            (Some(_), Some(_)) => {
+                let remedy = "leave --config out";
+                return Err(Error::usage(format!("{source}: this checkpoint brings its own configuration"), remedy));
+            }
+            (None, None) => {
+                let remedy = "say the sizes with --config FILE";
+                return Err(Error::usage(format!("{source}: bare weights, without a configuration"), remedy));
+            }
         };
-        let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
-        model.load_state(source, |name| self.find(name))?;
-        Ok(model)
+        let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
+        model.load_state(&source, |name| file.find(name))?;
+        let unused = file.tensors.iter().filter(|t| t.name.starts_with("static_decoder.")).count();
+        let notice = (unused > 0).then(|| format!("{source}: {unused} tensors of static_decoder.* are not used"));
+        Ok((trained, model, notice.into_iter().collect()))
     }
 
     /// Refuses to resume under another configuration or on other data; only the number of epochs may differ.

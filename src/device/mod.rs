@@ -99,3 +99,21 @@ pub fn with<R: Send>(
     // the whole of the work runs inside the pool: entering it anew for every op would cost more than most ops
     pool.install(|| work(Box::new(Cpu::<f32>::new())))
 }
+
+/// The vector instructions of this CPU that the kernels can use.
+pub fn cpu_features() -> Vec<&'static str> {
+    let mut found = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        let detected = [
+            ("avx", is_x86_feature_detected!("avx")),
+            ("fma", is_x86_feature_detected!("fma")),
+            ("avx2", is_x86_feature_detected!("avx2")),
+            ("avx512f", is_x86_feature_detected!("avx512f")),
+        ];
+        found.extend(detected.into_iter().filter(|(_, there)| *there).map(|(name, _)| name));
+    }
+    #[cfg(target_arch = "aarch64")]
+    found.push("neon");
+    found
+}

@@ -9,7 +9,7 @@ pub use progress::{Best, Epoch, Mean, Progress};
 use crate::checkpoint::{Checkpoint, DataFacts, Tensor};
 use crate::config::Config;
 use crate::data::rows::{Gathered, Rows, batch_bounds};
-use crate::data::{Dataset, scale::Scalers, split::Split};
+use crate::data::{Dataset, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
 use crate::model::{Batch, Cvae, LossWeights, Terms};
@@ -57,12 +57,9 @@ impl Trainer {
     /// Data that cannot be split, scaled or fed to a model of these sizes.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
         let config = config.clone().resolved();
-        let split = Split::new(dataset, &config.data)?;
+        let split = split(dataset, &config.data)?;
         let (scalers, notices) = Scalers::fit(dataset, &config.data, &split.train)?;
-        scalers.check_static_dim(&config.model)?;
-        if split.train.len() < 2 {
-            return Err(Error::input(&dataset.source, "", "fewer than two training rows", "batch norm needs two: add data"));
-        }
+        scalers.check_static_dim(config.model.static_dim)?;
         let train = Rows::encode(dataset, &scalers, &split.train)?;
         let validation = Rows::encode(dataset, &scalers, &split.validation)?;
         let seed = config.training.seed.unwrap_or(config.data.seed);
@@ -263,7 +260,7 @@ impl Trainer {
     }
 
     fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
-        Checkpoint::new(&self.config, &self.scalers, &self.facts, epoch, step, tensors)
+        Checkpoint::new(&self.config, &self.scalers, &self.facts, (epoch, step), tensors)
     }
 
     /// Everything a resume needs: the weights, the moments, the best weights and the progress.
@@ -276,7 +273,7 @@ impl Trainer {
         for tensor in self.best_state.iter().flatten() {
             checkpoint.push(format!("best.{}", tensor.name), tensor.values.clone());
         }
-        checkpoint.progress = Some(self.progress.clone());
+        checkpoint.progress = Some(serde_json::to_value(&self.progress).expect("plain data"));
         Ok(checkpoint)
     }
 
@@ -287,7 +284,7 @@ impl Trainer {
     /// may differ.
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.check_resumable(source, &self.config, &self.facts)?;
-        let progress = checkpoint.progress.clone().ok_or_else(|| {
+        let progress: Progress = serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
             Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
         })?;
         self.model.load_state(source, |name| checkpoint.find(name))?;

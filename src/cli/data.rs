@@ -1,0 +1,55 @@
+//! `abr-film data …`
+
+use super::notice;
+use abr_film::config::Config;
+use abr_film::data::{synth, table};
+use abr_film::error::Result;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Write the built-in synthetic set as a table, with the noise-free traces and the true wave latencies
+    Synth(Synth),
+}
+
+#[derive(Debug, Args)]
+pub struct Synth {
+    /// A configuration, for its `data` section
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a configuration key, such as data.synth.subjects=10 or data.synth.fixed.level_db=60
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Seed of the set: `data.seed`
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The table to write [default: stdout]
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
+}
+
+impl Data {
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Data::Synth(command) => command.run(),
+        }
+    }
+}
+
+impl Synth {
+    fn run(&self) -> Result<()> {
+        table::check_output(self.out.as_deref())?;
+        let mut overrides = self.set.clone();
+        overrides.extend(self.seed.map(|seed| format!("data.seed={seed}")));
+        let config = match &self.config {
+            Some(path) => Config::load(path, &overrides)?,
+            None => Config::from_json("--set", "{}", &overrides)?,
+        };
+        if config.data.path.is_some() {
+            notice("data.path is not used: this command writes the built-in set");
+        }
+        let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+        table::write_to(self.out.as_deref(), &dataset, &[])
+    }
+}

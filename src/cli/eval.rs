@@ -1,0 +1,73 @@
+//! `abr-film eval`
+
+use super::{DeviceArgs, notice, source};
+use abr_film::checkpoint::Checkpoint;
+use abr_film::config::Config;
+use abr_film::error::Result;
+use abr_film::eval::{Part, evaluate};
+use abr_film::files::write_whole;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// A checkpoint, or bare weights under the original model's names (with --config)
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The sizes of a bare weights file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The table of recordings [default: the built-in set, for a model trained on it]
+    #[arg(long, value_name = "FILE")]
+    data: Option<String>,
+    /// Which rows; train, val and test only on the data the model was trained on
+    #[arg(long, value_enum, default_value_t = PartName::Test)]
+    split: PartName,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Write eval.json and traces.csv (the errors of each trace) into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PartName {
+    Train,
+    Val,
+    Test,
+    All,
+}
+
+impl Eval {
+    pub fn run(&self) -> Result<()> {
+        let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
+        let part = match self.split {
+            PartName::Train => Part::Train,
+            PartName::Val => Part::Validation,
+            PartName::Test => Part::Test,
+            PartName::All => Part::All,
+        };
+        let report = self.device.with(|device| {
+            let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
+            notices.iter().for_each(notice);
+            let mut config = trained.config.clone();
+            config.data.path = self.data.clone().or(config.data.path);
+            let dataset = source::load(&config)?;
+            evaluate(&trained, &mut model, &dataset, part)
+        })?;
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder).map_err(abr_film::error::Error::io("make the folder", folder))?;
+            write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
+            write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
+        }
+        if self.json {
+            print!("{}", report.to_json());
+        } else {
+            print!("{report}");
+        }
+        Ok(())
+    }
+}

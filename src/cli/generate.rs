@@ -1,0 +1,148 @@
+//! `abr-film generate`
+
+use super::{DeviceArgs, notice};
+use abr_film::checkpoint::Checkpoint;
+use abr_film::config::Config;
+use abr_film::data::Dataset;
+use abr_film::data::table;
+use abr_film::error::{Error, Result};
+use abr_film::generate::{Condition, Request, Value, extrapolations, generate};
+use clap::Args;
+use ndarray::Array2;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// A checkpoint, or bare weights under the original model's names (with --config)
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The sizes of a bare weights file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Traces a condition
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    /// A static parameter, or a range of COUNT values; several ranges give every combination. What is not named is drawn as
+    /// whole training rows nearest the named values
+    #[arg(long = "static", value_name = "NAME=VALUE|NAME=LO:HI:COUNT")]
+    statics: Vec<String>,
+    /// A table of conditions: one row each, a column a static parameter
+    #[arg(long, value_name = "FILE", conflicts_with = "statics")]
+    conditions: Option<PathBuf>,
+    /// Generate without a condition: FiLM is the identity
+    #[arg(long, conflicts_with_all = ["statics", "conditions", "strength"])]
+    unconditional: bool,
+    /// Conditioning strength: 0 off, 1 FiLM, above 1 extrapolates [default: the one trained with]
+    #[arg(long, value_name = "C")]
+    strength: Option<f64>,
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The table to write [default: stdout]
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
+}
+
+impl Generate {
+    pub fn run(&self) -> Result<()> {
+        table::check_output(self.out.as_deref())?;
+        if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
+            return Err(Error::usage("--strength must be a number from 0 up", "1 is the strength of FiLM itself"));
+        }
+        let conditions = match (&self.conditions, self.unconditional) {
+            (_, true) => None,
+            (Some(path), _) => Some(table::read_conditions(path)?.into_iter().map(row_condition).collect()),
+            (None, _) => Some(grid(&self.statics)?),
+        };
+        let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
+        let request = Request { conditions, count: self.count as usize, seed: self.seed };
+        let (dataset, extra) = self.device.with(|device| {
+            let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
+            notices.iter().for_each(notice);
+            if self.unconditional && trained.config.film.condition_dropout == 0.0 && trained.config.model.use_film {
+                notice("trained without film.condition_dropout: the decoder has never been without its condition");
+            }
+            extrapolations(&trained, request.conditions.as_deref().unwrap_or(&[])).iter().for_each(notice);
+            model.conditioning_strength = self.strength.unwrap_or(model.conditioning_strength);
+            let made = generate(&trained, &mut model, &request)?;
+            let rows = made.signals.nrows();
+            let dataset = Dataset {
+                source: "generated".into(),
+                peaks: made.peaks.unwrap_or_else(|| Array2::from_elem((rows, 6), f32::NAN)),
+                signals: made.signals,
+                sample_rate_hz: trained.data.sample_rate_hz,
+                t0_ms: trained.data.t0_ms,
+                statics: made.given,
+                subjects: (1..=rows).map(|row| format!("generated-{row}")).collect(),
+                truth: None,
+            };
+            Ok((dataset, made.read))
+        })?;
+        table::write_to(self.out.as_deref(), &dataset, &read_columns(extra))
+    }
+}
+
+/// What the static head reads, under names of its own.
+pub fn read_columns(read: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
+    read.into_iter().map(|mut column| {
+        column.name.push_str("_read");
+        column
+    }).collect()
+}
+
+fn row_condition(row: Vec<(String, String)>) -> Condition {
+    row.into_iter().map(|(name, text)| (name, parse(&text))).collect()
+}
+
+fn parse(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::Text(text.to_string()), Value::Number)
+}
+
+/// Every combination of the named values.
+fn grid(statics: &[String]) -> Result<Vec<Condition>> {
+    let mut all: Vec<Condition> = vec![Vec::new()];
+    for argument in statics {
+        let (name, values) = values(argument)?;
+        if all[0].iter().any(|(n, _)| *n == name) {
+            return Err(Error::usage(format!("--static {name} is given twice"), "use NAME=LO:HI:COUNT for several values"));
+        }
+        all = all
+            .into_iter()
+            .flat_map(|condition| {
+                let name = name.clone();
+                values.iter().map(move |value| {
+                    let mut condition = condition.clone();
+                    condition.push((name.clone(), value.clone()));
+                    condition
+                })
+            })
+            .collect();
+    }
+    Ok(all)
+}
+
+fn values(argument: &str) -> Result<(String, Vec<Value>)> {
+    let remedy = "write NAME=VALUE or NAME=LO:HI:COUNT, such as level_db=20:80:4";
+    let refuse = |problem: &str| Error::usage(format!("--static {argument}: {problem}"), remedy);
+    let (name, value) = argument.split_once('=').ok_or_else(|| refuse("no ="))?;
+    let parts: Vec<&str> = value.split(':').collect();
+    let values = match parts[..] {
+        [_] => vec![parse(value)],
+        [lo, hi, count] => {
+            let number = |text: &str| text.parse::<f64>().ok().filter(|v| v.is_finite());
+            let (lo, hi) = number(lo).zip(number(hi)).ok_or_else(|| refuse("LO and HI must be numbers"))?;
+            let count = count.parse::<u32>().ok().filter(|c| (1..=100_000).contains(c));
+            let count = count.ok_or_else(|| refuse("COUNT must be a whole number from 1 to 100000"))?;
+            let step = if count > 1 { (hi - lo) / f64::from(count - 1) } else { 0.0 };
+            (0..count).map(|i| Value::Number(lo + step * f64::from(i))).collect()
+        }
+        _ => return Err(refuse("a range has three parts")),
+    };
+    Ok((name.to_string(), values))
+}
+
+/// Where a table goes, for a message.
+pub fn destination(out: Option<&Path>) -> String {
+    out.map_or("stdout".into(), |path| path.display().to_string())
+}

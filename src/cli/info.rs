@@ -1,0 +1,109 @@
+//! `abr-film info`
+
+use super::DeviceArgs;
+use abr_film::checkpoint::Checkpoint;
+use abr_film::config::Config;
+use abr_film::error::Result;
+use abr_film::model::Cvae;
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Info {
+    /// A configuration
+    #[arg(long, value_name = "FILE", required_unless_present = "model", conflicts_with = "model")]
+    config: Option<PathBuf>,
+    /// A checkpoint
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl Info {
+    pub fn run(&self) -> Result<()> {
+        let info = self.device.with(|device| match (&self.config, &self.model) {
+            (Some(path), _) => {
+                let config = Config::load(path, &[])?;
+                let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
+                Ok(describe(&config, &mut model))
+            }
+            (None, path) => {
+                let path = path.as_ref().expect("clap asks for one of the two");
+                let (trained, mut model, _) = Checkpoint::open(path, None, device)?;
+                let mut info = describe(&trained.config, &mut model);
+                info["epoch"] = json!(trained.epoch);
+                info["sample_rate_hz"] = json!(trained.data.sample_rate_hz);
+                info["t0_ms"] = json!(trained.data.t0_ms);
+                Ok(info)
+            }
+        })?;
+        if self.json {
+            println!("{info:#}");
+        } else {
+            print!("{}", text(&info));
+        }
+        Ok(())
+    }
+}
+
+fn describe(config: &Config, model: &mut Cvae) -> Value {
+    let film: usize = model.parameters().iter().filter(|(p, _)| p.film_block().is_some()).map(|(p, _)| p.len()).sum();
+    let total = model.parameters().count();
+    let decoder = match (config.model.joint_generation, config.model.use_film) {
+        (true, true) => "joint, FiLM",
+        (true, false) => "joint, plain",
+        (false, _) => "concat",
+    };
+    let layers: Vec<Value> = model
+        .layers()
+        .into_iter()
+        .map(|(name, shape, count)| json!({"name": name, "shape": shape, "parameters": count}))
+        .collect();
+    json!({
+        "description": config.film.description,
+        "decoder": decoder,
+        "parameters": total,
+        "film_parameters": film,
+        "film_share": film as f64 / total as f64,
+        "signal_length": config.model.signal_length,
+        "static_columns": config.data.static_columns.iter().map(|c| c.name()).collect::<Vec<_>>(),
+        "latent_dim": config.model.latent_dim,
+        "device": model.tape().device_name(),
+        "cpu_features": abr_film::device::cpu_features(),
+        "layers": layers,
+    })
+}
+
+fn text(info: &Value) -> String {
+    let field = |name: &str| match &info[name] {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    };
+    let mut out = String::new();
+    if !field("description").is_empty() {
+        out += &format!("{}\n", field("description"));
+    }
+    for layer in info["layers"].as_array().into_iter().flatten() {
+        let (name, shape) = (layer["name"].as_str().unwrap_or(""), layer["shape"].to_string());
+        out += &format!("{name:<44} {shape:>12} {:>10}\n", layer["parameters"].to_string());
+    }
+    let share = 100.0 * info["film_share"].as_f64().unwrap_or(0.0);
+    out += &format!("decoder      {}\n", field("decoder"));
+    out += &format!("parameters   {} ({} of FiLM, {share:.1} %)\n", field("parameters"), field("film_parameters"));
+    out += &format!("signal       {} samples, latent {}\n", field("signal_length"), field("latent_dim"));
+    let list = |name: &str| {
+        let items = info[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        items.collect::<Vec<_>>().join(", ")
+    };
+    out += &format!("condition    {}\n", list("static_columns"));
+    out += &format!("device       {} ({})\n", field("device"), list("cpu_features"));
+    if let (Some(epoch), Some(rate)) = (info["epoch"].as_u64(), info["sample_rate_hz"].as_f64()) {
+        out += &format!("trained      {epoch} epochs, at {rate} Hz from {} ms\n", info["t0_ms"]);
+    }
+    out
+}

@@ -1,0 +1,85 @@
+//! The commands, one file each. Data goes to the named file or stdout, everything else to stderr.
+
+mod data;
+mod eval;
+mod generate;
+mod info;
+mod progress;
+mod reconstruct;
+mod source;
+mod train;
+
+use abr_film::device::{self, Device};
+use abr_film::error::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Learn to generate auditory brainstem responses: train, evaluate and sample a FiLM-conditioned variational autoencoder.
+#[derive(Debug, Parser)]
+#[command(name = "abr-film", version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model into a run folder
+    Train(train::Train),
+    /// Measure a model on rows of a data set, beside two baselines
+    Eval(eval::Eval),
+    /// Generate traces for conditions, in microvolts
+    Generate(generate::Generate),
+    /// Pass recordings through the model: encode, decode, write
+    Reconstruct(reconstruct::Reconstruct),
+    /// Show a model's layers, parameters and device
+    Info(info::Info),
+    /// Make data sets
+    #[command(subcommand)]
+    Data(data::Data),
+}
+
+/// Where to compute.
+#[derive(Debug, Args)]
+struct DeviceArgs {
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
+    device: DeviceName,
+    /// CPU threads [default: one a core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DeviceName {
+    /// The fastest there is
+    Auto,
+    Cpu,
+}
+
+impl DeviceArgs {
+    /// Runs `work` on the device.
+    fn with<R: Send>(&self, work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send) -> Result<R> {
+        let kind = match self.device {
+            DeviceName::Auto => device::Kind::Auto,
+            DeviceName::Cpu => device::Kind::Cpu,
+        };
+        device::with(kind, self.threads.map(usize::from), work)
+    }
+}
+
+/// Runs a command.
+pub fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Train(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Generate(command) => command.run(),
+        Command::Reconstruct(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Data(command) => command.run(),
+    }
+}
+
+/// Tells the user something that is neither data nor an error.
+fn notice(text: impl std::fmt::Display) {
+    eprintln!("note: {text}");
+}

@@ -1,0 +1,63 @@
+//! Progress on stderr: a bar with the time left on a terminal, a line an epoch elsewhere.
+
+use abr_film::train::{Epoch, Trainer};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+
+/// Shows a training's progress.
+pub struct Progress {
+    /// `None` when stderr is no terminal.
+    bar: Option<ProgressBar>,
+    epochs: usize,
+}
+
+impl Progress {
+    /// Starts where the training stands.
+    pub fn new(trainer: &Trainer) -> Self {
+        let (epochs, steps) = (trainer.config().training.num_epochs, trainer.steps_per_epoch());
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = "{bar:30} epoch {prefix}  {msg}  {elapsed} gone, {eta} left";
+            let bar = ProgressBar::new((epochs * steps) as u64);
+            bar.set_style(ProgressStyle::with_template(style).expect("a sound template"));
+            bar.set_position(trainer.progress().step);
+            bar.reset_eta();
+            bar.set_prefix(format!("{}/{epochs}", trainer.progress().epoch + 1));
+            bar
+        });
+        Progress { bar, epochs }
+    }
+
+    /// One step is done.
+    pub fn step(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
+    /// An epoch is done.
+    pub fn epoch(&self, epoch: &Epoch) {
+        let judged = epoch.validation.as_ref().unwrap_or(&epoch.train);
+        let text = format!(
+            "loss {:.4} train, {:.4} validation (signal {:.4}, KL {:.1}){}",
+            epoch.train.loss,
+            judged.loss,
+            judged.signal,
+            judged.kl,
+            if epoch.best { " *" } else { "" }
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_prefix(format!("{}/{}", (epoch.epoch + 1).min(self.epochs), self.epochs));
+                bar.set_message(text);
+            }
+            None => eprintln!("epoch {}/{}: {text}, {:.1} s", epoch.epoch, self.epochs, epoch.seconds),
+        }
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `abr-film reconstruct`
+
+use super::generate::read_columns;
+use super::{DeviceArgs, notice, source};
+use abr_film::checkpoint::Checkpoint;
+use abr_film::config::Config;
+use abr_film::data::{Dataset, table};
+use abr_film::error::Result;
+use abr_film::eval::reconstruct;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Reconstruct {
+    /// A checkpoint, or bare weights under the original model's names (with --config)
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The sizes of a bare weights file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The table of recordings
+    #[arg(long, value_name = "FILE")]
+    data: String,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The table to write [default: stdout]
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
+}
+
+impl Reconstruct {
+    pub fn run(&self) -> Result<()> {
+        table::check_output(self.out.as_deref())?;
+        let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
+        let (dataset, read) = self.device.with(|device| {
+            let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
+            notices.iter().for_each(notice);
+            let mut config = trained.config.clone();
+            config.data.path = Some(self.data.clone());
+            let dataset = source::load(&config)?;
+            let all: Vec<usize> = (0..dataset.len()).collect();
+            let made = reconstruct(&trained, &mut model, &dataset, &all)?;
+            let signals = made.signals_uv;
+            Ok((Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), truth: None, ..dataset }, made.read))
+        })?;
+        table::write_to(self.out.as_deref(), &dataset, &read_columns(read))
+    }
+}

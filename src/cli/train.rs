@@ -1,0 +1,190 @@
+//! `abr-film train`
+
+use super::progress::Progress;
+use super::{DeviceArgs, notice, source};
+use abr_film::config::Config;
+use abr_film::data::Dataset;
+use abr_film::device::Device;
+use abr_film::error::{Error, Result};
+use abr_film::train::{Outcome, RunFolder, Trainer};
+use clap::Args;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The configuration; every key it leaves out has a default
+    #[arg(long, value_name = "FILE", required_unless_present = "resume")]
+    config: Option<PathBuf>,
+    /// The table of recordings [default: `data.path` of the configuration, else the built-in synthetic set]
+    #[arg(long, value_name = "FILE")]
+    data: Option<String>,
+    /// The run folder [default: runs/<config name>-<time>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Seed of weights, order and noise: `training.seed`
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Go on with the run in --out; only the number of epochs, device and threads may differ
+    #[arg(long, requires = "out", conflicts_with = "force")]
+    resume: bool,
+    /// Replace a run that --out holds already
+    #[arg(long)]
+    force: bool,
+    /// Override a configuration key, such as training.num_epochs=20
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Read everything, say what would be done, and stop
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Train {
+    pub fn run(&self) -> Result<()> {
+        let config = self.configuration()?;
+        let out = self.out.clone().unwrap_or_else(|| default_folder(self.config.as_deref()));
+        if self.dry_run {
+            let dataset = source::load(&config)?;
+            return self.device.with(|device| describe(&config, &dataset, device, &out));
+        }
+        // before the data is read: a folder that cannot be used should not cost a minute
+        let folder = if self.resume { RunFolder::open(&out) } else { RunFolder::create(&out, &config, self.force)? };
+        let dataset = source::load(&config)?;
+        let interrupted = on_interrupt()?;
+        self.device.with(|device| self.train(&config, &dataset, device, &folder, &interrupted))
+    }
+
+    /// The file with `--set`, `--seed` and `--data` over it; on a resume what is left open stays as it was.
+    fn configuration(&self) -> Result<Config> {
+        let mut overrides = self.set.clone();
+        overrides.extend(self.seed.map(|seed| format!("training.seed={seed}")));
+        let folder = self.out.as_deref().map(RunFolder::open);
+        let file = match (&self.config, &folder) {
+            (Some(file), _) => file.clone(),
+            (None, Some(folder)) => folder.config(),
+            (None, None) => unreachable!("--resume requires --out"),
+        };
+        let mut config = Config::load(&file, &overrides)?;
+        if let (true, Some(folder)) = (self.resume, folder) {
+            if let Some(before) = folder.read_last()?.trained {
+                let training = before.config.training;
+                config.training.scheduler.t_max = config.training.scheduler.t_max.or(training.scheduler.t_max);
+                config.training.seed = config.training.seed.or(training.seed);
+            }
+        }
+        if let Some(path) = &self.data {
+            config.data.path = Some(path.clone());
+        }
+        Ok(config.resolved())
+    }
+
+    fn train(
+        &self,
+        config: &Config,
+        dataset: &Dataset,
+        device: Box<dyn Device>,
+        folder: &RunFolder,
+        interrupted: &AtomicBool,
+    ) -> Result<()> {
+        let (mut trainer, notices) = Trainer::new(config, dataset, device)?;
+        notices.iter().for_each(notice);
+        if self.resume {
+            let last = folder.read_last()?;
+            trainer.resume(&folder.last().display().to_string(), &last)?;
+            folder.trim_metrics(trainer.progress().epoch)?;
+            folder.write_config(config)?;
+            notice(format!("going on after epoch {}, step {}", trainer.progress().epoch, trainer.progress().step));
+        }
+        introduce(&mut trainer, dataset);
+        let progress = Progress::new(&trainer);
+        while !trainer.finished() {
+            let start = Instant::now();
+            let outcome = trainer.epoch(|_| {
+                progress.step();
+                if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            let Outcome::Done(mut epoch) = outcome else {
+                progress.finish();
+                folder.write_last(&mut trainer)?;
+                let path = folder.path().display();
+                notice(format!("stopped; go on with: abr-film train --resume --out {path}"));
+                return Err(Error::Interrupted);
+            };
+            epoch.seconds = start.elapsed().as_secs_f64();
+            progress.epoch(&epoch);
+            folder.end_epoch(&mut trainer, &epoch)?;
+        }
+        progress.finish();
+        conclude(&mut trainer, folder)
+    }
+}
+
+/// Writes what remains to be written once training has ended, and says how it went.
+fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+    folder.write_last(trainer)?;
+    // a resumed run's best weights may be from before: they are written again, as an unbroken run would have
+    folder.write_best(trainer)?;
+    trainer.restore_best()?;
+    let progress = trainer.progress();
+    let summary = serde_json::json!({
+        "epochs": progress.epoch,
+        "steps": progress.step,
+        "stopped_early": progress.stopped_early,
+        "best_epoch": progress.best.map(|b| b.epoch),
+        "best_loss": progress.best.map(|b| b.objective),
+        "parameters": trainer.model().parameters().count(),
+    });
+    folder.write_summary(&summary)?;
+    let progress = trainer.progress();
+    let ended = if progress.stopped_early { "stopped early" } else { "done" };
+    let best = progress.best.map_or("no best epoch yet (the KL warm-up was not over)".to_string(), |best| {
+        format!("best epoch {} (loss {:.4})", best.epoch, best.objective)
+    });
+    eprintln!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display());
+    Ok(())
+}
+
+fn introduce(trainer: &mut Trainer, dataset: &Dataset) {
+    let (train, validation) = trainer.rows();
+    let test = dataset.len() - train - validation;
+    let parameters = trainer.model().parameters().count();
+    let device = trainer.model().tape().device_name();
+    eprintln!(
+        "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test",
+        dataset.source
+    );
+}
+
+fn describe(config: &Config, dataset: &Dataset, device: Box<dyn Device>, out: &Path) -> Result<()> {
+    let (mut trainer, notices) = Trainer::new(config, dataset, device)?;
+    notices.iter().for_each(notice);
+    introduce(&mut trainer, dataset);
+    let (steps, epochs) = (trainer.steps_per_epoch(), config.training.num_epochs);
+    eprintln!("{epochs} epochs of {steps} steps into {}; nothing was written", out.display());
+    Ok(())
+}
+
+/// `runs/<config name>-<time>`
+fn default_folder(config: Option<&Path>) -> PathBuf {
+    let name = config.and_then(|c| c.file_stem()).map_or("run".into(), |stem| stem.to_string_lossy());
+    PathBuf::from("runs").join(format!("{name}-{}", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")))
+}
+
+/// A flag that Ctrl-C (or a request to terminate) raises; the second one ends the program at once.
+fn on_interrupt() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = flag.clone();
+    ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("finishing this step (press Ctrl-C again to lose it)");
+    })
+    .map_err(|e| Error::usage(format!("cannot watch for Ctrl-C: {e}"), "run without a signal handler around"))?;
+    Ok(flag)
+}

@@ -1,0 +1,208 @@
+//! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
+
+use crate::checkpoint::Trained;
+use crate::data::{Column, Values};
+use crate::error::{Error, Result, nearest};
+use crate::model::Cvae;
+use crate::rng::{Purpose, Stream};
+use ndarray::Array2;
+
+/// Rows decoded at once.
+const CHUNK: usize = 256;
+
+/// What is not named is drawn from this share of the training rows, the nearest ones …
+const NEAREST_SHARE: f64 = 0.05;
+/// … but from at least so many, if there are.
+const NEAREST_ROWS: usize = 50;
+
+/// One value of a static column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Text(String),
+}
+
+/// The statics a user names for a trace, by column name; the rest is drawn.
+pub type Condition = Vec<(String, Value)>;
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Each is generated `count` times; `None` generates without a condition (FiLM as the identity).
+    pub conditions: Option<Vec<Condition>>,
+    pub count: usize,
+    pub seed: u64,
+}
+
+/// Generated traces, in physical units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// `[N, L]` in µV.
+    pub signals: Array2<f32>,
+    /// The condition of each row; none when generated without.
+    pub given: Vec<Column>,
+    /// The condition as the static head reads it off the decoder; none from a concat decoder.
+    pub read: Vec<Column>,
+    /// `[N, 6]` in ms and µV, from a model with a peak head.
+    pub peaks: Option<Array2<f32>>,
+}
+
+/// Draws `request.count` traces a condition, each with its own latent and its own training row for what is not named.
+///
+/// # Errors
+/// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither named nor
+/// can be drawn (bare weights have no training rows), a concat decoder without a condition.
+pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<Generated> {
+    let rows = request.count * request.conditions.as_ref().map_or(1, Vec::len);
+    let given = match &request.conditions {
+        Some(conditions) => complete(trained, conditions, request)?,
+        None => Vec::new(),
+    };
+    let all: Vec<usize> = (0..rows).collect();
+    let encoded = match &request.conditions {
+        Some(_) => Some(trained.scalers.encode_statics("--static", &given, &all)?),
+        None => None,
+    };
+    let latent = model.config.latent_dim;
+    let mut z = Array2::zeros((rows, latent));
+    let stream = Stream::new(request.seed, Purpose::Generate, 0);
+    for (row, mut z) in z.rows_mut().into_iter().enumerate() {
+        stream.normals(row as u32, z.as_slice_mut().expect("row-major"));
+    }
+    let decoded = decode(model, &z, encoded.as_ref())?;
+    let scalers = &trained.scalers;
+    Ok(Generated {
+        signals: scalers.decode_signals(decoded.signal.view(), None),
+        given,
+        read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
+        peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
+    })
+}
+
+/// What the decoder says, in the model's own units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodedRows {
+    /// `[N, L]`
+    pub signal: Array2<f32>,
+    /// `[N, S]`
+    pub condition: Option<Array2<f32>>,
+    /// `[N, 6]`
+    pub peaks: Option<Array2<f32>>,
+}
+
+/// Decodes latents `[N, Z]` under conditions `[N, S]`, or without (FiLM as the identity), a few hundred rows at a time.
+pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>) -> Result<DecodedRows> {
+    let (rows, c) = (z.nrows(), model.config.clone());
+    let empty = |width: usize| Vec::with_capacity(rows * width);
+    let (mut signal, mut read, mut peaks) = (empty(c.signal_length), empty(c.static_dim), empty(c.num_peaks));
+    for start in (0..rows).step_by(CHUNK) {
+        let part = ndarray::s![start..(start + CHUNK).min(rows), ..];
+        let (z, condition) = (z.slice(part), condition.map(|c| c.slice(part)));
+        let contiguous = "rows of a row-major array";
+        let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
+        let out = model.decode(z.nrows(), z.to_slice().expect(contiguous), condition)?;
+        signal.extend(model.read(out.signal)?);
+        if let Some(var) = out.condition {
+            read.extend(model.read(var)?);
+        }
+        if let Some(var) = out.peaks {
+            peaks.extend(model.read(var)?);
+        }
+    }
+    let matrix = |values: Vec<f32>, width| Array2::from_shape_vec((rows, width), values).expect("a value a cell");
+    Ok(DecodedRows {
+        signal: matrix(signal, c.signal_length),
+        condition: (!read.is_empty()).then(|| matrix(read, c.static_dim)),
+        peaks: (!peaks.is_empty()).then(|| matrix(peaks, c.num_peaks)),
+    })
+}
+
+/// Every static column for every row: the named values, and whole training rows near them for the rest.
+fn complete(trained: &Trained, conditions: &[Condition], request: &Request) -> Result<Vec<Column>> {
+    let names: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
+    for (name, _) in conditions.iter().flatten() {
+        if !names.contains(&name.as_str()) {
+            let hint = nearest(name, names.iter().copied()).map_or(String::new(), |n| format!("did you mean {n}? "));
+            let remedy = format!("{hint}the static columns are {}", names.join(", "));
+            return Err(Error::usage(format!("{name} is no static column of this model"), remedy));
+        }
+    }
+    let stream = Stream::new(request.seed, Purpose::Generate, 1);
+    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
+    for (i, condition) in conditions.iter().enumerate() {
+        let near = if condition.len() < names.len() { nearest_rows(trained, condition)? } else { Vec::new() };
+        for repeat in 0..request.count {
+            let mut draws = stream.draws((i * request.count + repeat) as u32);
+            let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
+            for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
+                let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+                let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_statics[j], row)));
+                column.push(value.ok_or_else(|| {
+                    Error::usage(
+                        format!("{name} is not named, and bare weights bring no training rows to draw it from"),
+                        format!("name it with --static {name}=VALUE"),
+                    )
+                })?);
+            }
+        }
+    }
+    names.iter().zip(columns).map(|(name, values)| to_column(name, values)).collect()
+}
+
+fn value_at(column: &Column, row: usize) -> Value {
+    match &column.values {
+        Values::Number(v) => Value::Number(v[row]),
+        Values::Text(v) => Value::Text(v[row].clone()),
+    }
+}
+
+/// A column of numbers when all are numbers, else of text.
+fn to_column(name: &str, values: Vec<Value>) -> Result<Column> {
+    let numbers: Option<Vec<f64>> =
+        values.iter().map(|v| if let Value::Number(n) = v { Some(*n) } else { None }).collect();
+    let text = || values.iter().map(|v| match v {
+        Value::Number(n) => n.to_string(),
+        Value::Text(t) => t.clone(),
+    });
+    let values = numbers.map_or_else(|| Values::Text(text().collect()), Values::Number);
+    Ok(Column { name: name.to_string(), values })
+}
+
+/// The training rows nearest to the named values, by the distance of the encoded named columns.
+fn nearest_rows(trained: &Trained, condition: &Condition) -> Result<Vec<usize>> {
+    let facts = &trained.data.train_statics;
+    let count = facts.first().map_or(0, |c| c.values.len());
+    let mut distances = vec![0.0_f64; count];
+    for (j, column) in facts.iter().enumerate() {
+        let Some((_, value)) = condition.iter().rev().find(|(name, _)| *name == column.name) else { continue };
+        let wanted = to_column(&column.name, vec![value.clone()])?;
+        let wanted = trained.scalers.encode_column("--static", j, &wanted, &[0])?;
+        let rows: Vec<usize> = (0..count).collect();
+        let have = trained.scalers.encode_column("training rows", j, column, &rows)?;
+        for (distance, have) in distances.iter_mut().zip(have.rows()) {
+            *distance += have.iter().zip(wanted.row(0)).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        }
+    }
+    let mut rows: Vec<usize> = (0..count).collect();
+    rows.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]).then(a.cmp(&b)));
+    if !condition.is_empty() {
+        rows.truncate(NEAREST_ROWS.max((NEAREST_SHARE * count as f64) as usize));
+    }
+    Ok(rows)
+}
+
+/// Named values that no training row comes near: outside the range of their column.
+pub fn extrapolations(trained: &Trained, conditions: &[Condition]) -> Vec<String> {
+    let mut notices = Vec::new();
+    for column in &trained.data.train_statics {
+        let Values::Number(seen) = &column.values else { continue };
+        let (lo, hi) = seen.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+        let outside = conditions.iter().flatten().find(|(name, value)| {
+            *name == column.name && matches!(value, Value::Number(n) if *n < lo || *n > hi)
+        });
+        if let Some((name, Value::Number(n))) = outside {
+            notices.push(format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"));
+        }
+    }
+    notices
+}
