@@ -1,4 +1,5 @@
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod files;
 pub mod rng;

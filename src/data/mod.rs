@@ -1,9 +1,19 @@
 //! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod hash;
+pub mod scale;
+pub mod split;
+pub mod table;
+
 use ndarray::Array2;
 
 /// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
 pub const PEAK_COLUMNS: [&str; 6] = ["peak_i_ms", "peak_iii_ms", "peak_v_ms", "peak_i_uv", "peak_iii_uv", "peak_v_uv"];
+
+/// The waves of [`Truth::latencies_ms`], as they are written in column names.
+pub const WAVES: [&str; 7] = ["i", "ii", "iii", "iv", "v", "vi", "vii"];
 
 /// One row a waveform, with the columns that the config names.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +63,21 @@ impl Dataset {
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.signals.nrows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Values {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Number(values) => values.len(),
+            Values::Text(values) => values.len(),
+        }
     }
 
     /// Whether there is no row.
