@@ -1,6 +1,7 @@
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod files;
 pub mod rng;
 pub mod device;
 pub mod kernels;

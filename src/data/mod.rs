@@ -1,11 +1,22 @@
 //! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod hash;
+pub mod rows;
+pub mod scale;
+pub mod split;
 pub mod synth;
+pub mod table;
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 /// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
 pub const PEAK_COLUMNS: [&str; 6] = ["peak_i_ms", "peak_iii_ms", "peak_v_ms", "peak_i_uv", "peak_iii_uv", "peak_v_uv"];
+
+/// The waves of [`Truth::latencies_ms`], as they are written in column names.
+pub const WAVES: [&str; 7] = ["i", "ii", "iii", "iv", "v", "vi", "vii"];
 
 /// One row a waveform, with the columns that the config names.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,14 +39,15 @@ pub struct Dataset {
 }
 
 /// One named column of [`Dataset::statics`], in its own units.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     pub values: Values,
 }
 
 /// A column's values, one a row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Values {
     Number(Vec<f64>),
     /// Text, for a one-hot column.
@@ -55,6 +67,32 @@ impl Dataset {
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.signals.nrows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Column {
+    /// The same column at these rows.
+    pub fn select(&self, rows: &[usize]) -> Column {
+        let values = match &self.values {
+            Values::Number(v) => Values::Number(rows.iter().map(|&r| v[r]).collect()),
+            Values::Text(v) => Values::Text(rows.iter().map(|&r| v[r].clone()).collect()),
+        };
+        Column { name: self.name.clone(), values }
+    }
+}
+
+impl Values {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Number(values) => values.len(),
+            Values::Text(values) => values.len(),
+        }
     }
 
     /// Whether there is no row.

@@ -1,0 +1,67 @@
+//! A fingerprint of the numbers that a training sees.
+
+use crate::data::{Dataset, Values};
+use sha2::{Digest, Sha256};
+
+/// SHA-256, as 64 hexadecimal digits, over signals, sample rate, t0, static columns with their names, subjects and peaks, each
+/// bit of them; not over the source's name or the truth, which do not reach the model.
+pub fn data_hash(dataset: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    let (rows, samples) = dataset.signals.dim();
+    for size in [rows, samples, dataset.statics.len()] {
+        hash.update((size as u64).to_le_bytes());
+    }
+    for number in [dataset.sample_rate_hz, dataset.t0_ms] {
+        hash.update(number.to_le_bytes());
+    }
+    dataset.signals.iter().for_each(|v| hash.update(v.to_le_bytes()));
+    // one bit pattern for every NaN: unlabelled is unlabelled
+    dataset.peaks.iter().for_each(|v| hash.update(if v.is_nan() { f32::NAN } else { *v }.to_le_bytes()));
+    dataset.subjects.iter().for_each(|name| text(&mut hash, name));
+    for column in &dataset.statics {
+        text(&mut hash, &column.name);
+        match &column.values {
+            Values::Number(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
+            Values::Text(values) => values.iter().for_each(|v| text(&mut hash, v)),
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The length goes first, so that "a", "bc" and "ab", "c" differ.
+fn text(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::fixture::dataset;
+
+    #[test]
+    fn every_part_counts_and_the_source_does_not() {
+        let data = dataset(4, 2);
+        let hash = data_hash(&data);
+        assert_eq!(hash.len(), 64);
+        assert_eq!(hash, data_hash(&Dataset { source: "elsewhere".into(), truth: None, ..data.clone() }));
+
+        let changed = |change: fn(&mut Dataset)| {
+            let mut other = data.clone();
+            change(&mut other);
+            data_hash(&other)
+        };
+        for other in [
+            changed(|d| d.signals[[3, 0]] = -0.0),
+            changed(|d| d.sample_rate_hz += 1.0),
+            changed(|d| d.t0_ms += 0.1),
+            changed(|d| d.subjects[1].push('x')),
+            changed(|d| d.peaks[[0, 2]] = f32::NAN),
+            changed(|d| d.statics[0].name = "other".into()),
+            changed(|d| d.statics[0].values = Values::Number(vec![1.0; 4])),
+            changed(|d| d.statics[1].values = Values::Text(vec!["L".into(); 4])),
+        ] {
+            assert_ne!(hash, other);
+        }
+    }
+}
