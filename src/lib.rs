@@ -1,6 +1,7 @@
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod eval;
 pub mod rng;
 pub mod device;
 pub mod kernels;
