@@ -1,0 +1,303 @@
+//! Errors of traces, static columns and peak labels in their own units, and what the latent units carry.
+//!
+//! Sums run in f64, row after row. A value that a formula leaves undefined (a correlation with a flat trace, a mean over
+//! nothing) is NaN, which JSON shows as `null`; no mean or median takes one in without saying so in a count.
+
+use crate::data::{Column, PEAK_COLUMNS, Values};
+use ndarray::{ArrayView1, ArrayView2, Axis, Zip};
+use serde::Serialize;
+
+/// A latent unit counts as active above this mean KL, in nats.
+pub const ACTIVE_KL_NATS: f64 = 0.1;
+
+/// The errors of one estimated trace `e` of a reference `r`, both of L samples in µV.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TraceError {
+    /// `Σ(e - r)² / L`, in µV².
+    pub mse_uv2: f64,
+    /// `Σ|e - r| / L`
+    pub mae_uv: f64,
+    /// `√mse`
+    pub rmse_uv: f64,
+    /// Pearson's correlation of e and r over the samples; NaN where either is flat.
+    pub pearson_r: f64,
+    /// `1 - Σ(e - r)² / Σ(r - r̄)²`, r̄ the mean of this trace's samples; NaN where r is flat.
+    pub r2: f64,
+}
+
+/// The errors of many traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceErrors {
+    /// One a row.
+    pub traces: Vec<TraceError>,
+    /// `1 - Σ(e - r)² / Σ(r - m)²` over all rows and samples, `m [L]` the mean trace of these reference rows; NaN where they
+    /// are all alike. It asks more than R² of a trace, whose r̄ is one number: the mean response explains nothing here.
+    pub pooled_r2: f64,
+}
+
+/// [`TraceErrors`] in a few numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TraceSummary {
+    pub rows: usize,
+    pub mse_uv2: Spread,
+    pub mae_uv: Spread,
+    pub rmse_uv: Spread,
+    /// Over the rows where it is defined.
+    pub pearson_r: Spread,
+    /// Over the rows where it is defined.
+    pub r2: Spread,
+    /// See [`TraceErrors::pooled_r2`].
+    pub pooled_r2: f64,
+    /// Rows left out of `pearson_r`: the estimate or the reference is flat.
+    pub rows_without_r: usize,
+    /// Rows left out of `r2`: the reference is flat.
+    pub rows_without_r2: usize,
+}
+
+/// Mean and median over rows; NaN over none.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    pub mean: f64,
+    pub median: f64,
+}
+
+impl TraceErrors {
+    /// Compares `estimate [N, L]` with `reference [N, L]`, both in µV.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn of(estimate: ArrayView2<f32>, reference: ArrayView2<f32>) -> TraceErrors {
+        assert_eq!(estimate.dim(), reference.dim(), "TraceErrors: estimate and reference");
+        let rows = estimate.outer_iter().zip(reference.outer_iter());
+        let traces = rows.map(|(e, r)| TraceError::of(e, r)).collect();
+        let mean = mean_trace(reference);
+        let pooled_r2 = explained(squared_distance(estimate, reference), squared_deviation(reference, &mean));
+        TraceErrors { traces, pooled_r2 }
+    }
+
+    /// Mean and median of each error over the rows.
+    pub fn summary(&self) -> TraceSummary {
+        let spread = |field: fn(&TraceError) -> f64| Spread::of(self.traces.iter().map(field).collect());
+        let defined = |field: fn(&TraceError) -> f64| {
+            let values: Vec<f64> = self.traces.iter().map(field).filter(|v| !v.is_nan()).collect();
+            (self.traces.len() - values.len(), Spread::of(values))
+        };
+        let (rows_without_r, pearson_r) = defined(|t| t.pearson_r);
+        let (rows_without_r2, r2) = defined(|t| t.r2);
+        TraceSummary {
+            rows: self.traces.len(),
+            mse_uv2: spread(|t| t.mse_uv2),
+            mae_uv: spread(|t| t.mae_uv),
+            rmse_uv: spread(|t| t.rmse_uv),
+            pearson_r,
+            r2,
+            pooled_r2: self.pooled_r2,
+            rows_without_r,
+            rows_without_r2,
+        }
+    }
+}
+
+impl TraceError {
+    fn of(estimate: ArrayView1<f32>, reference: ArrayView1<f32>) -> TraceError {
+        let n = reference.len() as f64;
+        let (e_mean, r_mean) = (mean(estimate), mean(reference));
+        let (mut sse, mut sae, mut see, mut srr, mut ser) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (&e, &r) in estimate.iter().zip(reference) {
+            let (e, r) = (f64::from(e), f64::from(r));
+            sse += (e - r).powi(2);
+            sae += (e - r).abs();
+            see += (e - e_mean).powi(2);
+            srr += (r - r_mean).powi(2);
+            ser += (e - e_mean) * (r - r_mean);
+        }
+        TraceError {
+            mse_uv2: sse / n,
+            mae_uv: sae / n,
+            rmse_uv: (sse / n).sqrt(),
+            pearson_r: if see == 0.0 || srr == 0.0 { f64::NAN } else { ser / (see * srr).sqrt() },
+            r2: explained(sse, srr),
+        }
+    }
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Spread {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let median = match values.len() {
+            0 => f64::NAN,
+            n if n % 2 == 1 => values[middle],
+            _ => (values[middle - 1] + values[middle]) / 2.0,
+        };
+        Spread { mean, median }
+    }
+}
+
+/// The share of the reference's variance around the training mean that the estimate explains:
+/// `1 - Σ(estimate - reference)² / Σ(reference - train_mean)²`, pooled over the rows and samples of `[N, L]`; `train_mean [L]`
+/// is the mean trace of the training rows. 1 is perfect, 0 what the training mean alone achieves, NaN where the reference is
+/// that mean.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn explained_variance(estimate: ArrayView2<f32>, reference: ArrayView2<f32>, train_mean: ArrayView1<f32>) -> f64 {
+    assert_eq!(estimate.dim(), reference.dim(), "explained_variance: estimate and reference");
+    assert_eq!(train_mean.len(), reference.ncols(), "explained_variance: train_mean and samples");
+    let train_mean: Vec<f64> = train_mean.iter().copied().map(f64::from).collect();
+    explained(squared_distance(estimate, reference), squared_deviation(reference, &train_mean))
+}
+
+/// `1 - error / total`, NaN where nothing varies.
+fn explained(error: f64, total: f64) -> f64 {
+    if total == 0.0 { f64::NAN } else { 1.0 - error / total }
+}
+
+fn mean(values: ArrayView1<f32>) -> f64 {
+    values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
+}
+
+fn mean_trace(rows: ArrayView2<f32>) -> Vec<f64> {
+    rows.axis_iter(Axis(1)).map(mean).collect()
+}
+
+fn squared_distance(a: ArrayView2<f32>, b: ArrayView2<f32>) -> f64 {
+    Zip::from(a).and(b).fold(0.0, |sum, &a, &b| sum + (f64::from(a) - f64::from(b)).powi(2))
+}
+
+fn squared_deviation(rows: ArrayView2<f32>, centre: &[f64]) -> f64 {
+    let of_row = |row: ArrayView1<f32>| row.iter().zip(centre).map(|(&v, c)| (f64::from(v) - c).powi(2)).sum::<f64>();
+    rows.outer_iter().map(of_row).sum()
+}
+
+/// What each of Z latent units carries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatentUnits {
+    /// Mean over the rows of `-1/2 (1 + logvar - mu² - exp(logvar))`, one a unit, in nats.
+    pub kl_nats: Vec<f64>,
+    /// Variance of mu over the rows, one a unit: the activity of Burda, Grosse and Salakhutdinov 2016 (arXiv:1509.00519, 5.2).
+    pub activity: Vec<f64>,
+    /// Sum of `kl_nats`.
+    pub total_kl_nats: f64,
+    /// Units with a KL above [`ACTIVE_KL_NATS`].
+    pub active_units: usize,
+}
+
+impl LatentUnits {
+    /// From the posterior of N rows, `mu [N, Z]` and `logvar [N, Z]`.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn of(mu: ArrayView2<f32>, logvar: ArrayView2<f32>) -> LatentUnits {
+        assert_eq!(mu.dim(), logvar.dim(), "LatentUnits: mu and logvar");
+        let n = mu.nrows() as f64;
+        let kl = |mu: f64, logvar: f64| -0.5 * (1.0 + logvar - mu * mu - logvar.exp());
+        let unit_kl = |(mu, logvar): (ArrayView1<f32>, ArrayView1<f32>)| {
+            mu.iter().zip(logvar).map(|(&mu, &logvar)| kl(mu.into(), logvar.into())).sum::<f64>() / n
+        };
+        let variance = |mu: ArrayView1<f32>| {
+            let centre = mean(mu);
+            mu.iter().map(|&v| (f64::from(v) - centre).powi(2)).sum::<f64>() / n
+        };
+        let kl_nats: Vec<f64> = mu.axis_iter(Axis(1)).zip(logvar.axis_iter(Axis(1))).map(unit_kl).collect();
+        LatentUnits {
+            activity: mu.axis_iter(Axis(1)).map(variance).collect(),
+            total_kl_nats: kl_nats.iter().sum(),
+            active_units: kl_nats.iter().filter(|kl| **kl > ACTIVE_KL_NATS).count(),
+            kl_nats,
+        }
+    }
+}
+
+/// How well a static column was read back, over its rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ColumnErrors {
+    pub name: String,
+    pub rows: usize,
+    #[serde(flatten)]
+    pub errors: ValueErrors,
+}
+
+/// The errors of a column's values `read` against those `given`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ValueErrors {
+    /// In the column's own units; `bias` is the mean of `read - given`, `r2` is `1 - Σ(read - given)² / Σ(given - mean)²` with
+    /// the mean of these rows, NaN where all are given alike.
+    Number { mae: f64, rmse: f64, bias: f64, r2: f64 },
+    /// The share of rows read as given.
+    Text { accuracy: f64 },
+}
+
+impl ColumnErrors {
+    /// Compares a column as `given` with the same column as `read`.
+    ///
+    /// # Panics
+    /// If they differ in kind or in rows.
+    pub fn of(given: &Column, read: &Column) -> ColumnErrors {
+        let (rows, errors) = match (&given.values, &read.values) {
+            (Values::Number(given), Values::Number(read)) => (given.len(), number_errors(given, read)),
+            (Values::Text(given), Values::Text(read)) => {
+                assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
+                let right = given.iter().zip(read).filter(|(given, read)| given == read).count();
+                (given.len(), ValueErrors::Text { accuracy: right as f64 / given.len() as f64 })
+            }
+            _ => panic!("ColumnErrors: {} is a number on one side and text on the other", given.name),
+        };
+        ColumnErrors { name: given.name.clone(), rows, errors }
+    }
+}
+
+fn number_errors(given: &[f64], read: &[f64]) -> ValueErrors {
+    assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
+    let n = given.len() as f64;
+    let errors = || given.iter().zip(read).map(|(given, read)| read - given);
+    let squares = errors().map(|e| e * e).sum::<f64>();
+    let centre = given.iter().sum::<f64>() / n;
+    let total = given.iter().map(|v| (v - centre).powi(2)).sum();
+    ValueErrors::Number {
+        mae: errors().map(f64::abs).sum::<f64>() / n,
+        rmse: (squares / n).sqrt(),
+        bias: errors().sum::<f64>() / n,
+        r2: explained(squares, total),
+    }
+}
+
+/// How well one of the [`PEAK_COLUMNS`] was predicted, in its own unit (ms or µV).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PeakErrors {
+    /// The label's column.
+    pub label: &'static str,
+    /// Labelled rows.
+    pub count: usize,
+    pub mae: f64,
+    /// Mean of `predicted - labelled`.
+    pub bias: f64,
+}
+
+impl PeakErrors {
+    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled.
+    ///
+    /// # Panics
+    /// If the shapes differ or are not `[N, 6]`.
+    pub fn of(predicted: ArrayView2<f32>, labelled: ArrayView2<f32>) -> [PeakErrors; 6] {
+        assert_eq!(predicted.dim(), labelled.dim(), "PeakErrors: predicted and labelled");
+        assert_eq!(labelled.ncols(), PEAK_COLUMNS.len(), "PeakErrors: labels");
+        std::array::from_fn(|i| {
+            let pairs = predicted.column(i).into_iter().zip(labelled.column(i));
+            let errors: Vec<f64> =
+                pairs.filter(|(_, l)| !l.is_nan()).map(|(&p, &l)| f64::from(p) - f64::from(l)).collect();
+            let n = errors.len() as f64;
+            PeakErrors {
+                label: PEAK_COLUMNS[i],
+                count: errors.len(),
+                mae: errors.iter().map(|e| e.abs()).sum::<f64>() / n,
+                bias: errors.iter().sum::<f64>() / n,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

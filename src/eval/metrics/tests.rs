@@ -1,0 +1,127 @@
+use super::*;
+use ndarray::{Array2, array};
+
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-12
+}
+
+/// Values without a pattern, the same in every run.
+fn scattered(rows: usize, columns: usize) -> Array2<f32> {
+    Array2::from_shape_fn((rows, columns), |(i, j)| ((i * 31 + j * 17 + i * j) as f32).sin())
+}
+
+#[test]
+fn the_errors_of_a_trace_by_hand() {
+    // differences 1, 0, -1, 0; Σ(r - 1.5)² = 5; e has the same mean, deviations -0.5, -0.5, -0.5, 1.5: see = 3, ser = 3
+    let errors = TraceErrors::of(array![[1.0, 1.0, 1.0, 3.0]].view(), array![[0.0, 1.0, 2.0, 3.0]].view());
+    let [trace] = errors.traces[..] else { panic!("one row") };
+    assert_eq!((trace.mse_uv2, trace.mae_uv, trace.rmse_uv), (0.5, 0.5, 0.5_f64.sqrt()));
+    assert!(near(trace.r2, 1.0 - 2.0 / 5.0), "{}", trace.r2);
+    assert!(near(trace.pearson_r, 3.0 / (3.0_f64 * 5.0).sqrt()), "{}", trace.pearson_r);
+    assert!(errors.pooled_r2.is_nan(), "one row is its own mean trace");
+}
+
+#[test]
+fn the_perfect_estimate_explains_everything_and_the_mean_trace_nothing_when_pooled() {
+    let reference = scattered(40, 20);
+    let perfect = TraceErrors::of(reference.view(), reference.view());
+    assert_eq!((perfect.summary().r2, perfect.pooled_r2), (Spread { mean: 1.0, median: 1.0 }, 1.0));
+    assert!(perfect.traces.iter().all(|t| (t.pearson_r - 1.0).abs() < 1e-12 && t.mse_uv2 == 0.0));
+
+    let mean = reference.mean_axis(Axis(0)).unwrap();
+    let means = Array2::from_shape_fn(reference.raw_dim(), |(_, j)| mean[j]);
+    let pooled = TraceErrors::of(means.view(), reference.view()).pooled_r2;
+    assert!(pooled.abs() < 1e-6, "{pooled}"); // the mean is rounded to f32
+    assert!(near(explained_variance(means.view(), reference.view(), mean.view()), 0.0));
+    assert_eq!(explained_variance(reference.view(), reference.view(), mean.view()), 1.0);
+}
+
+#[test]
+fn pearson_ignores_gain_and_offset_and_r2_does_not() {
+    let reference = scattered(5, 30);
+    let turned = reference.mapv(|v| 3.0 - 2.0 * v);
+    for trace in TraceErrors::of(turned.view(), reference.view()).traces {
+        assert!((trace.pearson_r + 1.0).abs() < 1e-9 && trace.r2 < 0.0, "{trace:?}");
+    }
+}
+
+#[test]
+fn flat_traces_are_left_out_and_counted() {
+    let reference = array![[0.0, 1.0], [2.5, 2.5], [0.0, 2.0]];
+    let estimate = array![[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]]; // the last estimate is flat, its reference is not
+    let summary = TraceErrors::of(estimate.view(), reference.view()).summary();
+    assert_eq!((summary.rows, summary.rows_without_r, summary.rows_without_r2), (3, 2, 1));
+    assert_eq!(summary.pearson_r, Spread { mean: 1.0, median: 1.0 });
+    assert_eq!(summary.r2, Spread { mean: 0.5, median: 0.5 });
+    let [a, b, c] = [0.0, (6.25 + 2.25) / 2.0, 1.0];
+    assert_eq!(summary.mse_uv2, Spread { mean: (a + b + c) / 3.0, median: c });
+}
+
+#[test]
+fn a_spread_takes_the_middle_and_of_nothing_is_nan() {
+    assert_eq!(Spread::of(vec![9.0, 1.0, 2.0]), Spread { mean: 4.0, median: 2.0 });
+    assert_eq!(Spread::of(vec![9.0, 1.0, 2.0, 4.0]), Spread { mean: 4.0, median: 3.0 });
+    let none = Spread::of(vec![]);
+    assert!(none.mean.is_nan() && none.median.is_nan());
+    assert_eq!(serde_json::to_string(&none).unwrap(), r#"{"mean":null,"median":null}"#);
+}
+
+#[test]
+fn explained_variance_by_hand_is_pooled_over_rows() {
+    let reference = array![[1.0, 3.0], [0.0, 0.0]];
+    let estimate = array![[1.0, 2.0], [0.0, 1.0]];
+    // errors 1 + 1; around the training mean (0, 1): 1 + 4 + 0 + 1
+    let share = explained_variance(estimate.view(), reference.view(), array![0.0, 1.0].view());
+    assert!(near(share, 1.0 - 2.0 / 6.0), "{share}");
+}
+
+#[test]
+fn latent_units_by_hand() {
+    // unit 0 is the prior; unit 1 has mu ±1 at variance 1: KL 1/2; unit 2 is off-centre but constant: KL 0.02, no activity
+    let mu = array![[0.0, 1.0, 0.2], [0.0, -1.0, 0.2]];
+    let units = LatentUnits::of(mu.view(), Array2::zeros((2, 3)).view());
+    assert!(units.kl_nats.iter().zip([0.0, 0.5, 0.02]).all(|(kl, wanted)| (kl - wanted).abs() < 1e-7));
+    assert_eq!(units.activity, [0.0, 1.0, 0.0]);
+    assert_eq!(units.active_units, 1);
+    assert!((units.total_kl_nats - 0.52).abs() < 1e-7);
+
+    // a narrow posterior at the prior's mean: -1/2 (1 - 2 - exp(-2))
+    let narrow = LatentUnits::of(array![[0.0]].view(), array![[-2.0]].view());
+    assert!(near(narrow.total_kl_nats, 0.5 * (1.0 + (-2.0_f64).exp())));
+}
+
+#[test]
+fn the_errors_of_a_numeric_column_are_in_its_units() {
+    let column = |values: &[f64]| Column { name: "level_db".into(), values: Values::Number(values.to_vec()) };
+    let errors = ColumnErrors::of(&column(&[40.0, 60.0, 80.0]), &column(&[43.0, 60.0, 79.0]));
+    let ValueErrors::Number { mae, rmse, bias, r2 } = errors.errors else { panic!("{errors:?}") };
+    assert!(near(mae, 4.0 / 3.0) && near(rmse, (10.0_f64 / 3.0).sqrt()) && near(bias, 2.0 / 3.0));
+    assert!(near(r2, 1.0 - 10.0 / 800.0), "{r2}");
+    assert_eq!((errors.name.as_str(), errors.rows), ("level_db", 3));
+
+    let constant = ColumnErrors::of(&column(&[60.0, 60.0]), &column(&[61.0, 60.0]));
+    let json = serde_json::to_value(&constant).unwrap();
+    assert_eq!((&json["kind"], &json["mae"], &json["r2"]), (&"number".into(), &0.5.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn the_accuracy_of_a_text_column_is_the_share_read_right() {
+    let column =
+        |values: [&str; 4]| Column { name: "ear".into(), values: Values::Text(values.map(String::from).to_vec()) };
+    let errors = ColumnErrors::of(&column(["l", "r", "l", "r"]), &column(["l", "r", "r", "r"]));
+    assert_eq!(errors.errors, ValueErrors::Text { accuracy: 0.75 });
+}
+
+#[test]
+fn peak_errors_count_the_labelled_rows_only() {
+    let mut labelled = Array2::from_elem((3, 6), f32::NAN);
+    let mut predicted = Array2::from_elem((3, 6), 9.0);
+    labelled[[0, 2]] = 5.5;
+    labelled[[2, 2]] = 6.0;
+    predicted[[0, 2]] = 5.75;
+    predicted[[2, 2]] = 5.5;
+    let errors = PeakErrors::of(predicted.view(), labelled.view());
+    assert_eq!(errors[2], PeakErrors { label: "peak_v_ms", count: 2, mae: 0.375, bias: -0.125 });
+    assert_eq!((errors[5].label, errors[5].count), ("peak_v_uv", 0));
+    assert!(errors[5].mae.is_nan());
+}
