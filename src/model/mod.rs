@@ -115,6 +115,15 @@ impl Cvae {
         Ok(Output { mu, logvar, z, decoded, input_signal: signal, input_condition: condition })
     }
 
+    /// The posterior's `mu` and `logvar` `[B, Z]` in evaluation mode. Forgets the pass before.
+    pub fn encode(&mut self, batch: &Batch) -> Result<(Var, Var)> {
+        self.tape.rewind();
+        let signal = self.tape.input([batch.rows, self.config.signal_length], batch.signal)?;
+        let condition = self.tape.input([batch.rows, self.config.static_dim], batch.condition)?;
+        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        self.encoder.forward(&mut pass, signal, condition)
+    }
+
     /// Decodes given latents in evaluation mode; without a condition FiLM is the identity. Forgets the pass before.
     ///
     /// # Errors

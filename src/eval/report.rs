@@ -1,0 +1,152 @@
+//! What an evaluation says: as JSON, as a table a row a trace, and as text.
+
+use super::Part;
+use super::metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceError, TraceSummary, ValueErrors};
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+
+/// All that was measured on one part of a data set; traces are in µV.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub part: Part,
+    pub data: String,
+    pub rows: usize,
+    pub subjects: usize,
+    /// The model's reconstruction with z = mu.
+    pub model: Estimate,
+    /// The recorded trace itself as an estimate of the noise-free one, where that is known.
+    pub recording: Option<Estimate>,
+    /// On the same rows; none when the training rows are not at hand.
+    pub baselines: Option<Baselines>,
+    pub latent: LatentUnits,
+    /// None for a decoder without a static head.
+    pub conditions: Option<Conditions>,
+    /// From a model with a peak head.
+    pub peaks: Option<Vec<PeakErrors>>,
+    /// The model's errors against the recorded traces, one a row.
+    #[serde(skip)]
+    pub traces: Vec<TraceError>,
+    /// Their row numbers in the data set, from 0.
+    #[serde(skip)]
+    pub row_numbers: Vec<usize>,
+}
+
+/// How well traces were estimated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Against the recorded traces.
+    pub recorded: TraceSummary,
+    /// `1 - Σ(e - r)² / Σ(r - training mean)²` against the recorded traces; none when the training rows are not at hand.
+    pub explained_variance: Option<f64>,
+    /// Against the noise-free traces, where they are known.
+    pub truth: Option<TraceSummary>,
+    /// The same share of the noise-free traces.
+    pub truth_explained_variance: Option<f64>,
+}
+
+/// What the model is held against.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baselines {
+    /// The mean of the training traces with the nearest conditions.
+    pub nearest_condition: Estimate,
+    /// How many, as chosen on the validation rows.
+    pub neighbours: usize,
+    /// Principal components of the training rows.
+    pub pca: Estimate,
+    /// How many, at most the latent size, as chosen on the validation rows.
+    pub rank: usize,
+}
+
+/// The static head's errors, each column in its own units.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conditions {
+    pub film_on: Vec<ColumnErrors>,
+    /// With FiLM as the identity; none for a plain decoder.
+    pub film_off: Option<Vec<ColumnErrors>>,
+}
+
+impl Report {
+    /// Indented JSON with a final newline; what is undefined is `null`.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("plain data") + "\n"
+    }
+
+    /// A CSV row a trace: its row number in the data set (from 1) and its errors.
+    pub fn write_traces(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "row,mse_uv2,mae_uv,rmse_uv,pearson_r,r2")?;
+        for (row, t) in self.row_numbers.iter().zip(&self.traces) {
+            writeln!(out, "{},{},{},{},{},{}", row + 1, t.mse_uv2, t.mae_uv, t.rmse_uv, t.pearson_r, t.r2)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let part = format!("{:?}", self.part).to_lowercase();
+        writeln!(f, "{}, {part}: {} rows of {} subjects", self.data, self.rows, self.subjects)?;
+        writeln!(f, "\ntraces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth")?;
+        line(f, "model", &self.model)?;
+        if let Some(b) = &self.baselines {
+            line(f, &format!("PCA, rank {}", b.rank), &b.pca)?;
+            line(f, &format!("nearest condition, {} rows", b.neighbours), &b.nearest_condition)?;
+        }
+        if let Some(recording) = &self.recording {
+            line(f, "the recording itself", recording)?;
+        }
+        if self.baselines.is_none() {
+            writeln!(f, "(no baselines: the training rows are not in this data)")?;
+        }
+        let latent = &self.latent;
+        let (active, units) = (latent.active_units, latent.kl_nats.len());
+        writeln!(f, "\nlatent: {active} of {units} units active, KL {:.2} nats; unit: KL nats, variance of mu", latent.total_kl_nats)?;
+        let mut order: Vec<usize> = (0..units).collect();
+        order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
+        for unit in order {
+            writeln!(f, "  {unit:>3}: {:>7.3} {:>7.3}", latent.kl_nats[unit], latent.activity[unit])?;
+        }
+        if let Some(conditions) = &self.conditions {
+            columns(f, "static head, FiLM on", &conditions.film_on)?;
+            if let Some(off) = &conditions.film_off {
+                columns(f, "static head, FiLM as the identity", off)?;
+            }
+        }
+        for (i, p) in self.peaks.iter().flatten().enumerate() {
+            if i == 0 {
+                writeln!(f, "\npeak head              labels      MAE     bias")?;
+            }
+            writeln!(f, "  {:<20} {:>6} {:>8.3} {:>8.3}", p.label, p.count, p.mae, p.bias)?;
+        }
+        Ok(())
+    }
+}
+
+fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
+    let share = |v: Option<f64>| v.map_or("-".into(), |v| format!("{:.1} %", 100.0 * v));
+    let s = &e.recorded;
+    writeln!(
+        f,
+        "  {name:<28} {:>8.5} {:>8.4} {:>8.4} {:>7.3} {:>7.3} {:>10} {:>13}",
+        s.mse_uv2.mean,
+        s.mae_uv.mean,
+        s.rmse_uv.mean,
+        s.pearson_r.mean,
+        s.r2.mean,
+        share(e.explained_variance),
+        share(e.truth_explained_variance),
+    )
+}
+
+fn columns(f: &mut Formatter, title: &str, columns: &[ColumnErrors]) -> fmt::Result {
+    writeln!(f, "\n{title:<34}      MAE     RMSE     bias      R²")?;
+    for column in columns {
+        match column.errors {
+            ValueErrors::Number { mae, rmse, bias, r2 } => {
+                writeln!(f, "  {:<32} {mae:>8.3} {rmse:>8.3} {bias:>8.3} {r2:>7.3}", column.name)?;
+            }
+            ValueErrors::Text { accuracy } => writeln!(f, "  {:<32} {:.1} % right", column.name, 100.0 * accuracy)?,
+        }
+    }
+    Ok(())
+}
