@@ -1,0 +1,150 @@
+"""Record one op at a time: its outputs, and the gradients of its inputs under a random cotangent of its first output."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+import philox
+
+
+class Recorder:
+    def __init__(self, seed: int):
+        self.random = torch.Generator().manual_seed(seed)
+        self.tensors: dict[str, Tensor] = {}
+        self.attributes: dict[str, dict] = {}
+
+    def normal(self, rows: int, columns: int) -> Tensor:
+        return torch.randn((rows, columns), generator=self.random)
+
+    def uniform(self, rows: int, columns: int, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand((rows, columns), generator=self.random)
+
+    def add(self, name: str, op: Callable[..., Tensor | list[Tensor]], inputs: list[Tensor], fixed: tuple[int, ...] = (), **attributes) -> None:
+        """`op` maps float64 inputs to its outputs; `fixed`: the inputs that it does not differentiate."""
+        wide = [x.double().requires_grad_(i not in fixed) for i, x in enumerate(inputs)]
+        outputs = op(*wide)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        cotangent = self.normal(*outputs[0].shape)
+        outputs[0].backward(cotangent.double())
+        self.attributes[name] = attributes
+        for i, x in enumerate(inputs):
+            self.tensors[f"{name}/input/{i}"] = x.clone()
+            if i not in fixed:
+                self.tensors[f"{name}/grad/{i}"] = wide[i].grad
+        for i, y in enumerate(outputs):
+            self.tensors[f"{name}/output/{i}"] = y.detach().clone()
+        self.tensors[f"{name}/cotangent"] = cotangent
+
+
+def batch_norm(training: bool, eps: float, momentum: float) -> Callable[..., list[Tensor]]:
+    def op(x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor) -> list[Tensor]:
+        new_mean, new_var = running_mean[0].clone(), running_var[0].clone()
+        y = F.batch_norm(x, new_mean, new_var, weight[0], bias[0], training, momentum, eps)
+        mean, var = (x.mean(0), x.var(0, correction=0)) if training else (running_mean[0], running_var[0])
+        return [y, mean[None], (var + eps).rsqrt()[None], new_mean[None], new_var[None]]
+
+    return op
+
+
+def film(x: Tensor, gamma: Tensor, beta: Tensor, strength: Tensor) -> Tensor:
+    return (1 - strength + strength * gamma) * x + strength * beta
+
+
+def kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    return (-0.5 * (1 + logvar - mu.square() - logvar.exp())).sum(1).mean().reshape(1, 1)
+
+
+def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    return (((prediction - target).abs() * mask).sum() / mask.sum().clamp(min=1)).reshape(1, 1)
+
+
+def record() -> Recorder:
+    r = Recorder(1)
+    normal, uniform = r.normal, r.uniform
+
+    r.add("concat/wide", lambda a, b: torch.cat([a, b], 1), [normal(5, 7), normal(5, 3)])
+    r.add("concat/row", lambda a, b: torch.cat([a, b], 1), [normal(1, 1), normal(1, 4)])
+
+    r.add("linear/odd", lambda x, w, b: F.linear(x, w, b[0]), [normal(5, 7), normal(9, 7), normal(1, 9)])
+    r.add("linear/one", lambda x, w, b: F.linear(x, w, b[0]), [normal(1, 1), normal(3, 1), normal(1, 3)])
+
+    for name, slope in [("leaky", 0.2), ("relu", 0.0)]:
+        x = normal(5, 7)
+        x[0, 0] = x[3, 5] = 0.0  # the kink: the derivative there is the slope
+        x[2, 2] = -0.0
+        r.add(f"leaky_relu/{name}", lambda x: F.leaky_relu(x, slope), [x], slope=slope)
+
+    for name, rows, training in [("train", 6, True), ("train_two_rows", 2, True), ("eval", 6, False), ("eval_one_row", 1, False)]:
+        inputs = [2 * normal(rows, 5) + 1, uniform(1, 5, 0.5, 1.5), normal(1, 5), normal(1, 5), uniform(1, 5, 0.5, 1.5)]
+        options = dict(training=training, eps=1e-5, momentum=0.1)
+        r.add(f"batch_norm/{name}", batch_norm(**options), inputs, fixed=(3, 4), **options)
+
+    for name, rows, columns, p, seed, step, layer in [("fifth", 6, 9, 0.2, 42, 0, 0), ("late", 3, 5, 0.5, 0xFEDC_BA98_7654_3210, 1000, 10)]:
+        scale = torch.from_numpy(philox.keep(p, seed, philox.DROPOUT, layer, step, rows, columns)).double() / (1 - p)
+        r.add(f"dropout/{name}", lambda x: [x * scale, scale], [normal(rows, columns)], p=p, seed=seed, step=step, layer=layer)
+
+    ones, mixed = torch.ones(4, 1), torch.tensor([[0.0], [0.5], [1.0], [1.5]])
+    r.add("film/full", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), ones], fixed=(3,))
+    r.add("film/mixed", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), mixed], fixed=(3,))
+
+    r.add("mul/odd", torch.mul, [normal(5, 7), normal(5, 7)])
+    r.add("add/odd", torch.add, [normal(5, 7), normal(5, 7)])
+
+    for name, low, high in [("mu", -10.0, 10.0), ("logvar", -20.0, 2.0)]:
+        r.add(f"clamp/{name}", lambda x: x.clamp(low, high), [15 * normal(5, 7)], lo=low, hi=high)
+        # the kink: on a bound the derivative is 0 in PyTorch 2.15; older versions had 1
+        r.add(f"clamp/{name}_bounds", lambda x: x.clamp(low, high), [torch.tensor([[low, 0.0, high]])], lo=low, hi=high)
+
+    r.add("reparameterize/odd", lambda mu, logvar, eps: mu + eps * (0.5 * logvar).exp(), [normal(5, 7) for _ in range(3)], fixed=(2,))
+    logvar = torch.tensor([[-20.0, 2.0, 0.0]])
+    r.add("reparameterize/bounds", lambda mu, logvar, eps: mu + eps * (0.5 * logvar).exp(), [normal(1, 3), logvar, normal(1, 3)], fixed=(2,))
+
+    r.add("mse/odd", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(5, 7), normal(5, 7)], fixed=(1,))
+    r.add("mse/one", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(1, 1), normal(1, 1)], fixed=(1,))
+
+    r.add("kl/odd", kl, [normal(5, 7), normal(5, 7)])
+    r.add("kl/bounds", kl, [torch.tensor([[10.0, -10.0, 0.0]]), logvar])
+
+    target = normal(5, 6)
+    prediction = normal(5, 6)
+    mask = (uniform(5, 6, 0, 1) > 0.4).float()
+    prediction[1, 1], mask[1, 1] = target[1, 1], 1.0  # no error: the derivative there is 0
+    r.add("masked_l1/some", masked_l1, [prediction, target, mask], fixed=(1, 2))
+    r.add("masked_l1/empty", masked_l1, [normal(5, 6), target, torch.zeros(5, 6)], fixed=(1, 2))
+
+    for name, weights in [("two", [1.0, 0.01]), ("four", [1.0, 0.5, 0.01, -0.7])]:
+        total = lambda *terms: sum(w * x for w, x in zip(weights, terms))
+        r.add(f"weighted_sum/{name}", total, [normal(1, 1) for _ in weights], weights=weights)
+
+    for name, mse in [("above_floor", 0.3), ("below_floor", 1e-7)]:
+        scaled = lambda loss, mse: loss * 200 / (2 * mse.clamp(min=1e-6))
+        r.add(f"calibrated/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,), length=200, floor=1e-6)
+    return r
+
+
+def check_kinks(r: Recorder) -> None:
+    """What the comments in `record` say of PyTorch at the kinks."""
+
+    def slope(name: str, row: int, column: int) -> float:
+        return (r.tensors[f"{name}/grad/0"] / r.tensors[f"{name}/cotangent"].double())[row, column].item()
+
+    for row, column in [(0, 0), (3, 5), (2, 2)]:
+        assert slope("leaky_relu/leaky", row, column) == 0.2
+        assert slope("leaky_relu/relu", row, column) == 0.0
+    for name in ["clamp/mu", "clamp/logvar"]:
+        assert [slope(f"{name}_bounds", 0, column) for column in range(3)] == [0.0, 1.0, 0.0]
+    assert r.tensors["masked_l1/some/grad/0"][1, 1] == 0.0
+    assert r.tensors["masked_l1/empty/output/0"] == 0.0 and not r.tensors["masked_l1/empty/grad/0"].any()
+
+
+def write(out_dir: Path) -> None:
+    r = record()
+    check_kinks(r)
+    path = out_dir / "ops.safetensors"
+    save_file(r.tensors, path, {"ops": json.dumps(r.attributes)})
+    print(f"{path}: {path.stat().st_size} bytes, {len(r.attributes)} cases")
