@@ -1,6 +1,7 @@
 //! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
 
 use crate::checkpoint::Trained;
+use crate::data::scale::{StaticCode, StaticScaler};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result, nearest};
 use crate::model::Cvae;
@@ -146,7 +147,7 @@ fn complete(trained: &Trained, conditions: &[Condition], request: &Request) -> R
             }
         }
     }
-    names.iter().zip(columns).map(|(name, values)| to_column(name, values)).collect()
+    trained.scalers.statics.iter().zip(columns).map(|(scaler, values)| to_column(scaler, values)).collect()
 }
 
 fn value_at(column: &Column, row: usize) -> Value {
@@ -156,34 +157,39 @@ fn value_at(column: &Column, row: usize) -> Value {
     }
 }
 
-/// A column of numbers when all are numbers, else of text.
-fn to_column(name: &str, values: Vec<Value>) -> Result<Column> {
-    let numbers: Option<Vec<f64>> =
-        values.iter().map(|v| if let Value::Number(n) = v { Some(*n) } else { None }).collect();
-    let text = || values.iter().map(|v| match v {
+/// Text for a one-hot column, else numbers.
+fn to_column(scaler: &StaticScaler, values: Vec<Value>) -> Result<Column> {
+    let name = &scaler.name;
+    let number = |value| match value {
+        Value::Number(n) => Ok(n),
+        Value::Text(t) => Err(Error::usage(format!("{name}={t} is not a number"), "name a number, such as 60")),
+    };
+    let text = |value| match value {
         Value::Number(n) => n.to_string(),
-        Value::Text(t) => t.clone(),
-    });
-    let values = numbers.map_or_else(|| Values::Text(text().collect()), Values::Number);
-    Ok(Column { name: name.to_string(), values })
+        Value::Text(t) => t,
+    };
+    let values = match &scaler.code {
+        StaticCode::OneHot(_) => Values::Text(values.into_iter().map(text).collect()),
+        _ => Values::Number(values.into_iter().map(number).collect::<Result<_>>()?),
+    };
+    Ok(Column { name: name.clone(), values })
 }
 
 /// The training rows nearest to the named values, by the distance of the encoded named columns.
 fn nearest_rows(trained: &Trained, condition: &Condition) -> Result<Vec<usize>> {
-    let facts = &trained.data.train_statics;
-    let count = facts.first().map_or(0, |c| c.values.len());
+    let columns = &trained.data.train_statics;
+    let count = columns.first().map_or(0, |c| c.values.len());
+    let mut rows: Vec<usize> = (0..count).collect();
     let mut distances = vec![0.0_f64; count];
-    for (j, column) in facts.iter().enumerate() {
+    for (scaler, column) in trained.scalers.statics.iter().zip(columns) {
         let Some((_, value)) = condition.iter().rev().find(|(name, _)| *name == column.name) else { continue };
-        let wanted = to_column(&column.name, vec![value.clone()])?;
-        let wanted = trained.scalers.encode_column("--static", j, &wanted, &[0])?;
-        let rows: Vec<usize> = (0..count).collect();
-        let have = trained.scalers.encode_column("training rows", j, column, &rows)?;
+        let (mut wanted, mut have) = (Array2::zeros((1, scaler.width())), Array2::zeros((count, scaler.width())));
+        scaler.encode("--static", &to_column(scaler, vec![value.clone()])?, &[0], wanted.view_mut())?;
+        scaler.encode("training rows", column, &rows, have.view_mut())?;
         for (distance, have) in distances.iter_mut().zip(have.rows()) {
-            *distance += have.iter().zip(wanted.row(0)).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+            *distance += have.iter().zip(&wanted).map(|(a, b): (&f32, &f32)| f64::from(a - b).powi(2)).sum::<f64>();
         }
     }
-    let mut rows: Vec<usize> = (0..count).collect();
     rows.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]).then(a.cmp(&b)));
     if !condition.is_empty() {
         rows.truncate(NEAREST_ROWS.max((NEAREST_SHARE * count as f64) as usize));

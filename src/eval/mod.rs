@@ -13,7 +13,6 @@ use crate::data::{Column, Dataset, hash::data_hash, split::split};
 use crate::error::{Error, Result};
 use crate::generate::decode;
 use crate::model::{Batch, Cvae};
-use crate::nn::layers::Mode;
 use baselines::{NEIGHBOURS, NearestCondition, Pca};
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
 use ndarray::{Array1, Array2, ArrayView2, Axis};

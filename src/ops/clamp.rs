@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | x, y | `[B, N]` |
 //!
-//! Gradient: `dx = dy` where `lo <= x <= hi` (the bounds included, as PyTorch's `clamp`), 0 elsewhere. A NaN stays NaN.
+//! Gradient: `dx = dy` where `lo < x < hi`, 0 elsewhere; 0 on a bound too, as in PyTorch 2.15. A NaN stays NaN.
 
 use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
 use crate::tensor::{Real, Shape, View, ViewMut};
@@ -41,7 +41,7 @@ impl Op for Clamp {
         dinputs: &mut [Option<ViewMut<T>>],
     ) {
         let (x, dy, lo, hi) = (slice(&inputs[0]), slice(&doutput), T::of(self.lo), T::of(self.hi));
-        accumulate(&mut dinputs[0], |i| if x[i] < lo || x[i] > hi { T::zero() } else { dy[i] });
+        accumulate(&mut dinputs[0], |i| if x[i] > lo && x[i] < hi { dy[i] } else { T::zero() });
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -88,6 +88,16 @@ impl Scalers {
         Ok((Scalers { signal, statics, peaks }, notices))
     }
 
+    /// Leaves every number as it is: for weights that come without scalers.
+    pub fn identity(config: &DataConfig) -> Scalers {
+        let plain = |name: &str| StaticScaler { name: name.into(), code: StaticCode::Standard(Moments::IDENTITY) };
+        Scalers {
+            signal: SignalScaler { scaling: SignalScaling::Global, moments: Moments::IDENTITY },
+            statics: config.static_columns.iter().map(|column| plain(column.name())).collect(),
+            peaks: [Moments::IDENTITY; PEAK_COLUMNS.len()],
+        }
+    }
+
     /// S: the width of the encoded condition.
     pub fn static_dim(&self) -> usize {
         self.statics.iter().map(StaticScaler::width).sum()

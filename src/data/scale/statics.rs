@@ -84,7 +84,11 @@ impl StaticScaler {
         }
     }
 
-    pub(super) fn encode(
+    /// Fills the inputs `[rows.len(), width]` of these rows of the column.
+    ///
+    /// # Errors
+    /// See [`Scalers::encode_statics`](super::Scalers::encode_statics).
+    pub fn encode(
         &self,
         source: &str,
         column: &Column,
