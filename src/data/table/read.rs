@@ -26,7 +26,7 @@ pub struct TableReport {
 impl std::fmt::Display for TableReport {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "{} rows, the first {} samples of each", self.rows, self.used)?;
-        if self.cut > 0 { write!(f, "; {} samples after them were cut", self.cut) } else { Ok(()) }
+        if self.cut > 0 { write!(f, "; {} more of each were cut", self.cut) } else { Ok(()) }
     }
 }
 

@@ -43,7 +43,7 @@ fn a_table_is_read_and_the_cut_reported() {
     assert_eq!(data.peaks.iter().filter(|v| v.is_nan()).count(), 11);
     assert_eq!(data.truth, None);
     assert_eq!(report, TableReport { rows: 2, used: 2, cut: 1 });
-    assert!(report.to_string().ends_with("2 rows, the first 2 samples of each; 1 samples after them were cut"));
+    assert!(report.to_string().ends_with("2 rows, the first 2 samples of each; 1 more of each were cut"));
 }
 
 #[test]
