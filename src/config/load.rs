@@ -1,8 +1,9 @@
 //! From JSON text and `--set` flags to a checked [`Config`].
 
-use super::{Config, dotted};
+use super::Config;
 use crate::error::{Error, Result, nearest};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Objects whose keys are the user's own.
@@ -18,7 +19,8 @@ impl Config {
         Config::from_json(&path.display().to_string(), &text, overrides)
     }
 
-    /// Reads JSON text; `source_name` is what errors call it. A VALUE that is no JSON is taken as a string.
+    /// Reads JSON text; `source_name` is what errors call it. A VALUE that is no JSON, or no JSON of the
+    /// key's type, is taken as a string.
     ///
     /// # Errors
     /// Broken syntax, an unknown key, a value of the wrong type or out of range, keys that contradict each other: one
@@ -26,13 +28,21 @@ impl Config {
     pub fn from_json(source_name: &str, text: &str, overrides: &[String]) -> Result<Config> {
         let mut value: Value = serde_json::from_str(text).map_err(|e| syntax_error(source_name, &e))?;
         let mut config = typed(source_name, &value)?;
+        // a `Value` keeps the last of two equal keys; read as a configuration the second is an error
+        serde_json::from_str::<Config>(text).map_err(|e| syntax_error(source_name, &e))?;
         let mut flags = Vec::new();
         for flag in overrides {
-            let (key, new) = parse_override(flag)?;
+            let (key, text) = parse_override(flag)?;
             let flag = format!("--set {flag}");
-            check_keys(&flag, &nested(&key, new.clone()), &schema(), "")?;
-            set(&mut value, &key, new);
-            config = typed(&flag, &value)?;
+            let as_text = Value::String(text.to_string());
+            let new: Value = serde_json::from_str(text).unwrap_or(as_text.clone());
+            check_keys(&flag, &nested(key, new.clone()), &schema(), "")?;
+            set(&mut value, key, new);
+            config = typed(&flag, &value).or_else(|error| {
+                // `data.path=2024` is JSON, but a number is no path
+                set(&mut value, key, as_text);
+                typed(&flag, &value).map_err(|_| error)
+            })?;
             flags.push((key, flag));
         }
         // A value out of range is the last flag's fault that sets its key, and else the file's.
@@ -59,15 +69,12 @@ fn syntax_error(source_name: &str, error: &serde_json::Error) -> Error {
     )
 }
 
-fn parse_override(flag: &str) -> Result<(String, Value)> {
-    let bad = || Error::usage(format!("--set {flag}: not KEY=VALUE"), "for example --set training.num_epochs=3");
-    let (key, text) = flag.split_once('=').ok_or_else(bad)?;
-    let key = key.trim();
-    if key.split('.').any(str::is_empty) {
-        return Err(bad());
+/// `a.b=VALUE` as its two sides.
+fn parse_override(flag: &str) -> Result<(&str, &str)> {
+    match flag.split_once('=') {
+        Some((key, text)) if !key.split('.').any(str::is_empty) => Ok((key, text)),
+        _ => Err(Error::usage(format!("--set {flag}: not KEY=VALUE"), "for example --set training.num_epochs=3")),
     }
-    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()));
-    Ok((key.to_string(), value))
 }
 
 /// `value` under the dotted `key`, as nested objects.
@@ -91,7 +98,9 @@ fn typed(source_name: &str, value: &Value) -> Result<Config> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let key = error.path().to_string();
         let problem = plain_words(&error.inner().to_string());
-        let default = lookup(&schema(), &key).map(|d| format!("; the default is {d}")).unwrap_or_default();
+        let schema = schema();
+        let default = lookup(&schema, &key).filter(|default| !default.is_null());
+        let default = default.map(|default| format!("; the default is {default}")).unwrap_or_default();
         Error::config(source_name, key, problem, format!("give this key a value of the expected kind{default}"))
     })
 }
@@ -157,8 +166,25 @@ fn unknown_key(source_name: &str, path: &str, name: &str, known: &Map<String, Va
 
 /// The full key of a name that stands in the wrong section.
 fn home_of(name: &str) -> Option<String> {
-    let known = super::flatten(&schema());
+    let known = flatten(&schema());
     known.into_keys().find(|key| key.rsplit('.').next() == Some(name))
+}
+
+/// The leaves of nested objects by dotted key, as JSON text; a list is a leaf.
+pub(super) fn flatten(value: &Value) -> BTreeMap<String, String> {
+    fn walk(value: &Value, key: String, leaves: &mut BTreeMap<String, String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(name, v)| walk(v, dotted(&key, name), leaves)),
+            leaf => _ = leaves.insert(key, leaf.to_string()),
+        }
+    }
+    let mut leaves = BTreeMap::new();
+    walk(value, String::new(), &mut leaves);
+    leaves
+}
+
+fn dotted(parent: &str, name: &str) -> String {
+    if parent.is_empty() { name.to_string() } else { format!("{parent}.{name}") }
 }
 
 #[cfg(test)]
@@ -215,6 +241,7 @@ mod tests {
     fn syntax_errors_name_line_and_column() {
         refused(read("{\n  \"model\": {,}\n}"), &["a.json: line 2, column 13", "not valid JSON", "help:"]);
         refused(read(""), &["line 1", "EOF"]);
+        refused(read(r#"{"film": {}, "film": {}}"#), &["a.json: line 1, column 19", "duplicate field `film`"]);
     }
 
     #[test]
@@ -260,6 +287,7 @@ mod tests {
         assert_eq!((config.training.num_epochs, config.training.seed), (3, None));
         assert_eq!(config.data.path.as_deref(), Some("a b.csv"));
         assert_eq!(config.data.synth.fixed["level_db"], 60.0);
+        assert_eq!(with("{}", &["data.path=2024"]).unwrap().data.path.as_deref(), Some("2024"));
 
         refused(with("{}", &["training.num_epoch=3"]), &["--set training.num_epoch=3", "`training.num_epochs`?"]);
         refused(with("{}", &["training.num_epochs=x"]), &["--set training.num_epochs=x", "expected a whole number"]);

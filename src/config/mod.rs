@@ -3,6 +3,7 @@
 mod check;
 mod load;
 
+use load::flatten;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -45,23 +46,6 @@ impl Config {
     fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("a configuration has string keys only")
     }
-}
-
-/// The leaves of nested objects by dotted key, as JSON text; a list is a leaf.
-fn flatten(value: &Value) -> BTreeMap<String, String> {
-    fn walk(value: &Value, key: String, leaves: &mut BTreeMap<String, String>) {
-        match value {
-            Value::Object(map) => map.iter().for_each(|(name, v)| walk(v, dotted(&key, name), leaves)),
-            leaf => _ = leaves.insert(key, leaf.to_string()),
-        }
-    }
-    let mut leaves = BTreeMap::new();
-    walk(value, String::new(), &mut leaves);
-    leaves
-}
-
-fn dotted(parent: &str, name: &str) -> String {
-    if parent.is_empty() { name.to_string() } else { format!("{parent}.{name}") }
 }
 
 /// The sizes of the network.
@@ -311,7 +295,10 @@ pub const SYNTH_COLUMNS: [&str; 7] =
 
 /// One static column: its name alone (standardised), or with its encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}")]
+#[serde(
+    untagged,
+    expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}"
+)]
 pub enum StaticColumn {
     Name(String),
     Encoded(EncodedColumn),

@@ -1,1 +1,19 @@
+//! The CSV table of recordings: one row a waveform, named columns.
+//!
+//! | columns | what |
+//! | --- | --- |
+//! | `s0` … `sN` | the samples in µV; the first `signal_length` are used |
+//! | the names in `data.static_columns` | numbers, or text for a one-hot column |
+//! | `data.subject_column` | who was recorded; needed to split by subject |
+//! | `sample_rate_hz`, `t0_ms` | for every row the same; either may be in the config instead |
+//! | [`PEAK_COLUMNS`](crate::data::PEAK_COLUMNS) | optional labels in ms and µV, empty where unlabelled |
+//! | `truth_s0` …, `truth_i_ms` … `truth_vii_ms` | optional: the noise-free trace and the latencies behind a simulated row |
+//!
+//! Any other column is not read, whatever it holds.
 
+mod layout;
+mod read;
+mod write;
+
+pub use read::{TableReport, read_table};
+pub use write::write_table;

@@ -1,0 +1,195 @@
+use super::*;
+use crate::config::{EncodedColumn, StaticColumn};
+use crate::data::fixture::dataset;
+use crate::data::table::write_table;
+
+const HEADER: &str = "subject_id,note,level_db,sample_rate_hz,t0_ms,peak_v_ms,s0,s1,s2";
+
+fn config() -> DataConfig {
+    DataConfig { static_columns: vec![StaticColumn::Name("level_db".into())], ..DataConfig::default() }
+}
+
+fn with_config(text: &str, config: &DataConfig) -> Result<(Dataset, TableReport)> {
+    read(text.as_bytes(), "a.csv", config, 2).map_err(|failure| match failure {
+        Failure::Content(error) => error,
+        Failure::Read(error) => Error::io("read", "a.csv")(error),
+    })
+}
+
+fn table(rows: &[&str]) -> Result<(Dataset, TableReport)> {
+    with_config(&format!("{HEADER}\n{}\n", rows.join("\n")), &config())
+}
+
+#[track_caller]
+fn refused(result: Result<(Dataset, TableReport)>, parts: &[&str]) {
+    let error = result.expect_err("should be refused");
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+    assert!(message.contains("help: "), "{message}");
+    assert_eq!(error.exit_code(), 1);
+}
+
+#[test]
+fn a_table_is_read_and_the_cut_reported() {
+    let rows = ["P1,\"a, b\",60,20000,0,5.9,0.5,-1e-3,7", "P2,, 40 ,20000,0,,1,2,not read"];
+    let (data, report) = table(&rows).unwrap();
+    assert_eq!(data.signals, ndarray::array![[0.5_f32, -0.001], [1.0, 2.0]]);
+    assert_eq!(data.statics, [Column { name: "level_db".into(), values: Values::Number(vec![60.0, 40.0]) }]);
+    assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
+    assert_eq!(data.subjects, ["P1", "P2"]);
+    assert_eq!(data.peaks[[0, 2]], 5.9);
+    assert_eq!(data.peaks.iter().filter(|v| v.is_nan()).count(), 11);
+    assert_eq!(data.truth, None);
+    assert_eq!(report, TableReport { rows: 2, used: 2, cut: 1 });
+    assert!(report.to_string().ends_with("2 rows, the first 2 samples of each; 1 more of each were cut"));
+}
+
+#[test]
+fn excel_files_with_a_byte_order_mark_and_crlf_are_read() {
+    let text = format!("\u{feff}{HEADER}\r\nP1,,60,20000,0,,1,2,3\r\n");
+    assert_eq!(with_config(&text, &config()).unwrap().0.subjects, ["P1"]);
+}
+
+#[test]
+fn writing_and_reading_are_inverse_to_the_last_bit() {
+    let mut data = dataset(8, 4);
+    let hard = [f32::MIN_POSITIVE, 1.0e-45, -0.0, 0.1 + 0.2, 16_777_217.0];
+    data.signals.row_mut(3).assign(&ndarray::aview1(&hard));
+    let Values::Number(levels) = &mut data.statics[0].values else { panic!("level_db is a number") };
+    levels[2] = 0.1 + 0.2;
+    data.subjects[1] = "a, \"quoted\" name".into();
+    let config = DataConfig {
+        static_columns: vec![
+            StaticColumn::Name("level_db".into()),
+            StaticColumn::Encoded(EncodedColumn { name: "ear".into(), encoding: Encoding::OneHot }),
+        ],
+        ..DataConfig::default()
+    };
+    let extra = [Column { name: "level_db_read".into(), values: Values::Number(vec![1.5; 8]) }];
+    let mut text = Vec::new();
+    write_table(&data, &extra, &mut text).unwrap();
+    let first = String::from_utf8(text.clone()).unwrap();
+    assert!(first.starts_with("subject_id,sample_rate_hz,t0_ms,level_db,ear,level_db_read,peak_i_ms,"), "{first}");
+
+    let (back, _) = read(&text[..], "fixture", &config, 5).map_err(|_| "refused").unwrap();
+    let bits =
+        |values: &Array2<f32>| values.iter().map(|v| if v.is_nan() { 0 } else { v.to_bits() }).collect::<Vec<_>>();
+    let (truth, read_truth) = (data.truth.as_ref().unwrap(), back.truth.as_ref().unwrap());
+    assert_eq!(bits(&back.signals), bits(&data.signals));
+    assert_eq!(bits(&back.peaks), bits(&data.peaks));
+    assert_eq!(bits(&read_truth.signals), bits(&truth.signals));
+    assert_eq!(bits(&read_truth.latencies_ms), bits(&truth.latencies_ms));
+    assert_eq!((&back.statics, &back.subjects, &back.source), (&data.statics, &data.subjects, &data.source));
+    assert_eq!((back.sample_rate_hz, back.t0_ms), (data.sample_rate_hz, data.t0_ms));
+}
+
+#[test]
+fn a_full_disk_is_an_error_of_the_writer() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    assert_eq!(write_table(&dataset(2, 1), &[], Full).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn files_that_are_no_table() {
+    refused(read_table(Path::new("no/such.csv"), &config(), 2), &["no/such.csv: cannot read", "check the path"]);
+    refused(read_table(Path::new("/"), &config(), 2), &["/: cannot read"]);
+    refused(with_config("", &config()), &["a.csv: the file is empty"]);
+    refused(table(&[]), &["a header and no row"]);
+    refused(with_config("subject_id;s0;s1\nP1;1;2\n", &config()), &["no column `s0`", "commas between"]);
+    refused(with_config("subject_id,level_db\nP1,1\n", &config()), &["no column `s0`", "s0, s1, s2"]);
+}
+
+#[test]
+fn headers() {
+    let read = |header: &str| with_config(&format!("{header}\n"), &config());
+    refused(read("a,b,a,s0,s1"), &["header: columns 1 and 3 are both named `a`"]);
+    refused(read("s0,s1,s3"), &["`s2` is missing, though `s3`"]);
+    refused(read("s0"), &["1 samples a row", "2 are wanted", "model.signal_length to 1"]);
+    refused(
+        read("Level_dB,rate_hz,s0,s1"),
+        &["no column `level_db`", "is it `Level_dB`?", "any of: Level_dB, rate_hz"],
+    );
+    refused(read("level_db,subject,s0,s1"), &["no column `subject_id`", "is it `subject`?", "\"row\""]);
+    refused(read("level_db,subject_id,s0,s1,t0_ms"), &["no column `sample_rate_hz`", "data.sample_rate_hz"]);
+    refused(read("level_db,subject_id,s0,s1,sample_rate_hz"), &["no column `t0_ms`", "data.t0_ms", "onset"]);
+    refused(read("level_db,subject_id,s0,s1,sample_rate_hz,t0_ms,truth_s0"), &["`truth_s0`", "2 are wanted"]);
+}
+
+#[test]
+fn cells_name_row_line_and_column() {
+    let good = "P1,\"two\nlines\",60,20000,0,5.9,1,2,3";
+    refused(table(&[good, "P1,,60,20000,0,,1,2"]), &["row 2 (line 4): 8 values, but the header has 9"]);
+    refused(
+        table(&[good, "P1,,60,20000,0,,1,abc,3"]),
+        &["a.csv: row 2 (line 4), column `s1`: \"abc\" is not a number"],
+    );
+    refused(table(&["P1,,60,20000,0,,1,\"0,5\",3"]), &["column `s1`", "decimal point"]);
+    for bad in ["NaN", "inf", "-inf", "1e39"] {
+        refused(table(&[&format!("P1,,60,20000,0,,{bad},2,3")]), &["row 1 (line 2), column `s0`", bad, "not a finite"]);
+    }
+    refused(table(&["P1,,60,20000,0,,,2,3"]), &["column `s0`: empty"]);
+    refused(table(&["P1,,60,20000,0,,2e9,2,3"]), &["column `s0`", "microvolts"]);
+    refused(table(&["P1,,NaN,20000,0,,1,2,3"]), &["column `level_db`", "not a finite"]);
+    refused(table(&["P1,,,20000,0,,1,2,3"]), &["column `level_db`: empty"]);
+    refused(table(&["P1,,60,20000,0,late,1,2,3"]), &["column `peak_v_ms`: \"late\" is not a number"]);
+    refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
+    refused(table(&[",,60,20000,0,,1,2,3"]), &["column `subject_id`: empty"]);
+    refused(table(&["P1,,60,0,0,,1,2,3"]), &["column `sample_rate_hz`: 0 is no sample rate"]);
+    let one_hot = StaticColumn::Encoded(EncodedColumn { name: "note".into(), encoding: Encoding::OneHot });
+    let config = DataConfig { static_columns: vec![one_hot], ..config() };
+    refused(with_config(&format!("{HEADER}\nP1,,60,20000,0,,1,2,3\n"), &config), &["column `note`: empty", "unknown"]);
+}
+
+#[test]
+fn one_sample_rate_and_one_t0_a_table() {
+    refused(table(&["P1,,60,20000,0,,1,2,3", "P1,,60,25000,0,,1,2,3"]), &["row 2", "25000, but row 1 has 20000"]);
+    refused(
+        table(&["P1,,60,20000,0,,1,2,3", "P1,,60,20000,1,,1,2,3"]),
+        &["row 2", "column `t0_ms`: 1, but row 1 has 0"],
+    );
+    refused(table(&["P1,,60,,0,,1,2,3"]), &["column `sample_rate_hz`: empty", "data.sample_rate_hz"]);
+
+    let rate = |sample_rate_hz| DataConfig { sample_rate_hz: Some(sample_rate_hz), ..config() };
+    let text = format!("{HEADER}\nP1,,60,24414.063,0,,1,2,3\nP1,,60,,0,,1,2,3\n");
+    refused(with_config(&text, &rate(20_000.0)), &["row 1", "24414.063, but data.sample_rate_hz is 20000"]);
+    assert_eq!(with_config(&text, &rate(24_414.062_5)).unwrap().0.sample_rate_hz, 24_414.063);
+}
+
+#[test]
+fn without_subjects_a_row_split_makes_every_row_its_own() {
+    let config = DataConfig { split: SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
+    let (data, _) = with_config("level_db,s0,s1\n1,1,2\n2,1,2\n", &config).unwrap();
+    assert_eq!(data.subjects, ["row 1", "row 2"]);
+    assert_eq!((data.sample_rate_hz, data.t0_ms), (1.0, -2.0));
+}
+
+/// Real recordings are not part of the repository: where they lie beside it, they are read.
+#[test]
+fn real_recordings() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/human_click.csv"));
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return;
+    }
+    let config =
+        crate::config::Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/human_click.json")), &[]);
+    let config = config.unwrap();
+    let (data, report) = read_table(path, &config.data, config.model.signal_length).unwrap();
+    assert_eq!(data.signals.dim(), (234, 200));
+    assert_eq!(report.cut, 295);
+    assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
+    let split = crate::data::split::split(&data, &config.data).unwrap();
+    let (scalers, _) = crate::data::scale::Scalers::fit(&data, &config.data, &split.train).unwrap();
+    scalers.check_static_dim(config.model.static_dim).unwrap();
+    assert!(scalers.encode_statics("human", &data.statics, &split.test).is_ok());
+}
