@@ -111,13 +111,15 @@ impl Pca {
     /// Fits to the training rows `train [N, L]` in µV.
     ///
     /// # Panics
-    /// If there is no row or no sample.
+    /// If there is no row or no sample, or a value that is not finite.
     pub fn fit(train: ArrayView2<f32>) -> Pca {
         let (n, length) = train.dim();
         let traces = train.mapv(f64::from);
         let mean = traces.mean_axis(Axis(0)).expect("PCA: no training rows");
         let centred = traces - &mean;
         let covariance = centred.t().dot(&centred) / n as f64;
+        // the iteration would never end
+        assert!(covariance.iter().all(|v| v.is_finite()), "PCA: a training trace is not finite");
         let eigen = SymmetricEigen::new(DMatrix::from_fn(length, length, |i, j| covariance[[i, j]]));
 
         let mut order: Vec<usize> = (0..length).collect();
@@ -145,6 +147,9 @@ impl Pca {
     /// `target [M, L]` (least squared error; of equals the lowest). With the noise-free truth as target, components that carry
     /// mostly noise are left out. Where there is no truth, the target is the input itself, and as every further component
     /// brings a reconstruction nearer to its own input, that chooses `max_rank`.
+    ///
+    /// # Panics
+    /// If the shapes differ.
     pub fn choose_rank(&self, max_rank: usize, input: ArrayView2<f32>, target: ArrayView2<f32>) -> usize {
         assert_eq!(input.dim(), target.dim(), "PCA: input and target");
         let max_rank = max_rank.min(self.mean.len());

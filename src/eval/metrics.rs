@@ -115,7 +115,7 @@ impl TraceError {
             mse_uv2: sse / n,
             mae_uv: sae / n,
             rmse_uv: (sse / n).sqrt(),
-            pearson_r: if see == 0.0 || srr == 0.0 { f64::NAN } else { ser / (see * srr).sqrt() },
+            pearson_r: ser / (see * srr).sqrt(), // 0/0 with a flat trace
             r2: explained(sse, srr),
         }
     }

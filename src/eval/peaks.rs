@@ -9,8 +9,8 @@ use ndarray::ArrayView1;
 ///
 /// Of the local maxima within the window the one with the largest amplitude is the wave; of equals the earliest. A local
 /// maximum has a sample on either side, is above the one before and not below the one after. Its amplitude is measured as
-/// clinics do, from the peak to the following trough: the lowest sample up to `trough_within_ms` later, before the trace
-/// climbs above the peak again. The peak itself is the vertex of the parabola through the three samples.
+/// clinics do, from the peak to the following trough: the lowest sample up to `trough_within_ms` later. The peak itself is
+/// the vertex of the parabola through the three samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeakRule {
     /// The first and last time of the window.
@@ -59,10 +59,9 @@ impl PeakRule {
     }
 }
 
-/// The lowest of the `reach` samples after a peak, up to where the trace climbs above it.
+/// The lowest of the `reach` samples after a peak.
 fn trough_uv(trace: ArrayView1<f32>, peak: usize, reach: usize) -> f64 {
-    let after = trace.iter().skip(peak).take(reach + 1);
-    after.take_while(|v| **v <= trace[peak]).fold(f64::INFINITY, |low, &v| low.min(v.into()))
+    trace.iter().skip(peak).take(reach + 1).fold(f64::INFINITY, |low, &v| low.min(v.into()))
 }
 
 /// The vertex (offset from the middle in samples, height) of the parabola through three samples whose middle is the highest.
@@ -109,8 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_peak_to_trough_wins_and_a_shoulder_ends_where_the_trace_climbs_on() {
-        // IV at 5.0 on the way to V at 6.0: the deep trough after V is V's, though within 2.5 ms of IV
+    fn the_largest_peak_to_trough_wins() {
+        // IV at 5.0 on the way to V at 6.0, one deep trough after both
         let trace = bumps(0.0, &[(5.0, 0.30, 0.2), (6.0, 0.32, 0.2), (7.2, -0.4, 0.3)]);
         let peak = WAVE_V.pick(trace.view(), 20_000.0, 0.0).unwrap();
         assert!((peak.latency_ms - 6.0).abs() < 0.02 && (peak.amplitude_uv - 0.72).abs() < 0.01, "{peak:?}");
