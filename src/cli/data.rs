@@ -1,8 +1,8 @@
 //! `abr-film data …`
 
-use super::notice;
+use super::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::{synth, table};
+use abr_film::data::synth;
 use abr_film::error::Result;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Data {
 
 impl Synth {
     fn run(&self) -> Result<()> {
-        table::check_output(self.out.as_deref())?;
+        source::check_table(self.out.as_deref())?;
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("data.seed={seed}")));
         let config = match &self.config {
@@ -50,6 +50,6 @@ impl Synth {
             notice("data.path is not used: this command writes the built-in set");
         }
         let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
-        table::write_to(self.out.as_deref(), &dataset, &[])
+        source::write_table(self.out.as_deref(), &dataset, &[])
     }
 }

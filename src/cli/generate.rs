@@ -1,6 +1,6 @@
 //! `abr-film generate`
 
-use super::{DeviceArgs, notice};
+use super::{DeviceArgs, notice, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::data::Dataset;
@@ -9,7 +9,7 @@ use abr_film::error::{Error, Result};
 use abr_film::generate::{Condition, Request, Value, extrapolations, generate};
 use clap::Args;
 use ndarray::Array2;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Generate {
@@ -46,7 +46,7 @@ pub struct Generate {
 
 impl Generate {
     pub fn run(&self) -> Result<()> {
-        table::check_output(self.out.as_deref())?;
+        source::check_table(self.out.as_deref())?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
             return Err(Error::usage("--strength must be a number from 0 up", "1 is the strength of FiLM itself"));
         }
@@ -79,7 +79,7 @@ impl Generate {
             };
             Ok((dataset, made.read))
         })?;
-        table::write_to(self.out.as_deref(), &dataset, &read_columns(extra))
+        source::write_table(self.out.as_deref(), &dataset, &read_columns(extra))
     }
 }
 
@@ -140,9 +140,4 @@ fn values(argument: &str) -> Result<(String, Vec<Value>)> {
         _ => return Err(refuse("a range has three parts")),
     };
     Ok((name.to_string(), values))
-}
-
-/// Where a table goes, for a message.
-pub fn destination(out: Option<&Path>) -> String {
-    out.map_or("stdout".into(), |path| path.display().to_string())
 }

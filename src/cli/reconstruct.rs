@@ -4,7 +4,7 @@ use super::generate::read_columns;
 use super::{DeviceArgs, notice, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
-use abr_film::data::{Dataset, table};
+use abr_film::data::Dataset;
 use abr_film::error::Result;
 use abr_film::eval::reconstruct;
 use clap::Args;
@@ -30,7 +30,7 @@ pub struct Reconstruct {
 
 impl Reconstruct {
     pub fn run(&self) -> Result<()> {
-        table::check_output(self.out.as_deref())?;
+        source::check_table(self.out.as_deref())?;
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let (dataset, read) = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
@@ -43,6 +43,6 @@ impl Reconstruct {
             let signals = made.signals_uv;
             Ok((Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), truth: None, ..dataset }, made.read))
         })?;
-        table::write_to(self.out.as_deref(), &dataset, &read_columns(read))
+        source::write_table(self.out.as_deref(), &dataset, &read_columns(read))
     }
 }

@@ -9,6 +9,8 @@ pub mod split;
 pub mod synth;
 pub mod table;
 
+use crate::config::StaticColumn;
+use crate::error::{Error, Result, nearest};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +74,27 @@ impl Dataset {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Dataset {
+    /// The same rows with these static columns, in this order.
+    ///
+    /// # Errors
+    /// A column that is not there, with the nearest that is.
+    pub fn with_columns(mut self, wanted: &[StaticColumn]) -> Result<Dataset> {
+        let mut chosen = Vec::with_capacity(wanted.len());
+        for column in wanted {
+            let found = self.statics.iter().find(|c| c.name == column.name()).cloned();
+            chosen.push(found.ok_or_else(|| {
+                let names: Vec<&str> = self.statics.iter().map(|c| c.name.as_str()).collect();
+                let hint = nearest(column.name(), names.iter().copied()).map_or(String::new(), |n| format!("did you mean {n}? "));
+                let remedy = format!("{hint}the columns are {}", names.join(", "));
+                Error::input(&self.source, "data.static_columns", format!("no column {}", column.name()), remedy)
+            })?);
+        }
+        self.statics = chosen;
+        Ok(self)
     }
 }
 

@@ -11,9 +11,11 @@
 //!
 //! Any other column is not read, whatever it holds.
 
+mod conditions;
 mod layout;
 mod read;
 mod write;
 
+pub use conditions::read_conditions;
 pub use read::{TableReport, read_table};
 pub use write::write_table;
