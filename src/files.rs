@@ -109,6 +109,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn who_has_the_old_file_open_reads_it_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "old").unwrap();
+        let reader = File::open(&path).unwrap();
+        write_whole(&path, |w| w.write_all(b"new")).unwrap();
+        assert_eq!(io::read_to_string(reader).unwrap(), "old");
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_new_file_has_the_usual_permissions_and_a_link_stays_a_link() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();

@@ -56,6 +56,11 @@ mod tests {
             changed(|d| d.sample_rate_hz += 1.0),
             changed(|d| d.t0_ms += 0.1),
             changed(|d| d.subjects[1].push('x')),
+            changed(|d| {
+                // the same letters, cut elsewhere
+                let next = d.subjects[1].remove(0);
+                d.subjects[0].push(next);
+            }),
             changed(|d| d.peaks[[0, 2]] = f32::NAN),
             changed(|d| d.statics[0].name = "other".into()),
             changed(|d| d.statics[0].values = Values::Number(vec![1.0; 4])),
