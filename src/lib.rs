@@ -1,3 +1,85 @@
+//! `abr-film` learns to generate auditory brainstem responses (ABRs): traces of 200 samples, say, conditioned on static
+//! parameters such as stimulus level, rate and age. The model is a conditional variational autoencoder whose decoder is modulated
+//! by FiLM, `gamma(s) * x + beta(s)`; the engine under it is written by hand and meant to be read.
+//!
+//! # The map
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`config`], [`error`], [`files`], [`rng`] | leaves that everything may use |
+//! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops: one file each, forward beside backward |
+//! | [`device`], [`tape`] | where ops run, and reverse-mode differentiation through them |
+//! | [`nn`], [`model`] | layers, initialisers, the optimiser; encoder, decoders, loss |
+//! | [`data`] | recordings in µV and ms: tables, the built-in synthetic set, splits, scalers |
+//! | [`checkpoint`] | a model on disk, with all it needs to be used |
+//! | [`train`], [`generate`], [`eval`] | what one does with a model |
+//!
+//! # Make a model
+//!
+//! ```
+//! use abr_film::{config::Config, device::Cpu, model::Cvae};
+//!
+//! let config = Config::default();
+//! let model = Cvae::new(&config.model, &config.film, 42, Box::new(Cpu::<f32>::new()))?;
+//! assert_eq!(model.parameters().count(), 4_415_567);
+//! # Ok::<(), abr_film::error::Error>(())
+//! ```
+//!
+//! # Train it
+//!
+//! ```
+//! use abr_film::{config::Config, data::synth, device, train::{Outcome, Trainer}};
+//! use std::ops::ControlFlow;
+//!
+//! let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
+//! let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+//! let data = data.with_columns(&config.data.static_columns)?;
+//! let best = device::with(device::Kind::Auto, None, |device| {
+//!     let (mut trainer, _notices) = Trainer::new(&config, &data, device)?;
+//!     while !trainer.finished() {
+//!         if let Outcome::Done(epoch) = trainer.epoch(|_step| ControlFlow::Continue(()))? {
+//!             println!("epoch {}: loss {:.4}", epoch.epoch, epoch.train.loss);
+//!         }
+//!     }
+//!     Ok(trainer.best())
+//! })?;
+//! let folder = tempfile::tempdir().expect("a temporary folder");
+//! best.expect("three epochs").save(&folder.path().join("best.safetensors"))?;
+//! # Ok::<(), abr_film::error::Error>(())
+//! ```
+//!
+//! # Sample with a condition, and without
+//!
+//! ```
+//! use abr_film::checkpoint::Checkpoint;
+//! use abr_film::generate::{Request, Value, generate};
+//! # use abr_film::{config::Config, data::synth, device::Cpu, train::Trainer};
+//! # let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
+//! # let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+//! # let data = data.with_columns(&config.data.static_columns)?;
+//! # let folder = tempfile::tempdir().expect("a temporary folder");
+//! # let path = folder.path().join("model.safetensors");
+//! # Trainer::new(&config, &data, Box::new(Cpu::<f32>::new()))?.0.checkpoint()?.save(&path)?;
+//!
+//! let (trained, mut model, _notices) = Checkpoint::open(&path, None, Box::new(Cpu::<f32>::new()))?;
+//!
+//! // five traces at 60 dB; the other static parameters are those of training rows near 60 dB
+//! let at_60_db = vec![("level_db".to_string(), Value::Number(60.0))];
+//! let request = Request { conditions: Some(vec![at_60_db]), count: 5, seed: 1 };
+//! let traces = generate(&trained, &mut model, &request)?;
+//! assert_eq!(traces.signals.dim(), (5, 200)); // in µV
+//!
+//! // without any condition FiLM is the identity
+//! let request = Request { conditions: None, count: 5, seed: 1 };
+//! assert_eq!(generate(&trained, &mut model, &request)?.signals.dim(), (5, 200));
+//! # Ok::<(), abr_film::error::Error>(())
+//! ```
+//!
+//! # What is promised of numbers
+//!
+//! The same seed, configuration, data and instruction set give the same bytes, for any number of threads, and whether a training
+//! was stopped and resumed or not. Another instruction set (AVX2 against AVX-512, say) may round differently.
+
 pub mod checkpoint;
 pub mod config;
 pub mod data;

@@ -3,7 +3,7 @@
 use super::generate::read_columns;
 use super::{DeviceArgs, notice, source};
 use abr_film::checkpoint::Checkpoint;
-use abr_film::config::Config;
+use abr_film::config::{Config, SplitBy};
 use abr_film::data::Dataset;
 use abr_film::error::Result;
 use abr_film::eval::reconstruct;
@@ -37,6 +37,8 @@ impl Reconstruct {
             notices.iter().for_each(notice);
             let mut config = trained.config.clone();
             config.data.path = Some(self.data.clone());
+            // nothing is split here, so subjects need not be named
+            config.data.split = SplitBy::Row;
             let dataset = source::load(&config)?;
             let all: Vec<usize> = (0..dataset.len()).collect();
             let made = reconstruct(&trained, &mut model, &dataset, &all)?;
