@@ -149,7 +149,9 @@ impl Checkpoint {
                 let problem = format!("wanted {len} values, got {}", values.len());
                 Err(Error::input(source, format!("tensor {name}"), problem, remedy))
             }
-            None => Err(Error::input(source, format!("tensor {name}"), format!("missing, wanted {len} values"), remedy)),
+            None => {
+                Err(Error::input(source, format!("tensor {name}"), format!("missing, wanted {len} values"), remedy))
+            }
         }
     }
 
@@ -165,8 +167,10 @@ impl Checkpoint {
             .collect();
         let bytes: Vec<Vec<u8>> =
             self.tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-        let view = |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("as many bytes as values");
-        let weights = self.tensors.iter().zip(&bytes).map(|(t, b)| (t.name.clone(), view(Dtype::F32, t.shape.clone(), b)));
+        let view =
+            |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("as many bytes as values");
+        let weights =
+            self.tensors.iter().zip(&bytes).map(|(t, b)| (t.name.clone(), view(Dtype::F32, t.shape.clone(), b)));
         let counts = counters.into_iter().map(|name| (name, view(Dtype::I64, vec![], &steps)));
         let metadata = self.trained.clone().map(|trained| {
             let metadata = Metadata { format: FORMAT, trained, progress: self.progress.clone() };
@@ -220,11 +224,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration, or both.
-    pub fn open(
-        path: &Path,
-        config: Option<Config>,
-        device: Box<dyn Device>,
-    ) -> Result<(Trained, Cvae, Vec<String>)> {
+    pub fn open(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Result<(Trained, Cvae, Vec<String>)> {
         let source = path.display().to_string();
         let file = Checkpoint::load(path)?;
         let trained = match (&file.trained, config) {

@@ -203,9 +203,10 @@ pub fn extrapolations(trained: &Trained, conditions: &[Condition]) -> Vec<String
     for column in &trained.data.train_statics {
         let Values::Number(seen) = &column.values else { continue };
         let (lo, hi) = seen.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
-        let outside = conditions.iter().flatten().find(|(name, value)| {
-            *name == column.name && matches!(value, Value::Number(n) if *n < lo || *n > hi)
-        });
+        let outside = conditions
+            .iter()
+            .flatten()
+            .find(|(name, value)| *name == column.name && matches!(value, Value::Number(n) if *n < lo || *n > hi));
         if let Some((name, Value::Number(n))) = outside {
             notices.push(format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"));
         }

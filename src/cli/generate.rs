@@ -85,10 +85,12 @@ impl Generate {
 
 /// What the static head reads, under names of its own.
 pub fn read_columns(read: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
-    read.into_iter().map(|mut column| {
-        column.name.push_str("_read");
-        column
-    }).collect()
+    read.into_iter()
+        .map(|mut column| {
+            column.name.push_str("_read");
+            column
+        })
+        .collect()
 }
 
 fn row_condition(row: Vec<(String, String)>) -> Condition {
@@ -105,7 +107,10 @@ fn grid(statics: &[String]) -> Result<Vec<Condition>> {
     for argument in statics {
         let (name, values) = values(argument)?;
         if all[0].iter().any(|(n, _)| *n == name) {
-            return Err(Error::usage(format!("--static {name} is given twice"), "use NAME=LO:HI:COUNT for several values"));
+            return Err(Error::usage(
+                format!("--static {name} is given twice"),
+                "use NAME=LO:HI:COUNT for several values",
+            ));
         }
         all = all
             .into_iter()

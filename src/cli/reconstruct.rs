@@ -43,7 +43,10 @@ impl Reconstruct {
             let all: Vec<usize> = (0..dataset.len()).collect();
             let made = reconstruct(&trained, &mut model, &dataset, &all)?;
             let signals = made.signals_uv;
-            Ok((Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), truth: None, ..dataset }, made.read))
+            Ok((
+                Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), truth: None, ..dataset },
+                made.read,
+            ))
         })?;
         source::write_table(self.out.as_deref(), &dataset, &read_columns(read))
     }

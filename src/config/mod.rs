@@ -275,7 +275,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         DataConfig {
             path: None,
-            static_columns: SYNTH_COLUMNS.iter().map(|n| StaticColumn::Name(n.to_string())).collect(),
+            static_columns: SYNTH_COLUMNS.map(synth_column).to_vec(),
             subject_column: "subject_id".into(),
             sample_rate_hz: None,
             t0_ms: None,
@@ -292,6 +292,14 @@ impl Default for DataConfig {
 /// The static columns of the built-in set, in their order.
 pub const SYNTH_COLUMNS: [&str; 7] =
     ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
+
+/// How a column of the built-in set enters: the F-ratio spans two orders of magnitude.
+fn synth_column(name: &str) -> StaticColumn {
+    match name {
+        "fmp" => StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding: Encoding::Log }),
+        _ => StaticColumn::Name(name.into()),
+    }
+}
 
 /// One static column: its name alone (standardised), or with its encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -371,7 +379,7 @@ pub struct SynthConfig {
 
 impl Default for SynthConfig {
     fn default() -> Self {
-        SynthConfig { subjects: 240, rows_per_subject: 20, sample_rate_hz: 20_000.0, fixed: Default::default() }
+        SynthConfig { subjects: 400, rows_per_subject: 20, sample_rate_hz: 20_000.0, fixed: Default::default() }
     }
 }
 

@@ -88,7 +88,8 @@ impl Dataset {
             let found = self.statics.iter().find(|c| c.name == column.name()).cloned();
             chosen.push(found.ok_or_else(|| {
                 let names: Vec<&str> = self.statics.iter().map(|c| c.name.as_str()).collect();
-                let hint = nearest(column.name(), names.iter().copied()).map_or(String::new(), |n| format!("did you mean {n}? "));
+                let hint = nearest(column.name(), names.iter().copied())
+                    .map_or(String::new(), |n| format!("did you mean {n}? "));
                 let remedy = format!("{hint}the columns are {}", names.join(", "));
                 Error::input(&self.source, "data.static_columns", format!("no column {}", column.name()), remedy)
             })?);

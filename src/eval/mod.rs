@@ -70,12 +70,14 @@ fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>)> {
     let (mut mu, mut logvar, mut gathered) = (Vec::new(), Vec::new(), Default::default());
     for start in (0..rows.len()).step_by(CHUNK) {
         rows.gather(start..(start + CHUNK).min(rows.len()), &mut gathered);
-        let batch = Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
+        let batch =
+            Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
         let posterior = model.encode(&batch)?;
         mu.extend(model.read(posterior.0)?);
         logvar.extend(model.read(posterior.1)?);
     }
-    let matrix = |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("a value a cell");
+    let matrix =
+        |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("a value a cell");
     Ok((matrix(mu), matrix(logvar)))
 }
 
@@ -147,7 +149,12 @@ fn count_subjects(dataset: &Dataset, rows: &[usize]) -> usize {
 }
 
 /// The static head's errors with FiLM as trained and as the identity: what of the condition the latent itself carries.
-fn conditions(trained: &Trained, model: &mut Cvae, made: &Reconstruction, given: &[Column]) -> Result<Option<Conditions>> {
+fn conditions(
+    trained: &Trained,
+    model: &mut Cvae,
+    made: &Reconstruction,
+    given: &[Column],
+) -> Result<Option<Conditions>> {
     if made.read.is_empty() {
         return Ok(None);
     }

@@ -86,7 +86,10 @@ impl Display for Report {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let part = format!("{:?}", self.part).to_lowercase();
         writeln!(f, "{}, {part}: {} rows of {} subjects", self.data, self.rows, self.subjects)?;
-        writeln!(f, "\ntraces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth")?;
+        writeln!(
+            f,
+            "\ntraces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth"
+        )?;
         line(f, "model", &self.model)?;
         if let Some(b) = &self.baselines {
             line(f, &format!("PCA, rank {}", b.rank), &b.pca)?;
@@ -100,7 +103,11 @@ impl Display for Report {
         }
         let latent = &self.latent;
         let (active, units) = (latent.active_units, latent.kl_nats.len());
-        writeln!(f, "\nlatent: {active} of {units} units active, KL {:.2} nats; unit: KL nats, variance of mu", latent.total_kl_nats)?;
+        writeln!(
+            f,
+            "\nlatent: {active} of {units} units active, KL {:.2} nats; unit: KL nats, variance of mu",
+            latent.total_kl_nats
+        )?;
         let mut order: Vec<usize> = (0..units).collect();
         order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
         for unit in order {

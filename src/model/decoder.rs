@@ -37,12 +37,13 @@ struct FilmBlock {
 impl FilmBlock {
     /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
     fn new(p: &mut Parameters, scope: &str, condition: usize, hidden: usize, width: usize) -> Self {
-        let mut mlp = |name, bias| {
-            Sequential::new(format!("{scope}.{name}"))
-                .linear(p, condition, hidden, LinearInit::Default)
-                .relu()
-                .linear(p, hidden, width, LinearInit::Constant(bias))
-        };
+        let mut mlp =
+            |name, bias| {
+                Sequential::new(format!("{scope}.{name}"))
+                    .linear(p, condition, hidden, LinearInit::Default)
+                    .relu()
+                    .linear(p, hidden, width, LinearInit::Constant(bias))
+            };
         FilmBlock { gamma: mlp("gamma_mlp", 1), beta: mlp("beta_mlp", 0) }
     }
 }
@@ -82,9 +83,7 @@ impl Decoder {
             levels,
             signal: head(p, "decoder.signal_head", width, &[c.signal_head_dim], rate, c.signal_length),
             condition: head(p, "decoder.static_head", width, &c.static_head_dims, rate, c.static_dim),
-            peaks: c
-                .predict_peaks
-                .then(|| head(p, "decoder.peak_head", width, &[c.peak_head_dim], rate, c.num_peaks)),
+            peaks: c.predict_peaks.then(|| head(p, "decoder.peak_head", width, &[c.peak_head_dim], rate, c.num_peaks)),
         }
     }
 

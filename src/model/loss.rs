@@ -108,7 +108,8 @@ pub(super) fn losses(
         }
         None => None,
     };
-    let reconstruction = [Some((signal, 1.0)), condition.map(|v| (v, weights.condition)), peaks.map(|v| (v, weights.peaks))];
+    let reconstruction =
+        [Some((signal, 1.0)), condition.map(|v| (v, weights.condition)), peaks.map(|v| (v, weights.peaks))];
     let reconstruction = reconstruction.into_iter().flatten();
     let total = match weights.likelihood {
         Likelihood::Mse => weighted_sum(tape, reconstruction.chain([(kl, weights.kl)]))?,

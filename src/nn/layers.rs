@@ -61,14 +61,7 @@ impl Sequential {
         self.named_linear(p, &name, inputs, outputs, init)
     }
 
-    fn named_linear(
-        mut self,
-        p: &mut Parameters,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-        init: LinearInit,
-    ) -> Self {
+    fn named_linear(mut self, p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
         let (weight, bias) = match init {
             LinearInit::Default => (Init::Linear { fan_in: inputs }, Init::Linear { fan_in: inputs }),
             LinearInit::Xavier => (Init::XavierUniform { fan_in: inputs, fan_out: outputs }, Init::Constant(0.0)),
@@ -100,9 +93,8 @@ impl Sequential {
     /// Appends batch norm over `width` columns.
     pub fn batch_norm(mut self, p: &mut Parameters, width: usize) -> Self {
         let name = format!("{}.{}", self.scope, self.layers.len());
-        let mut declare = |part, learned, value| {
-            p.declare(format!("{name}.{part}"), &[width], learned, Init::Constant(value))
-        };
+        let mut declare =
+            |part, learned, value| p.declare(format!("{name}.{part}"), &[width], learned, Init::Constant(value));
         let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
         let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
         self.layers.push(Layer::BatchNorm { weight, bias, running_mean, running_var });

@@ -110,7 +110,12 @@ impl Parameters {
             let (name, wanted) = (&parameter.name, &parameter.shape);
             let remedy = "use the configuration this file was made with (its sizes decide the shapes)";
             let Some((got, values)) = find(name) else {
-                return Err(Error::input(source, format!("tensor {name}"), format!("missing, wanted {wanted:?}"), remedy));
+                return Err(Error::input(
+                    source,
+                    format!("tensor {name}"),
+                    format!("missing, wanted {wanted:?}"),
+                    remedy,
+                ));
             };
             if got != wanted.as_slice() {
                 let problem = format!("wanted {wanted:?}, got {got:?}");

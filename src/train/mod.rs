@@ -65,8 +65,7 @@ impl Trainer {
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
         let (parameters, tape) = model.parts();
-        let optimizer =
-            Optimizer::new(&config.training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
+        let optimizer = Optimizer::new(&config.training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
         let training = &config.training;
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
@@ -169,7 +168,11 @@ impl Trainer {
         let terms = losses.read(self.model.tape())?;
         if !self.model.tape().scalar(losses.total)?.is_finite() {
             return Err(Error::usage(
-                format!("the loss is no longer finite in epoch {}, step {}: {terms:?}", epoch + 1, self.progress.step_in_epoch + 1),
+                format!(
+                    "the loss is no longer finite in epoch {}, step {}: {terms:?}",
+                    epoch + 1,
+                    self.progress.step_in_epoch + 1
+                ),
                 "lower training.learning_rate, or set training.gradient_clip (1.0, say)",
             ));
         }
@@ -284,12 +287,16 @@ impl Trainer {
     /// may differ.
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.check_resumable(source, &self.config, &self.facts)?;
-        let progress: Progress = serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
-            Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
-        })?;
+        let progress: Progress =
+            serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
+                Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
+            })?;
         self.model.load_state(source, |name| checkpoint.find(name))?;
         self.optimizer.load_moments(self.model.tape(), |name, len| {
-            Ok((checkpoint.wanted(source, &format!("adam.m.{name}"), len)?, checkpoint.wanted(source, &format!("adam.v.{name}"), len)?))
+            Ok((
+                checkpoint.wanted(source, &format!("adam.m.{name}"), len)?,
+                checkpoint.wanted(source, &format!("adam.v.{name}"), len)?,
+            ))
         })?;
         self.optimizer.steps = progress.step;
         self.schedule.state = progress.plateau;

@@ -27,8 +27,7 @@ pub fn inputs<T: Real>(case: &Case) -> Vec<Array2<T>> {
 /// All outputs, from buffers filled with NaN: forward must overwrite and never read them.
 pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
     let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
-    let mut outputs: Vec<_> =
-        op.output_shapes(&shapes).into_iter().map(|s| Array2::from_elem(s, T::nan())).collect();
+    let mut outputs: Vec<_> = op.output_shapes(&shapes).into_iter().map(|s| Array2::from_elem(s, T::nan())).collect();
     let inputs: Vec<_> = inputs.iter().map(|x| x.view()).collect();
     op.forward(&inputs, &mut outputs.iter_mut().map(|y| y.view_mut()).collect::<Vec<_>>());
     outputs

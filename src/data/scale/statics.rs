@@ -88,13 +88,7 @@ impl StaticScaler {
     ///
     /// # Errors
     /// See [`Scalers::encode_statics`](super::Scalers::encode_statics).
-    pub fn encode(
-        &self,
-        source: &str,
-        column: &Column,
-        rows: &[usize],
-        mut out: ArrayViewMut2<f32>,
-    ) -> Result<()> {
+    pub fn encode(&self, source: &str, column: &Column, rows: &[usize], mut out: ArrayViewMut2<f32>) -> Result<()> {
         if let StaticCode::OneHot(categories) = &self.code {
             let values = texts(source, column)?;
             for (&row, mut inputs) in rows.iter().zip(out.outer_iter_mut()) {

@@ -11,7 +11,7 @@
 //! | `level_db` | dB nHL | a row, 10 to 90 in steps of 5 | latency, amplitude, width, presence of waves |
 //! | `rate_hz` | clicks/s | a row, 9 to 91, even in its logarithm | later, smaller waves, early ones most |
 //! | `fmp` | – | computed from the row | – (the F-ratio of response and noise to noise) |
-//! | `residual_noise_nv` | nV RMS | a row, 10 to 80, even in its logarithm | the noise in the trace |
+//! | `residual_noise_nv` | nV RMS | a row, 10 to 80, log-normal about 25 | the noise in the trace |
 //! | `conductive_loss_db` | dB | a subject, 0 in four of five, else 10 to 50 | attenuates |
 //! | `cochlear_loss_db` | dB | a subject, 0 or 10 to 60, likelier with age | threshold, recruitment, early waves |
 //!

@@ -58,10 +58,10 @@ fn wave_v(subject: &Subject, recording: &Recording) -> (f64, f64) {
 fn the_set_has_the_promised_shape_and_finite_numbers() {
     let set = generate(&SynthConfig::default(), 200, 42).unwrap();
     let truth = set.truth.as_ref().unwrap();
-    assert_eq!(set.signals.dim(), (4800, 200));
-    assert_eq!(truth.signals.dim(), (4800, 200));
-    assert_eq!(truth.latencies_ms.dim(), (4800, 7));
-    assert_eq!(set.peaks.dim(), (4800, 6));
+    assert_eq!(set.signals.dim(), (8000, 200));
+    assert_eq!(truth.signals.dim(), (8000, 200));
+    assert_eq!(truth.latencies_ms.dim(), (8000, 7));
+    assert_eq!(set.peaks.dim(), (8000, 6));
     assert_eq!(set.statics.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), SYNTH_COLUMNS);
     assert_eq!((set.subjects[19].as_str(), set.subjects[20].as_str()), ("S0001", "S0002"));
     assert!(set.signals.iter().chain(&truth.signals).all(|v| v.is_finite()));
