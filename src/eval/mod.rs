@@ -4,12 +4,13 @@ pub mod baselines;
 pub mod metrics;
 pub mod peaks;
 mod report;
+pub mod waves;
 
 pub use report::{Baselines, Conditions, Estimate, Report};
 
 use crate::checkpoint::Trained;
 use crate::data::rows::Rows;
-use crate::data::{Column, Dataset, hash::data_hash, split::split};
+use crate::data::{Column, Dataset, hash::data_hash, split::split, synth};
 use crate::error::{Error, Result};
 use crate::generate::decode;
 use crate::model::{Batch, Cvae};
@@ -17,6 +18,7 @@ use baselines::{NEIGHBOURS, NearestCondition, Pca};
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::Serialize;
+use waves::wave_v_by_level;
 
 /// Rows encoded at once.
 const CHUNK: usize = 256;
@@ -111,6 +113,7 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
         baselines,
         latent: LatentUnits::of(made.mu.view(), made.logvar.view()),
         conditions: conditions(trained, model, &made, &given)?,
+        waves: if dataset.source == synth::SOURCE { wave_v_by_level(trained, model)? } else { None },
         peaks: made.peaks.map(|peaks| PeakErrors::of(peaks.view(), labels.view()).to_vec()),
         traces: TraceErrors::of(made.signals_uv.view(), recorded.view()).traces,
         row_numbers: rows,

@@ -4,6 +4,7 @@
 //! compare only by the same rule.
 
 use ndarray::ArrayView1;
+use serde::Serialize;
 
 /// Where a wave is looked for, and how its amplitude is read.
 ///
@@ -32,7 +33,7 @@ pub const WAVE_III: PeakRule = PeakRule { window_ms: [3.0, 5.2], trough_within_m
 pub const WAVE_V: PeakRule = PeakRule { window_ms: [4.8, 10.0], trough_within_ms: 2.5 };
 
 /// A wave of a trace.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Peak {
     /// Time of the peak after the stimulus onset.
     pub latency_ms: f64,

@@ -2,6 +2,8 @@
 
 use super::Part;
 use super::metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceError, TraceSummary, ValueErrors};
+use super::peaks::Peak;
+use super::waves::{TRACES, WaveAtLevel};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -22,6 +24,8 @@ pub struct Report {
     pub latent: LatentUnits,
     /// None for a decoder without a static head.
     pub conditions: Option<Conditions>,
+    /// Generated traces beside simulated ones, on the built-in data.
+    pub waves: Option<Vec<WaveAtLevel>>,
     /// From a model with a peak head.
     pub peaks: Option<Vec<PeakErrors>>,
     /// The model's errors against the recorded traces, one a row.
@@ -119,6 +123,13 @@ impl Display for Report {
                 columns(f, "static head, FiLM as the identity", off)?;
             }
         }
+        if let Some(levels) = &self.waves {
+            writeln!(f, "\nwave V in means of {TRACES} traces, no hearing loss   generated        simulated")?;
+            for wave in levels {
+                let (made, truth) = (show(wave.generated), show(wave.truth));
+                writeln!(f, "  {:>3} dB {:>49} {truth:>16}", wave.level_db, made)?;
+            }
+        }
         for (i, p) in self.peaks.iter().flatten().enumerate() {
             if i == 0 {
                 writeln!(f, "\npeak head              labels      MAE     bias")?;
@@ -143,6 +154,10 @@ fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
         share(e.explained_variance),
         share(e.truth_explained_variance),
     )
+}
+
+fn show(peak: Option<Peak>) -> String {
+    peak.map_or("no peak".into(), |p| format!("{:.2} ms {:.2} µV", p.latency_ms, p.amplitude_uv))
 }
 
 fn columns(f: &mut Formatter, title: &str, columns: &[ColumnErrors]) -> fmt::Result {

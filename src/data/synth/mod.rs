@@ -49,6 +49,9 @@ use conditions::{Recording, Subject};
 use noise::ColouredNoise;
 use waves::Wave;
 
+/// What messages call the set.
+pub const SOURCE: &str = "built-in data";
+
 /// A wave counts as present, and is labelled, from this height on and with its peak within the window; below, nobody would
 /// mark it even in the best of averages.
 pub const VISIBLE_UV: f64 = 0.02;
@@ -192,7 +195,7 @@ fn assemble(rows: &[Row], config: &SynthConfig, signal_length: usize) -> Dataset
     let column = |index: usize| Values::Number(rows.iter().map(|row| row.statics[index]).collect());
     let names = SYNTH_COLUMNS.iter().enumerate();
     Dataset {
-        source: "built-in data".into(),
+        source: SOURCE.into(),
         signals: table(rows, signal_length, |row| &row.signal),
         sample_rate_hz: config.sample_rate_hz,
         t0_ms: 0.0,
