@@ -165,12 +165,12 @@ impl Checkpoint {
             .filter(|t| t.name.starts_with("decoder."))
             .filter_map(|t| Some(format!("{}.num_batches_tracked", t.name.strip_suffix(".running_mean")?)))
             .collect();
-        let bytes: Vec<Vec<u8>> =
-            self.tensors.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
         let view =
             |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("as many bytes as values");
-        let weights =
-            self.tensors.iter().zip(&bytes).map(|(t, b)| (t.name.clone(), view(Dtype::F32, t.shape.clone(), b)));
+        let weights = self
+            .tensors
+            .iter()
+            .map(|t| (t.name.clone(), view(Dtype::F32, t.shape.clone(), bytemuck::cast_slice::<f32, u8>(&t.values))));
         let counts = counters.into_iter().map(|name| (name, view(Dtype::I64, vec![], &steps)));
         let metadata = self.trained.clone().map(|trained| {
             let metadata = Metadata { format: FORMAT, trained, progress: self.progress.clone() };
@@ -279,12 +279,15 @@ fn current_name(name: &str) -> String {
     }
 }
 
+#[cfg(target_endian = "big")]
+compile_error!("safetensors files are little-endian, and are written as they lie in memory");
+
 fn to_f32(view: &TensorView) -> Option<Vec<f32>> {
     match view.dtype() {
-        Dtype::F32 => Some(view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4"))).collect()),
-        Dtype::F64 => {
-            Some(view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8")) as f32).collect())
-        }
+        Dtype::F32 => Some(bytemuck::allocation::pod_collect_to_vec(view.data())),
+        Dtype::F64 => Some(
+            bytemuck::allocation::pod_collect_to_vec::<u8, f64>(view.data()).into_iter().map(|v| v as f32).collect(),
+        ),
         _ => None,
     }
 }

@@ -60,9 +60,10 @@ fn describe(config: &Config, model: &mut Cvae) -> Value {
         (false, _) => "concat",
     };
     let layers: Vec<Value> = model
-        .layers()
-        .into_iter()
-        .map(|(name, shape, count)| json!({"name": name, "shape": shape, "parameters": count}))
+        .parameters()
+        .iter()
+        .filter(|(p, _)| p.learned)
+        .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
     json!({
         "description": config.film.description,

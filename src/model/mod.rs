@@ -218,10 +218,4 @@ impl Cvae {
         }
         blocks
     }
-
-    /// Every `(layer, shape, values)` of learned parameters, for a summary.
-    pub fn layers(&self) -> Vec<(String, Vec<usize>, usize)> {
-        let learned = self.parameters.iter().filter(|(p, _)| p.learned);
-        learned.map(|(p, _)| (p.name.clone(), p.shape.clone(), p.len())).collect()
-    }
 }

@@ -167,14 +167,9 @@ impl Trainer {
         let losses = self.model.losses(&output, &batch, &weights)?;
         let terms = losses.read(self.model.tape())?;
         if !self.model.tape().scalar(losses.total)?.is_finite() {
-            return Err(Error::usage(
-                format!(
-                    "the loss is no longer finite in epoch {}, step {}: {terms:?}",
-                    epoch + 1,
-                    self.progress.step_in_epoch + 1
-                ),
-                "lower training.learning_rate, or set training.gradient_clip (1.0, say)",
-            ));
+            let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
+            let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
+            return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
         }
         self.model.backward(losses.total)?;
         for (sum, block) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_gradients) {
