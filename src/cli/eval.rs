@@ -1,6 +1,6 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, notice, source};
+use super::{DeviceArgs, notice, print, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::Result;
@@ -63,11 +63,6 @@ impl Eval {
             write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
             write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
         }
-        if self.json {
-            print!("{}", report.to_json());
-        } else {
-            print!("{report}");
-        }
-        Ok(())
+        if self.json { print(|w| w.write_all(report.to_json().as_bytes())) } else { print(|w| write!(w, "{report}")) }
     }
 }

@@ -1,6 +1,6 @@
 //! `abr-film info`
 
-use super::DeviceArgs;
+use super::{DeviceArgs, print};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::Result;
@@ -42,12 +42,8 @@ impl Info {
                 Ok(info)
             }
         })?;
-        if self.json {
-            println!("{info:#}");
-        } else {
-            print!("{}", text(&info));
-        }
-        Ok(())
+        let info = if self.json { format!("{info:#}\n") } else { text(&info) };
+        print(|w| w.write_all(info.as_bytes()))
     }
 }
 

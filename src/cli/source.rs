@@ -1,11 +1,10 @@
 //! Where a command's data comes from, and where its tables go.
 
-use super::notice;
+use super::{notice, print};
 use abr_film::config::Config;
 use abr_film::data::{Column, Dataset, synth, table};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
-use std::io::{BufWriter, stdout};
 use std::path::Path;
 
 /// Reads `data.path`, or generates the built-in set when there is none; tells what was cut off.
@@ -39,13 +38,6 @@ pub fn check_table(out: Option<&Path>) -> Result<()> {
 pub fn write_table(out: Option<&Path>, dataset: &Dataset, extra: &[Column]) -> Result<()> {
     match out {
         Some(path) => write_whole(path, |w| table::write_table(dataset, extra, w)),
-        None => {
-            let written = table::write_table(dataset, extra, BufWriter::new(stdout().lock()));
-            match written {
-                // whoever reads has enough: `abr-film generate … | head`
-                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                other => other.map_err(Error::io("write", "stdout")),
-            }
-        }
+        None => print(|w| table::write_table(dataset, extra, w)),
     }
 }
