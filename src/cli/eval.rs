@@ -53,9 +53,7 @@ impl Eval {
         let report = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
-            let mut config = trained.config.clone();
-            config.data.path = self.data.clone().or(config.data.path);
-            let dataset = source::load(&config)?;
+            let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;
             evaluate(&trained, &mut model, &dataset, part)
         })?;
         if let Some(folder) = &self.out {
