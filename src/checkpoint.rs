@@ -239,6 +239,7 @@ impl Checkpoint {
                 return Err(Error::usage(format!("{source}: bare weights, without a configuration"), remedy));
             }
         };
+        trained.scalers.check_static_dim(trained.config.model.static_dim)?;
         let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
         model.load_state(&source, |name| file.find(name))?;
         let unused = file.tensors.iter().filter(|t| t.name.starts_with("static_decoder.")).count();

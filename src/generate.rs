@@ -7,9 +7,13 @@ use crate::error::{Error, Result, nearest};
 use crate::model::Cvae;
 use crate::rng::{Purpose, Stream};
 use ndarray::Array2;
+use std::fmt::{self, Display, Formatter};
 
 /// Rows decoded at once.
 const CHUNK: usize = 256;
+
+/// Samples made at once, at most: they are kept in memory until they are written.
+const LARGEST_SAMPLES: usize = 500_000_000;
 
 /// What is not named is drawn from this share of the training rows, the nearest ones …
 const NEAREST_SHARE: f64 = 0.05;
@@ -21,6 +25,26 @@ const NEAREST_ROWS: usize = 50;
 pub enum Value {
     Number(f64),
     Text(String),
+}
+
+impl Value {
+    /// The number it is, or reads as: a finite one.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Value::Number(n) => Some(*n),
+            Value::Text(t) => t.parse().ok(),
+        }
+        .filter(|n| n.is_finite())
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        match self {
+            Value::Number(n) => write!(f, "{n}"),
+            Value::Text(t) => f.write_str(t),
+        }
+    }
 }
 
 /// The statics a user names for a trace, by column name; the rest is drawn.
@@ -54,7 +78,7 @@ pub struct Generated {
 /// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither named nor
 /// can be drawn (bare weights have no training rows), a concat decoder without a condition.
 pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<Generated> {
-    let rows = request.count * request.conditions.as_ref().map_or(1, Vec::len);
+    let rows = count_rows(model, request)?;
     let given = match &request.conditions {
         Some(conditions) => complete(trained, conditions, request)?,
         None => Vec::new(),
@@ -78,6 +102,48 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
         read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
     })
+}
+
+fn count_rows(model: &Cvae, request: &Request) -> Result<usize> {
+    let conditions = request.conditions.as_ref().map_or(1, Vec::len);
+    let rows = request.count.saturating_mul(conditions);
+    if rows.saturating_mul(model.config.signal_length.max(model.config.latent_dim)) > LARGEST_SAMPLES {
+        let problem = format!("{} traces for each of {conditions} conditions are too many at once", request.count);
+        return Err(Error::usage(problem, "ask for fewer, several times, each with another --seed"));
+    }
+    Ok(rows)
+}
+
+/// Checks every named static; `table` is the file the conditions stand in, if they do.
+///
+/// # Errors
+/// A name that is no static column (with the nearest one), or a value that cannot be encoded: with the file, row and column,
+/// or the `--static` flag.
+pub fn check_conditions(trained: &Trained, table: Option<&str>, conditions: &[Condition]) -> Result<()> {
+    for (row, (name, value)) in conditions.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |named| (i, named))) {
+        check_value(trained, name, value).map_err(|(problem, remedy)| match table {
+            Some(table) => Error::input(table, format!("row {}, column `{name}`", row + 1), problem, remedy),
+            None => Error::usage(format!("--static {name}={value}: {problem}"), remedy),
+        })?;
+    }
+    Ok(())
+}
+
+/// Problem and remedy.
+fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (String, String)> {
+    let scalers = &trained.scalers.statics;
+    let Some(scaler) = scalers.iter().find(|s| s.name == name) else {
+        let names = || scalers.iter().map(|s| s.name.as_str());
+        let hint = nearest(name, names()).map_or(String::new(), |n| format!("did you mean {n}? "));
+        let remedy = format!("{hint}the static columns are {}", names().collect::<Vec<_>>().join(", "));
+        return Err((format!("{name} is no static column of this model"), remedy));
+    };
+    let problem_of = |error| match error {
+        Error::Input { problem, remedy, .. } | Error::Usage { problem, remedy } => (problem, remedy),
+        other => (other.to_string(), String::new()),
+    };
+    let column = to_column(scaler, vec![value.clone()]).map_err(problem_of)?;
+    scaler.encode("", &column, &[0], Array2::zeros((1, scaler.width())).view_mut()).map_err(problem_of)
 }
 
 /// What the decoder says, in the model's own units.
@@ -120,14 +186,8 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
 
 /// Every static column for every row: the named values, and whole training rows near them for the rest.
 fn complete(trained: &Trained, conditions: &[Condition], request: &Request) -> Result<Vec<Column>> {
+    check_conditions(trained, None, conditions)?;
     let names: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
-    for (name, _) in conditions.iter().flatten() {
-        if !names.contains(&name.as_str()) {
-            let hint = nearest(name, names.iter().copied()).map_or(String::new(), |n| format!("did you mean {n}? "));
-            let remedy = format!("{hint}the static columns are {}", names.join(", "));
-            return Err(Error::usage(format!("{name} is no static column of this model"), remedy));
-        }
-    }
     let stream = Stream::new(request.seed, Purpose::Generate, 1);
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
     for (i, condition) in conditions.iter().enumerate() {
@@ -159,20 +219,16 @@ fn value_at(column: &Column, row: usize) -> Value {
 
 /// Text for a one-hot column, else numbers.
 fn to_column(scaler: &StaticScaler, values: Vec<Value>) -> Result<Column> {
-    let name = &scaler.name;
-    let number = |value| match value {
-        Value::Number(n) => Ok(n),
-        Value::Text(t) => Err(Error::usage(format!("{name}={t} is not a number"), "name a number, such as 60")),
-    };
-    let text = |value| match value {
-        Value::Number(n) => n.to_string(),
-        Value::Text(t) => t,
+    let number = |value: Value| {
+        let refuse =
+            || Error::usage(format!("\"{value}\" is not a finite number"), "write a number, such as 60 or 0.5");
+        value.number().ok_or_else(refuse)
     };
     let values = match &scaler.code {
-        StaticCode::OneHot(_) => Values::Text(values.into_iter().map(text).collect()),
+        StaticCode::OneHot(_) => Values::Text(values.iter().map(Value::to_string).collect()),
         _ => Values::Number(values.into_iter().map(number).collect::<Result<_>>()?),
     };
-    Ok(Column { name: name.clone(), values })
+    Ok(Column { name: scaler.name.clone(), values })
 }
 
 /// The training rows nearest to the named values, by the distance of the encoded named columns.
@@ -203,11 +259,9 @@ pub fn extrapolations(trained: &Trained, conditions: &[Condition]) -> Vec<String
     for column in &trained.data.train_statics {
         let Values::Number(seen) = &column.values else { continue };
         let (lo, hi) = seen.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
-        let outside = conditions
-            .iter()
-            .flatten()
-            .find(|(name, value)| *name == column.name && matches!(value, Value::Number(n) if *n < lo || *n > hi));
-        if let Some((name, Value::Number(n))) = outside {
+        let named = conditions.iter().flatten().filter(|(name, _)| *name == column.name);
+        let outside = named.filter_map(|(name, value)| Some((name, value.number()?))).find(|(_, n)| *n < lo || *n > hi);
+        if let Some((name, n)) = outside {
             notices.push(format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"));
         }
     }

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("abr-film: {error}");
+            cli::say(format!("abr-film: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,6 +1,6 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, notice, source};
+use super::{DeviceArgs, notice, print, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::Result;
@@ -53,9 +53,7 @@ impl Eval {
         let report = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
-            let mut config = trained.config.clone();
-            config.data.path = self.data.clone().or(config.data.path);
-            let dataset = source::load(&config)?;
+            let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;
             evaluate(&trained, &mut model, &dataset, part)
         })?;
         if let Some(folder) = &self.out {
@@ -63,11 +61,6 @@ impl Eval {
             write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
             write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
         }
-        if self.json {
-            print!("{}", report.to_json());
-        } else {
-            print!("{report}");
-        }
-        Ok(())
+        if self.json { print(|w| w.write_all(report.to_json().as_bytes())) } else { print(|w| write!(w, "{report}")) }
     }
 }

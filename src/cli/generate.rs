@@ -6,7 +6,7 @@ use abr_film::config::Config;
 use abr_film::data::Dataset;
 use abr_film::data::table;
 use abr_film::error::{Error, Result};
-use abr_film::generate::{Condition, Request, Value, extrapolations, generate};
+use abr_film::generate::{Condition, Request, Value, check_conditions, extrapolations, generate};
 use clap::Args;
 use ndarray::Array2;
 use std::path::PathBuf;
@@ -35,6 +35,7 @@ pub struct Generate {
     /// Conditioning strength: 0 off, 1 FiLM, above 1 extrapolates [default: the one trained with]
     #[arg(long, value_name = "C")]
     strength: Option<f64>,
+    /// Seed of the latents and of what is drawn from the training rows
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -56,6 +57,7 @@ impl Generate {
             (None, _) => Some(grid(&self.statics)?),
         };
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
+        let table = self.conditions.as_ref().map(|path| path.display().to_string());
         let request = Request { conditions, count: self.count as usize, seed: self.seed };
         let (dataset, extra) = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
@@ -63,7 +65,15 @@ impl Generate {
             if self.unconditional && trained.config.film.condition_dropout == 0.0 && trained.config.model.use_film {
                 notice("trained without film.condition_dropout: the decoder has never been without its condition");
             }
-            extrapolations(&trained, request.conditions.as_deref().unwrap_or(&[])).iter().for_each(notice);
+            if self.strength.is_some() && !trained.config.model.use_film {
+                return Err(Error::usage("--strength is FiLM's, and this model has none", "leave it out"));
+            }
+            if trained.is_bare() && trained.config.data.sample_rate_hz.is_none() {
+                notice(format!("data.sample_rate_hz is not set: the table says {} Hz", trained.data.sample_rate_hz));
+            }
+            let conditions = request.conditions.as_deref().unwrap_or(&[]);
+            check_conditions(&trained, table.as_deref(), conditions)?;
+            extrapolations(&trained, conditions).iter().for_each(notice);
             model.conditioning_strength = self.strength.unwrap_or(model.conditioning_strength);
             let made = generate(&trained, &mut model, &request)?;
             let rows = made.signals.nrows();
@@ -94,12 +104,11 @@ pub fn read_columns(read: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Co
 }
 
 fn row_condition(row: Vec<(String, String)>) -> Condition {
-    row.into_iter().map(|(name, text)| (name, parse(&text))).collect()
+    row.into_iter().map(|(name, text)| (name, Value::Text(text))).collect()
 }
 
-fn parse(text: &str) -> Value {
-    text.parse().map_or_else(|_| Value::Text(text.to_string()), Value::Number)
-}
+/// Combinations of ranges, at most.
+const MOST_CONDITIONS: usize = 1_000_000;
 
 /// Every combination of the named values.
 fn grid(statics: &[String]) -> Result<Vec<Condition>> {
@@ -111,6 +120,11 @@ fn grid(statics: &[String]) -> Result<Vec<Condition>> {
                 format!("--static {name} is given twice"),
                 "use NAME=LO:HI:COUNT for several values",
             ));
+        }
+        if all.len() * values.len() > MOST_CONDITIONS {
+            let problem =
+                format!("--static {argument}: with the ranges before, more than {MOST_CONDITIONS} combinations");
+            return Err(Error::usage(problem, "choose smaller counts"));
         }
         all = all
             .into_iter()
@@ -133,7 +147,7 @@ fn values(argument: &str) -> Result<(String, Vec<Value>)> {
     let (name, value) = argument.split_once('=').ok_or_else(|| refuse("no ="))?;
     let parts: Vec<&str> = value.split(':').collect();
     let values = match parts[..] {
-        [_] => vec![parse(value)],
+        [_] => vec![Value::Text(value.to_string())],
         [lo, hi, count] => {
             let number = |text: &str| text.parse::<f64>().ok().filter(|v| v.is_finite());
             let (lo, hi) = number(lo).zip(number(hi)).ok_or_else(|| refuse("LO and HI must be numbers"))?;

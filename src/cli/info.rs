@@ -1,18 +1,19 @@
 //! `abr-film info`
 
-use super::DeviceArgs;
+use super::{DeviceArgs, notice, print};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
+use abr_film::device::Device;
 use abr_film::error::Result;
 use abr_film::model::Cvae;
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Info {
-    /// A configuration
-    #[arg(long, value_name = "FILE", required_unless_present = "model", conflicts_with = "model")]
+    /// A configuration; beside --model, the sizes of a bare weights file
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
     config: Option<PathBuf>,
     /// A checkpoint
     #[arg(long, value_name = "FILE")]
@@ -26,29 +27,30 @@ pub struct Info {
 
 impl Info {
     pub fn run(&self) -> Result<()> {
-        let info = self.device.with(|device| match (&self.config, &self.model) {
-            (Some(path), _) => {
-                let config = Config::load(path, &[])?;
+        let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
+        let info = self.device.with(|device| match (&self.model, config) {
+            (Some(path), config) => of_file(path, config, device),
+            (None, config) => {
+                let config = config.expect("clap asks for one of the two");
                 let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
                 Ok(describe(&config, &mut model))
             }
-            (None, path) => {
-                let path = path.as_ref().expect("clap asks for one of the two");
-                let (trained, mut model, _) = Checkpoint::open(path, None, device)?;
-                let mut info = describe(&trained.config, &mut model);
-                info["epoch"] = json!(trained.epoch);
-                info["sample_rate_hz"] = json!(trained.data.sample_rate_hz);
-                info["t0_ms"] = json!(trained.data.t0_ms);
-                Ok(info)
-            }
         })?;
-        if self.json {
-            println!("{info:#}");
-        } else {
-            print!("{}", text(&info));
-        }
-        Ok(())
+        let info = if self.json { format!("{info:#}\n") } else { text(&info) };
+        print(|w| w.write_all(info.as_bytes()))
     }
+}
+
+fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Result<Value> {
+    let (trained, mut model, notices) = Checkpoint::open(path, config, device)?;
+    notices.iter().for_each(notice);
+    let mut info = describe(&trained.config, &mut model);
+    if !trained.is_bare() {
+        info["epoch"] = json!(trained.epoch);
+        info["sample_rate_hz"] = json!(trained.data.sample_rate_hz);
+        info["t0_ms"] = json!(trained.data.t0_ms);
+    }
+    Ok(info)
 }
 
 fn describe(config: &Config, model: &mut Cvae) -> Value {

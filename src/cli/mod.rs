@@ -10,8 +10,10 @@ mod source;
 mod train;
 
 use abr_film::device::{self, Device};
-use abr_film::error::Result;
+use abr_film::error::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt::Display;
+use std::io::{self, BufWriter, Write, stderr, stdout};
 
 /// Learn to generate auditory brainstem responses: train, evaluate and sample a FiLM-conditioned variational autoencoder.
 #[derive(Debug, Parser)]
@@ -79,7 +81,21 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Tells the user something that is neither data nor an error.
-fn notice(text: impl std::fmt::Display) {
-    eprintln!("note: {text}");
+/// Tells the user something that is neither data nor an error. A stderr that nobody reads any more stops no training.
+pub fn say(text: impl Display) {
+    let _ = writeln!(stderr(), "{text}");
+}
+
+/// Tells the user what to mind.
+fn notice(text: impl Display) {
+    say(format!("note: {text}"));
+}
+
+/// Prints a result to stdout. It is no error that whoever reads has enough: `abr-film info … | head`.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(Error::io("write", "stdout")),
+    }
 }

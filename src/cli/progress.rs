@@ -50,7 +50,7 @@ impl Progress {
                 bar.set_prefix(format!("{}/{}", (epoch.epoch + 1).min(self.epochs), self.epochs));
                 bar.set_message(text);
             }
-            None => eprintln!("epoch {}/{}: {text}, {:.1} s", epoch.epoch, self.epochs, epoch.seconds),
+            None => super::say(format!("epoch {}/{}: {text}, {:.1} s", epoch.epoch, self.epochs, epoch.seconds)),
         }
     }
 

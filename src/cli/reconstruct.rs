@@ -3,7 +3,7 @@
 use super::generate::read_columns;
 use super::{DeviceArgs, notice, source};
 use abr_film::checkpoint::Checkpoint;
-use abr_film::config::{Config, SplitBy};
+use abr_film::config::Config;
 use abr_film::data::Dataset;
 use abr_film::error::Result;
 use abr_film::eval::reconstruct;
@@ -35,11 +35,8 @@ impl Reconstruct {
         let (dataset, read) = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
-            let mut config = trained.config.clone();
-            config.data.path = Some(self.data.clone());
             // nothing is split here, so subjects need not be named
-            config.data.split = SplitBy::Row;
-            let dataset = source::load(&config)?;
+            let dataset = source::load_for(&trained, Some(&self.data), false)?;
             let all: Vec<usize> = (0..dataset.len()).collect();
             let made = reconstruct(&trained, &mut model, &dataset, &all)?;
             let signals = made.signals_uv;

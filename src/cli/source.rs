@@ -1,11 +1,11 @@
 //! Where a command's data comes from, and where its tables go.
 
-use super::notice;
-use abr_film::config::Config;
-use abr_film::data::{Column, Dataset, synth, table};
+use super::{notice, print};
+use abr_film::checkpoint::Trained;
+use abr_film::config::{Config, SplitBy};
+use abr_film::data::{Column, Dataset, hash::data_hash, synth, table};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
-use std::io::{BufWriter, stdout};
 use std::path::Path;
 
 /// Reads `data.path`, or generates the built-in set when there is none; tells what was cut off.
@@ -20,12 +20,51 @@ pub fn load(config: &Config) -> Result<Dataset> {
     Ok(dataset)
 }
 
+/// Reads the recordings for a model: the named table, or the built-in set it was trained on. `subjects`: whether they must be
+/// named.
+pub fn load_for(trained: &Trained, data: Option<&String>, subjects: bool) -> Result<Dataset> {
+    let mut config = trained.config.clone();
+    config.data.path = data.cloned().or(config.data.path);
+    if !subjects {
+        config.data.split = SplitBy::Row;
+    }
+    if config.data.path.is_none() && !trained.is_bare() {
+        let built_in = load(&config).ok().filter(|dataset| data_hash(dataset) == trained.data.hash);
+        return built_in.ok_or_else(|| {
+            Error::usage("this model was not trained on the built-in data", "name the recordings with --data FILE")
+        });
+    }
+    let dataset = load(&config)?;
+    if !trained.is_bare() {
+        check_time_axis(trained, &dataset)?;
+    }
+    Ok(dataset)
+}
+
+/// The model knows samples by their number alone: another time axis would pass unseen.
+fn check_time_axis(trained: &Trained, dataset: &Dataset) -> Result<()> {
+    let axes = [
+        ("sample_rate_hz", dataset.sample_rate_hz, trained.data.sample_rate_hz),
+        ("t0_ms", dataset.t0_ms, trained.data.t0_ms),
+    ];
+    for (name, is, was) in axes {
+        if (is - was).abs() > 1e-6 * was.abs().max(1.0) {
+            let problem = format!("{name} is {is}, but the model was trained at {was}");
+            return Err(Error::input(&dataset.source, "", problem, "resample or shift the recordings to match first"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a file that a table cannot be written to, before any work is done for it.
 pub fn check_table(out: Option<&Path>) -> Result<()> {
     let Some(path) = out else { return Ok(()) };
     let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     if !csv && !path.starts_with("/dev") {
         return Err(Error::usage(format!("{}: not a .csv file", path.display()), "name a file that ends in .csv"));
+    }
+    if path.is_dir() {
+        return Err(Error::usage(format!("{}: is a folder", path.display()), "name a file"));
     }
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
@@ -39,13 +78,6 @@ pub fn check_table(out: Option<&Path>) -> Result<()> {
 pub fn write_table(out: Option<&Path>, dataset: &Dataset, extra: &[Column]) -> Result<()> {
     match out {
         Some(path) => write_whole(path, |w| table::write_table(dataset, extra, w)),
-        None => {
-            let written = table::write_table(dataset, extra, BufWriter::new(stdout().lock()));
-            match written {
-                // whoever reads has enough: `abr-film generate … | head`
-                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                other => other.map_err(Error::io("write", "stdout")),
-            }
-        }
+        None => print(|w| table::write_table(dataset, extra, w)),
     }
 }

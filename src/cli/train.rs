@@ -1,7 +1,8 @@
 //! `abr-film train`
 
 use super::progress::Progress;
-use super::{DeviceArgs, notice, source};
+use super::{DeviceArgs, notice, say, source};
+use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::data::Dataset;
 use abr_film::device::Device;
@@ -46,82 +47,93 @@ pub struct Train {
 
 impl Train {
     pub fn run(&self) -> Result<()> {
-        let config = self.configuration()?;
         let out = self.out.clone().unwrap_or_else(|| default_folder(self.config.as_deref()));
-        if self.dry_run {
-            let dataset = source::load(&config)?;
-            return self.device.with(|device| describe(&config, &dataset, device, &out));
+        let folder = RunFolder::at(&out);
+        let last = if self.resume { Some(folder.read_last()?) } else { None };
+        let config = self.configuration(&folder, last.as_ref())?;
+        if last.is_none() {
+            // before the data is read: a folder that cannot be used should not cost a minute
+            folder.check_free(&config, self.force)?;
         }
-        // before the data is read: a folder that cannot be used should not cost a minute
-        let folder = if self.resume { RunFolder::open(&out) } else { RunFolder::create(&out, &config, self.force)? };
         let dataset = source::load(&config)?;
         let interrupted = on_interrupt()?;
-        self.device.with(|device| self.train(&config, &dataset, device, &folder, &interrupted))
+        self.device.with(|device| {
+            let mut trainer = prepare(&config, &dataset, device, &folder, last.as_ref())?;
+            if self.dry_run {
+                let (steps, epochs) = (trainer.steps_per_epoch(), config.training.num_epochs);
+                say(format!("{epochs} epochs of {steps} steps into {}; nothing was written", out.display()));
+                return Ok(());
+            }
+            // only now: whatever fails before leaves nothing behind
+            match last {
+                Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
+                None => folder.create(&config, self.force)?,
+            }
+            train(&mut trainer, &folder, &interrupted)
+        })
     }
 
     /// The file with `--set`, `--seed` and `--data` over it; on a resume what is left open stays as it was.
-    fn configuration(&self) -> Result<Config> {
+    fn configuration(&self, folder: &RunFolder, last: Option<&Checkpoint>) -> Result<Config> {
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("training.seed={seed}")));
-        let folder = self.out.as_deref().map(RunFolder::open);
-        let file = match (&self.config, &folder) {
-            (Some(file), _) => file.clone(),
-            (None, Some(folder)) => folder.config(),
-            (None, None) => unreachable!("--resume requires --out"),
-        };
+        let file = self.config.clone().unwrap_or_else(|| folder.config());
         let mut config = Config::load(&file, &overrides)?;
-        if let (true, Some(folder)) = (self.resume, folder) {
-            if let Some(before) = folder.read_last()?.trained {
-                let training = before.config.training;
-                config.training.scheduler.t_max = config.training.scheduler.t_max.or(training.scheduler.t_max);
-                config.training.seed = config.training.seed.or(training.seed);
-            }
+        if let Some(before) = last.and_then(|last| last.trained.as_ref()) {
+            let (training, before) = (&mut config.training, &before.config.training);
+            training.scheduler.t_max = training.scheduler.t_max.or(before.scheduler.t_max);
+            training.seed = training.seed.or(before.seed);
         }
         if let Some(path) = &self.data {
             config.data.path = Some(path.clone());
         }
         Ok(config.resolved())
     }
+}
 
-    fn train(
-        &self,
-        config: &Config,
-        dataset: &Dataset,
-        device: Box<dyn Device>,
-        folder: &RunFolder,
-        interrupted: &AtomicBool,
-    ) -> Result<()> {
-        let (mut trainer, notices) = Trainer::new(config, dataset, device)?;
-        notices.iter().for_each(notice);
-        if self.resume {
-            let last = folder.read_last()?;
-            trainer.resume(&folder.last().display().to_string(), &last)?;
-            folder.trim_metrics(trainer.progress().epoch)?;
-            folder.write_config(config)?;
-            notice(format!("going on after epoch {}, step {}", trainer.progress().epoch, trainer.progress().step));
-        }
-        introduce(&mut trainer, dataset);
-        let progress = Progress::new(&trainer);
-        while !trainer.finished() {
-            let start = Instant::now();
-            let outcome = trainer.epoch(|_| {
-                progress.step();
-                if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            let Outcome::Done(mut epoch) = outcome else {
-                progress.finish();
-                folder.write_last(&mut trainer)?;
-                let path = folder.path().display();
-                notice(format!("stopped; go on with: abr-film train --resume --out {path}"));
-                return Err(Error::Interrupted);
-            };
-            epoch.seconds = start.elapsed().as_secs_f64();
-            progress.epoch(&epoch);
-            folder.end_epoch(&mut trainer, &epoch)?;
-        }
-        progress.finish();
-        conclude(&mut trainer, folder)
+/// A trainer at its start, or where the last one stopped.
+fn prepare(
+    config: &Config,
+    dataset: &Dataset,
+    device: Box<dyn Device>,
+    folder: &RunFolder,
+    last: Option<&Checkpoint>,
+) -> Result<Trainer> {
+    let (mut trainer, notices) = Trainer::new(config, dataset, device)?;
+    notices.iter().for_each(notice);
+    if let Some(last) = last {
+        trainer.resume(&folder.last().display().to_string(), last)?;
+        let (epoch, step) = (trainer.progress().epoch, trainer.progress().step);
+        notice(match trainer.finished() {
+            true => format!("nothing is left to do after epoch {epoch}; --set training.num_epochs=N asks for more"),
+            false => format!("going on after epoch {epoch}, step {step}"),
+        });
     }
+    introduce(&mut trainer, dataset);
+    Ok(trainer)
+}
+
+fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
+    let progress = Progress::new(trainer);
+    while !trainer.finished() {
+        let start = Instant::now();
+        let outcome = trainer.epoch(|_| {
+            progress.step();
+            if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let Outcome::Done(mut epoch) = outcome else {
+            progress.finish();
+            folder.write_last(trainer)?;
+            let path = folder.path().display();
+            notice(format!("stopped; go on with: abr-film train --resume --out {path}"));
+            return Err(Error::Interrupted);
+        };
+        epoch.seconds = start.elapsed().as_secs_f64();
+        progress.epoch(&epoch);
+        folder.end_epoch(trainer, &epoch)?;
+    }
+    progress.finish();
+    conclude(trainer, folder)
 }
 
 /// Writes what remains to be written once training has ended, and says how it went.
@@ -145,7 +157,7 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     let best = progress.best.map_or("no best epoch yet (the KL warm-up was not over)".to_string(), |best| {
         format!("best epoch {} (loss {:.4})", best.epoch, best.objective)
     });
-    eprintln!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display());
+    say(format!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display()));
     Ok(())
 }
 
@@ -154,19 +166,10 @@ fn introduce(trainer: &mut Trainer, dataset: &Dataset) {
     let test = dataset.len() - train - validation;
     let parameters = trainer.model().parameters().count();
     let device = trainer.model().tape().device_name();
-    eprintln!(
+    say(format!(
         "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test",
         dataset.source
-    );
-}
-
-fn describe(config: &Config, dataset: &Dataset, device: Box<dyn Device>, out: &Path) -> Result<()> {
-    let (mut trainer, notices) = Trainer::new(config, dataset, device)?;
-    notices.iter().for_each(notice);
-    introduce(&mut trainer, dataset);
-    let (steps, epochs) = (trainer.steps_per_epoch(), config.training.num_epochs);
-    eprintln!("{epochs} epochs of {steps} steps into {}; nothing was written", out.display());
-    Ok(())
+    ));
 }
 
 /// `runs/<config name>-<time>`
@@ -183,7 +186,7 @@ fn on_interrupt() -> Result<Arc<AtomicBool>> {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("finishing this step (press Ctrl-C again to lose it)");
+        say("finishing this step (press Ctrl-C again to lose it)");
     })
     .map_err(|e| Error::usage(format!("cannot watch for Ctrl-C: {e}"), "run without a signal handler around"))?;
     Ok(flag)

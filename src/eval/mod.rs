@@ -96,7 +96,11 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
     let truth = dataset.truth.as_ref().map(|t| part_of(&t.signals));
     let given: Vec<Column> = dataset.statics.iter().map(|column| column.select(&rows)).collect();
     let labels = dataset.peaks.select(Axis(0), &rows);
-    let training = if known { Some(Training::new(trained, dataset)?) } else { None };
+    let training = match known {
+        true if trained.is_bare() && part == Part::All => Training::new(trained, dataset).ok(),
+        true => Some(Training::new(trained, dataset)?),
+        false => None,
+    };
     let mean = training.as_ref().map(|t| t.mean.clone());
     let measure = |signals: &Array2<f32>| Estimate::new(signals, &recorded, truth.as_ref(), mean.as_ref());
     let baselines = match &training {

@@ -5,6 +5,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,15 +17,25 @@ pub struct RunFolder {
     path: PathBuf,
 }
 
+/// The files of a run beside its epochs' checkpoints.
+const FILES: [&str; 5] = ["config.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "summary.json"];
+
 impl RunFolder {
-    /// A new run's folder, made if missing.
+    /// The folder of a run, which need not be there yet.
+    pub fn at(path: &Path) -> Self {
+        RunFolder { path: path.to_path_buf() }
+    }
+
+    /// Whether a new run may be written here; nothing is changed.
     ///
     /// # Errors
-    /// When it holds a run already, unless `force`, which removes that run's files.
-    pub fn create(path: &Path, config: &Config, force: bool) -> Result<Self> {
-        let folder = RunFolder { path: path.to_path_buf() };
-        let run: Vec<_> = folder.files(config).into_iter().filter(|f| f.exists()).collect();
-        if !run.is_empty() && !force {
+    /// When it holds a run already, unless `force`, or is no folder that can be written to.
+    pub fn check_free(&self, config: &Config, force: bool) -> Result<()> {
+        let path = &self.path;
+        if path.exists() && !path.is_dir() {
+            return Err(Error::input(path.display(), "", "is a file", "name a folder with --out"));
+        }
+        if !force && !self.run_files(config).is_empty() {
             return Err(Error::input(
                 path.display(),
                 "",
@@ -32,23 +43,43 @@ impl RunFolder {
                 "go on with it (--resume), replace it (--force), or choose another folder (--out)",
             ));
         }
-        for file in run {
-            let removed = if file.is_dir() { fs::remove_dir_all(&file) } else { fs::remove_file(&file) };
-            removed.map_err(Error::io("remove", &file))?;
+        let existing = path.ancestors().find(|a| a.exists()).unwrap_or(Path::new("."));
+        tempfile::tempfile_in(existing).map(drop).map_err(Error::io("write into", existing))
+    }
+
+    /// A new run's folder, made if missing, with its `config.json`. With `force`, the files of a run that is there go first,
+    /// and only they.
+    ///
+    /// # Errors
+    /// See [`RunFolder::check_free`].
+    pub fn create(&self, config: &Config, force: bool) -> Result<()> {
+        self.check_free(config, force)?;
+        let checkpoints = self.checkpoint_folders(config);
+        for file in self.run_files(config) {
+            fs::remove_file(&file).map_err(Error::io("remove", &file))?;
         }
-        fs::create_dir_all(path).map_err(Error::io("make the folder", path))?;
-        folder.write_config(config)?;
-        Ok(folder)
+        // one that holds something else stays
+        checkpoints.iter().for_each(|folder| _ = fs::remove_dir(folder));
+        fs::create_dir_all(&self.path).map_err(Error::io("make the folder", &self.path))?;
+        self.write_config(config)
     }
 
-    /// The folder of a run to go on with.
-    pub fn open(path: &Path) -> Self {
-        RunFolder { path: path.to_path_buf() }
+    /// What is there of a run, be it one of another configuration.
+    fn run_files(&self, config: &Config) -> Vec<PathBuf> {
+        let epoch = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("epoch-") && name.ends_with(".safetensors")
+        };
+        let checkpoints = self.checkpoint_folders(config).into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+        let epochs = checkpoints.flatten().filter_map(|entry| Some(entry.ok()?.path())).filter(epoch);
+        FILES.into_iter().map(|name| self.path.join(name)).filter(|file| file.exists()).chain(epochs).collect()
     }
 
-    fn files(&self, config: &Config) -> Vec<PathBuf> {
-        let names = ["config.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "summary.json"];
-        names.into_iter().chain([config.output.checkpoint_dir.as_str()]).map(|n| self.path.join(n)).collect()
+    /// Where the epochs' checkpoints go, and where those of the run that is there went.
+    fn checkpoint_folders(&self, config: &Config) -> BTreeSet<PathBuf> {
+        let before = Config::load(&self.config(), &[]).ok();
+        let configs = before.iter().chain([config]);
+        configs.map(|config| self.path.join(&config.output.checkpoint_dir)).collect()
     }
 
     /// The folder itself.
@@ -76,13 +107,18 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
-    /// Writes `config.json`.
-    pub fn write_config(&self, config: &Config) -> Result<()> {
+    fn write_config(&self, config: &Config) -> Result<()> {
         write_whole(&self.config(), |w| w.write_all(config.to_json_pretty().as_bytes()))
     }
 
+    /// Makes ready to go on after `epochs` epochs.
+    pub fn reopen(&self, config: &Config, epochs: usize) -> Result<()> {
+        self.trim_metrics(epochs)?;
+        self.write_config(config)
+    }
+
     /// Drops the lines of epochs that a resume will run again.
-    pub fn trim_metrics(&self, epochs: usize) -> Result<()> {
+    fn trim_metrics(&self, epochs: usize) -> Result<()> {
         let path = self.metrics();
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
         let kept: String = text.lines().take(epochs).flat_map(|line| [line, "\n"]).collect();
@@ -127,8 +163,14 @@ impl RunFolder {
     /// When there is none.
     pub fn read_last(&self) -> Result<Checkpoint> {
         if !self.last().exists() {
-            let remedy = "name the folder of an earlier run with --out, or train without --resume";
-            return Err(Error::input(self.path.display(), "", "holds no run to resume (no last.safetensors)", remedy));
+            let (problem, remedy) = match self.config().exists() {
+                true => ("its run was ended before it first wrote last.safetensors", "start it anew with --force"),
+                false => (
+                    "holds no run to resume",
+                    "name the folder of an earlier run with --out, or train without --resume",
+                ),
+            };
+            return Err(Error::input(self.path.display(), "", problem, remedy));
         }
         Checkpoint::load(&self.last())
     }

@@ -19,3 +19,11 @@ mod write;
 pub use conditions::read_conditions;
 pub use read::{TableReport, read_table};
 pub use write::write_table;
+
+/// The I/O error inside, with its kind (a broken pipe, a full disk), which the conversion of `csv` drops.
+fn io_error(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
+}

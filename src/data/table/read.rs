@@ -61,7 +61,7 @@ impl From<Error> for Failure {
 
 impl From<csv::Error> for Failure {
     fn from(error: csv::Error) -> Self {
-        Failure::Read(error.into())
+        Failure::Read(super::io_error(error))
     }
 }
 

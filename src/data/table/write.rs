@@ -1,5 +1,6 @@
 //! A [`Dataset`] as a table that [`read_table`](super::read_table) reads back bit for bit.
 
+use super::io_error;
 use crate::data::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES};
 use csv::Writer;
 use std::fmt::Display;
@@ -69,7 +70,7 @@ impl<W: Write> Table<W> {
     }
 
     fn text(&mut self, text: &str) -> io::Result<()> {
-        Ok(self.writer.write_field(text)?)
+        self.writer.write_field(text).map_err(io_error)
     }
 
     /// Rust prints a float with the fewest digits that parse to the same bits.
@@ -79,7 +80,7 @@ impl<W: Write> Table<W> {
         if !value.is_nan() {
             write!(self.cell, "{value}").map_err(io::Error::other)?;
         }
-        Ok(self.writer.write_field(&self.cell)?)
+        self.writer.write_field(&self.cell).map_err(io_error)
     }
 
     fn numbers(&mut self, values: ndarray::ArrayView1<f32>) -> io::Result<()> {
@@ -87,6 +88,6 @@ impl<W: Write> Table<W> {
     }
 
     fn end_row(&mut self) -> io::Result<()> {
-        Ok(self.writer.write_record(None::<&[u8]>)?)
+        self.writer.write_record(None::<&[u8]>).map_err(io_error)
     }
 }
