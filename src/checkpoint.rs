@@ -92,8 +92,9 @@ impl Trained {
         let data = &config.data;
         let facts = DataFacts {
             hash: String::new(),
-            sample_rate_hz: data.sample_rate_hz.unwrap_or(data.synth.sample_rate_hz),
-            t0_ms: data.t0_ms.unwrap_or(0.0),
+            // never assumed: who needs them asks `check_time_axis` first
+            sample_rate_hz: data.sample_rate_hz.unwrap_or(f64::NAN),
+            t0_ms: data.t0_ms.unwrap_or(f64::NAN),
             train_statics: Vec::new(),
         };
         Trained { scalers: Scalers::identity(data), data: facts, epoch: 0, step: 0, config: config.resolved() }
@@ -102,6 +103,23 @@ impl Trained {
     /// Whether these are bare weights.
     pub fn is_bare(&self) -> bool {
         self.data.hash.is_empty()
+    }
+
+    /// Refuses bare weights whose configuration does not say at what times the samples lie.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the key to set.
+    pub fn check_time_axis(&self) -> Result<()> {
+        for (key, value) in [("data.sample_rate_hz", self.data.sample_rate_hz), ("data.t0_ms", self.data.t0_ms)] {
+            if !value.is_finite() {
+                let problem = format!("{key} is not set, and bare weights do not say it");
+                return Err(Error::usage(
+                    problem,
+                    format!("set {key} in the file that --config names; it is never assumed"),
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -247,28 +265,36 @@ impl Checkpoint {
         Ok((trained, model, notice.into_iter().collect()))
     }
 
-    /// Refuses to resume under another configuration or on other data; only the number of epochs may differ.
-    pub fn check_resumable(&self, source: &str, config: &Config, data: &DataFacts) -> Result<()> {
-        let Some(trained) = &self.trained else {
-            return Err(Error::input(source, "", "bare weights", "resume from last.safetensors of a run folder"));
-        };
+    /// Refuses to resume under another configuration; only the number of epochs may differ, and where the data lies.
+    pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
         let mut config = config.clone();
         config.data.path = None;
-        let differences = trained.config.differences(&config);
+        let differences = self.trained_for_resume(source)?.config.differences(&config);
         let changed: Vec<String> = differences
             .into_iter()
             .filter(|(key, ..)| key != "training.num_epochs")
             .map(|(key, was, is)| format!("{key} was {was}, is {is}"))
             .collect();
-        if !changed.is_empty() {
-            let remedy = "resume with the values of before (only training.num_epochs may change), or start a new run";
-            return Err(Error::input(source, "", changed.join("; "), remedy));
+        if changed.is_empty() {
+            return Ok(());
         }
-        if trained.data.hash != data.hash {
-            let remedy = "resume on the data the run was started with, or start a new run";
-            return Err(Error::input(source, "", "the data is not what the run was started with", remedy));
+        let remedy = "resume with the values of before (only training.num_epochs may change), or start a new run";
+        Err(Error::input(source, "", changed.join("; "), remedy))
+    }
+
+    /// Refuses to resume on other data.
+    pub fn check_same_data(&self, source: &str, data: &DataFacts) -> Result<()> {
+        if self.trained_for_resume(source)?.data.hash == data.hash {
+            return Ok(());
         }
-        Ok(())
+        let remedy = "resume on the data the run was started with, or start a new run";
+        Err(Error::input(source, "", "the data is not what the run was started with", remedy))
+    }
+
+    fn trained_for_resume(&self, source: &str) -> Result<&Trained> {
+        self.trained
+            .as_ref()
+            .ok_or_else(|| Error::input(source, "", "bare weights", "resume from last.safetensors of a run folder"))
     }
 }
 

@@ -5,6 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+/// How the names of temporary files begin; a process that is killed may leave one behind.
+pub const TEMPORARY: &str = ".abr-film-";
+
 /// Writes a file through `write`: into a temporary file in the same folder, which is flushed to the disk and then renamed.
 /// Whoever reads `path` sees the old content or all of the new. What is no regular file (`/dev/stdout`, a pipe) is written
 /// straight away, and a link's target is replaced, not the link.
@@ -42,7 +45,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".abr-film-");
+    builder.prefix(TEMPORARY);
     // as for any other new file, the umask takes its bits off; the default for temporary files is the owner alone
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -3,7 +3,7 @@
 use super::{DeviceArgs, notice, print, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
-use abr_film::error::Result;
+use abr_film::error::{Error, Result};
 use abr_film::eval::{Part, evaluate};
 use abr_film::files::write_whole;
 use clap::{Args, ValueEnum};
@@ -43,6 +43,9 @@ enum PartName {
 
 impl Eval {
     pub fn run(&self) -> Result<()> {
+        if let Some(out) = self.out.as_deref().filter(|out| out.exists() && !out.is_dir()) {
+            return Err(Error::usage(format!("{}: is a file", out.display()), "name a folder with --out"));
+        }
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let part = match self.split {
             PartName::Train => Part::Train,
@@ -57,7 +60,7 @@ impl Eval {
             evaluate(&trained, &mut model, &dataset, part)
         })?;
         if let Some(folder) = &self.out {
-            std::fs::create_dir_all(folder).map_err(abr_film::error::Error::io("make the folder", folder))?;
+            std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
             write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
             write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
         }

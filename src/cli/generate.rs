@@ -68,9 +68,7 @@ impl Generate {
             if self.strength.is_some() && !trained.config.model.use_film {
                 return Err(Error::usage("--strength is FiLM's, and this model has none", "leave it out"));
             }
-            if trained.is_bare() && trained.config.data.sample_rate_hz.is_none() {
-                notice(format!("data.sample_rate_hz is not set: the table says {} Hz", trained.data.sample_rate_hz));
-            }
+            trained.check_time_axis()?;
             let conditions = request.conditions.as_deref().unwrap_or(&[]);
             check_conditions(&trained, table.as_deref(), conditions)?;
             extrapolations(&trained, conditions).iter().for_each(notice);

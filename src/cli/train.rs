@@ -51,9 +51,10 @@ impl Train {
         let folder = RunFolder::at(&out);
         let last = if self.resume { Some(folder.read_last()?) } else { None };
         let config = self.configuration(&folder, last.as_ref())?;
-        if last.is_none() {
-            // before the data is read: a folder that cannot be used should not cost a minute
-            folder.check_free(&config, self.force)?;
+        // before the data is read: what cannot be done should not cost a minute
+        match &last {
+            Some(last) => last.check_same_config(&folder.last().display().to_string(), &config)?,
+            None => folder.check_free(&config, self.force)?,
         }
         let dataset = source::load(&config)?;
         let interrupted = on_interrupt()?;
@@ -104,9 +105,12 @@ fn prepare(
     if let Some(last) = last {
         trainer.resume(&folder.last().display().to_string(), last)?;
         let (epoch, step) = (trainer.progress().epoch, trainer.progress().step);
-        notice(match trainer.finished() {
-            true => format!("nothing is left to do after epoch {epoch}; --set training.num_epochs=N asks for more"),
-            false => format!("going on after epoch {epoch}, step {step}"),
+        notice(match (trainer.finished(), trainer.progress().stopped_early) {
+            (true, true) => format!("nothing is left to do: training stopped early after epoch {epoch}"),
+            (true, false) => {
+                format!("nothing is left to do after epoch {epoch}; --set training.num_epochs=N asks for more")
+            }
+            (false, _) => format!("going on after epoch {epoch}, step {step}"),
         });
     }
     introduce(&mut trainer, dataset);
@@ -154,7 +158,7 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     folder.write_summary(&summary)?;
     let progress = trainer.progress();
     let ended = if progress.stopped_early { "stopped early" } else { "done" };
-    let best = progress.best.map_or("no best epoch yet (the KL warm-up was not over)".to_string(), |best| {
+    let best = progress.best.map_or("no best epoch (no validation loss was finite)".to_string(), |best| {
         format!("best epoch {} (loss {:.4})", best.epoch, best.objective)
     });
     say(format!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display()));

@@ -117,7 +117,10 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
         baselines,
         latent: LatentUnits::of(made.mu.view(), made.logvar.view()),
         conditions: conditions(trained, model, &made, &given)?,
-        waves: if dataset.source == synth::SOURCE { wave_v_by_level(trained, model)? } else { None },
+        waves: match dataset.source == synth::SOURCE && !trained.is_bare() {
+            true => wave_v_by_level(trained, model)?,
+            false => None,
+        },
         peaks: made.peaks.map(|peaks| PeakErrors::of(peaks.view(), labels.view()).to_vec()),
         traces: TraceErrors::of(made.signals_uv.view(), recorded.view()).traces,
         row_numbers: rows,

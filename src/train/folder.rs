@@ -4,10 +4,10 @@ use super::{Epoch, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{TEMPORARY, write_whole};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A folder that holds one run: `config.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the epochs'
@@ -55,24 +55,28 @@ impl RunFolder {
     pub fn create(&self, config: &Config, force: bool) -> Result<()> {
         self.check_free(config, force)?;
         let checkpoints = self.checkpoint_folders(config);
-        for file in self.run_files(config) {
+        for file in self.run_files(config).into_iter().chain(self.strays(config)) {
             fs::remove_file(&file).map_err(Error::io("remove", &file))?;
         }
         // one that holds something else stays
         checkpoints.iter().for_each(|folder| _ = fs::remove_dir(folder));
         fs::create_dir_all(&self.path).map_err(Error::io("make the folder", &self.path))?;
-        self.write_config(config)
+        // where not even this can be written, no empty folder is left behind
+        self.write_config(config).inspect_err(|_| _ = fs::remove_dir(&self.path))
     }
 
     /// What is there of a run, be it one of another configuration.
     fn run_files(&self, config: &Config) -> Vec<PathBuf> {
-        let epoch = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("epoch-") && name.ends_with(".safetensors")
-        };
-        let checkpoints = self.checkpoint_folders(config).into_iter().filter_map(|folder| fs::read_dir(folder).ok());
-        let epochs = checkpoints.flatten().filter_map(|entry| Some(entry.ok()?.path())).filter(epoch);
+        let epoch = |name: &str| name.starts_with("epoch-") && name.ends_with(".safetensors");
+        let epochs = self.checkpoint_folders(config).into_iter().flat_map(|folder| files_named(&folder, epoch));
         FILES.into_iter().map(|name| self.path.join(name)).filter(|file| file.exists()).chain(epochs).collect()
+    }
+
+    /// Temporary files of a process that was killed while it wrote.
+    fn strays(&self, config: &Config) -> Vec<PathBuf> {
+        let mut folders = self.checkpoint_folders(config);
+        folders.insert(self.path.clone());
+        folders.iter().flat_map(|folder| files_named(folder, |name| name.starts_with(TEMPORARY))).collect()
     }
 
     /// Where the epochs' checkpoints go, and where those of the run that is there went.
@@ -113,6 +117,7 @@ impl RunFolder {
 
     /// Makes ready to go on after `epochs` epochs.
     pub fn reopen(&self, config: &Config, epochs: usize) -> Result<()> {
+        self.strays(config).iter().for_each(|file| _ = fs::remove_file(file));
         self.trim_metrics(epochs)?;
         self.write_config(config)
     }
@@ -128,9 +133,7 @@ impl RunFolder {
     /// Writes all that an epoch's end calls for: its line, the best weights, every n epochs a checkpoint and the state.
     pub fn end_epoch(&self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
         let line = serde_json::to_string(epoch).expect("plain data") + "\n";
-        let path = self.metrics();
-        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut f| f.write_all(line.as_bytes())).map_err(Error::io("write", &path))?;
+        append_whole(&self.metrics(), line.as_bytes()).map_err(Error::io("write", self.metrics()))?;
         if epoch.best {
             self.write_best(trainer)?;
         }
@@ -179,4 +182,17 @@ impl RunFolder {
     pub fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
         write_whole(&self.path.join("summary.json"), |w| w.write_all(format!("{summary:#}\n").as_bytes()))
     }
+}
+
+/// The files in a folder whose names `wanted` accepts; none where there is no such folder.
+fn files_named(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    entries.filter(|path| path.file_name().is_some_and(|name| wanted(&name.to_string_lossy()))).collect()
+}
+
+/// Adds a line to a file, or leaves it as it was.
+fn append_whole(path: &Path, line: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
+    let before = file.metadata()?.len();
+    file.write_all(line).inspect_err(|_| _ = file.set_len(before))
 }

@@ -4,6 +4,7 @@ mod folder;
 mod progress;
 
 pub use folder::RunFolder;
+use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
 use crate::checkpoint::{Checkpoint, DataFacts, Tensor};
@@ -185,38 +186,43 @@ impl Trainer {
     }
 
     fn end_epoch(&mut self) -> Result<Epoch> {
-        let training = &self.config.training;
         let (epoch, length) = (self.progress.epoch, self.config.model.signal_length);
-        let weights = LossWeights::new(training, None);
-        let in_training = LossWeights::new(training, Some(epoch));
-        let (patience, warmup) = (training.early_stopping_patience, training.kl_warmup_epochs);
-        let (clipped, learning_rate) = (training.gradient_clip.is_some(), self.schedule.rate(epoch));
-        let train = self.progress.train.terms();
+        let (learning_rate, train) = (self.schedule.rate(epoch), self.progress.train.terms());
         let validation = if self.validation.is_empty() { None } else { Some(self.validate()?) };
+        let training = &self.config.training;
+        let (in_training, weights) = (LossWeights::new(training, Some(epoch)), LossWeights::new(training, None));
+        let clipped = training.gradient_clip.is_some();
         let objective = weights.objective(validation.as_ref().unwrap_or(&train), length);
-        // during the warm-up the model is trained for another loss than it is judged by
-        let counts = epoch >= warmup;
-        let improved = counts && self.progress.best.is_none_or(|best| objective < best.objective);
-        if improved {
-            self.progress.best = Some(Best { epoch: epoch + 1, objective });
-            self.best_state = Some(self.state()?);
-        }
-        if counts {
-            self.schedule.observe(improved);
-            self.progress.epochs_since_best = if improved { 0 } else { self.progress.epochs_since_best + 1 };
-            self.progress.stopped_early = patience.is_some_and(|p| self.progress.epochs_since_best >= p);
-        }
-        let record = self.progress.record(
-            epoch + 1,
+        let best = self.judge(objective)?;
+        let record = self.progress.record(Verdict {
             learning_rate,
-            in_training.kl,
-            (train, in_training.objective(&train, length)),
-            validation.map(|terms| (terms, objective)),
-            improved,
+            kl_weight: in_training.kl,
+            train: (train, in_training.objective(&train, length)),
+            validation: validation.map(|terms| (terms, objective)),
+            best,
             clipped,
-        );
+        });
         self.progress.next_epoch(self.schedule.state);
         Ok(record)
+    }
+
+    /// Holds the epoch's loss against the best so far: keeps the weights of a better one, and lets schedule and patience know.
+    fn judge(&mut self, objective: f64) -> Result<bool> {
+        // during the warm-up the model is trained for another loss than it is judged by
+        if self.progress.epoch < self.config.training.kl_warmup_epochs {
+            return Ok(false);
+        }
+        // a loss that is not finite is not the best, be it the first
+        let improved = objective.is_finite() && self.progress.best.is_none_or(|best| objective < best.objective);
+        if improved {
+            self.progress.best = Some(Best { epoch: self.progress.epoch + 1, objective });
+            self.best_state = Some(self.state()?);
+        }
+        self.schedule.observe(improved);
+        self.progress.epochs_since_best = if improved { 0 } else { self.progress.epochs_since_best + 1 };
+        let patience = self.config.training.early_stopping_patience;
+        self.progress.stopped_early = patience.is_some_and(|p| self.progress.epochs_since_best >= p);
+        Ok(improved)
     }
 
     /// The mean terms over the validation rows, with z = mu and without dropout.
@@ -281,7 +287,8 @@ impl Trainer {
     /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of epochs
     /// may differ.
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.check_resumable(source, &self.config, &self.facts)?;
+        checkpoint.check_same_config(source, &self.config)?;
+        checkpoint.check_same_data(source, &self.facts)?;
         let progress: Progress =
             serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
                 Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")

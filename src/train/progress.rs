@@ -105,6 +105,17 @@ impl Record {
     }
 }
 
+/// What an epoch's end found out, beside the sums over its steps; losses are terms with their weighted sum.
+pub(super) struct Verdict {
+    pub learning_rate: f64,
+    pub kl_weight: f64,
+    pub train: (Terms, f64),
+    pub validation: Option<(Terms, f64)>,
+    pub best: bool,
+    /// Whether gradients are clipped, and so their norm is known.
+    pub clipped: bool,
+}
+
 impl Progress {
     /// Nothing done yet.
     pub fn new(film_blocks: usize) -> Self {
@@ -122,26 +133,18 @@ impl Progress {
         }
     }
 
-    pub(super) fn record(
-        &self,
-        epoch: usize,
-        learning_rate: f64,
-        kl_weight: f64,
-        train: (Terms, f64),
-        validation: Option<(Terms, f64)>,
-        best: bool,
-        clipped: bool,
-    ) -> Epoch {
+    /// The record of the epoch that ends now.
+    pub(super) fn record(&self, verdict: Verdict) -> Epoch {
         let steps = self.step_in_epoch.max(1) as f64;
         Epoch {
-            epoch,
+            epoch: self.epoch + 1,
             step: self.step,
-            learning_rate,
-            kl_weight,
-            train: Record::new(train),
-            validation: validation.map(Record::new),
-            best,
-            gradient_norm: clipped.then_some(self.gradient_norm / steps),
+            learning_rate: verdict.learning_rate,
+            kl_weight: verdict.kl_weight,
+            train: Record::new(verdict.train),
+            validation: verdict.validation.map(Record::new),
+            best: verdict.best,
+            gradient_norm: verdict.clipped.then_some(self.gradient_norm / steps),
             film_gradient_norms: self.film_gradient_norms.iter().map(|sum| sum / steps).collect(),
             seconds: 0.0,
         }

@@ -1,0 +1,140 @@
+//! The section `data`: which recordings, and how they enter.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The recordings and how they enter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The table; `null`: the built-in synthetic set. `--data` overrides it.
+    pub path: Option<String>,
+    /// What conditions the model, in order: a name, or a name with how it enters.
+    pub static_columns: Vec<StaticColumn>,
+    pub subject_column: String,
+    /// Used where the table has no column `sample_rate_hz`.
+    pub sample_rate_hz: Option<f64>,
+    /// Used where the table has no column `t0_ms`.
+    pub t0_ms: Option<f64>,
+    pub split: SplitBy,
+    /// Share of the subjects (or rows) for validation.
+    pub validation_split: f64,
+    /// Share of the subjects (or rows) for the test.
+    pub test_split: f64,
+    /// Seed of the built-in set and of the split.
+    pub seed: u64,
+    pub signal_scaling: SignalScaling,
+    pub synth: SynthConfig,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        DataConfig {
+            path: None,
+            static_columns: SYNTH_COLUMNS.map(synth_column).to_vec(),
+            subject_column: "subject_id".into(),
+            sample_rate_hz: None,
+            t0_ms: None,
+            split: SplitBy::Subject,
+            validation_split: 0.2,
+            test_split: 0.15,
+            seed: 42,
+            signal_scaling: SignalScaling::Global,
+            synth: SynthConfig::default(),
+        }
+    }
+}
+
+/// The static columns of the built-in set, in their order.
+pub const SYNTH_COLUMNS: [&str; 7] =
+    ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
+
+/// How a column of the built-in set enters: the F-ratio spans two orders of magnitude.
+fn synth_column(name: &str) -> StaticColumn {
+    match name {
+        "fmp" => StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding: Encoding::Log }),
+        _ => StaticColumn::Name(name.into()),
+    }
+}
+
+/// One static column: its name alone (standardised), or with its encoding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}"
+)]
+pub enum StaticColumn {
+    Name(String),
+    Encoded(EncodedColumn),
+}
+
+impl StaticColumn {
+    /// The column's name in the table.
+    pub fn name(&self) -> &str {
+        match self {
+            StaticColumn::Name(name) => name,
+            StaticColumn::Encoded(column) => &column.name,
+        }
+    }
+
+    /// How it enters the model; a bare name is standardised.
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            StaticColumn::Name(_) => Encoding::Standard,
+            StaticColumn::Encoded(column) => column.encoding,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncodedColumn {
+    pub name: String,
+    pub encoding: Encoding,
+}
+
+/// How a static column enters the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Mean 0, deviation 1 over the training rows.
+    Standard,
+    /// Natural logarithm, then standardised; values must be above 0.
+    Log,
+    /// One input a category seen in the training rows.
+    OneHot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    Subject,
+    Row,
+}
+
+/// How signals are scaled for the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalScaling {
+    /// All traces by one mean and deviation of the training rows: amplitude stays information.
+    Global,
+    /// Each trace by its own mean and deviation, which are kept.
+    PerTrace,
+}
+
+/// The built-in synthetic set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SynthConfig {
+    pub subjects: usize,
+    pub rows_per_subject: usize,
+    pub sample_rate_hz: f64,
+    /// Causes held constant, by column name: `{"level_db": 60}`.
+    pub fixed: BTreeMap<String, f64>,
+}
+
+impl Default for SynthConfig {
+    fn default() -> Self {
+        SynthConfig { subjects: 400, rows_per_subject: 20, sample_rate_hz: 20_000.0, fixed: Default::default() }
+    }
+}
