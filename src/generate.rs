@@ -16,8 +16,8 @@ const CHUNK: usize = 256;
 const LARGEST_SAMPLES: usize = 500_000_000;
 
 /// What is not named is drawn from this share of the training rows, the nearest ones …
-const NEAREST_SHARE: f64 = 0.05;
-/// … but from at least so many, if there are.
+const NEAREST_SHARE: f64 = 0.01;
+/// … but from at least so many, if there are; and from all that are as near as the last of them.
 const NEAREST_ROWS: usize = 50;
 
 /// One value of a static column.
@@ -251,8 +251,9 @@ fn nearest_rows(trained: &Trained, condition: &Condition) -> Result<Vec<usize>> 
         }
     }
     rows.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]).then(a.cmp(&b)));
-    if !condition.is_empty() {
-        rows.truncate(NEAREST_ROWS.max((NEAREST_SHARE * count as f64) as usize));
+    let enough = NEAREST_ROWS.max((NEAREST_SHARE * count as f64) as usize);
+    if let Some(&last) = rows.get(enough - 1) {
+        rows.retain(|&row| distances[row] <= distances[last]);
     }
     Ok(rows)
 }

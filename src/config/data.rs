@@ -135,6 +135,6 @@ pub struct SynthConfig {
 
 impl Default for SynthConfig {
     fn default() -> Self {
-        SynthConfig { subjects: 400, rows_per_subject: 20, sample_rate_hz: 20_000.0, fixed: Default::default() }
+        SynthConfig { subjects: 800, rows_per_subject: 12, sample_rate_hz: 20_000.0, fixed: Default::default() }
     }
 }

@@ -142,8 +142,8 @@ impl Trainer {
         Ok(Outcome::Done(Box::new(self.end_epoch()?)))
     }
 
-    /// The order of this epoch's rows: a function of seed and epoch alone.
-    fn shuffle(&mut self) {
+    /// Draws the order of this epoch's rows, as [`Trainer::epoch`] does first: a function of seed and epoch alone.
+    pub fn shuffle(&mut self) {
         self.order.clear();
         self.order.extend(0..self.train.len());
         let stream = Stream::new(self.seed, Purpose::Order, 0).at(self.progress.epoch as u32);

@@ -1,0 +1,64 @@
+//! An op with random inputs; zeros would flatter, as branches and caches behave otherwise then.
+
+use abr_film::ops::{AnyOp, Fill};
+use abr_film::rng::{Purpose, Stream};
+use ndarray::{Array2, ArrayView2};
+
+/// Values drawn as a case of the op table asks for them.
+pub fn draw([rows, columns]: [usize; 2], fill: Fill, layer: u32) -> Array2<f32> {
+    let mut draws = Stream::new(1, Purpose::Test, layer).draws(0);
+    Array2::from_shape_simple_fn((rows, columns), || match fill {
+        Fill::Normal => draws.normal() as f32,
+        Fill::Uniform(lo, hi) => (lo + (hi - lo) * draws.uniform()) as f32,
+        Fill::Around(values) => {
+            (values[draws.below(values.len() as u32) as usize] + 0.4 * (draws.uniform() - 0.5)) as f32
+        }
+        Fill::Mask => draws.below(2) as f32,
+        Fill::Value(value) => value as f32,
+    })
+}
+
+/// An op with everything it reads and writes.
+pub struct Bench {
+    op: AnyOp,
+    inputs: Vec<Array2<f32>>,
+    outputs: Vec<Array2<f32>>,
+    cotangent: Array2<f32>,
+    gradients: Vec<Array2<f32>>,
+}
+
+impl Bench {
+    /// Runs forward once, so that backward finds its outputs.
+    pub fn new(op: AnyOp, inputs: Vec<Array2<f32>>) -> Self {
+        let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
+        let outputs: Vec<Array2<f32>> = op.output_shapes(&shapes).into_iter().map(Array2::zeros).collect();
+        let cotangent = draw([outputs[0].nrows(), outputs[0].ncols()], Fill::Normal, 100);
+        let gradients = shapes.iter().map(|s| Array2::zeros(*s)).collect();
+        let mut bench = Bench { op, inputs, outputs, cotangent, gradients };
+        bench.forward();
+        bench
+    }
+
+    /// One forward pass.
+    pub fn forward(&mut self) {
+        let inputs: Vec<ArrayView2<f32>> = self.inputs.iter().map(|x| x.view()).collect();
+        let mut outputs: Vec<_> = self.outputs.iter_mut().map(|y| y.view_mut()).collect();
+        self.op.forward(&inputs, &mut outputs);
+    }
+
+    /// One backward pass, into gradients zeroed first where they are no parameter's, as a training step does.
+    pub fn backward(&mut self) {
+        let inputs: Vec<ArrayView2<f32>> = self.inputs.iter().map(|x| x.view()).collect();
+        let outputs: Vec<ArrayView2<f32>> = self.outputs.iter().map(|y| y.view()).collect();
+        let op = &self.op;
+        let mut gradients: Vec<_> = (self.gradients.iter_mut().enumerate())
+            .map(|(i, d)| {
+                op.differentiable(i).then(|| {
+                    d.fill(0.0);
+                    d.view_mut()
+                })
+            })
+            .collect();
+        op.backward(&inputs, &outputs, self.cotangent.view(), &mut gradients);
+    }
+}

@@ -1,0 +1,106 @@
+//! A steady training step allocates nothing: the tape's slots keep their buffers. The one exception is named: `matrixmultiply`
+//! packs its operands into buffers of its own, which it allocates and frees in every product.
+
+use abr_film::config::Config;
+use abr_film::data::synth;
+use abr_film::device::{self, Kind};
+use abr_film::train::{Outcome, Trainer};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// `matrixmultiply` aligns its packing buffers to a vector register; nothing of ours asks for more than a word's alignment.
+const PACKING_ALIGNMENT: usize = 32;
+
+static OURS: AtomicUsize = AtomicUsize::new(0);
+static OUR_BYTES: AtomicUsize = AtomicUsize::new(0);
+static PACKING: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+impl Counting {
+    fn count(&self, size: usize, alignment: usize) {
+        if alignment >= PACKING_ALIGNMENT {
+            PACKING.fetch_add(1, Relaxed);
+        } else {
+            OURS.fetch_add(1, Relaxed);
+            OUR_BYTES.fetch_add(size, Relaxed);
+        }
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.count(layout.size(), layout.align());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        self.count(layout.size(), layout.align());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        self.count(size, layout.align());
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What was allocated during each step of an epoch: `(count, bytes)` of ours, and the count of packing buffers.
+fn steps(threads: usize) -> Vec<(usize, usize, usize)> {
+    // every part that a step can have: FiLM, peaks, condition dropout, clipping, AdamW, a batch of another size at the end
+    let settings = [
+        "data.synth.subjects=30",
+        "data.synth.rows_per_subject=8",
+        "training.batch_size=16",
+        "model.predict_peaks=true",
+        "film.condition_dropout=0.2",
+        "training.gradient_clip=1.0",
+        "training.optimizer.type=\"adamw\"",
+    ];
+    let config = Config::from_json("test", "{}", &settings.map(String::from)).expect("a configuration");
+    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
+    let data = data.with_columns(&config.data.static_columns).expect("columns");
+    let counts = || (OURS.load(Relaxed), OUR_BYTES.load(Relaxed), PACKING.load(Relaxed));
+    device::with(Kind::Cpu, Some(threads), |device| {
+        let (mut trainer, _) = Trainer::new(&config, &data, device)?;
+        let mut seen = Vec::with_capacity(64);
+        let mut before = counts();
+        let outcome = trainer.epoch(|_| {
+            let now = counts();
+            seen.push((now.0 - before.0, now.1 - before.1, now.2 - before.2));
+            before = counts();
+            ControlFlow::Continue(())
+        })?;
+        assert!(matches!(outcome, Outcome::Done(_)));
+        Ok(seen)
+    })
+    .expect("an epoch")
+}
+
+/// One test, as the counters are the process's own.
+#[test]
+fn a_steady_step_allocates_nothing_but_packing_buffers() {
+    for threads in [1, 2] {
+        let seen = steps(threads);
+        println!("{threads} threads, (allocations, bytes, packing buffers) by step: {seen:?}");
+        let (first, steady) = (seen[0], &seen[1..]);
+        assert!(steady.len() >= 8, "only {} steps", seen.len());
+        // the check sees: the first step fills the tape's slots, and every product packs
+        assert!(first.0 > 100 && first.1 > 1 << 20, "{first:?}");
+        assert!(steady.iter().all(|step| step.2 > 0));
+        // two threads: rayon's queues may grow, a few words at a time and not by the size of a tensor
+        let allowed = if threads == 1 { (0, 0) } else { (8, 8192) };
+        for (index, step) in steady.iter().enumerate() {
+            assert!(step.0 <= allowed.0 && step.1 <= allowed.1, "step {}: {step:?}", index + 2);
+        }
+    }
+}

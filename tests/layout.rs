@@ -1,0 +1,162 @@
+//! The architecture, held to what the sources say: who imports whom, one file an op, and files short enough to read in a sitting.
+
+use abr_film::ops::AnyOp;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What each module of the library may import. The leaves (`error`, `rng`, and `config` and `files`, which need `error`) are
+/// open to all but the kernels, which know numbers alone.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("rng", &[]),
+    ("files", &["error"]),
+    ("config", &["error"]),
+    ("tensor", &[]),
+    ("kernels", &["tensor", "rng"]),
+    ("ops", &["kernels", "tensor", "rng"]),
+    ("device", &["ops", "kernels", "tensor", "error"]),
+    ("tape", &["device", "ops", "tensor", "error"]),
+    ("nn", &["tape", "device", "ops", "tensor", "error", "rng", "config"]),
+    ("model", &["nn", "tape", "device", "ops", "tensor", "error", "rng", "config"]),
+    ("data", &["error", "rng", "config", "files"]),
+    ("checkpoint", &["model", "data", "device", "error", "config", "files"]),
+    ("generate", &["checkpoint", "model", "data", "error", "rng", "config"]),
+    ("train", &["checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"]),
+    ("eval", &["generate", "checkpoint", "model", "data", "error", "rng", "config"]),
+];
+
+const LONGEST_FILE: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file under a folder.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            match path.extension() {
+                None if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "rs" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// The modules that a text names after `prefix`, as `use crate::{a, b::c}`, `crate::a::f(…)` or `pub use crate::a`.
+fn named_after(prefix: &str, text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    for rest in code.split(prefix).skip(1) {
+        if let Some(group) = rest.strip_prefix('{') {
+            // a group's first-level names: those at depth 0
+            let (mut depth, mut word) = (0, String::new());
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => found.extend(leading_name(&std::mem::take(&mut word))),
+                    c if depth == 0 => word.push(c),
+                    _ => {}
+                }
+            }
+            found.extend(leading_name(&word));
+        } else {
+            found.extend(leading_name(rest));
+        }
+    }
+    found
+}
+
+fn leading_name(text: &str) -> Option<String> {
+    let name: String = text.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The module a file of `src/` belongs to.
+fn module(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).expect("under src");
+    let first = inside.iter().next().expect("a name").to_string_lossy();
+    first.trim_end_matches(".rs").to_string()
+}
+
+fn allowed(module: &str) -> Option<&'static [&'static str]> {
+    MAY_IMPORT.iter().find(|(name, _)| *name == module).map(|(_, allowed)| *allowed)
+}
+
+#[test]
+fn imports_point_downwards() {
+    let mut checked = 0;
+    for path in sources("src") {
+        let (module, text) = (module(&path), std::fs::read_to_string(&path).expect("a source"));
+        if ["lib", "main", "cli"].contains(&module.as_str()) {
+            continue;
+        }
+        let allowed = allowed(&module).unwrap_or_else(|| panic!("{module} has no line in MAY_IMPORT"));
+        for name in named_after("crate::", &text) {
+            // macros are exported at the crate's root
+            let fits = name == module || allowed.contains(&name.as_str()) || name == "for_each_op";
+            assert!(fits, "{} imports {name}; {module} may import {allowed:?}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "only {checked} imports were found");
+}
+
+#[test]
+fn the_table_of_imports_has_no_cycle() {
+    // a module stands below all it is imported by: each line names only modules whose own lines do not lead back
+    fn reaches(from: &str, to: &str) -> bool {
+        allowed(from).unwrap_or(&[]).iter().any(|next| *next == to || reaches(next, to))
+    }
+    for (module, _) in MAY_IMPORT {
+        assert!(!reaches(module, module), "{module} leads back to itself");
+    }
+}
+
+#[test]
+fn imports_are_read_as_written() {
+    let text = "use crate::{ops::{Add, Mul}, tape::Tape};\n// crate::comment\nlet x = crate::rng::f();\n";
+    let names: Vec<String> = named_after("crate::", text).into_iter().collect();
+    assert_eq!(names, ["ops", "rng", "tape"]);
+}
+
+#[test]
+fn the_command_line_reaches_the_library_by_its_name_alone() {
+    for path in sources("src/cli") {
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let names = named_after("abr_film::", &text);
+        let engine: Vec<_> =
+            names.iter().filter(|n| ["kernels", "ops", "tape", "tensor"].contains(&n.as_str())).collect();
+        assert!(engine.is_empty(), "{} names {engine:?}", path.display());
+    }
+}
+
+#[test]
+fn every_op_has_one_file_of_its_name() {
+    let folder = root().join("src/ops");
+    let files: BTreeSet<String> = sources("src/ops")
+        .iter()
+        .map(|path| path.strip_prefix(&folder).expect("under ops").display().to_string())
+        .filter(|name| name != "mod.rs")
+        .collect();
+    let ops: BTreeSet<String> = AnyOp::NAMES.iter().map(|name| format!("{name}.rs")).collect();
+    assert_eq!(files, ops);
+}
+
+#[test]
+fn files_can_be_read_in_a_sitting() {
+    let all = ["src", "tests", "benches"].into_iter().flat_map(sources);
+    let long: Vec<String> = all
+        .map(|path| (std::fs::read_to_string(&path).expect("a source").lines().count(), path))
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .map(|(lines, path)| format!("{}: {lines} lines", path.display()))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
