@@ -66,6 +66,7 @@ fn flags_that_make_no_sense() {
         "train --config smoke.json --epochs 3",
         "train --resume",
         "train --config smoke.json --threads 0",
+        "train --config smoke.json --threads 65535",
         "eval",
         "eval --model a --split some",
         "generate --model a -n 0",

@@ -34,7 +34,7 @@ impl Place {
         let place = Place { folder: tempfile::tempdir().expect("a temporary folder") };
         place.write("smoke.json", include_str!("../../configs/smoke.json"));
         place.write("small.json", SMALL);
-        place.write("table.csv", &table());
+        place.write("table.csv", table());
         place
     }
 

@@ -58,6 +58,22 @@ fn a_dry_run_writes_nothing() {
     place.refused(1, "train --config small.json --data none.csv --out run --dry-run", &["none.csv"]);
 }
 
+/// No checkpoint of a model that has diverged.
+#[test]
+fn a_loss_that_is_not_finite_ends_the_training() {
+    let place = Place::new();
+    let train = "train --config smoke.json --out run --set training.learning_rate=1e30";
+    let output = place.command(train).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for part in
+        ["training: epoch 1, step 2", "no longer finite", "lower training.learning_rate", "training.gradient_clip"]
+    {
+        assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
+    }
+    assert_eq!(place.names("run"), ["config.json"]);
+}
+
 #[test]
 fn the_default_folder_bears_the_name_of_the_configuration() {
     let place = Place::new();
