@@ -37,7 +37,8 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let file = fill(temporary().tempfile_in(folder)?, write)?;
+    let file = temporary().tempfile_in(folder)?;
+    fill(file.as_file(), write)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
     sync_folder(folder)

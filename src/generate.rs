@@ -143,7 +143,11 @@ fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (Stri
         other => (other.to_string(), String::new()),
     };
     let column = to_column(scaler, vec![value.clone()]).map_err(problem_of)?;
-    scaler.encode("", &column, &[0], Array2::zeros((1, scaler.width())).view_mut()).map_err(problem_of)
+    let encoded = scaler.encode("", &column, &[0], Array2::zeros((1, scaler.width())).view_mut());
+    encoded.map_err(|error| match scaler.code {
+        StaticCode::Log(_) => (problem_of(error).0, "name a value above 0".into()),
+        _ => problem_of(error),
+    })
 }
 
 /// What the decoder says, in the model's own units.

@@ -105,8 +105,9 @@ fn text(info: &Value) -> String {
     };
     out += &format!("condition    {}\n", list("static_columns"));
     out += &format!("device       {} ({})\n", field("device"), list("cpu_features"));
-    if let (Some(epoch), Some(rate)) = (info["epoch"].as_u64(), info["sample_rate_hz"].as_f64()) {
-        out += &format!("trained      {epoch} epochs, at {rate} Hz from {} ms\n", info["t0_ms"]);
+    let number = |name: &str| info[name].as_f64();
+    if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {
+        out += &format!("trained      {epoch} epochs, at {rate} Hz from {t0} ms\n");
     }
     out
 }

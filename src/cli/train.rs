@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::{DeviceArgs, notice, say, source};
 use abr_film::checkpoint::Checkpoint;
-use abr_film::config::Config;
+use abr_film::config::{Config, SchedulerKind};
 use abr_film::data::Dataset;
 use abr_film::device::Device;
 use abr_film::error::{Error, Result};
@@ -112,6 +112,14 @@ fn prepare(
             }
             (false, _) => format!("going on after epoch {epoch}, step {step}"),
         });
+        let (epochs, scheduler) = (config.training.num_epochs, &config.training.scheduler);
+        if let Some(t_max) = scheduler.t_max.filter(|&t_max| t_max < epochs && scheduler.kind == SchedulerKind::Cosine)
+        {
+            notice(format!(
+                "training.scheduler.T_max stays {t_max}: from there on the learning rate is {}",
+                scheduler.eta_min
+            ));
+        }
     }
     introduce(&mut trainer, dataset);
     Ok(trainer)

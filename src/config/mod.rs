@@ -23,9 +23,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// The same configuration with everything implied written out: `training.scheduler.T_max` and `training.seed`.
+    /// The same configuration with everything implied written out: `training.seed`, and the cosine's
+    /// `training.scheduler.T_max`. Other schedules have none: on a resume the number of epochs may differ, and nothing else.
     pub fn resolved(mut self) -> Config {
-        self.training.scheduler.t_max.get_or_insert(self.training.num_epochs);
+        if self.training.scheduler.kind == SchedulerKind::Cosine {
+            self.training.scheduler.t_max.get_or_insert(self.training.num_epochs);
+        }
         self.training.seed.get_or_insert(self.data.seed);
         self
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Independent partial sums, so that the compiler can use vector registers; they are added up in order at the end.
 const LANES: usize = 16;
 
-/// `sum of f(i)` over `0..n`, accumulated in [`LANES`] interleaved sums.
+/// `sum of f(i)` over `0..n`, accumulated in `LANES` interleaved sums.
 #[inline(always)]
 pub fn sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
     let mut lanes = [T::zero(); LANES];

@@ -63,6 +63,8 @@ impl Trainer {
         scalers.check_static_dim(config.model.static_dim)?;
         let train = Rows::encode(dataset, &scalers, &split.train)?;
         let validation = Rows::encode(dataset, &scalers, &split.validation)?;
+        // what an evaluation will refuse is better refused before the training
+        scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
         let (parameters, tape) = model.parts();
@@ -335,3 +337,6 @@ fn as_batch<'a>(rows: &'a Gathered, eps: Option<&'a [f32]>) -> Batch<'a> {
         eps,
     }
 }
+
+#[cfg(test)]
+mod tests;

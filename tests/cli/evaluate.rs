@@ -1,0 +1,133 @@
+//! `eval` and `reconstruct`.
+
+use crate::support::{Place, cells, column, samples};
+use serde_json::Value;
+
+fn report(place: &Place, more: &str) -> Value {
+    let text = place.ok(&format!("eval --model run/best.safetensors --json {more}")).stdout;
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn a_report_measures_model_latent_and_condition_beside_two_baselines() {
+    let place = Place::trained("");
+    let report = report(&place, "");
+    assert_eq!((&report["part"], &report["rows"], &report["subjects"]), (&"test".into(), &16.into(), &2.into()));
+    for what in
+        [&report["model"], &report["recording"], &report["baselines"]["pca"], &report["baselines"]["nearest_condition"]]
+    {
+        for against in ["recorded", "truth"] {
+            for measure in ["mse_uv2", "mae_uv", "rmse_uv", "pearson_r", "r2"] {
+                // the recording is itself without an error, and so its correlation is 1
+                assert!(what[against][measure]["mean"].is_f64(), "{measure} against {against}: {what}");
+            }
+        }
+        assert!(what["truth_explained_variance"].is_f64(), "{what}");
+    }
+    let (mse, rmse) =
+        (&report["model"]["recorded"]["mse_uv2"]["mean"], &report["model"]["recorded"]["rmse_uv"]["mean"]);
+    assert!(mse.as_f64() > Some(0.0) && rmse.as_f64() < Some(5.0), "microvolts are wanted: {rmse}");
+    assert_eq!(report["latent"]["kl_nats"].as_array().unwrap().len(), 8);
+    assert_eq!(report["latent"]["activity"].as_array().unwrap().len(), 8);
+    for film in ["film_on", "film_off"] {
+        let columns = report["conditions"][film].as_array().unwrap();
+        assert_eq!((columns.len(), &columns[1]["name"]), (7, &"level_db".into()));
+        assert!(columns[1]["mae"].is_f64(), "{}", columns[1]);
+    }
+    assert_ne!(report["conditions"]["film_on"], report["conditions"]["film_off"]);
+    let levels: Vec<f64> =
+        report["waves"].as_array().unwrap().iter().map(|w| w["level_db"].as_f64().unwrap()).collect();
+    assert_eq!(levels, [80.0, 60.0, 40.0]);
+}
+
+#[test]
+fn the_parts_are_disjoint_and_complete() {
+    let place = Place::trained("");
+    let rows = |split: &str| report(&place, &format!("--split {split}"))["rows"].as_u64().unwrap();
+    assert_eq!((rows("train"), rows("val"), rows("test"), rows("all")), (64, 16, 16, 96));
+    let mut seen: Vec<String> = Vec::new();
+    for split in ["train", "val", "test"] {
+        place.ok(&format!("eval --model run/best.safetensors --split {split} --out {split}"));
+        seen.extend(column(&place.text(&format!("{split}/traces.csv")), "row"));
+    }
+    seen.sort_by_key(|row| row.parse::<u32>().unwrap());
+    assert!(seen.iter().map(|row| row.parse::<u32>().unwrap()).eq(1..=96));
+    let none = "--out no_test --set data.test_split=0";
+    place.ok(&format!("train --config smoke.json {none}"));
+    place.refused(2, "eval --model no_test/best.safetensors", &["holds no rows", "--split"]);
+}
+
+#[test]
+fn text_json_and_files_say_the_same() {
+    let place = Place::trained("");
+    let said = place.ok("eval --model run/best.safetensors --out results");
+    assert!(said.stdout.starts_with("built-in data, test: 16 rows of 2 subjects"), "{}", said.stdout);
+    for part in ["model", "PCA, rank", "nearest condition", "latent:", "static head, FiLM on", "level_db", "wave V"] {
+        assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
+    }
+    assert_eq!(place.json("results/eval.json"), report(&place, "--device cpu --threads 1"));
+    let traces = cells(&place.text("results/traces.csv"));
+    assert_eq!((traces.len(), traces[0].join(",").as_str()), (17, "row,mse_uv2,mae_uv,rmse_uv,pearson_r,r2"));
+    assert!(traces[1..].iter().flatten().all(|cell| cell.parse::<f64>().is_ok()));
+}
+
+#[test]
+fn other_data_has_no_training_rows_to_tell_apart() {
+    let place = Place::trained("");
+    place.ok("data synth --config smoke.json --seed 5 --out other.csv");
+    for split in ["train", "val", "test"] {
+        place.refused(
+            1,
+            &format!("eval --model run/best.safetensors --data other.csv --split {split}"),
+            &["other.csv: is not the data this model was trained on", "--split all"],
+        );
+    }
+    let all = report(&place, "--data other.csv --split all");
+    assert_eq!((&all["rows"], &all["baselines"]), (&96.into(), &Value::Null));
+    place.ok("train --config small.json --data table.csv --out small");
+    let eval = "eval --model small/best.safetensors";
+    place.refused(2, eval, &["was not trained on the built-in data", "--data FILE"]);
+    place.ok(&format!("{eval} --data table.csv"));
+}
+
+#[test]
+fn every_decoder_is_evaluated() {
+    let place = Place::new();
+    for (name, set) in [
+        ("plain", "--set model.use_film=false"),
+        (
+            "concat",
+            "--set model.use_film=false --set model.joint_generation=false --set model.concat_dropout=[0.1,0.1]",
+        ),
+        ("per_trace", "--set data.signal_scaling=per_trace --set training.likelihood=calibrated"),
+    ] {
+        place.ok(&format!("train --config smoke.json --out {name} {set}"));
+        let text = place.ok(&format!("eval --model {name}/best.safetensors --json")).stdout;
+        let report: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(report["conditions"]["film_off"].is_null(), name != "per_trace", "{name}");
+        assert_eq!(report["conditions"].is_null(), name == "concat", "{name}");
+    }
+}
+
+#[test]
+fn reconstructions_stand_row_by_row_beside_the_recordings() {
+    let place = Place::trained("");
+    place.ok("data synth --config smoke.json --out data.csv");
+    let made = place.ok("reconstruct --model run/best.safetensors --data data.csv").stdout;
+    let data = place.text("data.csv");
+    for name in ["subject_id", "sample_rate_hz", "t0_ms", "level_db", "age_years"] {
+        assert_eq!(column(&made, name), column(&data, name), "{name}");
+    }
+    assert_eq!(column(&made, "level_db_read").len(), 96);
+    assert!(!made.contains("truth_"), "a reconstruction is no truth");
+    let (made_uv, recorded) = (samples(&made), samples(&data));
+    assert_eq!((made_uv.len(), made_uv[0].len()), (96, 200));
+    // what eval says of the same rows
+    let squared = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+    let errors = made_uv.iter().flatten().zip(recorded.iter().flatten()).map(squared);
+    let mse = errors.sum::<f64>() / (96.0 * 200.0);
+    let said = report(&place, "--split all")["model"]["recorded"]["mse_uv2"]["mean"].as_f64().unwrap();
+    assert!((mse / said - 1.0).abs() < 1e-5, "{mse} from the table, {said} from eval");
+    place.ok("reconstruct --model run/best.safetensors --data data.csv --out made.csv");
+    assert_eq!(place.text("made.csv"), made);
+}

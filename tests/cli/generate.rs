@@ -1,0 +1,183 @@
+//! `generate`: physical units in and out.
+
+use crate::support::{Place, cells, column, samples};
+use std::collections::BTreeSet;
+
+const STATICS: [&str; 7] =
+    ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
+
+fn generate(place: &Place, more: &str) -> String {
+    place.ok(&format!("generate --model run/best.safetensors {more}")).stdout
+}
+
+#[test]
+fn named_values_are_kept_and_the_rest_is_drawn_as_whole_training_rows() {
+    let place = Place::trained("");
+    let table = generate(&place, "-n 3 --static level_db=20:80:4 --static age_years=30.5");
+    assert_eq!(column(&table, "level_db"), ["20", "20", "20", "40", "40", "40", "60", "60", "60", "80", "80", "80"]);
+    assert!(column(&table, "age_years").iter().all(|age| age == "30.5"));
+    assert!(column(&table, "sample_rate_hz").iter().all(|rate| rate == "20000"));
+    let names: BTreeSet<String> = column(&table, "subject_id").into_iter().collect();
+    assert_eq!(names.len(), 12, "each trace has a name of its own");
+    // the other columns of each trace stand together in one row of the data
+    let data = place.ok("data synth --config smoke.json").stdout;
+    let drawn = ["rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
+    let rows = |table: &str| -> Vec<Vec<String>> {
+        let columns = drawn.map(|name| column(table, name));
+        (0..columns[0].len()).map(|row| columns.iter().map(|c| c[row].clone()).collect()).collect()
+    };
+    let known: BTreeSet<Vec<String>> = rows(&data).into_iter().collect();
+    assert!(rows(&table).iter().all(|row| known.contains(row)), "{:?}", rows(&table));
+    // and each static is told as the static head reads it, too
+    for name in STATICS {
+        let read = column(&table, &format!("{name}_read"));
+        assert!(read.iter().all(|cell| cell.parse::<f64>().is_ok_and(f64::is_finite)), "{name}: {read:?}");
+    }
+    // microvolts: as the recordings, not as the model's scaled numbers
+    let deviation = |table: &str| {
+        let all: Vec<f32> = samples(table).concat();
+        let mean = all.iter().sum::<f32>() / all.len() as f32;
+        (all.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / all.len() as f32).sqrt()
+    };
+    let (made, recorded) = (deviation(&table), deviation(&data));
+    assert!(made > 0.01 * recorded && made < 2.0 * recorded, "{made} µV where the data has {recorded} µV");
+}
+
+#[test]
+fn the_seed_decides_and_every_row_has_its_own_latent() {
+    let place = Place::trained("");
+    let all: String = STATICS.iter().map(|name| format!(" --static {name}=30")).collect();
+    let table = generate(&place, &format!("-n 6 {all}"));
+    let rows: BTreeSet<String> = samples(&table).iter().map(|row| format!("{row:?}")).collect();
+    assert_eq!(rows.len(), 6, "under one condition two traces are alike");
+    assert_eq!(generate(&place, &format!("-n 6 {all} --threads 1")), table);
+    assert_ne!(samples(&generate(&place, &format!("-n 6 {all} --seed 1"))), samples(&table));
+    place.ok(&format!("generate --model run/best.safetensors -n 6 {all} --out made.csv"));
+    assert_eq!(place.text("made.csv"), table);
+    // without any name the training rows' own mixture is drawn
+    let levels: BTreeSet<String> = column(&generate(&place, "-n 40"), "level_db").into_iter().collect();
+    assert!(levels.len() > 3, "{levels:?}");
+}
+
+#[test]
+fn a_generated_table_can_be_read_as_recordings() {
+    let place = Place::trained("");
+    place.ok("generate --model run/best.safetensors -n 30 --out made.csv");
+    place.ok("train --config smoke.json --data made.csv --out again");
+    place.ok("reconstruct --model run/best.safetensors --data made.csv --out back.csv");
+}
+
+#[test]
+fn strength_acts_on_film() {
+    let place = Place::trained("");
+    let traces = |level: u32, strength: &str| {
+        let others: String =
+            STATICS.iter().filter(|n| **n != "level_db").map(|n| format!(" --static {n}=30")).collect();
+        samples(&generate(&place, &format!("--static level_db={level} {others} {strength}")))
+    };
+    assert_ne!(traces(20, ""), traces(80, ""));
+    assert_eq!(traces(20, ""), traces(20, "--strength 1"));
+    assert_eq!(traces(20, "--strength 0"), traces(80, "--strength 0"));
+    assert_ne!(traces(20, "--strength 2"), traces(20, ""));
+    for bad in ["-1", "nan", "inf"] {
+        place.refused(2, &format!("generate --model run/best.safetensors --strength={bad}"), &["--strength"]);
+    }
+    place.ok("train --config smoke.json --out plain --set model.use_film=false");
+    place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength is FiLM's"]);
+}
+
+#[test]
+fn without_a_condition() {
+    let place = Place::trained("");
+    let said = place.ok("generate --model run/best.safetensors -n 2 --unconditional");
+    assert!(said.stderr.contains("trained without film.condition_dropout"), "{}", said.stderr);
+    let header = cells(&said.stdout)[0].join(",");
+    assert!(header.contains("level_db_read") && !header.contains("level_db,"), "{header}");
+    // FiLM as the identity is strength 0
+    assert_eq!(samples(&said.stdout), samples(&generate(&place, "-n 2 --strength 0")));
+
+    place.ok("train --config smoke.json --out dropped --set film.condition_dropout=0.2");
+    let said = place.ok("generate --model dropped/best.safetensors --unconditional");
+    assert!(!said.stderr.contains("condition_dropout"), "{}", said.stderr);
+    let concat = "--set model.use_film=false --set model.joint_generation=false --set model.concat_dropout=[0.1,0.1]";
+    place.ok(&format!("train --config smoke.json --out concat {concat}"));
+    let unconditional = "generate --model concat/best.safetensors --unconditional --out made.csv";
+    place.refused(2, unconditional, &["concat decoder", "joint_generation: true"]);
+    let header = cells(&place.ok("generate --model concat/best.safetensors").stdout)[0].join(",");
+    assert!(header.contains("level_db") && !header.contains("_read"), "{header}");
+}
+
+#[test]
+fn conditions_from_a_table() {
+    let place = Place::trained("");
+    place.write("conditions.csv", "level_db, rate_hz\n20,11\n\n80,\n");
+    let table = generate(&place, "-n 2 --conditions conditions.csv");
+    assert_eq!(column(&table, "level_db"), ["20", "20", "80", "80"]);
+    let rates = column(&table, "rate_hz");
+    assert_eq!(rates[..2], ["11", "11"]);
+    assert!(rates[2..].iter().all(|rate| rate.parse::<f64>().is_ok()), "{rates:?}");
+
+    let refused = |text: &[u8], parts: &[&str]| {
+        place.write("bad.csv", text);
+        let generate = "generate --model run/best.safetensors --conditions bad.csv --out made.csv";
+        place.refused(1, generate, &[&["bad.csv: "], parts].concat());
+    };
+    refused(b"level_db\n20\nloud\n", &["row 2, column `level_db`: \"loud\" is not a finite number"]);
+    refused(b"level_db\nNaN\n", &["row 1, column `level_db`", "not a finite number"]);
+    refused(b"levl_db\n20\n", &["row 1, column `levl_db`", "no static column", "did you mean level_db?"]);
+    refused(b"level_db,fmp\n20,-1\n", &["row 1, column `fmp`", "above 0"]);
+    refused(b"level_db,rate_hz\n20,11\n20\n", &["row 2 (line 3): 1 values, but the header has 2 columns"]);
+    refused(b"level_db,level_db\n20,30\n", &["header: two columns are named `level_db`"]);
+    refused(b"level_db,\n20,30\n", &["header: column 2 has no name"]);
+    refused(b"level_db\n\xff\n", &["UTF-8"]);
+    refused(b"level_db\n", &["holds no condition"]);
+    refused(b"", &["no"]);
+    let missing = "generate --model run/best.safetensors --conditions none.csv";
+    place.refused(1, missing, &["none.csv: cannot read", "check the path"]);
+}
+
+#[test]
+fn statics_that_make_no_sense() {
+    let place = Place::trained("");
+    let refused = |statics: &str, parts: &[&str]| {
+        place.refused(2, &format!("generate --model run/best.safetensors --static {statics}"), parts);
+    };
+    refused("levl_db=20", &["--static levl_db=20: ", "did you mean level_db?"]);
+    refused("level_db", &["--static level_db: no =", "NAME=VALUE"]);
+    refused("level_db=loud", &["--static level_db=loud: ", "not a finite number"]);
+    refused("level_db=NaN", &["--static level_db=NaN: ", "not a finite number"]);
+    refused("level_db=20:80", &["a range has three parts"]);
+    refused("level_db=20:80:x", &["COUNT must be a whole number"]);
+    refused("level_db=20:inf:3", &["LO and HI must be numbers"]);
+    refused("fmp=0", &["--static fmp=0: ", "above 0"]);
+    refused("level_db=20 --static level_db=30", &["--static level_db is given twice"]);
+    refused("level_db=20 -n 400000000", &["too many at once", "ask for fewer"]);
+    let said = place.ok("generate --model run/best.safetensors --static level_db=200").stderr;
+    assert!(said.contains("level_db=200 lies outside of the training rows'"), "{said}");
+}
+
+#[test]
+fn categories_and_peaks() {
+    let place = Place::new();
+    let config = place.text("small.json").replace(r#"["level_db"]"#, r#"[{"name": "ear", "encoding": "one_hot"}]"#);
+    place.write("small.json", config.replace(r#""static_dim": 1"#, r#""static_dim": 2, "predict_peaks": true"#));
+    let ears = place.text("table.csv").replace("level_db", "ear");
+    let ears: String = cells(&ears)
+        .into_iter()
+        .enumerate()
+        .map(|(i, mut row)| {
+            if i > 0 {
+                row[3] = ["left", "right"][i % 2].to_string();
+            }
+            row.join(",") + "\n"
+        })
+        .collect();
+    place.write("ears.csv", ears);
+    place.ok("train --config small.json --data ears.csv --out run");
+    let table = generate(&place, "-n 2 --static ear=left");
+    assert_eq!(column(&table, "ear"), ["left", "left"]);
+    assert!(column(&table, "ear_read").iter().all(|ear| ear == "left" || ear == "right"));
+    assert!(column(&table, "peak_v_ms").iter().all(|ms| ms.parse::<f64>().is_ok()));
+    let both = "generate --model run/best.safetensors --static ear=both";
+    place.refused(2, both, &["--static ear=both: ", "left", "right"]);
+}

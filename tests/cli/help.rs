@@ -1,0 +1,91 @@
+//! `--help`, and who reads only the beginning.
+
+use crate::support::{PROGRAM, Place};
+use std::process::{Command, Stdio};
+
+const README: &str = include_str!("../../README.md");
+
+const COMMANDS: [(&str, &[&str]); 6] = [
+    (
+        "train",
+        &[
+            "--config",
+            "--data",
+            "--out",
+            "--device",
+            "--threads",
+            "--seed",
+            "--resume",
+            "--force",
+            "--set",
+            "--dry-run",
+        ],
+    ),
+    ("eval", &["--model", "--config", "--data", "--split", "--out", "--json", "--device", "--threads"]),
+    (
+        "generate",
+        &["--model", "--config", "-n", "--static", "--conditions", "--unconditional", "--strength", "--seed", "--out"],
+    ),
+    ("reconstruct", &["--model", "--config", "--data", "--out", "--device"]),
+    ("info", &["--config", "--model", "--json"]),
+    ("data synth", &["--config", "--set", "--seed", "--out"]),
+];
+
+#[test]
+fn every_command_has_its_help() {
+    let place = Place::new();
+    let overview = place.ok("--help").stdout;
+    for (command, flags) in COMMANDS {
+        assert!(overview.contains(command.split(' ').next().unwrap()), "{command} is not in the overview");
+        let help = place.ok(&format!("{command} --help")).stdout;
+        for flag in flags {
+            assert!(words(&help).any(|word| word == *flag), "{command} --help does not name {flag}");
+        }
+    }
+    assert!(place.ok("--version").stdout.starts_with("abr-film "));
+}
+
+#[test]
+fn the_help_names_every_flag_of_the_readme() {
+    let place = Place::new();
+    let helps: String = COMMANDS.iter().map(|(command, _)| place.ok(&format!("{command} --help")).stdout).collect();
+    // what belongs to Cargo
+    let others = ["--release", "--path", "--test"];
+    let mut flags = 0;
+    for flag in words(README)
+        .filter(|word| word.starts_with("--") && !word.starts_with("---") && word.len() > 2 && !others.contains(word))
+    {
+        assert!(words(&helps).any(|word| word == flag), "no --help names {flag} of the README");
+        flags += 1;
+    }
+    assert!(flags > 20, "only {flags} flags were found in the README");
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+}
+
+/// `abr-film … | head` is no error: whoever reads has enough.
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let place = Place::trained("");
+    for command in [
+        "info --config smoke.json",
+        "eval --model run/best.safetensors --split all --json",
+        "generate --model run/best.safetensors -n 300",
+        "data synth --config smoke.json",
+        "train --help",
+    ] {
+        let mut child = Command::new(PROGRAM)
+            .args(command.split(' '))
+            .current_dir(place.path("."))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("the program ends");
+        assert!(output.status.success(), "{command}: {}", output.status);
+        assert!(output.stderr.is_empty(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -1,0 +1,14 @@
+//! The program from the outside: every command with good and bad input, on models that train in a fraction of a second.
+
+mod bad_config;
+mod bad_model;
+mod bad_table;
+mod evaluate;
+mod generate;
+mod help;
+mod interrupt;
+mod resume;
+mod run_folder;
+mod support;
+mod train;
+mod weights;

@@ -1,0 +1,174 @@
+//! The same seed gives the same bytes: for any number of threads, and whether a run was stopped and resumed or not.
+
+use crate::support::Place;
+use abr_film::config::Config;
+use abr_film::data::{Dataset, synth};
+use abr_film::device::Cpu;
+use abr_film::train::{Outcome, Trainer};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+#[track_caller]
+fn same(place: &Place, a: &str, b: &str) {
+    for file in ["best.safetensors", "last.safetensors"] {
+        assert!(
+            place.bytes(&format!("{a}/{file}")) == place.bytes(&format!("{b}/{file}")),
+            "{a} and {b}: {file} differs"
+        );
+    }
+}
+
+#[test]
+fn one_thread_or_two() {
+    let place = Place::new();
+    // wide enough that kernels cut their work in several parts
+    place.write(
+        "wide.json",
+        r#"{"model": {"latent_dim": 16, "encoder_dims": [256], "encoder_dropout": [0.1], "decoder_dims": [256, 512],
+                      "signal_head_dim": 512, "static_head_dims": [64], "predict_peaks": true},
+            "training": {"batch_size": 64, "num_epochs": 2, "gradient_clip": 1.0},
+            "data": {"synth": {"subjects": 20, "rows_per_subject": 10}}, "output": {"save_every_n_epochs": 0}}"#,
+    );
+    for threads in [1, 2, 5] {
+        place.ok(&format!("train --config wide.json --threads {threads} --device cpu --out threads-{threads}"));
+    }
+    same(&place, "threads-1", "threads-2");
+    same(&place, "threads-1", "threads-5");
+}
+
+/// What a schedule, a warm-up or a patience remembers goes on where it stopped.
+const RUNS: [&str; 4] = [
+    "--set training.scheduler.T_max=5",
+    "--set training.scheduler.type=plateau --set training.scheduler.patience=0 --set training.learning_rate=0.01",
+    "--set training.scheduler.type=constant --set training.kl_warmup_epochs=1 --set film.condition_dropout=0.3 \
+     --set training.optimizer.type=adamw --set training.gradient_clip=0.5",
+    "--set training.scheduler.T_max=9 --set training.learning_rate=0.05 --set training.early_stopping_patience=2 \
+     --set training.likelihood=calibrated",
+];
+
+#[test]
+fn fewer_epochs_and_then_more() {
+    for run in RUNS {
+        let place = Place::new();
+        place.ok(&format!("train --config smoke.json --out unbroken {run} --set training.num_epochs=5"));
+        place.ok(&format!("train --config smoke.json --out run {run} --set training.num_epochs=2"));
+        let said = place.ok("train --resume --out run --set training.num_epochs=5 --threads 1").stderr;
+        assert!(said.contains("going on after epoch 2, step 8"), "{said}");
+        same(&place, "run", "unbroken");
+        let without_time = |folder: &str| -> Vec<serde_json::Value> {
+            let text = place.text(&format!("{folder}/metrics.jsonl"));
+            let lines = text.lines().map(|line| {
+                let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+                line["seconds"].take();
+                line
+            });
+            lines.collect()
+        };
+        assert_eq!(without_time("run"), without_time("unbroken"));
+        assert_eq!(place.json("run/summary.json"), place.json("unbroken/summary.json"));
+        assert_eq!(place.json("run/config.json"), place.json("unbroken/config.json"));
+        // once more: nothing is left to do, and nothing changes
+        let said = place.ok("train --resume --out run").stderr;
+        assert!(said.contains("nothing is left to do"), "{said}");
+        same(&place, "run", "unbroken");
+    }
+}
+
+/// Stopped after each of its steps in turn, a training ends in the same bytes. What no command can time exactly is done here
+/// with the library: [`Trainer::epoch`] is told to stop.
+#[test]
+fn stopped_after_any_step() {
+    let place = Place::new();
+    let warm_up = ["training.kl_warmup_epochs=1", "training.scheduler.type=plateau", "training.scheduler.patience=0"];
+    let overrides: Vec<String> = warm_up.iter().chain(&["training.num_epochs=4"]).map(|s| s.to_string()).collect();
+    let config = Config::from_json("smoke.json", &place.text("smoke.json"), &overrides).unwrap().resolved();
+    let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).unwrap();
+    let folder = place.path(".");
+    let unbroken = finish(start(&config, &dataset), &folder);
+    for stop in 1..=16 {
+        let mut trainer = start(&config, &dataset);
+        while trainer.progress().step < stop {
+            let left = stop - trainer.progress().step;
+            let first = trainer.progress().step_in_epoch as u64;
+            let outcome = trainer.epoch(|step| match step as u64 - first >= left {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            });
+            assert!(outcome.unwrap() == Outcome::Interrupted || trainer.progress().step < stop);
+        }
+        let path = folder.join("stopped.safetensors");
+        trainer.snapshot().unwrap().save(&path).unwrap();
+        let mut resumed = start(&config, &dataset);
+        resumed.resume("stopped", &abr_film::checkpoint::Checkpoint::load(&path).unwrap()).unwrap();
+        assert_eq!(resumed.progress(), trainer.progress());
+        assert!(finish(resumed, &folder) == unbroken, "stopped after step {stop}, the training ends in other bytes");
+    }
+}
+
+fn start(config: &Config, dataset: &Dataset) -> Trainer {
+    Trainer::new(config, dataset, Box::new(Cpu::<f32>::new())).expect("a trainer").0
+}
+
+/// Trains to the end: the bytes of the best and of the last.
+fn finish(mut trainer: Trainer, folder: &Path) -> (Vec<u8>, Vec<u8>) {
+    while !trainer.finished() {
+        trainer.epoch(|_| ControlFlow::Continue(())).expect("an epoch");
+    }
+    let path = folder.join("written.safetensors");
+    let bytes = |checkpoint: abr_film::checkpoint::Checkpoint| {
+        checkpoint.save(&path).expect("a file");
+        std::fs::read(&path).expect("a file")
+    };
+    (bytes(trainer.best().expect("best weights")), bytes(trainer.snapshot().expect("a state")))
+}
+
+#[test]
+fn all_but_the_epochs_is_refused_by_name() {
+    let place = Place::trained("--set training.scheduler.T_max=9");
+    let resume = |more: &str| format!("train --resume --out run {more}");
+    for (set, parts) in [
+        ("--set training.batch_size=8", ["training.batch_size was 16, is 8", "only training.num_epochs may change"]),
+        ("--seed 7", ["training.seed was 42, is 7", "new run"]),
+        ("--set data.seed=7", ["data.seed was 42, is 7", "new run"]),
+        ("--set film.learning_rate_scale=0.5", ["film.learning_rate_scale was 1.0, is 0.5", "new run"]),
+        ("--set output.save_best_model=false", ["output.save_best_model was true, is false", "new run"]),
+        ("--set training.scheduler.T_max=12", ["training.scheduler.T_max was 9, is 12", "new run"]),
+        ("--set model.latent_dim=4", ["model.latent_dim was 8, is 4", "new run"]),
+        ("--set training.num_epochs=2", ["training.num_epochs: is 2, but the run is past epoch 3", "more epochs"]),
+    ] {
+        let code = if set.contains("num_epochs") { 2 } else { 1 };
+        place.refused(code, &resume(set), &[&["run/last.safetensors: "], &parts[..]].concat());
+    }
+    // the configuration of another run
+    place.write("other.json", place.text("smoke.json").replace("0.001", "0.002"));
+    place.refused(1, &resume("--config other.json"), &["training.learning_rate was 0.001, is 0.002"]);
+    // the file the run was started with says no T_max: what the run had is kept
+    let said = place.ok(&resume("--config smoke.json --set training.num_epochs=10 --threads 1 --device cpu")).stderr;
+    assert!(said.contains("training.scheduler.T_max stays 9: from there on the learning rate is 0.00001"), "{said}");
+}
+
+#[test]
+fn other_data_is_refused_and_a_moved_file_is_not() {
+    let place = Place::new();
+    place.ok("train --config small.json --data table.csv --out run --set training.scheduler.T_max=9");
+    place.write("other.csv", crate::support::table_with(1, "s0", "0.5"));
+    place.refused(1, "train --resume --out run --data other.csv", &["the data is not what the run was started with"]);
+    std::fs::rename(place.path("table.csv"), place.path("moved.csv")).unwrap();
+    place.refused(1, "train --resume --out run", &["table.csv: cannot read"]);
+    place.ok("train --resume --out run --data moved.csv --set training.num_epochs=3");
+    // where the data lies now is remembered
+    place.ok("train --resume --out run --set training.num_epochs=4");
+}
+
+#[test]
+fn what_cannot_be_resumed() {
+    let place = Place::trained("");
+    place.refused(1, "train --resume --out none", &["none: holds no run to resume", "--out"]);
+    let last = place.bytes("run/last.safetensors");
+    place.write("run/last.safetensors", &last[..last.len() / 2]);
+    place.refused(1, "train --resume --out run", &["run/last.safetensors: truncated"]);
+    std::fs::copy(place.path("run/best.safetensors"), place.path("run/last.safetensors")).unwrap();
+    place.refused(1, "train --resume --out run", &["run/last.safetensors: holds no training state"]);
+    std::fs::remove_file(place.path("run/last.safetensors")).unwrap();
+    place.refused(1, "train --resume --out run", &["run: its run was ended before it first wrote", "--force"]);
+}

@@ -1,0 +1,199 @@
+//! What a training reads, and what it leaves behind.
+
+use crate::support::{Place, table};
+use std::path::Path;
+
+#[test]
+fn a_run_folder_holds_what_the_readme_says() {
+    let place = Place::trained("");
+    let files = ["best.safetensors", "checkpoints", "config.json", "last.safetensors", "metrics.jsonl", "summary.json"];
+    assert_eq!(place.names("run"), files);
+    // smoke.json saves every second of three epochs
+    assert_eq!(place.names("run/checkpoints"), ["epoch-0002.safetensors"]);
+
+    let metrics = place.text("run/metrics.jsonl");
+    let lines: Vec<serde_json::Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    for (i, line) in lines.iter().enumerate() {
+        assert_eq!(line["epoch"], i + 1);
+        for number in [&line["train"]["loss"], &line["validation"]["kl"], &line["learning_rate"], &line["seconds"]] {
+            assert!(number.is_f64(), "{line}");
+        }
+        assert_eq!(line["film_gradient_norms"].as_array().unwrap().len(), 2, "{line}");
+    }
+    let summary = place.json("run/summary.json");
+    assert_eq!((&summary["epochs"], &summary["steps"]), (&3.into(), &12.into()));
+    assert_eq!((&summary["stopped_early"], &summary["parameters"]), (&false.into(), &18063.into()));
+    let best = summary["best_epoch"].as_u64().unwrap() as usize;
+    assert_eq!(summary["best_loss"], lines[best - 1]["validation"]["loss"]);
+    assert_eq!(lines[best - 1]["best"], true);
+}
+
+#[test]
+fn the_configuration_is_written_out_and_trains_the_same_model() {
+    let place = Place::trained("--set training.num_epochs=2 --seed 7");
+    let config = place.json("run/config.json");
+    assert_eq!(config["training"]["seed"], 7);
+    assert_eq!(config["training"]["num_epochs"], 2);
+    // defaults too, and what is implied
+    assert_eq!(config["training"]["optimizer"]["betas"], serde_json::json!([0.9, 0.999]));
+    assert_eq!(config["training"]["scheduler"]["T_max"], 2);
+    assert_eq!(config["data"]["static_columns"][0], "age_years");
+    place.ok("train --config run/config.json --out again");
+    for file in ["config.json", "best.safetensors", "last.safetensors"] {
+        assert!(place.bytes(&format!("run/{file}")) == place.bytes(&format!("again/{file}")), "{file} differs");
+    }
+    place.ok("train --config run/config.json --out other --seed 8");
+    assert!(place.bytes("run/best.safetensors") != place.bytes("other/best.safetensors"), "the seed does nothing");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let place = Place::new();
+    let before = place.tree();
+    let said = place.ok("train --config smoke.json --out run --dry-run").stderr;
+    assert!(said.contains("3 epochs of 4 steps into run; nothing was written"), "{said}");
+    assert!(place.tree() == before);
+    // it reads everything, and so refuses what the training would
+    place.refused(1, "train --config small.json --data none.csv --out run --dry-run", &["none.csv"]);
+}
+
+/// No checkpoint of a model that has diverged.
+#[test]
+fn a_loss_that_is_not_finite_ends_the_training() {
+    let place = Place::new();
+    let train = "train --config smoke.json --out run --set training.learning_rate=1e30";
+    let output = place.command(train).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for part in
+        ["training: epoch 1, step 2", "no longer finite", "lower training.learning_rate", "training.gradient_clip"]
+    {
+        assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
+    }
+    assert_eq!(place.names("run"), ["config.json"]);
+}
+
+#[test]
+fn the_default_folder_bears_the_name_of_the_configuration() {
+    let place = Place::new();
+    place.ok("train --config smoke.json --set training.num_epochs=1");
+    let names = place.names("runs");
+    assert!(names.len() == 1 && names[0].starts_with("smoke-20"), "{names:?}");
+}
+
+#[test]
+fn the_output_section_acts() {
+    let place = Place::new();
+    let train = |out: &str, set: &str| place.ok(&format!("train --config smoke.json --out {out} {set}"));
+    train("a", "--set output.checkpoint_dir=some/where --set output.save_every_n_epochs=1");
+    let epochs = ["epoch-0001.safetensors", "epoch-0002.safetensors", "epoch-0003.safetensors"];
+    assert_eq!(place.names("a/some/where"), epochs);
+    train("b", "--set output.save_every_n_epochs=0 --set output.save_best_model=false");
+    assert_eq!(place.names("b"), ["config.json", "last.safetensors", "metrics.jsonl", "summary.json"]);
+    place.ok("eval --model b/last.safetensors");
+    place.ok("eval --model a/some/where/epoch-0002.safetensors");
+}
+
+#[test]
+fn early_stopping_keeps_the_best_weights() {
+    let place = Place::new();
+    // steps far too large: no epoch is better than the first
+    let stop =
+        "--set training.learning_rate=0.05 --set training.early_stopping_patience=2 --set training.num_epochs=30";
+    let said =
+        place.ok(&format!("train --config smoke.json --out run --set output.save_every_n_epochs=1 {stop}")).stderr;
+    let summary = place.json("run/summary.json");
+    assert!(said.contains("stopped early after"), "{said}");
+    assert_eq!(summary["stopped_early"], true);
+    let (epochs, best) = (summary["epochs"].as_u64().unwrap(), summary["best_epoch"].as_u64().unwrap());
+    assert_eq!(epochs, best + 2);
+    let kept = place.bytes(&format!("run/checkpoints/epoch-{best:04}.safetensors"));
+    assert!(place.bytes("run/best.safetensors") == kept, "best.safetensors is not epoch {best}'s");
+}
+
+/// Every file in `configs/` can be trained, be it on little data.
+#[test]
+fn every_shipped_configuration_is_ready_to_train() {
+    let place = Place::new();
+    place.write("human.csv", human_click());
+    let little = "--set data.synth.subjects=8 --set data.synth.rows_per_subject=4";
+    let mut count = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")).unwrap() {
+        let path = entry.unwrap().path();
+        let data = if path.ends_with("human_click.json") { "--data human.csv" } else { "" };
+        place.ok(&format!("train --config {} --out run --dry-run {little} {data}", path.display()));
+        count += 1;
+    }
+    assert!(count >= 7, "{count} files");
+    let documented = include_str!("../../configs/film_config.json");
+    let mut sections: serde_json::Map<String, serde_json::Value> = serde_json::from_str(documented).unwrap();
+    sections.retain(|name, _| name == "model" || name == "film");
+    place.write("two.json", serde_json::to_string(&sections).unwrap());
+    place.ok(&format!("train --config two.json --out run --dry-run {little}"));
+    assert!(!place.path("run").exists());
+}
+
+/// 20 rows with the columns that `human_click.json` conditions on.
+fn human_click() -> String {
+    let samples: Vec<String> = (0..200).map(|i| format!("s{i}")).collect();
+    let mut text = format!("sample_rate_hz,level_db,n_averages,{}\n", samples.join(","));
+    for row in 0..20 {
+        let values: Vec<String> = (0..200).map(|i| format!("{:.3}", (0.05 * f64::from(i * (row + 1))).sin())).collect();
+        text += &format!("20000,{},{},{}\n", 30 + 10 * (row % 5), 500 * (1 + row % 4), values.join(","));
+    }
+    text
+}
+
+#[test]
+fn samples_beyond_the_signal_are_cut_and_reported() {
+    let place = Place::new();
+    let set = "--set model.signal_length=3";
+    let said = place.ok(&format!("train --config small.json --data table.csv --out run {set}")).stderr;
+    assert!(said.contains("table.csv: 24 rows, the first 3 samples of each; 1 more of each were cut"), "{said}");
+}
+
+/// The built-in set written as a table and read again is the same data, to the last bit.
+#[test]
+fn a_written_synthetic_set_trains_the_same_model() {
+    let place = Place::trained("");
+    place.ok("data synth --config smoke.json --out data.csv");
+    place.ok("train --config smoke.json --data data.csv --out table");
+    assert!(place.bytes("run/best.safetensors") == place.bytes("table/best.safetensors"));
+    // and so either is the data that the model was trained on
+    let eval = |data: &str| place.ok(&format!("eval --model run/best.safetensors {data} --json")).stdout;
+    let (built_in, table) = (eval(""), eval("--data data.csv"));
+    let loss = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["model"].clone();
+    assert_eq!(loss(&built_in), loss(&table));
+}
+
+#[test]
+fn synthetic_data_are_a_matter_of_the_seed() {
+    let place = Place::new();
+    let synth = |more: &str| place.ok(&format!("data synth --config smoke.json {more}")).stdout;
+    assert_eq!(synth(""), synth(""));
+    assert_ne!(synth(""), synth("--seed 1"));
+    place.ok("data synth --config smoke.json --out a.csv");
+    assert_eq!(place.text("a.csv"), synth(""));
+    assert_eq!(synth("").lines().count(), 1 + 12 * 8);
+    assert_eq!(synth("--set data.synth.subjects=2").lines().count(), 1 + 2 * 8);
+    let fixed = synth("--set data.synth.fixed.level_db=60");
+    assert!(crate::support::column(&fixed, "level_db").iter().all(|level| level == "60"));
+    place.refused(2, "data synth --set data.synth.fixed.levl_db=60 --out a.csv", &["levl_db", "level_db"]);
+}
+
+/// Peaks may be labelled in some rows only.
+#[test]
+fn unlabelled_peaks_are_empty_cells() {
+    let place = Place::new();
+    let labelled = table().replacen(",,", ",5.9,", 9);
+    place.write("labelled.csv", labelled);
+    place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true");
+    let report = place.ok("eval --model run/best.safetensors --data labelled.csv --split all --json").stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let peaks = report["peaks"].as_array().expect("a peak head's errors");
+    let labels: Vec<(&str, u64)> =
+        peaks.iter().map(|p| (p["label"].as_str().unwrap(), p["count"].as_u64().unwrap())).collect();
+    assert_eq!(labels[2], ("peak_v_ms", 9));
+    assert_eq!(labels.iter().map(|(_, count)| count).sum::<u64>(), 9);
+}
