@@ -2,8 +2,8 @@
 
 use super::peaks::{Peak, WAVE_V};
 use crate::checkpoint::Trained;
-use crate::config::SynthConfig;
-use crate::data::synth;
+use crate::config::{SYNTH_COLUMNS, SynthConfig};
+use crate::data::{Column, Values, synth};
 use crate::error::Result;
 use crate::generate::{Request, Value, generate};
 use crate::model::Cvae;
@@ -26,43 +26,44 @@ pub struct WaveAtLevel {
     pub truth: Option<Peak>,
 }
 
-/// Generates and simulates at each level; ages, rates and noise are those of training rows near the condition on one side, of
-/// the simulation on the other. `None` when the model is not conditioned on level and losses.
+/// Generates at each level, and simulates the same conditions: whatever else the generated traces were given (ages, rates, noise,
+/// as training rows near the condition have them) their simulated twins have too. `None` when the model is not conditioned on
+/// level and losses, or on what is not simulated.
 ///
 /// # Errors
 /// See [`generate`].
 pub fn wave_v_by_level(trained: &Trained, model: &mut Cvae) -> Result<Option<Vec<WaveAtLevel>>> {
     let columns: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
-    if !LOSSES.iter().chain(&["level_db"]).all(|name| columns.contains(name)) {
+    let simulated = columns.iter().all(|name| SYNTH_COLUMNS.contains(name));
+    if !simulated || !LOSSES.iter().chain(&["level_db"]).all(|name| columns.contains(name)) {
         return Ok(None);
     }
     let levels = LEVELS_DB.map(|level_db| {
-        Ok(WaveAtLevel { level_db, generated: generated(trained, model, level_db)?, truth: truth(trained, level_db)? })
+        let named = LOSSES.map(|name| (name, 0.0)).into_iter().chain([("level_db", level_db)]);
+        let condition = named.map(|(name, value)| (name.to_string(), Value::Number(value))).collect();
+        let request = Request { conditions: Some(vec![condition]), count: TRACES, seed: 0 };
+        let generated = generate(trained, model, &request)?;
+        let truth = simulate(trained, &generated.given)?;
+        Ok(WaveAtLevel { level_db, generated: pick(&generated.signals, trained), truth: pick(&truth, trained) })
     });
     levels.into_iter().collect::<Result<_>>().map(Some)
 }
 
-fn named(level_db: f64) -> impl Iterator<Item = (String, f64)> {
-    LOSSES.into_iter().map(|name| (name, 0.0)).chain([("level_db", level_db)]).map(|(n, v)| (n.to_string(), v))
-}
-
-fn generated(trained: &Trained, model: &mut Cvae, level_db: f64) -> Result<Option<Peak>> {
-    let condition = named(level_db).map(|(name, value)| (name, Value::Number(value))).collect();
-    let request = Request { conditions: Some(vec![condition]), count: TRACES, seed: 0 };
-    Ok(pick(&generate(trained, model, &request)?.signals, trained))
-}
-
-fn truth(trained: &Trained, level_db: f64) -> Result<Option<Peak>> {
-    let data = &trained.config.data;
-    let config = SynthConfig {
-        subjects: TRACES,
-        rows_per_subject: 1,
-        fixed: named(level_db).chain([("neuropathy".to_string(), 0.0)]).collect(),
-        ..data.synth.clone()
-    };
-    // another seed than the training data's: other listeners
-    let simulated = synth::generate(&config, trained.config.model.signal_length, data.seed.wrapping_add(1))?;
-    Ok(simulated.truth.and_then(|truth| pick(&truth.signals, trained)))
+/// The noise-free trace of a listener drawn anew for each row of conditions.
+fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
+    let (data, length) = (&trained.config.data, trained.config.model.signal_length);
+    let mut traces = Array2::zeros((TRACES, length));
+    for (row, mut trace) in traces.rows_mut().into_iter().enumerate() {
+        let held = conditions.iter().filter(|column| column.name != "fmp").filter_map(|column| match &column.values {
+            Values::Number(values) => Some((column.name.clone(), values[row])),
+            Values::Text(_) => None,
+        });
+        let config = SynthConfig { subjects: 1, rows_per_subject: 1, fixed: held.collect(), ..data.synth.clone() };
+        // other seeds than the training data's: other listeners
+        let simulated = synth::generate(&config, length, data.seed.wrapping_add(1 + row as u64))?;
+        trace.assign(&simulated.truth.expect("simulated data brings its truth").signals.row(0));
+    }
+    Ok(traces)
 }
 
 fn pick(signals: &Array2<f32>, trained: &Trained) -> Option<Peak> {
