@@ -117,7 +117,9 @@ impl RunFolder {
 
     /// Makes ready to go on after `epochs` epochs.
     pub fn reopen(&self, config: &Config, epochs: usize) -> Result<()> {
-        self.strays(config).iter().for_each(|file| _ = fs::remove_file(file));
+        // a summary is of a run that has ended
+        let summary = self.path.join("summary.json");
+        self.strays(config).iter().chain([&summary]).for_each(|file| _ = fs::remove_file(file));
         self.trim_metrics(epochs)?;
         self.write_config(config)
     }

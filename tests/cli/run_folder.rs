@@ -89,6 +89,7 @@ mod full {
         let before = files.map(|file| place.bytes(&format!("run/{file}")));
         let output = limited(&place, 20, "train --resume --out run --set training.num_epochs=9");
         assert_eq!(output.status.code(), Some(1));
+        assert!(!place.path("run/summary.json").exists(), "a summary of a run that has not ended");
         for (file, before) in files.iter().zip(before) {
             assert!(place.bytes(&format!("run/{file}")) == before, "{file} changed");
         }
