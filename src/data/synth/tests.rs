@@ -58,12 +58,12 @@ fn wave_v(subject: &Subject, recording: &Recording) -> (f64, f64) {
 fn the_set_has_the_promised_shape_and_finite_numbers() {
     let set = generate(&SynthConfig::default(), 200, 42).unwrap();
     let truth = set.truth.as_ref().unwrap();
-    assert_eq!(set.signals.dim(), (8000, 200));
-    assert_eq!(truth.signals.dim(), (8000, 200));
-    assert_eq!(truth.latencies_ms.dim(), (8000, 7));
-    assert_eq!(set.peaks.dim(), (8000, 6));
+    assert_eq!(set.signals.dim(), (9600, 200));
+    assert_eq!(truth.signals.dim(), (9600, 200));
+    assert_eq!(truth.latencies_ms.dim(), (9600, 7));
+    assert_eq!(set.peaks.dim(), (9600, 6));
     assert_eq!(set.statics.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), SYNTH_COLUMNS);
-    assert_eq!((set.subjects[19].as_str(), set.subjects[20].as_str()), ("S0001", "S0002"));
+    assert_eq!((set.subjects[11].as_str(), set.subjects[12].as_str()), ("S0001", "S0002"));
     assert!(set.signals.iter().chain(&truth.signals).all(|v| v.is_finite()));
     let ranges = [(18.0, 85.0), (10.0, 90.0), (9.0, 91.0), (0.0, 1e4), (10.0, 80.0), (0.0, 50.0), (0.0, 60.0)];
     for (column, (low, high)) in ranges.into_iter().enumerate() {
