@@ -11,15 +11,11 @@
 use super::{Reading, Source, text, wide};
 use crate::error::Result;
 
-/// Fewer numbered columns than these are no recording.
-const FEWEST: usize = 16;
-
 /// Whether a file begins so.
 pub fn recognise(head: &[u8]) -> bool {
     let head = text::decode(head);
     // a table with a column `0` numbers its samples from there
-    wide::Header::find(&head, 0).is_none()
-        && wide::Header::find(&head, 1).is_some_and(|header| header.sample_columns() >= FEWEST)
+    wide::Header::find(&head, 0).is_none() && wide::Header::find(&head, 1).is_some()
 }
 
 /// Reads a file's recordings.

@@ -25,6 +25,9 @@
 use super::{Reading, Recording, Source, tdt, text};
 use crate::error::Result;
 
+/// More levels than these are no level sweep.
+const MOST_LEVELS: usize = 200;
+
 /// Whether a file begins so.
 pub fn recognise(head: &[u8]) -> bool {
     head.starts_with(b":RUN-")
@@ -114,6 +117,9 @@ impl Header {
             }
             if let Some(levels) = line.strip_prefix(":LEVELS:") {
                 let levels = levels.split(';').filter(|level| !level.trim().is_empty());
+                if levels.clone().count() > MOST_LEVELS {
+                    return Err(source.line(number, format!("there are more than {MOST_LEVELS} levels")));
+                }
                 header.levels =
                     levels.map(|level| text::number(source, number, "a level", level)).collect::<Result<_>>()?;
             } else {

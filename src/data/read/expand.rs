@@ -5,14 +5,6 @@ use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The files to read.
-#[derive(Debug, Default)]
-pub struct Expanded {
-    /// In the order of their paths, each once.
-    pub files: Vec<Found>,
-    pub notices: Vec<String>,
-}
-
 /// A file, and how it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -21,13 +13,13 @@ pub struct Found {
     pub named: bool,
 }
 
-/// Finds the files behind paths: files as they are, folders with all below them (but nothing hidden, and no linked folders),
+/// Finds the files behind paths, in their order and each once: files as they are, folders with all below them (but nothing hidden, and no linked folders),
 /// and globs (`*`, `?`, `[…]`, `**`). Licences, read-me files and companions (the `.dat` of a `.hea`, the `-analyzed` of a
 /// recording) that were not named themselves are left out.
 ///
 /// # Errors
 /// [`Error::Io`] for what does not exist or cannot be listed, [`Error::Usage`] for a glob that is none or finds nothing.
-pub fn expand(paths: &[PathBuf]) -> Result<Expanded> {
+pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
     // by the real path, so that nothing is read twice: being named outweighs being found
     let mut found: BTreeMap<PathBuf, Found> = BTreeMap::new();
     let mut add = |path: PathBuf, named: bool| -> Result<()> {
@@ -51,7 +43,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Expanded> {
     let mut files: Vec<Found> =
         found.into_iter().filter(|(real, file)| apart(real, file)).map(|(_, file)| file).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Expanded { files, notices: Vec::new() })
+    Ok(files)
 }
 
 /// All files below a folder, in no order.
@@ -83,7 +75,8 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     }
     let unusable =
         |problem: String| Error::usage(problem, "check the path, and quote it if the shell should not expand it");
-    let found = glob::glob(&text).map_err(|e| unusable(format!("`{text}` is no glob: {e}")))?;
+    let hidden_apart = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+    let found = glob::glob_with(&text, hidden_apart).map_err(|e| unusable(format!("`{text}` is no glob: {e}")))?;
     let found: Vec<PathBuf> = found
         .map(|entry| entry.map_err(|e| Error::io("list", e.path())(e.error().kind().into())))
         .collect::<Result<_>>()?;

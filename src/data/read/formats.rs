@@ -6,7 +6,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// How much of a file is looked at to recognise it.
-const HEAD: usize = 1 << 16;
+pub(super) const HEAD: usize = 1 << 16;
 
 /// One file format.
 pub struct Format {
@@ -78,14 +78,13 @@ pub(super) fn recognise(source: &Source) -> Option<&'static Format> {
     }
 }
 
-/// What the reader of its format makes of a file; `None` if it is of no known one.
-pub(super) fn read(source: &Source) -> Result<Option<Reading>> {
-    recognise(source).map(|format| (format.read)(source)).transpose()
+/// What is read, for messages.
+pub(super) fn names() -> String {
+    FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join("; ")
 }
 
 /// The error for a named file of no known format.
 pub(super) fn unrecognised(source: &Source) -> Error {
-    let known = FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join("; ");
     if source.bytes().is_empty() {
         return source.error("", "is empty", "export or copy it again");
     }
@@ -100,7 +99,7 @@ pub(super) fn unrecognised(source: &Source) -> Error {
         "csv" if text::decode(&bytes[..bytes.len().min(HEAD)]).contains("s0,s1,") => {
             "this is a table already: name it as data.path or with --data".to_string()
         }
-        _ => format!("these are: {known}"),
+        _ => format!("these are: {}", names()),
     };
     source.error("", "is of no format that is read here", remedy)
 }

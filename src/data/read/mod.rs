@@ -37,7 +37,7 @@ mod text;
 pub mod wfdb;
 mod wide;
 
-pub use expand::{Expanded, expand};
+pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format};
 pub use source::Source;
 
@@ -115,21 +115,24 @@ impl From<Vec<Recording>> for Reading {
 /// [`Error::Io`] for what cannot be read, [`Error::Input`] for a damaged file, for a named one that is not recognised or holds
 /// no ABR (in a folder it is skipped, with a notice), and if nothing is found at all.
 pub fn read_paths(paths: &[PathBuf], mut progress: impl FnMut(usize, usize)) -> Result<(Vec<Recording>, Vec<String>)> {
-    let Expanded { files, mut notices } = expand(paths)?;
-    let mut read = subjects::Collected::default();
-    let mut skipped = Vec::new();
+    let files = expand(paths)?;
+    let (mut read, mut notices, mut skipped) = (subjects::Collected::default(), Vec::new(), Vec::new());
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
-        let source = Source::open(&file.path)?;
-        match formats::read(&source) {
-            Ok(Some(Reading::Recordings { recordings, subject, notices })) => {
-                read.add(&file.path, recordings, subject, notices);
+        // the beginning first: a folder may hold films
+        let head = Source::open(&file.path, Some(formats::HEAD))?;
+        let Some(format) = formats::recognise(&head) else {
+            match file.named {
+                true => return Err(formats::unrecognised(&head)),
+                false => skipped.push(head.name().to_string()),
             }
-            Ok(Some(Reading::NotAbr(reason))) if file.named => return Err(not_abr(&source, &reason)),
-            Ok(Some(Reading::NotAbr(reason))) => notices.push(format!("{}: skipped: {reason}", source.name())),
-            Ok(None) if file.named => return Err(formats::unrecognised(&source)),
-            Ok(None) => skipped.push(source.name().to_string()),
-            Err(error) => return Err(error),
+            continue;
+        };
+        let source = Source::open(&file.path, None)?;
+        match (format.read)(&source)? {
+            Reading::Recordings { recordings, subject, notices } => read.add(&file.path, recordings, subject, notices),
+            Reading::NotAbr(reason) if file.named => return Err(not_abr(&source, &reason)),
+            Reading::NotAbr(reason) => notices.push(format!("{}: skipped: {reason}", source.name())),
         }
     }
     progress(files.len(), files.len());
@@ -139,11 +142,7 @@ pub fn read_paths(paths: &[PathBuf], mut progress: impl FnMut(usize, usize)) -> 
     let (recordings, more) = read.finish();
     notices.extend(more);
     if recordings.is_empty() {
-        let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let known = FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join("; ");
-        let remedy = format!("name files or folders of one of these formats: {known}");
-        let found = if notices.is_empty() { String::new() } else { format!(" ({})", notices.join("; ")) };
-        return Err(Error::input(names, "", format!("no recording was found{found}"), remedy));
+        return Err(nothing_found(paths, &notices));
     }
     Ok((recordings, notices))
 }
@@ -154,11 +153,18 @@ pub fn read_paths(paths: &[PathBuf], mut progress: impl FnMut(usize, usize)) -> 
 /// As [`read_paths`] for a named file.
 pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Result<Vec<Recording>> {
     let source = Source::in_memory(name, bytes);
-    match formats::read(&source)? {
-        Some(Reading::Recordings { recordings, .. }) => Ok(recordings),
-        Some(Reading::NotAbr(reason)) => Err(not_abr(&source, &reason)),
-        None => Err(formats::unrecognised(&source)),
+    let format = formats::recognise(&source).ok_or_else(|| formats::unrecognised(&source))?;
+    match (format.read)(&source)? {
+        Reading::Recordings { recordings, .. } => Ok(recordings),
+        Reading::NotAbr(reason) => Err(not_abr(&source, &reason)),
     }
+}
+
+fn nothing_found(paths: &[PathBuf], notices: &[String]) -> Error {
+    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let skipped = if notices.is_empty() { String::new() } else { format!(" ({})", notices.join("; ")) };
+    let remedy = format!("name files or folders of one of these formats: {}", formats::names());
+    Error::input(names, "", format!("no recording was found{skipped}"), remedy)
 }
 
 fn not_abr(source: &Source, reason: &str) -> Error {

@@ -10,6 +10,7 @@
 //! Read are numbers (`f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects is a pickle,
 //! which can run any code when it is opened: it is refused.
 
+use super::npz::MOST;
 use super::text;
 use std::io::{self, Read, Write};
 
@@ -58,7 +59,7 @@ impl Array {
         let items = array.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
         let Some(bytes) = items.and_then(|items| items.checked_mul(array.size)).filter(|&bytes| bytes <= most) else {
             let problem =
-                format!("its shape {:?} would unpack to more than {most} bytes, 64 times the file", array.shape);
+                format!("its shape {:?} would unpack to more than {most} bytes, {MOST} times the file", array.shape);
             return Err(Refused {
                 problem,
                 remedy: "if it is really that large, save it with np.savez instead of np.savez_compressed",

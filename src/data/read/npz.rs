@@ -41,7 +41,7 @@ use std::io::{self, Cursor, Write};
 use std::path::Path;
 
 /// How many times the file's size its content may take: compressed text may shrink so far, and a zip bomb is beyond it.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 16;
 
 /// What is allowed to any file.
 const FREE: usize = 1 << 16;

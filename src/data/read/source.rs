@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use std::fmt::Display;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A file that is being read.
@@ -15,12 +16,20 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file.
+    /// Reads a file, or its beginning of so many bytes.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    pub fn open(path: &Path, beginning: Option<usize>) -> Result<Self> {
+        let read = || match beginning {
+            None => std::fs::read(path),
+            Some(most) => {
+                let mut bytes = Vec::new();
+                File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+        };
+        let bytes = read().map_err(Error::io("read", path))?;
         Ok(Source { path: path.to_path_buf(), name: path.display().to_string(), bytes, on_disk: true })
     }
 
@@ -62,7 +71,7 @@ impl Source {
         if !self.on_disk {
             return Ok(None);
         }
-        match Source::open(&self.path.with_file_name(name)) {
+        match Source::open(&self.path.with_file_name(name), None) {
             Ok(found) => Ok(Some(found)),
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

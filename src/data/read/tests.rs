@@ -3,6 +3,8 @@
 mod arf;
 mod epl;
 mod npz;
+mod paths;
+mod samples;
 mod text_exports;
 mod wfdb;
 mod wide_tables;

@@ -19,6 +19,9 @@
 use super::{Reading, Recording, Source, text};
 use crate::error::{Error, Result};
 
+/// More signals than these are no record of evoked responses.
+const MOST_SIGNALS: usize = 1000;
+
 /// What makes other programs write a record that is read here.
 const CONVERT: &str = "write it again in format 16, 24 or 32, with the wfdb package: wfdb.wrsamp(…, fmt=[\"16\"])";
 
@@ -120,6 +123,9 @@ impl Header {
         let Some(count) = count else {
             return Err(source.line(number, "the record's name should be followed by its number of signals"));
         };
+        if count > MOST_SIGNALS {
+            return Err(source.line(number, format!("there are more than {MOST_SIGNALS} signals")));
+        }
         let rate = fields.next().and_then(|rate| rate.split(['/', '(']).next());
         let sample_rate_hz =
             rate.map_or(Ok(250.0), |rate| text::positive(source, number, "the sampling frequency", rate))?;

@@ -6,6 +6,9 @@ use crate::data::PEAK_COLUMNS;
 use crate::error::Result;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+/// Fewer samples than these are no recording.
+const FEWEST: usize = 16;
+
 /// Columns beside the samples that are still taken for such a table.
 const MAX_OTHERS: usize = 100;
 
@@ -26,11 +29,11 @@ impl Header {
         reader(delimiter, line.as_bytes()).read_record(&mut names).ok()?;
         let start = names.iter().position(|name| name.parse() == Ok(first))?;
         let count = names.iter().skip(start).zip(first..).take_while(|(name, i)| name.parse() == Ok(*i)).count();
-        (names.len() - count <= MAX_OTHERS).then_some(Header { names, delimiter, samples: (start, count) })
-    }
-
-    pub fn sample_columns(&self) -> usize {
-        self.samples.1
+        (count >= FEWEST && names.len() - count <= MAX_OTHERS).then_some(Header {
+            names,
+            delimiter,
+            samples: (start, count),
+        })
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -81,9 +84,9 @@ impl Row<'_> {
             return Err(source.line(line, format!("{} values, but there are {columns} columns", self.row.len())));
         }
         let cells = (start..start + count).map(|i| self.row.get(i).unwrap_or_default());
-        let length = cells.clone().enumerate().filter(|(_, cell)| !cell.is_empty()).last().map_or(0, |(i, _)| i + 1);
-        if length == 0 {
-            return Err(source.line(line, "the row has no samples"));
+        let length = count - cells.clone().rev().take_while(|cell| cell.is_empty()).count();
+        if length < FEWEST {
+            return Err(source.line(line, format!("there should be {FEWEST} samples or more, but there are {length}")));
         }
         let samples = cells.take(length).map(|cell| text::sample(source, line, &self.point(cell), 1.0));
         let mut recording = Recording::new(samples.collect::<Result<_>>()?);

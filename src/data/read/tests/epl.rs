@@ -1,29 +1,8 @@
 use super::refusal;
+use super::samples::{analyzed, cfts};
 use crate::data::read::{read_bytes, read_paths};
 use crate::error::Result;
 use std::path::Path;
-
-/// Three levels of four samples in Latin-1, with the recorder's carriage returns.
-pub fn cfts() -> Vec<u8> {
-    let text = ":RUN-3\tLEVEL SWEEP\tTEMP:207.44\t4/6/2007\t8:03 AM\t-3852.21HR:\t\r\
-        :SW EAR: R\tSW FREQ: 11.30\t# AVERAGES: 512\tREP RATE (/sec): 40\tDRIVER: Starship\tSAMPLE (µsec): 10\t\r\
-        :NOTES-\t\r:CHAMBER-412\t\r:LEVELS:10;15;60;\r:DATA\r \
-        -0.5\t 0.25\t 0.0\t\r 1.0\t 2.0\t 0.0\t\r 1.5\t-2.5\t 0.0\t\r 0\t 1e-3\t 0.0\t\r\n";
-    text.chars().map(|c| c as u8).collect()
-}
-
-pub fn analyzed() -> String {
-    let mut names = String::from("Level\t1msec Avg\t");
-    for i in 1..=5 {
-        names += &format!("P{i} Latency\tP{i} Amplitude\tN{i} Latency\tN{i} Amplitude\t");
-    }
-    // P1 at 1.2 ms with 2 - (-1.5) µV, P3 without a trough, no P5
-    let peaks = "1.2\t2\t1.6\t-1.5\t2\t9\t2\t9\t3\t1\t-3.3\t-1\t4\t9\t4\t9\t-5.2\t1\t5.8\t-1";
-    format!(
-        "Threshold (dB SPL): 15.0\r\nFrequency (kHz): 11.30\r\nFilter history (zpk format):\r\n\
-         NOTE: Negative latencies indicate no peak\r\n{names}\r\n15.00\t0.3\t{peaks}\r\n10.00\t0.1\t{peaks}"
-    )
-}
 
 #[test]
 fn a_level_sweep_is_a_recording_a_level() {

@@ -1,10 +1,9 @@
 //! Archives written by NumPy (`tests/fixtures/npz/write.py`), by this crate, and bent ones.
 
 use super::refusal;
+use super::samples::archive;
 use crate::data::read::{Recording, npz, read_bytes, read_paths};
-use std::io::{Cursor, Write};
 use std::path::Path;
-use zip::write::SimpleFileOptions;
 
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/npz").join(name)).unwrap()
@@ -74,7 +73,7 @@ fn what_is_written_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.npz");
     npz::write(&path, &written).unwrap();
-    let (mut read, _) = read_paths(&[path.clone()], |_, _| {}).unwrap();
+    let (mut read, _) = read_paths(std::slice::from_ref(&path), |_, _| {}).unwrap();
     // arrays have no order among themselves
     read.iter_mut().for_each(|r| r.columns.sort_by(|a, b| b.cmp(a)));
     assert_eq!(read, written);
@@ -85,18 +84,6 @@ fn what_is_written_is_read_back() {
     uneven[1].samples.pop();
     assert!(npz::write(&path, &uneven).unwrap_err().to_string().contains("3 samples, another 2"));
     assert!(npz::write(&path, &[]).is_err());
-}
-
-/// An archive of arrays, each a header and its items.
-pub fn archive(arrays: &[(&str, &str, &[u8])]) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, header, items) in arrays {
-        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
-        zip.write_all(b"\x93NUMPY\x01\x00").unwrap();
-        zip.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
-        zip.write_all(&[header.as_bytes(), items].concat()).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
 }
 
 #[test]

@@ -1,21 +1,6 @@
 use super::refusal;
+use super::samples::{biosig, smartep};
 use crate::data::read::read_bytes;
-
-/// Two recordings of `points` samples; the sample `i` of recording `r` is `r + i/100` µV.
-pub fn smartep(points: usize) -> String {
-    let mut text =
-        String::from("Identifier:,IHS1,,,,,,IHS1,,,,,,\nFile Name:,A.1,,,,,,A.2,,,,,,\nEar:,R,,,,,,L,,,,,,\n");
-    text += "Channel:,1,,,,,,2,,,,,,\nIntensity:,60,,,,,,-5,,,,,,\nStim. Rate:, 37.10,,,,,, 21.1,,,,,,\n";
-    text += "Sweeps:,500,,,,,,1000,,,,,,\nArtifacts:,0,,,,,,7,,,,,,\nSmp. Period:,50.00,,,,,,25,,,,,,\n";
-    text += "Stim. Freq.,0,,,,,,4000,,,,,,\nZero Position:,3,,,,,,1,,,,,,\n";
-    let block = "Average:,Average(uV):,Buffer1:,Buffer1(uV):,Buffer2:,Buffer2(uV):,";
-    text += &format!("Data Pnt:,{block}{block}\n");
-    for i in 0..points {
-        let uv = i as f64 / 100.0;
-        text += &format!("{:4}, 9, {uv}, 9, 9, 9, 9, 9, {}, 9, 9, 9, 9,\n", i + 1, 1.0 + uv);
-    }
-    text
-}
 
 #[test]
 fn smartep_recordings_stand_side_by_side() {
@@ -48,26 +33,6 @@ fn a_damaged_smartep_file_names_its_line() {
         let message = refusal("x.TXT", bad);
         assert!(message.contains(expected), "{message}");
     }
-}
-
-/// Two groups, of two records and one, of three samples each.
-pub fn biosig() -> String {
-    let mut text = String::new();
-    for (group, subject, records) in [(0, "M1", vec![4, 5]), (1, "", vec![6])] {
-        text += "ABR Group Header  ==================================\n";
-        text +=
-            &format!("    Group Number: {group}\n         Records: {}\n      Subject ID: {subject}\n", records.len());
-        text += "    Reference #1: Left Ear\n      Start Time: Mon Dec 24 13:54\n-------------------\n\n";
-        for record in records {
-            text +=
-                &format!("   Record Number: {record}\n   Aqu. Duration: 0.12288 ms\n     Onset Delay: {group} ms\n");
-            text += "      No. Points: 3\n    No. Averages: 512\n   No. Artifacts: 2\n\n    SigGen Index: 60\n";
-            text +=
-                "       Variables: \n          Freq = 11.3 kHz\n          Level = 80 dB\n          Phase = 90 deg\n";
-            text += &format!("{record}e-006\n-1.5e-006\n0\n\n");
-        }
-    }
-    text
 }
 
 #[test]

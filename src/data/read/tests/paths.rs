@@ -1,0 +1,88 @@
+use super::samples::{Arf, biosig, smartep};
+use crate::data::read::{expand, read_paths};
+use crate::error::Error;
+use std::path::{Path, PathBuf};
+
+/// A folder with recordings in two formats, emissions, and what else lies about.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    write("b/two.txt", biosig().as_bytes());
+    write("a/one.weird", smartep(5).as_bytes());
+    write("a/emissions.arf", &Arf { stimulus: "DPOAE", ..Arf::new() }.bytes(1));
+    write("LICENSE", b"free");
+    write("a/README.md", b"read me");
+    write(".hidden/x.txt", biosig().as_bytes());
+    write("b/.two.txt.swp", biosig().as_bytes());
+    write("b/film.mp4", b"\0\0\0\x20ftyp");
+    folder
+}
+
+fn names(found: &[crate::data::read::Found], root: &Path) -> Vec<String> {
+    found.iter().map(|f| f.path.strip_prefix(root).unwrap().display().to_string()).collect()
+}
+
+#[test]
+fn a_folder_is_read_as_one_set_whatever_its_files_are_called() {
+    let folder = folder();
+    let mut told = Vec::new();
+    let (recordings, notices) = read_paths(&[folder.path().to_path_buf()], |done, all| told.push((done, all))).unwrap();
+    assert_eq!(told, [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]);
+    let files: Vec<&str> = recordings.iter().map(|r| r.file.as_str()).collect();
+    assert_eq!(files, ["one.weird", "one.weird", "two.txt", "two.txt", "two.txt"]);
+    let subjects: Vec<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();
+    assert_eq!(subjects, ["one", "one", "M1", "M1", "two"]);
+    assert!(notices.iter().any(|n| n.contains("emissions.arf: skipped: ") && n.contains("DPOAE")), "{notices:?}");
+    assert!(
+        notices.iter().any(|n| n.starts_with("1 files of no known format") && n.contains("film.mp4")),
+        "{notices:?}"
+    );
+    assert!(notices.iter().any(|n| n.contains("two.txt: 1 records have an onset delay")), "{notices:?}");
+}
+
+#[test]
+fn what_is_named_must_be_read() {
+    let folder = folder();
+    for (name, expected) in [
+        ("b/film.mp4", "is of no format that is read here"),
+        ("a/emissions.arf", "otoacoustic emissions (DPOAE)"),
+        ("none.txt", "check the path"),
+        ("none*.txt", "finds nothing"),
+        ("a/[.txt", "is no glob"),
+    ] {
+        let message = read_paths(&[folder.path().join(name)], |_, _| {}).unwrap_err().to_string();
+        assert!(message.contains(expected), "{name}: {message}");
+    }
+    let only = [folder.path().join("b/*.mp4")];
+    let error = read_paths(&only, |_, _| {}).unwrap_err();
+    assert!(
+        matches!(error, Error::Input { .. }) && error.to_string().contains("no recording was found (1 files"),
+        "{error}"
+    );
+}
+
+#[test]
+fn paths_mean_each_file_once() {
+    let folder = folder();
+    let root = folder.path();
+    let found = expand(&[root.join("b"), root.join("b/two.txt"), root.join("**/*.txt"), root.join("a/../b")]).unwrap();
+    assert_eq!(names(&found, root), ["b/film.mp4", "b/two.txt"]);
+    assert_eq!(found.iter().map(|f| f.named).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(names(&expand(&[root.join("a/README.md")]).unwrap(), root), ["a/README.md"], "it was named");
+    assert!(expand(&[]).unwrap().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_lead_nowhere_twice_and_not_round_in_circles() {
+    let folder = folder();
+    let root = folder.path();
+    std::os::unix::fs::symlink(root, root.join("a/up")).unwrap();
+    std::os::unix::fs::symlink(root.join("b/two.txt"), root.join("a/also.txt")).unwrap();
+    let found = expand(&[PathBuf::from(root)]).unwrap();
+    assert_eq!(found.len(), 4, "{found:?}");
+}
