@@ -2,8 +2,7 @@
 
 use super::Part;
 use super::metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceError, TraceSummary, ValueErrors};
-use super::peaks::Peak;
-use super::waves::{TRACES, WaveAtLevel};
+use super::waves::{TRACES, WaveAtLevel, WaveOf};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -124,10 +123,12 @@ impl Display for Report {
             }
         }
         if let Some(levels) = &self.waves {
-            writeln!(f, "\nwave V in means of {TRACES} traces, no hearing loss   generated        simulated")?;
+            let title = format!("wave V, no hearing loss, {TRACES} traces");
+            writeln!(f, "\n{title:<34} {:>16} {:>25}", "mean trace", "each trace: mean ± SD, found")?;
             for wave in levels {
-                let (made, truth) = (show(wave.generated), show(wave.truth));
-                writeln!(f, "  {:>3} dB {:>49} {truth:>16}", wave.level_db, made)?;
+                for (name, wave_v) in [("generated", &wave.generated), ("simulated", &wave.truth)] {
+                    writeln!(f, "  {:>3} dB  {name:<23} {}", wave.level_db, wave_line(wave_v))?;
+                }
             }
         }
         for (i, p) in self.peaks.iter().flatten().enumerate() {
@@ -156,8 +157,14 @@ fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
     )
 }
 
-fn show(peak: Option<Peak>) -> String {
-    peak.map_or("no peak".into(), |p| format!("{:.2} ms {:.2} µV", p.latency_ms, p.amplitude_uv))
+fn wave_line(wave: &WaveOf) -> String {
+    let (Some(trace), Some(each), Some(sd)) = (wave.mean_trace, wave.mean_wave, wave.latency_sd_ms) else {
+        return "no peak".to_string();
+    };
+    format!(
+        "{:.2} ms {:.2} µV     {:.2} ± {sd:.2} ms {:.2} µV {:>5}",
+        trace.latency_ms, trace.amplitude_uv, each.latency_ms, each.amplitude_uv, wave.found
+    )
 }
 
 fn columns(f: &mut Formatter, title: &str, columns: &[ColumnErrors]) -> fmt::Result {
