@@ -87,6 +87,11 @@ fn compare_model<T: Real>(recording: &Recording, found: &Found) -> Margins {
             margins.compare(name, got, &want.values, &tolerances.of(name));
         }
     }
+    for (group, parameter) in found.keys().filter_map(|name| name.split_once('/')) {
+        let recorded = |group: &str| recording.tensors.contains_key(&format!("{group}/{parameter}"));
+        let whole = matches!(group, "grad" | "step3");
+        assert!(!whole || recorded(group) || recorded(&format!("{group}norm")), "{group}/{parameter} is not recorded");
+    }
     margins
 }
 
@@ -112,9 +117,9 @@ fn check_model<T: Real>(recording: &Recording, title: &str) {
     }
     assert!(seen > 0 && blind.is_empty(), "{title}: gradients bent, and within the tolerance: {blind:?}");
 
-    // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own rounding, and the
-    // least bend that shows in every tensor is one of the learning rate by a hundredth. Beside what a float32 recording leaves
-    // open (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right angles, show that in
+    // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own rounding,
+    // and what must show in every tensor is a hundredth of the learning rate. Beside what a float32 recording leaves open
+    // (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right angles, show that in
     // some tensors.
     let bent = run(Bend::Rate(if in_f64 { 1e-2 } else { 1e-1 }));
     let (_, blind) = bent.noticed(|name| alive("step3", name));

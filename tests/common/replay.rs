@@ -76,6 +76,8 @@ struct Inputs {
 
 impl Inputs {
     fn of(recording: &Recording) -> Self {
+        let known = ["signal", "static", "eps", "peaks", "peak_mask", "z"];
+        assert!(recording.under("input/").all(|name| known.contains(&name)), "an input that nothing reads");
         let input = |name| recording.tensors.get(&format!("input/{name}")).map_or(vec![], |t| narrow(&t.values));
         let (mut peaks, mut peak_mask) = (input("peaks"), input("peak_mask"));
         // as the data module hands labels on: 0 and unset where there is none
