@@ -4,7 +4,7 @@ use super::case::Case;
 use super::recording::Recording;
 use super::spy::{Noise, Spy};
 use abr_film::device::Role;
-use abr_film::model::{Batch, Cvae, Decoded, Output};
+use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};
 use abr_film::nn::{layers::Mode, optim::Optimizer};
 use abr_film::ops::{Add, AnyOp, Mul};
 use abr_film::tape::{Tape, Var};
@@ -143,17 +143,7 @@ impl Run {
                     self.bend_gradients(part);
                 }
                 self.put_output("train", &output);
-                let zero = vec![0.0];
-                for (name, var) in [
-                    ("signal", Some(losses.signal)),
-                    ("static", losses.condition),
-                    ("kl", Some(losses.kl)),
-                    ("peak", losses.peaks),
-                    ("total", Some(losses.total)),
-                ] {
-                    let value = var.map_or(zero.clone(), |var| read(self.model.tape(), var));
-                    self.found.insert(format!("train/loss_{name}"), value);
-                }
+                self.put_losses(&losses);
                 self.put_noise();
                 self.put_gradients();
             }
@@ -171,6 +161,22 @@ impl Run {
             self.found.insert(format!("{prefix}/{name}"), read(self.model.tape(), var));
         }
         put_decoded(&mut self.model, &mut self.found, prefix, &output.decoded);
+    }
+
+    /// The terms of the loss; 0 for a head that is not there.
+    fn put_losses(&mut self, losses: &Losses) {
+        let Losses { signal, condition, kl, peaks, total } = *losses;
+        let terms = [
+            ("signal", Some(signal)),
+            ("static", condition),
+            ("kl", Some(kl)),
+            ("peak", peaks),
+            ("total", Some(total)),
+        ];
+        for (name, var) in terms {
+            let value = var.map_or(vec![0.0], |var| read(self.model.tape(), var));
+            self.found.insert(format!("train/loss_{name}"), value);
+        }
     }
 
     /// The dropout layers that act are met in the order of their numbers; every FiLM of a step has the same strengths.

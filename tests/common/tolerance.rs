@@ -147,10 +147,11 @@ impl<'a> Tolerances<'a> {
 
     /// How far the later gradients may be off because some value is on the other side of a kink, as a part of the largest.
     ///
-    /// A unit ahead of batch norm that keeps its sign over the batch has a bias without gradient: 0, or in float32 some 1e-8 of
-    /// rounding, out of which Adam makes a step of up to the full rate. No output knows, but in some row the unit may pass through 0
-    /// a step earlier or later than elsewhere, and then one of batch x width terms of a gradient has another slope. record.py
-    /// takes seeds with no such bias; the recordings in float32 have dozens.
+    /// A unit ahead of batch norm that keeps its sign over the batch has a bias without gradient: 0, or in float32 some 1e-8
+    /// of rounding, out of which Adam makes a step of up to the full rate. No output knows; but in some row the unit may pass
+    /// through 0 a step earlier or later than elsewhere, and then one of batch x width terms of a gradient has another slope.
+    /// record.py takes seeds with no such bias; the recordings in float32 have dozens. (Moved on purpose as far as Adam may take
+    /// them, they take the engine's other parameters as far from themselves as they are from the recording: 1e-5 to 1e-4.)
     fn other_side(&self) -> f64 {
         let batch_norm = self.recording.under("param/").any(|name| name.ends_with("running_mean"));
         if self.in_f64 || !batch_norm { 0.0 } else { 1.0 / self.case.terms_of_a_level() as f64 }
