@@ -4,7 +4,9 @@ mod check;
 mod data;
 mod load;
 
-pub use data::{DataConfig, EncodedColumn, Encoding, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig};
+pub use data::{
+    DataConfig, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig,
+};
 
 use load::flatten;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,8 @@ pub struct Report {
     pub data: String,
     pub rows: usize,
     pub subjects: usize,
+    /// How many of them the model was trained or validated on; not known of bare weights.
+    pub seen_subjects: Option<usize>,
     /// The model's reconstruction with z = mu.
     pub model: Estimate,
     /// The recorded trace itself as an estimate of the noise-free one, where that is known.
@@ -88,7 +90,8 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let part = format!("{:?}", self.part).to_lowercase();
-        writeln!(f, "{}, {part}: {} rows of {} subjects", self.data, self.rows, self.subjects)?;
+        let seen = self.seen_subjects.map_or(String::new(), |seen| format!(", {seen} of them seen in training"));
+        writeln!(f, "{}, {part}: {} rows of {} subjects{seen}", self.data, self.rows, self.subjects)?;
         writeln!(
             f,
             "\ntraces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth"
@@ -113,8 +116,10 @@ impl Display for Report {
         )?;
         let mut order: Vec<usize> = (0..units).collect();
         order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
-        for unit in order {
-            writeln!(f, "  {unit:>3}: {:>7.3} {:>7.3}", latent.kl_nats[unit], latent.activity[unit])?;
+        for line in order.chunks(4) {
+            let unit =
+                |&unit: &usize| format!("{unit:>5}: {:>6.3} {:>6.3}", latent.kl_nats[unit], latent.activity[unit]);
+            writeln!(f, "{}", line.iter().map(unit).collect::<String>())?;
         }
         if let Some(conditions) = &self.conditions {
             columns(f, "static head, FiLM on", &conditions.film_on)?;
