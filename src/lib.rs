@@ -77,8 +77,9 @@
 //!
 //! # What is promised of numbers
 //!
-//! The same seed, configuration, data and instruction set give the same bytes, for any number of threads, and whether a training
-//! was stopped and resumed or not. Another instruction set (AVX2 against AVX-512, say) may round differently.
+//! One build on one kind of machine gives the same bytes for the same seed, configuration and data, for any number of threads, and
+//! whether a training was stopped and resumed or not. Another instruction set (AVX2 against AVX-512, say), or another C library's
+//! `exp` and `log`, may round differently.
 
 pub mod checkpoint;
 pub mod config;
