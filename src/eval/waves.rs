@@ -72,7 +72,9 @@ fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
             Values::Number(values) => Some((column.name.clone(), values[row])),
             Values::Text(_) => None,
         });
-        let config = SynthConfig { subjects: 1, rows_per_subject: 1, fixed: held.collect(), ..data.synth.clone() };
+        // what the training data held constant besides stays so
+        let mut config = SynthConfig { subjects: 1, rows_per_subject: 1, ..data.synth.clone() };
+        config.fixed.extend(held);
         // other seeds than the training data's: other listeners
         let simulated = synth::generate(&config, length, data.seed.wrapping_add(1 + row as u64))?;
         trace.assign(&simulated.truth.expect("simulated data brings its truth").signals.row(0));
