@@ -48,6 +48,7 @@ pub struct Generate {
 impl Generate {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
+        self.conditions.iter().try_for_each(|path| source::check_apart(self.out.as_deref(), path))?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
             return Err(Error::usage("--strength must be a number from 0 up", "1 is the strength of FiLM itself"));
         }
