@@ -13,6 +13,7 @@
 //! | [`data`] | recordings in µV and ms: tables, the built-in synthetic set, splits, scalers |
 //! | [`checkpoint`] | a model on disk, with all it needs to be used |
 //! | [`train`], [`generate`], [`eval`] | what one does with a model |
+//! | [`report`] | numbers as pictures |
 //!
 //! # Make a model
 //!
@@ -93,6 +94,7 @@ pub mod kernels;
 pub mod model;
 pub mod nn;
 pub mod ops;
+pub mod report;
 pub mod rng;
 pub mod tape;
 pub mod tensor;

@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hash;
+pub mod inspect;
 pub mod read;
 pub mod rows;
 pub mod scale;

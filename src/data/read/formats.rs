@@ -1,6 +1,6 @@
 //! The table of formats, and which of them a file is.
 
-use super::{Reading, Source, ihs_smartep, tdt_biosig_ascii};
+use super::{Reading, Source, ihs_smartep, table, tdt_biosig_ascii};
 use crate::error::{Error, Result};
 
 /// How much of a file is looked at to recognise it.
@@ -29,6 +29,12 @@ pub const FORMATS: &[Format] = &[
         extensions: &["txt"],
         recognise: tdt_biosig_ascii::recognise,
         read: tdt_biosig_ascii::read,
+    },
+    Format {
+        name: "abr-film table (CSV with samples s0, s1, …)",
+        extensions: &["csv"],
+        recognise: table::recognise,
+        read: table::read,
     },
 ];
 

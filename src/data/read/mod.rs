@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | IHS SmartEP text export | [`ihs_smartep`] | several averages side by side, with the time before the onset |
 //! | TDT BioSig ASCII export | [`tdt_biosig_ascii`] | groups of records in volts |
+//! | the project's own table | [`table`](mod@table) | a row a recording |
 //!
 //! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is assumed:
 //! what a file does not say (a sample rate, the time of its first sample, a level) is absent from its [`Recording`]s.
@@ -16,6 +17,7 @@ mod formats;
 pub mod ihs_smartep;
 mod source;
 mod subjects;
+pub mod table;
 mod tdt;
 pub mod tdt_biosig_ascii;
 #[cfg(test)]
