@@ -108,3 +108,60 @@ fn biosig_ascii_says_what_its_headers_say() {
     assert_eq!((first[0].column("record"), second[0].column("record")), (Some("g1-103"), Some("g0-0")));
     assert_eq!(second[0].samples[..2], [4.41683, 4.23565], "volts became microvolts");
 }
+
+#[test]
+fn an_arf_equals_the_table_of_its_recordings() {
+    let Some(data) = shared() else { return };
+    let (recordings, notices) = import(data.join("vendor/tdt_arf/Example ABR.arf"));
+    assert_eq!((recordings.len(), notices.len()), (261, 0), "{notices:?}");
+    let (mouse, other): (Vec<_>, Vec<_>) = recordings.into_iter().partition(|r| r.subject == "Mouse 1");
+    assert_eq!((mouse.len(), other.len()), (131, 130));
+    assert!(other.iter().all(|r| r.subject == "Mouse 2"));
+    let mut rows = table(data.join("cba_tones.csv"));
+    assert_eq!(rows.len(), mouse.len());
+    let mut worst = 0_f32;
+    for recording in &mouse {
+        // `rec_id` is group and record
+        let record = recording.column("record").unwrap();
+        let row = rows.iter_mut().find(|row| row.cells["rec_id"] == record).expect("a row of this record");
+        assert_eq!((recording.samples.len(), recording.t0_ms), (244, Some(0.0)));
+        assert_eq!(recording.sample_rate_hz, Some(24414.0625));
+        let frequency = row.cells.get_mut("frequency_hz").unwrap();
+        let hz: f64 = recording.column("frequency_hz").unwrap().parse().unwrap();
+        assert!(
+            (hz - frequency.parse::<f64>().unwrap()).abs() < 0.051,
+            "{hz} and {frequency} Hz, which has one decimal"
+        );
+        assert_says(recording, row, &["ear", "channel", "level_db", "n_averages", "n_artifacts"]);
+        for (a, b) in recording.samples.iter().zip(&row.samples) {
+            worst = worst.max((a - b).abs());
+        }
+    }
+    // the table has four decimals; both sides are floats of up to some 30 µV
+    assert!(worst <= 0.5e-4 + 2e-6, "{worst} µV");
+    println!("131 recordings of 244 samples: within {worst:e} µV");
+    let frequencies = distinct(&mouse, "frequency_hz");
+    assert_eq!(frequencies.iter().map(|f| f.round()).collect::<Vec<_>>(), [8000.0, 11314.0, 16000.0, 22627.0, 32000.0]);
+    assert_eq!(distinct(&mouse, "level_db"), (4..=16).map(|i| f64::from(i * 5)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_level_sweep_comes_with_its_analysed_peaks() {
+    let Some(data) = shared() else { return };
+    let (recordings, notices) = import(data.join("vendor/epl_cfts"));
+    assert_eq!((recordings.len(), notices.len()), (12, 1), "{notices:?}");
+    let levels = [10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 60.0, 70.0, 80.0];
+    assert_eq!(distinct(&recordings, "level_db"), levels);
+    for recording in &recordings {
+        assert_eq!((recording.samples.len(), recording.sample_rate_hz, recording.t0_ms), (1700, Some(1e5), Some(0.0)));
+        let columns = ["ear", "frequency_hz", "rate_hz", "n_averages", "threshold_db"];
+        assert_eq!(columns.map(|c| recording.column(c).unwrap()), ["R", "16000", "40", "512", "15"]);
+        assert_eq!(recording.subject, "ABR-52");
+        // 10 dB is below the threshold: nothing is labelled
+        assert_eq!(recording.peaks.iter().all(|p| p.is_nan()), recording.column("level_db") == Some("10"));
+    }
+    let at_80 = &recordings[11];
+    let wanted = [1.19, 2.85, 5.17, 2.13 + 1.59, 2.94 + 3.27, 1.37 + 1.54];
+    assert!(at_80.peaks.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", at_80.peaks);
+    assert_eq!(at_80.samples[1], -0.083482);
+}

@@ -93,5 +93,15 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
 fn is_beside(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let stem = name.split('.').next().unwrap_or_default();
-    ["license", "licence", "copying", "notice", "readme", "changelog"].contains(&stem)
+    ["license", "licence", "copying", "notice", "readme", "changelog"].contains(&stem) || is_analyzed(path)
+}
+
+/// Whether a file holds the analysed peaks of recordings beside it, with which it is read.
+fn is_analyzed(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(base) = name.strip_suffix("-analyzed.txt") else { return false };
+    let without_khz = base.strip_suffix("kHz").and_then(|base| base.rsplit_once('-')).map(|(base, _)| base);
+    let there =
+        |base: &str| path.with_file_name(base).is_file() || path.with_file_name(format!("{base}.txt")).is_file();
+    there(base) || without_khz.is_some_and(there)
 }

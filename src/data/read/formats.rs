@@ -1,6 +1,6 @@
 //! The table of formats, and which of them a file is.
 
-use super::{Reading, Source, ihs_smartep, table, tdt_biosig_ascii};
+use super::{Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, table, tdt_arf, tdt_biosig_ascii};
 use crate::error::{Error, Result};
 
 /// How much of a file is looked at to recognise it.
@@ -30,6 +30,26 @@ pub const FORMATS: &[Format] = &[
         recognise: tdt_biosig_ascii::recognise,
         read: tdt_biosig_ascii::read,
     },
+    Format { name: "TDT BioSig .arf", extensions: &["arf"], recognise: tdt_arf::recognise, read: tdt_arf::read },
+    Format {
+        name: "EPL Cochlear Function Test Suite text",
+        extensions: &["", "txt"],
+        recognise: epl_cfts::recognise,
+        read: epl_cfts::read,
+    },
+    Format {
+        name: "EPL analysed peaks (beside their recordings)",
+        extensions: &["txt"],
+        recognise: epl_cfts::recognise_analyzed,
+        read: epl_cfts::read_analyzed,
+    },
+    Format { name: "ABRA CSV", extensions: &["csv"], recognise: abra_csv::recognise, read: abra_csv::read },
+    Format {
+        name: "Interacoustics Eclipse CSV (columns 1, 2, …)",
+        extensions: &["csv"],
+        recognise: eclipse_csv::recognise,
+        read: eclipse_csv::read,
+    },
     Format {
         name: "abr-film table (CSV with samples s0, s1, …)",
         extensions: &["csv"],
@@ -38,7 +58,15 @@ pub const FORMATS: &[Format] = &[
     },
 ];
 
-/// The format of a file's content.
+impl Format {
+    /// Whether its extension belongs to no other format, here or elsewhere.
+    fn own_extension(&self) -> bool {
+        ["arf", "npz", "hea"].iter().any(|own| self.extensions == [*own])
+    }
+}
+
+/// The format of a file's content; for a content that fits none, that of an extension which belongs to one alone, so that the
+/// error names what is damaged.
 pub(super) fn recognise(source: &Source) -> Option<&'static Format> {
     let head = &source.bytes()[..source.bytes().len().min(HEAD)];
     let extension = source.extension();
@@ -47,6 +75,7 @@ pub(super) fn recognise(source: &Source) -> Option<&'static Format> {
     let first = fitting.next();
     match (first, fitting.find(|format| named(format))) {
         (Some(first), Some(other)) if !named(first) => Some(other),
+        (None, _) => FORMATS.iter().find(|format| format.extensions == [extension.as_str()] && format.own_extension()),
         _ => first,
     }
 }

@@ -4,6 +4,10 @@
 //! | --- | --- | --- |
 //! | IHS SmartEP text export | [`ihs_smartep`] | several averages side by side, with the time before the onset |
 //! | TDT BioSig ASCII export | [`tdt_biosig_ascii`] | groups of records in volts |
+//! | TDT BioSigRZ and BioSigRP `.arf` | [`tdt_arf`] | the same, binary |
+//! | EPL Cochlear Function Test Suite | [`epl_cfts`] | a level series in µV, with the analysed peaks beside it |
+//! | ABRA CSV | [`abra_csv`] | a row a recording; written too |
+//! | Interacoustics Eclipse CSV | [`eclipse_csv`] | a row a recording, without sample rate and time |
 //! | the project's own table | [`table`](mod@table) | a row a recording |
 //!
 //! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is assumed:
@@ -12,6 +16,10 @@
 //! A reader allocates no more than a small multiple of its file's size, whatever a header claims, and never panics: a damaged
 //! file is refused with its name, the line or byte, what was expected there, and a way out.
 
+pub mod abra_csv;
+mod bytes;
+pub mod eclipse_csv;
+pub mod epl_cfts;
 mod expand;
 mod formats;
 pub mod ihs_smartep;
@@ -19,10 +27,12 @@ mod source;
 mod subjects;
 pub mod table;
 mod tdt;
+pub mod tdt_arf;
 pub mod tdt_biosig_ascii;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wide;
 
 pub use expand::{Expanded, expand};
 pub use formats::{FORMATS, Format};

@@ -1,3 +1,18 @@
 //! Readers on small files of the tests' own.
 
+mod arf;
+mod epl;
 mod text_exports;
+mod wide_tables;
+
+use super::read_bytes;
+use crate::error::Error;
+
+/// The message with which a content is refused: it names the file and a way out.
+fn refusal(name: &str, content: impl Into<Vec<u8>>) -> String {
+    let error = read_bytes(name, content.into()).unwrap_err();
+    assert!(matches!(error, Error::Input { .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.starts_with(name) && message.contains("help: "), "{message}");
+    message
+}

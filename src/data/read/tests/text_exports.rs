@@ -1,8 +1,8 @@
+use super::refusal;
 use crate::data::read::read_bytes;
-use crate::error::Error;
 
 /// Two recordings of `points` samples; the sample `i` of recording `r` is `r + i/100` µV.
-fn smartep(points: usize) -> String {
+pub fn smartep(points: usize) -> String {
     let mut text =
         String::from("Identifier:,IHS1,,,,,,IHS1,,,,,,\nFile Name:,A.1,,,,,,A.2,,,,,,\nEar:,R,,,,,,L,,,,,,\n");
     text += "Channel:,1,,,,,,2,,,,,,\nIntensity:,60,,,,,,-5,,,,,,\nStim. Rate:, 37.10,,,,,, 21.1,,,,,,\n";
@@ -15,14 +15,6 @@ fn smartep(points: usize) -> String {
         text += &format!("{:4}, 9, {uv}, 9, 9, 9, 9, 9, {}, 9, 9, 9, 9,\n", i + 1, 1.0 + uv);
     }
     text
-}
-
-fn error(name: &str, text: &str) -> String {
-    let error = read_bytes(name, text.as_bytes().to_vec()).unwrap_err();
-    assert!(matches!(error, Error::Input { .. }), "{error}");
-    let message = error.to_string();
-    assert!(message.starts_with(name) && message.contains("help: "), "{message}");
-    message
 }
 
 #[test]
@@ -53,13 +45,13 @@ fn a_damaged_smartep_file_names_its_line() {
         (good[..good.len() - 20].to_string(), "line 17: the line ends after 1 of 2 recordings"),
         (good[..good.find("Data").unwrap()].to_string(), "the file ends before the line `Data Pnt:`"),
     ] {
-        let message = error("x.TXT", &bad);
+        let message = refusal("x.TXT", bad);
         assert!(message.contains(expected), "{message}");
     }
 }
 
 /// Two groups, of two records and one, of three samples each.
-fn biosig() -> String {
+pub fn biosig() -> String {
     let mut text = String::new();
     for (group, subject, records) in [(0, "M1", vec![4, 5]), (1, "", vec![6])] {
         text += "ABR Group Header  ==================================\n";
@@ -105,13 +97,13 @@ fn a_damaged_biosig_file_names_its_line() {
         (good[..good.find("Records").unwrap()].to_string(), "the file ends before the first record"),
         (good.replace("ABR Group", "DPOAE Group"), "line 1: a group of DPOAE, not of ABRs"),
     ] {
-        let message = error("x.txt", &bad);
+        let message = refusal("x.txt", bad);
         assert!(message.contains(expected), "{message}");
     }
 }
 
 #[test]
 fn what_is_not_recognised_is_refused_with_what_would_be() {
-    assert!(error("x.txt", "hello").contains("TDT BioSig ASCII export"));
-    assert!(error("x.txt", "").contains("is empty"));
+    assert!(refusal("x.txt", "hello").contains("TDT BioSig ASCII export"));
+    assert!(refusal("x.txt", "").contains("is empty"));
 }

@@ -1,0 +1,98 @@
+//! The table of ABRA (the Auditory Brainstem Response Analyzer), and BioSig's table of averages: CSV, a row a recording.
+//!
+//! | column | what |
+//! | --- | --- |
+//! | `Freq(Hz)` | the stimulus; 0 stands for a click, as the column must be a number there |
+//! | `Level(dB)` | its level |
+//! | `Samp. Per.`, `No. Avgs`, … | optional: sampling period in µs, sweeps, and what else the recorder says |
+//! | `0`, `1`, `2`, … | the samples in µV |
+//!
+//! The time of the first sample is not said (ABRA takes it for the onset). ABRA knows one recording a frequency and level in a
+//! file, so that it wants a file a subject.
+
+use super::{Reading, Recording, Source, text, wide};
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Whether a file begins so.
+pub fn recognise(head: &[u8]) -> bool {
+    wide::Header::find(&text::decode(head), 0).is_some_and(|header| header.has("Freq(Hz)") && header.has("Level(dB)"))
+}
+
+/// Reads a file's recordings.
+///
+/// # Errors
+/// [`Error::Input`] with the line that is not as above.
+pub fn read(source: &Source) -> Result<Reading> {
+    let text = text::decode(source.bytes());
+    let Some(header) = wide::Header::find(&text, 0) else {
+        return Err(source.line(1, "there is no column `0`, the first sample"));
+    };
+    Ok(wide::read(source, &text, &header)?.into())
+}
+
+/// Writes recordings as ABRA reads them.
+///
+/// # Errors
+/// [`Error::Usage`] for a recording without frequency or level and for different lengths or sample rates, [`Error::Io`].
+pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
+    let rows = recordings.iter().map(Row::of).collect::<Result<Vec<_>>>()?;
+    let first =
+        rows.first().ok_or_else(|| Error::usage("there is no recording to write", "name a set that has some"))?;
+    if let Some(other) = rows.iter().find(|r| r.samples.len() != first.samples.len() || r.period_us != first.period_us)
+    {
+        let shape = |row: &Row| match row.period_us {
+            Some(us) => format!("{} samples of {us} µs", row.samples.len()),
+            None => format!("{} samples of unknown rate", row.samples.len()),
+        };
+        let problem = format!("a recording has {}, another {}", shape(first), shape(other));
+        return Err(Error::usage(
+            problem,
+            "resample and cut them alike first: ABRA takes all of a file on one time axis",
+        ));
+    }
+    write_whole(path, |writer| write_rows(&rows, writer))
+}
+
+struct Row<'a> {
+    frequency_hz: &'a str,
+    level_db: &'a str,
+    period_us: Option<f64>,
+    samples: &'a [f32],
+}
+
+impl Row<'_> {
+    fn of(recording: &Recording) -> Result<Row<'_>> {
+        let need = |name: &str| {
+            recording.column(name).ok_or_else(|| {
+                let problem = format!("a recording of {} has no {name}", recording.subject);
+                Error::usage(problem, "ABRA needs the frequency and level of each recording: add the columns")
+            })
+        };
+        let frequency_hz = match need("frequency_hz")? {
+            "click" => "0",
+            number => number,
+        };
+        let period_us = recording.sample_rate_hz.map(|rate| 1e6 / rate);
+        Ok(Row { frequency_hz, level_db: need("level_db")?, period_us, samples: &recording.samples })
+    }
+}
+
+fn write_rows(rows: &[Row], writer: &mut dyn Write) -> io::Result<()> {
+    let length = rows.first().map_or(0, |row| row.samples.len());
+    let period = rows.first().is_some_and(|row| row.period_us.is_some());
+    write!(writer, "Freq(Hz),Level(dB){}", if period { ",Samp. Per." } else { "" })?;
+    (0..length).try_for_each(|i| write!(writer, ",{i}"))?;
+    writeln!(writer)?;
+    for row in rows {
+        write!(writer, "{},{}", row.frequency_hz, row.level_db)?;
+        if let Some(us) = row.period_us {
+            write!(writer, ",{us}")?;
+        }
+        row.samples.iter().try_for_each(|sample| write!(writer, ",{sample}"))?;
+        writeln!(writer)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! TDT BioSigRZ and BioSigRP record files (`.arf`), little-endian and without padding.
+//!
+//! | bytes | file header |
+//! | --- | --- |
+//! | 2, 2, 2 | type, number of groups, number of records |
+//! | 200 × 4, 2000 × 4, 4 | offsets of the groups, of the records, of the end |
+//!
+//! | bytes RZ (RP) | group header |
+//! | --- | --- |
+//! | 2, 2, 2 | number, first record, number of records |
+//! | 16, 16, 16, 50 | subject, reference 1, reference 2, memo |
+//! | 8, 8 (4, 4) | begin, end |
+//! | 100, 100 | files of the stimulus |
+//! | 10 × 15, 10 × 5 | names and units of the variables |
+//! | 4, 4, 2, 4, 92 | sampling period in µs and what is not read |
+//!
+//! | bytes RZ (RP) | record, straight after its group's header or the record before |
+//! | --- | --- |
+//! | 2, 2, 8 (4), 2, 2 | number, group, time of the group, new group, stimulus index |
+//! | 1, 1, 2 | channel, type, number of points |
+//! | 4, 4, 4 | onset delay in ms, duration in ms, sampling period in µs |
+//! | 4, 4, 2, 2, 2 | artefact threshold, gain, coupling, averages, artefacts |
+//! | 8, 8 (4, 4) | begin, end |
+//! | 10 × 4 | the variables |
+//! | 10 × 36 | cursors: position, value, text of 20, four numbers of 2 |
+//! | points × 4 | samples |
+//!
+//! Which of the two wrote the file is told by the distance of a group to its first record, 626 or 618 bytes. A sample times the
+//! gain is in volts: the recorder does not document it, but then the noise has the size it should have.
+//!
+//! A file of otoacoustic emissions has the same layout. It is refused if its stimulus files or variables name emissions or two
+//! tones, if cursors mark them, or if the points do not make up the duration: then the trace is a spectrum.
+
+use super::bytes::Cursor;
+use super::{Reading, Recording, Source, tdt, text};
+use crate::error::Result;
+
+const GROUPS: usize = 200;
+const RECORDS: usize = 2000;
+/// The file header.
+const HEADER: usize = 6 + 4 * (GROUPS + RECORDS) + 4;
+const VARIABLES: usize = 10;
+const CURSORS: usize = 10;
+
+/// The two programs' files differ in the width of their times.
+#[derive(Clone, Copy, PartialEq)]
+enum Program {
+    BioSigRz,
+    BioSigRp,
+}
+
+impl Program {
+    fn time_bytes(self) -> usize {
+        match self {
+            Program::BioSigRz => 8,
+            Program::BioSigRp => 4,
+        }
+    }
+
+    fn group_bytes(self) -> usize {
+        610 + 2 * self.time_bytes()
+    }
+}
+
+/// Whether a file begins so.
+pub fn recognise(head: &[u8]) -> bool {
+    let Some(header) = head.get(..HEADER) else { return false };
+    let short = |at: usize| i16::from_le_bytes([header[at], header[at + 1]]);
+    let first = i32::from_le_bytes([header[6], header[7], header[8], header[9]]);
+    let counts = (1..=GROUPS as i16).contains(&short(2)) && short(4) >= 0;
+    counts && (HEADER as i32..=HEADER as i32 + 16).contains(&first)
+}
+
+/// Reads a file's recordings.
+///
+/// # Errors
+/// [`Error::Input`](crate::error::Error::Input) with the byte that is not as above.
+pub fn read(source: &Source) -> Result<Reading> {
+    let mut cursor = Cursor::new(source, 2);
+    let groups = cursor.i16("the number of groups")?;
+    if !(1..=GROUPS as i16).contains(&groups) {
+        return Err(source.byte(2, format!("there should be 1 to {GROUPS} groups, but there are {groups}")));
+    }
+    cursor.at += 2;
+    let places = offsets(&mut cursor, GROUPS, "the offsets of the groups")?;
+    let records = offsets(&mut cursor, RECORDS, "the offsets of the records")?;
+    let program = program(source, &places[..groups as usize], &records)?;
+    let (mut recordings, mut delays) = (Vec::new(), Vec::new());
+    for &place in &places[..groups as usize] {
+        let mut cursor = Cursor::new(source, place);
+        let group = Group::read(&mut cursor, program)?;
+        if let Some(reason) = group.not_abr() {
+            return Ok(Reading::NotAbr(format!("byte {place}: {reason}")));
+        }
+        for _ in 0..group.records {
+            let at = cursor.at;
+            let record = Record::read(&mut cursor, program)?;
+            if let Some(reason) = record.not_abr() {
+                return Ok(Reading::NotAbr(format!("byte {at}: {reason}")));
+            }
+            delays.extend((record.delay_ms != 0.0).then_some(f64::from(record.delay_ms)));
+            recordings.push(recording(source, &group, &record)?);
+        }
+    }
+    let notices = delays.first().map(|&delay| tdt::delay_notice(delays.len(), delay)).into_iter().collect();
+    Ok(Reading::Recordings { recordings, subject: None, notices })
+}
+
+/// A table of offsets; what cannot be one is 0.
+fn offsets(cursor: &mut Cursor, count: usize, what: &str) -> Result<Vec<usize>> {
+    let bytes = cursor.take(4 * count, what)?;
+    let offset = |four: &[u8]| i32::from_le_bytes([four[0], four[1], four[2], four[3]]).try_into().unwrap_or(0);
+    Ok(bytes.chunks_exact(4).map(offset).collect())
+}
+
+/// Which program's records follow the groups.
+fn program(source: &Source, groups: &[usize], records: &[usize]) -> Result<Program> {
+    for program in [Program::BioSigRz, Program::BioSigRp] {
+        if groups.iter().any(|group| records.contains(&(group + program.group_bytes()))) {
+            return Ok(program);
+        }
+    }
+    let problem = "no group has its first record 626 (BioSigRZ) or 618 (BioSigRP) bytes after it";
+    Err(source.byte(6 + 4 * GROUPS, problem))
+}
+
+struct Group {
+    number: i16,
+    records: i16,
+    subject: String,
+    ear: Option<&'static str>,
+    stimulus: String,
+    /// Names in lower case, and units.
+    variables: [(String, String); VARIABLES],
+}
+
+impl Group {
+    fn read(cursor: &mut Cursor, program: Program) -> Result<Group> {
+        let what = "a group's header";
+        let number = cursor.i16(what)?;
+        cursor.i16(what)?;
+        let records = cursor.i16(what)?;
+        let subject = cursor.text(16, what)?;
+        let notes = [cursor.text(16, what)?, cursor.text(16, what)?, cursor.text(50, what)?];
+        cursor.take(2 * program.time_bytes(), what)?;
+        let stimulus = [cursor.text(100, what)?, cursor.text(100, what)?].join(" ");
+        let mut variables: [(String, String); VARIABLES] = Default::default();
+        for (name, _) in &mut variables {
+            *name = cursor.text(15, what)?.to_lowercase();
+        }
+        for (_, unit) in &mut variables {
+            *unit = cursor.text(5, what)?;
+        }
+        cursor.take(4 + 4 + 2 + 4 + 92, what)?;
+        let ear = notes.iter().find_map(|note| tdt::ear(note)).or(tdt::ear(&subject));
+        Ok(Group { number, records, subject, ear, stimulus, variables })
+    }
+
+    fn not_abr(&self) -> Option<String> {
+        let stimulus = self.stimulus.to_lowercase();
+        if stimulus.contains("dpoae") || stimulus.contains("dpgram") {
+            return Some(format!("the stimulus `{}` is one for otoacoustic emissions (DPOAE)", self.stimulus.trim()));
+        }
+        let two_tones = ["f1", "f2", "l1", "l2", "freq1", "freq2", "f2/f1", "f1/f2"];
+        let named =
+            self.variables.iter().find(|(name, _)| two_tones.contains(&name.as_str()) || name.contains("dpoae"));
+        named.map(|(name, _)| {
+            format!("the variable `{name}` belongs to two tones: these are otoacoustic emissions (DPOAE)")
+        })
+    }
+}
+
+struct Record<'a> {
+    /// Where it begins.
+    at: usize,
+    number: i16,
+    channel: u8,
+    delay_ms: f32,
+    duration_ms: f32,
+    period_us: f32,
+    gain: f32,
+    averages: i16,
+    artifacts: i16,
+    variables: [f32; VARIABLES],
+    /// The text of the first cursor that marks a tone of an emission.
+    emission: Option<String>,
+    samples: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    fn read(cursor: &mut Cursor<'a>, program: Program) -> Result<Record<'a>> {
+        let (at, what) = (cursor.at, "a record's header");
+        let number = cursor.i16(what)?;
+        cursor.take(2 + program.time_bytes() + 2 + 2, what)?;
+        let channel = cursor.u8(what)?;
+        cursor.u8(what)?;
+        let points = cursor.u16(what)?;
+        let [delay_ms, duration_ms, period_us] = [cursor.f32(what)?, cursor.f32(what)?, cursor.f32(what)?];
+        cursor.f32(what)?;
+        let gain = cursor.f32(what)?;
+        cursor.i16(what)?;
+        let (averages, artifacts) = (cursor.i16(what)?, cursor.i16(what)?);
+        cursor.take(2 * program.time_bytes(), what)?;
+        let mut variables = [0.0; VARIABLES];
+        for variable in &mut variables {
+            *variable = cursor.f32(what)?;
+        }
+        let mut emission = None;
+        for _ in 0..CURSORS {
+            cursor.take(8, what)?;
+            let text = cursor.text(20, what)?;
+            cursor.take(8, what)?;
+            let tone = ["f1", "f2", "2f1-f2", "dp"].contains(&text.to_lowercase().as_str());
+            emission = emission.or(tone.then_some(text));
+        }
+        let samples = cursor.take(4 * usize::from(points), "a record's samples")?;
+        Ok(Record {
+            at,
+            number,
+            channel,
+            delay_ms,
+            duration_ms,
+            period_us,
+            gain,
+            averages,
+            artifacts,
+            variables,
+            emission,
+            samples,
+        })
+    }
+
+    fn not_abr(&self) -> Option<String> {
+        if let Some(tone) = &self.emission {
+            return Some(format!("a cursor marks `{tone}`: these are otoacoustic emissions (DPOAE)"));
+        }
+        let points = self.samples.len() / 4;
+        let lasts_ms = points as f32 * self.period_us / 1000.0;
+        let fits = (lasts_ms - self.duration_ms).abs() <= 0.01 * lasts_ms + self.period_us / 500.0;
+        let plausible =
+            lasts_ms > 0.0 && lasts_ms.is_finite() && self.duration_ms > 0.0 && self.duration_ms.is_finite();
+        (plausible && !fits).then(|| {
+            format!(
+                "{points} points of {} µs do not make up its duration of {}: this is a spectrum, as of otoacoustic emissions (DPOAE)",
+                self.period_us, self.duration_ms
+            )
+        })
+    }
+}
+
+fn recording(source: &Source, group: &Group, record: &Record) -> Result<Recording> {
+    let wrong = |what: &str, value: f32| {
+        let problem = format!("record {}: {what} should be a number above 0, but is {value}", record.number);
+        source.byte(record.at, problem)
+    };
+    for (what, value) in [("the sampling period", record.period_us), ("the gain", record.gain)] {
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(wrong(what, value));
+        }
+    }
+    if record.samples.is_empty() {
+        return Err(wrong("the number of points", 0.0));
+    }
+    let samples = record.samples.chunks_exact(4).enumerate().map(|(i, four)| {
+        let value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+        let uv = f64::from(value) * f64::from(record.gain) * 1e6;
+        // a NaN fails this too
+        if uv.abs() <= text::MAX_SAMPLE_UV {
+            return Ok(uv as f32);
+        }
+        let problem = format!("record {}: sample {i} of {uv} µV cannot be", record.number);
+        Err(source.byte(record.at, problem))
+    });
+    let mut recording = Recording::new(samples.collect::<Result<_>>()?);
+    recording.subject.clone_from(&group.subject);
+    recording.sample_rate_hz = Some(1e6 / decimal(record.period_us));
+    recording.t0_ms = (record.delay_ms == 0.0).then_some(0.0);
+    recording.say("ear", group.ear.unwrap_or_default());
+    recording.say("channel", record.channel);
+    for ((name, unit), &value) in group.variables.iter().zip(&record.variables).filter(|(_, value)| value.is_finite()) {
+        match name.as_str() {
+            "freq" | "frequency" if unit.eq_ignore_ascii_case("khz") => {
+                recording.say("frequency_hz", text::hz_from_khz(decimal(value)));
+            }
+            "freq" | "frequency" => recording.say("frequency_hz", value),
+            "level" => recording.say("level_db", value),
+            _ => {}
+        }
+    }
+    if recording.column("frequency_hz").is_none() && group.stimulus.to_lowercase().contains("click") {
+        recording.say("frequency_hz", "click");
+    }
+    recording.say("n_averages", record.averages);
+    recording.say("n_artifacts", record.artifacts);
+    recording.say("record", format_args!("g{}-{}", group.number, record.number));
+    Ok(recording)
+}
+
+/// The decimal number that was meant (40.96), of which the file's float (40.959999…) is the nearest.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}

@@ -1,0 +1,89 @@
+use super::refusal;
+use crate::data::read::{Recording, abra_csv, read_bytes, read_paths};
+
+pub const ABRA: &str =
+    "Sgi,Freq(Hz),Level(dB),Samp. Per.,No. Avgs,0,1,2\n1,8000,80,40.96,512,1.5,-2,3e-3\n2,0,75.5,40.96,512,4,5,\n";
+
+/// A row as an Eclipse export gives it, with `;` and decimal commas.
+pub fn eclipse() -> String {
+    let numbers: Vec<String> = (1..=20).map(|i| i.to_string()).collect();
+    let samples: Vec<String> = (1..=20).map(|i| format!("0,{i:02}")).collect();
+    let names = "Patient;Ear;Stimulus;Intensity (dB nHL);Rate;Sweeps;Age [years];s1";
+    format!("{names};{}\np 7;Right;Click;60;44,1;2000;31;x;{}\n", numbers.join(";"), samples.join(";"))
+}
+
+#[test]
+fn abra_tables_are_read() {
+    let recordings = read_bytes("x.csv", ABRA.into()).unwrap();
+    assert_eq!(recordings.len(), 2);
+    assert_eq!(recordings[0].samples, [1.5, -2.0, 0.003]);
+    assert_eq!(recordings[1].samples, [4.0, 5.0], "empty cells at the end are a shorter recording");
+    assert_eq!((recordings[0].sample_rate_hz, recordings[0].t0_ms), (Some(24414.0625), None));
+    let columns = ["frequency_hz", "level_db", "n_averages", "sgi"];
+    assert_eq!(columns.map(|c| recordings[0].column(c).unwrap()), ["8000", "80", "512", "1"]);
+    assert_eq!(columns.map(|c| recordings[1].column(c).unwrap()), ["click", "75.5", "512", "2"]);
+}
+
+#[test]
+fn abra_tables_are_written_as_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m1.csv");
+    let recording = |frequency: &str, level: &str, samples: &[f32]| Recording {
+        sample_rate_hz: Some(20_000.0),
+        columns: vec![("frequency_hz".into(), frequency.into()), ("level_db".into(), level.into())],
+        ..Recording::new(samples.to_vec())
+    };
+    let written = [recording("click", "60", &[0.1, -1e-7, 3.0]), recording("11300", "-5", &[1.0, 2.0, 1.0 / 3.0])];
+    abra_csv::write(&path, &written).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("Freq(Hz),Level(dB),Samp. Per.,0,1,2\n0,60,50,0.1,"), "{text}");
+    let (read, _) = read_paths(&[path.clone()], |_, _| {}).unwrap();
+    for (read, written) in read.iter().zip(&written) {
+        assert_eq!((&read.samples, read.sample_rate_hz), (&written.samples, written.sample_rate_hz));
+        assert_eq!((&read.columns, read.subject.as_str()), (&written.columns, "m1"));
+    }
+    let mut longer = written.to_vec();
+    longer[1].samples.push(0.0);
+    let message = abra_csv::write(&path, &longer).unwrap_err().to_string();
+    assert!(message.contains("3 samples of 50 µs, another 4 samples"), "{message}");
+    longer[0].columns.clear();
+    assert!(abra_csv::write(&path, &longer).unwrap_err().to_string().contains("has no frequency_hz"));
+    assert!(abra_csv::write(&path, &[]).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "what cannot be written leaves the old file");
+}
+
+#[test]
+fn eclipse_tables_are_read_without_rate_and_time() {
+    let recordings = read_bytes("x.csv", eclipse().into()).unwrap();
+    let [recording] = &recordings[..] else { panic!("{recordings:?}") };
+    assert_eq!((recording.samples.len(), recording.samples[9]), (20, 0.1));
+    assert_eq!((recording.sample_rate_hz, recording.t0_ms), (None, None));
+    assert_eq!(recording.subject, "p 7");
+    let columns = ["ear", "level_db", "rate_hz", "n_averages", "age_years", "frequency_hz"];
+    assert_eq!(columns.map(|c| recording.column(c).unwrap()), ["R", "60", "44.1", "2000", "31", "click"]);
+    assert_eq!(recording.column("file_s1"), Some("x"), "`s1` would be a sample");
+}
+
+#[test]
+fn rate_and_time_may_be_columns() {
+    let text = eclipse().replace("Age [years];s1", "sample_rate_hz;t0_ms").replace(";31;x;", ";30000;-2,5;");
+    let recordings = read_bytes("x.csv", text.into()).unwrap();
+    assert_eq!((recordings[0].sample_rate_hz, recordings[0].t0_ms), (Some(30_000.0), Some(-2.5)));
+}
+
+#[test]
+fn a_damaged_table_names_its_line() {
+    for (bad, expected) in [
+        (ABRA.replace("-2,", ","), "line 2: a sample should be a number, but is ``"),
+        (ABRA.replace("8000", "8k"), "line 2: the frequency should be a number, but is `8k`"),
+        (ABRA.replace("75.5", "loud"), "line 3: level_db should be a number, but is `loud`"),
+        (ABRA.replace("1.5,-2,3e-3", ",,"), "line 2: the row has no samples"),
+        (ABRA.replace("3e-3", "3e-3,4"), "line 2: 9 values, but there are 8 columns"),
+        (ABRA.replace("40.96", "0"), "line 2: the sampling period should be above 0, but is 0"),
+        (ABRA[..ABRA.find('\n').unwrap()].to_string(), "line 2: the file ends after the names of the columns"),
+        (eclipse().replace("0,05", "NaN"), "line 2: a sample should be a number, but is `NaN`"),
+    ] {
+        let message = refusal("x.csv", bad);
+        assert!(message.contains(expected), "{message}");
+    }
+}
