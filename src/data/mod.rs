@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hash;
+pub mod prepare;
 pub mod rows;
 pub mod scale;
 pub mod split;
