@@ -3,8 +3,10 @@
 mod check;
 mod data;
 mod load;
+mod prepare;
 
 pub use data::{DataConfig, EncodedColumn, Encoding, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig};
+pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
 use serde::{Deserialize, Serialize};
