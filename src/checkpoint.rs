@@ -3,7 +3,11 @@
 
 use crate::config::Config;
 use crate::data::scale::Scalers;
-use crate::data::{Column, Dataset, hash::data_hash, split::Split};
+use crate::data::{
+    Column, Dataset,
+    hash::data_hash,
+    split::{Split, subjects},
+};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -50,6 +54,8 @@ pub struct DataFacts {
     pub t0_ms: f64,
     /// The static columns of the training rows, in their own units.
     pub train_statics: Vec<Column>,
+    /// Who was trained or validated on, in the order of their names.
+    pub seen_subjects: Vec<String>,
 }
 
 /// One named tensor.
@@ -82,6 +88,10 @@ impl DataFacts {
             sample_rate_hz: dataset.sample_rate_hz,
             t0_ms: dataset.t0_ms,
             train_statics: dataset.statics.iter().map(|column| column.select(&split.train)).collect(),
+            seen_subjects: subjects(dataset, &[&split.train[..], &split.validation].concat())
+                .into_iter()
+                .map(String::from)
+                .collect(),
         }
     }
 }
@@ -96,6 +106,7 @@ impl Trained {
             sample_rate_hz: data.sample_rate_hz.unwrap_or(f64::NAN),
             t0_ms: data.t0_ms.unwrap_or(f64::NAN),
             train_statics: Vec::new(),
+            seen_subjects: Vec::new(),
         };
         Trained { scalers: Scalers::identity(data), data: facts, epoch: 0, step: 0, config: config.resolved() }
     }

@@ -4,10 +4,14 @@
 //! gradient buffers are prefilled (a kernel that overwrites instead of adding is caught). Each op is checked once more with its
 //! gradient bent by a part in a thousand, and must fail then.
 
-mod common;
+mod common {
+    pub mod cases;
+    pub mod ops;
+}
 
 use abr_film::ops::{Case, Fill, Op};
-use common::{backward, draw, forward, inputs};
+use common::cases::{draw, inputs};
+use common::ops::{backward, forward};
 use ndarray::Array2;
 
 /// Steps of the central difference: its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of the

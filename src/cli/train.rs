@@ -68,7 +68,7 @@ impl Train {
             // only now: whatever fails before leaves nothing behind
             match last {
                 Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
-                None => folder.create(&config, self.force)?,
+                None => folder.create(&config, trainer.manifest(), self.force)?,
             }
             train(&mut trainer, &folder, &interrupted)
         })
@@ -174,13 +174,14 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
 }
 
 fn introduce(trainer: &mut Trainer, dataset: &Dataset) {
-    let (train, validation) = trainer.rows();
-    let test = dataset.len() - train - validation;
+    let [train, validation, test, unused] =
+        ["train", "validation", "test", "unused"].map(|part| trainer.manifest()[part]["rows"].as_u64().unwrap_or(0));
     let parameters = trainer.model().parameters().count();
     let device = trainer.model().tape().device_name();
     say(format!(
-        "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test",
-        dataset.source
+        "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test{}",
+        dataset.source,
+        if unused > 0 { format!(", {unused} unused") } else { String::new() }
     ));
 }
 

@@ -2,7 +2,9 @@
 
 mod prepare;
 
-use super::{Config, DataConfig, Encoding, FilmConfig, ModelConfig, SchedulerKind, TrainingConfig};
+use super::{
+    Config, DataConfig, Encoding, FilmConfig, ModelConfig, SchedulerKind, SplitBy, StaticColumn, TrainingConfig,
+};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -176,6 +178,7 @@ fn data(d: &DataConfig) -> Check {
             "let the two sum to less than 1, for example 0.2 and 0.15",
         ));
     }
+    split(d)?;
     count("data.synth.subjects", d.synth.subjects, 1..)?;
     count("data.synth.rows_per_subject", d.synth.rows_per_subject, 1..)?;
     number("data.synth.sample_rate_hz", d.synth.sample_rate_hz, positive)?;
@@ -194,6 +197,32 @@ fn data(d: &DataConfig) -> Check {
         return Err(Problem::new("data.subject_column", "is empty", "write the name of the column with the subjects"));
     }
     Ok(())
+}
+
+fn split(d: &DataConfig) -> Check {
+    match &d.split {
+        SplitBy::Subject | SplitBy::Row => Ok(()),
+        SplitBy::KFold { folds, fold } => {
+            count("data.split.k_fold.folds", *folds, 2..)?;
+            count("data.split.k_fold.fold", *fold, 0..*folds)
+        }
+        SplitBy::HeldOut { column, values } => {
+            let key = "data.split.held_out";
+            if !d.static_columns.iter().any(|c| c.name() == column) {
+                let names: Vec<&str> = d.static_columns.iter().map(StaticColumn::name).collect();
+                let problem = format!("names `{column}`, which is none of data.static_columns");
+                return Err(Problem::new(
+                    format!("{key}.column"),
+                    problem,
+                    format!("name one of {}", names.join(", ")),
+                ));
+            }
+            if values.is_empty() {
+                return Err(Problem::new(format!("{key}.values"), "is empty", "name the values to hold out"));
+            }
+            Ok(())
+        }
+    }
 }
 
 /// A one-hot column's width is the data's to say; without one the configuration alone knows.

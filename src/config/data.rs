@@ -119,11 +119,44 @@ pub enum Encoding {
     OneHot,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Which rows train, which validate, which are kept for the test: `"subject"`, `"row"`, `{"k_fold": {"folds": 5, "fold": 0}}` or
+/// `{"held_out": {"column": "level_db", "values": [60]}}`. In all but `"row"`, no subject's rows stand in two parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "expected \"subject\", \"row\", {\"k_fold\": {\"folds\": 5, \"fold\": 0}} or \
+                 {\"held_out\": {\"column\": …, \"values\": […]}}"
+)]
 pub enum SplitBy {
     Subject,
     Row,
+    /// The subjects are dealt into `folds` parts; part `fold`, counted from 0, tests. `data.test_split` has no say here.
+    KFold {
+        folds: usize,
+        fold: usize,
+    },
+    /// Subjects are dealt as by `"subject"`; of those that test, only the rows with one of these values count, of the others
+    /// only the rows with another.
+    HeldOut {
+        column: String,
+        values: Vec<HeldValue>,
+    },
+}
+
+impl SplitBy {
+    /// Whether rows go with their subject.
+    pub fn needs_subjects(&self) -> bool {
+        *self != SplitBy::Row
+    }
+}
+
+/// A value of a static column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HeldValue {
+    Number(f64),
+    Text(String),
 }
 
 /// How signals are scaled for the model.

@@ -32,6 +32,7 @@ pub struct Trainer {
     schedule: Schedule,
     scalers: Scalers,
     facts: DataFacts,
+    manifest: serde_json::Value,
     train: Rows,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
@@ -74,6 +75,7 @@ impl Trainer {
         let film_gradients = model.film_gradients();
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
+        let manifest = split.manifest(dataset, &config.data);
         let trainer = Trainer {
             seed,
             model,
@@ -81,6 +83,7 @@ impl Trainer {
             schedule,
             scalers,
             facts,
+            manifest,
             train,
             validation,
             film_gradients,
@@ -99,6 +102,11 @@ impl Trainer {
         &self.progress
     }
 
+    /// Which rows and subjects went where (see [`crate::data::split::Split::manifest`]).
+    pub fn manifest(&self) -> &serde_json::Value {
+        &self.manifest
+    }
+
     /// The resolved configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -107,11 +115,6 @@ impl Trainer {
     /// The model as it stands.
     pub fn model(&mut self) -> &mut Cvae {
         &mut self.model
-    }
-
-    /// Rows in training and validation.
-    pub fn rows(&self) -> (usize, usize) {
-        (self.train.len(), self.validation.len())
     }
 
     /// Steps in an epoch.

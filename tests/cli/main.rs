@@ -9,6 +9,7 @@ mod help;
 mod interrupt;
 mod resume;
 mod run_folder;
+mod split;
 mod support;
 mod train;
 mod weights;

@@ -6,7 +6,15 @@ use std::path::Path;
 #[test]
 fn a_run_folder_holds_what_the_readme_says() {
     let place = Place::trained("");
-    let files = ["best.safetensors", "checkpoints", "config.json", "last.safetensors", "metrics.jsonl", "summary.json"];
+    let files = [
+        "best.safetensors",
+        "checkpoints",
+        "config.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "split.json",
+        "summary.json",
+    ];
     assert_eq!(place.names("run"), files);
     // smoke.json saves every second of three epochs
     assert_eq!(place.names("run/checkpoints"), ["epoch-0002.safetensors"]);
@@ -71,7 +79,7 @@ fn a_loss_that_is_not_finite_ends_the_training() {
     {
         assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
     }
-    assert_eq!(place.names("run"), ["config.json"]);
+    assert_eq!(place.names("run"), ["config.json", "split.json"]);
 }
 
 #[test]
@@ -90,7 +98,7 @@ fn the_output_section_acts() {
     let epochs = ["epoch-0001.safetensors", "epoch-0002.safetensors", "epoch-0003.safetensors"];
     assert_eq!(place.names("a/some/where"), epochs);
     train("b", "--set output.save_every_n_epochs=0 --set output.save_best_model=false");
-    assert_eq!(place.names("b"), ["config.json", "last.safetensors", "metrics.jsonl", "summary.json"]);
+    assert_eq!(place.names("b"), ["config.json", "last.safetensors", "metrics.jsonl", "split.json", "summary.json"]);
     place.ok("eval --model b/last.safetensors");
     place.ok("eval --model a/some/where/epoch-0002.safetensors");
 }

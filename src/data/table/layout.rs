@@ -1,6 +1,6 @@
 //! Which column of a table holds what.
 
-use crate::config::{DataConfig, Encoding, SplitBy};
+use crate::config::{DataConfig, Encoding};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
 use std::collections::HashMap;
@@ -143,7 +143,7 @@ impl<'a> Header<'a> {
     }
 
     fn check_needs(&self, layout: &Layout, config: &DataConfig) -> Result<()> {
-        if layout.subject.is_none() && config.split == SplitBy::Subject {
+        if layout.subject.is_none() && config.split.needs_subjects() {
             let near = nearest(&config.subject_column, self.metadata());
             let near = near.map(|near| format!(" (is it `{near}`?)")).unwrap_or_default();
             return Err(self.error(

@@ -1,7 +1,7 @@
 //! A table row by row into a [`Dataset`].
 
 use super::layout::{Layout, Place};
-use crate::config::{DataConfig, Encoding, SplitBy};
+use crate::config::{DataConfig, Encoding};
 use crate::data::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder};
@@ -234,7 +234,7 @@ impl<'a> Rows<'a> {
             |key, column: &'a Option<Place>, setting| Constant { key, column: column.as_ref(), setting, found: None };
         Rows {
             layout,
-            subject_needed: config.split == SplitBy::Subject,
+            subject_needed: config.split.needs_subjects(),
             signals: Vec::new(),
             statics: layout.statics.iter().map(|(_, encoding)| empty(encoding)).collect(),
             peaks: Vec::new(),

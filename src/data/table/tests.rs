@@ -167,7 +167,8 @@ fn one_sample_rate_and_one_t0_a_table() {
 
 #[test]
 fn without_subjects_a_row_split_makes_every_row_its_own() {
-    let config = DataConfig { split: SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
+    let config =
+        DataConfig { split: crate::config::SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
     let (data, _) = with_config("level_db,s0,s1\n1,1,2\n2,1,2\n", &config).unwrap();
     assert_eq!(data.subjects, ["row 1", "row 2"]);
     assert_eq!((data.sample_rate_hz, data.t0_ms), (1.0, -2.0));
