@@ -16,7 +16,7 @@ pub fn load(config: &Config) -> Result<Dataset> {
         return dataset.with_columns(&config.data.static_columns);
     };
     let (dataset, report) = table::read_table(Path::new(path), &config.data, length)?;
-    notice(format!("{path}: {report}"));
+    report.notices().iter().for_each(|said| notice(format!("{path}: {said}")));
     Ok(dataset)
 }
 

@@ -95,8 +95,8 @@ fn filter(dataset: Dataset, config: &DataConfig) -> Result<(Dataset, Vec<FilterC
     Ok((select(dataset, &kept), counts))
 }
 
-/// No row has passed the filters.
-pub(in crate::data) fn nothing_left(source: &str, counts: &[FilterCount]) -> Error {
+/// The error of a table none of whose rows has passed the filters.
+pub fn nothing_left(source: &str, counts: &[FilterCount]) -> Error {
     let counts: Vec<String> = counts.iter().map(FilterCount::to_string).collect();
     Error::input(source, "", format!("data.filters leave no row: {}", counts.join("; ")), "let the filters keep more")
 }
