@@ -1,8 +1,8 @@
 //! Whole data sets: one that is in memory already, and the labels of any.
 
 use super::{Axis, FilterCount, Preparation, Refusal, RowFilters};
-use crate::config::DataConfig;
-use crate::data::{Dataset, PEAK_COLUMNS, Truth, Values};
+use crate::config::{DataConfig, PrepareConfig};
+use crate::data::{Dataset, PEAK_COLUMNS, Truth, Values, synth};
 use crate::error::{Error, Result, nearest};
 use ndarray::{Array2, Axis as Dimension};
 
@@ -26,6 +26,12 @@ impl Labels {
                 self.masked += 1;
             }
         }
+    }
+
+    /// How many, if any.
+    pub fn notice(&self) -> Option<String> {
+        let labels = format!("{} peak labels lie outside of the window and are not used", self.masked);
+        (self.masked > 0).then_some(labels)
     }
 }
 
@@ -68,26 +74,45 @@ pub fn prepare_dataset(
     Ok((prepared, counts, labels))
 }
 
+/// The built-in set as recordings: long enough for what `data.prepare` cuts of them.
+///
+/// # Errors
+/// See [`synth::generate`].
+pub fn recorded_synth(config: &DataConfig, signal_length: usize) -> Result<Dataset> {
+    let axis = Axis { sample_rate_hz: config.synth.sample_rate_hz, t0_ms: 0.0 };
+    let length = Preparation::new(&config.prepare, signal_length).recorded_length(axis);
+    synth::generate(&config.synth, length, config.seed)
+}
+
+/// The built-in set as the model sees it, and notices for the user.
+///
+/// # Errors
+/// See [`synth::generate`] and [`prepare_dataset`].
+pub fn prepared_synth(config: &DataConfig, signal_length: usize) -> Result<(Dataset, Vec<String>)> {
+    let recorded = recorded_synth(config, signal_length)?;
+    if config.filters.is_empty() && config.prepare == PrepareConfig::default() {
+        return Ok((recorded, Vec::new()));
+    }
+    let (dataset, counts, labels) = prepare_dataset(recorded, config, signal_length)?;
+    let notices = counts.iter().map(FilterCount::to_string).chain(labels.notice()).collect();
+    Ok((dataset, notices))
+}
+
 fn filter(dataset: Dataset, config: &DataConfig) -> Result<(Dataset, Vec<FilterCount>)> {
     let mut filters = RowFilters::new(&config.filters);
     if config.filters.is_empty() {
         return Ok((dataset, Vec::new()));
     }
     let columns = filters.columns().map(|name| cells(&dataset, config, name)).collect::<Result<Vec<_>>>()?;
-    let mut kept = Vec::new();
-    for row in 0..dataset.len() {
+    let mut keep = |row: usize| {
         let refuse = |i: usize, Refusal { problem, remedy }: Refusal| {
-            Error::input(
-                &dataset.source,
-                format!("row {}, column `{}`", row + 1, config.filters[i].column),
-                problem,
-                remedy,
-            )
+            let place = format!("row {}, column `{}`", row + 1, config.filters[i].column);
+            Error::input(&dataset.source, place, problem, remedy)
         };
-        if filters.keep(|i| Ok(columns[i][row].as_str()), refuse)? {
-            kept.push(row);
-        }
-    }
+        filters.keep(|i| Ok(columns[i][row].as_str()), refuse)
+    };
+    let rows = (0..dataset.len()).map(|row| Ok(keep(row)?.then_some(row))).collect::<Result<Vec<_>>>()?;
+    let kept: Vec<usize> = rows.into_iter().flatten().collect();
     let counts = filters.counts();
     if kept.is_empty() {
         return Err(nothing_left(&dataset.source, &counts));

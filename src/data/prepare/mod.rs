@@ -18,7 +18,7 @@ mod filters;
 pub mod resample;
 pub mod window;
 
-pub use dataset::{Labels, nothing_left, prepare_dataset};
+pub use dataset::{Labels, nothing_left, prepare_dataset, prepared_synth, recorded_synth};
 pub use filters::{FilterCount, RowFilters};
 
 use crate::config::{BandPass, PrepareConfig};

@@ -25,17 +25,14 @@ pub struct TableReport {
     pub prepared: Option<Axis>,
     /// What the filters left out.
     pub filters: Vec<FilterCount>,
-    /// Waves whose labels lie outside of the window.
-    pub masked: usize,
+    pub labels: Labels,
 }
 
 impl TableReport {
     /// All there is to say, in sentences.
     pub fn notices(&self) -> Vec<String> {
-        let masked = self.masked;
-        let labels = (masked > 0).then(|| format!("{masked} peak labels lie outside of the window and are not used"));
         let filters = self.filters.iter().map(FilterCount::to_string);
-        std::iter::once(self.to_string()).chain(filters).chain(labels).collect()
+        std::iter::once(self.to_string()).chain(filters).chain(self.labels.notice()).collect()
     }
 }
 
@@ -122,7 +119,7 @@ fn read(file: impl Read, source: &str, config: &DataConfig, length: usize) -> Re
         cut: layout.cut,
         prepared: rows.axis,
         filters: filters.counts(),
-        masked: rows.labels.masked,
+        labels: rows.labels,
     };
     Ok((rows.finish(source)?, report))
 }

@@ -204,7 +204,7 @@ fn rows_of_several_recorders_come_to_one_time_axis() {
         assert!((trace[0] - 105.0).abs() < 2e-3 && (trace[1] - 105.5).abs() < 2e-3, "{trace}");
     }
     // of 0.5 to 0.6 ms: a label at 5.9 ms is not in it
-    assert_eq!((report.masked, report.cut, data.peaks.iter().filter(|v| !v.is_nan()).count()), (3, 0, 0));
+    assert_eq!((report.labels.masked, report.cut, data.peaks.iter().filter(|v| !v.is_nan()).count()), (3, 0, 0));
     let notices = report.notices().join("\n");
     assert!(notices.contains("prepared: 2 samples at 20000 Hz from 0.5 ms\n3 peak labels lie outside"), "{notices}");
 
