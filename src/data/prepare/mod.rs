@@ -103,7 +103,12 @@ impl Preparation {
             Some(rate) => self.resampler(axis.sample_rate_hz, rate, place.first)?.apply(&trace, length),
             None => trace[place.first as usize..][..length].to_vec(),
         };
-        Ok(Prepared { samples: windowed.into_iter().map(|v| v as f32).collect(), axis: place.axis })
+        let samples: Vec<f32> = windowed.into_iter().map(|v| v as f32).collect();
+        if !samples.iter().all(|v| v.is_finite()) {
+            let remedy = "raise data.prepare.band_pass.low_hz or lower its order";
+            return Err(Refusal::new("the filter makes numbers of it that are not finite", remedy));
+        }
+        Ok(Prepared { samples, axis: place.axis })
     }
 
     fn band_pass(&mut self, band: &BandPass, rate: f64, samples: usize) -> Result<&Butterworth, Refusal> {
@@ -122,6 +127,10 @@ impl Preparation {
             Butterworth::new(band.order, shape, rate)
         };
         let filter = self.filters.entry(rate.to_bits()).or_insert_with(design);
+        if !filter.is_stable() {
+            let problem = format!("at {rate} Hz the edges of data.prepare.band_pass are too low to be computed with");
+            return Err(Refusal::new(problem, "raise low_hz or lower the order"));
+        }
         if samples <= filter.padding() {
             let problem =
                 format!("{samples} samples are too few for the band-pass, which needs {}", filter.padding() + 1);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{Baseline, DataConfig, Span, Window};
 use crate::data::fixture::dataset;
+use proptest::prelude::*;
 use std::f64::consts::PI;
 
 const LENGTH: usize = 200;
@@ -162,4 +163,52 @@ fn ends_are_turned_about_the_outer_samples() {
     assert_eq!(odd_extension(&[0.0, 1.0], 9), line);
     assert_eq!(odd_extension(&[3.0], 2), [3.0; 5]);
     assert_eq!(odd_extension(&[], 1), [0.0; 2]);
+}
+
+/// Whatever a table may hold, under whatever the configuration's check lets pass.
+fn any_preparation() -> impl Strategy<Value = PrepareConfig> {
+    let rate = prop_oneof![Just(20_000.0), 1e-3..1e6];
+    let span =
+        (-20.0..20.0, 1e-3..20.0).prop_map(|(from_ms, ms)| Baseline::Between(Span { from_ms, to_ms: from_ms + ms }));
+    let hz = || proptest::option::of(-6.0..6.0_f64);
+    let band = (hz(), hz(), 1_usize..=12).prop_filter_map("an empty band", |(low, ratio, order)| {
+        let low_hz = low.map(|exponent| 10_f64.powf(exponent));
+        let high_hz = ratio.map(|exponent| low_hz.map_or(10_f64.powf(exponent), |low| low * (1.001 + exponent.abs())));
+        (low_hz.is_some() || high_hz.is_some()).then_some(BandPass { low_hz, high_hz, order })
+    });
+    let window = (-20.0..20.0).prop_map(|from_ms| Window { from_ms, to_ms: None });
+    let option = proptest::option::of::<BoxedStrategy<Window>>;
+    (
+        any::<bool>(),
+        proptest::option::of(span),
+        proptest::option::of(band),
+        proptest::option::of(rate),
+        option(window.boxed()),
+    )
+        .prop_map(|(up, baseline, band_pass, sample_rate_hz, window)| PrepareConfig {
+            polarity: if up { 1 } else { -1 },
+            baseline,
+            band_pass,
+            sample_rate_hz,
+            window,
+        })
+}
+
+proptest! {
+    #[test]
+    fn every_recording_is_prepared_or_refused(
+        config in any_preparation(), rate in prop_oneof![Just(24_414.062_5), 1e-3..1e7], t0_ms in -30.0..30.0,
+        samples in 0_usize..400, length in 1_usize..100, size in 0.0_f32..1e9,
+    ) {
+        let axis = axis(rate, t0_ms);
+        let recording: Vec<f32> = (0..samples).map(|i| size * (0.37 * (i * i) as f32).sin()).collect();
+        match Preparation::new(&config, length).apply(&recording, axis) {
+            Ok(made) => {
+                prop_assert_eq!(made.samples.len(), length);
+                prop_assert!(made.samples.iter().all(|v| v.is_finite()));
+                prop_assert!(made.axis.sample_rate_hz > 0.0 && made.axis.t0_ms.is_finite());
+            }
+            Err(refusal) => prop_assert!(!refusal.problem.is_empty() && !refusal.remedy.is_empty()),
+        }
+    }
 }
