@@ -272,11 +272,18 @@ pub fn extrapolations(trained: &Trained, conditions: &[Condition]) -> Vec<String
     let mut notices = Vec::new();
     for column in &trained.data.train_statics {
         let Values::Number(seen) = &column.values else { continue };
-        let (lo, hi) = seen.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+        let clip = trained.scalers.statics.iter().find(|s| s.name == column.name).and_then(|scaler| scaler.clip);
+        let range = seen.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[lo, hi], v| [lo.min(*v), hi.max(*v)]);
+        let [lo, hi] = clip.unwrap_or(range);
         let named = conditions.iter().flatten().filter(|(name, _)| *name == column.name);
         let outside = named.filter_map(|(name, value)| Some((name, value.number()?))).find(|(_, n)| *n < lo || *n > hi);
         if let Some((name, n)) = outside {
-            notices.push(format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"));
+            notices.push(match clip {
+                Some(_) => {
+                    format!("{name}={n} enters as {}: data.clip_statics keeps it from {lo} to {hi}", n.clamp(lo, hi))
+                }
+                None => format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"),
+            });
         }
     }
     notices

@@ -1,5 +1,7 @@
 //! The ranges of the configuration's values, and the rules between them.
 
+mod prepare;
+
 use super::{
     Config, DataConfig, Encoding, FilmConfig, ModelConfig, SchedulerKind, SplitBy, StaticColumn, TrainingConfig,
 };
@@ -53,6 +55,9 @@ impl Config {
         film(&self.film)?;
         training(&self.training)?;
         data(&self.data)?;
+        prepare::filters(&self.data.filters)?;
+        prepare::prepare(self)?;
+        prepare::statics(&self.data)?;
         static_width(self)?;
         checkpoint_dir(&self.output.checkpoint_dir)
     }
@@ -224,16 +229,21 @@ fn split(d: &DataConfig) -> Check {
 fn static_width(config: &Config) -> Check {
     let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
     let one_hot = columns.iter().any(|c| c.encoding() == Encoding::OneHot);
-    if (columns.len() == dim) || (one_hot && columns.len() < dim) {
+    let imputed = config.data.impute_statics.len();
+    let number = columns.len() + imputed;
+    if (number == dim) || (one_hot && number < dim) {
         return Ok(());
     }
     let names: Vec<&str> = columns.iter().map(|c| c.name()).collect();
-    let number = columns.len();
-    Err(Problem::new(
-        "model.static_dim",
-        format!("is {dim}, but data.static_columns names {number}: {}", names.join(", ")),
-        format!("set model.static_dim to {number}, or name {dim} in data.static_columns"),
-    ))
+    let named = format!("is {dim}, but data.static_columns names {}: {}", columns.len(), names.join(", "));
+    let (problem, remedy) = match imputed {
+        0 => (named, format!("set model.static_dim to {number}, or name {dim} in data.static_columns")),
+        _ => (
+            format!("{named}; with an input for what is missing in each of data.impute_statics they need {number}"),
+            format!("set model.static_dim to {number}, or choose other columns"),
+        ),
+    };
+    Err(Problem::new("model.static_dim", problem, remedy))
 }
 
 fn checkpoint_dir(folder: &str) -> Check {

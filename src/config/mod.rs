@@ -3,10 +3,12 @@
 mod check;
 mod data;
 mod load;
+mod prepare;
 
 pub use data::{
     DataConfig, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig,
 };
+pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 
 use super::peaks::{Peak, WAVE_V};
 use crate::checkpoint::Trained;
-use crate::config::{SYNTH_COLUMNS, SynthConfig};
-use crate::data::{Column, Values, synth};
+use crate::config::{DataConfig, SYNTH_COLUMNS, SynthConfig};
+use crate::data::{Column, Values, prepare::prepared_synth};
 use crate::error::Result;
 use crate::generate::{Request, Value, generate};
 use crate::model::Cvae;
@@ -73,10 +73,11 @@ fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
             Values::Text(_) => None,
         });
         // what the training data held constant besides stays so
-        let mut config = SynthConfig { subjects: 1, rows_per_subject: 1, ..data.synth.clone() };
-        config.fixed.extend(held);
-        // other seeds than the training data's: other listeners
-        let simulated = synth::generate(&config, length, data.seed.wrapping_add(1 + row as u64))?;
+        let mut synth = SynthConfig { subjects: 1, rows_per_subject: 1, ..data.synth.clone() };
+        synth.fixed.extend(held);
+        // other seeds than the training data's: other listeners, and none of them left out
+        let seed = data.seed.wrapping_add(1 + row as u64);
+        let (simulated, _) = prepared_synth(&DataConfig { synth, seed, filters: Vec::new(), ..data.clone() }, length)?;
         trace.assign(&simulated.truth.expect("simulated data brings its truth").signals.row(0));
     }
     Ok(traces)

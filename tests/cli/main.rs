@@ -8,6 +8,7 @@ mod evaluate;
 mod generate;
 mod help;
 mod interrupt;
+mod prepare;
 mod resume;
 mod run_folder;
 mod split;

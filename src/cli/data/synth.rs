@@ -2,7 +2,7 @@
 
 use crate::cli::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::synth;
+use abr_film::data::prepare::recorded_synth;
 use abr_film::error::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl Synth {
         if config.data.path.is_some() {
             notice("data.path is not used: this command writes the built-in set");
         }
-        let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+        let dataset = recorded_synth(&config.data, config.model.signal_length)?;
         source::write_table(self.out.as_deref(), &dataset, &[])
     }
 }
