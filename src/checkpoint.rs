@@ -15,7 +15,7 @@ use crate::model::Cvae;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The metadata key.
@@ -271,9 +271,26 @@ impl Checkpoint {
         trained.scalers.check_static_dim(trained.config.model.static_dim)?;
         let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
         model.load_state(&source, |name| file.find(name))?;
-        let unused = file.tensors.iter().filter(|t| t.name.starts_with("static_decoder.")).count();
-        let notice = (unused > 0).then(|| format!("{source}: {unused} tensors of static_decoder.* are not used"));
-        Ok((trained, model, notice.into_iter().collect()))
+        // a state to resume from holds more than weights
+        let notices = if trained.is_bare() { file.unused(&source, &model) } else { Vec::new() };
+        Ok((trained, model, notices))
+    }
+
+    /// What bare weights hold and the model does not ask for: it would be another model without a word.
+    fn unused(&self, source: &str, model: &Cvae) -> Vec<String> {
+        let asked: HashSet<&str> = model.parameters().iter().map(|(p, _)| p.name.as_str()).collect();
+        let unused = self.tensors.iter().map(|t| t.name.as_str()).filter(|name| !asked.contains(name));
+        let (leftovers, others): (Vec<_>, Vec<_>) = unused.partition(|name| name.starts_with("static_decoder."));
+        let mut notices = Vec::new();
+        if !leftovers.is_empty() {
+            notices.push(format!("{source}: {} tensors of static_decoder.* are not used", leftovers.len()));
+        }
+        if let [first, ..] = others[..] {
+            let count = others.len();
+            notices
+                .push(format!("{source}: {count} tensors are in no part of the configured model, {first} the first"));
+        }
+        notices
     }
 
     /// Refuses to resume under another configuration; only the number of epochs may differ, and where the data lies.

@@ -80,6 +80,18 @@ pub fn check_table(out: Option<&Path>) -> Result<()> {
     }
 }
 
+/// Refuses to replace what a table is made from.
+pub fn check_apart(out: Option<&Path>, input: &Path) -> Result<()> {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    match out.and_then(whole) {
+        Some(out) if out.is_file() && whole(input).as_ref() == Some(&out) => {
+            let problem = format!("--out would replace {}, which is read", input.display());
+            Err(Error::usage(problem, "name another file with --out"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a table to a file, whole or not at all, or to stdout.
 pub fn write_table(out: Option<&Path>, dataset: &Dataset, extra: &[Column]) -> Result<()> {
     match out {

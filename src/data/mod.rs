@@ -3,7 +3,9 @@
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hash;
+pub mod inspect;
 pub mod prepare;
+pub mod read;
 pub mod rows;
 pub mod scale;
 pub mod split;

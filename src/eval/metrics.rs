@@ -281,7 +281,8 @@ pub struct PeakErrors {
 }
 
 impl PeakErrors {
-    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled.
+    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled (or, in a
+    /// whole column, not predicted: no training row was labelled).
     ///
     /// # Panics
     /// If the shapes differ or are not `[N, 6]`.
@@ -291,7 +292,7 @@ impl PeakErrors {
         std::array::from_fn(|i| {
             let pairs = predicted.column(i).into_iter().zip(labelled.column(i));
             let errors: Vec<f64> =
-                pairs.filter(|(_, l)| !l.is_nan()).map(|(&p, &l)| f64::from(p) - f64::from(l)).collect();
+                pairs.filter(|(p, l)| !p.is_nan() && !l.is_nan()).map(|(&p, &l)| f64::from(p) - f64::from(l)).collect();
             let n = errors.len() as f64;
             PeakErrors {
                 label: PEAK_COLUMNS[i],

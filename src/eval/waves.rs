@@ -72,7 +72,9 @@ fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
             Values::Number(values) => Some((column.name.clone(), values[row])),
             Values::Text(_) => None,
         });
-        let synth = SynthConfig { subjects: 1, rows_per_subject: 1, fixed: held.collect(), ..data.synth.clone() };
+        // what the training data held constant besides stays so
+        let mut synth = SynthConfig { subjects: 1, rows_per_subject: 1, ..data.synth.clone() };
+        synth.fixed.extend(held);
         // other seeds than the training data's: other listeners, and none of them left out
         let seed = data.seed.wrapping_add(1 + row as u64);
         let (simulated, _) = prepared_synth(&DataConfig { synth, seed, filters: Vec::new(), ..data.clone() }, length)?;

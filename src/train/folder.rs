@@ -30,9 +30,15 @@ impl RunFolder {
     /// Whether a new run may be written here; nothing is changed.
     ///
     /// # Errors
-    /// When it holds a run already, unless `force`, or is no folder that can be written to.
+    /// When it holds a run already, unless `force`, or is no folder that can be written to; a checkpoint folder that bears the
+    /// name of a run's file.
     pub fn check_free(&self, config: &Config, force: bool) -> Result<()> {
         let path = &self.path;
+        let checkpoint_dir = Path::new(&config.output.checkpoint_dir);
+        if FILES.iter().any(|file| checkpoint_dir.starts_with(file)) {
+            let problem = format!("is {}, which is a file of every run", checkpoint_dir.display());
+            return Err(Error::config("configuration", "output.checkpoint_dir", problem, "choose another name"));
+        }
         if path.exists() && !path.is_dir() {
             return Err(Error::input(path.display(), "", "is a file", "name a folder with --out"));
         }

@@ -56,11 +56,17 @@ impl Trainer {
     /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
     ///
     /// # Errors
-    /// Data that cannot be split, scaled or fed to a model of these sizes.
+    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
+        config.check()?;
         let config = config.clone().resolved();
         let split = split(dataset, &config.data)?;
-        let (scalers, notices) = Scalers::fit(dataset, &config.data, &split.train)?;
+        let (scalers, mut notices) = Scalers::fit(dataset, &config.data, &split.train)?;
+        let unlabelled = scalers.unlabelled_peaks();
+        if config.model.predict_peaks && !unlabelled.is_empty() {
+            notices
+                .push(format!("no training row is labelled in {}: they will not be predicted", unlabelled.join(", ")));
+        }
         scalers.check_static_dim(config.model.static_dim)?;
         let train = Rows::encode(dataset, &scalers, &split.train)?;
         let validation = Rows::encode(dataset, &scalers, &split.validation)?;

@@ -3,6 +3,7 @@
 mod bad_config;
 mod bad_model;
 mod bad_table;
+mod data;
 mod evaluate;
 mod generate;
 mod help;

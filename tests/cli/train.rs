@@ -196,7 +196,13 @@ fn unlabelled_peaks_are_empty_cells() {
     let place = Place::new();
     let labelled = table().replacen(",,", ",5.9,", 9);
     place.write("labelled.csv", labelled);
-    place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true");
+    let said =
+        place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true").stderr;
+    let rest = "peak_i_ms, peak_iii_ms, peak_i_uv, peak_iii_uv, peak_v_uv: they will not be predicted";
+    assert!(said.contains(rest), "{said}");
+    let made = place.ok("generate --model run/best.safetensors").stdout;
+    assert_eq!(crate::support::column(&made, "peak_i_ms"), [""]);
+    assert!(crate::support::column(&made, "peak_v_ms")[0].parse::<f64>().is_ok());
     let report = place.ok("eval --model run/best.safetensors --data labelled.csv --split all --json").stdout;
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let peaks = report["peaks"].as_array().expect("a peak head's errors");

@@ -56,8 +56,8 @@ pub struct Scalers {
     pub signal: SignalScaler,
     /// In the order of `data.static_columns`.
     pub statics: Vec<StaticScaler>,
-    /// In the order of [`PEAK_COLUMNS`].
-    pub peaks: [Moments; PEAK_COLUMNS.len()],
+    /// In the order of [`PEAK_COLUMNS`]; none where no training row is labelled, so that nothing could be learned.
+    pub peaks: [Option<Moments>; PEAK_COLUMNS.len()],
 }
 
 /// How traces are scaled.
@@ -86,7 +86,7 @@ impl Scalers {
         let signal = SignalScaler::fit(dataset, config.signal_scaling, rows)?;
         let peaks = std::array::from_fn(|p| {
             let labels = rows.iter().map(|&row| f64::from(dataset.peaks[[row, p]])).filter(|label| label.is_finite());
-            Moments::of(labels).unwrap_or(Moments::IDENTITY).or_unit()
+            Moments::of(labels).map(Moments::or_unit)
         });
         Ok((Scalers { signal, statics, peaks }, notices))
     }
@@ -102,7 +102,7 @@ impl Scalers {
         Scalers {
             signal: SignalScaler { scaling: SignalScaling::Global, moments: Moments::IDENTITY },
             statics: config.static_columns.iter().map(|column| plain(column.name())).collect(),
-            peaks: [Moments::IDENTITY; PEAK_COLUMNS.len()],
+            peaks: [Some(Moments::IDENTITY); PEAK_COLUMNS.len()],
         }
     }
 
@@ -170,16 +170,28 @@ impl Scalers {
         map_rows(signals, |row, v| moments.map_or(self.signal.moments, |m| m[row]).decode(v))
     }
 
-    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0 not.
+    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0 not. A
+    /// column without a label in training counts as unlabelled.
     pub fn encode_peaks(&self, peaks: ArrayView2<f32>) -> (Array2<f32>, Array2<f32>) {
-        let mask = peaks.mapv(|v| if v.is_finite() { 1.0 } else { 0.0 });
-        let values = map_columns(peaks, |p, v| if v.is_finite() { self.peaks[p].encode(v) } else { 0.0 });
+        let known = |p: usize, v: f64| self.peaks[p].filter(|_| v.is_finite());
+        let mask = map_columns(peaks, |p, v| f64::from(known(p, v).is_some()));
+        let values = map_columns(peaks, |p, v| known(p, v).map_or(0.0, |moments| moments.encode(v)));
         (values, mask)
     }
 
-    /// The peak head's output `[n, 6]` to ms and µV.
+    /// The peak head's output `[n, 6]` to ms and µV; NaN in a column without a label in training.
     pub fn decode_peaks(&self, peaks: ArrayView2<f32>) -> Array2<f32> {
-        map_columns(peaks, |p, v| self.peaks[p].decode(v))
+        map_columns(peaks, |p, v| self.peaks[p].map_or(f64::NAN, |moments| moments.decode(v)))
+    }
+
+    /// The columns without a label in training.
+    pub fn unlabelled_peaks(&self) -> Vec<&'static str> {
+        PEAK_COLUMNS
+            .into_iter()
+            .zip(self.peaks)
+            .filter(|(_, moments)| moments.is_none())
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 
@@ -353,7 +365,10 @@ mod tests {
         let mut unlabelled = data;
         unlabelled.peaks.fill(f32::NAN);
         let config = config(Encoding::Standard, SignalScaling::Global);
-        assert_eq!(Scalers::fit(&unlabelled, &config, &ROWS).unwrap().0.peaks, [Moments::IDENTITY; 6]);
+        let scalers = Scalers::fit(&unlabelled, &config, &ROWS).unwrap().0;
+        assert_eq!((scalers.peaks, scalers.unlabelled_peaks().len()), ([None; 6], 6));
+        assert_eq!(scalers.encode_peaks(dataset(8, 4).peaks.view()).1.sum(), 0.0);
+        assert!(scalers.decode_peaks(values.view()).iter().all(|v| v.is_nan()));
     }
 
     #[test]

@@ -15,11 +15,13 @@
 mod conditions;
 mod layout;
 mod read;
+mod recordings;
 mod row;
 mod write;
 
 pub use conditions::read_conditions;
 pub use read::{TableReport, read_table};
+pub use recordings::write_recordings;
 pub use write::write_table;
 
 /// The I/O error inside, with its kind (a broken pipe, a full disk), which the conversion of `csv` drops.

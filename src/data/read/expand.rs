@@ -1,0 +1,97 @@
+//! Which files a list of files, folders and globs means.
+
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The files to read.
+#[derive(Debug, Default)]
+pub struct Expanded {
+    /// In the order of their paths, each once.
+    pub files: Vec<Found>,
+    pub notices: Vec<String>,
+}
+
+/// A file, and how it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub path: PathBuf,
+    /// Whether it was named itself, not found in a folder or by a glob.
+    pub named: bool,
+}
+
+/// Finds the files behind paths: files as they are, folders with all below them (but nothing hidden, and no linked folders),
+/// and globs (`*`, `?`, `[…]`, `**`). Licences, read-me files and companions (the `.dat` of a `.hea`, the `-analyzed` of a
+/// recording) that were not named themselves are left out.
+///
+/// # Errors
+/// [`Error::Io`] for what does not exist or cannot be listed, [`Error::Usage`] for a glob that is none or finds nothing.
+pub fn expand(paths: &[PathBuf]) -> Result<Expanded> {
+    // by the real path, so that nothing is read twice: being named outweighs being found
+    let mut found: BTreeMap<PathBuf, Found> = BTreeMap::new();
+    let mut add = |path: PathBuf, named: bool| -> Result<()> {
+        let real = std::fs::canonicalize(&path).map_err(Error::io("read", &path))?;
+        found.entry(real).or_insert(Found { path, named }).named |= named;
+        Ok(())
+    };
+    for path in paths {
+        if path.is_dir() {
+            walk(path, &mut add)?;
+        } else if path.exists() {
+            add(path.clone(), true)?;
+        } else {
+            for path in matches(path)? {
+                if path.is_dir() { walk(&path, &mut add)? } else { add(path, false)? }
+            }
+        }
+    }
+    let mut files: Vec<Found> = found.into_values().filter(|file| file.named || !is_beside(&file.path)).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Expanded { files, notices: Vec::new() })
+}
+
+/// All files below a folder, in no order.
+fn walk(folder: &Path, add: &mut impl FnMut(PathBuf, bool) -> Result<()>) -> Result<()> {
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
+            let entry = entry.map_err(Error::io("list", &folder))?;
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            // the entry's own type: a link to a folder could lead round in circles
+            let kind = entry.file_type().map_err(Error::io("read", entry.path()))?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if entry.path().is_file() {
+                add(entry.path(), false)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a glob finds; a path without wildcards does not exist.
+fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
+    let text = pattern.to_string_lossy();
+    if !text.contains(['*', '?', '[']) {
+        return Err(Error::io("read", pattern)(std::io::ErrorKind::NotFound.into()));
+    }
+    let unusable =
+        |problem: String| Error::usage(problem, "check the path, and quote it if the shell should not expand it");
+    let found = glob::glob(&text).map_err(|e| unusable(format!("`{text}` is no glob: {e}")))?;
+    let found: Vec<PathBuf> = found
+        .map(|entry| entry.map_err(|e| Error::io("list", e.path())(e.error().kind().into())))
+        .collect::<Result<_>>()?;
+    match found.is_empty() {
+        true => Err(unusable(format!("`{text}` finds nothing"))),
+        false => Ok(found),
+    }
+}
+
+/// Whether a file stands beside recordings and holds none of its own.
+fn is_beside(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
+    ["license", "licence", "copying", "notice", "readme", "changelog"].contains(&stem)
+}

@@ -1,0 +1,3 @@
+//! Readers on small files of the tests' own.
+
+mod text_exports;

@@ -1,0 +1,71 @@
+//! Lines and numbers of text files.
+
+use super::Source;
+use crate::error::Result;
+use std::borrow::Cow;
+
+/// Microvolts beyond which no sample is believed: 1000 V.
+pub const MAX_SAMPLE_UV: f64 = 1e9;
+
+/// Text in UTF-8, or else in Latin-1, as older recorders write it.
+pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
+
+/// The lines with their numbers from 1, ended by `\n`, `\r\n` or `\r` alone.
+pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+    lines.enumerate().map(|(i, line)| (i + 1, line))
+}
+
+/// A finite number.
+pub fn number(source: &Source, line: usize, what: &str, text: &str) -> Result<f64> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(source.line(line, format!("{what} should be a number, but is `{}`", excerpt(text)))),
+    }
+}
+
+/// A finite number above zero.
+pub fn positive(source: &Source, line: usize, what: &str, text: &str) -> Result<f64> {
+    match number(source, line, what, text)? {
+        value if value > 0.0 => Ok(value),
+        value => Err(source.line(line, format!("{what} should be above 0, but is {value}"))),
+    }
+}
+
+/// A sample in µV, from its text in units of `unit_uv` µV.
+pub fn sample(source: &Source, line: usize, text: &str, unit_uv: f64) -> Result<f32> {
+    let value = number(source, line, "a sample", text)? * unit_uv;
+    if value.abs() > MAX_SAMPLE_UV {
+        return Err(source.line(line, format!("a sample of {value} µV (more than 1000 V) cannot be")));
+    }
+    Ok(value as f32)
+}
+
+/// A number as a column's text, in the fewest digits; what is no number as it stands.
+pub fn tidy(text: &str) -> String {
+    let text = text.trim();
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => value.to_string(),
+        _ => text.to_string(),
+    }
+}
+
+/// A frequency in Hz from one in kHz, without the digits that the multiplication adds.
+pub fn hz_from_khz(khz: f64) -> f64 {
+    (khz * 1e9).round() / 1e6
+}
+
+/// The beginning of a text, for a message.
+pub fn excerpt(text: &str) -> String {
+    let mut shown: String = text.trim().chars().take(40).filter(|c| !c.is_control()).collect();
+    if shown.len() < text.trim().len() {
+        shown.push('…');
+    }
+    shown
+}
