@@ -71,7 +71,7 @@ impl Split {
         struct Part<'a> {
             rows: usize,
             subjects: Vec<&'a str>,
-            /// Counted from 1, in the order in which they were read.
+            /// Counted from 1, in the order in which they were read, without those that `data.filters` leave out.
             row_numbers: Vec<usize>,
         }
         let part = |rows: &[usize]| Part {
