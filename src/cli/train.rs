@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Args)]
 pub struct Train {
@@ -125,8 +125,12 @@ fn prepare(
     Ok(trainer)
 }
 
+/// A crash loses no more than this and the epoch it falls into.
+const LAST_EVERY: Duration = Duration::from_secs(60);
+
 fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
     let progress = Progress::new(trainer);
+    let mut written = Instant::now();
     while !trainer.finished() {
         let start = Instant::now();
         let outcome = trainer.epoch(|_| {
@@ -143,6 +147,10 @@ fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) ->
         epoch.seconds = start.elapsed().as_secs_f64();
         progress.epoch(&epoch);
         folder.end_epoch(trainer, &epoch)?;
+        if written.elapsed() > LAST_EVERY {
+            folder.write_last(trainer)?;
+            written = Instant::now();
+        }
     }
     progress.finish();
     conclude(trainer, folder)

@@ -188,6 +188,10 @@ fn data(d: &DataConfig) -> Check {
         if column.name().is_empty() {
             return Err(Problem::new(key, "has an empty name", "write the name of a column of the table"));
         }
+        if ["sample_rate_hz", "t0_ms", d.subject_column.as_str()].contains(&column.name()) {
+            let problem = format!("names `{}`, which says who or when and is no condition", column.name());
+            return Err(Problem::new(key, problem, "name columns that describe stimulus, listener or recording"));
+        }
         if !seen.insert(column.name()) {
             let problem = format!("names `{}` a second time", column.name());
             return Err(Problem::new(key, problem, "name each column once"));
@@ -327,6 +331,10 @@ mod tests {
         refused(r#"{"training": {"gradient_clip": 0}}"#, &["null does not clip"]);
         refused(r#"{"training": {"optimizer": {"betas": [0.9, 1.0]}}}"#, &["training.optimizer.betas"]);
         refused(r#"{"training": {"scheduler": {"factor": 1}}}"#, &["above 0 and below 1"]);
+        refused(
+            r#"{"model": {"static_dim": 1}, "data": {"static_columns": ["t0_ms"]}}"#,
+            &["static_columns[0]", "t0_ms"],
+        );
         refused(r#"{"data": {"validation_split": 0}}"#, &["data.validation_split"]);
         refused(r#"{"data": {"sample_rate_hz": 0}}"#, &["data.sample_rate_hz", "above 0"]);
         refused(r#"{"output": {"checkpoint_dir": "../x"}}"#, &["output.checkpoint_dir", "inside the run folder"]);

@@ -77,11 +77,15 @@ impl Report {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }
 
-    /// A CSV row a trace: its row number in the data set (from 1) and its errors.
+    /// A CSV row a trace: its row number in the data set (from 1) and its errors; what is undefined is an empty cell.
     pub fn write_traces(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "row,mse_uv2,mae_uv,rmse_uv,pearson_r,r2")?;
         for (row, t) in self.row_numbers.iter().zip(&self.traces) {
-            writeln!(out, "{},{},{},{},{},{}", row + 1, t.mse_uv2, t.mae_uv, t.rmse_uv, t.pearson_r, t.r2)?;
+            write!(out, "{}", row + 1)?;
+            for error in [t.mse_uv2, t.mae_uv, t.rmse_uv, t.pearson_r, t.r2] {
+                if error.is_nan() { write!(out, ",")? } else { write!(out, ",{error}")? }
+            }
+            writeln!(out)?;
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub struct Problems {
     pub labels_outside: Vec<usize>,
     /// With the samples of an earlier row.
     pub duplicates: Vec<usize>,
-    /// Whose largest or smallest value stands in [`CLIPPED_SAMPLES`] samples in a row.
+    /// Whose largest or smallest value stands in four samples in a row or more.
     pub clipped: Vec<usize>,
     /// All samples equal.
     pub flat: Vec<usize>,

@@ -62,7 +62,7 @@ pub fn read(source: &Source) -> Result<Reading> {
     for &(number, line) in &header {
         let label = line.split(',').next().unwrap_or_default().trim_end_matches(':').trim();
         let is_label = |l: &&str| l.trim_end_matches('.') == label.trim_end_matches('.');
-        if let Some(which) = LABELS.iter().position(|l| is_label(&l)) {
+        if let Some(which) = LABELS.iter().position(is_label) {
             label_lines[which] = number;
             fill(
                 &mut blocks,

@@ -80,7 +80,8 @@ impl Row<'_> {
             return Err(source.line(line, format!("{} values, but there are {columns} columns", self.row.len())));
         }
         let cells = (start..start + count).map(|i| self.row.get(i).unwrap_or_default());
-        let length = cells.clone().enumerate().filter(|(_, cell)| !cell.is_empty()).last().map_or(0, |(i, _)| i + 1);
+        let length =
+            cells.clone().enumerate().filter(|(_, cell)| !cell.is_empty()).map(|(i, _)| i + 1).max().unwrap_or(0);
         if length == 0 {
             return Err(source.line(line, "the row has no samples"));
         }

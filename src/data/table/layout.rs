@@ -168,7 +168,10 @@ impl<'a> Header<'a> {
             let near = near.map(|near| format!(" (is it `{near}`?)")).unwrap_or_default();
             return Err(self.error(
                 format!("no column `{}`, and the split is by subject", config.subject_column),
-                format!("name the column with the subjects in data.subject_column{near}, or set data.split to \"row\""),
+                format!(
+                    "name the column with the subjects in data.subject_column{near}, or set data.split to \"row\"; a trained \
+                     model is evaluated on other recordings with --split all"
+                ),
             ));
         }
         for (column, setting, what) in
@@ -179,7 +182,9 @@ impl<'a> Header<'a> {
                     if what == "t0_ms" { "0.0 if the first sample is at the stimulus onset" } else { "20000.0" };
                 return Err(self.error(
                     format!("no column `{what}`, and the configuration does not give it"),
-                    format!("set data.{what} (for example {example}), or add the column; it is never assumed"),
+                    format!(
+                        "add the column, or, to train, set data.{what} (for example {example}); it is never assumed"
+                    ),
                 ));
             }
         }

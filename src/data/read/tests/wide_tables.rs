@@ -37,7 +37,7 @@ fn abra_tables_are_written_as_they_are_read() {
     abra_csv::write(&path, &written).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("Freq(Hz),Level(dB),Samp. Per.,0,1,2\n0,60,50,0.1,"), "{text}");
-    let (read, _) = read_paths(&[path.clone()], |_, _| {}).unwrap();
+    let (read, _) = read_paths(std::slice::from_ref(&path), |_, _| {}).unwrap();
     for (read, written) in read.iter().zip(&written) {
         assert_eq!((&read.samples, read.sample_rate_hz), (&written.samples, written.sample_rate_hz));
         assert_eq!((&read.columns, read.subject.as_str()), (&written.columns, "m1"));
