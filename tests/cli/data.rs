@@ -59,3 +59,18 @@ fn bad_files_and_names_are_refused() {
     place.refused(2, "data inspect table.csv --plot x.png", &["x.png", ".svg"]);
     place.refused(2, "data inspect table.csv --plot x.svg --subject S9", &["no subject S9", "the subjects are S0, S1"]);
 }
+
+#[test]
+fn prepared_recordings_are_what_a_training_sees() {
+    let place = Place::new();
+    let prepare = "--set data.prepare.polarity=-1 --set data.prepare.baseline=mean --set data.filters=";
+    let filters = r#"[{"column":"level_db","min":30}]"#;
+    let said = place.ok(&format!("data prepare table.csv --config small.json {prepare}{filters} --out prepared.csv"));
+    assert!(said.stderr.contains("6 rows left out") || said.stderr.contains("rows left out"), "{}", said.stderr);
+    let train = "train --config small.json --set training.num_epochs=1";
+    place.ok(&format!("{train} --data table.csv {prepare}{filters} --out a"));
+    place.ok(&format!("{train} --data prepared.csv --out b"));
+    let weights = |run: &str| place.json(&format!("{run}/split.json"))["sha256"].clone();
+    assert_eq!(weights("a"), weights("b"));
+    place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
+}

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 9] = [
     (
         "train",
         &[
@@ -30,6 +30,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     ("info", &["--config", "--model", "--json"]),
     ("data import", &["--sample-rate-hz", "--t0-ms", "--out"]),
     ("data inspect", &["--sample-rate-hz", "--t0-ms", "--json", "--plot", "--subject"]),
+    ("data prepare", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--out"]),
     ("data synth", &["--config", "--set", "--seed", "--out"]),
 ];
 

@@ -124,12 +124,13 @@ fn early_stopping_keeps_the_best_weights() {
 #[test]
 fn every_shipped_configuration_is_ready_to_train() {
     let place = Place::new();
-    place.write("human.csv", human_click());
+    place.write("recorded.csv", recorded());
     let little = "--set data.synth.subjects=8 --set data.synth.rows_per_subject=4";
     let mut count = 0;
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")).unwrap() {
         let path = entry.unwrap().path();
-        let data = if path.ends_with("human_click.json") { "--data human.csv" } else { "" };
+        let real = ["human_click.json", "mouse_tone.json", "cba_tones.json"].iter().any(|name| path.ends_with(name));
+        let data = if real { "--data recorded.csv" } else { "" };
         place.ok(&format!("train --config {} --out run --dry-run {little} {data}", path.display()));
         count += 1;
     }
@@ -143,12 +144,16 @@ fn every_shipped_configuration_is_ready_to_train() {
 }
 
 /// 20 rows with the columns that `human_click.json` conditions on.
-fn human_click() -> String {
-    let samples: Vec<String> = (0..200).map(|i| format!("s{i}")).collect();
-    let mut text = format!("sample_rate_hz,level_db,n_averages,{}\n", samples.join(","));
+/// 20 rows of two subjects with the columns of the real recordings, 15 ms at 24.4 kHz.
+fn recorded() -> String {
+    let samples: Vec<String> = (0..366).map(|i| format!("s{i}")).collect();
+    let columns = "subject_id,sample_rate_hz,level_db,n_averages,frequency_hz,ear,part";
+    let mut text = format!("{columns},{}\n", samples.join(","));
     for row in 0..20 {
-        let values: Vec<String> = (0..200).map(|i| format!("{:.3}", (0.05 * f64::from(i * (row + 1))).sin())).collect();
-        text += &format!("20000,{},{},{}\n", 30 + 10 * (row % 5), 500 * (1 + row % 4), values.join(","));
+        let values: Vec<String> = (0..366).map(|i| format!("{:.3}", (0.05 * f64::from(i * (row + 1))).sin())).collect();
+        let (level, averages, ear) = (30 + 10 * (row % 5), 500 * (1 + row % 4), ["L", "R"][row as usize / 2 % 2]);
+        text +=
+            &format!("M{},24414.0625,{level},{averages},{},{ear},,{}\n", row % 2, 8000 << (row % 3), values.join(","));
     }
     text
 }

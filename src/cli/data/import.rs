@@ -1,11 +1,9 @@
 //! `abr-film data import`
 
-use super::{Axis, read, say};
-use crate::cli::{notice, print, source};
+use super::{Axis, read, write};
+use crate::cli::{notice, source};
 use abr_film::data::read::Recording;
-use abr_film::data::table::write_recordings;
 use abr_film::error::Result;
-use abr_film::files::write_whole;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -34,13 +32,6 @@ impl Import {
         let count = |unknown: &dyn Fn(&Recording) -> bool| recordings.iter().filter(|r| unknown(r)).count();
         silent(count(&|r| r.sample_rate_hz.is_none()), "their sample rate", "--sample-rate-hz");
         silent(count(&|r| r.t0_ms.is_none()), "when their first sample was taken", "--t0-ms");
-        match &self.out {
-            Some(path) => {
-                write_whole(path, |w| write_recordings(&recordings, w))?;
-                say(format!("{} recordings in {}", recordings.len(), path.display()));
-                Ok(())
-            }
-            None => print(|w| write_recordings(&recordings, w)),
-        }
+        write(self.out.as_deref(), &recordings)
     }
 }

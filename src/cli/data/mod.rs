@@ -2,20 +2,25 @@
 
 mod import;
 mod inspect;
+mod prepare;
 mod synth;
 
-use crate::cli::{notice, say};
+use crate::cli::{notice, print, say};
 use abr_film::data::read::{Recording, read_paths};
+use abr_film::data::table::write_recordings;
 use abr_film::error::Result;
+use abr_film::files::write_whole;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub enum Data {
     /// Read recorders' files into one table
     Import(import::Import),
+    /// Filter and prepare recordings as a configuration says, and write what a model would see
+    Prepare(prepare::Prepare),
     /// Show what recordings hold and what looks wrong
     Inspect(inspect::Inspect),
     /// Write the built-in synthetic set as a table, with the noise-free traces and the true wave latencies
@@ -26,6 +31,7 @@ impl Data {
     pub fn run(&self) -> Result<()> {
         match self {
             Data::Import(command) => command.run(),
+            Data::Prepare(command) => command.run(),
             Data::Inspect(command) => command.run(),
             Data::Synth(command) => command.run(),
         }
@@ -75,4 +81,16 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Recording>> {
     let (recordings, notices) = read?;
     notices.iter().for_each(notice);
     Ok(recordings)
+}
+
+/// Writes recordings to a table, whole or not at all, or to stdout.
+fn write(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
+    match out {
+        Some(path) => {
+            write_whole(path, |w| write_recordings(recordings, w))?;
+            say(format!("{} recordings in {}", recordings.len(), path.display()));
+            Ok(())
+        }
+        None => print(|w| write_recordings(recordings, w)),
+    }
 }

@@ -15,11 +15,13 @@ pub mod baseline;
 pub mod butterworth;
 mod dataset;
 mod filters;
+mod recordings;
 pub mod resample;
 pub mod window;
 
 pub use dataset::{Labels, nothing_left, prepare_dataset, prepared_synth, recorded_synth};
 pub use filters::{FilterCount, RowFilters};
+pub use recordings::prepare_recordings;
 
 use crate::config::{BandPass, PrepareConfig};
 use butterworth::{Band, Butterworth};
