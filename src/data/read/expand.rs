@@ -1,7 +1,8 @@
 //! Which files a list of files, folders and globs means.
 
+use super::wfdb;
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The files to read.
@@ -45,7 +46,10 @@ pub fn expand(paths: &[PathBuf]) -> Result<Expanded> {
             }
         }
     }
-    let mut files: Vec<Found> = found.into_values().filter(|file| file.named || !is_beside(&file.path)).collect();
+    let samples = sample_files(&found)?;
+    let apart = |real: &PathBuf, file: &Found| file.named || !(is_beside(&file.path) || samples.contains(real));
+    let mut files: Vec<Found> =
+        found.into_iter().filter(|(real, file)| apart(real, file)).map(|(_, file)| file).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Expanded { files, notices: Vec::new() })
 }
@@ -87,6 +91,16 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
         true => Err(unusable(format!("`{text}` finds nothing"))),
         false => Ok(found),
     }
+}
+
+/// The files that the WFDB headers among these name as theirs.
+fn sample_files(found: &BTreeMap<PathBuf, Found>) -> Result<BTreeSet<PathBuf>> {
+    let mut named = BTreeSet::new();
+    for header in found.keys().filter(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("hea"))) {
+        let content = std::fs::read(header).map_err(Error::io("read", header))?;
+        named.extend(wfdb::sample_files(&content).into_iter().map(|name| header.with_file_name(name)));
+    }
+    Ok(named)
 }
 
 /// Whether a file stands beside recordings and holds none of its own.

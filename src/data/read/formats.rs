@@ -1,6 +1,8 @@
 //! The table of formats, and which of them a file is.
 
-use super::{Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, table, tdt_arf, tdt_biosig_ascii};
+use super::{
+    Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, text, wfdb,
+};
 use crate::error::{Error, Result};
 
 /// How much of a file is looked at to recognise it.
@@ -43,6 +45,8 @@ pub const FORMATS: &[Format] = &[
         recognise: epl_cfts::recognise_analyzed,
         read: epl_cfts::read_analyzed,
     },
+    Format { name: "PhysioNet WFDB (.hea)", extensions: &["hea"], recognise: wfdb::recognise, read: wfdb::read },
+    Format { name: "NumPy .npz", extensions: &["npz"], recognise: npz::recognise, read: npz::read },
     Format { name: "ABRA CSV", extensions: &["csv"], recognise: abra_csv::recognise, read: abra_csv::read },
     Format {
         name: "Interacoustics Eclipse CSV (columns 1, 2, …)",
@@ -91,5 +95,18 @@ pub(super) fn unrecognised(source: &Source) -> Error {
     if source.bytes().is_empty() {
         return source.error("", "is empty", "export or copy it again");
     }
-    source.error("", "is of no format that is read here", format!("these are: {known}"))
+    let bytes = source.bytes();
+    let remedy = match source.extension().as_str() {
+        "dat" => "if these are the samples of a WFDB record, name its header (.hea)".to_string(),
+        // pickles since version 2 begin so, and NumPy pickles object arrays
+        _ if bytes.first() == Some(&0x80) || bytes.starts_with(b"\x93NUMPY") => {
+            "save it as .npz: the documentation of the reader npz says how; pickles can run any code and are not opened"
+                .to_string()
+        }
+        "csv" if text::decode(&bytes[..bytes.len().min(HEAD)]).contains("s0,s1,") => {
+            "this is a table already: name it as data.path or with --data".to_string()
+        }
+        _ => format!("these are: {known}"),
+    };
+    source.error("", "is of no format that is read here", remedy)
 }

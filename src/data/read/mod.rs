@@ -7,6 +7,8 @@
 //! | TDT BioSigRZ and BioSigRP `.arf` | [`tdt_arf`] | the same, binary |
 //! | EPL Cochlear Function Test Suite | [`epl_cfts`] | a level series in µV, with the analysed peaks beside it |
 //! | ABRA CSV | [`abra_csv`] | a row a recording; written too |
+//! | PhysioNet WFDB | [`wfdb`] | signals in steps of a converter, without anything of the stimulus |
+//! | NumPy `.npz` | [`npz`] | arrays by name; written too |
 //! | Interacoustics Eclipse CSV | [`eclipse_csv`] | a row a recording, without sample rate and time |
 //! | the project's own table | [`table`](mod@table) | a row a recording |
 //!
@@ -23,6 +25,8 @@ pub mod epl_cfts;
 mod expand;
 mod formats;
 pub mod ihs_smartep;
+mod npy;
+pub mod npz;
 mod source;
 mod subjects;
 pub mod table;
@@ -32,6 +36,7 @@ pub mod tdt_biosig_ascii;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod wfdb;
 mod wide;
 
 pub use expand::{Expanded, expand};

@@ -2,7 +2,9 @@
 
 mod arf;
 mod epl;
+mod npz;
 mod text_exports;
+mod wfdb;
 mod wide_tables;
 
 use super::read_bytes;

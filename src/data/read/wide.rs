@@ -2,6 +2,7 @@
 //! say.
 
 use super::{Recording, Source, tdt, text};
+use crate::data::PEAK_COLUMNS;
 use crate::error::Result;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
@@ -189,15 +190,19 @@ fn with_unit(cell: &str) -> Option<f64> {
     Some(if khz { text::hz_from_khz(value) } else { value })
 }
 
-/// A column's own name in the manner of the others; apart from those that mean something to a table.
+/// A column's own name in the manner of the others.
 fn own_name(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let name = words.map(str::to_lowercase).collect::<Vec<_>>().join("_");
-    let taken = |prefix: &str| name.strip_prefix(prefix).is_some_and(|n| n.parse::<usize>().is_ok());
-    match name.as_str() {
+    match words.map(str::to_lowercase).collect::<Vec<_>>().join("_").as_str() {
         "" => "unnamed".to_string(),
-        "file" | "subject_id" | "sample_rate_hz" | "frequency_hz" | "stimulus" => format!("file_{name}"),
-        _ if taken("s") || name.starts_with("truth_") || name.starts_with("peak_") => format!("file_{name}"),
-        _ => name,
+        "frequency_hz" | "stimulus" => format!("file_{name}"),
+        name => free_name(name),
     }
+}
+
+/// A name apart from those that mean something else to a table.
+pub fn free_name(name: &str) -> String {
+    let sample = name.strip_prefix('s').is_some_and(|n| n.parse::<usize>().is_ok());
+    let taken = ["file", "subject_id", "sample_rate_hz", "t0_ms"].contains(&name) || PEAK_COLUMNS.contains(&name);
+    if taken || sample || name.starts_with("truth_") { format!("file_{name}") } else { name.to_string() }
 }

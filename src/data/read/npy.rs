@@ -1,0 +1,213 @@
+//! One NumPy array (`.npy`).
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 6, 2 | `\x93NUMPY`, version 1, 2 or 3 |
+//! | 2 (4 from version 2 on) | length of the header |
+//! | header | `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 200), }` and spaces |
+//! | the rest | the items, by rows (or by columns, in Fortran order) |
+//!
+//! Read are numbers (`f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects is a pickle,
+//! which can run any code when it is opened: it is refused.
+
+use super::text;
+use std::io::{self, Read, Write};
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// The longest header that is read: NumPy's own are of a hundred bytes.
+const MAX_HEADER: usize = 1 << 14;
+
+/// What items are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Float,
+    Int,
+    Unsigned,
+    Bool,
+    Unicode,
+    Bytes,
+}
+
+/// An array's shape and items.
+#[derive(Debug)]
+pub struct Array {
+    kind: Kind,
+    /// Bytes of an item.
+    size: usize,
+    big_endian: bool,
+    fortran: bool,
+    pub shape: Vec<usize>,
+    raw: Vec<u8>,
+}
+
+/// What is wrong with an array, and the way out.
+pub struct Refused {
+    pub problem: String,
+    pub remedy: &'static str,
+}
+
+fn damaged(problem: impl Into<String>) -> Refused {
+    Refused { problem: problem.into(), remedy: "the file is damaged or cut short: save or copy it again" }
+}
+
+impl Array {
+    /// Reads an array of at most `most` bytes, which are not allocated before they are there.
+    pub fn read(mut reader: impl Read, most: usize) -> Result<Array, Refused> {
+        let mut array = Array::header(&mut reader)?;
+        let items = array.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
+        let Some(bytes) = items.and_then(|items| items.checked_mul(array.size)).filter(|&bytes| bytes <= most) else {
+            let problem =
+                format!("its shape {:?} would unpack to more than {most} bytes, 64 times the file", array.shape);
+            return Err(Refused {
+                problem,
+                remedy: "if it is really that large, save it with np.savez instead of np.savez_compressed",
+            });
+        };
+        // one byte more, to see that there is none
+        reader
+            .take(bytes as u64 + 1)
+            .read_to_end(&mut array.raw)
+            .map_err(|e| damaged(format!("cannot be unpacked: {e}")))?;
+        if array.raw.len() != bytes {
+            let found = if array.raw.len() > bytes { "more" } else { "fewer" };
+            return Err(damaged(format!("its shape {:?} takes {bytes} bytes, but there are {found}", array.shape)));
+        }
+        Ok(array)
+    }
+
+    fn header(reader: &mut impl Read) -> Result<Array, Refused> {
+        let mut begin = [0; 8];
+        let mut fill =
+            |bytes: &mut [u8]| reader.read_exact(bytes).map_err(|e| damaged(format!("ends inside its header: {e}")));
+        fill(&mut begin)?;
+        if &begin[..6] != MAGIC {
+            return Err(damaged("does not begin as a NumPy array"));
+        }
+        let mut length = [0; 4];
+        fill(if begin[6] == 1 { &mut length[..2] } else { &mut length[..] })?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_HEADER {
+            return Err(damaged(format!("has a header of {length} bytes, instead of some hundred")));
+        }
+        let mut header = vec![0; length];
+        fill(&mut header)?;
+        let header = text::decode(&header).into_owned();
+        let field = |key: &str| {
+            let rest = header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
+            rest.ok_or_else(|| damaged(format!("has no {key} in its header")))
+        };
+        let (big_endian, kind, size) = descr(field("descr")?)?;
+        let fortran = field("fortran_order")?.starts_with("True");
+        let shape = field("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(shape, _)| shape);
+        let numbers = shape.unwrap_or("?").split(',').map(str::trim).filter(|n| !n.is_empty());
+        let shape: Option<Vec<usize>> = numbers.map(|n| n.parse().ok()).collect();
+        let shape = shape.ok_or_else(|| damaged("has no shape in its header"))?;
+        Ok(Array { kind, size, big_endian, fortran, shape, raw: Vec::new() })
+    }
+
+    /// The size of the items together.
+    pub fn bytes(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// The size of one item.
+    pub fn item_bytes(&self) -> usize {
+        self.size
+    }
+
+    pub fn is_float(&self) -> bool {
+        self.kind == Kind::Float
+    }
+
+    pub fn is_number(&self) -> bool {
+        !matches!(self.kind, Kind::Unicode | Kind::Bytes)
+    }
+
+    /// The place in memory of a table's item.
+    pub fn index(&self, row: usize, column: usize) -> usize {
+        if self.fortran { column * self.shape[0] + row } else { row * self.shape[1] + column }
+    }
+
+    fn item(&self, index: usize) -> &[u8] {
+        &self.raw[index * self.size..(index + 1) * self.size]
+    }
+
+    /// The item's bytes as an unsigned number.
+    fn bits(&self, item: &[u8]) -> u64 {
+        let add = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        if self.big_endian { item.iter().fold(0, add) } else { item.iter().rev().fold(0, add) }
+    }
+
+    /// A number; text is NaN.
+    pub fn number(&self, index: usize) -> f64 {
+        let bits = self.bits(self.item(index).get(..self.size.min(8)).unwrap_or_default());
+        let unused = 64 - 8 * self.size.clamp(1, 8);
+        match self.kind {
+            Kind::Float if self.size == 4 => f64::from(f32::from_bits(bits as u32)),
+            Kind::Float => f64::from_bits(bits),
+            Kind::Int => ((bits << unused) as i64 >> unused) as f64,
+            Kind::Unsigned | Kind::Bool => bits as f64,
+            Kind::Unicode | Kind::Bytes => f64::NAN,
+        }
+    }
+
+    /// An item as text, empty for NaN; numbers in the fewest digits.
+    pub fn text(&self, index: usize) -> String {
+        let item = self.item(index);
+        match self.kind {
+            Kind::Unicode => {
+                let chars = item.chunks_exact(4).map(|four| self.bits(four) as u32).take_while(|&c| c != 0);
+                chars.map(|c| char::from_u32(c).unwrap_or('\u{fffd}')).collect::<String>().trim().to_string()
+            }
+            Kind::Bytes => text::decode(item).trim_end_matches('\0').trim().to_string(),
+            Kind::Float if self.number(index).is_nan() => String::new(),
+            Kind::Float if self.size == 4 => (self.number(index) as f32).to_string(),
+            Kind::Int => (self.number(index) as i64).to_string(),
+            _ => self.number(index).to_string(),
+        }
+    }
+}
+
+/// Byte order, kind and size of `'<f4'`.
+fn descr(text: &str) -> Result<(bool, Kind, usize), Refused> {
+    let refused = |problem: String, remedy| Err(Refused { problem, remedy });
+    let Some((descr, _)) = text.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) else {
+        return refused("is a structured array".to_string(), "save each field as an array of its own");
+    };
+    let plain = descr.trim_start_matches(['<', '>', '|', '=']);
+    let (kind, size) = plain.split_at(plain.chars().next().map_or(0, char::len_utf8));
+    let size: usize = size.parse().unwrap_or(0);
+    let (kind, bytes) = match (kind, size) {
+        ("f", 4 | 8) => (Kind::Float, size),
+        ("i", 1 | 2 | 4 | 8) => (Kind::Int, size),
+        ("u", 1 | 2 | 4 | 8) => (Kind::Unsigned, size),
+        ("b", 1) => (Kind::Bool, size),
+        ("U", 0..=1_000_000) => (Kind::Unicode, 4 * size),
+        ("S", 0..=1_000_000) => (Kind::Bytes, size),
+        ("O", _) => {
+            let problem = "holds Python objects: a pickle, which could run any code and is not opened".to_string();
+            return refused(problem, "save numbers or text: np.asarray(values, dtype=float), or dtype=str");
+        }
+        _ => {
+            let problem = format!("is of the type `{}`, which is not read", text::excerpt(descr));
+            return refused(problem, "save it as float32, float64, an integer or text (dtype=str)");
+        }
+    };
+    Ok((descr.starts_with('>'), kind, bytes))
+}
+
+/// Writes an array's header; its items follow.
+pub fn write_header(writer: &mut impl Write, descr: &str, shape: &[usize]) -> io::Result<()> {
+    let shape = match shape {
+        [n] => format!("({n},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    // magic, version and length are 10 bytes; the items begin at a multiple of 64, after a line's end
+    let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    writer.write_all(MAGIC)?;
+    writer.write_all(&[1, 0])?;
+    writer.write_all(&(padded as u16).to_le_bytes())?;
+    writeln!(writer, "{header:width$}", width = padded - 1)
+}

@@ -1,0 +1,146 @@
+//! Archives written by NumPy (`tests/fixtures/npz/write.py`), by this crate, and bent ones.
+
+use super::refusal;
+use crate::data::read::{Recording, npz, read_bytes, read_paths};
+use std::io::{Cursor, Write};
+use std::path::Path;
+use zip::write::SimpleFileOptions;
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/npz").join(name)).unwrap()
+}
+
+#[test]
+fn archives_of_numpy_are_read_whatever_order_and_type() {
+    for name in ["rows.npz", "columns.npz"] {
+        let recordings = read_bytes(name, fixture(name)).unwrap();
+        assert_eq!(recordings.len(), 3);
+        for (row, recording) in recordings.iter().enumerate() {
+            let wanted: Vec<f32> = (0..4).map(|i| (4 * row + i) as f32 / 8.0 - 0.5).collect();
+            assert_eq!(recording.samples, wanted, "{name}");
+            assert_eq!(recording.sample_rate_hz, Some(20_000.0));
+            assert_eq!(recording.column("species"), Some("mouse"));
+        }
+        let all = |what: fn(&Recording) -> Option<&str>| {
+            recordings.iter().map(what).map(Option::unwrap_or_default).collect::<Vec<_>>()
+        };
+        assert_eq!(all(|r| Some(&r.subject)), ["m1", "m2", "Zoë"]);
+        assert_eq!(all(|r| r.column("frequency_hz")), ["click", "4000", "8000"]);
+        assert_eq!(all(|r| r.column("level_db")), ["60", "-5", "20"]);
+        assert_eq!(all(|r| r.column("rate_hz")), ["37.1", "11.1", ""]);
+        assert_eq!(all(|r| r.column("n_averages")), ["500", "1000", "2000"]);
+        assert_eq!(all(|r| r.column("alternating")), ["1", "0", "1"]);
+        assert_eq!([0, 1, 2].map(|i| recordings[i].t0_ms), [Some(-1.0), Some(0.0), None]);
+        assert_eq!((recordings[0].peaks[2], recordings[0].peaks[5]), (5.5, 0.5));
+        assert!(recordings[1].peaks.iter().all(|p| p.is_nan()) && recordings[2].peaks[5].is_nan());
+    }
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npz");
+    std::fs::write(&path, fixture("rows.npz")).unwrap();
+    let (_, notices) = read_paths(&[path], |_, _| {}).unwrap();
+    assert!(notices.len() == 1 && notices[0].ends_with("were left out: `notes` of shape [2, 2]"), "{notices:?}");
+}
+
+#[test]
+fn pickles_and_bombs_are_refused() {
+    let message = refusal("x.npz", fixture("objects.npz"));
+    assert!(message.contains("array `subject_id`: holds Python objects: a pickle"), "{message}");
+    assert!(message.contains("np.asarray(values, dtype=float)"), "{message}");
+    let message = refusal("x.npz", fixture("zeros.npz"));
+    assert!(message.contains("array `signal`: its shape [2000, 500] would unpack to more than"), "{message}");
+    assert!(message.contains("np.savez instead"), "{message}");
+    assert!(refusal("x.pkl", b"\x80\x04\x95".to_vec()).contains("pickles can run any code"));
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let recording = |subject: &str, level: &str, ear: &str| Recording {
+        file: "x.npz".to_string(),
+        subject: subject.to_string(),
+        sample_rate_hz: Some(24414.0625),
+        columns: [("level_db", level), ("ear", ear)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect(),
+        peaks: [1.5, 3.25, 5.1, 0.1, 0.2, 0.3],
+        ..Recording::new(vec![0.1, -2.0, 1.0 / 3.0])
+    };
+    let written = [recording("m1", "-5", "L"), recording("Zoë 2", "37.1", ""), recording("m1", "", "R")];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npz");
+    npz::write(&path, &written).unwrap();
+    let (mut read, _) = read_paths(&[path.clone()], |_, _| {}).unwrap();
+    // arrays have no order among themselves
+    read.iter_mut().for_each(|r| r.columns.sort_by(|a, b| b.cmp(a)));
+    assert_eq!(read, written);
+    let bytes = std::fs::read(&path).unwrap();
+    npz::write(&path, &written).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "equal recordings are equal bytes");
+    let mut uneven = written.to_vec();
+    uneven[1].samples.pop();
+    assert!(npz::write(&path, &uneven).unwrap_err().to_string().contains("3 samples, another 2"));
+    assert!(npz::write(&path, &[]).is_err());
+}
+
+/// An archive of arrays, each a header and its items.
+pub fn archive(arrays: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, header, items) in arrays {
+        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        zip.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
+        zip.write_all(&[header.as_bytes(), items].concat()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_bent_archive_names_its_array() {
+    let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let header =
+        |descr: &str, shape: &str| format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let two = header("<f4", "(1, 2)");
+    let signal = ("signal", two.as_str(), &floats(&[1.0, 2.0])[..]);
+    assert_eq!(read_bytes("x.npz", archive(&[signal])).unwrap()[0].samples, [1.0, 2.0]);
+    let one = |descr: &str, shape: &str, items: &[f32]| archive(&[("signal", &header(descr, shape), &floats(items))]);
+    let rate = |value: f32| archive(&[signal, ("sample_rate_hz", &header("<f4", "()"), &floats(&[value]))]);
+    let text = header("<U1", "(1,)");
+    for (bad, expected) in [
+        (one("<f4", "(1, 2)", &[1.0]), "its shape [1, 2] takes 8 bytes, but there are fewer"),
+        (one("<f4", "(1, 2)", &[1.0; 3]), "its shape [1, 2] takes 8 bytes, but there are more"),
+        (one("<f4", "(1, 2)", &[1.0, f32::NAN]), "row 0, sample 1: NaN µV cannot be"),
+        (one("<f4", "(99999999999999999999, 2)", &[1.0]), "has no shape in its header"),
+        (one("<f4", "(4611686018427387904, 4)", &[1.0]), "would unpack to more than"),
+        (one("<f4", "(2,)", &[1.0, 2.0]), "should have the shape [recordings, samples], but has [2]"),
+        (one("<f4", "(0, 2)", &[]), "it is empty: 0 recordings"),
+        (one("<i4", "(1, 2)", &[1.0, 2.0]), "its items are no floats"),
+        (one("<c8", "(1, 1)", &[1.0, 2.0]), "is of the type `<c8`, which is not read"),
+        (one("|O", "(1, 2)", &[1.0, 2.0]), "holds Python objects"),
+        (archive(&[("signal", "{'descr': [('a', '<f4')], }", b"")]), "is a structured array"),
+        (archive(&[("signals", &two, &floats(&[1.0, 2.0]))]), "there is no array `signal`, only signals"),
+        (archive(&[signal, ("t0_ms", &text, &floats(&[0.0]))]), "array `t0_ms`: it holds text instead of numbers"),
+        (rate(0.0), "array `sample_rate_hz`: item 0 is 0"),
+        (rate(f32::INFINITY), "array `sample_rate_hz`: item 0 is inf"),
+        (b"PK\x03\x04 and no more".to_vec(), "cannot be unpacked"),
+    ] {
+        let message = refusal("x.npz", bad);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn short_recordings_and_one_long_text_do_not_multiply() {
+    let rows = 20_000;
+    let shape = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 1), }}");
+    let long = "{'descr': '<U100000', 'fortran_order': False, 'shape': (), }";
+    let text = vec![b'a'; 4];
+    let text = [text, vec![0; 400_000 - 4]].concat();
+    let bad = archive(&[("signal", &shape, &vec![0; 4 * rows]), ("memo", long, &text)]);
+    let message = refusal("x.npz", bad);
+    assert!(message.contains("times the file") || message.contains("would unpack"), "{message}");
+}

@@ -1,0 +1,108 @@
+//! The records were written by the `wfdb` package (`tests/fixtures/wfdb/write.py`), which also read them into `expected.csv`.
+
+use super::refusal;
+use crate::data::read::{Recording, read_paths};
+use crate::error::Result;
+use std::path::{Path, PathBuf};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/wfdb")
+}
+
+#[test]
+fn formats_16_24_and_32_are_read_as_the_wfdb_package_reads_them() {
+    let expected = std::fs::read_to_string(fixtures().join("expected.csv")).unwrap();
+    let headers = ["evoked16", "evoked24", "evoked32", "twofiles"].map(|name| fixtures().join(format!("{name}.hea")));
+    let (recordings, notices) = read_paths(&headers, |_, _| {}).unwrap();
+    assert_eq!((recordings.len(), expected.lines().count()), (8, 8));
+    for (recording, line) in recordings.iter().zip(expected.lines()) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let said = (recording.column("record"), recording.column("channel"), recording.sample_rate_hz);
+        assert_eq!(said, (Some(fields[0]), Some(fields[1]), fields[2].parse().ok()));
+        let wanted: Vec<f32> = fields[3..].iter().map(|field| field.parse().unwrap()).collect();
+        assert_eq!(recording.samples.len(), 40);
+        // both divide in double precision; only the order of unit and gain differs
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= b.abs() * f32::EPSILON;
+        assert!(recording.samples.iter().zip(&wanted).all(near), "{line}\n{:?}", recording.samples);
+        assert_eq!((recording.t0_ms, recording.subject.as_str()), (None, fields[0]));
+    }
+    assert_eq!(notices.len(), 1, "{notices:?}");
+}
+
+/// What becomes of the record `evoked16` with another header, or other samples.
+fn changed(
+    header: impl Fn(String) -> String,
+    samples: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Result<(Vec<Recording>, Vec<String>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(fixtures().join("evoked16.hea")).unwrap();
+    let path = folder.path().join("evoked16.hea");
+    std::fs::write(&path, header(text)).unwrap();
+    std::fs::write(path.with_extension("dat"), samples(std::fs::read(fixtures().join("evoked16.dat")).unwrap()))
+        .unwrap();
+    read_paths(&[path], |_, _| {})
+}
+
+#[test]
+fn a_folder_of_records_is_read_without_its_samples_as_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()) {
+        if ["hea", "dat"].iter().any(|e| entry.extension().is_some_and(|x| x == *e)) {
+            std::fs::copy(&entry, folder.path().join(entry.file_name().unwrap())).unwrap();
+        }
+    }
+    let (recordings, notices) = read_paths(&[folder.path().to_path_buf()], |_, _| {}).unwrap();
+    assert_eq!(recordings.len(), 8);
+    assert!(notices.len() == 1 && notices[0].contains("do not say who was recorded"), "{notices:?}");
+    let message = read_paths(&[folder.path().join("first.dat")], |_, _| {}).unwrap_err().to_string();
+    assert!(message.contains("name its header (.hea)"), "{message}");
+}
+
+#[test]
+fn what_is_no_voltage_is_left_out_with_a_notice() {
+    let (recordings, notices) = changed(|text| text.replace("/mV", "/Pa"), |samples| samples).unwrap();
+    assert_eq!(recordings.len(), 1);
+    assert!(notices[0].contains("no voltages were left out: `EEG Cz` in Pa"), "{notices:?}");
+    let none = changed(|text| text.replace("/mV", "/Pa").replace("/uV", "/Pa"), |samples| samples);
+    assert!(none.unwrap_err().to_string().contains("leave this file out"));
+    // the length is the samples' where the header does not say it, and mV are meant where no unit is named
+    let (recordings, _) =
+        changed(|text| text.replace("48000 40", "48000").replace("/uV", ""), |samples| samples).unwrap();
+    assert_eq!((recordings[0].samples.len(), recordings[0].samples[0]), (40, 113.0 / 1024.0 * 1e3));
+}
+
+#[test]
+fn what_is_not_read_is_refused_with_a_way_out() {
+    for (from, to, expected) in [
+        ("evoked16 2", "evoked16/3 2", "line 1: this is a record of 3 segments, which is not read"),
+        ("dat 16 1024", "dat 212 1024", "line 2: format 212 is not read"),
+        ("dat 16 1024", "dat 16x2 1024", "line 2: several samples a frame (16x2) are not read"),
+        ("dat 16 1024", "dat 16:3 1024", "line 2: a skewed signal (16:3) is not read"),
+        ("1024.0(0)", "0(0)", "line 2: the signal is not calibrated"),
+        ("1024.0(0)", "gain(0)", "line 2: the gain should be as 200(0)/mV, but is `gain(0)`"),
+        ("evoked16.dat 16 1024", "../evoked16.dat 16 1024", "line 2: `../evoked16.dat` is no name of a file beside"),
+        ("evoked16.dat 16 1024", "none.dat 16 1024", "line 2: there is no file `none.dat` beside it"),
+        ("48000 40", "48000 41", "byte 160: the file ends after 40 of 41 samples of 2 signals"),
+        ("48000 40", "-1 40", "line 1: the sampling frequency should be above 0, but is -1"),
+        ("48000 40", "48000 many", "line 1: the number of samples should be one, but is `many`"),
+        ("evoked16 2", "evoked16 3", "line 1: the record should have 3 signals, but 2 lines follow"),
+        ("16 0 113", "16 0 114", "byte 0: the first value should be 114, but is 113"),
+        ("dat 16 1024", "dat 32 1024", "line 3: the signals of `evoked16.dat` should have one format"),
+    ] {
+        let message = changed(|text| text.replacen(from, to, 1), |samples| samples).unwrap_err().to_string();
+        assert!(message.contains(expected) && message.contains("help: "), "{to}: {message}");
+    }
+    let flipped = |mut samples: Vec<u8>| {
+        samples[20] ^= 1;
+        samples
+    };
+    let message = changed(|text| text, flipped).unwrap_err().to_string();
+    assert!(message.contains("evoked16.dat: byte 0: the samples of `ABR left` add up to"), "{message}");
+    let missing = |mut samples: Vec<u8>| {
+        samples[22..24].copy_from_slice(&i16::MIN.to_le_bytes());
+        samples
+    };
+    let message = changed(|text| text, missing).unwrap_err().to_string();
+    assert!(message.contains("byte 22: a sample is missing"), "{message}");
+    assert!(refusal("x.hea", "").contains("line 1: the file ends before the line that names the record"));
+}

@@ -1,0 +1,283 @@
+//! PhysioNet WFDB records: a header as text (`.hea`) and files of samples (`.dat`) beside it.
+//!
+//! | header line | fields (`[…]`: may be left out) |
+//! | --- | --- |
+//! | record, the first that is no `#` comment | name, number of signals `[, sampling frequency (250 if left out) [, samples …]]` |
+//! | signal, one each | file, format`[+byte offset]`, gain`[(baseline)][/units]`, `[resolution, zero, first value, checksum, block size, name]` |
+//!
+//! | format | samples of a file's signals in turns, two's complement, little-endian |
+//! | --- | --- |
+//! | 16, 24, 32 | 2, 3, 4 bytes; the most negative number is a missing sample |
+//!
+//! A sample is `(number - baseline) / gain` units, and mV if none are named; a baseline that is left out is the zero. Each
+//! signal becomes a recording (with its name as `channel`), if its units are volts; others are left out with a notice. First
+//! values and checksums (sums modulo 65536) are checked where they are not 0.
+//!
+//! Refused, with a way out: records of several segments, other formats, several samples a frame, skewed signals, signals without
+//! a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither onset nor level.
+
+use super::{Reading, Recording, Source, text};
+use crate::error::{Error, Result};
+
+/// What makes other programs write a record that is read here.
+const CONVERT: &str = "write it again in format 16, 24 or 32, with the wfdb package: wfdb.wrsamp(…, fmt=[\"16\"])";
+
+/// Whether a file begins so.
+pub fn recognise(head: &[u8]) -> bool {
+    let head = text::decode(head);
+    let mut lines = content(&head).map(|(_, line)| line.split_whitespace());
+    let Some(mut record) = lines.next() else { return false };
+    let counted = record.nth(1).is_some_and(|signals| signals.parse::<u32>().is_ok());
+    let timed = record.next().is_none_or(|rate| rate.starts_with(|c: char| c.is_ascii_digit()));
+    let signal = lines.next().and_then(|mut signal| signal.nth(1));
+    counted && timed && signal.is_some_and(|format| format.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The names of the files of samples that a header names, as far as it can be read.
+pub(super) fn sample_files(header: &[u8]) -> Vec<String> {
+    let text = text::decode(header);
+    content(&text).skip(1).filter_map(|(_, line)| Some(line.split_whitespace().next()?.to_string())).collect()
+}
+
+/// The lines that are neither empty nor comments.
+fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text::lines(text).filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+}
+
+/// Reads a record's signals.
+///
+/// # Errors
+/// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be read.
+pub fn read(source: &Source) -> Result<Reading> {
+    let text = text::decode(source.bytes());
+    let header = Header::parse(source, &text)?;
+    if header.signals.is_empty() {
+        return Ok(Reading::NotAbr("a record without signals".to_string()));
+    }
+    let (mut recordings, mut other) = (Vec::new(), Vec::new());
+    for together in header.signals.chunk_by(|a, b| a.file == b.file) {
+        let Some(data) = source.beside(&together[0].file)? else {
+            let problem = format!("there is no file `{}` beside it, with the samples", together[0].file);
+            return Err(source.error(
+                format_args!("line {}", together[0].line),
+                problem,
+                "keep .hea and .dat together",
+            ));
+        };
+        for (column, signal) in together.iter().enumerate() {
+            match signal.unit_uv {
+                Some(unit_uv) => recordings.push(header.recording(&data, together, column, unit_uv)?),
+                None => other.push(format!("`{}` in {}", signal.name, signal.units)),
+            }
+        }
+    }
+    let other =
+        (!other.is_empty()).then(|| format!("signals that are no voltages were left out: {}", other.join(", ")));
+    match (recordings.is_empty(), other) {
+        (true, Some(reason)) => Ok(Reading::NotAbr(reason)),
+        (_, other) => Ok(Reading::Recordings { recordings, subject: None, notices: other.into_iter().collect() }),
+    }
+}
+
+struct Header {
+    record: String,
+    sample_rate_hz: f64,
+    /// Of each signal; unknown means as many as there are.
+    samples: Option<usize>,
+    signals: Vec<Signal>,
+}
+
+#[derive(Default)]
+struct Signal {
+    line: usize,
+    file: String,
+    bytes: usize,
+    offset: usize,
+    gain: f64,
+    baseline: f64,
+    units: String,
+    /// In µV; `None` for what is no voltage.
+    unit_uv: Option<f64>,
+    first: i64,
+    checksum: i64,
+    name: String,
+}
+
+impl Header {
+    fn parse(source: &Source, text: &str) -> Result<Header> {
+        let mut lines = content(text);
+        let Some((number, line)) = lines.next() else {
+            return Err(source.line(1, "the file ends before the line that names the record"));
+        };
+        let mut fields = line.split_whitespace();
+        let record = fields.next().unwrap_or_default();
+        if let Some((_, segments)) = record.split_once('/') {
+            let problem = format!("this is a record of {segments} segments, which is not read");
+            let remedy = "name the headers of the segments themselves, or join them with the wfdb package: wfdb.rdrecord, wfdb.wrsamp";
+            return Err(source.error(format_args!("line {number}"), problem, remedy));
+        }
+        let count = fields.next().and_then(|count| count.parse::<usize>().ok());
+        let Some(count) = count else {
+            return Err(source.line(number, "the record's name should be followed by its number of signals"));
+        };
+        let rate = fields.next().and_then(|rate| rate.split(['/', '(']).next());
+        let sample_rate_hz =
+            rate.map_or(Ok(250.0), |rate| text::positive(source, number, "the sampling frequency", rate))?;
+        let samples = match fields.next() {
+            None | Some("0") => None,
+            Some(samples) => Some(samples.parse().map_err(|_| {
+                let problem = format!("the number of samples should be one, but is `{}`", text::excerpt(samples));
+                source.line(number, problem)
+            })?),
+        };
+        let signals: Vec<Signal> =
+            lines.take(count).map(|(number, line)| Signal::parse(source, number, line)).collect::<Result<_>>()?;
+        if signals.len() < count {
+            let problem = format!("the record should have {count} signals, but {} lines follow", signals.len());
+            return Err(source.line(number, problem));
+        }
+        let header = Header { record: record.to_string(), sample_rate_hz, samples, signals };
+        header.check_files(source)?;
+        Ok(header)
+    }
+
+    /// Signals of one file stand together and are of one format.
+    fn check_files(&self, source: &Source) -> Result<()> {
+        let mut seen = std::collections::BTreeSet::new();
+        for together in self.signals.chunk_by(|a, b| a.file == b.file) {
+            let first = &together[0];
+            if !seen.insert(&first.file) {
+                let problem = format!("the signals of `{}` should follow each other", first.file);
+                return Err(source.line(first.line, problem));
+            }
+            if let Some(other) = together.iter().find(|s| (s.bytes, s.offset) != (first.bytes, first.offset)) {
+                let problem = format!("the signals of `{}` should have one format and offset", first.file);
+                return Err(source.line(other.line, problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// One of the signals that share a file.
+    fn recording(&self, data: &Source, together: &[Signal], column: usize, unit_uv: f64) -> Result<Recording> {
+        let (signal, frame) = (&together[column], together.len() * together[column].bytes);
+        let there = data.bytes().len().saturating_sub(signal.offset) / frame;
+        let frames = self.samples.unwrap_or(there);
+        if frames > there {
+            let problem = format!("the file ends after {there} of {frames} samples of {} signals", together.len());
+            return Err(data.byte(data.bytes().len(), problem));
+        }
+        let (mut samples, mut sum) = (Vec::with_capacity(frames), 0_i64);
+        for i in 0..frames {
+            let at = signal.offset + i * frame + column * signal.bytes;
+            let value = integer(&data.bytes()[at..at + signal.bytes]);
+            if i == 0 && signal.first != 0 && signal.first != value {
+                return Err(data.byte(at, format!("the first value should be {}, but is {value}", signal.first)));
+            }
+            sum += value;
+            let uv = (value as f64 - signal.baseline) / signal.gain * unit_uv;
+            if value == -1 << (8 * signal.bytes - 1) {
+                let remedy = "cut the record to where all samples are there, or leave it out";
+                return Err(data.error(format_args!("byte {at}"), "a sample is missing", remedy));
+            }
+            if uv.abs() > text::MAX_SAMPLE_UV {
+                return Err(data.byte(at, format!("a sample of {uv} µV (more than 1000 V) cannot be")));
+            }
+            samples.push(uv as f32);
+        }
+        if signal.checksum != 0 && (sum - signal.checksum) % 65536 != 0 {
+            let problem = format!(
+                "the samples of `{}` add up to {} instead of {}",
+                signal.name,
+                sum.rem_euclid(65536),
+                signal.checksum.rem_euclid(65536)
+            );
+            return Err(data.byte(signal.offset, problem));
+        }
+        if samples.is_empty() {
+            return Err(data.byte(0, "there is no sample"));
+        }
+        let mut recording = Recording::new(samples);
+        recording.sample_rate_hz = Some(self.sample_rate_hz);
+        recording.say("channel", &signal.name);
+        recording.say("record", &self.record);
+        Ok(recording)
+    }
+}
+
+/// Two's complement, little-endian.
+fn integer(bytes: &[u8]) -> i64 {
+    let unsigned = bytes.iter().rev().fold(0_i64, |value, &byte| value << 8 | i64::from(byte));
+    let unused = 64 - 8 * bytes.len();
+    unsigned << unused >> unused
+}
+
+impl Signal {
+    fn parse(source: &Source, line: usize, text: &str) -> Result<Signal> {
+        let unread = |problem: String| -> Error { source.error(format_args!("line {line}"), problem, CONVERT) };
+        let mut fields = text.split_whitespace();
+        let file = fields.next().unwrap_or_default();
+        // only a file beside the header: no `../`, no folder, no standard input
+        if file.contains(['/', '\\', ':']) || ["", ".", "..", "-", "~"].contains(&file) {
+            return Err(unread(format!("`{}` is no name of a file beside the header", text::excerpt(file))));
+        }
+        let mut signal = Signal { line, file: file.to_string(), ..Signal::default() };
+        signal.set_format(fields.next().unwrap_or_default(), &unread)?;
+        signal.set_gain(fields.next().unwrap_or_default(), &unread)?;
+        let explicit = signal.baseline;
+        let mut integer = |what: &str| match fields.next() {
+            None => Ok(0),
+            Some(field) => field.parse::<i64>().map_err(|_| {
+                source.line(line, format!("{what} should be a number, but is `{}`", text::excerpt(field)))
+            }),
+        };
+        integer("the resolution")?;
+        let zero = integer("the zero")?;
+        signal.first = integer("the first value")?;
+        signal.checksum = integer("the checksum")?;
+        integer("the block size")?;
+        signal.baseline = if explicit.is_nan() { zero as f64 } else { explicit };
+        signal.name = fields.collect::<Vec<_>>().join(" ");
+        Ok(signal)
+    }
+
+    /// `16`, `24+512`; samples a frame (`x2`) and skew (`:3`) are refused.
+    fn set_format(&mut self, field: &str, unread: &dyn Fn(String) -> Error) -> Result<()> {
+        let (field, offset) = field.split_once('+').unwrap_or((field, "0"));
+        self.bytes = match field.trim_end_matches("x1").trim_end_matches(":0") {
+            "16" => 2,
+            "24" => 3,
+            "32" => 4,
+            other if other.contains('x') => {
+                return Err(unread(format!("several samples a frame ({other}) are not read")));
+            }
+            other if other.contains(':') => return Err(unread(format!("a skewed signal ({other}) is not read"))),
+            other => return Err(unread(format!("format {} is not read", text::excerpt(other)))),
+        };
+        let offset = offset.parse().ok().filter(|&offset: &usize| offset <= isize::MAX as usize);
+        self.offset = offset.ok_or_else(|| unread("the byte offset should be a number".to_string()))?;
+        Ok(())
+    }
+
+    /// `200`, `1024(0)/uV`; an absent baseline is left NaN.
+    fn set_gain(&mut self, field: &str, unread: &dyn Fn(String) -> Error) -> Result<()> {
+        let (field, units) = field.split_once('/').unwrap_or((field, "mV"));
+        let (gain, baseline) = field.split_once('(').unwrap_or((field, "NaN)"));
+        let parsed = (gain.parse::<f64>(), baseline.trim_end_matches(')').parse::<f64>());
+        let (Ok(gain), Ok(baseline)) = parsed else {
+            return Err(unread(format!("the gain should be as 200(0)/mV, but is `{}`", text::excerpt(field))));
+        };
+        if !(gain > 0.0 && gain.is_finite()) || baseline.is_infinite() {
+            return Err(unread("the signal is not calibrated: it has no gain".to_string()));
+        }
+        self.unit_uv = match units {
+            "nV" | "nv" => Some(1e-3),
+            "uV" | "uv" | "µV" | "μV" | "microvolt" | "microvolts" => Some(1.0),
+            "mV" | "mv" => Some(1e3),
+            "V" | "v" | "volt" | "volts" => Some(1e6),
+            _ => None,
+        };
+        (self.gain, self.baseline, self.units) = (gain, baseline, units.to_string());
+        Ok(())
+    }
+}
