@@ -3,7 +3,11 @@
 
 use crate::config::Config;
 use crate::data::scale::Scalers;
-use crate::data::{Column, Dataset, hash::data_hash, split::Split};
+use crate::data::{
+    Column, Dataset,
+    hash::data_hash,
+    split::{Split, subjects},
+};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -11,7 +15,7 @@ use crate::model::Cvae;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The metadata key.
@@ -50,6 +54,8 @@ pub struct DataFacts {
     pub t0_ms: f64,
     /// The static columns of the training rows, in their own units.
     pub train_statics: Vec<Column>,
+    /// Who was trained or validated on, in the order of their names.
+    pub seen_subjects: Vec<String>,
 }
 
 /// One named tensor.
@@ -82,6 +88,10 @@ impl DataFacts {
             sample_rate_hz: dataset.sample_rate_hz,
             t0_ms: dataset.t0_ms,
             train_statics: dataset.statics.iter().map(|column| column.select(&split.train)).collect(),
+            seen_subjects: subjects(dataset, &[&split.train[..], &split.validation].concat())
+                .into_iter()
+                .map(String::from)
+                .collect(),
         }
     }
 }
@@ -96,6 +106,7 @@ impl Trained {
             sample_rate_hz: data.sample_rate_hz.unwrap_or(f64::NAN),
             t0_ms: data.t0_ms.unwrap_or(f64::NAN),
             train_statics: Vec::new(),
+            seen_subjects: Vec::new(),
         };
         Trained { scalers: Scalers::identity(data), data: facts, epoch: 0, step: 0, config: config.resolved() }
     }
@@ -260,9 +271,26 @@ impl Checkpoint {
         trained.scalers.check_static_dim(trained.config.model.static_dim)?;
         let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
         model.load_state(&source, |name| file.find(name))?;
-        let unused = file.tensors.iter().filter(|t| t.name.starts_with("static_decoder.")).count();
-        let notice = (unused > 0).then(|| format!("{source}: {unused} tensors of static_decoder.* are not used"));
-        Ok((trained, model, notice.into_iter().collect()))
+        // a state to resume from holds more than weights
+        let notices = if trained.is_bare() { file.unused(&source, &model) } else { Vec::new() };
+        Ok((trained, model, notices))
+    }
+
+    /// What bare weights hold and the model does not ask for: it would be another model without a word.
+    fn unused(&self, source: &str, model: &Cvae) -> Vec<String> {
+        let asked: HashSet<&str> = model.parameters().iter().map(|(p, _)| p.name.as_str()).collect();
+        let unused = self.tensors.iter().map(|t| t.name.as_str()).filter(|name| !asked.contains(name));
+        let (leftovers, others): (Vec<_>, Vec<_>) = unused.partition(|name| name.starts_with("static_decoder."));
+        let mut notices = Vec::new();
+        if !leftovers.is_empty() {
+            notices.push(format!("{source}: {} tensors of static_decoder.* are not used", leftovers.len()));
+        }
+        if let [first, ..] = others[..] {
+            let count = others.len();
+            notices
+                .push(format!("{source}: {count} tensors are in no part of the configured model, {first} the first"));
+        }
+        notices
     }
 
     /// Refuses to resume under another configuration; only the number of epochs may differ, and where the data lies.

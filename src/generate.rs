@@ -162,6 +162,9 @@ pub struct DecodedRows {
 }
 
 /// Decodes latents `[N, Z]` under conditions `[N, S]`, or without (FiLM as the identity), a few hundred rows at a time.
+///
+/// # Errors
+/// A trace that is not finite, as a condition or a strength far beyond the trained ones makes it.
 pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>) -> Result<DecodedRows> {
     let (rows, c) = (z.nrows(), model.config.clone());
     let empty = |width: usize| Vec::with_capacity(rows * width);
@@ -172,7 +175,13 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         let contiguous = "rows of a row-major array";
         let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
         let out = model.decode(z.nrows(), z.to_slice().expect(contiguous), condition)?;
-        signal.extend(model.read(out.signal)?);
+        let traces = model.read(out.signal)?;
+        if let Some(at) = traces.iter().position(|v| !v.is_finite()) {
+            let problem = format!("trace {} is beyond all numbers", start + at / c.signal_length + 1);
+            let remedy = "name values nearer to those of the training rows, or a smaller --strength";
+            return Err(Error::usage(problem, remedy));
+        }
+        signal.extend(traces);
         if let Some(var) = out.condition {
             read.extend(model.read(var)?);
         }
@@ -263,11 +272,18 @@ pub fn extrapolations(trained: &Trained, conditions: &[Condition]) -> Vec<String
     let mut notices = Vec::new();
     for column in &trained.data.train_statics {
         let Values::Number(seen) = &column.values else { continue };
-        let (lo, hi) = seen.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+        let clip = trained.scalers.statics.iter().find(|s| s.name == column.name).and_then(|scaler| scaler.clip);
+        let range = seen.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[lo, hi], v| [lo.min(*v), hi.max(*v)]);
+        let [lo, hi] = clip.unwrap_or(range);
         let named = conditions.iter().flatten().filter(|(name, _)| *name == column.name);
         let outside = named.filter_map(|(name, value)| Some((name, value.number()?))).find(|(_, n)| *n < lo || *n > hi);
         if let Some((name, n)) = outside {
-            notices.push(format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"));
+            notices.push(match clip {
+                Some(_) => {
+                    format!("{name}={n} enters as {}: data.clip_statics keeps it from {lo} to {hi}", n.clamp(lo, hi))
+                }
+                None => format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"),
+            });
         }
     }
     notices

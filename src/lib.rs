@@ -10,9 +10,10 @@
 //! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops: one file each, forward beside backward |
 //! | [`device`], [`tape`] | where ops run, and reverse-mode differentiation through them |
 //! | [`nn`], [`model`] | layers, initialisers, the optimiser; encoder, decoders, loss |
-//! | [`data`] | recordings in µV and ms: tables, the built-in synthetic set, splits, scalers |
+//! | [`data`] | recordings in µV and ms: tables, preparation, the built-in synthetic set, splits, scalers |
 //! | [`checkpoint`] | a model on disk, with all it needs to be used |
 //! | [`train`], [`generate`], [`eval`] | what one does with a model |
+//! | [`report`] | numbers as pictures |
 //!
 //! # Make a model
 //!
@@ -77,8 +78,9 @@
 //!
 //! # What is promised of numbers
 //!
-//! The same seed, configuration, data and instruction set give the same bytes, for any number of threads, and whether a training
-//! was stopped and resumed or not. Another instruction set (AVX2 against AVX-512, say) may round differently.
+//! One build on one kind of machine gives the same bytes for the same seed, configuration and data, for any number of threads, and
+//! whether a training was stopped and resumed or not. Another instruction set (AVX2 against AVX-512, say), or another C library's
+//! `exp` and `log`, may round differently.
 
 pub mod checkpoint;
 pub mod config;
@@ -92,6 +94,7 @@ pub mod kernels;
 pub mod model;
 pub mod nn;
 pub mod ops;
+pub mod report;
 pub mod rng;
 pub mod tape;
 pub mod tensor;

@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("checkpoint", &["model", "data", "device", "error", "config", "files"]),
     ("generate", &["checkpoint", "model", "data", "error", "rng", "config"]),
     ("train", &["checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"]),
+    ("report", &["eval", "train", "data"]),
     ("eval", &["generate", "checkpoint", "model", "data", "error", "rng", "config"]),
 ];
 

@@ -48,6 +48,7 @@ pub struct Generate {
 impl Generate {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
+        self.conditions.iter().try_for_each(|path| source::check_apart(self.out.as_deref(), path))?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
             return Err(Error::usage("--strength must be a number from 0 up", "1 is the strength of FiLM itself"));
         }
@@ -62,14 +63,12 @@ impl Generate {
         let (dataset, extra) = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
-            if self.unconditional && trained.config.film.condition_dropout == 0.0 && trained.config.model.use_film {
-                notice("trained without film.condition_dropout: the decoder has never been without its condition");
-            }
+            let conditions = request.conditions.as_deref().unwrap_or(&[]);
+            self.warn(&trained.config, conditions);
             if self.strength.is_some() && !trained.config.model.use_film {
                 return Err(Error::usage("--strength is FiLM's, and this model has none", "leave it out"));
             }
             trained.check_time_axis()?;
-            let conditions = request.conditions.as_deref().unwrap_or(&[]);
             check_conditions(&trained, table.as_deref(), conditions)?;
             extrapolations(&trained, conditions).iter().for_each(notice);
             model.conditioning_strength = self.strength.unwrap_or(model.conditioning_strength);
@@ -88,6 +87,18 @@ impl Generate {
             Ok((dataset, made.read))
         })?;
         source::write_table(self.out.as_deref(), &dataset, &read_columns(extra))
+    }
+
+    /// Tells where the decoder will not do with the condition what one might expect.
+    fn warn(&self, config: &Config, conditions: &[Condition]) {
+        let (model, film) = (&config.model, &config.film);
+        if self.unconditional && film.condition_dropout == 0.0 && model.use_film {
+            notice("trained without film.condition_dropout: the decoder has never been without its condition");
+        }
+        let named = conditions.iter().any(|condition| !condition.is_empty());
+        if named && model.joint_generation && !model.use_film {
+            notice("this decoder has no condition (model.use_film is false): what is named does not act on the traces");
+        }
     }
 }
 

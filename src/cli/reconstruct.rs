@@ -31,6 +31,7 @@ pub struct Reconstruct {
 impl Reconstruct {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
+        source::check_apart(self.out.as_deref(), self.data.as_ref())?;
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let (dataset, read) = self.device.with(|device| {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;

@@ -3,20 +3,21 @@
 use super::{notice, print};
 use abr_film::checkpoint::Trained;
 use abr_film::config::{Config, SplitBy};
-use abr_film::data::{Column, Dataset, hash::data_hash, synth, table};
+use abr_film::data::{Column, Dataset, hash::data_hash, prepare::prepared_synth, table};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
 use std::path::Path;
 
-/// Reads `data.path`, or generates the built-in set when there is none; tells what was cut off.
+/// Reads `data.path`, or generates the built-in set when there is none, filtered and prepared; tells what was left out.
 pub fn load(config: &Config) -> Result<Dataset> {
     let length = config.model.signal_length;
     let Some(path) = &config.data.path else {
-        let dataset = synth::generate(&config.data.synth, length, config.data.seed)?;
+        let (dataset, notices) = prepared_synth(&config.data, length)?;
+        notices.iter().for_each(notice);
         return dataset.with_columns(&config.data.static_columns);
     };
     let (dataset, report) = table::read_table(Path::new(path), &config.data, length)?;
-    notice(format!("{path}: {report}"));
+    report.notices().iter().for_each(|said| notice(format!("{path}: {said}")));
     Ok(dataset)
 }
 
@@ -50,7 +51,12 @@ fn check_time_axis(trained: &Trained, dataset: &Dataset) -> Result<()> {
     for (name, is, was) in axes {
         if (is - was).abs() > 1e-6 * was.abs().max(1.0) {
             let problem = format!("{name} is {is}, but the model was trained at {was}");
-            return Err(Error::input(&dataset.source, "", problem, "resample or shift the recordings to match first"));
+            return Err(Error::input(
+                &dataset.source,
+                "",
+                problem,
+                "resample or shift the recordings to match first, or train with data.prepare, which then does it",
+            ));
         }
     }
     Ok(())
@@ -69,6 +75,18 @@ pub fn check_table(out: Option<&Path>) -> Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             Err(Error::usage(format!("{}: no such folder", folder.display()), "make it first, or name another"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to replace what a table is made from.
+pub fn check_apart(out: Option<&Path>, input: &Path) -> Result<()> {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    match out.and_then(whole) {
+        Some(out) if out.is_file() && whole(input).as_ref() == Some(&out) => {
+            let problem = format!("--out would replace {}, which is read", input.display());
+            Err(Error::usage(problem, "name another file with --out"))
         }
         _ => Ok(()),
     }

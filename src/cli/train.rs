@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Args)]
 pub struct Train {
@@ -68,7 +68,7 @@ impl Train {
             // only now: whatever fails before leaves nothing behind
             match last {
                 Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
-                None => folder.create(&config, self.force)?,
+                None => folder.create(&config, trainer.manifest(), self.force)?,
             }
             train(&mut trainer, &folder, &interrupted)
         })
@@ -125,8 +125,12 @@ fn prepare(
     Ok(trainer)
 }
 
+/// A crash loses no more than this and the epoch it falls into.
+const LAST_EVERY: Duration = Duration::from_secs(60);
+
 fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
     let progress = Progress::new(trainer);
+    let mut written = Instant::now();
     while !trainer.finished() {
         let start = Instant::now();
         let outcome = trainer.epoch(|_| {
@@ -143,6 +147,10 @@ fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) ->
         epoch.seconds = start.elapsed().as_secs_f64();
         progress.epoch(&epoch);
         folder.end_epoch(trainer, &epoch)?;
+        if written.elapsed() > LAST_EVERY {
+            folder.write_last(trainer)?;
+            written = Instant::now();
+        }
     }
     progress.finish();
     conclude(trainer, folder)
@@ -174,13 +182,14 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
 }
 
 fn introduce(trainer: &mut Trainer, dataset: &Dataset) {
-    let (train, validation) = trainer.rows();
-    let test = dataset.len() - train - validation;
+    let [train, validation, test, unused] =
+        ["train", "validation", "test", "unused"].map(|part| trainer.manifest()[part]["rows"].as_u64().unwrap_or(0));
     let parameters = trainer.model().parameters().count();
     let device = trainer.model().tape().device_name();
     say(format!(
-        "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test",
-        dataset.source
+        "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test{}",
+        dataset.source,
+        if unused > 0 { format!(", {unused} unused") } else { String::new() }
     ));
 }
 

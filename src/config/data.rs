@@ -1,5 +1,6 @@
 //! The section `data`: which recordings, and how they enter.
 
+use super::prepare::{PrepareConfig, RowFilter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +17,15 @@ pub struct DataConfig {
     pub sample_rate_hz: Option<f64>,
     /// Used where the table has no column `t0_ms`.
     pub t0_ms: Option<f64>,
+    /// Rows that are used, by what their columns hold; all by default.
+    pub filters: Vec<RowFilter>,
+    /// What is done to each recording.
+    pub prepare: PrepareConfig,
+    /// Numbers beyond these two quantiles of the training rows (0 to 1) enter as the quantiles; `null`: all as they are.
+    pub clip_statics: Option<[f64; 2]>,
+    /// Number columns of `static_columns` that may have empty cells: those enter as the training rows' median, beside a second
+    /// input that is 1 there. In all others an empty cell is an error.
+    pub impute_statics: Vec<String>,
     pub split: SplitBy,
     /// Share of the subjects (or rows) for validation.
     pub validation_split: f64,
@@ -35,6 +45,10 @@ impl Default for DataConfig {
             subject_column: "subject_id".into(),
             sample_rate_hz: None,
             t0_ms: None,
+            filters: Vec::new(),
+            prepare: PrepareConfig::default(),
+            clip_statics: None,
+            impute_statics: Vec::new(),
             split: SplitBy::Subject,
             validation_split: 0.2,
             test_split: 0.15,
@@ -105,11 +119,44 @@ pub enum Encoding {
     OneHot,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Which rows train, which validate, which are kept for the test: `"subject"`, `"row"`, `{"k_fold": {"folds": 5, "fold": 0}}` or
+/// `{"held_out": {"column": "level_db", "values": [60]}}`. In all but `"row"`, no subject's rows stand in two parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "expected \"subject\", \"row\", {\"k_fold\": {\"folds\": 5, \"fold\": 0}} or \
+                 {\"held_out\": {\"column\": …, \"values\": […]}}"
+)]
 pub enum SplitBy {
     Subject,
     Row,
+    /// The subjects are dealt into `folds` parts; part `fold`, counted from 0, tests. `data.test_split` has no say here.
+    KFold {
+        folds: usize,
+        fold: usize,
+    },
+    /// Subjects are dealt as by `"subject"`; of those that test, only the rows with one of these values count, of the others
+    /// only the rows with another.
+    HeldOut {
+        column: String,
+        values: Vec<HeldValue>,
+    },
+}
+
+impl SplitBy {
+    /// Whether rows go with their subject.
+    pub fn needs_subjects(&self) -> bool {
+        *self != SplitBy::Row
+    }
+}
+
+/// A value of a static column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HeldValue {
+    Number(f64),
+    Text(String),
 }
 
 /// How signals are scaled for the model.

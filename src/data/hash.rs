@@ -21,7 +21,9 @@ pub fn data_hash(dataset: &Dataset) -> String {
     for column in &dataset.statics {
         text(&mut hash, &column.name);
         match &column.values {
-            Values::Number(values) => values.iter().for_each(|v| hash.update(v.to_le_bytes())),
+            Values::Number(values) => {
+                values.iter().for_each(|v| hash.update(if v.is_nan() { f64::NAN } else { *v }.to_le_bytes()))
+            }
             Values::Text(values) => values.iter().for_each(|v| text(&mut hash, v)),
         }
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hash;
+pub mod inspect;
+pub mod prepare;
 pub mod read;
 pub mod rows;
 pub mod scale;
@@ -52,7 +54,8 @@ pub struct Column {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Values {
-    Number(Vec<f64>),
+    /// NaN where the cell is empty; only columns of `data.impute_statics` have such. In JSON it is `null`.
+    Number(#[serde(with = "nan_as_null")] Vec<f64>),
     /// Text, for a one-hot column.
     Text(Vec<String>),
 }
@@ -64,6 +67,20 @@ pub struct Truth {
     pub signals: Array2<f32>,
     /// `[N, 7]`: latencies of waves I to VII in ms; NaN where the wave is absent.
     pub latencies_ms: Array2<f32>,
+}
+
+/// JSON has no NaN.
+mod nan_as_null {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|v| (!v.is_nan()).then_some(*v)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let values = Vec::<Option<f64>>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
 }
 
 impl Dataset {
@@ -123,5 +140,23 @@ impl Values {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_survive_json_with_empty_cells() {
+        let column = |values| Column { name: "a".into(), values };
+        let text = serde_json::to_string(&column(Values::Number(vec![1.5, f64::NAN]))).unwrap();
+        assert_eq!(text, r#"{"name":"a","values":[1.5,null]}"#);
+        let Values::Number(back) = serde_json::from_str::<Column>(&text).unwrap().values else { panic!("numbers") };
+        assert!(back[0] == 1.5 && back[1].is_nan());
+        for values in [Values::Number(vec![0.1, -2.0]), Values::Text(vec!["L".into(), "1".into()])] {
+            let text = serde_json::to_string(&column(values.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<Column>(&text).unwrap().values, values);
+        }
     }
 }

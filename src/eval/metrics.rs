@@ -231,13 +231,18 @@ pub enum ValueErrors {
 }
 
 impl ColumnErrors {
-    /// Compares a column as `given` with the same column as `read`.
+    /// Compares a column as `given` with the same column as `read`, where it is given.
     ///
     /// # Panics
     /// If they differ in kind or in rows.
     pub fn of(given: &Column, read: &Column) -> ColumnErrors {
         let (rows, errors) = match (&given.values, &read.values) {
-            (Values::Number(given), Values::Number(read)) => (given.len(), number_errors(given, read)),
+            (Values::Number(given), Values::Number(read)) => {
+                assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
+                let pairs = given.iter().copied().zip(read.iter().copied());
+                let (given, read): (Vec<f64>, Vec<f64>) = pairs.filter(|(given, _)| !given.is_nan()).unzip();
+                (given.len(), number_errors(&given, &read))
+            }
             (Values::Text(given), Values::Text(read)) => {
                 assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
                 let right = given.iter().zip(read).filter(|(given, read)| given == read).count();
@@ -250,7 +255,6 @@ impl ColumnErrors {
 }
 
 fn number_errors(given: &[f64], read: &[f64]) -> ValueErrors {
-    assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
     let n = given.len() as f64;
     let errors = || given.iter().zip(read).map(|(given, read)| read - given);
     let squares = errors().map(|e| e * e).sum::<f64>();
@@ -277,7 +281,8 @@ pub struct PeakErrors {
 }
 
 impl PeakErrors {
-    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled.
+    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled (or, in a
+    /// whole column, not predicted: no training row was labelled).
     ///
     /// # Panics
     /// If the shapes differ or are not `[N, 6]`.
@@ -287,7 +292,7 @@ impl PeakErrors {
         std::array::from_fn(|i| {
             let pairs = predicted.column(i).into_iter().zip(labelled.column(i));
             let errors: Vec<f64> =
-                pairs.filter(|(_, l)| !l.is_nan()).map(|(&p, &l)| f64::from(p) - f64::from(l)).collect();
+                pairs.filter(|(p, l)| !p.is_nan() && !l.is_nan()).map(|(&p, &l)| f64::from(p) - f64::from(l)).collect();
             let n = errors.len() as f64;
             PeakErrors {
                 label: PEAK_COLUMNS[i],

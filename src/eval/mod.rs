@@ -10,7 +10,12 @@ pub use report::{Baselines, Conditions, Estimate, Report};
 
 use crate::checkpoint::Trained;
 use crate::data::rows::Rows;
-use crate::data::{Column, Dataset, hash::data_hash, split::split, synth};
+use crate::data::{
+    Column, Dataset,
+    hash::data_hash,
+    split::{split, subjects},
+    synth,
+};
 use crate::error::{Error, Result};
 use crate::generate::decode;
 use crate::model::{Batch, Cvae};
@@ -18,6 +23,7 @@ use baselines::{NEIGHBOURS, NearestCondition, Pca};
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use waves::wave_v_by_level;
 
 /// Rows encoded at once.
@@ -111,7 +117,8 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
         part,
         data: dataset.source.clone(),
         rows: rows.len(),
-        subjects: count_subjects(dataset, &rows),
+        subjects: subjects(dataset, &rows).len(),
+        seen_subjects: (!trained.is_bare()).then(|| seen_subjects(trained, dataset, &rows)),
         model: measure(&made.signals_uv),
         recording: truth.is_some().then(|| measure(&recorded)),
         baselines,
@@ -154,8 +161,10 @@ fn choose_rows(trained: &Trained, dataset: &Dataset, part: Part, known: bool) ->
     Ok(rows)
 }
 
-fn count_subjects(dataset: &Dataset, rows: &[usize]) -> usize {
-    rows.iter().map(|&row| dataset.subjects[row].as_str()).collect::<std::collections::BTreeSet<_>>().len()
+/// How many of the rows' subjects the model was trained or validated on.
+fn seen_subjects(trained: &Trained, dataset: &Dataset, rows: &[usize]) -> usize {
+    let seen: BTreeSet<&str> = trained.data.seen_subjects.iter().map(String::as_str).collect();
+    subjects(dataset, rows).intersection(&seen).count()
 }
 
 /// The static head's errors with FiLM as trained and as the identity: what of the condition the latent itself carries.

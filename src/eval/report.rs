@@ -2,8 +2,7 @@
 
 use super::Part;
 use super::metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceError, TraceSummary, ValueErrors};
-use super::peaks::Peak;
-use super::waves::{TRACES, WaveAtLevel};
+use super::waves::{TRACES, WaveAtLevel, WaveOf};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -15,6 +14,8 @@ pub struct Report {
     pub data: String,
     pub rows: usize,
     pub subjects: usize,
+    /// How many of them the model was trained or validated on; not known of bare weights.
+    pub seen_subjects: Option<usize>,
     /// The model's reconstruction with z = mu.
     pub model: Estimate,
     /// The recorded trace itself as an estimate of the noise-free one, where that is known.
@@ -76,11 +77,15 @@ impl Report {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }
 
-    /// A CSV row a trace: its row number in the data set (from 1) and its errors.
+    /// A CSV row a trace: its row number in the data set (from 1) and its errors; what is undefined is an empty cell.
     pub fn write_traces(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "row,mse_uv2,mae_uv,rmse_uv,pearson_r,r2")?;
         for (row, t) in self.row_numbers.iter().zip(&self.traces) {
-            writeln!(out, "{},{},{},{},{},{}", row + 1, t.mse_uv2, t.mae_uv, t.rmse_uv, t.pearson_r, t.r2)?;
+            write!(out, "{}", row + 1)?;
+            for error in [t.mse_uv2, t.mae_uv, t.rmse_uv, t.pearson_r, t.r2] {
+                if error.is_nan() { write!(out, ",")? } else { write!(out, ",{error}")? }
+            }
+            writeln!(out)?;
         }
         Ok(())
     }
@@ -89,7 +94,8 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let part = format!("{:?}", self.part).to_lowercase();
-        writeln!(f, "{}, {part}: {} rows of {} subjects", self.data, self.rows, self.subjects)?;
+        let seen = self.seen_subjects.map_or(String::new(), |seen| format!(", {seen} of them seen in training"));
+        writeln!(f, "{}, {part}: {} rows of {} subjects{seen}", self.data, self.rows, self.subjects)?;
         writeln!(
             f,
             "\ntraces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth"
@@ -114,8 +120,10 @@ impl Display for Report {
         )?;
         let mut order: Vec<usize> = (0..units).collect();
         order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
-        for unit in order {
-            writeln!(f, "  {unit:>3}: {:>7.3} {:>7.3}", latent.kl_nats[unit], latent.activity[unit])?;
+        for line in order.chunks(4) {
+            let unit =
+                |&unit: &usize| format!("{unit:>5}: {:>6.3} {:>6.3}", latent.kl_nats[unit], latent.activity[unit]);
+            writeln!(f, "{}", line.iter().map(unit).collect::<String>())?;
         }
         if let Some(conditions) = &self.conditions {
             columns(f, "static head, FiLM on", &conditions.film_on)?;
@@ -124,10 +132,12 @@ impl Display for Report {
             }
         }
         if let Some(levels) = &self.waves {
-            writeln!(f, "\nwave V in means of {TRACES} traces, no hearing loss   generated        simulated")?;
+            let title = format!("wave V, no hearing loss, {TRACES} traces");
+            writeln!(f, "\n{title:<34} {:>16} {:>25}", "mean trace", "each trace: mean ± SD, found")?;
             for wave in levels {
-                let (made, truth) = (show(wave.generated), show(wave.truth));
-                writeln!(f, "  {:>3} dB {:>49} {truth:>16}", wave.level_db, made)?;
+                for (name, wave_v) in [("generated", &wave.generated), ("simulated", &wave.truth)] {
+                    writeln!(f, "  {:>3} dB  {name:<23} {}", wave.level_db, wave_line(wave_v))?;
+                }
             }
         }
         for (i, p) in self.peaks.iter().flatten().enumerate() {
@@ -156,8 +166,14 @@ fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
     )
 }
 
-fn show(peak: Option<Peak>) -> String {
-    peak.map_or("no peak".into(), |p| format!("{:.2} ms {:.2} µV", p.latency_ms, p.amplitude_uv))
+fn wave_line(wave: &WaveOf) -> String {
+    let (Some(trace), Some(each), Some(sd)) = (wave.mean_trace, wave.mean_wave, wave.latency_sd_ms) else {
+        return "no peak".to_string();
+    };
+    format!(
+        "{:.2} ms {:.2} µV     {:.2} ± {sd:.2} ms {:.2} µV {:>5}",
+        trace.latency_ms, trace.amplitude_uv, each.latency_ms, each.amplitude_uv, wave.found
+    )
 }
 
 fn columns(f: &mut Formatter, title: &str, columns: &[ColumnErrors]) -> fmt::Result {

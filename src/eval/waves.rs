@@ -2,12 +2,12 @@
 
 use super::peaks::{Peak, WAVE_V};
 use crate::checkpoint::Trained;
-use crate::config::{SYNTH_COLUMNS, SynthConfig};
-use crate::data::{Column, Values, synth};
+use crate::config::{DataConfig, SYNTH_COLUMNS, SynthConfig};
+use crate::data::{Column, Values, prepare::prepared_synth};
 use crate::error::Result;
 use crate::generate::{Request, Value, generate};
 use crate::model::Cvae;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 use serde::Serialize;
 
 /// The levels in dB nHL.
@@ -17,13 +17,27 @@ pub const TRACES: usize = 200;
 /// What no listener here has.
 const LOSSES: [&str; 2] = ["conductive_loss_db", "cochlear_loss_db"];
 
-/// Wave V at one level, in means of [`TRACES`] traces of listeners without hearing loss; `None` where no peak was found.
+/// Wave V at one level, of [`TRACES`] listeners without hearing loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct WaveAtLevel {
     pub level_db: f64,
-    pub generated: Option<Peak>,
+    pub generated: WaveOf,
     /// Noise-free, of listeners drawn anew.
-    pub truth: Option<Peak>,
+    pub truth: WaveOf,
+}
+
+/// Wave V of many traces. The two means differ: where latencies scatter, the waves of the mean trace are lower and broader, and
+/// large waves pull its peak towards themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct WaveOf {
+    /// Picked from the mean of the traces.
+    pub mean_trace: Option<Peak>,
+    /// Picked from each trace: the mean latency and amplitude over those where it was found …
+    pub mean_wave: Option<Peak>,
+    /// … the standard deviation of its latency …
+    pub latency_sd_ms: Option<f64>,
+    /// … and how many they are.
+    pub found: usize,
 }
 
 /// Generates at each level, and simulates the same conditions: whatever else the generated traces were given (ages, rates, noise,
@@ -44,7 +58,7 @@ pub fn wave_v_by_level(trained: &Trained, model: &mut Cvae) -> Result<Option<Vec
         let request = Request { conditions: Some(vec![condition]), count: TRACES, seed: 0 };
         let generated = generate(trained, model, &request)?;
         let truth = simulate(trained, &generated.given)?;
-        Ok(WaveAtLevel { level_db, generated: pick(&generated.signals, trained), truth: pick(&truth, trained) })
+        Ok(WaveAtLevel { level_db, generated: wave_v(&generated.signals, trained), truth: wave_v(&truth, trained) })
     });
     levels.into_iter().collect::<Result<_>>().map(Some)
 }
@@ -58,15 +72,28 @@ fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
             Values::Number(values) => Some((column.name.clone(), values[row])),
             Values::Text(_) => None,
         });
-        let config = SynthConfig { subjects: 1, rows_per_subject: 1, fixed: held.collect(), ..data.synth.clone() };
-        // other seeds than the training data's: other listeners
-        let simulated = synth::generate(&config, length, data.seed.wrapping_add(1 + row as u64))?;
+        // what the training data held constant besides stays so
+        let mut synth = SynthConfig { subjects: 1, rows_per_subject: 1, ..data.synth.clone() };
+        synth.fixed.extend(held);
+        // other seeds than the training data's: other listeners, and none of them left out
+        let seed = data.seed.wrapping_add(1 + row as u64);
+        let (simulated, _) = prepared_synth(&DataConfig { synth, seed, filters: Vec::new(), ..data.clone() }, length)?;
         trace.assign(&simulated.truth.expect("simulated data brings its truth").signals.row(0));
     }
     Ok(traces)
 }
 
-fn pick(signals: &Array2<f32>, trained: &Trained) -> Option<Peak> {
-    let mean = signals.mapv(f64::from).mean_axis(Axis(0))?.mapv(|v| v as f32);
-    WAVE_V.pick(mean.view(), trained.data.sample_rate_hz, trained.data.t0_ms)
+fn wave_v(signals: &Array2<f32>, trained: &Trained) -> WaveOf {
+    let pick = |trace: ArrayView1<f32>| WAVE_V.pick(trace, trained.data.sample_rate_hz, trained.data.t0_ms);
+    let mean_trace = signals.mapv(f64::from).mean_axis(Axis(0)).expect("traces").mapv(|v| v as f32);
+    let each: Vec<Peak> = signals.rows().into_iter().filter_map(pick).collect();
+    let mean = |of: &dyn Fn(&Peak) -> f64| each.iter().map(of).sum::<f64>() / each.len() as f64;
+    let (latency_ms, amplitude_uv) = (mean(&|p| p.latency_ms), mean(&|p| p.amplitude_uv));
+    let variance = mean(&|p| (p.latency_ms - latency_ms).powi(2));
+    WaveOf {
+        mean_trace: pick(mean_trace.view()),
+        mean_wave: (!each.is_empty()).then_some(Peak { latency_ms, amplitude_uv }),
+        latency_sd_ms: (!each.is_empty()).then(|| variance.sqrt()),
+        found: each.len(),
+    }
 }

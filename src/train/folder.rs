@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A folder that holds one run: `config.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the epochs'
+/// A folder that holds one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the epochs'
 /// checkpoints, `summary.json`.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
@@ -18,7 +18,8 @@ pub struct RunFolder {
 }
 
 /// The files of a run beside its epochs' checkpoints.
-const FILES: [&str; 5] = ["config.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "summary.json"];
+const FILES: [&str; 6] =
+    ["config.json", "split.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "summary.json"];
 
 impl RunFolder {
     /// The folder of a run, which need not be there yet.
@@ -29,9 +30,15 @@ impl RunFolder {
     /// Whether a new run may be written here; nothing is changed.
     ///
     /// # Errors
-    /// When it holds a run already, unless `force`, or is no folder that can be written to.
+    /// When it holds a run already, unless `force`, or is no folder that can be written to; a checkpoint folder that bears the
+    /// name of a run's file.
     pub fn check_free(&self, config: &Config, force: bool) -> Result<()> {
         let path = &self.path;
+        let checkpoint_dir = Path::new(&config.output.checkpoint_dir);
+        if FILES.iter().any(|file| checkpoint_dir.starts_with(file)) {
+            let problem = format!("is {}, which is a file of every run", checkpoint_dir.display());
+            return Err(Error::config("configuration", "output.checkpoint_dir", problem, "choose another name"));
+        }
         if path.exists() && !path.is_dir() {
             return Err(Error::input(path.display(), "", "is a file", "name a folder with --out"));
         }
@@ -47,12 +54,12 @@ impl RunFolder {
         tempfile::tempfile_in(existing).map(drop).map_err(Error::io("write into", existing))
     }
 
-    /// A new run's folder, made if missing, with its `config.json`. With `force`, the files of a run that is there go first,
+    /// A new run's folder, made if missing, with its `config.json` and its `split.json`: who trains, validates and tests. With `force`, the files of a run that is there go first,
     /// and only they.
     ///
     /// # Errors
     /// See [`RunFolder::check_free`].
-    pub fn create(&self, config: &Config, force: bool) -> Result<()> {
+    pub fn create(&self, config: &Config, split: &serde_json::Value, force: bool) -> Result<()> {
         self.check_free(config, force)?;
         let checkpoints = self.checkpoint_folders(config);
         for file in self.run_files(config).into_iter().chain(self.strays(config)) {
@@ -62,7 +69,8 @@ impl RunFolder {
         checkpoints.iter().for_each(|folder| _ = fs::remove_dir(folder));
         fs::create_dir_all(&self.path).map_err(Error::io("make the folder", &self.path))?;
         // where not even this can be written, no empty folder is left behind
-        self.write_config(config).inspect_err(|_| _ = fs::remove_dir(&self.path))
+        self.write_config(config).inspect_err(|_| _ = fs::remove_dir(&self.path))?;
+        self.write_json("split.json", split)
     }
 
     /// What is there of a run, be it one of another configuration.
@@ -113,6 +121,10 @@ impl RunFolder {
 
     fn write_config(&self, config: &Config) -> Result<()> {
         write_whole(&self.config(), |w| w.write_all(config.to_json_pretty().as_bytes()))
+    }
+
+    fn write_json(&self, name: &str, value: &serde_json::Value) -> Result<()> {
+        write_whole(&self.path.join(name), |w| w.write_all(format!("{value:#}\n").as_bytes()))
     }
 
     /// Makes ready to go on after `epochs` epochs.
@@ -182,7 +194,7 @@ impl RunFolder {
 
     /// Writes `summary.json`.
     pub fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
-        write_whole(&self.path.join("summary.json"), |w| w.write_all(format!("{summary:#}\n").as_bytes()))
+        self.write_json("summary.json", summary)
     }
 }
 

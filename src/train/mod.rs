@@ -32,6 +32,7 @@ pub struct Trainer {
     schedule: Schedule,
     scalers: Scalers,
     facts: DataFacts,
+    manifest: serde_json::Value,
     train: Rows,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
@@ -55,11 +56,17 @@ impl Trainer {
     /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
     ///
     /// # Errors
-    /// Data that cannot be split, scaled or fed to a model of these sizes.
+    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
+        config.check()?;
         let config = config.clone().resolved();
         let split = split(dataset, &config.data)?;
-        let (scalers, notices) = Scalers::fit(dataset, &config.data, &split.train)?;
+        let (scalers, mut notices) = Scalers::fit(dataset, &config.data, &split.train)?;
+        let unlabelled = scalers.unlabelled_peaks();
+        if config.model.predict_peaks && !unlabelled.is_empty() {
+            notices
+                .push(format!("no training row is labelled in {}: they will not be predicted", unlabelled.join(", ")));
+        }
         scalers.check_static_dim(config.model.static_dim)?;
         let train = Rows::encode(dataset, &scalers, &split.train)?;
         let validation = Rows::encode(dataset, &scalers, &split.validation)?;
@@ -74,6 +81,7 @@ impl Trainer {
         let film_gradients = model.film_gradients();
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
+        let manifest = split.manifest(dataset, &config.data);
         let trainer = Trainer {
             seed,
             model,
@@ -81,6 +89,7 @@ impl Trainer {
             schedule,
             scalers,
             facts,
+            manifest,
             train,
             validation,
             film_gradients,
@@ -99,6 +108,11 @@ impl Trainer {
         &self.progress
     }
 
+    /// Which rows and subjects went where (see [`crate::data::split::Split::manifest`]).
+    pub fn manifest(&self) -> &serde_json::Value {
+        &self.manifest
+    }
+
     /// The resolved configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -107,11 +121,6 @@ impl Trainer {
     /// The model as it stands.
     pub fn model(&mut self) -> &mut Cvae {
         &mut self.model
-    }
-
-    /// Rows in training and validation.
-    pub fn rows(&self) -> (usize, usize) {
-        (self.train.len(), self.validation.len())
     }
 
     /// Steps in an epoch.

@@ -39,6 +39,7 @@ fn flags_that_override_are_named() {
     place.refused(2, &train("training.batch_size=1"), &["--set training.batch_size=1", "must be 2 or more"]);
     place.refused(2, &train("training.batch_size"), &["--set training.batch_size: not KEY=VALUE"]);
     place.refused(2, &train("output.checkpoint_dir=../x"), &["output.checkpoint_dir", "inside the run folder"]);
+    place.refused(2, &train("output.checkpoint_dir=summary.json"), &["output.checkpoint_dir: is summary.json"]);
 }
 
 /// A one-hot column's width is known once the data is read.

@@ -61,6 +61,10 @@ fn tables_that_cannot_be_written() {
     place.refused(2, &generate("none/made.csv"), &["none: no such folder"]);
     std::fs::create_dir(place.path("folder.csv")).unwrap();
     place.refused(2, &generate("folder.csv"), &["folder.csv: is a folder"]);
+    for read in ["reconstruct --data", "generate --conditions"] {
+        let command = format!("{read} table.csv --model run/best.safetensors --out ./table.csv");
+        place.refused(2, &command, &["--out would replace table.csv", "another file"]);
+    }
     place.refused(2, "eval --model run/best.safetensors --out smoke.json", &["smoke.json: is a file", "--out"]);
 }
 

@@ -84,6 +84,11 @@ fn strength_acts_on_film() {
     }
     place.ok("train --config smoke.json --out plain --set model.use_film=false");
     place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength is FiLM's"]);
+    let said = place.ok("generate --model plain/best.safetensors --static level_db=60").stderr;
+    assert!(said.contains("this decoder has no condition") && said.contains("does not act"), "{said}");
+    assert!(!place.ok("generate --model plain/best.safetensors").stderr.contains("no condition"));
+    let far = "generate --model run/best.safetensors --strength 1e38 --out made.csv";
+    place.refused(2, far, &["trace 1 is beyond all numbers", "a smaller --strength"]);
 }
 
 #[test]
@@ -161,7 +166,7 @@ fn categories_and_peaks() {
     let place = Place::new();
     let config = place.text("small.json").replace(r#"["level_db"]"#, r#"[{"name": "ear", "encoding": "one_hot"}]"#);
     place.write("small.json", config.replace(r#""static_dim": 1"#, r#""static_dim": 2, "predict_peaks": true"#));
-    let ears = place.text("table.csv").replace("level_db", "ear");
+    let ears = place.text("table.csv").replace("level_db", "ear").replace(",,", ",5.9,");
     let ears: String = cells(&ears)
         .into_iter()
         .enumerate()

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 
-const COMMANDS: [(&str, &[&str]); 6] = [
+const COMMANDS: [(&str, &[&str]); 9] = [
     (
         "train",
         &[
@@ -28,6 +28,9 @@ const COMMANDS: [(&str, &[&str]); 6] = [
     ),
     ("reconstruct", &["--model", "--config", "--data", "--out", "--device"]),
     ("info", &["--config", "--model", "--json"]),
+    ("data import", &["--sample-rate-hz", "--t0-ms", "--out"]),
+    ("data inspect", &["--sample-rate-hz", "--t0-ms", "--json", "--plot", "--subject"]),
+    ("data prepare", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--out"]),
     ("data synth", &["--config", "--set", "--seed", "--out"]),
 ];
 

@@ -3,12 +3,15 @@
 mod bad_config;
 mod bad_model;
 mod bad_table;
+mod data;
 mod evaluate;
 mod generate;
 mod help;
 mod interrupt;
+mod prepare;
 mod resume;
 mod run_folder;
+mod split;
 mod support;
 mod train;
 mod weights;

@@ -74,7 +74,7 @@ mod full {
         let place = Place::new();
         let output = limited(&place, 20, "train --config smoke.json --out run");
         failed(&output, "run/best.safetensors");
-        assert_eq!(place.names("run"), ["config.json", "metrics.jsonl"]);
+        assert_eq!(place.names("run"), ["config.json", "metrics.jsonl", "split.json"]);
         assert_eq!(place.text("run/metrics.jsonl").lines().count(), 1);
         // not even the configuration
         let before = place.tree();

@@ -6,7 +6,15 @@ use std::path::Path;
 #[test]
 fn a_run_folder_holds_what_the_readme_says() {
     let place = Place::trained("");
-    let files = ["best.safetensors", "checkpoints", "config.json", "last.safetensors", "metrics.jsonl", "summary.json"];
+    let files = [
+        "best.safetensors",
+        "checkpoints",
+        "config.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "split.json",
+        "summary.json",
+    ];
     assert_eq!(place.names("run"), files);
     // smoke.json saves every second of three epochs
     assert_eq!(place.names("run/checkpoints"), ["epoch-0002.safetensors"]);
@@ -71,7 +79,7 @@ fn a_loss_that_is_not_finite_ends_the_training() {
     {
         assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
     }
-    assert_eq!(place.names("run"), ["config.json"]);
+    assert_eq!(place.names("run"), ["config.json", "split.json"]);
 }
 
 #[test]
@@ -90,7 +98,7 @@ fn the_output_section_acts() {
     let epochs = ["epoch-0001.safetensors", "epoch-0002.safetensors", "epoch-0003.safetensors"];
     assert_eq!(place.names("a/some/where"), epochs);
     train("b", "--set output.save_every_n_epochs=0 --set output.save_best_model=false");
-    assert_eq!(place.names("b"), ["config.json", "last.safetensors", "metrics.jsonl", "summary.json"]);
+    assert_eq!(place.names("b"), ["config.json", "last.safetensors", "metrics.jsonl", "split.json", "summary.json"]);
     place.ok("eval --model b/last.safetensors");
     place.ok("eval --model a/some/where/epoch-0002.safetensors");
 }
@@ -116,12 +124,13 @@ fn early_stopping_keeps_the_best_weights() {
 #[test]
 fn every_shipped_configuration_is_ready_to_train() {
     let place = Place::new();
-    place.write("human.csv", human_click());
+    place.write("recorded.csv", recorded());
     let little = "--set data.synth.subjects=8 --set data.synth.rows_per_subject=4";
     let mut count = 0;
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")).unwrap() {
         let path = entry.unwrap().path();
-        let data = if path.ends_with("human_click.json") { "--data human.csv" } else { "" };
+        let real = ["human_click.json", "mouse_tone.json", "cba_tones.json"].iter().any(|name| path.ends_with(name));
+        let data = if real { "--data recorded.csv" } else { "" };
         place.ok(&format!("train --config {} --out run --dry-run {little} {data}", path.display()));
         count += 1;
     }
@@ -135,12 +144,16 @@ fn every_shipped_configuration_is_ready_to_train() {
 }
 
 /// 20 rows with the columns that `human_click.json` conditions on.
-fn human_click() -> String {
-    let samples: Vec<String> = (0..200).map(|i| format!("s{i}")).collect();
-    let mut text = format!("sample_rate_hz,level_db,n_averages,{}\n", samples.join(","));
+/// 20 rows of two subjects with the columns of the real recordings, 15 ms at 24.4 kHz.
+fn recorded() -> String {
+    let samples: Vec<String> = (0..366).map(|i| format!("s{i}")).collect();
+    let columns = "subject_id,sample_rate_hz,level_db,n_averages,frequency_hz,ear,part";
+    let mut text = format!("{columns},{}\n", samples.join(","));
     for row in 0..20 {
-        let values: Vec<String> = (0..200).map(|i| format!("{:.3}", (0.05 * f64::from(i * (row + 1))).sin())).collect();
-        text += &format!("20000,{},{},{}\n", 30 + 10 * (row % 5), 500 * (1 + row % 4), values.join(","));
+        let values: Vec<String> = (0..366).map(|i| format!("{:.3}", (0.05 * f64::from(i * (row + 1))).sin())).collect();
+        let (level, averages, ear) = (30 + 10 * (row % 5), 500 * (1 + row % 4), ["L", "R"][row as usize / 2 % 2]);
+        text +=
+            &format!("M{},24414.0625,{level},{averages},{},{ear},,{}\n", row % 2, 8000 << (row % 3), values.join(","));
     }
     text
 }
@@ -188,7 +201,13 @@ fn unlabelled_peaks_are_empty_cells() {
     let place = Place::new();
     let labelled = table().replacen(",,", ",5.9,", 9);
     place.write("labelled.csv", labelled);
-    place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true");
+    let said =
+        place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true").stderr;
+    let rest = "peak_i_ms, peak_iii_ms, peak_i_uv, peak_iii_uv, peak_v_uv: they will not be predicted";
+    assert!(said.contains(rest), "{said}");
+    let made = place.ok("generate --model run/best.safetensors").stdout;
+    assert_eq!(crate::support::column(&made, "peak_i_ms"), [""]);
+    assert!(crate::support::column(&made, "peak_v_ms")[0].parse::<f64>().is_ok());
     let report = place.ok("eval --model run/best.safetensors --data labelled.csv --split all --json").stdout;
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let peaks = report["peaks"].as_array().expect("a peak head's errors");

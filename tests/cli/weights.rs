@@ -155,4 +155,9 @@ fn bare_weights_of_other_sizes() {
     let tensor = "bare.safetensors: tensor encoder.encoder_layers.0.weight: wanted [48, 207], got [32, 207]";
     refused("wider.json", &[tensor, "configuration"]);
     refused("peaks.json", &["bare.safetensors: tensor decoder.peak_head.0.weight: missing, wanted [512, 32]"]);
+    // a model without FiLM would fit into the file
+    write_sizes(&place, "plain.json", &[("model", "use_film", false.into())]);
+    let said = place.ok("info --model bare.safetensors --config plain.json").stderr;
+    assert!(said.contains("16 tensors are in no part of the configured model, decoder.film1."), "{said}");
+    assert!(place.ok("info --model bare.safetensors --config smoke.json").stderr.is_empty());
 }

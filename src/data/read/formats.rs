@@ -1,7 +1,7 @@
 //! The table of formats, and which of them a file is.
 
 use super::{
-    Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, tdt_arf, tdt_biosig_ascii, text, wfdb,
+    Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, text, wfdb,
 };
 use crate::error::{Error, Result};
 
@@ -53,6 +53,12 @@ pub const FORMATS: &[Format] = &[
         extensions: &["csv"],
         recognise: eclipse_csv::recognise,
         read: eclipse_csv::read,
+    },
+    Format {
+        name: "abr-film table (CSV with samples s0, s1, …)",
+        extensions: &["csv"],
+        recognise: table::recognise,
+        read: table::read,
     },
 ];
 

@@ -10,6 +10,7 @@
 //! | PhysioNet WFDB | [`wfdb`] | signals in steps of a converter, without anything of the stimulus |
 //! | NumPy `.npz` | [`npz`] | arrays by name; written too |
 //! | Interacoustics Eclipse CSV | [`eclipse_csv`] | a row a recording, without sample rate and time |
+//! | the project's own table | [`table`](mod@table) | a row a recording |
 //!
 //! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is assumed:
 //! what a file does not say (a sample rate, the time of its first sample, a level) is absent from its [`Recording`]s.
@@ -28,6 +29,7 @@ mod npy;
 pub mod npz;
 mod source;
 mod subjects;
+pub mod table;
 mod tdt;
 pub mod tdt_arf;
 pub mod tdt_biosig_ascii;

@@ -56,8 +56,8 @@ pub struct Scalers {
     pub signal: SignalScaler,
     /// In the order of `data.static_columns`.
     pub statics: Vec<StaticScaler>,
-    /// In the order of [`PEAK_COLUMNS`].
-    pub peaks: [Moments; PEAK_COLUMNS.len()],
+    /// In the order of [`PEAK_COLUMNS`]; none where no training row is labelled, so that nothing could be learned.
+    pub peaks: [Option<Moments>; PEAK_COLUMNS.len()],
 }
 
 /// How traces are scaled.
@@ -74,27 +74,35 @@ impl Scalers {
     /// Fits on `rows` (the training rows) and looks at no other; the notices are for the user.
     ///
     /// # Errors
-    /// [`Error::Input`] if all samples are alike, or a value of a log column is not above 0.
+    /// [`Error::Input`] if all samples are alike, a value of a log column is not above 0, or one is missing that may not be.
     pub fn fit(dataset: &Dataset, config: &DataConfig, rows: &[usize]) -> Result<(Scalers, Vec<String>)> {
         let mut notices = Vec::new();
         let statics = std::iter::zip(&dataset.statics, &config.static_columns)
-            .map(|(column, how)| StaticScaler::fit(&dataset.source, column, how.encoding(), rows, &mut notices))
+            .map(|(column, how)| {
+                let how = statics::How::of(config, how);
+                StaticScaler::fit(&dataset.source, column, how, rows, &mut notices)
+            })
             .collect::<Result<_>>()?;
         let signal = SignalScaler::fit(dataset, config.signal_scaling, rows)?;
         let peaks = std::array::from_fn(|p| {
             let labels = rows.iter().map(|&row| f64::from(dataset.peaks[[row, p]])).filter(|label| label.is_finite());
-            Moments::of(labels).unwrap_or(Moments::IDENTITY).or_unit()
+            Moments::of(labels).map(Moments::or_unit)
         });
         Ok((Scalers { signal, statics, peaks }, notices))
     }
 
     /// Leaves every number as it is: for weights that come without scalers.
     pub fn identity(config: &DataConfig) -> Scalers {
-        let plain = |name: &str| StaticScaler { name: name.into(), code: StaticCode::Standard(Moments::IDENTITY) };
+        let plain = |name: &str| StaticScaler {
+            name: name.into(),
+            code: StaticCode::Standard(Moments::IDENTITY),
+            clip: None,
+            missing: config.impute_statics.iter().any(|imputed| imputed == name).then_some(0.0),
+        };
         Scalers {
             signal: SignalScaler { scaling: SignalScaling::Global, moments: Moments::IDENTITY },
             statics: config.static_columns.iter().map(|column| plain(column.name())).collect(),
-            peaks: [Moments::IDENTITY; PEAK_COLUMNS.len()],
+            peaks: [Some(Moments::IDENTITY); PEAK_COLUMNS.len()],
         }
     }
 
@@ -125,8 +133,8 @@ impl Scalers {
     /// `source` is what errors call them.
     ///
     /// # Errors
-    /// [`Error::Input`] on a category that the training rows did not have, a log of 0 or less, a value too large to be
-    /// encoded, or other columns than the scaler's.
+    /// [`Error::Input`] on a category that the training rows did not have, a log of 0 or less, a value that is missing and may
+    /// not be or too large to be encoded, or other columns than the scaler's.
     pub fn encode_statics(&self, source: &str, columns: &[Column], rows: &[usize]) -> Result<Array2<f32>> {
         statics::check_names(source, &self.statics, columns)?;
         let mut encoded = Array2::zeros((rows.len(), self.static_dim()));
@@ -162,16 +170,28 @@ impl Scalers {
         map_rows(signals, |row, v| moments.map_or(self.signal.moments, |m| m[row]).decode(v))
     }
 
-    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0 not.
+    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0 not. A
+    /// column without a label in training counts as unlabelled.
     pub fn encode_peaks(&self, peaks: ArrayView2<f32>) -> (Array2<f32>, Array2<f32>) {
-        let mask = peaks.mapv(|v| if v.is_finite() { 1.0 } else { 0.0 });
-        let values = map_columns(peaks, |p, v| if v.is_finite() { self.peaks[p].encode(v) } else { 0.0 });
+        let known = |p: usize, v: f64| self.peaks[p].filter(|_| v.is_finite());
+        let mask = map_columns(peaks, |p, v| f64::from(known(p, v).is_some()));
+        let values = map_columns(peaks, |p, v| known(p, v).map_or(0.0, |moments| moments.encode(v)));
         (values, mask)
     }
 
-    /// The peak head's output `[n, 6]` to ms and µV.
+    /// The peak head's output `[n, 6]` to ms and µV; NaN in a column without a label in training.
     pub fn decode_peaks(&self, peaks: ArrayView2<f32>) -> Array2<f32> {
-        map_columns(peaks, |p, v| self.peaks[p].decode(v))
+        map_columns(peaks, |p, v| self.peaks[p].map_or(f64::NAN, |moments| moments.decode(v)))
+    }
+
+    /// The columns without a label in training.
+    pub fn unlabelled_peaks(&self) -> Vec<&'static str> {
+        PEAK_COLUMNS
+            .into_iter()
+            .zip(self.peaks)
+            .filter(|(_, moments)| moments.is_none())
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 
@@ -210,6 +230,15 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let n = values.len();
     (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
+}
+
+/// The value that a share `q` of the values lies below, between two of them in proportion (type 7 of Hyndman & Fan 1996, Am Stat
+/// 50:361, and NumPy's default).
+fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let place = q * (values.len().checked_sub(1)? as f64);
+    let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
+    Some(low + (high - low) * place.fract())
 }
 
 fn map_rows(values: ArrayView2<f32>, f: impl Fn(usize, f64) -> f64) -> Array2<f32> {
@@ -257,9 +286,14 @@ mod tests {
             }
         }
         for scaling in [SignalScaling::Global, SignalScaling::PerTrace] {
-            let config = config(Encoding::Log, scaling);
+            // moments, quantiles and the median for what is missing
+            let (clip_statics, impute_statics) = (Some([0.1, 0.9]), vec!["level_db".to_string()]);
+            let config = DataConfig { clip_statics, impute_statics, ..config(Encoding::Log, scaling) };
             let fit = |data: &Dataset, rows: &[usize]| Scalers::fit(data, &config, rows).map(|(scalers, _)| scalers);
-            assert_eq!(fit(&poisoned, &ROWS).unwrap(), fit(&clean, &ROWS).unwrap());
+            let fitted = fit(&poisoned, &ROWS).unwrap();
+            assert_eq!(fitted, fit(&clean, &ROWS).unwrap());
+            // levels 20, 30, 40, 60, 70, 80
+            assert_eq!((fitted.statics[0].clip, fitted.statics[0].missing), (Some([25.0, 75.0]), Some(50.0)));
             assert!(fit(&poisoned, &[0, 1, 3]).is_err(), "a poisoned row would have been noticed");
         }
     }
@@ -313,6 +347,9 @@ mod tests {
         assert_eq!(median(vec![5.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), Some(3.0));
         assert_eq!(median(vec![]), None);
+        let quantiles = [0.0, 0.1, 0.25, 1.0].map(|q| quantile(vec![4.0, 1.0, 2.0, 9.0], q).unwrap());
+        // as numpy.quantile([1, 2, 4, 9], [0, 0.1, 0.25, 1])
+        assert!(quantiles.iter().zip([1.0, 1.3, 1.75, 9.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{quantiles:?}");
     }
 
     #[test]
@@ -328,7 +365,10 @@ mod tests {
         let mut unlabelled = data;
         unlabelled.peaks.fill(f32::NAN);
         let config = config(Encoding::Standard, SignalScaling::Global);
-        assert_eq!(Scalers::fit(&unlabelled, &config, &ROWS).unwrap().0.peaks, [Moments::IDENTITY; 6]);
+        let scalers = Scalers::fit(&unlabelled, &config, &ROWS).unwrap().0;
+        assert_eq!((scalers.peaks, scalers.unlabelled_peaks().len()), ([None; 6], 6));
+        assert_eq!(scalers.encode_peaks(dataset(8, 4).peaks.view()).1.sum(), 0.0);
+        assert!(scalers.decode_peaks(values.view()).iter().all(|v| v.is_nan()));
     }
 
     #[test]

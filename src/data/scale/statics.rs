@@ -1,7 +1,7 @@
 //! The static columns: standardised, logarithmic or one-hot.
 
-use super::Moments;
-use crate::config::Encoding;
+use super::{Moments, median, quantile};
+use crate::config::{DataConfig, Encoding, StaticColumn};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -14,6 +14,28 @@ use std::collections::BTreeSet;
 pub struct StaticScaler {
     pub name: String,
     pub code: StaticCode,
+    /// Smallest and largest value that enters as it is; what lies beyond enters as they do. In the column's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<[f64; 2]>,
+    /// What a missing value enters as: the median of the training rows that have one. A second input then tells 1 from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<f64>,
+}
+
+/// What the configuration says of one column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct How {
+    pub encoding: Encoding,
+    /// Quantiles of the training rows.
+    pub clip: Option<[f64; 2]>,
+    pub impute: bool,
+}
+
+impl How {
+    pub(super) fn of(config: &DataConfig, column: &StaticColumn) -> How {
+        let impute = config.impute_statics.iter().any(|name| name == column.name());
+        How { encoding: column.encoding(), clip: config.clip_statics, impute }
+    }
 }
 
 /// A fitted [`Encoding`].
@@ -32,25 +54,20 @@ impl StaticScaler {
     pub(super) fn fit(
         source: &str,
         column: &Column,
-        encoding: Encoding,
+        how: How,
         rows: &[usize],
         notices: &mut Vec<String>,
     ) -> Result<StaticScaler> {
-        let code = match encoding {
-            Encoding::Standard => StaticCode::Standard(moments(numbers(source, column)?, rows)),
-            Encoding::Log => {
-                let values = numbers(source, column)?;
-                let logs =
-                    rows.iter().map(|&row| log(source, &column.name, row, values[row])).collect::<Result<Vec<_>>>()?;
-                StaticCode::Log(Moments::of(logs.into_iter()).unwrap_or(Moments::IDENTITY))
-            }
+        let name = column.name.clone();
+        let scaler = match how.encoding {
             Encoding::OneHot => {
                 let values = texts(source, column)?;
                 let categories: BTreeSet<&String> = rows.iter().map(|&row| &values[row]).collect();
-                StaticCode::OneHot(categories.into_iter().cloned().collect())
+                let code = StaticCode::OneHot(categories.into_iter().cloned().collect());
+                StaticScaler { name, code, clip: None, missing: None }
             }
+            Encoding::Standard | Encoding::Log => fit_number(source, column, how, rows, notices)?,
         };
-        let scaler = StaticScaler { name: column.name.clone(), code };
         if let Some(value) = scaler.constant() {
             notices
                 .push(format!("column `{}` is always {value} in the training rows: it teaches nothing", column.name));
@@ -73,13 +90,14 @@ impl StaticScaler {
     pub fn width(&self) -> usize {
         match &self.code {
             StaticCode::OneHot(categories) => categories.len(),
-            _ => 1,
+            _ => 1 + usize::from(self.missing.is_some()),
         }
     }
 
     pub(super) fn describe(&self) -> String {
         match &self.code {
             StaticCode::OneHot(categories) => format!("{} (one-hot: {})", self.name, categories.join(", ")),
+            _ if self.missing.is_some() => format!("{0} and whether {0} is missing", self.name),
             _ => self.name.clone(),
         }
     }
@@ -104,11 +122,19 @@ impl StaticScaler {
                 return Err(Error::input(source, place(row, &self.name), problem, "check the value and its unit"));
             }
             inputs[0] = encoded;
+            if self.missing.is_some() {
+                inputs[1] = if values[row].is_nan() { 1.0 } else { 0.0 };
+            }
         }
         Ok(())
     }
 
     fn encode_number(&self, source: &str, row: usize, value: f64) -> Result<f64> {
+        let value = match self.missing {
+            _ if !value.is_nan() => self.clip.map_or(value, |[low, high]| value.clamp(low, high)),
+            Some(median) => median,
+            None => return Err(missing(source, &self.name, row)),
+        };
         match &self.code {
             StaticCode::Standard(moments) => Ok(moments.encode(value)),
             StaticCode::Log(moments) => Ok(moments.encode(log(source, &self.name, row, value)?)),
@@ -165,8 +191,55 @@ pub(super) fn check_names(source: &str, scalers: &[StaticScaler], columns: &[Col
     ))
 }
 
-fn moments(values: &[f64], rows: &[usize]) -> Moments {
-    Moments::of(rows.iter().map(|&row| values[row])).unwrap_or(Moments::IDENTITY)
+/// Fits to the values that the training rows have, each clipped as it will enter; those that are missing do not narrow the
+/// deviation.
+fn fit_number(
+    source: &str,
+    column: &Column,
+    how: How,
+    rows: &[usize],
+    notices: &mut Vec<String>,
+) -> Result<StaticScaler> {
+    let (values, name) = (numbers(source, column)?, &column.name);
+    let there: Vec<usize> = rows.iter().copied().filter(|&row| !values[row].is_nan()).collect();
+    if let Some(&row) = rows.iter().find(|&&row| values[row].is_nan() && !how.impute) {
+        return Err(missing(source, name, row));
+    }
+    let present = || there.iter().map(|&row| values[row]).collect::<Vec<_>>();
+    let clip = how.clip.and_then(|[low, high]| Some([quantile(present(), low)?, quantile(present(), high)?]));
+    let clipped = |value: f64| clip.map_or(value, |[low, high]| value.clamp(low, high));
+    if let Some([low, high]) = clip {
+        let beyond = present().iter().filter(|v| clipped(**v) != **v).count();
+        notices.push(format!("column `{name}`: {beyond} training values beyond {low} and {high} enter as these"));
+    }
+    let median = median(present()).map(clipped);
+    if how.impute {
+        let Some(median) = median else {
+            let remedy = "leave the column out, or fill it in";
+            return Err(Error::input(source, format!("column `{name}`"), "no training row has a value", remedy));
+        };
+        let lacking = rows.len() - there.len();
+        notices.push(format!(
+            "column `{name}` is missing in {lacking} training rows: it enters as their median, {median}"
+        ));
+    }
+    let code = match how.encoding {
+        Encoding::Log => {
+            let log = |&row: &usize| log(source, name, row, clipped(values[row]));
+            let logs = there.iter().map(log).collect::<Result<Vec<_>>>()?;
+            StaticCode::Log(Moments::of(logs.into_iter()).unwrap_or(Moments::IDENTITY))
+        }
+        _ => {
+            let values = there.iter().map(|&row| clipped(values[row]));
+            StaticCode::Standard(Moments::of(values).unwrap_or(Moments::IDENTITY))
+        }
+    };
+    Ok(StaticScaler { name: name.clone(), code, clip, missing: median.filter(|_| how.impute) })
+}
+
+fn missing(source: &str, name: &str, row: usize) -> Error {
+    let remedy = "fill it in, or train with the column in data.impute_statics";
+    Error::input(source, place(row, name), "empty, but a number is needed", remedy)
 }
 
 fn log(source: &str, name: &str, row: usize, value: f64) -> Result<f64> {
@@ -211,88 +284,4 @@ fn place(row: usize, column: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::{Array2, array};
-
-    fn number(values: &[f64]) -> Column {
-        Column { name: "level_db".into(), values: Values::Number(values.to_vec()) }
-    }
-
-    fn text(values: &[&str]) -> Column {
-        Column { name: "ear".into(), values: Values::Text(values.iter().map(|s| s.to_string()).collect()) }
-    }
-
-    fn fit(column: &Column, encoding: Encoding) -> Result<(StaticScaler, Vec<String>)> {
-        let mut notices = Vec::new();
-        let rows: Vec<usize> = (0..column.values.len()).collect();
-        StaticScaler::fit("a.csv", column, encoding, &rows, &mut notices).map(|scaler| (scaler, notices))
-    }
-
-    fn encode(scaler: &StaticScaler, column: &Column) -> Result<Array2<f32>> {
-        let rows: Vec<usize> = (0..column.values.len()).collect();
-        let mut out = Array2::zeros((rows.len(), scaler.width()));
-        scaler.encode("b.csv", column, &rows, out.view_mut())?;
-        Ok(out)
-    }
-
-    #[test]
-    fn numbers_are_standardised_and_come_back() {
-        for encoding in [Encoding::Standard, Encoding::Log] {
-            let column = number(&[500.0, 1000.0, 2000.0]);
-            let (scaler, notices) = fit(&column, encoding).unwrap();
-            assert!(notices.is_empty());
-            let encoded = encode(&scaler, &column).unwrap();
-            assert!(encoded.sum().abs() < 1e-6, "{encoded}");
-            if encoding == Encoding::Log {
-                // equal ratios are equal steps: -sqrt(3/2), 0, sqrt(3/2)
-                let step = 1.5_f32.sqrt();
-                assert!((&encoded - &array![[-step], [0.0], [step]]).iter().all(|d| d.abs() < 1e-6), "{encoded}");
-            }
-            let Values::Number(back) = scaler.decode(encoded.view()).values else { panic!("numbers stay numbers") };
-            assert!(back.iter().zip([500.0, 1000.0, 2000.0]).all(|(a, b)| (a / b - 1.0).abs() < 1e-6), "{back:?}");
-        }
-    }
-
-    #[test]
-    fn categories_are_one_hot_and_an_unseen_one_is_refused() {
-        let (scaler, _) = fit(&text(&["R", "L", "R"]), Encoding::OneHot).unwrap();
-        assert_eq!(encode(&scaler, &text(&["R", "L"])).unwrap(), array![[0.0, 1.0], [1.0, 0.0]]);
-        let decoded = scaler.decode(array![[0.2_f32, 0.7], [-1.0, -2.0]].view());
-        assert_eq!(decoded, text(&["R", "L"]));
-        let message = encode(&scaler, &text(&["L", "both"])).unwrap_err().to_string();
-        assert!(message.contains("b.csv: row 2, column `ear`: the category \"both\""), "{message}");
-        assert!(message.contains("use one of L, R"), "{message}");
-    }
-
-    #[test]
-    fn a_constant_column_is_noticed_and_harmless() {
-        // 0.1 three times sums to more than 0.3: a careless deviation would not be 0
-        let column = number(&[0.1, 0.1, 0.1]);
-        for encoding in [Encoding::Standard, Encoding::Log] {
-            let (scaler, notices) = fit(&column, encoding).unwrap();
-            assert!(notices[0].contains("`level_db` is always 0.1"), "{notices:?}");
-            assert_eq!(encode(&scaler, &column).unwrap(), array![[0.0], [0.0], [0.0]]);
-            assert!(encode(&scaler, &number(&[0.2])).unwrap()[[0, 0]].abs() < 1.0);
-        }
-        assert_eq!(fit(&text(&["L", "L"]), Encoding::OneHot).unwrap().1.len(), 1);
-    }
-
-    #[test]
-    fn what_cannot_be_encoded_names_the_row() {
-        let message = fit(&number(&[10.0, 0.0]), Encoding::Log).unwrap_err().to_string();
-        assert!(message.contains("a.csv: row 2, column `level_db`: 0 has no logarithm"), "{message}");
-        let (log, _) = fit(&number(&[1.0, 2.0]), Encoding::Log).unwrap();
-        assert!(encode(&log, &number(&[1.0, 1.0, -1.0])).unwrap_err().to_string().contains("row 3"));
-        let (standard, _) = fit(&number(&[1.0, 2.0]), Encoding::Standard).unwrap();
-        assert!(encode(&standard, &number(&[1e300])).unwrap_err().to_string().contains("too far"));
-        assert!(fit(&text(&["L"]), Encoding::Standard).unwrap_err().to_string().contains("\"one_hot\""));
-    }
-
-    #[test]
-    fn other_columns_are_refused_by_name() {
-        let (scaler, _) = fit(&number(&[1.0, 2.0]), Encoding::Standard).unwrap();
-        let message = check_names("b.csv", &[scaler], &[text(&["L"])]).unwrap_err().to_string();
-        assert!(message.contains("found ear") && message.contains("trained on level_db"), "{message}");
-    }
-}
+mod tests;

@@ -63,6 +63,8 @@ const TROUGH_WITHIN_MS: [f64; 3] = [0.9, 0.9, 2.5];
 const LABELLED: [usize; 3] = [0, 2, waves::V];
 
 const LARGEST_SAMPLES: usize = 500_000_000;
+/// No response is left there, and the table of the noise's lines grows with the square of the window.
+const LONGEST_MS: f64 = 100.0;
 
 /// The built-in set of `config.subjects * config.rows_per_subject` rows, subject by subject.
 ///
@@ -73,8 +75,8 @@ const LARGEST_SAMPLES: usize = 500_000_000;
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8 samples,
-/// and for a cause in `config.fixed` that does not exist or is out of its range.
+/// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8 samples or
+/// of more than 100 ms, and for a cause in `config.fixed` that does not exist or is out of its range.
 pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Dataset> {
     check(config, signal_length)?;
     let simulator = Simulator::new(config, signal_length, seed);
@@ -107,6 +109,14 @@ fn check(config: &SynthConfig, signal_length: usize) -> Result<()> {
             "data.synth.sample_rate_hz",
             &config.sample_rate_hz,
             "give 6000 to 1000000: the band ends at 3 kHz",
+        );
+    }
+    let longest = (LONGEST_MS * config.sample_rate_hz / 1000.0) as usize;
+    if signal_length > longest {
+        return refuse(
+            "model.signal_length",
+            &signal_length,
+            &format!("give at most {longest} samples: {LONGEST_MS} ms"),
         );
     }
     let samples = config.subjects.checked_mul(config.rows_per_subject).and_then(|rows| rows.checked_mul(signal_length));

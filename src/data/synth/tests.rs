@@ -302,6 +302,7 @@ fn bad_requests_say_what_to_do() {
     assert!(message(&config(0, 5), 200).contains("data.synth.subjects"));
     assert!(message(&config(5, 0), 200).contains("rows_per_subject"));
     assert!(message(&config(5, 5), 4).contains("signal_length"));
+    assert!(message(&config(5, 5), 2001).contains("at most 2000 samples: 100 ms"));
     assert!(message(&config(usize::MAX, 2), 200).contains("at most"));
     assert!(message(&SynthConfig { sample_rate_hz: 0.0, ..config(1, 1) }, 200).contains("6000"));
     assert!(message(&SynthConfig { sample_rate_hz: f64::NAN, ..config(1, 1) }, 200).contains("6000"));

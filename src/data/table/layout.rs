@@ -1,6 +1,6 @@
 //! Which column of a table holds what.
 
-use crate::config::{DataConfig, Encoding, SplitBy};
+use crate::config::{DataConfig, Encoding, PrepareConfig, StaticColumn};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
 use std::collections::HashMap;
@@ -17,16 +17,27 @@ pub struct Place {
 pub struct Layout {
     /// Columns a row must have.
     pub width: usize,
-    /// The first `signal_length` samples.
+    /// The first `signal_length` samples, or all if they are to be prepared.
     pub samples: Vec<Place>,
     /// Samples that the table has beyond them.
     pub cut: usize,
-    pub statics: Vec<(Place, Encoding)>,
+    /// One a filter of `data.filters`.
+    pub filters: Vec<Place>,
+    pub statics: Vec<StaticPlace>,
     pub subject: Option<Place>,
     pub sample_rate_hz: Option<Place>,
     pub t0_ms: Option<Place>,
     pub peaks: [Option<Place>; PEAK_COLUMNS.len()],
     pub truth: Option<TruthLayout>,
+}
+
+/// A static column and what its cells may hold.
+#[derive(Debug)]
+pub struct StaticPlace {
+    pub place: Place,
+    pub encoding: Encoding,
+    /// Whether a cell may be empty.
+    pub may_miss: bool,
 }
 
 /// The columns of a simulated row's truth.
@@ -40,20 +51,28 @@ impl Layout {
     /// Finds the columns that `config` and the model need.
     pub fn find(source: &str, header: &[String], config: &DataConfig, signal_length: usize) -> Result<Layout> {
         let header = Header::new(source, header)?;
-        let (samples, cut) = header.samples("s", signal_length)?;
+        let wanted = if config.prepare == PrepareConfig::default() { Some(signal_length) } else { None };
+        let (samples, cut) = header.samples("s", wanted)?;
         let truth = match header.index.contains_key("truth_s0") {
             true => Some(TruthLayout {
-                samples: header.samples("truth_s", signal_length)?.0,
+                samples: header.samples("truth_s", wanted)?.0,
                 latencies_ms: WAVES.map(|wave| header.find(&format!("truth_{wave}_ms"))),
             }),
             false => None,
         };
-        let statics = config.static_columns.iter().map(|c| Ok((header.need_static(c.name())?, c.encoding())));
+        let static_place = |column: &StaticColumn| {
+            Ok(StaticPlace {
+                place: header.need(column.name(), "data.static_columns")?,
+                encoding: column.encoding(),
+                may_miss: config.impute_statics.iter().any(|name| name == column.name()),
+            })
+        };
         let layout = Layout {
             width: header.names.len(),
             samples,
             cut,
-            statics: statics.collect::<Result<_>>()?,
+            filters: config.filters.iter().map(|f| header.need(&f.column, "data.filters")).collect::<Result<_>>()?,
+            statics: config.static_columns.iter().map(static_place).collect::<Result<_>>()?,
             subject: header.find(&config.subject_column),
             sample_rate_hz: header.find("sample_rate_hz"),
             t0_ms: header.find("t0_ms"),
@@ -91,8 +110,8 @@ impl<'a> Header<'a> {
         Error::input(self.source, "header", problem, remedy)
     }
 
-    /// The first `wanted` of the columns `<prefix>0`, `<prefix>1`, …, and how many follow them.
-    fn samples(&self, prefix: &str, wanted: usize) -> Result<(Vec<Place>, usize)> {
+    /// The first `wanted` of the columns `<prefix>0`, `<prefix>1`, … (or all), and how many follow them.
+    fn samples(&self, prefix: &str, wanted: Option<usize>) -> Result<(Vec<Place>, usize)> {
         let all: Vec<Place> = (0..).map_while(|i| self.find(&format!("{prefix}{i}"))).collect();
         if all.is_empty() {
             let remedy = match self.names {
@@ -109,6 +128,7 @@ impl<'a> Header<'a> {
             let problem = format!("column `{prefix}{found}` is missing, though `{prefix}{beyond}` is there");
             return Err(self.error(problem, "number the samples without a gap"));
         }
+        let wanted = wanted.unwrap_or(found);
         if found < wanted {
             let problem =
                 format!("{found} samples a row (`{prefix}0` to `{}`), but {wanted} are wanted", all[found - 1].name);
@@ -119,7 +139,7 @@ impl<'a> Header<'a> {
         Ok((all.into_iter().take(wanted).collect(), found - wanted))
     }
 
-    fn need_static(&self, name: &str) -> Result<Place> {
+    fn need(&self, name: &str, key: &str) -> Result<Place> {
         self.find(name).ok_or_else(|| {
             let near = match nearest(name, self.metadata()) {
                 Some(near) => format!("is it `{near}`? "),
@@ -127,8 +147,8 @@ impl<'a> Header<'a> {
             };
             let columns = self.metadata().collect::<Vec<_>>().join(", ");
             self.error(
-                format!("no column `{name}`, which data.static_columns names"),
-                format!("{near}data.static_columns may name any of: {columns}"),
+                format!("no column `{name}`, which {key} names"),
+                format!("{near}{key} may name any of: {columns}"),
             )
         })
     }
@@ -143,12 +163,15 @@ impl<'a> Header<'a> {
     }
 
     fn check_needs(&self, layout: &Layout, config: &DataConfig) -> Result<()> {
-        if layout.subject.is_none() && config.split == SplitBy::Subject {
+        if layout.subject.is_none() && config.split.needs_subjects() {
             let near = nearest(&config.subject_column, self.metadata());
             let near = near.map(|near| format!(" (is it `{near}`?)")).unwrap_or_default();
             return Err(self.error(
                 format!("no column `{}`, and the split is by subject", config.subject_column),
-                format!("name the column with the subjects in data.subject_column{near}, or set data.split to \"row\""),
+                format!(
+                    "name the column with the subjects in data.subject_column{near}, or set data.split to \"row\"; a trained \
+                     model is evaluated on other recordings with --split all"
+                ),
             ));
         }
         for (column, setting, what) in
@@ -159,7 +182,9 @@ impl<'a> Header<'a> {
                     if what == "t0_ms" { "0.0 if the first sample is at the stimulus onset" } else { "20000.0" };
                 return Err(self.error(
                     format!("no column `{what}`, and the configuration does not give it"),
-                    format!("set data.{what} (for example {example}), or add the column; it is never assumed"),
+                    format!(
+                        "add the column, or, to train, set data.{what} (for example {example}); it is never assumed"
+                    ),
                 ));
             }
         }

@@ -1,7 +1,9 @@
 //! A table row by row into a [`Dataset`].
 
-use super::layout::{Layout, Place};
-use crate::config::{DataConfig, Encoding, SplitBy};
+use super::layout::{Layout, Place, StaticPlace};
+use super::row::Row;
+use crate::config::{DataConfig, Encoding};
+use crate::data::prepare::{Axis, FilterCount, Labels, Preparation, RowFilters, nothing_left};
 use crate::data::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder};
@@ -10,34 +12,49 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Microvolts beyond which no sample is believed: 1000 V.
-const MAX_SAMPLE_UV: f32 = 1e9;
-
 /// What was read and what was not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TableReport {
+    /// Rows that are used.
     pub rows: usize,
     /// Samples of each row that were used.
     pub used: usize,
     /// Samples of each row after them, which were not.
     pub cut: usize,
+    /// The times of the prepared samples, if they were prepared.
+    pub prepared: Option<Axis>,
+    /// What the filters left out.
+    pub filters: Vec<FilterCount>,
+    pub labels: Labels,
+}
+
+impl TableReport {
+    /// All there is to say, in sentences.
+    pub fn notices(&self) -> Vec<String> {
+        let filters = self.filters.iter().map(FilterCount::to_string);
+        std::iter::once(self.to_string()).chain(filters).chain(self.labels.notice()).collect()
+    }
 }
 
 impl std::fmt::Display for TableReport {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        if let Some(Axis { sample_rate_hz, t0_ms }) = self.prepared {
+            let used = self.used;
+            return write!(f, "{} rows, prepared: {used} samples at {sample_rate_hz} Hz from {t0_ms} ms", self.rows);
+        }
         write!(f, "{} rows, the first {} samples of each", self.rows, self.used)?;
         if self.cut > 0 { write!(f, "; {} more of each were cut", self.cut) } else { Ok(()) }
     }
 }
 
 /// Reads the table at `path` (see [the module](super)) row by row: signals `[N, signal_length]` in µV, the columns of
-/// `config.static_columns`, subjects, peaks and truth where the table has them. Without a subject column (under a row split)
+/// `config.static_columns`, subjects, peaks and truth where the table has them; rows are filtered and prepared as `config` says. Without a subject column (under a row split)
 /// every row is its own subject.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, else [`Error::Input`] with the row (counted from 1 without the header), the
 /// line of the file and the column: a ragged row, text where a number belongs, NaN or infinity, an empty cell that is needed,
-/// another sample rate or t0 than the rows before, no row at all.
+/// another sample rate or t0 than the rows before, a recording that cannot be prepared, no row at all.
 pub fn read_table(path: &Path, config: &DataConfig, signal_length: usize) -> Result<(Dataset, TableReport)> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let source = path.display().to_string();
@@ -80,93 +97,31 @@ fn read(file: impl Read, source: &str, config: &DataConfig, length: usize) -> Re
     }
     let header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).trim().to_string()).collect();
     let layout = Layout::find(source, &header, config, length)?;
-    let mut rows = Rows::new(&layout, config);
+    let mut rows = Rows::new(&layout, config, length);
+    let mut filters = RowFilters::new(&config.filters);
+    let mut number = 0;
     while reader.read_byte_record(&mut record)? {
+        number += 1;
         let line = record.position().map_or(0, |position| position.line());
-        rows.push(&Row { source, number: rows.subjects.len() + 1, line, record: &record })?;
+        let row = Row { source, number, line, record: &record };
+        row.check_width(layout.width)?;
+        let cell = |i: usize| row.text(&layout.filters[i]);
+        if filters.keep(cell, |i, refusal| row.refuse(Some(&layout.filters[i]), refusal))? {
+            rows.push(&row)?;
+        }
     }
-    let report = TableReport { rows: rows.subjects.len(), used: length, cut: layout.cut };
+    if number > 0 && rows.subjects.is_empty() {
+        return Err(nothing_left(source, &filters.counts()).into());
+    }
+    let report = TableReport {
+        rows: rows.subjects.len(),
+        used: length,
+        cut: layout.cut,
+        prepared: rows.axis,
+        filters: filters.counts(),
+        labels: rows.labels,
+    };
     Ok((rows.finish(source)?, report))
-}
-
-/// One row of the table and where it stands.
-struct Row<'a> {
-    source: &'a str,
-    number: usize,
-    line: u64,
-    record: &'a ByteRecord,
-}
-
-impl Row<'_> {
-    fn error(&self, column: Option<&Place>, problem: impl std::fmt::Display, remedy: impl std::fmt::Display) -> Error {
-        let column = column.map(|c| format!(", column `{}`", c.name)).unwrap_or_default();
-        Error::input(self.source, format!("row {} (line {}){column}", self.number, self.line), problem, remedy)
-    }
-
-    fn check_width(&self, width: usize) -> Result<()> {
-        let found = self.record.len();
-        if found == width {
-            return Ok(());
-        }
-        let problem = format!("{found} values, but the header has {width} columns");
-        Err(self.error(
-            None,
-            problem,
-            "give every row a value (or an empty cell) for each column; quote text with commas",
-        ))
-    }
-
-    fn text(&self, column: &Place) -> Result<&str> {
-        std::str::from_utf8(&self.record[column.index])
-            .map(str::trim)
-            .map_err(|_| self.error(Some(column), "not UTF-8 text", "save the table as UTF-8"))
-    }
-
-    /// A finite number, or `None` in an empty cell.
-    fn optional<T: num_traits::Float + std::str::FromStr>(&self, column: &Place) -> Result<Option<T>> {
-        let text = self.text(column)?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match text.parse::<T>() {
-            Ok(number) if number.is_finite() => Ok(Some(number)),
-            Ok(_) => Err(self.error(
-                Some(column),
-                format!("\"{text}\" is not a finite number"),
-                "correct the value or remove the row; only the cell of an unlabelled peak may stay empty",
-            )),
-            Err(_) => {
-                let comma = text.contains(',') && text.replace(',', ".").parse::<T>().is_ok();
-                let remedy = if comma { "use a decimal point" } else { "write a number, or remove the row" };
-                Err(self.error(Some(column), format!("\"{text}\" is not a number"), remedy))
-            }
-        }
-    }
-
-    fn number<T: num_traits::Float + std::str::FromStr>(&self, column: &Place) -> Result<T> {
-        self.optional(column)?
-            .ok_or_else(|| self.error(Some(column), "empty, but a number is needed", "fill it in, or remove the row"))
-    }
-
-    fn samples(&self, columns: &[Place], out: &mut Vec<f32>) -> Result<()> {
-        for column in columns {
-            let sample: f32 = self.number(column)?;
-            if sample.abs() > MAX_SAMPLE_UV {
-                let problem = format!("{sample} µV is beyond any recording");
-                return Err(self.error(Some(column), problem, "check the value; samples are in microvolts"));
-            }
-            out.push(sample);
-        }
-        Ok(())
-    }
-
-    fn labels(&self, columns: &[Option<Place>], out: &mut Vec<f32>) -> Result<()> {
-        for column in columns {
-            let label = column.as_ref().map(|column| self.optional(column)).transpose()?.flatten();
-            out.push(label.unwrap_or(f32::NAN));
-        }
-        Ok(())
-    }
 }
 
 /// A value that holds for the whole table: from the column, or from the configuration.
@@ -174,13 +129,15 @@ struct Constant<'a> {
     key: &'static str,
     column: Option<&'a Place>,
     setting: Option<f64>,
+    /// Whether rows may differ, since they are prepared.
+    varies: bool,
     found: Option<f64>,
 }
 
 impl Constant<'_> {
-    /// Compares the row's value with the configuration's and the first row's.
-    fn push(&mut self, row: &Row) -> Result<()> {
-        let Some(column) = self.column else { return Ok(()) };
+    /// The row's value, after it was compared with the configuration's and the first row's.
+    fn of(&mut self, row: &Row) -> Result<f64> {
+        let Some(column) = self.column else { return Ok(self.value()) };
         let cell = row.optional(column)?;
         let Some(value) = cell.or(self.setting) else {
             let remedy = format!("fill it in, or set data.{}; it is never assumed", self.key);
@@ -192,11 +149,13 @@ impl Constant<'_> {
             return Err(row.error(Some(column), problem, remedy));
         }
         let first = *self.found.get_or_insert(value);
-        if !same(first, value) {
+        if !self.varies && !same(first, value) {
             let problem = format!("{value}, but row 1 has {first}");
-            return Err(row.error(Some(column), problem, "give one table for each, or resample the recordings first"));
+            let remedy =
+                "give one table for each, or bring them to one time axis with data.prepare: sample_rate_hz, window";
+            return Err(row.error(Some(column), problem, remedy));
         }
-        Ok(())
+        Ok(value)
     }
 
     /// The value; the layout has made sure that there is one.
@@ -222,55 +181,96 @@ struct Rows<'a> {
     truth_latencies_ms: Vec<f32>,
     sample_rate_hz: Constant<'a>,
     t0_ms: Constant<'a>,
+    /// `None` if the samples are taken as they are.
+    preparation: Option<Preparation>,
+    /// The prepared rows'.
+    axis: Option<Axis>,
+    labels: Labels,
+    /// The samples of one row before they are prepared.
+    recorded: Vec<f32>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(layout: &'a Layout, config: &DataConfig) -> Self {
+    fn new(layout: &'a Layout, config: &DataConfig, signal_length: usize) -> Self {
         let empty = |encoding: &Encoding| match encoding {
             Encoding::OneHot => Values::Text(Vec::new()),
             Encoding::Standard | Encoding::Log => Values::Number(Vec::new()),
         };
-        let constant =
-            |key, column: &'a Option<Place>, setting| Constant { key, column: column.as_ref(), setting, found: None };
+        let preparation = Preparation::new(&config.prepare, signal_length);
+        let varies = !preparation.is_off();
+        let constant = |key, column: &'a Option<Place>, setting| Constant {
+            key,
+            column: column.as_ref(),
+            setting,
+            varies,
+            found: None,
+        };
         Rows {
             layout,
-            subject_needed: config.split == SplitBy::Subject,
+            subject_needed: config.split.needs_subjects(),
             signals: Vec::new(),
-            statics: layout.statics.iter().map(|(_, encoding)| empty(encoding)).collect(),
+            statics: layout.statics.iter().map(|s| empty(&s.encoding)).collect(),
             peaks: Vec::new(),
             subjects: Vec::new(),
             truth: Vec::new(),
             truth_latencies_ms: Vec::new(),
             sample_rate_hz: constant("sample_rate_hz", &layout.sample_rate_hz, config.sample_rate_hz),
             t0_ms: constant("t0_ms", &layout.t0_ms, config.t0_ms),
+            preparation: varies.then_some(preparation),
+            axis: None,
+            labels: Labels::default(),
+            recorded: Vec::new(),
         }
     }
 
     fn push(&mut self, row: &Row) -> Result<()> {
-        row.check_width(self.layout.width)?;
-        self.sample_rate_hz.push(row)?;
-        self.t0_ms.push(row)?;
-        if let (Some(column), Some(rate)) =
-            (self.sample_rate_hz.column, self.sample_rate_hz.found.filter(|r| *r <= 0.0))
-        {
-            return Err(row.error(
-                Some(column),
-                format!("{rate} is no sample rate"),
-                "give samples per second, above 0",
-            ));
+        let recorded = Axis { sample_rate_hz: self.sample_rate_hz.of(row)?, t0_ms: self.t0_ms.of(row)? };
+        if recorded.sample_rate_hz <= 0.0 {
+            let problem = format!("{} is no sample rate", recorded.sample_rate_hz);
+            return Err(row.error(self.sample_rate_hz.column, problem, "give samples per second, above 0"));
         }
-        for ((column, _), values) in self.layout.statics.iter().zip(&mut self.statics) {
+        for (column, values) in self.layout.statics.iter().zip(&mut self.statics) {
             match values {
-                Values::Number(numbers) => numbers.push(row.number(column)?),
-                Values::Text(texts) => texts.push(category(row, column)?),
+                Values::Number(numbers) => numbers.push(static_number(row, column)?),
+                Values::Text(texts) => texts.push(category(row, &column.place)?),
             }
         }
         self.subjects.push(self.subject(row)?);
-        row.samples(&self.layout.samples, &mut self.signals)?;
         row.labels(&self.layout.peaks, &mut self.peaks)?;
         if let Some(truth) = &self.layout.truth {
-            row.samples(&truth.samples, &mut self.truth)?;
             row.labels(&truth.latencies_ms, &mut self.truth_latencies_ms)?;
+        }
+        if self.preparation.is_some() {
+            return self.push_prepared(row, recorded);
+        }
+        row.samples(&self.layout.samples, &mut self.signals)?;
+        self.layout.truth.as_ref().map_or(Ok(()), |truth| row.samples(&truth.samples, &mut self.truth))
+    }
+
+    /// The samples of a row that are prepared, and its truth by the same steps.
+    fn push_prepared(&mut self, row: &Row, recorded: Axis) -> Result<()> {
+        let preparation = self.preparation.as_mut().expect("asked before");
+        row.recording(&self.layout.samples, &mut self.recorded)?;
+        let samples = self.recorded.len();
+        let made = preparation.apply(&self.recorded, recorded).map_err(|refusal| row.refuse(None, refusal))?;
+        let axis = *self.axis.get_or_insert(made.axis);
+        if !axis.same(&made.axis) {
+            let times = |axis: Axis| format!("at {} Hz from {} ms", axis.sample_rate_hz, axis.t0_ms);
+            let problem = format!("prepared, its samples lie {}, but those before {}", times(made.axis), times(axis));
+            let remedy = "set data.prepare.sample_rate_hz and data.prepare.window, which put all rows' samples at the same times";
+            return Err(row.error(None, problem, remedy));
+        }
+        self.signals.extend(&made.samples);
+        let start = self.peaks.len() - PEAK_COLUMNS.len();
+        self.labels.mask(&mut self.peaks[start..], &axis, made.samples.len());
+        if let Some(truth) = &self.layout.truth {
+            row.recording(&truth.samples, &mut self.recorded)?;
+            if self.recorded.len() != samples {
+                let problem = format!("{} samples of truth beside {samples} recorded ones", self.recorded.len());
+                return Err(row.error(None, problem, "give both the same times"));
+            }
+            let made = preparation.apply(&self.recorded, recorded).map_err(|refusal| row.refuse(None, refusal))?;
+            self.truth.extend(&made.samples);
         }
         Ok(())
     }
@@ -297,15 +297,15 @@ impl<'a> Rows<'a> {
         let matrix = |values: Vec<f32>, width: usize| {
             Array2::from_shape_vec((n, width), values).expect("every row added its width")
         };
-        let length = self.layout.samples.len();
+        let length = self.signals.len() / n;
         let (truth_signals, truth_latencies_ms) = (self.truth, self.truth_latencies_ms);
         let statics = self.layout.statics.iter().zip(self.statics);
         Ok(Dataset {
             source: source.to_string(),
             signals: matrix(self.signals, length),
-            sample_rate_hz: self.sample_rate_hz.value(),
-            t0_ms: self.t0_ms.value(),
-            statics: statics.map(|((place, _), values)| Column { name: place.name.clone(), values }).collect(),
+            sample_rate_hz: self.axis.map_or(self.sample_rate_hz.value(), |axis| axis.sample_rate_hz),
+            t0_ms: self.axis.map_or(self.t0_ms.value(), |axis| axis.t0_ms),
+            statics: statics.map(|(column, values)| Column { name: column.place.name.clone(), values }).collect(),
             peaks: matrix(self.peaks, PEAK_COLUMNS.len()),
             subjects: self.subjects,
             truth: self.layout.truth.as_ref().map(|_| Truth {
@@ -313,6 +313,20 @@ impl<'a> Rows<'a> {
                 latencies_ms: matrix(truth_latencies_ms, WAVES.len()),
             }),
         })
+    }
+}
+
+/// NaN for an empty cell, where there may be one.
+fn static_number(row: &Row, column: &StaticPlace) -> Result<f64> {
+    match row.optional(&column.place)? {
+        Some(number) => Ok(number),
+        None if column.may_miss => Ok(f64::NAN),
+        None => Err(row.error(
+            Some(&column.place),
+            "empty, but a number is needed",
+            "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the training rows' median, \
+             beside a further input (model.static_dim grows by 1) that says so",
+        )),
     }
 }
 

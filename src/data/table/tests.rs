@@ -42,7 +42,8 @@ fn a_table_is_read_and_the_cut_reported() {
     assert_eq!(data.peaks[[0, 2]], 5.9);
     assert_eq!(data.peaks.iter().filter(|v| v.is_nan()).count(), 11);
     assert_eq!(data.truth, None);
-    assert_eq!(report, TableReport { rows: 2, used: 2, cut: 1 });
+    assert_eq!((report.rows, report.used, report.cut, report.prepared), (2, 2, 1, None));
+    assert_eq!(report.notices(), [report.to_string()]);
     assert!(report.to_string().ends_with("2 rows, the first 2 samples of each; 1 more of each were cut"));
 }
 
@@ -167,10 +168,103 @@ fn one_sample_rate_and_one_t0_a_table() {
 
 #[test]
 fn without_subjects_a_row_split_makes_every_row_its_own() {
-    let config = DataConfig { split: SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
+    let config =
+        DataConfig { split: crate::config::SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
     let (data, _) = with_config("level_db,s0,s1\n1,1,2\n2,1,2\n", &config).unwrap();
     assert_eq!(data.subjects, ["row 1", "row 2"]);
     assert_eq!((data.sample_rate_hz, data.t0_ms), (1.0, -2.0));
+}
+
+/// [`config`] with more of `data`, as JSON.
+fn preparing(more: &str) -> DataConfig {
+    let config: DataConfig = serde_json::from_str(&format!("{{{more}}}")).unwrap();
+    DataConfig { static_columns: self::config().static_columns, ..config }
+}
+
+/// A row whose sample at time t (in ms) is `100 + 10 t`: resampling keeps lines to the ends.
+fn line(rate_hz: f64, t0_ms: f64, samples: usize, width: usize) -> String {
+    let at = |i: usize| (100.0 + 10.0 * (t0_ms + i as f64 * 1000.0 / rate_hz)).to_string();
+    let samples: Vec<String> = (0..width).map(|i| if i < samples { at(i) } else { String::new() }).collect();
+    format!("P1,,60,{rate_hz},{t0_ms},5.9,{}", samples.join(","))
+}
+
+fn lines(rows: &[String], width: usize) -> String {
+    let samples: Vec<String> = (0..width).map(|i| format!("s{i}")).collect();
+    format!("subject_id,note,level_db,sample_rate_hz,t0_ms,peak_v_ms,{}\n{}\n", samples.join(","), rows.join("\n"))
+}
+
+#[test]
+fn rows_of_several_recorders_come_to_one_time_axis() {
+    let rows = [line(24_414.062_5, -1.0, 100, 400), line(100_000.0, -0.5, 400, 400), line(20_000.0, -0.3, 60, 400)];
+    let resampled = r#""prepare": {"sample_rate_hz": 20000, "window": {"from_ms": 0.5}}"#;
+    let text = lines(&rows, 400);
+    let (data, report) = with_config(&text, &preparing(resampled)).unwrap();
+    assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.5));
+    for trace in data.signals.rows() {
+        assert!((trace[0] - 105.0).abs() < 2e-3 && (trace[1] - 105.5).abs() < 2e-3, "{trace}");
+    }
+    // of 0.5 to 0.6 ms: a label at 5.9 ms is not in it
+    assert_eq!((report.labels.masked, report.cut, data.peaks.iter().filter(|v| !v.is_nan()).count()), (3, 0, 0));
+    let notices = report.notices().join("\n");
+    assert!(notices.contains("prepared: 2 samples at 20000 Hz from 0.5 ms\n3 peak labels lie outside"), "{notices}");
+
+    refused(with_config(&text, &config()), &["row 2", "100000, but row 1 has 24414.0625", "data.prepare"]);
+    let kept = r#""prepare": {"window": {"from_ms": 0.5}}"#;
+    refused(
+        with_config(&text, &preparing(kept)),
+        &["row 2", "at 100000 Hz", "before at 24414.0625 Hz", "sample_rate_hz"],
+    );
+    refused(
+        with_config(&lines(&[rows[0].clone(), line(20_000.0, 0.6, 60, 400)], 400), &preparing(resampled)),
+        &["row 2 (line 3): the window is not recorded", "60 samples at 20000 Hz from 0.6 to 3.55 ms"],
+    );
+    let holed = rows[2].replacen(",99", ",", 1);
+    refused(with_config(&lines(&[holed], 400), &preparing(resampled)), &["row 1", "column `s4`: empty"]);
+}
+
+#[test]
+fn the_truth_is_prepared_as_the_recording_is() {
+    let header = "level_db,subject_id,s0,s1,s2,s3,truth_s0,truth_s1,truth_s2,truth_s3";
+    let config = DataConfig {
+        sample_rate_hz: Some(1000.0),
+        t0_ms: Some(-1.0),
+        ..preparing(r#""prepare": {"polarity": -1, "baseline": "mean", "window": {"from_ms": 0}}"#)
+    };
+    let (data, _) = with_config(&format!("{header}\n1,P1,1,2,3,,10,20,30,\n"), &config).unwrap();
+    assert_eq!(data.signals, ndarray::array![[0.0_f32, -1.0]]);
+    assert_eq!(data.truth.unwrap().signals, ndarray::array![[0.0_f32, -10.0]]);
+    assert_eq!(data.t0_ms, 0.0);
+    let other = format!("{header}\n1,P1,1,2,3,,10,20,30,40\n");
+    refused(with_config(&other, &config), &["row 1", "4 samples of truth beside 3 recorded ones"]);
+}
+
+#[test]
+fn rows_are_filtered_by_any_column_and_keep_their_numbers() {
+    let rows = ["P1,a,60,20000,0,,1,2,3", "P1,aborted,60,x,0,,y,2,3", "P2,,10,20000,0,,1,2,3", "P2,,60,20000,0,,1,z,3"];
+    let filters = r#"{"column": "note", "not": ["aborted"]}, {"column": "level_db", "min": 20}"#;
+    let text = format!("{HEADER}\n{}\n", rows[..3].join("\n"));
+    let (data, report) = with_config(&text, &preparing(&format!(r#""filters": [{filters}]"#))).unwrap();
+    assert_eq!((data.len(), report.rows), (1, 1));
+    assert_eq!(report.filters.iter().map(|f| f.left_out).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(report.notices()[1], "filter note not \"aborted\": 1 row left out");
+
+    let text = format!("{HEADER}\n{}\n", rows.join("\n"));
+    let read = |filters: &str| with_config(&text, &preparing(&format!(r#""filters": [{filters}]"#)));
+    refused(read(filters), &["row 4 (line 5), column `s1`: \"z\" is not a number"]);
+    refused(read(r#"{"column": "note", "max": 1}"#), &["row 1 (line 2), column `note`", "\"a\" is not a number"]);
+    refused(read(r#"{"column": "nota", "max": 1}"#), &["no column `nota`, which data.filters names", "is it `note`?"]);
+    refused(read(r#"{"column": "level_db", "max": 1}"#), &["leave no row", "filter level_db to 1: 4 rows left out"]);
+}
+
+#[test]
+fn statics_may_be_missing_where_it_is_asked_for() {
+    let text = format!("{HEADER}\nP1,,,20000,0,,1,2,3\n");
+    refused(
+        with_config(&text, &config()),
+        &["column `level_db`: empty", "data.impute_statics", "static_dim grows by 1"],
+    );
+    let (data, _) = with_config(&text, &preparing(r#""impute_statics": ["level_db"]"#)).unwrap();
+    assert!(matches!(&data.statics[0].values, Values::Number(v) if v[0].is_nan()));
 }
 
 /// Real recordings are not part of the repository: where they lie beside it, they are read.

@@ -1,17 +1,11 @@
-//! `abr-film data …`
+//! `abr-film data synth`
 
-use super::{notice, source};
+use crate::cli::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::synth;
+use abr_film::data::prepare::recorded_synth;
 use abr_film::error::Result;
-use clap::{Args, Subcommand};
+use clap::Args;
 use std::path::PathBuf;
-
-#[derive(Debug, Subcommand)]
-pub enum Data {
-    /// Write the built-in synthetic set as a table, with the noise-free traces and the true wave latencies
-    Synth(Synth),
-}
 
 #[derive(Debug, Args)]
 pub struct Synth {
@@ -29,16 +23,8 @@ pub struct Synth {
     out: Option<PathBuf>,
 }
 
-impl Data {
-    pub fn run(&self) -> Result<()> {
-        match self {
-            Data::Synth(command) => command.run(),
-        }
-    }
-}
-
 impl Synth {
-    fn run(&self) -> Result<()> {
+    pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("data.seed={seed}")));
@@ -49,7 +35,7 @@ impl Synth {
         if config.data.path.is_some() {
             notice("data.path is not used: this command writes the built-in set");
         }
-        let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+        let dataset = recorded_synth(&config.data, config.model.signal_length)?;
         source::write_table(self.out.as_deref(), &dataset, &[])
     }
 }

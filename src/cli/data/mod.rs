@@ -1,0 +1,96 @@
+//! `abr-film data …`
+
+mod import;
+mod inspect;
+mod prepare;
+mod synth;
+
+use crate::cli::{notice, print, say};
+use abr_film::data::read::{Recording, read_paths};
+use abr_film::data::table::write_recordings;
+use abr_film::error::Result;
+use abr_film::files::write_whole;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Read recorders' files into one table
+    Import(import::Import),
+    /// Filter and prepare recordings as a configuration says, and write what a model would see
+    Prepare(prepare::Prepare),
+    /// Show what recordings hold and what looks wrong
+    Inspect(inspect::Inspect),
+    /// Write the built-in synthetic set as a table, with the noise-free traces and the true wave latencies
+    Synth(synth::Synth),
+}
+
+impl Data {
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Data::Import(command) => command.run(),
+            Data::Prepare(command) => command.run(),
+            Data::Inspect(command) => command.run(),
+            Data::Synth(command) => command.run(),
+        }
+    }
+}
+
+/// What recordings may leave unsaid.
+#[derive(Debug, Args)]
+struct Axis {
+    /// Sample rate of the recordings whose files do not say it
+    #[arg(long, value_name = "HZ", value_parser = positive)]
+    sample_rate_hz: Option<f64>,
+    /// Time of the first sample after stimulus onset, of the recordings whose files do not say it
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    t0_ms: Option<f64>,
+}
+
+impl Axis {
+    fn complete(&self, recordings: &mut [Recording]) {
+        for recording in recordings {
+            recording.sample_rate_hz = recording.sample_rate_hz.or(self.sample_rate_hz);
+            recording.t0_ms = recording.t0_ms.or(self.t0_ms);
+        }
+    }
+}
+
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
+    number.ok_or_else(|| "a number above 0 is wanted".to_string())
+}
+
+/// Reads files, folders and globs, with a bar over many files, and tells what was skipped.
+fn read(paths: &[PathBuf]) -> Result<Vec<Recording>> {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a sound template");
+        ProgressBar::new(0).with_style(style)
+    });
+    let read = read_paths(paths, |done, all| {
+        if let Some(bar) = &bar {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        }
+    });
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let (recordings, notices) = read?;
+    notices.iter().for_each(notice);
+    Ok(recordings)
+}
+
+/// Writes recordings to a table, whole or not at all, or to stdout.
+fn write(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
+    match out {
+        Some(path) => {
+            write_whole(path, |w| write_recordings(recordings, w))?;
+            say(format!("{} recordings in {}", recordings.len(), path.display()));
+            Ok(())
+        }
+        None => print(|w| write_recordings(recordings, w)),
+    }
+}

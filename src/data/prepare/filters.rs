@@ -1,0 +1,157 @@
+//! Row filters: which rows of a table are used, with a count of those that are not.
+
+use super::Refusal;
+use crate::config::{Cell, RowFilter};
+use std::fmt::{self, Display, Formatter};
+
+/// The filters of `data.filters`, in their order; a row that one leaves out is not shown to the next.
+#[derive(Debug)]
+pub struct RowFilters {
+    filters: Vec<(RowFilter, usize)>,
+}
+
+/// How many rows a filter has left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterCount {
+    /// The filter in words, as `level_db from 20 to 90`.
+    pub filter: String,
+    pub left_out: usize,
+}
+
+impl RowFilters {
+    /// With nothing counted yet.
+    pub fn new(filters: &[RowFilter]) -> RowFilters {
+        RowFilters { filters: filters.iter().map(|filter| (filter.clone(), 0)).collect() }
+    }
+
+    /// The columns that the filters ask for.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.filters.iter().map(|(filter, _)| filter.column.as_str())
+    }
+
+    /// Whether a row is used; `cell` tells the text of the `i`-th of [`RowFilters::columns`].
+    ///
+    /// # Errors
+    /// `cell`'s own, and (with the number of the column) text where `min` or `max` want a number.
+    pub fn keep<'a, E>(
+        &mut self,
+        cell: impl Fn(usize) -> Result<&'a str, E>,
+        refuse: impl Fn(usize, Refusal) -> E,
+    ) -> Result<bool, E> {
+        for (i, (filter, left_out)) in self.filters.iter_mut().enumerate() {
+            if !fits(filter, cell(i)?.trim()).map_err(|refusal| refuse(i, refusal))? {
+                *left_out += 1;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What each filter has left out, in their order.
+    pub fn counts(&self) -> Vec<FilterCount> {
+        let count =
+            |(filter, left_out): &(RowFilter, usize)| FilterCount { filter: words(filter), left_out: *left_out };
+        self.filters.iter().map(count).collect()
+    }
+}
+
+impl Display for FilterCount {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let rows = if self.left_out == 1 { "row" } else { "rows" };
+        write!(f, "filter {}: {} {rows} left out", self.filter, self.left_out)
+    }
+}
+
+/// An empty cell is within no bounds.
+fn fits(filter: &RowFilter, text: &str) -> Result<bool, Refusal> {
+    let listed = |list: &Option<Vec<Cell>>| list.as_ref().map(|list| list.iter().any(|cell| equal(cell, text)));
+    if listed(&filter.equals) == Some(false) || listed(&filter.not) == Some(true) {
+        return Ok(false);
+    }
+    if filter.min.is_none() && filter.max.is_none() {
+        return Ok(true);
+    }
+    if text.is_empty() {
+        return Ok(false);
+    }
+    let number = text.parse::<f64>().ok().filter(|number| !number.is_nan()).ok_or_else(|| {
+        let problem = format!("\"{text}\" is not a number, and data.filters has a min or max for it");
+        Refusal::new(problem, format!("leave such rows out before with {{\"column\": …, \"not\": [\"{text}\"]}}"))
+    })?;
+    Ok(filter.min.is_none_or(|min| number >= min) && filter.max.is_none_or(|max| number <= max))
+}
+
+fn equal(cell: &Cell, text: &str) -> bool {
+    match cell {
+        Cell::Text(wanted) => wanted == text,
+        Cell::Number(wanted) => text.parse::<f64>().is_ok_and(|number| number == *wanted),
+    }
+}
+
+fn words(filter: &RowFilter) -> String {
+    let list = |cells: &[Cell]| {
+        let text = |cell: &Cell| match cell {
+            Cell::Number(number) => number.to_string(),
+            Cell::Text(text) => format!("\"{text}\""),
+        };
+        cells.iter().map(text).collect::<Vec<_>>().join(" or ")
+    };
+    let bounds = match (filter.min, filter.max) {
+        (Some(min), Some(max)) => Some(format!("from {min} to {max}")),
+        (Some(min), None) => Some(format!("from {min}")),
+        (None, Some(max)) => Some(format!("to {max}")),
+        (None, None) => None,
+    };
+    let equals = filter.equals.as_deref().map(list);
+    let not = filter.not.as_deref().map(|cells| format!("not {}", list(cells)));
+    format!("{} {}", filter.column, [bounds, equals, not].into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filters(json: &str) -> RowFilters {
+        RowFilters::new(&serde_json::from_str::<Vec<RowFilter>>(json).unwrap())
+    }
+
+    /// Rows of two cells.
+    fn kept(filters: &mut RowFilters, rows: &[[&str; 2]]) -> Result<Vec<bool>, String> {
+        rows.iter().map(|row| filters.keep(|i| Ok(row[i]), |i, r| format!("{i}: {}", r.problem))).collect()
+    }
+
+    #[test]
+    fn rows_are_kept_and_the_rest_counted_by_the_first_filter_that_leaves_them_out() {
+        let mut f =
+            filters(r#"[{"column": "level_db", "min": 20, "max": 90}, {"column": "part", "not": ["aborted"]}]"#);
+        assert_eq!(f.columns().collect::<Vec<_>>(), ["level_db", "part"]);
+        let rows =
+            [["20", "full"], ["90.0", ""], ["19.9", "aborted"], ["95", "full"], ["", "full"], ["30", " aborted "]];
+        assert_eq!(kept(&mut f, &rows).unwrap(), [true, true, false, false, false, false]);
+        let counts: Vec<String> = f.counts().iter().map(FilterCount::to_string).collect();
+        let wanted = ["filter level_db from 20 to 90: 3 rows left out", "filter part not \"aborted\": 1 row left out"];
+        assert_eq!(counts, wanted);
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers_and_text_as_text() {
+        let mut f = filters(r#"[{"column": "a", "equals": [16000, "click"]}, {"column": "b", "min": 1, "not": [2]}]"#);
+        let rows =
+            [["16000.0", "1"], ["click", "1"], ["clicks", "1"], ["click", "2.0"], ["click", "0"], ["1.6e4", "3"]];
+        assert_eq!(kept(&mut f, &rows).unwrap(), [true, true, false, false, false, true]);
+        assert_eq!(f.counts()[0].filter, "a 16000 or \"click\"");
+        assert_eq!(f.counts()[1].filter, "b from 1, not 2");
+    }
+
+    #[test]
+    fn text_under_bounds_is_an_error_unless_an_earlier_filter_leaves_it_out() {
+        let mut f = filters(r#"[{"column": "hz", "max": 16000}, {"column": "b", "not": ["x"]}]"#);
+        assert_eq!(
+            kept(&mut f, &[["click", "1"]]).unwrap_err(),
+            "0: \"click\" is not a number, and data.filters has a min or max for it"
+        );
+        assert!(kept(&mut f, &[["nan", "1"]]).is_err());
+        let mut f = filters(r#"[{"column": "hz", "not": ["click"]}, {"column": "hz", "max": 16000}]"#);
+        assert_eq!(kept(&mut f, &[["click", "click"], ["8000", "8000"]]).unwrap(), [false, true]);
+    }
+}

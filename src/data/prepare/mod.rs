@@ -1,0 +1,190 @@
+//! What is done to a recording before the model sees it: `data.prepare`, the same in training, evaluation and reconstruction.
+//!
+//! The steps come in this order:
+//!
+//! 1. **polarity**: what follows is told of the trace as it should be.
+//! 2. **baseline**: before the filter, which would otherwise ring where an offset begins.
+//! 3. **band-pass**: at the recording's own rate and over all of it, so that what the filter makes of the ends lies as far from
+//!    the window as the recording allows, and so that nothing is left to fold over when samples are taken out.
+//! 4. **resampling**: its new samples are put where the window begins, whatever the recording's own grid.
+//! 5. **window**: last, since all before look at samples around it.
+//!
+//! Row filters come before all of this: a row that is left out cannot fail. The truth of simulated rows takes the same way.
+
+pub mod baseline;
+pub mod butterworth;
+mod dataset;
+mod filters;
+mod recordings;
+pub mod resample;
+pub mod window;
+
+pub use dataset::{Labels, nothing_left, prepare_dataset, prepared_synth, recorded_synth};
+pub use filters::{FilterCount, RowFilters};
+pub use recordings::prepare_recordings;
+
+use crate::config::{BandPass, PrepareConfig};
+use butterworth::{Band, Butterworth};
+use resample::Resampler;
+use std::collections::HashMap;
+use window::Place;
+
+/// Resamplers that are kept, at most: one for each rate and each distance of the window from the recording's own grid.
+const MOST_RESAMPLERS: usize = 64;
+
+/// Why a recording cannot be prepared, and what to do; who reads it knows where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    pub problem: String,
+    pub remedy: String,
+}
+
+impl Refusal {
+    fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+        Refusal { problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// When the samples of a trace were taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Axis {
+    pub sample_rate_hz: f64,
+    /// Time of the first sample relative to the stimulus onset.
+    pub t0_ms: f64,
+}
+
+/// A recording as the model sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// As many as `model.signal_length` asks for, in µV.
+    pub samples: Vec<f32>,
+    pub axis: Axis,
+}
+
+/// The steps that `data.prepare` asks for, with the filters of the rates seen so far.
+#[derive(Debug)]
+pub struct Preparation {
+    config: PrepareConfig,
+    signal_length: usize,
+    filters: HashMap<u64, Butterworth>,
+    resamplers: HashMap<[u64; 2], Resampler>,
+}
+
+impl Preparation {
+    /// Prepares recordings for a model of `signal_length` samples.
+    pub fn new(config: &PrepareConfig, signal_length: usize) -> Preparation {
+        Preparation { config: config.clone(), signal_length, filters: HashMap::new(), resamplers: HashMap::new() }
+    }
+
+    /// Whether nothing is to be done but to take the first samples.
+    pub fn is_off(&self) -> bool {
+        self.config == PrepareConfig::default()
+    }
+
+    /// The samples a prepared recording has.
+    pub fn signal_length(&self) -> usize {
+        self.signal_length
+    }
+
+    /// Prepares one recording: samples in µV, as they were taken.
+    ///
+    /// # Errors
+    /// A recording that is too short for filter or window, or whose rate the configuration does not fit.
+    pub fn apply(&mut self, samples: &[f32], axis: Axis) -> Result<Prepared, Refusal> {
+        let polarity = f64::from(self.config.polarity);
+        let mut trace: Vec<f64> = samples.iter().map(|&v| polarity * f64::from(v)).collect();
+        if let Some(baseline) = &self.config.baseline {
+            baseline::subtract(baseline, &mut trace, axis)?;
+        }
+        if let Some(band) = self.config.band_pass {
+            self.band_pass(&band, axis.sample_rate_hz, trace.len())?.zero_phase(&mut trace);
+        }
+        let length = self.signal_length;
+        let place = Place::find(&self.config, length, trace.len(), axis)?;
+        let windowed = match self.config.sample_rate_hz {
+            Some(rate) => self.resampler(axis.sample_rate_hz, rate, place.first)?.apply(&trace, length),
+            None => trace[place.first as usize..][..length].to_vec(),
+        };
+        let samples: Vec<f32> = windowed.into_iter().map(|v| v as f32).collect();
+        if !samples.iter().all(|v| v.is_finite()) {
+            let remedy = "raise data.prepare.band_pass.low_hz or lower its order";
+            return Err(Refusal::new("the filter makes numbers of it that are not finite", remedy));
+        }
+        Ok(Prepared { samples, axis: place.axis })
+    }
+
+    fn band_pass(&mut self, band: &BandPass, rate: f64, samples: usize) -> Result<&Butterworth, Refusal> {
+        let highest = band.high_hz.or(band.low_hz).unwrap_or(0.0);
+        if highest >= rate / 2.0 {
+            let problem = format!("sampled at {rate} Hz, it holds nothing above {} Hz", rate / 2.0);
+            let remedy = format!("data.prepare.band_pass wants {highest} Hz: lower it, or check the sample rate");
+            return Err(Refusal::new(problem, remedy));
+        }
+        let design = || {
+            let shape = match (band.low_hz, band.high_hz) {
+                (Some(low), Some(high)) => Band::Between(low, high),
+                (Some(low), None) => Band::Above(low),
+                (None, _) => Band::Below(highest),
+            };
+            Butterworth::new(band.order, shape, rate)
+        };
+        let filter = self.filters.entry(rate.to_bits()).or_insert_with(design);
+        if !filter.is_stable() {
+            let problem = format!("at {rate} Hz the edges of data.prepare.band_pass are too low to be computed with");
+            return Err(Refusal::new(problem, "raise low_hz or lower the order"));
+        }
+        if samples <= filter.padding() {
+            let problem =
+                format!("{samples} samples are too few for the band-pass, which needs {}", filter.padding() + 1);
+            return Err(Refusal::new(problem, "use longer recordings, or a lower data.prepare.band_pass.order"));
+        }
+        Ok(filter)
+    }
+
+    fn resampler(&mut self, from_hz: f64, to_hz: f64, shift: f64) -> Result<&Resampler, Refusal> {
+        let key = [from_hz.to_bits(), shift.to_bits()];
+        if !self.resamplers.contains_key(&key) {
+            if self.resamplers.len() >= MOST_RESAMPLERS {
+                self.resamplers.clear();
+            }
+            self.resamplers.insert(key, Resampler::new(from_hz, to_hz, shift)?);
+        }
+        Ok(&self.resamplers[&key])
+    }
+
+    /// How many samples a recording of this rate that begins at `axis.t0_ms` must have: for simulated ones, which can be as long
+    /// as they should.
+    pub fn recorded_length(&self, axis: Axis) -> usize {
+        let from_ms = self.config.window.map_or(axis.t0_ms, |window| window.from_ms);
+        let rate = self.config.sample_rate_hz.unwrap_or(axis.sample_rate_hz);
+        let last_ms = from_ms + (self.signal_length - 1) as f64 * 1000.0 / rate;
+        let baseline_ms = match self.config.baseline {
+            Some(crate::config::Baseline::Between(span)) => span.to_ms,
+            _ => last_ms,
+        };
+        let samples = ((last_ms.max(baseline_ms) - axis.t0_ms) * axis.sample_rate_hz / 1000.0).ceil() + 1.0;
+        // the cast saturates: a length beyond all bounds is refused by who makes the recordings
+        (samples as usize).max(self.signal_length)
+    }
+}
+
+/// A trace with `padding` more samples at either end, turned about its first and last sample: before the first sample `x_0` stand
+/// `…, 2 x_0 - x_2, 2 x_0 - x_1`. Level and slope go on; a trace that is too short is turned again and again.
+fn odd_extension(trace: &[f64], padding: usize) -> Vec<f64> {
+    let n = trace.len();
+    let mut extended = vec![trace.first().copied().unwrap_or(0.0); n + 2 * padding];
+    extended[padding..padding + n].copy_from_slice(trace);
+    if n < 2 {
+        return extended;
+    }
+    let (first, last) = (padding, padding + n - 1);
+    for k in 1..=padding {
+        // what a short trace is turned over is there already: both ends grow together
+        extended[first - k] = 2.0 * extended[first] - extended[first + k];
+        extended[last + k] = 2.0 * extended[last] - extended[last - k];
+    }
+    extended
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! Another sample rate: a windowed sinc, evaluated at the times of the new samples.
+//!
+//! With the rates in the ratio `up / down`, a new sample at the time `t`, in samples of the recording, is
+//!
+//! `y(t) = Σ_i x_i h(t - i)`, `h(t) = g sinc(c t / r) kaiser(t / (Z r))`, `r = max(up, down) / up`
+//!
+//! where `c` = [`CUTOFF`] of the lower rate's Nyquist frequency, `Z` = [`ZERO_CROSSINGS`] and the Kaiser window has the
+//! [`ATTENUATION_DB`] (Kaiser 1974, Proc IEEE Symp Circuits and Systems, 20; Oppenheim & Schafer, Discrete-Time Signal Processing,
+//! 7.5.3); `g` makes the gain of a constant 1. At the new samples `t` takes but `up` different fractions of a sample, whose
+//! weights are computed once (Crochiere & Rabiner 1983, Multirate Digital Signal Processing, 4.3).
+//!
+//! The filter is symmetric about `t`, so that nothing is delayed: what the recording shows at a time, the result shows at that time.
+//! Beyond its ends the recording is taken to go on turned about its first and last sample; only the first and last
+//! [`ZERO_CROSSINGS`] samples (of the lower rate) look beyond. This is SciPy's `resample_poly` with this filter as its `window`
+//! and `padtype="antireflect"`.
+
+use super::Refusal;
+use std::f64::consts::PI;
+
+/// Half the filter's length, in samples of the lower rate.
+pub const ZERO_CROSSINGS: usize = 20;
+/// What is above the lower rate's Nyquist frequency is left with at most this much less.
+pub const ATTENUATION_DB: f64 = 100.0;
+/// Of the lower rate's Nyquist frequency; the gain is 1/2 there. By Kaiser's formula the filter falls off from 0.68 to 1.
+pub const CUTOFF: f64 = 0.84;
+
+/// Rates are taken to be in the simplest ratio that is nearer than this: 24414.063 stands for 24414.0625.
+const RATE_TOLERANCE: f64 = 1e-6;
+/// A finer shift would not be seen: a thousandth of a sample.
+const SHIFT_TOLERANCE: f64 = 1e-3;
+/// Largest part of a ratio of rates; the weights of the filter are kept in memory.
+const LARGEST_PART: u64 = 10_000;
+
+/// Makes samples at one rate of samples at another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resampler {
+    up: usize,
+    down: usize,
+    /// Position of the first new sample, in parts of `1 / up` of a recorded one.
+    start: i64,
+    /// `[up][2 * reach + 2]`: for each fraction the weights of the recorded samples from `reach` before to `reach + 1` after.
+    weights: Vec<f64>,
+    reach: usize,
+}
+
+impl Resampler {
+    /// From one sample rate to another; the first new sample lies `shift` recorded ones after the first of the recording.
+    ///
+    /// # Errors
+    /// Rates that are in no ratio of whole numbers up to 10000.
+    pub fn new(from_hz: f64, to_hz: f64, shift: f64) -> Result<Resampler, Refusal> {
+        let (up, down) = ratio(to_hz / from_hz).ok_or_else(|| Refusal {
+            problem: format!("{from_hz} Hz cannot be resampled to {to_hz} Hz: the rates are too far apart"),
+            remedy: "check the sample rate, or choose another data.prepare.sample_rate_hz".into(),
+        })?;
+        let position = shift * up as f64;
+        let mut start = position.round();
+        let mut fraction = 0.0;
+        if (position - start).abs() > SHIFT_TOLERANCE * up as f64 {
+            start = position.floor();
+            fraction = position - start;
+        }
+        let half = (ZERO_CROSSINGS * up.max(down)) as f64;
+        let reach = (half / up as f64).ceil() as usize;
+        let mut weights = Vec::with_capacity(up * (2 * reach + 2));
+        for phase in 0..up {
+            // the distance of the new sample from each recorded one, in parts of 1 / up
+            let distance = |k: usize| phase as f64 + fraction + (reach as f64 - k as f64) * up as f64;
+            weights.extend((0..2 * reach + 2).map(|k| tap(distance(k), half)));
+        }
+        let gain = up as f64 / weights.iter().sum::<f64>();
+        weights.iter_mut().for_each(|w| *w *= gain);
+        // equal rates and no shift: the samples themselves, unfiltered
+        if up == down && fraction == 0.0 {
+            weights = (0..2 * reach + 2).map(|k| if k == reach { 1.0 } else { 0.0 }).collect();
+        }
+        Ok(Resampler { up, down, start: start as i64, weights, reach })
+    }
+
+    /// The ratio of the rates in lowest terms: `to / from = up / down`.
+    pub fn ratio(&self) -> (usize, usize) {
+        (self.up, self.down)
+    }
+
+    /// How many new samples lie between the first and the last of `samples` recorded ones.
+    pub fn count(&self, samples: usize) -> usize {
+        let last = (samples as i64 - 1) * self.up as i64 - self.start;
+        if last < 0 { 0 } else { last as usize / self.down + 1 }
+    }
+
+    /// The first `count` new samples of a recording.
+    ///
+    /// # Panics
+    /// If one of them lies more than a sample outside of the recording.
+    pub fn apply(&self, samples: &[f64], count: usize) -> Vec<f64> {
+        let width = 2 * self.reach + 2;
+        // one more at either end: the first new sample may lie up to one before the first recorded one, the last as far after
+        let padding = self.reach + 2;
+        let extended = super::odd_extension(samples, padding);
+        let new = |j: usize| {
+            let position = self.start + (j * self.down) as i64;
+            let (base, phase) = (position.div_euclid(self.up as i64), position.rem_euclid(self.up as i64) as usize);
+            let first = (base + padding as i64 - self.reach as i64) as usize;
+            let weights = &self.weights[phase * width..(phase + 1) * width];
+            weights.iter().zip(&extended[first..first + width]).map(|(w, x)| w * x).sum()
+        };
+        (0..count).map(new).collect()
+    }
+}
+
+/// The simplest `(up, down)` within the tolerance of a ratio: a convergent of its continued fraction.
+fn ratio(value: f64) -> Option<(usize, usize)> {
+    let (mut before, mut now) = ((0_u64, 1_u64), (1_u64, 0_u64));
+    let mut rest = value;
+    loop {
+        let whole = rest.floor();
+        if !(0.0..=LARGEST_PART as f64).contains(&whole) {
+            return None;
+        }
+        let next = (whole as u64 * now.0 + before.0, whole as u64 * now.1 + before.1);
+        if next.0.max(next.1) > LARGEST_PART {
+            return None;
+        }
+        let error = next.0 as f64 / next.1 as f64 / value - 1.0;
+        if error.abs() < RATE_TOLERANCE {
+            return Some((next.0 as usize, next.1 as usize));
+        }
+        (before, now) = (now, next);
+        rest = 1.0 / (rest - whole);
+    }
+}
+
+/// The filter `distance` from its middle, before it is scaled; `half` is half its length.
+fn tap(distance: f64, half: f64) -> f64 {
+    let inside = 1.0 - (distance / half).powi(2);
+    if inside < 0.0 {
+        return 0.0;
+    }
+    let x = PI * CUTOFF * distance * ZERO_CROSSINGS as f64 / half;
+    let sinc = if x == 0.0 { 1.0 } else { x.sin() / x };
+    sinc * bessel_i0(kaiser_beta() * inside.sqrt())
+}
+
+/// Kaiser's shape parameter for the attenuation.
+fn kaiser_beta() -> f64 {
+    0.1102 * (ATTENUATION_DB - 8.7)
+}
+
+/// The modified Bessel function of order 0: `Σ ((x/2)^k / k!)²`, all of whose terms are positive.
+fn bessel_i0(x: f64) -> f64 {
+    let (mut sum, mut term, quarter) = (1.0, 1.0, x * x / 4.0);
+    for k in 1..200 {
+        term *= quarter / f64::from(k * k);
+        sum += term;
+        if term < sum * 1e-17 {
+            break;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(hz: f64, rate_hz: f64, start: f64, samples: usize) -> Vec<f64> {
+        (0..samples).map(|i| (2.0 * PI * hz * (i as f64 + start) / rate_hz).cos()).collect()
+    }
+
+    fn rms(values: &[f64]) -> f64 {
+        (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
+    }
+
+    #[test]
+    fn ratios_are_found_in_lowest_terms() {
+        for (from_hz, to_hz, wanted) in [
+            (100_000.0, 20_000.0, (1, 5)),
+            (24_414.062_5, 20_000.0, (512, 625)),
+            (24_414.063, 20_000.0, (512, 625)),
+            (48_828.125, 20_000.0, (256, 625)),
+            (44_100.0, 20_000.0, (200, 441)),
+            (20_000.0, 20_000.0, (1, 1)),
+            (10_000.0, 20_000.0, (2, 1)),
+        ] {
+            assert_eq!(Resampler::new(from_hz, to_hz, 0.0).unwrap().ratio(), wanted, "{from_hz} to {to_hz}");
+        }
+        for (from_hz, to_hz) in [(1e9, 1.0), (1.0, 1e9), (1e300, 20_000.0)] {
+            let refusal = Resampler::new(from_hz, to_hz, 0.0).unwrap_err();
+            assert!(refusal.problem.contains("too far apart"), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn from_100_khz_to_20_khz_a_low_tone_stays_and_a_high_one_goes() {
+        let resampler = Resampler::new(100_000.0, 20_000.0, 0.0).unwrap();
+        let made = |hz: f64| resampler.apply(&tone(hz, 100_000.0, 0.0, 5000), 1000);
+        let db = |hz: f64| 20.0 * (rms(&made(hz)[50..950]) / rms(&tone(hz, 100_000.0, 0.0, 5000))).log10();
+        assert_eq!(resampler.count(5000), 1000);
+        for hz in [100.0, 1000.0, 3000.0, 6000.0] {
+            assert!(db(hz).abs() < 0.001, "{} dB at {hz} Hz", db(hz));
+        }
+        for hz in [10_000.0, 11_000.0, 15_000.0, 21_000.0, 40_000.0] {
+            assert!(db(hz) < -95.0, "{} dB at {hz} Hz", db(hz));
+        }
+        // in time too, and not only in size
+        let wanted = tone(1000.0, 20_000.0, 0.0, 1000);
+        let worst = (50..950).map(|i| (made(1000.0)[i] - wanted[i]).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-4, "{worst}");
+    }
+
+    #[test]
+    fn every_ratio_and_shift_keeps_the_time() {
+        for (from_hz, to_hz) in [(24_414.062_5, 20_000.0), (20_000.0, 24_414.062_5), (44_100.0, 20_000.0), (2e4, 2e4)] {
+            for shift in [0.0, 0.3, 7.0, 12.62, -0.4] {
+                let resampler = Resampler::new(from_hz, to_hz, shift).unwrap();
+                let made = resampler.apply(&tone(1000.0, from_hz, 0.0, 600), 250);
+                let wanted = tone(1000.0, to_hz, shift * to_hz / from_hz, 250);
+                let worst = (30..250).map(|i| (made[i] - wanted[i]).abs()).fold(0.0, f64::max);
+                // a thousandth of a sample at 20 kHz is a phase of 3.1e-4 at 1 kHz
+                assert!(worst < 3.2e-4, "{worst} from {from_hz} to {to_hz} by {shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_rates_leave_the_samples_as_they_are() {
+        let samples = tone(9000.0, 20_000.0, 0.3, 100);
+        let same = Resampler::new(20_000.0, 20_000.0, 0.0).unwrap();
+        assert_eq!(same.apply(&samples, same.count(100)), samples);
+        let later = Resampler::new(20_000.0, 20_000.0, 3.000_01).unwrap();
+        assert_eq!(later.apply(&samples, later.count(100)), samples[3..]);
+    }
+
+    #[test]
+    fn lines_stay_lines_to_the_ends() {
+        let line: Vec<f64> = (0..100).map(|i| 50.0 - 0.7 * f64::from(i)).collect();
+        let resampler = Resampler::new(24_414.062_5, 20_000.0, 0.0).unwrap();
+        let made = resampler.apply(&line, resampler.count(100));
+        assert_eq!(made.len(), 82, "80.9 steps of 1.22 samples fit between 100 samples, and one more sample");
+        // 100 dB below 50
+        let worst =
+            made.iter().enumerate().map(|(j, y)| (y - (50.0 - 0.7 * j as f64 / 0.8192)).abs()).fold(0.0, f64::max);
+        assert!(worst < 5e-4, "{worst}");
+    }
+
+    #[test]
+    fn short_recordings_are_extended_as_often_as_needed() {
+        let resampler = Resampler::new(100_000.0, 20_000.0, 0.0).unwrap();
+        assert_eq!((resampler.count(0), resampler.count(1), resampler.count(6)), (0, 1, 2));
+        assert!((resampler.apply(&[3.0], 1)[0] - 3.0).abs() < 1e-3);
+        let made = resampler.apply(&[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], 2);
+        assert!((made[0] - 1.0).abs() < 1e-3 && (made[1] - 1.5).abs() < 1e-3, "{made:?}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Which micro-kernel multiplies.
+
+use std::sync::OnceLock;
+
+/// The environment variable that names a kernel; without it the fastest one that this CPU has is used.
+pub const VARIABLE: &str = "ABR_FILM_KERNEL";
+
+/// A micro-kernel for `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// x86-64 with AVX-512F.
+    Avx512,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// `matrixmultiply`, which chooses for itself (NEON among others).
+    Portable,
+}
+
+impl Kernel {
+    /// Every kernel, the fastest first.
+    pub const ALL: [Kernel; 3] = [Kernel::Avx512, Kernel::Avx2, Kernel::Portable];
+
+    /// What the variable calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kernel::Avx512 => "avx512",
+            Kernel::Avx2 => "avx2",
+            Kernel::Portable => "portable",
+        }
+    }
+
+    /// Whether this CPU can run it.
+    pub fn available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Kernel::Avx512 | Kernel::Avx2 => false,
+            Kernel::Portable => true,
+        }
+    }
+
+    /// The kernel of this process: the one the environment names, or the fastest; decided once.
+    ///
+    /// # Errors
+    /// A message, when the variable names no kernel, or one that this CPU cannot run.
+    pub fn selected() -> Result<Kernel, &'static str> {
+        static SELECTED: OnceLock<Result<Kernel, String>> = OnceLock::new();
+        let selected = SELECTED.get_or_init(|| match std::env::var_os(VARIABLE) {
+            None => Ok(Kernel::fastest()),
+            Some(asked) => Kernel::named(&asked.to_string_lossy()),
+        });
+        selected.as_ref().copied().map_err(String::as_str)
+    }
+
+    fn fastest() -> Kernel {
+        Kernel::ALL.into_iter().find(|kernel| kernel.available()).expect("the portable kernel is always there")
+    }
+
+    fn named(name: &str) -> Result<Kernel, String> {
+        match Kernel::ALL.into_iter().find(|kernel| kernel.name() == name) {
+            Some(kernel) if kernel.available() => Ok(kernel),
+            Some(_) => Err(format!("{VARIABLE}={name}: this CPU does not have these instructions")),
+            None => {
+                let names = Kernel::ALL.map(Kernel::name).join(", ");
+                Err(format!("{VARIABLE}={name}: there is no such kernel; there are {names}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_chosen_by_name() {
+        for kernel in Kernel::ALL {
+            assert_eq!(Kernel::named(kernel.name()).is_ok(), kernel.available());
+        }
+        assert_eq!(Kernel::named("portable"), Ok(Kernel::Portable));
+        assert!(Kernel::named("sse").unwrap_err().contains("ABR_FILM_KERNEL=sse: there is no such kernel"));
+        assert!(Kernel::fastest().available());
+    }
+}

@@ -1,0 +1,76 @@
+//! `data import` and `data inspect`.
+
+use crate::support::{Place, cells};
+
+/// One BioSig ASCII record of four samples at 10 kHz.
+fn biosig(level: i32) -> String {
+    format!(
+        "ABR Group Header  ====\n    Group Number: 1\n         Records: 1\n  SigGen File #1: DX\n      Subject ID: M1\n\
+         ----\n\n   Record Number: 1\n   Aqu. Duration: 0.4 ms\n     Onset Delay: 0 ms\n      No. Points: 4\n    \
+         No. Averages: 64\n   No. Artifacts: 0\n\n    SigGen Index: 1\n       Variables: \n                  \
+         Freq = 16000 Hz\n                  Level = {level} dB\n1e-006\n2e-006\n-3e-006\n{level}e-006\n"
+    )
+}
+
+#[test]
+fn a_folder_of_files_becomes_one_table_that_is_inspected_and_drawn() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("files")).unwrap();
+    for level in [80, 60, 40] {
+        place.write(&format!("files/{level}.txt"), biosig(level));
+    }
+    place.write("files/notes.md", "no recording");
+    let said = place.ok("data import files --out all.csv");
+    assert!(said.stderr.contains("3 recordings in all.csv") && said.stderr.contains("notes.md"), "{}", said.stderr);
+    let table = place.text("all.csv");
+    let rows = cells(&table);
+    assert_eq!(rows.len(), 1 + 3);
+    let said = place.ok("data inspect all.csv --plot levels.svg");
+    assert!(said.stdout.contains("3 rows of 1 subjects") && said.stdout.contains("40 dB (1), 60 dB (1), 80 dB (1)"));
+    let svg = place.text("levels.svg");
+    assert!(svg.starts_with("<svg") && svg.contains("80 dB") && svg.contains("ms after stimulus onset"));
+    let json: serde_json::Value = serde_json::from_str(&place.ok("data inspect all.csv --json").stdout).unwrap();
+    assert_eq!((&json["rows"], &json["levels"][2]["value"]), (&3.into(), &"80".into()));
+    // piped, a table is data: the same as in the file
+    assert_eq!(place.ok("data import files").stdout, table);
+}
+
+#[test]
+fn what_is_not_said_is_asked_for_and_given() {
+    let place = Place::new();
+    place.write("silent.csv", "subject_id,level_db,s0,s1\na,20,1,2\na,40,2,3\n");
+    let said = place.ok("data import silent.csv --out out.csv");
+    assert!(said.stderr.contains("--sample-rate-hz") && said.stderr.contains("--t0-ms"), "{}", said.stderr);
+    place.refused(2, "data inspect silent.csv --plot x.svg", &["no level series", "--sample-rate-hz"]);
+    place.ok("data inspect silent.csv --sample-rate-hz 20000 --t0-ms -1.5 --plot x.svg");
+    let said = place.ok("data import silent.csv --sample-rate-hz 20000 --t0-ms -1.5");
+    assert!(!said.stderr.contains("--t0-ms") && said.stdout.contains(",20000,-1.5,"), "{}", said.stdout);
+}
+
+#[test]
+fn bad_files_and_names_are_refused() {
+    let place = Place::new();
+    place.write("cut.txt", &biosig(60)[..250]);
+    place.refused(1, "data import cut.txt --out out.csv", &["cut.txt"]);
+    place.refused(1, "data import missing.txt --out out.csv", &["missing.txt"]);
+    place.write("odd.csv", "a,b\n1,2\n");
+    place.refused(1, "data import odd.csv --out out.csv", &["odd.csv", "format"]);
+    place.refused(1, "data inspect smoke.json", &["smoke.json", "format"]);
+    place.refused(2, "data inspect table.csv --plot x.png", &["x.png", ".svg"]);
+    place.refused(2, "data inspect table.csv --plot x.svg --subject S9", &["no subject S9", "the subjects are S0, S1"]);
+}
+
+#[test]
+fn prepared_recordings_are_what_a_training_sees() {
+    let place = Place::new();
+    let prepare = "--set data.prepare.polarity=-1 --set data.prepare.baseline=mean --set data.filters=";
+    let filters = r#"[{"column":"level_db","min":30}]"#;
+    let said = place.ok(&format!("data prepare table.csv --config small.json {prepare}{filters} --out prepared.csv"));
+    assert!(said.stderr.contains("6 rows left out") || said.stderr.contains("rows left out"), "{}", said.stderr);
+    let train = "train --config small.json --set training.num_epochs=1";
+    place.ok(&format!("{train} --data table.csv {prepare}{filters} --out a"));
+    place.ok(&format!("{train} --data prepared.csv --out b"));
+    let weights = |run: &str| place.json(&format!("{run}/split.json"))["sha256"].clone();
+    assert_eq!(weights("a"), weights("b"));
+    place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
+}

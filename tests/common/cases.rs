@@ -1,0 +1,25 @@
+//! Inputs for the cases of the op table.
+
+use abr_film::ops::{Case, Fill};
+use abr_film::rng::{Purpose, Stream};
+use abr_film::tensor::Real;
+use ndarray::Array2;
+
+/// Values drawn as a case asks for them; `layer` separates inputs.
+pub fn draw<T: Real>([rows, columns]: [usize; 2], fill: Fill, layer: u32) -> Array2<T> {
+    let mut draws = Stream::new(1, Purpose::Test, layer).draws(0);
+    Array2::from_shape_simple_fn((rows, columns), || {
+        T::of(match fill {
+            Fill::Normal => draws.normal(),
+            Fill::Uniform(lo, hi) => lo + (hi - lo) * draws.uniform(),
+            Fill::Around(values) => values[draws.below(values.len() as u32) as usize] + 0.4 * (draws.uniform() - 0.5),
+            Fill::Mask => f64::from(draws.below(2)),
+            Fill::Value(value) => value,
+        })
+    })
+}
+
+/// The inputs of a case.
+pub fn inputs<T: Real>(case: &Case) -> Vec<Array2<T>> {
+    case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect()
+}

@@ -1,0 +1,98 @@
+//! A CPU that remembers the noise a model drew, which the model itself does not tell.
+
+use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role};
+use abr_film::error::Result;
+use abr_film::ops::AnyOp;
+use abr_film::tensor::{Real, Shape};
+use std::sync::{Arc, Mutex};
+
+/// What was drawn since it was last cleared, in the order of the forward pass.
+#[derive(Default)]
+pub struct Noise {
+    /// The multipliers of each dropout.
+    pub dropouts: Vec<Vec<f32>>,
+    /// FiLM's strength in each row, once a level.
+    pub strengths: Vec<Vec<f32>>,
+}
+
+/// [`Cpu`] and a record of the noise.
+pub struct Spy<T> {
+    cpu: Cpu<T>,
+    shapes: Vec<(Buffer, Shape)>,
+    noise: Arc<Mutex<Noise>>,
+}
+
+impl<T: Real> Spy<T> {
+    pub fn new(noise: Arc<Mutex<Noise>>) -> Self {
+        Spy { cpu: Cpu::new(), shapes: Vec::new(), noise }
+    }
+
+    fn values(&self, buffer: Buffer) -> Vec<f32> {
+        let (_, shape) = self.shapes.iter().find(|(b, _)| *b == buffer).expect("a buffer of this device");
+        let mut values = vec![0.0; shape[0] * shape[1]];
+        self.cpu.read(buffer, &mut values).expect("a CPU can always read");
+        values
+    }
+}
+
+impl<T: Real> Device for Spy<T> {
+    fn name(&self) -> String {
+        self.cpu.name()
+    }
+
+    fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
+        let buffers = self.cpu.alloc(role, shapes)?;
+        self.shapes.extend(buffers.iter().copied().zip(shapes.iter().copied()));
+        Ok(buffers)
+    }
+
+    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
+        self.shapes.iter_mut().find(|(b, _)| *b == buffer).expect("a buffer of this device").1 = shape;
+        self.cpu.reshape(buffer, shape)
+    }
+
+    fn write(&mut self, to: Buffer, values: &[f32]) {
+        self.cpu.write(to, values);
+    }
+
+    fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()> {
+        self.cpu.read(from, values)
+    }
+
+    fn zero(&mut self, buffer: Buffer) {
+        self.cpu.zero(buffer);
+    }
+
+    fn copy(&mut self, from: Buffer, to: Buffer) {
+        self.cpu.copy(from, to);
+    }
+
+    fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
+        self.cpu.forward(op, inputs, outputs);
+        let mut noise = self.noise.lock().expect("one thread at a time");
+        match op {
+            AnyOp::Dropout(_) => noise.dropouts.push(self.values(outputs[1])),
+            AnyOp::Film(_) => noise.strengths.push(self.values(inputs[3])),
+            _ => {}
+        }
+    }
+
+    fn backward(
+        &mut self,
+        op: &AnyOp,
+        inputs: &[Buffer],
+        outputs: &[Buffer],
+        doutput: Buffer,
+        dinputs: &[Option<Buffer>],
+    ) {
+        self.cpu.backward(op, inputs, outputs, doutput, dinputs);
+    }
+
+    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
+        self.cpu.norm(buffers)
+    }
+
+    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
+        self.cpu.adam(step, parameters);
+    }
+}

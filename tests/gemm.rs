@@ -1,0 +1,184 @@
+//! Each micro-kernel against sums in f64 and against `matrixmultiply`, and its bits against other cuts and other kernels.
+//!
+//! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a failure.
+
+use abr_film::kernels::gemm::{Kernel, gemm_on};
+use abr_film::rng::{Purpose, Stream};
+use ndarray::{Array2, ArrayView2, s};
+
+const REQUIRED: &str = "ABR_FILM_REQUIRE_KERNELS";
+
+/// Whether to test a kernel here.
+///
+/// # Panics
+/// When it is required and not there.
+fn here(kernel: Kernel) -> bool {
+    let required = std::env::var(REQUIRED).unwrap_or_default();
+    if !kernel.available() {
+        assert!(!required.split(',').any(|name| name == kernel.name()), "{REQUIRED}: this CPU cannot run {kernel:?}");
+        println!("SKIPPED: this CPU cannot run {kernel:?} ({REQUIRED}={} would fail here)", kernel.name());
+    }
+    kernel.available()
+}
+
+fn random([rows, columns]: [usize; 2], layer: u32) -> Array2<f32> {
+    let mut values = vec![0.0; rows * columns];
+    Stream::new(3, Purpose::Test, layer).normals(0, &mut values);
+    Array2::from_shape_vec((rows, columns), values).unwrap()
+}
+
+fn transposed(x: &Array2<f32>) -> Array2<f32> {
+    x.t().as_standard_layout().to_owned()
+}
+
+/// `a b + beta c` and the sum of its terms' sizes, in f64.
+fn exact(a: ArrayView2<f32>, b: ArrayView2<f32>, c: Option<&Array2<f32>>) -> (Array2<f64>, Array2<f64>) {
+    let wide = |x: ArrayView2<f32>| x.mapv(f64::from);
+    let start = c.map_or_else(|| Array2::zeros((a.nrows(), b.ncols())), |c| wide(c.view()));
+    (wide(a).dot(&wide(b)) + &start, wide(a).mapv(f64::abs).dot(&wide(b).mapv(f64::abs)) + start.mapv(f64::abs))
+}
+
+/// The forms of a linear layer (forward: b transposed; input gradient: plain; weight gradient: a transposed), and operands of
+/// which neither rows nor columns are consecutive.
+fn forms(m: usize, k: usize, n: usize, check: impl Fn(&str, ArrayView2<f32>, ArrayView2<f32>)) {
+    let (a, b) = (random([m, k], 0), random([k, n], 1));
+    let (at, bt) = (transposed(&a), transposed(&b));
+    check("plain", a.view(), b.view());
+    check("b transposed", a.view(), bt.t());
+    check("a transposed", at.t(), b.view());
+    check("both transposed", at.t(), bt.t());
+    let (a, b) = (random([2 * m, 3 * k], 0), random([3 * k, 2 * n], 1));
+    check("strided", a.slice(s![..;2, ..;3]), b.slice(s![..;3, ..;2]));
+}
+
+/// 1, odd, whole tiles of either instruction set, one more and one less; beyond a block in each direction.
+const SIZES: [[usize; 3]; 22] = [
+    [1, 1, 1],
+    [1, 7, 64],
+    [2, 3, 5],
+    [3, 16, 8],
+    [4, 8, 24],
+    [5, 9, 25],
+    [6, 15, 23],
+    [7, 17, 15],
+    [8, 16, 16],
+    [8, 64, 48],
+    [9, 65, 49],
+    [8, 33, 47],
+    [12, 5, 31],
+    [13, 31, 17],
+    [16, 100, 64],
+    [17, 255, 33],
+    [15, 256, 65],
+    [11, 257, 112],
+    [33, 513, 200],
+    [32, 207, 385],
+    [200, 31, 513],
+    [130, 300, 400],
+];
+
+fn check_values(kernel: Kernel) {
+    if !here(kernel) {
+        return;
+    }
+    for [m, k, n] in SIZES {
+        forms(m, k, n, |form, a, b| {
+            let start = random([m, n], 2);
+            for beta in [0.0_f32, 1.0] {
+                let mut c = if beta == 0.0 { Array2::from_elem((m, n), f32::NAN) } else { start.clone() };
+                let mut reference = c.clone();
+                gemm_on(kernel, a, b, beta, c.view_mut());
+                gemm_on(Kernel::Portable, a, b, beta, reference.view_mut());
+                let (want, size) = exact(a, b, (beta != 0.0).then_some(&start));
+                for ((at, want), size) in want.indexed_iter().zip(&size) {
+                    // k products and k sums, each rounded by at most 2^-24
+                    let bound = 2.0 * (k + 1) as f64 * 2f64.powi(-24) * size;
+                    let (got, other) = (f64::from(c[at]), f64::from(reference[at]));
+                    assert!((got - want).abs() <= bound, "{kernel:?}, {form}: {got} {want} at {at:?} of {m}x{k}x{n}");
+                    assert!(
+                        (got - other).abs() <= 2.0 * bound,
+                        "{kernel:?}, {form}: matrixmultiply says {other}, not {got}"
+                    );
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn avx512_matches_f64_and_matrixmultiply() {
+    check_values(Kernel::Avx512);
+}
+
+#[test]
+fn avx2_matches_f64_and_matrixmultiply() {
+    check_values(Kernel::Avx2);
+}
+
+#[test]
+fn portable_matches_f64() {
+    check_values(Kernel::Portable);
+}
+
+/// What lies beside `c` is not touched: `c` is the middle of a larger matrix.
+#[test]
+fn nothing_but_c_is_written() {
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| here(*kernel)) {
+        for [m, k, n] in SIZES {
+            let (a, b) = (random([m, k], 0), random([k, n], 1));
+            for beta in [0.0, 1.0, 0.5] {
+                let mut outer = Array2::from_elem((m + 2, n + 2), 7.0_f32);
+                let mut inner = Array2::from_elem((m, n), 7.0_f32);
+                gemm_on(kernel, a.view(), b.view(), beta, outer.slice_mut(s![1..m + 1, 1..n + 1]));
+                gemm_on(kernel, a.view(), b.view(), beta, inner.view_mut());
+                assert_eq!(outer.slice(s![1..m + 1, 1..n + 1]), inner, "{kernel:?} {m}x{k}x{n}");
+                outer.slice_mut(s![1..m + 1, 1..n + 1]).fill(7.0);
+                assert!(outer.iter().all(|x| *x == 7.0), "{kernel:?} wrote outside of {m}x{k}x{n}");
+            }
+        }
+    }
+}
+
+/// A transposed `c`, and an empty sum.
+#[test]
+fn unusual_targets() {
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| here(*kernel)) {
+        let (a, b) = (random([19, 33], 0), random([33, 21], 1));
+        let (mut plain, mut turned) = (Array2::zeros((19, 21)), Array2::zeros((21, 19)));
+        gemm_on(kernel, a.view(), b.view(), 0.0, plain.view_mut());
+        gemm_on(kernel, a.view(), b.view(), 0.0, turned.view_mut().reversed_axes());
+        let worst = plain.iter().zip(turned.t()).fold(0.0_f32, |w, (x, y)| w.max((x - y).abs()));
+        assert!(worst < 1e-4, "{kernel:?}: {worst}");
+        let mut c = Array2::from_elem((3, 4), 2.0_f32);
+        gemm_on(kernel, Array2::zeros((3, 0)).view(), Array2::zeros((0, 4)).view(), 1.0, c.view_mut());
+        assert!(c.iter().all(|x| *x == 2.0), "{kernel:?}");
+        gemm_on(kernel, Array2::zeros((3, 0)).view(), Array2::zeros((0, 4)).view(), 0.0, c.view_mut());
+        assert!(c.iter().all(|x| *x == 0.0), "{kernel:?}");
+    }
+}
+
+/// An element's bits depend on its row and its column alone: not on the rows and columns beside them, on the threads, nor on which of
+/// the two instruction sets with fused multiply-adds it is.
+#[test]
+fn bits_depend_on_row_and_column_alone() {
+    let (m, k, n) = (70, 523, 901);
+    let (a, bt) = (random([m, k], 0), random([n, k], 1));
+    let mut all = Vec::new();
+    for kernel in [Kernel::Avx512, Kernel::Avx2].into_iter().filter(|kernel| here(*kernel)) {
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut c = Array2::zeros((m, n));
+            pool.install(|| gemm_on(kernel, a.view(), bt.t(), 0.0, c.view_mut()));
+            all.push(c);
+        }
+        let mut pieces = Array2::zeros((m, n));
+        for row in 0..m {
+            for (from, to) in [(0, 1), (1, 50), (50, 901)] {
+                let c = pieces.slice_mut(s![row..row + 1, from..to]);
+                gemm_on(kernel, a.slice(s![row..row + 1, ..]), bt.slice(s![from..to, ..]).t(), 0.0, c);
+            }
+        }
+        all.push(pieces);
+    }
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+}

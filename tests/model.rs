@@ -1,0 +1,261 @@
+//! The model before and after its first steps: what initial weights promise, what FiLM's strength does, and the names under
+//! which PyTorch knows the parameters.
+
+mod common {
+    pub mod recording;
+}
+
+use abr_film::config::{Config, FilmConfig, ModelConfig, TrainingConfig};
+use abr_film::data::synth;
+use abr_film::device::Cpu;
+use abr_film::model::{Batch, Cvae, LossWeights};
+use abr_film::nn::{layers::Mode, optim::Optimizer};
+use abr_film::rng::{Purpose, Stream};
+use abr_film::train::Trainer;
+use common::recording::{Recording, own, shared};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// Shape and values by name.
+type State = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+const ROWS: usize = 9;
+
+fn small() -> ModelConfig {
+    ModelConfig {
+        signal_length: 20,
+        static_dim: 3,
+        latent_dim: 5,
+        encoder_dims: vec![12, 10],
+        encoder_dropout: vec![0.1, 0.1],
+        decoder_dims: vec![16, 24],
+        signal_head_dim: 16,
+        static_head_dims: vec![10, 8],
+        ..ModelConfig::default()
+    }
+}
+
+fn model(config: &ModelConfig, seed: u64) -> Cvae {
+    Cvae::new(config, &FilmConfig::default(), seed, Box::new(Cpu::<f32>::new())).expect("room for it")
+}
+
+fn state(model: &Cvae) -> State {
+    model.state().expect("values").into_iter().map(|(name, shape, values)| (name, (shape, values))).collect()
+}
+
+/// Standard normal values; `layer` tells inputs apart.
+fn normals(columns: usize, layer: u32) -> Vec<f32> {
+    let mut values = vec![0.0; ROWS * columns];
+    Stream::new(1, Purpose::Test, layer).normals(0, &mut values);
+    values
+}
+
+/// The decoded signals and conditions of the same z.
+fn decode(model: &mut Cvae, condition: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+    let z = normals(model.config.latent_dim, 0);
+    let decoded = model.decode(ROWS, &z, condition).expect("a joint decoder");
+    (model.read(decoded.signal).expect("values"), model.read(decoded.condition.expect("a head")).expect("values"))
+}
+
+fn train(model: &mut Cvae, steps: u32) {
+    let config = model.config.clone();
+    let (signal, condition) = (normals(config.signal_length, 10), normals(config.static_dim, 11));
+    let eps = normals(config.latent_dim, 12);
+    let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, eps: Some(&eps), ..Batch::default() };
+    let (parameters, tape) = model.parts();
+    let mut optimizer = Optimizer::new(&Default::default(), 1.0, parameters, tape).expect("room for the moments");
+    for step in 0..steps {
+        let output = model.forward(&batch, Mode::Train { seed: 1, step }).expect("a forward pass");
+        let weights = LossWeights::new(&TrainingConfig::default(), None);
+        let losses = model.losses(&output, &batch, &weights).expect("losses");
+        model.backward(losses.total).expect("a backward pass");
+        optimizer.step(model.tape(), 1e-2, None).expect("a step");
+    }
+}
+
+#[test]
+fn film_is_the_identity_until_it_is_trained() {
+    let mut model = model(&small(), 1);
+    let conditions = [1, 2].map(|layer| normals(3, layer));
+    let without = decode(&mut model, None);
+    for strength in [0.5, 1.0, 2.0] {
+        model.conditioning_strength = strength;
+        for condition in &conditions {
+            assert_eq!(decode(&mut model, Some(condition)), without, "to the bit, at strength {strength}");
+        }
+    }
+    model.conditioning_strength = 1.0;
+    train(&mut model, 3);
+    let [one, other] = conditions.map(|condition| decode(&mut model, Some(&condition)).0);
+    assert_ne!(one, other);
+    assert_ne!(one, decode(&mut model, None).0);
+}
+
+#[test]
+fn strength_0_is_film_off_and_one_half_is_half_the_departure_from_the_identity() {
+    let mut model = model(&small(), 1);
+    train(&mut model, 20);
+    let condition = normals(3, 1);
+    let (without, full) = (decode(&mut model, None).0, decode(&mut model, Some(&condition)).0);
+    model.conditioning_strength = 0.0;
+    assert_eq!(decode(&mut model, Some(&condition)).0, without, "to the bit");
+    model.conditioning_strength = 0.5;
+    let half = decode(&mut model, Some(&condition)).0;
+
+    // the same by the MLPs' last layers: gamma -> 1 + (gamma - 1) / 2, beta -> beta / 2
+    let mut halved = state(&model);
+    for (name, (_, values)) in halved.iter_mut().filter(|(name, _)| name.contains("_mlp.2.")) {
+        let rest = if name.ends_with("gamma_mlp.2.bias") { 0.5 } else { 0.0 };
+        values.iter_mut().for_each(|v| *v = rest + 0.5 * *v);
+    }
+    let find = |name: &str| halved.get(name).map(|(shape, values)| (shape.as_slice(), values.as_slice()));
+    model.load_state("halved", find).expect("the same names");
+    model.conditioning_strength = 1.0;
+    let by_weights = decode(&mut model, Some(&condition)).0;
+
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
+    let largest = full.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    // eight roundings an element of two levels (the halved bias, FiLM's five), then 24 + 16 terms of the head: sqrt(56) with
+    // the same room as in the comparison with PyTorch, 16
+    let tolerance = 16.0 * 56.0_f32.sqrt() * f32::EPSILON / 2.0 * largest;
+    println!("strength one half: off by {:.2} of the tolerance", apart(&half, &by_weights) / tolerance);
+    assert!(apart(&half, &by_weights) <= tolerance);
+    for end in [&without, &full] {
+        assert!(apart(&half, end) > 100.0 * tolerance, "strength one half is an end");
+    }
+}
+
+#[test]
+fn parameter_counts_at_the_default_sizes() {
+    let count = |config: &ModelConfig| model(config, 1).parameters().count();
+    assert_eq!(count(&ModelConfig::default()), 4_415_567);
+    assert_eq!(count(&ModelConfig { use_film: false, ..ModelConfig::default() }), 4_161_871);
+}
+
+/// Checks values against U(-bound, bound): none outside, and where there are enough of them, its variance.
+fn assert_uniform(name: &str, values: &[f32], bound: f64) {
+    let largest = values.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
+    assert!(largest <= bound * (1.0 + f64::from(f32::EPSILON)), "{name}: {largest} is outside of ±{bound}");
+    assert!(largest > 0.0, "{name}: all 0");
+    if values.len() >= 1000 {
+        let count = values.len() as f64;
+        let variance = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / count;
+        // the square of a uniform value has the variance 4/45 of the bound's fourth power: five standard errors, in parts
+        let error = 5.0 * (4.0 / 45.0 / count).sqrt() * 3.0;
+        assert!((variance / (bound * bound / 3.0) - 1.0).abs() < error, "{name}: variance {variance}, bound {bound}");
+    }
+}
+
+/// Checks every parameter against the initialiser that its name asks for; returns how many there are of each kind.
+fn check_initial(state: &State) -> BTreeMap<&'static str, usize> {
+    let mut kinds = BTreeMap::new();
+    for (name, (_, values)) in state {
+        let all = |value: f32| assert!(values.iter().all(|v| *v == value), "{name}: not {value} everywhere");
+        let (layer, part) = name.rsplit_once('.').expect("a layer and a part");
+        let batch_norm = state.contains_key(&format!("{layer}.running_mean"));
+        let [fan_out, fan_in] = state[&format!("{layer}.weight")].0[..] else {
+            assert!(batch_norm, "{name}: of no known layer");
+            all(if part == "weight" || part == "running_var" { 1.0 } else { 0.0 });
+            *kinds.entry("batch norm").or_insert(0) += 1;
+            continue;
+        };
+        let kind = if layer.starts_with("encoder.") {
+            match part {
+                "weight" => assert_uniform(name, values, (6.0 / (fan_in + fan_out) as f64).sqrt()),
+                _ => all(0.0),
+            }
+            "encoder"
+        } else if layer.ends_with("_mlp.2") {
+            all(if name.ends_with("gamma_mlp.2.bias") { 1.0 } else { 0.0 });
+            "the last of FiLM's"
+        } else {
+            assert_uniform(name, values, 1.0 / (fan_in as f64).sqrt());
+            "default"
+        };
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
+    kinds
+}
+
+#[test]
+fn initial_weights_follow_their_distributions() {
+    let config = ModelConfig { predict_peaks: true, ..ModelConfig::default() };
+    // five encoder layers; a gamma and a beta MLP of two layers at four levels; four levels, two heads of two and one of three
+    // layers, of which all but each head's last have a batch norm
+    let kinds = check_initial(&state(&model(&config, 1)));
+    let expected =
+        [("batch norm", 4 * 8), ("default", 2 * (8 + 4 + 7)), ("encoder", 2 * 5), ("the last of FiLM's", 2 * 8)];
+    assert_eq!(kinds, BTreeMap::from(expected));
+    let kinds = check_initial(&state(&model(&ModelConfig { joint_generation: false, use_film: false, ..config }, 1)));
+    assert_eq!(kinds, BTreeMap::from([("default", 2 * 6), ("encoder", 2 * 5)]));
+}
+
+#[test]
+fn weights_are_a_function_of_the_seed() {
+    let of_seed = |seed| state(&model(&small(), seed));
+    assert_eq!(of_seed(1), of_seed(1));
+    let (one, other) = (of_seed(1), of_seed(2));
+    let drawn = |name: &str| name == "encoder.mu_layer.weight" || name == "decoder.signal_head.4.bias";
+    for (name, values) in one.iter().filter(|(name, _)| drawn(name)) {
+        assert_ne!(*values, other[name], "{name}");
+    }
+}
+
+fn names<'a>(of: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    of.map(str::to_string).collect()
+}
+
+#[test]
+fn names_are_those_of_the_state_dict() {
+    let full = ModelConfig::default();
+    for (recorded, config) in [
+        ("film", full.clone()),
+        ("film_peaks", ModelConfig { predict_peaks: true, ..full.clone() }),
+        ("plain", ModelConfig { use_film: false, ..full.clone() }),
+        ("concat_peaks", ModelConfig { joint_generation: false, use_film: false, predict_peaks: true, ..full.clone() }),
+    ] {
+        let recording = Recording::open(&own().join(format!("{recorded}.safetensors")), "case");
+        let state = state(&model(&config, 1));
+        assert_eq!(names(state.keys().map(String::as_str)), names(recording.under("param/")), "{recorded}");
+    }
+}
+
+#[test]
+fn shapes_are_those_of_the_recorded_model_at_full_size() {
+    let Some(folder) = shared() else { return };
+    let recording = Recording::open(&folder.join("film_full.safetensors"), "case");
+    let model = model(&ModelConfig::default(), 1);
+    assert_eq!(model.parameters().count() as u64, recording.about["parameters"].as_u64().expect("a count"));
+    for (name, (shape, values)) in state(&model) {
+        let recorded = recording.tensor(&format!("param/{name}"));
+        assert_eq!((shape, values.len()), (recorded.shape.clone(), recorded.values.len()), "{name}");
+    }
+}
+
+#[test]
+fn a_saved_model_has_all_that_a_strict_load_asks_for() {
+    let config = Config::from_json("smoke", include_str!("../configs/smoke.json"), &[]).expect("a configuration");
+    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
+    let data = data.with_columns(&config.data.static_columns).expect("its columns");
+    let (mut trainer, _) = Trainer::new(&config, &data, Box::new(Cpu::<f32>::new())).expect("a trainer");
+    trainer.epoch(|step| if step == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }).expect("steps");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    trainer.checkpoint().expect("weights").save(&path).expect("a file");
+    let saved = Recording::open(&path, "abr_film");
+
+    // a recording of the same depths
+    let recording = Recording::open(&own().join("adam_l2.safetensors"), "case");
+    let mut wanted = names(recording.under("param/"));
+    let counters: Vec<String> = recording
+        .under("param/")
+        .filter_map(|name| Some(format!("{}.num_batches_tracked", name.strip_suffix(".running_mean")?)))
+        .collect();
+    for counter in &counters {
+        let tensor = saved.tensor(counter);
+        assert_eq!((tensor.shape.as_slice(), tensor.values.as_slice()), ([].as_slice(), [2.0].as_slice()), "{counter}");
+    }
+    wanted.extend(counters);
+    assert_eq!(names(saved.under("")), wanted);
+    assert_eq!(saved.about["trained"]["step"], 2);
+}

@@ -1,0 +1,206 @@
+//! Recorded PyTorch tensors (`tests/reference/README.md` says what they hold) against the engine on the CPU, in f64 and in f32:
+//! `cargo test --test reference`, with `-- --nocapture` for the margins.
+//!
+//! Whatever a recording holds is compared; a tensor that no comparison knows fails its test. Each check runs once more with its
+//! gradients bent by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference` (by
+//! default beside the repository), one of them of the model at its full size, take part where they are there.
+
+// beside the folder of recordings rustfmt would look there without the path
+#[path = "common"]
+mod common {
+    pub mod case;
+    pub mod margins;
+    pub mod op_cases;
+    pub mod ops;
+    pub mod recording;
+    pub mod replay;
+    pub mod spy;
+    pub mod tolerance;
+}
+
+use abr_film::ops::{AnyOp, Op};
+use abr_film::tensor::Real;
+use common::margins::Margins;
+use common::op_cases::{self, OpCase};
+use common::recording::{Recording, own, shared};
+use common::replay::{Bend, Found, replay};
+use common::tolerance::Tolerances;
+use common::{ops::backward, ops::forward};
+use ndarray::Array2;
+use std::any::type_name;
+use std::path::Path;
+
+/// The part by which gradients are bent to see a check fail.
+const BEND: f64 = 1e-3;
+
+/// Half the distance from 1 to the next number.
+fn unit<T: Real>() -> f64 {
+    T::epsilon().wide() / 2.0
+}
+
+/// One op case: outputs, and gradients times `1 + bend`, by the names of the recording.
+fn compare_op<T: Real>(case: &OpCase, bend: f64) -> Margins {
+    let [inputs, outputs, gradients] = case.counts();
+    let inputs: Vec<Array2<T>> = case.recorded("input", inputs).into_iter().flatten().collect();
+    let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
+    // roundings of the engine and of the recording, beside terms of order one or as large as the case's largest value
+    let tolerance = case.roundings(&shapes) * (unit::<T>() + unit::<f64>()) * (1.0 + case.largest());
+    let mut margins = Margins::default();
+    let mut compare = |what: String, got: Vec<f64>| {
+        let want = case.matrix::<f64>(&what).unwrap_or_else(|| panic!("{}/{what} is not recorded", case.name));
+        let want = want.into_raw_vec_and_offset().0;
+        margins.compare(&what, &got, &want, &vec![tolerance; want.len()]);
+    };
+    let found = forward(&case.op, &inputs);
+    assert_eq!(found.len(), outputs, "{}: outputs", case.name);
+    for (i, output) in found.iter().enumerate() {
+        compare(format!("output/{i}"), output.iter().map(|v| v.wide()).collect());
+    }
+    let zeros = inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
+    let found_gradients = backward(&case.op, &inputs, &found, &case.matrix("cotangent").expect("a cotangent"), zeros);
+    let differentiable: Vec<_> = (0..inputs.len()).filter(|i| case.op.differentiable(*i)).collect();
+    assert_eq!(differentiable.len(), gradients, "{}: gradients", case.name);
+    for i in differentiable {
+        compare(format!("grad/{i}"), found_gradients[i].iter().map(|v| v.wide() * (1.0 + bend)).collect());
+    }
+    margins
+}
+
+fn check_op<T: Real>(case: &OpCase) {
+    let title = format!("{}, {}", case.name, type_name::<T>());
+    compare_op::<T>(case, 0.0).assert_within(&title);
+    let alive =
+        |name: &str| name.starts_with("grad/") && case.matrix::<f64>(name).is_some_and(|g| g.iter().any(|v| *v != 0.0));
+    let bent = compare_op::<T>(case, BEND);
+    let (seen, blind) = bent.noticed(alive);
+    // batch norm's dx over two rows is the little that is left of large terms: f32 does not know it to a thousandth
+    let noticed = blind.is_empty() || unit::<T>() > unit::<f64>() && seen > 0;
+    assert!(noticed, "{title}: bent, and within the tolerance: {blind:?}");
+}
+
+/// Everything that a model's recording expects.
+fn compare_model<T: Real>(recording: &Recording, found: &Found) -> Margins {
+    let (tolerances, mut margins) = (Tolerances::new(recording, found, unit::<T>()), Margins::default());
+    for (name, want) in &recording.tensors {
+        if !name.starts_with("param/") && !name.starts_with("input/") {
+            let got = found.get(name).unwrap_or_else(|| panic!("{name} is recorded, and nothing replays it"));
+            margins.compare(name, got, &want.values, &tolerances.of(name));
+        }
+    }
+    for (group, parameter) in found.keys().filter_map(|name| name.split_once('/')) {
+        let recorded = |group: &str| recording.tensors.contains_key(&format!("{group}/{parameter}"));
+        let whole = matches!(group, "grad" | "step3");
+        assert!(!whole || recorded(group) || recorded(&format!("{group}norm")), "{group}/{parameter} is not recorded");
+    }
+    margins
+}
+
+fn check_model<T: Real>(recording: &Recording, title: &str) {
+    let title = format!("{title}, {}", type_name::<T>());
+    let run = |bend| compare_model::<T>(recording, &replay::<T>(recording, bend));
+    run(Bend::Nothing).assert_within(&title);
+
+    // what has no gradient at all (a head without labels) cannot be bent
+    let gradient = |name: &str| {
+        recording.tensors.get(&format!("grad/{name}")).or(recording.tensors.get(&format!("gradnorm/{name}")))
+    };
+    let alive = |group: &str, name: &str| {
+        let name = name.strip_prefix(group).and_then(|name| name.strip_prefix('/'));
+        name.and_then(gradient).is_some_and(|g| g.values.iter().any(|v| *v != 0.0))
+    };
+    let in_f64 = recording.about["expected"] == "float64";
+    let bent = run(Bend::Gradients(BEND));
+    let (seen, mut blind) =
+        bent.noticed(|name| alive("grad", name) || alive("gradnorm", name) || name == "train/grad_norm");
+    if in_f64 && unit::<T>() == unit::<f64>() {
+        blind.extend(bent.noticed(|name| alive("step3", name)).1);
+    }
+    assert!(seen > 0 && blind.is_empty(), "{title}: gradients bent, and within the tolerance: {blind:?}");
+
+    // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own rounding,
+    // and what must show in every tensor is a hundredth of the learning rate. Beside what a float32 recording leaves open
+    // (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right angles, show that in
+    // some tensors.
+    let bent = run(Bend::Rate(if in_f64 { 1e-2 } else { 1e-1 }));
+    let (_, blind) = bent.noticed(|name| alive("step3", name));
+    assert!(blind.is_empty(), "{title}: learning rate bent, and within the tolerance: {blind:?}");
+    let (seen, blind) = bent.noticed(|name| alive("step3norm", name));
+    assert!(seen > 0 || blind.is_empty(), "{title}: learning rate bent, and within the tolerance: {blind:?}");
+}
+
+fn check_recording(folder: &Path, name: &str) {
+    let recording = Recording::open(&folder.join(format!("{name}.safetensors")), "case");
+    check_model::<f64>(&recording, name);
+    check_model::<f32>(&recording, name);
+}
+
+fn op_recording() -> Recording {
+    Recording::open(&own().join("ops.safetensors"), "ops")
+}
+
+mod op {
+    use super::*;
+
+    macro_rules! one_test_an_op {
+        ($($module:ident $Op:ident,)*) => {
+            $(#[test] fn $module() {
+                let recording = op_recording();
+                let cases = op_cases::of(&recording, <abr_film::ops::$Op as Op>::NAME);
+                assert!(!cases.is_empty(), "no recorded case");
+                for case in cases {
+                    check_op::<f64>(&case);
+                    check_op::<f32>(&case);
+                }
+            })*
+        };
+    }
+
+    abr_film::for_each_op!(one_test_an_op);
+
+    #[test]
+    fn every_recorded_case_is_of_an_op_with_a_test() {
+        let recording = op_recording();
+        let cases = recording.about.as_object().expect("attributes by case");
+        for name in recording.tensors.keys() {
+            let case = name.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+            assert!(cases.contains_key(&case), "{name} belongs to no case");
+            assert!(AnyOp::NAMES.contains(&name.split('/').next().expect("an op")), "{name} belongs to no op");
+        }
+    }
+}
+
+macro_rules! one_test_a_recording {
+    ($folder:expr; $($name:ident)*) => {
+        $(#[test] fn $name() {
+            if let Some(folder) = $folder {
+                check_recording(&folder, stringify!($name));
+            }
+        })*
+
+        #[test]
+        fn every_recording_has_its_test() {
+            let Some(folder) = $folder else { return };
+            let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+            let recordings = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
+            let names = recordings.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned());
+            let mut names: Vec<String> = names.filter(|name| name != "ops").collect();
+            names.sort_unstable();
+            assert_eq!(names, [$(stringify!($name)),*]);
+        }
+    };
+}
+
+mod model {
+    use super::*;
+
+    one_test_a_recording! { Some(own());
+        adam_l2 adamw calibrated calibrated_warmup clamps clip concat concat_dropout concat_peaks condition_dropout dropout film
+        film_learning_rate film_peaks film_unlabelled plain strength_half
+    }
+}
+
+mod shared_model {
+    use super::*;
+
+    one_test_a_recording! { shared(); concat concat_peaks film film_full film_peaks plain }
+}
