@@ -90,6 +90,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("ABR-52-3", samples::cfts()),
         ("x.csv", samples::abra().into_bytes()),
         ("y.csv", samples::eclipse().into_bytes()),
+        ("table.csv", b"subject_id,level_db,t0_ms,peak_v_ms,s0,s1,s2\nm1,60,0,5.5,1,2,3\nm2,-5,,,1,,\n".to_vec()),
         ("x.npz", fixture("npz/rows.npz")),
         ("y.npz", fixture("npz/columns.npz")),
     ]

@@ -1,7 +1,7 @@
 //! The table of formats, and which of them a file is.
 
 use super::{
-    Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, text, wfdb,
+    Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, wfdb,
 };
 use crate::error::{Error, Result};
 
@@ -101,9 +101,6 @@ pub(super) fn unrecognised(source: &Source) -> Error {
         _ if bytes.first() == Some(&0x80) || bytes.starts_with(b"\x93NUMPY") => {
             "save it as .npz: the documentation of the reader npz says how; pickles can run any code and are not opened"
                 .to_string()
-        }
-        "csv" if text::decode(&bytes[..bytes.len().min(HEAD)]).contains("s0,s1,") => {
-            "this is a table already: name it as data.path or with --data".to_string()
         }
         _ => format!("these are: {}", names()),
     };

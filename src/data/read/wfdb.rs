@@ -32,8 +32,10 @@ pub fn recognise(head: &[u8]) -> bool {
     let Some(mut record) = lines.next() else { return false };
     let counted = record.nth(1).is_some_and(|signals| signals.parse::<u32>().is_ok());
     let timed = record.next().is_none_or(|rate| rate.starts_with(|c: char| c.is_ascii_digit()));
-    let signal = lines.next().and_then(|mut signal| signal.nth(1));
-    counted && timed && signal.is_some_and(|format| format.starts_with(|c: char| c.is_ascii_digit()))
+    // two columns of numbers begin alike
+    let sampled =
+        lines.next().and_then(|mut signal| signal.next()).is_some_and(|file| file.to_lowercase().ends_with(".dat"));
+    counted && timed && sampled
 }
 
 /// The names of the files of samples that a header names, as far as it can be read.

@@ -69,6 +69,7 @@ fn a_damaged_biosig_file_names_its_line() {
 
 #[test]
 fn what_is_not_recognised_is_refused_with_what_would_be() {
+    assert!(refusal("x.txt", "1 2\n3 4\n").contains("is of no format that is read here"), "numbers are no WFDB header");
     assert!(refusal("x.txt", "hello").contains("TDT BioSig ASCII export"));
     assert!(refusal("x.txt", "").contains("is empty"));
 }
