@@ -12,7 +12,7 @@ mod select;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
-pub use select::Kernel;
+pub use select::{Kernel, VARIABLE};
 
 use crate::tensor::{Real, View, ViewMut};
 use ndarray::Axis;
