@@ -4,13 +4,16 @@
 //! The composed form writes the product to memory and reads it back, in both directions; that traffic is what fusing saves.
 
 mod common;
+#[path = "common/draw.rs"]
+mod draw;
 #[path = "common/op.rs"]
 mod op;
 
 use abr_film::ops::{Add, Fill, Film, Mul};
 use common::{BATCHES, measure, threads};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use op::{Bench, draw};
+use draw::draw;
+use op::Bench;
 
 /// Widths of the decoder's levels 1 and 4: within the first cache, and beyond it.
 const WIDTHS: [usize; 2] = [128, 1024];

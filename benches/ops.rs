@@ -1,13 +1,16 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 
 mod common;
+#[path = "common/draw.rs"]
+mod draw;
 #[path = "common/op.rs"]
 mod op;
 
 use abr_film::ops::Op;
 use common::{BATCHES, measure, threads};
 use criterion::{Criterion, criterion_group, criterion_main};
-use op::{Bench, draw};
+use draw::draw;
+use op::Bench;
 
 /// Rows, inputs and outputs: the middle of the decoder at the middle batch.
 const SIZE: [usize; 3] = [BATCHES[1], 256, 512];

@@ -41,7 +41,7 @@ pub struct Generate {
     #[command(flatten)]
     device: DeviceArgs,
     /// The table to write [default: stdout]
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_name = "FILE.csv|FILE.npz")]
     out: Option<PathBuf>,
 }
 

@@ -3,10 +3,11 @@
 use super::{notice, print};
 use abr_film::checkpoint::Trained;
 use abr_film::config::{Config, SplitBy};
+use abr_film::data::read::{is_foreign, npz, read_paths};
 use abr_film::data::{Column, Dataset, hash::data_hash, prepare::prepared_synth, table};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads `data.path`, or generates the built-in set when there is none, filtered and prepared; tells what was left out.
 pub fn load(config: &Config) -> Result<Dataset> {
@@ -16,7 +17,14 @@ pub fn load(config: &Config) -> Result<Dataset> {
         notices.iter().for_each(notice);
         return dataset.with_columns(&config.data.static_columns);
     };
-    let (dataset, report) = table::read_table(Path::new(path), &config.data, length)?;
+    let (dataset, report) = match is_foreign(Path::new(path))? {
+        true => {
+            let (recordings, notices) = read_paths(&[PathBuf::from(path)], |_, _| {})?;
+            notices.iter().for_each(notice);
+            table::read_recordings(path, &recordings, &config.data, length)?
+        }
+        false => table::read_table(Path::new(path), &config.data, length)?,
+    };
     report.notices().iter().for_each(|said| notice(format!("{path}: {said}")));
     Ok(dataset)
 }
@@ -66,8 +74,9 @@ fn check_time_axis(trained: &Trained, dataset: &Dataset) -> Result<()> {
 pub fn check_table(out: Option<&Path>) -> Result<()> {
     let Some(path) = out else { return Ok(()) };
     let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    if !csv && !path.starts_with("/dev") {
-        return Err(Error::usage(format!("{}: not a .csv file", path.display()), "name a file that ends in .csv"));
+    if !csv && !is_npz(path) && !path.starts_with("/dev") {
+        let remedy = "name a file that ends in .csv or .npz";
+        return Err(Error::usage(format!("{}: neither a .csv nor an .npz file", path.display()), remedy));
     }
     if path.is_dir() {
         return Err(Error::usage(format!("{}: is a folder", path.display()), "name a file"));
@@ -92,9 +101,15 @@ pub fn check_apart(out: Option<&Path>, input: &Path) -> Result<()> {
     }
 }
 
+/// Whether NumPy's format is asked for.
+pub fn is_npz(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))
+}
+
 /// Writes a table to a file, whole or not at all, or to stdout.
 pub fn write_table(out: Option<&Path>, dataset: &Dataset, extra: &[Column]) -> Result<()> {
     match out {
+        Some(path) if is_npz(path) => npz::write(path, &dataset.recordings(extra)),
         Some(path) => write_whole(path, |w| table::write_table(dataset, extra, w)),
         None => print(|w| table::write_table(dataset, extra, w)),
     }

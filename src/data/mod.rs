@@ -14,7 +14,8 @@ pub mod table;
 
 use crate::config::StaticColumn;
 use crate::error::{Error, Result, nearest};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
+use read::Recording;
 use serde::{Deserialize, Serialize};
 
 /// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
@@ -114,6 +115,29 @@ impl Dataset {
         }
         self.statics = chosen;
         Ok(self)
+    }
+}
+
+impl Dataset {
+    /// The same rows as recordings, with the static columns and `extra` ones by their names; the truth has no place there.
+    ///
+    /// # Panics
+    /// If an extra column has another number of rows.
+    pub fn recordings(&self, extra: &[Column]) -> Vec<Recording> {
+        let cell = |column: &Column, row: usize| match &column.values {
+            Values::Number(values) => values[row].to_string(),
+            Values::Text(values) => values[row].clone(),
+        };
+        let recording = |(row, signal): (usize, ArrayView1<f32>)| {
+            let mut recording = Recording::new(signal.to_vec());
+            recording.subject.clone_from(&self.subjects[row]);
+            (recording.sample_rate_hz, recording.t0_ms) = (Some(self.sample_rate_hz), Some(self.t0_ms));
+            recording.columns =
+                self.statics.iter().chain(extra).map(|column| (column.name.clone(), cell(column, row))).collect();
+            recording.peaks.iter_mut().zip(self.peaks.row(row)).for_each(|(to, from)| *to = *from);
+            recording
+        };
+        self.signals.outer_iter().enumerate().map(recording).collect()
     }
 }
 

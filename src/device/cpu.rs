@@ -2,7 +2,7 @@
 
 use super::{AdamStep, Buffer, Device, Learned, Role};
 use crate::error::Result;
-use crate::kernels::{adam::adam, gemm, reduce::sum_of_squares};
+use crate::kernels::{adam::adam, reduce::sum_of_squares};
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::{Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
@@ -39,8 +39,6 @@ impl<T: Real> Tensor<T> {
 impl<T: Real> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
-        // now, so that no step of a training has to
-        gemm::reserve();
         Cpu { tensors: Vec::new() }
     }
 

@@ -6,6 +6,7 @@ pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::AdamStep;
+use crate::kernels::gemm::{self, Kernel, VARIABLE};
 use crate::ops::AnyOp;
 use crate::tensor::Shape;
 
@@ -92,12 +93,16 @@ pub fn with<R: Send>(
     work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send,
 ) -> Result<R> {
     let (Kind::Auto | Kind::Cpu) = kind;
+    Kernel::selected().map_err(|e| Error::usage(e, format!("set {VARIABLE} to one that is there, or not at all")))?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build()
         .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer with --threads"))?;
     // the whole of the work runs inside the pool: entering it anew for every op would cost more than most ops
-    pool.install(|| work(Box::new(Cpu::<f32>::new())))
+    pool.install(|| {
+        gemm::reserve();
+        work(Box::new(Cpu::<f32>::new()))
+    })
 }
 
 /// The vector instructions of this CPU that the kernels can use.

@@ -160,7 +160,7 @@ impl Trainer {
     }
 
     /// One optimiser step on the rows `start..end` of the epoch's order. Once the shapes of a step were seen, it allocates
-    /// nothing but what `matrixmultiply` packs its operands into.
+    /// nothing, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands into.
     ///
     /// # Errors
     /// A loss that is not finite.

@@ -57,7 +57,7 @@ fn a_checkpoint_of_other_sizes_or_with_a_configuration_beside_it() {
 fn tables_that_cannot_be_written() {
     let place = Place::trained("");
     let generate = |out: &str| format!("generate --model run/best.safetensors --out {out}");
-    place.refused(2, &generate("made.npz"), &["made.npz: not a .csv file"]);
+    place.refused(2, &generate("made.mat"), &["made.mat: neither a .csv nor an .npz file"]);
     place.refused(2, &generate("none/made.csv"), &["none: no such folder"]);
     std::fs::create_dir(place.path("folder.csv")).unwrap();
     place.refused(2, &generate("folder.csv"), &["folder.csv: is a folder"]);

@@ -22,7 +22,9 @@ fn files_that_are_no_table() {
         "train --config small.json --data none.csv --out run",
         &["none.csv: cannot read", "check the path"],
     );
-    place.refused(1, "train --config small.json --data . --out run", &[".: cannot read"]);
+    // a folder is read as recorders' files, and this one holds none
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    place.refused(1, "train --config small.json --data empty --out run", &["empty: no recording was found"]);
     refused(&place, "", &["the file is empty"]);
     refused(&place, table().lines().next().unwrap(), &["a header and no row"]);
     refused(&place, &table().replace(',', ";"), &["no column `s0`", "commas"]);

@@ -1,6 +1,6 @@
 //! `data import` and `data inspect`.
 
-use crate::support::{Place, cells};
+use crate::support::{Place, cells, column};
 
 /// One BioSig ASCII record of four samples at 10 kHz.
 fn biosig(level: i32) -> String {
@@ -73,4 +73,41 @@ fn prepared_recordings_are_what_a_training_sees() {
     let weights = |run: &str| place.json(&format!("{run}/split.json"))["sha256"].clone();
     assert_eq!(weights("a"), weights("b"));
     place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
+}
+
+/// `.npz` in and out is the same data as CSV in and out.
+#[test]
+fn numpy_arrays_serve_as_tables_do() {
+    let place = Place::new();
+    place.ok("data import table.csv --out table.npz");
+    let train = "train --config small.json --out";
+    place.ok(&format!("{train} a --data table.csv"));
+    place.ok(&format!("{train} b --data table.npz"));
+    assert!(place.bytes("a/best.safetensors") == place.bytes("b/best.safetensors"));
+    let generate = "generate --model a/best.safetensors -n 2 --static level_db=40 --out";
+    place.ok(&format!("{generate} g.csv"));
+    place.ok(&format!("{generate} g.npz"));
+    let reconstruct = "reconstruct --model a/best.safetensors --out";
+    place.ok(&format!("{reconstruct} r.npz --data table.npz"));
+    place.ok(&format!("{reconstruct} r.csv --data table.csv"));
+    for name in ["g", "r"] {
+        place.ok(&format!("data import {name}.npz --out {name}2.csv"));
+        for wanted in ["subject_id", "level_db", "level_db_read", "s0", "s3"] {
+            let (csv, npz) = (place.text(&format!("{name}.csv")), place.text(&format!("{name}2.csv")));
+            assert_eq!(column(&csv, wanted), column(&npz, wanted), "{name}: {wanted}");
+        }
+    }
+    place.refused(2, "data synth --config smoke.json --out s.npz", &["noise-free", ".csv"]);
+}
+
+/// A folder of recorders' files is data too.
+#[test]
+fn a_training_reads_recorders_files_as_they_are() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("files")).unwrap();
+    for level in [20, 30, 40, 50, 60, 70, 80] {
+        place.write(&format!("files/{level}.txt"), biosig(level));
+    }
+    let said = place.ok("train --config small.json --set data.split=row --data files --out run --dry-run");
+    assert!(said.stderr.contains("files: 7 rows"), "{}", said.stderr);
 }

@@ -15,7 +15,7 @@ pub struct Import {
     #[command(flatten)]
     axis: Axis,
     /// The table to write [default: stdout]
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_name = "FILE.csv|FILE.npz")]
     out: Option<PathBuf>,
 }
 

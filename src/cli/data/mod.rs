@@ -5,8 +5,8 @@ mod inspect;
 mod prepare;
 mod synth;
 
-use crate::cli::{notice, print, say};
-use abr_film::data::read::{Recording, read_paths};
+use crate::cli::{notice, print, say, source};
+use abr_film::data::read::{Recording, npz, read_paths};
 use abr_film::data::table::write_recordings;
 use abr_film::error::Result;
 use abr_film::files::write_whole;
@@ -87,7 +87,10 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Recording>> {
 fn write(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
     match out {
         Some(path) => {
-            write_whole(path, |w| write_recordings(recordings, w))?;
+            match source::is_npz(path) {
+                true => npz::write(path, recordings)?,
+                false => write_whole(path, |w| write_recordings(recordings, w))?,
+            }
             say(format!("{} recordings in {}", recordings.len(), path.display()));
             Ok(())
         }

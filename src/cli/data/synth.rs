@@ -3,7 +3,7 @@
 use crate::cli::{notice, source};
 use abr_film::config::Config;
 use abr_film::data::prepare::recorded_synth;
-use abr_film::error::Result;
+use abr_film::error::{Error, Result};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -26,6 +26,12 @@ pub struct Synth {
 impl Synth {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
+        if self.out.as_deref().is_some_and(source::is_npz) {
+            return Err(Error::usage(
+                "the noise-free traces have no place in an .npz",
+                "name a file that ends in .csv",
+            ));
+        }
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("data.seed={seed}")));
         let config = match &self.config {

@@ -4,6 +4,7 @@ use super::{
     Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, wfdb,
 };
 use crate::error::{Error, Result};
+use std::path::Path;
 
 /// How much of a file is looked at to recognise it.
 pub(super) const HEAD: usize = 1 << 16;
@@ -54,12 +55,7 @@ pub const FORMATS: &[Format] = &[
         recognise: eclipse_csv::recognise,
         read: eclipse_csv::read,
     },
-    Format {
-        name: "abr-film table (CSV with samples s0, s1, …)",
-        extensions: &["csv"],
-        recognise: table::recognise,
-        read: table::read,
-    },
+    Format { name: table::NAME, extensions: &["csv"], recognise: table::recognise, read: table::read },
 ];
 
 impl Format {
@@ -82,6 +78,18 @@ pub(super) fn recognise(source: &Source) -> Option<&'static Format> {
         (None, _) => FORMATS.iter().find(|format| format.extensions == [extension.as_str()] && format.own_extension()),
         _ => first,
     }
+}
+
+/// Whether a path means recorders' files: a folder, a glob, or a file of a known format other than the project's own table.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn is_foreign(path: &Path) -> Result<bool> {
+    if !path.is_file() {
+        return Ok(path.is_dir() || (!path.exists() && path.to_string_lossy().contains(['*', '?', '['])));
+    }
+    let format = recognise(&Source::open(path, Some(HEAD))?);
+    Ok(format.is_some_and(|format| format.name != table::NAME))
 }
 
 /// What is read, for messages.

@@ -40,7 +40,7 @@ pub mod wfdb;
 mod wide;
 
 pub use expand::{Found, expand};
-pub use formats::{FORMATS, Format};
+pub use formats::{FORMATS, Format, is_foreign};
 pub use source::Source;
 
 use crate::data::PEAK_COLUMNS;

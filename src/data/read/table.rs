@@ -8,6 +8,9 @@ use crate::data::PEAK_COLUMNS;
 use crate::error::Result;
 use csv::{ByteRecord, ReaderBuilder};
 
+/// What messages call the format.
+pub const NAME: &str = "abr-film table (CSV with samples s0, s1, …)";
+
 /// Whether a file's first line names the samples `s0` and `s1`.
 pub fn recognise(head: &[u8]) -> bool {
     let line = head.split(|&b| b == b'\n').next().unwrap_or_default();

@@ -20,7 +20,7 @@ mod row;
 mod write;
 
 pub use conditions::read_conditions;
-pub use read::{TableReport, read_table};
+pub use read::{TableReport, read_recordings, read_table};
 pub use recordings::write_recordings;
 pub use write::write_table;
 

@@ -4,12 +4,14 @@ use super::layout::{Layout, Place, StaticPlace};
 use super::row::Row;
 use crate::config::{DataConfig, Encoding};
 use crate::data::prepare::{Axis, FilterCount, Labels, Preparation, RowFilters, nothing_left};
+use crate::data::read::Recording;
+use crate::data::table::write_recordings;
 use crate::data::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder};
 use ndarray::Array2;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read, Seek};
 use std::path::Path;
 
 /// What was read and what was not.
@@ -48,8 +50,8 @@ impl std::fmt::Display for TableReport {
 }
 
 /// Reads the table at `path` (see [the module](super)) row by row: signals `[N, signal_length]` in µV, the columns of
-/// `config.static_columns`, subjects, peaks and truth where the table has them; rows are filtered and prepared as `config` says. Without a subject column (under a row split)
-/// every row is its own subject.
+/// `config.static_columns`, subjects, peaks and truth where the table has them; rows are filtered and prepared as `config` says.
+/// Without a subject column (under a row split) every row is its own subject.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, else [`Error::Input`] with the row (counted from 1 without the header), the
@@ -61,6 +63,29 @@ pub fn read_table(path: &Path, config: &DataConfig, signal_length: usize) -> Res
     read(file, &source, config, signal_length).map_err(|failure| match failure {
         Failure::Content(error) => error,
         Failure::Read(error) => Error::io("read", path)(error),
+    })
+}
+
+/// The same of recordings that were read from files of another format: they take the way of a table, so that there is one way.
+///
+/// # Errors
+/// As [`read_table`]; rows are counted in the order of the recordings.
+pub fn read_recordings(
+    source: &str,
+    recordings: &[Recording],
+    config: &DataConfig,
+    signal_length: usize,
+) -> Result<(Dataset, TableReport)> {
+    let table = || -> std::io::Result<File> {
+        let mut file = tempfile::tempfile()?;
+        write_recordings(recordings, BufWriter::new(&file))?;
+        file.rewind()?;
+        Ok(file)
+    };
+    let file = table().map_err(Error::io("write", std::env::temp_dir()))?;
+    read(file, source, config, signal_length).map_err(|failure| match failure {
+        Failure::Content(error) => error,
+        Failure::Read(error) => Error::io("read", std::env::temp_dir())(error),
     })
 }
 

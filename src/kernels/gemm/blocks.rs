@@ -1,8 +1,8 @@
 //! A product in blocks that fit the caches, in tiles that fit the registers (after Goto and van de Geijn 2008).
 //!
-//! `b` is packed a block of `DEEP` x `WIDE` at a time, panel by panel of up to three vectors' columns; it stays in the second
-//! cache while the rows of `a` pass by, `TALL` at a time, which stay in the first. A tile of `c` is kept in registers for the
-//! whole depth of a block: three vectors wide and `HEIGHT` rows high, so that the multiply-adds (with AVX-512 24 of them to 11
+//! `b` is packed a block of `DEEP` x `WIDE` at a time, panel by panel of a tile's width; it stays in the second
+//! cache while the rows of `a` pass by, a few at a time, which stay in the first. A tile of `c` is kept in registers for the
+//! whole depth of a block, as large as they allow, so that the multiply-adds (with AVX-512 24 of them to 11
 //! loads) are what limits it.
 //!
 //! Each element of `c` is, for each block of depth, one chain of fused multiply-adds in order, starting from zero; the chains
@@ -18,8 +18,8 @@ pub(super) const DEEP: usize = 256;
 /// Columns of a packed block of `b`, whole panels of either instruction set: 384 KiB at full depth.
 const WIDE: usize = 384;
 
-/// Rows of `a` packed at a time: 8 KiB at full depth.
-pub(super) const TALL: usize = 8;
+/// Rows of `a` packed at a time, at most (`V::TALL`): 12 KiB at full depth.
+const TALL: usize = 12;
 
 /// A matrix that is read, by its strides in elements.
 #[derive(Clone, Copy)]
@@ -96,9 +96,9 @@ pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
             for deep in (0..k).step_by(DEEP) {
                 let depth = (k - deep).min(DEEP);
                 pack::b::<V>(p.b.from(deep, column), depth, columns, packed_b);
-                for row in (0..m).step_by(TALL) {
-                    let rows = (m - row).min(TALL);
-                    let order = pack::a(p.a.from(row, deep), rows, depth, packed_a);
+                for row in (0..m).step_by(V::TALL) {
+                    let rows = (m - row).min(V::TALL);
+                    let order = pack::a::<V>(p.a.from(row, deep), rows, depth, packed_a);
                     let block = Block {
                         depth,
                         columns,
@@ -118,7 +118,7 @@ pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
     }
 }
 
-/// `TALL` rows or fewer of `c` at one block of depth, from packed operands.
+/// A few rows of `c` at one block of depth, from packed operands.
 struct Block {
     depth: usize,
     columns: usize,
@@ -136,12 +136,13 @@ unsafe fn band<V: Vector, const BY_ROWS: bool>(block: &Block, rows: usize) {
     let vectors = block.columns.div_ceil(V::LANES);
     let mut first = 0;
     while first < vectors {
-        let width = pack::panel(vectors - first);
+        let width = pack::panel::<V>(vectors - first);
         let mut row = 0;
         while row < rows {
-            // a height without a tile of its own is made of smaller ones
+            // a rest without a tile of its own is made of smaller ones, and two fours are better than a six and a two
             let height = match rows - row {
-                8 if V::HEIGHT == 8 => 8,
+                8.. if V::HEIGHT == 8 => 8,
+                6 | 7 | 9.. if V::HEIGHT == 6 => 6,
                 4.. => 4,
                 2.. => 2,
                 _ => 1,
@@ -151,13 +152,15 @@ unsafe fn band<V: Vector, const BY_ROWS: bool>(block: &Block, rows: usize) {
                     (8, 3) if V::HEIGHT == 8 => tile::<V, 8, 3, BY_ROWS>(block, row, first),
                     (8, 2) if V::HEIGHT == 8 => tile::<V, 8, 2, BY_ROWS>(block, row, first),
                     (8, _) if V::HEIGHT == 8 => tile::<V, 8, 1, BY_ROWS>(block, row, first),
-                    (4, 3) => tile::<V, 4, 3, BY_ROWS>(block, row, first),
+                    (6, 2) if V::HEIGHT == 6 => tile::<V, 6, 2, BY_ROWS>(block, row, first),
+                    (6, _) if V::HEIGHT == 6 => tile::<V, 6, 1, BY_ROWS>(block, row, first),
+                    (4, 3) if V::WIDTH == 3 => tile::<V, 4, 3, BY_ROWS>(block, row, first),
                     (4, 2) => tile::<V, 4, 2, BY_ROWS>(block, row, first),
                     (4, _) => tile::<V, 4, 1, BY_ROWS>(block, row, first),
-                    (2, 3) => tile::<V, 2, 3, BY_ROWS>(block, row, first),
+                    (2, 3) if V::WIDTH == 3 => tile::<V, 2, 3, BY_ROWS>(block, row, first),
                     (2, 2) => tile::<V, 2, 2, BY_ROWS>(block, row, first),
                     (2, _) => tile::<V, 2, 1, BY_ROWS>(block, row, first),
-                    (_, 3) => tile::<V, 1, 3, BY_ROWS>(block, row, first),
+                    (_, 3) if V::WIDTH == 3 => tile::<V, 1, 3, BY_ROWS>(block, row, first),
                     (_, 2) => tile::<V, 1, 2, BY_ROWS>(block, row, first),
                     _ => tile::<V, 1, 1, BY_ROWS>(block, row, first),
                 }
@@ -179,7 +182,7 @@ unsafe fn tile<V: Vector, const HEIGHT: usize, const WIDTH: usize, const BY_ROWS
     first: usize,
 ) {
     let column = first * V::LANES;
-    let (i, k) = if BY_ROWS { (ROW, 1) } else { (1, TALL) };
+    let (i, k) = if BY_ROWS { (ROW, 1) } else { (1, V::TALL) };
     let last = (block.columns - column - (WIDTH - 1) * V::LANES).min(V::LANES);
     unsafe {
         let c = block.c.offset(row as isize * block.c_row).add(column);

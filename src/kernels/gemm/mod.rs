@@ -12,7 +12,7 @@ mod select;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
-pub use select::Kernel;
+pub use select::{Kernel, VARIABLE};
 
 use crate::tensor::{Real, View, ViewMut};
 use ndarray::Axis;
@@ -25,7 +25,7 @@ const GRAIN: usize = 1 << 20;
 const TASKS: usize = 8;
 
 /// Rows and columns are cut at multiples of these, so that tiles stay whole.
-const UNIT: [usize; 2] = [8, 48];
+const UNIT: [usize; 2] = [24, 48];
 
 /// `c = a b` (`beta` 0: `c` is not read) or `c = a b + beta c`; `a` `[M, K]`, `b` `[K, N]`, `c` `[M, N]`; transposed views
 /// (`.t()`) are as good as plain ones.

@@ -11,8 +11,12 @@
 pub(super) trait Vector: Copy {
     const LANES: usize;
 
-    /// Rows of the largest tile whose accumulators, `3 * HEIGHT`, still leave registers for the operands.
+    /// Vectors and rows of the largest tile: its accumulators, `WIDTH * HEIGHT`, must leave registers for the operands.
+    const WIDTH: usize;
     const HEIGHT: usize;
+
+    /// Rows of `a` that are packed together: whole tiles.
+    const TALL: usize;
 
     unsafe fn zero() -> Self;
 
