@@ -176,6 +176,7 @@ unsafe fn band<V: Vector, const BY_ROWS: bool>(block: &Block, rows: usize) {
 /// # Safety
 /// As [`product`].
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "a row and a column of registers: the indices are what is meant")]
 unsafe fn tile<V: Vector, const HEIGHT: usize, const WIDTH: usize, const BY_ROWS: bool>(
     block: &Block,
     row: usize,
