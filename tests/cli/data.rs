@@ -111,3 +111,20 @@ fn a_training_reads_recorders_files_as_they_are() {
     let said = place.ok("train --config small.json --set data.split=row --data files --out run --dry-run");
     assert!(said.stderr.contains("files: 7 rows"), "{}", said.stderr);
 }
+
+/// The built-in set in ABRA's table, for that program to judge.
+#[test]
+fn the_built_in_set_is_written_as_abra_takes_it() {
+    let place = Place::new();
+    place.ok("data synth --config smoke.json --out synth.csv");
+    let import = "data import synth.csv --format abra --out abra.csv";
+    place.refused(2, import, &["has no frequency_hz"]);
+    place.refused(2, "data import synth.csv --format abra", &["--out"]);
+    place.ok(&format!("{import} --frequency-hz click"));
+    let (synth, abra) = (place.text("synth.csv"), place.text("abra.csv"));
+    assert!(abra.starts_with("Freq(Hz),Level(dB),Samp. Per.,0,1,"), "{}", &abra[..60]);
+    assert_eq!(column(&abra, "Level(dB)"), column(&synth, "level_db"));
+    assert_eq!(column(&abra, "199"), column(&synth, "s199"));
+    place.ok("data import abra.csv --t0-ms 0 --out back.csv");
+    assert_eq!(column(&place.text("back.csv"), "s7"), column(&synth, "s7"));
+}

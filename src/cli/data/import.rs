@@ -2,9 +2,9 @@
 
 use super::{Axis, read, write};
 use crate::cli::{notice, source};
-use abr_film::data::read::Recording;
-use abr_film::error::Result;
-use clap::Args;
+use abr_film::data::read::{Recording, abra_csv};
+use abr_film::error::{Error, Result};
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -14,9 +14,28 @@ pub struct Import {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     axis: Axis,
+    /// Stimulus of the recordings whose files do not say it: a frequency, or `click`
+    #[arg(long, value_name = "HZ|click", value_parser = stimulus)]
+    frequency_hz: Option<String>,
+    /// What to write: the project's own table, or ABRA's (one subject a file, as ABRA takes it)
+    #[arg(long, value_enum, default_value_t = FormatName::Table)]
+    format: FormatName,
     /// The table to write [default: stdout]
     #[arg(long, value_name = "FILE.csv|FILE.npz")]
     out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum FormatName {
+    Table,
+    Abra,
+}
+
+fn stimulus(text: &str) -> std::result::Result<String, String> {
+    match text == "click" || super::positive(text).is_ok() {
+        true => Ok(text.to_string()),
+        false => Err("a frequency above 0 or `click` is wanted".to_string()),
+    }
 }
 
 impl Import {
@@ -24,6 +43,10 @@ impl Import {
         source::check_table(self.out.as_deref())?;
         let mut recordings = read(&self.paths)?;
         self.axis.complete(&mut recordings);
+        if let Some(stimulus) = &self.frequency_hz {
+            let silent = recordings.iter_mut().filter(|r| r.column("frequency_hz").is_none());
+            silent.for_each(|r| r.columns.push(("frequency_hz".to_string(), stimulus.clone())));
+        }
         let silent = |unknown: usize, what: &str, flag: &str| {
             if unknown > 0 {
                 notice(format!("{unknown} recordings do not say {what}: give it with {flag}, or in the configuration"));
@@ -32,6 +55,10 @@ impl Import {
         let count = |unknown: &dyn Fn(&Recording) -> bool| recordings.iter().filter(|r| unknown(r)).count();
         silent(count(&|r| r.sample_rate_hz.is_none()), "their sample rate", "--sample-rate-hz");
         silent(count(&|r| r.t0_ms.is_none()), "when their first sample was taken", "--t0-ms");
-        write(self.out.as_deref(), &recordings)
+        match (self.format, &self.out) {
+            (FormatName::Table, out) => write(out.as_deref(), &recordings),
+            (FormatName::Abra, Some(path)) if !source::is_npz(path) => abra_csv::write(path, &recordings),
+            (FormatName::Abra, _) => Err(Error::usage("--format abra needs a .csv file", "name one with --out")),
+        }
     }
 }
