@@ -101,9 +101,9 @@ fn holds(column: &Column, row: usize, value: &HeldValue) -> bool {
     match (&column.values, value) {
         (Values::Number(have), HeldValue::Number(wanted)) => have[row] == *wanted,
         (Values::Text(have), HeldValue::Text(wanted)) => have[row] == *wanted,
-        // a category may look like a number
+        // a category may look like a number, and a number may be quoted
         (Values::Text(have), HeldValue::Number(wanted)) => have[row].parse() == Ok(*wanted),
-        (Values::Number(_), HeldValue::Text(_)) => false,
+        (Values::Number(have), HeldValue::Text(wanted)) => wanted.parse() == Ok(have[row]),
     }
 }
 
@@ -213,6 +213,8 @@ mod tests {
         let at = |rows: &[usize]| rows.iter().filter(|&&r| [30.0, 80.0].contains(&levels[r])).count();
         assert_eq!((at(&parts.train), at(&parts.validation), at(&parts.test)), (0, 0, parts.test.len()));
         assert!(!parts.test.is_empty() && parts.unused.len() > parts.test.len());
+        let quoted = vec![HeldValue::Text("30".into()), HeldValue::Text("80.0".into())];
+        assert_eq!(split(&data, &config(quoted)).unwrap(), parts);
         let message = split(&data, &config(vec![HeldValue::Number(31.0)])).unwrap_err().to_string();
         assert!(message.contains("level_db of 31"), "{message}");
     }
