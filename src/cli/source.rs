@@ -3,11 +3,33 @@
 use super::{notice, print};
 use abr_film::checkpoint::Trained;
 use abr_film::config::{Config, SplitBy};
-use abr_film::data::read::{is_foreign, npz, read_paths};
+use abr_film::data::read::{Recording, is_foreign, npz, read_paths};
 use abr_film::data::{Column, Dataset, hash::data_hash, prepare::prepared_synth, table};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+
+/// Reads files, folders and globs, with a bar over many files, and tells what was skipped.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Recording>> {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a sound template");
+        ProgressBar::new(0).with_style(style)
+    });
+    let read = read_paths(paths, |done, all| {
+        if let Some(bar) = &bar {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        }
+    });
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let (recordings, notices) = read?;
+    notices.iter().for_each(notice);
+    Ok(recordings)
+}
 
 /// Reads `data.path`, or generates the built-in set when there is none, filtered and prepared; tells what was left out.
 pub fn load(config: &Config) -> Result<Dataset> {
@@ -19,8 +41,7 @@ pub fn load(config: &Config) -> Result<Dataset> {
     };
     let (dataset, report) = match is_foreign(Path::new(path))? {
         true => {
-            let (recordings, notices) = read_paths(&[PathBuf::from(path)], |_, _| {})?;
-            notices.iter().for_each(notice);
+            let recordings = read(&[PathBuf::from(path)])?;
             table::read_recordings(path, &recordings, &config.data, length)?
         }
         false => table::read_table(Path::new(path), &config.data, length)?,

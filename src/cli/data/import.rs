@@ -1,10 +1,11 @@
 //! `abr-film data import`
 
-use super::{Axis, read, write};
-use crate::cli::{notice, source};
+use super::{Axis, write};
+use crate::cli::{notice, say, source};
 use abr_film::data::read::{Recording, abra_csv};
 use abr_film::error::{Error, Result};
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -41,7 +42,7 @@ fn stimulus(text: &str) -> std::result::Result<String, String> {
 impl Import {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        let mut recordings = read(&self.paths)?;
+        let mut recordings = source::read(&self.paths)?;
         self.axis.complete(&mut recordings);
         if let Some(stimulus) = &self.frequency_hz {
             let silent = recordings.iter_mut().filter(|r| r.column("frequency_hz").is_none());
@@ -57,7 +58,18 @@ impl Import {
         silent(count(&|r| r.t0_ms.is_none()), "when their first sample was taken", "--t0-ms");
         match (self.format, &self.out) {
             (FormatName::Table, out) => write(out.as_deref(), &recordings),
-            (FormatName::Abra, Some(path)) if !source::is_npz(path) => abra_csv::write(path, &recordings),
+            (FormatName::Abra, Some(path)) if !source::is_npz(path) => {
+                abra_csv::write(path, &recordings)?;
+                say(format!("{} recordings in {}", recordings.len(), path.display()));
+                let subjects: BTreeSet<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();
+                if subjects.len() > 1 {
+                    let subjects = subjects.len();
+                    notice(format!(
+                        "ABRA takes a file for one subject, and this one holds {subjects} without their names"
+                    ));
+                }
+                Ok(())
+            }
             (FormatName::Abra, _) => Err(Error::usage("--format abra needs a .csv file", "name one with --out")),
         }
     }

@@ -1,7 +1,7 @@
 //! `abr-film data inspect`
 
-use super::{Axis, read};
-use crate::cli::print;
+use super::Axis;
+use crate::cli::{print, source};
 use abr_film::data::inspect::{inspect, level_series};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
@@ -34,7 +34,7 @@ impl Inspect {
         {
             return Err(Error::usage(format!("{}: not a .svg file", path.display()), "name a file that ends in .svg"));
         }
-        let mut recordings = read(&self.paths)?;
+        let mut recordings = source::read(&self.paths)?;
         self.axis.complete(&mut recordings);
         if let Some(path) = &self.plot {
             let series = level_series(&recordings, self.subject.as_deref())?;

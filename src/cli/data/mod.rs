@@ -5,15 +5,13 @@ mod inspect;
 mod prepare;
 mod synth;
 
-use crate::cli::{notice, print, say, source};
-use abr_film::data::read::{Recording, npz, read_paths};
+use crate::cli::{print, say, source};
+use abr_film::data::read::{Recording, npz};
 use abr_film::data::table::write_recordings;
 use abr_film::error::Result;
 use abr_film::files::write_whole;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[derive(Debug, Subcommand)]
 pub enum Data {
@@ -61,26 +59,6 @@ impl Axis {
 fn positive(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
     number.ok_or_else(|| "a number above 0 is wanted".to_string())
-}
-
-/// Reads files, folders and globs, with a bar over many files, and tells what was skipped.
-fn read(paths: &[PathBuf]) -> Result<Vec<Recording>> {
-    let bar = std::io::stderr().is_terminal().then(|| {
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a sound template");
-        ProgressBar::new(0).with_style(style)
-    });
-    let read = read_paths(paths, |done, all| {
-        if let Some(bar) = &bar {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        }
-    });
-    if let Some(bar) = &bar {
-        bar.finish_and_clear();
-    }
-    let (recordings, notices) = read?;
-    notices.iter().for_each(notice);
-    Ok(recordings)
 }
 
 /// Writes recordings to a table, whole or not at all, or to stdout.

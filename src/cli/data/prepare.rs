@@ -1,6 +1,6 @@
 //! `abr-film data prepare`
 
-use super::{Axis, read, write};
+use super::{Axis, write};
 use crate::cli::{notice, source};
 use abr_film::config::Config;
 use abr_film::data::prepare::prepare_recordings;
@@ -30,7 +30,7 @@ impl Prepare {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
         let config = Config::load(&self.config, &self.set)?;
-        let mut recordings = read(&self.paths)?;
+        let mut recordings = source::read(&self.paths)?;
         self.axis.complete(&mut recordings);
         let name = self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         let (recordings, filters, labels) =

@@ -36,7 +36,7 @@ pub fn read(source: &Source) -> Result<Reading> {
 /// Writes recordings as ABRA reads them.
 ///
 /// # Errors
-/// [`Error::Usage`] for a recording without frequency or level and for different lengths or sample rates, [`Error::Io`].
+/// [`Error::Usage`] for a recording without frequency or level, or that does not begin at the onset, and for different lengths or sample rates, [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     let rows = recordings.iter().map(Row::of).collect::<Result<Vec<_>>>()?;
     let first =
@@ -76,6 +76,13 @@ impl Row<'_> {
             number => number,
         };
         let period_us = recording.sample_rate_hz.map(|rate| 1e6 / rate);
+        // the sample nearest to the onset will do
+        let begins_ms = recording.t0_ms.filter(|t0| t0.abs() > period_us.map_or(0.0, |us| 0.501e-3 * us));
+        if let Some(t0_ms) = begins_ms {
+            let problem = format!("a recording of {} begins at {t0_ms} ms", recording.subject);
+            let remedy = "cut it first (data prepare, with data.prepare.window.from_ms 0): ABRA takes the first sample for the onset";
+            return Err(Error::usage(problem, remedy));
+        }
         Ok(Row { frequency_hz, level_db: need("level_db")?, period_us, samples: &recording.samples })
     }
 }

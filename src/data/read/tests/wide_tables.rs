@@ -33,6 +33,12 @@ fn abra_tables_are_written_as_they_are_read() {
         assert_eq!((&read.samples, read.sample_rate_hz), (&written.samples, written.sample_rate_hz));
         assert_eq!((&read.columns, read.subject.as_str()), (&written.columns, "m1"));
     }
+    let mut early = written.to_vec();
+    early[1].t0_ms = Some(0.025);
+    abra_csv::write(&path, &early).unwrap();
+    early[1].t0_ms = Some(-0.05);
+    let message = abra_csv::write(&path, &early).unwrap_err().to_string();
+    assert!(message.contains("begins at -0.05 ms") && message.contains("window.from_ms"), "{message}");
     let mut longer = written.to_vec();
     longer[1].samples.push(0.0);
     let message = abra_csv::write(&path, &longer).unwrap_err().to_string();
