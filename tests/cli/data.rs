@@ -75,6 +75,25 @@ fn prepared_recordings_are_what_a_training_sees() {
     place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
 }
 
+/// Also where nothing is prepared and samples are cut alone.
+#[test]
+fn labels_after_the_last_sample_are_masked_and_counted() {
+    let place = Place::new();
+    let mut rows = cells(&place.text("table.csv"));
+    for (i, row) in rows.iter_mut().enumerate().skip(1) {
+        row[4] = if i % 3 == 0 { "0.1" } else { "99" }.to_string();
+    }
+    let labelled = rows.iter().map(|row| row.join(",") + "\n");
+    place.write("labelled.csv", labelled.collect::<String>());
+    let prepared = place.ok("data prepare labelled.csv --config small.json --out prepared.csv");
+    let trained = place.ok("train --config small.json --data labelled.csv --out a");
+    for said in [prepared, trained] {
+        assert!(said.stderr.contains("16 peak labels lie outside of the window"), "{}", said.stderr);
+    }
+    place.ok("train --config small.json --data prepared.csv --out b");
+    assert_eq!(place.json("a/split.json")["sha256"], place.json("b/split.json")["sha256"]);
+}
+
 /// `.npz` in and out is the same data as CSV in and out.
 #[test]
 fn numpy_arrays_serve_as_tables_do() {
@@ -110,6 +129,9 @@ fn a_training_reads_recorders_files_as_they_are() {
     }
     let said = place.ok("train --config small.json --set data.split=row --data files --out run --dry-run");
     assert!(said.stderr.contains("files: 7 rows"), "{}", said.stderr);
+    let train =
+        "train --config small.json --set data.split=row --data files --out run --set data.prepare.window.from_ms=9";
+    place.refused(1, train, &["files: row 1 (20.txt)", "the window is not recorded"]);
 }
 
 /// The built-in set in ABRA's table, for that program to judge.

@@ -60,7 +60,7 @@ impl std::fmt::Display for TableReport {
 pub fn read_table(path: &Path, config: &DataConfig, signal_length: usize) -> Result<(Dataset, TableReport)> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let source = path.display().to_string();
-    read(file, &source, config, signal_length).map_err(|failure| match failure {
+    read(file, &source, true, config, signal_length).map_err(|failure| match failure {
         Failure::Content(error) => error,
         Failure::Read(error) => Error::io("read", path)(error),
     })
@@ -83,7 +83,7 @@ pub fn read_recordings(
         Ok(file)
     };
     let file = table().map_err(Error::io("write", std::env::temp_dir()))?;
-    read(file, source, config, signal_length).map_err(|failure| match failure {
+    read(file, source, false, config, signal_length).map_err(|failure| match failure {
         Failure::Content(error) => error,
         Failure::Read(error) => Error::io("read", std::env::temp_dir())(error),
     })
@@ -107,7 +107,14 @@ impl From<csv::Error> for Failure {
     }
 }
 
-fn read(file: impl Read, source: &str, config: &DataConfig, length: usize) -> Result<(Dataset, TableReport), Failure> {
+/// `lines`: whether the lines are those of a file that the user knows.
+fn read(
+    file: impl Read,
+    source: &str,
+    lines: bool,
+    config: &DataConfig,
+    length: usize,
+) -> Result<(Dataset, TableReport), Failure> {
     // flexible: ragged rows are refused below, with a remedy
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 16).from_reader(file);
     let mut record = ByteRecord::new();
@@ -127,7 +134,7 @@ fn read(file: impl Read, source: &str, config: &DataConfig, length: usize) -> Re
     let mut number = 0;
     while reader.read_byte_record(&mut record)? {
         number += 1;
-        let line = record.position().map_or(0, |position| position.line());
+        let line = record.position().filter(|_| lines).map(|position| position.line());
         let row = Row { source, number, line, record: &record };
         row.check_width(layout.width)?;
         let cell = |i: usize| row.text(&layout.filters[i]);
@@ -269,6 +276,7 @@ impl<'a> Rows<'a> {
             return self.push_prepared(row, recorded);
         }
         row.samples(&self.layout.samples, &mut self.signals)?;
+        mask_last(&mut self.labels, &mut self.peaks, &recorded, self.layout.samples.len());
         self.layout.truth.as_ref().map_or(Ok(()), |truth| row.samples(&truth.samples, &mut self.truth))
     }
 
@@ -286,8 +294,7 @@ impl<'a> Rows<'a> {
             return Err(row.error(None, problem, remedy));
         }
         self.signals.extend(&made.samples);
-        let start = self.peaks.len() - PEAK_COLUMNS.len();
-        self.labels.mask(&mut self.peaks[start..], &axis, made.samples.len());
+        mask_last(&mut self.labels, &mut self.peaks, &axis, made.samples.len());
         if let Some(truth) = &self.layout.truth {
             row.recording(&truth.samples, &mut self.recorded)?;
             if self.recorded.len() != samples {
@@ -339,6 +346,12 @@ impl<'a> Rows<'a> {
             }),
         })
     }
+}
+
+/// Unlabels what the last row's samples do not show.
+fn mask_last(labels: &mut Labels, peaks: &mut [f32], axis: &Axis, samples: usize) {
+    let start = peaks.len() - PEAK_COLUMNS.len();
+    labels.mask(&mut peaks[start..], axis, samples);
 }
 
 /// NaN for an empty cell, where there may be one.

@@ -13,7 +13,8 @@ pub struct Row<'a> {
     pub source: &'a str,
     /// Counted from 1, without the header and with the rows that filters leave out.
     pub number: usize,
-    pub line: u64,
+    /// Of the source; `None` for recordings of other formats, which name their file in the second column.
+    pub line: Option<u64>,
     pub record: &'a ByteRecord,
 }
 
@@ -25,7 +26,11 @@ impl Row<'_> {
         remedy: impl std::fmt::Display,
     ) -> Error {
         let column = column.map(|c| format!(", column `{}`", c.name)).unwrap_or_default();
-        Error::input(self.source, format!("row {} (line {}){column}", self.number, self.line), problem, remedy)
+        let place = match self.line {
+            Some(line) => format!("line {line}"),
+            None => String::from_utf8_lossy(self.record.get(1).unwrap_or_default()).into_owned(),
+        };
+        Error::input(self.source, format!("row {} ({place}){column}", self.number), problem, remedy)
     }
 
     /// The error of a recording that cannot be prepared.
