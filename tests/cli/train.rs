@@ -199,7 +199,7 @@ fn synthetic_data_are_a_matter_of_the_seed() {
 #[test]
 fn unlabelled_peaks_are_empty_cells() {
     let place = Place::new();
-    let labelled = table().replacen(",,", ",5.9,", 9);
+    let labelled = table().replacen(",,", ",0.1,", 9);
     place.write("labelled.csv", labelled);
     let said =
         place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true").stderr;
