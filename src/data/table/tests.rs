@@ -10,7 +10,7 @@ fn config() -> DataConfig {
 }
 
 fn with_config(text: &str, config: &DataConfig) -> Result<(Dataset, TableReport)> {
-    read(text.as_bytes(), "a.csv", config, 2).map_err(|failure| match failure {
+    read(text.as_bytes(), "a.csv", true, config, 2).map_err(|failure| match failure {
         Failure::Content(error) => error,
         Failure::Read(error) => Error::io("read", "a.csv")(error),
     })
@@ -74,7 +74,7 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     let first = String::from_utf8(text.clone()).unwrap();
     assert!(first.starts_with("subject_id,sample_rate_hz,t0_ms,level_db,ear,level_db_read,peak_i_ms,"), "{first}");
 
-    let (back, _) = read(&text[..], "fixture", &config, 5).map_err(|_| "refused").unwrap();
+    let (back, _) = read(&text[..], "fixture", true, &config, 5).map_err(|_| "refused").unwrap();
     let bits =
         |values: &Array2<f32>| values.iter().map(|v| if v.is_nan() { 0 } else { v.to_bits() }).collect::<Vec<_>>();
     let (truth, read_truth) = (data.truth.as_ref().unwrap(), back.truth.as_ref().unwrap());
