@@ -31,6 +31,8 @@ fn a_folder_of_files_becomes_one_table_that_is_inspected_and_drawn() {
     assert!(svg.starts_with("<svg") && svg.contains("80 dB") && svg.contains("ms after stimulus onset"));
     let json: serde_json::Value = serde_json::from_str(&place.ok("data inspect all.csv --json").stdout).unwrap();
     assert_eq!((&json["rows"], &json["levels"][2]["value"]), (&3.into(), &"80".into()));
+    let named = place.ok("data import files --subject wt-01").stdout;
+    assert_eq!(column(&named, "subject_id"), ["wt-01"; 3]);
     // piped, a table is data: the same as in the file
     assert_eq!(place.ok("data import files").stdout, table);
 }

@@ -15,6 +15,9 @@ pub struct Import {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     axis: Axis,
+    /// Who was recorded in all of these files, whatever they say
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
     /// Stimulus of the recordings whose files do not say it: a frequency, or `click`
     #[arg(long, value_name = "HZ|click", value_parser = stimulus)]
     frequency_hz: Option<String>,
@@ -44,6 +47,9 @@ impl Import {
         source::check_table(self.out.as_deref())?;
         let mut recordings = source::read(&self.paths)?;
         self.axis.complete(&mut recordings);
+        if let Some(subject) = &self.subject {
+            recordings.iter_mut().for_each(|r| r.subject.clone_from(subject));
+        }
         if let Some(stimulus) = &self.frequency_hz {
             let silent = recordings.iter_mut().filter(|r| r.column("frequency_hz").is_none());
             silent.for_each(|r| r.columns.push(("frequency_hz".to_string(), stimulus.clone())));
