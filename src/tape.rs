@@ -3,7 +3,7 @@
 //! A step rewinds the tape, puts its inputs on it, applies ops, and goes back from the loss. The program may differ from step to
 //! step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
 
-use crate::device::{Buffer, Device, Role};
+use crate::device::{Buffer, Device, Role, Target};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
@@ -33,6 +33,8 @@ struct Slot {
     differentiable: bool,
     /// Whether the current backward pass has put a gradient here.
     reached: bool,
+    /// The parameter that this is a part of.
+    window_of: Option<Var>,
 }
 
 struct Node {
@@ -70,11 +72,26 @@ impl Tape {
         let mut gradients = self.device.alloc(Role::Gradient, &learned)?.into_iter();
         for (&(shape, differentiable), value) in shapes.iter().zip(values) {
             let gradient = if differentiable { gradients.next() } else { None };
-            self.slots.push(Slot { shape, value, gradient, differentiable, reached: false });
+            self.slots.push(Slot { shape, value, gradient, differentiable, reached: false, window_of: None });
         }
         let first = self.parameters;
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
         Ok((first..self.used).map(|i| Var(i as u32)).collect())
+    }
+
+    /// A part of a parameter under a name of its own, to be read and written: `shape` numbers from number `offset` on.
+    ///
+    /// # Panics
+    /// When anything but parameters is on the tape.
+    pub fn window(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
+        assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
+        self.slots.truncate(self.parameters);
+        let Slot { value, gradient, differentiable, .. } = *self.slot(of);
+        let value = self.device.window(value, offset, shape);
+        let gradient = gradient.map(|gradient| self.device.window(gradient, offset, shape));
+        self.slots.push(Slot { shape, value, gradient, differentiable, reached: false, window_of: Some(of) });
+        (self.parameters, self.used) = (self.slots.len(), self.slots.len());
+        Var(self.used as u32 - 1)
     }
 
     /// Forgets the program; parameters stay, and so does all memory.
@@ -125,13 +142,8 @@ impl Tape {
     /// When `loss` is not `[1, 1]` or depends on no parameter.
     pub fn backward(&mut self, loss: Var) -> Result<()> {
         assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).differentiable, "backward: not a loss");
-        for index in 0..self.used {
-            self.slots[index].reached = false;
-            if let (true, Some(gradient)) = (index < self.parameters, self.slots[index].gradient) {
-                self.device.zero(gradient);
-            }
-        }
-        let seed = self.reach(loss)?;
+        self.slots[..self.used].iter_mut().for_each(|slot| slot.reached = false);
+        let seed = self.reach(loss)?.buffer;
         self.device.write(seed, &[1.0]);
         for index in (0..self.nodes.len()).rev() {
             let result = self.slot(self.nodes[index].outputs[0]);
@@ -146,13 +158,19 @@ impl Tape {
             let (inputs, outputs) = (self.values(&inputs), self.values(&outputs));
             self.device.backward(&self.nodes[index].op, &inputs, &outputs, doutput, &dinputs);
         }
+        for slot in self.slots[..self.parameters].iter().filter(|s| !s.reached && s.window_of.is_none()) {
+            if let Some(gradient) = slot.gradient {
+                self.device.zero(gradient);
+            }
+        }
         Ok(())
     }
 
-    /// The gradient's buffer of a slot, zeroed when this pass comes there first.
-    fn reach(&mut self, var: Var) -> Result<Buffer> {
+    /// The gradient's buffer of a slot, fresh when this pass comes there first.
+    fn reach(&mut self, var: Var) -> Result<Target> {
         let slot = &mut self.slots[var.0 as usize];
-        let gradient = match slot.gradient {
+        assert!(slot.window_of.is_none(), "tape: a window has no gradient of its own");
+        let buffer = match slot.gradient {
             Some(gradient) => gradient,
             None => {
                 let gradient = self.device.alloc(Role::Activation, &[slot.shape])?[0];
@@ -160,12 +178,11 @@ impl Tape {
                 gradient
             }
         };
-        if !slot.reached && var.0 as usize >= self.parameters {
-            self.device.reshape(gradient, slot.shape)?;
-            self.device.zero(gradient);
+        let fresh = !std::mem::replace(&mut slot.reached, true);
+        if fresh && var.0 as usize >= self.parameters {
+            self.device.reshape(buffer, slot.shape)?;
         }
-        slot.reached = true;
-        Ok(gradient)
+        Ok(Target { buffer, fresh })
     }
 
     /// Copies values from one variable to another of the same shape, outside of any gradient.
@@ -198,7 +215,8 @@ impl Tape {
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
-        if let (true, Some(gradient)) = (slot.reached, slot.gradient) {
+        let reached = slot.window_of.map_or(slot, |of| self.slot(of)).reached;
+        if let (true, Some(gradient)) = (reached, slot.gradient) {
             self.device.read(gradient, &mut values)?;
         }
         Ok(values)
@@ -229,7 +247,7 @@ impl Tape {
             }
         } else {
             let value = self.device.alloc(Role::Activation, &[shape])?[0];
-            self.slots.push(Slot { shape, value, gradient: None, differentiable, reached: false });
+            self.slots.push(Slot { shape, value, gradient: None, differentiable, reached: false, window_of: None });
         }
         self.used += 1;
         Ok(var)

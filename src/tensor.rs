@@ -13,6 +13,31 @@ pub type View<'a, T> = ArrayView2<'a, T>;
 /// A tensor that is written.
 pub type ViewMut<'a, T> = ArrayViewMut2<'a, T>;
 
+/// A tensor that a gradient is added to. A fresh one holds nothing yet: whatever lies there is overwritten, all of it, which saves
+/// filling it with zeros first.
+pub struct Gradient<'a, T> {
+    pub values: ViewMut<'a, T>,
+    pub fresh: bool,
+}
+
+impl<T: Real> Gradient<'_, T> {
+    /// The same, for a while.
+    pub fn view_mut(&mut self) -> Gradient<'_, T> {
+        Gradient { values: self.values.view_mut(), fresh: self.fresh }
+    }
+
+    /// What the old values count in `new = sum + beta old`.
+    pub fn beta(&self) -> T {
+        if self.fresh { T::zero() } else { T::one() }
+    }
+}
+
+/// Adds `value` to an element of a gradient, or puts it there.
+#[inline(always)]
+pub fn add<T: Real>(to: &mut T, value: T, fresh: bool) {
+    *to = if fresh { value } else { *to + value };
+}
+
 /// The numbers the CPU kernels are generic over: `f32` to train, `f64` to check them.
 pub trait Real: num_traits::Float + AddAssign + SubAssign + Sum + Send + Sync + std::fmt::Debug + 'static {
     /// Rounds to this type.

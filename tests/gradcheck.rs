@@ -1,7 +1,8 @@
 //! Every op's backward pass against central differences of its forward pass, in f64: `cargo test --test gradcheck`.
 //!
 //! The cotangent is random (a cotangent of ones misses most wrong backward kernels: batch norm's dx under it is zero) and the
-//! gradient buffers are prefilled (a kernel that overwrites instead of adding is caught). Each op is checked once more with its
+//! gradient buffers are prefilled (a kernel that overwrites instead of adding is caught), and once more fresh, full of NaN (one that adds
+//! instead of overwriting). Each op is checked once more with its
 //! gradient bent by a part in a thousand, and must fail then.
 
 mod common {
@@ -10,7 +11,7 @@ mod common {
 }
 
 use abr_film::ops::{Case, Fill, Op};
-use common::cases::{draw, inputs};
+use common::cases::draw;
 use common::ops::{backward, forward};
 use ndarray::Array2;
 
@@ -27,12 +28,15 @@ const BEND: f64 = 1e-3;
 /// The largest relative difference between an op's gradients and central differences, and whether any gradient is there at all;
 /// `bend` scales the op's gradients.
 fn error(case: &Case, bend: f64) -> (f64, bool) {
-    let x = inputs::<f64>(case);
+    let x: Vec<Array2<f64>> =
+        case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();
     let y = forward(&case.op, &x);
     let cotangent: Array2<f64> = draw([y[0].nrows(), y[0].ncols()], Fill::Normal, 100);
     let prefilled: Vec<Array2<f64>> =
         x.iter().enumerate().map(|(i, x)| draw([x.nrows(), x.ncols()], Fill::Normal, 200 + i as u32)).collect();
-    let gradients = backward(&case.op, &x, &y, &cotangent, prefilled.clone());
+    let gradients = backward(&case.op, &x, &y, &cotangent, prefilled.clone(), false);
+    let nothing = x.iter().map(|x| Array2::from_elem(x.dim(), f64::NAN)).collect();
+    let fresh = backward(&case.op, &x, &y, &cotangent, nothing, true);
     let (mut worst, mut alive) = (0.0_f64, false);
     for (i, before) in prefilled.iter().enumerate() {
         if !case.op.differentiable(i) {
@@ -48,6 +52,13 @@ fn error(case: &Case, bend: f64) -> (f64, bool) {
             };
             (objective(STEP) - objective(-STEP)) / (2.0 * STEP)
         });
+        // one rounding of the sum, and where an op adds in several steps, as many as rows
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * (1.0 + b.abs());
+        assert!(
+            fresh[i].iter().zip(&(&gradients[i] - before)).all(same),
+            "{}: a fresh gradient of input {i}",
+            case.name
+        );
         let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         assert!(analytic.iter().all(|v| v.is_finite()), "{}: NaN in the gradient of input {i}", case.name);
         let difference = (&analytic - &numeric).iter().fold(0.0_f64, |m, v| m.max(v.abs()));

@@ -57,7 +57,8 @@ fn compare_op<T: Real>(case: &OpCase, bend: f64) -> Margins {
         compare(format!("output/{i}"), output.iter().map(|v| v.wide()).collect());
     }
     let zeros = inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
-    let found_gradients = backward(&case.op, &inputs, &found, &case.matrix("cotangent").expect("a cotangent"), zeros);
+    let found_gradients =
+        backward(&case.op, &inputs, &found, &case.matrix("cotangent").expect("a cotangent"), zeros, false);
     let differentiable: Vec<_> = (0..inputs.len()).filter(|i| case.op.differentiable(*i)).collect();
     assert_eq!(differentiable.len(), gradients, "{}: gradients", case.name);
     for i in differentiable {

@@ -2,6 +2,7 @@
 
 use crate::draw::draw;
 use abr_film::ops::{AnyOp, Fill};
+use abr_film::tensor::Gradient;
 use ndarray::{Array2, ArrayView2};
 
 /// An op with everything it reads and writes.
@@ -32,19 +33,13 @@ impl Bench {
         self.op.forward(&inputs, &mut outputs);
     }
 
-    /// One backward pass, into gradients zeroed first where they are no parameter's, as a training step does.
+    /// One backward pass into fresh gradients, as most of a training step are.
     pub fn backward(&mut self) {
         let inputs: Vec<ArrayView2<f32>> = self.inputs.iter().map(|x| x.view()).collect();
         let outputs: Vec<ArrayView2<f32>> = self.outputs.iter().map(|y| y.view()).collect();
         let op = &self.op;
-        let mut gradients: Vec<_> = (self.gradients.iter_mut().enumerate())
-            .map(|(i, d)| {
-                op.differentiable(i).then(|| {
-                    d.fill(0.0);
-                    d.view_mut()
-                })
-            })
-            .collect();
+        let gradients = self.gradients.iter_mut().map(|d| Gradient { values: d.view_mut(), fresh: true });
+        let mut gradients: Vec<_> = gradients.enumerate().map(|(i, d)| op.differentiable(i).then_some(d)).collect();
         op.backward(&inputs, &outputs, self.cotangent.view(), &mut gradients);
     }
 }

@@ -1,11 +1,12 @@
 //! The CPU: buffers are vectors, ops run at once on the threads of the current rayon pool.
 
-use super::{AdamStep, Buffer, Device, Learned, Role};
+use super::{AdamStep, Buffer, Device, Learned, Role, Target};
 use crate::error::Result;
 use crate::kernels::{adam::adam, reduce::sum_of_squares};
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
+use std::ops::Range;
 
 /// The CPU device; `T` is `f32` to train and `f64` to check.
 #[derive(Debug)]
@@ -16,21 +17,20 @@ pub struct Cpu<T> {
 #[derive(Debug)]
 struct Tensor<T> {
     shape: Shape,
+    /// None in a window.
     values: Vec<T>,
+    /// The buffer that a window looks into, and where it begins there.
+    window: Option<(Buffer, usize)>,
 }
 
 impl<T> Default for Tensor<T> {
     /// What stands in a buffer's place while it is being written: an op that also reads it meets a shape that cannot fit.
     fn default() -> Self {
-        Tensor { shape: [0, 0], values: Vec::new() }
+        Tensor { shape: [0, 0], values: Vec::new(), window: None }
     }
 }
 
 impl<T: Real> Tensor<T> {
-    fn view(&self) -> View<'_, T> {
-        View::from_shape(self.shape, &self.values).expect("as many values as the shape says")
-    }
-
     fn view_mut(&mut self) -> ViewMut<'_, T> {
         ViewMut::from_shape(self.shape, &mut self.values).expect("as many values as the shape says")
     }
@@ -42,21 +42,41 @@ impl<T: Real> Cpu<T> {
         Cpu { tensors: Vec::new() }
     }
 
-    fn tensor(&self, buffer: Buffer) -> &Tensor<T> {
-        &self.tensors[buffer.0 as usize]
-    }
-
     fn tensor_mut(&mut self, buffer: Buffer) -> &mut Tensor<T> {
         &mut self.tensors[buffer.0 as usize]
     }
 
     /// Takes a tensor out, so that it can be written while others are read; it must be put back.
     fn take(&mut self, buffer: Buffer) -> Tensor<T> {
-        std::mem::take(self.tensor_mut(buffer))
+        let tensor = std::mem::take(self.tensor_mut(buffer));
+        assert!(tensor.window.is_none(), "an op writes whole buffers");
+        tensor
+    }
+
+    /// The buffer that holds the numbers of this one, and which of them.
+    fn place(&self, buffer: Buffer) -> (Buffer, Range<usize>) {
+        let Tensor { shape, values: _, window } = &self.tensors[buffer.0 as usize];
+        let (holder, start) = window.unwrap_or((buffer, 0));
+        (holder, start..start + shape[0] * shape[1])
+    }
+
+    fn values(&self, buffer: Buffer) -> &[T] {
+        let (holder, range) = self.place(buffer);
+        &self.tensors[holder.0 as usize].values[range]
+    }
+
+    fn values_mut(&mut self, buffer: Buffer) -> &mut [T] {
+        let (holder, range) = self.place(buffer);
+        &mut self.tensor_mut(holder).values[range]
+    }
+
+    fn view(&self, buffer: Buffer) -> View<'_, T> {
+        let shape = self.tensors[buffer.0 as usize].shape;
+        View::from_shape(shape, self.values(buffer)).expect("as many values as the shape says")
     }
 
     fn views<const N: usize>(&self, buffers: &[Buffer]) -> ArrayVec<View<'_, T>, N> {
-        buffers.iter().map(|b| self.tensor(*b).view()).collect()
+        buffers.iter().map(|b| self.view(*b)).collect()
     }
 }
 
@@ -74,8 +94,16 @@ impl<T: Real> Device for Cpu<T> {
 
     fn alloc(&mut self, _role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
         let first = self.tensors.len() as u32;
-        self.tensors.extend(shapes.iter().map(|&shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]] }));
+        let tensor = |&shape: &Shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]], window: None };
+        self.tensors.extend(shapes.iter().map(tensor));
         Ok((first..self.tensors.len() as u32).map(Buffer).collect())
+    }
+
+    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+        let (holder, range) = self.place(of);
+        assert!(offset + shape[0] * shape[1] <= range.len(), "a window beyond its buffer");
+        self.tensors.push(Tensor { shape, values: Vec::new(), window: Some((holder, range.start + offset)) });
+        Buffer(self.tensors.len() as u32 - 1)
     }
 
     fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
@@ -86,7 +114,7 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn write(&mut self, to: Buffer, values: &[f32]) {
-        let tensor = &mut self.tensor_mut(to).values;
+        let tensor = self.values_mut(to);
         assert_eq!(tensor.len(), values.len(), "write: values for another shape");
         for (t, v) in tensor.iter_mut().zip(values) {
             *t = T::of(f64::from(*v));
@@ -94,7 +122,7 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()> {
-        let tensor = &self.tensor(from).values;
+        let tensor = self.values(from);
         assert_eq!(tensor.len(), values.len(), "read: values of another shape");
         for (v, t) in values.iter_mut().zip(tensor) {
             *v = t.wide() as f32;
@@ -103,13 +131,14 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn zero(&mut self, buffer: Buffer) {
-        self.tensor_mut(buffer).values.fill(T::zero());
+        self.values_mut(buffer).fill(T::zero());
     }
 
     fn copy(&mut self, from: Buffer, to: Buffer) {
-        let mut target = self.take(to);
-        target.values.copy_from_slice(&self.tensor(from).values);
-        *self.tensor_mut(to) = target;
+        let (holder, range) = self.place(to);
+        let mut target = self.take(holder);
+        target.values[range].copy_from_slice(self.values(from));
+        *self.tensor_mut(holder) = target;
     }
 
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
@@ -130,31 +159,34 @@ impl<T: Real> Device for Cpu<T> {
         inputs: &[Buffer],
         outputs: &[Buffer],
         doutput: Buffer,
-        dinputs: &[Option<Buffer>],
+        dinputs: &[Option<Target>],
     ) {
-        let mut taken: ArrayVec<_, MAX_INPUTS> = dinputs.iter().map(|b| b.map(|b| self.take(b))).collect();
+        let mut taken: ArrayVec<_, MAX_INPUTS> =
+            dinputs.iter().map(|d| d.map(|d| (self.take(d.buffer), d.fresh))).collect();
         {
             let (inputs, outputs) = (self.views::<MAX_INPUTS>(inputs), self.views::<MAX_OUTPUTS>(outputs));
-            let mut dinputs: ArrayVec<_, MAX_INPUTS> =
-                taken.iter_mut().map(|t| t.as_mut().map(Tensor::view_mut)).collect();
-            op.backward(&inputs, &outputs, self.tensor(doutput).view(), &mut dinputs);
+            let mut dinputs: ArrayVec<_, MAX_INPUTS> = taken
+                .iter_mut()
+                .map(|t| t.as_mut().map(|(t, f)| Gradient { values: t.view_mut(), fresh: *f }))
+                .collect();
+            op.backward(&inputs, &outputs, self.view(doutput), &mut dinputs);
         }
-        for (buffer, tensor) in dinputs.iter().zip(taken) {
-            if let (Some(buffer), Some(tensor)) = (buffer, tensor) {
-                *self.tensor_mut(*buffer) = tensor;
+        for (target, taken) in dinputs.iter().zip(taken) {
+            if let (Some(target), Some((tensor, _))) = (target, taken) {
+                *self.tensor_mut(target.buffer) = tensor;
             }
         }
     }
 
     fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        Ok(buffers.iter().map(|b| sum_of_squares(&self.tensor(*b).values)).sum::<f64>().sqrt())
+        Ok(buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt())
     }
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         for p in parameters {
             let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..*step };
             let [mut value, mut m, mut v] = [p.value, p.m, p.v].map(|b| self.take(b));
-            adam(&step, &mut value.values, &self.tensor(p.gradient).values, &mut m.values, &mut v.values);
+            adam(&step, &mut value.values, self.values(p.gradient), &mut m.values, &mut v.values);
             for (buffer, tensor) in [(p.value, value), (p.m, m), (p.v, v)] {
                 *self.tensor_mut(buffer) = tensor;
             }

@@ -23,6 +23,13 @@ pub enum Role {
     Activation,
 }
 
+/// Where a gradient goes: added to what lies there, or, into a fresh buffer, in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    pub buffer: Buffer,
+    pub fresh: bool,
+}
+
 /// What an optimiser step needs of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learned {
@@ -43,6 +50,10 @@ pub trait Device: Send {
 
     /// One zero-filled buffer a shape.
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>>;
+
+    /// A part of a buffer under a name of its own: `shape` numbers from number `offset` on. It can be read, written and copied, and its norm be
+    /// taken; an op writes whole buffers.
+    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
     /// Gives a buffer another shape; its content is undefined afterwards. Memory once grown is kept.
     fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()>;
@@ -67,7 +78,7 @@ pub trait Device: Send {
         inputs: &[Buffer],
         outputs: &[Buffer],
         doutput: Buffer,
-        dinputs: &[Option<Buffer>],
+        dinputs: &[Option<Target>],
     );
 
     /// The Euclidean norm over all values of the buffers.

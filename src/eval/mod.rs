@@ -81,8 +81,9 @@ fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>)> {
         let batch =
             Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
         let posterior = model.encode(&batch)?;
-        mu.extend(model.read(posterior.0)?);
-        logvar.extend(model.read(posterior.1)?);
+        let (of_mu, of_logvar) = model.read_posterior(posterior)?;
+        mu.extend(of_mu);
+        logvar.extend(of_logvar);
     }
     let matrix =
         |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("a value a cell");

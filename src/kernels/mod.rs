@@ -5,5 +5,8 @@
 
 pub mod adam;
 pub mod gemm;
+pub mod map;
+pub mod mask;
 pub mod reduce;
 pub mod split;
+pub mod vectorized;

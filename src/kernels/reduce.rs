@@ -1,7 +1,8 @@
 //! Sums in a fixed order.
 
 use super::split::{By, split};
-use crate::tensor::{Real, View, ViewMut};
+use super::vectorized::vectorized;
+use crate::tensor::{Gradient, Real, View, ViewMut};
 use std::ops::Range;
 
 /// Independent partial sums, so that the compiler can use vector registers; they are added up in order at the end.
@@ -32,16 +33,25 @@ pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
     a + b
 }
 
-/// Adds the column sums of `x` `[B, N]` to `out` `[1, N]`.
-pub fn add_column_sums<T: Real>(x: View<T>, out: ViewMut<T>) {
-    let columns = out.ncols();
-    split(By::Columns, columns, x.nrows(), out, &|range: Range<usize>, mut out: ViewMut<T>| {
+/// Adds the column sums of `x` `[B, N]` to `out` `[1, N]`, rows in order.
+pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
+    let (fresh, columns) = (out.fresh, x.ncols());
+    let x_rows = x.as_slice().expect("tensors are contiguous");
+    split(By::Columns, columns, x.nrows(), out.values.view_mut(), &|range: Range<usize>, mut out: ViewMut<T>| {
         let out = out.as_slice_mut().expect("one row");
-        for row in x.rows() {
-            let row = &row.to_slice().expect("contiguous")[range.clone()];
-            for (o, v) in out.iter_mut().zip(row) {
-                *o += *v;
-            }
+        if fresh {
+            out.fill(T::zero());
+        }
+        for row in x_rows.chunks_exact(columns) {
+            add_row(out, &row[range.clone()]);
         }
     });
+}
+
+vectorized! {
+    fn add_row<T>(out: &mut [T], row: &[T]) {
+        for (o, v) in out.iter_mut().zip(row) {
+            *o += *v;
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! Fork-join over the rows or the columns of the tensors that a kernel writes.
 
-use crate::tensor::ViewMut;
+use crate::tensor::{Gradient, ViewMut};
 use ndarray::Axis;
 use std::ops::Range;
 
 /// Elements worth a task of their own: below, the fork costs more than it saves.
 const GRAIN: usize = 1 << 14;
+
+/// Columns are cut into at most this many tasks: rows that are short are slow to walk.
+const COLUMN_TASKS: usize = 8;
 
 /// Along which axis the written tensors are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,13 @@ pub trait Split: Send + Sized {
 impl<T: Send> Split for ViewMut<'_, T> {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         self.split_at(axis, index)
+    }
+}
+
+impl<T: Send> Split for Gradient<'_, T> {
+    fn split(self, axis: Axis, index: usize) -> (Self, Self) {
+        let (a, b) = self.values.split_at(axis, index);
+        (Gradient { values: a, fresh: self.fresh }, Gradient { values: b, fresh: self.fresh })
     }
 }
 
@@ -52,8 +62,8 @@ impl<A: Split, B: Split, C: Split> Split for (A, B, C) {
 pub fn split<S: Split>(by: By, extent: usize, cost: usize, out: S, work: &(impl Fn(Range<usize>, S) + Sync)) {
     let axis = Axis(if by == By::Rows { 0 } else { 1 });
     // whole cache lines along columns, so that no two tasks write one
-    let unit = if by == By::Rows { 1 } else { 64 };
-    recurse(axis, unit, (GRAIN / cost.max(1)).max(unit), 0..extent, out, work);
+    let (unit, smallest) = if by == By::Rows { (1, 1) } else { (64, extent / COLUMN_TASKS) };
+    recurse(axis, unit, (GRAIN / cost.max(1)).max(unit).max(smallest), 0..extent, out, work);
 }
 
 fn recurse<S: Split>(

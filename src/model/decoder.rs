@@ -4,11 +4,12 @@
 //! condition beside z at its input.
 
 use super::Decoded;
+use super::film::{Film, FilmBlock};
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::layers::{LinearInit, Pass, Sequential};
+use crate::nn::layers::{Linear, LinearInit, NormLayer, Pass, ReluLayer};
 use crate::nn::params::Parameters;
-use crate::ops::{Concat, Film};
+use crate::ops::Concat;
 use crate::tape::Var;
 
 /// The slope of every LeakyReLU.
@@ -16,51 +17,33 @@ const SLOPE: f64 = 0.2;
 
 #[derive(Debug)]
 pub enum Decoder {
-    Joint { levels: Vec<Level>, signal: Sequential, condition: Sequential, peaks: Option<Sequential> },
-    Concat { layers: Sequential, signal: Sequential, peaks: Option<Sequential> },
+    Joint { levels: Vec<NormLayer>, film: Option<Film>, signal: Head, condition: Head, peaks: Option<Head> },
+    Concat { layers: Vec<ReluLayer>, signal: Linear, peaks: Option<Linear> },
 }
 
-/// One level of the joint decoder.
+/// Normalised levels, then a Linear.
 #[derive(Debug)]
-pub struct Level {
-    block: Sequential,
-    film: Option<FilmBlock>,
+pub struct Head {
+    levels: Vec<NormLayer>,
+    output: Linear,
 }
 
-/// gamma and beta, each from its own MLP on the condition.
-#[derive(Debug)]
-struct FilmBlock {
-    gamma: Sequential,
-    beta: Sequential,
-}
-
-impl FilmBlock {
-    /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
-    fn new(p: &mut Parameters, scope: &str, condition: usize, hidden: usize, width: usize) -> Self {
-        let mut mlp =
-            |name, bias| {
-                Sequential::new(format!("{scope}.{name}"))
-                    .linear(p, condition, hidden, LinearInit::Default)
-                    .relu()
-                    .linear(p, hidden, width, LinearInit::Constant(bias))
-            };
-        FilmBlock { gamma: mlp("gamma_mlp", 1), beta: mlp("beta_mlp", 0) }
+impl Head {
+    /// From `width` through levels of `hidden` units to `outputs`.
+    fn new(p: &mut Parameters, scope: &str, mut width: usize, hidden: &[usize], rate: f64, outputs: usize) -> Self {
+        let mut levels = Vec::new();
+        for &next in hidden {
+            levels.push(NormLayer::new(p, (scope, levels.len() * NormLayer::PLACES), [width, next], SLOPE, rate));
+            width = next;
+        }
+        let name = format!("{scope}.{}", levels.len() * NormLayer::PLACES);
+        Head { levels, output: Linear::new(p, &name, width, outputs, LinearInit::Default) }
     }
-}
 
-/// Linear, LeakyReLU, BatchNorm, Dropout.
-fn dense(chain: Sequential, p: &mut Parameters, inputs: usize, outputs: usize, rate: f64) -> Sequential {
-    chain.linear(p, inputs, outputs, LinearInit::Default).leaky_relu(SLOPE).batch_norm(p, outputs).dropout(p, rate)
-}
-
-/// Dense blocks of these widths, then a Linear to `outputs`.
-fn head(p: &mut Parameters, scope: &str, mut width: usize, hidden: &[usize], rate: f64, outputs: usize) -> Sequential {
-    let mut chain = Sequential::new(scope);
-    for &next in hidden {
-        chain = dense(chain, p, width, next, rate);
-        width = next;
+    fn forward(&self, pass: &mut Pass, h: Var) -> Result<Var> {
+        let h = self.levels.iter().try_fold(h, |h, level| level.forward(pass, h, None))?;
+        self.output.forward(pass, h)
     }
-    chain.linear(p, width, outputs, LinearInit::Default)
 }
 
 impl Decoder {
@@ -69,32 +52,33 @@ impl Decoder {
     }
 
     fn joint(c: &ModelConfig, film: &FilmConfig, p: &mut Parameters) -> Self {
-        let (mut width, mut levels) = (c.latent_dim, Vec::new());
+        let (mut width, mut levels, mut blocks) = (c.latent_dim, Vec::new(), Vec::new());
         for (i, &next) in c.decoder_dims.iter().enumerate() {
             let scope = format!("decoder.layer{}", i + 1);
-            let block = dense(Sequential::new(scope), p, width, next, c.decoder_dropout);
-            let scope = format!("decoder.film{}", i + 1);
-            let film = c.use_film.then(|| FilmBlock::new(p, &scope, c.static_dim, film.hidden_dim, next));
-            levels.push(Level { block, film });
+            levels.push(NormLayer::new(p, (&scope, 0), [width, next], SLOPE, c.decoder_dropout));
+            if c.use_film {
+                blocks.push(FilmBlock::new(p, &format!("decoder.film{}", i + 1), c, film, next));
+            }
             width = next;
         }
-        let rate = c.head_dropout;
-        Decoder::Joint {
-            levels,
-            signal: head(p, "decoder.signal_head", width, &[c.signal_head_dim], rate, c.signal_length),
-            condition: head(p, "decoder.static_head", width, &c.static_head_dims, rate, c.static_dim),
-            peaks: c.predict_peaks.then(|| head(p, "decoder.peak_head", width, &[c.peak_head_dim], rate, c.num_peaks)),
-        }
+        let mut head = |name: &str, hidden: &[usize], outputs| {
+            Head::new(p, &format!("decoder.{name}_head"), width, hidden, c.head_dropout, outputs)
+        };
+        let signal = head("signal", &[c.signal_head_dim], c.signal_length);
+        let condition = head("static", &c.static_head_dims, c.static_dim);
+        let peaks = c.predict_peaks.then(|| head("peak", &[c.peak_head_dim], c.num_peaks));
+        let film = (!blocks.is_empty()).then(|| Film::new(p, &blocks));
+        Decoder::Joint { levels, film, signal, condition, peaks }
     }
 
     fn concat(c: &ModelConfig, p: &mut Parameters) -> Self {
-        let mut width = c.latent_dim + c.static_dim;
-        let mut layers = Sequential::new("decoder.decoder_layers");
+        let (mut width, mut layers) = (c.latent_dim + c.static_dim, Vec::new());
         for (&next, &rate) in c.decoder_dims.iter().zip(&c.concat_dropout) {
-            layers = layers.linear(p, width, next, LinearInit::Default).relu().dropout(p, rate);
+            let place = ("decoder.decoder_layers", layers.len() * ReluLayer::PLACES);
+            layers.push(ReluLayer::new(p, place, [width, next], rate, LinearInit::Default));
             width = next;
         }
-        let mut single = |name, outputs| Sequential::single(p, name, width, outputs, LinearInit::Default);
+        let mut single = |name, outputs| Linear::new(p, name, width, outputs, LinearInit::Default);
         Decoder::Concat {
             layers,
             signal: single("decoder.output_layer", c.signal_length),
@@ -108,8 +92,16 @@ impl Decoder {
     /// A concat decoder without a condition.
     pub fn forward(&self, pass: &mut Pass, z: Var, condition: Option<(Var, Var)>) -> Result<Decoded> {
         match self {
-            Decoder::Joint { levels, signal, condition: read, peaks } => {
-                let h = levels.iter().try_fold(z, |h, level| level.forward(pass, h, condition))?;
+            Decoder::Joint { levels, film, signal, condition: read, peaks } => {
+                let modulation = match (film, condition) {
+                    (Some(film), Some((condition, strength))) => Some((film, film.forward(pass, condition)?, strength)),
+                    _ => None,
+                };
+                let mut h = z;
+                for (i, level) in levels.iter().enumerate() {
+                    let film = modulation.map(|(film, values, strength)| film.level(i, values, strength));
+                    h = level.forward(pass, h, film)?;
+                }
                 Ok(Decoded {
                     signal: signal.forward(pass, h)?,
                     condition: Some(read.forward(pass, h)?),
@@ -119,7 +111,7 @@ impl Decoder {
             Decoder::Concat { layers, signal, peaks } => {
                 let (condition, _) = condition.expect("a concat decoder needs a condition");
                 let joined = pass.tape.apply(Concat, &[z, condition])?;
-                let h = layers.forward(pass, joined)?;
+                let h = layers.iter().try_fold(joined, |h, layer| layer.forward(pass, h))?;
                 Ok(Decoded {
                     signal: signal.forward(pass, h)?,
                     condition: None,
@@ -132,17 +124,8 @@ impl Decoder {
     /// The number of FiLM blocks.
     pub fn film_blocks(&self) -> usize {
         match self {
-            Decoder::Joint { levels, .. } => levels.iter().filter(|l| l.film.is_some()).count(),
+            Decoder::Joint { film, .. } => film.as_ref().map_or(0, Film::blocks),
             Decoder::Concat { .. } => 0,
         }
-    }
-}
-
-impl Level {
-    fn forward(&self, pass: &mut Pass, h: Var, condition: Option<(Var, Var)>) -> Result<Var> {
-        let h = self.block.forward(pass, h)?;
-        let (Some(film), Some((condition, strength))) = (&self.film, condition) else { return Ok(h) };
-        let (gamma, beta) = (film.gamma.forward(pass, condition)?, film.beta.forward(pass, condition)?);
-        pass.tape.apply(Film, &[h, gamma, beta, strength])
     }
 }

@@ -2,40 +2,45 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::layers::{LinearInit, Pass, Sequential};
+use crate::nn::layers::{Linear, LinearInit, Pass, ReluLayer};
 use crate::nn::params::Parameters;
-use crate::ops::{Clamp, Concat};
+use crate::ops::{Clamp, Concat, Posterior};
 use crate::tape::Var;
 
-/// Beyond these a posterior mean says nothing a unit normal prior could generate.
-const MU: Clamp = Clamp { lo: -10.0, hi: 10.0 };
-/// Keeps `exp(logvar)` between 2e-9 and 7.4.
-const LOGVAR: Clamp = Clamp { lo: -20.0, hi: 2.0 };
+const POSTERIOR: Posterior = Posterior {
+    // beyond these a posterior mean says nothing a unit normal prior could generate
+    mu: Clamp { lo: -10.0, hi: 10.0 },
+    // keeps `exp(logvar)` between 2e-9 and 7.4
+    logvar: Clamp { lo: -20.0, hi: 2.0 },
+};
 
 #[derive(Debug)]
 pub struct Encoder {
-    layers: Sequential,
-    mu: Sequential,
-    logvar: Sequential,
+    layers: Vec<ReluLayer>,
+    /// mu and logvar in one.
+    posterior: Linear,
 }
 
 impl Encoder {
     pub fn new(c: &ModelConfig, p: &mut Parameters) -> Self {
-        let mut width = c.signal_length + c.static_dim;
-        let mut layers = Sequential::new("encoder.encoder_layers");
-        for (&next, &rate) in c.encoder_dims.iter().zip(&c.encoder_dropout) {
-            layers = layers.linear(p, width, next, LinearInit::Xavier).relu().dropout(p, rate);
-            width = next;
-        }
-        let mut head = |name| Sequential::single(p, name, width, c.latent_dim, LinearInit::Xavier);
-        Encoder { layers, mu: head("encoder.mu_layer"), logvar: head("encoder.logvar_layer") }
+        let widths = [c.signal_length + c.static_dim].into_iter().chain(c.encoder_dims.iter().copied());
+        let widths: Vec<usize> = widths.collect();
+        let layers = widths.windows(2).zip(&c.encoder_dropout).enumerate().map(|(i, (width, rate))| {
+            let place = ("encoder.encoder_layers", i * ReluLayer::PLACES);
+            ReluLayer::new(p, place, [width[0], width[1]], *rate, LinearInit::Xavier)
+        });
+        let layers = layers.collect();
+        let width = widths[widths.len() - 1];
+        let mut head = |name| Linear::new(p, name, width, c.latent_dim, LinearInit::Xavier);
+        let heads = [head("encoder.mu_layer"), head("encoder.logvar_layer")];
+        Encoder { layers, posterior: Linear::stack(p, &heads) }
     }
 
-    /// signal `[B, L]`, condition `[B, S]` to mu, logvar `[B, Z]`.
-    pub fn forward(&self, pass: &mut Pass, signal: Var, condition: Var) -> Result<(Var, Var)> {
+    /// signal `[B, L]`, condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.
+    pub fn forward(&self, pass: &mut Pass, signal: Var, condition: Var) -> Result<Var> {
         let joined = pass.tape.apply(Concat, &[signal, condition])?;
-        let h = self.layers.forward(pass, joined)?;
-        let (mu, logvar) = (self.mu.forward(pass, h)?, self.logvar.forward(pass, h)?);
-        Ok((pass.tape.apply(MU, &[mu])?, pass.tape.apply(LOGVAR, &[logvar])?))
+        let h = self.layers.iter().try_fold(joined, |h, layer| layer.forward(pass, h))?;
+        let posterior = self.posterior.forward(pass, h)?;
+        pass.tape.apply(POSTERIOR, &[posterior])
     }
 }

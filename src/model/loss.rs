@@ -95,7 +95,7 @@ pub(super) fn losses(
     weights: &LossWeights,
 ) -> Result<Losses> {
     let signal = tape.apply(Mse, &[output.decoded.signal, output.input_signal])?;
-    let kl = tape.apply(Kl, &[output.mu, output.logvar])?;
+    let kl = tape.apply(Kl, &[output.posterior])?;
     let condition = match output.decoded.condition {
         Some(read) => Some(tape.apply(Mse, &[read, output.input_condition])?),
         None => None,

@@ -4,6 +4,7 @@
 
 mod decoder;
 mod encoder;
+mod film;
 mod loss;
 
 pub use loss::{LossWeights, Losses, Terms};
@@ -30,6 +31,7 @@ pub struct Cvae {
     decoder: Decoder,
     tape: Tape,
     strengths: Vec<f32>,
+    zeros: Vec<f32>,
 }
 
 /// Rows to run the model on; slices are row-major.
@@ -52,10 +54,8 @@ pub struct Batch<'a> {
 /// The variables of a forward pass; they live until the next one.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
-    /// `[B, Z]`
-    pub mu: Var,
-    /// `[B, Z]`
-    pub logvar: Var,
+    /// `[B, 2 Z]`: mu beside logvar; see [`Cvae::read_posterior`].
+    pub posterior: Var,
     /// `[B, Z]`
     pub z: Var,
     pub decoded: Decoded,
@@ -94,6 +94,7 @@ impl Cvae {
             decoder,
             tape,
             strengths: Vec::new(),
+            zeros: Vec::new(),
         })
     }
 
@@ -103,20 +104,19 @@ impl Cvae {
         self.tape.rewind();
         let signal = self.tape.input([rows, c.signal_length], batch.signal)?;
         let condition = self.tape.input([rows, c.static_dim], batch.condition)?;
-        let eps = batch.eps.map(|eps| self.tape.input([rows, c.latent_dim], eps)).transpose()?;
+        // without noise z = mu + 0 exp(logvar / 2)
+        self.zeros.resize(rows * c.latent_dim, 0.0);
+        let eps = self.tape.input([rows, c.latent_dim], batch.eps.unwrap_or(&self.zeros))?;
         let strength = self.strength(rows, mode)?;
         let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode };
-        let (mu, logvar) = self.encoder.forward(&mut pass, signal, condition)?;
-        let z = match eps {
-            Some(eps) => pass.tape.apply(Reparameterize, &[mu, logvar, eps])?,
-            None => mu,
-        };
+        let posterior = self.encoder.forward(&mut pass, signal, condition)?;
+        let z = pass.tape.apply(Reparameterize, &[posterior, eps])?;
         let decoded = self.decoder.forward(&mut pass, z, Some((condition, strength)))?;
-        Ok(Output { mu, logvar, z, decoded, input_signal: signal, input_condition: condition })
+        Ok(Output { posterior, z, decoded, input_signal: signal, input_condition: condition })
     }
 
-    /// The posterior's `mu` and `logvar` `[B, Z]` in evaluation mode. Forgets the pass before.
-    pub fn encode(&mut self, batch: &Batch) -> Result<(Var, Var)> {
+    /// The posterior in evaluation mode: mu beside logvar, `[B, 2 Z]`. Forgets the pass before.
+    pub fn encode(&mut self, batch: &Batch) -> Result<Var> {
         self.tape.rewind();
         let signal = self.tape.input([batch.rows, self.config.signal_length], batch.signal)?;
         let condition = self.tape.input([batch.rows, self.config.static_dim], batch.condition)?;
@@ -192,6 +192,14 @@ impl Cvae {
     /// The values of a variable of the last pass, row-major.
     pub fn read(&self, var: Var) -> Result<Vec<f32>> {
         self.tape.read(var)
+    }
+
+    /// mu and logvar `[B, Z]` of a posterior.
+    pub fn read_posterior(&self, posterior: Var) -> Result<(Vec<f32>, Vec<f32>)> {
+        let (values, latent) = (self.read(posterior)?, self.config.latent_dim);
+        let rows = values.chunks_exact(2 * latent).map(|row| row.split_at(latent));
+        let (mu, logvar): (Vec<&[f32]>, Vec<&[f32]>) = rows.unzip();
+        Ok((mu.concat(), logvar.concat()))
     }
 
     /// Name, shape and values of every parameter and running statistic.

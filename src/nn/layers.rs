@@ -23,22 +23,7 @@ pub struct Pass<'a> {
     pub mode: Mode,
 }
 
-/// A chain of layers, numbered as PyTorch's `Sequential` numbers them.
-#[derive(Debug, Default)]
-pub struct Sequential {
-    scope: String,
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug)]
-enum Layer {
-    Linear { weight: Id, bias: Id },
-    LeakyRelu(ops::LeakyRelu),
-    BatchNorm { weight: Id, bias: Id, running_mean: Id, running_var: Id },
-    Dropout { p: f64, layer: u32 },
-}
-
-/// How a `Linear` starts.
+/// How a [`Linear`] starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinearInit {
     /// PyTorch's default: weight and bias uniform in ±1/sqrt(fan_in).
@@ -49,19 +34,16 @@ pub enum LinearInit {
     Constant(i8),
 }
 
-impl Sequential {
-    /// An empty chain whose parameters are named `scope.<number>.…`.
-    pub fn new(scope: impl Into<String>) -> Self {
-        Sequential { scope: scope.into(), layers: Vec::new() }
-    }
+/// `x W^T + b`, `[B, inputs]` to `[B, outputs]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Linear {
+    pub weight: Id,
+    pub bias: Id,
+}
 
-    /// Appends `Linear(inputs, outputs)`.
-    pub fn linear(self, p: &mut Parameters, inputs: usize, outputs: usize, init: LinearInit) -> Self {
-        let name = format!("{}.{}", self.scope, self.layers.len());
-        self.named_linear(p, &name, inputs, outputs, init)
-    }
-
-    fn named_linear(mut self, p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
+impl Linear {
+    /// Declares `name.weight` and `name.bias`.
+    pub fn new(p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
         let (weight, bias) = match init {
             LinearInit::Default => (Init::Linear { fan_in: inputs }, Init::Linear { fan_in: inputs }),
             LinearInit::Xavier => (Init::XavierUniform { fan_in: inputs, fan_out: outputs }, Init::Constant(0.0)),
@@ -69,73 +51,136 @@ impl Sequential {
         };
         let weight = p.declare(format!("{name}.weight"), &[outputs, inputs], true, weight);
         let bias = p.declare(format!("{name}.bias"), &[outputs], true, bias);
-        self.layers.push(Layer::Linear { weight, bias });
-        self
+        Linear { weight, bias }
     }
 
-    /// A single `Linear` under its own name.
-    pub fn single(p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
-        Sequential::new(name).named_linear(p, name, inputs, outputs, init)
+    /// Layers of one number of inputs as one, their outputs side by side; each keeps its names.
+    pub fn stack(p: &mut Parameters, layers: &[Linear]) -> Self {
+        let weights: Vec<Id> = layers.iter().map(|l| l.weight).collect();
+        let biases: Vec<Id> = layers.iter().map(|l| l.bias).collect();
+        Linear { weight: p.stack(&weights), bias: p.stack(&biases) }
     }
 
-    /// Appends LeakyReLU.
-    pub fn leaky_relu(mut self, slope: f64) -> Self {
-        self.layers.push(Layer::LeakyRelu(ops::LeakyRelu { slope }));
-        self
-    }
-
-    /// Appends ReLU.
-    pub fn relu(mut self) -> Self {
-        self.layers.push(Layer::LeakyRelu(ops::LeakyRelu::RELU));
-        self
-    }
-
-    /// Appends batch norm over `width` columns.
-    pub fn batch_norm(mut self, p: &mut Parameters, width: usize) -> Self {
-        let name = format!("{}.{}", self.scope, self.layers.len());
-        let mut declare =
-            |part, learned, value| p.declare(format!("{name}.{part}"), &[width], learned, Init::Constant(value));
-        let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
-        let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
-        self.layers.push(Layer::BatchNorm { weight, bias, running_mean, running_var });
-        self
-    }
-
-    /// Appends dropout with probability `rate`.
-    pub fn dropout(mut self, p: &mut Parameters, rate: f64) -> Self {
-        self.layers.push(Layer::Dropout { p: rate, layer: p.next_dropout() });
-        self
-    }
-
-    /// `[B, inputs]` to `[B, outputs]`.
     pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
-        self.layers.iter().try_fold(x, |x, layer| layer.forward(pass, x))
+        let inputs = [x, pass.parameters.var(self.weight), pass.parameters.var(self.bias)];
+        pass.tape.apply(ops::Linear, &inputs)
     }
 }
 
-impl Layer {
-    fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
-        let var = |id: &Id| pass.parameters.var(*id);
-        match self {
-            Layer::Linear { weight, bias } => pass.tape.apply(ops::Linear, &[x, var(weight), var(bias)]),
-            Layer::LeakyRelu(op) => pass.tape.apply(*op, &[x]),
-            Layer::BatchNorm { weight, bias, running_mean, running_var } => {
-                let (mean, variance) = (var(running_mean), var(running_var));
-                let op = ops::BatchNorm { training: pass.mode != Mode::Eval };
-                let outputs = pass.tape.apply_all(op, &[x, var(weight), var(bias), mean, variance])?;
-                if op.training {
-                    pass.tape.assign(outputs[3], mean);
-                    pass.tape.assign(outputs[4], variance);
-                }
-                Ok(outputs[0])
-            }
-            Layer::Dropout { p, layer } => match pass.mode {
-                Mode::Train { seed, step } if *p > 0.0 => {
-                    let stream = Stream::new(seed, Purpose::Dropout, *layer).at(step);
-                    pass.tape.apply(ops::Dropout { p: *p, stream }, &[x])
-                }
-                _ => Ok(x),
-            },
+/// Dropout, as a part of another layer: it has no parameters, but a number.
+#[derive(Debug, Clone, Copy)]
+struct Dropout {
+    p: f64,
+    layer: u32,
+}
+
+impl Dropout {
+    fn new(p: &mut Parameters, rate: f64) -> Self {
+        Dropout { p: rate, layer: p.next_dropout() }
+    }
+
+    /// The op of this step, where there is something to drop.
+    fn op(&self, mode: Mode) -> Option<ops::Dropout> {
+        let Mode::Train { seed, step } = mode else { return None };
+        let stream = Stream::new(seed, Purpose::Dropout, self.layer).at(step);
+        (self.p > 0.0).then_some(ops::Dropout { p: self.p, stream })
+    }
+}
+
+/// Linear, ReLU, Dropout: three places of a PyTorch `Sequential`.
+#[derive(Debug)]
+pub struct ReluLayer {
+    linear: Linear,
+    dropout: Dropout,
+}
+
+impl ReluLayer {
+    /// The number of places it takes.
+    pub const PLACES: usize = 3;
+
+    /// Declares the parameters of places `first …` of `scope`.
+    pub fn new(
+        p: &mut Parameters,
+        (scope, first): (&str, usize),
+        [inputs, outputs]: [usize; 2],
+        rate: f64,
+        init: LinearInit,
+    ) -> Self {
+        let linear = Linear::new(p, &format!("{scope}.{first}"), inputs, outputs, init);
+        ReluLayer { linear, dropout: Dropout::new(p, rate) }
+    }
+
+    pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
+        let x = self.linear.forward(pass, x)?;
+        match self.dropout.op(pass.mode) {
+            Some(dropout) => pass.tape.apply(ops::ReluDropout { dropout }, &[x]),
+            None => pass.tape.apply(ops::LeakyRelu::RELU, &[x]),
         }
+    }
+}
+
+/// Linear, LeakyReLU, BatchNorm, Dropout: four places of a PyTorch `Sequential`; then FiLM, if it is given a modulation.
+#[derive(Debug)]
+pub struct NormLayer {
+    linear: Linear,
+    slope: f64,
+    weight: Id,
+    bias: Id,
+    running_mean: Id,
+    running_var: Id,
+    dropout: Dropout,
+}
+
+/// What FiLM does to a layer: where in `values` its gamma and beta are, and how strong they act on each row.
+#[derive(Debug, Clone, Copy)]
+pub struct Modulation {
+    /// `[B, M]`
+    pub values: Var,
+    /// `[B, 1]`
+    pub strength: Var,
+    /// The first column of gamma; beta's columns are behind it.
+    pub first: usize,
+}
+
+impl NormLayer {
+    /// The number of places it takes.
+    pub const PLACES: usize = 4;
+
+    /// Declares the parameters of places `first …` of `scope`.
+    pub fn new(
+        p: &mut Parameters,
+        (scope, first): (&str, usize),
+        [inputs, outputs]: [usize; 2],
+        slope: f64,
+        rate: f64,
+    ) -> Self {
+        let linear = Linear::new(p, &format!("{scope}.{first}"), inputs, outputs, LinearInit::Default);
+        let mut declare = |part, learned, value| {
+            p.declare(format!("{scope}.{}.{part}", first + 2), &[outputs], learned, Init::Constant(value))
+        };
+        let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
+        let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
+        NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: Dropout::new(p, rate) }
+    }
+
+    pub fn forward(&self, pass: &mut Pass, x: Var, film: Option<Modulation>) -> Result<Var> {
+        let x = self.linear.forward(pass, x)?;
+        let [weight, bias, mean, variance] =
+            [self.weight, self.bias, self.running_mean, self.running_var].map(|id| pass.parameters.var(id));
+        let op = ops::FilmBlock {
+            slope: self.slope,
+            training: pass.mode != Mode::Eval,
+            dropout: self.dropout.op(pass.mode),
+            film: film.map(|film| film.first),
+        };
+        let outputs = match film {
+            Some(film) => pass.tape.apply_all(op, &[x, weight, bias, mean, variance, film.values, film.strength])?,
+            None => pass.tape.apply_all(op, &[x, weight, bias, mean, variance])?,
+        };
+        if op.training {
+            pass.tape.assign(outputs[3], mean);
+            pass.tape.assign(outputs[4], variance);
+        }
+        Ok(outputs[0])
     }
 }

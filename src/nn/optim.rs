@@ -11,10 +11,17 @@ pub struct Optimizer {
     config: OptimizerConfig,
     learned: Vec<Learned>,
     gradients: Vec<Buffer>,
-    /// Name and number of values, in the order of `learned`.
-    names: Vec<(String, usize)>,
+    moments: Vec<Moments>,
     /// Steps taken.
     pub steps: u64,
+}
+
+/// The moments of one parameter.
+struct Moments {
+    name: String,
+    len: usize,
+    m: Buffer,
+    v: Buffer,
 }
 
 impl Optimizer {
@@ -25,17 +32,21 @@ impl Optimizer {
         parameters: &Parameters,
         tape: &mut Tape,
     ) -> Result<Self> {
-        let (mut learned, mut names) = (Vec::new(), Vec::new());
-        for (parameter, var) in parameters.iter().filter(|(p, _)| p.learned) {
+        let (mut learned, mut moments) = (Vec::new(), Vec::new());
+        for (var, members) in parameters.learned() {
             let (value, gradient) = tape.buffers(var);
             let shape = tape.shape(var);
-            let moments = tape.device_mut().alloc(Role::Moment, &[shape; 2])?;
-            let rate_scale = if parameter.film_block().is_some() { film_rate_scale } else { 1.0 };
-            learned.push(Learned { value, gradient, m: moments[0], v: moments[1], rate_scale });
-            names.push((parameter.name.clone(), parameter.len()));
+            let [m, v] = tape.device_mut().alloc(Role::Moment, &[shape; 2])?[..] else { unreachable!("two shapes") };
+            let film = members.iter().any(|(p, _)| p.film_block().is_some());
+            learned.push(Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } });
+            for (parameter, offset) in members {
+                let mut window = |of| tape.device_mut().window(of, offset, [1, parameter.len()]);
+                let (m, v) = (window(m), window(v));
+                moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
+            }
         }
         let gradients = learned.iter().map(|l: &Learned| l.gradient).collect();
-        Ok(Optimizer { config: config.clone(), learned, gradients, names, steps: 0 })
+        Ok(Optimizer { config: config.clone(), learned, gradients, moments, steps: 0 })
     }
 
     /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it are
@@ -63,12 +74,12 @@ impl Optimizer {
 
     /// `(parameter, first moments, second moments)` of every learned parameter.
     pub fn moments(&self, tape: &mut Tape) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>> {
-        let mut all = Vec::with_capacity(self.learned.len());
-        for (learned, (name, len)) in self.learned.iter().zip(&self.names) {
-            let (mut m, mut v) = (vec![0.0; *len], vec![0.0; *len]);
-            tape.device_mut().read(learned.m, &mut m)?;
-            tape.device_mut().read(learned.v, &mut v)?;
-            all.push((name.clone(), m, v));
+        let mut all = Vec::with_capacity(self.moments.len());
+        for Moments { name, len, m, v } in &self.moments {
+            let (mut first, mut second) = (vec![0.0; *len], vec![0.0; *len]);
+            tape.device_mut().read(*m, &mut first)?;
+            tape.device_mut().read(*v, &mut second)?;
+            all.push((name.clone(), first, second));
         }
         Ok(all)
     }
@@ -79,10 +90,10 @@ impl Optimizer {
         tape: &mut Tape,
         find: impl Fn(&str, usize) -> Result<(&'a [f32], &'a [f32])>,
     ) -> Result<()> {
-        for (learned, (name, len)) in self.learned.iter().zip(&self.names) {
-            let (m, v) = find(name, *len)?;
-            tape.device_mut().write(learned.m, m);
-            tape.device_mut().write(learned.v, v);
+        for Moments { name, len, m, v } in &self.moments {
+            let (first, second) = find(name, *len)?;
+            tape.device_mut().write(*m, first);
+            tape.device_mut().write(*v, second);
         }
         Ok(())
     }

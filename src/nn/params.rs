@@ -42,15 +42,28 @@ impl Parameter {
     }
 }
 
-/// A parameter's place in [`Parameters`].
+/// A parameter's place in [`Parameters`], or that of several stacked ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Id(usize);
+pub enum Id {
+    Single(usize),
+    Stack(usize),
+}
+
+/// Parameters under each other in one tensor (vectors end to end), which ops use as one.
+#[derive(Debug)]
+struct Stack {
+    /// The number of each parameter in the order of declaration, and where its values begin.
+    members: Vec<(usize, usize)>,
+    shape: Shape,
+    var: Option<Var>,
+}
 
 /// All parameters of a model, in the order of their declaration.
 #[derive(Debug, Default)]
 pub struct Parameters {
     list: Vec<Parameter>,
     vars: Vec<Var>,
+    stacks: Vec<Stack>,
     dropouts: u32,
 }
 
@@ -58,7 +71,32 @@ impl Parameters {
     /// Adds a parameter.
     pub fn declare(&mut self, name: String, shape: &[usize], learned: bool, init: Init) -> Id {
         self.list.push(Parameter { name, shape: shape.to_vec(), learned, init });
-        Id(self.list.len() - 1)
+        Id::Single(self.list.len() - 1)
+    }
+
+    /// Puts learned parameters of one width (or vectors) under each other in one tensor.
+    ///
+    /// # Panics
+    /// When one is in a stack already, or is of another width.
+    pub fn stack(&mut self, parts: &[Id]) -> Id {
+        let mut members = Vec::with_capacity(parts.len());
+        let mut end = 0;
+        for id in parts {
+            let Id::Single(index) = *id else { panic!("a stack of stacks") };
+            assert!(self.list[index].learned && !self.is_stacked(index), "a parameter in two stacks");
+            members.push((index, end));
+            end += self.list[index].len();
+        }
+        let [rows, columns] = self.list[members[0].0].matrix();
+        let width = |index: usize| self.list[index].shape.get(1);
+        assert!(members.iter().all(|(i, _)| width(*i) == width(members[0].0)), "a stack of different widths");
+        let shape = if width(members[0].0).is_some() { [end / columns, columns] } else { [rows, end] };
+        self.stacks.push(Stack { members, shape, var: None });
+        Id::Stack(self.stacks.len() - 1)
+    }
+
+    fn is_stacked(&self, index: usize) -> bool {
+        self.stacks.iter().flat_map(|s| &s.members).any(|(member, _)| *member == index)
     }
 
     /// The next dropout layer's number, which keys its random words.
@@ -69,25 +107,51 @@ impl Parameters {
 
     /// Puts every parameter on the tape, with its initial values of this seed.
     pub fn place(&mut self, tape: &mut Tape, seed: u64) -> Result<()> {
-        let shapes: Vec<_> = self.list.iter().map(|p| (p.matrix(), p.learned)).collect();
-        self.vars = tape.parameters(&shapes)?;
+        let single = |index: &usize| !self.is_stacked(*index);
+        let singles: Vec<usize> = (0..self.list.len()).filter(single).collect();
+        let shapes = singles.iter().map(|i| (self.list[*i].matrix(), self.list[*i].learned));
+        let shapes: Vec<_> = shapes.chain(self.stacks.iter().map(|s| (s.shape, true))).collect();
+        let placed = tape.parameters(&shapes)?;
+        let (placed, stacks) = placed.split_at(singles.len());
+        let mut vars = vec![None; self.list.len()];
+        for (index, var) in singles.iter().zip(placed) {
+            vars[*index] = Some(*var);
+        }
+        for (stack, var) in self.stacks.iter_mut().zip(stacks) {
+            stack.var = Some(*var);
+            for (index, offset) in &stack.members {
+                vars[*index] = Some(tape.window(*var, *offset, self.list[*index].matrix()));
+            }
+        }
+        self.vars = vars.into_iter().map(|var| var.expect("a place for each")).collect();
         for (index, (parameter, var)) in self.list.iter().zip(&self.vars).enumerate() {
             tape.write(*var, &parameter.init.values(seed, index, parameter.len()));
         }
         Ok(())
     }
 
-    /// Where a parameter lies on the tape.
+    /// Where a parameter, or a stack, lies on the tape.
     ///
     /// # Panics
     /// Before [`Parameters::place`].
     pub fn var(&self, id: Id) -> Var {
-        self.vars[id.0]
+        match id {
+            Id::Single(index) => self.vars[index],
+            Id::Stack(index) => self.stacks[index].var.expect("placed"),
+        }
     }
 
     /// Every parameter with its place, in the order of declaration.
     pub fn iter(&self) -> impl Iterator<Item = (&Parameter, Var)> {
         self.list.iter().zip(self.vars.iter().copied())
+    }
+
+    /// Every tensor that holds learned parameters, with these and where in it each begins.
+    pub fn learned(&self) -> impl Iterator<Item = (Var, Vec<(&Parameter, usize)>)> {
+        let singles = (0..self.list.len()).filter(|i| self.list[*i].learned && !self.is_stacked(*i));
+        let singles = singles.map(|i| (self.vars[i], vec![(&self.list[i], 0)]));
+        let members = |stack: &Stack| stack.members.iter().map(|(i, offset)| (&self.list[*i], *offset)).collect();
+        singles.chain(self.stacks.iter().map(move |stack| (stack.var.expect("placed"), members(stack))))
     }
 
     /// The number of learned values.

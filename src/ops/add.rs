@@ -6,8 +6,9 @@
 //!
 //! Gradient: `da = dy`, `db = dy`.
 
-use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use super::{Case, Fill, Op, Shapes, want};
+use crate::kernels::map::{accumulate, assign};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Add;
@@ -25,8 +26,7 @@ impl Op for Add {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let (a, b) = (slice(&inputs[0]), slice(&inputs[1]));
-        assign(&mut outputs[0], |i| a[i] + b[i]);
+        assign(&mut outputs[0], [&inputs[0], &inputs[1]], |[a, b]| a + b);
     }
 
     fn backward<T: Real>(
@@ -34,11 +34,10 @@ impl Op for Add {
         _inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let dy = slice(&doutput);
         for dinput in dinputs {
-            accumulate(dinput, |i| dy[i]);
+            accumulate(dinput, [&doutput], |[dy]| dy);
         }
     }
 

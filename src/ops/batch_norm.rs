@@ -16,9 +16,9 @@
 //! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps) dy`.
 //! In training B must be at least 2: one row has no variance.
 
-use super::{Case, Fill, Op, Shapes, slice, want};
+use super::{Case, Fill, Op, Shapes, row_mut, slice, want};
 use crate::kernels::split::{By, split};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,8 +108,7 @@ impl Op for BatchNorm {
                 }
                 for row in 0..rows {
                     let x = &x[row * columns..][block.clone()];
-                    let mut y = y.row_mut(row);
-                    let y = &mut y.as_slice_mut().expect("rows are contiguous")[here.clone()];
+                    let y = &mut row_mut(&mut y, row)[here.clone()];
                     for c in 0..width {
                         y[c] = (x[c] - mu[c]) * scale[c] + shift[c];
                     }
@@ -123,18 +122,15 @@ impl Op for BatchNorm {
         inputs: &[View<T>],
         outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
         let (x, weight) = (slice(&inputs[0]), slice(&inputs[1]));
         let (mean, inv_std, dy) = (slice(&outputs[1]), slice(&outputs[2]), slice(&doutput));
         let (rows, columns) = doutput.dim();
         let (count, training) = (T::of(rows as f64), self.training);
         let [dx, dweight, dbias, ..] = dinputs else { unreachable!("five inputs") };
-        let parts = (
-            dx.as_mut().map(|d| d.view_mut()),
-            dweight.as_mut().map(|d| d.view_mut()),
-            dbias.as_mut().map(|d| d.view_mut()),
-        );
+        let [dx, dweight, dbias] = [dx, dweight, dbias].map(|d| d.as_mut().map(Gradient::view_mut));
+        let parts = (dx, dweight, dbias);
         split(By::Columns, columns, 4 * rows, parts, &|range: Range<usize>, (mut dx, mut dweight, mut dbias)| {
             for block in blocks(range.clone()) {
                 let (width, at) = (block.len(), block.start - range.start);
@@ -144,21 +140,19 @@ impl Op for BatchNorm {
                 let sum_dy = block_sums(rows, width, dy);
                 let sum_dy_xhat = block_sums(rows, width, |r, c| dy(r, c) * xhat(r, c));
                 for c in 0..width {
-                    if let Some(dweight) = &mut dweight {
-                        dweight[[0, at + c]] += sum_dy_xhat[c];
+                    if let Some(Gradient { values, fresh }) = &mut dweight {
+                        add(&mut values[[0, at + c]], sum_dy_xhat[c], *fresh);
                     }
-                    if let Some(dbias) = &mut dbias {
-                        dbias[[0, at + c]] += sum_dy[c];
+                    if let Some(Gradient { values, fresh }) = &mut dbias {
+                        add(&mut values[[0, at + c]], sum_dy[c], *fresh);
                     }
                 }
-                let Some(dx) = &mut dx else { continue };
+                let Some(Gradient { values: dx, fresh }) = &mut dx else { continue };
                 for row in 0..rows {
-                    let mut dx = dx.row_mut(row);
-                    let dx = &mut dx.as_slice_mut().expect("rows are contiguous")[at..at + width];
-                    for (c, dx) in dx.iter_mut().enumerate() {
+                    for (c, dx) in row_mut(dx, row)[at..at + width].iter_mut().enumerate() {
                         let through_statistics =
                             if training { (sum_dy[c] + xhat(row, c) * sum_dy_xhat[c]) / count } else { T::zero() };
-                        *dx += weight[block.start + c] * inv_std[c] * (dy(row, c) - through_statistics);
+                        add(dx, weight[block.start + c] * inv_std[c] * (dy(row, c) - through_statistics), *fresh);
                     }
                 }
             }

@@ -12,7 +12,7 @@
 //! Gradient: `dr = dy L / (2 max(m, floor))`.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibrated {
@@ -50,10 +50,10 @@ impl Op for Calibrated {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
         if let Some(dr) = &mut dinputs[0] {
-            dr[[0, 0]] += doutput[[0, 0]] * self.factor(inputs[1][[0, 0]]);
+            add(&mut dr.values[[0, 0]], doutput[[0, 0]] * self.factor(inputs[1][[0, 0]]), dr.fresh);
         }
     }
 

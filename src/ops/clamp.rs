@@ -1,4 +1,4 @@
-//! `y = min(max(x, lo), hi)`: keeps the posterior's mean and log-variance in a range that `exp` survives.
+//! `y = min(max(x, lo), hi)`: what [`posterior`](super::posterior) does to either half.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -6,13 +6,29 @@
 //!
 //! Gradient: `dx = dy` where `lo < x < hi`, 0 elsewhere; 0 on a bound too, as in PyTorch 2.15. A NaN stays NaN.
 
-use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use super::{Case, Fill, Op, Shapes, want};
+use crate::kernels::map::{accumulate, assign};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clamp {
     pub lo: f64,
     pub hi: f64,
+}
+
+impl Clamp {
+    /// `min(max(x, lo), hi)`, by comparisons: `min` and `max` would swallow a NaN.
+    #[inline(always)]
+    pub(super) fn apply<T: Real>(&self, x: T) -> T {
+        let (lo, hi) = (T::of(self.lo), T::of(self.hi));
+        if x < lo { lo } else { if x > hi { hi } else { x } }
+    }
+
+    /// 1 within the bounds, 0 on and beyond them.
+    #[inline(always)]
+    pub(super) fn slope<T: Real>(&self, x: T) -> T {
+        if x > T::of(self.lo) && x < T::of(self.hi) { T::one() } else { T::zero() }
+    }
 }
 
 impl Op for Clamp {
@@ -28,9 +44,7 @@ impl Op for Clamp {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let (x, lo, hi) = (slice(&inputs[0]), T::of(self.lo), T::of(self.hi));
-        // comparisons instead of min and max, which would swallow a NaN
-        assign(&mut outputs[0], |i| if x[i] < lo { lo } else { if x[i] > hi { hi } else { x[i] } });
+        assign(&mut outputs[0], [&inputs[0]], |[x]| self.apply(x));
     }
 
     fn backward<T: Real>(
@@ -38,10 +52,9 @@ impl Op for Clamp {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (x, dy, lo, hi) = (slice(&inputs[0]), slice(&doutput), T::of(self.lo), T::of(self.hi));
-        accumulate(&mut dinputs[0], |i| if x[i] > lo && x[i] < hi { dy[i] } else { T::zero() });
+        accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| self.slope(x) * dy);
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

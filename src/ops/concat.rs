@@ -9,7 +9,7 @@
 //! Gradient: `da` and `db` are the columns of `dy` that came from them.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,12 +38,13 @@ impl Op for Concat {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
         let m = inputs[0].ncols();
         for (dinput, dy) in dinputs.iter_mut().zip([doutput.slice(s![.., ..m]), doutput.slice(s![.., m..])]) {
             if let Some(dinput) = dinput {
-                dinput.zip_mut_with(&dy, |d, dy| *d += *dy);
+                let fresh = dinput.fresh;
+                dinput.values.zip_mut_with(&dy, |d, dy| add(d, *dy, fresh));
             }
         }
     }

@@ -7,10 +7,13 @@
 //! Gradient: `dx = dy * mask`. An element is dropped when its Philox word is below `p * 2^32`, an integer comparison: the mask
 //! has the same bits on every device. The word is that of (seed, layer, step, row of the batch, column).
 
-use super::{Case, Fill, Op, Shapes, accumulate, slice, slice_mut, want};
+use super::{Case, Fill, Op, Shapes, slice, want};
+use crate::kernels::map::accumulate;
+use crate::kernels::mask::Mask;
+pub use crate::kernels::mask::threshold;
 use crate::kernels::split::{By, split};
 use crate::rng::{Purpose, Stream};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,9 +23,10 @@ pub struct Dropout {
     pub stream: Stream,
 }
 
-/// An event of probability `p` happens where a random word is below this.
-pub fn threshold(p: f64) -> u32 {
-    (p * 4_294_967_296.0) as u32
+impl Dropout {
+    pub(super) fn mask(&self) -> Mask {
+        Mask::new(self.p, self.stream)
+    }
 }
 
 impl Op for Dropout {
@@ -38,22 +42,14 @@ impl Op for Dropout {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let [y, mask] = outputs else { unreachable!("two outputs") };
-        let (x, rows, columns) = (slice(&inputs[0]), y.nrows(), y.ncols());
-        let (drop_below, keep) = (threshold(self.p), T::of(1.0 / (1.0 - self.p)));
-        // a Philox word costs about as much as eight elements of plain arithmetic
-        split(By::Rows, rows, 8 * columns, (y.view_mut(), mask.view_mut()), &|range: Range<usize>, (mut y, mut mask)| {
-            let (y, mask) = (slice_mut(&mut y), slice_mut(&mut mask));
-            for (r, row) in range.enumerate() {
-                let (x, at) = (&x[row * columns..][..columns], r * columns..(r + 1) * columns);
-                let (y, mask) = (&mut y[at.clone()], &mut mask[at]);
-                for (quad, mask) in mask.chunks_mut(4).enumerate() {
-                    let words = self.stream.words(row as u32, quad as u32);
-                    for (m, word) in mask.iter_mut().zip(words) {
-                        *m = if word < drop_below { T::zero() } else { keep };
-                    }
-                }
-                for ((y, x), m) in y.iter_mut().zip(x).zip(mask) {
+        let [y, multiplier] = outputs else { unreachable!("two outputs") };
+        let (x, mask, [rows, columns]) = (slice(&inputs[0]), self.mask(), [y.nrows(), y.ncols()]);
+        // a random word costs about as much as four elements of plain arithmetic
+        let parts = (y.view_mut(), multiplier.view_mut());
+        split(By::Rows, rows, 4 * columns, parts, &|range: Range<usize>, (mut y, mut multiplier)| {
+            for ((mut y, mut m), row) in y.rows_mut().into_iter().zip(multiplier.rows_mut()).zip(range) {
+                mask.row(row, 0, m.as_slice_mut().expect("a row is contiguous"));
+                for ((y, m), x) in y.iter_mut().zip(&m).zip(&x[row * columns..]) {
                     *y = *x * *m;
                 }
             }
@@ -65,10 +61,9 @@ impl Op for Dropout {
         _inputs: &[View<T>],
         outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (mask, dy) = (slice(&outputs[1]), slice(&doutput));
-        accumulate(&mut dinputs[0], |i| mask[i] * dy[i]);
+        accumulate(&mut dinputs[0], [&outputs[1], &doutput], |[mask, dy]| mask * dy);
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -11,9 +11,10 @@
 //!
 //! Gradient: `dx = ((1 - c) + c gamma) dy`, `dgamma = c x dy`, `dbeta = c dy`.
 
-use super::{Case, Fill, Op, Shapes, slice, slice_mut, want};
+use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
 use crate::kernels::split::{By, split};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::kernels::vectorized::vectorized;
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,18 +34,8 @@ impl Op for Film {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let [x, gamma, beta, strength] = inputs else { unreachable!("four inputs") };
-        let (x, gamma, beta, strength) = (slice(x), slice(gamma), slice(beta), slice(strength));
         let (rows, columns) = outputs[0].dim();
-        split(By::Rows, rows, columns, outputs[0].view_mut(), &|range: Range<usize>, mut y| {
-            for (y, row) in slice_mut(&mut y).chunks_exact_mut(columns).zip(range) {
-                let (c, at) = (strength[row], row * columns..(row + 1) * columns);
-                let rest = T::one() - c;
-                for (((y, x), g), b) in y.iter_mut().zip(&x[at.clone()]).zip(&gamma[at.clone()]).zip(&beta[at]) {
-                    *y = (rest + c * *g) * *x + c * *b;
-                }
-            }
-        });
+        split(By::Rows, rows, columns, outputs[0].view_mut(), &|range: Range<usize>, y| forward(y, inputs, range));
     }
 
     fn backward<T: Real>(
@@ -52,36 +43,13 @@ impl Op for Film {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (x, gamma, strength, dy) = (slice(&inputs[0]), slice(&inputs[1]), slice(&inputs[3]), slice(&doutput));
         let (rows, columns) = doutput.dim();
         let [dx, dgamma, dbeta, _] = dinputs else { unreachable!("four inputs") };
-        let gradients = (
-            dx.as_mut().map(|d| d.view_mut()),
-            dgamma.as_mut().map(|d| d.view_mut()),
-            dbeta.as_mut().map(|d| d.view_mut()),
-        );
-        split(By::Rows, rows, 3 * columns, gradients, &|range: Range<usize>, (mut dx, mut dgamma, mut dbeta)| {
-            for (r, row) in range.enumerate() {
-                let (c, at, here) = (strength[row], row * columns..(row + 1) * columns, r * columns..(r + 1) * columns);
-                let (x, gamma, dy, rest) = (&x[at.clone()], &gamma[at.clone()], &dy[at], T::one() - c);
-                if let Some(dx) = &mut dx {
-                    for ((d, g), dy) in slice_mut(dx)[here.clone()].iter_mut().zip(gamma).zip(dy) {
-                        *d += (rest + c * *g) * *dy;
-                    }
-                }
-                if let Some(dgamma) = &mut dgamma {
-                    for ((d, x), dy) in slice_mut(dgamma)[here.clone()].iter_mut().zip(x).zip(dy) {
-                        *d += c * *x * *dy;
-                    }
-                }
-                if let Some(dbeta) = &mut dbeta {
-                    for (d, dy) in slice_mut(dbeta)[here].iter_mut().zip(dy) {
-                        *d += c * *dy;
-                    }
-                }
-            }
+        let [dx, dgamma, dbeta] = [dx, dgamma, dbeta].map(|d| d.as_mut().map(Gradient::view_mut));
+        split(By::Rows, rows, 3 * columns, (dx, dgamma, dbeta), &|range: Range<usize>, (dx, dgamma, dbeta)| {
+            backward([dx, dgamma, dbeta], inputs, doutput, range);
         });
     }
 
@@ -93,5 +61,46 @@ impl Op for Film {
             Case::new("dropped_rows", Film, with(Fill::Mask)),
             Case::new("strengths", Film, with(Fill::Uniform(0.0, 2.0))),
         ]
+    }
+}
+
+vectorized! {
+    fn forward<T>(y: ViewMut<T>, inputs: &[View<T>], range: Range<usize>) {
+        let mut y = y;
+        let [x, gamma, beta, strength] = inputs else { unreachable!("four inputs") };
+        for (r, b) in range.enumerate() {
+            modulate_row(row_mut(&mut y, r), row(x, b), row(gamma, b), row(beta, b), slice(strength)[b]);
+        }
+    }
+
+    fn backward<T>(gradients: [Option<Gradient<T>>; 3], inputs: &[View<T>], dy: View<T>, range: Range<usize>) {
+        let [mut dx, mut dgamma, mut dbeta] = gradients;
+        for (r, b) in range.enumerate() {
+            let (x, gamma, dy, c) = (row(&inputs[0], b), row(&inputs[1], b), row(&dy, b), slice(&inputs[3])[b]);
+            if let Some(Gradient { values, fresh }) = &mut dx {
+                for ((d, g), dy) in row_mut(values, r).iter_mut().zip(gamma).zip(dy) {
+                    add(d, (T::one() - c + c * *g) * *dy, *fresh);
+                }
+            }
+            if let Some(Gradient { values, fresh }) = &mut dgamma {
+                for ((d, x), dy) in row_mut(values, r).iter_mut().zip(x).zip(dy) {
+                    add(d, c * *x * *dy, *fresh);
+                }
+            }
+            if let Some(Gradient { values, fresh }) = &mut dbeta {
+                for (d, dy) in row_mut(values, r).iter_mut().zip(dy) {
+                    add(d, c * *dy, *fresh);
+                }
+            }
+        }
+    }
+}
+
+/// `y = ((1 - c) + c gamma) * x + c beta` for one row.
+#[inline(always)]
+pub(super) fn modulate_row<T: Real>(y: &mut [T], x: &[T], gamma: &[T], beta: &[T], c: T) {
+    let rest = T::one() - c;
+    for (((y, x), g), b) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
+        *y = (rest + c * *g) * *x + c * *b;
     }
 }

@@ -3,14 +3,14 @@
 //!
 //! | tensor | shape |
 //! | --- | --- |
-//! | mu, logvar | `[B, Z]` |
+//! | posterior: mu in the first Z columns, logvar in the others | `[B, 2 Z]` |
 //! | y | `[1, 1]` |
 //!
 //! Gradient: `dmu = mu dy / B`, `dlogvar = (exp(logvar) - 1) dy / (2 B)`.
 
-use super::{Case, Fill, Op, Shapes, accumulate, slice, want};
+use super::{Case, Fill, Op, Shapes, row, row_mut, want};
 use crate::kernels::reduce::sum;
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kl;
@@ -23,14 +23,17 @@ impl Op for Kl {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
-        want(matches!(inputs, [mu, logvar] if mu == logvar), Self::NAME, "mu, logvar [B, Z]", inputs);
+        want(matches!(inputs, [p] if p[1].is_multiple_of(2)), Self::NAME, "posterior [B, 2 Z]", inputs);
         [[1, 1]].into_iter().collect()
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let (mu, logvar, rows) = (slice(&inputs[0]), slice(&inputs[1]), inputs[0].nrows());
-        let total = sum(mu.len(), |i| mu[i] * mu[i] + logvar[i].exp() - logvar[i] - T::one());
-        outputs[0][[0, 0]] = T::of(0.5) * total / T::of(rows as f64);
+        let (rows, latent) = (inputs[0].nrows(), inputs[0].ncols() / 2);
+        let of_row = |b: usize| {
+            let (mu, logvar) = row(&inputs[0], b).split_at(latent);
+            sum(latent, |i| mu[i] * mu[i] + logvar[i].exp() - logvar[i] - T::one())
+        };
+        outputs[0][[0, 0]] = T::of(0.5) * sum(rows, of_row) / T::of(rows as f64);
     }
 
     fn backward<T: Real>(
@@ -38,15 +41,20 @@ impl Op for Kl {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (mu, logvar) = (slice(&inputs[0]), slice(&inputs[1]));
-        let factor = doutput[[0, 0]] / T::of(inputs[0].nrows() as f64);
-        accumulate(&mut dinputs[0], |i| factor * mu[i]);
-        accumulate(&mut dinputs[1], |i| factor * T::of(0.5) * (logvar[i].exp() - T::one()));
+        let Some(Gradient { values, fresh }) = &mut dinputs[0] else { return };
+        let (rows, latent, half) = (inputs[0].nrows(), inputs[0].ncols() / 2, T::of(0.5));
+        let factor = doutput[[0, 0]] / T::of(rows as f64);
+        for b in 0..rows {
+            let (mu, logvar) = row(&inputs[0], b).split_at(latent);
+            let (dmu, dlogvar) = row_mut(values, b).split_at_mut(latent);
+            dmu.iter_mut().zip(mu).for_each(|(d, mu)| add(d, factor * *mu, *fresh));
+            dlogvar.iter_mut().zip(logvar).for_each(|(d, v)| add(d, factor * half * (v.exp() - T::one()), *fresh));
+        }
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
-        vec![Case::new("normal", Kl, [([rows, columns], Fill::Normal); 2])]
+        vec![Case::new("normal", Kl, [([rows, 2 * columns], Fill::Normal)])]
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! Gradient: `dx = dy` where `x > 0`, `slope dy` elsewhere; at the kink `x = 0` the slope, as PyTorch's. A NaN stays NaN.
 
-use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use super::{Case, Fill, Op, Shapes, want};
+use crate::kernels::map::{accumulate, assign};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LeakyRelu {
@@ -32,8 +33,8 @@ impl Op for LeakyRelu {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let (x, slope) = (slice(&inputs[0]), T::of(self.slope));
-        assign(&mut outputs[0], |i| if x[i] > T::zero() { x[i] } else { slope * x[i] });
+        let slope = T::of(self.slope);
+        assign(&mut outputs[0], [&inputs[0]], |[x]| if x > T::zero() { x } else { slope * x });
     }
 
     fn backward<T: Real>(
@@ -41,10 +42,10 @@ impl Op for LeakyRelu {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (x, dy, slope) = (slice(&inputs[0]), slice(&doutput), T::of(self.slope));
-        accumulate(&mut dinputs[0], |i| if x[i] > T::zero() { dy[i] } else { slope * dy[i] });
+        let slope = T::of(self.slope);
+        accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| if x > T::zero() { dy } else { slope * dy });
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

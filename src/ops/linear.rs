@@ -10,8 +10,11 @@
 //! Gradient: `dx = dy W`, `dW = dy^T x`, `db = column sums of dy`.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::kernels::{gemm::gemm, reduce::add_column_sums};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::kernels::{
+    gemm::{gemm, gemm_bias},
+    reduce::column_sums,
+};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Linear;
@@ -30,9 +33,7 @@ impl Op for Linear {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let y = &mut outputs[0];
-        y.assign(&inputs[2]);
-        gemm(inputs[0], inputs[1].t(), T::one(), y.view_mut());
+        gemm_bias(inputs[0], inputs[1].t(), inputs[2], outputs[0].view_mut());
     }
 
     fn backward<T: Real>(
@@ -40,17 +41,17 @@ impl Op for Linear {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
         let [dx, dw, db] = dinputs else { unreachable!("three inputs") };
         if let Some(dx) = dx {
-            gemm(doutput, inputs[1], T::one(), dx.view_mut());
+            gemm(doutput, inputs[1], dx.beta(), dx.values.view_mut());
         }
         if let Some(dw) = dw {
-            gemm(doutput.t(), inputs[0], T::one(), dw.view_mut());
+            gemm(doutput.t(), inputs[0], dw.beta(), dw.values.view_mut());
         }
         if let Some(db) = db {
-            add_column_sums(doutput, db.view_mut());
+            column_sums(doutput, db);
         }
     }
 

@@ -8,9 +8,10 @@
 //! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A target
 //! under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
 
-use super::{Case, Fill, Op, Shapes, accumulate, slice, want};
+use super::{Case, Fill, Op, Shapes, slice, want};
+use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaskedL1;
@@ -43,13 +44,12 @@ impl Op for MaskedL1 {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (x, target, mask) = (slice(&inputs[0]), slice(&inputs[1]), slice(&inputs[2]));
-        let factor = doutput[[0, 0]] / count(mask);
-        accumulate(&mut dinputs[0], |i| {
-            let error = x[i] - target[i];
-            if error == T::zero() { T::zero() } else { error.signum() * mask[i] * factor }
+        let factor = doutput[[0, 0]] / count(slice(&inputs[2]));
+        accumulate(&mut dinputs[0], [&inputs[0], &inputs[1], &inputs[2]], |[x, target, mask]| {
+            let error = x - target;
+            if error == T::zero() { T::zero() } else { error.signum() * mask * factor }
         });
     }
 

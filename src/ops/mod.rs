@@ -1,14 +1,15 @@
 //! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table, from
 //! which every check and bench is generated.
 
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
+use ndarray::Axis;
 
 /// An op has at most this many inputs.
-pub const MAX_INPUTS: usize = 6;
+pub const MAX_INPUTS: usize = 7;
 /// An op has at most this many outputs: the first is the result, the others are kept for the backward pass (or, as batch
 /// norm's running statistics, for the caller) and carry no gradient.
-pub const MAX_OUTPUTS: usize = 5;
+pub const MAX_OUTPUTS: usize = 6;
 
 /// The shapes of an op's outputs.
 pub type Shapes = ArrayVec<Shape, MAX_OUTPUTS>;
@@ -30,13 +31,14 @@ pub trait Op: Sized {
     /// Overwrites every output; never reads one.
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]);
 
-    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it.
+    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it; overwrites all of one
+    /// that is fresh.
     fn backward<T: Real>(
         &self,
         inputs: &[View<T>],
         outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     );
 
     /// What the checks and benches run, for `rows` rows, `inner` inputs and `columns` outputs where that applies.
@@ -107,7 +109,7 @@ macro_rules! table {
                 inputs: &[View<T>],
                 outputs: &[View<T>],
                 doutput: View<T>,
-                dinputs: &mut [Option<ViewMut<T>>],
+                dinputs: &mut [Option<Gradient<T>>],
             ) {
                 match self { $(AnyOp::$Op(op) => op.backward(inputs, outputs, doutput, dinputs),)* }
             }
@@ -129,12 +131,16 @@ table! { ($)
     concat Concat,
     dropout Dropout,
     film Film,
+    film_block FilmBlock,
+    grouped_linear GroupedLinear,
     kl Kl,
     leaky_relu LeakyRelu,
     linear Linear,
     masked_l1 MaskedL1,
     mse Mse,
     mul Mul,
+    posterior Posterior,
+    relu_dropout ReluDropout,
     reparameterize Reparameterize,
     weighted_sum WeightedSum,
 }
@@ -145,33 +151,22 @@ fn want(ok: bool, op: &str, wanted: &str, got: &[Shape]) {
     assert!(ok, "{op}: wanted {wanted}, got {got:?}");
 }
 
-/// `out[i] += f(i)` over equal, contiguous tensors, forked over the rows.
-fn accumulate<T: Real>(out: &mut Option<ViewMut<T>>, f: impl Fn(usize) -> T + Sync) {
-    let Some(out) = out else { return };
-    let [rows, columns] = [out.nrows(), out.ncols()];
-    split(By::Rows, rows, columns, out.view_mut(), &|range: std::ops::Range<usize>, mut out: ViewMut<T>| {
-        for (i, o) in slice_mut(&mut out).iter_mut().enumerate() {
-            *o += f(range.start * columns + i);
-        }
-    });
+fn slice<'a, T>(view: &View<'a, T>) -> &'a [T] {
+    view.to_slice().expect("tensors are contiguous")
 }
 
-/// `out[i] = f(i)` over equal, contiguous tensors, forked over the rows.
-fn assign<T: Real>(out: &mut ViewMut<T>, f: impl Fn(usize) -> T + Sync) {
-    let [rows, columns] = [out.nrows(), out.ncols()];
-    split(By::Rows, rows, columns, out.view_mut(), &|range: std::ops::Range<usize>, mut out: ViewMut<T>| {
-        for (i, o) in slice_mut(&mut out).iter_mut().enumerate() {
-            *o = f(range.start * columns + i);
-        }
-    });
+/// One row of a tensor, or of a part of its columns.
+#[inline(always)]
+fn row<'a, T>(view: &View<'a, T>, row: usize) -> &'a [T] {
+    (*view).index_axis_move(Axis(0), row).to_slice().expect("rows are contiguous")
 }
 
-fn slice<'a, T>(view: &'a View<T>) -> &'a [T] {
-    view.as_slice().expect("tensors are contiguous")
+/// One row of a tensor, or of a part of its columns.
+#[inline(always)]
+fn row_mut<'a, T>(view: &'a mut ViewMut<T>, row: usize) -> &'a mut [T] {
+    view.index_axis_mut(Axis(0), row).into_slice().expect("rows are contiguous")
 }
 
 fn slice_mut<'a, T>(view: &'a mut ViewMut<T>) -> &'a mut [T] {
     view.as_slice_mut().expect("tensors are contiguous")
 }
-
-use crate::kernels::split::{By, split};

@@ -7,9 +7,10 @@
 //!
 //! Gradient: `dx = 2 (x - target) dy / (B N)`.
 
-use super::{Case, Fill, Op, Shapes, accumulate, slice, want};
+use super::{Case, Fill, Op, Shapes, slice, want};
+use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mse;
@@ -37,11 +38,10 @@ impl Op for Mse {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (x, target) = (slice(&inputs[0]), slice(&inputs[1]));
-        let factor = T::of(2.0 / x.len() as f64) * doutput[[0, 0]];
-        accumulate(&mut dinputs[0], |i| factor * (x[i] - target[i]));
+        let factor = T::of(2.0 / inputs[0].len() as f64) * doutput[[0, 0]];
+        accumulate(&mut dinputs[0], [&inputs[0], &inputs[1]], |[x, target]| factor * (x - target));
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -6,8 +6,9 @@
 //!
 //! Gradient: `da = b dy`, `db = a dy`.
 
-use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use super::{Case, Fill, Op, Shapes, want};
+use crate::kernels::map::{accumulate, assign};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mul;
@@ -25,8 +26,7 @@ impl Op for Mul {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let (a, b) = (slice(&inputs[0]), slice(&inputs[1]));
-        assign(&mut outputs[0], |i| a[i] * b[i]);
+        assign(&mut outputs[0], [&inputs[0], &inputs[1]], |[a, b]| a * b);
     }
 
     fn backward<T: Real>(
@@ -34,11 +34,10 @@ impl Op for Mul {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (a, b, dy) = (slice(&inputs[0]), slice(&inputs[1]), slice(&doutput));
-        accumulate(&mut dinputs[0], |i| b[i] * dy[i]);
-        accumulate(&mut dinputs[1], |i| a[i] * dy[i]);
+        accumulate(&mut dinputs[0], [&inputs[1], &doutput], |[b, dy]| b * dy);
+        accumulate(&mut dinputs[1], [&inputs[0], &doutput], |[a, dy]| a * dy);
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -3,13 +3,13 @@
 //!
 //! | tensor | shape |
 //! | --- | --- |
-//! | mu, logvar, z | `[B, Z]` |
-//! | eps (standard normal; no gradient) | `[B, Z]` |
+//! | posterior: mu in the first Z columns, logvar in the others | `[B, 2 Z]` |
+//! | eps (standard normal; no gradient), z | `[B, Z]` |
 //!
 //! Gradient: `dmu = dz`, `dlogvar = dz * eps * exp(logvar / 2) / 2`.
 
-use super::{Case, Fill, Op, Shapes, accumulate, assign, slice, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use super::{Case, Fill, Op, Shapes, row, row_mut, want};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reparameterize;
@@ -18,18 +18,24 @@ impl Op for Reparameterize {
     const NAME: &'static str = "reparameterize";
 
     fn differentiable(&self, input: usize) -> bool {
-        input < 2
+        input == 0
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
-        let fits = matches!(inputs, [mu, logvar, eps] if mu == logvar && mu == eps);
-        want(fits, Self::NAME, "mu, logvar, eps [B, Z]", inputs);
-        [inputs[0]].into_iter().collect()
+        let fits = matches!(inputs, [posterior, eps] if *posterior == [eps[0], 2 * eps[1]]);
+        want(fits, Self::NAME, "posterior [B, 2 Z], eps [B, Z]", inputs);
+        [inputs[1]].into_iter().collect()
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let (mu, logvar, eps, half) = (slice(&inputs[0]), slice(&inputs[1]), slice(&inputs[2]), T::of(0.5));
-        assign(&mut outputs[0], |i| mu[i] + eps[i] * (half * logvar[i]).exp());
+        let half = T::of(0.5);
+        for b in 0..inputs[1].nrows() {
+            let (eps, z) = (row(&inputs[1], b), row_mut(&mut outputs[0], b));
+            let (mu, logvar) = row(&inputs[0], b).split_at(eps.len());
+            for (((z, mu), logvar), eps) in z.iter_mut().zip(mu).zip(logvar).zip(eps) {
+                *z = *mu + *eps * (half * *logvar).exp();
+            }
+        }
     }
 
     fn backward<T: Real>(
@@ -37,14 +43,22 @@ impl Op for Reparameterize {
         inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let (logvar, eps, dz, half) = (slice(&inputs[1]), slice(&inputs[2]), slice(&doutput), T::of(0.5));
-        accumulate(&mut dinputs[0], |i| dz[i]);
-        accumulate(&mut dinputs[1], |i| dz[i] * eps[i] * half * (half * logvar[i]).exp());
+        let Some(Gradient { values, fresh }) = &mut dinputs[0] else { return };
+        let half = T::of(0.5);
+        for b in 0..inputs[1].nrows() {
+            let (eps, dz) = (row(&inputs[1], b), row(&doutput, b));
+            let (dmu, dlogvar) = row_mut(values, b).split_at_mut(eps.len());
+            let logvar = &row(&inputs[0], b)[eps.len()..];
+            dmu.iter_mut().zip(dz).for_each(|(d, dz)| add(d, *dz, *fresh));
+            for (((d, logvar), eps), dz) in dlogvar.iter_mut().zip(logvar).zip(eps).zip(dz) {
+                add(d, *dz * *eps * half * (half * *logvar).exp(), *fresh);
+            }
+        }
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
-        vec![Case::new("draw", Reparameterize, [([rows, columns], Fill::Normal); 3])]
+        vec![Case::new("draw", Reparameterize, [([rows, 2 * columns], Fill::Normal), ([rows, columns], Fill::Normal)])]
     }
 }

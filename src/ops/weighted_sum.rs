@@ -7,7 +7,7 @@
 //! Gradient: `dx_i = w_i dy`.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
-use crate::tensor::{Real, Shape, View, ViewMut};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,11 +38,11 @@ impl Op for WeightedSum {
         _inputs: &[View<T>],
         _outputs: &[View<T>],
         doutput: View<T>,
-        dinputs: &mut [Option<ViewMut<T>>],
+        dinputs: &mut [Option<Gradient<T>>],
     ) {
         for (dinput, w) in dinputs.iter_mut().zip(&self.weights) {
             if let Some(dinput) = dinput {
-                dinput[[0, 0]] += T::of(*w) * doutput[[0, 0]];
+                add(&mut dinput.values[[0, 0]], T::of(*w) * doutput[[0, 0]], dinput.fresh);
             }
         }
     }

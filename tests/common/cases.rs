@@ -1,6 +1,6 @@
 //! Inputs for the cases of the op table.
 
-use abr_film::ops::{Case, Fill};
+use abr_film::ops::Fill;
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
 use ndarray::Array2;
@@ -17,9 +17,4 @@ pub fn draw<T: Real>([rows, columns]: [usize; 2], fill: Fill, layer: u32) -> Arr
             Fill::Value(value) => value,
         })
     })
-}
-
-/// The inputs of a case.
-pub fn inputs<T: Real>(case: &Case) -> Vec<Array2<T>> {
-    case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect()
 }

@@ -59,19 +59,22 @@ impl OpCase<'_> {
     pub fn roundings(&self, inputs: &[[usize; 2]]) -> f64 {
         let [rows, columns] = inputs[0];
         let count = match self.op {
-            AnyOp::Concat(_) | AnyOp::Clamp(_) => 0,
+            AnyOp::Concat(_) | AnyOp::Clamp(_) | AnyOp::Posterior(_) => 0,
             AnyOp::Add(_) | AnyOp::Mul(_) => 1,
             // the slope, or the multiplier; the product
             AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) => 2,
+            AnyOp::ReluDropout(_) => 3,
             AnyOp::Calibrated(_) => 4,
             AnyOp::Film(_) => 6,
             AnyOp::Reparameterize(_) => 8,
-            AnyOp::Linear(_) => rows.max(columns).max(inputs[1][0]) + 1,
+            AnyOp::Linear(_) | AnyOp::GroupedLinear(_) => rows.max(columns).max(inputs[1][0]) + 1,
             AnyOp::WeightedSum(_) => 2 * inputs.len(),
             AnyOp::Mse(_) | AnyOp::MaskedL1(_) => rows * columns + 4,
             AnyOp::Kl(_) => rows * columns + 8,
             // mean, variance and the two sums of the gradient, each over the rows, and what joins them
             AnyOp::BatchNorm(_) => 4 * rows + 16,
+            // as well, and dropout, FiLM and LeakyReLU
+            AnyOp::FilmBlock(_) => 4 * rows + 32,
         };
         count as f64
     }
@@ -81,6 +84,11 @@ impl OpCase<'_> {
 fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
     let number = |key: &str| attributes[key].as_f64().unwrap_or_else(|| panic!("{op}: {key}"));
     let integer = |key: &str| attributes[key].as_u64().unwrap_or_else(|| panic!("{op}: {key}"));
+    let clamp = |half: &str| ops::Clamp { lo: number(&format!("{half}_lo")), hi: number(&format!("{half}_hi")) };
+    let dropout = || {
+        let stream = Stream::new(integer("seed"), Purpose::Dropout, integer("layer") as u32);
+        ops::Dropout { p: number("p"), stream: stream.at(integer("step") as u32) }
+    };
     match op {
         "add" => ops::Add.into(),
         "batch_norm" => {
@@ -93,17 +101,27 @@ fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
         }
         "clamp" => ops::Clamp { lo: number("lo"), hi: number("hi") }.into(),
         "concat" => ops::Concat.into(),
-        "dropout" => {
-            let stream = Stream::new(integer("seed"), Purpose::Dropout, integer("layer") as u32);
-            ops::Dropout { p: number("p"), stream: stream.at(integer("step") as u32) }.into()
-        }
+        "dropout" => dropout().into(),
         "film" => ops::Film.into(),
+        "film_block" => ops::FilmBlock {
+            slope: number("slope"),
+            training: attributes["training"].as_bool().expect("training"),
+            dropout: attributes.get("p").map(|_| dropout()),
+            film: attributes.get("film").map(|_| integer("film") as usize),
+        }
+        .into(),
+        "grouped_linear" => {
+            let widths = attributes["widths"].as_array().expect("widths");
+            ops::GroupedLinear { widths: widths.iter().map(|w| w.as_u64().expect("a width") as usize).collect() }.into()
+        }
         "kl" => ops::Kl.into(),
         "leaky_relu" => ops::LeakyRelu { slope: number("slope") }.into(),
         "linear" => ops::Linear.into(),
         "masked_l1" => ops::MaskedL1.into(),
         "mse" => ops::Mse.into(),
         "mul" => ops::Mul.into(),
+        "posterior" => ops::Posterior { mu: clamp("mu"), logvar: clamp("logvar") }.into(),
+        "relu_dropout" => ops::ReluDropout { dropout: dropout() }.into(),
         "reparameterize" => ops::Reparameterize.into(),
         "weighted_sum" => {
             let weights = attributes["weights"].as_array().expect("weights");

@@ -1,7 +1,7 @@
 //! Running one op on arrays.
 
 use abr_film::ops::AnyOp;
-use abr_film::tensor::Real;
+use abr_film::tensor::{Gradient, Real};
 use ndarray::Array2;
 
 /// All outputs, from buffers filled with NaN: forward must overwrite and never read them.
@@ -14,19 +14,20 @@ pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
 }
 
 /// The gradients that a backward pass *adds* to `prefilled` ones (one an input; only those of differentiable inputs are given to
-/// the op).
+/// the op), or writes over them where they are `fresh`.
 pub fn backward<T: Real>(
     op: &AnyOp,
     inputs: &[Array2<T>],
     outputs: &[Array2<T>],
     cotangent: &Array2<T>,
     mut prefilled: Vec<Array2<T>>,
+    fresh: bool,
 ) -> Vec<Array2<T>> {
     {
         let inputs: Vec<_> = inputs.iter().map(|x| x.view()).collect();
         let outputs: Vec<_> = outputs.iter().map(|x| x.view()).collect();
-        let mut dinputs: Vec<_> =
-            prefilled.iter_mut().enumerate().map(|(i, d)| op.differentiable(i).then(|| d.view_mut())).collect();
+        let gradients = prefilled.iter_mut().map(|d| Gradient { values: d.view_mut(), fresh });
+        let mut dinputs: Vec<_> = gradients.enumerate().map(|(i, d)| op.differentiable(i).then_some(d)).collect();
         op.backward(&inputs, &outputs, cotangent.view(), &mut dinputs);
     }
     prefilled

@@ -157,9 +157,12 @@ impl Run {
     }
 
     fn put_output(&mut self, prefix: &str, output: &Output) {
-        for (name, var) in [("mu", output.mu), ("logvar", output.logvar), ("z", output.z)] {
-            self.found.insert(format!("{prefix}/{name}"), read(self.model.tape(), var));
-        }
+        let posterior = read(self.model.tape(), output.posterior);
+        let latent = self.model.config.latent_dim;
+        let half = |half: usize| posterior.chunks(latent).skip(half).step_by(2).flatten().copied().collect();
+        self.found.insert(format!("{prefix}/mu"), half(0));
+        self.found.insert(format!("{prefix}/logvar"), half(1));
+        self.found.insert(format!("{prefix}/z"), read(self.model.tape(), output.z));
         put_decoded(&mut self.model, &mut self.found, prefix, &output.decoded);
     }
 

@@ -1,9 +1,10 @@
 //! A CPU that remembers the noise a model drew, which the model itself does not tell.
 
-use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role};
+use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role, Target};
 use abr_film::error::Result;
-use abr_film::ops::AnyOp;
+use abr_film::ops::{AnyOp, Dropout, Op};
 use abr_film::tensor::{Real, Shape};
+use ndarray::Array2;
 use std::sync::{Arc, Mutex};
 
 /// What was drawn since it was last cleared, in the order of the forward pass.
@@ -27,12 +28,23 @@ impl<T: Real> Spy<T> {
         Spy { cpu: Cpu::new(), shapes: Vec::new(), noise }
     }
 
+    fn shape(&self, buffer: Buffer) -> Shape {
+        self.shapes.iter().find(|(b, _)| *b == buffer).expect("a buffer of this device").1
+    }
+
     fn values(&self, buffer: Buffer) -> Vec<f32> {
-        let (_, shape) = self.shapes.iter().find(|(b, _)| *b == buffer).expect("a buffer of this device");
+        let shape = self.shape(buffer);
         let mut values = vec![0.0; shape[0] * shape[1]];
         self.cpu.read(buffer, &mut values).expect("a CPU can always read");
         values
     }
+}
+
+fn multipliers(dropout: &Dropout, [rows, columns]: Shape) -> Vec<f32> {
+    let ones = Array2::ones((rows, columns));
+    let [mut y, mut mask] = [Array2::zeros((rows, columns)), Array2::zeros((rows, columns))];
+    dropout.forward(&[ones.view()], &mut [y.view_mut(), mask.view_mut()]);
+    mask.into_raw_vec_and_offset().0
 }
 
 impl<T: Real> Device for Spy<T> {
@@ -44,6 +56,10 @@ impl<T: Real> Device for Spy<T> {
         let buffers = self.cpu.alloc(role, shapes)?;
         self.shapes.extend(buffers.iter().copied().zip(shapes.iter().copied()));
         Ok(buffers)
+    }
+
+    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+        self.cpu.window(of, offset, shape)
     }
 
     fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
@@ -71,8 +87,12 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.forward(op, inputs, outputs);
         let mut noise = self.noise.lock().expect("one thread at a time");
         match op {
-            AnyOp::Dropout(_) => noise.dropouts.push(self.values(outputs[1])),
-            AnyOp::Film(_) => noise.strengths.push(self.values(inputs[3])),
+            AnyOp::FilmBlock(op) => {
+                noise.dropouts.extend(op.dropout.map(|_| self.values(outputs[5])));
+                noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
+            }
+            // it keeps no mask: what the op that it fuses would multiply by
+            AnyOp::ReluDropout(op) => noise.dropouts.push(multipliers(&op.dropout, self.shape(outputs[0]))),
             _ => {}
         }
     }
@@ -83,7 +103,7 @@ impl<T: Real> Device for Spy<T> {
         inputs: &[Buffer],
         outputs: &[Buffer],
         doutput: Buffer,
-        dinputs: &[Option<Buffer>],
+        dinputs: &[Option<Target>],
     ) {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }

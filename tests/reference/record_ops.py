@@ -55,7 +55,41 @@ def film(x: Tensor, gamma: Tensor, beta: Tensor, strength: Tensor) -> Tensor:
     return (1 - strength + strength * gamma) * x + strength * beta
 
 
-def kl(mu: Tensor, logvar: Tensor) -> Tensor:
+def film_block(slope: float, training: bool, film_at: int | None, scale: Tensor | None) -> Callable[..., list[Tensor]]:
+    """The unfused ops one after the other; `scale` is the mask of the dropout."""
+
+    def op(x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor, *film_inputs: Tensor) -> list[Tensor]:
+        a = F.leaky_relu(x, slope)
+        y, *statistics = batch_norm(training, 1e-5, 0.1)(a, weight, bias, running_mean, running_var)
+        y = y if scale is None else y * scale
+        if film_at is not None:
+            modulation, strength = film_inputs
+            gamma, beta = modulation[:, film_at:].split([x.shape[1], x.shape[1], modulation.shape[1] - film_at - 2 * x.shape[1]], 1)[:2]
+            y = film(y, gamma, beta, strength)
+        return [y, *statistics] + ([] if scale is None else [scale])
+
+    return op
+
+
+def grouped_linear(widths: list[int]) -> Callable[..., Tensor]:
+    def op(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        groups = zip(x.split(weight.shape[1], 1), weight.split(widths), bias[0].split(widths))
+        return torch.cat([F.linear(x, w, b) for x, w, b in groups], 1)
+
+    return op
+
+
+def posterior(mu: tuple[float, float], logvar: tuple[float, float]) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.cat([half.clamp(*bounds) for half, bounds in zip(x.chunk(2, 1), (mu, logvar))], 1)
+
+
+def reparameterize(posterior: Tensor, eps: Tensor) -> Tensor:
+    mu, logvar = posterior.chunk(2, 1)
+    return mu + eps * (0.5 * logvar).exp()
+
+
+def kl(posterior: Tensor) -> Tensor:
+    mu, logvar = posterior.chunk(2, 1)
     return (-0.5 * (1 + logvar - mu.square() - logvar.exp())).sum(1).mean().reshape(1, 1)
 
 
@@ -100,15 +134,15 @@ def record() -> Recorder:
         # the kink: on a bound the derivative is 0 in PyTorch 2.15; older versions had 1
         r.add(f"clamp/{name}_bounds", lambda x: x.clamp(low, high), [torch.tensor([[low, 0.0, high]])], lo=low, hi=high)
 
-    r.add("reparameterize/odd", lambda mu, logvar, eps: mu + eps * (0.5 * logvar).exp(), [normal(5, 7) for _ in range(3)], fixed=(2,))
+    r.add("reparameterize/odd", reparameterize, [normal(5, 14), normal(5, 7)], fixed=(1,))
     logvar = torch.tensor([[-20.0, 2.0, 0.0]])
-    r.add("reparameterize/bounds", lambda mu, logvar, eps: mu + eps * (0.5 * logvar).exp(), [normal(1, 3), logvar, normal(1, 3)], fixed=(2,))
+    r.add("reparameterize/bounds", reparameterize, [torch.cat([normal(1, 3), logvar], 1), normal(1, 3)], fixed=(1,))
 
     r.add("mse/odd", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(5, 7), normal(5, 7)], fixed=(1,))
     r.add("mse/one", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(1, 1), normal(1, 1)], fixed=(1,))
 
-    r.add("kl/odd", kl, [normal(5, 7), normal(5, 7)])
-    r.add("kl/bounds", kl, [torch.tensor([[10.0, -10.0, 0.0]]), logvar])
+    r.add("kl/odd", kl, [normal(5, 14)])
+    r.add("kl/bounds", kl, [torch.cat([torch.tensor([[10.0, -10.0, 0.0]]), logvar], 1)])
 
     target = normal(5, 6)
     prediction = normal(5, 6)
@@ -124,6 +158,25 @@ def record() -> Recorder:
     for name, mse in [("above_floor", 0.3), ("below_floor", 1e-7)]:
         scaled = lambda loss, mse: loss * 200 / (2 * mse.clamp(min=1e-6))
         r.add(f"calibrated/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,), length=200, floor=1e-6)
+
+    bounds = dict(mu_lo=-10.0, mu_hi=10.0, logvar_lo=-20.0, logvar_hi=2.0)
+    r.add("posterior/both", posterior((-10.0, 10.0), (-20.0, 2.0)), [15 * normal(5, 8)], **bounds)
+
+    drop = dict(p=0.2, seed=42, step=3, layer=7)
+    scale = torch.from_numpy(philox.keep(0.2, 42, philox.DROPOUT, 7, 3, 6, 69)).double() / (1 - 0.2)
+    r.add("relu_dropout/fifth", lambda x: F.relu(x) * scale, [normal(6, 69)], **drop)
+
+    r.add("grouped_linear/odd", grouped_linear([3, 5, 1]), [normal(4, 21), normal(9, 7), normal(1, 9)], widths=[3, 5, 1])
+
+    scale = scale[:, :5]
+    for name, training, film_at, p in [("film", True, 2, 0.2), ("no_film", True, None, 0.2), ("no_dropout", True, 0, None), ("eval", False, 1, None)]:
+        inputs = [2 * normal(6, 5), uniform(1, 5, 0.5, 1.5), normal(1, 5), normal(1, 5), uniform(1, 5, 0.5, 1.5)]
+        attributes = dict(slope=0.2, training=training) | (drop if p else {})
+        if film_at is not None:
+            inputs += [normal(6, 14), uniform(6, 1, 0.0, 2.0)]
+            attributes["film"] = film_at
+        op = film_block(0.2, training, film_at, scale if p else None)
+        r.add(f"film_block/{name}", op, inputs, fixed=(3, 4, 6), **attributes)
     return r
 
 

@@ -38,6 +38,12 @@ pub fn gemm<T: Real>(a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
     gemm_on(Kernel::selected().unwrap_or_else(|problem| panic!("{problem}")), a, b, beta, c);
 }
 
+/// `c = a b + bias`, the `bias` `[1, N]` under every row; `c` is not read.
+pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, mut c: ViewMut<T>) {
+    c.assign(&bias);
+    gemm(a, b, T::one(), c);
+}
+
 /// [`gemm`] by this kernel, for tests and benches.
 ///
 /// # Panics

@@ -8,7 +8,7 @@ pub const VARIABLE: &str = "ABR_FILM_KERNEL";
 /// A micro-kernel for `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
-    /// x86-64 with AVX-512F.
+    /// x86-64 with AVX-512 (F, VL, DQ and BW).
     Avx512,
     /// x86-64 with AVX2 and FMA.
     Avx2,
@@ -33,7 +33,13 @@ impl Kernel {
     pub fn available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => is_x86_feature_detected!("avx512f"),
+            // all that compilers call x86-64-v4: every CPU since Skylake-X has these together
+            Kernel::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+            }
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(not(target_arch = "x86_64"))]
@@ -53,6 +59,15 @@ impl Kernel {
             Some(asked) => Kernel::named(&asked.to_string_lossy()),
         });
         selected.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// [`Kernel::selected`], after it was checked.
+    ///
+    /// # Panics
+    /// When the environment asks for a kernel that is not there.
+    #[inline]
+    pub fn in_use() -> Kernel {
+        Kernel::selected().unwrap_or_else(|problem| panic!("{problem}"))
     }
 
     fn fastest() -> Kernel {

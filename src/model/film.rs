@@ -1,0 +1,70 @@
+//! FiLM's MLPs: from the condition to a gamma and a beta for every unit of every decoder level (Perez et al. 2018,
+//! arXiv:1709.07871, section 3.1). All hidden layers share one input, so they are one product, and all output layers are one op.
+
+use crate::config::{FilmConfig, ModelConfig};
+use crate::error::Result;
+use crate::nn::layers::{Linear, LinearInit, Modulation, Pass};
+use crate::nn::params::Parameters;
+use crate::ops::{GroupedLinear, LeakyRelu};
+use crate::tape::Var;
+
+/// gamma and beta of one level, each from its own MLP on the condition.
+#[derive(Debug)]
+pub struct FilmBlock {
+    hidden: [Linear; 2],
+    outputs: [Linear; 2],
+    width: usize,
+}
+
+impl FilmBlock {
+    /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
+    pub fn new(p: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
+        let mut mlp = |name, bias| {
+            let mut linear = |place, inputs, outputs, init| {
+                Linear::new(p, &format!("{scope}.{name}.{place}"), inputs, outputs, init)
+            };
+            let hidden = linear(0, c.static_dim, film.hidden_dim, LinearInit::Default);
+            (hidden, linear(2, film.hidden_dim, width, LinearInit::Constant(bias)))
+        };
+        let (gamma, beta) = (mlp("gamma_mlp", 1), mlp("beta_mlp", 0));
+        FilmBlock { hidden: [gamma.0, beta.0], outputs: [gamma.1, beta.1], width }
+    }
+}
+
+/// The blocks of all levels.
+#[derive(Debug)]
+pub struct Film {
+    hidden: Linear,
+    outputs: Linear,
+    op: GroupedLinear,
+}
+
+impl Film {
+    pub fn new(p: &mut Parameters, blocks: &[FilmBlock]) -> Self {
+        let all = |part: fn(&FilmBlock) -> [Linear; 2]| blocks.iter().flat_map(part).collect::<Vec<_>>();
+        let (hidden, outputs) = (all(|b| b.hidden), all(|b| b.outputs));
+        Film {
+            hidden: Linear::stack(p, &hidden),
+            outputs: Linear::stack(p, &outputs),
+            op: GroupedLinear { widths: blocks.iter().flat_map(|b| [b.width; 2]).collect() },
+        }
+    }
+
+    /// Condition `[B, S]` to all levels' gamma and beta side by side.
+    pub fn forward(&self, pass: &mut Pass, condition: Var) -> Result<Var> {
+        let hidden = self.hidden.forward(pass, condition)?;
+        let hidden = pass.tape.apply(LeakyRelu::RELU, &[hidden])?;
+        let [weight, bias] = [self.outputs.weight, self.outputs.bias].map(|id| pass.parameters.var(id));
+        pass.tape.apply(self.op.clone(), &[hidden, weight, bias])
+    }
+
+    /// The number of levels.
+    pub fn blocks(&self) -> usize {
+        self.op.widths.len() / 2
+    }
+
+    /// What FiLM does to a level.
+    pub fn level(&self, level: usize, values: Var, strength: Var) -> Modulation {
+        Modulation { values, strength, first: self.op.widths[..2 * level].iter().sum() }
+    }
+}

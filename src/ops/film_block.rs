@@ -1,0 +1,354 @@
+//! `y = film(dropout(batch_norm(leaky_relu(x))))`: what follows the `Linear` of a decoder level, in one pass forward and one
+//! backward (FiLM behind the normalisation of a block as in Perez et al. 2018, arXiv:1709.07871, figure 3). Dropout and FiLM may be
+//! left out: so it is the block of a head too, and of a decoder without a condition.
+//!
+//! Each part is the op of its name, to the bit: [`leaky_relu`](super::leaky_relu), [`batch_norm`](super::batch_norm),
+//! [`dropout`](super::dropout), [`film`](super::film).
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x, y | `[B, F]` |
+//! | weight, bias | `[1, F]` |
+//! | running_mean, running_var (no gradient) | `[1, F]` |
+//! | modulation, with FiLM: gamma in the columns from `first` on, beta in the F columns behind | `[B, M]` |
+//! | c (strength; no gradient), with FiLM | `[B, 1]` |
+//! | kept: mean, 1 / sqrt(var + eps) | `[1, F]` |
+//! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
+//! | kept, with dropout: its mask | `[B, F]` |
+//!
+//! Gradient, with `a = leaky_relu(x)`, `xhat = (a - mean) / sqrt(var + eps)`, `v = mask (xhat weight + bias)`: `dgamma = c v dy`,
+//! `dbeta = c dy`, `dn = mask ((1 - c) + c gamma) dy`, `dbias = sum dn`, `dweight = sum dn xhat`, and
+//! `da = weight / sqrt(var + eps) (dn - dbias / B - xhat dweight / B)` (in evaluation, without the last two), `dx = da` where
+//! `x > 0`, `slope da` elsewhere.
+
+use super::film::modulate_row;
+use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
+use crate::kernels::split::{By, Split, split};
+use crate::kernels::vectorized::vectorized;
+use crate::rng::{Purpose, Stream};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use ndarray::{Axis, s};
+use std::ops::Range;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FilmBlock {
+    /// Of the LeakyReLU.
+    pub slope: f64,
+    pub training: bool,
+    pub dropout: Option<Dropout>,
+    /// The column of the modulation at which gamma begins; without FiLM there is none.
+    pub film: Option<usize>,
+}
+
+/// Columns worked on together: their sums lie on the stack.
+const BLOCK: usize = 512;
+
+impl Op for FilmBlock {
+    const NAME: &'static str = "film_block";
+
+    fn differentiable(&self, input: usize) -> bool {
+        input < 3 || input == 5
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        let vectors = inputs.len() >= 5 && inputs[1..5].iter().all(|s| *s == [1, inputs[0][1]]);
+        let fits = vectors
+            && match (self.film, &inputs[5..]) {
+                (Some(first), [m, c]) => {
+                    m[0] == inputs[0][0] && m[1] >= first + 2 * inputs[0][1] && *c == [m[0], 1]
+                }
+                (film, rest) => film.is_none() && rest.is_empty(),
+            };
+        let wanted = "x [B, F], four times [1, F], and with FiLM modulation [B, M], strength [B, 1]";
+        want(fits, Self::NAME, wanted, inputs);
+        want(!self.training || inputs[0][0] >= 2, Self::NAME, "at least two rows in training", inputs);
+        let vector = [1, inputs[0][1]];
+        let mask = self.dropout.map(|_| inputs[0]);
+        [inputs[0], vector, vector, vector, vector].into_iter().chain(mask).collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        let (inputs, columns) = (self.inputs(inputs), outputs[0].ncols());
+        let mut outputs = outputs.iter_mut().map(|o| o.view_mut());
+        let mut next = || outputs.next().expect("an output");
+        let (y, statistics, running) = (next(), (next(), next()), (next(), next()));
+        let parts = ((y, self.dropout.map(|_| next())), statistics, running);
+        split(By::Columns, columns, inputs.x.nrows(), parts, &|range: Range<usize>, parts| {
+            blocks(range, parts, &|block, ((y, mask), (mean, inv_std), (new_mean, new_var))| {
+                forward(self, &inputs, block, Outputs { y, mask, mean, inv_std, new_mean, new_var });
+            });
+        });
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<Gradient<T>>],
+    ) {
+        let (inputs, (rows, columns)) = (self.inputs(inputs), doutput.dim());
+        let kept = Kept { mean: slice(&outputs[1]), inv_std: slice(&outputs[2]), mask: outputs.get(5).copied() };
+        let [dx, dweight, dbias, _, _, rest @ ..] = dinputs else { unreachable!("five inputs or seven") };
+        let [dx, dweight, dbias] = [dx, dweight, dbias].map(|d| d.as_mut().map(Gradient::view_mut));
+        let dmodulation = rest.first_mut().and_then(|d| d.as_mut()).map(|d| self.halves(d, columns));
+        let parts = (dx, dmodulation, (dweight, dbias));
+        split(By::Columns, columns, 2 * rows, parts, &|range: Range<usize>, parts| {
+            blocks(range, parts, &|block, (dx, dmodulation, dvectors)| {
+                backward(self, &inputs, &kept, doutput, block, (dx, dmodulation, dvectors));
+            });
+        });
+    }
+
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+        let (vector, positive) = (([1, columns], Fill::Normal), ([1, columns], Fill::Uniform(0.5, 1.5)));
+        let x = ([rows.max(2), columns], Fill::Normal);
+        let plain = [x, positive, vector, vector, positive];
+        let modulation = ([x.0[0], 2 * columns + 5], Fill::Normal);
+        let with = |strength| [&plain[..], &[modulation, ([x.0[0], 1], strength)]].concat();
+        let dropout = Some(Dropout { p: 0.3, stream: Stream::new(11, Purpose::Dropout, 2).at(5) });
+        let op = FilmBlock { slope: 0.2, training: true, dropout, film: Some(3) };
+        vec![
+            Case::new("film", op, with(Fill::Uniform(0.0, 2.0))),
+            Case::new("no_dropout", FilmBlock { dropout: None, ..op }, with(Fill::Value(1.0))),
+            Case::new("no_film", FilmBlock { film: None, ..op }, plain),
+            Case::new("evaluation", FilmBlock { training: false, dropout: None, ..op }, with(Fill::Mask)),
+        ]
+    }
+}
+
+struct Inputs<'a, T> {
+    x: View<'a, T>,
+    weight: &'a [T],
+    bias: &'a [T],
+    running_mean: &'a [T],
+    running_var: &'a [T],
+    film: Option<Modulation<'a, T>>,
+}
+
+struct Modulation<'a, T> {
+    gamma: View<'a, T>,
+    beta: View<'a, T>,
+    strength: &'a [T],
+}
+
+/// Some columns of the outputs.
+struct Outputs<'a, T> {
+    y: ViewMut<'a, T>,
+    mask: Option<ViewMut<'a, T>>,
+    mean: ViewMut<'a, T>,
+    inv_std: ViewMut<'a, T>,
+    new_mean: ViewMut<'a, T>,
+    new_var: ViewMut<'a, T>,
+}
+
+/// What the forward pass left for the backward one.
+struct Kept<'a, T> {
+    mean: &'a [T],
+    inv_std: &'a [T],
+    mask: Option<View<'a, T>>,
+}
+
+/// dx, (dgamma, dbeta), (dweight, dbias).
+type Gradients<'a, T> = (
+    Option<Gradient<'a, T>>,
+    Option<(Gradient<'a, T>, Gradient<'a, T>)>,
+    (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>),
+);
+
+impl FilmBlock {
+    fn inputs<'a, T: Real>(&self, inputs: &[View<'a, T>]) -> Inputs<'a, T> {
+        let columns = inputs[0].ncols();
+        let film = self.film.map(|first| {
+            let (gamma, beta) = inputs[5].slice_move(s![.., first..first + 2 * columns]).split_at(Axis(1), columns);
+            Modulation { gamma, beta, strength: slice(&inputs[6]) }
+        });
+        let [x, weight, bias, running_mean, running_var] = std::array::from_fn(|i| inputs[i]);
+        let [weight, bias, running_mean, running_var] = [weight, bias, running_mean, running_var].map(|v| slice(&v));
+        Inputs { x, weight, bias, running_mean, running_var, film }
+    }
+
+    /// The gradients of gamma and beta. The other columns of a fresh gradient of the modulation become 0: other levels add to them.
+    fn halves<'a, T: Real>(&self, d: &'a mut Gradient<T>, columns: usize) -> (Gradient<'a, T>, Gradient<'a, T>) {
+        let (fresh, first) = (d.fresh, self.film.expect("a modulation"));
+        let (mut before, rest) = d.values.view_mut().split_at(Axis(1), first);
+        let (gamma, rest) = rest.split_at(Axis(1), columns);
+        let (beta, mut behind) = rest.split_at(Axis(1), columns);
+        if fresh {
+            before.fill(T::zero());
+            behind.fill(T::zero());
+        }
+        (Gradient { values: gamma, fresh }, Gradient { values: beta, fresh })
+    }
+}
+
+/// Calls `work` for the blocks of a range of columns.
+fn blocks<S: Split>(mut range: Range<usize>, mut parts: S, work: &impl Fn(Range<usize>, S)) {
+    while range.len() > BLOCK {
+        let (block, rest) = parts.split(Axis(1), BLOCK);
+        work(range.start..range.start + BLOCK, block);
+        (range.start, parts) = (range.start + BLOCK, rest);
+    }
+    work(range, parts);
+}
+
+#[inline(always)]
+fn leaky_relu<T: Real>(x: T, slope: T) -> T {
+    if x > T::zero() { x } else { slope * x }
+}
+
+/// `v = (leaky_relu(x) - mean) scale + bias`, for one row.
+#[inline(always)]
+fn normalize_row<T: Real>(v: &mut [T], x: &[T], slope: T, [mean, scale, bias]: [&[T]; 3]) {
+    for ((((v, x), mean), scale), bias) in v.iter_mut().zip(x).zip(mean).zip(scale).zip(bias) {
+        *v = (leaky_relu(*x, slope) - *mean) * *scale + *bias;
+    }
+}
+
+#[inline(always)]
+fn multiply_row<T: Real>(v: &mut [T], mask: &[T]) {
+    for (v, mask) in v.iter_mut().zip(mask) {
+        *v = *v * *mask;
+    }
+}
+
+vectorized! {
+    fn forward<T>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, outputs: Outputs<T>) {
+        let Outputs { mut y, mut mask, mut mean, mut inv_std, mut new_mean, mut new_var } = outputs;
+        let (mean, var) = (slice_mut(&mut mean), slice_mut(&mut inv_std));
+        let (slope, dropout) = (T::of(op.slope), op.dropout.map(|d| d.mask()));
+        batch_statistics(op, inputs, block.clone(), mean, var);
+        update_running(op, inputs, block.clone(), [mean, var], [slice_mut(&mut new_mean), slice_mut(&mut new_var)]);
+        let inv_std = var;
+        let (mut scale, mut v) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
+        let (scale, v) = (&mut scale[..block.len()], &mut v[..block.len()]);
+        for ((scale, inv_std), weight) in scale.iter_mut().zip(inv_std).zip(&inputs.weight[block.clone()]) {
+            *inv_std = T::one() / (*inv_std + T::of(BatchNorm::EPS)).sqrt();
+            *scale = *weight * *inv_std;
+        }
+        for b in 0..inputs.x.nrows() {
+            normalize_row(v, &row(&inputs.x, b)[block.clone()], slope, [mean, scale, &inputs.bias[block.clone()]]);
+            if let (Some(mask), Some(dropout)) = (&mut mask, &dropout) {
+                let mask = row_mut(mask, b);
+                dropout.row(b, block.start, mask);
+                multiply_row(v, mask);
+            }
+            let y = row_mut(&mut y, b);
+            match &inputs.film {
+                Some(Modulation { gamma, beta, strength }) => {
+                    modulate_row(y, v, &row(gamma, b)[block.clone()], &row(beta, b)[block.clone()], strength[b]);
+                }
+                None => y.copy_from_slice(v),
+            }
+        }
+    }
+
+    fn backward<T>(op: &FilmBlock, inputs: &Inputs<T>, kept: &Kept<T>, dy: View<T>, block: Range<usize>, gradients: Gradients<T>) {
+        let (mut dx, mut dmodulation, (mut dweight, mut dbias)) = gradients;
+        let (rows, width, slope) = (inputs.x.nrows(), block.len(), T::of(op.slope));
+        let [mean, inv_std, weight, bias] = [kept.mean, kept.inv_std, inputs.weight, inputs.bias].map(|v| &v[block.clone()]);
+        let mut buffers = [[T::zero(); BLOCK]; 5];
+        let [scale, v, dn, sum_dn, sum_dn_xhat] = buffers.each_mut().map(|b| &mut b[..width]);
+        for ((scale, inv_std), weight) in scale.iter_mut().zip(inv_std).zip(weight) {
+            *scale = *weight * *inv_std;
+        }
+        for b in 0..rows {
+            let (x, dy) = (&row(&inputs.x, b)[block.clone()], &row(&dy, b)[block.clone()]);
+            if let (Some((dgamma, dbeta)), Some(film)) = (&mut dmodulation, &inputs.film) {
+                normalize_row(v, x, slope, [mean, scale, bias]);
+                if let Some(mask) = &kept.mask {
+                    multiply_row(v, &row(mask, b)[block.clone()]);
+                }
+                let (c, fresh) = (film.strength[b], dgamma.fresh);
+                let (dgamma, dbeta) = (row_mut(&mut dgamma.values, b), row_mut(&mut dbeta.values, b));
+                for (((dgamma, dbeta), v), dy) in dgamma.iter_mut().zip(dbeta).zip(&*v).zip(dy) {
+                    add(dgamma, c * *v * *dy, fresh);
+                    add(dbeta, c * *dy, fresh);
+                }
+            }
+            before_norm(dn, dy, inputs, kept, b, block.clone());
+            let sums = sum_dn.iter_mut().zip(&mut *sum_dn_xhat);
+            for ((((sums, dn), x), mean), inv_std) in sums.zip(&*dn).zip(x).zip(mean).zip(inv_std) {
+                *sums.0 += *dn;
+                *sums.1 += *dn * ((leaky_relu(*x, slope) - *mean) * *inv_std);
+            }
+        }
+        for (vector, sums) in [(&mut dweight, &*sum_dn_xhat), (&mut dbias, &*sum_dn)] {
+            if let Some(Gradient { values, fresh }) = vector {
+                slice_mut(values).iter_mut().zip(sums).for_each(|(d, sum)| add(d, *sum, *fresh));
+            }
+        }
+        let Some(Gradient { values: dx, fresh }) = &mut dx else { return };
+        let (count, training) = (T::of(rows as f64), op.training);
+        for b in 0..rows {
+            let (x, dy) = (&row(&inputs.x, b)[block.clone()], &row(&dy, b)[block.clone()]);
+            before_norm(dn, dy, inputs, kept, b, block.clone());
+            let vectors = mean.iter().zip(inv_std).zip(&*scale).zip(&*sum_dn).zip(&*sum_dn_xhat);
+            for (((dx, x), dn), ((((mean, inv_std), scale), sum_dn), sum_dn_xhat)) in
+                row_mut(dx, b).iter_mut().zip(x).zip(&*dn).zip(vectors)
+            {
+                let xhat = (leaky_relu(*x, slope) - *mean) * *inv_std;
+                let through_statistics = if training { (*sum_dn + xhat * *sum_dn_xhat) / count } else { T::zero() };
+                let da = *scale * (*dn - through_statistics);
+                add(dx, if *x > T::zero() { da } else { slope * da }, *fresh);
+            }
+        }
+    }
+}
+
+/// The batch's mean and (biased) variance in training, the running ones in evaluation.
+#[inline(always)]
+fn batch_statistics<T: Real>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, mean: &mut [T], var: &mut [T]) {
+    if !op.training {
+        mean.copy_from_slice(&inputs.running_mean[block.clone()]);
+        var.copy_from_slice(&inputs.running_var[block]);
+        return;
+    }
+    let (rows, slope) = (inputs.x.nrows(), T::of(op.slope));
+    let count = T::of(rows as f64);
+    mean.fill(T::zero());
+    var.fill(T::zero());
+    for b in 0..rows {
+        for (mean, x) in mean.iter_mut().zip(&row(&inputs.x, b)[block.clone()]) {
+            *mean += leaky_relu(*x, slope);
+        }
+    }
+    mean.iter_mut().for_each(|mean| *mean = *mean / count);
+    for b in 0..rows {
+        for ((var, mean), x) in var.iter_mut().zip(&*mean).zip(&row(&inputs.x, b)[block.clone()]) {
+            let d = leaky_relu(*x, slope) - *mean;
+            *var += d * d;
+        }
+    }
+    var.iter_mut().for_each(|var| *var = *var / count);
+}
+
+/// The new running statistics; see [`BatchNorm`].
+#[inline(always)]
+fn update_running<T: Real>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, of: [&mut [T]; 2], to: [&mut [T]; 2]) {
+    let rows = inputs.x.nrows() as f64;
+    let running = [&inputs.running_mean[block.clone()], &inputs.running_var[block]];
+    for (((of, to), running), unbias) in of.into_iter().zip(to).zip(running).zip([1.0, rows / (rows - 1.0).max(1.0)]) {
+        let (momentum, unbias) = (T::of(BatchNorm::MOMENTUM), T::of(unbias));
+        for ((of, to), running) in of.iter().zip(to).zip(running) {
+            *to = if op.training { *running + momentum * (*of * unbias - *running) } else { *running };
+        }
+    }
+}
+
+/// The gradient that arrives at the normalised values of one row.
+#[inline(always)]
+fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, kept: &Kept<T>, b: usize, block: Range<usize>) {
+    match &inputs.film {
+        Some(Modulation { gamma, strength, .. }) => {
+            let c = strength[b];
+            for ((dn, g), dy) in dn.iter_mut().zip(&row(gamma, b)[block.clone()]).zip(dy) {
+                *dn = (T::one() - c + c * *g) * *dy;
+            }
+        }
+        None => dn.copy_from_slice(dy),
+    }
+    if let Some(mask) = &kept.mask {
+        multiply_row(dn, &row(mask, b)[block]);
+    }
+}

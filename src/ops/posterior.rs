@@ -1,0 +1,68 @@
+//! `y = [clamp(mu), clamp(logvar)]` of `x = [mu, logvar]`: keeps both halves of the posterior in a range that `exp` survives.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x, y: mu in the first Z columns, logvar in the others | `[B, 2 Z]` |
+//!
+//! Gradient and conventions are [`clamp`](super::clamp)'s: `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
+
+use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Posterior {
+    pub mu: Clamp,
+    pub logvar: Clamp,
+}
+
+impl Posterior {
+    /// The clamp of each column of a row of `2 Z`.
+    fn clamps(&self, columns: usize) -> impl Iterator<Item = Clamp> {
+        let (mu, logvar) = (self.mu, self.logvar);
+        (0..columns).map(move |column| if column < columns / 2 { mu } else { logvar })
+    }
+}
+
+impl Op for Posterior {
+    const NAME: &'static str = "posterior";
+
+    fn differentiable(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        want(matches!(inputs, [x] if x[1].is_multiple_of(2)), Self::NAME, "x [B, 2 Z]", inputs);
+        [inputs[0]].into_iter().collect()
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        for b in 0..inputs[0].nrows() {
+            let (x, y) = (row(&inputs[0], b), row_mut(&mut outputs[0], b));
+            for ((y, x), clamp) in y.iter_mut().zip(x).zip(self.clamps(x.len())) {
+                *y = clamp.apply(*x);
+            }
+        }
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        _outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<Gradient<T>>],
+    ) {
+        let Some(Gradient { values: dx, fresh }) = &mut dinputs[0] else { return };
+        for b in 0..inputs[0].nrows() {
+            let (x, dy) = (row(&inputs[0], b), row(&doutput, b));
+            for (((dx, x), dy), clamp) in row_mut(dx, b).iter_mut().zip(x).zip(dy).zip(self.clamps(x.len())) {
+                add(dx, clamp.slope(*x) * *dy, *fresh);
+            }
+        }
+    }
+
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+        let (mu, logvar) = (Clamp { lo: -1.0, hi: 1.0 }, Clamp { lo: -1.0, hi: 2.0 });
+        let x = ([rows, 2 * columns], Fill::Around(&[-2.0, -0.5, 0.5, 1.5, 3.0]));
+        vec![Case::new("both_halves", Posterior { mu, logvar }, [x])]
+    }
+}

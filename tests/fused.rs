@@ -1,0 +1,172 @@
+//! Each fused op against the ops it is made of, to the bit: outputs, gradients, fresh and added to.
+
+mod common {
+    pub mod cases;
+    pub mod ops;
+}
+
+use abr_film::ops::{
+    AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, FilmBlock, GroupedLinear, LeakyRelu, Linear, Posterior, ReluDropout,
+};
+use abr_film::rng::{Purpose, Stream};
+use abr_film::tensor::Real;
+use common::cases::draw;
+use common::ops::{backward, forward};
+use ndarray::{Array2, Axis, concatenate, s};
+
+/// Beyond a block of columns of `film_block`, and what is left over of every vector.
+const SIZES: [[usize; 2]; 5] = [[2, 1], [3, 5], [7, 67], [5, 515], [33, 200]];
+
+fn zeros<T: Real>(like: &[Array2<T>]) -> Vec<Array2<T>> {
+    like.iter().map(|x| Array2::zeros(x.dim())).collect()
+}
+
+/// One op behind the other: outputs of each, then the gradients of each one's inputs; `side` holds the other inputs of each.
+fn chain<T: Real>(
+    ops: &[AnyOp],
+    x: &Array2<T>,
+    side: &[Vec<Array2<T>>],
+    cotangent: &Array2<T>,
+) -> (Vec<Vec<Array2<T>>>, Vec<Vec<Array2<T>>>) {
+    let (mut inputs, mut outputs): (Vec<Vec<Array2<T>>>, Vec<Vec<Array2<T>>>) = (vec![], vec![]);
+    for (op, side) in ops.iter().zip(side) {
+        let x = outputs.last().map_or(x, |before| &before[0]).clone();
+        inputs.push([vec![x], side.clone()].concat());
+        outputs.push(forward(op, &inputs[inputs.len() - 1]));
+    }
+    let mut gradients = vec![];
+    let mut arriving = cotangent.clone();
+    for ((op, inputs), outputs) in ops.iter().zip(&inputs).zip(&outputs).rev() {
+        let of_inputs = backward(op, inputs, outputs, &arriving, zeros(inputs), false);
+        arriving = of_inputs[0].clone();
+        gradients.insert(0, of_inputs);
+    }
+    (outputs, gradients)
+}
+
+/// The outputs and gradients of the fused op; the gradients from fresh buffers, after those added to zeros were found equal.
+fn fused<T: Real>(op: AnyOp, inputs: &[Array2<T>], cotangent: &Array2<T>) -> (Vec<Array2<T>>, Vec<Array2<T>>) {
+    let outputs = forward(&op, inputs);
+    let nothing: Vec<_> = inputs.iter().map(|x| Array2::from_elem(x.dim(), T::nan())).collect();
+    let fresh = backward(&op, inputs, &outputs, cotangent, nothing, true);
+    let added = backward(&op, inputs, &outputs, cotangent, zeros(inputs), false);
+    for i in (0..inputs.len()).filter(|i| op.differentiable(*i)) {
+        assert_eq!(fresh[i], added[i], "{}: input {i}", op.name());
+    }
+    (outputs, fresh)
+}
+
+fn dropout(p: f64) -> Dropout {
+    Dropout { p, stream: Stream::new(3, Purpose::Dropout, 4).at(2) }
+}
+
+fn film_block_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool, drops: bool, film: bool) {
+    let vector = |layer| draw([1, columns], Fill::Uniform(0.5, 1.5), layer);
+    let (x, norm) = (draw::<T>([rows, columns], Fill::Normal, 0), vec![vector(1), vector(2), vector(3), vector(4)]);
+    let modulation: Array2<T> = draw([rows, 2 * columns + 7], Fill::Normal, 5);
+    let strength = draw([rows, 1], Fill::Uniform(0.0, 2.0), 6);
+    let cotangent = draw([rows, columns], Fill::Normal, 7);
+    let (gamma, beta) = (s![.., 3..3 + columns], s![.., 3 + columns..3 + 2 * columns]);
+
+    let (mut ops, mut side) =
+        (vec![LeakyRelu { slope: 0.2 }.into(), BatchNorm { training }.into()], vec![vec![], norm.clone()]);
+    if drops {
+        ops.push(AnyOp::from(dropout(0.3)));
+        side.push(vec![]);
+    }
+    if film {
+        ops.push(Film.into());
+        side.push(vec![modulation.slice(gamma).to_owned(), modulation.slice(beta).to_owned(), strength.clone()]);
+    }
+    let (outputs, gradients) = chain(&ops, &x, &side, &cotangent);
+
+    let op = FilmBlock { slope: 0.2, training, dropout: drops.then(|| dropout(0.3)), film: film.then_some(3) };
+    let inputs = [vec![x], norm, if film { vec![modulation, strength] } else { vec![] }].concat();
+    let (found, found_gradients) = fused(op.into(), &inputs, &cotangent);
+    let case = format!("{rows} x {columns}, {op:?}");
+    assert_eq!(found[0], outputs[ops.len() - 1][0], "{case}: y");
+    assert_eq!(found[1..5], outputs[1][1..5], "{case}: statistics");
+    if drops {
+        assert_eq!(found[5], outputs[2][1], "{case}: mask");
+    }
+    assert_eq!(found_gradients[0], gradients[0][0], "{case}: dx");
+    assert_eq!(found_gradients[1..3], gradients[1][1..3], "{case}: dweight and dbias");
+    if film {
+        let of_film = &gradients[ops.len() - 1];
+        assert_eq!(found_gradients[5].slice(gamma), of_film[1], "{case}: dgamma");
+        assert_eq!(found_gradients[5].slice(beta), of_film[2], "{case}: dbeta");
+        let others = [s![.., ..3], s![.., 3 + 2 * columns..]];
+        assert!(others.into_iter().all(|other| found_gradients[5].slice(other).iter().all(|d| *d == T::zero())));
+    }
+}
+
+#[test]
+fn film_block() {
+    for size in SIZES {
+        for [drops, film] in [[true, true], [true, false], [false, true], [false, false]] {
+            for training in [true, false] {
+                film_block_is_its_parts::<f32>(size, training, drops, film);
+                film_block_is_its_parts::<f64>(size, training, drops, film);
+            }
+        }
+    }
+}
+
+#[test]
+fn relu_dropout() {
+    for size in SIZES {
+        let (x, cotangent) = (draw::<f32>(size, Fill::Normal, 0), draw(size, Fill::Normal, 1));
+        let ops = [LeakyRelu::RELU.into(), dropout(0.3).into()];
+        let (outputs, gradients) = chain(&ops, &x, &[vec![], vec![]], &cotangent);
+        let (found, found_gradients) = fused(ReluDropout { dropout: dropout(0.3) }.into(), &[x], &cotangent);
+        assert_eq!(found[0], outputs[1][0]);
+        assert_eq!(found_gradients[0], gradients[0][0]);
+    }
+}
+
+#[test]
+fn posterior() {
+    let (mu, logvar) = (Clamp { lo: -1.0, hi: 1.0 }, Clamp { lo: -2.0, hi: 0.5 });
+    for [rows, columns] in SIZES {
+        let (x, cotangent) =
+            (draw::<f32>([rows, 2 * columns], Fill::Normal, 0), draw([rows, 2 * columns], Fill::Normal, 1));
+        let (found, found_gradients) = fused(Posterior { mu, logvar }.into(), std::slice::from_ref(&x), &cotangent);
+        for (clamp, half) in [(mu, s![.., ..columns]), (logvar, s![.., columns..])] {
+            let (x, cotangent) = (x.slice(half).to_owned(), cotangent.slice(half).to_owned());
+            let (outputs, gradients) = chain(&[clamp.into()], &x, &[vec![]], &cotangent);
+            assert_eq!(found[0].slice(half), outputs[0][0]);
+            assert_eq!(found_gradients[0].slice(half), gradients[0][0]);
+        }
+    }
+}
+
+#[test]
+fn grouped_linear() {
+    for ([rows, columns], inner) in SIZES.into_iter().zip([1, 64, 7, 16, 33]) {
+        let widths = [columns, columns, 2 * columns + 1];
+        let (x, cotangents) = (widths.map(|_| ()), widths);
+        let x: Vec<Array2<f32>> = (0..x.len()).map(|i| draw([rows, inner], Fill::Normal, i as u32)).collect();
+        let weights = widths.map(|o| draw::<f32>([o, inner], Fill::Normal, 10 + o as u32));
+        let biases = widths.map(|o| draw::<f32>([1, o], Fill::Normal, 20 + o as u32));
+        let cotangents = cotangents.map(|o| draw::<f32>([rows, o], Fill::Normal, 30 + o as u32));
+        let side_by_side = |parts: &[Array2<f32>]| {
+            let joined = concatenate(Axis(1), &parts.iter().map(|p| p.view()).collect::<Vec<_>>());
+            joined.expect("equal rows").as_standard_layout().into_owned()
+        };
+        let stacked = concatenate(Axis(0), &weights.iter().map(|p| p.view()).collect::<Vec<_>>()).expect("one width");
+        let inputs = [side_by_side(&x), stacked, side_by_side(&biases)];
+        let op = GroupedLinear { widths: widths.into() };
+        let (found, found_gradients) = fused(op.into(), &inputs, &side_by_side(&cotangents));
+        let mut first = 0;
+        for (group, width) in widths.into_iter().enumerate() {
+            let side = vec![weights[group].clone(), biases[group].clone()];
+            let (outputs, gradients) = chain(&[Linear.into()], &x[group], &[side], &cotangents[group]);
+            let (to, from) = (first..first + width, group * inner..(group + 1) * inner);
+            assert_eq!(found[0].slice(s![.., to.clone()]), outputs[0][0]);
+            assert_eq!(found_gradients[0].slice(s![.., from]), gradients[0][0]);
+            assert_eq!(found_gradients[1].slice(s![to.clone(), ..]), gradients[0][1]);
+            assert_eq!(found_gradients[2].slice(s![.., to]), gradients[0][2]);
+            first += width;
+        }
+    }
+}
