@@ -1,0 +1,136 @@
+//! Our side of `benches/peers.py`: the training step of the documented model, or decoding, measured as that script asks. Alone it
+//! does nothing.
+//!
+//! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's gradients, Adam.
+
+#[path = "common/draw.rs"]
+mod draw;
+#[path = "common/peak.rs"]
+mod peak;
+#[path = "peers/protocol.rs"]
+mod protocol;
+
+use abr_film::config::Config;
+use abr_film::data::{Column, Dataset, Values};
+use abr_film::device::{Kind, with};
+use abr_film::error::Result;
+use abr_film::model::Cvae;
+use abr_film::ops::Fill;
+use abr_film::train::Trainer;
+use draw::draw;
+use ndarray::Array2;
+use protocol::{argument, serve};
+use std::time::Instant;
+
+/// Of the documented model.
+const PARAMETERS: usize = 4_415_567;
+
+/// The documented model, its decoder and heads `width` times as wide.
+fn config() -> Result<Config> {
+    let (film, width) = (argument("film", true), argument("width", 1.0));
+    let wide = |columns: &[usize]| columns.iter().map(|&c| (c as f64 * width) as usize).collect::<Vec<_>>();
+    let settings = [
+        format!("model.use_film={film}"),
+        format!("model.decoder_dims={:?}", wide(&[128, 256, 512, 1024])),
+        format!("model.signal_head_dim={}", wide(&[2048])[0]),
+        format!("model.static_head_dims={:?}", wide(&[512, 256])),
+        "data.split=\"row\"".to_string(),
+        "data.validation_split=0.01".to_string(),
+        "data.test_split=0".to_string(),
+    ];
+    Config::from_json("configs/film_config.json", include_str!("../configs/film_config.json"), &settings)
+}
+
+fn noise(config: &Config, rows: usize) -> Dataset {
+    let statics = config.data.static_columns.iter().enumerate().map(|(i, column)| {
+        // above 0, as a column that enters as its logarithm must be
+        let values = draw([rows, 1], Fill::Uniform(1.0, 2.0), i as u32 + 1).iter().map(|v| f64::from(*v)).collect();
+        Column { name: column.name().into(), values: Values::Number(values) }
+    });
+    Dataset {
+        source: "noise".into(),
+        signals: draw([rows, config.model.signal_length], Fill::Normal, 0),
+        sample_rate_hz: 20_000.0,
+        t0_ms: 0.0,
+        statics: statics.collect(),
+        peaks: Array2::from_elem((rows, 6), f32::NAN),
+        subjects: vec!["noise".into(); rows],
+        truth: None,
+    }
+}
+
+fn threads() -> usize {
+    std::env::var("ABR_FILM_THREADS").ok().and_then(|text| text.parse().ok()).expect("ABR_FILM_THREADS: a number")
+}
+
+fn step() -> Result<()> {
+    let (config, batch) = (config()?, argument("batch", 32));
+    // more rows than a batch, so that gathering is no copy of the same
+    let data = noise(&config, 1000 + batch * 5 / 4);
+    with(Kind::Cpu, Some(threads()), |device| {
+        let (mut trainer, _) = Trainer::new(&config, &data, device)?;
+        trainer.shuffle();
+        let parameters = trainer.model().parameters().count();
+        serve(env!("CARGO_PKG_VERSION"), parameters, || trainer.step(0, batch).expect("a step"));
+        Ok(())
+    })
+}
+
+fn generate() -> Result<()> {
+    let (config, rows) = (config()?, argument("batch", 1));
+    let [z, condition] = [(config.model.latent_dim, 0), (config.model.static_dim, 1)]
+        .map(|(columns, layer)| draw([rows, columns], Fill::Normal, layer).into_raw_vec_and_offset().0);
+    with(Kind::Cpu, Some(threads()), |device| {
+        let mut model = Cvae::new(&config.model, &config.film, 1, device)?;
+        let parameters = model.parameters().count();
+        serve(env!("CARGO_PKG_VERSION"), parameters, || {
+            let decoded = model.decode(rows, &z, Some(&condition)).expect("traces");
+            std::hint::black_box(model.read(decoded.signal).expect("traces"));
+        });
+        Ok(())
+    })
+}
+
+/// What this machine can do: multiply-adds in GFLOP/s, and the time to move what an Adam pass over the parameters moves.
+fn limits() {
+    let (name, rate) = peak::all().first().copied().unwrap_or(("unknown", || 0.0));
+    let (each, count) = (PARAMETERS / threads(), threads());
+    let together = |work: &(dyn Fn() -> f64 + Sync)| -> Vec<f64> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+            running.into_iter().map(|thread| thread.join().expect("a rate")).collect()
+        })
+    };
+    let gflops: f64 = together(&rate).iter().sum();
+    let pass_ms = together(&|| adam_traffic(each)).into_iter().fold(0.0, f64::max);
+    println!(r#"{{"set": "{name}", "gflops": {gflops}, "adam_ms": {pass_ms}}}"#);
+}
+
+/// Median ms of reading four arrays and writing three of them.
+fn adam_traffic(count: usize) -> f64 {
+    let [mut value, gradient, mut m, mut v] = [1.0, 2.0, 3.0, 4.0].map(|fill: f32| vec![fill; count]);
+    let mut times: Vec<f64> = (0..20)
+        .map(|_| {
+            let start = Instant::now();
+            for (((value, gradient), m), v) in value.iter_mut().zip(&gradient).zip(&mut m).zip(&mut v) {
+                *m += gradient;
+                *v += gradient;
+                *value += *m;
+            }
+            std::hint::black_box((&mut value, &mut m, &mut v));
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn main() -> Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        Some("step") => step()?,
+        Some("generate") => generate()?,
+        Some("limits") => limits(),
+        _ => println!("measured by python3 benches/peers.py"),
+    }
+    Ok(())
+}
