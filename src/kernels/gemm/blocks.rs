@@ -9,7 +9,7 @@
 //! is `a`, so an element's bits depend on its row and its column alone.
 
 use super::pack;
-use super::tile::{self, Left, Right, Target};
+use super::tile::{self, Ahead, Left, Right, Target};
 use super::vector::Vector;
 
 /// Depth of a block.
@@ -18,8 +18,8 @@ pub(super) const DEEP: usize = 256;
 /// Columns of a packed block of `b`, whole panels of either instruction set: 528 KiB at full depth.
 const WIDE: usize = 528;
 
-/// Rows of `a` that pass together, whole tiles and whole transposes of either instruction set: 16 KiB at full depth.
-pub(super) const TALL: usize = 16;
+/// Rows of `a` that pass together, whole tiles and whole transposes of either instruction set: 64 KiB at full depth.
+pub(super) const TALL: usize = 64;
 
 /// Panels that make packing `a` worth it.
 const PANELS: usize = 3;
@@ -100,16 +100,20 @@ pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
                     pack::b::<V>(b, depth, columns, packed_b);
                 }
                 let pack_a = p.a.column != 1 || columns > PANELS * tile::WIDTH * V::LANES;
-                for row in (0..m).step_by(TALL) {
-                    let rows = (m - row).min(TALL);
+                // shallow tiles pass so fast that `c` is what takes time: it is written along its rows
+                let walk = depth < DEEP / 2 && !p.c.turned && pack_a;
+                let tall = if walk { V::HEIGHT } else { TALL };
+                for row in (0..m).step_by(tall) {
+                    let rows = (m - row).min(tall);
                     let from = p.a.from(row, deep);
                     let a = if pack_a { pack::a(from, rows, depth, packed_a) } else { from };
                     let band = Band {
                         rows,
                         depth,
                         columns,
+                        walk,
                         a,
-                        next: p.a.from(row + if pack_a { TALL } else { V::HEIGHT }, deep),
+                        next: p.a.from(row + if pack_a { tall } else { V::HEIGHT }, deep),
                         b: (in_place && row == 0).then_some(b),
                         keep: m > V::HEIGHT || !m.is_power_of_two(),
                         packed: packed_b,
@@ -128,6 +132,8 @@ struct Band {
     rows: usize,
     depth: usize,
     columns: usize,
+    /// `c` is asked for ahead, not `a`.
+    walk: bool,
     a: Matrix,
     /// What of `a` comes next, to be asked for meanwhile.
     next: Matrix,
@@ -165,12 +171,24 @@ impl Band {
     unsafe fn panel<V: Vector, const WIDTH: usize>(&self, column: usize) {
         let lanes = (self.columns - column).min(WIDTH * V::LANES);
         let packed = self.packed.wrapping_add(column * self.depth);
+        let mut ahead = match self.b {
+            Some(b) => Ahead::right(b.from(0, column + WIDTH * V::LANES), lanes, self.rows.div_ceil(V::HEIGHT)),
+            None => Ahead::left(self.next, V::HEIGHT),
+        };
         let mut row = 0;
         while row < self.rows {
-            let left = Left { a: self.a.from(row, 0), next: self.next.from(row, 0), depth: self.depth };
+            let left = Left { a: self.a.from(row, 0), depth: self.depth };
             let mut right = Right { at: packed, row: (WIDTH * V::LANES) as isize, lanes, pack: std::ptr::null_mut() };
             let c = self.c.block(row, column, false, false);
             let turned = if c.turned { self.turned.wrapping_add(row * WIDTH * V::LANES) } else { std::ptr::null_mut() };
+            if self.b.is_none() {
+                ahead = if self.walk {
+                    let next = self.c.block(row, column + WIDTH * V::LANES, false, false);
+                    Ahead::target(&next, V::HEIGHT, lanes, self.depth)
+                } else {
+                    Ahead::left(self.next.from(row, 0), V::HEIGHT)
+                };
+            }
             unsafe {
                 let fresh = self.b.filter(|_| row == 0);
                 if let Some(b) = fresh {
@@ -183,14 +201,18 @@ impl Band {
                 }
                 // a rest without a tile of its own is made of smaller ones
                 row += match (self.rows - row, fresh.is_some()) {
-                    (8.., true) if V::HEIGHT == 8 => tile::tile::<V, 8, WIDTH, true>(&left, &right, &c, turned),
-                    (8.., false) if V::HEIGHT == 8 => tile::tile::<V, 8, WIDTH, false>(&left, &right, &c, turned),
-                    (4.., true) => tile::tile::<V, 4, WIDTH, true>(&left, &right, &c, turned),
-                    (4.., false) => tile::tile::<V, 4, WIDTH, false>(&left, &right, &c, turned),
-                    (2.., true) => tile::tile::<V, 2, WIDTH, true>(&left, &right, &c, turned),
-                    (2.., false) => tile::tile::<V, 2, WIDTH, false>(&left, &right, &c, turned),
-                    (_, true) => tile::tile::<V, 1, WIDTH, true>(&left, &right, &c, turned),
-                    (_, false) => tile::tile::<V, 1, WIDTH, false>(&left, &right, &c, turned),
+                    (8.., true) if V::HEIGHT == 8 => {
+                        tile::tile::<V, 8, WIDTH, true>(&left, &right, &c, turned, &mut ahead)
+                    }
+                    (8.., false) if V::HEIGHT == 8 => {
+                        tile::tile::<V, 8, WIDTH, false>(&left, &right, &c, turned, &mut ahead)
+                    }
+                    (4.., true) => tile::tile::<V, 4, WIDTH, true>(&left, &right, &c, turned, &mut ahead),
+                    (4.., false) => tile::tile::<V, 4, WIDTH, false>(&left, &right, &c, turned, &mut ahead),
+                    (2.., true) => tile::tile::<V, 2, WIDTH, true>(&left, &right, &c, turned, &mut ahead),
+                    (2.., false) => tile::tile::<V, 2, WIDTH, false>(&left, &right, &c, turned, &mut ahead),
+                    (_, true) => tile::tile::<V, 1, WIDTH, true>(&left, &right, &c, turned, &mut ahead),
+                    (_, false) => tile::tile::<V, 1, WIDTH, false>(&left, &right, &c, turned, &mut ahead),
                 };
             }
         }

@@ -3,7 +3,7 @@
 //! Besides the transposing, which vectors need, this makes every tile's reads dense: rows of a weight matrix lie 4 KiB apart,
 //! so that a column of them lies in one set of the first cache, and in as many pages as it has rows.
 
-use super::blocks::{DEEP, Matrix, TALL};
+use super::blocks::{DEEP, Matrix};
 use super::tile::WIDTH;
 use super::vector::Vector;
 
@@ -24,18 +24,22 @@ pub(super) fn panel(left: usize) -> usize {
 pub(super) unsafe fn a(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Matrix {
     unsafe {
         if a.row == 1 && a.column != 1 {
+            let stride = rows.next_multiple_of(8);
             for k in 0..depth {
-                let (from, to) = (a.from(0, k).at, to.add(k * TALL));
-                if rows == TALL {
-                    // of known length: no call
-                    std::ptr::copy_nonoverlapping(from, to, TALL);
-                } else {
-                    for i in 0..rows {
-                        *to.add(i) = *from.add(i);
+                let (from, to) = (a.from(0, k).at, to.add(k * stride));
+                for i in (0..rows).step_by(8) {
+                    let (from, to) = (from.add(i), to.add(i));
+                    if i + 8 <= rows {
+                        // of known length: no call
+                        std::ptr::copy_nonoverlapping(from, to, 8);
+                    } else {
+                        for i in 0..rows - i {
+                            *to.add(i) = *from.add(i);
+                        }
                     }
                 }
             }
-            return Matrix { at: to, row: 1, column: TALL as isize };
+            return Matrix { at: to, row: 1, column: stride as isize };
         }
         for i in 0..rows {
             let (from, to) = (a.from(i, 0), to.add(i * ROW));

@@ -6,14 +6,56 @@ use super::vector::Vector;
 /// Vectors of the widest tile.
 pub(super) const WIDTH: usize = 3;
 
-/// How many rows ahead those of `b` are asked for that are read where they lie: they are pages apart, which no CPU foresees.
-const AHEAD: isize = 24;
+/// Multiply-adds of a tile's registers between two requests.
+const PACE: usize = 8;
+
+/// Asks for what the next tiles read, a little at a time: rows of a weight matrix are pages apart, which no CPU foresees.
+pub(super) struct Ahead {
+    pub at: *const f32,
+    /// Rows asked for at once, how far apart, and the cache lines of each.
+    pub rows: usize,
+    pub row: isize,
+    pub lines: usize,
+    /// From one request to the next.
+    pub step: isize,
+}
+
+impl Ahead {
+    /// The next `height` rows of `a` while as many are multiplied.
+    #[inline(always)]
+    pub fn left(a: Matrix, height: usize) -> Ahead {
+        Ahead { at: a.at, rows: height, row: a.row, lines: 1, step: PACE as isize * a.column }
+    }
+
+    /// The next panel of `b`, `lanes` wide, while `tiles` are multiplied.
+    #[inline(always)]
+    pub fn right(b: Matrix, lanes: usize, tiles: usize) -> Ahead {
+        let rows = PACE.div_ceil(tiles);
+        Ahead { at: b.at, rows, row: b.row, lines: lanes.div_ceil(16), step: rows as isize * b.row }
+    }
+
+    /// The next `lanes` columns of `height` rows of `c` during a tile of this depth.
+    #[inline(always)]
+    pub fn target(c: &Target, height: usize, lanes: usize, depth: usize) -> Ahead {
+        let rows = (height * PACE).div_ceil(depth);
+        Ahead { at: c.at, rows, row: c.row, lines: lanes.div_ceil(16), step: rows as isize * c.row }
+    }
+
+    #[inline(always)]
+    unsafe fn ask<V: Vector>(&mut self) {
+        for row in 0..self.rows {
+            let at = self.at.wrapping_offset(row as isize * self.row);
+            for line in 0..self.lines {
+                unsafe { V::prefetch(at.wrapping_add(16 * line)) }
+            }
+        }
+        self.at = self.at.wrapping_offset(self.step);
+    }
+}
 
 /// The rows of `a` of a tile.
 pub(super) struct Left {
     pub a: Matrix,
-    /// As many more to ask for meanwhile.
-    pub next: Matrix,
     pub depth: usize,
 }
 
@@ -68,6 +110,7 @@ pub(super) unsafe fn tile<V: Vector, const HEIGHT: usize, const WIDTH: usize, co
     right: &Right,
     c: &Target,
     turned: *mut f32,
+    ahead: &mut Ahead,
 ) -> usize {
     let last = right.lanes - (WIDTH - 1) * V::LANES;
     unsafe {
@@ -82,15 +125,13 @@ pub(super) unsafe fn tile<V: Vector, const HEIGHT: usize, const WIDTH: usize, co
         let (mut a, mut b, mut pack) = (left.a.at, right.at, right.pack);
         let mut sums = [[V::zero(); WIDTH]; HEIGHT];
         for k in 0..left.depth {
-            let (low, high) = ((k % HEIGHT) as isize, (k - k % HEIGHT) as isize);
-            V::prefetch(left.next.at.wrapping_offset(low * left.next.row + high * left.next.column));
+            if k % PACE == 0 {
+                ahead.ask::<V>();
+            }
             let mut x = [V::zero(); WIDTH];
             for w in 0..WIDTH {
                 let b = b.add(w * V::LANES);
                 x[w] = if FRESH && w + 1 == WIDTH { V::load_first(b, last) } else { V::load(b) };
-                if FRESH {
-                    V::prefetch(b.wrapping_offset(AHEAD * right.row));
-                }
             }
             if FRESH && !pack.is_null() {
                 for w in 0..WIDTH {
