@@ -53,7 +53,7 @@ pub(super) struct Product {
 /// A cache line, for its alignment.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[allow(dead_code)] [f32; 16]);
+pub(super) struct Line(#[allow(dead_code)] [f32; 16]);
 
 const LINES_A: usize = TALL * pack::ROW / 16;
 const LINES_B: usize = DEEP * WIDE / 16;

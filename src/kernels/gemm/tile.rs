@@ -1,12 +1,12 @@
 //! The micro-kernel, and how its sums come into `c`.
 
-use super::blocks::{DEEP, Matrix};
+use super::blocks::{DEEP, Line, Matrix};
 use super::vector::Vector;
 
 /// Vectors of the widest tile.
 pub(super) const WIDTH: usize = 3;
 
-/// Multiply-adds of a tile's registers between two requests.
+/// Steps along the depth of a tile between two requests.
 const PACE: usize = 8;
 
 /// Asks for what the next tiles read, a little at a time: rows of a weight matrix are pages apart, which no CPU foresees.
@@ -188,10 +188,8 @@ unsafe fn load<V: Vector>(from: *const f32, lanes: usize) -> V {
 /// As [`tile`].
 #[inline(always)]
 pub(super) unsafe fn turn<V: Vector>(sums: *const f32, stride: usize, rows: usize, columns: usize, c: &Target) {
-    /// One transpose of the widest vectors.
-    #[repr(align(64))]
-    struct Lines([f32; 256]);
-    let mut lines = std::mem::MaybeUninit::<Lines>::uninit();
+    // one transpose of the widest vectors
+    let mut lines = std::mem::MaybeUninit::<[Line; 16]>::uninit();
     let to = lines.as_mut_ptr().cast::<f32>();
     unsafe {
         for row in (0..rows).step_by(V::LANES) {
