@@ -37,7 +37,7 @@ impl Ahead {
     /// The next `lanes` columns of `height` rows of `c` during a tile of this depth.
     #[inline(always)]
     pub fn target(c: &Target, height: usize, lanes: usize, depth: usize) -> Ahead {
-        let rows = (height * PACE).div_ceil(depth);
+        let rows = (height * PACE).div_ceil(depth).min(height);
         Ahead { at: c.at, rows, row: c.row, lines: lanes.div_ceil(16), step: rows as isize * c.row }
     }
 
