@@ -40,7 +40,7 @@ const UNIT: [usize; 2] = [16, 48];
 /// # Panics
 /// When the shapes do not fit, or the environment asks for a kernel that is not there ([`Kernel::selected`]).
 pub fn gemm<T: Real>(a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
-    gemm_on(selected(), a, b, beta, c);
+    gemm_on(Kernel::in_use(), a, b, beta, c);
 }
 
 /// `c = a b + bias`: `bias` `[1, N]` is added to every row, to the finished sum, and `c` is not read; otherwise as [`gemm`].
@@ -48,13 +48,7 @@ pub fn gemm<T: Real>(a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
 /// # Panics
 /// As [`gemm`].
 pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, c: ViewMut<T>) {
-    gemm_bias_on(selected(), a, b, bias, c);
-}
-
-/// `c = a b + bias`, the `bias` `[1, N]` under every row; `c` is not read.
-pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, mut c: ViewMut<T>) {
-    c.assign(&bias);
-    gemm(a, b, T::one(), c);
+    gemm_bias_on(Kernel::in_use(), a, b, bias, c);
 }
 
 /// [`gemm`] by this kernel, for tests and benches.
@@ -82,10 +76,6 @@ pub fn reserve() {
         Some(_) => drop(rayon::broadcast(|_| x86::reserve())),
         None => x86::reserve(),
     }
-}
-
-fn selected() -> Kernel {
-    Kernel::selected().unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// What all tasks of a product have in common.
