@@ -18,27 +18,29 @@ pub(super) struct Ahead {
     pub lines: usize,
     /// From one request to the next.
     pub step: isize,
+    /// Into the second cache, not the first.
+    pub second: bool,
 }
 
 impl Ahead {
     /// The next `height` rows of `a` while as many are multiplied.
     #[inline(always)]
     pub fn left(a: Matrix, height: usize) -> Ahead {
-        Ahead { at: a.at, rows: height, row: a.row, lines: 1, step: PACE as isize * a.column }
+        Ahead { at: a.at, rows: height, row: a.row, lines: 1, step: PACE as isize * a.column, second: true }
     }
 
     /// The next panel of `b`, `lanes` wide, while `tiles` are multiplied.
     #[inline(always)]
     pub fn right(b: Matrix, lanes: usize, tiles: usize) -> Ahead {
         let rows = PACE.div_ceil(tiles);
-        Ahead { at: b.at, rows, row: b.row, lines: lanes.div_ceil(16), step: rows as isize * b.row }
+        Ahead { at: b.at, rows, row: b.row, lines: lanes.div_ceil(16), step: rows as isize * b.row, second: false }
     }
 
     /// The next `lanes` columns of `height` rows of `c` during a tile of this depth.
     #[inline(always)]
     pub fn target(c: &Target, height: usize, lanes: usize, depth: usize) -> Ahead {
         let rows = (height * PACE).div_ceil(depth).min(height);
-        Ahead { at: c.at, rows, row: c.row, lines: lanes.div_ceil(16), step: rows as isize * c.row }
+        Ahead { at: c.at, rows, row: c.row, lines: lanes.div_ceil(16), step: rows as isize * c.row, second: false }
     }
 
     #[inline(always)]
@@ -46,7 +48,8 @@ impl Ahead {
         for row in 0..self.rows {
             let at = self.at.wrapping_offset(row as isize * self.row);
             for line in 0..self.lines {
-                unsafe { V::prefetch(at.wrapping_add(16 * line)) }
+                let at = at.wrapping_add(16 * line);
+                unsafe { if self.second { V::prefetch_second(at) } else { V::prefetch(at) } }
             }
         }
         self.at = self.at.wrapping_offset(self.step);

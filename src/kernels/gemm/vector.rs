@@ -47,4 +47,7 @@ pub(super) trait Vector: Copy {
 
     /// Asks for a cache line; any address will do.
     unsafe fn prefetch(at: *const f32);
+
+    /// Asks for a cache line into the second cache: rows 4 KiB apart share a set of the first, whose lines are still in use.
+    unsafe fn prefetch_second(at: *const f32);
 }
