@@ -6,9 +6,10 @@
 //!
 //! Each element of `c` is, for each block of depth, one chain of fused multiply-adds in order, starting from zero; the chains
 //! are added to it in order, and the bias last. Blocks of depth lie at multiples of `DEEP`, whatever else is cut and whichever operand
-//! is `a`, so an element's bits depend on its row and its column alone.
+//! is `a`, so an element's bits depend on its row and its column alone (but for a single row: see [`row`](super::row)).
 
 use super::pack;
+use super::row;
 use super::tile::{self, Ahead, Left, Right, Target};
 use super::vector::Vector;
 
@@ -53,7 +54,7 @@ pub(super) struct Product {
 /// A cache line, for its alignment.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Line(#[allow(dead_code)] [f32; 16]);
+pub(super) struct Line(pub [f32; 16]);
 
 const LINES_A: usize = TALL * pack::ROW / 16;
 const LINES_B: usize = DEEP * WIDE / 16;
@@ -89,6 +90,10 @@ pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
     let [packed_a, packed_b, turned] = packed.buffers();
     let [m, k, n] = p.sizes;
     let in_place = p.b.column == 1;
+    if m == 1 && p.a.column == 1 && p.b.row == 1 && !p.c.turned {
+        // SAFETY: the caller's promise
+        return unsafe { row::row::<V>(p) };
+    }
     // SAFETY: all offsets stay within the sizes; blocks are no larger than the buffers
     unsafe {
         for column in (0..n).step_by(WIDE) {

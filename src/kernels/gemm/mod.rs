@@ -8,6 +8,8 @@ mod avx512;
 mod blocks;
 #[cfg(target_arch = "x86_64")]
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod row;
 mod select;
 #[cfg(target_arch = "x86_64")]
 mod tile;
@@ -35,7 +37,8 @@ const UNIT: [usize; 2] = [16, 48];
 /// `c = a b` (`beta` 0: `c` is not read) or `c = a b + beta c`; `a` `[M, K]`, `b` `[K, N]`, `c` `[M, N]`; transposed views
 /// (`.t()`) are as good as plain ones.
 ///
-/// Each element of `c` sums over K in one order whatever the cut, so the bits do not depend on the number of threads.
+/// Each element of `c` sums over K in one order whatever the cut, so the bits do not depend on the number of threads; nor on the other
+/// rows and columns, unless M is 1, which has an order of its own.
 ///
 /// # Panics
 /// When the shapes do not fit, or the environment asks for a kernel that is not there ([`Kernel::selected`]).
@@ -94,7 +97,9 @@ fn start<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, bias: Option<
     let ([m, k], [kb, n]) = ([a.nrows(), a.ncols()], [b.nrows(), b.ncols()]);
     assert!(k == kb && c.dim() == (m, n), "gemm: [{m}, {k}] x [{kb}, {n}] into {:?}", c.dim());
     assert!(kernel.available(), "gemm: this CPU cannot run {kernel:?}");
-    let mut plan = Plan { kernel, beta, turned: false, grain: (m * k * n / TASKS).max(GRAIN) };
+    // a single row takes as long as its matrix takes to arrive
+    let grain = if m == 1 { GRAIN / 8 } else { GRAIN };
+    let mut plan = Plan { kernel, beta, turned: false, grain: (m * k * n / TASKS).max(grain) };
     #[cfg(target_arch = "x86_64")]
     {
         let by_rows = n == 1 || c.strides()[1] == 1;

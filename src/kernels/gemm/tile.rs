@@ -180,6 +180,18 @@ unsafe fn finish<V: Vector>(sum: V, c: &Target, line: *mut f32, offset: usize, l
     }
 }
 
+/// Adds what belongs to the sum of a single element and stores it.
+///
+/// # Safety
+/// `c` is valid for an element.
+#[inline(always)]
+pub(super) unsafe fn finish_one(sum: f32, c: &Target) {
+    unsafe {
+        let sum = if c.add { *c.at + sum } else { sum };
+        *c.at = if c.bias.is_null() { sum } else { sum + *c.bias };
+    }
+}
+
 #[inline(always)]
 unsafe fn load<V: Vector>(from: *const f32, lanes: usize) -> V {
     unsafe { if lanes == V::LANES { V::load(from) } else { V::load_first(from, lanes) } }

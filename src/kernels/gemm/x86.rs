@@ -20,6 +20,9 @@ pub(super) fn reserve() {
 /// place of those of `b`, or along more of a dimension than there is of the other. `by_rows`: rows of `c` are consecutive elements.
 pub(super) fn swap<T: Real>(kernel: Kernel, a: &View<T>, b: &View<T>, by_rows: bool) -> bool {
     let [m, k, n] = [a.nrows(), a.ncols(), b.ncols()];
+    if m == 1 && by_rows {
+        return false;
+    }
     let lanes = if kernel == Kernel::Avx512 { 16 } else { 8 };
     // in vector instructions: the sums, and what transposing adds to them for the vectors' operand and for the result
     let cost = |m: usize, n: usize, in_place: bool, turned: bool| {
