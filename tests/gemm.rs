@@ -187,8 +187,8 @@ fn unusual_targets() {
     }
 }
 
-/// An element's bits depend on its row and its column alone: not on the rows and columns beside them, on the threads, nor on which of
-/// the two instruction sets with fused multiply-adds it is.
+/// An element's bits depend on its row and its column alone: not on the rows (a row alone has bits of its own) and columns beside them,
+/// on the threads, nor on which of the two instruction sets with fused multiply-adds it is.
 #[test]
 fn bits_depend_on_row_and_column_alone() {
     let (m, k, n) = (70, 523, 901);
@@ -202,10 +202,10 @@ fn bits_depend_on_row_and_column_alone() {
             all.push(c);
         }
         let mut pieces = Array2::zeros((m, n));
-        for row in 0..m {
+        for row in (0..m).step_by(2) {
             for (from, to) in [(0, 1), (1, 50), (50, 901)] {
-                let c = pieces.slice_mut(s![row..row + 1, from..to]);
-                gemm_on(kernel, a.slice(s![row..row + 1, ..]), bt.slice(s![from..to, ..]).t(), 0.0, c);
+                let c = pieces.slice_mut(s![row..row + 2, from..to]);
+                gemm_on(kernel, a.slice(s![row..row + 2, ..]), bt.slice(s![from..to, ..]).t(), 0.0, c);
             }
         }
         all.push(pieces);
@@ -219,6 +219,28 @@ fn bits_depend_on_row_and_column_alone() {
                 all.extend([plain, transposed(&turned)]);
             }
         }
+    }
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// The bits of a row alone depend neither on the columns beside, nor on the threads or the instruction set.
+#[test]
+fn bits_of_a_row_alone() {
+    let (k, n) = (1037, 901);
+    let (a, bt) = (random([1, k], 0), random([n, k], 1));
+    let mut all = Vec::new();
+    for kernel in [Kernel::Avx512, Kernel::Avx2].into_iter().filter(|kernel| here(*kernel)) {
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut c = Array2::zeros((1, n));
+            pool.install(|| gemm_on(kernel, a.view(), bt.t(), 0.0, c.view_mut()));
+            all.push(c);
+        }
+        let mut pieces = Array2::zeros((1, n));
+        for (from, to) in [(0, 1), (1, 50), (50, 901)] {
+            gemm_on(kernel, a.view(), bt.slice(s![from..to, ..]).t(), 0.0, pieces.slice_mut(s![.., from..to]));
+        }
+        all.push(pieces);
     }
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
 }

@@ -104,8 +104,12 @@ fn start<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, bias: Option<
     {
         let by_rows = n == 1 || c.strides()[1] == 1;
         let vectors = by_rows || m == 1 || c.strides()[0] == 1;
-        let bias_too = bias.as_ref().is_none_or(|bias| by_rows && bias.strides()[1] == 1);
-        if TypeId::of::<T>() != TypeId::of::<f32>() || m * k * n == 0 || !vectors || !bias_too {
+        if let Some(bias) = bias.filter(|bias| !by_rows || bias.strides()[1] != 1) {
+            // no vectors of it: a pass of its own
+            start(kernel, a, b, beta, None, c.view_mut());
+            return c.zip_mut_with(&bias, |c, bias| *c += *bias);
+        }
+        if TypeId::of::<T>() != TypeId::of::<f32>() || m * k * n == 0 || !vectors {
             // neither an empty sum nor a `c` without vectors occurs in a model
             plan.kernel = Kernel::Portable;
         }
