@@ -33,6 +33,8 @@ struct Slot {
     differentiable: bool,
     /// Whether the current backward pass has put a gradient here.
     reached: bool,
+    /// The first node that a gradient comes from: the last to add to it.
+    first_use: usize,
     /// The parameter that this is a part of.
     window_of: Option<Var>,
 }
@@ -72,7 +74,15 @@ impl Tape {
         let mut gradients = self.device.alloc(Role::Gradient, &learned)?.into_iter();
         for (&(shape, differentiable), value) in shapes.iter().zip(values) {
             let gradient = if differentiable { gradients.next() } else { None };
-            self.slots.push(Slot { shape, value, gradient, differentiable, reached: false, window_of: None });
+            self.slots.push(Slot {
+                shape,
+                value,
+                gradient,
+                differentiable,
+                reached: false,
+                first_use: 0,
+                window_of: None,
+            });
         }
         let first = self.parameters;
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
@@ -89,7 +99,15 @@ impl Tape {
         let Slot { value, gradient, differentiable, .. } = *self.slot(of);
         let value = self.device.window(value, offset, shape);
         let gradient = gradient.map(|gradient| self.device.window(gradient, offset, shape));
-        self.slots.push(Slot { shape, value, gradient, differentiable, reached: false, window_of: Some(of) });
+        self.slots.push(Slot {
+            shape,
+            value,
+            gradient,
+            differentiable,
+            reached: false,
+            first_use: 0,
+            window_of: Some(of),
+        });
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
         Var(self.used as u32 - 1)
     }
@@ -143,7 +161,12 @@ impl Tape {
     pub fn backward(&mut self, loss: Var) -> Result<()> {
         assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).differentiable, "backward: not a loss");
         self.slots[..self.used].iter_mut().for_each(|slot| slot.reached = false);
-        let seed = self.reach(loss)?.buffer;
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            for (_, var) in node.inputs.iter().enumerate().filter(|(i, _)| node.op.differentiable(*i)) {
+                self.slots[var.0 as usize].first_use = index;
+            }
+        }
+        let seed = self.reach(loss, self.nodes.len())?.buffer;
         self.device.write(seed, &[1.0]);
         for index in (0..self.nodes.len()).rev() {
             let result = self.slot(self.nodes[index].outputs[0]);
@@ -153,7 +176,7 @@ impl Tape {
             let mut dinputs = ArrayVec::<_, MAX_INPUTS>::new();
             for (i, var) in inputs.iter().enumerate() {
                 let flows = self.nodes[index].op.differentiable(i) && self.slot(*var).differentiable;
-                dinputs.push(if flows { Some(self.reach(*var)?) } else { None });
+                dinputs.push(if flows { Some(self.reach(*var, index)?) } else { None });
             }
             let (inputs, outputs) = (self.values(&inputs), self.values(&outputs));
             self.device.backward(&self.nodes[index].op, &inputs, &outputs, doutput, &dinputs);
@@ -166,8 +189,8 @@ impl Tape {
         Ok(())
     }
 
-    /// The gradient's buffer of a slot, fresh when this pass comes there first.
-    fn reach(&mut self, var: Var) -> Result<Target> {
+    /// The gradient's buffer of a slot, for what a node adds to it: fresh when this pass comes there first.
+    fn reach(&mut self, var: Var, node: usize) -> Result<Target> {
         let slot = &mut self.slots[var.0 as usize];
         assert!(slot.window_of.is_none(), "tape: a window has no gradient of its own");
         let buffer = match slot.gradient {
@@ -182,7 +205,7 @@ impl Tape {
         if fresh && var.0 as usize >= self.parameters {
             self.device.reshape(buffer, slot.shape)?;
         }
-        Ok(Target { buffer, fresh })
+        Ok(Target { buffer, fresh, last: self.slots[var.0 as usize].first_use == node })
     }
 
     /// Copies values from one variable to another of the same shape, outside of any gradient.
@@ -247,7 +270,15 @@ impl Tape {
             }
         } else {
             let value = self.device.alloc(Role::Activation, &[shape])?[0];
-            self.slots.push(Slot { shape, value, gradient: None, differentiable, reached: false, window_of: None });
+            self.slots.push(Slot {
+                shape,
+                value,
+                gradient: None,
+                differentiable,
+                reached: false,
+                first_use: 0,
+                window_of: None,
+            });
         }
         self.used += 1;
         Ok(var)

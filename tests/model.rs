@@ -5,7 +5,7 @@ mod common {
     pub mod recording;
 }
 
-use abr_film::config::{Config, FilmConfig, ModelConfig, TrainingConfig};
+use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
 use abr_film::data::synth;
 use abr_film::device::Cpu;
 use abr_film::model::{Batch, Cvae, LossWeights};
@@ -58,16 +58,24 @@ fn decode(model: &mut Cvae, condition: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
 }
 
 fn train(model: &mut Cvae, steps: u32) {
+    train_with(model, steps, &Default::default(), false);
+}
+
+/// `early`: weights make their step within the backward pass.
+fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, early: bool) {
     let config = model.config.clone();
     let (signal, condition) = (normals(config.signal_length, 10), normals(config.static_dim, 11));
     let eps = normals(config.latent_dim, 12);
     let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, eps: Some(&eps), ..Batch::default() };
     let (parameters, tape) = model.parts();
-    let mut optimizer = Optimizer::new(&Default::default(), 1.0, parameters, tape).expect("room for the moments");
+    let mut optimizer = Optimizer::new(optimizer, 0.5, parameters, tape).expect("room for the moments");
     for step in 0..steps {
         let output = model.forward(&batch, Mode::Train { seed: 1, step }).expect("a forward pass");
         let weights = LossWeights::new(&TrainingConfig::default(), None);
         let losses = model.losses(&output, &batch, &weights).expect("losses");
+        if early {
+            optimizer.begin(model.tape(), 1e-2);
+        }
         model.backward(losses.total).expect("a backward pass");
         optimizer.step(model.tape(), 1e-2, None).expect("a step");
     }
@@ -122,6 +130,26 @@ fn strength_0_is_film_off_and_one_half_is_half_the_departure_from_the_identity()
     assert!(apart(&half, &by_weights) <= tolerance);
     for end in [&without, &full] {
         assert!(apart(&half, end) > 100.0 * tolerance, "strength one half is an end");
+    }
+}
+
+#[test]
+fn a_step_made_early_is_the_same_step() {
+    let adamw = OptimizerConfig { kind: OptimizerKind::AdamW, weight_decay: 0.1, ..OptimizerConfig::default() };
+    let l2 = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
+    for (config, optimizer) in [(small(), adamw), (small(), l2), (ModelConfig::default(), Default::default())] {
+        let [mut late, mut early] = [model(&config, 1), model(&config, 1)];
+        train_with(&mut late, 3, &optimizer, false);
+        train_with(&mut early, 3, &optimizer, true);
+        assert_eq!(state(&late), state(&early), "to the bit");
+        // it was early: the gradient of a weight was not kept, those of FiLM were
+        let kept = |model: &mut Cvae, name: &str| {
+            let (parameters, tape) = model.parts();
+            let (_, var) = parameters.iter().find(|(p, _)| p.name == name).expect("a parameter");
+            tape.read_gradient(var).expect("values").iter().any(|v| *v != 0.0)
+        };
+        assert!(kept(&mut late, "decoder.layer2.0.weight") && !kept(&mut early, "decoder.layer2.0.weight"));
+        assert!(kept(&mut early, "decoder.film1.gamma_mlp.2.weight"));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{AdamStep, Buffer, Device, Learned, Role, Target};
 use crate::error::Result;
 use crate::kernels::{adam::adam, reduce::sum_of_squares};
-use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
+use crate::ops::{AnyOp, Linear, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
 use std::ops::Range;
@@ -12,6 +12,16 @@ use std::ops::Range;
 #[derive(Debug)]
 pub struct Cpu<T> {
     tensors: Vec<Tensor<T>>,
+    early: Early,
+}
+
+/// Parameters that may make their optimiser step during the backward pass.
+#[derive(Debug, Default)]
+struct Early {
+    step: Option<AdamStep>,
+    waiting: Vec<Learned>,
+    /// The gradients of those that have made it.
+    done: Vec<Buffer>,
 }
 
 #[derive(Debug)]
@@ -39,7 +49,7 @@ impl<T: Real> Tensor<T> {
 impl<T: Real> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
-        Cpu { tensors: Vec::new() }
+        Cpu { tensors: Vec::new(), early: Early::default() }
     }
 
     fn tensor_mut(&mut self, buffer: Buffer) -> &mut Tensor<T> {
@@ -77,6 +87,54 @@ impl<T: Real> Cpu<T> {
 
     fn views<const N: usize>(&self, buffers: &[Buffer]) -> ArrayVec<View<'_, T>, N> {
         buffers.iter().map(|b| self.view(*b)).collect()
+    }
+}
+
+impl<T: Real> Cpu<T> {
+    /// The waiting parameter that is this `Linear`'s weight, if it may make its optimiser step now, in place of its gradient.
+    fn is_early(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
+        let (AnyOp::Linear(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
+        let all_of_it = target.fresh && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
+        self.early.waiting.iter().position(|p| all_of_it && p.gradient == target.buffer)
+    }
+
+    fn weight_step(&mut self, waiting: usize, x: Buffer, dy: Buffer) {
+        let p = self.early.waiting.swap_remove(waiting);
+        let step = self.early.step.expect("a step that parameters wait for");
+        let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..step };
+        let buffers = [p.value, p.m, p.v];
+        let mut taken = buffers.map(|b| self.take(b));
+        Linear::step_weight(&step, self.view(x), self.view(dy), taken.each_mut().map(Tensor::view_mut));
+        for (buffer, tensor) in buffers.into_iter().zip(taken) {
+            *self.tensor_mut(buffer) = tensor;
+        }
+        self.early.done.push(p.gradient);
+    }
+
+    /// See [`Device::backward`].
+    fn gradients(
+        &mut self,
+        op: &AnyOp,
+        inputs: &[Buffer],
+        outputs: &[Buffer],
+        doutput: Buffer,
+        dinputs: &[Option<Target>],
+    ) {
+        let mut taken: ArrayVec<_, MAX_INPUTS> =
+            dinputs.iter().map(|d| d.map(|d| (self.take(d.buffer), d.fresh))).collect();
+        {
+            let (inputs, outputs) = (self.views::<MAX_INPUTS>(inputs), self.views::<MAX_OUTPUTS>(outputs));
+            let mut dinputs: ArrayVec<_, MAX_INPUTS> = taken
+                .iter_mut()
+                .map(|t| t.as_mut().map(|(t, f)| Gradient { values: t.view_mut(), fresh: *f }))
+                .collect();
+            op.backward(&inputs, &outputs, self.view(doutput), &mut dinputs);
+        }
+        for (target, taken) in dinputs.iter().zip(taken) {
+            if let (Some(target), Some((tensor, _))) = (target, taken) {
+                *self.tensor_mut(target.buffer) = tensor;
+            }
+        }
     }
 }
 
@@ -161,20 +219,15 @@ impl<T: Real> Device for Cpu<T> {
         doutput: Buffer,
         dinputs: &[Option<Target>],
     ) {
-        let mut taken: ArrayVec<_, MAX_INPUTS> =
-            dinputs.iter().map(|d| d.map(|d| (self.take(d.buffer), d.fresh))).collect();
-        {
-            let (inputs, outputs) = (self.views::<MAX_INPUTS>(inputs), self.views::<MAX_OUTPUTS>(outputs));
-            let mut dinputs: ArrayVec<_, MAX_INPUTS> = taken
-                .iter_mut()
-                .map(|t| t.as_mut().map(|(t, f)| Gradient { values: t.view_mut(), fresh: *f }))
-                .collect();
-            op.backward(&inputs, &outputs, self.view(doutput), &mut dinputs);
+        // the weight's step comes last: the other gradients are made from the weight as it was
+        let mut without: ArrayVec<_, MAX_INPUTS> = dinputs.iter().copied().collect();
+        let early = self.is_early(op, inputs, dinputs);
+        if early.is_some() {
+            without[1] = None;
         }
-        for (target, taken) in dinputs.iter().zip(taken) {
-            if let (Some(target), Some((tensor, _))) = (target, taken) {
-                *self.tensor_mut(target.buffer) = tensor;
-            }
+        self.gradients(op, inputs, outputs, doutput, &without);
+        if let Some(parameter) = early {
+            self.weight_step(parameter, inputs[0], doutput);
         }
     }
 
@@ -182,8 +235,20 @@ impl<T: Real> Device for Cpu<T> {
         Ok(buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt())
     }
 
+    fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
+        self.early.step = Some(*step);
+        self.early.done.clear();
+        self.early.waiting.clear();
+        self.early.waiting.extend_from_slice(parameters);
+    }
+
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
+        let early = self.early.step.take();
+        assert!(self.early.done.is_empty() || early == Some(*step), "adam: another step was made early");
         for p in parameters {
+            if self.early.done.contains(&p.gradient) {
+                continue;
+            }
             let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..*step };
             let [mut value, mut m, mut v] = [p.value, p.m, p.v].map(|b| self.take(b));
             adam(&step, &mut value.values, self.values(p.gradient), &mut m.values, &mut v.values);
@@ -191,5 +256,7 @@ impl<T: Real> Device for Cpu<T> {
                 *self.tensor_mut(buffer) = tensor;
             }
         }
+        self.early.done.clear();
+        self.early.waiting.clear();
     }
 }

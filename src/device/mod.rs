@@ -28,6 +28,8 @@ pub enum Role {
 pub struct Target {
     pub buffer: Buffer,
     pub fresh: bool,
+    /// Nothing more will be added to it in this backward pass.
+    pub last: bool,
 }
 
 /// What an optimiser step needs of one parameter.
@@ -84,7 +86,11 @@ pub trait Device: Send {
     /// The Euclidean norm over all values of the buffers.
     fn norm(&mut self, buffers: &[Buffer]) -> Result<f64>;
 
-    /// One optimiser step over all parameters.
+    /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at hand, which then need not
+    /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that.
+    fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]);
+
+    /// One optimiser step over all parameters, but for those that made it early.
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);
 }
 

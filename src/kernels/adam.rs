@@ -26,7 +26,7 @@ pub fn adam<T: Real>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T],
     assert!(value.len() == gradient.len() && value.len() == m.len() && value.len() == v.len(), "adam: lengths differ");
     const CHUNK: usize = 1 << 14;
     if value.len() <= CHUNK {
-        return adam_chunk(s, value, gradient, m, v);
+        return adam_part(s, value, gradient, m, v);
     }
     let half = (value.len() / 2).next_multiple_of(CHUNK);
     let ((x0, x1), (g0, g1)) = (value.split_at_mut(half), gradient.split_at(half));
@@ -35,7 +35,8 @@ pub fn adam<T: Real>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T],
 }
 
 vectorized! {
-    fn adam_chunk<T>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
+    /// [`adam`] on this thread alone.
+    pub fn adam_part<T>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
         let [b1, b2] = s.betas;
         // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
         let correction1 = 1.0 - b1.powf(s.step as f64);

@@ -10,6 +10,8 @@ use crate::tape::Tape;
 pub struct Optimizer {
     config: OptimizerConfig,
     learned: Vec<Learned>,
+    /// Those whose gradients nobody reads.
+    early: Vec<Learned>,
     gradients: Vec<Buffer>,
     moments: Vec<Moments>,
     /// Steps taken.
@@ -32,13 +34,18 @@ impl Optimizer {
         parameters: &Parameters,
         tape: &mut Tape,
     ) -> Result<Self> {
-        let (mut learned, mut moments) = (Vec::new(), Vec::new());
+        let (mut learned, mut early, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         for (var, members) in parameters.learned() {
             let (value, gradient) = tape.buffers(var);
             let shape = tape.shape(var);
             let [m, v] = tape.device_mut().alloc(Role::Moment, &[shape; 2])?[..] else { unreachable!("two shapes") };
             let film = members.iter().any(|(p, _)| p.film_block().is_some());
-            learned.push(Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } });
+            let parameter = Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } };
+            learned.push(parameter);
+            // the norms of FiLM's gradients are reported
+            if !film {
+                early.push(parameter);
+            }
             for (parameter, offset) in members {
                 let mut window = |of| tape.device_mut().window(of, offset, [1, parameter.len()]);
                 let (m, v) = (window(m), window(v));
@@ -46,7 +53,27 @@ impl Optimizer {
             }
         }
         let gradients = learned.iter().map(|l: &Learned| l.gradient).collect();
-        Ok(Optimizer { config: config.clone(), learned, gradients, moments, steps: 0 })
+        Ok(Optimizer { config: config.clone(), learned, early, gradients, moments, steps: 0 })
+    }
+
+    /// Lets the backward pass to come make the step already where it can, with this learning rate; gradients may then not be there to be
+    /// read. [`Optimizer::step`] finishes the step, without a clip.
+    pub fn begin(&mut self, tape: &mut Tape, learning_rate: f64) {
+        let step = self.next(learning_rate, 1.0);
+        tape.device_mut().step_early(&step, &self.early);
+    }
+
+    /// The numbers of the step to come.
+    fn next(&self, learning_rate: f64, gradient_scale: f64) -> AdamStep {
+        AdamStep {
+            step: self.steps + 1,
+            learning_rate,
+            betas: self.config.betas,
+            eps: self.config.eps,
+            weight_decay: self.config.weight_decay,
+            decoupled: self.config.kind == OptimizerKind::AdamW,
+            gradient_scale,
+        }
     }
 
     /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it are
@@ -58,16 +85,8 @@ impl Optimizer {
             gradient_scale = (clip / (total + 1e-6)).min(1.0);
             norm = Some(total);
         }
+        let step = self.next(learning_rate, gradient_scale);
         self.steps += 1;
-        let step = AdamStep {
-            step: self.steps,
-            learning_rate,
-            betas: self.config.betas,
-            eps: self.config.eps,
-            weight_decay: self.config.weight_decay,
-            decoupled: self.config.kind == OptimizerKind::AdamW,
-            gradient_scale,
-        };
         tape.device_mut().adam(&step, &self.learned);
         Ok(norm)
     }

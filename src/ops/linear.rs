@@ -9,15 +9,52 @@
 //!
 //! Gradient: `dx = dy W`, `dW = dy^T x`, `db = column sums of dy`.
 
-use super::{Case, Fill, Op, Shapes, want};
+use super::{Case, Fill, Op, Shapes, slice_mut, want};
 use crate::kernels::{
+    adam::{AdamStep, adam_part},
     gemm::{gemm, gemm_bias},
     reduce::column_sums,
+    split::{By, split},
 };
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
+use ndarray::s;
+use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Linear;
+
+/// Numbers of dW that are made before they are used: they stay in the second cache.
+const PART: usize = 1 << 15;
+
+impl Linear {
+    /// dW = dy^T x, and at once W's optimiser step by it, a few rows at a time: the gradient is never written to memory. The bits are
+    /// those of [`Op::backward`] into a fresh gradient, and then [`adam`](crate::kernels::adam::adam).
+    ///
+    /// x `[B, I]`, dy `[B, O]`; W and its moments `[O, I]`.
+    pub fn step_weight<T: Real>(step: &AdamStep, x: View<T>, dy: View<T>, weights: [ViewMut<T>; 3]) {
+        let [w, m, v] = weights;
+        let columns = x.ncols();
+        // some parts a task
+        split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
+            let mut part = [T::zero(); PART];
+            let tall = (PART / columns).max(1);
+            for start in range.clone().step_by(tall) {
+                let rows = start..(start + tall).min(range.end);
+                let here = (start - range.start) * columns..(rows.end - range.start) * columns;
+                let dw = &mut part[..here.len()];
+                let into = ViewMut::from_shape((rows.len(), columns), dw).expect("as many numbers");
+                gemm(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
+                let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
+                adam_part(step, w, dw, m, v);
+            }
+        });
+    }
+
+    /// Whether [`Linear::step_weight`] pays for `x` `[B, I]`: with many rows the product takes the time, and is better made in one.
+    pub fn steps([rows, columns]: Shape) -> bool {
+        rows <= 128 && columns <= PART
+    }
+}
 
 impl Op for Linear {
     const NAME: &'static str = "linear";

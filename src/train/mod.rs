@@ -183,12 +183,15 @@ impl Trainer {
             let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
             return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
         }
+        let (rate, clip) = (self.schedule.rate(epoch), self.config.training.gradient_clip);
+        if clip.is_none() {
+            self.optimizer.begin(self.model.tape(), rate);
+        }
         self.model.backward(losses.total)?;
         for (sum, block) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_gradients) {
             *sum += self.model.tape().device_mut().norm(block)?;
         }
-        let rate = self.schedule.rate(epoch);
-        let norm = self.optimizer.step(self.model.tape(), rate, self.config.training.gradient_clip)?;
+        let norm = self.optimizer.step(self.model.tape(), rate, clip)?;
         self.progress.gradient_norm += norm.unwrap_or(0.0);
         self.progress.train.add(&terms, end - start, self.gathered.labels());
         self.progress.step_in_epoch += 1;

@@ -112,6 +112,10 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.norm(buffers)
     }
 
+    fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
+        self.cpu.step_early(step, parameters);
+    }
+
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         self.cpu.adam(step, parameters);
     }
