@@ -31,7 +31,7 @@ fn tables(_: &mut Criterion) {
 /// One line a number of rows and form: GFLOP/s of all layers of a step, by kernel.
 fn sums(pool: &ThreadPool) {
     const ROUNDS: usize = 15;
-    peaks();
+    peaks(pool);
     let threads = pool.current_num_threads();
     println!("all layers, {threads} threads, medians of {ROUNDS} rounds in turns, GFLOP/s: {:?}", kernels());
     for rows in BATCHES {

@@ -122,19 +122,20 @@ pub fn rates(pool: &ThreadPool, layers: &mut [Layer], form: Form, rounds: usize)
     times.into_iter().map(|times| flops * repeats / median(times) / 1e9).collect()
 }
 
-/// Prints the peak of one thread, measured now, and returns that of the best instructions; 0 where none is known.
-pub fn peaks() -> f64 {
-    let peaks: Vec<_> = peak::all().iter().map(|(name, rate)| (*name, rate())).collect();
+/// Prints the peak of all threads at once, measured now, and returns that of the best instructions; 0 where none is known.
+pub fn peaks(pool: &ThreadPool) -> f64 {
+    let together = |rate: fn() -> f64| pool.broadcast(|_| rate()).into_iter().sum::<f64>();
+    let peaks: Vec<_> = peak::all().into_iter().map(|(name, rate)| (name, together(rate))).collect();
     let text: Vec<String> = peaks.iter().map(|(name, rate)| format!("{name} {rate:.0} GFLOP/s")).collect();
-    println!("multiply-add peak of one thread: {}", text.join(", "));
+    println!("multiply-add peak, {} threads: {}", pool.current_num_threads(), text.join(", "));
     peaks.first().map_or(0.0, |(_, rate)| *rate)
 }
 
-/// One line a shape and form: GFLOP/s by kernel and the first kernel's share of all threads' peak, at each number of rows.
+/// One line a shape and form: GFLOP/s by kernel and the first kernel's share of the peak, at each number of rows.
 pub fn shapes(pool: &ThreadPool) {
     const ROUNDS: usize = 5;
     let (threads, peak, names) =
-        (pool.current_num_threads(), peaks(), kernels().iter().map(|k| k.name()).collect::<Vec<_>>());
+        (pool.current_num_threads(), peaks(pool), kernels().iter().map(|k| k.name()).collect::<Vec<_>>());
     println!("products by shape and form, {threads} threads, medians of {ROUNDS} rounds in turns, GFLOP/s:");
     println!("for each number of rows {} and, of the multiply-add peak, what {} reaches", names.join(", "), names[0]);
     println!(
@@ -146,8 +147,7 @@ pub fn shapes(pool: &ThreadPool) {
         for form in FORMS {
             let cells = layers.each_mut().map(|layer| {
                 let rates = rates(pool, layer, form, ROUNDS);
-                let share =
-                    if peak > 0.0 { format!("{:.0} %", 100.0 * rates[0] / (peak * threads as f64)) } else { "".into() };
+                let share = if peak > 0.0 { format!("{:.0} %", 100.0 * rates[0] / peak) } else { "".into() };
                 format!("{} {share:>5}", rates.iter().map(|rate| format!("{rate:7.1}")).collect::<String>())
             });
             let name = format!("{} of {} x {}", shape.times, shape.layer[0], shape.layer[1]);
