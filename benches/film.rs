@@ -30,8 +30,8 @@ use rayon::ThreadPool;
 const WIDTHS: [usize; 2] = [128, 1024];
 
 /// Seconds of turns behind a line of the table, and the fewest rounds.
-const SECONDS: f64 = 0.6;
-const ROUNDS: usize = 15;
+const SECONDS: f64 = 1.5;
+const ROUNDS: usize = 21;
 
 /// What is measured forward and backward; a backward pass follows any number of forward ones.
 trait Passes: Send {
