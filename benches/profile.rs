@@ -148,11 +148,11 @@ fn main() -> Result<()> {
     );
     line("rows", BATCHES.iter().map(|batch| format!("{batch}        ")));
     line("step", parts.iter().map(|spent| cell(spent, spent[&("step", "")])));
-    for kind_ in KINDS {
+    for group in KINDS {
         let of_kind = |spent: &Spent| {
-            spent.iter().filter(|(what, _)| what.0 != "step" && kind(what.0) == kind_).map(|(_, t)| t).sum()
+            spent.iter().filter(|(what, _)| what.0 != "step" && kind(what.0) == group).map(|(_, t)| t).sum()
         };
-        line(kind_, parts.iter().map(|spent| cell(spent, of_kind(spent))));
+        line(group, parts.iter().map(|spent| cell(spent, of_kind(spent))));
     }
     println!("by op:");
     for what in parts[0].keys().filter(|what| !["step", "rest"].contains(&what.0)) {
