@@ -1,7 +1,12 @@
-//! What FiLM costs as one kernel and as two: `film` against `mul` then `add`, forward and backward, at the widths of the decoder's
-//! levels: `cargo bench --bench film`.
+//! What FiLM costs, as ratios of two that are measured in turns: `cargo bench --bench film`.
 //!
-//! The composed form writes the product to memory and reads it back, in both directions; that traffic is what fusing saves.
+//! - `film`: one kernel by two, `mul` then `add`, which write the product to memory and read it back, in both directions; that traffic is
+//!   what fusing saves.
+//! - `block`: the fused block of a decoder level (LeakyReLU, batch norm, dropout) with a modulation by without.
+//! - `decoder`: with FiLM and its MLPs by without, in evaluation mode, backward from a loss on both of its heads.
+//! - `training`: the same of the whole model in training mode, the encoder included, without the optimiser.
+//!
+//! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS` sets the threads.
 
 mod common;
 #[path = "common/draw.rs"]
@@ -9,43 +14,219 @@ mod draw;
 #[path = "common/op.rs"]
 mod op;
 
-use abr_film::ops::{Add, Fill, Film, Mul};
-use common::{BATCHES, measure, threads};
+use abr_film::config::{FilmConfig, ModelConfig, TrainingConfig};
+use abr_film::device::Cpu;
+use abr_film::model::{Batch, Cvae, LossWeights};
+use abr_film::nn::layers::Mode;
+use abr_film::ops::{self, Case, Fill, Mse, Op, WeightedSum};
+use abr_film::tape::Var;
+use common::{BATCHES, Pair, measure, pair, quick, seconds, threads, wanted};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use draw::draw;
 use op::Bench;
+use rayon::ThreadPool;
 
 /// Widths of the decoder's levels 1 and 4: within the first cache, and beyond it.
 const WIDTHS: [usize; 2] = [128, 1024];
 
-fn film(c: &mut Criterion) {
-    let pool = threads();
+/// Seconds of turns behind a line of the table, and the fewest rounds.
+const SECONDS: f64 = 1.5;
+const ROUNDS: usize = 21;
+
+/// What is measured forward and backward; a backward pass follows any number of forward ones.
+trait Passes: Send {
+    fn forward(&mut self);
+    fn backward(&mut self);
+}
+
+impl Passes for Bench {
+    fn forward(&mut self) {
+        Bench::forward(self);
+    }
+
+    fn backward(&mut self) {
+        Bench::backward(self);
+    }
+}
+
+/// `gamma * x + beta` in two ops; tensors pass from one to the other by a swap, which moves no numbers.
+struct Composed {
+    mul: Bench,
+    add: Bench,
+}
+
+impl Passes for Composed {
+    fn forward(&mut self) {
+        self.mul.forward();
+        std::mem::swap(&mut self.mul.outputs[0], &mut self.add.inputs[0]);
+        self.add.forward();
+        std::mem::swap(&mut self.mul.outputs[0], &mut self.add.inputs[0]);
+    }
+
+    fn backward(&mut self) {
+        self.add.backward();
+        std::mem::swap(&mut self.add.gradients[0], &mut self.mul.cotangent);
+        self.mul.backward();
+        std::mem::swap(&mut self.add.gradients[0], &mut self.mul.cotangent);
+    }
+}
+
+/// The documented model, or a plain one, on random rows.
+struct Model {
+    model: Cvae,
+    rows: usize,
+    signal: Vec<f32>,
+    condition: Vec<f32>,
+    z: Vec<f32>,
+    loss: Option<Var>,
+}
+
+impl Model {
+    fn new(use_film: bool, rows: usize) -> Self {
+        let config = ModelConfig { use_film, ..ModelConfig::default() };
+        let model = Cvae::new(&config, &FilmConfig::default(), 1, Box::new(Cpu::<f32>::new())).expect("a model");
+        let [signal, condition, z] = [(config.signal_length, 0), (config.static_dim, 1), (config.latent_dim, 2)]
+            .map(|(columns, layer)| draw([rows, columns], Fill::Normal, layer).into_raw_vec_and_offset().0);
+        Model { model, rows, signal, condition, z, loss: None }
+    }
+
+    fn go_back(&mut self) {
+        self.model.backward(self.loss.expect("a forward pass before")).expect("gradients");
+    }
+}
+
+struct Decoder(Model);
+
+impl Passes for Decoder {
+    fn forward(&mut self) {
+        let Model { model, rows, signal, condition, z, loss } = &mut self.0;
+        let decoded = model.decode(*rows, z, Some(condition)).expect("traces");
+        let mut mse = |var: Var, target: &[f32]| {
+            let tape = model.tape();
+            let target = tape.input(tape.shape(var), target).expect("a target");
+            tape.apply(Mse, &[var, target]).expect("a term")
+        };
+        let terms = [mse(decoded.signal, signal), mse(decoded.condition.expect("a static head"), condition)];
+        let weights = [1.0, 1.0].into_iter().collect();
+        *loss = Some(model.tape().apply(WeightedSum { weights }, &terms).expect("a loss"));
+    }
+
+    fn backward(&mut self) {
+        self.0.go_back();
+    }
+}
+
+struct Training(Model);
+
+impl Passes for Training {
+    fn forward(&mut self) {
+        let Model { model, rows, signal, condition, z, loss } = &mut self.0;
+        let batch = Batch { rows: *rows, signal, condition, eps: Some(z), ..Batch::default() };
+        let output = model.forward(&batch, Mode::Train { seed: 1, step: 0 }).expect("an output");
+        let weights = LossWeights::new(&TrainingConfig::default(), None);
+        *loss = Some(model.losses(&output, &batch, &weights).expect("losses").total);
+    }
+
+    fn backward(&mut self) {
+        self.0.go_back();
+    }
+}
+
+/// Two to compare: the group, the names, and how they are made for a number of rows.
+struct Comparison {
+    group: String,
+    names: [&'static str; 2],
+    make: Box<dyn Fn(usize) -> [Box<dyn Passes>; 2]>,
+}
+
+/// The op's case of this name.
+fn bench<O: Op>(rows: usize, width: usize, name: &str) -> Bench {
+    let cases: Vec<Case> = O::cases(rows, width, width);
+    Bench::new(cases.iter().find(|case| case.name == name).expect("a case of this name"))
+}
+
+fn comparisons() -> Vec<Comparison> {
+    let mut all = Vec::new();
     for width in WIDTHS {
-        let mut group = c.benchmark_group(format!("film/{width}"));
+        all.push(Comparison {
+            group: format!("film/{width}"),
+            names: ["fused", "composed"],
+            make: Box::new(move |rows| {
+                let (mul, add) = (bench::<ops::Mul>(rows, width, "product"), bench::<ops::Add>(rows, width, "sum"));
+                [Box::new(bench::<ops::Film>(rows, width, "full")), Box::new(Composed { mul, add })]
+            }),
+        });
+    }
+    for width in WIDTHS {
+        all.push(Comparison {
+            group: format!("block/{width}"),
+            names: ["with", "without"],
+            make: Box::new(move |rows| {
+                ["film", "no_film"].map(|name| Box::new(bench::<ops::FilmBlock>(rows, width, name)) as Box<dyn Passes>)
+            }),
+        });
+    }
+    let names = ["with", "without"];
+    let decoder = |rows| [true, false].map(|film| Box::new(Decoder(Model::new(film, rows))) as Box<dyn Passes>);
+    let training = |rows| [true, false].map(|film| Box::new(Training(Model::new(film, rows))) as Box<dyn Passes>);
+    all.push(Comparison { group: "decoder".into(), names, make: Box::new(decoder) });
+    all.push(Comparison { group: "training".into(), names, make: Box::new(training) });
+    all
+}
+
+/// Forward and backward of the two in turns.
+fn turns(pool: &ThreadPool, two: &mut [Box<dyn Passes>; 2]) -> [Pair; 2] {
+    pool.install(|| {
+        let pass = |one: &mut Box<dyn Passes>| (seconds(|| one.forward()), seconds(|| one.backward()));
+        // the first warms up
+        let [_, once] =
+            [0, 1].map(|_| two.iter_mut().map(pass).map(|(forward, backward)| forward + backward).sum::<f64>());
+        let rounds = ROUNDS.max((SECONDS / once) as usize).min(2000);
+        let (mut forward, mut backward) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        for _ in 0..rounds {
+            for (i, one) in two.iter_mut().enumerate() {
+                let (there, back) = pass(one);
+                forward[i].push(there);
+                backward[i].push(back);
+            }
+        }
+        [forward, backward].map(pair)
+    })
+}
+
+fn ratios(_: &mut Criterion) {
+    if !wanted("ratios") {
+        return;
+    }
+    let pool = threads();
+    println!("medians in µs of turns, and the median of the turns' ratios; {} threads", pool.current_num_threads());
+    for Comparison { group, names: [first, second], make } in comparisons() {
+        println!("{:<16}{:>10}{:>10}{:>8}{:>16}{:>10}{:>8}", group, first, second, "ratio", first, second, "ratio");
         for rows in BATCHES {
-            let shape = [rows, width];
-            let [x, gamma, beta, product] = [0, 1, 2, 3].map(|layer| draw(shape, Fill::Normal, layer));
-            let strength = draw([rows, 1], Fill::Value(1.0), 4);
-            let mut fused = Bench::new(Film.into(), vec![x.clone(), gamma.clone(), beta.clone(), strength]);
-            let (mut mul, mut add) =
-                (Bench::new(Mul.into(), vec![x, gamma]), Bench::new(Add.into(), vec![product, beta]));
-            group.bench_function(BenchmarkId::new("fused", rows), |b| {
-                measure(b, &pool, || {
-                    fused.forward();
-                    fused.backward();
-                })
+            let [forward, backward] = turns(&pool, &mut make(rows)).map(|Pair { medians: [first, second], ratio }| {
+                format!("{:>10.1}{:>10.1}{ratio:>8.3}", 1e6 * first, 1e6 * second)
             });
-            group.bench_function(BenchmarkId::new("composed", rows), |b| {
-                measure(b, &pool, || {
-                    mul.forward();
-                    add.forward();
-                    add.backward();
-                    mul.backward();
-                })
-            });
+            println!("{rows:>6} forward  {forward} backward {backward}");
         }
     }
 }
 
-criterion_group!(benches, film);
+fn film(c: &mut Criterion) {
+    let pool = threads();
+    for Comparison { group, names, make } in comparisons() {
+        let mut group = c.benchmark_group(group);
+        for rows in BATCHES {
+            for (name, mut one) in names.into_iter().zip(make(rows)) {
+                group.bench_function(BenchmarkId::new(format!("forward/{name}"), rows), |b| {
+                    measure(b, &pool, || one.forward());
+                });
+                group.bench_function(BenchmarkId::new(format!("backward/{name}"), rows), |b| {
+                    measure(b, &pool, || one.backward());
+                });
+            }
+        }
+    }
+}
+
+criterion_group! { name = benches; config = quick(); targets = ratios, film }
 criterion_main!(benches);

@@ -1,30 +1,47 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
+//!
+//! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear` and `grouped_linear`, which criterion calls
+//! `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Before them, the table of
+//! matrix products at every shape and form of the model, alone by `cargo bench --bench ops -- shapes`.
 
 mod common;
 #[path = "common/draw.rs"]
 mod draw;
 #[path = "common/op.rs"]
 mod op;
+#[path = "common/peak.rs"]
+mod peak;
+#[path = "common/products.rs"]
+mod products;
+#[path = "common/work.rs"]
+mod work;
 
 use abr_film::ops::Op;
-use common::{BATCHES, measure, threads};
+use common::{BATCHES, measure, quick, threads, wanted};
 use criterion::{Criterion, criterion_group, criterion_main};
-use draw::draw;
 use op::Bench;
+use work::work;
 
 /// Rows, inputs and outputs: the middle of the decoder at the middle batch.
 const SIZE: [usize; 3] = [BATCHES[1], 256, 512];
+
+fn shapes(_: &mut Criterion) {
+    if wanted("shapes") {
+        products::shapes(&threads());
+    }
+}
 
 macro_rules! every_op {
     ($($module:ident $Op:ident,)*) => {
         fn ops(c: &mut Criterion) {
             let (pool, [rows, inner, columns]) = (threads(), SIZE);
             $(for case in <abr_film::ops::$Op as Op>::cases(rows, inner, columns) {
-                let inputs = case.inputs.iter().enumerate().map(|(i, (s, fill))| draw(*s, *fill, i as u32)).collect();
-                let name = concat!("ops/", stringify!($module));
-                let mut bench = Bench::new(case.op.clone(), inputs);
-                let mut group = c.benchmark_group(name);
+                let mut bench = Bench::new(&case);
+                let [forward, backward] = work(&mut bench);
+                let mut group = c.benchmark_group(concat!("ops/", stringify!($module)));
+                group.throughput(forward);
                 group.bench_function(format!("{}/forward", case.name), |b| measure(b, &pool, || bench.forward()));
+                group.throughput(backward);
                 group.bench_function(format!("{}/backward", case.name), |b| measure(b, &pool, || bench.backward()));
             })*
         }
@@ -33,5 +50,5 @@ macro_rules! every_op {
 
 abr_film::for_each_op!(every_op);
 
-criterion_group!(benches, ops);
+criterion_group! { name = benches; config = quick(); targets = shapes, ops }
 criterion_main!(benches);

@@ -1,23 +1,24 @@
 //! An op with random inputs.
 
 use crate::draw::draw;
-use abr_film::ops::{AnyOp, Fill};
+use abr_film::ops::{AnyOp, Case, Fill};
 use abr_film::tensor::Gradient;
 use ndarray::{Array2, ArrayView2};
 
 /// An op with everything it reads and writes.
 pub struct Bench {
-    op: AnyOp,
-    inputs: Vec<Array2<f32>>,
-    outputs: Vec<Array2<f32>>,
-    cotangent: Array2<f32>,
-    gradients: Vec<Array2<f32>>,
+    pub op: AnyOp,
+    pub inputs: Vec<Array2<f32>>,
+    pub outputs: Vec<Array2<f32>>,
+    pub cotangent: Array2<f32>,
+    pub gradients: Vec<Array2<f32>>,
 }
 
 impl Bench {
     /// Runs forward once, so that backward finds its outputs.
-    pub fn new(op: AnyOp, inputs: Vec<Array2<f32>>) -> Self {
-        let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
+    pub fn new(case: &Case) -> Self {
+        let (op, shapes) = (case.op.clone(), case.inputs.iter().map(|(shape, _)| *shape).collect::<Vec<_>>());
+        let inputs = case.inputs.iter().enumerate().map(|(i, (shape, fill))| draw(*shape, *fill, i as u32)).collect();
         let outputs: Vec<Array2<f32>> = op.output_shapes(&shapes).into_iter().map(Array2::zeros).collect();
         let cotangent = draw([outputs[0].nrows(), outputs[0].ncols()], Fill::Normal, 100);
         let gradients = shapes.iter().map(|s| Array2::zeros(*s)).collect();

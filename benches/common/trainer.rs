@@ -1,0 +1,23 @@
+//! A training of the documented model on a small synthetic set.
+
+use abr_film::config::Config;
+use abr_film::data::synth;
+use abr_film::device::Device;
+use abr_film::error::Result;
+use abr_film::train::Trainer;
+
+/// Ready for its first step, with FiLM or without.
+pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trainer> {
+    let settings = [
+        format!("model.use_film={film}"),
+        format!("training.batch_size={batch}"),
+        "data.synth.subjects=100".to_string(),
+        "data.synth.rows_per_subject=10".to_string(),
+    ];
+    let config = Config::from_json("a bench", "{}", &settings)?;
+    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+    let data = data.with_columns(&config.data.static_columns)?;
+    let (mut trainer, _) = Trainer::new(&config, &data, device)?;
+    trainer.shuffle();
+    Ok(trainer)
+}

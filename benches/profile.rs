@@ -1,0 +1,162 @@
+//! Where the time of a training step goes, by kind of work and by op: `cargo bench --bench profile`.
+//!
+//! A device that times what it is asked for stands between the model and the CPU. On one thread, unless `ABR_FILM_THREADS` says
+//! otherwise: then the time of an op is that of its calls, however many threads help.
+
+mod common;
+#[path = "common/trainer.rs"]
+mod trainer;
+
+use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role, Target};
+use abr_film::error::Result;
+use abr_film::ops::AnyOp;
+use abr_film::tensor::Shape;
+use common::{BATCHES, median, seconds, threads_or};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use trainer::trainer;
+
+/// Steps behind a median, and those before them that are not counted.
+const STEPS: usize = 40;
+const WARM_UP: usize = 5;
+
+/// Seconds by what was done: the name of an op and which way, or `adam`, `norm`.
+type Spent = BTreeMap<(&'static str, &'static str), f64>;
+
+/// [`Cpu`] and how long it took for what since the record was last cleared.
+struct Clock {
+    cpu: Cpu<f32>,
+    spent: Arc<Mutex<Spent>>,
+}
+
+impl Clock {
+    fn timed<R>(&mut self, what: (&'static str, &'static str), work: impl FnOnce(&mut Cpu<f32>) -> R) -> R {
+        let mut result = None;
+        let time = seconds(|| result = Some(work(&mut self.cpu)));
+        *self.spent.lock().expect("one thread at a time").entry(what).or_default() += time;
+        result.expect("work was done")
+    }
+}
+
+impl Device for Clock {
+    fn name(&self) -> String {
+        self.cpu.name()
+    }
+
+    fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
+        self.cpu.alloc(role, shapes)
+    }
+
+    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+        self.cpu.window(of, offset, shape)
+    }
+
+    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
+        self.cpu.reshape(buffer, shape)
+    }
+
+    fn write(&mut self, to: Buffer, values: &[f32]) {
+        self.cpu.write(to, values);
+    }
+
+    fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()> {
+        self.cpu.read(from, values)
+    }
+
+    fn zero(&mut self, buffer: Buffer) {
+        self.cpu.zero(buffer);
+    }
+
+    fn copy(&mut self, from: Buffer, to: Buffer) {
+        self.cpu.copy(from, to);
+    }
+
+    fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
+        self.timed((op.name(), "forward"), |cpu| cpu.forward(op, inputs, outputs));
+    }
+
+    fn backward(
+        &mut self,
+        op: &AnyOp,
+        inputs: &[Buffer],
+        outputs: &[Buffer],
+        doutput: Buffer,
+        dinputs: &[Option<Target>],
+    ) {
+        self.timed((op.name(), "backward"), |cpu| cpu.backward(op, inputs, outputs, doutput, dinputs));
+    }
+
+    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
+        self.timed(("norm", ""), |cpu| cpu.norm(buffers))
+    }
+
+    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
+        self.timed(("adam", ""), |cpu| cpu.adam(step, parameters));
+    }
+}
+
+/// The kinds of work, in the order they are printed.
+const KINDS: [&str; 4] = ["GEMM", "element-wise", "optimiser", "rest"];
+
+fn kind(what: &str) -> &'static str {
+    match what {
+        "linear" | "grouped_linear" => KINDS[0],
+        "adam" | "norm" => KINDS[2],
+        "rest" => KINDS[3],
+        _ => KINDS[1],
+    }
+}
+
+/// Medians in seconds of the steps' parts and, as `step`, of whole steps. What no part accounts for is the `rest`: batches gathered,
+/// noise drawn, values copied, the tape.
+fn profile(batch: usize) -> Result<Spent> {
+    let spent = Arc::new(Mutex::new(Spent::new()));
+    let mut trainer = trainer(true, batch, Box::new(Clock { cpu: Cpu::new(), spent: spent.clone() }))?;
+    let mut all: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    for step in 0..WARM_UP + STEPS {
+        let whole = seconds(|| trainer.step(0, batch).expect("a step"));
+        let mut parts = std::mem::take(&mut *spent.lock().expect("one thread at a time"));
+        let accounted: f64 = parts.values().sum();
+        parts.extend([(("rest", ""), whole - accounted), (("step", ""), whole)]);
+        if step >= WARM_UP {
+            parts.into_iter().for_each(|(what, time)| all.entry(what).or_default().push(time));
+        }
+    }
+    Ok(all.into_iter().map(|(what, times)| (what, median(times))).collect())
+}
+
+/// The sum of all parts, which the shares are of: the median of whole steps is above it where the machine interrupts many.
+fn parts_of(spent: &Spent) -> f64 {
+    spent.iter().filter(|(what, _)| what.0 != "step").map(|(_, time)| time).sum()
+}
+
+fn line(name: &str, cells: impl Iterator<Item = String>) {
+    println!("{name:<24}{}", cells.map(|cell| format!("{cell:>18}")).collect::<String>());
+}
+
+fn main() -> Result<()> {
+    // run by anything but cargo bench, it does nothing
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let pool = threads_or(1);
+    let parts = pool.install(|| BATCHES.iter().map(|batch| profile(*batch)).collect::<Result<Vec<Spent>>>())?;
+    let cell = |spent: &Spent, time: f64| format!("{:.2} ms {:>4.1} %", 1e3 * time, 100.0 * time / parts_of(spent));
+    let threads = pool.current_num_threads();
+    println!(
+        "a step of the documented model, {threads} threads, medians of {STEPS} steps, and shares of the parts' sum:"
+    );
+    line("rows", BATCHES.iter().map(|batch| format!("{batch}        ")));
+    line("step", parts.iter().map(|spent| cell(spent, spent[&("step", "")])));
+    for group in KINDS {
+        let of_kind = |spent: &Spent| {
+            spent.iter().filter(|(what, _)| what.0 != "step" && kind(what.0) == group).map(|(_, t)| t).sum()
+        };
+        line(group, parts.iter().map(|spent| cell(spent, of_kind(spent))));
+    }
+    println!("by op:");
+    for what in parts[0].keys().filter(|what| !["step", "rest"].contains(&what.0)) {
+        line(&format!("{} {}", what.0, what.1), parts.iter().map(|spent| cell(spent, spent[what])));
+    }
+    Ok(())
+}
