@@ -5,6 +5,7 @@ use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::device::{AdamStep, Buffer, Learned, Role};
 use crate::error::Result;
 use crate::tape::Tape;
+use crate::tensor::Shape;
 
 /// The moments of every learned parameter and the number of steps taken.
 pub struct Optimizer {
@@ -33,10 +34,10 @@ impl Optimizer {
         tape: &mut Tape,
     ) -> Result<Self> {
         let (mut learned, mut moments) = (Vec::new(), Vec::new());
-        for (var, members) in parameters.learned() {
+        let shapes: Vec<Shape> = parameters.learned().map(|(var, _)| tape.shape(var)).collect();
+        let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
+        for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
-            let shape = tape.shape(var);
-            let [m, v] = tape.device_mut().alloc(Role::Moment, &[shape; 2])?[..] else { unreachable!("two shapes") };
             let film = members.iter().any(|(p, _)| p.film_block().is_some());
             learned.push(Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } });
             for (parameter, offset) in members {

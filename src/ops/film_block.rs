@@ -26,6 +26,7 @@ use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, sli
 use crate::kernels::split::{By, Split, split};
 use crate::kernels::vectorized::vectorized;
 use crate::rng::{Purpose, Stream};
+use crate::pass::{COLUMNS, LANES, Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -100,6 +101,46 @@ impl Op for FilmBlock {
         });
     }
 
+    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
+        let statistics = Pass::new("statistics", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let statistics = statistics.join("parameters", (1..5).map(Operand::Input));
+        let names = ["mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
+        let statistics = names.fold(statistics, |pass, (i, name)| pass.bind(name, Operand::Output(i + 1)));
+        let apply = Pass::new("forward", (inputs[0][0] * inputs[0][1].div_ceil(4)).div_ceil(LANES));
+        let apply = apply.bind("x", Operand::Input(0)).join("parameters", (1..5).map(Operand::Input));
+        let apply = apply.bind("kept_mean", Operand::Output(1)).bind("kept_inv_std", Operand::Output(2));
+        let mask = if outputs.len() > 5 { Operand::Output(5) } else { Operand::Scratch(0, 1) };
+        let apply = self.bind_film(apply).bind("y", Operand::Output(0)).bind("mask", mask);
+        // dvectors is joined in the backward pass alone: its places are unused here
+        vec![self.words(statistics.u(0).u(0), inputs), self.words(apply.u(0).u(0), inputs)]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let (mut passes, columns) = (vec![], inputs[0][1]);
+        let mut modulation_fresh = true;
+        if let (Some(_), Some(fresh)) = (self.film, targets.get(5).copied().flatten()) {
+            // the columns of the other levels, which these add to, become 0
+            if fresh {
+                let clear = Pass::new("clear", len(inputs[5]).div_ceil(LANES));
+                passes.push(clear.bind("dmodulation", Operand::DInput(5)).u(len(inputs[5])));
+            }
+            modulation_fresh = false;
+        }
+        let vector = |i: usize| if targets[i].is_some() { Operand::DInput(i) } else { Operand::Scratch(i, columns) };
+        let dx = if targets[0].is_some() { Operand::DInput(0) } else { Operand::Scratch(0, len(inputs[0])) };
+        let dmodulation = if modulation_fresh {
+            Operand::Scratch(5, inputs.get(5).map_or(1, |shape| len(*shape)))
+        } else {
+            Operand::DInput(5)
+        };
+        let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input))).bind("dy", Operand::DOutput);
+        let pass = pass.bind("dx", dx).join("dvectors", [1, 2].map(vector)).bind("dmodulation", dmodulation);
+        let fresh = (0..3).map(|i| targets[i].unwrap_or(true)).chain([modulation_fresh]);
+        passes.push(fresh.fold(self.words(pass, inputs), |pass, fresh| pass.u(usize::from(fresh))));
+        passes
+    }
+
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
         let (vector, positive) = (([1, columns], Fill::Normal), ([1, columns], Fill::Uniform(0.5, 1.5)));
         let x = ([rows.max(2), columns], Fill::Normal);
@@ -157,6 +198,18 @@ type Gradients<'a, T> = (
 );
 
 impl FilmBlock {
+    /// The modulation and the strengths; where there are none, x, which is not looked at then.
+    fn bind_film(&self, pass: Pass) -> Pass {
+        let [modulation, strength] = self.film.map_or([0, 0], |_| [5, 6]).map(Operand::Input);
+        pass.bind("modulation", modulation).bind("strength", strength)
+    }
+
+    /// The shader's numbers behind the places of the parameters.
+    fn words(&self, pass: Pass, inputs: &[Shape]) -> Pass {
+        let pass = BatchNorm::words(pass, self.training, inputs[0]).f(self.slope);
+        let pass = pass.mask(self.dropout.map(|d| d.mask())).u(usize::from(self.film.is_some()));
+        pass.u(self.film.unwrap_or(0)).u(inputs.get(5).map_or(0, |shape| shape[1]))
+    }
     fn inputs<'a, T: Real>(&self, inputs: &[View<'a, T>]) -> Inputs<'a, T> {
         let columns = inputs[0].ncols();
         let film = self.film.map(|first| {

@@ -115,4 +115,8 @@ impl<T: Real> Device for Spy<T> {
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         self.cpu.adam(step, parameters);
     }
+
+    fn dispatches(&self) -> u64 {
+        self.cpu.dispatches()
+    }
 }
