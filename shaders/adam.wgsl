@@ -37,7 +37,7 @@ struct Rate { step_size: f32, keep: f32 }
 @group(0) @binding(6) var<storage, read_write> second: array<f32>;
 
 @compute @workgroup_size(256)
-fn step(
+fn update(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,

@@ -22,6 +22,8 @@ struct Params {
     step: u32,
     below: u32,
     keep: f32,
+    // whether there is a dropout
+    dropout: u32,
     // whether there is a modulation, the first column of gamma in it, its width
     film: u32,
     gamma_at: u32,
@@ -106,19 +108,19 @@ fn statistics(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
-    let of = statistics_of(lane, column);
+    let batch = statistics_of(lane, column);
     if (lane >= 4u) {
         return;
     }
     for (var c = 0u; c < 4u && column + c < p.columns; c++) {
         let j = column + c;
-        mean[j] = of.mean[c];
-        inv_std[j] = 1.0 / sqrt(of.variance[c] + p.eps);
+        mean[j] = batch.mean[c];
+        inv_std[j] = 1.0 / sqrt(batch.variance[c] + p.eps);
         let running_mean = parameters[p.running_mean_at + j];
-        let moved = running_mean + p.momentum * (of.mean[c] - running_mean);
+        let moved = running_mean + p.momentum * (batch.mean[c] - running_mean);
         new_mean[j] = select(running_mean, moved, p.training != 0u);
         let running_var = parameters[p.running_var_at + j];
-        let moved_var = running_var + p.momentum * (of.variance[c] * p.unbias - running_var);
+        let moved_var = running_var + p.momentum * (batch.variance[c] * p.unbias - running_var);
         new_var[j] = select(running_var, moved_var, p.training != 0u);
     }
 }
@@ -149,7 +151,7 @@ fn forward(
         }
         y[row * p.columns + j] = v;
         // without dropout there is no mask, and something smaller stands in its place
-        if (arrayLength(&mask) == p.rows * p.columns) {
+        if (p.dropout != 0u) {
             mask[row * p.columns + j] = m[c];
         }
     }
@@ -204,14 +206,14 @@ fn backward(
 ) {
     let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
     let first = lane / 4u;
-    let of = statistics_of(lane, column);
-    let inverse = 1.0 / sqrt(of.variance + p.eps);
+    let batch = statistics_of(lane, column);
+    let inverse = 1.0 / sqrt(batch.variance + p.eps);
     let scale = vector(p.weight_at, column) * inverse;
     let shift = vector(p.bias_at, column);
     var own = vec4<f32>();
     var own_xhat = vec4<f32>();
     for (var row = first; row < p.rows; row += ROW_LANES) {
-        let centred = rectified(row, column) - of.mean;
+        let centred = rectified(row, column) - batch.mean;
         if (p.film != 0u) {
             add_to_modulation(row, column, centred * scale + shift);
         }
@@ -222,7 +224,7 @@ fn backward(
     let sum_dn = column_sums(lane, own);
     let sum_dn_xhat = column_sums(lane, own_xhat);
     for (var row = first; row < p.rows; row += ROW_LANES) {
-        let xhat = (rectified(row, column) - of.mean) * inverse;
+        let xhat = (rectified(row, column) - batch.mean) * inverse;
         var da = before_norm(row, column);
         if (p.training != 0u) {
             da -= (sum_dn + xhat * sum_dn_xhat) / f32(p.rows);

@@ -32,16 +32,16 @@ fn forward(
     let tile = group_number(group, groups);
     let m0 = tile / p.column_tiles * TILE;
     if (m0 < p.rows) {
-        let of = outputs_of(tile % p.column_tiles);
-        forward_tile(lane, m0, of.first, of.end, of.group * p.inner);
+        let outputs = outputs_of(tile % p.column_tiles);
+        forward_tile(lane, m0, outputs.first, outputs.end, outputs.group * p.inner);
     }
 }
 
 fn weight(lane: u32, tile: u32) {
     let across = inner_tiles();
     if (tile / across < p.column_tiles) {
-        let of = outputs_of(tile / across);
-        weight_tile(lane, of.first, of.end, tile % across * TILE, of.group * p.inner);
+        let outputs = outputs_of(tile / across);
+        weight_tile(lane, outputs.first, outputs.end, tile % across * TILE, outputs.group * p.inner);
     }
 }
 

@@ -49,6 +49,11 @@ impl Tape {
         Tape { device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
     }
 
+    /// Programs that the device has started so far; see [`Device::dispatches`].
+    pub fn dispatches(&self) -> u64 {
+        self.device.dispatches()
+    }
+
     /// What the device calls itself.
     pub fn device_name(&self) -> String {
         self.device.name()

@@ -207,8 +207,8 @@ impl FilmBlock {
     /// The shader's numbers behind the places of the parameters.
     fn words(&self, pass: Pass, inputs: &[Shape]) -> Pass {
         let pass = BatchNorm::words(pass, self.training, inputs[0]).f(self.slope);
-        let pass = pass.mask(self.dropout.map(|d| d.mask())).u(usize::from(self.film.is_some()));
-        pass.u(self.film.unwrap_or(0)).u(inputs.get(5).map_or(0, |shape| shape[1]))
+        let pass = pass.mask(self.dropout.map(|d| d.mask())).u(usize::from(self.dropout.is_some()));
+        pass.u(usize::from(self.film.is_some())).u(self.film.unwrap_or(0)).u(inputs.get(5).map_or(0, |shape| shape[1]))
     }
     fn inputs<'a, T: Real>(&self, inputs: &[View<'a, T>]) -> Inputs<'a, T> {
         let columns = inputs[0].ncols();

@@ -93,7 +93,7 @@ impl State {
         for part in &plan.parts {
             let count = part.chunks.len() / 6;
             let names = ["values", "gradients", "first", "second"].into_iter().enumerate();
-            let pass = Pass::new("step", count).bind("chunks", Operand::Table(part.chunks.clone()));
+            let pass = Pass::new("update", count).bind("chunks", Operand::Table(part.chunks.clone()));
             let pass = pass.bind("rates", Operand::Scratch(RATES, rates.len()));
             let pass = names.fold(pass, |pass, (i, name)| pass.bind(name, Operand::Input(i)));
             let pass = pass.u(count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2).f(step.gradient_scale);
