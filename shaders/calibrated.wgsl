@@ -15,8 +15,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> dr: array<f32>;
 
 fn factor() -> f32 {
-    // select keeps a NaN, which max may not
-    return p.half_length / select(m[0], p.floor, m[0] < p.floor);
+    return p.half_length / at_least(m[0], p.floor);
 }
 
 @compute @workgroup_size(1)

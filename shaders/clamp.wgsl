@@ -24,9 +24,7 @@ fn forward(
     if (i >= p.count) {
         return;
     }
-    // select keeps a NaN, which min and max may not
-    let v = x[i];
-    y[i] = select(select(v, p.hi, v > p.hi), p.lo, v < p.lo);
+    y[i] = clamped(x[i], p.lo, p.hi);
 }
 
 @compute @workgroup_size(256)

@@ -40,7 +40,7 @@ fn forward(
 ) {
     let sum = part(0u, lane);
     if (lane == 0u) {
-        y[0] = sum.x / select(sum.y, 1.0, sum.y < 1.0);
+        y[0] = sum.x / at_least(sum.y, 1.0);
     }
 }
 
@@ -70,7 +70,7 @@ fn finish(
     }
     let sum = vec2<f32>(workgroup_sum(lane, own.x), workgroup_sum(lane, own.y));
     if (lane == 0u) {
-        y[0] = sum.x / select(sum.y, 1.0, sum.y < 1.0);
+        y[0] = sum.x / at_least(sum.y, 1.0);
     }
 }
 
@@ -86,7 +86,7 @@ fn count(
     }
     let sum = workgroup_sum(lane, own);
     if (lane == 0u) {
-        total[0] = select(sum, 1.0, sum < 1.0);
+        total[0] = at_least(sum, 1.0);
     }
 }
 
@@ -101,7 +101,6 @@ fn backward(
         return;
     }
     let error = x[i] - labels[i];
-    // select keeps a NaN: it is neither above 0 nor below
-    let sign = select(select(0.0 * error, -1.0, error < 0.0), 1.0, error > 0.0);
+    let sign = select(select(select(0.0, -1.0, error < 0.0), 1.0, error > 0.0), error, is_nan(error));
     dx[i] = added(dx[i], sign * valid[i] * dy[0] / total[0], p.fresh);
 }

@@ -33,10 +33,8 @@ fn forward(
     if (i >= p.count) {
         return;
     }
-    // select keeps a NaN, which clamp may not
-    let v = x[i];
     let b = bounds(i);
-    y[i] = select(select(v, b.y, v > b.y), b.x, v < b.x);
+    y[i] = clamped(x[i], b.x, b.y);
 }
 
 @compute @workgroup_size(256)

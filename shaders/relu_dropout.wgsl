@@ -43,8 +43,7 @@ fn forward(
     let m = multipliers(i % quads, row, Stream(p.key0, p.key1, p.tag, p.step), p.below, p.keep);
     for (var c = 0u; c < 4u && column + c < p.columns; c++) {
         let at = row * p.columns + column + c;
-        // 0 x and not 0: a NaN stays one
-        y[at] = select(0.0 * x[at], x[at], x[at] > 0.0) * m[c];
+        y[at] = select(0.0, x[at], x[at] > 0.0 || is_nan(x[at])) * m[c];
     }
 }
 

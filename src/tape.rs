@@ -216,6 +216,32 @@ impl Tape {
         Ok(f64::from(value[0]))
     }
 
+    /// The values of several `[1, 1]` variables; waits for the device once.
+    pub fn scalars(&self, vars: &[Var], values: &mut [f64]) -> Result<()> {
+        let buffers = self.values(vars);
+        let mut read = [0.0; MAX_INPUTS];
+        self.device.read_firsts(&buffers, &mut read[..vars.len()])?;
+        values.iter_mut().zip(read).for_each(|(value, read)| *value = f64::from(read));
+        Ok(())
+    }
+
+    /// How many passes the last forward and backward pass are on a GPU; see [`mod@crate::pass`].
+    pub fn passes(&self) -> usize {
+        let shapes = |vars: &[Var]| vars.iter().map(|v| self.slot(*v).shape).collect::<Vec<_>>();
+        let of_node = |Node { op, inputs, outputs }: &Node| {
+            let (of_inputs, of_outputs) = (shapes(inputs), shapes(outputs));
+            let forward = op.forward_passes(&of_inputs, &of_outputs);
+            let wanted = |(i, var): (usize, &Var)| {
+                (op.differentiable(i) && self.slot(*var).differentiable).then_some(false)
+            };
+            let targets: ArrayVec<_, MAX_INPUTS> = inputs.iter().enumerate().map(wanted).collect();
+            let reached = self.slot(outputs[0]).reached;
+            let backward = if reached { op.backward_passes(&of_inputs, &of_outputs, &targets) } else { vec![] };
+            forward.iter().chain(&backward).filter(|pass| pass.groups > 0).count()
+        };
+        self.nodes.iter().map(of_node).sum()
+    }
+
     /// The gradient that the last backward pass left at a variable; zeros where none arrived.
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);

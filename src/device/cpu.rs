@@ -178,8 +178,18 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        Ok(buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt())
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
+        for (value, buffer) in values.iter_mut().zip(from) {
+            *value = self.values(*buffer)[0].wide() as f32;
+        }
+        Ok(())
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
+        for (norm, buffers) in norms.iter_mut().zip(groups) {
+            *norm = buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt();
+        }
+        Ok(())
     }
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {

@@ -43,8 +43,8 @@ pub struct Learned {
     pub rate_scale: f64,
 }
 
-/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`]
-/// and [`Device::norm`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and
+/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`],
+/// [`Device::read_firsts`] and [`Device::norms`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and
 /// panic.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
@@ -83,8 +83,11 @@ pub trait Device: Send {
         dinputs: &[Option<Target>],
     );
 
-    /// The Euclidean norm over all values of the buffers.
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64>;
+    /// The first values of several buffers, when all that was asked for before is done: waiting once.
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()>;
+
+    /// The Euclidean norm over all values of the buffers of each group; all are from one call of [`Device::alloc`], or windows into such.
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()>;
 
     /// One optimiser step over all parameters. First and second moments come from two calls of [`Device::alloc`].
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);

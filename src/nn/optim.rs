@@ -11,7 +11,7 @@ use crate::tensor::Shape;
 pub struct Optimizer {
     config: OptimizerConfig,
     learned: Vec<Learned>,
-    gradients: Vec<Buffer>,
+    gradients: [Vec<Buffer>; 1],
     moments: Vec<Moments>,
     /// Steps taken.
     pub steps: u64,
@@ -46,7 +46,7 @@ impl Optimizer {
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
-        let gradients = learned.iter().map(|l: &Learned| l.gradient).collect();
+        let gradients = [learned.iter().map(|l: &Learned| l.gradient).collect()];
         Ok(Optimizer { config: config.clone(), learned, gradients, moments, steps: 0 })
     }
 
@@ -55,7 +55,9 @@ impl Optimizer {
     pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<f64>> {
         let (mut gradient_scale, mut norm) = (1.0, None);
         if let Some(clip) = clip {
-            let total = tape.device_mut().norm(&self.gradients)?;
+            let mut total = [0.0];
+            tape.device_mut().norms(&self.gradients, &mut total)?;
+            let [total] = total;
             gradient_scale = (clip / (total + 1e-6)).min(1.0);
             norm = Some(total);
         }

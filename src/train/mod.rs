@@ -36,6 +36,7 @@ pub struct Trainer {
     train: Rows,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
+    film_norms: Vec<f64>,
     progress: Progress,
     best_state: Option<Vec<Tensor>>,
     order: Vec<usize>,
@@ -92,6 +93,7 @@ impl Trainer {
             manifest,
             train,
             validation,
+            film_norms: vec![0.0; film_gradients.len()],
             film_gradients,
             progress,
             best_state: None,
@@ -177,15 +179,17 @@ impl Trainer {
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
         let losses = self.model.losses(&output, &batch, &weights)?;
-        let terms = losses.read(self.model.tape())?;
-        if !self.model.tape().scalar(losses.total)?.is_finite() {
+        self.model.backward(losses.total)?;
+        // from here on a device that works by itself is waited for
+        let (terms, total) = losses.read(self.model.tape())?;
+        if !total.is_finite() {
             let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
             let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
             return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
         }
-        self.model.backward(losses.total)?;
-        for (sum, block) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_gradients) {
-            *sum += self.model.tape().device_mut().norm(block)?;
+        self.model.tape().device_mut().norms(&self.film_gradients, &mut self.film_norms)?;
+        for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_norms) {
+            *sum += norm;
         }
         let rate = self.schedule.rate(epoch);
         let norm = self.optimizer.step(self.model.tape(), rate, self.config.training.gradient_clip)?;
@@ -245,7 +249,7 @@ impl Trainer {
             let batch = as_batch(&self.gathered, None);
             let output = self.model.forward(&batch, Mode::Eval)?;
             let losses = self.model.losses(&output, &batch, &weights)?;
-            mean.add(&losses.read(self.model.tape())?, end - start, self.gathered.labels());
+            mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
     }

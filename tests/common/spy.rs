@@ -108,8 +108,12 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }
 
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        self.cpu.norm(buffers)
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
+        self.cpu.read_firsts(from, values)
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
+        self.cpu.norms(groups, norms)
     }
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {

@@ -141,7 +141,7 @@ fn all(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     found
 }
 
-/// Every adapter there is, usable or not.
+/// Every adapter there is, usable or not. OpenGL is looked at where there is nothing better: the same hardware would be there twice.
 pub fn reports() -> Vec<AdapterReport> {
     let report = |adapter: &wgpu::Adapter| {
         let (info, limits) = (adapter.get_info(), adapter.limits());
@@ -156,7 +156,11 @@ pub fn reports() -> Vec<AdapterReport> {
             problem: problem(adapter),
         }
     };
-    all(wgpu::Backends::all()).iter().map(report).collect()
+    let mut found = all(wgpu::Backends::PRIMARY);
+    if found.is_empty() {
+        found = all(wgpu::Backends::GL);
+    }
+    found.iter().map(report).collect()
 }
 
 /// The first real GPU, if there is one.
@@ -175,13 +179,16 @@ pub fn open_real() -> Result<Option<Arc<Context>>> {
 /// # Errors
 /// When there is none such, or it lacks something; the message says what there is.
 pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
-    let adapters = all(wgpu::Backends::all());
-    if adapters.is_empty() {
-        return Err(Error::device("GPU", "there is no adapter", MISSING));
-    }
     let words = wanted.unwrap_or_default().to_lowercase();
     let fits = |info: &wgpu::AdapterInfo| words.split_whitespace().all(|word| title(info).to_lowercase().contains(word));
     let named = |adapter: &&wgpu::Adapter| fits(&adapter.get_info()) && (wanted.is_some() || !is_software(&adapter.get_info()));
+    let mut adapters = all(wgpu::Backends::PRIMARY);
+    if !adapters.iter().any(|adapter| named(&adapter)) {
+        adapters.extend(all(wgpu::Backends::GL));
+    }
+    if adapters.is_empty() {
+        return Err(Error::device("GPU", "there is no adapter", MISSING));
+    }
     let Some(adapter) = adapters.iter().find(named) else {
         let there: Vec<String> = adapters.iter().map(|adapter| title(&adapter.get_info())).collect();
         let there = there.join("; ");

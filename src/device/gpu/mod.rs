@@ -77,7 +77,7 @@ impl Gpu {
     }
 
     /// The values of several buffers, one behind the other.
-    fn read_places(&self, places: impl Fn(&Memory) -> Vec<Place>, put: impl FnMut(&[u8])) -> Result<()> {
+    fn read_places(&self, places: impl FnOnce(&Memory) -> Vec<Place>, put: impl FnMut(&[u8])) -> Result<()> {
         let State { memory, recorder, failed, .. } = &mut *self.state.borrow_mut();
         if let Some(problem) = failed {
             return Err(self.context.error(problem));
@@ -231,14 +231,26 @@ impl Device for Gpu {
         self.run(op.name(), &passes, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
     }
 
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        let sums = self.state.get_mut().squares(&self.context, buffers)?;
-        let mut total = 0.0;
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
+        let first = |memory: &Memory, buffer: &Buffer| {
+            let Place { block, bytes } = memory.place(*buffer);
+            Place { block, bytes: bytes.start..bytes.start + 4 }
+        };
+        let bytes = bytemuck::cast_slice_mut::<f32, u8>(values);
+        self.read_places(|memory| from.iter().map(|b| first(memory, b)).collect(), |read| bytes.copy_from_slice(read))
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
+        let (place, counts) = self.state.get_mut().squares(&self.context, groups)?;
         self.read_places(
-            |_| sums.clone(),
-            |bytes| total = bytemuck::cast_slice::<u8, f32>(bytes).iter().map(|s| f64::from(*s)).sum(),
-        )?;
-        Ok(total.sqrt())
+            |_| place.into_iter().collect(),
+            |bytes| {
+                let mut sums = bytemuck::cast_slice::<u8, f32>(bytes).iter();
+                for (norm, count) in norms.iter_mut().zip(&counts) {
+                    *norm = sums.by_ref().take(*count).map(|s| f64::from(*s)).sum::<f64>().sqrt();
+                }
+            },
+        )
     }
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {

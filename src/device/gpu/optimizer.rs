@@ -39,7 +39,11 @@ impl Plan {
                 scales.push(p.rate_scale);
                 scales.len() - 1
             });
-            let part = of_key(&mut parts, blocks);
+            let index = parts.iter().position(|(of, _)| *of == blocks).unwrap_or_else(|| {
+                parts.push((blocks, Vec::new()));
+                parts.len() - 1
+            });
+            let part = &mut parts[index].1;
             for (start, len) in chunks(&places[0]) {
                 part.extend(places.each_ref().map(|place| (place.bytes.start / 4) as u32 + start));
                 part.extend([len, rate as u32]);
@@ -54,15 +58,6 @@ impl Plan {
 fn chunks(place: &Place) -> impl Iterator<Item = (u32, u32)> + use<> {
     let len = (place.len() / 4) as usize;
     (0..len).step_by(CHUNK).map(move |start| (start as u32, CHUNK.min(len - start) as u32))
-}
-
-/// The list of a key, made when it is first asked for; keys stay in the order of their first use.
-fn of_key<K: PartialEq>(lists: &mut Vec<(K, Vec<u32>)>, key: K) -> &mut Vec<u32> {
-    let index = lists.iter().position(|(of, _)| *of == key).unwrap_or_else(|| {
-        lists.push((key, Vec::new()));
-        lists.len() - 1
-    });
-    &mut lists[index].1
 }
 
 /// A whole block.
@@ -109,31 +104,34 @@ impl State {
         Ok(())
     }
 
-    /// Sums of squares of chunks of the buffers; their places.
-    pub fn squares(&mut self, context: &Context, buffers: &[Buffer]) -> Result<Vec<Place>> {
-        let mut blocks: Vec<(usize, Vec<u32>)> = Vec::new();
-        for buffer in buffers {
-            let place = self.memory.place(*buffer);
-            let first = (place.bytes.start / 4) as u32;
-            let table = of_key(&mut blocks, place.block);
-            table.extend(chunks(&place).flat_map(|(start, len)| [first + start, len]));
-        }
-        let mut sums = Vec::new();
-        for (number, (block, table)) in blocks.into_iter().enumerate() {
-            let count = table.len() / 2;
-            let (place, outgrown) = self.memory.scratch(context, SQUARES + number, bytes_of(count))?;
-            if let Some(id) = outgrown {
-                self.recorder.forget(id);
+    /// Sums of squares of chunks of the buffers, all of one block; their place, if there are any, and how many each group has.
+    ///
+    /// # Panics
+    /// When buffers of several blocks are asked for at once.
+    pub fn squares(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<(Option<Place>, Vec<usize>)> {
+        let (mut table, mut counts, mut block) = (Vec::new(), Vec::new(), None);
+        for buffers in groups {
+            let before = table.len();
+            for buffer in buffers {
+                let place = self.memory.place(*buffer);
+                assert!(*block.get_or_insert(place.block) == place.block, "norms: buffers that lie apart");
+                let first = (place.bytes.start / 4) as u32;
+                table.extend(chunks(&place).flat_map(|(start, len)| [first + start, len]));
             }
-            let pass = Pass::new("squares", count).bind("chunks", Operand::Table(table.into()));
-            let pass = pass.bind("values", Operand::Input(0)).bind("sums", Operand::Output(0)).u(count);
-            self.pass(context, "norm", &pass, |memory, operand| match operand {
-                Operand::Input(_) => Ok((whole(memory, block), None)),
-                Operand::Table(table) => Ok((memory.table(context, table)?, None)),
-                _ => Ok((place.clone(), None)),
-            })?;
-            sums.push(place);
+            counts.push((table.len() - before) / 2);
         }
-        Ok(sums)
+        let (Some(block), count) = (block, table.len() / 2) else { return Ok((None, counts)) };
+        let (place, outgrown) = self.memory.scratch(context, SQUARES, bytes_of(count))?;
+        if let Some(id) = outgrown {
+            self.recorder.forget(id);
+        }
+        let pass = Pass::new("squares", count).bind("chunks", Operand::Table(table.into()));
+        let pass = pass.bind("values", Operand::Input(0)).bind("sums", Operand::Output(0)).u(count);
+        self.pass(context, "norm", &pass, |memory, operand| match operand {
+            Operand::Input(_) => Ok((whole(memory, block), None)),
+            Operand::Table(table) => Ok((memory.table(context, table)?, None)),
+            _ => Ok((place.clone(), None)),
+        })?;
+        Ok((Some(place), counts))
     }
 }

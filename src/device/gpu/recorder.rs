@@ -8,11 +8,14 @@ use crate::error::Result;
 use crate::pass::MAX_BINDS;
 use arrayvec::ArrayVec;
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 /// Dispatches of one submission, at most.
 const SLOTS: u64 = 512;
 /// Submissions that may be on their way at a time.
 const IN_FLIGHT: usize = 3;
+/// How long an answer may take once the work is done.
+const ANSWER: Duration = Duration::from_secs(30);
 /// Workgroups of one dimension.
 const WIDEST: u32 = 65_535;
 
@@ -218,7 +221,8 @@ impl Recorder {
         self.in_flight.clear();
         context.check()?;
         waited.map_err(|e| context.error(e))?;
-        let mapped = receiver.try_recv().map_err(|_| context.error("does not answer"))?;
+        // another thread's poll of a shared device may have taken the answer, and be about to send it
+        let mapped = receiver.recv_timeout(ANSWER).map_err(|_| context.error("does not answer"))?;
         mapped.map_err(|e| context.error(format!("cannot be read: {e}")))?;
         put(&slice.get_mapped_range().map_err(|e| context.error(e))?);
         buffer.unmap();
