@@ -31,7 +31,6 @@ struct Params {
     fresh_x: u32,
     fresh_weight: u32,
     fresh_bias: u32,
-    fresh_modulation: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -179,8 +178,8 @@ fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
         let d = dy[row * p.columns + column + c];
         let gamma = row * p.width + p.gamma_at + column + c;
         let beta = gamma + p.columns;
-        dmodulation[gamma] = added(dmodulation[gamma], s * v[c] * d, p.fresh_modulation);
-        dmodulation[beta] = added(dmodulation[beta], s * d, p.fresh_modulation);
+        dmodulation[gamma] += s * v[c] * d;
+        dmodulation[beta] += s * d;
     }
 }
 

@@ -87,11 +87,8 @@ impl Pass {
     /// Binds the gradient of an input, or where none is wanted something that nobody reads; the word says whether what lies there
     /// is overwritten (1) or added to (0).
     pub fn gradient(self, name: &'static str, index: usize, targets: Targets, len: usize) -> Self {
-        match targets[index] {
-            Some(fresh) => self.bind(name, Operand::DInput(index)).u(usize::from(fresh)),
-            // numbered by the input, so that no two share memory
-            None => self.bind(name, Operand::Scratch(index, len)).u(1),
-        }
+        let (operand, fresh) = target(index, targets, len);
+        self.bind(name, operand).u(fresh)
     }
 
     /// An integer word.
@@ -116,6 +113,15 @@ impl Pass {
         self.words.extend(numbers);
         self.words.push(below);
         self.f(keep)
+    }
+}
+
+/// The gradient of an input, or something in its place that nobody reads; and whether it is fresh.
+pub fn target(index: usize, targets: Targets, len: usize) -> (Operand, usize) {
+    match targets.get(index).copied().flatten() {
+        Some(fresh) => (Operand::DInput(index), usize::from(fresh)),
+        // numbered by the input, so that no two share memory
+        None => (Operand::Scratch(index, len), 1),
     }
 }
 

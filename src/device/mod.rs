@@ -192,6 +192,15 @@ fn open_gpu(choice: Choice) -> Result<Option<Box<dyn Device>>> {
     }
 }
 
+/// What is missing where there is no GPU at all.
+pub const NO_ADAPTER: &str = if !cfg!(feature = "gpu") {
+    "this abr-film was built without the feature `gpu`"
+} else if cfg!(target_os = "linux") {
+    "install the GPU's Vulkan driver (the package mesa-vulkan-drivers has a software one too: --adapter llvmpipe)"
+} else {
+    "update the GPU's driver"
+};
+
 /// Every GPU that the system offers, usable or not; none where the crate was built without the feature `gpu`.
 pub fn adapters() -> Vec<AdapterReport> {
     #[cfg(feature = "gpu")]

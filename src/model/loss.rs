@@ -78,7 +78,13 @@ impl Losses {
     /// The terms, and what is minimised; waits for the device.
     pub fn read(&self, tape: &Tape) -> Result<(Terms, f64)> {
         // a head that is not there costs one more look at the signal's term
-        let vars = [self.signal, self.condition.unwrap_or(self.signal), self.kl, self.peaks.unwrap_or(self.signal), self.total];
+        let vars = [
+            self.signal,
+            self.condition.unwrap_or(self.signal),
+            self.kl,
+            self.peaks.unwrap_or(self.signal),
+            self.total,
+        ];
         let mut values = [0.0; 5];
         tape.scalars(&vars, &mut values)?;
         let [signal, condition, kl, peaks, total] = values;

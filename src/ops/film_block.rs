@@ -26,7 +26,7 @@ use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, sli
 use crate::kernels::split::{By, Split, split};
 use crate::kernels::vectorized::vectorized;
 use crate::rng::{Purpose, Stream};
-use crate::pass::{COLUMNS, LANES, Operand, Pass, Passes, Targets, len};
+use crate::pass::{COLUMNS, LANES, Operand, Pass, Passes, Targets, len, target};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -116,29 +116,18 @@ impl Op for FilmBlock {
     }
 
     fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let (mut passes, columns) = (vec![], inputs[0][1]);
-        let mut modulation_fresh = true;
-        if let (Some(_), Some(fresh)) = (self.film, targets.get(5).copied().flatten()) {
-            // the columns of the other levels, which these add to, become 0
-            if fresh {
-                let clear = Pass::new("clear", len(inputs[5]).div_ceil(LANES));
-                passes.push(clear.bind("dmodulation", Operand::DInput(5)).u(len(inputs[5])));
-            }
-            modulation_fresh = false;
-        }
-        let vector = |i: usize| if targets[i].is_some() { Operand::DInput(i) } else { Operand::Scratch(i, columns) };
-        let dx = if targets[0].is_some() { Operand::DInput(0) } else { Operand::Scratch(0, len(inputs[0])) };
-        let dmodulation = if modulation_fresh {
-            Operand::Scratch(5, inputs.get(5).map_or(1, |shape| len(*shape)))
-        } else {
-            Operand::DInput(5)
-        };
+        let columns = inputs[0][1];
+        let modulation = inputs.get(5).map_or(1, |shape| len(*shape));
+        let [dx, dweight, dbias, (dmodulation, fresh)] =
+            [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
+        // the other columns of a fresh gradient of the modulation, which other levels add to, become 0
+        let clear = Pass::over("clear", modulation).bind("dmodulation", dmodulation.clone());
+        let clear = (fresh == 1 && matches!(dmodulation, Operand::DInput(_))).then_some(clear);
         let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input))).bind("dy", Operand::DOutput);
-        let pass = pass.bind("dx", dx).join("dvectors", [1, 2].map(vector)).bind("dmodulation", dmodulation);
-        let fresh = (0..3).map(|i| targets[i].unwrap_or(true)).chain([modulation_fresh]);
-        passes.push(fresh.fold(self.words(pass, inputs), |pass, fresh| pass.u(usize::from(fresh))));
-        passes
+        let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation);
+        let pass = self.words(pass, inputs).u(dx.1).u(dweight.1).u(dbias.1);
+        clear.into_iter().chain([pass]).collect()
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

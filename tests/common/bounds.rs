@@ -33,7 +33,8 @@ pub fn bounds(op: &AnyOp, inputs: &[Array2<f64>], outputs: &[Array2<f64>], cotan
 /// `2 K 2^-24 (|A| |B|)` for a product over K terms, here with the bias as one term more.
 fn of_products(op: &AnyOp, inputs: &[Array2<f64>], outputs: &[Array2<f64>], cotangent: &Array2<f64>) -> Bounds {
     let absolute: Vec<_> = inputs.iter().map(|x| x.mapv(f64::abs)).collect();
-    let of_outputs = forward(op, &absolute).into_iter().map(|y| y * (2.0 * (inputs[1].ncols() + 1) as f64 * U)).collect();
+    let of_outputs =
+        forward(op, &absolute).into_iter().map(|y| y * (2.0 * (inputs[1].ncols() + 1) as f64 * U)).collect();
     let zeros = inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
     let of_gradients = backward(op, &absolute, outputs, &cotangent.mapv(f64::abs), zeros, true);
     let terms = [cotangent.ncols(), cotangent.nrows(), cotangent.nrows()];
@@ -52,7 +53,9 @@ fn of_elements(op: &AnyOp, inputs: &[Array2<f64>], outputs: &[Array2<f64>], cota
         AnyOp::Add(_) => (1, 2.0 * size),
         AnyOp::Mul(_) | AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) | AnyOp::ReluDropout(_) => (3, size * size),
         AnyOp::Film(_) => (8, 2.0 * size.powi(3)),
-        AnyOp::Calibrated(_) => (8, outputs[0][[0, 0]].abs().max(1.0) * size * 100.0 / inputs[1][[0, 0]].clamp(1e-6, 1.0)),
+        AnyOp::Calibrated(_) => {
+            (8, outputs[0][[0, 0]].abs().max(1.0) * size * 100.0 / inputs[1][[0, 0]].clamp(1e-6, 1.0))
+        }
         AnyOp::WeightedSum(_) => (8, 2.0 * size),
         AnyOp::Reparameterize(_) => (10 + 2 * size as usize, size * size * (size / 2.0).exp()),
         AnyOp::Mse(_) | AnyOp::MaskedL1(_) => (parts + 4, 2.0 * size * size),

@@ -1,7 +1,7 @@
 //! Which GPU, and what is asked of it.
 
 use super::program::{Checks, Programs};
-use crate::device::AdapterReport;
+use crate::device::{AdapterReport, NO_ADAPTER};
 use crate::error::{Error, Result};
 use crate::pass::MAX_BINDS;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,8 @@ impl Context {
 
     /// An error of this device.
     pub fn error(&self, problem: impl std::fmt::Display) -> Error {
-        let remedy = "go on from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
+        let remedy =
+            "go on from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
         Error::device(&self.name, problem, remedy)
     }
 
@@ -67,20 +68,14 @@ impl Context {
 
 const REMEDY: &str = "see `abr-film info` for what is there, or compute on the CPU: --device cpu";
 
-/// What is missing where there is no adapter at all.
-#[cfg(target_os = "linux")]
-const MISSING: &str = "install the GPU's Vulkan driver; a software one is in the package mesa-vulkan-drivers (then name it: --adapter \
-                       llvmpipe); or compute on the CPU: --device cpu";
-#[cfg(not(target_os = "linux"))]
-const MISSING: &str = "update the GPU's driver, or compute on the CPU: --device cpu";
-
 fn title(info: &wgpu::AdapterInfo) -> String {
     format!("{}, {:?}", info.name, info.backend)
 }
 
 /// Computes on the CPU, whatever it calls itself.
 fn is_software(info: &wgpu::AdapterInfo) -> bool {
-    info.device_type == wgpu::DeviceType::Cpu || ["llvmpipe", "softpipe", "swiftshader"].iter().any(|name| info.name.to_lowercase().contains(name))
+    info.device_type == wgpu::DeviceType::Cpu
+        || ["llvmpipe", "softpipe", "swiftshader"].iter().any(|name| info.name.to_lowercase().contains(name))
 }
 
 /// WebGPU's default limits on what shaders may use, and the adapter's own on memory.
@@ -180,14 +175,20 @@ pub fn open_real() -> Result<Option<Arc<Context>>> {
 /// When there is none such, or it lacks something; the message says what there is.
 pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
     let words = wanted.unwrap_or_default().to_lowercase();
-    let fits = |info: &wgpu::AdapterInfo| words.split_whitespace().all(|word| title(info).to_lowercase().contains(word));
-    let named = |adapter: &&wgpu::Adapter| fits(&adapter.get_info()) && (wanted.is_some() || !is_software(&adapter.get_info()));
+    let fits =
+        |info: &wgpu::AdapterInfo| words.split_whitespace().all(|word| title(info).to_lowercase().contains(word));
+    let named =
+        |adapter: &&wgpu::Adapter| fits(&adapter.get_info()) && (wanted.is_some() || !is_software(&adapter.get_info()));
     let mut adapters = all(wgpu::Backends::PRIMARY);
     if !adapters.iter().any(|adapter| named(&adapter)) {
         adapters.extend(all(wgpu::Backends::GL));
     }
     if adapters.is_empty() {
-        return Err(Error::device("GPU", "there is no adapter", MISSING));
+        return Err(Error::device(
+            "GPU",
+            "there is none",
+            format!("{NO_ADAPTER}; or compute on the CPU: --device cpu"),
+        ));
     }
     let Some(adapter) = adapters.iter().find(named) else {
         let there: Vec<String> = adapters.iter().map(|adapter| title(&adapter.get_info())).collect();

@@ -18,7 +18,7 @@ use crate::tensor::Shape;
 use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, Memory, Place};
 use optimizer::Plan;
-use recorder::Recorder;
+use recorder::{Dispatch, Recorder};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -95,7 +95,8 @@ impl State {
         pass: &Pass,
         place: impl Fn(&mut Memory, &Operand) -> Result<(Place, Option<u64>)>,
     ) -> Result<()> {
-        let program = context.programs.lock().expect("no panic while held").get(&context.device, context.checks, shader, pass);
+        let program =
+            context.programs.lock().expect("no panic while held").get(&context.device, context.checks, shader, pass);
         let mut words = ArrayVec::<u32, 32>::new();
         let mut bound = ArrayVec::<Place, MAX_BINDS>::new();
         let mut touched = ArrayVec::<(Place, bool), { 2 * MAX_BINDS + 4 }>::new();
@@ -126,10 +127,11 @@ impl State {
             bound.push(whole);
         }
         words.try_extend_from_slice(&pass.words).expect("as many numbers as a uniform struct may have");
-        let (memory, recorder) = (&mut self.memory, &mut self.recorder);
-        recorder.dispatch(context, memory, &program, &bound, touched.iter().cloned(), &words, pass.groups as u32);
+        let (bound, touched, groups) = (&bound[..], &touched[..], pass.groups as u32);
+        let dispatch = Dispatch { program: &program, bound, touched, words: &words, groups };
+        self.recorder.dispatch(context, &mut self.memory, &dispatch);
         for (apart, together) in back {
-            recorder.copy(context, memory, together, apart);
+            self.recorder.copy(context, &mut self.memory, together, apart);
         }
         Ok(())
     }
@@ -212,8 +214,7 @@ impl Device for Gpu {
     }
 
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
-        let passes =
-            op.forward_passes(&self.shapes::<MAX_INPUTS>(inputs), &self.shapes::<MAX_OUTPUTS>(outputs));
+        let passes = op.forward_passes(&self.shapes::<MAX_INPUTS>(inputs), &self.shapes::<MAX_OUTPUTS>(outputs));
         self.run(op.name(), &passes, &Operands { inputs, outputs, doutput: None, dinputs: &[] });
     }
 

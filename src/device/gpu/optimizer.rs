@@ -75,11 +75,15 @@ impl State {
         let [b1, b2] = step.betas;
         // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
         let (correction1, correction2) = (1.0 - b1.powf(step.step as f64), 1.0 - b2.powf(step.step as f64));
-        let rates: Vec<f32> = plan.scales.iter().flat_map(|scale| {
-            let rate = step.learning_rate * scale;
-            let keep = if step.decoupled { 1.0 - rate * step.weight_decay } else { 1.0 };
-            [(rate / correction1) as f32, keep as f32]
-        }).collect();
+        let rates: Vec<f32> = plan
+            .scales
+            .iter()
+            .flat_map(|scale| {
+                let rate = step.learning_rate * scale;
+                let keep = if step.decoupled { 1.0 - rate * step.weight_decay } else { 1.0 };
+                [(rate / correction1) as f32, keep as f32]
+            })
+            .collect();
         let (place, outgrown) = self.memory.scratch(context, RATES, bytes_of(rates.len()))?;
         if let Some(id) = outgrown {
             self.recorder.forget(id);

@@ -78,7 +78,8 @@ pub fn text(name: &str) -> String {
     let own = find(AnyOp::SHADERS, name).or(find(OTHERS, name)).unwrap_or_else(|| panic!("{name}: no such shader"));
     let includes = own.lines().next().and_then(|line| line.strip_prefix("// include "));
     let includes = includes.unwrap_or_else(|| panic!("{name}: the first line includes nothing"));
-    let parts = includes.split(", ").map(|part| find(COMMON, part).unwrap_or_else(|| panic!("{name}: includes {part}")));
+    let parts =
+        includes.split(", ").map(|part| find(COMMON, part).unwrap_or_else(|| panic!("{name}: includes {part}")));
     parts.chain([own]).collect::<Vec<_>>().join("\n")
 }
 

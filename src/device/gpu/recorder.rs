@@ -40,6 +40,19 @@ pub struct Recorder {
     pub dispatches: u64,
 }
 
+/// A program to run.
+#[derive(Clone, Copy)]
+pub struct Dispatch<'a> {
+    pub program: &'a Program,
+    /// What is bound to each of its variables.
+    pub bound: &'a [Place],
+    /// What it really reads, or (true) writes.
+    pub touched: &'a [(Place, bool)],
+    /// Its uniform struct.
+    pub words: &'a [u32],
+    pub groups: u32,
+}
+
 impl Recorder {
     pub fn new(context: &Context) -> Self {
         let uniforms = context.device.create_buffer(&wgpu::BufferDescriptor {
@@ -67,21 +80,13 @@ impl Recorder {
         self.groups.retain(|(_, bound), _| bound.iter().all(|(buffer, ..)| *buffer != id));
     }
 
-    /// Runs a program with each place bound to its variable. `touched`: what is really read, or written.
-    pub fn dispatch(
-        &mut self,
-        context: &Context,
-        memory: &mut Memory,
-        program: &Program,
-        bound: &[Place],
-        touched: impl Iterator<Item = (Place, bool)> + Clone,
-        words: &[u32],
-        groups: u32,
-    ) {
-        let late = |(place, written): (Place, bool)| {
-            self.copies.iter().any(|(from, to)| to.overlaps(&place) || written && from.overlaps(&place))
+    /// Records a dispatch.
+    pub fn dispatch(&mut self, context: &Context, memory: &mut Memory, dispatch: &Dispatch) {
+        let Dispatch { program, bound, touched, words, groups } = *dispatch;
+        let late = |(place, written): &(Place, bool)| {
+            self.copies.iter().any(|(from, to)| to.overlaps(place) || *written && from.overlaps(place))
         };
-        if touched.clone().any(late) {
+        if touched.iter().any(late) {
             self.run_copies(context, memory);
         }
         if self.words.len() as u64 >= SLOTS * ALIGNMENT {
@@ -189,7 +194,13 @@ impl Recorder {
     }
 
     /// The bytes of places of the memory, one behind the other, when all that was asked for before is done.
-    pub fn read(&mut self, context: &Context, memory: &Memory, places: &[Place], mut put: impl FnMut(&[u8])) -> Result<()> {
+    pub fn read(
+        &mut self,
+        context: &Context,
+        memory: &Memory,
+        places: &[Place],
+        mut put: impl FnMut(&[u8]),
+    ) -> Result<()> {
         if !self.copies.is_empty() {
             self.run_copies(context, memory);
         }
@@ -248,5 +259,9 @@ fn bind_group(
         wgpu::BindGroupEntry { binding: *number, resource }
     };
     let entries: Vec<_> = [uniform].into_iter().chain(bound.iter().zip(&program.bindings).map(of_place)).collect();
-    context.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &program.layout, entries: &entries })
+    context.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &program.layout,
+        entries: &entries,
+    })
 }
