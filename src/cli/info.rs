@@ -113,7 +113,9 @@ fn text(info: &Value) -> String {
         items.collect::<Vec<_>>().join(", ")
     };
     out += &format!("condition    {}\n", list("static_columns"));
-    out += &format!("device       {} ({})\n", field("device"), list("cpu_features"));
+    let device = field("device");
+    let features = if device.starts_with("CPU") { format!(" ({})", list("cpu_features")) } else { String::new() };
+    out += &format!("device       {device}{features}\n");
     let adapters = info["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
     adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
     if adapters.is_empty() {
