@@ -2,13 +2,16 @@
 // y = film(dropout(batch_norm(leaky_relu(x)))); see src/ops/film_block.rs.
 
 struct Params {
-    // places in `parameters`, and in `dvectors`
+    // places in `parameters`
     weight_at: u32,
     bias_at: u32,
     running_mean_at: u32,
     running_var_at: u32,
-    dweight_at: u32,
-    dbias_at: u32,
+    // places of four outputs in `statistics`; in the backward pass, of dweight and dbias in `dvectors`
+    mean_at: u32,
+    inv_std_at: u32,
+    new_mean_at: u32,
+    new_var_at: u32,
     rows: u32,
     columns: u32,
     training: u32,
@@ -40,20 +43,15 @@ struct Clear { count: u32 }
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> parameters: array<f32>;
-@group(0) @binding(3) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> inv_std: array<f32>;
-@group(0) @binding(5) var<storage, read_write> new_mean: array<f32>;
-@group(0) @binding(6) var<storage, read_write> new_var: array<f32>;
-@group(0) @binding(7) var<storage, read> kept_mean: array<f32>;
-@group(0) @binding(8) var<storage, read> kept_inv_std: array<f32>;
-@group(0) @binding(9) var<storage, read> modulation: array<f32>;
-@group(0) @binding(10) var<storage, read> strength: array<f32>;
-@group(0) @binding(11) var<storage, read_write> y: array<f32>;
-@group(0) @binding(12) var<storage, read_write> mask: array<f32>;
-@group(0) @binding(13) var<storage, read> dy: array<f32>;
-@group(0) @binding(14) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(15) var<storage, read_write> dvectors: array<f32>;
-@group(0) @binding(16) var<storage, read_write> dmodulation: array<f32>;
+@group(0) @binding(3) var<storage, read_write> statistics: array<f32>;
+@group(0) @binding(4) var<storage, read> modulation: array<f32>;
+@group(0) @binding(5) var<storage, read> strength: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read_write> mask: array<f32>;
+@group(0) @binding(8) var<storage, read> dy: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(10) var<storage, read_write> dvectors: array<f32>;
+@group(0) @binding(11) var<storage, read_write> dmodulation: array<f32>;
 
 // Four columns of a row, after the LeakyReLU; 0 beyond the last.
 fn rectified(row: u32, column: u32) -> vec4<f32> {
@@ -100,27 +98,19 @@ fn statistics_of(lane: u32, column: u32) -> Statistics {
     return Statistics(mu, column_sums(lane, sum) / f32(p.rows));
 }
 
-@compute @workgroup_size(256)
-fn statistics(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
-    let batch = statistics_of(lane, column);
-    if (lane >= 4u) {
-        return;
-    }
+// The four vectors that are kept, or go to the running statistics.
+fn put_statistics(column: u32, batch: Statistics, inverse: vec4<f32>) {
+    let running_mean = vector(p.running_mean_at, column);
+    let running_var = vector(p.running_var_at, column);
+    let learns = p.training != 0u;
+    let new_mean = select(running_mean, running_mean + p.momentum * (batch.mean - running_mean), learns);
+    let new_var = select(running_var, running_var + p.momentum * (batch.variance * p.unbias - running_var), learns);
     for (var c = 0u; c < 4u && column + c < p.columns; c++) {
         let j = column + c;
-        mean[j] = batch.mean[c];
-        inv_std[j] = 1.0 / sqrt(batch.variance[c] + p.eps);
-        let running_mean = parameters[p.running_mean_at + j];
-        let moved = running_mean + p.momentum * (batch.mean[c] - running_mean);
-        new_mean[j] = select(running_mean, moved, p.training != 0u);
-        let running_var = parameters[p.running_var_at + j];
-        let moved_var = running_var + p.momentum * (batch.variance[c] * p.unbias - running_var);
-        new_var[j] = select(running_var, moved_var, p.training != 0u);
+        statistics[p.mean_at + j] = batch.mean[c];
+        statistics[p.inv_std_at + j] = inverse[c];
+        statistics[p.new_mean_at + j] = new_mean[c];
+        statistics[p.new_var_at + j] = new_var[c];
     }
 }
 
@@ -130,29 +120,31 @@ fn forward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = thread_number(group, groups, lane);
-    let quads = (p.columns + 3u) / 4u;
-    if (i >= p.rows * quads) {
-        return;
+    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
+    let first = lane / 4u;
+    let batch = statistics_of(lane, column);
+    let inverse = 1.0 / sqrt(batch.variance + p.eps);
+    let scale = vector(p.weight_at, column) * inverse;
+    let shift = vector(p.bias_at, column);
+    for (var row = first; row < p.rows; row += ROW_LANES) {
+        let m = multipliers_of(row, column);
+        let v = ((rectified(row, column) - batch.mean) * scale + shift) * m;
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            let at = row * p.columns + column + c;
+            y[at] = v[c];
+            if (p.film != 0u) {
+                let s = strength[row];
+                let gamma = row * p.width + p.gamma_at + column + c;
+                y[at] = ((1.0 - s) + s * modulation[gamma]) * v[c] + s * modulation[gamma + p.columns];
+            }
+            // without dropout there is no mask, and something smaller stands in its place
+            if (p.dropout != 0u) {
+                mask[at] = m[c];
+            }
+        }
     }
-    let row = i / quads;
-    let column = i % quads * 4u;
-    let m = multipliers_of(row, column);
-    let a = rectified(row, column);
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        let j = column + c;
-        let scale = parameters[p.weight_at + j] * kept_inv_std[j];
-        var v = ((a[c] - kept_mean[j]) * scale + parameters[p.bias_at + j]) * m[c];
-        if (p.film != 0u) {
-            let s = strength[row];
-            let gamma = row * p.width + p.gamma_at + j;
-            v = ((1.0 - s) + s * modulation[gamma]) * v + s * modulation[gamma + p.columns];
-        }
-        y[row * p.columns + j] = v;
-        // without dropout there is no mask, and something smaller stands in its place
-        if (p.dropout != 0u) {
-            mask[row * p.columns + j] = m[c];
-        }
+    if (first == 0u) {
+        put_statistics(column, batch, inverse);
     }
 }
 
@@ -236,8 +228,8 @@ fn backward(
     }
     if (first == 0u) {
         for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-            let weight = p.dweight_at + column + c;
-            let bias = p.dbias_at + column + c;
+            let weight = p.mean_at + column + c;
+            let bias = p.inv_std_at + column + c;
             dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.fresh_weight);
             dvectors[bias] = added(dvectors[bias], sum_dn[c], p.fresh_bias);
         }

@@ -23,7 +23,7 @@ fn inner_tiles() -> u32 {
     return (p.inner + TILE - 1u) / TILE;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn forward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -45,7 +45,7 @@ fn weight(lane: u32, tile: u32) {
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -62,7 +62,7 @@ fn backward(
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn backward_weight(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

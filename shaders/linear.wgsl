@@ -5,7 +5,7 @@ fn tiles(extent: u32) -> u32 {
     return (extent + TILE - 1u) / TILE;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn forward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -18,7 +18,7 @@ fn forward(
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -34,7 +34,7 @@ fn backward(
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn backward_weight(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

@@ -22,11 +22,29 @@ struct Params {
 @group(0) @binding(7) var<storage, read> x5: array<f32>;
 @group(0) @binding(8) var<storage, read> x6: array<f32>;
 @group(0) @binding(9) var<storage, read> dy: array<f32>;
-@group(0) @binding(10) var<storage, read_write> d: array<f32>;
+@group(0) @binding(10) var<storage, read_write> d0: array<f32>;
+@group(0) @binding(11) var<storage, read_write> d1: array<f32>;
+@group(0) @binding(12) var<storage, read_write> d2: array<f32>;
+@group(0) @binding(13) var<storage, read_write> d3: array<f32>;
+@group(0) @binding(14) var<storage, read_write> d4: array<f32>;
+@group(0) @binding(15) var<storage, read_write> d5: array<f32>;
+@group(0) @binding(16) var<storage, read_write> d6: array<f32>;
 
 struct Backward {
-    weight: f32,
-    fresh: u32,
+    w0: f32,
+    w1: f32,
+    w2: f32,
+    w3: f32,
+    w4: f32,
+    w5: f32,
+    w6: f32,
+    fresh0: u32,
+    fresh1: u32,
+    fresh2: u32,
+    fresh3: u32,
+    fresh4: u32,
+    fresh5: u32,
+    fresh6: u32,
 }
 
 @group(0) @binding(0) var<uniform> back: Backward;
@@ -46,5 +64,11 @@ fn forward() {
 
 @compute @workgroup_size(1)
 fn backward() {
-    d[0] = added(d[0], back.weight * dy[0], back.fresh);
+    d0[0] = added(d0[0], back.w0 * dy[0], back.fresh0);
+    d1[0] = added(d1[0], back.w1 * dy[0], back.fresh1);
+    d2[0] = added(d2[0], back.w2 * dy[0], back.fresh2);
+    d3[0] = added(d3[0], back.w3 * dy[0], back.fresh3);
+    d4[0] = added(d4[0], back.w4 * dy[0], back.fresh4);
+    d5[0] = added(d5[0], back.w5 * dy[0], back.fresh5);
+    d6[0] = added(d6[0], back.w6 * dy[0], back.fresh6);
 }

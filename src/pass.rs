@@ -6,7 +6,7 @@ use crate::tensor::Shape;
 use arrayvec::ArrayVec;
 use std::sync::Arc;
 
-/// Threads of a workgroup, in every shader but those of matrix products.
+/// Threads of a workgroup.
 pub const LANES: usize = 256;
 /// Rows and columns of what one workgroup of a matrix product computes (`TILE` in `shaders/common/gemm.wgsl`).
 pub const TILE: usize = 32;

@@ -111,6 +111,7 @@ impl Tape {
     /// When there are more or fewer values than the shape says.
     pub fn input(&mut self, shape: Shape, values: &[f32]) -> Result<Var> {
         let var = self.next_slot(shape, false)?;
+        self.device.reshape(&[self.slot(var).value], &[shape])?;
         self.device.write(self.slot(var).value, values);
         Ok(var)
     }
@@ -132,10 +133,11 @@ impl Tape {
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
         let differentiable =
             inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).differentiable);
-        let mut outputs = ArrayVec::new();
-        for (i, shape) in op.output_shapes(&shapes).into_iter().enumerate() {
-            outputs.push(self.next_slot(shape, differentiable && i == 0)?);
+        let (mut outputs, shapes) = (ArrayVec::new(), op.output_shapes(&shapes));
+        for (i, shape) in shapes.iter().enumerate() {
+            outputs.push(self.next_slot(*shape, differentiable && i == 0)?);
         }
+        self.device.reshape(&self.values(&outputs), &shapes)?;
         self.device.forward(&op, &self.values(inputs), &self.values(&outputs));
         self.nodes.push(Node { op, inputs: inputs.iter().copied().collect(), outputs: outputs.clone() });
         Ok(outputs)
@@ -185,7 +187,7 @@ impl Tape {
         };
         let fresh = !std::mem::replace(&mut slot.reached, true);
         if fresh && var.0 as usize >= self.parameters {
-            self.device.reshape(buffer, slot.shape)?;
+            self.device.reshape(&[buffer], &[slot.shape])?;
         }
         Ok(Target { buffer, fresh })
     }
@@ -271,14 +273,11 @@ impl Tape {
         (slot.value, slot.gradient.expect("a parameter with a gradient"))
     }
 
+    /// The next slot; the device is still to be told its shape.
     fn next_slot(&mut self, shape: Shape, differentiable: bool) -> Result<Var> {
         let var = Var(self.used as u32);
         if let Some(slot) = self.slots.get_mut(self.used) {
-            (slot.differentiable, slot.reached) = (differentiable, false);
-            if slot.shape != shape {
-                slot.shape = shape;
-                self.device.reshape(slot.value, shape)?;
-            }
+            (slot.shape, slot.differentiable, slot.reached) = (shape, differentiable, false);
         } else {
             let value = self.device.alloc(Role::Activation, &[shape])?[0];
             self.slots.push(Slot { shape, value, gradient: None, differentiable, reached: false, window_of: None });

@@ -7,8 +7,8 @@ mod common {
 }
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
-use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{Cpu, Device};
+use abr_film::device::gpu::{Checks, Gpu, open};
+use abr_film::device::{ADAPTER, Cpu, Device, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -246,4 +246,39 @@ fn dispatches_are_those_that_the_tape_counts() {
     let before = model.tape().dispatches();
     pass(&mut model, &rows, Likelihood::Mse);
     assert_eq!(model.tape().dispatches() - before, model.tape().passes() as u64);
+}
+
+/// A device of its own: the tests' common one must outlive this.
+fn own() -> Option<Gpu> {
+    let wanted = std::env::var(ADAPTER).unwrap_or_default();
+    context(Checks::Off).map(|_| Gpu::new(open(Some(&wanted), Checks::Off).expect("opened before")))
+}
+
+#[test]
+fn too_large_a_tensor_is_an_error() {
+    let Some(mut gpu) = own() else { return };
+    let error = gpu.alloc(Role::Activation, &[[1 << 20, 1 << 20]]).expect_err("4 TiB");
+    assert!(error.exit_code() == 1 && error.to_string().contains("beyond its limit"), "{error}");
+    // and the device goes on
+    let buffer = gpu.alloc(Role::Activation, &[[1, 2]]).expect("room")[0];
+    gpu.write(buffer, &[1.0, 2.0]);
+    let mut read = [0.0; 2];
+    gpu.read(buffer, &mut read).expect("values");
+    assert_eq!(read, [1.0, 2.0]);
+}
+
+#[test]
+fn a_lost_device_is_an_error() {
+    let wanted = std::env::var(ADAPTER).unwrap_or_default();
+    let Some(_) = context(Checks::Off) else { return };
+    let context = open(Some(&wanted), Checks::Off).expect("opened before");
+    let config = config(true, true);
+    let rows = Rows::new(&config);
+    let mut model = model(&config, Box::new(Gpu::new(context.clone())));
+    pass(&mut model, &rows, Likelihood::Mse);
+    context.device.destroy();
+    let result = model.forward(&rows.batch(), Mode::Eval).and_then(|output| model.read(output.z));
+    let error = result.expect_err("nothing can be computed any more");
+    println!("{error}");
+    assert_eq!(error.exit_code(), 1);
 }

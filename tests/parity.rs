@@ -94,6 +94,11 @@ impl Run {
         let shapes = op.output_shapes(&self.inputs.iter().map(shape).collect::<Vec<_>>());
         let nothing: Vec<_> = shapes.iter().map(|s| Array2::from_elem(*s, f32::NAN)).collect();
         let outputs = place(gpu, Role::Activation, true, &nothing);
+        if !scattered {
+            // as the tape does: what an op may join then lies together
+            gpu.reshape(&outputs, &shapes).expect("room");
+            outputs.iter().zip(&nothing).for_each(|(b, v)| gpu.write(*b, v.as_slice().expect("contiguous")));
+        }
         gpu.forward(op, &inputs, &outputs);
         let before: Vec<_> = match fresh {
             true => self.prefilled.iter().map(|d| Array2::from_elem(d.dim(), f32::NAN)).collect(),

@@ -30,7 +30,7 @@ struct Params {
 fn forward_tile(lane: u32, m0: u32, n0: u32, n_end: u32, x_first: u32) {
     clear_sums();
     for (var k0 = 0u; k0 < p.inner; k0 += DEPTH) {
-        for (var e = lane; e < TILE * DEPTH; e += 64u) {
+        for (var e = lane; e < TILE * DEPTH; e += THREADS) {
             let k = k0 + e % DEPTH;
             let r = e / DEPTH;
             var a = 0.0;
@@ -48,7 +48,8 @@ fn forward_tile(lane: u32, m0: u32, n0: u32, n_end: u32, x_first: u32) {
         multiply_add(lane);
         workgroupBarrier();
     }
-    for (var i = 0u; i < 4u; i++) {
+    join_slices(lane);
+    for (var i = 0u; i < 4u && lane < 64u; i++) {
         let m = m0 + tile_row(lane, i);
         for (var j = 0u; j < 4u; j++) {
             let n = n0 + tile_column(lane, j);
@@ -63,7 +64,7 @@ fn forward_tile(lane: u32, m0: u32, n0: u32, n_end: u32, x_first: u32) {
 fn input_tile(lane: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32, x_first: u32) {
     clear_sums();
     for (var k0 = o_begin; k0 < o_end; k0 += DEPTH) {
-        for (var e = lane; e < TILE * DEPTH; e += 64u) {
+        for (var e = lane; e < TILE * DEPTH; e += THREADS) {
             let k = k0 + e % DEPTH;
             let r = e / DEPTH;
             var a = 0.0;
@@ -83,7 +84,8 @@ fn input_tile(lane: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32, x_first: u3
         multiply_add(lane);
         workgroupBarrier();
     }
-    for (var i = 0u; i < 4u; i++) {
+    join_slices(lane);
+    for (var i = 0u; i < 4u && lane < 64u; i++) {
         let m = m0 + tile_row(lane, i);
         for (var j = 0u; j < 4u; j++) {
             let c = i0 + tile_column(lane, j);
@@ -100,7 +102,7 @@ fn weight_tile(lane: u32, o0: u32, o_end: u32, i0: u32, x_first: u32) {
     clear_sums();
     var of_bias = 0.0;
     for (var k0 = 0u; k0 < p.rows; k0 += DEPTH) {
-        for (var e = lane; e < TILE * DEPTH; e += 64u) {
+        for (var e = lane; e < TILE * DEPTH; e += THREADS) {
             let along = e / TILE;
             let c = e % TILE;
             var a = 0.0;
@@ -123,7 +125,8 @@ fn weight_tile(lane: u32, o0: u32, o_end: u32, i0: u32, x_first: u32) {
         }
         workgroupBarrier();
     }
-    for (var i = 0u; i < 4u; i++) {
+    join_slices(lane);
+    for (var i = 0u; i < 4u && lane < 64u; i++) {
         let o = o0 + tile_row(lane, i);
         for (var j = 0u; j < 4u; j++) {
             let c = i0 + tile_column(lane, j);

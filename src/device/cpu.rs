@@ -106,10 +106,12 @@ impl<T: Real> Device for Cpu<T> {
         Buffer(self.tensors.len() as u32 - 1)
     }
 
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
-        let tensor = self.tensor_mut(buffer);
-        tensor.shape = shape;
-        tensor.values.resize(shape[0] * shape[1], T::zero());
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
+        for (buffer, shape) in buffers.iter().zip(shapes) {
+            let tensor = self.tensor_mut(*buffer);
+            tensor.shape = *shape;
+            tensor.values.resize(shape[0] * shape[1], T::zero());
+        }
         Ok(())
     }
 

@@ -57,8 +57,9 @@ pub trait Device: Send {
     /// taken; an op writes whole buffers.
     fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
-    /// Gives a buffer another shape; its content is undefined afterwards. Memory once grown is kept.
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()>;
+    /// Gives activations that one op writes these shapes; their content is undefined afterwards. Memory once grown is kept. It is
+    /// asked of every activation before it is used in a program, be its shape what it was: a device may move it.
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()>;
 
     /// Row-major values in.
     fn write(&mut self, to: Buffer, values: &[f32]);

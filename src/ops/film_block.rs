@@ -26,7 +26,7 @@ use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, sli
 use crate::kernels::split::{By, Split, split};
 use crate::kernels::vectorized::vectorized;
 use crate::rng::{Purpose, Stream};
-use crate::pass::{COLUMNS, LANES, Operand, Pass, Passes, Targets, len, target};
+use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len, target};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -102,17 +102,11 @@ impl Op for FilmBlock {
     }
 
     fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
-        let statistics = Pass::new("statistics", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
-        let statistics = statistics.join("parameters", (1..5).map(Operand::Input));
-        let names = ["mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
-        let statistics = names.fold(statistics, |pass, (i, name)| pass.bind(name, Operand::Output(i + 1)));
-        let apply = Pass::new("forward", (inputs[0][0] * inputs[0][1].div_ceil(4)).div_ceil(LANES));
-        let apply = apply.bind("x", Operand::Input(0)).join("parameters", (1..5).map(Operand::Input));
-        let apply = apply.bind("kept_mean", Operand::Output(1)).bind("kept_inv_std", Operand::Output(2));
+        let pass = Pass::new("forward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input)));
+        let pass = pass.join("statistics", (1..5).map(Operand::Output)).bind("y", Operand::Output(0));
         let mask = if outputs.len() > 5 { Operand::Output(5) } else { Operand::Scratch(0, 1) };
-        let apply = self.bind_film(apply).bind("y", Operand::Output(0)).bind("mask", mask);
-        // dvectors is joined in the backward pass alone: its places are unused here
-        vec![self.words(statistics.u(0).u(0), inputs), self.words(apply.u(0).u(0), inputs)]
+        vec![self.words(pass.bind("mask", mask), inputs)]
     }
 
     fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
@@ -126,7 +120,8 @@ impl Op for FilmBlock {
         let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input))).bind("dy", Operand::DOutput);
         let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation);
-        let pass = self.words(pass, inputs).u(dx.1).u(dweight.1).u(dbias.1);
+        // two tensors are joined here, where forward joins four
+        let pass = self.words(pass.u(0).u(0), inputs).u(dx.1).u(dweight.1).u(dbias.1);
         clear.into_iter().chain([pass]).collect()
     }
 

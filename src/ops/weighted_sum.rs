@@ -56,12 +56,12 @@ impl Op for WeightedSum {
         vec![self.weights.iter().fold(pass, |pass, w| pass.f(*w))]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let pass = |i: usize| {
-            let pass = Pass::new("backward", 1).bind("dy", Operand::DOutput).f(self.weights[i]);
-            pass.gradient("d", i, targets, 1)
-        };
-        (0..inputs.len()).filter(|i| targets[*i].is_some()).map(pass).collect()
+    fn backward_passes(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let weight = |i: usize| self.weights.get(i).copied().unwrap_or(0.0);
+        let pass = Pass::new("backward", 1).bind("dy", Operand::DOutput);
+        let pass = (0..MAX_INPUTS).fold(pass, |pass, i| pass.f(weight(i)));
+        let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter().enumerate();
+        vec![gradients.fold(pass, |pass, (i, name)| pass.gradient(name, i, targets, 1))]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

@@ -62,9 +62,11 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.window(of, offset, shape)
     }
 
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
-        self.shapes.iter_mut().find(|(b, _)| *b == buffer).expect("a buffer of this device").1 = shape;
-        self.cpu.reshape(buffer, shape)
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
+        for (buffer, shape) in buffers.iter().zip(shapes) {
+            self.shapes.iter_mut().find(|(b, _)| b == buffer).expect("a buffer of this device").1 = *shape;
+        }
+        self.cpu.reshape(buffers, shapes)
     }
 
     fn write(&mut self, to: Buffer, values: &[f32]) {

@@ -44,8 +44,8 @@ struct Tensor {
     shape: Shape,
     block: usize,
     offset: u64,
-    /// Whether it may be given another shape.
-    alone: bool,
+    /// An activation's own block, in which it need not be.
+    home: Option<usize>,
 }
 
 /// All blocks, and the tensors in them.
@@ -97,12 +97,12 @@ impl Memory {
         if role == Role::Activation {
             for (shape, size) in shapes.iter().zip(sizes) {
                 let block = self.add(context, size)?;
-                self.tensors.push(Tensor { shape: *shape, block, offset: 0, alone: true });
+                self.tensors.push(Tensor { shape: *shape, block, offset: 0, home: Some(block) });
             }
         } else if !shapes.is_empty() {
             let (block, mut offset) = (self.add(context, sizes.clone().sum())?, 0);
             for (shape, size) in shapes.iter().zip(sizes) {
-                self.tensors.push(Tensor { shape: *shape, block, offset, alone: false });
+                self.tensors.push(Tensor { shape: *shape, block, offset, home: None });
                 offset += size;
             }
         }
@@ -112,17 +112,38 @@ impl Memory {
     pub fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
         let Tensor { shape: whole, block, offset: start, .. } = self.tensors[of.0 as usize];
         assert!(offset + shape[0] * shape[1] <= whole[0] * whole[1], "a window beyond its buffer");
-        self.tensors.push(Tensor { shape, block, offset: start + bytes_of(offset), alone: false });
+        self.tensors.push(Tensor { shape, block, offset: start + bytes_of(offset), home: None });
         Buffer(self.tensors.len() as u32 - 1)
     }
 
-    /// Gives a tensor another shape; the number of a buffer that it outgrew, if it did.
-    pub fn reshape(&mut self, context: &Context, buffer: Buffer, shape: Shape) -> Result<Option<u64>> {
-        let tensor = &mut self.tensors[buffer.0 as usize];
-        assert!(tensor.alone, "only activations change their shape");
-        tensor.shape = shape;
-        let (block, bytes) = (tensor.block, bytes_of(shape[0] * shape[1]));
-        self.grow(context, block, bytes)
+    /// Gives what one op writes these shapes. Vectors behind the first lie in one block, so that an op may join them. `outgrown`
+    /// hears of each buffer that was replaced by a larger one.
+    pub fn reshape(
+        &mut self,
+        context: &Context,
+        buffers: &[Buffer],
+        shapes: &[Shape],
+        mut outgrown: impl FnMut(u64),
+    ) -> Result<()> {
+        let size = |[rows, columns]: &Shape| bytes_of(rows * columns).max(4).next_multiple_of(ALIGNMENT);
+        let together: u64 = shapes.iter().skip(1).filter(|shape| shape[0] == 1).map(size).sum();
+        let mut vectors: Option<(usize, u64)> = None;
+        for (i, (buffer, shape)) in buffers.iter().zip(shapes).enumerate() {
+            let home = self.tensors[buffer.0 as usize].home.expect("only activations change their shape");
+            let (block, offset, needed) = if i == 0 || shape[0] != 1 {
+                (home, 0, size(shape))
+            } else {
+                let (block, end) = vectors.get_or_insert((home, 0));
+                let offset = *end;
+                *end += size(shape);
+                (*block, offset, together)
+            };
+            self.tensors[buffer.0 as usize] = Tensor { shape: *shape, block, offset, home: Some(home) };
+            if let Some(id) = self.grow(context, block, needed)? {
+                outgrown(id);
+            }
+        }
+        Ok(())
     }
 
     fn grow(&mut self, context: &Context, block: usize, bytes: u64) -> Result<Option<u64>> {

@@ -176,14 +176,11 @@ impl Device for Gpu {
         self.state.get_mut().memory.window(of, offset, shape)
     }
 
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
         let State { memory, recorder, .. } = self.state.get_mut();
         // a copy that was put off looks for the buffer that it was asked of
-        recorder.run_copies_of(&self.context, memory, buffer);
-        if let Some(id) = memory.reshape(&self.context, buffer, shape)? {
-            recorder.forget(id);
-        }
-        Ok(())
+        buffers.iter().for_each(|buffer| recorder.run_copies_of(&self.context, memory, *buffer));
+        memory.reshape(&self.context, buffers, shapes, |id| recorder.forget(id))
     }
 
     fn write(&mut self, to: Buffer, values: &[f32]) {
