@@ -128,7 +128,7 @@ impl Stream {
 }
 
 /// A uniform number strictly between 0 and 1.
-fn unit(word: u32) -> f64 {
+pub fn unit(word: u32) -> f64 {
     (f64::from(word) + 0.5) / 4_294_967_296.0
 }
 

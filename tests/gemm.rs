@@ -2,7 +2,7 @@
 //!
 //! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a failure.
 
-use abr_film::kernels::gemm::{Kernel, gemm_on};
+use abr_film::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
 use abr_film::rng::{Purpose, Stream};
 use ndarray::{Array2, ArrayView2, s};
 
@@ -52,7 +52,7 @@ fn forms(m: usize, k: usize, n: usize, check: impl Fn(&str, ArrayView2<f32>, Arr
 }
 
 /// 1, odd, whole tiles of either instruction set, one more and one less; beyond a block in each direction.
-const SIZES: [[usize; 3]; 22] = [
+const SIZES: [[usize; 3]; 26] = [
     [1, 1, 1],
     [1, 7, 64],
     [2, 3, 5],
@@ -75,6 +75,10 @@ const SIZES: [[usize; 3]; 22] = [
     [32, 207, 385],
     [200, 31, 513],
     [130, 300, 400],
+    [600, 19, 7],
+    [23, 290, 1],
+    [32, 600, 1100],
+    [70, 257, 47],
 ];
 
 fn check_values(kernel: Kernel) {
@@ -139,6 +143,32 @@ fn nothing_but_c_is_written() {
     }
 }
 
+/// The bias is added last: to the finished sum, rounded. `c` is not read, nor anything beside it written.
+#[test]
+fn a_bias_is_added_to_the_finished_sum() {
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| here(*kernel)) {
+        for [m, k, n] in SIZES.into_iter().chain([[5, 0, 9]]) {
+            let bias = random([1, 2 * n], 4);
+            for bias in [bias.slice(s![.., ..n]), bias.slice(s![.., ..;2])] {
+                forms(m, k, n, |form, a, b| {
+                    let mut want = Array2::zeros((m, n));
+                    gemm_on(kernel, a, b, 0.0, want.view_mut());
+                    want += &bias;
+                    let mut outer = Array2::from_elem((m + 2, n + 2), f32::NAN);
+                    gemm_bias_on(kernel, a, b, bias, outer.slice_mut(s![1..m + 1, 1..n + 1]));
+                    assert_eq!(outer.slice(s![1..m + 1, 1..n + 1]), want, "{kernel:?}, {form}: {m}x{k}x{n}");
+                    outer.slice_mut(s![1..m + 1, 1..n + 1]).fill(f32::NAN);
+                    assert!(outer.iter().all(|x| x.is_nan()), "{kernel:?} wrote outside of {m}x{k}x{n}");
+                    let mut turned = Array2::from_elem((n, m), f32::NAN);
+                    gemm_bias_on(kernel, a, b, bias, turned.view_mut().reversed_axes());
+                    let worst = want.iter().zip(turned.t()).fold(0.0_f32, |w, (x, y)| w.max((x - y).abs()));
+                    assert!(worst < 1e-3, "{kernel:?}, {form}, into columns: {worst}");
+                });
+            }
+        }
+    }
+}
+
 /// A transposed `c`, and an empty sum.
 #[test]
 fn unusual_targets() {
@@ -157,8 +187,8 @@ fn unusual_targets() {
     }
 }
 
-/// An element's bits depend on its row and its column alone: not on the rows and columns beside them, on the threads, nor on which of
-/// the two instruction sets with fused multiply-adds it is.
+/// An element's bits depend on its row and its column alone: not on the rows (a row alone has bits of its own) and columns beside them,
+/// on the threads, nor on which of the two instruction sets with fused multiply-adds it is.
 #[test]
 fn bits_depend_on_row_and_column_alone() {
     let (m, k, n) = (70, 523, 901);
@@ -172,11 +202,43 @@ fn bits_depend_on_row_and_column_alone() {
             all.push(c);
         }
         let mut pieces = Array2::zeros((m, n));
-        for row in 0..m {
+        for row in (0..m).step_by(2) {
             for (from, to) in [(0, 1), (1, 50), (50, 901)] {
-                let c = pieces.slice_mut(s![row..row + 1, from..to]);
-                gemm_on(kernel, a.slice(s![row..row + 1, ..]), bt.slice(s![from..to, ..]).t(), 0.0, c);
+                let c = pieces.slice_mut(s![row..row + 2, from..to]);
+                gemm_on(kernel, a.slice(s![row..row + 2, ..]), bt.slice(s![from..to, ..]).t(), 0.0, c);
             }
+        }
+        all.push(pieces);
+        // the other operand's rows as vectors, and either as it lies
+        let (at, b) = (transposed(&a), transposed(&bt));
+        for a in [a.view(), at.t()] {
+            for b in [b.view(), bt.t()] {
+                let (mut plain, mut turned) = (Array2::zeros((m, n)), Array2::zeros((n, m)));
+                gemm_on(kernel, a, b, 0.0, plain.view_mut());
+                gemm_on(kernel, a, b, 0.0, turned.view_mut().reversed_axes());
+                all.extend([plain, transposed(&turned)]);
+            }
+        }
+    }
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// The bits of a row alone depend neither on the columns beside, nor on the threads or the instruction set.
+#[test]
+fn bits_of_a_row_alone() {
+    let (k, n) = (1037, 901);
+    let (a, bt) = (random([1, k], 0), random([n, k], 1));
+    let mut all = Vec::new();
+    for kernel in [Kernel::Avx512, Kernel::Avx2].into_iter().filter(|kernel| here(*kernel)) {
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut c = Array2::zeros((1, n));
+            pool.install(|| gemm_on(kernel, a.view(), bt.t(), 0.0, c.view_mut()));
+            all.push(c);
+        }
+        let mut pieces = Array2::zeros((1, n));
+        for (from, to) in [(0, 1), (1, 50), (50, 901)] {
+            gemm_on(kernel, a.view(), bt.slice(s![from..to, ..]).t(), 0.0, pieces.slice_mut(s![.., from..to]));
         }
         all.push(pieces);
     }

@@ -1,5 +1,6 @@
 //! One Adam or AdamW step over one parameter, in one pass over value, gradient and both moments.
 
+use super::vectorized::vectorized;
 use crate::tensor::Real;
 
 /// The numbers of one step, as PyTorch's `torch.optim.Adam` and `AdamW` name them.
@@ -33,24 +34,26 @@ pub fn adam<T: Real>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T],
     rayon::join(|| adam(s, x0, g0, m0, v0), || adam(s, x1, g1, m1, v1));
 }
 
-fn adam_chunk<T: Real>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
-    let [b1, b2] = s.betas;
-    // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
-    let correction1 = 1.0 - b1.powf(s.step as f64);
-    let correction2 = 1.0 - b2.powf(s.step as f64);
-    let step_size = T::of(s.learning_rate / correction1);
-    let inverse_root = T::of(1.0 / correction2.sqrt());
-    let (keep, l2) = if s.decoupled {
-        (T::of(1.0 - s.learning_rate * s.weight_decay), T::zero())
-    } else {
-        (T::one(), T::of(s.weight_decay))
-    };
-    let (scale, eps) = (T::of(s.gradient_scale), T::of(s.eps));
-    let (b1, b2, c1, c2) = (T::of(b1), T::of(b2), T::of(1.0 - b1), T::of(1.0 - b2));
-    for (((x, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {
-        let g = *g * scale + l2 * *x;
-        *m = b1 * *m + c1 * g;
-        *v = b2 * *v + c2 * g * g;
-        *x = keep * *x - step_size * *m / (v.sqrt() * inverse_root + eps);
+vectorized! {
+    fn adam_chunk<T>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
+        let [b1, b2] = s.betas;
+        // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
+        let correction1 = 1.0 - b1.powf(s.step as f64);
+        let correction2 = 1.0 - b2.powf(s.step as f64);
+        let step_size = T::of(s.learning_rate / correction1);
+        let inverse_root = T::of(1.0 / correction2.sqrt());
+        let (keep, l2) = if s.decoupled {
+            (T::of(1.0 - s.learning_rate * s.weight_decay), T::zero())
+        } else {
+            (T::one(), T::of(s.weight_decay))
+        };
+        let (scale, eps) = (T::of(s.gradient_scale), T::of(s.eps));
+        let (b1, b2, c1, c2) = (T::of(b1), T::of(b2), T::of(1.0 - b1), T::of(1.0 - b2));
+        for (((x, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {
+            let g = *g * scale + l2 * *x;
+            *m = b1 * *m + c1 * g;
+            *v = b2 * *v + c2 * g * g;
+            *x = keep * *x - step_size * *m / (v.sqrt() * inverse_root + eps);
+        }
     }
 }

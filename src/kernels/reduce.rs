@@ -26,7 +26,9 @@ pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
     /// Values a task sums; the tree above it depends on the length alone.
     const CHUNK: usize = 1 << 15;
     if values.len() <= CHUNK {
-        return sum(values.len(), |i| values[i].wide() * values[i].wide());
+        let mut total = 0.0;
+        squares(values, &mut total);
+        return total;
     }
     let (a, b) = values.split_at((values.len() / 2).next_multiple_of(CHUNK));
     let (a, b) = rayon::join(|| sum_of_squares(a), || sum_of_squares(b));
@@ -49,6 +51,10 @@ pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
 }
 
 vectorized! {
+    fn squares<T>(values: &[T], total: &mut f64) {
+        *total = sum(values.len(), |i| values[i].wide() * values[i].wide());
+    }
+
     fn add_row<T>(out: &mut [T], row: &[T]) {
         for (o, v) in out.iter_mut().zip(row) {
             *o += *v;

@@ -1,6 +1,6 @@
 //! Initial values. Each parameter has exactly one initialiser, named where it is declared; nothing runs over it later.
 
-use crate::rng::{Purpose, Stream};
+use crate::rng::{Purpose, Stream, unit};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,8 +21,25 @@ impl Init {
             Init::Linear { fan_in } => 1.0 / (fan_in as f64).sqrt(),
             Init::Constant(value) => return vec![value; count],
         };
-        let mut draws = Stream::new(seed, Purpose::Init, index as u32).draws(0);
-        (0..count).map(|_| (bound * (2.0 * draws.uniform() - 1.0)) as f32).collect()
+        let mut values = vec![0.0; count];
+        fill_uniform(&mut values, bound, Stream::new(seed, Purpose::Init, index as u32), 0);
+        values
+    }
+}
+
+/// Uniform numbers within ±bound from the words of `stream` from `quad` on, in parallel.
+fn fill_uniform(values: &mut [f32], bound: f64, stream: Stream, quad: usize) {
+    const TASK: usize = 1 << 16;
+    if values.len() > TASK {
+        let half = (values.len() / 2).next_multiple_of(TASK);
+        let (a, b) = values.split_at_mut(half);
+        rayon::join(|| fill_uniform(a, bound, stream, quad), || fill_uniform(b, bound, stream, quad + half / 4));
+        return;
+    }
+    for (i, values) in values.chunks_mut(4).enumerate() {
+        for (value, word) in values.iter_mut().zip(stream.words(0, (quad + i) as u32)) {
+            *value = (bound * (2.0 * unit(word) - 1.0)) as f32;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! AVX2 with FMA: 8 lanes, 16 registers, of which a tile of 6 x 16 uses 12 to accumulate.
+//! AVX2 with FMA: 8 lanes, 16 registers, of which a tile of 4 x 24 uses 12 to accumulate.
 
 use super::blocks::{self, Packed, Product};
 use super::vector::Vector;
@@ -25,9 +25,7 @@ unsafe fn first(lanes: usize) -> __m256i {
 
 impl Vector for __m256 {
     const LANES: usize = 8;
-    const WIDTH: usize = 2;
-    const HEIGHT: usize = 6;
-    const TALL: usize = 12;
+    const HEIGHT: usize = 4;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -112,5 +110,10 @@ impl Vector for __m256 {
     #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch_second(at: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 }

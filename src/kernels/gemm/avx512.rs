@@ -22,9 +22,7 @@ fn first(lanes: usize) -> __mmask16 {
 // SAFETY (of every block below): the caller has AVX-512F and passes pointers that are valid for what the trait says is touched.
 impl Vector for __m512 {
     const LANES: usize = 16;
-    const WIDTH: usize = 3;
     const HEIGHT: usize = 8;
-    const TALL: usize = 8;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -118,5 +116,10 @@ impl Vector for __m512 {
     #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch_second(at: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 }

@@ -1,25 +1,29 @@
 //! A product in blocks that fit the caches, in tiles that fit the registers (after Goto and van de Geijn 2008).
 //!
 //! `b` is packed a block of `DEEP` x `WIDE` at a time, panel by panel of a tile's width; it stays in the second
-//! cache while the rows of `a` pass by, a few at a time, which stay in the first. A tile of `c` is kept in registers for the
-//! whole depth of a block, as large as they allow, so that the multiply-adds (with AVX-512 24 of them to 11
-//! loads) are what limits it.
+//! cache while the rows of `a` pass by, a few at a time, which stay in the first. Where `b`'s rows are vectors as they lie, the first
+//! tile of each panel multiplies them from there and packs them in passing: the time they take to arrive is spent multiplying.
 //!
 //! Each element of `c` is, for each block of depth, one chain of fused multiply-adds in order, starting from zero; the chains
-//! are added to it in order. Blocks of depth lie at multiples of `DEEP`, whatever else is cut, so an element's bits depend on
-//! its row of `a` and its column of `b` alone.
+//! are added to it in order, and the bias last. Blocks of depth lie at multiples of `DEEP`, whatever else is cut and whichever operand
+//! is `a`, so an element's bits depend on its row and its column alone (but for a single row: see [`row`](super::row)).
 
-use super::pack::{self, Order, ROW};
+use super::pack;
+use super::row;
+use super::tile::{self, Ahead, Left, Right, Target};
 use super::vector::Vector;
 
 /// Depth of a block.
 pub(super) const DEEP: usize = 256;
 
-/// Columns of a packed block of `b`, whole panels of either instruction set: 384 KiB at full depth.
-const WIDE: usize = 384;
+/// Columns of a packed block of `b`, whole panels of either instruction set: 528 KiB at full depth.
+const WIDE: usize = 528;
 
-/// Rows of `a` packed at a time, at most (`V::TALL`): 12 KiB at full depth.
-const TALL: usize = 12;
+/// Rows of `a` that pass together, whole tiles and whole transposes of either instruction set: 64 KiB at full depth.
+pub(super) const TALL: usize = 64;
+
+/// Panels that make packing `a` worth it.
+const PANELS: usize = 3;
 
 /// A matrix that is read, by its strides in elements.
 #[derive(Clone, Copy)]
@@ -30,48 +34,44 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// The part from this row and column on.
-    ///
-    /// # Safety
-    /// There is such an element.
+    /// The part from this row and column on; there need not be one.
     #[inline(always)]
-    pub unsafe fn from(self, row: usize, column: usize) -> Self {
-        let at = unsafe { self.at.offset(row as isize * self.row + column as isize * self.column) };
+    pub fn from(self, row: usize, column: usize) -> Self {
+        let at = self.at.wrapping_offset(row as isize * self.row + column as isize * self.column);
         Matrix { at, ..self }
     }
 }
 
-/// `c = a b` or `c += a b`; `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]` with rows of consecutive elements; none is empty.
+/// `c = a b` or `c += a b`, plus a bias; `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]`; none is empty.
 pub(super) struct Product {
     /// `[m, k, n]`
     pub sizes: [usize; 3],
     pub a: Matrix,
     pub b: Matrix,
-    pub c: *mut f32,
-    pub c_row: isize,
-    /// `c` is added to, not overwritten.
-    pub add: bool,
+    pub c: Target,
 }
 
 /// A cache line, for its alignment.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[allow(dead_code)] [f32; 16]);
+pub(super) struct Line(pub [f32; 16]);
 
-const LINES_A: usize = TALL * ROW / 16;
+const LINES_A: usize = TALL * pack::ROW / 16;
 const LINES_B: usize = DEEP * WIDE / 16;
+const LINES_C: usize = TALL * tile::WIDTH;
 
-/// What a thread packs operands into.
+/// What a thread packs operands into, and turns results in.
 pub(super) struct Packed(Vec<Line>);
 
 impl Packed {
     pub const EMPTY: Packed = Packed(Vec::new());
 
-    /// The buffers of `a` and of `b`, made at the first call.
-    fn buffers(&mut self) -> (*mut f32, *mut f32) {
-        self.0.resize(LINES_A + LINES_B, Line([0.0; 16]));
-        let (a, b) = self.0.split_at_mut(LINES_A);
-        (a.as_mut_ptr().cast(), b.as_mut_ptr().cast())
+    /// The buffers of `a`, of `b` and of a few rows of `c`, made at the first call.
+    fn buffers(&mut self) -> [*mut f32; 3] {
+        self.0.resize(LINES_A + LINES_B + LINES_C, Line([0.0; 16]));
+        let (a, rest) = self.0.split_at_mut(LINES_A);
+        let (b, c) = rest.split_at_mut(LINES_B);
+        [a, b, c].map(|lines| lines.as_mut_ptr().cast())
     }
 
     /// Makes the buffers now.
@@ -87,141 +87,143 @@ impl Packed {
 /// neither operand.
 #[inline(always)]
 pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
-    let (packed_a, packed_b) = packed.buffers();
+    let [packed_a, packed_b, turned] = packed.buffers();
     let [m, k, n] = p.sizes;
+    let in_place = p.b.column == 1;
+    if m == 1 && p.a.column == 1 && p.b.row == 1 && !p.c.turned {
+        // SAFETY: the caller's promise
+        return unsafe { row::row::<V>(p) };
+    }
     // SAFETY: all offsets stay within the sizes; blocks are no larger than the buffers
     unsafe {
         for column in (0..n).step_by(WIDE) {
             let columns = (n - column).min(WIDE);
             for deep in (0..k).step_by(DEEP) {
                 let depth = (k - deep).min(DEEP);
-                pack::b::<V>(p.b.from(deep, column), depth, columns, packed_b);
-                for row in (0..m).step_by(V::TALL) {
-                    let rows = (m - row).min(V::TALL);
-                    let order = pack::a::<V>(p.a.from(row, deep), rows, depth, packed_a);
-                    let block = Block {
+                let b = p.b.from(deep, column);
+                if !in_place {
+                    pack::b::<V>(b, depth, columns, packed_b);
+                }
+                let pack_a = p.a.column != 1 || columns > PANELS * tile::WIDTH * V::LANES;
+                // shallow tiles pass so fast that `c` is what takes time: it is written along its rows
+                let walk = depth < DEEP / 2 && !p.c.turned && pack_a;
+                let tall = if walk { V::HEIGHT } else { TALL };
+                for row in (0..m).step_by(tall) {
+                    let rows = (m - row).min(tall);
+                    let from = p.a.from(row, deep);
+                    let a = if pack_a { pack::a(from, rows, depth, packed_a) } else { from };
+                    let band = Band {
+                        rows,
                         depth,
                         columns,
-                        a: packed_a,
-                        b: packed_b,
-                        c: p.c.offset(row as isize * p.c_row).add(column),
-                        c_row: p.c_row,
-                        add: p.add || deep > 0,
+                        walk,
+                        a,
+                        next: p.a.from(row + if pack_a { tall } else { V::HEIGHT }, deep),
+                        b: (in_place && row == 0).then_some(b),
+                        keep: m > V::HEIGHT || !m.is_power_of_two(),
+                        packed: packed_b,
+                        c: p.c.block(row, column, deep > 0, deep + depth < k),
+                        turned,
                     };
-                    match order {
-                        Order::Rows => band::<V, true>(&block, rows),
-                        Order::Columns => band::<V, false>(&block, rows),
-                    }
+                    band.product::<V>();
                 }
             }
         }
     }
 }
 
-/// A few rows of `c` at one block of depth, from packed operands.
-struct Block {
+/// A few rows of `c` at one block of depth.
+struct Band {
+    rows: usize,
     depth: usize,
     columns: usize,
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
-    c_row: isize,
-    add: bool,
+    /// `c` is asked for ahead, not `a`.
+    walk: bool,
+    a: Matrix,
+    /// What of `a` comes next, to be asked for meanwhile.
+    next: Matrix,
+    /// `b` as it lies, where its panels are not packed yet.
+    b: Option<Matrix>,
+    /// Panels that are not packed yet are to be.
+    keep: bool,
+    packed: *mut f32,
+    c: Target,
+    turned: *mut f32,
 }
 
-/// # Safety
-/// As [`product`].
-#[inline(always)]
-unsafe fn band<V: Vector, const BY_ROWS: bool>(block: &Block, rows: usize) {
-    let vectors = block.columns.div_ceil(V::LANES);
-    let mut first = 0;
-    while first < vectors {
-        let width = pack::panel::<V>(vectors - first);
-        let mut row = 0;
-        while row < rows {
-            // a rest without a tile of its own is made of smaller ones, and two fours are better than a six and a two
-            let height = match rows - row {
-                8.. if V::HEIGHT == 8 => 8,
-                6 | 7 | 9.. if V::HEIGHT == 6 => 6,
-                4.. => 4,
-                2.. => 2,
-                _ => 1,
-            };
+impl Band {
+    /// # Safety
+    /// As [`product`].
+    #[inline(always)]
+    unsafe fn product<V: Vector>(&self) {
+        let vectors = self.columns.div_ceil(V::LANES);
+        let mut first = 0;
+        while first < vectors {
+            let width = pack::panel(vectors - first);
             unsafe {
-                match (height, width) {
-                    (8, 3) if V::HEIGHT == 8 => tile::<V, 8, 3, BY_ROWS>(block, row, first),
-                    (8, 2) if V::HEIGHT == 8 => tile::<V, 8, 2, BY_ROWS>(block, row, first),
-                    (8, _) if V::HEIGHT == 8 => tile::<V, 8, 1, BY_ROWS>(block, row, first),
-                    (6, 2) if V::HEIGHT == 6 => tile::<V, 6, 2, BY_ROWS>(block, row, first),
-                    (6, _) if V::HEIGHT == 6 => tile::<V, 6, 1, BY_ROWS>(block, row, first),
-                    (4, 3) if V::WIDTH == 3 => tile::<V, 4, 3, BY_ROWS>(block, row, first),
-                    (4, 2) => tile::<V, 4, 2, BY_ROWS>(block, row, first),
-                    (4, _) => tile::<V, 4, 1, BY_ROWS>(block, row, first),
-                    (2, 3) if V::WIDTH == 3 => tile::<V, 2, 3, BY_ROWS>(block, row, first),
-                    (2, 2) => tile::<V, 2, 2, BY_ROWS>(block, row, first),
-                    (2, _) => tile::<V, 2, 1, BY_ROWS>(block, row, first),
-                    (_, 3) if V::WIDTH == 3 => tile::<V, 1, 3, BY_ROWS>(block, row, first),
-                    (_, 2) => tile::<V, 1, 2, BY_ROWS>(block, row, first),
-                    _ => tile::<V, 1, 1, BY_ROWS>(block, row, first),
+                match width {
+                    3 => self.panel::<V, 3>(first * V::LANES),
+                    2 => self.panel::<V, 2>(first * V::LANES),
+                    _ => self.panel::<V, 1>(first * V::LANES),
                 }
             }
-            row += height;
+            first += width;
         }
-        first += width;
     }
-}
 
-/// The micro-kernel: `HEIGHT` rows from `row` on, `WIDTH` vectors from the panel at vector `first` on, in registers.
-///
-/// # Safety
-/// As [`product`].
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "a row and a column of registers: the indices are what is meant")]
-unsafe fn tile<V: Vector, const HEIGHT: usize, const WIDTH: usize, const BY_ROWS: bool>(
-    block: &Block,
-    row: usize,
-    first: usize,
-) {
-    let column = first * V::LANES;
-    let (i, k) = if BY_ROWS { (ROW, 1) } else { (1, V::TALL) };
-    let last = (block.columns - column - (WIDTH - 1) * V::LANES).min(V::LANES);
-    unsafe {
-        let c = block.c.offset(row as isize * block.c_row).add(column);
-        if block.add {
-            for h in 0..HEIGHT {
-                for w in 0..WIDTH {
-                    V::prefetch(c.wrapping_offset(h as isize * block.c_row).wrapping_add(w * V::LANES));
-                }
-            }
-        }
-        let (mut a, mut b) = (block.a.add(row * i), block.b.add(column * block.depth));
-        let mut sums = [[V::zero(); WIDTH]; HEIGHT];
-        for _ in 0..block.depth {
-            let mut right = [V::zero(); WIDTH];
-            for w in 0..WIDTH {
-                right[w] = V::load(b.add(w * V::LANES));
-            }
-            for h in 0..HEIGHT {
-                let left = V::splat(a.add(h * i));
-                for w in 0..WIDTH {
-                    sums[h][w] = sums[h][w].plus_product(left, right[w]);
-                }
-            }
-            a = a.add(k);
-            b = b.add(WIDTH * V::LANES);
-        }
-        for h in 0..HEIGHT {
-            let c = c.offset(h as isize * block.c_row);
-            for w in 0..WIDTH {
-                let (c, sum) = (c.add(w * V::LANES), sums[h][w]);
-                if w + 1 < WIDTH || last == V::LANES {
-                    if block.add { V::load(c).add(sum).store(c) } else { sum.store(c) }
-                } else if block.add {
-                    V::load_first(c, last).add(sum).store_first(c, last);
+    /// The tiles of the panel that begins at `column`.
+    #[inline(always)]
+    unsafe fn panel<V: Vector, const WIDTH: usize>(&self, column: usize) {
+        let lanes = (self.columns - column).min(WIDTH * V::LANES);
+        let packed = self.packed.wrapping_add(column * self.depth);
+        let mut ahead = match self.b {
+            Some(b) => Ahead::right(b.from(0, column + WIDTH * V::LANES), lanes, self.rows.div_ceil(V::HEIGHT)),
+            None => Ahead::left(self.next, V::HEIGHT),
+        };
+        let mut row = 0;
+        while row < self.rows {
+            let left = Left { a: self.a.from(row, 0), depth: self.depth };
+            let mut right = Right { at: packed, row: (WIDTH * V::LANES) as isize, lanes, pack: std::ptr::null_mut() };
+            let c = self.c.block(row, column, false, false);
+            let turned = if c.turned { self.turned.wrapping_add(row * WIDTH * V::LANES) } else { std::ptr::null_mut() };
+            if self.b.is_none() {
+                ahead = if self.walk {
+                    let next = self.c.block(row, column + WIDTH * V::LANES, false, false);
+                    Ahead::target(&next, V::HEIGHT, lanes, self.depth)
                 } else {
-                    sum.store_first(c, last);
-                }
+                    Ahead::left(self.next.from(row, 0), V::HEIGHT)
+                };
             }
+            unsafe {
+                let fresh = self.b.filter(|_| row == 0);
+                if let Some(b) = fresh {
+                    right = Right {
+                        at: b.from(0, column).at,
+                        row: b.row,
+                        lanes,
+                        pack: if self.keep { packed } else { std::ptr::null_mut() },
+                    };
+                }
+                // a rest without a tile of its own is made of smaller ones
+                row += match (self.rows - row, fresh.is_some()) {
+                    (8.., true) if V::HEIGHT == 8 => {
+                        tile::tile::<V, 8, WIDTH, true>(&left, &right, &c, turned, &mut ahead)
+                    }
+                    (8.., false) if V::HEIGHT == 8 => {
+                        tile::tile::<V, 8, WIDTH, false>(&left, &right, &c, turned, &mut ahead)
+                    }
+                    (4.., true) => tile::tile::<V, 4, WIDTH, true>(&left, &right, &c, turned, &mut ahead),
+                    (4.., false) => tile::tile::<V, 4, WIDTH, false>(&left, &right, &c, turned, &mut ahead),
+                    (2.., true) => tile::tile::<V, 2, WIDTH, true>(&left, &right, &c, turned, &mut ahead),
+                    (2.., false) => tile::tile::<V, 2, WIDTH, false>(&left, &right, &c, turned, &mut ahead),
+                    (_, true) => tile::tile::<V, 1, WIDTH, true>(&left, &right, &c, turned, &mut ahead),
+                    (_, false) => tile::tile::<V, 1, WIDTH, false>(&left, &right, &c, turned, &mut ahead),
+                };
+            }
+        }
+        if self.c.turned {
+            let c = self.c.block(0, column, false, false);
+            unsafe { tile::turn::<V>(self.turned, WIDTH * V::LANES, self.rows, lanes, &c) }
         }
     }
 }

@@ -8,14 +8,21 @@ mod avx512;
 mod blocks;
 #[cfg(target_arch = "x86_64")]
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod row;
 mod select;
 #[cfg(target_arch = "x86_64")]
+mod tile;
+#[cfg(target_arch = "x86_64")]
 mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use select::{Kernel, VARIABLE};
 
 use crate::tensor::{Real, View, ViewMut};
 use ndarray::Axis;
+#[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 
 /// Multiply-adds worth a task of their own (about 20 µs of one core).
@@ -25,23 +32,26 @@ const GRAIN: usize = 1 << 20;
 const TASKS: usize = 8;
 
 /// Rows and columns are cut at multiples of these, so that tiles stay whole.
-const UNIT: [usize; 2] = [24, 48];
+const UNIT: [usize; 2] = [16, 48];
 
 /// `c = a b` (`beta` 0: `c` is not read) or `c = a b + beta c`; `a` `[M, K]`, `b` `[K, N]`, `c` `[M, N]`; transposed views
 /// (`.t()`) are as good as plain ones.
 ///
-/// Each element of `c` sums over K in one order whatever the cut, so the bits do not depend on the number of threads.
+/// Each element of `c` sums over K in one order whatever the cut, so the bits do not depend on the number of threads; nor on the other
+/// rows and columns, unless M is 1, which has an order of its own.
 ///
 /// # Panics
 /// When the shapes do not fit, or the environment asks for a kernel that is not there ([`Kernel::selected`]).
 pub fn gemm<T: Real>(a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
-    gemm_on(Kernel::selected().unwrap_or_else(|problem| panic!("{problem}")), a, b, beta, c);
+    gemm_on(Kernel::in_use(), a, b, beta, c);
 }
 
-/// `c = a b + bias`, the `bias` `[1, N]` under every row; `c` is not read.
-pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, mut c: ViewMut<T>) {
-    c.assign(&bias);
-    gemm(a, b, T::one(), c);
+/// `c = a b + bias`: `bias` `[1, N]` is added to every row, to the finished sum, and `c` is not read; otherwise as [`gemm`].
+///
+/// # Panics
+/// As [`gemm`].
+pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, c: ViewMut<T>) {
+    gemm_bias_on(Kernel::in_use(), a, b, bias, c);
 }
 
 /// [`gemm`] by this kernel, for tests and benches.
@@ -49,49 +59,107 @@ pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, mut c: ViewMut<
 /// # Panics
 /// When the shapes do not fit or this CPU cannot run the kernel.
 pub fn gemm_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
-    let ([m, k], [kb, n]) = ([a.nrows(), a.ncols()], [b.nrows(), b.ncols()]);
-    assert!(k == kb && c.dim() == (m, n), "gemm: [{m}, {k}] x [{kb}, {n}] into {:?}", c.dim());
-    assert!(kernel.available(), "gemm: this CPU cannot run {kernel:?}");
-    recurse(kernel, a, b, beta, c, (m * k * n / TASKS).max(GRAIN));
+    start(kernel, a, b, beta, None, c);
+}
+
+/// [`gemm_bias`] by this kernel.
+///
+/// # Panics
+/// As [`gemm_on`].
+pub fn gemm_bias_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, bias: View<T>, c: ViewMut<T>) {
+    assert!(bias.dim() == (1, c.ncols()), "gemm: a bias {:?} for {:?}", bias.dim(), c.dim());
+    let every_row = bias.broadcast(c.dim()).expect("one row");
+    start(kernel, a, b, T::zero(), Some(every_row), c);
 }
 
 /// Makes the packing buffers of this thread, or of all threads of the pool that it belongs to, so that no later product allocates.
 pub fn reserve() {
     #[cfg(target_arch = "x86_64")]
     match rayon::current_thread_index() {
-        Some(_) => drop(rayon::broadcast(|_| x86::PACKED.with_borrow_mut(blocks::Packed::reserve))),
-        None => x86::PACKED.with_borrow_mut(blocks::Packed::reserve),
+        Some(_) => drop(rayon::broadcast(|_| x86::reserve())),
+        None => x86::reserve(),
     }
 }
 
-fn recurse<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>, grain: usize) {
-    let (m, n, k) = (c.nrows(), c.ncols(), a.ncols());
-    if m * n * k <= grain || m.max(n) < 64 {
-        return product(kernel, a, b, beta, c);
-    }
-    if n >= m {
-        let half = (n / 2).next_multiple_of(UNIT[1]);
-        let ((b0, b1), (c0, c1)) = (b.split_at(Axis(1), half), c.split_at(Axis(1), half));
-        rayon::join(|| recurse(kernel, a, b0, beta, c0, grain), || recurse(kernel, a, b1, beta, c1, grain));
-    } else {
-        let half = (m / 2).next_multiple_of(UNIT[0]);
-        let ((a0, a1), (c0, c1)) = (a.split_at(Axis(0), half), c.split_at(Axis(0), half));
-        rayon::join(|| recurse(kernel, a0, b, beta, c0, grain), || recurse(kernel, a1, b, beta, c1, grain));
-    }
+/// What all tasks of a product have in common.
+struct Plan<T> {
+    kernel: Kernel,
+    beta: T,
+    /// Columns of `c` are consecutive elements, not rows.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "matrixmultiply goes by the strides"))]
+    turned: bool,
+    /// Multiply-adds of a task, at most.
+    grain: usize,
 }
 
-fn product<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
+/// `bias` has the shape of `c`.
+fn start<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, bias: Option<View<T>>, mut c: ViewMut<T>) {
+    let ([m, k], [kb, n]) = ([a.nrows(), a.ncols()], [b.nrows(), b.ncols()]);
+    assert!(k == kb && c.dim() == (m, n), "gemm: [{m}, {k}] x [{kb}, {n}] into {:?}", c.dim());
+    assert!(kernel.available(), "gemm: this CPU cannot run {kernel:?}");
+    // a single row takes as long as its matrix takes to arrive
+    let grain = if m == 1 { GRAIN / 8 } else { GRAIN };
+    let mut plan = Plan { kernel, beta, turned: false, grain: (m * k * n / TASKS).max(grain) };
     #[cfg(target_arch = "x86_64")]
-    if kernel != Kernel::Portable && TypeId::of::<T>() == TypeId::of::<f32>() {
-        return x86::product(kernel, a, b, beta, c);
+    {
+        let by_rows = n == 1 || c.strides()[1] == 1;
+        let vectors = by_rows || m == 1 || c.strides()[0] == 1;
+        if let Some(bias) = bias.filter(|bias| !by_rows || bias.strides()[1] != 1) {
+            // no vectors of it: a pass of its own
+            start(kernel, a, b, beta, None, c.view_mut());
+            return c.zip_mut_with(&bias, |c, bias| *c += *bias);
+        }
+        if TypeId::of::<T>() != TypeId::of::<f32>() || m * k * n == 0 || !vectors {
+            // neither an empty sum nor a `c` without vectors occurs in a model
+            plan.kernel = Kernel::Portable;
+        }
+        if plan.kernel != Kernel::Portable {
+            if beta != T::zero() && beta != T::one() {
+                c.mapv_inplace(|x| beta * x);
+            }
+            let swap = x86::swap(kernel, &a, &b, by_rows);
+            plan.turned = by_rows == swap;
+            if swap {
+                let bias = bias.map(View::reversed_axes);
+                return recurse(&plan, b.reversed_axes(), a.reversed_axes(), bias, c.reversed_axes());
+            }
+        }
     }
-    portable(a, b, beta, c);
+    recurse(&plan, a, b, bias, c);
+}
+
+fn recurse<T: Real>(plan: &Plan<T>, a: View<T>, b: View<T>, bias: Option<View<T>>, c: ViewMut<T>) {
+    let (m, n, k) = (c.nrows(), c.ncols(), a.ncols());
+    if m * n * k <= plan.grain || m.max(n) < 64 {
+        return product(plan, a, b, bias, c);
+    }
+    let by_columns = n >= m;
+    let axis = Axis(usize::from(by_columns));
+    let half = (c.len_of(axis) / 2).next_multiple_of(UNIT[axis.0]);
+    let (c0, c1) = c.split_at(axis, half);
+    let (bias0, bias1) = bias.map(|bias| bias.split_at(axis, half)).unzip();
+    let ((a0, b0), (a1, b1)) = if by_columns {
+        let (b0, b1) = b.split_at(axis, half);
+        ((a, b0), (a, b1))
+    } else {
+        let (a0, a1) = a.split_at(axis, half);
+        ((a0, b), (a1, b))
+    };
+    rayon::join(|| recurse(plan, a0, b0, bias0, c0), || recurse(plan, a1, b1, bias1, c1));
+}
+
+fn product<T: Real>(plan: &Plan<T>, a: View<T>, b: View<T>, bias: Option<View<T>>, c: ViewMut<T>) {
+    #[cfg(target_arch = "x86_64")]
+    if plan.kernel != Kernel::Portable {
+        return x86::product(plan, a, b, bias, c);
+    }
+    portable(plan.beta, a, b, bias, c);
 }
 
 /// By `matrixmultiply`.
-fn portable<T: Real>(a: View<T>, b: View<T>, beta: T, mut c: ViewMut<T>) {
+fn portable<T: Real>(beta: T, a: View<T>, b: View<T>, bias: Option<View<T>>, mut c: ViewMut<T>) {
     let strides = |s: &[isize]| [s[0], s[1]];
-    // SAFETY: the views are valid for their shapes and strides, the shapes fit (checked in `gemm_on`), and `c` is borrowed
+    // SAFETY: the views are valid for their shapes and strides, the shapes fit (checked in `start`), and `c` is borrowed
     // mutably, so it overlaps neither operand.
     unsafe {
         T::gemm(
@@ -103,50 +171,7 @@ fn portable<T: Real>(a: View<T>, b: View<T>, beta: T, mut c: ViewMut<T>) {
             (c.as_mut_ptr(), strides(c.strides())),
         );
     }
-}
-
-/// The way from views to the kernels of this architecture.
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::blocks::{Matrix, Packed, Product};
-    use super::{Kernel, avx2, avx512};
-    use crate::tensor::{Real, View, ViewMut};
-    use std::cell::RefCell;
-
-    thread_local! {
-        /// Kept for the life of the thread. A product calls nothing that could run another one on this thread meanwhile.
-        pub static PACKED: RefCell<Packed> = const { RefCell::new(Packed::EMPTY) };
-    }
-
-    /// `T` is `f32`.
-    pub fn product<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, mut c: ViewMut<T>) {
-        let ((m, n), k) = (c.dim(), a.ncols());
-        if m * n * k == 0 || !(n == 1 || c.strides()[1] == 1) {
-            // an empty sum, or a `c` whose rows are no vectors: neither occurs in a model
-            return super::portable(a, b, beta, c);
-        }
-        if beta != T::zero() && beta != T::one() {
-            c.mapv_inplace(|x| beta * x);
-        }
-        let matrix = |v: &View<T>| Matrix { at: v.as_ptr().cast(), row: v.strides()[0], column: v.strides()[1] };
-        let product = Product {
-            sizes: [m, k, n],
-            a: matrix(&a),
-            b: matrix(&b),
-            c: c.as_mut_ptr().cast(),
-            c_row: c.strides()[0],
-            add: beta != T::zero(),
-        };
-        PACKED.with_borrow_mut(|packed| {
-            // SAFETY: `gemm_on` has checked that the CPU has the instructions and that the shapes fit; the pointers are to f32, of
-            // views valid for their shapes and strides; `c` is borrowed mutably, so it overlaps neither operand.
-            unsafe {
-                match kernel {
-                    Kernel::Avx512 => avx512::product(&product, packed),
-                    Kernel::Avx2 => avx2::product(&product, packed),
-                    Kernel::Portable => unreachable!("has no packing of ours"),
-                }
-            }
-        });
+    if let Some(bias) = bias {
+        c.zip_mut_with(&bias, |c, bias| *c += *bias);
     }
 }

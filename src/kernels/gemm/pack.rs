@@ -4,44 +4,42 @@
 //! so that a column of them lies in one set of the first cache, and in as many pages as it has rows.
 
 use super::blocks::{DEEP, Matrix};
+use super::tile::WIDTH;
 use super::vector::Vector;
 
 /// Row stride of an `a` block packed by rows: a line more than the depth, so that its rows lie in different sets.
 pub(super) const ROW: usize = DEEP + 16;
 
-/// How a block of `a` lies: element `(i, k)` at `i * ROW + k`, or at `i + k * V::TALL`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    Rows,
-    Columns,
-}
-
 /// Vectors in the next panel when `left` are still to come: as many as a tile has, but two and two in place of three and one.
 #[inline(always)]
-pub(super) fn panel<V: Vector>(left: usize) -> usize {
-    if V::WIDTH == 3 && left == 4 { 2 } else { left.min(V::WIDTH) }
+pub(super) fn panel(left: usize) -> usize {
+    if left == 4 { 2 } else { left.min(WIDTH) }
 }
 
-/// Packs the `rows` x `depth` block at `a`, at most `V::TALL` x `DEEP`, in whichever order copies consecutive elements.
+/// Packs the `rows` x `depth` block at `a`, at most `TALL` x `DEEP`, in whichever order copies consecutive elements.
 ///
 /// # Safety
 /// `a` points to such a block, `to` to a whole packed one.
 #[inline(always)]
-pub(super) unsafe fn a<V: Vector>(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Order {
+pub(super) unsafe fn a(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Matrix {
     unsafe {
         if a.row == 1 && a.column != 1 {
+            let stride = rows.next_multiple_of(8);
             for k in 0..depth {
-                let (from, to) = (a.from(0, k).at, to.add(k * V::TALL));
-                if rows == V::TALL {
-                    // of known length: no call
-                    std::ptr::copy_nonoverlapping(from, to, V::TALL);
-                } else {
-                    for i in 0..rows {
-                        *to.add(i) = *from.add(i);
+                let (from, to) = (a.from(0, k).at, to.add(k * stride));
+                for i in (0..rows).step_by(8) {
+                    let (from, to) = (from.add(i), to.add(i));
+                    if i + 8 <= rows {
+                        // of known length: no call
+                        std::ptr::copy_nonoverlapping(from, to, 8);
+                    } else {
+                        for i in 0..rows - i {
+                            *to.add(i) = *from.add(i);
+                        }
                     }
                 }
             }
-            return Order::Columns;
+            return Matrix { at: to, row: 1, column: stride as isize };
         }
         for i in 0..rows {
             let (from, to) = (a.from(i, 0), to.add(i * ROW));
@@ -53,7 +51,7 @@ pub(super) unsafe fn a<V: Vector>(a: Matrix, rows: usize, depth: usize, to: *mut
                 }
             }
         }
-        Order::Rows
+        Matrix { at: to, row: ROW as isize, column: 1 }
     }
 }
 
@@ -68,38 +66,15 @@ pub(super) unsafe fn b<V: Vector>(b: Matrix, depth: usize, columns: usize, to: *
         let vectors = columns.div_ceil(V::LANES);
         let mut first = 0;
         while first < vectors {
-            let width = panel::<V>(vectors - first);
+            let width = panel(vectors - first);
             let to = to.add(first * depth * V::LANES);
             let column = first * V::LANES;
             let lanes = (columns - column).min(width * V::LANES);
-            if b.column == 1 {
-                copy::<V>(b.from(0, column), depth, width, lanes, to);
-            } else {
-                for v in 0..width {
-                    let (done, to) = (v * V::LANES, to.add(v * V::LANES));
-                    transpose::<V>(b.from(0, column + done), depth, (lanes - done).min(V::LANES), to, width * V::LANES);
-                }
+            for v in 0..width {
+                let (done, to) = (v * V::LANES, to.add(v * V::LANES));
+                transpose::<V>(b.from(0, column + done), depth, (lanes - done).min(V::LANES), to, width * V::LANES);
             }
             first += width;
-        }
-    }
-}
-
-/// A panel of rows as they lie.
-#[inline(always)]
-unsafe fn copy<V: Vector>(b: Matrix, depth: usize, width: usize, lanes: usize, to: *mut f32) {
-    unsafe {
-        for k in 0..depth {
-            let (from, to) = (b.from(k, 0).at, to.add(k * width * V::LANES));
-            for v in 0..width {
-                let done = v * V::LANES;
-                let x = if done + V::LANES <= lanes {
-                    V::load(from.add(done))
-                } else {
-                    V::load_first(from.add(done), lanes - done)
-                };
-                x.store(to.add(done));
-            }
         }
     }
 }

@@ -11,12 +11,8 @@
 pub(super) trait Vector: Copy {
     const LANES: usize;
 
-    /// Vectors and rows of the largest tile: its accumulators, `WIDTH * HEIGHT`, must leave registers for the operands.
-    const WIDTH: usize;
+    /// Rows of the largest tile: its accumulators, three times as many, must leave registers for the operands.
     const HEIGHT: usize;
-
-    /// Rows of `a` that are packed together: whole tiles.
-    const TALL: usize;
 
     unsafe fn zero() -> Self;
 
@@ -49,6 +45,9 @@ pub(super) trait Vector: Copy {
         to_stride: usize,
     );
 
-    /// Asks for a cache line that is about to be written.
+    /// Asks for a cache line; any address will do.
     unsafe fn prefetch(at: *const f32);
+
+    /// Asks for a cache line into the second cache: rows 4 KiB apart share a set of the first, whose lines are still in use.
+    unsafe fn prefetch_second(at: *const f32);
 }
