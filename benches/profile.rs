@@ -51,8 +51,8 @@ impl Device for Clock {
         self.cpu.window(of, offset, shape)
     }
 
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
-        self.cpu.reshape(buffer, shape)
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
+        self.cpu.reshape(buffers, shapes)
     }
 
     fn write(&mut self, to: Buffer, values: &[f32]) {
@@ -86,8 +86,20 @@ impl Device for Clock {
         self.timed((op.name(), "backward"), |cpu| cpu.backward(op, inputs, outputs, doutput, dinputs));
     }
 
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        self.timed(("norm", ""), |cpu| cpu.norm(buffers))
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
+        self.cpu.read_firsts(from, values)
+    }
+
+    fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {
+        // all of the optimiser's work is done in one place, to be told apart from the products
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
+        self.timed(("norms", ""), |cpu| cpu.norms(groups, norms))
+    }
+
+    fn dispatches(&self) -> u64 {
+        self.cpu.dispatches()
     }
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
@@ -101,7 +113,7 @@ const KINDS: [&str; 4] = ["GEMM", "element-wise", "optimiser", "rest"];
 fn kind(what: &str) -> &'static str {
     match what {
         "linear" | "grouped_linear" => KINDS[0],
-        "adam" | "norm" => KINDS[2],
+        "adam" | "norms" => KINDS[2],
         "rest" => KINDS[3],
         _ => KINDS[1],
     }

@@ -21,6 +21,10 @@ pub enum Error {
     #[error("{problem}\n  help: {remedy}")]
     Usage { problem: String, remedy: String },
 
+    /// The device refused, or is gone.
+    #[error("{device}: {problem}\n  help: {remedy}")]
+    Device { device: String, problem: String, remedy: String },
+
     /// The operating system refused.
     #[error("{}: cannot {action}: {source}\n  help: {}", path.display(), io_remedy(source))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
@@ -56,6 +60,11 @@ impl Error {
         Error::Usage { problem: problem.to_string(), remedy: remedy.to_string() }
     }
 
+    /// What a device could not do, or why there is none.
+    pub fn device(device: impl Display, problem: impl Display, remedy: impl Display) -> Self {
+        Error::Device { device: device.to_string(), problem: problem.to_string(), remedy: remedy.to_string() }
+    }
+
     /// Wraps an I/O error with what was tried on which path.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
@@ -65,7 +74,7 @@ impl Error {
     /// The process exit code: 1 failed, 2 usage, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Input { .. } | Error::Io { .. } => 1,
+            Error::Input { .. } | Error::Device { .. } | Error::Io { .. } => 1,
             Error::Config { .. } | Error::Usage { .. } => 2,
             Error::Interrupted => 130,
         }

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`config`], [`error`], [`files`], [`rng`] | leaves that everything may use |
 //! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops: one file each, forward beside backward |
+//! | [`mod@pass`] | what an op asks of a GPU, as data |
 //! | [`device`], [`tape`] | where ops run, and reverse-mode differentiation through them |
 //! | [`nn`], [`model`] | layers, initialisers, the optimiser; encoder, decoders, loss |
 //! | [`data`] | recordings in µV and ms: tables, preparation, the built-in synthetic set, splits, scalers |
@@ -94,6 +95,7 @@ pub mod kernels;
 pub mod model;
 pub mod nn;
 pub mod ops;
+pub mod pass;
 pub mod report;
 pub mod rng;
 pub mod tape;

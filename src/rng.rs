@@ -88,6 +88,11 @@ impl Stream {
         Stream { step, ..self }
     }
 
+    /// What the words depend on beside sample and element: the key's two halves, the tag (purpose and layer), the step.
+    pub fn numbers(&self) -> [u32; 4] {
+        [self.key[0], self.key[1], self.tag, self.step]
+    }
+
     /// The four words of elements `4 * quad .. 4 * quad + 4` of `sample`.
     #[inline]
     pub fn words(&self, sample: u32, quad: u32) -> [u32; 4] {

@@ -51,6 +51,11 @@ impl Tape {
         Tape { device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
     }
 
+    /// Programs that the device has started so far; see [`Device::dispatches`].
+    pub fn dispatches(&self) -> u64 {
+        self.device.dispatches()
+    }
+
     /// What the device calls itself.
     pub fn device_name(&self) -> String {
         self.device.name()
@@ -124,6 +129,7 @@ impl Tape {
     /// When there are more or fewer values than the shape says.
     pub fn input(&mut self, shape: Shape, values: &[f32]) -> Result<Var> {
         let var = self.next_slot(shape, false)?;
+        self.device.reshape(&[self.slot(var).value], &[shape])?;
         self.device.write(self.slot(var).value, values);
         Ok(var)
     }
@@ -145,10 +151,11 @@ impl Tape {
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
         let differentiable =
             inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).differentiable);
-        let mut outputs = ArrayVec::new();
-        for (i, shape) in op.output_shapes(&shapes).into_iter().enumerate() {
-            outputs.push(self.next_slot(shape, differentiable && i == 0)?);
+        let (mut outputs, shapes) = (ArrayVec::new(), op.output_shapes(&shapes));
+        for (i, shape) in shapes.iter().enumerate() {
+            outputs.push(self.next_slot(*shape, differentiable && i == 0)?);
         }
+        self.device.reshape(&self.values(&outputs), &shapes)?;
         self.device.forward(&op, &self.values(inputs), &self.values(&outputs));
         self.nodes.push(Node { op, inputs: inputs.iter().copied().collect(), outputs: outputs.clone() });
         Ok(outputs)
@@ -203,7 +210,7 @@ impl Tape {
         };
         let fresh = !std::mem::replace(&mut slot.reached, true);
         if fresh && var.0 as usize >= self.parameters {
-            self.device.reshape(buffer, slot.shape)?;
+            self.device.reshape(&[buffer], &[slot.shape])?;
         }
         Ok(Target { buffer, fresh, last: self.slots[var.0 as usize].first_use == node })
     }
@@ -234,6 +241,35 @@ impl Tape {
         Ok(f64::from(value[0]))
     }
 
+    /// The values of several `[1, 1]` variables; waits for the device once.
+    pub fn scalars(&self, vars: &[Var], values: &mut [f64]) -> Result<()> {
+        let buffers = self.values(vars);
+        let mut read = [0.0; MAX_INPUTS];
+        self.device.read_firsts(&buffers, &mut read[..vars.len()])?;
+        values.iter_mut().zip(read).for_each(|(value, read)| *value = f64::from(read));
+        Ok(())
+    }
+
+    /// How many passes the last forward and backward pass are on a GPU; see [`mod@crate::pass`].
+    pub fn passes(&self) -> usize {
+        let mut reached = vec![false; self.used];
+        let of_node = |Node { op, inputs, outputs }: &Node| {
+            let shapes = |vars: &[Var]| vars.iter().map(|v| self.slot(*v).shape).collect::<Vec<_>>();
+            let (of_inputs, of_outputs) = (shapes(inputs), shapes(outputs));
+            let mut passes = op.forward_passes(&of_inputs, &of_outputs);
+            if self.slot(outputs[0]).reached {
+                let target = |(i, var): (usize, &Var)| {
+                    let flows = op.differentiable(i) && self.slot(*var).differentiable;
+                    flows.then(|| !std::mem::replace(&mut reached[var.0 as usize], true))
+                };
+                let targets: ArrayVec<_, MAX_INPUTS> = inputs.iter().enumerate().map(target).collect();
+                passes.extend(op.backward_passes(&of_inputs, &of_outputs, &targets));
+            }
+            passes.iter().filter(|pass| pass.groups > 0).count()
+        };
+        self.nodes.iter().rev().map(of_node).sum()
+    }
+
     /// The gradient that the last backward pass left at a variable; zeros where none arrived.
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
@@ -260,14 +296,11 @@ impl Tape {
         (slot.value, slot.gradient.expect("a parameter with a gradient"))
     }
 
+    /// The next slot; the device is still to be told its shape.
     fn next_slot(&mut self, shape: Shape, differentiable: bool) -> Result<Var> {
         let var = Var(self.used as u32);
         if let Some(slot) = self.slots.get_mut(self.used) {
-            (slot.differentiable, slot.reached) = (differentiable, false);
-            if slot.shape != shape {
-                slot.shape = shape;
-                self.device.reshape(slot.value, shape)?;
-            }
+            (slot.shape, slot.differentiable, slot.reached) = (shape, differentiable, false);
         } else {
             let value = self.device.alloc(Role::Activation, &[shape])?[0];
             self.slots.push(Slot {

@@ -13,8 +13,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["error"]),
     ("tensor", &[]),
     ("kernels", &["tensor", "rng"]),
-    ("ops", &["kernels", "tensor", "rng"]),
-    ("device", &["ops", "kernels", "tensor", "error"]),
+    ("pass", &["kernels", "tensor"]),
+    ("ops", &["pass", "kernels", "tensor", "rng"]),
+    ("device", &["ops", "pass", "kernels", "tensor", "error"]),
     ("tape", &["device", "ops", "tensor", "error"]),
     ("nn", &["tape", "device", "ops", "tensor", "error", "rng", "config"]),
     ("model", &["nn", "tape", "device", "ops", "tensor", "error", "rng", "config"]),
@@ -34,6 +35,10 @@ fn root() -> &'static Path {
 
 /// Every Rust file under a folder.
 fn sources(folder: &str) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -41,7 +46,7 @@ fn sources(folder: &str) -> Vec<PathBuf> {
             let path = entry.expect("an entry").path();
             match path.extension() {
                 None if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "rs" => found.push(path),
+                Some(own) if own == extension => found.push(path),
                 _ => {}
             }
         }
@@ -152,8 +157,35 @@ fn every_op_has_one_file_of_its_name() {
 }
 
 #[test]
+fn every_op_has_one_shader_of_its_name() {
+    let folder = root().join("shaders");
+    let text = |name: &str| std::fs::read_to_string(folder.join(format!("{name}.wgsl"))).expect("a shader");
+    for op in AnyOp::NAMES {
+        let (shader, entries) = (text(op), ["fn forward(", "fn backward("]);
+        assert!(shader.contains(&format!("src/ops/{op}.rs")), "{op}.wgsl does not say whose it is");
+        assert!(entries.iter().all(|entry| shader.contains(entry)), "{op}.wgsl goes one way only");
+    }
+    let others = ["adam", "norm"];
+    let known = |name: &str| AnyOp::NAMES.contains(&name) || others.contains(&name);
+    for path in files("shaders", "wgsl") {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(path.parent() != Some(&folder) || known(&name), "{} is of nothing", path.display());
+    }
+}
+
+#[test]
+fn one_folder_names_wgpu() {
+    let own = root().join("src/device/gpu");
+    for path in sources("src").iter().filter(|path| !path.starts_with(&own)) {
+        let text = std::fs::read_to_string(path).expect("a source");
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        assert!(!code.into_iter().any(|line| line.contains("wgpu")), "{} names wgpu", path.display());
+    }
+}
+
+#[test]
 fn files_can_be_read_in_a_sitting() {
-    let all = ["src", "tests", "benches"].into_iter().flat_map(sources);
+    let all = ["src", "tests", "benches"].into_iter().flat_map(sources).chain(files("shaders", "wgsl"));
     let long: Vec<String> = all
         .map(|path| (std::fs::read_to_string(&path).expect("a source").lines().count(), path))
         .filter(|(lines, _)| *lines > LONGEST_FILE)

@@ -5,7 +5,7 @@ use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::device::Device;
 use abr_film::error::Result;
-use abr_film::model::Cvae;
+use abr_film::model::{Cvae, LossWeights};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl Info {
             (None, config) => {
                 let config = config.expect("clap asks for one of the two");
                 let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
-                Ok(describe(&config, &mut model))
+                describe(&config, &mut model)
             }
         })?;
         let info = if self.json { format!("{info:#}\n") } else { text(&info) };
@@ -44,7 +44,7 @@ impl Info {
 fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Result<Value> {
     let (trained, mut model, notices) = Checkpoint::open(path, config, device)?;
     notices.iter().for_each(notice);
-    let mut info = describe(&trained.config, &mut model);
+    let mut info = describe(&trained.config, &mut model)?;
     if !trained.is_bare() {
         info["epoch"] = json!(trained.epoch);
         info["sample_rate_hz"] = json!(trained.data.sample_rate_hz);
@@ -53,7 +53,10 @@ fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Resu
     Ok(info)
 }
 
-fn describe(config: &Config, model: &mut Cvae) -> Value {
+/// Rows of the step whose dispatches are counted, at most.
+const ROWS: usize = 32;
+
+fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
     let film: usize = model.parameters().iter().filter(|(p, _)| p.film_block().is_some()).map(|(p, _)| p.len()).sum();
     let total = model.parameters().count();
     let decoder = match (config.model.joint_generation, config.model.use_film) {
@@ -67,7 +70,11 @@ fn describe(config: &Config, model: &mut Cvae) -> Value {
         .filter(|(p, _)| p.learned)
         .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
-    json!({
+    let rows = config.training.batch_size.clamp(2, ROWS);
+    // Adam is one more, and the norms of FiLM's gradients
+    let others = 1 + usize::from(film > 0);
+    let dispatches = model.passes(rows, &LossWeights::new(&config.training, None))? + others;
+    Ok(json!({
         "description": config.film.description,
         "decoder": decoder,
         "parameters": total,
@@ -78,8 +85,10 @@ fn describe(config: &Config, model: &mut Cvae) -> Value {
         "latent_dim": config.model.latent_dim,
         "device": model.tape().device_name(),
         "cpu_features": abr_film::device::cpu_features(),
+        "adapters": abr_film::device::adapters(),
+        "dispatches_a_step": dispatches,
         "layers": layers,
-    })
+    }))
 }
 
 fn text(info: &Value) -> String {
@@ -104,10 +113,37 @@ fn text(info: &Value) -> String {
         items.collect::<Vec<_>>().join(", ")
     };
     out += &format!("condition    {}\n", list("static_columns"));
-    out += &format!("device       {} ({})\n", field("device"), list("cpu_features"));
+    let device = field("device");
+    let features = if device.starts_with("CPU") { format!(" ({})", list("cpu_features")) } else { String::new() };
+    out += &format!("device       {device}{features}\n");
+    let adapters = info["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
+    if adapters.is_empty() {
+        out += &format!("adapter      none: {}\n", abr_film::device::NO_ADAPTER);
+    }
+    out += &format!("GPU          would start {} programs a training step\n", field("dispatches_a_step"));
     let number = |name: &str| info[name].as_f64();
     if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {
         out += &format!("trained      {epoch} epochs, at {rate} Hz from {t0} ms\n");
     }
     out
+}
+
+/// `NVIDIA H200, Vulkan: 2047 MiB the largest tensor, 48 KiB a workgroup, …`
+fn one_adapter(adapter: &Value) -> String {
+    let text = |name: &str| adapter[name].as_str().unwrap_or_default().to_string();
+    let number = |name: &str| adapter[name].as_u64().unwrap_or_default();
+    let state = match (adapter["problem"].as_str(), adapter["software"] == true) {
+        (Some(problem), _) => format!("cannot be used: {problem}"),
+        (None, true) => "software, used only if --adapter names it".to_string(),
+        (None, false) => "usable".to_string(),
+    };
+    let limits = format!(
+        "tensors up to {} MiB, workgroups of {} threads and {} KiB, {} buffers a shader",
+        number("largest_binding") >> 20,
+        number("invocations"),
+        number("workgroup_memory") >> 10,
+        number("storage_buffers"),
+    );
+    format!("{} ({}): {state}; {limits}", text("name"), text("driver"))
 }

@@ -46,6 +46,9 @@ struct DeviceArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     device: DeviceName,
+    /// A GPU by words of its name (see `info`); software ones are only taken so
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
     /// CPU threads [default: one a core]; results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -53,19 +56,25 @@ struct DeviceArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DeviceName {
-    /// The fastest there is
+    /// A real GPU where there is one, else the CPU
     Auto,
     Cpu,
+    Gpu,
 }
 
 impl DeviceArgs {
     /// Runs `work` on the device.
     fn with<R: Send>(&self, work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send) -> Result<R> {
-        let kind = match self.device {
-            DeviceName::Auto => device::Kind::Auto,
-            DeviceName::Cpu => device::Kind::Cpu,
+        let kind = match (self.device, &self.adapter) {
+            (DeviceName::Cpu, Some(_)) => {
+                return Err(Error::usage("--adapter names a GPU, and --device is cpu", "leave one of them out"));
+            }
+            (DeviceName::Auto, None) => device::Kind::Auto,
+            (DeviceName::Cpu, None) => device::Kind::Cpu,
+            (DeviceName::Gpu, _) | (DeviceName::Auto, Some(_)) => device::Kind::Gpu,
         };
-        device::with(kind, self.threads.map(usize::from), work)
+        let choice = device::Choice { kind, adapter: self.adapter.clone() };
+        device::with(choice, self.threads.map(usize::from), work)
     }
 }
 

@@ -164,10 +164,12 @@ impl<T: Real> Device for Cpu<T> {
         Buffer(self.tensors.len() as u32 - 1)
     }
 
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
-        let tensor = self.tensor_mut(buffer);
-        tensor.shape = shape;
-        tensor.values.resize(shape[0] * shape[1], T::zero());
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
+        for (buffer, shape) in buffers.iter().zip(shapes) {
+            let tensor = self.tensor_mut(*buffer);
+            tensor.shape = *shape;
+            tensor.values.resize(shape[0] * shape[1], T::zero());
+        }
         Ok(())
     }
 
@@ -231,8 +233,18 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        Ok(buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt())
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
+        for (value, buffer) in values.iter_mut().zip(from) {
+            *value = self.values(*buffer)[0].wide() as f32;
+        }
+        Ok(())
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
+        for (norm, buffers) in norms.iter_mut().zip(groups) {
+            *norm = buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt();
+        }
+        Ok(())
     }
 
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
@@ -258,5 +270,9 @@ impl<T: Real> Device for Cpu<T> {
         }
         self.early.done.clear();
         self.early.waiting.clear();
+    }
+
+    fn dispatches(&self) -> u64 {
+        0
     }
 }

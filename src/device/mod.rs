@@ -1,6 +1,8 @@
 //! Where tensors live and ops run. Everything above speaks to a [`Device`] and does not know which one it is.
 
 mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 pub use cpu::Cpu;
 
@@ -43,8 +45,8 @@ pub struct Learned {
     pub rate_scale: f64,
 }
 
-/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`]
-/// and [`Device::norm`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and
+/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`],
+/// [`Device::read_firsts`] and [`Device::norms`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and
 /// panic.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
@@ -57,8 +59,9 @@ pub trait Device: Send {
     /// taken; an op writes whole buffers.
     fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
-    /// Gives a buffer another shape; its content is undefined afterwards. Memory once grown is kept.
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()>;
+    /// Gives activations that one op writes these shapes; their content is undefined afterwards. Memory once grown is kept. It is
+    /// asked of every activation before it is used in a program, be its shape what it was: a device may move it.
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()>;
 
     /// Row-major values in.
     fn write(&mut self, to: Buffer, values: &[f32]);
@@ -83,43 +86,135 @@ pub trait Device: Send {
         dinputs: &[Option<Target>],
     );
 
-    /// The Euclidean norm over all values of the buffers.
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64>;
+    /// The first values of several buffers, when all that was asked for before is done: waiting once.
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()>;
 
     /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at hand, which then need not
     /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that.
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]);
 
-    /// One optimiser step over all parameters, but for those that made it early.
+    /// The Euclidean norm over all values of the buffers of each group; all are from one call of [`Device::alloc`], or windows into such.
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()>;
+
+    /// One optimiser step over all parameters, but for those that made it early. First and second moments come from two calls of
+    /// [`Device::alloc`].
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);
+
+    /// Programs started on a GPU so far; 0 elsewhere.
+    fn dispatches(&self) -> u64;
 }
 
-/// Which device to open.
+/// Which kind of device to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
-    /// The fastest there is.
+    /// A real GPU where there is one, else the CPU.
     #[default]
     Auto,
     Cpu,
+    Gpu,
+}
+
+/// Which device to open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choice {
+    pub kind: Kind,
+    /// Words that the adapter's name must have in it; the variable [`ADAPTER`] by default. A GPU that computes on the CPU is taken
+    /// only if it is named.
+    pub adapter: Option<String>,
+}
+
+impl From<Kind> for Choice {
+    fn from(kind: Kind) -> Self {
+        Choice { kind, adapter: None }
+    }
+}
+
+/// The environment variable that names an adapter.
+pub const ADAPTER: &str = "ABR_FILM_ADAPTER";
+
+/// A GPU as the system offers it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct AdapterReport {
+    /// `NVIDIA H200, Vulkan`
+    pub name: String,
+    pub driver: String,
+    /// Whether it computes on the CPU.
+    pub software: bool,
+    /// Storage buffers a shader may bind.
+    pub storage_buffers: u32,
+    /// Bytes that a workgroup shares.
+    pub workgroup_memory: u32,
+    /// Threads of a workgroup.
+    pub invocations: u32,
+    /// Bytes of the largest tensor.
+    pub largest_binding: u64,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
 }
 
 /// Opens a device and runs `work` on it, on `threads` threads (default: one a core).
+///
+/// # Errors
+/// When there is no such device, and what `work` returns.
 pub fn with<R: Send>(
-    kind: Kind,
+    choice: impl Into<Choice>,
     threads: Option<usize>,
     work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send,
 ) -> Result<R> {
-    let (Kind::Auto | Kind::Cpu) = kind;
+    let device = open_gpu(choice.into())?;
     Kernel::selected().map_err(|e| Error::usage(e, format!("set {VARIABLE} to one that is there, or not at all")))?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build()
         .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer with --threads"))?;
     // the whole of the work runs inside the pool: entering it anew for every op would cost more than most ops
-    pool.install(|| {
-        gemm::reserve();
-        work(Box::new(Cpu::<f32>::new()))
+    pool.install(|| match device {
+        Some(device) => work(device),
+        None => {
+            gemm::reserve();
+            work(Box::new(Cpu::<f32>::new()))
+        }
     })
+}
+
+/// The GPU of a choice; none where the CPU is to compute.
+#[cfg(feature = "gpu")]
+fn open_gpu(choice: Choice) -> Result<Option<Box<dyn Device>>> {
+    let adapter = choice.adapter.or_else(|| std::env::var(ADAPTER).ok().filter(|name| !name.is_empty()));
+    let context = match choice.kind {
+        Kind::Cpu => None,
+        Kind::Auto => gpu::open_real()?,
+        Kind::Gpu => Some(gpu::open(adapter.as_deref(), gpu::Checks::Off)?),
+    };
+    Ok(context.map(|context| Box::new(gpu::Gpu::new(context)) as Box<dyn Device>))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn open_gpu(choice: Choice) -> Result<Option<Box<dyn Device>>> {
+    match choice.kind {
+        Kind::Auto | Kind::Cpu => Ok(None),
+        Kind::Gpu => Err(Error::usage(
+            "this abr-film was built without the GPU",
+            "build it with the feature `gpu`, which is on by default, or compute on the CPU: --device cpu",
+        )),
+    }
+}
+
+/// What is missing where there is no GPU at all.
+pub const NO_ADAPTER: &str = if !cfg!(feature = "gpu") {
+    "this abr-film was built without the feature `gpu`"
+} else if cfg!(target_os = "linux") {
+    "install the GPU's Vulkan driver (the package mesa-vulkan-drivers has a software one too: --adapter llvmpipe)"
+} else {
+    "update the GPU's driver"
+};
+
+/// Every GPU that the system offers, usable or not; none where the crate was built without the feature `gpu`.
+pub fn adapters() -> Vec<AdapterReport> {
+    #[cfg(feature = "gpu")]
+    return gpu::reports();
+    #[cfg(not(feature = "gpu"))]
+    Vec::new()
 }
 
 /// The vector instructions of this CPU that the kernels can use.

@@ -75,15 +75,22 @@ pub struct Terms {
 }
 
 impl Losses {
-    /// Waits for the device.
-    pub fn read(&self, tape: &Tape) -> Result<Terms> {
-        let optional = |var: Option<Var>| var.map_or(Ok(0.0), |v| tape.scalar(v));
-        Ok(Terms {
-            signal: tape.scalar(self.signal)?,
-            condition: optional(self.condition)?,
-            kl: tape.scalar(self.kl)?,
-            peaks: optional(self.peaks)?,
-        })
+    /// The terms, and what is minimised; waits for the device.
+    pub fn read(&self, tape: &Tape) -> Result<(Terms, f64)> {
+        // a head that is not there costs one more look at the signal's term
+        let vars = [
+            self.signal,
+            self.condition.unwrap_or(self.signal),
+            self.kl,
+            self.peaks.unwrap_or(self.signal),
+            self.total,
+        ];
+        let mut values = [0.0; 5];
+        tape.scalars(&vars, &mut values)?;
+        let [signal, condition, kl, peaks, total] = values;
+        let there = |var: Option<Var>, value: f64| if var.is_some() { value } else { 0.0 };
+        let terms = Terms { signal, condition: there(self.condition, condition), kl, peaks: there(self.peaks, peaks) };
+        Ok((terms, total))
     }
 }
 

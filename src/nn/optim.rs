@@ -5,6 +5,7 @@ use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::device::{AdamStep, Buffer, Learned, Role};
 use crate::error::Result;
 use crate::tape::Tape;
+use crate::tensor::Shape;
 
 /// The moments of every learned parameter and the number of steps taken.
 pub struct Optimizer {
@@ -12,7 +13,7 @@ pub struct Optimizer {
     learned: Vec<Learned>,
     /// Those whose gradients nobody reads.
     early: Vec<Learned>,
-    gradients: Vec<Buffer>,
+    gradients: [Vec<Buffer>; 1],
     moments: Vec<Moments>,
     /// Steps taken.
     pub steps: u64,
@@ -35,10 +36,10 @@ impl Optimizer {
         tape: &mut Tape,
     ) -> Result<Self> {
         let (mut learned, mut early, mut moments) = (Vec::new(), Vec::new(), Vec::new());
-        for (var, members) in parameters.learned() {
+        let shapes: Vec<Shape> = parameters.learned().map(|(var, _)| tape.shape(var)).collect();
+        let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
+        for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
-            let shape = tape.shape(var);
-            let [m, v] = tape.device_mut().alloc(Role::Moment, &[shape; 2])?[..] else { unreachable!("two shapes") };
             let film = members.iter().any(|(p, _)| p.film_block().is_some());
             let parameter = Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } };
             learned.push(parameter);
@@ -52,7 +53,7 @@ impl Optimizer {
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
-        let gradients = learned.iter().map(|l: &Learned| l.gradient).collect();
+        let gradients = [learned.iter().map(|l: &Learned| l.gradient).collect()];
         Ok(Optimizer { config: config.clone(), learned, early, gradients, moments, steps: 0 })
     }
 
@@ -81,7 +82,9 @@ impl Optimizer {
     pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<f64>> {
         let (mut gradient_scale, mut norm) = (1.0, None);
         if let Some(clip) = clip {
-            let total = tape.device_mut().norm(&self.gradients)?;
+            let mut total = [0.0];
+            tape.device_mut().norms(&self.gradients, &mut total)?;
+            let [total] = total;
             gradient_scale = (clip / (total + 1e-6)).min(1.0);
             norm = Some(total);
         }

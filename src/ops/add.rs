@@ -8,6 +8,7 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::map::{accumulate, assign};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +40,17 @@ impl Op for Add {
         for dinput in dinputs {
             accumulate(dinput, [&doutput], |[dy]| dy);
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        vec![pass.bind("y", Operand::Output(0))]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = |i| Pass::over("backward", count).bind("dy", Operand::DOutput).gradient("d", i, targets, count);
+        (0..2).filter(|i| targets[*i].is_some()).map(pass).collect()
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

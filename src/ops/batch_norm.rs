@@ -18,6 +18,7 @@
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, want};
 use crate::kernels::split::{By, split};
+use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
@@ -31,6 +32,12 @@ impl BatchNorm {
     pub const EPS: f64 = 1e-5;
     /// The weight of the batch in the running statistics.
     pub const MOMENTUM: f64 = 0.1;
+
+    /// The shader's numbers behind the places of the parameters.
+    pub(super) fn words(pass: Pass, training: bool, [rows, columns]: Shape) -> Pass {
+        let unbias = rows as f64 / (rows as f64 - 1.0).max(1.0);
+        pass.u(rows).u(columns).u(usize::from(training)).f(Self::EPS).f(Self::MOMENTUM).f(unbias)
+    }
 }
 
 /// Columns worked on together: their sums fit on the stack, their rows in the cache.
@@ -157,6 +164,23 @@ impl Op for BatchNorm {
                 }
             }
         });
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", (1..5).map(Operand::Input));
+        let outputs = ["y", "mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
+        let pass = outputs.fold(pass.bind("x", Operand::Input(0)), |pass, (i, name)| pass.bind(name, Operand::Output(i)));
+        vec![BatchNorm::words(pass, self.training, inputs[0])]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let pass = Pass::new("backward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let pass = pass.bind("weight", Operand::Input(1)).bind("kept_mean", Operand::Output(1));
+        let pass = pass.bind("kept_inv_std", Operand::Output(2)).bind("dy", Operand::DOutput);
+        // no joined tensors here: their places are unused
+        let pass = BatchNorm::words(pass.u(0).u(0).u(0).u(0), self.training, inputs[0]);
+        let pass = pass.gradient("dx", 0, targets, len(inputs[0]));
+        vec![pass.gradient("dweight", 1, targets, inputs[0][1]).gradient("dbias", 2, targets, inputs[0][1])]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -12,6 +12,7 @@
 //! Gradient: `dr = dy L / (2 max(m, floor))`.
 
 use super::{Case, Fill, Op, Shapes, want};
+use crate::pass::{Operand, Pass, Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,6 +56,17 @@ impl Op for Calibrated {
         if let Some(dr) = &mut dinputs[0] {
             add(&mut dr.values[[0, 0]], doutput[[0, 0]] * self.factor(inputs[1][[0, 0]]), dr.fresh);
         }
+    }
+
+    fn forward_passes(&self, _inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::new("forward", 1).bind("r", Operand::Input(0)).bind("m", Operand::Input(1));
+        vec![pass.bind("y", Operand::Output(0)).f(0.5 * self.length as f64).f(Self::FLOOR)]
+    }
+
+    fn backward_passes(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let pass = Pass::new("backward", 1).bind("m", Operand::Input(1)).bind("dy", Operand::DOutput);
+        let pass = pass.f(0.5 * self.length as f64).f(Self::FLOOR);
+        vec![pass.gradient("dr", 0, targets, 1)]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

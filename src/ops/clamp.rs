@@ -8,6 +8,7 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::map::{accumulate, assign};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,6 +56,17 @@ impl Op for Clamp {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| self.slope(x) * dy);
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![pass.f(self.lo).f(self.hi)]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = Pass::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
+        vec![pass.f(self.lo).f(self.hi).gradient("dx", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

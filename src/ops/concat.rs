@@ -9,6 +9,7 @@
 //! Gradient: `da` and `db` are the columns of `dy` that came from them.
 
 use super::{Case, Fill, Op, Shapes, want};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 
@@ -47,6 +48,21 @@ impl Op for Concat {
                 dinput.values.zip_mut_with(&dy, |d, dy| add(d, *dy, fresh));
             }
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        vec![pass.bind("y", Operand::Output(0)).u(outputs[0][1]).u(inputs[0][1])]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets) -> Passes {
+        let pass = |i: usize| {
+            let pass = Pass::over("backward", len(inputs[i])).bind("dy", Operand::DOutput);
+            // the width of dy, the first column taken from there, the width of the gradient
+            let pass = pass.u(outputs[0][1]).u(if i == 0 { 0 } else { inputs[0][1] }).u(inputs[i][1]);
+            pass.gradient("d", i, targets, len(inputs[i]))
+        };
+        (0..2).filter(|i| targets[*i].is_some() && len(inputs[*i]) > 0).map(pass).collect()
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

@@ -13,6 +13,7 @@ use crate::kernels::mask::Mask;
 pub use crate::kernels::mask::threshold;
 use crate::kernels::split::{By, split};
 use crate::rng::{Purpose, Stream};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
 
@@ -64,6 +65,17 @@ impl Op for Dropout {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         accumulate(&mut dinputs[0], [&outputs[1], &doutput], |[mask, dy]| mask * dy);
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![pass.bind("mask", Operand::Output(1)).mask(Some(Dropout::mask(self)))]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = Pass::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);
+        vec![pass.gradient("dx", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

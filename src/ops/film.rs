@@ -14,6 +14,7 @@
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
@@ -51,6 +52,20 @@ impl Op for Film {
         split(By::Rows, rows, 3 * columns, (dx, dgamma, dbeta), &|range: Range<usize>, (dx, dgamma, dbeta)| {
             backward([dx, dgamma, dbeta], inputs, doutput, range);
         });
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(inputs[0])).u(inputs[0][1]);
+        let pass = pass.bind("x", Operand::Input(0)).bind("gamma", Operand::Input(1)).bind("beta", Operand::Input(2));
+        vec![pass.bind("strength", Operand::Input(3)).bind("y", Operand::Output(0))]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = Pass::over("backward", count).u(inputs[0][1]).bind("x", Operand::Input(0));
+        let pass = pass.bind("gamma", Operand::Input(1)).bind("strength", Operand::Input(3));
+        let pass = pass.bind("dy", Operand::DOutput).gradient("dx", 0, targets, count);
+        vec![pass.gradient("dgamma", 1, targets, count).gradient("dbeta", 2, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

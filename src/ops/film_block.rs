@@ -26,6 +26,7 @@ use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, sli
 use crate::kernels::split::{By, Split, split};
 use crate::kernels::vectorized::vectorized;
 use crate::rng::{Purpose, Stream};
+use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len, target};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -100,6 +101,30 @@ impl Op for FilmBlock {
         });
     }
 
+    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
+        let pass = Pass::new("forward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input)));
+        let pass = pass.join("statistics", (1..5).map(Operand::Output)).bind("y", Operand::Output(0));
+        let mask = if outputs.len() > 5 { Operand::Output(5) } else { Operand::Scratch(0, 1) };
+        vec![self.words(pass.bind("mask", mask), inputs)]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let columns = inputs[0][1];
+        let modulation = inputs.get(5).map_or(1, |shape| len(*shape));
+        let [dx, dweight, dbias, (dmodulation, fresh)] =
+            [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
+        // the other columns of a fresh gradient of the modulation, which other levels add to, become 0
+        let clear = Pass::over("clear", modulation).bind("dmodulation", dmodulation.clone());
+        let clear = (fresh == 1 && matches!(dmodulation, Operand::DInput(_))).then_some(clear);
+        let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input))).bind("dy", Operand::DOutput);
+        let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation);
+        // two tensors are joined here, where forward joins four
+        let pass = self.words(pass.u(0).u(0), inputs).u(dx.1).u(dweight.1).u(dbias.1);
+        clear.into_iter().chain([pass]).collect()
+    }
+
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
         let (vector, positive) = (([1, columns], Fill::Normal), ([1, columns], Fill::Uniform(0.5, 1.5)));
         let x = ([rows.max(2), columns], Fill::Normal);
@@ -157,6 +182,18 @@ type Gradients<'a, T> = (
 );
 
 impl FilmBlock {
+    /// The modulation and the strengths; where there are none, x, which is not looked at then.
+    fn bind_film(&self, pass: Pass) -> Pass {
+        let [modulation, strength] = self.film.map_or([0, 0], |_| [5, 6]).map(Operand::Input);
+        pass.bind("modulation", modulation).bind("strength", strength)
+    }
+
+    /// The shader's numbers behind the places of the parameters.
+    fn words(&self, pass: Pass, inputs: &[Shape]) -> Pass {
+        let pass = BatchNorm::words(pass, self.training, inputs[0]).f(self.slope);
+        let pass = pass.mask(self.dropout.map(|d| d.mask())).u(usize::from(self.dropout.is_some()));
+        pass.u(usize::from(self.film.is_some())).u(self.film.unwrap_or(0)).u(inputs.get(5).map_or(0, |shape| shape[1]))
+    }
     fn inputs<'a, T: Real>(&self, inputs: &[View<'a, T>]) -> Inputs<'a, T> {
         let columns = inputs[0].ncols();
         let film = self.film.map(|first| {

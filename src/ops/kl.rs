@@ -10,6 +10,7 @@
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
 use crate::kernels::reduce::sum;
+use crate::pass::{Operand, Pass, Passes, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +53,22 @@ impl Op for Kl {
             dmu.iter_mut().zip(mu).for_each(|(d, mu)| add(d, factor * *mu, *fresh));
             dlogvar.iter_mut().zip(logvar).for_each(|(d, v)| add(d, factor * half * (v.exp() - T::one()), *fresh));
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let latent = inputs[0][1] / 2;
+        let mut passes = reduction(inputs[0][0] * latent, &[("posterior", Operand::Input(0))], Operand::Output(0), &[]);
+        for pass in &mut passes {
+            *pass = pass.clone().u(latent).f(0.5 / inputs[0][0] as f64);
+        }
+        passes
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let (count, latent) = (len(inputs[0]), inputs[0][1] / 2);
+        let pass = Pass::over("backward", count).bind("posterior", Operand::Input(0)).bind("dy", Operand::DOutput);
+        let pass = pass.u(0).u(latent).f(1.0 / inputs[0][0] as f64);
+        vec![pass.gradient("dposterior", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

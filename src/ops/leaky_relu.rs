@@ -8,6 +8,7 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::map::{accumulate, assign};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +47,17 @@ impl Op for LeakyRelu {
     ) {
         let slope = T::of(self.slope);
         accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| if x > T::zero() { dy } else { slope * dy });
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![pass.f(self.slope)]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = Pass::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
+        vec![pass.f(self.slope).gradient("dx", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

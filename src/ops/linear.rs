@@ -16,6 +16,7 @@ use crate::kernels::{
     reduce::column_sums,
     split::{By, split},
 };
+use crate::pass::{Operand, Pass, Passes, TILE, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
 use std::ops::Range;
@@ -56,6 +57,28 @@ impl Linear {
     }
 }
 
+/// Workgroups for a product of this shape.
+fn tiles([rows, columns]: Shape) -> usize {
+    rows.div_ceil(TILE) * columns.div_ceil(TILE)
+}
+
+/// The numbers that the shaders of `linear` and of `grouped_linear` begin with: B, K, the width of x, the width of y.
+pub(super) fn products(pass: Pass, inputs: &[Shape]) -> Pass {
+    let ([rows, width], [outputs, inner]) = (inputs[0], inputs[1]);
+    pass.u(rows).u(inner).u(width).u(outputs)
+}
+
+/// Both products of the backward pass in one dispatch: `of_x` workgroups of the one for dx, then those for dW and db.
+pub(super) fn backward_pass(inputs: &[Shape], targets: Targets, [of_x, of_w]: [usize; 2]) -> Pass {
+    let wants_x = targets[0].is_some();
+    let entry = if wants_x { "backward" } else { "backward_weight" };
+    let of_x = if wants_x { of_x } else { 0 };
+    let pass = products(Pass::new(entry, of_x + of_w), inputs).u(of_x).bind("dy", Operand::DOutput);
+    let pass = pass.bind("x", Operand::Input(0)).gradient("dw", 1, targets, len(inputs[1]));
+    let pass = pass.gradient("db", 2, targets, len(inputs[2]));
+    if wants_x { pass.bind("w", Operand::Input(1)).gradient("dx", 0, targets, len(inputs[0])) } else { pass.u(0) }
+}
+
 impl Op for Linear {
     const NAME: &'static str = "linear";
 
@@ -90,6 +113,16 @@ impl Op for Linear {
         if let Some(db) = db {
             column_sums(doutput, db);
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
+        let pass = Pass::new("forward", tiles(outputs[0])).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
+        let pass = pass.bind("bias", Operand::Input(2)).bind("y", Operand::Output(0));
+        vec![products(pass, inputs)]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        vec![backward_pass(inputs, targets, [tiles(inputs[0]), tiles(inputs[1])])]
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

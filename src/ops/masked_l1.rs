@@ -8,9 +8,10 @@
 //! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A target
 //! under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
 
-use super::{Case, Fill, Op, Shapes, slice, want};
+use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
+use crate::pass::{Operand, Pass, Passes, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +52,20 @@ impl Op for MaskedL1 {
             let error = x - target;
             if error == T::zero() { T::zero() } else { error.signum() * mask * factor }
         });
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let read = [("x", Operand::Input(0)), ("labels", Operand::Input(1)), ("valid", Operand::Input(2))];
+        reduction(len(inputs[0]), &read, Operand::Output(0), &[])
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let total = || Operand::Scratch(MAX_INPUTS, 1);
+        let counting = Pass::new("count", 1).bind("valid", Operand::Input(2)).bind("total", total()).u(count);
+        let pass = Pass::over("backward", count).u(0).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
+        let pass = pass.bind("valid", Operand::Input(2)).bind("dy", Operand::DOutput).bind("total", total());
+        vec![counting, pass.gradient("dx", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

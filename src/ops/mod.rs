@@ -1,6 +1,7 @@
 //! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table, from
 //! which every check and bench is generated.
 
+use crate::pass::{Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
 use ndarray::Axis;
@@ -40,6 +41,12 @@ pub trait Op: Sized {
         doutput: View<T>,
         dinputs: &mut [Option<Gradient<T>>],
     );
+
+    /// [`Op::forward`] on a GPU.
+    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes;
+
+    /// [`Op::backward`] on a GPU.
+    fn backward_passes(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets) -> Passes;
 
     /// What the checks and benches run, for `rows` rows, `inner` inputs and `columns` outputs where that applies.
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case>;
@@ -85,6 +92,10 @@ macro_rules! table {
             /// The names of all ops, in the order of the table.
             pub const NAMES: &'static [&'static str] = &[$($Op::NAME,)*];
 
+            /// The shader of each op, by its name.
+            pub const SHADERS: &'static [(&'static str, &'static str)] =
+                &[$(($Op::NAME, include_str!(concat!("../../shaders/", stringify!($module), ".wgsl"))),)*];
+
             /// See [`Op::NAME`].
             pub fn name(&self) -> &'static str { match self { $(AnyOp::$Op(_) => $Op::NAME,)* } }
 
@@ -112,6 +123,16 @@ macro_rules! table {
                 dinputs: &mut [Option<Gradient<T>>],
             ) {
                 match self { $(AnyOp::$Op(op) => op.backward(inputs, outputs, doutput, dinputs),)* }
+            }
+
+            /// See [`Op::forward_passes`].
+            pub fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
+                match self { $(AnyOp::$Op(op) => op.forward_passes(inputs, outputs),)* }
+            }
+
+            /// See [`Op::backward_passes`].
+            pub fn backward_passes(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets) -> Passes {
+                match self { $(AnyOp::$Op(op) => op.backward_passes(inputs, outputs, targets),)* }
             }
         }
 

@@ -7,6 +7,7 @@
 //! Gradient and conventions are [`clamp`](super::clamp)'s: `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
 
 use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +17,11 @@ pub struct Posterior {
 }
 
 impl Posterior {
+    /// The shader's numbers: width, and both ranges.
+    fn words(&self, pass: Pass, [_, columns]: Shape) -> Pass {
+        pass.u(columns).f(self.mu.lo).f(self.mu.hi).f(self.logvar.lo).f(self.logvar.hi)
+    }
+
     /// The clamp of each column of a row of `2 Z`.
     fn clamps(&self, columns: usize) -> impl Iterator<Item = Clamp> {
         let (mu, logvar) = (self.mu, self.logvar);
@@ -58,6 +64,17 @@ impl Op for Posterior {
                 add(dx, clamp.slope(*x) * *dy, *fresh);
             }
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![self.words(pass, inputs[0])]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = Pass::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
+        vec![self.words(pass, inputs[0]).gradient("dx", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -12,6 +12,7 @@ use crate::kernels::map::accumulate;
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
 use crate::rng::{Purpose, Stream};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
 
@@ -53,6 +54,17 @@ impl Op for ReluDropout {
     ) {
         let keep = T::of(self.dropout.mask().keep);
         accumulate(&mut dinputs[0], [&outputs[0], &doutput], |[y, dy]| if y > T::zero() { keep * dy } else { T::zero() });
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![pass.mask(Some(self.dropout.mask()))]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let count = len(inputs[0]);
+        let pass = Pass::over("backward", count).bind("kept", Operand::Output(0)).bind("dy", Operand::DOutput);
+        vec![pass.f(self.dropout.mask().keep).gradient("dx", 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

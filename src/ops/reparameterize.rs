@@ -9,6 +9,7 @@
 //! Gradient: `dmu = dz`, `dlogvar = dz * eps * exp(logvar / 2) / 2`.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
+use crate::pass::{Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +57,17 @@ impl Op for Reparameterize {
                 add(d, *dz * *eps * half * (half * *logvar).exp(), *fresh);
             }
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::over("forward", len(inputs[1])).u(inputs[1][1]).bind("posterior", Operand::Input(0));
+        vec![pass.bind("eps", Operand::Input(1)).bind("z", Operand::Output(0))]
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let pass = Pass::over("backward", len(inputs[1])).u(inputs[1][1]).bind("posterior", Operand::Input(0));
+        let pass = pass.bind("eps", Operand::Input(1)).bind("dz", Operand::DOutput);
+        vec![pass.gradient("dposterior", 0, targets, len(inputs[0]))]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -7,6 +7,7 @@
 //! Gradient: `dx_i = w_i dy`.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
+use crate::pass::{Operand, Pass, Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
 
@@ -45,6 +46,22 @@ impl Op for WeightedSum {
                 add(&mut dinput.values[[0, 0]], T::of(*w) * doutput[[0, 0]], dinput.fresh);
             }
         }
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let pass = Pass::new("forward", 1).bind("y", Operand::Output(0)).u(inputs.len());
+        // a term that is not there is the first one, and not looked at
+        let term = |pass: Pass, (i, name)| pass.bind(name, Operand::Input(if i < inputs.len() { i } else { 0 }));
+        let pass = ["x0", "x1", "x2", "x3", "x4", "x5", "x6"].into_iter().enumerate().fold(pass, term);
+        vec![self.weights.iter().fold(pass, |pass, w| pass.f(*w))]
+    }
+
+    fn backward_passes(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let weight = |i: usize| self.weights.get(i).copied().unwrap_or(0.0);
+        let pass = Pass::new("backward", 1).bind("dy", Operand::DOutput);
+        let pass = (0..MAX_INPUTS).fold(pass, |pass, i| pass.f(weight(i)));
+        let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter().enumerate();
+        vec![gradients.fold(pass, |pass, (i, name)| pass.gradient(name, i, targets, 1))]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

@@ -36,6 +36,7 @@ pub struct Trainer {
     train: Rows,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
+    film_norms: Vec<f64>,
     progress: Progress,
     best_state: Option<Vec<Tensor>>,
     order: Vec<usize>,
@@ -92,6 +93,7 @@ impl Trainer {
             manifest,
             train,
             validation,
+            film_norms: vec![0.0; film_gradients.len()],
             film_gradients,
             progress,
             best_state: None,
@@ -163,7 +165,7 @@ impl Trainer {
     /// nothing, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands into.
     ///
     /// # Errors
-    /// A loss that is not finite.
+    /// A loss that is not finite; the weights are not to be used then, as some may have made their step by it.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
         self.train.gather(self.order[start..end].iter().copied(), &mut self.gathered);
@@ -177,19 +179,21 @@ impl Trainer {
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
         let losses = self.model.losses(&output, &batch, &weights)?;
-        let terms = losses.read(self.model.tape())?;
-        if !self.model.tape().scalar(losses.total)?.is_finite() {
-            let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
-            let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
-            return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
-        }
         let (rate, clip) = (self.schedule.rate(epoch), self.config.training.gradient_clip);
         if clip.is_none() {
             self.optimizer.begin(self.model.tape(), rate);
         }
         self.model.backward(losses.total)?;
-        for (sum, block) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_gradients) {
-            *sum += self.model.tape().device_mut().norm(block)?;
+        // from here on a device that works by itself is waited for
+        let (terms, total) = losses.read(self.model.tape())?;
+        if !total.is_finite() {
+            let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
+            let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
+            return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
+        }
+        self.model.tape().device_mut().norms(&self.film_gradients, &mut self.film_norms)?;
+        for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_norms) {
+            *sum += norm;
         }
         let norm = self.optimizer.step(self.model.tape(), rate, clip)?;
         self.progress.gradient_norm += norm.unwrap_or(0.0);
@@ -248,7 +252,7 @@ impl Trainer {
             let batch = as_batch(&self.gathered, None);
             let output = self.model.forward(&batch, Mode::Eval)?;
             let losses = self.model.losses(&output, &batch, &weights)?;
-            mean.add(&losses.read(self.model.tape())?, end - start, self.gathered.labels());
+            mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
     }

@@ -6,6 +6,7 @@ mod bad_table;
 mod data;
 mod evaluate;
 mod generate;
+mod gpu;
 mod help;
 mod interrupt;
 mod prepare;

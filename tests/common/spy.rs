@@ -62,9 +62,11 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.window(of, offset, shape)
     }
 
-    fn reshape(&mut self, buffer: Buffer, shape: Shape) -> Result<()> {
-        self.shapes.iter_mut().find(|(b, _)| *b == buffer).expect("a buffer of this device").1 = shape;
-        self.cpu.reshape(buffer, shape)
+    fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
+        for (buffer, shape) in buffers.iter().zip(shapes) {
+            self.shapes.iter_mut().find(|(b, _)| b == buffer).expect("a buffer of this device").1 = *shape;
+        }
+        self.cpu.reshape(buffers, shapes)
     }
 
     fn write(&mut self, to: Buffer, values: &[f32]) {
@@ -108,8 +110,12 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }
 
-    fn norm(&mut self, buffers: &[Buffer]) -> Result<f64> {
-        self.cpu.norm(buffers)
+    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
+        self.cpu.read_firsts(from, values)
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
+        self.cpu.norms(groups, norms)
     }
 
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
@@ -118,5 +124,9 @@ impl<T: Real> Device for Spy<T> {
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         self.cpu.adam(step, parameters);
+    }
+
+    fn dispatches(&self) -> u64 {
+        self.cpu.dispatches()
     }
 }

@@ -1,0 +1,40 @@
+// include index
+// y = a + b; see src/ops/add.rs.
+
+struct Params {
+    count: u32,
+    fresh: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> d: array<f32>;
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    y[i] = a[i] + b[i];
+}
+
+@compute @workgroup_size(256)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    d[i] = added(d[i], dy[i], p.fresh);
+}

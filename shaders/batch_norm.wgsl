@@ -1,0 +1,128 @@
+// include index, columns
+// y = (x - mean) / sqrt(var + eps) * weight + bias; see src/ops/batch_norm.rs.
+
+struct Params {
+    // places in `parameters`
+    weight_at: u32,
+    bias_at: u32,
+    running_mean_at: u32,
+    running_var_at: u32,
+    rows: u32,
+    columns: u32,
+    training: u32,
+    eps: f32,
+    momentum: f32,
+    unbias: f32,
+    fresh_x: u32,
+    fresh_weight: u32,
+    fresh_bias: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> parameters: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> inv_std: array<f32>;
+@group(0) @binding(6) var<storage, read_write> new_mean: array<f32>;
+@group(0) @binding(7) var<storage, read_write> new_var: array<f32>;
+@group(0) @binding(8) var<storage, read> weight: array<f32>;
+@group(0) @binding(9) var<storage, read> kept_mean: array<f32>;
+@group(0) @binding(10) var<storage, read> kept_inv_std: array<f32>;
+@group(0) @binding(11) var<storage, read> dy: array<f32>;
+@group(0) @binding(12) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(13) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(14) var<storage, read_write> dbias: array<f32>;
+
+fn values(row: u32, column: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        v[c] = x[row * p.columns + column + c];
+    }
+    return v;
+}
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
+    let first = lane / 4u;
+    var mu = vec4<f32>();
+    var variance = vec4<f32>();
+    if (p.training != 0u) {
+        var sum = vec4<f32>();
+        for (var row = first; row < p.rows; row += ROW_LANES) {
+            sum += values(row, column);
+        }
+        mu = column_sums(lane, sum) / f32(p.rows);
+        sum = vec4<f32>();
+        for (var row = first; row < p.rows; row += ROW_LANES) {
+            let d = values(row, column) - mu;
+            sum += d * d;
+        }
+        variance = column_sums(lane, sum) / f32(p.rows);
+    }
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        let running_mean = parameters[p.running_mean_at + column + c];
+        let running_var = parameters[p.running_var_at + column + c];
+        if (p.training == 0u) {
+            mu[c] = running_mean;
+            variance[c] = running_var;
+        }
+        let inverse = 1.0 / sqrt(variance[c] + p.eps);
+        let scale = parameters[p.weight_at + column + c] * inverse;
+        let shift = parameters[p.bias_at + column + c];
+        for (var row = first; row < p.rows; row += ROW_LANES) {
+            let at = row * p.columns + column + c;
+            y[at] = (x[at] - mu[c]) * scale + shift;
+        }
+        if (first == 0u) {
+            mean[column + c] = mu[c];
+            inv_std[column + c] = inverse;
+            let moved = running_mean + p.momentum * (mu[c] - running_mean);
+            new_mean[column + c] = select(running_mean, moved, p.training != 0u);
+            let moved_var = running_var + p.momentum * (variance[c] * p.unbias - running_var);
+            new_var[column + c] = select(running_var, moved_var, p.training != 0u);
+        }
+    }
+}
+
+@compute @workgroup_size(256)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
+    let first = lane / 4u;
+    var own = vec4<f32>();
+    var own_xhat = vec4<f32>();
+    for (var row = first; row < p.rows; row += ROW_LANES) {
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            let at = row * p.columns + column + c;
+            own[c] += dy[at];
+            own_xhat[c] += dy[at] * ((x[at] - kept_mean[column + c]) * kept_inv_std[column + c]);
+        }
+    }
+    let sum_dy = column_sums(lane, own);
+    let sum_dy_xhat = column_sums(lane, own_xhat);
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        let j = column + c;
+        for (var row = first; row < p.rows; row += ROW_LANES) {
+            let at = row * p.columns + j;
+            let xhat = (x[at] - kept_mean[j]) * kept_inv_std[j];
+            var dn = dy[at];
+            if (p.training != 0u) {
+                dn -= (sum_dy[c] + xhat * sum_dy_xhat[c]) / f32(p.rows);
+            }
+            dx[at] = added(dx[at], weight[j] * kept_inv_std[j] * dn, p.fresh_x);
+        }
+        if (first == 0u) {
+            dweight[j] = added(dweight[j], sum_dy_xhat[c], p.fresh_weight);
+            dbias[j] = added(dbias[j], sum_dy[c], p.fresh_bias);
+        }
+    }
+}

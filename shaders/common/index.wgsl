@@ -1,0 +1,29 @@
+// The number of a workgroup: what is beyond 65,535 of them is folded into a second dimension.
+fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
+    return group.y * groups.x + group.x;
+}
+
+// The number of a thread, where a workgroup has 256.
+fn thread_number(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> u32 {
+    return group_number(group, groups) * 256u + lane;
+}
+
+// A gradient with a part added; a fresh one holds nothing yet.
+fn added(old: f32, part: f32, fresh: u32) -> f32 {
+    return select(old + part, part, fresh != 0u);
+}
+
+// By its bits: compilers take it that no number is unequal to itself, and make `max` and `min`, which swallow a NaN, of comparisons.
+fn is_nan(v: f32) -> bool {
+    return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// The number between two bounds that is nearest; a NaN stays one.
+fn clamped(v: f32, lo: f32, hi: f32) -> f32 {
+    return select(select(select(v, hi, v > hi), lo, v < lo), v, is_nan(v));
+}
+
+// The larger of a number and a bound; a NaN stays one.
+fn at_least(v: f32, lo: f32) -> f32 {
+    return select(v, lo, v < lo && !is_nan(v));
+}

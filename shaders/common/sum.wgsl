@@ -1,0 +1,16 @@
+// The sum over a workgroup of 256 threads, always in the same order: halves onto halves.
+var<workgroup> of_lanes: array<f32, 256>;
+
+fn workgroup_sum(lane: u32, value: f32) -> f32 {
+    // whoever still reads the sum before
+    workgroupBarrier();
+    of_lanes[lane] = value;
+    for (var half = 128u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half) {
+            of_lanes[lane] += of_lanes[lane + half];
+        }
+    }
+    workgroupBarrier();
+    return of_lanes[0];
+}

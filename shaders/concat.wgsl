@@ -1,0 +1,49 @@
+// include index
+// y = [a, b]; see src/ops/concat.rs.
+
+struct Params {
+    count: u32,
+    width: u32,
+    first: u32,
+    own: u32,
+    fresh: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> d: array<f32>;
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    let row = i / p.width;
+    let column = i % p.width;
+    if (column < p.first) {
+        y[i] = a[row * p.first + column];
+    } else {
+        y[i] = b[row * (p.width - p.first) + column - p.first];
+    }
+}
+
+@compute @workgroup_size(256)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    d[i] = added(d[i], dy[i / p.own * p.width + p.first + i % p.own], p.fresh);
+}

@@ -1,0 +1,51 @@
+// include index
+// y = ((1 - c) + c gamma) * x + c beta; see src/ops/film.rs.
+
+struct Params {
+    count: u32,
+    columns: u32,
+    fresh_x: u32,
+    fresh_gamma: u32,
+    fresh_beta: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> gamma: array<f32>;
+@group(0) @binding(3) var<storage, read> beta: array<f32>;
+@group(0) @binding(4) var<storage, read> strength: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dgamma: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dbeta: array<f32>;
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    let c = strength[i / p.columns];
+    y[i] = ((1.0 - c) + c * gamma[i]) * x[i] + c * beta[i];
+}
+
+@compute @workgroup_size(256)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    let c = strength[i / p.columns];
+    dx[i] = added(dx[i], ((1.0 - c) + c * gamma[i]) * dy[i], p.fresh_x);
+    dgamma[i] = added(dgamma[i], c * x[i] * dy[i], p.fresh_gamma);
+    dbeta[i] = added(dbeta[i], c * dy[i], p.fresh_beta);
+}

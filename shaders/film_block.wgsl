@@ -1,0 +1,237 @@
+// include index, philox, columns
+// y = film(dropout(batch_norm(leaky_relu(x)))); see src/ops/film_block.rs.
+
+struct Params {
+    // places in `parameters`
+    weight_at: u32,
+    bias_at: u32,
+    running_mean_at: u32,
+    running_var_at: u32,
+    // places of four outputs in `statistics`; in the backward pass, of dweight and dbias in `dvectors`
+    mean_at: u32,
+    inv_std_at: u32,
+    new_mean_at: u32,
+    new_var_at: u32,
+    rows: u32,
+    columns: u32,
+    training: u32,
+    eps: f32,
+    momentum: f32,
+    unbias: f32,
+    slope: f32,
+    key0: u32,
+    key1: u32,
+    tag: u32,
+    step: u32,
+    below: u32,
+    keep: f32,
+    // whether there is a dropout
+    dropout: u32,
+    // whether there is a modulation, the first column of gamma in it, its width
+    film: u32,
+    gamma_at: u32,
+    width: u32,
+    fresh_x: u32,
+    fresh_weight: u32,
+    fresh_bias: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+struct Clear { count: u32 }
+
+@group(0) @binding(0) var<uniform> clearing: Clear;
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> parameters: array<f32>;
+@group(0) @binding(3) var<storage, read_write> statistics: array<f32>;
+@group(0) @binding(4) var<storage, read> modulation: array<f32>;
+@group(0) @binding(5) var<storage, read> strength: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read_write> mask: array<f32>;
+@group(0) @binding(8) var<storage, read> dy: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(10) var<storage, read_write> dvectors: array<f32>;
+@group(0) @binding(11) var<storage, read_write> dmodulation: array<f32>;
+
+// Four columns of a row, after the LeakyReLU; 0 beyond the last.
+fn rectified(row: u32, column: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        v[c] = x[row * p.columns + column + c];
+    }
+    return select(p.slope * v, v, v > vec4<f32>(0.0));
+}
+
+// Four parameters from one of their places on; 0 beyond the last column.
+fn vector(place: u32, column: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        v[c] = parameters[place + column + c];
+    }
+    return v;
+}
+
+fn multipliers_of(row: u32, column: u32) -> vec4<f32> {
+    if (p.below == 0u) {
+        return vec4<f32>(p.keep);
+    }
+    return multipliers(column / 4u, row, Stream(p.key0, p.key1, p.tag, p.step), p.below, p.keep);
+}
+
+struct Statistics { mean: vec4<f32>, variance: vec4<f32> }
+
+// Those of the batch in training, the running ones in evaluation.
+fn statistics_of(lane: u32, column: u32) -> Statistics {
+    if (p.training == 0u) {
+        return Statistics(vector(p.running_mean_at, column), vector(p.running_var_at, column));
+    }
+    var sum = vec4<f32>();
+    for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
+        sum += rectified(row, column);
+    }
+    let mu = column_sums(lane, sum) / f32(p.rows);
+    sum = vec4<f32>();
+    for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
+        let d = rectified(row, column) - mu;
+        sum += d * d;
+    }
+    return Statistics(mu, column_sums(lane, sum) / f32(p.rows));
+}
+
+// The four vectors that are kept, or go to the running statistics.
+fn put_statistics(column: u32, batch: Statistics, inverse: vec4<f32>) {
+    let running_mean = vector(p.running_mean_at, column);
+    let running_var = vector(p.running_var_at, column);
+    let learns = p.training != 0u;
+    let new_mean = select(running_mean, running_mean + p.momentum * (batch.mean - running_mean), learns);
+    let new_var = select(running_var, running_var + p.momentum * (batch.variance * p.unbias - running_var), learns);
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        let j = column + c;
+        statistics[p.mean_at + j] = batch.mean[c];
+        statistics[p.inv_std_at + j] = inverse[c];
+        statistics[p.new_mean_at + j] = new_mean[c];
+        statistics[p.new_var_at + j] = new_var[c];
+    }
+}
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
+    let first = lane / 4u;
+    let batch = statistics_of(lane, column);
+    let inverse = 1.0 / sqrt(batch.variance + p.eps);
+    let scale = vector(p.weight_at, column) * inverse;
+    let shift = vector(p.bias_at, column);
+    for (var row = first; row < p.rows; row += ROW_LANES) {
+        let m = multipliers_of(row, column);
+        let v = ((rectified(row, column) - batch.mean) * scale + shift) * m;
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            let at = row * p.columns + column + c;
+            y[at] = v[c];
+            if (p.film != 0u) {
+                let s = strength[row];
+                let gamma = row * p.width + p.gamma_at + column + c;
+                y[at] = ((1.0 - s) + s * modulation[gamma]) * v[c] + s * modulation[gamma + p.columns];
+            }
+            // without dropout there is no mask, and something smaller stands in its place
+            if (p.dropout != 0u) {
+                mask[at] = m[c];
+            }
+        }
+    }
+    if (first == 0u) {
+        put_statistics(column, batch, inverse);
+    }
+}
+
+// The gradient that arrives at the normalised values.
+fn before_norm(row: u32, column: u32) -> vec4<f32> {
+    let m = multipliers_of(row, column);
+    var dn = vec4<f32>();
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        dn[c] = dy[row * p.columns + column + c];
+        if (p.film != 0u) {
+            let s = strength[row];
+            dn[c] *= (1.0 - s) + s * modulation[row * p.width + p.gamma_at + column + c];
+        }
+    }
+    return dn * m;
+}
+
+// What goes to gamma and beta, in the rows of this thread.
+fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
+    let v = normalized * multipliers_of(row, column);
+    let s = strength[row];
+    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        let d = dy[row * p.columns + column + c];
+        let gamma = row * p.width + p.gamma_at + column + c;
+        let beta = gamma + p.columns;
+        dmodulation[gamma] += s * v[c] * d;
+        dmodulation[beta] += s * d;
+    }
+}
+
+@compute @workgroup_size(256)
+fn clear(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i < clearing.count) {
+        dmodulation[i] = 0.0;
+    }
+}
+
+// The whole backward pass of some columns. Mean and deviation are computed anew, which costs less than the binding that reading
+// them would take.
+@compute @workgroup_size(256)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
+    let first = lane / 4u;
+    let batch = statistics_of(lane, column);
+    let inverse = 1.0 / sqrt(batch.variance + p.eps);
+    let scale = vector(p.weight_at, column) * inverse;
+    let shift = vector(p.bias_at, column);
+    var own = vec4<f32>();
+    var own_xhat = vec4<f32>();
+    for (var row = first; row < p.rows; row += ROW_LANES) {
+        let centred = rectified(row, column) - batch.mean;
+        if (p.film != 0u) {
+            add_to_modulation(row, column, centred * scale + shift);
+        }
+        let dn = before_norm(row, column);
+        own += dn;
+        own_xhat += dn * (centred * inverse);
+    }
+    let sum_dn = column_sums(lane, own);
+    let sum_dn_xhat = column_sums(lane, own_xhat);
+    for (var row = first; row < p.rows; row += ROW_LANES) {
+        let xhat = (rectified(row, column) - batch.mean) * inverse;
+        var da = before_norm(row, column);
+        if (p.training != 0u) {
+            da -= (sum_dn + xhat * sum_dn_xhat) / f32(p.rows);
+        }
+        da *= scale;
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            let at = row * p.columns + column + c;
+            dx[at] = added(dx[at], select(p.slope * da[c], da[c], x[at] > 0.0), p.fresh_x);
+        }
+    }
+    if (first == 0u) {
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            let weight = p.mean_at + column + c;
+            let bias = p.inv_std_at + column + c;
+            dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.fresh_weight);
+            dvectors[bias] = added(dvectors[bias], sum_dn[c], p.fresh_bias);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// include index, sum
+// Sums of squares: a workgroup has one chunk of one buffer. What follows, over few numbers, is the CPU's, in f64.
+
+struct Params { chunks: u32 }
+
+// Where a chunk begins, and its length.
+struct Chunk { first: u32, len: u32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> chunks: array<Chunk>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(3) var<storage, read_write> sums: array<f32>;
+
+@compute @workgroup_size(256)
+fn squares(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group_number(group, groups);
+    if (number >= p.chunks) {
+        return;
+    }
+    let chunk = chunks[number];
+    var own = 0.0;
+    for (var i = lane; i < chunk.len; i += 256u) {
+        let v = values[chunk.first + i];
+        own += v * v;
+    }
+    let sum = workgroup_sum(lane, own);
+    if (lane == 0u) {
+        sums[number] = sum;
+    }
+}

@@ -1,0 +1,53 @@
+// include index
+// y = [clamp(mu), clamp(logvar)]; see src/ops/posterior.rs.
+
+struct Params {
+    count: u32,
+    columns: u32,
+    mu_lo: f32,
+    mu_hi: f32,
+    logvar_lo: f32,
+    logvar_hi: f32,
+    fresh: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+
+// lo and hi of an element: of mu in the first half of a row
+fn bounds(i: u32) -> vec2<f32> {
+    let mu = i % p.columns < p.columns / 2u;
+    return select(vec2<f32>(p.logvar_lo, p.logvar_hi), vec2<f32>(p.mu_lo, p.mu_hi), mu);
+}
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    let b = bounds(i);
+    y[i] = clamped(x[i], b.x, b.y);
+}
+
+@compute @workgroup_size(256)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_number(group, groups, lane);
+    if (i >= p.count) {
+        return;
+    }
+    let b = bounds(i);
+    let slope = select(0.0, 1.0, x[i] > b.x && x[i] < b.y);
+    dx[i] = added(dx[i], slope * dy[i], p.fresh);
+}

@@ -1,0 +1,209 @@
+//! Which GPU, and what is asked of it.
+
+use super::program::{Checks, Programs};
+use crate::device::{AdapterReport, NO_ADAPTER};
+use crate::error::{Error, Result};
+use crate::pass::MAX_BINDS;
+use std::sync::{Arc, Mutex};
+
+/// An opened GPU, which any number of [`Gpu`](super::Gpu)s may share.
+#[derive(Debug)]
+pub struct Context {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub limits: wgpu::Limits,
+    pub checks: Checks,
+    pub programs: Mutex<Programs>,
+    name: String,
+    faults: Arc<Mutex<Option<String>>>,
+}
+
+impl Context {
+    /// `NVIDIA H200, Vulkan`
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first thing that went wrong on the device, if any; from then on nothing it says can be trusted.
+    pub fn check(&self) -> Result<()> {
+        match &*self.faults.lock().expect("no panic while held") {
+            Some(problem) => Err(self.error(problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// An error of this device.
+    pub fn error(&self, problem: impl std::fmt::Display) -> Error {
+        let remedy =
+            "go on from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
+        Error::device(&self.name, problem, remedy)
+    }
+
+    fn open(adapter: &wgpu::Adapter, checks: Checks) -> Result<Arc<Self>> {
+        let name = title(&adapter.get_info());
+        let limits = wanted(&adapter.limits());
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("abr-film"),
+            required_features: wgpu::Features::empty(),
+            required_limits: limits.clone(),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| Error::device(&name, format!("cannot be opened: {e}"), REMEDY))?;
+        let faults = Arc::new(Mutex::new(None));
+        let first = |faults: &Mutex<Option<String>>, problem: String| {
+            faults.lock().expect("no panic while held").get_or_insert(problem);
+        };
+        let seen = faults.clone();
+        device.on_uncaptured_error(Arc::new(move |error| first(&seen, error.to_string())));
+        let seen = faults.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            first(&seen, format!("the device is lost ({reason:?}): {message}"));
+        });
+        Ok(Arc::new(Context { device, queue, limits, checks, programs: Mutex::default(), name, faults }))
+    }
+}
+
+const REMEDY: &str = "see `abr-film info` for what is there, or compute on the CPU: --device cpu";
+
+fn title(info: &wgpu::AdapterInfo) -> String {
+    format!("{}, {:?}", info.name, info.backend)
+}
+
+/// Computes on the CPU, whatever it calls itself.
+fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    info.device_type == wgpu::DeviceType::Cpu
+        || ["llvmpipe", "softpipe", "swiftshader"].iter().any(|name| info.name.to_lowercase().contains(name))
+}
+
+/// WebGPU's default limits on what shaders may use, and the adapter's own on memory.
+fn wanted(has: &wgpu::Limits) -> wgpu::Limits {
+    let defaults = wgpu::Limits::defaults();
+    wgpu::Limits {
+        max_bind_groups: 1,
+        max_bindings_per_bind_group: 64,
+        max_dynamic_uniform_buffers_per_pipeline_layout: 1,
+        max_storage_buffers_per_shader_stage: MAX_BINDS as u32,
+        max_uniform_buffers_per_shader_stage: 1,
+        max_compute_workgroup_storage_size: defaults.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: defaults.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: defaults.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: 1,
+        max_compute_workgroup_size_z: 1,
+        max_compute_workgroups_per_dimension: defaults.max_compute_workgroups_per_dimension,
+        max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+        max_buffer_size: has.max_buffer_size,
+        ..wgpu::Limits::downlevel_webgl2_defaults()
+    }
+}
+
+/// Why an adapter cannot be used, in one line.
+fn problem(adapter: &wgpu::Adapter) -> Option<String> {
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Some("has no compute shaders".to_string());
+    }
+    let (has, mut first) = (adapter.limits(), None);
+    wanted(&has).check_limits_with_fail_fn(&has, false, |name, wanted, has| {
+        first.get_or_insert(format!("{name} is {has}, {wanted} is needed"));
+    });
+    first
+}
+
+fn instance(backends: wgpu::Backends) -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: backends.with_env(),
+        flags: wgpu::InstanceFlags::empty(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    })
+}
+
+fn all(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let mut found = pollster::block_on(instance(backends).enumerate_adapters(backends));
+    // the same hardware by a better way first; discrete before integrated
+    let rank = |info: &wgpu::AdapterInfo| {
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        (kind, info.backend == wgpu::Backend::Gl)
+    };
+    found.sort_by_key(|adapter| rank(&adapter.get_info()));
+    found
+}
+
+/// Every adapter there is, usable or not. OpenGL is looked at where there is nothing better: the same hardware would be there twice.
+pub fn reports() -> Vec<AdapterReport> {
+    let report = |adapter: &wgpu::Adapter| {
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        AdapterReport {
+            name: title(&info),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            software: is_software(&info),
+            storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            invocations: limits.max_compute_invocations_per_workgroup,
+            largest_binding: limits.max_storage_buffer_binding_size,
+            problem: problem(adapter),
+        }
+    };
+    let mut found = all(wgpu::Backends::PRIMARY);
+    if found.is_empty() {
+        found = all(wgpu::Backends::GL);
+    }
+    found.iter().map(report).collect()
+}
+
+/// The first real GPU, if there is one.
+///
+/// # Errors
+/// When it is there and cannot be opened.
+pub fn open_real() -> Result<Option<Arc<Context>>> {
+    let usable = |adapter: &wgpu::Adapter| !is_software(&adapter.get_info()) && problem(adapter).is_none();
+    let adapter = all(wgpu::Backends::PRIMARY).into_iter().find(usable);
+    adapter.map(|adapter| Context::open(&adapter, Checks::Off)).transpose()
+}
+
+/// The first adapter whose title (`llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`) has all words of `wanted` in it, in any case; without
+/// one, the first real GPU.
+///
+/// # Errors
+/// When there is none such, or it lacks something; the message says what there is.
+pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
+    let words = wanted.unwrap_or_default().to_lowercase();
+    let fits =
+        |info: &wgpu::AdapterInfo| words.split_whitespace().all(|word| title(info).to_lowercase().contains(word));
+    let named =
+        |adapter: &&wgpu::Adapter| fits(&adapter.get_info()) && (wanted.is_some() || !is_software(&adapter.get_info()));
+    let mut adapters = all(wgpu::Backends::PRIMARY);
+    if !adapters.iter().any(|adapter| named(&adapter)) {
+        adapters.extend(all(wgpu::Backends::GL));
+    }
+    if adapters.is_empty() {
+        return Err(Error::device(
+            "GPU",
+            "there is none",
+            format!("{NO_ADAPTER}; or compute on the CPU: --device cpu"),
+        ));
+    }
+    let Some(adapter) = adapters.iter().find(named) else {
+        let there: Vec<String> = adapters.iter().map(|adapter| title(&adapter.get_info())).collect();
+        let there = there.join("; ");
+        return Err(match wanted {
+            Some(name) => Error::usage(format!("no adapter is named {name}: there is {there}"), REMEDY),
+            None => Error::device(
+                "GPU",
+                format!("there is none, only {there}, which computes on the CPU"),
+                "to use it nevertheless name it, with --adapter; --device cpu is faster",
+            ),
+        });
+    };
+    if let Some(problem) = problem(adapter) {
+        return Err(Error::device(title(&adapter.get_info()), problem, REMEDY));
+    }
+    Context::open(adapter, checks)
+}

@@ -1,0 +1,200 @@
+//! Memory: parameters, gradients and moments that were asked for together lie in one buffer (an arena), activations have one each.
+
+use super::adapter::Context;
+use crate::device::{Buffer, Role};
+use crate::error::Result;
+use crate::tensor::Shape;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What begins a binding is a multiple of this: WebGPU's default.
+pub const ALIGNMENT: u64 = 256;
+
+/// One buffer of the GPU.
+#[derive(Debug)]
+pub struct Block {
+    pub buffer: wgpu::Buffer,
+    /// Tells it from all others, also from one that it replaced.
+    pub id: u64,
+    pub bytes: u64,
+    /// The submission that last used it.
+    pub used_in: u64,
+}
+
+/// Bytes of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub block: usize,
+    pub bytes: Range<u64>,
+}
+
+impl Place {
+    pub fn overlaps(&self, other: &Place) -> bool {
+        self.block == other.block && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
+    }
+
+    pub fn len(&self) -> u64 {
+        self.bytes.end - self.bytes.start
+    }
+}
+
+#[derive(Debug)]
+struct Tensor {
+    shape: Shape,
+    block: usize,
+    offset: u64,
+    /// An activation's own block, in which it need not be.
+    home: Option<usize>,
+}
+
+/// All blocks, and the tensors in them.
+#[derive(Debug, Default)]
+pub struct Memory {
+    blocks: Vec<Block>,
+    tensors: Vec<Tensor>,
+    scratch: HashMap<usize, usize>,
+    tables: HashMap<Arc<[u32]>, usize>,
+    next_id: u64,
+}
+
+/// Bytes of so many numbers.
+pub fn bytes_of(numbers: usize) -> u64 {
+    4 * numbers as u64
+}
+
+impl Memory {
+    /// A zero-filled buffer of at least so many bytes.
+    fn block(&mut self, context: &Context, bytes: u64) -> Result<Block> {
+        let bytes = bytes.max(ALIGNMENT).next_multiple_of(ALIGNMENT);
+        let most = context.limits.max_buffer_size.min(context.limits.max_storage_buffer_binding_size);
+        if bytes > most {
+            return Err(context.error(format!("a buffer of {bytes} bytes is beyond its limit of {most}")));
+        }
+        let scope = context.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = context.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        if pollster::block_on(scope.pop()).is_some() {
+            return Err(context.error(format!("has no room for another {bytes} bytes")));
+        }
+        self.next_id += 1;
+        Ok(Block { buffer, id: self.next_id, bytes, used_in: 0 })
+    }
+
+    fn add(&mut self, context: &Context, bytes: u64) -> Result<usize> {
+        let block = self.block(context, bytes)?;
+        self.blocks.push(block);
+        Ok(self.blocks.len() - 1)
+    }
+
+    pub fn alloc(&mut self, context: &Context, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
+        let first = self.tensors.len() as u32;
+        let sizes = shapes.iter().map(|[rows, columns]| bytes_of(rows * columns).max(4).next_multiple_of(ALIGNMENT));
+        if role == Role::Activation {
+            for (shape, size) in shapes.iter().zip(sizes) {
+                let block = self.add(context, size)?;
+                self.tensors.push(Tensor { shape: *shape, block, offset: 0, home: Some(block) });
+            }
+        } else if !shapes.is_empty() {
+            let (block, mut offset) = (self.add(context, sizes.clone().sum())?, 0);
+            for (shape, size) in shapes.iter().zip(sizes) {
+                self.tensors.push(Tensor { shape: *shape, block, offset, home: None });
+                offset += size;
+            }
+        }
+        Ok((first..self.tensors.len() as u32).map(Buffer).collect())
+    }
+
+    pub fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+        let Tensor { shape: whole, block, offset: start, .. } = self.tensors[of.0 as usize];
+        assert!(offset + shape[0] * shape[1] <= whole[0] * whole[1], "a window beyond its buffer");
+        self.tensors.push(Tensor { shape, block, offset: start + bytes_of(offset), home: None });
+        Buffer(self.tensors.len() as u32 - 1)
+    }
+
+    /// Gives what one op writes these shapes. Vectors behind the first lie in one block, so that an op may join them. `outgrown`
+    /// hears of each buffer that was replaced by a larger one.
+    pub fn reshape(
+        &mut self,
+        context: &Context,
+        buffers: &[Buffer],
+        shapes: &[Shape],
+        mut outgrown: impl FnMut(u64),
+    ) -> Result<()> {
+        let size = |[rows, columns]: &Shape| bytes_of(rows * columns).max(4).next_multiple_of(ALIGNMENT);
+        let together: u64 = shapes.iter().skip(1).filter(|shape| shape[0] == 1).map(size).sum();
+        let mut vectors: Option<(usize, u64)> = None;
+        for (i, (buffer, shape)) in buffers.iter().zip(shapes).enumerate() {
+            let home = self.tensors[buffer.0 as usize].home.expect("only activations change their shape");
+            let (block, offset, needed) = if i == 0 || shape[0] != 1 {
+                (home, 0, size(shape))
+            } else {
+                let (block, end) = vectors.get_or_insert((home, 0));
+                let offset = *end;
+                *end += size(shape);
+                (*block, offset, together)
+            };
+            self.tensors[buffer.0 as usize] = Tensor { shape: *shape, block, offset, home: Some(home) };
+            if let Some(id) = self.grow(context, block, needed)? {
+                outgrown(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, context: &Context, block: usize, bytes: u64) -> Result<Option<u64>> {
+        if bytes <= self.blocks[block].bytes {
+            return Ok(None);
+        }
+        let larger = self.block(context, bytes)?;
+        Ok(Some(std::mem::replace(&mut self.blocks[block], larger).id))
+    }
+
+    pub fn shape(&self, buffer: Buffer) -> Shape {
+        self.tensors[buffer.0 as usize].shape
+    }
+
+    pub fn place(&self, buffer: Buffer) -> Place {
+        let Tensor { shape, block, offset, .. } = self.tensors[buffer.0 as usize];
+        Place { block, bytes: offset..offset + bytes_of(shape[0] * shape[1]) }
+    }
+
+    /// The place of scratch memory of this number; what it held before is lost when it grows, and the number of the buffer then
+    /// outgrown returned.
+    pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(Place, Option<u64>)> {
+        let (block, outgrown) = match self.scratch.get(&number) {
+            Some(block) => (*block, self.grow(context, *block, bytes)?),
+            None => {
+                let block = self.add(context, bytes)?;
+                self.scratch.insert(number, block);
+                (block, None)
+            }
+        };
+        Ok((Place { block, bytes: 0..bytes }, outgrown))
+    }
+
+    /// The place of a table, written when it is first asked for.
+    pub fn table(&mut self, context: &Context, table: &Arc<[u32]>) -> Result<Place> {
+        let bytes = bytes_of(table.len());
+        if let Some(block) = self.tables.get(table) {
+            return Ok(Place { block: *block, bytes: 0..bytes });
+        }
+        let block = self.add(context, bytes)?;
+        context.queue.write_buffer(&self.blocks[block].buffer, 0, bytemuck::cast_slice(table));
+        self.tables.insert(table.clone(), block);
+        Ok(Place { block, bytes: 0..bytes })
+    }
+
+    pub fn at(&self, block: usize) -> &Block {
+        &self.blocks[block]
+    }
+
+    /// Notes that a submission uses a block.
+    pub fn touch(&mut self, block: usize, submission: u64) {
+        self.blocks[block].used_in = submission;
+    }
+}

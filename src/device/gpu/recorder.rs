@@ -1,0 +1,267 @@
+//! Recording: dispatches go into one compute pass of one command encoder, for as long as nothing has to be read.
+
+use super::adapter::Context;
+use super::memory::{ALIGNMENT, Memory, Place};
+use super::program::{Program, UNIFORM_BYTES};
+use crate::device::Buffer;
+use crate::error::Result;
+use crate::pass::MAX_BINDS;
+use arrayvec::ArrayVec;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// Dispatches of one submission, at most.
+const SLOTS: u64 = 512;
+/// Submissions that may be on their way at a time.
+const IN_FLIGHT: usize = 3;
+/// How long an answer may take once the work is done.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Workgroups of one dimension.
+const WIDEST: u32 = 65_535;
+
+/// A program, and the number, place and length of what each of its variables is bound to.
+type Key = (usize, ArrayVec<(u64, u64, u64), MAX_BINDS>);
+
+/// What has been asked for and not submitted yet.
+pub struct Recorder {
+    encoder: Option<wgpu::CommandEncoder>,
+    pass: Option<wgpu::ComputePass<'static>>,
+    uniforms: wgpu::Buffer,
+    /// What `uniforms` will hold when the recorded commands run.
+    words: Vec<u8>,
+    /// Copies put off until something depends on them, as each would end the compute pass.
+    copies: Vec<(Place, Place)>,
+    groups: HashMap<Key, wgpu::BindGroup>,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    readback: Option<wgpu::Buffer>,
+    /// The number of the next submission.
+    pub submission: u64,
+    /// Dispatches so far.
+    pub dispatches: u64,
+}
+
+/// A program to run.
+#[derive(Clone, Copy)]
+pub struct Dispatch<'a> {
+    pub program: &'a Program,
+    /// What is bound to each of its variables.
+    pub bound: &'a [Place],
+    /// What it really reads, or (true) writes.
+    pub touched: &'a [(Place, bool)],
+    /// Its uniform struct.
+    pub words: &'a [u32],
+    pub groups: u32,
+}
+
+impl Recorder {
+    pub fn new(context: &Context) -> Self {
+        let uniforms = context.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("uniforms"),
+            size: SLOTS * ALIGNMENT,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Recorder {
+            encoder: None,
+            pass: None,
+            uniforms,
+            words: Vec::new(),
+            copies: Vec::new(),
+            groups: HashMap::new(),
+            in_flight: VecDeque::new(),
+            readback: None,
+            submission: 1,
+            dispatches: 0,
+        }
+    }
+
+    /// Forgets what is bound to a buffer that is gone.
+    pub fn forget(&mut self, id: u64) {
+        self.groups.retain(|(_, bound), _| bound.iter().all(|(buffer, ..)| *buffer != id));
+    }
+
+    /// Records a dispatch.
+    pub fn dispatch(&mut self, context: &Context, memory: &mut Memory, dispatch: &Dispatch) {
+        let Dispatch { program, bound, touched, words, groups } = *dispatch;
+        let late = |(place, written): &(Place, bool)| {
+            self.copies.iter().any(|(from, to)| to.overlaps(place) || *written && from.overlaps(place))
+        };
+        if touched.iter().any(late) {
+            self.run_copies(context, memory);
+        }
+        if self.words.len() as u64 >= SLOTS * ALIGNMENT {
+            self.submit(context, memory);
+        }
+        for (place, _) in touched {
+            memory.touch(place.block, self.submission);
+        }
+        let offset = self.words.len() as u32;
+        self.words.extend_from_slice(bytemuck::cast_slice(words));
+        self.words.resize(offset as usize + ALIGNMENT as usize, 0);
+        self.open_pass(context);
+        let pass = self.pass.as_mut().expect("just opened");
+        let places = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len()));
+        let group = self.groups.entry((program.id, places.collect()));
+        let group = group.or_insert_with(|| bind_group(context, memory, &self.uniforms, program, bound));
+        pass.set_pipeline(&program.pipeline);
+        pass.set_bind_group(0, &*group, &[offset]);
+        let folds = groups.div_ceil(WIDEST);
+        pass.dispatch_workgroups(groups.div_ceil(folds), folds, 1);
+        self.dispatches += 1;
+    }
+
+    fn open_encoder(&mut self, context: &Context) -> &mut wgpu::CommandEncoder {
+        self.pass = None;
+        self.encoder.get_or_insert_with(|| context.device.create_command_encoder(&Default::default()))
+    }
+
+    fn open_pass(&mut self, context: &Context) {
+        if self.pass.is_none() {
+            let pass = self.open_encoder(context).begin_compute_pass(&Default::default()).forget_lifetime();
+            self.pass = Some(pass);
+        }
+    }
+
+    /// Copies as many bytes as both places have; may be put off.
+    pub fn copy(&mut self, context: &Context, memory: &mut Memory, from: Place, to: Place) {
+        let depends = |(f, t): &(Place, Place)| t.overlaps(&from) || t.overlaps(&to) || f.overlaps(&to);
+        if self.copies.iter().any(depends) {
+            self.run_copies(context, memory);
+        }
+        memory.touch(from.block, self.submission);
+        memory.touch(to.block, self.submission);
+        self.copies.push((from, to));
+    }
+
+    /// Runs the copies that were put off, if one is from or to this tensor.
+    pub fn run_copies_of(&mut self, context: &Context, memory: &Memory, buffer: Buffer) {
+        let block = memory.place(buffer).block;
+        if self.copies.iter().any(|(from, to)| from.block == block || to.block == block) {
+            self.run_copies(context, memory);
+        }
+    }
+
+    /// Runs the copies that were put off.
+    pub fn run_copies(&mut self, context: &Context, memory: &Memory) {
+        let mut copies = std::mem::take(&mut self.copies);
+        let encoder = self.open_encoder(context);
+        for (from, to) in copies.drain(..).filter(|(from, _)| from.len() > 0) {
+            let (source, target) = (&memory.at(from.block).buffer, &memory.at(to.block).buffer);
+            encoder.copy_buffer_to_buffer(source, from.bytes.start, target, to.bytes.start, from.len());
+        }
+        self.copies = copies;
+    }
+
+    pub fn zero(&mut self, context: &Context, memory: &mut Memory, place: Place) {
+        self.run_copies(context, memory);
+        memory.touch(place.block, self.submission);
+        if place.len() > 0 {
+            let buffer = &memory.at(place.block).buffer;
+            self.open_encoder(context).clear_buffer(buffer, place.bytes.start, Some(place.len()));
+        }
+    }
+
+    /// Overwrites a place, behind all that was asked for before.
+    pub fn write(&mut self, context: &Context, memory: &mut Memory, place: &Place, values: &[u8]) {
+        // the queue writes ahead of what is only recorded
+        if memory.at(place.block).used_in == self.submission {
+            self.submit(context, memory);
+        }
+        if !values.is_empty() {
+            context.queue.write_buffer(&memory.at(place.block).buffer, place.bytes.start, values);
+        }
+    }
+
+    /// Sends what was recorded on its way.
+    pub fn submit(&mut self, context: &Context, memory: &Memory) {
+        if !self.copies.is_empty() {
+            self.run_copies(context, memory);
+        }
+        self.pass = None;
+        let Some(encoder) = self.encoder.take() else { return };
+        if !self.words.is_empty() {
+            context.queue.write_buffer(&self.uniforms, 0, &self.words);
+            self.words.clear();
+        }
+        let index = context.queue.submit([encoder.finish()]);
+        self.submission += 1;
+        self.in_flight.push_back(index);
+        if self.in_flight.len() > IN_FLIGHT {
+            let wait = wgpu::PollType::Wait { submission_index: self.in_flight.pop_front(), timeout: None };
+            // what goes wrong is noted as a fault of the device, and told by the next read
+            let _ = context.device.poll(wait);
+        }
+    }
+
+    /// The bytes of places of the memory, one behind the other, when all that was asked for before is done.
+    pub fn read(
+        &mut self,
+        context: &Context,
+        memory: &Memory,
+        places: &[Place],
+        mut put: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        if !self.copies.is_empty() {
+            self.run_copies(context, memory);
+        }
+        let total: u64 = places.iter().map(Place::len).sum();
+        if total == 0 {
+            return context.check();
+        }
+        let buffer = match self.readback.take() {
+            Some(buffer) if buffer.size() >= total => buffer,
+            _ => context.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("readback"),
+                size: total.next_multiple_of(ALIGNMENT),
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }),
+        };
+        let (encoder, mut end) = (self.open_encoder(context), 0);
+        for place in places {
+            encoder.copy_buffer_to_buffer(&memory.at(place.block).buffer, place.bytes.start, &buffer, end, place.len());
+            end += place.len();
+        }
+        self.submit(context, memory);
+        let slice = buffer.slice(..total);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        slice.map_async(wgpu::MapMode::Read, move |result| {
+            let _ = sender.send(result);
+        });
+        let waited = context.device.poll(wgpu::PollType::wait_indefinitely());
+        self.in_flight.clear();
+        context.check()?;
+        waited.map_err(|e| context.error(e))?;
+        // another thread's poll of a shared device may have taken the answer, and be about to send it
+        let mapped = receiver.recv_timeout(ANSWER).map_err(|_| context.error("does not answer"))?;
+        mapped.map_err(|e| context.error(format!("cannot be read: {e}")))?;
+        put(&slice.get_mapped_range().map_err(|e| context.error(e))?);
+        buffer.unmap();
+        self.readback = Some(buffer);
+        Ok(())
+    }
+}
+
+fn bind_group(
+    context: &Context,
+    memory: &Memory,
+    uniforms: &wgpu::Buffer,
+    program: &Program,
+    bound: &[Place],
+) -> wgpu::BindGroup {
+    let binding = |buffer, offset, bytes: u64| {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(bytes) })
+    };
+    let uniform = wgpu::BindGroupEntry { binding: 0, resource: binding(uniforms, 0, UNIFORM_BYTES) };
+    let of_place = |(place, (number, _)): (&Place, &(u32, bool))| {
+        // no tensor without elements is bound to nothing
+        let resource = binding(&memory.at(place.block).buffer, place.bytes.start, place.len().max(4));
+        wgpu::BindGroupEntry { binding: *number, resource }
+    };
+    let entries: Vec<_> = [uniform].into_iter().chain(bound.iter().zip(&program.bindings).map(of_place)).collect();
+    context.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &program.layout,
+        entries: &entries,
+    })
+}

@@ -1,0 +1,165 @@
+//! `--device gpu`: every command beside the CPU, resuming across devices, and what is said where there is no GPU.
+
+use crate::support::{Place, samples};
+use serde_json::Value;
+
+/// How far losses of a training of some steps may be apart, as a part: in `tests/gpu.rs`, 100 steps in f32 are off by 3e-4 on
+/// either device.
+const TRAINED: f64 = 1e-3;
+
+/// How far values from the same weights may be apart, as a part of the largest: 16 sqrt(n) roundings of 2^-24, for the n = 400 or so terms of
+/// the sums that stand one behind the other in the model of `smoke.json`; three times that for the written decimals and the
+/// scalers.
+const DECODED: f64 = 6e-5;
+
+/// The flags of the GPU that tests run on; without one, a word about it and None, unless one is required.
+fn flags(place: &Place) -> Option<String> {
+    let info: Value = serde_json::from_str(&place.ok("info --config smoke.json --json").stdout).expect("JSON");
+    let named = std::env::var("ABR_FILM_ADAPTER").is_ok_and(|name| !name.is_empty());
+    let usable = |adapter: &&Value| adapter["problem"].is_null();
+    let first = info["adapters"].as_array().expect("a list").iter().find(usable);
+    match first {
+        Some(_) if named => Some("--device gpu".to_string()),
+        Some(adapter) => {
+            let name = adapter["name"].as_str().expect("a name");
+            Some(format!("--device gpu --adapter {}", name.split_whitespace().next().expect("a word")))
+        }
+        None => {
+            let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
+            assert!(!required, "a GPU is required: {}", info["adapters"]);
+            println!("SKIPPED: no GPU");
+            None
+        }
+    }
+}
+
+#[track_caller]
+fn near(got: &Value, want: &Value, part: f64, what: &str) {
+    match (got, want) {
+        (Value::Object(got), Value::Object(want)) => {
+            assert!(got.keys().eq(want.keys()), "{what}");
+            got.iter()
+                .zip(want.values())
+                .for_each(|((key, got), want)| near(got, want, part, &format!("{what}.{key}")));
+        }
+        (Value::Array(got), Value::Array(want)) => {
+            assert_eq!(got.len(), want.len(), "{what}");
+            got.iter().zip(want).for_each(|(got, want)| near(got, want, part, what));
+        }
+        _ => match (got.as_f64(), want.as_f64()) {
+            (Some(got), Some(want)) => {
+                assert!((got - want).abs() <= part * want.abs(), "{what}: {got}, on the CPU {want}")
+            }
+            _ => assert_eq!(got, want, "{what}"),
+        },
+    }
+}
+
+/// The losses of every epoch.
+fn losses(place: &Place, run: &str) -> Value {
+    let lines = place.text(&format!("{run}/metrics.jsonl"));
+    let epoch = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).expect("JSON");
+        line.as_object_mut().expect("an epoch").remove("seconds");
+        line
+    };
+    lines.lines().map(epoch).collect()
+}
+
+#[test]
+fn a_training_is_the_cpu_s() {
+    let place = Place::new();
+    let Some(gpu) = flags(&place) else { return };
+    // all that a step can have
+    let more = "--set model.predict_peaks=true --set film.condition_dropout=0.2 --set training.gradient_clip=1.0 \
+                --set training.optimizer.type=adamw --set film.learning_rate_scale=0.5";
+    for (name, more) in [("plain", ""), ("more", more)] {
+        let said = place.ok(&format!("train --config smoke.json --out gpu-{name} {gpu} {more}")).stderr;
+        assert!(said.contains("on GPU "), "{said}");
+        place.ok(&format!("train --config smoke.json --out cpu-{name} --device cpu {more}"));
+        near(&losses(&place, &format!("gpu-{name}")), &losses(&place, &format!("cpu-{name}")), TRAINED, name);
+    }
+    // and the same again, to the bit
+    place.ok(&format!("train --config smoke.json --out gpu-again {gpu}"));
+    assert!(
+        place.bytes("gpu-again/last.safetensors") == place.bytes("gpu-plain/last.safetensors"),
+        "not the same bytes"
+    );
+}
+
+#[test]
+fn a_run_goes_on_on_the_other_device() {
+    let place = Place::new();
+    let Some(gpu) = flags(&place) else { return };
+    place.ok("train --config smoke.json --out unbroken --device cpu --set training.num_epochs=4");
+    let cpu = "--device cpu".to_string();
+    for (name, first, second) in [("up", &cpu, &gpu), ("down", &gpu, &cpu)] {
+        let fixed = "--set training.scheduler.T_max=4";
+        place.ok(&format!("train --config smoke.json --out {name} {first} --set training.num_epochs=2 {fixed}"));
+        let said = place.ok(&format!("train --resume --out {name} {second} --set training.num_epochs=4")).stderr;
+        assert!(said.contains("going on after epoch 2"), "{said}");
+        near(&losses(&place, name), &losses(&place, "unbroken"), TRAINED, name);
+    }
+}
+
+#[test]
+fn what_is_made_of_a_model_is_the_cpu_s() {
+    let place = Place::trained("--device cpu");
+    let Some(gpu) = flags(&place) else { return };
+    place.ok("data synth --config smoke.json --out data.csv");
+    for command in [
+        "generate --model run/best.safetensors -n 3 --static level_db=20:80:4",
+        "generate --model run/best.safetensors -n 5 --unconditional",
+        "generate --model run/best.safetensors -n 5 --strength 1.5",
+        "reconstruct --model run/best.safetensors --data data.csv",
+    ] {
+        let made = |device: &str, out: &str| {
+            place.ok(&format!("{command} {device} --out {out}"));
+            samples(&place.text(out)).concat()
+        };
+        let (got, want) = (made(&gpu, "gpu.csv"), made("--device cpu", "cpu.csv"));
+        let largest = want.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        let apart = got.iter().zip(&want).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
+        println!("{command}: {:.1e} of the largest", apart / largest);
+        assert!(
+            got.len() == want.len() && f64::from(apart / largest) <= DECODED,
+            "{command}: off by {}",
+            apart / largest
+        );
+    }
+    let report = |device: &str| -> Value {
+        let text = place.ok(&format!("eval --model run/best.safetensors --json {device}")).stdout;
+        serde_json::from_str::<Value>(&text).expect("JSON")["model"].clone()
+    };
+    // correlations and explained variance near 0 are differences of larger numbers
+    let (got, want) = (report(&gpu), report("--device cpu"));
+    for measure in ["mse_uv2", "mae_uv", "rmse_uv"] {
+        near(&got["recorded"][measure]["mean"], &want["recorded"][measure]["mean"], 10.0 * DECODED, measure);
+    }
+}
+
+#[test]
+fn what_cannot_be_had_is_said() {
+    let place = Place::new();
+    place.refused(2, "info --config smoke.json --device cpu --adapter any", &["--adapter names a GPU"]);
+    let without_driver = |arguments: &str| {
+        let mut command = place.command(arguments);
+        command.env("VK_DRIVER_FILES", "/nonexistent").env("WGPU_BACKEND", "vulkan").env_remove("ABR_FILM_ADAPTER");
+        let output = command.output().expect("the program starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let (code, said) = without_driver("train --config smoke.json --out run --device gpu");
+    if cfg!(not(feature = "gpu")) {
+        assert!(code == Some(2) && said.contains("built without the GPU"), "{said}");
+    } else if cfg!(target_os = "linux") {
+        assert!(code == Some(1) && said.contains("there is none") && said.contains("mesa-vulkan-drivers"), "{said}");
+    }
+    assert!(!place.path("run").exists(), "a run without a device");
+    // auto computes on the CPU then, and says so
+    let (code, said) = without_driver("train --config smoke.json --out run");
+    assert!(code == Some(0) && said.contains("on CPU"), "{said}");
+    if flags(&place).is_some() {
+        let refused = "train --config smoke.json --out other --device gpu --adapter no-such-gpu";
+        place.refused(2, refused, &["no adapter is named no-such-gpu: there is "]);
+    }
+}

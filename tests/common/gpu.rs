@@ -1,0 +1,31 @@
+//! The GPU that tests run on: the adapter that `ABR_FILM_ADAPTER` names, or any. Where there is none, tests say SKIPPED and pass;
+//! with `ABR_FILM_REQUIRE_GPU=1` they fail.
+
+use abr_film::device::ADAPTER;
+use abr_film::device::gpu::{Checks, Context, open};
+use std::sync::{Arc, OnceLock};
+
+static UNCHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();
+static CHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();
+
+/// The process's one device of each kind; None, with a word about it, where there is none and none is required.
+pub fn context(checks: Checks) -> Option<Arc<Context>> {
+    let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    let cell = if checks == Checks::On { &CHECKED } else { &UNCHECKED };
+    let context = cell.get_or_init(|| {
+        let wanted = std::env::var(ADAPTER).ok();
+        assert!(!required || wanted.is_some(), "say with {ADAPTER} which GPU is required");
+        match open(Some(wanted.as_deref().unwrap_or("")), checks) {
+            Ok(context) => Some(context),
+            Err(error) => {
+                assert!(!required, "a GPU is required: {error}");
+                None
+            }
+        }
+    });
+    match context {
+        Some(context) => println!("GPU: {}", context.name()),
+        None => println!("SKIPPED: no GPU"),
+    }
+    context.clone()
+}

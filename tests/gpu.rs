@@ -1,0 +1,284 @@
+//! The whole model on the GPU beside the CPU: losses, every gradient, a training's loss curve; what NaN does, and Philox.
+
+#![cfg(feature = "gpu")]
+
+mod common {
+    pub mod gpu;
+}
+
+use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
+use abr_film::device::gpu::{Checks, Gpu, open};
+use abr_film::device::{ADAPTER, Cpu, Device, Role};
+use abr_film::model::{Batch, Cvae, LossWeights};
+use abr_film::nn::layers::Mode;
+use abr_film::nn::optim::Optimizer;
+use abr_film::rng::{Purpose, Stream};
+use abr_film::tape::Var;
+use common::gpu::context;
+
+const ROWS: usize = 33;
+const SEED: u64 = 5;
+/// What an f32 is rounded by.
+const U: f64 = 1.0 / (1 << 24) as f64;
+/// Room above sqrt(n) U for a sum of n terms, and a chain of them; as in the comparison with PyTorch.
+const SPREAD: f64 = 16.0;
+
+fn config(predict_peaks: bool, joint_generation: bool) -> ModelConfig {
+    ModelConfig {
+        signal_length: 37,
+        static_dim: 3,
+        latent_dim: 5,
+        encoder_dims: vec![40, 17],
+        encoder_dropout: vec![0.2, 0.1],
+        decoder_dims: vec![16, 33],
+        concat_dropout: vec![0.1, 0.2],
+        signal_head_dim: 65,
+        static_head_dims: vec![31, 8],
+        peak_head_dim: 20,
+        predict_peaks,
+        joint_generation,
+        use_film: joint_generation,
+        ..ModelConfig::default()
+    }
+}
+
+/// Terms on the longest way through the model of [`config`], there.
+const TERMS: f64 = (40 + 40 + 17 + 5 + 16 + 33 + 65) as f64;
+
+fn normals(per_row: usize, layer: u32) -> Vec<f32> {
+    let mut values = vec![0.0; ROWS * per_row];
+    let stream = Stream::new(1, Purpose::Test, layer);
+    values.chunks_exact_mut(per_row).enumerate().for_each(|(row, out)| stream.normals(row as u32, out));
+    values
+}
+
+struct Rows {
+    signal: Vec<f32>,
+    condition: Vec<f32>,
+    peaks: Vec<f32>,
+    mask: Vec<f32>,
+    eps: Vec<f32>,
+}
+
+impl Rows {
+    fn new(c: &ModelConfig) -> Self {
+        let peaks = normals(c.num_peaks, 3);
+        let mask = peaks.iter().map(|p| f32::from(u8::from(*p > -0.5))).collect();
+        Rows {
+            signal: normals(c.signal_length, 1),
+            condition: normals(c.static_dim, 2),
+            peaks,
+            mask,
+            eps: normals(c.latent_dim, 4),
+        }
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        let Rows { signal, condition, peaks, mask, eps } = self;
+        Batch { rows: ROWS, signal, condition, peaks, peak_mask: mask, eps: Some(eps) }
+    }
+}
+
+fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
+    let film = FilmConfig { hidden_dim: 9, condition_dropout: 0.2, ..FilmConfig::default() };
+    let mut model = Cvae::new(config, &film, SEED, device).expect("a device with room");
+    // FiLM begins as the identity, where half of its gradients are 0: move it
+    for (name, _, mut values) in model.state().expect("values") {
+        if name.contains("_mlp.2.") {
+            let stream = Stream::new(9, Purpose::Test, values.len() as u32);
+            let mut draws = stream.draws(0);
+            values.iter_mut().for_each(|v| *v += 0.3 * draws.normal() as f32);
+            let var = named(&model, &name);
+            model.tape().write(var, &values);
+        }
+    }
+    model
+}
+
+fn named(model: &Cvae, name: &str) -> Var {
+    model.parameters().iter().find(|(p, _)| p.name == name).expect("a parameter").1
+}
+
+fn weights(likelihood: Likelihood) -> LossWeights {
+    LossWeights::new(&TrainingConfig { likelihood, kl_weight: 0.1, ..TrainingConfig::default() }, None)
+}
+
+/// The terms of the loss and every gradient, after one pass there and back.
+fn pass(model: &mut Cvae, rows: &Rows, likelihood: Likelihood) -> (Vec<f64>, Vec<(String, Vec<f32>)>) {
+    let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step: 3 }).expect("a forward pass");
+    let losses = model.losses(&output, &rows.batch(), &weights(likelihood)).expect("losses");
+    model.backward(losses.total).expect("a backward pass");
+    let (terms, total) = losses.read(model.tape()).expect("values");
+    let learned: Vec<(String, Var)> =
+        model.parameters().iter().filter(|(p, _)| p.learned).map(|(p, var)| (p.name.clone(), var)).collect();
+    let gradient = |(name, var)| (name, model.tape().read_gradient(var).expect("values"));
+    (vec![terms.signal, terms.condition, terms.kl, terms.peaks, total], learned.into_iter().map(gradient).collect())
+}
+
+/// The largest difference in parts of a tolerance of `SPREAD sqrt(terms) U` of the tensor's largest value.
+fn apart(got: &[f32], want: &[f32], terms: f64, bend: f64) -> f64 {
+    let largest = want.iter().fold(0.0, |m: f64, v| m.max(f64::from(v.abs())));
+    let tolerance = SPREAD * terms.sqrt() * U * largest;
+    let part = |(got, want): (&f32, &f32)| match (f64::from(*got) * bend - f64::from(*want)).abs() {
+        0.0 => 0.0,
+        error if error.is_finite() => error / tolerance,
+        _ => f64::INFINITY,
+    };
+    got.iter().zip(want).map(part).fold(0.0, f64::max)
+}
+
+#[test]
+fn losses_and_gradients() {
+    for checks in [Checks::On, Checks::Off] {
+        let Some(context) = context(checks) else { return };
+        for (peaks, joint, likelihood) in
+            [(true, true, Likelihood::Mse), (false, true, Likelihood::Calibrated), (true, false, Likelihood::Mse)]
+        {
+            let config = config(peaks, joint);
+            let rows = Rows::new(&config);
+            let (want, gradients) = pass(&mut model(&config, Box::new(Cpu::<f64>::new())), &rows, likelihood);
+            let mut on_gpu = model(&config, Box::new(Gpu::new(context.clone())));
+            // the second pass goes over what the first left
+            let first = pass(&mut on_gpu, &rows, likelihood);
+            let mut again = pass(&mut on_gpu, &rows, likelihood);
+            assert_eq!(first.0, again.0, "the same bits");
+            assert!(first.1 == again.1, "the same bits");
+            for (got, want) in again.0.iter().zip(&want) {
+                let part = (got - want).abs() / (SPREAD * TERMS.sqrt() * U * want.abs()).max(f64::MIN_POSITIVE);
+                assert!(part <= 1.0, "a loss of {got} and not {want}: {part:.2} tolerances");
+            }
+            let mut worst = (0.0, String::new());
+            for ((name, got), (_, want)) in again.1.iter_mut().zip(&gradients) {
+                let part = apart(got, want, 2.0 * TERMS + ROWS as f64, 1.0);
+                assert!(part <= 1.0, "{name}: {part:.2} tolerances off");
+                assert!(apart(got, want, 2.0 * TERMS + ROWS as f64, 1.001) > 1.0, "{name}: bent, and not noticed");
+                if part > worst.0 {
+                    worst = (part, name.clone());
+                }
+            }
+            println!("gradients: at most {:.3} of the tolerance, {}", worst.0, worst.1);
+        }
+    }
+}
+
+/// The losses of a training, and the largest norm of a gradient.
+fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
+    let config = config(true, true);
+    let (rows, mut model) = (Rows::new(&config), model(&config, device));
+    let (parameters, tape) = model.parts();
+    let mut optimizer = Optimizer::new(&Default::default(), 0.5, parameters, tape).expect("room for the moments");
+    let mut losses = Vec::new();
+    for step in 0..steps {
+        let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step }).expect("a forward pass");
+        let terms = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
+        model.backward(terms.total).expect("a backward pass");
+        losses.push(terms.read(model.tape()).expect("values").1);
+        let norm = optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step").expect("a norm");
+        losses.push(norm);
+    }
+    losses
+}
+
+#[test]
+fn a_loss_curve() {
+    let Some(context) = context(Checks::Off) else { return };
+    let (want, cpu) = (curve(Box::new(Cpu::<f64>::new()), 100), curve(Box::new(Cpu::<f32>::new()), 100));
+    let got = curve(Box::new(Gpu::new(context)), 100);
+    let off = |got: &[f64]| got.iter().zip(&want).map(|(a, b)| (a - b).abs() / b.abs()).fold(0.0, f64::max);
+    // a training carries every rounding on: the CPU's own f32 is the measure of that, and the GPU's roundings are others
+    let tolerance = 8.0 * off(&cpu);
+    println!("100 steps: the GPU is off by {:.1e}, the CPU in f32 by {:.1e}", off(&got), off(&cpu));
+    assert!(off(&got) <= tolerance, "off by {:.1e}, allowed {tolerance:.1e}", off(&got));
+    assert!(tolerance < 0.01, "the CPU in f32 is itself off by {:.1e}", off(&cpu));
+    assert!(want[198] < 0.9 * want[0], "nothing was learned: {} to {}", want[0], want[198]);
+}
+
+#[test]
+fn a_nan_anywhere_reaches_the_loss() {
+    let Some(context) = context(Checks::Off) else { return };
+    let config = config(true, true);
+    let mut model = model(&config, Box::new(Gpu::new(context)));
+    let total = |model: &mut Cvae, rows: &Rows, mode| {
+        let output = model.forward(&rows.batch(), mode).expect("a forward pass");
+        let losses = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
+        losses.read(model.tape()).expect("values").1
+    };
+    let (train, clean) = (Mode::Train { seed: SEED, step: 0 }, Rows::new(&config));
+    assert!(total(&mut model, &clean, train).is_finite() && total(&mut model, &clean, Mode::Eval).is_finite());
+    let mut planted = 0;
+    for (name, _, values) in model.state().expect("values") {
+        let var = named(&model, &name);
+        let mut with_nan = values.clone();
+        // the last element: behind whatever a shader does in fours or in tiles
+        *with_nan.last_mut().expect("an element") = f32::NAN;
+        model.tape().write(var, &with_nan);
+        let mode = if name.contains("running") { Mode::Eval } else { train };
+        let loss = total(&mut model, &clean, mode);
+        assert!(!loss.is_finite(), "a NaN in {name} is lost: {loss}");
+        model.tape().write(var, &values);
+        // a step in training with a NaN in it would leave its statistics behind
+        for (name, _, values) in model.state().expect("values") {
+            if name.contains("running") && values.iter().any(|v| !v.is_finite()) {
+                let (var, sound) = (named(&model, &name), vec![1.0; values.len()]);
+                model.tape().write(var, &sound);
+            }
+        }
+        planted += 1;
+    }
+    type Input = fn(&mut Rows) -> &mut Vec<f32>;
+    let inputs: [Input; 5] =
+        [|r| &mut r.signal, |r| &mut r.condition, |r| &mut r.eps, |r| &mut r.peaks, |r| &mut r.mask];
+    for input in inputs {
+        let mut rows = Rows::new(&config);
+        *input(&mut rows).last_mut().expect("an element") = f32::NAN;
+        assert!(!total(&mut model, &rows, train).is_finite());
+        planted += 1;
+    }
+    assert!(planted > 50, "only {planted} tensors");
+    assert!(total(&mut model, &clean, train).is_finite(), "the NaN stayed");
+}
+
+#[test]
+fn dispatches_are_those_that_the_tape_counts() {
+    let Some(context) = context(Checks::Off) else { return };
+    let config = config(true, true);
+    let (rows, mut model) = (Rows::new(&config), model(&config, Box::new(Gpu::new(context))));
+    let before = model.tape().dispatches();
+    pass(&mut model, &rows, Likelihood::Mse);
+    assert_eq!(model.tape().dispatches() - before, model.tape().passes() as u64);
+}
+
+/// A device of its own: the tests' common one must outlive this.
+fn own() -> Option<Gpu> {
+    let wanted = std::env::var(ADAPTER).unwrap_or_default();
+    context(Checks::Off).map(|_| Gpu::new(open(Some(&wanted), Checks::Off).expect("opened before")))
+}
+
+#[test]
+fn too_large_a_tensor_is_an_error() {
+    let Some(mut gpu) = own() else { return };
+    let error = gpu.alloc(Role::Activation, &[[1 << 20, 1 << 20]]).expect_err("4 TiB");
+    assert!(error.exit_code() == 1 && error.to_string().contains("beyond its limit"), "{error}");
+    // and the device goes on
+    let buffer = gpu.alloc(Role::Activation, &[[1, 2]]).expect("room")[0];
+    gpu.write(buffer, &[1.0, 2.0]);
+    let mut read = [0.0; 2];
+    gpu.read(buffer, &mut read).expect("values");
+    assert_eq!(read, [1.0, 2.0]);
+}
+
+#[test]
+fn a_lost_device_is_an_error() {
+    let wanted = std::env::var(ADAPTER).unwrap_or_default();
+    let Some(_) = context(Checks::Off) else { return };
+    let context = open(Some(&wanted), Checks::Off).expect("opened before");
+    let config = config(true, true);
+    let rows = Rows::new(&config);
+    let mut model = model(&config, Box::new(Gpu::new(context.clone())));
+    pass(&mut model, &rows, Likelihood::Mse);
+    context.device.destroy();
+    let result = model.forward(&rows.batch(), Mode::Eval).and_then(|output| model.read(output.z));
+    let error = result.expect_err("nothing can be computed any more");
+    println!("{error}");
+    assert_eq!(error.exit_code(), 1);
+}

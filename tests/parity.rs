@@ -1,0 +1,224 @@
+//! Every op on the GPU in f32 against the CPU in f64: `cargo test --test parity`.
+//!
+//! Outputs are full of NaN beforehand; gradients hold noise, which they must keep, and once more are fresh and full of NaN. Each
+//! check also judges a result that is bent by a part in a thousand, and must notice. The shaders run with the device's bounds checks
+//! and without.
+
+#![cfg(feature = "gpu")]
+
+mod common {
+    pub mod bounds;
+    pub mod cases;
+    pub mod gpu;
+    pub mod ops;
+}
+
+use abr_film::device::gpu::{Checks, Gpu};
+use abr_film::device::{Buffer, Device, Role, Target};
+use abr_film::ops::{AnyOp, Case, Fill, Op};
+use abr_film::rng::{Purpose, Stream};
+use abr_film::tensor::Shape;
+use common::bounds::{U, bounds};
+use common::cases::draw;
+use common::gpu::context;
+use common::ops::{backward, forward};
+use ndarray::Array2;
+use std::collections::BTreeMap;
+
+/// One, odd numbers, whole tiles and one element more or less.
+const EXTENTS: [usize; 19] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 200, 207];
+/// Shapes an op is run in.
+const DRAWS: usize = 8;
+/// Elements of the largest product: software adapters are slow.
+const LARGEST: usize = 2_000_000;
+const BEND: f64 = 1e-3;
+
+fn shape(x: &Array2<f32>) -> Shape {
+    [x.nrows(), x.ncols()]
+}
+
+fn noise(like: Shape, layer: u32) -> Array2<f32> {
+    draw(like, Fill::Normal, layer)
+}
+
+fn wide(x: &Array2<f32>) -> Array2<f64> {
+    x.mapv(f64::from)
+}
+
+/// Buffers with these values. Vectors, which joined operands are, lie in one arena of that role, or each alone.
+fn place(gpu: &mut Gpu, role: Role, scattered: bool, values: &[Array2<f32>]) -> Vec<Buffer> {
+    let arena: Vec<usize> = (0..values.len()).filter(|i| !scattered && values[*i].nrows() == 1 && *i > 0).collect();
+    let shapes: Vec<Shape> = arena.iter().map(|i| shape(&values[*i])).collect();
+    let mut together = gpu.alloc(role, &shapes).expect("room").into_iter();
+    let mut buffers = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let alone = |gpu: &mut Gpu| gpu.alloc(Role::Activation, &[shape(value)]).expect("room")[0];
+        let buffer = if arena.contains(&i) { together.next().expect("one each") } else { alone(gpu) };
+        gpu.write(buffer, value.as_slice().expect("contiguous"));
+        buffers.push(buffer);
+    }
+    buffers
+}
+
+fn read(gpu: &Gpu, buffer: Buffer, [rows, columns]: Shape) -> Array2<f32> {
+    let mut values = vec![0.0; rows * columns];
+    gpu.read(buffer, &mut values).expect("values");
+    Array2::from_shape_vec((rows, columns), values).expect("as many values as the shape says")
+}
+
+struct Run {
+    inputs: Vec<Array2<f32>>,
+    cotangent: Array2<f32>,
+    prefilled: Vec<Array2<f32>>,
+}
+
+impl Run {
+    fn of(case: &Case) -> Self {
+        let inputs: Vec<Array2<f32>> =
+            case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();
+        let shapes: Vec<Shape> = inputs.iter().map(shape).collect();
+        let prefilled = shapes.iter().enumerate().map(|(i, s)| noise(*s, 200 + i as u32)).collect();
+        Run { cotangent: noise(case.op.output_shapes(&shapes)[0], 100), inputs, prefilled }
+    }
+
+    /// Outputs and gradients on the GPU; the gradients of inputs that `wanted` names alone.
+    fn on_gpu(
+        &self,
+        gpu: &mut Gpu,
+        op: &AnyOp,
+        scattered: bool,
+        fresh: bool,
+        wanted: &dyn Fn(usize) -> bool,
+    ) -> (Vec<Array2<f32>>, Vec<Array2<f32>>) {
+        let inputs = place(gpu, Role::Parameter, scattered, &self.inputs);
+        let shapes = op.output_shapes(&self.inputs.iter().map(shape).collect::<Vec<_>>());
+        let nothing: Vec<_> = shapes.iter().map(|s| Array2::from_elem(*s, f32::NAN)).collect();
+        let outputs = place(gpu, Role::Activation, true, &nothing);
+        if !scattered {
+            // as the tape does: what an op may join then lies together
+            gpu.reshape(&outputs, &shapes).expect("room");
+            outputs.iter().zip(&nothing).for_each(|(b, v)| gpu.write(*b, v.as_slice().expect("contiguous")));
+        }
+        gpu.forward(op, &inputs, &outputs);
+        let before: Vec<_> = match fresh {
+            true => self.prefilled.iter().map(|d| Array2::from_elem(d.dim(), f32::NAN)).collect(),
+            false => self.prefilled.clone(),
+        };
+        let gradients = place(gpu, Role::Gradient, scattered, &before);
+        let doutput = place(gpu, Role::Activation, true, std::slice::from_ref(&self.cotangent))[0];
+        let target = |(i, buffer): (usize, &Buffer)| wanted(i).then_some(Target { buffer: *buffer, fresh, last: true });
+        let targets: Vec<_> = gradients.iter().enumerate().map(target).collect();
+        gpu.backward(op, &inputs, &outputs, doutput, &targets);
+        let outputs = outputs.iter().zip(&shapes).map(|(b, s)| read(gpu, *b, *s)).collect();
+        (outputs, gradients.iter().zip(&self.inputs).map(|(b, x)| read(gpu, *b, shape(x))).collect())
+    }
+}
+
+/// Each tensor's largest error in parts of its tolerance, straight and bent, over all that was compared.
+#[derive(Default)]
+struct Record(BTreeMap<String, (f64, f64)>);
+
+impl Record {
+    fn compare(&mut self, case: &str, tensor: String, got: &Array2<f32>, want: &Array2<f64>, tolerance: &Array2<f64>) {
+        let worst = |bend: f64| {
+            let part = |((got, want), tolerance): ((&f32, &f64), &f64)| match (f64::from(*got) * bend - want).abs() {
+                0.0 => 0.0,
+                error if error.is_finite() => error / tolerance,
+                _ => f64::INFINITY,
+            };
+            got.iter().zip(want).zip(tolerance).map(part).fold(0.0, f64::max)
+        };
+        let (straight, bent) = (worst(1.0), worst(1.0 + BEND));
+        assert!(straight <= 1.0, "{case}: {tensor} is {straight:.2} tolerances off");
+        let seen = self.0.entry(tensor).or_insert((0.0, 0.0));
+        *seen = (seen.0.max(straight), seen.1.max(bent));
+    }
+}
+
+fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) {
+    let (op, run) = (&case.op, Run::of(case));
+    let name = format!("{} {:?}", case.name, case.inputs.iter().map(|(shape, _)| *shape).collect::<Vec<_>>());
+    let inputs: Vec<_> = run.inputs.iter().map(wide).collect();
+    let cotangent = wide(&run.cotangent);
+    let outputs = forward(op, &inputs);
+    let zeros = || inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
+    let gradients = backward(op, &inputs, &outputs, &cotangent, zeros(), true);
+    let bounds = bounds(op, &inputs, &outputs, &cotangent);
+    let in_f32 = forward(op, &run.inputs);
+    for fresh in [true, false] {
+        let wanted = |i| op.differentiable(i);
+        let (got_outputs, got_gradients) = run.on_gpu(gpu, op, scattered, fresh, &wanted);
+        for (i, got) in got_outputs.iter().enumerate() {
+            record.compare(&name, format!("output {i}"), got, &outputs[i], &bounds.outputs[i]);
+        }
+        match op {
+            AnyOp::Dropout(_) => assert_eq!(got_outputs[1], in_f32[1], "{name}: the mask, to the bit"),
+            AnyOp::FilmBlock(_) => assert_eq!(got_outputs.get(5), in_f32.get(5), "{name}: the mask, to the bit"),
+            AnyOp::ReluDropout(_) => {
+                let same = got_outputs[0].iter().zip(&in_f32[0]).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
+                assert!(same, "{name}: what was dropped");
+            }
+            _ => {}
+        }
+        for (i, got) in got_gradients.iter().enumerate() {
+            if !wanted(i) {
+                let untouched = if fresh { got.iter().all(|v| v.is_nan()) } else { *got == run.prefilled[i] };
+                assert!(untouched, "{name}: wrote a gradient that input {i} does not have");
+            } else if fresh {
+                record.compare(&name, format!("gradient {i}"), got, &gradients[i], &bounds.gradients[i]);
+            } else {
+                let before = wide(&run.prefilled[i]);
+                let tolerance = &bounds.gradients[i] + (before.mapv(f64::abs) + gradients[i].mapv(f64::abs)) * U;
+                record.compare(&name, format!("sum {i}"), got, &(&before + &gradients[i]), &tolerance);
+            }
+        }
+    }
+}
+
+/// With one gradient not wanted the others are as they were, to the bit.
+fn check_unwanted(gpu: &mut Gpu, case: &Case) {
+    let (op, run) = (&case.op, Run::of(case));
+    let (_, all) = run.on_gpu(gpu, op, false, false, &|i| op.differentiable(i));
+    let learned: Vec<usize> = (0..run.inputs.len()).filter(|i| op.differentiable(*i)).collect();
+    for unwanted in learned.iter().filter(|_| learned.len() > 1) {
+        let (_, rest) = run.on_gpu(gpu, op, false, false, &|i| op.differentiable(i) && i != *unwanted);
+        for i in 0..run.inputs.len() {
+            let want = if i == *unwanted { &run.prefilled[i] } else { &all[i] };
+            assert_eq!(rest[i], want, "{}: gradient {i} without {unwanted}", case.name);
+        }
+    }
+}
+
+fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
+    let mut draws = Stream::new(7, Purpose::Test, 1).draws(0);
+    let mut extent = || EXTENTS[draws.below(EXTENTS.len() as u32) as usize];
+    let mut sizes = vec![[1, 1, 1], [2, 3, 5], [32, 64, 32]];
+    while sizes.len() < DRAWS {
+        sizes.extend([[extent(), extent(), extent()]].iter().filter(|s| s.iter().product::<usize>() <= LARGEST));
+    }
+    let mut record = Record::default();
+    for checks in [Checks::On, Checks::Off] {
+        let Some(context) = context(checks) else { return };
+        for (i, [rows, inner, columns]) in sizes.iter().enumerate() {
+            for case in cases(*rows, *inner, *columns) {
+                check_case(&mut Gpu::new(context.clone()), &case, i % 2 == 1, &mut record);
+            }
+        }
+        cases(5, 3, 7).iter().for_each(|case| check_unwanted(&mut Gpu::new(context.clone()), case));
+    }
+    for (tensor, (straight, bent)) in &record.0 {
+        println!("{tensor:>12}: at most {straight:.3} of the tolerance; bent {bent:.0}");
+        assert!(*bent > 1.0 || *straight == 0.0 && *bent == 0.0, "{tensor}: bent by {BEND}, and not noticed");
+    }
+}
+
+macro_rules! one_test_an_op {
+    ($($module:ident $Op:ident,)*) => {
+        $(#[test] fn $module() {
+            assert_eq!(stringify!($module), <abr_film::ops::$Op as Op>::NAME);
+            check(<abr_film::ops::$Op as Op>::cases);
+        })*
+    };
+}
+
+abr_film::for_each_op!(one_test_an_op);
