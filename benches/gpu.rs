@@ -95,7 +95,14 @@ fn dispatch(context: &Arc<Context>) -> Result<()> {
 
 fn products(context: &Arc<Context>) -> Result<()> {
     let op = AnyOp::from(Linear);
+    // of the product before, to tell beforehand what would take too long
+    let mut rate = f64::INFINITY;
     for [rows, inner, outputs] in PRODUCTS {
+        let flop = 2.0 * (rows * inner * outputs) as f64;
+        if flop / rate > LONGEST {
+            println!("product {rows} x {inner} x {outputs}: left out, longer than {LONGEST} s");
+            continue;
+        }
         let mut gpu = Gpu::new(context.clone());
         let shapes = [[rows, inner], [outputs, inner], [1, outputs], [rows, outputs]];
         let mut buffers = Vec::new();
@@ -108,7 +115,7 @@ fn products(context: &Arc<Context>) -> Result<()> {
             }
             gpu.read_firsts(&buffers[3..], &mut [0.0])
         })?;
-        let flop = 2.0 * (rows * inner * outputs) as f64;
+        rate = seconds.map_or(rate, |s| flop / s);
         match seconds {
             Some(s) => {
                 println!("product {rows} x {inner} x {outputs}: {:.1} us, {:.1} GFLOP/s", 1e6 * s, flop / s / 1e9)
@@ -136,7 +143,10 @@ fn steps(context: &Arc<Context>) -> Result<()> {
         let dispatches = trainer.model().tape().dispatches() - before;
         match measure(|times| (0..times).try_for_each(|_| trainer.step(0, batch)))? {
             Some(s) => println!("step of {batch} rows: {:.3} ms, {dispatches} dispatches", 1e3 * s),
-            None => println!("step of {batch} rows: left out, longer than {LONGEST} s"),
+            None => {
+                println!("step of {batch} rows and more: left out, longer than {LONGEST} s");
+                break;
+            }
         }
     }
     Ok(())
