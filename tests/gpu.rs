@@ -12,6 +12,7 @@ use abr_film::device::{ADAPTER, Cpu, Device, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
+use abr_film::ops::LeakyRelu;
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tape::Var;
 use common::gpu::context;
@@ -281,4 +282,20 @@ fn a_lost_device_is_an_error() {
     let error = result.expect_err("nothing can be computed any more");
     println!("{error}");
     assert_eq!(error.exit_code(), 1);
+}
+
+#[test]
+fn more_workgroups_than_one_dimension_has() {
+    let Some(context) = context(Checks::Off) else { return };
+    // 65,793 workgroups of 256 threads, the last one not full
+    let shape = [65_537, 257];
+    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i % 101) as f32 - 50.0).collect();
+    let mut gpu = Gpu::new(context);
+    let [x, y] = gpu.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else { unreachable!("two shapes") };
+    gpu.write(x, &values);
+    gpu.forward(&LeakyRelu::RELU.into(), &[x], &[y]);
+    let mut read = vec![f32::NAN; values.len()];
+    gpu.read(y, &mut read).expect("values");
+    let wrong = values.iter().zip(&read).position(|(x, y)| x.max(0.0) != *y);
+    assert_eq!(wrong, None, "the first wrong element");
 }

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 /// One, odd numbers, whole tiles and one element more or less.
 const EXTENTS: [usize; 19] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 200, 207];
 /// Shapes an op is run in.
-const DRAWS: usize = 8;
+const DRAWS: usize = 20;
 /// Elements of the largest product: software adapters are slow.
 const LARGEST: usize = 2_000_000;
 const BEND: f64 = 1e-3;
