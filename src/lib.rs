@@ -80,7 +80,7 @@
 //! # What is promised of numbers
 //!
 //! One build on one kind of machine gives the same bytes for the same seed, configuration and data, for any number of threads, and
-//! whether a training was stopped and resumed or not. Another instruction set (AVX2 against AVX-512, say), or another C library's
+//! whether a training was stopped and resumed or not. Other kernels (the portable ones against AVX-512, say), or another C library's
 //! `exp` and `log`, may round differently.
 
 pub mod checkpoint;

@@ -33,7 +33,7 @@ struct Slot {
     differentiable: bool,
     /// Whether the current backward pass has put a gradient here.
     reached: bool,
-    /// The first node that a gradient comes from: the last to add to it.
+    /// The first node that reads it: in the backward pass the last to need its value, or to add to its gradient.
     first_use: usize,
     /// The parameter that this is a part of.
     window_of: Option<Var>,
@@ -169,7 +169,7 @@ impl Tape {
         assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).differentiable, "backward: not a loss");
         self.slots[..self.used].iter_mut().for_each(|slot| slot.reached = false);
         for (index, node) in self.nodes.iter().enumerate().rev() {
-            for (_, var) in node.inputs.iter().enumerate().filter(|(i, _)| node.op.differentiable(*i)) {
+            for var in &node.inputs {
                 self.slots[var.0 as usize].first_use = index;
             }
         }
@@ -270,7 +270,8 @@ impl Tape {
         self.nodes.iter().rev().map(of_node).sum()
     }
 
-    /// The gradient that the last backward pass left at a variable; zeros where none arrived.
+    /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter whose optimiser step was
+    /// made early is undefined.
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];

@@ -5,6 +5,8 @@ mod common {
     pub mod ops;
 }
 
+use abr_film::device::AdamStep;
+use abr_film::kernels::adam::adam;
 use abr_film::ops::{
     AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, FilmBlock, GroupedLinear, LeakyRelu, Linear, Posterior, ReluDropout,
 };
@@ -14,8 +16,8 @@ use common::cases::draw;
 use common::ops::{backward, forward};
 use ndarray::{Array2, Axis, concatenate, s};
 
-/// Beyond a block of columns of `film_block`, and what is left over of every vector.
-const SIZES: [[usize; 2]; 5] = [[2, 1], [3, 5], [7, 67], [5, 515], [33, 200]];
+/// Beyond a block of columns of `film_block`, what is left over of every vector, and work for several tasks.
+const SIZES: [[usize; 2]; 6] = [[2, 1], [3, 5], [7, 67], [5, 515], [33, 200], [130, 1031]];
 
 fn zeros<T: Real>(like: &[Array2<T>]) -> Vec<Array2<T>> {
     like.iter().map(|x| Array2::zeros(x.dim())).collect()
@@ -142,13 +144,12 @@ fn posterior() {
 
 #[test]
 fn grouped_linear() {
-    for ([rows, columns], inner) in SIZES.into_iter().zip([1, 64, 7, 16, 33]) {
+    for ([rows, columns], inner) in SIZES.into_iter().zip([1, 64, 7, 16, 33, 9]) {
         let widths = [columns, columns, 2 * columns + 1];
-        let (x, cotangents) = (widths.map(|_| ()), widths);
-        let x: Vec<Array2<f32>> = (0..x.len()).map(|i| draw([rows, inner], Fill::Normal, i as u32)).collect();
+        let x: Vec<Array2<f32>> = (0..widths.len()).map(|i| draw([rows, inner], Fill::Normal, i as u32)).collect();
         let weights = widths.map(|o| draw::<f32>([o, inner], Fill::Normal, 10 + o as u32));
         let biases = widths.map(|o| draw::<f32>([1, o], Fill::Normal, 20 + o as u32));
-        let cotangents = cotangents.map(|o| draw::<f32>([rows, o], Fill::Normal, 30 + o as u32));
+        let cotangents = widths.map(|o| draw::<f32>([rows, o], Fill::Normal, 30 + o as u32));
         let side_by_side = |parts: &[Array2<f32>]| {
             let joined = concatenate(Axis(1), &parts.iter().map(|p| p.view()).collect::<Vec<_>>());
             joined.expect("equal rows").as_standard_layout().into_owned()
@@ -168,5 +169,37 @@ fn grouped_linear() {
             assert_eq!(found_gradients[2].slice(s![.., to]), gradients[0][2]);
             first += width;
         }
+    }
+}
+
+fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]) {
+    let (x, dy) = (draw::<T>([rows, inputs], Fill::Normal, 0), draw::<T>([rows, outputs], Fill::Normal, 1));
+    let weights: Vec<Array2<T>> = (2..5).map(|i| draw([outputs, inputs], Fill::Uniform(0.1, 1.0), i)).collect();
+    let step = AdamStep {
+        step: 3,
+        learning_rate: 1e-2,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0.1,
+        decoupled: true,
+        gradient_scale: 1.0,
+    };
+    let bias = Array2::zeros((1, outputs));
+    let layer = [x.clone(), weights[0].clone(), bias];
+    let (_, gradients) = fused(Linear.into(), &layer, &dy);
+    let [mut w, mut m, mut v] = [0, 1, 2].map(|i| weights[i].clone());
+    let slices = [&mut w, &mut m, &mut v].map(|t| t.as_slice_mut().expect("contiguous"));
+    let [value, first, second] = slices;
+    adam(&step, value, gradients[1].as_slice().expect("contiguous"), first, second);
+    let [mut ew, mut em, mut ev] = [0, 1, 2].map(|i| weights[i].clone());
+    Linear::step_weight(&step, x.view(), dy.view(), [&mut ew, &mut em, &mut ev].map(|t| t.view_mut()));
+    assert_eq!([ew, em, ev], [w, m, v], "{rows} rows, {inputs} to {outputs}");
+}
+
+#[test]
+fn early_step() {
+    for size in [[1, 1, 1], [2, 7, 3], [32, 207, 65], [128, 4097, 17], [3, 32768, 2], [33, 64, 1030]] {
+        early_step_is_backward_then_adam::<f32>(size);
+        early_step_is_backward_then_adam::<f64>(size);
     }
 }

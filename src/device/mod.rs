@@ -30,7 +30,7 @@ pub enum Role {
 pub struct Target {
     pub buffer: Buffer,
     pub fresh: bool,
-    /// Nothing more will be added to it in this backward pass.
+    /// Nothing more will be added to it in this backward pass, nor will the value that it is the gradient of be read.
     pub last: bool,
 }
 
@@ -90,7 +90,7 @@ pub trait Device: Send {
     fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()>;
 
     /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at hand, which then need not
-    /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that.
+    /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that. No parameters: takes it back.
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]);
 
     /// The Euclidean norm over all values of the buffers of each group; all are from one call of [`Device::alloc`], or windows into such.

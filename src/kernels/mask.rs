@@ -4,7 +4,7 @@ use super::vectorized::vectorized;
 use crate::rng::{LANES, Stream};
 use crate::tensor::Real;
 
-/// The elements of one row that a dropout drops: those whose word is below the threshold.
+/// Which elements a dropout drops: those whose word is below the threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mask {
     pub stream: Stream,

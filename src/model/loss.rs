@@ -7,7 +7,7 @@
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
 use crate::error::Result;
-use crate::ops::{Calibrated, Kl, MaskedL1, Mse, WeightedSum};
+use crate::ops::{Calibrated, Kl, MAX_INPUTS, MaskedL1, Mse, WeightedSum};
 use crate::tape::{Tape, Var};
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,6 @@ pub(super) fn losses(
 }
 
 fn weighted_sum(tape: &mut Tape, terms: impl Iterator<Item = (Var, f64)>) -> Result<Var> {
-    let (vars, weights): (arrayvec::ArrayVec<_, 6>, _) = terms.unzip();
+    let (vars, weights): (arrayvec::ArrayVec<_, MAX_INPUTS>, _) = terms.unzip();
     tape.apply(WeightedSum { weights }, &vars)
 }

@@ -13,6 +13,8 @@ pub struct Optimizer {
     learned: Vec<Learned>,
     /// Those whose gradients nobody reads.
     early: Vec<Learned>,
+    /// The step to come has been begun.
+    begun: bool,
     gradients: [Vec<Buffer>; 1],
     moments: Vec<Moments>,
     /// Steps taken.
@@ -40,7 +42,8 @@ impl Optimizer {
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
         for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
-            let film = members.iter().any(|(p, _)| p.film_block().is_some());
+            let film = members[0].0.film_block().is_some();
+            assert!(members.iter().all(|(p, _)| p.film_block().is_some() == film), "a stack of two learning rates");
             let parameter = Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } };
             learned.push(parameter);
             // the norms of FiLM's gradients are reported
@@ -54,14 +57,20 @@ impl Optimizer {
             }
         }
         let gradients = [learned.iter().map(|l: &Learned| l.gradient).collect()];
-        Ok(Optimizer { config: config.clone(), learned, early, gradients, moments, steps: 0 })
+        Ok(Optimizer { config: config.clone(), learned, early, begun: false, gradients, moments, steps: 0 })
     }
 
     /// Lets the backward pass to come make the step already where it can, with this learning rate; gradients may then not be there to be
     /// read. [`Optimizer::step`] finishes the step, without a clip.
     pub fn begin(&mut self, tape: &mut Tape, learning_rate: f64) {
-        let step = self.next(learning_rate, 1.0);
-        tape.device_mut().step_early(&step, &self.early);
+        self.begun = true;
+        tape.device_mut().step_early(&self.next(learning_rate, 1.0), &self.early);
+    }
+
+    /// Gives up a step that was begun: no later backward pass makes any of it.
+    pub fn cancel(&mut self, tape: &mut Tape) {
+        self.begun = false;
+        tape.device_mut().step_early(&self.next(0.0, 1.0), &[]);
     }
 
     /// The numbers of the step to come.
@@ -80,6 +89,8 @@ impl Optimizer {
     /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it are
     /// scaled down to it first (PyTorch's `clip_grad_norm_`); returns that norm.
     pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<f64>> {
+        assert!(clip.is_none() || !self.begun, "a step that was begun cannot be clipped any more");
+        self.begun = false;
         let (mut gradient_scale, mut norm) = (1.0, None);
         if let Some(clip) = clip {
             let mut total = [0.0];

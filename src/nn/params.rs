@@ -83,7 +83,9 @@ impl Parameters {
         let mut end = 0;
         for id in parts {
             let Id::Single(index) = *id else { panic!("a stack of stacks") };
-            assert!(self.list[index].learned && !self.is_stacked(index), "a parameter in two stacks");
+            assert!(self.list[index].learned, "a stack of what is not learned");
+            let twice = self.is_stacked(index) || members.iter().any(|(member, _)| *member == index);
+            assert!(!twice, "a parameter in two stacks");
             members.push((index, end));
             end += self.list[index].len();
         }

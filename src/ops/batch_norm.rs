@@ -15,6 +15,8 @@
 //! Gradient, with `xhat = (x - mean) / sqrt(var + eps)`: `dbias = sum dy`, `dweight = sum dy xhat`, and in training
 //! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps) dy`.
 //! In training B must be at least 2: one row has no variance.
+//!
+//! The model runs it within [`film_block`](super::film_block); this is the reference.
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, want};
 use crate::kernels::split::{By, split};

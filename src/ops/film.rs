@@ -10,6 +10,8 @@
 //! | c (strength; no gradient) | `[B, 1]` |
 //!
 //! Gradient: `dx = ((1 - c) + c gamma) dy`, `dgamma = c x dy`, `dbeta = c dy`.
+//!
+//! The model runs it within [`film_block`](super::film_block); this is the reference.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
 use crate::kernels::split::{By, split};

@@ -208,12 +208,17 @@ impl FilmBlock {
     /// The gradients of gamma and beta. The other columns of a fresh gradient of the modulation become 0: other levels add to them.
     fn halves<'a, T: Real>(&self, d: &'a mut Gradient<T>, columns: usize) -> (Gradient<'a, T>, Gradient<'a, T>) {
         let (fresh, first) = (d.fresh, self.film.expect("a modulation"));
-        let (mut before, rest) = d.values.view_mut().split_at(Axis(1), first);
+        let (before, rest) = d.values.view_mut().split_at(Axis(1), first);
         let (gamma, rest) = rest.split_at(Axis(1), columns);
-        let (beta, mut behind) = rest.split_at(Axis(1), columns);
+        let (beta, behind) = rest.split_at(Axis(1), columns);
         if fresh {
-            before.fill(T::zero());
-            behind.fill(T::zero());
+            let rows = before.nrows();
+            split(By::Rows, rows, 4 * columns, (before, behind), &|_: Range<usize>, (mut before, mut behind)| {
+                for row in 0..before.nrows() {
+                    row_mut(&mut before, row).fill(T::zero());
+                    row_mut(&mut behind, row).fill(T::zero());
+                }
+            });
         }
         (Gradient { values: gamma, fresh }, Gradient { values: beta, fresh })
     }
@@ -304,6 +309,10 @@ vectorized! {
                 }
             }
             before_norm(dn, dy, inputs, kept, b, block.clone());
+            // a fresh dx keeps it until the sums are known
+            if let Some(Gradient { values, fresh: true }) = &mut dx {
+                row_mut(values, b).copy_from_slice(dn);
+            }
             let sums = sum_dn.iter_mut().zip(&mut *sum_dn_xhat);
             for ((((sums, dn), x), mean), inv_std) in sums.zip(&*dn).zip(x).zip(mean).zip(inv_std) {
                 *sums.0 += *dn;
@@ -318,11 +327,15 @@ vectorized! {
         let Some(Gradient { values: dx, fresh }) = &mut dx else { return };
         let (count, training) = (T::of(rows as f64), op.training);
         for b in 0..rows {
-            let (x, dy) = (&row(&inputs.x, b)[block.clone()], &row(&dy, b)[block.clone()]);
-            before_norm(dn, dy, inputs, kept, b, block.clone());
+            let (x, dx) = (&row(&inputs.x, b)[block.clone()], row_mut(dx, b));
+            if *fresh {
+                dn.copy_from_slice(dx);
+            } else {
+                before_norm(dn, &row(&dy, b)[block.clone()], inputs, kept, b, block.clone());
+            }
             let vectors = mean.iter().zip(inv_std).zip(&*scale).zip(&*sum_dn).zip(&*sum_dn_xhat);
             for (((dx, x), dn), ((((mean, inv_std), scale), sum_dn), sum_dn_xhat)) in
-                row_mut(dx, b).iter_mut().zip(x).zip(&*dn).zip(vectors)
+                dx.iter_mut().zip(x).zip(&*dn).zip(vectors)
             {
                 let xhat = (leaky_relu(*x, slope) - *mean) * *inv_std;
                 let through_statistics = if training { (*sum_dn + xhat * *sum_dn_xhat) / count } else { T::zero() };

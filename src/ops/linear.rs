@@ -12,7 +12,7 @@
 use super::{Case, Fill, Op, Shapes, slice_mut, want};
 use crate::kernels::{
     adam::{AdamStep, adam_part},
-    gemm::{gemm, gemm_bias},
+    gemm::{gemm, gemm_alone, gemm_bias},
     reduce::column_sums,
     split::{By, split},
 };
@@ -38,20 +38,20 @@ impl Linear {
         // some parts a task
         split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
             let mut part = [T::zero(); PART];
-            let tall = (PART / columns).max(1);
+            let tall = PART / columns.max(1);
             for start in range.clone().step_by(tall) {
                 let rows = start..(start + tall).min(range.end);
                 let here = (start - range.start) * columns..(rows.end - range.start) * columns;
                 let dw = &mut part[..here.len()];
                 let into = ViewMut::from_shape((rows.len(), columns), dw).expect("as many numbers");
-                gemm(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
+                gemm_alone(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
                 let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
                 adam_part(step, w, dw, m, v);
             }
         });
     }
 
-    /// Whether [`Linear::step_weight`] pays for `x` `[B, I]`: with many rows the product takes the time, and is better made in one.
+    /// Whether [`Linear::step_weight`] can be used, and pays, for `x` `[B, I]`: with many rows the product takes the time, and is better made in one.
     pub fn steps([rows, columns]: Shape) -> bool {
         rows <= 128 && columns <= PART
     }

@@ -187,6 +187,7 @@ impl Trainer {
         // from here on a device that works by itself is waited for
         let (terms, total) = losses.read(self.model.tape())?;
         if !total.is_finite() {
+            self.optimizer.cancel(self.model.tape());
             let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
             let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
             return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));

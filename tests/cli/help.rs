@@ -54,7 +54,7 @@ fn the_help_names_every_flag_of_the_readme() {
     let place = Place::new();
     let helps: String = COMMANDS.iter().map(|(command, _)| place.ok(&format!("{command} --help")).stdout).collect();
     // what belongs to Cargo
-    let others = ["--release", "--path", "--test", "--no-default-features"];
+    let others = ["--release", "--path", "--test", "--bench", "--no-default-features"];
     let mut flags = 0;
     for flag in words(README)
         .filter(|word| word.starts_with("--") && !word.starts_with("---") && word.len() > 2 && !others.contains(word))

@@ -54,12 +54,20 @@ pub fn gemm_bias<T: Real>(a: View<T>, b: View<T>, bias: View<T>, c: ViewMut<T>) 
     gemm_bias_on(Kernel::in_use(), a, b, bias, c);
 }
 
+/// [`gemm`] on this thread alone: for a part of something that is forked already.
+///
+/// # Panics
+/// As [`gemm`].
+pub fn gemm_alone<T: Real>(a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
+    start(Kernel::in_use(), usize::MAX, a, b, beta, None, c);
+}
+
 /// [`gemm`] by this kernel, for tests and benches.
 ///
 /// # Panics
 /// When the shapes do not fit or this CPU cannot run the kernel.
 pub fn gemm_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
-    start(kernel, a, b, beta, None, c);
+    start(kernel, 0, a, b, beta, None, c);
 }
 
 /// [`gemm_bias`] by this kernel.
@@ -69,7 +77,7 @@ pub fn gemm_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, c: View
 pub fn gemm_bias_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, bias: View<T>, c: ViewMut<T>) {
     assert!(bias.dim() == (1, c.ncols()), "gemm: a bias {:?} for {:?}", bias.dim(), c.dim());
     let every_row = bias.broadcast(c.dim()).expect("one row");
-    start(kernel, a, b, T::zero(), Some(every_row), c);
+    start(kernel, 0, a, b, T::zero(), Some(every_row), c);
 }
 
 /// Makes the packing buffers of this thread, or of all threads of the pool that it belongs to, so that no later product allocates.
@@ -92,21 +100,29 @@ struct Plan<T> {
     grain: usize,
 }
 
-/// `bias` has the shape of `c`.
-fn start<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, beta: T, bias: Option<View<T>>, mut c: ViewMut<T>) {
+/// `bias` has the shape of `c`; no task is smaller than `least` multiply-adds.
+fn start<T: Real>(
+    kernel: Kernel,
+    least: usize,
+    a: View<T>,
+    b: View<T>,
+    beta: T,
+    bias: Option<View<T>>,
+    mut c: ViewMut<T>,
+) {
     let ([m, k], [kb, n]) = ([a.nrows(), a.ncols()], [b.nrows(), b.ncols()]);
     assert!(k == kb && c.dim() == (m, n), "gemm: [{m}, {k}] x [{kb}, {n}] into {:?}", c.dim());
     assert!(kernel.available(), "gemm: this CPU cannot run {kernel:?}");
     // a single row takes as long as its matrix takes to arrive
     let grain = if m == 1 { GRAIN / 8 } else { GRAIN };
-    let mut plan = Plan { kernel, beta, turned: false, grain: (m * k * n / TASKS).max(grain) };
+    let mut plan = Plan { kernel, beta, turned: false, grain: (m * k * n / TASKS).max(grain).max(least) };
     #[cfg(target_arch = "x86_64")]
     {
         let by_rows = n == 1 || c.strides()[1] == 1;
         let vectors = by_rows || m == 1 || c.strides()[0] == 1;
         if let Some(bias) = bias.filter(|bias| !by_rows || bias.strides()[1] != 1) {
             // no vectors of it: a pass of its own
-            start(kernel, a, b, beta, None, c.view_mut());
+            start(kernel, least, a, b, beta, None, c.view_mut());
             return c.zip_mut_with(&bias, |c, bias| *c += *bias);
         }
         if TypeId::of::<T>() != TypeId::of::<f32>() || m * k * n == 0 || !vectors {

@@ -17,7 +17,7 @@ const CHAINS: usize = 16;
 /// As [`blocks::product`](super::blocks::product).
 ///
 /// # Safety
-/// As there; and `a` has one row of consecutive elements, `b` columns of consecutive elements, and `c` consecutive columns.
+/// As there; and `a` has one row of consecutive elements, and `b` columns of consecutive elements.
 #[inline(always)]
 pub(super) unsafe fn row<V: Vector>(p: &Product) {
     let [_, k, n] = p.sizes;

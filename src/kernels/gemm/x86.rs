@@ -51,7 +51,7 @@ pub(super) fn product<T: Real>(plan: &Plan<T>, a: View<T>, b: View<T>, bias: Opt
         },
     };
     PACKED.with_borrow_mut(|packed| {
-        // SAFETY: `gemm_on` has checked that the CPU has the instructions and that the shapes fit; the pointers are to f32, of
+        // SAFETY: `start` has checked that the CPU has the instructions and that the shapes fit; the pointers are to f32, of
         // views valid for their shapes and strides; `c` is borrowed mutably, so it overlaps neither operand.
         unsafe {
             match plan.kernel {
