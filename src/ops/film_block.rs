@@ -22,6 +22,7 @@
 //! `x > 0`, `slope da` elsewhere.
 
 use super::film::modulate_row;
+use super::leaky_relu::leaky_relu;
 use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
 use crate::kernels::split::{By, Split, split};
 use crate::kernels::vectorized::vectorized;
@@ -232,11 +233,6 @@ fn blocks<S: Split>(mut range: Range<usize>, mut parts: S, work: &impl Fn(Range<
         (range.start, parts) = (range.start + BLOCK, rest);
     }
     work(range, parts);
-}
-
-#[inline(always)]
-fn leaky_relu<T: Real>(x: T, slope: T) -> T {
-    if x > T::zero() { x } else { slope * x }
 }
 
 /// `v = (leaky_relu(x) - mean) scale + bias`, for one row.

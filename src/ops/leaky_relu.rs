@@ -21,6 +21,11 @@ impl LeakyRelu {
     pub const RELU: LeakyRelu = LeakyRelu { slope: 0.0 };
 }
 
+#[inline(always)]
+pub(super) fn leaky_relu<T: Real>(x: T, slope: T) -> T {
+    if x > T::zero() { x } else { slope * x }
+}
+
 impl Op for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
 
@@ -35,7 +40,7 @@ impl Op for LeakyRelu {
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
         let slope = T::of(self.slope);
-        assign(&mut outputs[0], [&inputs[0]], |[x]| if x > T::zero() { x } else { slope * x });
+        assign(&mut outputs[0], [&inputs[0]], |[x]| leaky_relu(x, slope));
     }
 
     fn backward<T: Real>(

@@ -7,6 +7,7 @@
 //! Gradient: `dx = dy / (1 - p)` where `y > 0`, 0 elsewhere: what is 0 in y was dropped or cut off, so no mask is kept. A NaN in x
 //! stays NaN in y.
 
+use super::leaky_relu::leaky_relu;
 use super::{Case, Dropout, Fill, Op, Shapes, row, row_mut, want};
 use crate::kernels::map::accumulate;
 use crate::kernels::split::{By, split};
@@ -76,8 +77,7 @@ impl Op for ReluDropout {
 vectorized! {
     fn times_relu<T>(y: &mut [T], x: &[T]) {
         for (y, x) in y.iter_mut().zip(x) {
-            let relu = if *x > T::zero() { *x } else { T::zero() * *x };
-            *y = relu * *y;
+            *y = leaky_relu(*x, T::zero()) * *y;
         }
     }
 }
