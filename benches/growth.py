@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--without-torch", action="store_true")
     parser.add_argument("--python", help="an interpreter that has torch, instead of a virtual environment made here")
     parser.add_argument("--redraw", action="store_true", help="draw the last measurement again")
-    parser.add_argument("--out", type=Path, default=ROOT / "benches" / "results" / "growth.svg")
+    parser.add_argument("--out", type=Path, default=ROOT / "benches" / "results" / f"{date.today()}-growth.svg")
     options = parser.parse_args()
     try:
         if not options.redraw:
