@@ -101,14 +101,21 @@ impl<T: Real> Cpu<T> {
     fn weight_step(&mut self, waiting: usize, x: Buffer, dy: Buffer) {
         let p = self.early.waiting.swap_remove(waiting);
         let step = self.early.step.expect("a step that parameters wait for");
-        let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..step };
+        self.step(&step, &p, |cpu, step, tensors| {
+            Linear::step_weight(step, cpu.view(x), cpu.view(dy), tensors.map(Tensor::view_mut));
+        });
+        self.early.done.push(p.gradient);
+    }
+
+    /// Hands a parameter's value and moments to `work`, with the step at its own learning rate.
+    fn step(&mut self, step: &AdamStep, p: &Learned, work: impl FnOnce(&Self, &AdamStep, [&mut Tensor<T>; 3])) {
+        let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..*step };
         let buffers = [p.value, p.m, p.v];
         let mut taken = buffers.map(|b| self.take(b));
-        Linear::step_weight(&step, self.view(x), self.view(dy), taken.each_mut().map(Tensor::view_mut));
+        work(self, &step, taken.each_mut());
         for (buffer, tensor) in buffers.into_iter().zip(taken) {
             *self.tensor_mut(buffer) = tensor;
         }
-        self.early.done.push(p.gradient);
     }
 
     /// See [`Device::backward`].
@@ -261,12 +268,9 @@ impl<T: Real> Device for Cpu<T> {
             if self.early.done.contains(&p.gradient) {
                 continue;
             }
-            let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..*step };
-            let [mut value, mut m, mut v] = [p.value, p.m, p.v].map(|b| self.take(b));
-            adam(&step, &mut value.values, self.values(p.gradient), &mut m.values, &mut v.values);
-            for (buffer, tensor) in [(p.value, value), (p.m, m), (p.v, v)] {
-                *self.tensor_mut(buffer) = tensor;
-            }
+            self.step(step, p, |cpu, step, [value, m, v]| {
+                adam(step, &mut value.values, cpu.values(p.gradient), &mut m.values, &mut v.values);
+            });
         }
         self.early.done.clear();
         self.early.waiting.clear();

@@ -35,9 +35,14 @@ impl BatchNorm {
     /// The weight of the batch in the running statistics.
     pub const MOMENTUM: f64 = 0.1;
 
+    /// The unbiased variance of so many rows, in parts of the biased one.
+    pub(super) fn unbias(rows: usize) -> f64 {
+        rows as f64 / (rows as f64 - 1.0).max(1.0)
+    }
+
     /// The shader's numbers behind the places of the parameters.
     pub(super) fn words(pass: Pass, training: bool, [rows, columns]: Shape) -> Pass {
-        let unbias = rows as f64 / (rows as f64 - 1.0).max(1.0);
+        let unbias = Self::unbias(rows);
         pass.u(rows).u(columns).u(usize::from(training)).f(Self::EPS).f(Self::MOMENTUM).f(unbias)
     }
 }
@@ -85,7 +90,7 @@ impl Op for BatchNorm {
         let (rows, columns) = outputs[0].dim();
         let (count, training) = (T::of(rows as f64), self.training);
         let (eps, momentum) = (T::of(Self::EPS), T::of(Self::MOMENTUM));
-        let unbias = T::of(rows as f64 / (rows as f64 - 1.0).max(1.0));
+        let unbias = T::of(Self::unbias(rows));
         let [y, mean_out, inv_std_out, new_mean, new_var] = outputs else { unreachable!("five outputs") };
         let statistics = (mean_out.view_mut(), inv_std_out.view_mut());
         let updated = (new_mean.view_mut(), new_var.view_mut());

@@ -372,9 +372,9 @@ fn batch_statistics<T: Real>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<us
 /// The new running statistics; see [`BatchNorm`].
 #[inline(always)]
 fn update_running<T: Real>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, of: [&mut [T]; 2], to: [&mut [T]; 2]) {
-    let rows = inputs.x.nrows() as f64;
+    let rows = inputs.x.nrows();
     let running = [&inputs.running_mean[block.clone()], &inputs.running_var[block]];
-    for (((of, to), running), unbias) in of.into_iter().zip(to).zip(running).zip([1.0, rows / (rows - 1.0).max(1.0)]) {
+    for (((of, to), running), unbias) in of.into_iter().zip(to).zip(running).zip([1.0, BatchNorm::unbias(rows)]) {
         let (momentum, unbias) = (T::of(BatchNorm::MOMENTUM), T::of(unbias));
         for ((of, to), running) in of.iter().zip(to).zip(running) {
             *to = if op.training { *running + momentum * (*of * unbias - *running) } else { *running };
