@@ -8,6 +8,7 @@ pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::AdamStep;
+use crate::kernels::awake::Awake;
 use crate::kernels::gemm::{self, Kernel, VARIABLE};
 use crate::ops::AnyOp;
 use crate::tensor::Shape;
@@ -172,6 +173,7 @@ pub fn with<R: Send>(
         Some(device) => work(device),
         None => {
             gemm::reserve();
+            let _awake = Awake::new();
             work(Box::new(Cpu::<f32>::new()))
         }
     })
