@@ -1,35 +1,25 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 //!
 //! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear` and `grouped_linear`, which criterion calls
-//! `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Before them, the table of
-//! matrix products at every shape and form of the model, alone by `cargo bench --bench ops -- shapes`.
+//! `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Matrix
+//! products at every shape and form of the model: `cargo bench --bench gemm`.
 
 mod common;
 #[path = "common/draw.rs"]
 mod draw;
 #[path = "common/op.rs"]
 mod op;
-#[path = "common/peak.rs"]
-mod peak;
-#[path = "common/products.rs"]
-mod products;
 #[path = "common/work.rs"]
 mod work;
 
 use abr_film::ops::Op;
-use common::{BATCHES, measure, quick, threads, wanted};
+use common::{BATCHES, measure, quick, threads};
 use criterion::{Criterion, criterion_group, criterion_main};
 use op::Bench;
 use work::work;
 
-/// Rows, inputs and outputs: the middle of the decoder at the middle batch.
+/// Rows, inputs and outputs: the middle of the decoder.
 const SIZE: [usize; 3] = [BATCHES[1], 256, 512];
-
-fn shapes(_: &mut Criterion) {
-    if wanted("shapes") {
-        products::shapes(&threads());
-    }
-}
 
 macro_rules! every_op {
     ($($module:ident $Op:ident,)*) => {
@@ -50,5 +40,5 @@ macro_rules! every_op {
 
 abr_film::for_each_op!(every_op);
 
-criterion_group! { name = benches; config = quick(); targets = shapes, ops }
+criterion_group! { name = benches; config = quick(); targets = ops }
 criterion_main!(benches);

@@ -3,6 +3,8 @@
 
 struct Params { chunks: u32 }
 
+alias Sum = f32;
+
 // Where a chunk begins, and its length.
 struct Chunk { first: u32, len: u32 }
 

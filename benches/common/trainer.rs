@@ -12,7 +12,8 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
         format!("model.use_film={film}"),
         format!("training.batch_size={batch}"),
         "data.synth.subjects=100".to_string(),
-        "data.synth.rows_per_subject=10".to_string(),
+        // enough to train on for the largest batch
+        "data.synth.rows_per_subject=40".to_string(),
     ];
     let config = Config::from_json("a bench", "{}", &settings)?;
     let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;

@@ -2,6 +2,10 @@
 //! first run it writes one line of JSON. Then each line it reads is a number of seconds to run for, and is answered by the
 //! median of the runs' times.
 
+#[path = "../common/median.rs"]
+pub mod median;
+
+use median::median;
 use std::io::stdin;
 use std::str::FromStr;
 use std::time::Instant;
@@ -27,7 +31,7 @@ pub fn serve(version: &str, parameters: usize, mut run: impl FnMut()) {
             run();
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
-        times.sort_by(f64::total_cmp);
-        println!(r#"{{"ms": {}, "runs": {}}}"#, times[times.len() / 2], times.len());
+        let runs = times.len();
+        println!(r#"{{"ms": {}, "runs": {runs}}}"#, median(times));
     }
 }
