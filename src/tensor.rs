@@ -1,6 +1,7 @@
 //! The numbers and shapes of the engine: every tensor is a row-major matrix, a vector `[1, N]`, a scalar `[1, 1]`.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
+use std::cell::Cell;
 use std::iter::Sum;
 use std::ops::{AddAssign, SubAssign};
 
@@ -58,6 +59,10 @@ pub trait Real: num_traits::Float + AddAssign + SubAssign + Sum + Send + Sync + 
         beta: Self,
         c: (*mut Self, [isize; 2]),
     );
+
+    /// Lends `len` numbers that this thread keeps, to carry from one kernel to the next without an allocation each time. What they are
+    /// is left over from before.
+    fn lend<R>(len: usize, work: impl FnOnce(&mut [Self]) -> R) -> R;
 }
 
 macro_rules! real {
@@ -83,6 +88,18 @@ macro_rules! real {
             ) {
                 // SAFETY: the caller's promise is the one matrixmultiply asks for.
                 unsafe { $gemm(m, k, n, alpha, a, ra, ca, b, rb, cb, beta, c, rc, cc) }
+            }
+
+            fn lend<R>(len: usize, work: impl FnOnce(&mut [Self]) -> R) -> R {
+                thread_local! { static KEPT: Cell<Vec<$type>> = const { Cell::new(Vec::new()) } }
+                // taken out: work that waits for other threads may run what borrows anew meanwhile
+                let mut kept = KEPT.take();
+                if kept.len() < len {
+                    kept.resize(len, 0.0);
+                }
+                let result = work(&mut kept[..len]);
+                KEPT.set(kept);
+                result
             }
         }
     };

@@ -154,7 +154,7 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
         match op {
             AnyOp::Dropout(_) => assert_eq!(got_outputs[1], in_f32[1], "{name}: the mask, to the bit"),
             AnyOp::FilmBlock(_) => assert_eq!(got_outputs.get(5), in_f32.get(5), "{name}: the mask, to the bit"),
-            AnyOp::ReluDropout(_) => {
+            AnyOp::LinearRelu(_) => {
                 let same = got_outputs[0].iter().zip(&in_f32[0]).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
                 assert!(same, "{name}: what was dropped");
             }

@@ -68,7 +68,8 @@ impl Tile {
 
 impl Product<'_> {
     fn tiles(&self, tile: Tile) -> usize {
-        self.rows.div_ceil(tile.side()) * self.columns.iter().map(|columns| columns.div_ceil(tile.side())).sum::<usize>()
+        self.rows.div_ceil(tile.side())
+            * self.columns.iter().map(|columns| columns.div_ceil(tile.side())).sum::<usize>()
     }
 
     fn sums(&self) -> usize {
@@ -152,7 +153,10 @@ mod tests {
         assert!(plan.cuts[0].splits >= 8, "{plan:?}");
         // both products of a backward pass: few rows leave dW whole, many leave dx whole
         let both = |rows: usize, inner, outputs| {
-            let (dx, dw) = (Product { rows, columns: &[inner], depth: outputs }, Product { rows: inner, columns: &[outputs], depth: rows });
+            let (dx, dw) = (
+                Product { rows, columns: &[inner], depth: outputs },
+                Product { rows: inner, columns: &[outputs], depth: rows },
+            );
             super::plan(&[dx, dw]).cuts.map(|cut| cut.splits)
         };
         let [few, many] = [both(3, 64, 2048), both(4096, 512, 256)];
@@ -164,7 +168,9 @@ mod tests {
 
     #[test]
     fn every_term_is_in_one_split_and_splits_begin_at_whole_steps() {
-        for (rows, columns, depth) in [(1, 1, 1), (5, 3, 0), (32, 200, 2048), (3, 5, 2049), (700, 700, 17), (64, 7, 100_000)] {
+        for (rows, columns, depth) in
+            [(1, 1, 1), (5, 3, 0), (32, 200, 2048), (3, 5, 2049), (700, 700, 17), (64, 7, 100_000)]
+        {
             let Plan { tile, cuts: [cut, _] } = one(rows, columns, depth);
             assert!(cut.splits * cut.deep >= depth && (cut.splits - 1) * cut.deep < depth.max(1), "{cut:?}");
             assert_eq!(cut.deep % tile.depth(), 0);

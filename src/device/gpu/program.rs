@@ -154,7 +154,8 @@ impl Module {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let constants: Vec<(&str, f64)> = pass.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
+        let constants: Vec<(&str, f64)> =
+            pass.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),
             layout: Some(&pipeline_layout),
