@@ -213,7 +213,7 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
 }
 
 /// Shapes large or long enough that products take each kind of tile, their rows in fours or not, whole or split.
-const PRODUCTS: [[usize; 3]; 10] = [
+const PRODUCTS: [[usize; 3]; 11] = [
     [520, 5, 520],
     [520, 4, 520],
     [769, 3, 771],
@@ -223,6 +223,7 @@ const PRODUCTS: [[usize; 3]; 10] = [
     [100, 7680, 100],
     [101, 7681, 99],
     [2100, 5, 3],
+    [1038, 1, 65],
     [4, 8, 2048],
 ];
 

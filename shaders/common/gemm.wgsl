@@ -92,7 +92,17 @@ fn multiply_add(lane: u32) {
     }
 }
 
-// Rows of a quadrant of sums that a thread has in the end.
+override QUADRANTS: u32 = select(1u, 4u, TILE > 32u);
+
+// The sums of a quadrant: left and right of the upper half, then of the lower.
+fn quadrant(q: u32) -> mat4x4<f32> {
+    if (q == 0u) { return s00; }
+    if (q == 1u) { return s01; }
+    if (q == 2u) { return s10; }
+    return s11;
+}
+
+// Rows of a quadrant that a thread has in the end.
 override ROWS: u32 = SLICE / 64u;
 
 // The sums of all slices, added up in the same order always. With slices a thread gets the row of its slice's number alone, as the

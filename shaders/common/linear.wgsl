@@ -183,11 +183,8 @@ fn forward_tile(lane: u32, split: u32, m0: u32, n0: u32, n_end: u32, x_first: u3
     }
     let m = m0 + first_row(lane);
     let n = n0 + first_column(lane);
-    put_forward(m, n, n_end, split, joined(lane, s00));
-    if (TILE > 32u) {
-        put_forward(m, n + TILE / 2u, n_end, split, joined(lane, s01));
-        put_forward(m + TILE / 2u, n, n_end, split, joined(lane, s10));
-        put_forward(m + TILE / 2u, n + TILE / 2u, n_end, split, joined(lane, s11));
+    for (var q = 0u; q < QUADRANTS; q++) {
+        put_forward(m + q / 2u * TILE / 2u, n + q % 2u * TILE / 2u, n_end, split, joined(lane, quadrant(q)));
     }
 }
 
@@ -262,11 +259,8 @@ fn input_tile(lane: u32, split: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32,
     }
     let m = m0 + first_row(lane);
     let i = i0 + first_column(lane);
-    put_input(m, i, x_first, split, joined(lane, s00));
-    if (TILE > 32u) {
-        put_input(m, i + TILE / 2u, x_first, split, joined(lane, s01));
-        put_input(m + TILE / 2u, i, x_first, split, joined(lane, s10));
-        put_input(m + TILE / 2u, i + TILE / 2u, x_first, split, joined(lane, s11));
+    for (var q = 0u; q < QUADRANTS; q++) {
+        put_input(m + q / 2u * TILE / 2u, i + q % 2u * TILE / 2u, x_first, split, joined(lane, quadrant(q)));
     }
 }
 
@@ -343,11 +337,8 @@ fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32
     }
     let o = o0 + first_row(lane);
     let i = i0 + first_column(lane);
-    put_weight(o, o_end, i, split, joined(lane, s00));
-    if (TILE > 32u) {
-        put_weight(o, o_end, i + TILE / 2u, split, joined(lane, s01));
-        put_weight(o + TILE / 2u, o_end, i, split, joined(lane, s10));
-        put_weight(o + TILE / 2u, o_end, i + TILE / 2u, split, joined(lane, s11));
+    for (var q = 0u; q < QUADRANTS; q++) {
+        put_weight(o + q / 2u * TILE / 2u, o_end, i + q % 2u * TILE / 2u, split, joined(lane, quadrant(q)));
     }
     let b = o0 + lane;
     if (i0 == 0u && lane < TILE && b < o_end) {
