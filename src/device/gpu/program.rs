@@ -3,6 +3,7 @@
 
 use crate::ops::AnyOp;
 use crate::pass::Pass;
+use arrayvec::ArrayVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,11 +30,14 @@ pub struct Program {
     pub bindings: Vec<(u32, bool)>,
 }
 
+/// Shader, entry point, and the values of its constants.
+type Key = (&'static str, &'static str, ArrayVec<(&'static str, u32), 2>);
+
 /// The programs of a device, made when they are first asked for.
 #[derive(Debug, Default)]
 pub struct Programs {
     modules: HashMap<&'static str, Module>,
-    programs: HashMap<(&'static str, &'static str), Arc<Program>>,
+    programs: HashMap<Key, Arc<Program>>,
 }
 
 #[derive(Debug)]
@@ -59,6 +63,7 @@ const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
 const COMMON: &[(&str, &str)] = files! {
     "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
     "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
+    "dense": "common/dense",
 };
 
 fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
@@ -101,7 +106,7 @@ impl Programs {
     /// When the shader has no variable of a name that the pass binds: a bug. What else is wrong with a shader is an error of
     /// the device.
     pub fn get(&mut self, device: &wgpu::Device, checks: Checks, shader: &'static str, pass: &Pass) -> Arc<Program> {
-        let key = (shader, pass.entry);
+        let key = (shader, pass.entry, pass.constants.clone());
         if let Some(program) = self.programs.get(&key) {
             return program.clone();
         }
@@ -150,12 +155,15 @@ impl Module {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
+        let constants: Vec<(&str, f64)> =
+            pass.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),
             layout: Some(&pipeline_layout),
             module: &self.module,
             entry_point: Some(pass.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
                 // every shader writes what it reads of workgroup memory
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
