@@ -166,7 +166,6 @@ impl Module {
                 constants: &constants,
                 // every shader writes what it reads of workgroup memory
                 zero_initialize_workgroup_memory: false,
-                ..Default::default()
             },
             cache: None,
         });
