@@ -42,6 +42,9 @@ pub struct FilmBlock {
     pub film: Option<usize>,
 }
 
+/// An element costs about as much as so many of plain arithmetic.
+const COST: usize = 4;
+
 /// Columns worked on together: their sums lie on the stack.
 const BLOCK: usize = 512;
 
@@ -75,7 +78,7 @@ impl Op for FilmBlock {
         let mut next = || outputs.next().expect("an output");
         let (y, statistics, running) = (next(), (next(), next()), (next(), next()));
         let parts = ((y, self.dropout.map(|_| next())), statistics, running);
-        split(By::Columns, columns, inputs.x.nrows(), parts, &|range: Range<usize>, parts| {
+        split(By::Columns, columns, COST * inputs.x.nrows(), parts, &|range: Range<usize>, parts| {
             blocks(range, parts, &|block, ((y, mask), (mean, inv_std), (new_mean, new_var))| {
                 forward(self, &inputs, block, Outputs { y, mask, mean, inv_std, new_mean, new_var });
             });
@@ -95,7 +98,7 @@ impl Op for FilmBlock {
         let [dx, dweight, dbias] = [dx, dweight, dbias].map(|d| d.as_mut().map(Gradient::view_mut));
         let dmodulation = rest.first_mut().and_then(|d| d.as_mut()).map(|d| self.halves(d, columns));
         let parts = (dx, dmodulation, (dweight, dbias));
-        split(By::Columns, columns, 2 * rows, parts, &|range: Range<usize>, parts| {
+        split(By::Columns, columns, COST * rows, parts, &|range: Range<usize>, parts| {
             blocks(range, parts, &|block, (dx, dmodulation, dvectors)| {
                 backward(self, &inputs, &kept, doutput, block, (dx, dmodulation, dvectors));
             });

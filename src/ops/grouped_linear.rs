@@ -15,10 +15,11 @@ use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::{
     gemm::{gemm, gemm_bias, gemm_by_depth},
     reduce::column_sums,
+    split::Split,
 };
 use crate::pass::{Operand, Pass, Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
-use ndarray::s;
+use ndarray::{Axis, s};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,15 +40,65 @@ impl GroupedLinear {
         pass.bind("starts", starts).u(self.widths.len()).u(column_tiles)
     }
 
-    /// Each group's columns of x and of y.
-    fn groups(&self, inner: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        let (mut from, mut to) = (0, 0);
-        self.widths.iter().map(move |width| {
-            let group = (from..from + inner, to..to + width);
-            (from, to) = (group.0.end, group.1.end);
-            group
-        })
+    /// All groups, of products of this size.
+    fn groups(&self, rows: usize, inner: usize) -> Groups<'_> {
+        Groups { widths: &self.widths, first: 0, to: 0, rows, inner }
     }
+}
+
+/// Multiply-adds worth a task of their own.
+const GRAIN: usize = 1 << 17;
+
+/// Some of the groups: the outputs of each, the first one's number, where its columns of y begin.
+#[derive(Clone, Copy)]
+struct Groups<'a> {
+    widths: &'a [usize],
+    first: usize,
+    to: usize,
+    rows: usize,
+    inner: usize,
+}
+
+impl Groups<'_> {
+    /// Calls `work` with each group's columns of x, those of y, and its part of what is written, in parallel. `cut` divides what is written
+    /// behind so many columns of x and of y.
+    fn each<P: Send>(
+        self,
+        parts: P,
+        cut: &(impl Fn(P, [usize; 2]) -> (P, P) + Sync),
+        work: &(impl Fn(Range<usize>, Range<usize>, P) + Sync),
+    ) {
+        let Groups { widths, first, to, rows, inner } = self;
+        if let [width] = widths {
+            return work(first * inner..(first + 1) * inner, to..to + width, parts);
+        }
+        let total: usize = widths.iter().sum();
+        // halves of about as many outputs
+        let (mut count, mut outputs) = (1, widths[0]);
+        while count + 1 < widths.len() && 2 * outputs + widths[count] <= total {
+            (count, outputs) = (count + 1, outputs + widths[count]);
+        }
+        let (here, behind) = cut(parts, [count * inner, outputs]);
+        let before = Groups { widths: &widths[..count], ..self };
+        let after = Groups { widths: &widths[count..], first: first + count, to: to + outputs, ..self };
+        let (one, other) = (|| before.each(here, cut, work), || after.each(behind, cut, work));
+        if rows * inner * total <= GRAIN {
+            (one(), other());
+        } else {
+            rayon::join(one, other);
+        }
+    }
+}
+
+/// dx and dW.
+type Gradients<'a, T> = (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>);
+
+fn cut<'a, T: Real>(
+    (dx, dw): Gradients<'a, T>,
+    [inner, outputs]: [usize; 2],
+) -> (Gradients<'a, T>, Gradients<'a, T>) {
+    let ((dx0, dx1), (dw0, dw1)) = (dx.split(Axis(1), inner), dw.split(Axis(0), outputs));
+    ((dx0, dw0), (dx1, dw1))
 }
 
 impl Op for GroupedLinear {
@@ -65,11 +116,11 @@ impl Op for GroupedLinear {
     }
 
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
-        let [x, w, b] = inputs else { unreachable!("three inputs") };
-        for (from, to) in self.groups(w.ncols()) {
-            let (x, w, b) = (x.slice(s![.., from]), w.slice(s![to.clone(), ..]), b.slice(s![.., to.clone()]));
-            gemm_bias(x, w.t(), b, outputs[0].slice_mut(s![.., to]));
-        }
+        let ([x, w, b], y) = (inputs, outputs[0].view_mut()) else { unreachable!("three inputs") };
+        self.groups(x.nrows(), w.ncols()).each(y, &|y, [_, outputs]| y.split_at(Axis(1), outputs), &|from, to, y| {
+            let (x, w, b) = (x.slice(s![.., from]), w.slice(s![to.clone(), ..]), b.slice(s![.., to]));
+            gemm_bias(x, w.t(), b, y);
+        });
     }
 
     fn backward<T: Real>(
@@ -80,15 +131,16 @@ impl Op for GroupedLinear {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         let ([x, w, _], [dx, dw, db]) = (inputs, dinputs) else { unreachable!("three inputs") };
-        for (from, to) in self.groups(w.ncols()) {
+        let parts = (dx.as_mut().map(Gradient::view_mut), dw.as_mut().map(Gradient::view_mut));
+        self.groups(x.nrows(), w.ncols()).each(parts, &cut, &|from, to, (dx, dw)| {
             let dy = doutput.slice(s![.., to.clone()]);
             if let Some(dx) = dx {
-                gemm_by_depth(dy, w.slice(s![to.clone(), ..]), dx.beta(), dx.values.slice_mut(s![.., from.clone()]));
+                gemm_by_depth(dy, w.slice(s![to, ..]), dx.beta(), dx.values);
             }
             if let Some(dw) = dw {
-                gemm(dy.t(), x.slice(s![.., from]), dw.beta(), dw.values.slice_mut(s![to, ..]));
+                gemm(dy.t(), x.slice(s![.., from]), dw.beta(), dw.values);
             }
-        }
+        });
         if let Some(db) = db {
             column_sums(doutput, db);
         }
