@@ -87,7 +87,10 @@ fn dispatch(context: &Arc<Context>) -> Result<()> {
         for _ in 0..times {
             gpu.forward(&op, &[a, b], &[c]);
         }
-        gpu.read_firsts(&[c], &mut [0.0])
+        {
+            gpu.ask(&[c])?;
+            gpu.answer(true, &mut [0.0]).map(drop)
+        }
     })?;
     println!("dispatch: {:.2} us", 1e6 * seconds.unwrap_or(f64::INFINITY));
     Ok(())
@@ -113,7 +116,10 @@ fn products(context: &Arc<Context>) -> Result<()> {
             for _ in 0..times {
                 gpu.forward(&op, &buffers[..3], &buffers[3..]);
             }
-            gpu.read_firsts(&buffers[3..], &mut [0.0])
+            {
+                gpu.ask(&buffers[3..])?;
+                gpu.answer(true, &mut [0.0]).map(drop)
+            }
         })?;
         rate = seconds.map_or(rate, |s| flop / s);
         match seconds {

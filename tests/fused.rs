@@ -182,7 +182,7 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
         eps: 1e-8,
         weight_decay: 0.1,
         decoupled: true,
-        gradient_scale: 1.0,
+        clip: None,
     };
     let bias = Array2::zeros((1, outputs));
     let layer = [x.clone(), weights[0].clone(), bias];
@@ -190,7 +190,7 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
     let [mut w, mut m, mut v] = [0, 1, 2].map(|i| weights[i].clone());
     let slices = [&mut w, &mut m, &mut v].map(|t| t.as_slice_mut().expect("contiguous"));
     let [value, first, second] = slices;
-    adam(&step, value, gradients[1].as_slice().expect("contiguous"), first, second);
+    adam(&step, 1.0, value, gradients[1].as_slice().expect("contiguous"), first, second);
     let [mut ew, mut em, mut ev] = [0, 1, 2].map(|i| weights[i].clone());
     Linear::step_weight(&step, x.view(), dy.view(), [&mut ew, &mut em, &mut ev].map(|t| t.view_mut()));
     assert_eq!([ew, em, ev], [w, m, v], "{rows} rows, {inputs} to {outputs}");

@@ -1,9 +1,11 @@
 //! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any step.
 
 mod folder;
+mod open;
 mod progress;
 
 pub use folder::RunFolder;
+use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
@@ -13,11 +15,12 @@ use crate::data::rows::{Gathered, Rows, batch_bounds};
 use crate::data::{Dataset, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
-use crate::model::{Batch, Cvae, LossWeights, Terms};
+use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
 use crate::nn::layers::Mode;
 use crate::nn::optim::Optimizer;
 use crate::nn::schedule::Schedule;
 use crate::rng::{Purpose, Stream};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 /// Rows a validation pass decodes at once.
@@ -36,7 +39,10 @@ pub struct Trainer {
     train: Rows,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
-    film_norms: Vec<f64>,
+    /// Steps that the device has not told of yet, the oldest first.
+    open: VecDeque<Open>,
+    /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
+    answer: Vec<f64>,
     progress: Progress,
     best_state: Option<Vec<Tensor>>,
     order: Vec<usize>,
@@ -93,7 +99,11 @@ impl Trainer {
             manifest,
             train,
             validation,
-            film_norms: vec![0.0; film_gradients.len()],
+            open: VecDeque::new(),
+            answer: vec![
+                0.0;
+                Losses::COUNT + film_gradients.len() + usize::from(config.training.gradient_clip.is_some())
+            ],
             film_gradients,
             progress,
             best_state: None,
@@ -105,7 +115,8 @@ impl Trainer {
         Ok((trainer, notices))
     }
 
-    /// How far training has come.
+    /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of them after
+    /// [`Trainer::settle`].
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -147,6 +158,7 @@ impl Trainer {
             let (start, end) = bounds[self.progress.step_in_epoch];
             self.step(start, end)?;
             if watch(self.progress.step_in_epoch).is_break() {
+                self.settle()?;
                 return Ok(Outcome::Interrupted);
             }
         }
@@ -162,10 +174,15 @@ impl Trainer {
     }
 
     /// One optimiser step on the rows `start..end` of the epoch's order. Once the shapes of a step were seen, it allocates
-    /// nothing, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands into.
+    /// nothing on the CPU, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands
+    /// into.
+    ///
+    /// A device that works by itself is left to it: this returns while the step and the one before may still be on their way, and
+    /// waits for the one before these. [`Trainer::settle`] waits for all.
     ///
     /// # Errors
-    /// A loss that is not finite; the weights are not to be used then, as some may have made their step by it.
+    /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the message names which.
+    /// The weights are not to be used then, as they have made their step by it.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
         self.train.gather(self.order[start..end].iter().copied(), &mut self.gathered);
@@ -184,27 +201,16 @@ impl Trainer {
             self.optimizer.begin(self.model.tape(), rate);
         }
         self.model.backward(losses.total)?;
-        // from here on a device that works by itself is waited for
-        let (terms, total) = losses.read(self.model.tape())?;
-        if !total.is_finite() {
-            self.optimizer.cancel(self.model.tape());
-            let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
-            let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
-            return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
-        }
-        self.model.tape().device_mut().norms(&self.film_gradients, &mut self.film_norms)?;
-        for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_norms) {
-            *sum += norm;
-        }
-        let norm = self.optimizer.step(self.model.tape(), rate, clip)?;
-        self.progress.gradient_norm += norm.unwrap_or(0.0);
-        self.progress.train.add(&terms, end - start, self.gathered.labels());
+        self.model.tape().device_mut().norms(&self.film_gradients)?;
+        self.optimizer.step(self.model.tape(), rate, clip)?;
+        self.ask(losses, end - start)?;
         self.progress.step_in_epoch += 1;
         self.progress.step += 1;
-        Ok(())
+        self.count_in(false)
     }
 
     fn end_epoch(&mut self) -> Result<Epoch> {
+        self.settle()?;
         let (epoch, length) = (self.progress.epoch, self.config.model.signal_length);
         let (learning_rate, train) = (self.schedule.rate(epoch), self.progress.train.terms());
         let validation = if self.validation.is_empty() { None } else { Some(self.validate()?) };
@@ -271,7 +277,11 @@ impl Trainer {
     }
 
     /// The weights as they stand, ready to be used.
-    pub fn checkpoint(&self) -> Result<Checkpoint> {
+    ///
+    /// # Errors
+    /// A step on its way whose loss is not finite.
+    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
+        self.settle()?;
         Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
     }
 

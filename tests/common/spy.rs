@@ -110,12 +110,16 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }
 
-    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
-        self.cpu.read_firsts(from, values)
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+        self.cpu.norms(groups)
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
-        self.cpu.norms(groups, norms)
+    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
+        self.cpu.ask(firsts)
+    }
+
+    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
+        self.cpu.answer(wait, values)
     }
 
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
@@ -128,5 +132,9 @@ impl<T: Real> Device for Spy<T> {
 
     fn dispatches(&self) -> u64 {
         self.cpu.dispatches()
+    }
+
+    fn waits(&self) -> u64 {
+        self.cpu.waits()
     }
 }
