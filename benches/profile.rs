@@ -102,6 +102,14 @@ impl Device for Clock {
         self.cpu.answer(wait, values)
     }
 
+    fn rehearse(&mut self) -> bool {
+        self.cpu.rehearse()
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        self.cpu.rehearsed()
+    }
+
     fn dispatches(&self) -> u64 {
         self.cpu.dispatches()
     }

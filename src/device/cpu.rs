@@ -294,6 +294,14 @@ impl<T: Real> Device for Cpu<T> {
         self.early.waiting.clear();
     }
 
+    fn rehearse(&mut self) -> bool {
+        false
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn dispatches(&self) -> u64 {
         0
     }

@@ -106,6 +106,16 @@ pub trait Device: Send {
     /// being prepared.
     fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool>;
 
+    /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs to compile: what
+    /// is asked for until [`Device::rehearsed`] is noted and not carried out. There is nothing to be read then.
+    fn rehearse(&mut self) -> bool;
+
+    /// Ends a rehearsal: makes ready all that it asked for.
+    ///
+    /// # Errors
+    /// A program that cannot be made, and why.
+    fn rehearsed(&mut self) -> Result<()>;
+
     /// Programs started on a GPU so far; 0 elsewhere.
     fn dispatches(&self) -> u64;
 

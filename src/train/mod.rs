@@ -63,7 +63,8 @@ impl Trainer {
     /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
     ///
     /// # Errors
-    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes.
+    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; a device that has no room for a
+    /// step, or cannot make its programs.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
         config.check()?;
         let config = config.clone().resolved();
@@ -89,7 +90,7 @@ impl Trainer {
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &config.data);
-        let trainer = Trainer {
+        let mut trainer = Trainer {
             seed,
             model,
             optimizer,
@@ -112,7 +113,24 @@ impl Trainer {
             eps: Vec::new(),
             config,
         };
+        trainer.rehearse()?;
         Ok((trainer, notices))
+    }
+
+    /// Lets the device make ready all that a training asks of it, and find room for it, before the first step: a program that cannot be
+    /// made, or too large a batch, is told at the start.
+    fn rehearse(&mut self) -> Result<()> {
+        if !self.model.tape().device_mut().rehearse() {
+            return Ok(());
+        }
+        self.shuffle();
+        let (start, end) = batch_bounds(self.train.len(), self.config.training.batch_size)[0];
+        self.make_step(start, end)?;
+        self.optimizer.steps = 0;
+        if !self.validation.is_empty() {
+            self.validation_losses(0, VALIDATION_BATCH.min(self.validation.len()))?;
+        }
+        self.model.tape().device_mut().rehearsed()
     }
 
     /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of them after
@@ -184,6 +202,15 @@ impl Trainer {
     /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the message names which.
     /// The weights are not to be used then, as they have made their step by it.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
+        let losses = self.make_step(start, end)?;
+        self.ask(losses, end - start)?;
+        self.progress.step_in_epoch += 1;
+        self.progress.step += 1;
+        self.count_in(false)
+    }
+
+    /// All of a step that the device does: there, back, the norms and the optimiser.
+    fn make_step(&mut self, start: usize, end: usize) -> Result<Losses> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
         self.train.gather(self.order[start..end].iter().copied(), &mut self.gathered);
         let latent = self.config.model.latent_dim;
@@ -203,10 +230,7 @@ impl Trainer {
         self.model.backward(losses.total)?;
         self.model.tape().device_mut().norms(&self.film_gradients)?;
         self.optimizer.step(self.model.tape(), rate, clip)?;
-        self.ask(losses, end - start)?;
-        self.progress.step_in_epoch += 1;
-        self.progress.step += 1;
-        self.count_in(false)
+        Ok(losses)
     }
 
     fn end_epoch(&mut self) -> Result<Epoch> {
@@ -252,16 +276,20 @@ impl Trainer {
 
     /// The mean terms over the validation rows, with z = mu and without dropout.
     fn validate(&mut self) -> Result<Terms> {
-        let (mut mean, weights) = (Mean::default(), LossWeights::new(&self.config.training, None));
+        let mut mean = Mean::default();
         for start in (0..self.validation.len()).step_by(VALIDATION_BATCH) {
             let end = (start + VALIDATION_BATCH).min(self.validation.len());
-            self.validation.gather(start..end, &mut self.gathered);
-            let batch = as_batch(&self.gathered, None);
-            let output = self.model.forward(&batch, Mode::Eval)?;
-            let losses = self.model.losses(&output, &batch, &weights)?;
+            let losses = self.validation_losses(start, end)?;
             mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
+    }
+
+    fn validation_losses(&mut self, start: usize, end: usize) -> Result<Losses> {
+        self.validation.gather(start..end, &mut self.gathered);
+        let (batch, weights) = (as_batch(&self.gathered, None), LossWeights::new(&self.config.training, None));
+        let output = self.model.forward(&batch, Mode::Eval)?;
+        self.model.losses(&output, &batch, &weights)
     }
 
     fn state(&self) -> Result<Vec<Tensor>> {

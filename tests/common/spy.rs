@@ -130,6 +130,14 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.adam(step, parameters);
     }
 
+    fn rehearse(&mut self) -> bool {
+        self.cpu.rehearse()
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        self.cpu.rehearsed()
+    }
+
     fn dispatches(&self) -> u64 {
         self.cpu.dispatches()
     }

@@ -9,7 +9,7 @@ mod readback;
 mod recorder;
 
 pub use adapter::{Context, open, open_real, reports};
-pub use program::{Checks, names as shader_names, text as shader_text};
+pub use program::{Checks, compile as compile_shader, names as shader_names, text as shader_text};
 
 use super::{AdamStep, Buffer, Device, Learned, Role, Target};
 use crate::error::Result;
@@ -47,6 +47,8 @@ struct State {
     squares: HashMap<usize, Squares>,
     /// The oldest first.
     open: VecDeque<Question>,
+    /// In a rehearsal, the shaders and passes asked for.
+    rehearsal: Option<Vec<(&'static str, Pass)>>,
     /// The first thing that could not be done; every read says so.
     failed: Option<String>,
 }
@@ -72,7 +74,7 @@ impl Gpu {
     pub fn new(context: Arc<Context>) -> Self {
         let recorder = Recorder::new(&context);
         let (memory, norms, squares, open) = Default::default();
-        let state = State { memory, recorder, plan: None, norms, squares, open, failed: None };
+        let state = State { memory, recorder, plan: None, norms, squares, open, rehearsal: None, failed: None };
         Gpu { context, state: RefCell::new(state) }
     }
 
@@ -112,8 +114,11 @@ impl State {
         pass: &Pass,
         place: impl Fn(&mut Memory, &Operand) -> Result<(Place, Option<u64>)>,
     ) -> Result<()> {
-        let program =
-            context.programs.lock().expect("no panic while held").get(&context.device, context.checks, shader, pass);
+        if let Some(noted) = &mut self.rehearsal {
+            noted.push((shader, pass.clone()));
+            return Ok(());
+        }
+        let program = context.programs.lock().expect("no panic while held").get(context, shader, pass)?;
         let mut words = ArrayVec::<u32, 32>::new();
         let mut bound = ArrayVec::<Place, MAX_BINDS>::new();
         let mut touched = ArrayVec::<(Place, bool), { 2 * MAX_BINDS + 4 }>::new();
@@ -221,13 +226,19 @@ impl Device for Gpu {
     }
 
     fn zero(&mut self, buffer: Buffer) {
-        let State { memory, recorder, .. } = self.state.get_mut();
+        let State { memory, recorder, rehearsal, .. } = self.state.get_mut();
+        if rehearsal.is_some() {
+            return;
+        }
         let place = memory.place(buffer);
         recorder.zero(&self.context, memory, place);
     }
 
     fn copy(&mut self, from: Buffer, to: Buffer) {
-        let State { memory, recorder, .. } = self.state.get_mut();
+        let State { memory, recorder, rehearsal, .. } = self.state.get_mut();
+        if rehearsal.is_some() {
+            return;
+        }
         let (from, to) = (memory.place(from), memory.place(to));
         assert_eq!(from.len(), to.len(), "copy: another shape");
         recorder.copy(&self.context, memory, from, to);
@@ -299,6 +310,19 @@ impl Device for Gpu {
         if let Err(error) = state.adam(&self.context, step, parameters) {
             state.failed.get_or_insert(error.to_string());
         }
+    }
+
+    fn rehearse(&mut self) -> bool {
+        self.state.get_mut().rehearsal = Some(Vec::new());
+        true
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        let state = self.state.get_mut();
+        state.norms.clear();
+        let noted = state.rehearsal.take().expect("a rehearsal");
+        let passes: Vec<_> = noted.iter().map(|(shader, pass)| (*shader, pass)).collect();
+        self.context.programs.lock().expect("no panic while held").prepare(&self.context, &passes)
     }
 
     fn dispatches(&self) -> u64 {

@@ -2,13 +2,12 @@
 
 #![cfg(feature = "gpu")]
 
-mod common {
-    pub mod gpu;
-}
+#[path = "../common/gpu.rs"]
+mod gpu;
+mod training;
 
-use abr_film::config::{Config, FilmConfig, Likelihood, ModelConfig, TrainingConfig};
-use abr_film::data::synth;
-use abr_film::device::gpu::{Checks, Gpu, open};
+use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
+use abr_film::device::gpu::{Checks, Context, Gpu, compile_shader, open};
 use abr_film::device::{ADAPTER, Cpu, Device, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
@@ -16,8 +15,8 @@ use abr_film::nn::optim::Optimizer;
 use abr_film::ops::LeakyRelu;
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tape::Var;
-use abr_film::train::Trainer;
-use common::gpu::context;
+use gpu::context;
+use std::sync::Arc;
 
 const ROWS: usize = 33;
 const SEED: u64 = 5;
@@ -253,84 +252,27 @@ fn dispatches_are_those_that_the_tape_counts() {
     assert_eq!(model.tape().dispatches() - before, model.tape().passes() as u64);
 }
 
-/// A training of `smoke.json`, ready for its first step.
-fn trainer(clip: &str, device: Box<dyn Device>) -> Trainer {
-    let settings = [format!("training.gradient_clip={clip}"), "model.predict_peaks=true".to_string()];
-    let config = Config::from_json("smoke.json", include_str!("../configs/smoke.json"), &settings).expect("a config");
-    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
-    let (mut trainer, _) = Trainer::new(&config, &data, device).expect("a trainer");
-    trainer.shuffle();
-    trainer
-}
-
-/// Rows of its step of this number, counted from 0.
-fn rows(step: usize) -> (usize, usize) {
-    (7 * step, 7 * step + 7)
-}
-
-#[test]
-fn a_step_does_not_wait_and_tells_the_same_later() {
-    let Some(context) = context(Checks::Off) else { return };
-    for clip in ["null", "0.5"] {
-        let mut told = Vec::new();
-        for settled in [false, true] {
-            let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
-            let waits = |trainer: &mut Trainer| trainer.model().tape().waits();
-            let before = waits(&mut trainer);
-            for step in 0..8 {
-                let (start, end) = rows(step);
-                trainer.step(start, end).expect("a step");
-                if settled {
-                    trainer.settle().expect("losses");
-                }
-            }
-            assert_eq!(waits(&mut trainer) - before, if settled { 8 } else { 0 }, "clip {clip}, settled: {settled}");
-            trainer.settle().expect("losses");
-            assert_eq!(waits(&mut trainer) - before, if settled { 8 } else { 1 }, "clip {clip}, settled: {settled}");
-            let progress = serde_json::to_value(trainer.progress()).expect("plain data");
-            assert_eq!(progress["gradient_norm"] != 0.0, clip != "null", "{progress}");
-            told.push((progress, trainer.model().state().expect("values")));
-        }
-        assert!(told[0] == told[1], "clip {clip}: {} and {}", told[0].0, told[1].0);
-    }
-}
-
-#[test]
-fn a_nan_is_found_at_most_two_steps_later() {
-    let Some(context) = context(Checks::Off) else { return };
-    let gpu = || Box::new(Gpu::new(context.clone()));
-    // (device, whether each step is waited for, how much later it is found)
-    let cases: [(Box<dyn Device>, bool, usize); 3] =
-        [(Box::new(Cpu::<f32>::new()), false, 0), (gpu(), true, 0), (gpu(), false, 2)];
-    for (device, settle, later) in cases {
-        let mut trainer = trainer("null", device);
-        for step in 0..3 {
-            trainer.step(rows(step).0, rows(step).1).expect("a step");
-        }
-        let planted = named(trainer.model(), "decoder.signal_head.4.bias");
-        let mut values = trainer.model().tape().read(planted).expect("values");
-        values[0] = f32::NAN;
-        trainer.model().tape().write(planted, &values);
-        let step = |step| {
-            trainer.step(rows(step).0, rows(step).1).and_then(|()| if settle { trainer.settle() } else { Ok(()) })
-        };
-        let results: Vec<_> = (3..=3 + later).map(step).collect();
-        let (last, before) = results.split_last().expect("a step");
-        assert!(before.iter().all(Result::is_ok), "{results:?}");
-        let error = last.as_ref().expect_err("a NaN").to_string();
-        assert!(error.contains("epoch 1, step 4") && error.contains("no longer finite"), "{error}");
-    }
-}
-
-/// A device of its own: the tests' common one must outlive this.
-fn own() -> Option<Gpu> {
+/// A GPU of its own: the tests' common one must outlive what is done to this, and has programs already.
+fn own() -> Option<Arc<Context>> {
     let wanted = std::env::var(ADAPTER).unwrap_or_default();
-    context(Checks::Off).map(|_| Gpu::new(open(Some(&wanted), Checks::Off).expect("opened before")))
+    context(Checks::Off).map(|_| open(Some(&wanted), Checks::Off).expect("opened before"))
+}
+
+#[test]
+fn a_shader_that_does_not_compile_is_an_error() {
+    let Some(context) = own() else { return };
+    compile_shader(&context, "sound", "@compute @workgroup_size(1) fn forward() {}").expect("a shader");
+    let error = compile_shader(&context, "broken", "@compute @workgroup_size(1) fn forward() { let x = y; }");
+    let error = error.expect_err("there is no y");
+    assert!(error.exit_code() == 1 && error.to_string().contains("broken"), "{error}");
+    // nothing of this device is trusted from then on
+    let gpu: Box<dyn Device> = Box::new(Gpu::new(context));
+    assert!(Cvae::new(&config(true, true), &FilmConfig::default(), SEED, gpu).and_then(|model| model.state()).is_err());
 }
 
 #[test]
 fn too_large_a_tensor_is_an_error() {
-    let Some(mut gpu) = own() else { return };
+    let Some(mut gpu) = own().map(Gpu::new) else { return };
     let error = gpu.alloc(Role::Activation, &[[1 << 20, 1 << 20]]).expect_err("4 TiB");
     assert!(error.exit_code() == 1 && error.to_string().contains("beyond its limit"), "{error}");
     // and the device goes on
@@ -343,9 +285,7 @@ fn too_large_a_tensor_is_an_error() {
 
 #[test]
 fn a_lost_device_is_an_error() {
-    let wanted = std::env::var(ADAPTER).unwrap_or_default();
-    let Some(_) = context(Checks::Off) else { return };
-    let context = open(Some(&wanted), Checks::Off).expect("opened before");
+    let Some(context) = own() else { return };
     let config = config(true, true);
     let rows = Rows::new(&config);
     let mut model = model(&config, Box::new(Gpu::new(context.clone())));
