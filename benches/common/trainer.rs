@@ -11,7 +11,8 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
     let settings = [
         format!("model.use_film={film}"),
         format!("training.batch_size={batch}"),
-        "data.synth.subjects=100".to_string(),
+        // more rows to train on than a batch has
+        format!("data.synth.subjects={}", 100.max(batch / 6)),
         "data.synth.rows_per_subject=10".to_string(),
     ];
     let config = Config::from_json("a bench", "{}", &settings)?;

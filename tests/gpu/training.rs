@@ -11,7 +11,8 @@ use abr_film::train::{Outcome, Trainer};
 /// A training of `smoke.json`, ready for its first step.
 fn trainer(clip: &str, device: Box<dyn Device>) -> Trainer {
     let settings = [format!("training.gradient_clip={clip}"), "model.predict_peaks=true".to_string()];
-    let config = Config::from_json("smoke.json", include_str!("../../configs/smoke.json"), &settings).expect("a config");
+    let config =
+        Config::from_json("smoke.json", include_str!("../../configs/smoke.json"), &settings).expect("a config");
     let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
     let (mut trainer, _) = Trainer::new(&config, &data, device).expect("a trainer");
     trainer.shuffle();
