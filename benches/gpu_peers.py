@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -216,16 +217,18 @@ def head(setup: Setup, parity: str, began: float) -> str:
     options, found = setup.options, setup.counts
     versions = ", ".join(f"{name} {version}" for name, version in setup.versions.items()) or "nothing was timed"
     where = "the same GPU" if setup.cuda else "the CPU, as it sees no CUDA: its figures say nothing of a GPU"
+    how = f"""PyTorch computes on {where}. Turns of {options.seconds} s, {options.rounds} rounds, one process a contender. Runs follow one
+another for 20 ms and are waited for once. Ours gathers and uploads a new batch each step, draws its latent noise, and reads its losses
+and the norms of FiLM's gradients; PyTorch's batch stays on the GPU, and its losses are not read. Ours has no TF32.
+
+"""
     return f"""# On a GPU, beside PyTorch
 
 {time.strftime("%Y-%m-%d %H:%M", time.localtime(began))}; {found["device"]}; {driver()}. Took {(time.time() - began) / 60:.0f} min.
 
-Command: `python3 benches/gpu_peers.py {" ".join(sys.argv[1:])}`. Versions: {versions}.
-PyTorch computes on {where}. Turns of {options.seconds} s, {options.rounds} rounds, one process a contender. Runs follow one another for 20 ms
-and are waited for once. Ours gathers and uploads a new batch each step, draws its latent noise, and reads its losses and the norms of FiLM's gradients;
-PyTorch's batch stays on the GPU, and its losses are not read. Ours has no TF32.
+Command: `python3 benches/gpu_peers.py {shlex.join(sys.argv[1:])}`. Versions: {versions}.
 
-{parity} A step starts {found["dispatches"]} programs and waited for the GPU {found["waits"]} times in {found["steps"]} steps."""
+{how if setup.versions else ""}{parity} A step starts {found["dispatches"]} programs and waited for the GPU {found["waits"]} times in {found["steps"]} steps."""
 
 
 def parse() -> argparse.Namespace:

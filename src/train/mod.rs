@@ -3,26 +3,30 @@
 mod folder;
 mod open;
 mod progress;
+mod saved;
 
 pub use folder::RunFolder;
 use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
-use crate::checkpoint::{Checkpoint, DataFacts, Tensor};
+use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::Config;
 use crate::data::rows::{Gathered, Rows, batch_bounds};
 use crate::data::{Dataset, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
 use crate::nn::layers::Mode;
 use crate::nn::optim::Optimizer;
 use crate::nn::schedule::Schedule;
 use crate::rng::{Purpose, Stream};
+use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+/// Rows whose noise one thread draws at least: fewer cost less than to hand them over.
+const NOISE_ROWS: usize = 64;
 /// Rows a validation pass decodes at once.
 const VALIDATION_BATCH: usize = 256;
 
@@ -216,9 +220,8 @@ impl Trainer {
         let latent = self.config.model.latent_dim;
         self.eps.resize((end - start) * latent, 0.0);
         let noise = Stream::new(self.seed, Purpose::Latent, 0).at(step);
-        for (row, eps) in self.eps.chunks_exact_mut(latent).enumerate() {
-            noise.normals(row as u32, eps);
-        }
+        let rows = self.eps.par_chunks_exact_mut(latent).enumerate().with_min_len(NOISE_ROWS);
+        rows.for_each(|(row, eps)| noise.normals(row as u32, eps));
         let batch = as_batch(&self.gathered, Some(&self.eps));
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
@@ -290,95 +293,6 @@ impl Trainer {
         let (batch, weights) = (as_batch(&self.gathered, None), LossWeights::new(&self.config.training, None));
         let output = self.model.forward(&batch, Mode::Eval)?;
         self.model.losses(&output, &batch, &weights)
-    }
-
-    fn state(&self) -> Result<Vec<Tensor>> {
-        Ok(self.model.state()?.into_iter().map(|(name, shape, values)| Tensor { name, shape, values }).collect())
-    }
-
-    /// Puts the best weights seen back into the model; leaves it as it is when there are none.
-    pub fn restore_best(&mut self) -> Result<()> {
-        match &self.best_state {
-            Some(best) => self.model.load_state("best weights", |name| Tensor::find(best, name)),
-            None => Ok(()),
-        }
-    }
-
-    /// The weights as they stand, ready to be used.
-    ///
-    /// # Errors
-    /// A step on its way whose loss is not finite.
-    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        self.settle()?;
-        Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
-    }
-
-    /// The best weights so far.
-    pub fn best(&self) -> Option<Checkpoint> {
-        let (best, state) = (self.progress.best?, self.best_state.as_ref()?);
-        let step = (best.epoch * self.steps_per_epoch()) as u64;
-        Some(self.with_tensors(best.epoch, step, state.clone()))
-    }
-
-    fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
-        Checkpoint::new(&self.config, &self.scalers, &self.facts, (epoch, step), tensors)
-    }
-
-    /// Everything a resume needs: the weights, the moments, the best weights and the progress.
-    pub fn snapshot(&mut self) -> Result<Checkpoint> {
-        let mut checkpoint = self.checkpoint()?;
-        for (name, m, v) in self.optimizer.moments(self.model.tape())? {
-            checkpoint.push(format!("adam.m.{name}"), m);
-            checkpoint.push(format!("adam.v.{name}"), v);
-        }
-        for tensor in self.best_state.iter().flatten() {
-            checkpoint.push(format!("best.{}", tensor.name), tensor.values.clone());
-        }
-        checkpoint.progress = Some(serde_json::to_value(&self.progress).expect("plain data"));
-        Ok(checkpoint)
-    }
-
-    /// Goes on where [`Trainer::snapshot`] was taken.
-    ///
-    /// # Errors
-    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of epochs
-    /// may differ.
-    pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.check_same_config(source, &self.config)?;
-        checkpoint.check_same_data(source, &self.facts)?;
-        let progress: Progress =
-            serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
-                Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
-            })?;
-        let asked = self.config.training.num_epochs;
-        if (progress.epoch, progress.step_in_epoch) > (asked, 0) {
-            let problem = format!("is {asked}, but the run is past epoch {}", progress.epoch);
-            return Err(Error::config(
-                source,
-                "training.num_epochs",
-                problem,
-                "ask for more epochs, or start a new run",
-            ));
-        }
-        self.model.load_state(source, |name| checkpoint.find(name))?;
-        self.optimizer.load_moments(self.model.tape(), |name, len| {
-            Ok((
-                checkpoint.wanted(source, &format!("adam.m.{name}"), len)?,
-                checkpoint.wanted(source, &format!("adam.v.{name}"), len)?,
-            ))
-        })?;
-        self.optimizer.steps = progress.step;
-        self.schedule.state = progress.plateau;
-        if progress.best.is_some() {
-            let mut best = self.state()?;
-            for tensor in &mut best {
-                let name = format!("best.{}", tensor.name);
-                tensor.values = checkpoint.wanted(source, &name, tensor.values.len())?.to_vec();
-            }
-            self.best_state = Some(best);
-        }
-        self.progress = progress;
-        Ok(())
     }
 }
 
