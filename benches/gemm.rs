@@ -2,24 +2,38 @@
 //! `portable`) and against what the CPU's multiply-add units can do at all: `cargo bench --bench gemm`.
 //!
 //! Two tables come first, in GFLOP/s, the kernels in turns: one of each shape and form (alone: `cargo bench --bench gemm -- shapes`) and
-//! one of all layers of a step together (alone: `-- sums`). Then criterion's figures, whose `Gelem/s` are GFLOP/s as well.
-//! `ABR_FILM_THREADS` sets the threads.
+//! one of all layers of a step together (alone: `-- sums`). Then criterion's figures for some numbers of rows, whose `Gelem/s` are
+//! GFLOP/s as well. `ABR_FILM_THREADS` sets the threads.
+//!
+//! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only one.
 
 mod common;
 #[path = "common/draw.rs"]
 mod draw;
+#[path = "common/on.rs"]
+mod on;
 #[path = "common/peak.rs"]
 mod peak;
 #[path = "common/products.rs"]
 mod products;
+#[path = "common/products_gpu.rs"]
+mod products_gpu;
 
 use common::{BATCHES, measure, quick, threads, wanted};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use on::On;
 use products::{FORMS, Layer, SHAPES, kernels, peaks, rates};
 use rayon::ThreadPool;
+use std::time::Duration;
+
+/// Rows that criterion measures: a figure a shape, form and kernel is many.
+const ROWS: [usize; 2] = [BATCHES[0], BATCHES[2]];
 
 fn tables(_: &mut Criterion) {
-    let pool = threads();
+    let (pool, on) = (threads(), On::asked());
+    if on.is_gpu() {
+        return products_gpu::shapes(&on).expect("a table");
+    }
     if wanted("shapes") {
         products::shapes(&pool);
     }
@@ -30,7 +44,7 @@ fn tables(_: &mut Criterion) {
 
 /// One line a number of rows and form: GFLOP/s of all layers of a step, by kernel.
 fn sums(pool: &ThreadPool) {
-    const ROUNDS: usize = 15;
+    const ROUNDS: usize = 9;
     peaks(pool);
     let threads = pool.current_num_threads();
     println!("all layers, {threads} threads, medians of {ROUNDS} rounds in turns, GFLOP/s: {:?}", kernels());
@@ -47,10 +61,13 @@ fn sums(pool: &ThreadPool) {
 
 fn layers(c: &mut Criterion) {
     let pool = threads();
+    if On::asked().is_gpu() {
+        return;
+    }
     for shape in SHAPES {
-        for form in FORMS {
+        for form in shape.forms() {
             let mut group = c.benchmark_group(format!("gemm/{}x{}/{form:?}", shape.layer[0], shape.layer[1]));
-            for rows in BATCHES {
+            for rows in ROWS {
                 let mut layer = Layer::new(rows, shape);
                 group.throughput(Throughput::Elements(layer.flops() as u64));
                 for kernel in kernels() {
@@ -63,5 +80,10 @@ fn layers(c: &mut Criterion) {
     }
 }
 
-criterion_group! { name = benches; config = quick(); targets = tables, layers }
+/// Half a minute or so for each number of rows.
+fn hasty() -> Criterion {
+    quick().sample_size(10).warm_up_time(Duration::from_millis(30)).measurement_time(Duration::from_millis(70))
+}
+
+criterion_group! { name = benches; config = hasty(); targets = tables, layers }
 criterion_main!(benches);

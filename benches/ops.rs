@@ -1,10 +1,10 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 //!
 //! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear` and `grouped_linear`, which criterion calls
-//! `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Before them, the table of
-//! matrix products at every shape and form of the model, alone by `cargo bench --bench ops -- shapes`.
+//! `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Matrix
+//! products at every shape and form of the model: `cargo bench --bench gemm`.
 //!
-//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`), where that table begins with the cost of a dispatch.
+//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`).
 
 mod common;
 #[path = "common/draw.rs"]
@@ -13,32 +13,18 @@ mod draw;
 mod on;
 #[path = "common/op.rs"]
 mod op;
-#[path = "common/peak.rs"]
-mod peak;
-#[path = "common/products.rs"]
-mod products;
-#[path = "common/products_gpu.rs"]
-mod products_gpu;
 #[path = "common/work.rs"]
 mod work;
 
 use abr_film::ops::Op;
-use common::{BATCHES, measure_on, quick, threads, wanted};
+use common::{BATCHES, measure_on, quick, threads};
 use criterion::{Criterion, criterion_group, criterion_main};
 use on::{On, Placed};
 use op::Bench;
 use work::work;
 
-/// Rows, inputs and outputs: the middle of the decoder at the middle batch.
+/// Rows, inputs and outputs: the middle of the decoder.
 const SIZE: [usize; 3] = [BATCHES[1], 256, 512];
-
-fn shapes(_: &mut Criterion) {
-    match On::asked() {
-        on if on.is_gpu() && wanted("shapes") => products_gpu::shapes(&on).expect("a table"),
-        On::Cpu if wanted("shapes") => products::shapes(&threads()),
-        _ => {}
-    }
-}
 
 macro_rules! every_op {
     ($($module:ident $Op:ident,)*) => {
@@ -64,5 +50,5 @@ macro_rules! every_op {
 
 abr_film::for_each_op!(every_op);
 
-criterion_group! { name = benches; config = quick(); targets = shapes, ops }
+criterion_group! { name = benches; config = quick(); targets = ops }
 criterion_main!(benches);

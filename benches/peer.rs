@@ -22,6 +22,7 @@ use abr_film::train::Trainer;
 use draw::draw;
 use ndarray::Array2;
 use on::{Placed, layer, nothing};
+use protocol::median::median;
 use protocol::{argument, serve_blocks};
 use std::time::Instant;
 
@@ -189,7 +190,7 @@ fn limits() {
 /// Median ms of reading four arrays and writing three of them.
 fn adam_traffic(count: usize) -> f64 {
     let [mut value, gradient, mut m, mut v] = [1.0, 2.0, 3.0, 4.0].map(|fill: f32| vec![fill; count]);
-    let mut times: Vec<f64> = (0..20)
+    let times = (0..20)
         .map(|_| {
             let start = Instant::now();
             for (((value, gradient), m), v) in value.iter_mut().zip(&gradient).zip(&mut m).zip(&mut v) {
@@ -201,8 +202,7 @@ fn adam_traffic(count: usize) -> f64 {
             start.elapsed().as_secs_f64() * 1e3
         })
         .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(times)
 }
 
 fn main() -> Result<()> {

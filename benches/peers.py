@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Sequence
 
@@ -120,8 +122,8 @@ def generation(setup: Setup) -> str:
 
 
 def film(setup: Setup) -> str:
-    rows, threads = [], max(setup.options.threads)
-    for batch in FILM_BATCHES:
+    rows = []
+    for batch, threads in product(FILM_BATCHES, setup.options.threads):
         contenders = []
         for name in [name for name in ("ours", "torch") if setup.has(name)]:
             for on in (True, False):
@@ -134,9 +136,10 @@ def film(setup: Setup) -> str:
             if on and off:
                 adds = 100 * (by_rounds(on, off) - 1)
                 met = "–" if name != "ours" else "yes" if adds <= FILM_GOAL_PERCENT else "no"
-                rows.append([str(batch), name, number(on.ms), number(off.ms), f"{adds:+.1f} %", met])
-    text = f"{counted(threads)}; the addition is the median over the rounds; goal: at most {FILM_GOAL_PERCENT} %.\n\n"
-    return "## What FiLM adds to a step\n\n" + text + table(["batch", "", "with, ms", "without, ms", "adds", "met"], rows)
+                rows.append([str(batch), str(threads), name, number(on.ms), number(off.ms), f"{adds:+.1f} %", met])
+    text = f"The addition is the median over the rounds; goal: at most {FILM_GOAL_PERCENT} %.\n\n"
+    header = ["batch", "threads", "", "with, ms", "without, ms", "adds", "met"]
+    return "## What FiLM adds to a step\n\n" + text + table(header, rows)
 
 
 def start(setup: Setup) -> str:
@@ -150,7 +153,7 @@ def start(setup: Setup) -> str:
                 memory[name] = max(memory.get(name, 0.0), c.memory_mb)
     rows = []
     for name, times in began.items():
-        ms = sorted(times)[len(times) // 2]
+        ms = statistics.median(times)
         met = ["yes" if ms <= START_GOAL_MS else "no", "yes" if 0 < memory[name] <= MEMORY_GOAL_MB else "no"]
         met = met if name == "ours" else ["–", "–"]
         rows.append([name, number(ms), met[0], number(memory[name]) if memory[name] else "unknown", met[1]])

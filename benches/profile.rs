@@ -1,7 +1,9 @@
 //! Where the time of a training step goes, by kind of work and by op: `cargo bench --bench profile`.
 //!
-//! A device that times what it is asked for stands between the model and the CPU. On one thread, unless `ABR_FILM_THREADS` says
-//! otherwise: then the time of an op is that of its calls, however many threads help.
+//! A device that times what it is asked for stands between the model and the CPU. It has all of the optimiser's work done in one
+//! place, to be told apart from the products; a training makes what it can of it within the backward pass, and its whole step is
+//! measured beside that. On one thread, unless `ABR_FILM_THREADS` says otherwise: then the time of an op is that of its calls,
+//! however many threads help.
 
 mod common;
 #[path = "common/trainer.rs"]
@@ -87,7 +89,7 @@ impl Device for Clock {
     }
 
     fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {
-        // all of the optimiser's work is done in one place, to be told apart from the products
+        // not within the backward pass: see above
     }
 
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
@@ -135,8 +137,8 @@ fn kind(what: &str) -> &'static str {
     }
 }
 
-/// Medians in seconds of the steps' parts and, as `step`, of whole steps. What no part accounts for is the `rest`: batches gathered,
-/// noise drawn, values copied, the tape.
+/// Medians in seconds of the steps' parts and, as `step`, of whole steps, these and a training's. What no part accounts for is the
+/// `rest`: batches gathered, noise drawn, values copied, the tape.
 fn profile(batch: usize) -> Result<Spent> {
     let spent = Arc::new(Mutex::new(Spent::new()));
     let mut trainer = trainer(true, batch, Box::new(Clock { cpu: Cpu::new(), spent: spent.clone() }))?;
@@ -150,6 +152,9 @@ fn profile(batch: usize) -> Result<Spent> {
             parts.into_iter().for_each(|(what, time)| all.entry(what).or_default().push(time));
         }
     }
+    let mut trainer = self::trainer(true, batch, Box::new(Cpu::<f32>::new()))?;
+    let whole = (0..WARM_UP + STEPS).map(|_| seconds(|| trainer.step(0, batch).expect("a step")));
+    all.insert(("step", "in training"), whole.skip(WARM_UP).collect());
     Ok(all.into_iter().map(|(what, times)| (what, median(times))).collect())
 }
 
@@ -175,7 +180,9 @@ fn main() -> Result<()> {
         "a step of the documented model, {threads} threads, medians of {STEPS} steps, and shares of the parts' sum:"
     );
     line("rows", BATCHES.iter().map(|batch| format!("{batch}        ")));
-    line("step", parts.iter().map(|spent| cell(spent, spent[&("step", "")])));
+    for which in ["in training", ""] {
+        line(&format!("step {which}"), parts.iter().map(|spent| cell(spent, spent[&("step", which)])));
+    }
     for group in KINDS {
         let of_kind = |spent: &Spent| {
             spent.iter().filter(|(what, _)| what.0 != "step" && kind(what.0) == group).map(|(_, t)| t).sum()

@@ -1,4 +1,4 @@
-// include index, columns
+// include index, columns, statistics
 // y = (x - mean) / sqrt(var + eps) * weight + bias; see src/ops/batch_norm.rs.
 
 struct Params {
@@ -19,8 +19,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> parameters: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> inv_std: array<f32>;
@@ -50,42 +49,23 @@ fn forward(
 ) {
     let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
     let first = lane / 4u;
-    var mu = vec4<f32>();
-    var variance = vec4<f32>();
-    if (p.training != 0u) {
-        var sum = vec4<f32>();
-        for (var row = first; row < p.rows; row += ROW_LANES) {
-            sum += values(row, column);
+    let batch = statistics_of(lane, column);
+    let inverse = inverse_deviation(batch);
+    let scale = vector(p.weight_at, column) * inverse;
+    let shift = vector(p.bias_at, column);
+    for (var row = first; row < p.rows; row += ROW_LANES) {
+        let v = (values(row, column) - batch.mean) * scale + shift;
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            y[row * p.columns + column + c] = v[c];
         }
-        mu = column_sums(lane, sum) / f32(p.rows);
-        sum = vec4<f32>();
-        for (var row = first; row < p.rows; row += ROW_LANES) {
-            let d = values(row, column) - mu;
-            sum += d * d;
-        }
-        variance = column_sums(lane, sum) / f32(p.rows);
     }
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        let running_mean = parameters[p.running_mean_at + column + c];
-        let running_var = parameters[p.running_var_at + column + c];
-        if (p.training == 0u) {
-            mu[c] = running_mean;
-            variance[c] = running_var;
-        }
-        let inverse = 1.0 / sqrt(variance[c] + p.eps);
-        let scale = parameters[p.weight_at + column + c] * inverse;
-        let shift = parameters[p.bias_at + column + c];
-        for (var row = first; row < p.rows; row += ROW_LANES) {
-            let at = row * p.columns + column + c;
-            y[at] = (x[at] - mu[c]) * scale + shift;
-        }
-        if (first == 0u) {
-            mean[column + c] = mu[c];
-            inv_std[column + c] = inverse;
-            let moved = running_mean + p.momentum * (mu[c] - running_mean);
-            new_mean[column + c] = select(running_mean, moved, p.training != 0u);
-            let moved_var = running_var + p.momentum * (variance[c] * p.unbias - running_var);
-            new_var[column + c] = select(running_var, moved_var, p.training != 0u);
+    if (first == 0u) {
+        let running = moved(column, batch);
+        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+            mean[column + c] = batch.mean[c];
+            inv_std[column + c] = inverse[c];
+            new_mean[column + c] = running.mean[c];
+            new_var[column + c] = running.variance[c];
         }
     }
 }

@@ -17,15 +17,9 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> d: array<f32>;
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn forward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let row = i / p.width;
     let column = i % p.width;
     if (column < p.first) {
@@ -36,14 +30,8 @@ fn forward(
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     d[i] = added(d[i], dy[i / p.own * p.width + p.first + i % p.own], p.fresh);
 }

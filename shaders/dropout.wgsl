@@ -28,16 +28,10 @@ struct Backward {
 @group(0) @binding(0) var<uniform> back: Backward;
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
+fn forward(thread: Thread) {
+    let i = element(thread);
     let quads = (p.columns + 3u) / 4u;
-    if (i >= p.rows * quads) {
-        return;
-    }
+    if (i >= p.rows * quads) { return; }
     let row = i / quads;
     let column = i % quads * 4u;
     let m = multipliers(i % quads, row, Stream(p.key0, p.key1, p.tag, p.step), p.below, p.keep);
@@ -49,14 +43,8 @@ fn forward(
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= back.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= back.count) { return; }
     dx[i] = added(dx[i], kept[i] * dy[i], back.fresh);
 }

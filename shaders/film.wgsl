@@ -21,29 +21,17 @@ struct Params {
 @group(0) @binding(9) var<storage, read_write> dbeta: array<f32>;
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn forward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let c = strength[i / p.columns];
     y[i] = ((1.0 - c) + c * gamma[i]) * x[i] + c * beta[i];
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let c = strength[i / p.columns];
     dx[i] = added(dx[i], ((1.0 - c) + c * gamma[i]) * dy[i], p.fresh_x);
     dgamma[i] = added(dgamma[i], c * x[i] * dy[i], p.fresh_gamma);

@@ -1,4 +1,4 @@
-// include index, philox, columns
+// include index, philox, columns, statistics
 // y = film(dropout(batch_norm(leaky_relu(x)))); see src/ops/film_block.rs.
 
 struct Params {
@@ -36,13 +36,11 @@ struct Params {
     fresh_bias: u32,
 }
 
-@group(0) @binding(0) var<uniform> p: Params;
 struct Clear { count: u32 }
 
+@group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(0) var<uniform> clearing: Clear;
-
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> statistics: array<f32>;
 @group(0) @binding(4) var<storage, read> modulation: array<f32>;
 @group(0) @binding(5) var<storage, read> strength: array<f32>;
@@ -54,21 +52,12 @@ struct Clear { count: u32 }
 @group(0) @binding(11) var<storage, read_write> dmodulation: array<f32>;
 
 // Four columns of a row, after the LeakyReLU; 0 beyond the last.
-fn rectified(row: u32, column: u32) -> vec4<f32> {
+fn values(row: u32, column: u32) -> vec4<f32> {
     var v = vec4<f32>();
     for (var c = 0u; c < 4u && column + c < p.columns; c++) {
         v[c] = x[row * p.columns + column + c];
     }
     return select(p.slope * v, v, v > vec4<f32>(0.0));
-}
-
-// Four parameters from one of their places on; 0 beyond the last column.
-fn vector(place: u32, column: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        v[c] = parameters[place + column + c];
-    }
-    return v;
 }
 
 fn multipliers_of(row: u32, column: u32) -> vec4<f32> {
@@ -78,39 +67,15 @@ fn multipliers_of(row: u32, column: u32) -> vec4<f32> {
     return multipliers(column / 4u, row, Stream(p.key0, p.key1, p.tag, p.step), p.below, p.keep);
 }
 
-struct Statistics { mean: vec4<f32>, variance: vec4<f32> }
-
-// Those of the batch in training, the running ones in evaluation.
-fn statistics_of(lane: u32, column: u32) -> Statistics {
-    if (p.training == 0u) {
-        return Statistics(vector(p.running_mean_at, column), vector(p.running_var_at, column));
-    }
-    var sum = vec4<f32>();
-    for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
-        sum += rectified(row, column);
-    }
-    let mu = column_sums(lane, sum) / f32(p.rows);
-    sum = vec4<f32>();
-    for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
-        let d = rectified(row, column) - mu;
-        sum += d * d;
-    }
-    return Statistics(mu, column_sums(lane, sum) / f32(p.rows));
-}
-
 // The four vectors that are kept, or go to the running statistics.
 fn put_statistics(column: u32, batch: Statistics, inverse: vec4<f32>) {
-    let running_mean = vector(p.running_mean_at, column);
-    let running_var = vector(p.running_var_at, column);
-    let learns = p.training != 0u;
-    let new_mean = select(running_mean, running_mean + p.momentum * (batch.mean - running_mean), learns);
-    let new_var = select(running_var, running_var + p.momentum * (batch.variance * p.unbias - running_var), learns);
+    let running = moved(column, batch);
     for (var c = 0u; c < 4u && column + c < p.columns; c++) {
         let j = column + c;
         statistics[p.mean_at + j] = batch.mean[c];
         statistics[p.inv_std_at + j] = inverse[c];
-        statistics[p.new_mean_at + j] = new_mean[c];
-        statistics[p.new_var_at + j] = new_var[c];
+        statistics[p.new_mean_at + j] = running.mean[c];
+        statistics[p.new_var_at + j] = running.variance[c];
     }
 }
 
@@ -123,12 +88,12 @@ fn forward(
     let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
     let first = lane / 4u;
     let batch = statistics_of(lane, column);
-    let inverse = 1.0 / sqrt(batch.variance + p.eps);
+    let inverse = inverse_deviation(batch);
     let scale = vector(p.weight_at, column) * inverse;
     let shift = vector(p.bias_at, column);
     for (var row = first; row < p.rows; row += ROW_LANES) {
         let m = multipliers_of(row, column);
-        let v = ((rectified(row, column) - batch.mean) * scale + shift) * m;
+        let v = ((values(row, column) - batch.mean) * scale + shift) * m;
         for (var c = 0u; c < 4u && column + c < p.columns; c++) {
             let at = row * p.columns + column + c;
             y[at] = v[c];
@@ -176,12 +141,8 @@ fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
 }
 
 @compute @workgroup_size(256)
-fn clear(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
+fn clear(thread: Thread) {
+    let i = element(thread);
     if (i < clearing.count) {
         dmodulation[i] = 0.0;
     }
@@ -198,13 +159,13 @@ fn backward(
     let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
     let first = lane / 4u;
     let batch = statistics_of(lane, column);
-    let inverse = 1.0 / sqrt(batch.variance + p.eps);
+    let inverse = inverse_deviation(batch);
     let scale = vector(p.weight_at, column) * inverse;
     let shift = vector(p.bias_at, column);
     var own = vec4<f32>();
     var own_xhat = vec4<f32>();
     for (var row = first; row < p.rows; row += ROW_LANES) {
-        let centred = rectified(row, column) - batch.mean;
+        let centred = values(row, column) - batch.mean;
         if (p.film != 0u) {
             add_to_modulation(row, column, centred * scale + shift);
         }
@@ -215,7 +176,7 @@ fn backward(
     let sum_dn = column_sums(lane, own);
     let sum_dn_xhat = column_sums(lane, own_xhat);
     for (var row = first; row < p.rows; row += ROW_LANES) {
-        let xhat = (rectified(row, column) - batch.mean) * inverse;
+        let xhat = (values(row, column) - batch.mean) * inverse;
         var da = before_norm(row, column);
         if (p.training != 0u) {
             da -= (sum_dn + xhat * sum_dn_xhat) / f32(p.rows);

@@ -14,27 +14,15 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn forward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     y[i] = select(p.slope * x[i], x[i], x[i] > 0.0);
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     dx[i] = added(dx[i], select(p.slope * dy[i], dy[i], x[i] > 0.0), p.fresh);
 }

@@ -1,4 +1,4 @@
-// include index, sum
+// include index, sum, mean
 // y = mean((x - labels)^2); see src/ops/mse.rs.
 
 struct Params {
@@ -9,78 +9,25 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> labels: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read> labels: array<f32>;
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 
-fn term(i: u32) -> f32 {
+alias Sum = f32;
+
+fn term(i: u32) -> Sum {
     let error = x[i] - labels[i];
     return error * error;
 }
 
-// The sum over this workgroup's part.
-fn part(number: u32, lane: u32) -> f32 {
-    var sum = 0.0;
-    let end = min((number + 1u) * p.chunk, p.count);
-    for (var i = number * p.chunk + lane; i < end; i += 256u) {
-        sum += term(i);
-    }
-    return workgroup_sum(lane, sum);
+fn result(sum: Sum) -> f32 {
+    return sum * p.scale;
 }
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let sum = part(0u, lane);
-    if (lane == 0u) {
-        y[0] = sum * p.scale;
-    }
-}
-
-@compute @workgroup_size(256)
-fn partial(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let number = group_number(group, groups);
-    let sum = part(number, lane);
-    if (lane == 0u) {
-        partials[number] = sum;
-    }
-}
-
-@compute @workgroup_size(256)
-fn finish(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    var own = 0.0;
-    for (var i = lane; i < p.count; i += 256u) {
-        own += partials[i];
-    }
-    let sum = workgroup_sum(lane, own);
-    if (lane == 0u) {
-        y[0] = sum * p.scale;
-    }
-}
-
-@compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     dx[i] = added(dx[i], p.scale * dy[0] * (x[i] - labels[i]), p.fresh);
 }

@@ -16,28 +16,16 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn forward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     y[i] = a[i] * b[i];
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     da[i] = added(da[i], b[i] * dy[i], p.fresh_a);
     db[i] = added(db[i], a[i] * dy[i], p.fresh_b);
 }

@@ -8,6 +8,8 @@ struct Params {
     largest: f32,
 }
 
+alias Sum = f32;
+
 // Where a chunk begins, and its length.
 struct Chunk { first: u32, len: u32 }
 

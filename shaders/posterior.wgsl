@@ -24,29 +24,17 @@ fn bounds(i: u32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn forward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let b = bounds(i);
     y[i] = clamped(x[i], b.x, b.y);
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let b = bounds(i);
     let slope = select(0.0, 1.0, x[i] > b.x && x[i] < b.y);
     dx[i] = added(dx[i], slope * dy[i], p.fresh);

@@ -15,29 +15,17 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> dposterior: array<f32>;
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn forward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let mu = i / p.latent * 2u * p.latent + i % p.latent;
     z[i] = posterior[mu] + eps[i] * exp(0.5 * posterior[mu + p.latent]);
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = thread_number(group, groups, lane);
-    if (i >= p.count) {
-        return;
-    }
+fn backward(thread: Thread) {
+    let i = element(thread);
+    if (i >= p.count) { return; }
     let mu = i / p.latent * 2u * p.latent + i % p.latent;
     let logvar = mu + p.latent;
     dposterior[mu] = added(dposterior[mu], dz[i], p.fresh);

@@ -2,7 +2,7 @@
 //!
 //! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a failure.
 
-use abr_film::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
+use abr_film::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_by_depth, gemm_on};
 use abr_film::rng::{Purpose, Stream};
 use ndarray::{Array2, ArrayView2, s};
 
@@ -243,4 +243,28 @@ fn bits_of_a_row_alone() {
         all.push(pieces);
     }
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// Forked along its depth: the sums of the first half added to `c`, then those of the second, on any number of threads.
+#[test]
+fn halves_of_the_depth_are_added_in_order() {
+    let (m, k, n) = (33, 513, 200);
+    let (a, b, start) = (random([m, k], 0), random([k, n], 1), random([m, n], 2));
+    let (before, behind) = (s![.., ..k / 2], s![.., k / 2..]);
+    for beta in [0.0, 1.0] {
+        let (mut want, mut second) = (start.clone(), Array2::zeros((m, n)));
+        gemm(a.slice(before), b.t().slice(before).t(), beta, want.view_mut());
+        gemm(a.slice(behind), b.t().slice(behind).t(), 0.0, second.view_mut());
+        want += &second;
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut c = start.clone();
+            pool.install(|| gemm_by_depth(a.view(), b.view(), beta, c.view_mut()));
+            assert_eq!(c, want);
+        }
+        let (exact, size) = exact(a.view(), b.view(), (beta != 0.0).then_some(&start));
+        for ((at, exact), size) in exact.indexed_iter().zip(&size) {
+            assert!((f64::from(want[at]) - exact).abs() <= 2.0 * (k + 1) as f64 * 2f64.powi(-24) * size);
+        }
+    }
 }

@@ -161,9 +161,15 @@ fn every_op_has_one_shader_of_its_name() {
     let folder = root().join("shaders");
     let text = |name: &str| std::fs::read_to_string(folder.join(format!("{name}.wgsl"))).expect("a shader");
     for op in AnyOp::NAMES {
-        let (shader, entries) = (text(op), ["fn forward(", "fn backward("]);
+        let shader = text(op);
         assert!(shader.contains(&format!("src/ops/{op}.rs")), "{op}.wgsl does not say whose it is");
-        assert!(entries.iter().all(|entry| shader.contains(entry)), "{op}.wgsl goes one way only");
+        let includes =
+            shader.lines().next().and_then(|line| line.strip_prefix("// include ")).expect("a line of includes");
+        let whole = includes.split(", ").map(|part| text(&format!("common/{part}"))).chain([shader.clone()]);
+        let whole = whole.collect::<String>();
+        for entry in ["fn forward(", "fn backward("] {
+            assert_eq!(whole.matches(entry).count(), 1, "{op}.wgsl: {entry}");
+        }
     }
     let others = ["adam", "norm"];
     let known = |name: &str| AnyOp::NAMES.contains(&name) || others.contains(&name);

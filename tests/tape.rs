@@ -1,7 +1,9 @@
 //! The tape: gradients through several uses of a variable, memory that is used again, and what it refuses.
 
+use abr_film::config::OptimizerConfig;
 use abr_film::device::Cpu;
-use abr_film::ops::{Add, LeakyRelu, Linear, Mse, Mul, WeightedSum};
+use abr_film::nn::{init::Init, optim::Optimizer, params::Parameters};
+use abr_film::ops::{Add, LeakyRelu, Linear, Mse, Mul, Reparameterize, WeightedSum};
 use abr_film::tape::{Tape, Var};
 
 fn tape(shapes: &[([usize; 2], bool)]) -> (Tape, Vec<Var>) {
@@ -86,4 +88,61 @@ fn going_back_from_what_depends_on_no_parameter_is_refused() {
     let weights = [1.0].into_iter().collect();
     let y = tape.apply(WeightedSum { weights }, &[x]).unwrap();
     let _ = tape.backward(y);
+}
+
+/// What reads one weight `[3, 3]` twice, its bias, and a posterior `[3, 6]`, all for an `x` `[3, 3]`.
+type Uses = fn(&mut Tape, x: Var, [Var; 3]) -> Var;
+
+/// Ways to use a weight twice. A backward pass meets the last use first.
+const TWICE: [(&str, Uses); 4] = [
+    ("in two layers", |tape, x, [weight, bias, _]| {
+        let h = tape.apply(Linear, &[x, weight, bias]).unwrap();
+        tape.apply(Linear, &[h, weight, bias]).unwrap()
+    }),
+    ("in a layer, then in another op", |tape, x, [weight, bias, _]| {
+        let h = tape.apply(Linear, &[x, weight, bias]).unwrap();
+        tape.apply(Add, &[h, weight]).unwrap()
+    }),
+    ("in another op, then in a layer", |tape, x, [weight, bias, _]| {
+        let h = tape.apply(Add, &[x, weight]).unwrap();
+        tape.apply(Linear, &[h, weight, bias]).unwrap()
+    }),
+    ("as what another op reads without a gradient, then in a layer", |tape, _, [weight, bias, posterior]| {
+        let h = tape.apply(Reparameterize, &[posterior, weight]).unwrap();
+        tape.apply(Linear, &[h, weight, bias]).unwrap()
+    }),
+];
+
+/// All parameters after three steps. Behind the uses lies a layer whose weight has no other.
+fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
+    const RATE: f64 = 0.1;
+    let mut tape = Tape::new(Box::new(Cpu::<f32>::new()));
+    let mut parameters = Parameters::default();
+    let shapes: [&[usize]; 5] = [&[3, 3], &[3], &[3, 6], &[3, 3], &[3]];
+    let ids = shapes.map(|shape| parameters.declare(format!("{shape:?}"), shape, true, Init::Linear { fan_in: 3 }));
+    parameters.place(&mut tape, 1).unwrap();
+    let [weight, bias, posterior, single, last_bias] = ids.map(|id| parameters.var(id));
+    let mut optimizer = Optimizer::new(&OptimizerConfig::default(), 1.0, &parameters, &mut tape).unwrap();
+    for _ in 0..3 {
+        tape.rewind();
+        let x = tape.input([3, 3], &[0.3, -1.2, 0.8, 1.1, 0.4, -0.6, -0.9, 0.7, 1.5]).unwrap();
+        let h = uses(&mut tape, x, [weight, bias, posterior]);
+        let y = tape.apply(Linear, &[h, single, last_bias]).unwrap();
+        let loss = mean_square(&mut tape, y);
+        let before = tape.read(single).unwrap();
+        if early {
+            optimizer.begin(&mut tape, RATE);
+        }
+        tape.backward(loss).unwrap();
+        assert_eq!(tape.read(single).unwrap() != before, early, "a weight of one use makes its step early");
+        optimizer.step(&mut tape, RATE, None).unwrap();
+    }
+    [weight, bias, posterior, single, last_bias].map(|var| tape.read(var).unwrap()).to_vec()
+}
+
+#[test]
+fn a_weight_of_two_uses_waits_for_both_before_its_step() {
+    for (how, uses) in TWICE {
+        assert_eq!(trained(uses, true), trained(uses, false), "used {how}: to the bit");
+    }
 }

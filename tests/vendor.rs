@@ -1,7 +1,11 @@
 //! The readers on recordings as four recorders wrote them, and on the same recordings as tables. The files are not part of this
 //! repository: without the folder (`../shared`, or what `ABR_FILM_SHARED` names) these tests say that they were skipped.
 
+use abr_film::config::Config;
 use abr_film::data::read::{Recording, read_paths};
+use abr_film::data::scale::Scalers;
+use abr_film::data::split::split;
+use abr_film::data::table::read_table;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -164,4 +168,19 @@ fn a_level_sweep_comes_with_its_analysed_peaks() {
     let wanted = [1.19, 2.85, 5.17, 2.13 + 1.59, 2.94 + 3.27, 1.37 + 1.54];
     assert!(at_80.peaks.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", at_80.peaks);
     assert_eq!(at_80.samples[1], -0.083482);
+}
+
+#[test]
+fn a_config_of_this_repository_fits_the_table_of_real_recordings() {
+    let Some(data) = shared() else { return };
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/human_click.json");
+    let config = Config::load(&config, &[]).unwrap();
+    let (data, report) = read_table(&data.join("human_click.csv"), &config.data, config.model.signal_length).unwrap();
+    assert_eq!(data.signals.dim(), (234, 200));
+    assert_eq!(report.cut, 295);
+    assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
+    let split = split(&data, &config.data).unwrap();
+    let (scalers, _) = Scalers::fit(&data, &config.data, &split.train).unwrap();
+    scalers.check_static_dim(config.model.static_dim).unwrap();
+    assert!(scalers.encode_statics("human", &data.statics, &split.test).is_ok());
 }

@@ -2,12 +2,15 @@
 
 #![allow(dead_code, reason = "no bench uses all of it")]
 
+mod median;
+
 use criterion::{Bencher, Criterion};
+pub use median::median;
 use rayon::ThreadPool;
 use std::time::{Duration, Instant};
 
 /// Rows in a step.
-pub const BATCHES: [usize; 3] = [32, 128, 512];
+pub const BATCHES: [usize; 4] = [32, 128, 512, 2048];
 
 /// The threads to measure on: `ABR_FILM_THREADS`, or one a core.
 pub fn threads() -> ThreadPool {
@@ -23,7 +26,7 @@ pub fn threads_or(default: usize) -> ThreadPool {
 /// Criterion with less patience than its own: a bench of a hundred figures is done in two minutes.
 pub fn quick() -> Criterion {
     let [warm, measured] = [200, 500].map(Duration::from_millis);
-    Criterion::default().sample_size(20).warm_up_time(warm).measurement_time(measured)
+    Criterion::default().sample_size(20).nresamples(10_000).warm_up_time(warm).measurement_time(measured)
 }
 
 /// Measures `work` from inside the pool, where a training runs it: entering the pool costs more than a small op.
@@ -68,12 +71,6 @@ pub fn seconds(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_secs_f64()
-}
-
-/// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Two measured in turns, so that what else the machine does meets both alike.

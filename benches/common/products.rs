@@ -1,4 +1,4 @@
-//! The matrix products of the documented model, and how fast they are.
+//! The matrix products of a training step of the documented model, and how fast they are.
 //!
 //! The kernels take turns product by product, so that what else the machine does meets all alike.
 
@@ -17,25 +17,47 @@ pub struct Shape {
     within: [usize; 2],
     /// Layers of this shape.
     pub times: usize,
+    /// What happens to the gradient of the input.
+    dx: Dx,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Dx {
+    /// The input is data, which has none.
+    None,
+    Overwritten,
+    /// Another layer with the same input was there before.
+    Added,
 }
 
 const fn layer(inputs: usize, outputs: usize, times: usize) -> Shape {
-    Shape { layer: [inputs, outputs], within: [inputs, outputs], times }
+    Shape { layer: [inputs, outputs], within: [inputs, outputs], times, dx: Dx::Overwritten }
 }
 
 /// An output layer of FiLM's MLPs, one for gamma and one for beta, of all that lie side by side.
 const fn film(outputs: usize) -> Shape {
-    Shape { layer: [64, outputs], within: [512, 3840], times: 2 }
+    Shape { within: [512, 3840], ..layer(64, outputs, 2) }
+}
+
+impl Shape {
+    const fn with(self, dx: Dx) -> Shape {
+        Shape { dx, ..self }
+    }
+
+    /// The products that a step makes.
+    pub fn forms(self) -> impl Iterator<Item = Form> {
+        FORMS.into_iter().filter(move |form| !matches!(form, Form::Input) || self.dx != Dx::None)
+    }
 }
 
 /// Every layer: the encoder's (mu and logvar in one), FiLM's (all hidden layers in one), the decoder's levels, the heads'.
 pub const SHAPES: [Shape; 17] = [
-    layer(207, 512, 1),
+    layer(207, 512, 1).with(Dx::None),
     // and a head's
     layer(512, 256, 2),
     layer(256, 128, 1),
     layer(128, 128, 1),
-    layer(7, 512, 1),
+    layer(7, 512, 1).with(Dx::None),
     film(128),
     film(256),
     film(512),
@@ -44,19 +66,20 @@ pub const SHAPES: [Shape; 17] = [
     layer(128, 256, 1),
     layer(256, 512, 1),
     layer(512, 1024, 1),
-    layer(1024, 2048, 1),
+    // the heads share their input
+    layer(1024, 2048, 1).with(Dx::Added),
     layer(2048, 200, 1),
     layer(1024, 512, 1),
     layer(256, 7, 1),
 ];
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Form {
     /// `y = x W^T`
     Forward,
-    /// `dx += dy W`
+    /// `dx = dy W` or `dx += dy W`
     Input,
-    /// `dW += dy^T x`
+    /// `dW = dy^T x`
     Weight,
 }
 
@@ -64,7 +87,7 @@ pub const FORMS: [Form; 3] = [Form::Forward, Form::Input, Form::Weight];
 
 /// A layer with everything its products read and write.
 pub struct Layer {
-    shape: Shape,
+    pub shape: Shape,
     x: Array2<f32>,
     y: Array2<f32>,
     dy: Array2<f32>,
@@ -91,8 +114,11 @@ impl Layer {
         let (x, dy) = (self.x.slice(from), self.dy.slice(to));
         match form {
             Form::Forward => gemm_on(kernel, x, self.w.t(), 0.0, self.y.slice_mut(to)),
-            Form::Input => gemm_on(kernel, dy, self.w.view(), 1.0, self.dx.slice_mut(from)),
-            Form::Weight => gemm_on(kernel, dy.t(), x, 1.0, self.dw.view_mut()),
+            Form::Input => {
+                let beta = if self.shape.dx == Dx::Added { 1.0 } else { 0.0 };
+                gemm_on(kernel, dy, self.w.view(), beta, self.dx.slice_mut(from));
+            }
+            Form::Weight => gemm_on(kernel, dy.t(), x, 0.0, self.dw.view_mut()),
         }
     }
 }
@@ -102,10 +128,11 @@ pub fn kernels() -> Vec<Kernel> {
     Kernel::ALL.into_iter().filter(|kernel| kernel.available()).collect()
 }
 
-/// GFLOP/s of these layers together, by kernel: medians over the rounds.
+/// GFLOP/s of these layers together, by kernel, but for those without this form: medians over the rounds.
 pub fn rates(pool: &ThreadPool, layers: &mut [Layer], form: Form, rounds: usize) -> Vec<f64> {
     let kernels = kernels();
-    let flops = layers.iter().map(Layer::flops).sum::<usize>() as f64;
+    let mut layers: Vec<&mut Layer> = layers.iter_mut().filter(|l| l.shape.forms().any(|f| f == form)).collect();
+    let flops = layers.iter().map(|l| l.flops()).sum::<usize>() as f64;
     // what takes microseconds is repeated for a fifth of a millisecond or so at the rates that are usual here
     let repeats = (1e7 / flops).ceil();
     let mut times = vec![Vec::new(); kernels.len()];
@@ -144,7 +171,7 @@ pub fn shapes(pool: &ThreadPool) {
     );
     for shape in SHAPES {
         let mut layers = BATCHES.map(|rows| [Layer::new(rows, shape)]);
-        for form in FORMS {
+        for form in shape.forms() {
             let cells = layers.each_mut().map(|layer| {
                 let rates = rates(pool, layer, form, ROUNDS);
                 let share = if peak > 0.0 { format!("{:.0} %", 100.0 * rates[0] / peak) } else { "".into() };

@@ -11,9 +11,9 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
     let settings = [
         format!("model.use_film={film}"),
         format!("training.batch_size={batch}"),
-        // more rows to train on than a batch has
-        format!("data.synth.subjects={}", 100.max(batch / 6)),
-        "data.synth.rows_per_subject=10".to_string(),
+        // more rows to train on than the batch has
+        format!("data.synth.subjects={}", 100.max(batch / 24)),
+        "data.synth.rows_per_subject=40".to_string(),
     ];
     let config = Config::from_json("a bench", "{}", &settings)?;
     let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;

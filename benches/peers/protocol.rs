@@ -2,6 +2,10 @@
 //! first run it writes one line of JSON. Then each line it reads is a number of seconds to run for, and is answered by the
 //! median of the runs' times; on a device that works by itself, by that of some runs in a row and a wait.
 
+#[path = "../common/median.rs"]
+pub mod median;
+
+use median::median;
 use std::io::stdin;
 use std::str::FromStr;
 use std::time::Instant;
@@ -37,7 +41,7 @@ pub fn serve_blocks(version: &str, parameters: usize, block_ms: f64, mut work: i
         while times.is_empty() || begin.elapsed().as_secs_f64() < seconds {
             times.push(ms(block));
         }
-        times.sort_by(f64::total_cmp);
-        println!(r#"{{"ms": {}, "runs": {}}}"#, times[times.len() / 2], times.len() * block);
+        let runs = times.len() * block;
+        println!(r#"{{"ms": {}, "runs": {runs}}}"#, median(times));
     }
 }

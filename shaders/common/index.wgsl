@@ -1,3 +1,14 @@
+// A thread of those that have an element each, in workgroups of 256.
+struct Thread {
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+}
+
+// The number of its element; there are more threads than elements.
+fn element(thread: Thread) -> u32 {
+    return thread.id.y * thread.groups.x * 256u + thread.id.x;
+}
+
 // The number of a workgroup: what is beyond 65,535 of them is folded into a second dimension.
 fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
     return group.y * groups.x + group.x;

@@ -1,7 +1,8 @@
-// The sum over a workgroup of 256 threads, always in the same order: halves onto halves.
-var<workgroup> of_lanes: array<f32, 256>;
+// The sum over a workgroup of 256 threads, always in the same order: halves onto halves. The shader says whether a `Sum` is a number or
+// a vector.
+var<workgroup> of_lanes: array<Sum, 256>;
 
-fn workgroup_sum(lane: u32, value: f32) -> f32 {
+fn workgroup_sum(lane: u32, value: Sum) -> Sum {
     // whoever still reads the sum before
     workgroupBarrier();
     of_lanes[lane] = value;

@@ -6,6 +6,7 @@ use crate::kernels::{adam::adam, reduce::sum_of_squares};
 use crate::ops::{AnyOp, Linear, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// The CPU device; `T` is `f32` to train and `f64` to check.
@@ -161,10 +162,17 @@ impl<T: Real> Device for Cpu<T> {
         format!("CPU, {threads} thread{}", if threads == 1 { "" } else { "s" })
     }
 
-    fn alloc(&mut self, _role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
+    fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
         let first = self.tensors.len() as u32;
         let tensor = |&shape: &Shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]], window: None };
         self.tensors.extend(shapes.iter().map(tensor));
+        if role == Role::Moment {
+            // a moment is read before it is written. Memory that was only read is a page of zeros that all share; to give it one of its own
+            // by the first write then interrupts all threads, thousands of times in the first step
+            self.tensors[first as usize..]
+                .par_iter_mut()
+                .for_each(|t| std::hint::black_box(&mut t.values).fill(T::zero()));
+        }
         Ok((first..self.tensors.len() as u32).map(Buffer).collect())
     }
 

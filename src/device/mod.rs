@@ -8,6 +8,7 @@ pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::{AdamStep, Clip};
+use crate::kernels::awake::Awake;
 use crate::kernels::gemm::{self, Kernel, VARIABLE};
 use crate::ops::AnyOp;
 use crate::tensor::Shape;
@@ -191,6 +192,7 @@ pub fn with<R: Send>(
         Some(device) => work(device),
         None => {
             gemm::reserve();
+            let _awake = Awake::new();
             work(Box::new(Cpu::<f32>::new()))
         }
     })
@@ -238,18 +240,16 @@ pub fn adapters() -> Vec<AdapterReport> {
 
 /// The vector instructions of this CPU that the kernels can use.
 pub fn cpu_features() -> Vec<&'static str> {
-    let mut found = Vec::new();
     #[cfg(target_arch = "x86_64")]
-    {
-        let detected = [
-            ("avx", is_x86_feature_detected!("avx")),
-            ("fma", is_x86_feature_detected!("fma")),
-            ("avx2", is_x86_feature_detected!("avx2")),
-            ("avx512f", is_x86_feature_detected!("avx512f")),
-        ];
-        found.extend(detected.into_iter().filter(|(_, there)| *there).map(|(name, _)| name));
-    }
+    let detected = [
+        ("avx", is_x86_feature_detected!("avx")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ];
     #[cfg(target_arch = "aarch64")]
-    found.push("neon");
-    found
+    let detected = [("neon", true)];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let detected: [(&str, bool); 0] = [];
+    detected.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
 }

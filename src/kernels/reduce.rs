@@ -55,7 +55,8 @@ vectorized! {
         *total = sum(values.len(), |i| values[i].wide() * values[i].wide());
     }
 
-    fn add_row<T>(out: &mut [T], row: &[T]) {
+    /// `out += row`
+    pub(super) fn add_row<T>(out: &mut [T], row: &[T]) {
         for (o, v) in out.iter_mut().zip(row) {
             *o += *v;
         }

@@ -1,6 +1,7 @@
 //! Initial values. Each parameter has exactly one initialiser, named where it is declared; nothing runs over it later.
 
-use crate::rng::{Purpose, Stream, unit};
+use crate::kernels::vectorized::vectorized;
+use crate::rng::{LANES, Purpose, Stream, unit};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,9 +37,21 @@ fn fill_uniform(values: &mut [f32], bound: f64, stream: Stream, quad: usize) {
         rayon::join(|| fill_uniform(a, bound, stream, quad), || fill_uniform(b, bound, stream, quad + half / 4));
         return;
     }
-    for (i, values) in values.chunks_mut(4).enumerate() {
-        for (value, word) in values.iter_mut().zip(stream.words(0, (quad + i) as u32)) {
-            *value = (bound * (2.0 * unit(word) - 1.0)) as f32;
+    uniform(values, bound, &stream, quad as u32);
+}
+
+vectorized! {
+    fn uniform<T>(values: &mut [T], bound: f64, stream: &Stream, quad: u32) {
+        let mut quad = quad;
+        for values in values.chunks_mut(4 * LANES) {
+            let mut all = [T::zero(); 4 * LANES];
+            for (word, words) in stream.lanes(0, quad).iter().enumerate() {
+                for lane in 0..LANES {
+                    all[4 * lane + word] = T::of(bound * (2.0 * unit(words[lane]) - 1.0));
+                }
+            }
+            values.copy_from_slice(&all[..values.len()]);
+            quad += LANES as u32;
         }
     }
 }
@@ -56,5 +69,15 @@ mod tests {
         let var = values.iter().map(|v| v * v).sum::<f32>() / 4096.0;
         assert!((var / (0.0625 / 3.0) - 1.0).abs() < 5.0 * (0.8 / 4096.0_f32).sqrt(), "{var}");
         assert_ne!(values, Init::Linear { fan_in: 16 }.values(1, 1, 4096));
+    }
+
+    #[test]
+    fn each_value_comes_from_its_own_word() {
+        let values = Init::Linear { fan_in: 4 }.values(9, 2, 150_001);
+        let stream = Stream::new(9, Purpose::Init, 2);
+        for (i, value) in values.iter().enumerate() {
+            let word = stream.words(0, (i / 4) as u32)[i % 4];
+            assert_eq!(*value, (0.5 * (2.0 * unit(word) - 1.0)) as f32, "value {i}");
+        }
     }
 }

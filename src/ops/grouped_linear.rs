@@ -13,7 +13,7 @@
 use super::linear::{backward_pass, products};
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::{
-    gemm::{gemm, gemm_bias},
+    gemm::{gemm, gemm_bias, gemm_by_depth},
     reduce::column_sums,
 };
 use crate::pass::{Operand, Pass, Passes, TILE, Targets};
@@ -87,7 +87,7 @@ impl Op for GroupedLinear {
         for (from, to) in self.groups(w.ncols()) {
             let dy = doutput.slice(s![.., to.clone()]);
             if let Some(dx) = dx {
-                gemm(dy, w.slice(s![to.clone(), ..]), dx.beta(), dx.values.slice_mut(s![.., from.clone()]));
+                gemm_by_depth(dy, w.slice(s![to.clone(), ..]), dx.beta(), dx.values.slice_mut(s![.., from.clone()]));
             }
             if let Some(dw) = dw {
                 gemm(dy.t(), x.slice(s![.., from]), dw.beta(), dw.values.slice_mut(s![to, ..]));

@@ -12,7 +12,7 @@
 use super::{Case, Fill, Op, Shapes, slice_mut, want};
 use crate::kernels::{
     adam::{AdamStep, adam_part},
-    gemm::{gemm, gemm_alone, gemm_bias},
+    gemm::{gemm, gemm_alone, gemm_bias, gemm_by_depth},
     reduce::column_sums,
     split::{By, split},
 };
@@ -105,7 +105,7 @@ impl Op for Linear {
     ) {
         let [dx, dw, db] = dinputs else { unreachable!("three inputs") };
         if let Some(dx) = dx {
-            gemm(doutput, inputs[1], dx.beta(), dx.values.view_mut());
+            gemm_by_depth(doutput, inputs[1], dx.beta(), dx.values.view_mut());
         }
         if let Some(dw) = dw {
             gemm(doutput.t(), inputs[0], dw.beta(), dw.values.view_mut());

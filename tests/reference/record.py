@@ -175,8 +175,7 @@ def inputs(c: Case, random: torch.Generator) -> Tensors:
         batch["peak_mask"] = (torch.rand((c.batch, c.num_peaks), generator=random) > 0.4).float()
         if c.labels == "none":
             batch["peak_mask"].zero_()
-            batch["peak_mask"][2, 3] = 1.0
-            batch["peaks"][2, 3] = torch.nan
+            batch["peaks"][2, 3], batch["peak_mask"][2, 3] = torch.nan, 1.0
         else:
             for row, column, mask in [(0, 0, 1.0), (1, 1, 0.0)]:
                 batch["peaks"][row, column], batch["peak_mask"][row, column] = torch.nan, mask
@@ -188,9 +187,8 @@ class Pass:
 
     def __init__(self, case: Case, tensors: Tensors, training: bool, step: int = 0):
         self.case, self.tensors, self.training, self.step = case, tensors, training, step
-        self.dropouts = 0
         self.masks: Tensors = {}
-        self.kink = float("inf")
+        self.dropouts, self.kink = 0, float("inf")
 
     def near(self, *distances: Tensor) -> None:
         self.kink = min([self.kink, *(d.detach().abs().min().item() for d in distances if d.numel())])
@@ -245,8 +243,7 @@ class Pass:
         return self.decode_joint(z, static) if self.case.joint_generation else self.decode_concat(z, static)
 
     def decode_joint(self, z: Tensor, static: Tensor | None) -> Tensors:
-        c, h = self.case, z
-        strength = self.strength(z)
+        c, h, strength = self.case, z, self.strength(z)
         for level in range(1, len(c.decoder_dims) + 1):
             h = self.dense(f"decoder.layer{level}", 0, h, c.decoder_dropout)
             if c.use_film and static is not None:

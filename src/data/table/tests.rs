@@ -268,24 +268,3 @@ fn statics_may_be_missing_where_it_is_asked_for() {
     let (data, _) = with_config(&text, &preparing(r#""impute_statics": ["level_db"]"#)).unwrap();
     assert!(matches!(&data.statics[0].values, Values::Number(v) if v[0].is_nan()));
 }
-
-/// Real recordings are not part of the repository: where they lie beside it, they are read.
-#[test]
-fn real_recordings() {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/human_click.csv"));
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-        return;
-    }
-    let config =
-        crate::config::Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/human_click.json")), &[]);
-    let config = config.unwrap();
-    let (data, report) = read_table(path, &config.data, config.model.signal_length).unwrap();
-    assert_eq!(data.signals.dim(), (234, 200));
-    assert_eq!(report.cut, 295);
-    assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
-    let split = crate::data::split::split(&data, &config.data).unwrap();
-    let (scalers, _) = crate::data::scale::Scalers::fit(&data, &config.data, &split.train).unwrap();
-    scalers.check_static_dim(config.model.static_dim).unwrap();
-    assert!(scalers.encode_statics("human", &data.statics, &split.test).is_ok());
-}

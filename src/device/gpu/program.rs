@@ -69,8 +69,8 @@ macro_rules! files {
 const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
 
 const COMMON: &[(&str, &str)] = files! {
-    "index": "common/index", "philox": "common/philox", "sum": "common/sum", "columns": "common/columns",
-    "gemm": "common/gemm", "linear": "common/linear",
+    "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
+    "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
 };
 
 fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {

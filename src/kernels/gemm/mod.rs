@@ -6,6 +6,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod blocks;
+mod depth;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 #[cfg(target_arch = "x86_64")]
@@ -18,6 +19,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use depth::gemm_by_depth;
 pub use select::{Kernel, VARIABLE};
 
 use crate::tensor::{Real, View, ViewMut};
@@ -91,31 +93,29 @@ pub fn reserve() {
 
 /// What all tasks of a product have in common.
 struct Plan<T> {
+    /// Elsewhere there is one.
+    #[cfg(target_arch = "x86_64")]
     kernel: Kernel,
     beta: T,
-    /// Columns of `c` are consecutive elements, not rows.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "matrixmultiply goes by the strides"))]
+    /// Columns of `c` are consecutive elements, not rows; `matrixmultiply` goes by the strides.
+    #[cfg(target_arch = "x86_64")]
     turned: bool,
     /// Multiply-adds of a task, at most.
     grain: usize,
 }
 
 /// `bias` has the shape of `c`; no task is smaller than `least` multiply-adds.
-fn start<T: Real>(
-    kernel: Kernel,
-    least: usize,
-    a: View<T>,
-    b: View<T>,
-    beta: T,
-    bias: Option<View<T>>,
-    mut c: ViewMut<T>,
-) {
+fn start<T: Real>(kernel: Kernel, least: usize, a: View<T>, b: View<T>, beta: T, bias: Option<View<T>>, c: ViewMut<T>) {
     let ([m, k], [kb, n]) = ([a.nrows(), a.ncols()], [b.nrows(), b.ncols()]);
     assert!(k == kb && c.dim() == (m, n), "gemm: [{m}, {k}] x [{kb}, {n}] into {:?}", c.dim());
     assert!(kernel.available(), "gemm: this CPU cannot run {kernel:?}");
     // a single row takes as long as its matrix takes to arrive
     let grain = if m == 1 { GRAIN / 8 } else { GRAIN };
-    let mut plan = Plan { kernel, beta, turned: false, grain: (m * k * n / TASKS).max(grain).max(least) };
+    let grain = (m * k * n / TASKS).max(grain).max(least);
+    #[cfg(not(target_arch = "x86_64"))]
+    let plan = Plan { beta, grain };
+    #[cfg(target_arch = "x86_64")]
+    let (mut plan, mut c) = (Plan { kernel, beta, turned: false, grain }, c);
     #[cfg(target_arch = "x86_64")]
     {
         let by_rows = n == 1 || c.strides()[1] == 1;

@@ -1,0 +1,48 @@
+// What comes of a sum over many elements, always in the same order: `forward` does it alone where they are few; else `partial`
+// makes a sum a workgroup and `finish` adds these up (`reduction` in src/pass.rs). The shader says what a `Sum` is, which `term` an
+// element adds to it, and its `result`; `p.count` elements lie in chunks of `p.chunk`, one a workgroup.
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partials: array<Sum>;
+
+fn chunk_sum(number: u32, lane: u32) -> Sum {
+    var own = Sum();
+    let end = min((number + 1u) * p.chunk, p.count);
+    for (var i = number * p.chunk + lane; i < end; i += 256u) {
+        own += term(i);
+    }
+    return workgroup_sum(lane, own);
+}
+
+@compute @workgroup_size(256)
+fn forward(@builtin(local_invocation_index) lane: u32) {
+    let sum = chunk_sum(0u, lane);
+    if (lane == 0u) {
+        y[0] = result(sum);
+    }
+}
+
+@compute @workgroup_size(256)
+fn partial(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group_number(group, groups);
+    let sum = chunk_sum(number, lane);
+    if (lane == 0u) {
+        partials[number] = sum;
+    }
+}
+
+// Here `p.count` is the number of partial sums.
+@compute @workgroup_size(256)
+fn finish(@builtin(local_invocation_index) lane: u32) {
+    var own = Sum();
+    for (var i = lane; i < p.count; i += 256u) {
+        own += partials[i];
+    }
+    let sum = workgroup_sum(lane, own);
+    if (lane == 0u) {
+        y[0] = result(sum);
+    }
+}

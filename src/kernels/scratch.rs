@@ -1,0 +1,49 @@
+//! Memory for the length of a call, kept by the thread for the next one: a step allocates nothing.
+
+use crate::tensor::Real;
+use std::any::Any;
+use std::cell::RefCell;
+
+thread_local! {
+    /// One `Vec<T>` a number type.
+    static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn kept<T: Real, R>(work: impl FnOnce(&mut Vec<T>) -> R) -> R {
+    KEPT.with_borrow_mut(|all| {
+        let index = all.iter().position(|one| one.is::<Vec<T>>()).unwrap_or_else(|| {
+            all.push(Box::new(Vec::<T>::new()));
+            all.len() - 1
+        });
+        work(all[index].downcast_mut().expect("found by its type"))
+    })
+}
+
+/// Gives `work` room for so many numbers; what lies there is undefined. A call within the call gets room of its own.
+pub fn with_scratch<T: Real, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
+    // taken out: while `work` waits for other threads, this one may be given something that wants scratch too
+    let mut room: Vec<T> = kept(std::mem::take);
+    if room.len() < len {
+        room.resize(len, T::zero());
+    }
+    let result = work(&mut room[..len]);
+    kept(|kept| *kept = room);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_and_a_room_each() {
+        let first = with_scratch(8, |room: &mut [f32]| room.as_ptr());
+        with_scratch(4, |room: &mut [f32]| {
+            assert_eq!((room.as_ptr(), room.len()), (first, 4));
+            room.fill(1.0);
+            with_scratch(4, |other: &mut [f32]| other.fill(2.0));
+            with_scratch(4, |other: &mut [f64]| other.fill(3.0));
+            assert_eq!(room, [1.0; 4]);
+        });
+    }
+}
