@@ -130,7 +130,7 @@ const KINDS: [&str; 4] = ["GEMM", "element-wise", "optimiser", "rest"];
 
 fn kind(what: &str) -> &'static str {
     match what {
-        "linear" | "grouped_linear" => KINDS[0],
+        "linear" | "linear_relu" | "grouped_linear" => KINDS[0],
         "adam" | "norms" => KINDS[2],
         "rest" => KINDS[3],
         _ => KINDS[1],

@@ -34,12 +34,10 @@ struct Params {
     fresh_x: u32,
     fresh_weight: u32,
     fresh_bias: u32,
+    fresh_modulation: u32,
 }
 
-struct Clear { count: u32 }
-
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(0) var<uniform> clearing: Clear;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> statistics: array<f32>;
 @group(0) @binding(4) var<storage, read> modulation: array<f32>;
@@ -135,16 +133,18 @@ fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
         let d = dy[row * p.columns + column + c];
         let gamma = row * p.width + p.gamma_at + column + c;
         let beta = gamma + p.columns;
-        dmodulation[gamma] += s * v[c] * d;
-        dmodulation[beta] += s * d;
+        dmodulation[gamma] = added(dmodulation[gamma], s * v[c] * d, p.fresh_modulation);
+        dmodulation[beta] = added(dmodulation[beta], s * d, p.fresh_modulation);
     }
 }
 
-@compute @workgroup_size(256)
-fn clear(thread: Thread) {
-    let i = element(thread);
-    if (i < clearing.count) {
-        dmodulation[i] = 0.0;
+// The other columns of the gradient of the modulation become 0, shared among all threads: other levels add to them.
+fn clear_others(thread: u32, threads: u32) {
+    for (var i = thread; i < p.rows * p.width; i += threads) {
+        let column = i % p.width;
+        if (column < p.gamma_at || column >= p.gamma_at + 2u * p.columns) {
+            dmodulation[i] = 0.0;
+        }
     }
 }
 
@@ -156,7 +156,11 @@ fn backward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
+    let number = group_number(group, groups);
+    if (p.film != 0u && p.fresh_modulation != 0u) {
+        clear_others(number * 256u + lane, groups.x * groups.y * 256u);
+    }
+    let column = number * COLUMNS + lane % 4u * 4u;
     let first = lane / 4u;
     let batch = statistics_of(lane, column);
     let inverse = inverse_deviation(batch);

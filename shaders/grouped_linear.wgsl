@@ -2,7 +2,15 @@
 // y_g = x_g W_g^T + b_g; see src/ops/grouped_linear.rs.
 
 // where the outputs of each group begin, and where the last end
-@group(0) @binding(9) var<storage, read> starts: array<u32>;
+@group(0) @binding(10) var<storage, read> starts: array<u32>;
+
+fn finished(row: u32, column: u32, sums: vec4<f32>) -> vec4<f32> {
+    return sums;
+}
+
+fn arriving(row: u32, column: u32, end: u32) -> vec4<f32> {
+    return dy_quad(row, column, end);
+}
 
 // A tile of outputs that are all of one group.
 struct Outputs { group: u32, first: u32, end: u32 }
@@ -10,7 +18,7 @@ struct Outputs { group: u32, first: u32, end: u32 }
 fn outputs_of(tile: u32) -> Outputs {
     var before = 0u;
     for (var g = 0u; g < p.group_count; g++) {
-        let count = (starts[g + 1u] - starts[g] + TILE - 1u) / TILE;
+        let count = tiles_over(starts[g + 1u] - starts[g]);
         if (tile < before + count) {
             return Outputs(g, starts[g] + (tile - before) * TILE, starts[g + 1u]);
         }
@@ -19,54 +27,46 @@ fn outputs_of(tile: u32) -> Outputs {
     return Outputs(0u, 0u, 0u);
 }
 
-fn inner_tiles() -> u32 {
-    return (p.inner + TILE - 1u) / TILE;
-}
-
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let tile = group_number(group, groups);
-    let m0 = tile / p.column_tiles * TILE;
-    if (m0 < p.rows) {
+fn forward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    let number = number_of(group);
+    let count = tiles_over(p.rows) * p.column_tiles;
+    let tile = number % count;
+    if (number < count * p.splits) {
         let outputs = outputs_of(tile % p.column_tiles);
-        forward_tile(lane, m0, outputs.first, outputs.end, outputs.group * p.inner);
-    }
-}
-
-fn weight(lane: u32, tile: u32) {
-    let across = inner_tiles();
-    if (tile / across < p.column_tiles) {
-        let outputs = outputs_of(tile / across);
-        weight_tile(lane, outputs.first, outputs.end, tile % across * TILE, outputs.group * p.inner);
+        let m0 = tile / p.column_tiles * TILE;
+        forward_tile(lane, number / count, m0, outputs.first, outputs.end, outputs.group * p.inner);
     }
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let tile = group_number(group, groups);
-    if (tile < p.tiles_of_x) {
-        let across = inner_tiles() * p.group_count;
-        let g = tile % across / inner_tiles();
-        let i0 = tile % inner_tiles() * TILE;
-        input_tile(lane, tile / across * TILE, i0, starts[g], starts[g + 1u], g * p.inner);
+fn forward_join(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    join_forward(number_of(group) * 256u + lane);
+}
+
+@compute @workgroup_size(256)
+fn backward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    let number = number_of(group);
+    let across = tiles_over(p.inner);
+    if (number < p.groups_of_x) {
+        let in_a_row = across * p.group_count;
+        let count = tiles_over(p.rows) * in_a_row;
+        let tile = number % count;
+        let g = tile % in_a_row / across;
+        let m0 = tile / in_a_row * TILE;
+        input_tile(lane, number / count, m0, tile % across * TILE, starts[g], starts[g + 1u], g * p.inner);
     } else {
-        weight(lane, tile - p.tiles_of_x);
+        let count = p.column_tiles * across;
+        let of_w = number - p.groups_of_x;
+        let tile = of_w % count;
+        if (of_w < count * p.splits_of_w) {
+            let outputs = outputs_of(tile / across);
+            weight_tile(lane, of_w / count, outputs.first, outputs.end, tile % across * TILE, outputs.group * p.inner);
+        }
     }
 }
 
 @compute @workgroup_size(256)
-fn backward_weight(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    weight(lane, group_number(group, groups));
+fn backward_join(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    join_backward(number_of(group) * 256u + lane);
 }

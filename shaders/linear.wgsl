@@ -1,48 +1,30 @@
-// include index, gemm, linear
+// include index, gemm, linear, dense
 // y = x W^T + b; see src/ops/linear.rs.
 
-fn tiles(extent: u32) -> u32 {
-    return (extent + TILE - 1u) / TILE;
+fn finished(row: u32, column: u32, sums: vec4<f32>) -> vec4<f32> {
+    return sums;
+}
+
+fn arriving(row: u32, column: u32, end: u32) -> vec4<f32> {
+    return dy_quad(row, column, end);
 }
 
 @compute @workgroup_size(256)
-fn forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let tile = group_number(group, groups);
-    let across = tiles(p.outputs);
-    if (tile < tiles(p.rows) * across) {
-        forward_tile(lane, tile / across * TILE, tile % across * TILE, p.outputs, 0u);
-    }
+fn forward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    dense_forward(number_of(group), lane);
 }
 
 @compute @workgroup_size(256)
-fn backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let tile = group_number(group, groups);
-    let across = tiles(p.inner);
-    if (tile < p.tiles_of_x) {
-        input_tile(lane, tile / across * TILE, tile % across * TILE, 0u, p.outputs, 0u);
-    } else if (tile - p.tiles_of_x < tiles(p.outputs) * across) {
-        let of_w = tile - p.tiles_of_x;
-        weight_tile(lane, of_w / across * TILE, p.outputs, of_w % across * TILE, 0u);
-    }
+fn forward_join(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    join_forward(number_of(group) * 256u + lane);
 }
 
 @compute @workgroup_size(256)
-fn backward_weight(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let tile = group_number(group, groups);
-    let across = tiles(p.inner);
-    if (tile < tiles(p.outputs) * across) {
-        weight_tile(lane, tile / across * TILE, p.outputs, tile % across * TILE, 0u);
-    }
+fn backward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    dense_backward(number_of(group), lane);
+}
+
+@compute @workgroup_size(256)
+fn backward_join(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    join_backward(number_of(group) * 256u + lane);
 }

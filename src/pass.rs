@@ -1,6 +1,8 @@
 //! What an op asks of a GPU, as data: which entry point of its shader runs, on which tensors, with which numbers, how often.
 //! Nothing here knows how a GPU is driven, and an op knows nothing else of one.
 
+pub mod product;
+
 use crate::kernels::mask::Mask;
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
@@ -8,8 +10,6 @@ use std::sync::Arc;
 
 /// Threads of a workgroup.
 pub const LANES: usize = 256;
-/// Rows and columns of what one workgroup of a matrix product computes (`TILE` in `shaders/common/gemm.wgsl`).
-pub const TILE: usize = 32;
 /// Columns that one workgroup sums (`COLUMNS` in `shaders/common/columns.wgsl`).
 pub const COLUMNS: usize = 16;
 /// More buffers than these no shader may bind: the least that WebGPU promises.
@@ -47,6 +47,8 @@ pub struct Pass {
     pub entry: &'static str,
     pub binds: ArrayVec<Bind, MAX_BINDS>,
     pub words: ArrayVec<u32, 32>,
+    /// Values of the shader's pipeline-overridable constants, by name; a `bool` is 0 or 1.
+    pub constants: ArrayVec<(&'static str, u32), 2>,
     /// Workgroups; a device folds what is beyond the range of one dimension into two.
     pub groups: usize,
 }
@@ -60,7 +62,7 @@ pub type Targets<'a> = &'a [Option<bool>];
 impl Pass {
     /// `groups` workgroups of an entry point.
     pub fn new(entry: &'static str, groups: usize) -> Self {
-        Pass { entry, binds: ArrayVec::new(), words: ArrayVec::new(), groups }
+        Pass { entry, binds: ArrayVec::new(), words: ArrayVec::new(), constants: ArrayVec::new(), groups }
     }
 
     /// A thread an element; the count is the first word.
@@ -103,6 +105,12 @@ impl Pass {
     /// A real word, rounded.
     pub fn f(mut self, word: f64) -> Self {
         self.words.push((word as f32).to_bits());
+        self
+    }
+
+    /// A constant of the pipeline.
+    pub fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.constants.push((name, value as u32));
         self
     }
 

@@ -8,7 +8,7 @@ mod common {
 use abr_film::device::AdamStep;
 use abr_film::kernels::adam::adam;
 use abr_film::ops::{
-    AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, FilmBlock, GroupedLinear, LeakyRelu, Linear, Posterior, ReluDropout,
+    AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, FilmBlock, GroupedLinear, LeakyRelu, Linear, LinearRelu, Posterior,
 };
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
@@ -114,15 +114,28 @@ fn film_block() {
     }
 }
 
+fn linear_relu_is_its_parts<T: Real>([rows, columns]: [usize; 2], inner: usize, drops: bool) {
+    let (x, cotangent) = (draw::<T>([rows, inner], Fill::Normal, 0), draw([rows, columns], Fill::Normal, 1));
+    let parameters = vec![draw([columns, inner], Fill::Normal, 2), draw([1, columns], Fill::Normal, 3)];
+    let (mut ops, mut side) = (vec![Linear.into(), LeakyRelu::RELU.into()], vec![parameters.clone(), vec![]]);
+    if drops {
+        ops.push(AnyOp::from(dropout(0.3)));
+        side.push(vec![]);
+    }
+    let (outputs, gradients) = chain(&ops, &x, &side, &cotangent);
+    let op = LinearRelu { dropout: drops.then(|| dropout(0.3)) };
+    let (found, found_gradients) = fused(op.into(), &[vec![x], parameters].concat(), &cotangent);
+    assert_eq!(found[0], outputs[ops.len() - 1][0], "{rows} x {columns}, {op:?}: y");
+    assert_eq!(found_gradients, gradients[0], "{rows} x {columns}, {op:?}: dx, dW, db");
+}
+
 #[test]
-fn relu_dropout() {
-    for size in SIZES {
-        let (x, cotangent) = (draw::<f32>(size, Fill::Normal, 0), draw(size, Fill::Normal, 1));
-        let ops = [LeakyRelu::RELU.into(), dropout(0.3).into()];
-        let (outputs, gradients) = chain(&ops, &x, &[vec![], vec![]], &cotangent);
-        let (found, found_gradients) = fused(ReluDropout { dropout: dropout(0.3) }.into(), &[x], &cotangent);
-        assert_eq!(found[0], outputs[1][0]);
-        assert_eq!(found_gradients[0], gradients[0][0]);
+fn linear_relu() {
+    for (size, inner) in SIZES.into_iter().zip([1, 64, 7, 16, 33, 9]) {
+        for drops in [true, false] {
+            linear_relu_is_its_parts::<f32>(size, inner, drops);
+            linear_relu_is_its_parts::<f64>(size, inner, drops);
+        }
     }
 }
 
@@ -184,16 +197,23 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
         decoupled: true,
         clip: None,
     };
-    let bias = Array2::zeros((1, outputs));
-    let layer = [x.clone(), weights[0].clone(), bias];
-    let (_, gradients) = fused(Linear.into(), &layer, &dy);
-    let [mut w, mut m, mut v] = [0, 1, 2].map(|i| weights[i].clone());
-    let slices = [&mut w, &mut m, &mut v].map(|t| t.as_slice_mut().expect("contiguous"));
-    let [value, first, second] = slices;
-    adam(&step, 1.0, value, gradients[1].as_slice().expect("contiguous"), first, second);
-    let [mut ew, mut em, mut ev] = [0, 1, 2].map(|i| weights[i].clone());
-    Linear::step_weight(&step, x.view(), dy.view(), [&mut ew, &mut em, &mut ev].map(|t| t.view_mut()));
-    assert_eq!([ew, em, ev], [w, m, v], "{rows} rows, {inputs} to {outputs}");
+    let relu = LinearRelu { dropout: Some(dropout(0.3)) };
+    let layer = [x.clone(), weights[0].clone(), Array2::zeros((1, outputs))];
+    for op in [AnyOp::from(Linear), relu.into()] {
+        let y = forward(&op, &layer).remove(0);
+        let (_, gradients) = fused(op.clone(), &layer, &dy);
+        let [mut w, mut m, mut v] = [0, 1, 2].map(|i| weights[i].clone());
+        let slices = [&mut w, &mut m, &mut v].map(|t| t.as_slice_mut().expect("contiguous"));
+        let [value, first, second] = slices;
+        adam(&step, 1.0, value, gradients[1].as_slice().expect("contiguous"), first, second);
+        let [mut ew, mut em, mut ev] = [0, 1, 2].map(|i| weights[i].clone());
+        let tensors = [&mut ew, &mut em, &mut ev].map(|t| t.view_mut());
+        match op {
+            AnyOp::LinearRelu(op) => op.step_weight(&step, x.view(), y.view(), dy.view(), tensors),
+            _ => Linear::step_weight(&step, x.view(), dy.view(), tensors),
+        }
+        assert_eq!([ew, em, ev], [w, m, v], "{}: {rows} rows, {inputs} to {outputs}", op.name());
+    }
 }
 
 #[test]

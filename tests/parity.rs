@@ -15,7 +15,7 @@ mod common {
 
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Buffer, Device, Role, Target};
-use abr_film::ops::{AnyOp, Case, Fill, Op};
+use abr_film::ops::{AnyOp, Case, Fill, Linear, Op};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Shape;
 use common::bounds::{U, bounds};
@@ -23,7 +23,7 @@ use common::cases::draw;
 use common::gpu::context;
 use common::ops::{backward, forward};
 use ndarray::Array2;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One, odd numbers, whole tiles and one element more or less.
 const EXTENTS: [usize; 19] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 200, 207];
@@ -154,7 +154,7 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
         match op {
             AnyOp::Dropout(_) => assert_eq!(got_outputs[1], in_f32[1], "{name}: the mask, to the bit"),
             AnyOp::FilmBlock(_) => assert_eq!(got_outputs.get(5), in_f32.get(5), "{name}: the mask, to the bit"),
-            AnyOp::ReluDropout(_) => {
+            AnyOp::LinearRelu(_) => {
                 let same = got_outputs[0].iter().zip(&in_f32[0]).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
                 assert!(same, "{name}: what was dropped");
             }
@@ -210,6 +210,45 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
         println!("{tensor:>12}: at most {straight:.3} of the tolerance; bent {bent:.0}");
         assert!(*bent > 1.0 || *straight == 0.0 && *bent == 0.0, "{tensor}: bent by {BEND}, and not noticed");
     }
+}
+
+/// Shapes large or long enough that products take each kind of tile, their rows in fours or not, whole or split.
+const PRODUCTS: [[usize; 3]; 11] = [
+    [520, 5, 520],
+    [520, 4, 520],
+    [769, 3, 771],
+    [768, 12, 772],
+    [40, 4000, 40],
+    [41, 4001, 39],
+    [100, 7680, 100],
+    [101, 7681, 99],
+    [2100, 5, 3],
+    [1038, 1, 65],
+    [4, 8, 2048],
+];
+
+#[test]
+fn products_in_every_tile_whole_and_split() {
+    let Some(context) = context(Checks::Off) else { return };
+    let (mut record, mut seen) = (Record::default(), BTreeSet::new());
+    for [rows, inner, columns] in PRODUCTS {
+        let case = &Linear::cases(rows, inner, columns)[0];
+        check_case(&mut Gpu::new(context.clone()), case, false, &mut record);
+        let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
+        let outputs = case.op.output_shapes(&shapes);
+        let forward = case.op.forward_passes(&shapes, &outputs);
+        let passes = forward.into_iter().chain(case.op.backward_passes(&shapes, &outputs, &[Some(true); 3]));
+        seen.extend(passes.map(|pass| {
+            let constants = pass.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
+            // the join looks at no tile
+            if pass.entry.ends_with("join") { pass.entry.to_string() } else { pass.entry.to_string() + &constants }
+        }));
+    }
+    let mut wanted: BTreeSet<String> = ["forward_join", "backward_join"].map(String::from).into();
+    for (entry, tile, aligned) in ["forward", "backward"].iter().flat_map(|e| [32, 64, 128].map(|t| (e, t, [0, 1]))) {
+        wanted.extend(aligned.map(|aligned| format!("{entry} TILE {tile} ALIGNED {aligned}")));
+    }
+    assert_eq!(seen, wanted);
 }
 
 macro_rules! one_test_an_op {

@@ -1,84 +1,148 @@
-// The inner part of a matrix product. 256 threads make a tile of 32 x 32: four slices of 64 threads share the sums over k between
-// them, and each thread makes 4 x 4 elements that lie 8 apart. With batches as small as 32 rows there are few tiles: it takes
-// many threads a tile to have enough loads on their way. The operands come DEPTH deep at a time into workgroup memory, where row k
-// of `left` is column k of the left operand's tile.
-const TILE: u32 = 32u;
-const THREADS: u32 = 256u;
-const DEPTH: u32 = 32u;
-const OF_SLICE: u32 = 8u;
-// one more than a tile is wide: threads that fill a column meet different banks
-const PITCH: u32 = 33u;
+// The inner part of a matrix product: 256 threads make a tile of TILE x TILE sums over k, DEPTH terms at a time.
+//
+// A term of a tile costs 2 TILE loads for TILE^2 multiply-adds. An H100 has 132 cores (SMs) of 128 multiply-adds a clock, which
+// get about 24 bytes a clock each from the second cache: a tile of 128 needs 8 of these, one of 32 all of them. From workgroup
+// memory (128 bytes a clock) 8 x 8 sums a thread take 4 loads of a vec4 for 64 multiply-adds, 4 x 4 sums 2 for 16. So large tiles
+// where there are enough of them for all cores; where there are few, as at 32 rows, what counts is the time until loads arrive, and
+// so how many are on their way: then small tiles and deep ones. TILE * DEPTH is 2048 always: both operands together fill the 16 KiB
+// that WebGPU promises, and are 256 blocks of 4 x 4, a thread each. The block of the next DEPTH is fetched into registers while
+// this one is multiplied. `src/pass/product.rs` chooses the tile.
+override TILE: u32 = 32u;
+// Every row of the operands begins at a multiple of four numbers: they are read as vec4, 64 bytes of a row at least side by side.
+// Otherwise number by number, of which four instructions share what the first one fetched.
+override ALIGNED: bool = false;
+override DEPTH: u32 = 2048u / TILE;
+// Quads (four numbers) of a line, and of a row along k.
+override QUADS: u32 = TILE / 4u;
+override LAYERS: u32 = DEPTH / 4u;
+// Threads along a side of the tile. Those that do not fit share the terms: tiles of 32 and 64 have four slices of 64 threads.
+override SIDE: u32 = 8u * (TILE / 128u + 1u);
+override SLICE: u32 = SIDE * SIDE;
+override OF_SLICE: u32 = DEPTH * SLICE / 256u;
+override ROTATION: u32 = (TILE + 63u) / 64u;
 
-var<workgroup> left: array<f32, 1056>;
-var<workgroup> right: array<f32, 1056>;
-// four rows of results
-var<private> sums: array<vec4<f32>, 4>;
+// Line k has TILE numbers: of column k of the left operand's tile, and behind all of these of row k of the right one's.
+var<workgroup> tiles: array<vec4<f32>, 1024>;
+const RIGHT: u32 = 512u;
+
+// The sums of a thread: four columns of four rows, a row a vec4; of tiles above 32 four times that, half a tile apart. Named one by
+// one, as what is indexed might not stay in registers.
+var<private> s00: mat4x4<f32>;
+var<private> s01: mat4x4<f32>;
+var<private> s10: mat4x4<f32>;
+var<private> s11: mat4x4<f32>;
 
 fn clear_sums() {
-    sums = array<vec4<f32>, 4>();
+    s00 = mat4x4<f32>();
+    s01 = mat4x4<f32>();
+    s10 = mat4x4<f32>();
+    s11 = mat4x4<f32>();
+}
+
+// Where a quad of line k lies. Quads change places from layer to layer, so that threads that store a column of them, as those do
+// that turn rows into lines, meet different banks.
+fn quad_place(k: u32, quad: u32) -> u32 {
+    return k * QUADS + (quad ^ (k / 4u * ROTATION % 8u));
+}
+
+// The first term and the first line of a thread's block of an operand: `turned`, where its rows run along k.
+struct Block { k: u32, line: u32 }
+
+fn block_of(lane: u32, turned: bool) -> Block {
+    let b = lane % 128u;
+    if (turned) {
+        return Block(b % LAYERS * 4u, b / LAYERS * 4u);
+    }
+    return Block(b / QUADS * 4u, b % QUADS * 4u);
+}
+
+// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's.
+fn put_block(lane: u32, block: mat4x4<f32>, turned: bool) {
+    let at = block_of(lane, turned);
+    var rows = block;
+    if (turned) {
+        rows = transpose(block);
+    }
+    let first = lane / 128u * RIGHT;
+    tiles[first + quad_place(at.k, at.line / 4u)] = rows[0];
+    tiles[first + quad_place(at.k + 1u, at.line / 4u)] = rows[1];
+    tiles[first + quad_place(at.k + 2u, at.line / 4u)] = rows[2];
+    tiles[first + quad_place(at.k + 3u, at.line / 4u)] = rows[3];
+}
+
+fn plus_product(s: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(s[0] + a.x * b, s[1] + a.y * b, s[2] + a.z * b, s[3] + a.w * b);
 }
 
 fn multiply_add(lane: u32) {
-    let r = lane % 64u / 8u;
-    let c = lane % 8u;
-    let begin = lane / 64u * OF_SLICE;
-    var s0 = sums[0];
-    var s1 = sums[1];
-    var s2 = sums[2];
-    var s3 = sums[3];
+    let r = lane % SLICE / SIDE;
+    let c = lane % SIDE;
+    let begin = lane / SLICE * OF_SLICE;
     for (var k = begin; k < begin + OF_SLICE; k++) {
-        let a = k * PITCH + r;
-        let b = k * PITCH + c;
-        let row = vec4<f32>(right[b], right[b + 8u], right[b + 16u], right[b + 24u]);
-        s0 += left[a] * row;
-        s1 += left[a + 8u] * row;
-        s2 += left[a + 16u] * row;
-        s3 += left[a + 24u] * row;
-    }
-    sums[0] = s0;
-    sums[1] = s1;
-    sums[2] = s2;
-    sums[3] = s3;
-}
-
-// Adds the slices up, always in the same order: what the first slice's threads have then is the result.
-fn join_slices(lane: u32) {
-    let slice = lane / 64u;
-    let place = lane % 64u;
-    for (var e = 0u; e < 16u; e++) {
-        if (slice == 1u) {
-            left[e * 64u + place] = sums[e / 4u][e % 4u];
-        } else if (slice == 3u) {
-            right[e * 64u + place] = sums[e / 4u][e % 4u];
-        }
-    }
-    workgroupBarrier();
-    for (var e = 0u; e < 16u; e++) {
-        if (slice == 0u) {
-            sums[e / 4u][e % 4u] += left[e * 64u + place];
-        } else if (slice == 2u) {
-            sums[e / 4u][e % 4u] += right[e * 64u + place];
-        }
-    }
-    workgroupBarrier();
-    if (slice == 2u) {
-        for (var e = 0u; e < 16u; e++) {
-            left[e * 64u + place] = sums[e / 4u][e % 4u];
-        }
-    }
-    workgroupBarrier();
-    if (slice == 0u) {
-        for (var e = 0u; e < 16u; e++) {
-            sums[e / 4u][e % 4u] += left[e * 64u + place];
+        let a = tiles[quad_place(k, r)];
+        let b = tiles[RIGHT + quad_place(k, c)];
+        s00 = plus_product(s00, a, b);
+        if (TILE > 32u) {
+            let below = tiles[quad_place(k, r + SIDE)];
+            let beside = tiles[RIGHT + quad_place(k, c + SIDE)];
+            s01 = plus_product(s01, a, beside);
+            s10 = plus_product(s10, below, b);
+            s11 = plus_product(s11, below, beside);
         }
     }
 }
 
-// Where element (i, j) of a thread of the first slice lies in the tile.
-fn tile_row(lane: u32, i: u32) -> u32 {
-    return lane / 8u + 8u * i;
+override QUADRANTS: u32 = select(1u, 4u, TILE > 32u);
+
+// The sums of a quadrant: left and right of the upper half, then of the lower.
+fn quadrant(q: u32) -> mat4x4<f32> {
+    if (q == 0u) { return s00; }
+    if (q == 1u) { return s01; }
+    if (q == 2u) { return s10; }
+    return s11;
 }
 
-fn tile_column(lane: u32, j: u32) -> u32 {
-    return lane % 8u + 8u * j;
+// Rows of a quadrant that a thread has in the end.
+override ROWS: u32 = SLICE / 64u;
+
+// The sums of all slices, added up in the same order always. With slices a thread gets the row of its slice's number alone, as the
+// first of the result; without, it keeps all four.
+fn joined(lane: u32, sums: mat4x4<f32>) -> mat4x4<f32> {
+    if (SLICE == 256u) {
+        return sums;
+    }
+    let slice = lane / SLICE;
+    let place = lane % SLICE;
+    // whoever still reads the quadrant before
+    workgroupBarrier();
+    tiles[slice * 64u + place] = sums[0];
+    tiles[256u + slice * 64u + place] = sums[1];
+    tiles[512u + slice * 64u + place] = sums[2];
+    tiles[768u + slice * 64u + place] = sums[3];
+    workgroupBarrier();
+    let first = slice * 256u + place;
+    let sum = ((tiles[first] + tiles[first + 64u]) + tiles[first + 128u]) + tiles[first + 192u];
+    return mat4x4<f32>(sum, vec4<f32>(), vec4<f32>(), vec4<f32>());
+}
+
+// Where the first row and the first column of what a thread has in the end lie in the tile.
+fn first_row(lane: u32) -> u32 {
+    return lane % SLICE / SIDE * 4u + lane / SLICE;
+}
+
+fn first_column(lane: u32) -> u32 {
+    return lane % SIDE * 4u;
+}
+
+// The place of a number in a matrix of rows of `pitch`; where it is a multiple of four, so that a compiler can see that.
+fn place_of(row: u32, pitch: u32, column: u32) -> u32 {
+    if (ALIGNED) {
+        return (row * (pitch / 4u) + column / 4u) * 4u;
+    }
+    return row * pitch + column;
+}
+
+// How many of four columns there are.
+fn columns_from(column: u32, end: u32) -> u32 {
+    return select(4u, end - min(column, end), column + 4u > end);
 }

@@ -1,142 +1,374 @@
 // The three products of a Linear, a tile each: y = x W^T + b, dx = dy W, dW = dy^T x with db. x may be some columns of a wider
-// tensor, and W some rows, which is how grouped_linear uses them. What lies outside is 0 in the tiles.
+// tensor, and W some rows, which is how grouped_linear uses them. What lies outside is 0 in the tiles. A shader that includes this
+// says with `finished` what is done to four columns of a row of x W^T + b, and with `arriving` how dy comes.
+//
+// A product of few tiles and many terms may be split: its tiles are made `splits` times, each time from `deep` terms, into
+// `partials`, which `join_forward` or `join_backward` adds up in order.
 struct Params {
     rows: u32,
     inner: u32,
     // columns of x and of y in memory
     width: u32,
     outputs: u32,
-    // of a backward pass, the workgroups for dx
-    tiles_of_x: u32,
+    // of y, or of dx
+    splits: u32,
+    deep: u32,
+    // of a backward pass; first the workgroups for dx
+    groups_of_x: u32,
+    splits_of_w: u32,
+    deep_of_w: u32,
+    fresh_x: u32,
     fresh_w: u32,
     fresh_b: u32,
-    fresh_x: u32,
-    // of grouped_linear
+    // of grouped_linear: groups, and the tiles of all groups side by side
     group_count: u32,
     column_tiles: u32,
+    // of linear_relu: its dropout
+    key0: u32,
+    key1: u32,
+    tag: u32,
+    step: u32,
+    below: u32,
+    keep: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(8) var<storage, read_write> db: array<f32>;
+@group(0) @binding(9) var<storage, read_write> partials: array<f32>;
+
+struct Workgroup { @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) count: vec3<u32> }
+
+fn number_of(group: Workgroup) -> u32 {
+    return group_number(group.id, group.count);
+}
+
+fn tiles_over(extent: u32) -> u32 {
+    return (extent + TILE - 1u) / TILE;
+}
+
+// Four numbers of a row of x, of W, of dy; 0 beyond the last row and the last column.
+fn x_quad(row: u32, first: u32, column: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    if (row >= p.rows || column >= p.inner) {
+        return v;
+    }
+    let at = place_of(row, p.width, first + column);
+    if (ALIGNED) {
+        return x[at / 4u];
+    }
+    for (var c = 0u; c < columns_from(column, p.inner); c++) {
+        v[c] = x[(at + c) / 4u][(at + c) % 4u];
+    }
+    return v;
+}
+
+fn w_quad(row: u32, row_end: u32, column: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    if (row >= row_end || column >= p.inner) {
+        return v;
+    }
+    let at = place_of(row, p.inner, column);
+    if (ALIGNED) {
+        return w[at / 4u];
+    }
+    for (var c = 0u; c < columns_from(column, p.inner); c++) {
+        v[c] = w[(at + c) / 4u][(at + c) % 4u];
+    }
+    return v;
+}
+
+fn dy_quad(row: u32, column: u32, end: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    if (row >= p.rows || column >= end) {
+        return v;
+    }
+    let at = place_of(row, p.outputs, column);
+    if (ALIGNED) {
+        return dy[at / 4u];
+    }
+    for (var c = 0u; c < columns_from(column, end); c++) {
+        v[c] = dy[(at + c) / 4u][(at + c) % 4u];
+    }
+    return v;
+}
+
+fn put_partial(at: u32, count: u32, v: vec4<f32>) {
+    if (count < 4u) {
+        for (var c = 0u; c < count; c++) {
+            partials[at + c] = v[c];
+        }
+        return;
+    }
+    partials[at] = v.x;
+    partials[at + 1u] = v.y;
+    partials[at + 2u] = v.z;
+    partials[at + 3u] = v.w;
+}
+
+// The sum of the partial sums of a number, `size` apart, in order.
+fn partial_sum(first: u32, size: u32, splits: u32) -> f32 {
+    var sum = partials[first];
+    for (var split = 1u; split < splits; split++) {
+        sum += partials[first + split * size];
+    }
+    return sum;
+}
+
+fn put_y(m: u32, n: u32, n_end: u32, sums: vec4<f32>) {
+    let at = place_of(m, p.outputs, n);
+    let count = columns_from(n, n_end);
+    if (count < 4u) {
+        var v = sums;
+        for (var c = 0u; c < count; c++) {
+            v[c] += bias[n + c];
+        }
+        let done = finished(m, n, v);
+        for (var c = 0u; c < count; c++) {
+            y[at + c] = done[c];
+        }
+        return;
+    }
+    let done = finished(m, n, sums + vec4<f32>(bias[n], bias[n + 1u], bias[n + 2u], bias[n + 3u]));
+    y[at] = done.x;
+    y[at + 1u] = done.y;
+    y[at + 2u] = done.z;
+    y[at + 3u] = done.w;
+}
+
+fn put_forward(m: u32, n: u32, n_end: u32, split: u32, sums: mat4x4<f32>) {
+    var rows = sums;
+    for (var i = 0u; i < ROWS && m + i < p.rows && n < n_end; i++) {
+        if (p.splits > 1u) {
+            put_partial(place_of(split * p.rows + m + i, p.outputs, n), columns_from(n, n_end), rows[i]);
+        } else {
+            put_y(m + i, n, n_end, rows[i]);
+        }
+    }
+}
+
+fn forward_block(lane: u32, m0: u32, n0: u32, n_end: u32, x_first: u32, k0: u32) -> mat4x4<f32> {
+    let at = block_of(lane, true);
+    let k = k0 + at.k;
+    if (lane < 128u) {
+        let m = m0 + at.line;
+        return mat4x4<f32>(
+            x_quad(m, x_first, k), x_quad(m + 1u, x_first, k), x_quad(m + 2u, x_first, k), x_quad(m + 3u, x_first, k),
+        );
+    }
+    let n = n0 + at.line;
+    return mat4x4<f32>(w_quad(n, n_end, k), w_quad(n + 1u, n_end, k), w_quad(n + 2u, n_end, k), w_quad(n + 3u, n_end, k));
+}
 
 // y[m0.., n0..n_end], from the columns of x that begin at x_first.
-fn forward_tile(lane: u32, m0: u32, n0: u32, n_end: u32, x_first: u32) {
+fn forward_tile(lane: u32, split: u32, m0: u32, n0: u32, n_end: u32, x_first: u32) {
     clear_sums();
-    for (var k0 = 0u; k0 < p.inner; k0 += DEPTH) {
-        for (var e = lane; e < TILE * DEPTH; e += THREADS) {
-            let k = k0 + e % DEPTH;
-            let r = e / DEPTH;
-            var a = 0.0;
-            var b = 0.0;
-            if (k < p.inner && m0 + r < p.rows) {
-                a = x[(m0 + r) * p.width + x_first + k];
-            }
-            if (k < p.inner && n0 + r < n_end) {
-                b = w[(n0 + r) * p.inner + k];
-            }
-            left[(e % DEPTH) * PITCH + r] = a;
-            right[(e % DEPTH) * PITCH + r] = b;
-        }
+    let begin = split * p.deep;
+    let end = min(begin + p.deep, p.inner);
+    var block = forward_block(lane, m0, n0, n_end, x_first, begin);
+    for (var k0 = begin; k0 < end; k0 += DEPTH) {
+        put_block(lane, block, true);
         workgroupBarrier();
+        if (k0 + DEPTH < end) {
+            block = forward_block(lane, m0, n0, n_end, x_first, k0 + DEPTH);
+        }
         multiply_add(lane);
         workgroupBarrier();
     }
-    join_slices(lane);
-    for (var i = 0u; i < 4u && lane < 64u; i++) {
-        let m = m0 + tile_row(lane, i);
-        for (var j = 0u; j < 4u; j++) {
-            let n = n0 + tile_column(lane, j);
-            if (m < p.rows && n < n_end) {
-                y[m * p.outputs + n] = sums[i][j] + bias[n];
-            }
-        }
+    let m = m0 + first_row(lane);
+    let n = n0 + first_column(lane);
+    for (var q = 0u; q < QUADRANTS; q++) {
+        put_forward(m + q / 2u * TILE / 2u, n + q % 2u * TILE / 2u, n_end, split, joined(lane, quadrant(q)));
     }
+}
+
+// y from its partial sums: a thread a quad.
+fn join_forward(i: u32) {
+    let quads = (p.outputs + 3u) / 4u;
+    if (i >= p.rows * quads) {
+        return;
+    }
+    let m = i / quads;
+    let n = i % quads * 4u;
+    var sums = vec4<f32>();
+    for (var c = 0u; c < columns_from(n, p.outputs); c++) {
+        sums[c] = partial_sum(m * p.outputs + n + c, p.rows * p.outputs, p.splits);
+    }
+    put_y(m, n, p.outputs, sums);
+}
+
+fn put_input(m: u32, i: u32, x_first: u32, split: u32, sums: mat4x4<f32>) {
+    var rows = sums;
+    let count = columns_from(i, p.inner);
+    for (var j = 0u; j < ROWS && m + j < p.rows && i < p.inner; j++) {
+        var v = rows[j];
+        if (p.splits > 1u) {
+            put_partial(place_of(split * p.rows + m + j, p.width, x_first + i), count, v);
+            continue;
+        }
+        let at = place_of(m + j, p.width, x_first + i);
+        if (count < 4u) {
+            for (var c = 0u; c < count; c++) {
+                dx[at + c] = added(dx[at + c], v[c], p.fresh_x);
+            }
+            continue;
+        }
+        if (p.fresh_x == 0u) {
+            v += vec4<f32>(dx[at], dx[at + 1u], dx[at + 2u], dx[at + 3u]);
+        }
+        dx[at] = v.x;
+        dx[at + 1u] = v.y;
+        dx[at + 2u] = v.z;
+        dx[at + 3u] = v.w;
+    }
+}
+
+fn input_block(lane: u32, m0: u32, i0: u32, o_end: u32, k0: u32) -> mat4x4<f32> {
+    let at = block_of(lane, lane < 128u);
+    let k = k0 + at.k;
+    if (lane < 128u) {
+        let m = m0 + at.line;
+        return mat4x4<f32>(
+            arriving(m, k, o_end), arriving(m + 1u, k, o_end), arriving(m + 2u, k, o_end), arriving(m + 3u, k, o_end),
+        );
+    }
+    let i = i0 + at.line;
+    return mat4x4<f32>(w_quad(k, o_end, i), w_quad(k + 1u, o_end, i), w_quad(k + 2u, o_end, i), w_quad(k + 3u, o_end, i));
 }
 
 // dx[m0.., x_first + i0..], from the columns o_begin..o_end of dy.
-fn input_tile(lane: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32, x_first: u32) {
+fn input_tile(lane: u32, split: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32, x_first: u32) {
     clear_sums();
-    for (var k0 = o_begin; k0 < o_end; k0 += DEPTH) {
-        for (var e = lane; e < TILE * DEPTH; e += THREADS) {
-            let k = k0 + e % DEPTH;
-            let r = e / DEPTH;
-            var a = 0.0;
-            if (k < o_end && m0 + r < p.rows) {
-                a = dy[(m0 + r) * p.outputs + k];
-            }
-            left[(e % DEPTH) * PITCH + r] = a;
-            let along = e / TILE;
-            let c = e % TILE;
-            var b = 0.0;
-            if (k0 + along < o_end && i0 + c < p.inner) {
-                b = w[(k0 + along) * p.inner + i0 + c];
-            }
-            right[along * PITCH + c] = b;
-        }
+    let begin = o_begin + split * p.deep;
+    let end = min(begin + p.deep, o_end);
+    var block = input_block(lane, m0, i0, o_end, begin);
+    for (var k0 = begin; k0 < end; k0 += DEPTH) {
+        put_block(lane, block, lane < 128u);
         workgroupBarrier();
+        if (k0 + DEPTH < end) {
+            block = input_block(lane, m0, i0, o_end, k0 + DEPTH);
+        }
         multiply_add(lane);
         workgroupBarrier();
     }
-    join_slices(lane);
-    for (var i = 0u; i < 4u && lane < 64u; i++) {
-        let m = m0 + tile_row(lane, i);
-        for (var j = 0u; j < 4u; j++) {
-            let c = i0 + tile_column(lane, j);
-            if (m < p.rows && c < p.inner) {
-                let at = m * p.width + x_first + c;
-                dx[at] = added(dx[at], sums[i][j], p.fresh_x);
+    let m = m0 + first_row(lane);
+    let i = i0 + first_column(lane);
+    for (var q = 0u; q < QUADRANTS; q++) {
+        put_input(m + q / 2u * TILE / 2u, i + q % 2u * TILE / 2u, x_first, split, joined(lane, quadrant(q)));
+    }
+}
+
+// Where the partial sums of dW begin, behind those of dx, and those of db.
+fn partials_of_w() -> u32 {
+    return select(0u, p.splits * p.rows * p.width, p.splits > 1u);
+}
+
+fn partials_of_b() -> u32 {
+    return partials_of_w() + p.splits_of_w * p.outputs * p.inner;
+}
+
+fn put_weight(o: u32, o_end: u32, i: u32, split: u32, sums: mat4x4<f32>) {
+    var rows = sums;
+    let count = columns_from(i, p.inner);
+    for (var j = 0u; j < ROWS && o + j < o_end && i < p.inner; j++) {
+        var v = rows[j];
+        if (p.splits_of_w > 1u) {
+            put_partial(partials_of_w() + place_of(split * p.outputs + o + j, p.inner, i), count, v);
+            continue;
+        }
+        let at = place_of(o + j, p.inner, i);
+        if (count < 4u) {
+            for (var c = 0u; c < count; c++) {
+                dw[at + c] = added(dw[at + c], v[c], p.fresh_w);
             }
+            continue;
+        }
+        if (p.fresh_w == 0u) {
+            v += vec4<f32>(dw[at], dw[at + 1u], dw[at + 2u], dw[at + 3u]);
+        }
+        dw[at] = v.x;
+        dw[at + 1u] = v.y;
+        dw[at + 2u] = v.z;
+        dw[at + 3u] = v.w;
+    }
+}
+
+fn weight_block(lane: u32, o0: u32, o_end: u32, i0: u32, x_first: u32, k0: u32) -> mat4x4<f32> {
+    let at = block_of(lane, false);
+    let k = k0 + at.k;
+    if (lane < 128u) {
+        let o = o0 + at.line;
+        return mat4x4<f32>(
+            arriving(k, o, o_end), arriving(k + 1u, o, o_end), arriving(k + 2u, o, o_end), arriving(k + 3u, o, o_end),
+        );
+    }
+    let i = i0 + at.line;
+    return mat4x4<f32>(
+        x_quad(k, x_first, i), x_quad(k + 1u, x_first, i), x_quad(k + 2u, x_first, i), x_quad(k + 3u, x_first, i),
+    );
+}
+
+// dw[o0..o_end, i0..], and where i0 is 0 db[o0..o_end]: sums over the rows of the batch.
+fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32) {
+    clear_sums();
+    let begin = split * p.deep_of_w;
+    let end = min(begin + p.deep_of_w, p.rows);
+    var of_bias = 0.0;
+    var block = weight_block(lane, o0, o_end, i0, x_first, begin);
+    for (var k0 = begin; k0 < end; k0 += DEPTH) {
+        put_block(lane, block, false);
+        workgroupBarrier();
+        if (k0 + DEPTH < end) {
+            block = weight_block(lane, o0, o_end, i0, x_first, k0 + DEPTH);
+        }
+        multiply_add(lane);
+        if (i0 == 0u && lane < TILE) {
+            for (var k = 0u; k < DEPTH; k++) {
+                of_bias += tiles[quad_place(k, lane / 4u)][lane % 4u];
+            }
+        }
+        workgroupBarrier();
+    }
+    let o = o0 + first_row(lane);
+    let i = i0 + first_column(lane);
+    for (var q = 0u; q < QUADRANTS; q++) {
+        put_weight(o + q / 2u * TILE / 2u, o_end, i + q % 2u * TILE / 2u, split, joined(lane, quadrant(q)));
+    }
+    let b = o0 + lane;
+    if (i0 == 0u && lane < TILE && b < o_end) {
+        if (p.splits_of_w > 1u) {
+            partials[partials_of_b() + split * p.outputs + b] = of_bias;
+        } else {
+            db[b] = added(db[b], of_bias, p.fresh_b);
         }
     }
 }
 
-// dw[o0..o_end, i0..], and where i0 is 0 db[o0..o_end]: sums over the rows of the batch.
-fn weight_tile(lane: u32, o0: u32, o_end: u32, i0: u32, x_first: u32) {
-    clear_sums();
-    var of_bias = 0.0;
-    for (var k0 = 0u; k0 < p.rows; k0 += DEPTH) {
-        for (var e = lane; e < TILE * DEPTH; e += THREADS) {
-            let along = e / TILE;
-            let c = e % TILE;
-            var a = 0.0;
-            var b = 0.0;
-            if (k0 + along < p.rows && o0 + c < o_end) {
-                a = dy[(k0 + along) * p.outputs + o0 + c];
-            }
-            if (k0 + along < p.rows && i0 + c < p.inner) {
-                b = x[(k0 + along) * p.width + x_first + i0 + c];
-            }
-            left[along * PITCH + c] = a;
-            right[along * PITCH + c] = b;
+// Those of dx, dW and db that are split, from their partial sums: a thread a number.
+fn join_backward(thread: u32) {
+    var i = thread;
+    if (p.splits > 1u) {
+        let size = p.rows * p.width;
+        if (i < size) {
+            dx[i] = added(dx[i], partial_sum(i, size, p.splits), p.fresh_x);
+            return;
         }
-        workgroupBarrier();
-        multiply_add(lane);
-        if (i0 == 0u && lane < TILE) {
-            for (var k = 0u; k < DEPTH; k++) {
-                of_bias += left[k * PITCH + lane];
-            }
-        }
-        workgroupBarrier();
+        i -= size;
     }
-    join_slices(lane);
-    for (var i = 0u; i < 4u && lane < 64u; i++) {
-        let o = o0 + tile_row(lane, i);
-        for (var j = 0u; j < 4u; j++) {
-            let c = i0 + tile_column(lane, j);
-            if (o < o_end && c < p.inner) {
-                let at = o * p.inner + c;
-                dw[at] = added(dw[at], sums[i][j], p.fresh_w);
-            }
-        }
+    if (p.splits_of_w == 1u) {
+        return;
     }
-    if (i0 == 0u && lane < TILE && o0 + lane < o_end) {
-        db[o0 + lane] = added(db[o0 + lane], of_bias, p.fresh_b);
+    let size = p.outputs * p.inner;
+    if (i < size) {
+        dw[i] = added(dw[i], partial_sum(partials_of_w() + i, size, p.splits_of_w), p.fresh_w);
+    } else if (i - size < p.outputs) {
+        let b = i - size;
+        db[b] = added(db[b], partial_sum(partials_of_b() + b, p.outputs, p.splits_of_w), p.fresh_b);
     }
 }

@@ -96,18 +96,22 @@ impl<T: Real> Cpu<T> {
 }
 
 impl<T: Real> Cpu<T> {
-    /// The waiting parameter that is this `Linear`'s weight, if it may make its optimiser step now, in place of its gradient.
+    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step now, in place of its gradient.
     fn is_early(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
-        let (AnyOp::Linear(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
+        let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
         let all_of_it = target.fresh && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
         self.early.waiting.iter().position(|p| all_of_it && p.gradient == target.buffer)
     }
 
-    fn weight_step(&mut self, waiting: usize, x: Buffer, dy: Buffer) {
+    fn weight_step(&mut self, op: &AnyOp, waiting: usize, [x, y, dy]: [Buffer; 3]) {
         let p = self.early.waiting.swap_remove(waiting);
         let step = self.early.step.expect("a step that parameters wait for");
         self.step(&step, &p, |cpu, step, tensors| {
-            Linear::step_weight(step, cpu.view(x), cpu.view(dy), tensors.map(Tensor::view_mut));
+            let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.view(b)), tensors.map(Tensor::view_mut));
+            match op {
+                AnyOp::LinearRelu(op) => op.step_weight(step, x, y, dy, weights),
+                _ => Linear::step_weight(step, x, dy, weights),
+            }
         });
         self.early.done.push(p.gradient);
     }
@@ -248,7 +252,7 @@ impl<T: Real> Device for Cpu<T> {
         }
         self.gradients(op, inputs, outputs, doutput, &without);
         if let Some(parameter) = early {
-            self.weight_step(parameter, inputs[0], doutput);
+            self.weight_step(op, parameter, [inputs[0], outputs[0], doutput]);
         }
     }
 

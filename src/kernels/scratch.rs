@@ -5,29 +5,29 @@ use std::any::Any;
 use std::cell::RefCell;
 
 thread_local! {
-    /// One `Vec<T>` a number type.
+    /// A `Vec<Vec<T>>` for each number type: what is not in use now.
     static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-fn kept<T: Real, R>(work: impl FnOnce(&mut Vec<T>) -> R) -> R {
+fn kept<T: Real, R>(work: impl FnOnce(&mut Vec<Vec<T>>) -> R) -> R {
     KEPT.with_borrow_mut(|all| {
-        let index = all.iter().position(|one| one.is::<Vec<T>>()).unwrap_or_else(|| {
-            all.push(Box::new(Vec::<T>::new()));
+        let index = all.iter().position(|one| one.is::<Vec<Vec<T>>>()).unwrap_or_else(|| {
+            all.push(Box::new(Vec::<Vec<T>>::new()));
             all.len() - 1
         });
         work(all[index].downcast_mut().expect("found by its type"))
     })
 }
 
-/// Gives `work` room for so many numbers; what lies there is undefined. A call within the call gets room of its own.
+/// Gives `work` room for so many numbers; what lies there is undefined. A call within the call gets room of its own, and so does whatever this
+/// thread is given to do while `work` waits for other threads.
 pub fn with_scratch<T: Real, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
-    // taken out: while `work` waits for other threads, this one may be given something that wants scratch too
-    let mut room: Vec<T> = kept(std::mem::take);
+    let mut room: Vec<T> = kept(Vec::pop).unwrap_or_default();
     if room.len() < len {
         room.resize(len, T::zero());
     }
     let result = work(&mut room[..len]);
-    kept(|kept| *kept = room);
+    kept(|kept| kept.push(room));
     result
 }
 
@@ -41,7 +41,11 @@ mod tests {
         with_scratch(4, |room: &mut [f32]| {
             assert_eq!((room.as_ptr(), room.len()), (first, 4));
             room.fill(1.0);
-            with_scratch(4, |other: &mut [f32]| other.fill(2.0));
+            let second = with_scratch(4, |other: &mut [f32]| {
+                other.fill(2.0);
+                other.as_ptr()
+            });
+            assert_eq!(with_scratch(4, |other: &mut [f32]| other.as_ptr()), second);
             with_scratch(4, |other: &mut [f64]| other.fill(3.0));
             assert_eq!(room, [1.0; 4]);
         });

@@ -5,7 +5,7 @@ use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::layers::{Linear, LinearInit, Modulation, Pass};
 use crate::nn::params::Parameters;
-use crate::ops::{GroupedLinear, LeakyRelu};
+use crate::ops::{GroupedLinear, LinearRelu};
 use crate::tape::Var;
 
 /// gamma and beta of one level, each from its own MLP on the condition.
@@ -52,10 +52,8 @@ impl Film {
 
     /// Condition `[B, S]` to all levels' gamma and beta side by side.
     pub fn forward(&self, pass: &mut Pass, condition: Var) -> Result<Var> {
-        let hidden = self.hidden.forward(pass, condition)?;
-        let hidden = pass.tape.apply(LeakyRelu::RELU, &[hidden])?;
-        let [weight, bias] = [self.outputs.weight, self.outputs.bias].map(|id| pass.parameters.var(id));
-        pass.tape.apply(self.op.clone(), &[hidden, weight, bias])
+        let hidden = self.hidden.apply(pass, LinearRelu { dropout: None }, condition)?;
+        self.outputs.apply(pass, self.op.clone(), hidden)
     }
 
     /// The number of levels.

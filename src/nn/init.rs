@@ -1,6 +1,5 @@
 //! Initial values. Each parameter has exactly one initialiser, named where it is declared; nothing runs over it later.
 
-use crate::kernels::vectorized::vectorized;
 use crate::rng::{LANES, Purpose, Stream, unit};
 
 /// How a parameter starts.
@@ -37,21 +36,10 @@ fn fill_uniform(values: &mut [f32], bound: f64, stream: Stream, quad: usize) {
         rayon::join(|| fill_uniform(a, bound, stream, quad), || fill_uniform(b, bound, stream, quad + half / 4));
         return;
     }
-    uniform(values, bound, &stream, quad as u32);
-}
-
-vectorized! {
-    fn uniform<T>(values: &mut [T], bound: f64, stream: &Stream, quad: u32) {
-        let mut quad = quad;
-        for values in values.chunks_mut(4 * LANES) {
-            let mut all = [T::zero(); 4 * LANES];
-            for (word, words) in stream.lanes(0, quad).iter().enumerate() {
-                for lane in 0..LANES {
-                    all[4 * lane + word] = T::of(bound * (2.0 * unit(words[lane]) - 1.0));
-                }
-            }
-            values.copy_from_slice(&all[..values.len()]);
-            quad += LANES as u32;
+    for (i, values) in values.chunks_mut(4 * LANES).enumerate() {
+        let lanes = stream.lanes(0, (quad + i * LANES) as u32);
+        for (element, value) in values.iter_mut().enumerate() {
+            *value = (bound * (2.0 * unit(lanes[element % 4][element / 4]) - 1.0)) as f32;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::init::Init;
 use super::params::{Id, Parameters};
 use crate::error::Result;
-use crate::ops;
+use crate::ops::{self, AnyOp};
 use crate::rng::{Purpose, Stream};
 use crate::tape::{Tape, Var};
 
@@ -62,8 +62,13 @@ impl Linear {
     }
 
     pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
+        self.apply(pass, ops::Linear, x)
+    }
+
+    /// By an op that is a `Linear` and more.
+    pub fn apply(&self, pass: &mut Pass, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
         let inputs = [x, pass.parameters.var(self.weight), pass.parameters.var(self.bias)];
-        pass.tape.apply(ops::Linear, &inputs)
+        pass.tape.apply(op, &inputs)
     }
 }
 
@@ -111,11 +116,8 @@ impl ReluLayer {
     }
 
     pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
-        let x = self.linear.forward(pass, x)?;
-        match self.dropout.op(pass.mode) {
-            Some(dropout) => pass.tape.apply(ops::ReluDropout { dropout }, &[x]),
-            None => pass.tape.apply(ops::LeakyRelu::RELU, &[x]),
-        }
+        let dropout = self.dropout.op(pass.mode);
+        self.linear.apply(pass, ops::LinearRelu { dropout }, x)
     }
 }
 

@@ -113,17 +113,13 @@ impl Op for FilmBlock {
     fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
         let columns = inputs[0][1];
         let modulation = inputs.get(5).map_or(1, |shape| len(*shape));
-        let [dx, dweight, dbias, (dmodulation, fresh)] =
+        let [dx, dweight, dbias, dmodulation] =
             [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
-        // the other columns of a fresh gradient of the modulation, which other levels add to, become 0
-        let clear = Pass::over("clear", modulation).bind("dmodulation", dmodulation.clone());
-        let clear = (fresh == 1 && matches!(dmodulation, Operand::DInput(_))).then_some(clear);
         let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input))).bind("dy", Operand::DOutput);
-        let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation);
+        let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation.0);
         // two tensors are joined here, where forward joins four
-        let pass = self.words(pass.u(0).u(0), inputs).u(dx.1).u(dweight.1).u(dbias.1);
-        clear.into_iter().chain([pass]).collect()
+        vec![self.words(pass.u(0).u(0), inputs).u(dx.1).u(dweight.1).u(dbias.1).u(dmodulation.1)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -10,13 +10,13 @@
 //!
 //! Gradient: each group's is that of [`linear`](super::linear).
 
-use super::linear::{backward_pass, products};
+use super::linear::Products;
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::{
     gemm::{gemm, gemm_bias, gemm_by_depth},
     reduce::column_sums,
 };
-use crate::pass::{Operand, Pass, Passes, TILE, Targets};
+use crate::pass::{Operand, Pass, Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
 use std::ops::Range;
@@ -29,18 +29,14 @@ pub struct GroupedLinear {
 }
 
 impl GroupedLinear {
-    /// Where the columns of each group begin, and where the last ends.
-    fn starts(&self) -> Operand {
+    /// Where the columns of each group begin, and where the last ends; and how many groups and tiles there are.
+    fn rest(&self, pass: Pass, column_tiles: usize) -> Pass {
         let ends = self.widths.iter().scan(0, |end, width| {
             *end += *width as u32;
             Some(*end)
         });
-        Operand::Table([0].into_iter().chain(ends).collect())
-    }
-
-    /// Tiles side by side, none of which is of two groups.
-    fn column_tiles(&self) -> usize {
-        self.widths.iter().map(|width| width.div_ceil(TILE)).sum()
+        let starts = Operand::Table([0].into_iter().chain(ends).collect());
+        pass.bind("starts", starts).u(self.widths.len()).u(column_tiles)
     }
 
     /// Each group's columns of x and of y.
@@ -98,20 +94,14 @@ impl Op for GroupedLinear {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
-        let pass = Pass::new("forward", outputs[0][0].div_ceil(TILE) * self.column_tiles());
-        let pass = pass.bind("x", Operand::Input(0)).bind("w", Operand::Input(1)).bind("bias", Operand::Input(2));
-        let pass = pass.bind("y", Operand::Output(0)).bind("starts", self.starts());
-        // no gradients here: their words are unused
-        let pass = products(pass, inputs).u(0).u(0).u(0).u(0);
-        vec![pass.u(self.widths.len()).u(self.column_tiles())]
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        let products = Products { inputs, widths: &self.widths };
+        products.forward(|pass, plan| self.rest(pass, products.column_tiles(plan)))
     }
 
     fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let [rows, inner] = [inputs[0][0], inputs[1][1]].map(|n| n.div_ceil(TILE));
-        let tiles = [rows * inner * self.widths.len(), self.column_tiles() * inner];
-        let pass = backward_pass(inputs, targets, tiles).bind("starts", self.starts());
-        vec![pass.u(self.widths.len()).u(self.column_tiles())]
+        let products = Products { inputs, widths: &self.widths };
+        products.backward(targets, |pass, plan| self.rest(pass, products.column_tiles(plan)))
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

@@ -16,7 +16,8 @@ use crate::kernels::{
     reduce::column_sums,
     split::{By, split},
 };
-use crate::pass::{Operand, Pass, Passes, TILE, Targets, len};
+use crate::pass::product::{Cut, Plan, Product, plan};
+use crate::pass::{LANES, Operand, Pass, Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
 use std::ops::Range;
@@ -57,26 +58,74 @@ impl Linear {
     }
 }
 
-/// Workgroups for a product of this shape.
-fn tiles([rows, columns]: Shape) -> usize {
-    rows.div_ceil(TILE) * columns.div_ceil(TILE)
+/// The number of scratch memory for partial sums; those below stand for gradients that are not wanted.
+const PARTIALS: usize = 8;
+
+/// What the passes of a Linear, be it grouped or not, have in common.
+pub(super) struct Products<'a> {
+    /// Of x, of W, of the bias.
+    pub inputs: &'a [Shape],
+    /// The outputs of each group.
+    pub widths: &'a [usize],
 }
 
-/// The numbers that the shaders of `linear` and of `grouped_linear` begin with: B, K, the width of x, the width of y.
-pub(super) fn products(pass: Pass, inputs: &[Shape]) -> Pass {
-    let ([rows, width], [outputs, inner]) = (inputs[0], inputs[1]);
-    pass.u(rows).u(inner).u(width).u(outputs)
-}
+impl Products<'_> {
+    /// The shader's first numbers and its constants.
+    fn pass(&self, entry: &'static str, plan: &Plan, groups: usize) -> Pass {
+        let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
+        let aligned = [inner, width].iter().chain(self.widths).all(|extent| extent.is_multiple_of(4));
+        let pass = Pass::new(entry, groups).u(rows).u(inner).u(width).u(outputs);
+        pass.constant("TILE", plan.tile.side()).constant("ALIGNED", usize::from(aligned))
+    }
 
-/// Both products of the backward pass in one dispatch: `of_x` workgroups of the one for dx, then those for dW and db.
-pub(super) fn backward_pass(inputs: &[Shape], targets: Targets, [of_x, of_w]: [usize; 2]) -> Pass {
-    let wants_x = targets[0].is_some();
-    let entry = if wants_x { "backward" } else { "backward_weight" };
-    let of_x = if wants_x { of_x } else { 0 };
-    let pass = products(Pass::new(entry, of_x + of_w), inputs).u(of_x).bind("dy", Operand::DOutput);
-    let pass = pass.bind("x", Operand::Input(0)).gradient("dw", 1, targets, len(inputs[1]));
-    let pass = pass.gradient("db", 2, targets, len(inputs[2]));
-    if wants_x { pass.bind("w", Operand::Input(1)).gradient("dx", 0, targets, len(inputs[0])) } else { pass.u(0) }
+    /// The tiles of all groups' outputs side by side.
+    pub fn column_tiles(&self, plan: &Plan) -> usize {
+        self.widths.iter().map(|width| width.div_ceil(plan.tile.side())).sum()
+    }
+
+    /// The product and, where it is split, the sum of its parts; `rest` binds and adds what is the op's own.
+    pub fn forward(&self, rest: impl Fn(Pass, &Plan) -> Pass) -> Passes {
+        let [rows, _] = self.inputs[0];
+        let [outputs, inner] = self.inputs[1];
+        let plan = plan(&[Product { rows, columns: self.widths, depth: inner }]);
+        let [cut, _] = plan.cuts;
+        let partials = Operand::Scratch(PARTIALS, if cut.splits > 1 { cut.splits * rows * outputs } else { 1 });
+        let pass = |entry, groups| {
+            let pass = self.pass(entry, &plan, groups).u(cut.splits).u(cut.deep).bind("bias", Operand::Input(2));
+            // no gradients here: their words are unused
+            let pass = pass.bind("y", Operand::Output(0)).bind("partials", partials.clone());
+            rest(pass.u(0).u(0).u(0).u(0).u(0).u(0), &plan)
+        };
+        let product = pass("forward", cut.groups()).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
+        let join = (cut.splits > 1).then(|| pass("forward_join", (rows * outputs.div_ceil(4)).div_ceil(LANES)));
+        [product].into_iter().chain(join).collect()
+    }
+
+    /// Both products of the backward pass in one dispatch, and where one is split the sum of its parts; `rest` as there.
+    pub fn backward(&self, targets: Targets, rest: impl Fn(Pass, &Plan) -> Pass) -> Passes {
+        let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
+        let groups = vec![inner; self.widths.len()];
+        let of_w = Product { rows: inner, columns: self.widths, depth: rows };
+        let longest = self.widths.iter().copied().max().unwrap_or(0);
+        let of_x = Product { rows, columns: if targets[0].is_some() { &groups } else { &[] }, depth: longest };
+        let plan = plan(&[of_x, of_w]);
+        let [x, w] = plan.cuts;
+        let split = |cut: &Cut, len| if cut.splits > 1 { cut.splits * len } else { 0 };
+        let (len_x, len_w) = (rows * width, outputs * inner + outputs);
+        let partials = Operand::Scratch(PARTIALS, (split(&x, len_x) + split(&w, len_w)).max(1));
+        let pass = |entry, groups| {
+            let pass = self.pass(entry, &plan, groups).u(x.splits).u(x.deep).u(x.groups()).u(w.splits).u(w.deep);
+            // where no dx is wanted nothing has its place
+            let pass = pass.gradient("dx", 0, targets, 1).gradient("dw", 1, targets, outputs * inner);
+            let pass = pass.gradient("db", 2, targets, outputs).bind("partials", partials.clone());
+            rest(pass, &plan)
+        };
+        let product = pass("backward", x.groups() + w.groups()).bind("dy", Operand::DOutput);
+        let product = product.bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
+        let joined = [(x, len_x), (w, len_w)].iter().filter(|(cut, _)| cut.splits > 1).map(|(_, len)| len).sum::<usize>();
+        let join = (joined > 0).then(|| pass("backward_join", joined.div_ceil(LANES)));
+        [product].into_iter().chain(join).collect()
+    }
 }
 
 impl Op for Linear {
@@ -115,14 +164,12 @@ impl Op for Linear {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
-        let pass = Pass::new("forward", tiles(outputs[0])).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
-        let pass = pass.bind("bias", Operand::Input(2)).bind("y", Operand::Output(0));
-        vec![products(pass, inputs)]
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        Products { inputs, widths: &[inputs[1][0]] }.forward(|pass, _| pass)
     }
 
     fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        vec![backward_pass(inputs, targets, [tiles(inputs[0]), tiles(inputs[1])])]
+        Products { inputs, widths: &[inputs[1][0]] }.backward(targets, |pass, _| pass)
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

@@ -157,11 +157,11 @@ table! { ($)
     kl Kl,
     leaky_relu LeakyRelu,
     linear Linear,
+    linear_relu LinearRelu,
     masked_l1 MaskedL1,
     mse Mse,
     mul Mul,
     posterior Posterior,
-    relu_dropout ReluDropout,
     reparameterize Reparameterize,
     weighted_sum WeightedSum,
 }

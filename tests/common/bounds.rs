@@ -24,7 +24,9 @@ fn largest<'a>(arrays: impl IntoIterator<Item = &'a Array2<f64>>) -> f64 {
 /// Tolerances for an op in these inputs and this cotangent; `outputs` are those in f64.
 pub fn bounds(op: &AnyOp, inputs: &[Array2<f64>], outputs: &[Array2<f64>], cotangent: &Array2<f64>) -> Bounds {
     match op {
-        AnyOp::Linear(_) | AnyOp::GroupedLinear(_) => of_products(op, inputs, outputs, cotangent),
+        AnyOp::Linear(_) | AnyOp::LinearRelu(_) | AnyOp::GroupedLinear(_) => {
+            of_products(op, inputs, outputs, cotangent)
+        }
         AnyOp::BatchNorm(_) | AnyOp::FilmBlock(_) => of_norms(op, inputs, outputs, cotangent),
         _ => of_elements(op, inputs, outputs, cotangent),
     }
@@ -51,7 +53,7 @@ fn of_elements(op: &AnyOp, inputs: &[Array2<f64>], outputs: &[Array2<f64>], cota
         // what is only moved, or chosen
         AnyOp::Concat(_) | AnyOp::Clamp(_) | AnyOp::Posterior(_) => (0, 0.0),
         AnyOp::Add(_) => (1, 2.0 * size),
-        AnyOp::Mul(_) | AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) | AnyOp::ReluDropout(_) => (3, size * size),
+        AnyOp::Mul(_) | AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) => (3, size * size),
         AnyOp::Film(_) => (8, 2.0 * size.powi(3)),
         AnyOp::Calibrated(_) => {
             (8, outputs[0][[0, 0]].abs().max(1.0) * size * 100.0 / inputs[1][[0, 0]].clamp(1e-6, 1.0))

@@ -63,11 +63,12 @@ impl OpCase<'_> {
             AnyOp::Add(_) | AnyOp::Mul(_) => 1,
             // the slope, or the multiplier; the product
             AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) => 2,
-            AnyOp::ReluDropout(_) => 3,
             AnyOp::Calibrated(_) => 4,
             AnyOp::Film(_) => 6,
             AnyOp::Reparameterize(_) => 8,
             AnyOp::Linear(_) | AnyOp::GroupedLinear(_) => rows.max(columns).max(inputs[1][0]) + 1,
+            // as well, and two for what the dropout multiplies by
+            AnyOp::LinearRelu(_) => rows.max(columns).max(inputs[1][0]) + 3,
             AnyOp::WeightedSum(_) => 2 * inputs.len(),
             AnyOp::Mse(_) | AnyOp::MaskedL1(_) => rows * columns + 4,
             AnyOp::Kl(_) => rows * columns + 8,
@@ -117,11 +118,11 @@ fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
         "kl" => ops::Kl.into(),
         "leaky_relu" => ops::LeakyRelu { slope: number("slope") }.into(),
         "linear" => ops::Linear.into(),
+        "linear_relu" => ops::LinearRelu { dropout: attributes.get("p").map(|_| dropout()) }.into(),
         "masked_l1" => ops::MaskedL1.into(),
         "mse" => ops::Mse.into(),
         "mul" => ops::Mul.into(),
         "posterior" => ops::Posterior { mu: clamp("mu"), logvar: clamp("logvar") }.into(),
-        "relu_dropout" => ops::ReluDropout { dropout: dropout() }.into(),
         "reparameterize" => ops::Reparameterize.into(),
         "weighted_sum" => {
             let weights = attributes["weights"].as_array().expect("weights");

@@ -94,7 +94,9 @@ impl<T: Real> Device for Spy<T> {
                 noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
             }
             // it keeps no mask: what the op that it fuses would multiply by
-            AnyOp::ReluDropout(op) => noise.dropouts.push(multipliers(&op.dropout, self.shape(outputs[0]))),
+            AnyOp::LinearRelu(op) => {
+                noise.dropouts.extend(op.dropout.map(|dropout| multipliers(&dropout, self.shape(outputs[0]))));
+            }
             _ => {}
         }
     }

@@ -164,7 +164,9 @@ def record() -> Recorder:
 
     drop = dict(p=0.2, seed=42, step=3, layer=7)
     scale = torch.from_numpy(philox.keep(0.2, 42, philox.DROPOUT, 7, 3, 6, 69)).double() / (1 - 0.2)
-    r.add("relu_dropout/fifth", lambda x: F.relu(x) * scale, [normal(6, 69)], **drop)
+    for name, factor, options in [("fifth", scale, drop), ("relu", 1.0, {})]:
+        op = lambda x, w, b: F.relu(F.linear(x, w, b[0])) * factor
+        r.add(f"linear_relu/{name}", op, [normal(6, 7), normal(69, 7), normal(1, 69)], **options)
 
     r.add("grouped_linear/odd", grouped_linear([3, 5, 1]), [normal(4, 21), normal(9, 7), normal(1, 9)], widths=[3, 5, 1])
 

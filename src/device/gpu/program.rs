@@ -5,6 +5,7 @@ use super::adapter::Context;
 use crate::error::Result;
 use crate::ops::AnyOp;
 use crate::pass::Pass;
+use arrayvec::ArrayVec;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -41,11 +42,11 @@ pub struct Programs {
     programs: HashMap<Key, Arc<Program>>,
 }
 
-/// What tells one program from another: its shader and its entry point.
-type Key = (&'static str, &'static str);
+/// What tells one program from another: its shader, its entry point, and the values of its constants.
+type Key = (&'static str, &'static str, ArrayVec<(&'static str, u32), 2>);
 
 fn key(shader: &'static str, pass: &Pass) -> Key {
-    (shader, pass.entry)
+    (shader, pass.entry, pass.constants.clone())
 }
 
 #[derive(Debug)]
@@ -71,6 +72,7 @@ const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
 const COMMON: &[(&str, &str)] = files! {
     "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
     "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
+    "dense": "common/dense",
 };
 
 fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
@@ -196,15 +198,17 @@ impl Module {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
+        let constants: Vec<(&str, f64)> =
+            pass.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),
             layout: Some(&pipeline_layout),
             module: &self.module,
             entry_point: Some(pass.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
                 // every shader writes what it reads of workgroup memory
                 zero_initialize_workgroup_memory: false,
-                ..Default::default()
             },
             cache: None,
         });

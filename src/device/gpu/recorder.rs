@@ -221,8 +221,9 @@ fn bind_group(
     };
     let uniform = wgpu::BindGroupEntry { binding: 0, resource: binding(uniforms, 0, UNIFORM_BYTES) };
     let of_place = |(place, (number, _)): (&Place, &(u32, bool))| {
-        // no tensor without elements is bound to nothing
-        let resource = binding(&memory.at(place.block).buffer, place.bytes.start, place.len().max(4));
+        // no tensor without elements is bound to nothing; and a shader may see it as vec4s
+        let bytes = place.len().max(4).next_multiple_of(16);
+        let resource = binding(&memory.at(place.block).buffer, place.bytes.start, bytes);
         wgpu::BindGroupEntry { binding: *number, resource }
     };
     let entries: Vec<_> = [uniform].into_iter().chain(bound.iter().zip(&program.bindings).map(of_place)).collect();

@@ -1,0 +1,123 @@
+//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) of slope 0 and, if there is one,
+//! [`dropout`](super::dropout), each to the bit.
+//!
+//! | tensor | shape |
+//! | --- | --- |
+//! | x | `[B, I]` |
+//! | W (weight) | `[O, I]` |
+//! | b (bias) | `[1, O]` |
+//! | y | `[B, O]` |
+//!
+//! Gradient: with `d = dy / (1 - p)` where `y > 0`, 0 elsewhere, that of `linear` for d: what is 0 in y was dropped or cut off, so
+//! neither a mask nor the product is kept. A NaN stays NaN in y.
+
+use super::leaky_relu::leaky_relu;
+use super::linear::Products;
+use super::{Case, Dropout, Fill, Linear, Op, Shapes, row_mut};
+use crate::kernels::adam::AdamStep;
+use crate::kernels::map::assign;
+use crate::kernels::mask::Mask;
+use crate::kernels::scratch::with_scratch;
+use crate::kernels::split::{By, split};
+use crate::kernels::vectorized::vectorized;
+use crate::pass::{Operand, Passes, Targets};
+use crate::rng::{Purpose, Stream};
+use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
+use std::ops::Range;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinearRelu {
+    pub dropout: Option<Dropout>,
+}
+
+/// Columns whose multipliers are made before they are used.
+const BLOCK: usize = 512;
+
+impl LinearRelu {
+    fn mask(&self) -> Option<Mask> {
+        self.dropout.map(|dropout| dropout.mask())
+    }
+
+    /// Calls `work` with what arrives at the product, `[B, O]`.
+    fn arriving<T: Real, R>(&self, y: View<T>, dy: View<T>, work: impl FnOnce(View<T>) -> R) -> R {
+        let keep = T::of(self.mask().map_or(1.0, |mask| mask.keep));
+        with_scratch(y.len(), |room| {
+            let mut d = ViewMut::from_shape(y.dim(), room).expect("as many numbers");
+            assign(&mut d, [&y, &dy], |[y, dy]| if y > T::zero() { keep * dy } else { T::zero() });
+            work(d.view())
+        })
+    }
+
+    /// [`Linear::step_weight`]: W's gradient, and at once its optimiser step by it. y and dy `[B, O]`.
+    pub fn step_weight<T: Real>(&self, step: &AdamStep, x: View<T>, y: View<T>, dy: View<T>, weights: [ViewMut<T>; 3]) {
+        self.arriving(y, dy, |d| Linear::step_weight(step, x, d, weights));
+    }
+}
+
+impl Op for LinearRelu {
+    const NAME: &'static str = "linear_relu";
+
+    fn differentiable(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
+        Linear.output_shapes(inputs)
+    }
+
+    fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
+        Linear.forward(inputs, outputs);
+        let (mask, [rows, columns]) = (self.mask(), [outputs[0].nrows(), outputs[0].ncols()]);
+        // a random word costs about as much as four elements of plain arithmetic
+        let cost = if mask.is_some() { 4 * columns } else { columns };
+        split(By::Rows, rows, cost, outputs[0].view_mut(), &|range: Range<usize>, mut y: ViewMut<T>| {
+            for (r, b) in range.enumerate() {
+                finish_row(row_mut(&mut y, r), &mask, b);
+            }
+        });
+    }
+
+    fn backward<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        outputs: &[View<T>],
+        doutput: View<T>,
+        dinputs: &mut [Option<Gradient<T>>],
+    ) {
+        self.arriving(outputs[0], doutput, |d| Linear.backward(inputs, outputs, d, dinputs));
+    }
+
+    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+        // groups there are none
+        Products { inputs, widths: &[inputs[1][0]] }.forward(|pass, _| pass.u(0).u(0).mask(self.mask()))
+    }
+
+    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+        let products = Products { inputs, widths: &[inputs[1][0]] };
+        products.backward(targets, |pass, _| pass.bind("kept", Operand::Output(0)).u(0).u(0).mask(self.mask()))
+    }
+
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+        // sums of zeros and ones and then a half: none is near the kink, and about half of them above
+        let bias = -((inner / 4) as f64 + 0.5);
+        let inputs = [([rows, inner], Fill::Mask), ([columns, inner], Fill::Mask), ([1, columns], Fill::Value(bias))];
+        let dropout = Some(Dropout { p: 0.3, stream: Stream::new(11, Purpose::Dropout, 2).at(5) });
+        vec![Case::new("third", LinearRelu { dropout }, inputs), Case::new("relu", LinearRelu { dropout: None }, inputs)]
+    }
+}
+
+vectorized! {
+    /// ReLU and dropout of row `b` of the batch.
+    fn finish_row<T>(y: &mut [T], mask: &Option<Mask>, b: usize) {
+        let mut multipliers = [T::one(); BLOCK];
+        for (part, y) in y.chunks_mut(BLOCK).enumerate() {
+            let multipliers = &mut multipliers[..y.len()];
+            if let Some(mask) = mask {
+                mask.row(b, part * BLOCK, multipliers);
+            }
+            for (y, multiplier) in y.iter_mut().zip(multipliers) {
+                *y = leaky_relu(*y, T::zero()) * *multiplier;
+            }
+        }
+    }
+}
