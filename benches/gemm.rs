@@ -4,17 +4,24 @@
 //! Two tables come first, in GFLOP/s, the kernels in turns: one of each shape and form (alone: `cargo bench --bench gemm -- shapes`) and
 //! one of all layers of a step together (alone: `-- sums`). Then criterion's figures for some numbers of rows, whose `Gelem/s` are
 //! GFLOP/s as well. `ABR_FILM_THREADS` sets the threads.
+//!
+//! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only one.
 
 mod common;
 #[path = "common/draw.rs"]
 mod draw;
+#[path = "common/on.rs"]
+mod on;
 #[path = "common/peak.rs"]
 mod peak;
 #[path = "common/products.rs"]
 mod products;
+#[path = "common/products_gpu.rs"]
+mod products_gpu;
 
 use common::{BATCHES, measure, quick, threads, wanted};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use on::On;
 use products::{FORMS, Layer, SHAPES, kernels, peaks, rates};
 use rayon::ThreadPool;
 use std::time::Duration;
@@ -23,7 +30,10 @@ use std::time::Duration;
 const ROWS: [usize; 2] = [BATCHES[0], BATCHES[2]];
 
 fn tables(_: &mut Criterion) {
-    let pool = threads();
+    let (pool, on) = (threads(), On::asked());
+    if on.is_gpu() {
+        return products_gpu::shapes(&on).expect("a table");
+    }
     if wanted("shapes") {
         products::shapes(&pool);
     }
@@ -51,6 +61,9 @@ fn sums(pool: &ThreadPool) {
 
 fn layers(c: &mut Criterion) {
     let pool = threads();
+    if On::asked().is_gpu() {
+        return;
+    }
     for shape in SHAPES {
         for form in shape.forms() {
             let mut group = c.benchmark_group(format!("gemm/{}x{}/{form:?}", shape.layer[0], shape.layer[1]));

@@ -3,18 +3,23 @@
 //! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear` and `grouped_linear`, which criterion calls
 //! `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Matrix
 //! products at every shape and form of the model: `cargo bench --bench gemm`.
+//!
+//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`).
 
 mod common;
 #[path = "common/draw.rs"]
 mod draw;
+#[path = "common/on.rs"]
+mod on;
 #[path = "common/op.rs"]
 mod op;
 #[path = "common/work.rs"]
 mod work;
 
 use abr_film::ops::Op;
-use common::{BATCHES, measure, quick, threads};
+use common::{BATCHES, measure_on, quick, threads};
 use criterion::{Criterion, criterion_group, criterion_main};
+use on::{On, Placed};
 use op::Bench;
 use work::work;
 
@@ -24,15 +29,20 @@ const SIZE: [usize; 3] = [BATCHES[1], 256, 512];
 macro_rules! every_op {
     ($($module:ident $Op:ident,)*) => {
         fn ops(c: &mut Criterion) {
-            let (pool, [rows, inner, columns]) = (threads(), SIZE);
+            let (on, pool, [rows, inner, columns]) = (On::asked(), threads(), SIZE);
+            let wait = |placed: &mut Placed| placed.wait().expect("an end");
             $(for case in <abr_film::ops::$Op as Op>::cases(rows, inner, columns) {
-                let mut bench = Bench::new(&case);
-                let [forward, backward] = work(&mut bench);
+                let [forward, backward] = work(&mut Bench::new(&case));
+                let mut placed = Placed::new(&case, on.device()).expect("room");
                 let mut group = c.benchmark_group(concat!("ops/", stringify!($module)));
                 group.throughput(forward);
-                group.bench_function(format!("{}/forward", case.name), |b| measure(b, &pool, || bench.forward()));
+                group.bench_function(format!("{}/forward", case.name), |b| {
+                    measure_on(b, &pool, &mut placed, Placed::forward, wait);
+                });
                 group.throughput(backward);
-                group.bench_function(format!("{}/backward", case.name), |b| measure(b, &pool, || bench.backward()));
+                group.bench_function(format!("{}/backward", case.name), |b| {
+                    measure_on(b, &pool, &mut placed, Placed::backward, wait);
+                });
             })*
         }
     };

@@ -1,10 +1,12 @@
-//! Our side of `benches/peers.py`: the training step of the documented model, or decoding, measured as that script asks. Alone it
-//! does nothing.
+//! Our side of `benches/peers.py` and `benches/gpu_peers.py`: the training step of the documented model, decoding, one product, or
+//! next to nothing (what it costs to start a program), measured as these scripts ask. Alone it does nothing.
 //!
 //! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's gradients, Adam.
 
 #[path = "common/draw.rs"]
 mod draw;
+#[path = "common/on.rs"]
+mod on;
 #[path = "common/peak.rs"]
 mod peak;
 #[path = "peers/protocol.rs"]
@@ -12,15 +14,16 @@ mod protocol;
 
 use abr_film::config::Config;
 use abr_film::data::{Column, Dataset, Values};
-use abr_film::device::{Kind, with};
+use abr_film::device::{Device, Kind, with};
 use abr_film::error::Result;
 use abr_film::model::Cvae;
-use abr_film::ops::Fill;
+use abr_film::ops::{Case, Fill};
 use abr_film::train::Trainer;
 use draw::draw;
 use ndarray::Array2;
+use on::{Placed, layer, nothing};
 use protocol::median::median;
-use protocol::{argument, serve};
+use protocol::{argument, serve_blocks};
 use std::time::Instant;
 
 /// Of the documented model.
@@ -64,15 +67,44 @@ fn threads() -> usize {
     std::env::var("ABR_FILM_THREADS").ok().and_then(|text| text.parse().ok()).expect("ABR_FILM_THREADS: a number")
 }
 
+/// `device=cpu` or `device=gpu`, the one that `ABR_FILM_ADAPTER` names or else the first real one.
+fn on_device(work: impl FnOnce(Box<dyn Device>) -> Result<()> + Send) -> Result<()> {
+    let kind = if is_gpu() { Kind::Gpu } else { Kind::Cpu };
+    with(kind, Some(threads()), work)
+}
+
+fn is_gpu() -> bool {
+    match argument("device", "cpu".to_string()).as_str() {
+        "cpu" => false,
+        "gpu" => true,
+        other => panic!("device={other}: cpu or gpu"),
+    }
+}
+
+/// Milliseconds of runs in a row that are waited for once: on the CPU each is waited for.
+fn block_ms() -> f64 {
+    if is_gpu() { 20.0 } else { 0.0 }
+}
+
+/// Version and, where it is a GPU, what computes.
+fn version(device: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    if is_gpu() { format!("{version} on {device}") } else { version.to_string() }
+}
+
 fn step() -> Result<()> {
     let (config, batch) = (config()?, argument("batch", 32));
     // more rows than a batch, so that gathering is no copy of the same
     let data = noise(&config, 1000 + batch * 5 / 4);
-    with(Kind::Cpu, Some(threads()), |device| {
+    on_device(|device| {
+        let name = device.name();
         let (mut trainer, _) = Trainer::new(&config, &data, device)?;
         trainer.shuffle();
         let parameters = trainer.model().parameters().count();
-        serve(env!("CARGO_PKG_VERSION"), parameters, || trainer.step(0, batch).expect("a step"));
+        serve_blocks(&version(&name), parameters, block_ms(), |times| {
+            (0..times).for_each(|_| trainer.step(0, batch).expect("a step"));
+            trainer.settle().expect("losses");
+        });
         Ok(())
     })
 }
@@ -81,14 +113,62 @@ fn generate() -> Result<()> {
     let (config, rows) = (config()?, argument("batch", 1));
     let [z, condition] = [(config.model.latent_dim, 0), (config.model.static_dim, 1)]
         .map(|(columns, layer)| draw([rows, columns], Fill::Normal, layer).into_raw_vec_and_offset().0);
-    with(Kind::Cpu, Some(threads()), |device| {
+    on_device(|device| {
+        let name = device.name();
         let mut model = Cvae::new(&config.model, &config.film, 1, device)?;
         let parameters = model.parameters().count();
-        serve(env!("CARGO_PKG_VERSION"), parameters, || {
-            let decoded = model.decode(rows, &z, Some(&condition)).expect("traces");
-            std::hint::black_box(model.read(decoded.signal).expect("traces"));
+        serve_blocks(&version(&name), parameters, block_ms(), |times| {
+            for _ in 0..times {
+                let decoded = model.decode(rows, &z, Some(&condition)).expect("traces");
+                std::hint::black_box(model.read(decoded.signal).expect("traces"));
+            }
         });
         Ok(())
+    })
+}
+
+/// An op's forward pass on random operands.
+fn op(case: Case) -> Result<()> {
+    on_device(|device| {
+        let name = device.name();
+        let mut placed = Placed::new(&case, device)?;
+        serve_blocks(&version(&name), 0, block_ms(), |times| {
+            (0..times).for_each(|_| placed.forward());
+            placed.wait().expect("an end");
+        });
+        Ok(())
+    })
+}
+
+/// `y = x W^T + b`
+fn product() -> Result<()> {
+    let [rows, inputs, outputs] = ["rows", "inputs", "outputs"].map(|name| argument(name, 32));
+    op(layer(rows, [inputs, outputs]))
+}
+
+/// 64 sums.
+fn dispatch() -> Result<()> {
+    op(nothing())
+}
+
+/// What a step asks of the device: programs started, and how often it was waited for with nothing left to do.
+fn counts() -> Result<()> {
+    const STEPS: u64 = 4;
+    let (config, batch) = (config()?, argument("batch", 32));
+    on_device(|device| {
+        let (mut trainer, _) = Trainer::new(&config, &noise(&config, 1000 + batch * 5 / 4), device)?;
+        trainer.shuffle();
+        let tape = trainer.model().tape();
+        let before = [tape.dispatches(), tape.waits()];
+        (0..STEPS).try_for_each(|_| trainer.step(0, batch))?;
+        let tape = trainer.model().tape();
+        let [dispatches, waits] = [tape.dispatches() - before[0], tape.waits() - before[1]];
+        println!(
+            r#"{{"dispatches": {}, "waits": {waits}, "steps": {STEPS}, "device": "{}"}}"#,
+            dispatches / STEPS,
+            tape.device_name()
+        );
+        trainer.settle()
     })
 }
 
@@ -129,6 +209,9 @@ fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("step") => step()?,
         Some("generate") => generate()?,
+        Some("product") => product()?,
+        Some("dispatch") => dispatch()?,
+        Some("counts") => counts()?,
         Some("limits") => limits(),
         _ => println!("measured by python3 benches/peers.py"),
     }

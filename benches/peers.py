@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent / "peers"))
 import build
 from contender import Contender, Failed, by_rounds, counted, say, take_turns
 from floor import limits, parameters, step_gflop
+from report import number, table
 
 SUBJECTS = ("step", "generate", "film", "start")
 INSTRUCTIONS = ("avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
@@ -65,15 +66,6 @@ class Setup:
             raise Failed("our own side of the comparison failed")
         self.versions |= {name: c.version for name, c in done.items() if "plain" not in name}
         return done
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def goal(goals: tuple[float, float] | None, threads: int) -> float | None:

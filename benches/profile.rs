@@ -88,20 +88,36 @@ impl Device for Clock {
         self.timed((op.name(), "backward"), |cpu| cpu.backward(op, inputs, outputs, doutput, dinputs));
     }
 
-    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
-        self.cpu.read_firsts(from, values)
-    }
-
     fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {
         // not within the backward pass: see above
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
-        self.timed(("norms", ""), |cpu| cpu.norms(groups, norms))
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+        self.timed(("norms", ""), |cpu| cpu.norms(groups))
+    }
+
+    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
+        self.cpu.ask(firsts)
+    }
+
+    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
+        self.cpu.answer(wait, values)
+    }
+
+    fn rehearse(&mut self) -> bool {
+        self.cpu.rehearse()
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        self.cpu.rehearsed()
     }
 
     fn dispatches(&self) -> u64 {
         self.cpu.dispatches()
+    }
+
+    fn waits(&self) -> u64 {
+        self.cpu.waits()
     }
 
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {

@@ -3,49 +3,74 @@
 //!
 //! With and without alternate step by step, so that what else the machine does meets both alike; the last line of each batch
 //! is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
+//!
+//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`), at its own batches; each turn there is some steps and a wait. Slow
+//! steps, as on an adapter that computes on the CPU, are timed a few times, and left out from five seconds on.
 
 mod common;
+#[path = "common/draw.rs"]
+mod draw;
+#[path = "common/on.rs"]
+mod on;
 #[path = "common/trainer.rs"]
 mod trainer;
 
-use abr_film::device::Cpu;
 use abr_film::train::Trainer;
-use common::{BATCHES, Pair, measure, pair, quick, seconds, threads};
+use common::{BATCHES, Pair, measure_on, pair, quick, seconds, threads};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use on::On;
 use std::time::Duration;
 use trainer::trainer;
 
-/// Steps of either model behind a ratio.
+/// Turns of either model behind a ratio.
 const ALTERNATIONS: usize = 40;
+/// Seconds of a step from which on a few are enough, and from which on none is taken.
+const SLOW: f64 = 0.5;
+const LONGEST: f64 = 5.0;
+/// Rows in a step on a GPU, and the steps of a turn there.
+const GPU_BATCHES: [usize; 4] = [32, 256, 1024, 4096];
+const GPU_TURN: usize = 20;
 
 fn step(c: &mut Criterion) {
-    let pool = threads();
-    for batch in BATCHES {
-        let [mut film, mut plain] =
-            [true, false].map(|film| trainer(film, batch, Box::new(Cpu::<f32>::new())).expect("a trainer"));
-        let mut group = c.benchmark_group("step");
-        group.measurement_time(Duration::from_secs(3));
-        for (name, trainer) in [("film", &mut film), ("plain", &mut plain)] {
-            group.bench_function(BenchmarkId::new(name, batch), |b| {
-                measure(b, &pool, || trainer.step(0, batch).expect("a step"));
-            });
+    let (on, pool) = (On::asked(), threads());
+    let (batches, turn): (&[usize], _) = if on.is_gpu() { (&GPU_BATCHES, GPU_TURN) } else { (&BATCHES, 1) };
+    for &batch in batches {
+        let [mut film, mut plain] = [true, false].map(|film| trainer(film, batch, on.device()).expect("a trainer"));
+        let run = move |trainer: &mut Trainer, steps: usize| {
+            (0..steps).for_each(|_| trainer.step(0, batch).expect("a step"));
+            trainer.settle().expect("losses");
+        };
+        // the second: some drivers compile when a program first runs
+        let once = pool.install(|| [&mut film, &mut plain].map(|t| [1, 1].map(|n| seconds(|| run(t, n)))[1])[0]);
+        if once > LONGEST {
+            println!("step/{batch} and above: left out, {once:.1} s a step");
+            break;
         }
-        group.finish();
-        let Pair { medians, ratio } = pool.install(|| alternate([&mut film, &mut plain], batch));
-        let ([film, plain], threads) = (medians.map(|s| 1e3 * s), pool.current_num_threads());
-        println!("step/{batch}, {threads} threads: FiLM {film:.2} ms, plain {plain:.2} ms, ratio {ratio:.3} (medians)");
-    }
-}
-
-/// The two models' steps, taken in turns.
-fn alternate(mut trainers: [&mut Trainer; 2], batch: usize) -> Pair {
-    let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..ALTERNATIONS {
-        for (trainer, times) in trainers.iter_mut().zip(&mut times) {
-            times.push(seconds(|| trainer.step(0, batch).expect("a step")));
+        let slow = once > SLOW;
+        if !slow {
+            let mut group = c.benchmark_group("step");
+            group.measurement_time(Duration::from_secs(3));
+            for (name, trainer) in [("film", &mut film), ("plain", &mut plain)] {
+                group.bench_function(BenchmarkId::new(name, batch), |b| {
+                    let step = |trainer: &mut Trainer| trainer.step(0, batch).expect("a step");
+                    measure_on(b, &pool, trainer, step, |trainer| trainer.settle().expect("losses"));
+                });
+            }
+            group.finish();
         }
+        let (turns, steps) = if slow { (5, 1) } else { (ALTERNATIONS, turn) };
+        let Pair { medians, ratio } = pool.install(|| {
+            let mut times = [Vec::new(), Vec::new()];
+            for _ in 0..turns {
+                for (trainer, times) in [&mut film, &mut plain].into_iter().zip(&mut times) {
+                    times.push(seconds(|| run(trainer, steps)) / steps as f64);
+                }
+            }
+            pair(times)
+        });
+        let ([with, without], place) = (medians.map(|s| 1e3 * s), film.model().tape().device_name());
+        println!("step/{batch}, {place}: FiLM {with:.2} ms, plain {without:.2} ms, ratio {ratio:.3} (medians)");
     }
-    pair(times)
 }
 
 criterion_group! { name = benches; config = quick(); targets = step }

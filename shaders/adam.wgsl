@@ -8,7 +8,6 @@ struct Params {
     // 1 - b1, 1 - b2
     c1: f32,
     c2: f32,
-    gradient_scale: f32,
     inverse_root: f32,
     eps: f32,
     l2: f32,
@@ -35,6 +34,8 @@ struct Rate { step_size: f32, keep: f32 }
 @group(0) @binding(4) var<storage, read> gradients: array<f32>;
 @group(0) @binding(5) var<storage, read_write> first: array<f32>;
 @group(0) @binding(6) var<storage, read_write> second: array<f32>;
+// one number, by which every gradient is multiplied
+@group(0) @binding(7) var<storage, read> scale: array<f32>;
 
 @compute @workgroup_size(256)
 fn update(
@@ -50,7 +51,7 @@ fn update(
     let rate = rates[chunk.rate];
     for (var i = lane; i < chunk.len; i += 256u) {
         let x = values[chunk.value + i];
-        let g = gradients[chunk.gradient + i] * p.gradient_scale + p.l2 * x;
+        let g = gradients[chunk.gradient + i] * scale[0] + p.l2 * x;
         let m = p.b1 * first[chunk.m + i] + p.c1 * g;
         let v = p.b2 * second[chunk.v + i] + p.c2 * g * g;
         first[chunk.m + i] = m;

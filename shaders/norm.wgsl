@@ -1,7 +1,12 @@
 // include index, sum
-// Sums of squares: a workgroup has one chunk of one buffer. What follows, over few numbers, is the CPU's, in f64.
+// Sums of squares: a workgroup has one chunk of one buffer. What follows, over few numbers, is the CPU's, in f64; only what gradients
+// are scaled by is needed at once, and worked out here too.
 
-struct Params { chunks: u32 }
+struct Params {
+    chunks: u32,
+    // the largest norm
+    largest: f32,
+}
 
 alias Sum = f32;
 
@@ -12,6 +17,7 @@ struct Chunk { first: u32, len: u32 }
 @group(0) @binding(1) var<storage, read> chunks: array<Chunk>;
 @group(0) @binding(2) var<storage, read> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(4) var<storage, read_write> scale: array<f32>;
 
 @compute @workgroup_size(256)
 fn squares(
@@ -32,5 +38,18 @@ fn squares(
     let sum = workgroup_sum(lane, own);
     if (lane == 0u) {
         sums[number] = sum;
+    }
+}
+
+// One workgroup: what gradients with these sums of squares are multiplied by. A NaN leaves them, in which it is already, as they are.
+@compute @workgroup_size(256)
+fn clip(@builtin(local_invocation_index) lane: u32) {
+    var own = 0.0;
+    for (var i = lane; i < p.chunks; i += 256u) {
+        own += sums[i];
+    }
+    let norm = sqrt(workgroup_sum(lane, own)) + 1e-6;
+    if (lane == 0u) {
+        scale[0] = select(1.0, p.largest / norm, norm > p.largest);
     }
 }

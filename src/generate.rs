@@ -174,7 +174,11 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         let (z, condition) = (z.slice(part), condition.map(|c| c.slice(part)));
         let contiguous = "rows of a row-major array";
         let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
-        let out = model.decode(z.nrows(), z.to_slice().expect(contiguous), condition)?;
+        let z = (z.nrows(), z.to_slice().expect(contiguous));
+        if start == 0 {
+            model.rehearse(|model| model.decode(z.0, z.1, condition).map(drop))?;
+        }
+        let out = model.decode(z.0, z.1, condition)?;
         let traces = model.read(out.signal)?;
         if let Some(at) = traces.iter().position(|v| !v.is_finite()) {
             let problem = format!("trace {} is beyond all numbers", start + at / c.signal_length + 1);

@@ -56,6 +56,11 @@ impl Tape {
         self.device.dispatches()
     }
 
+    /// How often the device was waited for so far; see [`Device::waits`].
+    pub fn waits(&self) -> u64 {
+        self.device.waits()
+    }
+
     /// What the device calls itself.
     pub fn device_name(&self) -> String {
         self.device.name()
@@ -241,13 +246,15 @@ impl Tape {
         Ok(f64::from(value[0]))
     }
 
-    /// The values of several `[1, 1]` variables; waits for the device once.
-    pub fn scalars(&self, vars: &[Var], values: &mut [f64]) -> Result<()> {
+    /// Asks for the values of several `[1, 1]` variables; see [`Device::ask`].
+    pub fn ask(&mut self, vars: &[Var]) -> Result<()> {
         let buffers = self.values(vars);
-        let mut read = [0.0; MAX_INPUTS];
-        self.device.read_firsts(&buffers, &mut read[..vars.len()])?;
-        values.iter_mut().zip(read).for_each(|(value, read)| *value = f64::from(read));
-        Ok(())
+        self.device.ask(&buffers)
+    }
+
+    /// See [`Device::answer`].
+    pub fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
+        self.device.answer(wait, values)
     }
 
     /// How many passes the last forward and backward pass are on a GPU; see [`mod@crate::pass`].

@@ -195,7 +195,7 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
         eps: 1e-8,
         weight_decay: 0.1,
         decoupled: true,
-        gradient_scale: 1.0,
+        clip: None,
     };
     let relu = LinearRelu { dropout: Some(dropout(0.3)) };
     let layer = [x.clone(), weights[0].clone(), Array2::zeros((1, outputs))];
@@ -205,7 +205,7 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
         let [mut w, mut m, mut v] = [0, 1, 2].map(|i| weights[i].clone());
         let slices = [&mut w, &mut m, &mut v].map(|t| t.as_slice_mut().expect("contiguous"));
         let [value, first, second] = slices;
-        adam(&step, value, gradients[1].as_slice().expect("contiguous"), first, second);
+        adam(&step, 1.0, value, gradients[1].as_slice().expect("contiguous"), first, second);
         let [mut ew, mut em, mut ev] = [0, 1, 2].map(|i| weights[i].clone());
         let tensors = [&mut ew, &mut em, &mut ev].map(|t| t.view_mut());
         match op {

@@ -40,6 +40,24 @@ pub fn measure(b: &mut Bencher, pool: &ThreadPool, mut work: impl FnMut() + Send
     });
 }
 
+/// [`measure`] of what a device may carry out later: it is waited for before the clock stops.
+pub fn measure_on<T: Send>(
+    b: &mut Bencher,
+    pool: &ThreadPool,
+    on: &mut T,
+    work: impl Fn(&mut T) + Sync,
+    wait: impl Fn(&mut T) + Sync,
+) {
+    b.iter_custom(|times| {
+        pool.install(|| {
+            let start = Instant::now();
+            (0..times).for_each(|_| work(on));
+            wait(on);
+            start.elapsed()
+        })
+    });
+}
+
 /// Whether to print a table: where cargo asks for all benches or, as criterion's filter, for this name. No name of a table is a
 /// part of a bench's, so that asking for a table runs nothing else.
 pub fn wanted(table: &str) -> bool {

@@ -11,8 +11,8 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
     let settings = [
         format!("model.use_film={film}"),
         format!("training.batch_size={batch}"),
-        "data.synth.subjects=100".to_string(),
-        // enough to train on for the largest batch
+        // more rows to train on than the batch has
+        format!("data.synth.subjects={}", 100.max(batch / 24)),
         "data.synth.rows_per_subject=40".to_string(),
     ];
     let config = Config::from_json("a bench", "{}", &settings)?;

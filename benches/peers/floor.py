@@ -11,12 +11,14 @@ from typing import Iterator, Sequence
 
 @dataclass
 class Layer:
-    """A linear layer; that of an input of the model needs no gradient for it, which saves a third of the work."""
+    """A linear layer; that of an input of the model needs no gradient for it, which saves a third of the work. Behind it may stand a batch
+    norm, and behind that FiLM."""
 
     inputs: int
     outputs: int
     first: bool = False
     normalised: bool = False
+    modulated: bool = False
 
 
 def layers(film: bool = True, width: float = 1.0) -> Iterator[Layer]:
@@ -26,7 +28,7 @@ def layers(film: bool = True, width: float = 1.0) -> Iterator[Layer]:
     yield from (Layer(512, 256), Layer(256, 128), Layer(128, 64), Layer(128, 64))
     inputs = 64
     for outputs in map(wide, (128, 256, 512, 1024)):
-        yield Layer(inputs, outputs, normalised=True)
+        yield Layer(inputs, outputs, normalised=True, modulated=film)
         for _ in range(2 if film else 0):
             yield from (Layer(7, 64, first=True), Layer(64, outputs))
         inputs = outputs

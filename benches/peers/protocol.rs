@@ -1,6 +1,6 @@
 //! How a measured program talks to `benches/peers.py`. Its arguments say what to run (`step batch=32 film=false`); after the
 //! first run it writes one line of JSON. Then each line it reads is a number of seconds to run for, and is answered by the
-//! median of the runs' times.
+//! median of the runs' times; on a device that works by itself, by that of some runs in a row and a wait.
 
 #[path = "../common/median.rs"]
 pub mod median;
@@ -18,20 +18,30 @@ pub fn argument<T: FromStr>(key: &str, default: T) -> T {
 }
 
 /// Runs once, says what is there, and measures until the input ends.
+#[allow(dead_code, reason = "a peer on a GPU measures blocks")]
 pub fn serve(version: &str, parameters: usize, mut run: impl FnMut()) {
-    run();
+    serve_blocks(version, parameters, 0.0, |times| (0..times).for_each(|_| run()));
+}
+
+/// The same for blocks of runs of some `block_ms`, of one run at least: `work` is told how many, and waits for them.
+pub fn serve_blocks(version: &str, parameters: usize, block_ms: f64, mut work: impl FnMut(usize)) {
+    let mut ms = |times: usize| {
+        let start = Instant::now();
+        work(times);
+        start.elapsed().as_secs_f64() * 1e3 / times as f64
+    };
+    ms(1);
     println!(r#"{{"version": "{version}", "parameters": {parameters}}}"#);
     for line in stdin().lines() {
         let seconds: f64 = line.expect("a line").trim().parse().expect("seconds");
         // others had their turns in between: the first run finds none of its data in the caches
-        run();
+        let once = ms(1);
+        let block = ((block_ms / once) as usize).clamp(1, 10_000);
         let (begin, mut times) = (Instant::now(), Vec::new());
         while times.is_empty() || begin.elapsed().as_secs_f64() < seconds {
-            let start = Instant::now();
-            run();
-            times.push(start.elapsed().as_secs_f64() * 1e3);
+            times.push(ms(block));
         }
-        let runs = times.len();
+        let runs = times.len() * block;
         println!(r#"{{"ms": {}, "runs": {runs}}}"#, median(times));
     }
 }

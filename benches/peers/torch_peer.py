@@ -1,6 +1,9 @@
-"""The documented model in PyTorch, measured as benches/peers.py asks; benches/peers/protocol.rs says how the two talk.
+"""The documented model in PyTorch, measured as benches/peers.py and benches/gpu_peers.py ask; benches/peers/protocol.rs says how the two
+talk.
 
-    torch_peer.py step|generate [batch=32] [film=true] [width=1] [mode=eager|compile]
+    torch_peer.py step|generate [batch=32] [film=true] [width=1] [mode=eager|compile|graphs] [device=cpu|cuda] [tf32=false]
+    torch_peer.py product [rows=32] [inputs=32] [outputs=32] [...]
+    torch_peer.py dispatch [...]
 """
 
 from __future__ import annotations
@@ -20,7 +23,13 @@ ARGUMENTS = dict(argument.split("=", 1) for argument in sys.argv[2:])
 BATCH = int(ARGUMENTS.get("batch", "32"))
 FILM = ARGUMENTS.get("film", "true") == "true"
 WIDTH = float(ARGUMENTS.get("width", "1"))
-COMPILE = ARGUMENTS.get("mode", "eager") == "compile"
+MODE = ARGUMENTS.get("mode", "eager")
+COMPILE = MODE == "compile"
+DEVICE = ARGUMENTS.get("device", "cpu")
+# of runs in a row that are waited for once, as in protocol.rs
+BLOCK_MS = 0 if DEVICE == "cpu" else 20
+# in a graph, to see what one costs
+LAUNCHES = 100
 
 
 class Film(nn.Module):
@@ -69,7 +78,7 @@ class Cvae(nn.Module):
 
 def step(model: Cvae) -> Callable[[], object]:
     # the fused optimiser is the fastest of PyTorch's three
-    adam = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True, capturable=MODE == "graphs")
     signal, condition = torch.randn(BATCH, 200), torch.randn(BATCH, 7)
     loss = torch.compile(model.loss, dynamic=False) if COMPILE else model.loss
 
@@ -78,7 +87,21 @@ def step(model: Cvae) -> Callable[[], object]:
         loss(signal, condition).backward()
         adam.step()
 
-    return run
+    return captured(run) if MODE == "graphs" else run
+
+
+def captured(run: Callable[[], object]) -> Callable[[], object]:
+    """The same as one CUDA graph."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
 
 
 def generate(model: Cvae) -> Callable[[], object]:
@@ -92,33 +115,71 @@ def generate(model: Cvae) -> Callable[[], object]:
         config.freezing = True
         decode = torch.compile(decode, dynamic=False)
 
+    found: list[Tensor] = []
+
     def run() -> None:
         with torch.inference_mode():
-            decode(z, condition)
+            found[:] = decode(z, condition)
 
-    return run
+    work = captured(run) if MODE == "graphs" else run
+
+    def traces() -> None:
+        work()
+        if DEVICE != "cpu":
+            found[0].cpu()
+
+    return traces
 
 
-def sample(run: Callable[[], object], seconds: float) -> dict[str, float]:
-    run()  # as in protocol.rs: with cold caches
+def product() -> Callable[[], object]:
+    rows, inputs, outputs = (int(ARGUMENTS.get(name, "32")) for name in ("rows", "inputs", "outputs"))
+    x, w, b = torch.randn(rows, inputs), torch.randn(outputs, inputs), torch.randn(outputs)
+    return lambda: F.linear(x, w, b)
+
+
+def dispatch() -> Callable[[], object]:
+    a, b, c = torch.randn(64), torch.randn(64), torch.empty(64)
+    return lambda: torch.add(a, b, out=c)
+
+
+def timed(run: Callable[[], object], times: int) -> float:
+    """ms of one run."""
+    start = time.perf_counter()
+    for _ in range(times):
+        run()
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) * 1e3 / times
+
+
+def sample(run: Callable[[], object], seconds: float, launches: int) -> dict[str, float]:
+    once = timed(run, 1)  # as in protocol.rs: with cold caches
+    block = min(max(int(BLOCK_MS / once), 1), 10_000)
     begin, times = time.perf_counter(), []
     while not times or time.perf_counter() - begin < seconds:
-        start = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - start) * 1e3)
-    return {"ms": statistics.median(times), "runs": len(times)}
+        times.append(timed(run, block))
+    return {"ms": statistics.median(times) / launches, "runs": len(times) * block * launches}
 
 
 def main() -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     torch.manual_seed(0)
-    model = Cvae()
-    run = {"step": step, "generate": generate}[sys.argv[1]](model)
-    run()
-    parameters = sum(p.numel() for p in model.parameters())
+    torch.set_default_device(DEVICE)
+    torch.set_float32_matmul_precision("high" if ARGUMENTS.get("tf32", "false") == "true" else "highest")
+    parameters, launches = 0, 1
+    if sys.argv[1] in ("step", "generate"):
+        model = Cvae()
+        parameters = sum(p.numel() for p in model.parameters())
+        run = {"step": step, "generate": generate}[sys.argv[1]](model)
+    else:
+        run = {"product": product, "dispatch": dispatch}[sys.argv[1]]()
+        if MODE == "graphs":
+            launches, once = LAUNCHES, run
+            run = captured(lambda: [once() for _ in range(LAUNCHES)])
+    timed(run, 1)
     print(json.dumps({"version": torch.__version__, "parameters": parameters}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(sample(run, float(line))), flush=True)
+        print(json.dumps(sample(run, float(line), launches)), flush=True)
 
 
 main()

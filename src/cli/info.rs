@@ -71,8 +71,8 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
         .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
     let rows = config.training.batch_size.clamp(2, ROWS);
-    // Adam is one more, and the norms of FiLM's gradients
-    let others = 1 + usize::from(film > 0);
+    // Adam is one more, the norms of FiLM's gradients another, and clipping two: the norm of all, and what it scales them by
+    let others = 1 + usize::from(film > 0) + 2 * usize::from(config.training.gradient_clip.is_some());
     let dispatches = model.passes(rows, &LossWeights::new(&config.training, None))? + others;
     Ok(json!({
         "description": config.film.description,

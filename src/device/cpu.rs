@@ -14,6 +14,10 @@ use std::ops::Range;
 pub struct Cpu<T> {
     tensors: Vec<Tensor<T>>,
     early: Early,
+    /// Worked out since the last question.
+    norms: Vec<f64>,
+    /// To the open question, if there is one.
+    answer: Vec<f64>,
 }
 
 /// Parameters that may make their optimiser step during the backward pass.
@@ -50,7 +54,7 @@ impl<T: Real> Tensor<T> {
 impl<T: Real> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
-        Cpu { tensors: Vec::new(), early: Early::default() }
+        Cpu { tensors: Vec::new(), early: Early::default(), norms: Vec::new(), answer: Vec::new() }
     }
 
     fn tensor_mut(&mut self, buffer: Buffer) -> &mut Tensor<T> {
@@ -252,18 +256,31 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
-        for (value, buffer) in values.iter_mut().zip(from) {
-            *value = self.values(*buffer)[0].wide() as f32;
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+        for buffers in groups {
+            let norm = buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt();
+            self.norms.push(norm);
         }
         Ok(())
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
-        for (norm, buffers) in norms.iter_mut().zip(groups) {
-            *norm = buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt();
+    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
+        assert!(self.answer.is_empty(), "ask: the question before is still open");
+        for buffer in firsts {
+            let value = self.values(*buffer)[0].wide() as f32;
+            self.answer.push(f64::from(value));
         }
+        self.answer.append(&mut self.norms);
         Ok(())
+    }
+
+    fn answer(&mut self, _wait: bool, values: &mut [f64]) -> Result<bool> {
+        if self.answer.is_empty() {
+            return Ok(false);
+        }
+        values.copy_from_slice(&self.answer);
+        self.answer.clear();
+        Ok(true)
     }
 
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
@@ -276,19 +293,32 @@ impl<T: Real> Device for Cpu<T> {
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         let early = self.early.step.take();
         assert!(self.early.done.is_empty() || early == Some(*step), "adam: another step was made early");
+        let scale = step.clip.map_or(1.0, |clip| clip.scale(*self.norms.last().expect("a norm to clip by")));
         for p in parameters {
             if self.early.done.contains(&p.gradient) {
                 continue;
             }
             self.step(step, p, |cpu, step, [value, m, v]| {
-                adam(step, &mut value.values, cpu.values(p.gradient), &mut m.values, &mut v.values);
+                adam(step, scale, &mut value.values, cpu.values(p.gradient), &mut m.values, &mut v.values);
             });
         }
         self.early.done.clear();
         self.early.waiting.clear();
     }
 
+    fn rehearse(&mut self) -> bool {
+        false
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn dispatches(&self) -> u64 {
+        0
+    }
+
+    fn waits(&self) -> u64 {
         0
     }
 }

@@ -7,7 +7,7 @@ pub mod gpu;
 pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
-pub use crate::kernels::adam::AdamStep;
+pub use crate::kernels::adam::{AdamStep, Clip};
 use crate::kernels::awake::Awake;
 use crate::kernels::gemm::{self, Kernel, VARIABLE};
 use crate::ops::AnyOp;
@@ -46,9 +46,8 @@ pub struct Learned {
     pub rate_scale: f64,
 }
 
-/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`],
-/// [`Device::read_firsts`] and [`Device::norms`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and
-/// panic.
+/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`] and
+/// [`Device::answer`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and panic.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
     fn name(&self) -> String;
@@ -87,22 +86,42 @@ pub trait Device: Send {
         dinputs: &[Option<Target>],
     );
 
-    /// The first values of several buffers, when all that was asked for before is done: waiting once.
-    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()>;
-
     /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at hand, which then need not
-    /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that. No parameters: takes it back.
+    /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that.
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]);
 
-    /// The Euclidean norm over all values of the buffers of each group; all are from one call of [`Device::alloc`], or windows into such.
-    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()>;
+    /// Works out the Euclidean norm over all values of the buffers of each group, to be told by the next question. All are from one call
+    /// of [`Device::alloc`], or windows into such.
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()>;
 
-    /// One optimiser step over all parameters, but for those that made it early. First and second moments come from two calls of
-    /// [`Device::alloc`].
+    /// One optimiser step over all parameters, but for those that made it early. The norm that [`AdamStep::clip`] is held against is
+    /// the last that [`Device::norms`] worked out, in a call for it alone. First and second moments come from two calls of [`Device::alloc`].
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);
+
+    /// Asks for the first values of some buffers (one at least), and behind them for the norms worked out since the last question, and
+    /// lets all that was asked for before begin. It waits for nothing: [`Device::answer`] is to be called until it says `false`.
+    fn ask(&mut self, firsts: &[Buffer]) -> Result<()>;
+
+    /// Answers the oldest open question and says `true`; or says `false`, when there is none, or none that is due. A device that works by
+    /// itself leaves its newest questions open, one or two, unless it is to `wait`: so it is never out of work while the next is
+    /// being prepared.
+    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool>;
+
+    /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs to compile: what
+    /// is asked for until [`Device::rehearsed`] is noted and not carried out. There is nothing to be read then.
+    fn rehearse(&mut self) -> bool;
+
+    /// Ends a rehearsal: makes ready all that it asked for.
+    ///
+    /// # Errors
+    /// A program that cannot be made, and why.
+    fn rehearsed(&mut self) -> Result<()>;
 
     /// Programs started on a GPU so far; 0 elsewhere.
     fn dispatches(&self) -> u64;
+
+    /// How often so far a GPU was waited for with nothing left for it to do next; 0 elsewhere.
+    fn waits(&self) -> u64;
 }
 
 /// Which kind of device to open.

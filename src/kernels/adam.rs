@@ -14,29 +14,42 @@ pub struct AdamStep {
     pub weight_decay: f64,
     /// `true`: decay acts on the value (AdamW); `false`: on the gradient (Adam with L2).
     pub decoupled: bool,
-    /// Every gradient is multiplied by this first (global norm clipping); 1 leaves it.
-    pub gradient_scale: f64,
+    /// Gradients are scaled down first where their global norm is above this.
+    pub clip: Option<Clip>,
+}
+
+/// The largest global norm of the gradients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clip(pub f64);
+
+impl Clip {
+    /// What gradients of this global norm are multiplied by, as PyTorch's `clip_grad_norm_` has it.
+    pub fn scale(self, norm: f64) -> f64 {
+        (self.0 / (norm + 1e-6)).min(1.0)
+    }
 }
 
 /// Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1; decoupled decay after Loshchilov and Hutter 2019 (arXiv:1711.05101).
 ///
+/// Every gradient is multiplied by `scale` first.
+///
 /// # Panics
 /// When the four slices differ in length.
-pub fn adam<T: Real>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
+pub fn adam<T: Real>(s: &AdamStep, scale: f64, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
     assert!(value.len() == gradient.len() && value.len() == m.len() && value.len() == v.len(), "adam: lengths differ");
     const CHUNK: usize = 1 << 14;
     if value.len() <= CHUNK {
-        return adam_part(s, value, gradient, m, v);
+        return adam_part(s, scale, value, gradient, m, v);
     }
     let half = (value.len() / 2).next_multiple_of(CHUNK);
     let ((x0, x1), (g0, g1)) = (value.split_at_mut(half), gradient.split_at(half));
     let ((m0, m1), (v0, v1)) = (m.split_at_mut(half), v.split_at_mut(half));
-    rayon::join(|| adam(s, x0, g0, m0, v0), || adam(s, x1, g1, m1, v1));
+    rayon::join(|| adam(s, scale, x0, g0, m0, v0), || adam(s, scale, x1, g1, m1, v1));
 }
 
 vectorized! {
     /// [`adam`] on this thread alone.
-    pub fn adam_part<T>(s: &AdamStep, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
+    pub fn adam_part<T>(s: &AdamStep, scale: f64, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
         let [b1, b2] = s.betas;
         // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
         let correction1 = 1.0 - b1.powf(s.step as f64);
@@ -48,7 +61,7 @@ vectorized! {
         } else {
             (T::one(), T::of(s.weight_decay))
         };
-        let (scale, eps) = (T::of(s.gradient_scale), T::of(s.eps));
+        let (scale, eps) = (T::of(scale), T::of(s.eps));
         let (b1, b2, c1, c2) = (T::of(b1), T::of(b2), T::of(1.0 - b1), T::of(1.0 - b2));
         for (((x, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {
             let g = *g * scale + l2 * *x;

@@ -75,22 +75,33 @@ pub struct Terms {
 }
 
 impl Losses {
-    /// The terms, and what is minimised; waits for the device.
-    pub fn read(&self, tape: &Tape) -> Result<(Terms, f64)> {
+    /// Asks for the values of all, [`Losses::COUNT`] of them, which [`Losses::terms`] reads; see [`Tape::ask`].
+    pub fn ask(&self, tape: &mut Tape) -> Result<()> {
         // a head that is not there costs one more look at the signal's term
-        let vars = [
-            self.signal,
-            self.condition.unwrap_or(self.signal),
-            self.kl,
-            self.peaks.unwrap_or(self.signal),
-            self.total,
-        ];
-        let mut values = [0.0; 5];
-        tape.scalars(&vars, &mut values)?;
-        let [signal, condition, kl, peaks, total] = values;
+        let there = |var: Option<Var>| var.unwrap_or(self.signal);
+        tape.ask(&[self.signal, there(self.condition), self.kl, there(self.peaks), self.total])
+    }
+
+    /// Values that an answer begins with.
+    pub const COUNT: usize = 5;
+
+    /// The terms, and what is minimised, as an answer tells them.
+    ///
+    /// # Panics
+    /// When there are too few values.
+    pub fn terms(&self, answer: &[f64]) -> (Terms, f64) {
+        let [signal, condition, kl, peaks, total, ..] = *answer else { panic!("a value each") };
         let there = |var: Option<Var>, value: f64| if var.is_some() { value } else { 0.0 };
         let terms = Terms { signal, condition: there(self.condition, condition), kl, peaks: there(self.peaks, peaks) };
-        Ok((terms, total))
+        (terms, total)
+    }
+
+    /// The terms, and what is minimised; waits for the device. No question may be open.
+    pub fn read(&self, tape: &mut Tape) -> Result<(Terms, f64)> {
+        let mut values = [0.0; Self::COUNT];
+        self.ask(tape)?;
+        assert!(tape.answer(true, &mut values)?, "a question was asked");
+        Ok(self.terms(&values))
     }
 }
 

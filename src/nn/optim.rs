@@ -2,7 +2,7 @@
 
 use super::params::Parameters;
 use crate::config::{OptimizerConfig, OptimizerKind};
-use crate::device::{AdamStep, Buffer, Learned, Role};
+use crate::device::{AdamStep, Buffer, Clip, Learned, Role};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -64,17 +64,11 @@ impl Optimizer {
     /// read. [`Optimizer::step`] finishes the step, without a clip.
     pub fn begin(&mut self, tape: &mut Tape, learning_rate: f64) {
         self.begun = true;
-        tape.device_mut().step_early(&self.next(learning_rate, 1.0), &self.early);
-    }
-
-    /// Gives up a step that was begun: no later backward pass makes any of it.
-    pub fn cancel(&mut self, tape: &mut Tape) {
-        self.begun = false;
-        tape.device_mut().step_early(&self.next(0.0, 1.0), &[]);
+        tape.device_mut().step_early(&self.next(learning_rate, None), &self.early);
     }
 
     /// The numbers of the step to come.
-    fn next(&self, learning_rate: f64, gradient_scale: f64) -> AdamStep {
+    fn next(&self, learning_rate: f64, clip: Option<f64>) -> AdamStep {
         AdamStep {
             step: self.steps + 1,
             learning_rate,
@@ -82,27 +76,23 @@ impl Optimizer {
             eps: self.config.eps,
             weight_decay: self.config.weight_decay,
             decoupled: self.config.kind == OptimizerKind::AdamW,
-            gradient_scale,
+            clip: clip.map(Clip),
         }
     }
 
     /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it are
-    /// scaled down to it first (PyTorch's `clip_grad_norm_`); returns that norm.
-    pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<f64>> {
+    /// scaled down to it first (PyTorch's `clip_grad_norm_`); that norm is then the last that the next question is answered with (see
+    /// [`Device::norms`](crate::device::Device::norms)). It waits for nothing.
+    pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<()> {
         assert!(clip.is_none() || !self.begun, "a step that was begun cannot be clipped any more");
         self.begun = false;
-        let (mut gradient_scale, mut norm) = (1.0, None);
-        if let Some(clip) = clip {
-            let mut total = [0.0];
-            tape.device_mut().norms(&self.gradients, &mut total)?;
-            let [total] = total;
-            gradient_scale = (clip / (total + 1e-6)).min(1.0);
-            norm = Some(total);
+        if clip.is_some() {
+            tape.device_mut().norms(&self.gradients)?;
         }
-        let step = self.next(learning_rate, gradient_scale);
+        let step = self.next(learning_rate, clip);
         self.steps += 1;
         tape.device_mut().adam(&step, &self.learned);
-        Ok(norm)
+        Ok(())
     }
 
     /// `(parameter, first moments, second moments)` of every learned parameter.

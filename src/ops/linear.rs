@@ -47,7 +47,7 @@ impl Linear {
                 let into = ViewMut::from_shape((rows.len(), columns), dw).expect("as many numbers");
                 gemm_alone(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
                 let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
-                adam_part(step, w, dw, m, v);
+                adam_part(step, 1.0, w, dw, m, v);
             }
         });
     }

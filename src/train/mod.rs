@@ -1,25 +1,32 @@
 //! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any step.
 
 mod folder;
+mod open;
 mod progress;
+mod saved;
 
 pub use folder::RunFolder;
+use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
-use crate::checkpoint::{Checkpoint, DataFacts, Tensor};
+use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::Config;
 use crate::data::rows::{Gathered, Rows, batch_bounds};
 use crate::data::{Dataset, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
-use crate::error::{Error, Result};
-use crate::model::{Batch, Cvae, LossWeights, Terms};
+use crate::error::Result;
+use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
 use crate::nn::layers::Mode;
 use crate::nn::optim::Optimizer;
 use crate::nn::schedule::Schedule;
 use crate::rng::{Purpose, Stream};
+use rayon::prelude::*;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+/// Rows whose noise one thread draws at least: fewer cost less than to hand them over.
+const NOISE_ROWS: usize = 64;
 /// Rows a validation pass decodes at once.
 const VALIDATION_BATCH: usize = 256;
 
@@ -36,7 +43,10 @@ pub struct Trainer {
     train: Rows,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
-    film_norms: Vec<f64>,
+    /// Steps that the device has not told of yet, the oldest first.
+    open: VecDeque<Open>,
+    /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
+    answer: Vec<f64>,
     progress: Progress,
     best_state: Option<Vec<Tensor>>,
     order: Vec<usize>,
@@ -57,7 +67,8 @@ impl Trainer {
     /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
     ///
     /// # Errors
-    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes.
+    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; a device that has no room for a
+    /// step, or cannot make its programs.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
         config.check()?;
         let config = config.clone().resolved();
@@ -83,7 +94,7 @@ impl Trainer {
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &config.data);
-        let trainer = Trainer {
+        let mut trainer = Trainer {
             seed,
             model,
             optimizer,
@@ -93,7 +104,11 @@ impl Trainer {
             manifest,
             train,
             validation,
-            film_norms: vec![0.0; film_gradients.len()],
+            open: VecDeque::new(),
+            answer: vec![
+                0.0;
+                Losses::COUNT + film_gradients.len() + usize::from(config.training.gradient_clip.is_some())
+            ],
             film_gradients,
             progress,
             best_state: None,
@@ -102,10 +117,28 @@ impl Trainer {
             eps: Vec::new(),
             config,
         };
+        trainer.rehearse()?;
         Ok((trainer, notices))
     }
 
-    /// How far training has come.
+    /// Lets the device make ready all that a training asks of it, and find room for it, before the first step: a program that cannot be
+    /// made, or too large a batch, is told at the start.
+    fn rehearse(&mut self) -> Result<()> {
+        if !self.model.tape().device_mut().rehearse() {
+            return Ok(());
+        }
+        self.shuffle();
+        let (start, end) = batch_bounds(self.train.len(), self.config.training.batch_size)[0];
+        self.make_step(start, end)?;
+        self.optimizer.steps = 0;
+        if !self.validation.is_empty() {
+            self.validation_losses(0, VALIDATION_BATCH.min(self.validation.len()))?;
+        }
+        self.model.tape().device_mut().rehearsed()
+    }
+
+    /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of them after
+    /// [`Trainer::settle`].
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -147,6 +180,7 @@ impl Trainer {
             let (start, end) = bounds[self.progress.step_in_epoch];
             self.step(start, end)?;
             if watch(self.progress.step_in_epoch).is_break() {
+                self.settle()?;
                 return Ok(Outcome::Interrupted);
             }
         }
@@ -162,19 +196,32 @@ impl Trainer {
     }
 
     /// One optimiser step on the rows `start..end` of the epoch's order. Once the shapes of a step were seen, it allocates
-    /// nothing, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands into.
+    /// nothing on the CPU, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands
+    /// into.
+    ///
+    /// A device that works by itself is left to it: this returns while the step and the one before may still be on their way, and
+    /// waits for the one before these. [`Trainer::settle`] waits for all.
     ///
     /// # Errors
-    /// A loss that is not finite; the weights are not to be used then, as some may have made their step by it.
+    /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the message names which.
+    /// The weights are not to be used then, as they have made their step by it.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
+        let losses = self.make_step(start, end)?;
+        self.ask(losses, end - start)?;
+        self.progress.step_in_epoch += 1;
+        self.progress.step += 1;
+        self.count_in(false)
+    }
+
+    /// All of a step that the device does: there, back, the norms and the optimiser.
+    fn make_step(&mut self, start: usize, end: usize) -> Result<Losses> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
         self.train.gather(self.order[start..end].iter().copied(), &mut self.gathered);
         let latent = self.config.model.latent_dim;
         self.eps.resize((end - start) * latent, 0.0);
         let noise = Stream::new(self.seed, Purpose::Latent, 0).at(step);
-        for (row, eps) in self.eps.chunks_exact_mut(latent).enumerate() {
-            noise.normals(row as u32, eps);
-        }
+        let rows = self.eps.par_chunks_exact_mut(latent).enumerate().with_min_len(NOISE_ROWS);
+        rows.for_each(|(row, eps)| noise.normals(row as u32, eps));
         let batch = as_batch(&self.gathered, Some(&self.eps));
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
@@ -184,27 +231,13 @@ impl Trainer {
             self.optimizer.begin(self.model.tape(), rate);
         }
         self.model.backward(losses.total)?;
-        // from here on a device that works by itself is waited for
-        let (terms, total) = losses.read(self.model.tape())?;
-        if !total.is_finite() {
-            self.optimizer.cancel(self.model.tape());
-            let place = format!("epoch {}, step {}", epoch + 1, self.progress.step_in_epoch + 1);
-            let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
-            return Err(Error::input("training", place, format!("the loss is no longer finite: {terms:?}"), remedy));
-        }
-        self.model.tape().device_mut().norms(&self.film_gradients, &mut self.film_norms)?;
-        for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(&self.film_norms) {
-            *sum += norm;
-        }
-        let norm = self.optimizer.step(self.model.tape(), rate, clip)?;
-        self.progress.gradient_norm += norm.unwrap_or(0.0);
-        self.progress.train.add(&terms, end - start, self.gathered.labels());
-        self.progress.step_in_epoch += 1;
-        self.progress.step += 1;
-        Ok(())
+        self.model.tape().device_mut().norms(&self.film_gradients)?;
+        self.optimizer.step(self.model.tape(), rate, clip)?;
+        Ok(losses)
     }
 
     fn end_epoch(&mut self) -> Result<Epoch> {
+        self.settle()?;
         let (epoch, length) = (self.progress.epoch, self.config.model.signal_length);
         let (learning_rate, train) = (self.schedule.rate(epoch), self.progress.train.terms());
         let validation = if self.validation.is_empty() { None } else { Some(self.validate()?) };
@@ -246,101 +279,20 @@ impl Trainer {
 
     /// The mean terms over the validation rows, with z = mu and without dropout.
     fn validate(&mut self) -> Result<Terms> {
-        let (mut mean, weights) = (Mean::default(), LossWeights::new(&self.config.training, None));
+        let mut mean = Mean::default();
         for start in (0..self.validation.len()).step_by(VALIDATION_BATCH) {
             let end = (start + VALIDATION_BATCH).min(self.validation.len());
-            self.validation.gather(start..end, &mut self.gathered);
-            let batch = as_batch(&self.gathered, None);
-            let output = self.model.forward(&batch, Mode::Eval)?;
-            let losses = self.model.losses(&output, &batch, &weights)?;
+            let losses = self.validation_losses(start, end)?;
             mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
     }
 
-    fn state(&self) -> Result<Vec<Tensor>> {
-        Ok(self.model.state()?.into_iter().map(|(name, shape, values)| Tensor { name, shape, values }).collect())
-    }
-
-    /// Puts the best weights seen back into the model; leaves it as it is when there are none.
-    pub fn restore_best(&mut self) -> Result<()> {
-        match &self.best_state {
-            Some(best) => self.model.load_state("best weights", |name| Tensor::find(best, name)),
-            None => Ok(()),
-        }
-    }
-
-    /// The weights as they stand, ready to be used.
-    pub fn checkpoint(&self) -> Result<Checkpoint> {
-        Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
-    }
-
-    /// The best weights so far.
-    pub fn best(&self) -> Option<Checkpoint> {
-        let (best, state) = (self.progress.best?, self.best_state.as_ref()?);
-        let step = (best.epoch * self.steps_per_epoch()) as u64;
-        Some(self.with_tensors(best.epoch, step, state.clone()))
-    }
-
-    fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
-        Checkpoint::new(&self.config, &self.scalers, &self.facts, (epoch, step), tensors)
-    }
-
-    /// Everything a resume needs: the weights, the moments, the best weights and the progress.
-    pub fn snapshot(&mut self) -> Result<Checkpoint> {
-        let mut checkpoint = self.checkpoint()?;
-        for (name, m, v) in self.optimizer.moments(self.model.tape())? {
-            checkpoint.push(format!("adam.m.{name}"), m);
-            checkpoint.push(format!("adam.v.{name}"), v);
-        }
-        for tensor in self.best_state.iter().flatten() {
-            checkpoint.push(format!("best.{}", tensor.name), tensor.values.clone());
-        }
-        checkpoint.progress = Some(serde_json::to_value(&self.progress).expect("plain data"));
-        Ok(checkpoint)
-    }
-
-    /// Goes on where [`Trainer::snapshot`] was taken.
-    ///
-    /// # Errors
-    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of epochs
-    /// may differ.
-    pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.check_same_config(source, &self.config)?;
-        checkpoint.check_same_data(source, &self.facts)?;
-        let progress: Progress =
-            serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
-                Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
-            })?;
-        let asked = self.config.training.num_epochs;
-        if (progress.epoch, progress.step_in_epoch) > (asked, 0) {
-            let problem = format!("is {asked}, but the run is past epoch {}", progress.epoch);
-            return Err(Error::config(
-                source,
-                "training.num_epochs",
-                problem,
-                "ask for more epochs, or start a new run",
-            ));
-        }
-        self.model.load_state(source, |name| checkpoint.find(name))?;
-        self.optimizer.load_moments(self.model.tape(), |name, len| {
-            Ok((
-                checkpoint.wanted(source, &format!("adam.m.{name}"), len)?,
-                checkpoint.wanted(source, &format!("adam.v.{name}"), len)?,
-            ))
-        })?;
-        self.optimizer.steps = progress.step;
-        self.schedule.state = progress.plateau;
-        if progress.best.is_some() {
-            let mut best = self.state()?;
-            for tensor in &mut best {
-                let name = format!("best.{}", tensor.name);
-                tensor.values = checkpoint.wanted(source, &name, tensor.values.len())?.to_vec();
-            }
-            self.best_state = Some(best);
-        }
-        self.progress = progress;
-        Ok(())
+    fn validation_losses(&mut self, start: usize, end: usize) -> Result<Losses> {
+        self.validation.gather(start..end, &mut self.gathered);
+        let (batch, weights) = (as_batch(&self.gathered, None), LossWeights::new(&self.config.training, None));
+        let output = self.model.forward(&batch, Mode::Eval)?;
+        self.model.losses(&output, &batch, &weights)
     }
 }
 

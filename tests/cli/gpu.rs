@@ -3,7 +3,7 @@
 use crate::support::{Place, samples};
 use serde_json::Value;
 
-/// How far losses of a training of some steps may be apart, as a part: in `tests/gpu.rs`, 100 steps in f32 are off by 3e-4 on
+/// How far losses of a training of some steps may be apart, as a part: in `tests/gpu`, 100 steps in f32 are off by 3e-4 on
 /// either device.
 const TRAINED: f64 = 1e-3;
 

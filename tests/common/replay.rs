@@ -148,9 +148,12 @@ impl Run {
                 self.put_gradients();
             }
             let clip = case.clip_norm.unwrap_or(f64::INFINITY);
-            let norm = optimizer.step(self.model.tape(), rate, Some(clip)).expect("a step");
+            optimizer.step(self.model.tape(), rate, Some(clip)).expect("a step");
+            let (tape, mut told) = (self.model.tape(), vec![0.0; 2]);
+            tape.ask(&[losses.total]).expect("a question");
+            assert!(tape.answer(true, &mut told).expect("an answer"));
             if step == 0 {
-                self.found.insert("train/grad_norm".into(), norm.into_iter().collect());
+                self.found.insert("train/grad_norm".into(), told.split_off(1));
             }
         }
         self.put_state();

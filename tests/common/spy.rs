@@ -112,12 +112,16 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }
 
-    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
-        self.cpu.read_firsts(from, values)
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+        self.cpu.norms(groups)
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
-        self.cpu.norms(groups, norms)
+    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
+        self.cpu.ask(firsts)
+    }
+
+    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
+        self.cpu.answer(wait, values)
     }
 
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
@@ -128,7 +132,19 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.adam(step, parameters);
     }
 
+    fn rehearse(&mut self) -> bool {
+        self.cpu.rehearse()
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        self.cpu.rehearsed()
+    }
+
     fn dispatches(&self) -> u64 {
         self.cpu.dispatches()
+    }
+
+    fn waits(&self) -> u64 {
+        self.cpu.waits()
     }
 }

@@ -5,10 +5,11 @@ mod adapter;
 mod memory;
 mod optimizer;
 mod program;
+mod readback;
 mod recorder;
 
 pub use adapter::{Context, open, open_real, reports};
-pub use program::{Checks, names as shader_names, text as shader_text};
+pub use program::{Checks, compile as compile_shader, names as shader_names, text as shader_text};
 
 use super::{AdamStep, Buffer, Device, Learned, Role, Target};
 use crate::error::Result;
@@ -17,13 +18,18 @@ use crate::pass::{MAX_BINDS, Operand, Pass};
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, Memory, Place};
-use optimizer::Plan;
+use optimizer::{Norms, Plan, Squares};
+use readback::Reading;
 use recorder::{Dispatch, Recorder};
 use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Joined tensors that lie apart are put together in scratch memory from this number on; ops' own numbers are below.
 const JOINED: usize = 32;
+
+/// Questions that stay open where nobody waits for the answer: the GPU works on the newest while the CPU prepares what comes next.
+const OPEN: usize = 2;
 
 /// A device on a GPU.
 pub struct Gpu {
@@ -35,8 +41,24 @@ struct State {
     memory: Memory,
     recorder: Recorder,
     plan: Option<Plan>,
+    /// Worked out since the last question.
+    norms: Vec<Norms>,
+    /// For each call since the last question.
+    squares: HashMap<usize, Squares>,
+    /// The oldest first.
+    open: VecDeque<Question>,
+    /// In a rehearsal, the shaders and passes asked for.
+    rehearsal: Option<Vec<(&'static str, Pass)>>,
     /// The first thing that could not be done; every read says so.
     failed: Option<String>,
+}
+
+/// What was asked for and not told yet.
+struct Question {
+    reading: Reading,
+    firsts: usize,
+    /// Sums of squares behind each norm.
+    counts: Vec<usize>,
 }
 
 /// The tensors of an op.
@@ -51,7 +73,8 @@ impl Gpu {
     /// Memory of its own on an opened GPU.
     pub fn new(context: Arc<Context>) -> Self {
         let recorder = Recorder::new(&context);
-        let state = State { memory: Memory::default(), recorder, plan: None, failed: None };
+        let (memory, norms, squares, open) = Default::default();
+        let state = State { memory, recorder, plan: None, norms, squares, open, rehearsal: None, failed: None };
         Gpu { context, state: RefCell::new(state) }
     }
 
@@ -75,18 +98,14 @@ impl Gpu {
         let state = self.state.borrow();
         buffers.iter().map(|b| state.memory.shape(*b)).collect()
     }
-
-    /// The values of several buffers, one behind the other.
-    fn read_places(&self, places: impl FnOnce(&Memory) -> Vec<Place>, put: impl FnMut(&[u8])) -> Result<()> {
-        let State { memory, recorder, failed, .. } = &mut *self.state.borrow_mut();
-        if let Some(problem) = failed {
-            return Err(self.context.error(problem));
-        }
-        recorder.read(&self.context, memory, &places(memory), put)
-    }
 }
 
 impl State {
+    /// The first thing that could not be done, if any.
+    fn check(&self, context: &Context) -> Result<()> {
+        self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
+    }
+
     /// Records a pass; `place` knows where each operand lies.
     fn pass(
         &mut self,
@@ -95,8 +114,11 @@ impl State {
         pass: &Pass,
         place: impl Fn(&mut Memory, &Operand) -> Result<(Place, Option<u64>)>,
     ) -> Result<()> {
-        let program =
-            context.programs.lock().expect("no panic while held").get(&context.device, context.checks, shader, pass);
+        if let Some(noted) = &mut self.rehearsal {
+            noted.push((shader, pass.clone()));
+            return Ok(());
+        }
+        let program = context.programs.lock().expect("no panic while held").get(context, shader, pass)?;
         let mut words = ArrayVec::<u32, 32>::new();
         let mut bound = ArrayVec::<Place, MAX_BINDS>::new();
         let mut touched = ArrayVec::<(Place, bool), { 2 * MAX_BINDS + 4 }>::new();
@@ -194,17 +216,29 @@ impl Device for Gpu {
         let bytes = bytemuck::cast_slice_mut::<f32, u8>(values);
         let place = self.state.borrow().memory.place(from);
         assert_eq!(place.len(), bytes.len() as u64, "read: values of another shape");
-        self.read_places(|_| vec![place.clone()], |read| bytes.copy_from_slice(read))
+        let state = &mut *self.state.borrow_mut();
+        state.check(&self.context)?;
+        if bytes.is_empty() {
+            return self.context.check();
+        }
+        let reading = state.recorder.begin_read(&self.context, &state.memory, &[place]);
+        state.recorder.end_read(&self.context, reading, |read| bytes.copy_from_slice(read))
     }
 
     fn zero(&mut self, buffer: Buffer) {
-        let State { memory, recorder, .. } = self.state.get_mut();
+        let State { memory, recorder, rehearsal, .. } = self.state.get_mut();
+        if rehearsal.is_some() {
+            return;
+        }
         let place = memory.place(buffer);
         recorder.zero(&self.context, memory, place);
     }
 
     fn copy(&mut self, from: Buffer, to: Buffer) {
-        let State { memory, recorder, .. } = self.state.get_mut();
+        let State { memory, recorder, rehearsal, .. } = self.state.get_mut();
+        if rehearsal.is_some() {
+            return;
+        }
         let (from, to) = (memory.place(from), memory.place(to));
         assert_eq!(from.len(), to.len(), "copy: another shape");
         recorder.copy(&self.context, memory, from, to);
@@ -229,26 +263,42 @@ impl Device for Gpu {
         self.run(op.name(), &passes, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
     }
 
-    fn read_firsts(&self, from: &[Buffer], values: &mut [f32]) -> Result<()> {
-        let first = |memory: &Memory, buffer: &Buffer| {
-            let Place { block, bytes } = memory.place(*buffer);
-            Place { block, bytes: bytes.start..bytes.start + 4 }
-        };
-        let bytes = bytemuck::cast_slice_mut::<f32, u8>(values);
-        self.read_places(|memory| from.iter().map(|b| first(memory, b)).collect(), |read| bytes.copy_from_slice(read))
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+        self.state.get_mut().norms(&self.context, groups)
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>], norms: &mut [f64]) -> Result<()> {
-        let (place, counts) = self.state.get_mut().squares(&self.context, groups)?;
-        self.read_places(
-            |_| place.into_iter().collect(),
-            |bytes| {
-                let mut sums = bytemuck::cast_slice::<u8, f32>(bytes).iter();
-                for (norm, count) in norms.iter_mut().zip(&counts) {
-                    *norm = sums.by_ref().take(*count).map(|s| f64::from(*s)).sum::<f64>().sqrt();
-                }
-            },
-        )
+    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
+        let state = self.state.get_mut();
+        state.check(&self.context)?;
+        let first = |buffer: &Buffer| {
+            let Place { block, bytes } = state.memory.place(*buffer);
+            Place { block, bytes: bytes.start..bytes.start + 4 }
+        };
+        let norms = std::mem::take(&mut state.norms);
+        let places: Vec<Place> = firsts.iter().map(first).chain(norms.iter().filter_map(|n| n.sums.clone())).collect();
+        let reading = state.recorder.begin_read(&self.context, &state.memory, &places);
+        let counts = norms.into_iter().flat_map(|n| n.counts).collect();
+        state.open.push_back(Question { reading, firsts: firsts.len(), counts });
+        Ok(())
+    }
+
+    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
+        let state = self.state.get_mut();
+        if !wait && state.open.len() <= OPEN {
+            return Ok(false);
+        }
+        let Some(Question { reading, firsts, counts }) = state.open.pop_front() else { return Ok(false) };
+        state.check(&self.context)?;
+        assert_eq!(values.len(), firsts + counts.len(), "answer: so many values were asked for");
+        state.recorder.end_read(&self.context, reading, |bytes| {
+            let mut read = bytemuck::cast_slice::<u8, f32>(bytes).iter().map(|v| f64::from(*v));
+            let (of_firsts, of_norms) = values.split_at_mut(firsts);
+            of_firsts.iter_mut().zip(read.by_ref()).for_each(|(value, first)| *value = first);
+            for (norm, count) in of_norms.iter_mut().zip(&counts) {
+                *norm = read.by_ref().take(*count).sum::<f64>().sqrt();
+            }
+        })?;
+        Ok(true)
     }
 
     fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {
@@ -260,11 +310,26 @@ impl Device for Gpu {
         if let Err(error) = state.adam(&self.context, step, parameters) {
             state.failed.get_or_insert(error.to_string());
         }
-        // the GPU steps while the CPU makes the next batch
-        state.recorder.submit(&self.context, &state.memory);
+    }
+
+    fn rehearse(&mut self) -> bool {
+        self.state.get_mut().rehearsal = Some(Vec::new());
+        true
+    }
+
+    fn rehearsed(&mut self) -> Result<()> {
+        let state = self.state.get_mut();
+        state.norms.clear();
+        let noted = state.rehearsal.take().expect("a rehearsal");
+        let passes: Vec<_> = noted.iter().map(|(shader, pass)| (*shader, pass)).collect();
+        self.context.programs.lock().expect("no panic while held").prepare(&self.context, &passes)
     }
 
     fn dispatches(&self) -> u64 {
         self.state.borrow().recorder.dispatches
+    }
+
+    fn waits(&self) -> u64 {
+        self.state.borrow().recorder.waits
     }
 }

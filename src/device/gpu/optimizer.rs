@@ -3,16 +3,16 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
-use crate::device::{AdamStep, Buffer, Learned};
+use crate::device::{AdamStep, Buffer, Clip, Learned};
 use crate::error::Result;
 use crate::pass::{Operand, Pass};
-use std::sync::Arc;
 
 /// Numbers that a workgroup steps, or sums.
 const CHUNK: usize = 2048;
-/// Scratch numbers of what is not an op.
+/// Scratch numbers of what is not an op; sums of squares have theirs and those behind it.
 const RATES: usize = 40;
-const SQUARES: usize = 41;
+const SCALE: usize = 41;
+const SQUARES: usize = 42;
 
 /// What an optimiser step works on, worked out once.
 pub struct Plan {
@@ -24,11 +24,30 @@ pub struct Plan {
 /// Parameters whose values, gradients and moments lie in the same blocks.
 struct Part {
     blocks: [usize; 4],
-    chunks: Arc<[u32]>,
+    chunks: Place,
+    count: usize,
+}
+
+/// Norms that were worked out but for the last of it, which is the CPU's, in f64: the sums of squares of the chunks of each group, one behind
+/// the other.
+pub struct Norms {
+    /// None where nothing was asked for.
+    pub sums: Option<Place>,
+    /// Of each group.
+    pub counts: Vec<usize>,
+}
+
+/// What norms are worked out of, worked out once.
+pub struct Squares {
+    of: Vec<Vec<Buffer>>,
+    /// None where there is nothing.
+    block: Option<usize>,
+    chunks: Place,
+    counts: Vec<usize>,
 }
 
 impl Plan {
-    fn new(memory: &Memory, learned: &[Learned]) -> Self {
+    fn new(context: &Context, memory: &mut Memory, learned: &[Learned]) -> Result<Self> {
         let mut scales = Vec::new();
         let mut parts: Vec<([usize; 4], Vec<u32>)> = Vec::new();
         for p in learned {
@@ -49,8 +68,31 @@ impl Plan {
                 part.extend([len, rate as u32]);
             }
         }
-        let parts = parts.into_iter().map(|(blocks, chunks)| Part { blocks, chunks: chunks.into() }).collect();
-        Plan { of: learned.to_vec(), parts, scales }
+        let part = |(blocks, chunks): ([usize; 4], Vec<u32>)| {
+            let count = chunks.len() / 6;
+            Ok(Part { blocks, chunks: memory.table(context, &chunks.into())?, count })
+        };
+        let parts = parts.into_iter().map(part).collect::<Result<_>>()?;
+        Ok(Plan { of: learned.to_vec(), parts, scales })
+    }
+}
+
+impl Squares {
+    /// # Panics
+    /// When the buffers lie in several blocks.
+    fn new(context: &Context, memory: &mut Memory, groups: &[Vec<Buffer>]) -> Result<Self> {
+        let (mut table, mut counts, mut block) = (Vec::new(), Vec::new(), None);
+        for buffers in groups {
+            let before = table.len();
+            for buffer in buffers {
+                let place = memory.place(*buffer);
+                assert!(*block.get_or_insert(place.block) == place.block, "norms: buffers that lie apart");
+                let first = (place.bytes.start / 4) as u32;
+                table.extend(chunks(&place).flat_map(|(start, len)| [first + start, len]));
+            }
+            counts.push((table.len() - before) / 2);
+        }
+        Ok(Squares { of: groups.to_vec(), block, chunks: memory.table(context, &table.into())?, counts })
     }
 }
 
@@ -70,7 +112,7 @@ impl State {
     pub fn adam(&mut self, context: &Context, step: &AdamStep, learned: &[Learned]) -> Result<()> {
         let plan = match self.plan.take() {
             Some(plan) if plan.of == learned => plan,
-            _ => Plan::new(&self.memory, learned),
+            _ => Plan::new(context, &mut self.memory, learned)?,
         };
         let [b1, b2] = step.betas;
         // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
@@ -84,58 +126,86 @@ impl State {
                 [(rate / correction1) as f32, keep as f32]
             })
             .collect();
-        let (place, outgrown) = self.memory.scratch(context, RATES, bytes_of(rates.len()))?;
-        if let Some(id) = outgrown {
-            self.recorder.forget(id);
-        }
+        let place = self.scratch(context, RATES, rates.len())?;
         self.recorder.write(context, &mut self.memory, &place, bytemuck::cast_slice(&rates));
+        let scale = self.scale(context, step.clip)?;
+        let l2 = if step.decoupled { 0.0 } else { step.weight_decay };
         for part in &plan.parts {
-            let count = part.chunks.len() / 6;
-            let names = ["values", "gradients", "first", "second"].into_iter().enumerate();
-            let pass = Pass::new("update", count).bind("chunks", Operand::Table(part.chunks.clone()));
-            let pass = pass.bind("rates", Operand::Scratch(RATES, rates.len()));
-            let pass = names.fold(pass, |pass, (i, name)| pass.bind(name, Operand::Input(i)));
-            let pass = pass.u(count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2).f(step.gradient_scale);
-            let l2 = if step.decoupled { 0.0 } else { step.weight_decay };
+            let [values, gradients, first, second] = part.blocks.map(|block| whole(&self.memory, block));
+            let pass = Pass::new("update", part.count).u(part.count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2);
             let pass = pass.f(1.0 / correction2.sqrt()).f(step.eps).f(l2);
-            self.pass(context, "adam", &pass, |memory, operand| match operand {
-                Operand::Input(i) => Ok((whole(memory, part.blocks[*i]), None)),
-                Operand::Table(table) => Ok((memory.table(context, table)?, None)),
-                _ => Ok((place.clone(), None)),
-            })?;
+            let bound = [
+                ("chunks", &part.chunks),
+                ("rates", &place),
+                ("scale", &scale),
+                ("values", &values),
+                ("gradients", &gradients),
+                ("first", &first),
+                ("second", &second),
+            ];
+            self.pass_over(context, "adam", pass, &bound)?;
         }
         self.plan = Some(plan);
         Ok(())
     }
 
-    /// Sums of squares of chunks of the buffers, all of one block; their place, if there are any, and how many each group has.
+    /// The place of what every gradient is multiplied by.
+    fn scale(&mut self, context: &Context, clip: Option<Clip>) -> Result<Place> {
+        let Some(Clip(clip)) = clip else { return self.memory.table(context, &[1.0_f32.to_bits()].into()) };
+        let Norms { sums, counts } = self.norms.last().expect("a norm to clip by");
+        let sums = sums.clone().expect("gradients");
+        let [count] = counts[..] else { panic!("adam: clipped by one norm, which was worked out alone") };
+        let place = self.scratch(context, SCALE, 1)?;
+        let pass = Pass::new("clip", 1).u(count).f(clip);
+        self.pass_over(context, "norm", pass, &[("sums", &sums), ("scale", &place)])?;
+        Ok(place)
+    }
+
+    /// Works out norms; see [`Device::norms`](crate::device::Device::norms).
     ///
     /// # Panics
     /// When buffers of several blocks are asked for at once.
-    pub fn squares(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<(Option<Place>, Vec<usize>)> {
-        let (mut table, mut counts, mut block) = (Vec::new(), Vec::new(), None);
-        for buffers in groups {
-            let before = table.len();
-            for buffer in buffers {
-                let place = self.memory.place(*buffer);
-                assert!(*block.get_or_insert(place.block) == place.block, "norms: buffers that lie apart");
-                let first = (place.bytes.start / 4) as u32;
-                table.extend(chunks(&place).flat_map(|(start, len)| [first + start, len]));
-            }
-            counts.push((table.len() - before) / 2);
+    pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<()> {
+        let call = self.norms.len();
+        let squares = match self.squares.remove(&call) {
+            Some(squares) if squares.of == groups => squares,
+            _ => Squares::new(context, &mut self.memory, groups)?,
+        };
+        let mut sums = None;
+        if let Some(block) = squares.block {
+            let count = squares.counts.iter().sum();
+            let place = self.scratch(context, SQUARES + call, count)?;
+            let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &place)];
+            self.pass_over(context, "norm", Pass::new("squares", count).u(count), &bound)?;
+            sums = Some(place);
         }
-        let (Some(block), count) = (block, table.len() / 2) else { return Ok((None, counts)) };
-        let (place, outgrown) = self.memory.scratch(context, SQUARES, bytes_of(count))?;
+        self.norms.push(Norms { sums, counts: squares.counts.clone() });
+        self.squares.insert(call, squares);
+        Ok(())
+    }
+
+    /// Records a pass with places bound by name.
+    fn pass_over(
+        &mut self,
+        context: &Context,
+        shader: &'static str,
+        pass: Pass,
+        bound: &[(&'static str, &Place)],
+    ) -> Result<()> {
+        let numbered = bound.iter().enumerate();
+        let pass = numbered.fold(pass, |pass, (i, (name, _))| pass.bind(name, Operand::Input(i)));
+        self.pass(context, shader, &pass, |_, operand| match operand {
+            Operand::Input(i) => Ok((bound[*i].1.clone(), None)),
+            other => unreachable!("{other:?}: bound above"),
+        })
+    }
+
+    /// Scratch memory for so many numbers.
+    fn scratch(&mut self, context: &Context, number: usize, len: usize) -> Result<Place> {
+        let (place, outgrown) = self.memory.scratch(context, number, bytes_of(len))?;
         if let Some(id) = outgrown {
             self.recorder.forget(id);
         }
-        let pass = Pass::new("squares", count).bind("chunks", Operand::Table(table.into()));
-        let pass = pass.bind("values", Operand::Input(0)).bind("sums", Operand::Output(0)).u(count);
-        self.pass(context, "norm", &pass, |memory, operand| match operand {
-            Operand::Input(_) => Ok((whole(memory, block), None)),
-            Operand::Table(table) => Ok((memory.table(context, table)?, None)),
-            _ => Ok((place.clone(), None)),
-        })?;
-        Ok((Some(place), counts))
+        Ok(place)
     }
 }

@@ -1,10 +1,13 @@
 //! WGSL text to pipelines. A shader is `shaders/<op>.wgsl`, with the files of `shaders/common` that its first line names in front;
 //! its variables are found by their names.
 
+use super::adapter::Context;
+use crate::error::Result;
 use crate::ops::AnyOp;
 use crate::pass::Pass;
 use arrayvec::ArrayVec;
-use std::collections::HashMap;
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Bytes of a shader's uniform struct, at most.
@@ -30,14 +33,20 @@ pub struct Program {
     pub bindings: Vec<(u32, bool)>,
 }
 
-/// Shader, entry point, and the values of its constants.
-type Key = (&'static str, &'static str, ArrayVec<(&'static str, u32), 2>);
-
-/// The programs of a device, made when they are first asked for.
+/// The programs of a device: made by a rehearsal ([`Device::rehearse`](crate::device::Device::rehearse)) of what is to run, or when first
+/// asked for. No device makes them all: a training needs half of the entry points, a decoder a tenth, and a driver takes from some
+/// milliseconds to a fifth of a second for each.
 #[derive(Debug, Default)]
 pub struct Programs {
     modules: HashMap<&'static str, Module>,
     programs: HashMap<Key, Arc<Program>>,
+}
+
+/// What tells one program from another: its shader, its entry point, and the values of its constants.
+type Key = (&'static str, &'static str, ArrayVec<(&'static str, u32), 2>);
+
+fn key(shader: &'static str, pass: &Pass) -> Key {
+    (shader, pass.entry, pass.constants.clone())
 }
 
 #[derive(Debug)]
@@ -100,38 +109,72 @@ fn variables(text: &str) -> Vec<Variable> {
 }
 
 impl Programs {
+    /// How many have been made.
+    pub fn count(&self) -> usize {
+        self.programs.len()
+    }
+
     /// The program of a pass of this shader.
     ///
-    /// # Panics
-    /// When the shader has no variable of a name that the pass binds: a bug. What else is wrong with a shader is an error of
-    /// the device.
-    pub fn get(&mut self, device: &wgpu::Device, checks: Checks, shader: &'static str, pass: &Pass) -> Arc<Program> {
-        let key = (shader, pass.entry, pass.constants.clone());
-        if let Some(program) = self.programs.get(&key) {
-            return program.clone();
+    /// # Errors
+    /// See [`Programs::prepare`].
+    pub fn get(&mut self, context: &Context, shader: &'static str, pass: &Pass) -> Result<Arc<Program>> {
+        if !self.programs.contains_key(&key(shader, pass)) {
+            self.prepare(context, &[(shader, pass)])?;
         }
-        let module = self.modules.entry(shader).or_insert_with(|| Module::new(device, checks, shader));
-        let program = Arc::new(module.program(device, self.programs.len(), shader, pass));
-        self.programs.insert(key, program.clone());
-        program
+        Ok(self.programs[&key(shader, pass)].clone())
+    }
+
+    /// Makes the programs of some passes that are not there yet, on the threads of the current pool.
+    ///
+    /// # Errors
+    /// A shader that the device refuses, and why.
+    ///
+    /// # Panics
+    /// When a shader has no variable of a name that its pass binds: a bug.
+    pub fn prepare(&mut self, context: &Context, passes: &[(&'static str, &Pass)]) -> Result<()> {
+        let missing: HashMap<Key, &Pass> = passes.iter().map(|(shader, pass)| (key(shader, pass), *pass)).collect();
+        let missing: Vec<_> = missing.into_iter().filter(|(key, _)| !self.programs.contains_key(key)).collect();
+        let shaders: HashSet<_> = missing.iter().map(|((shader, ..), _)| *shader).collect();
+        let shaders: Vec<_> = shaders.into_iter().filter(|shader| !self.modules.contains_key(shader)).collect();
+        let modules: Result<Vec<_>> =
+            shaders.into_par_iter().map(|name| Ok((name, Module::new(context, name)?))).collect();
+        self.modules.extend(modules?);
+        let first = self.programs.len();
+        let program = |(i, (key, pass)): (usize, (Key, &Pass))| {
+            let program = self.modules[key.0].program(&context.device, first + i, key.0, pass);
+            (key, Arc::new(program))
+        };
+        let made: Vec<_> = missing.into_par_iter().enumerate().map(program).collect();
+        context.check()?;
+        self.programs.extend(made);
+        Ok(())
     }
 }
 
+/// Compiles the text of a shader.
+///
+/// # Errors
+/// Where it is not the WGSL that the device takes.
+pub fn compile(context: &Context, name: &str, text: &str) -> Result<wgpu::ShaderModule> {
+    let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+    let module = match context.checks {
+        Checks::On => context.device.create_shader_module(descriptor),
+        Checks::Off => {
+            let none = wgpu::ShaderRuntimeChecks::unchecked();
+            // SAFETY: every shader holds its own indices within the shapes it is told, ends its loops, and divides by no 0; the
+            // tests run each of them with the checks on and off.
+            unsafe { context.device.create_shader_module_trusted(descriptor, none) }
+        }
+    };
+    context.check()?;
+    Ok(module)
+}
+
 impl Module {
-    fn new(device: &wgpu::Device, checks: Checks, name: &str) -> Self {
+    fn new(context: &Context, name: &str) -> Result<Self> {
         let text = text(name);
-        let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
-        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source };
-        let module = match checks {
-            Checks::On => device.create_shader_module(descriptor),
-            Checks::Off => {
-                let none = wgpu::ShaderRuntimeChecks::unchecked();
-                // SAFETY: every shader holds its own indices within the shapes it is told, ends its loops, and divides by no 0; the
-                // tests run each of them with the checks on and off.
-                unsafe { device.create_shader_module_trusted(descriptor, none) }
-            }
-        };
-        Module { module, variables: variables(&text) }
+        Ok(Module { module: compile(context, name, &text)?, variables: variables(&text) })
     }
 
     fn program(&self, device: &wgpu::Device, id: usize, shader: &str, pass: &Pass) -> Program {

@@ -4,18 +4,14 @@ use super::adapter::Context;
 use super::memory::{ALIGNMENT, Memory, Place};
 use super::program::{Program, UNIFORM_BYTES};
 use crate::device::Buffer;
-use crate::error::Result;
 use crate::pass::MAX_BINDS;
 use arrayvec::ArrayVec;
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 /// Dispatches of one submission, at most.
 const SLOTS: u64 = 512;
 /// Submissions that may be on their way at a time.
 const IN_FLIGHT: usize = 3;
-/// How long an answer may take once the work is done.
-const ANSWER: Duration = Duration::from_secs(30);
 /// Workgroups of one dimension.
 const WIDEST: u32 = 65_535;
 
@@ -32,12 +28,16 @@ pub struct Recorder {
     /// Copies put off until something depends on them, as each would end the compute pass.
     copies: Vec<(Place, Place)>,
     groups: HashMap<Key, wgpu::BindGroup>,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
-    readback: Option<wgpu::Buffer>,
+    /// Submissions with their numbers, the oldest first.
+    in_flight: VecDeque<(u64, wgpu::SubmissionIndex)>,
+    /// Buffers that reads leave for later ones.
+    pub mappable: Vec<wgpu::Buffer>,
     /// The number of the next submission.
     pub submission: u64,
     /// Dispatches so far.
     pub dispatches: u64,
+    /// How often the GPU was waited for with nothing left for it to do next.
+    pub waits: u64,
 }
 
 /// A program to run.
@@ -69,9 +69,10 @@ impl Recorder {
             copies: Vec::new(),
             groups: HashMap::new(),
             in_flight: VecDeque::new(),
-            readback: None,
+            mappable: Vec::new(),
             submission: 1,
             dispatches: 0,
+            waits: 0,
         }
     }
 
@@ -110,7 +111,7 @@ impl Recorder {
         self.dispatches += 1;
     }
 
-    fn open_encoder(&mut self, context: &Context) -> &mut wgpu::CommandEncoder {
+    pub fn open_encoder(&mut self, context: &Context) -> &mut wgpu::CommandEncoder {
         self.pass = None;
         self.encoder.get_or_insert_with(|| context.device.create_command_encoder(&Default::default()))
     }
@@ -143,6 +144,9 @@ impl Recorder {
 
     /// Runs the copies that were put off.
     pub fn run_copies(&mut self, context: &Context, memory: &Memory) {
+        if self.copies.is_empty() {
+            return;
+        }
         let mut copies = std::mem::take(&mut self.copies);
         let encoder = self.open_encoder(context);
         for (from, to) in copies.drain(..).filter(|(from, _)| from.len() > 0) {
@@ -172,73 +176,36 @@ impl Recorder {
         }
     }
 
-    /// Sends what was recorded on its way.
-    pub fn submit(&mut self, context: &Context, memory: &Memory) {
-        if !self.copies.is_empty() {
-            self.run_copies(context, memory);
-        }
+    /// Sends what was recorded on its way, if anything was.
+    pub fn submit(&mut self, context: &Context, memory: &Memory) -> Option<wgpu::SubmissionIndex> {
+        self.run_copies(context, memory);
         self.pass = None;
-        let Some(encoder) = self.encoder.take() else { return };
+        let encoder = self.encoder.take()?;
         if !self.words.is_empty() {
             context.queue.write_buffer(&self.uniforms, 0, &self.words);
             self.words.clear();
         }
         let index = context.queue.submit([encoder.finish()]);
         self.submission += 1;
-        self.in_flight.push_back(index);
+        self.in_flight.push_back((self.submission - 1, index.clone()));
         if self.in_flight.len() > IN_FLIGHT {
-            let wait = wgpu::PollType::Wait { submission_index: self.in_flight.pop_front(), timeout: None };
+            let (number, oldest) = self.in_flight[0].clone();
             // what goes wrong is noted as a fault of the device, and told by the next read
-            let _ = context.device.poll(wait);
+            let _ = self.wait(context, number, oldest);
         }
+        Some(index)
     }
 
-    /// The bytes of places of the memory, one behind the other, when all that was asked for before is done.
-    pub fn read(
+    /// Waits for a submission.
+    pub fn wait(
         &mut self,
         context: &Context,
-        memory: &Memory,
-        places: &[Place],
-        mut put: impl FnMut(&[u8]),
-    ) -> Result<()> {
-        if !self.copies.is_empty() {
-            self.run_copies(context, memory);
-        }
-        let total: u64 = places.iter().map(Place::len).sum();
-        if total == 0 {
-            return context.check();
-        }
-        let buffer = match self.readback.take() {
-            Some(buffer) if buffer.size() >= total => buffer,
-            _ => context.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("readback"),
-                size: total.next_multiple_of(ALIGNMENT),
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }),
-        };
-        let (encoder, mut end) = (self.open_encoder(context), 0);
-        for place in places {
-            encoder.copy_buffer_to_buffer(&memory.at(place.block).buffer, place.bytes.start, &buffer, end, place.len());
-            end += place.len();
-        }
-        self.submit(context, memory);
-        let slice = buffer.slice(..total);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        slice.map_async(wgpu::MapMode::Read, move |result| {
-            let _ = sender.send(result);
-        });
-        let waited = context.device.poll(wgpu::PollType::wait_indefinitely());
-        self.in_flight.clear();
-        context.check()?;
-        waited.map_err(|e| context.error(e))?;
-        // another thread's poll of a shared device may have taken the answer, and be about to send it
-        let mapped = receiver.recv_timeout(ANSWER).map_err(|_| context.error("does not answer"))?;
-        mapped.map_err(|e| context.error(format!("cannot be read: {e}")))?;
-        put(&slice.get_mapped_range().map_err(|e| context.error(e))?);
-        buffer.unmap();
-        self.readback = Some(buffer);
-        Ok(())
+        number: u64,
+        index: wgpu::SubmissionIndex,
+    ) -> Result<wgpu::PollStatus, wgpu::PollError> {
+        self.in_flight.retain(|(other, _)| *other > number);
+        self.waits += u64::from(self.in_flight.is_empty());
+        context.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None })
     }
 }
 

@@ -2,12 +2,12 @@
 
 #![cfg(feature = "gpu")]
 
-mod common {
-    pub mod gpu;
-}
+#[path = "../common/gpu.rs"]
+mod gpu;
+mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
-use abr_film::device::gpu::{Checks, Gpu, open};
+use abr_film::device::gpu::{Checks, Context, Gpu, compile_shader, open};
 use abr_film::device::{ADAPTER, Cpu, Device, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
@@ -15,7 +15,8 @@ use abr_film::nn::optim::Optimizer;
 use abr_film::ops::LeakyRelu;
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tape::Var;
-use common::gpu::context;
+use gpu::context;
+use std::sync::Arc;
 
 const ROWS: usize = 33;
 const SEED: u64 = 5;
@@ -173,9 +174,11 @@ fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
         let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step }).expect("a forward pass");
         let terms = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
         model.backward(terms.total).expect("a backward pass");
-        losses.push(terms.read(model.tape()).expect("values").1);
-        let norm = optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step").expect("a norm");
-        losses.push(norm);
+        optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step");
+        let mut told = [0.0; 2];
+        model.tape().ask(&[terms.total]).expect("a question");
+        assert!(model.tape().answer(true, &mut told).expect("an answer"));
+        losses.extend(told);
     }
     losses
 }
@@ -249,15 +252,27 @@ fn dispatches_are_those_that_the_tape_counts() {
     assert_eq!(model.tape().dispatches() - before, model.tape().passes() as u64);
 }
 
-/// A device of its own: the tests' common one must outlive this.
-fn own() -> Option<Gpu> {
+/// A GPU of its own: the tests' common one must outlive what is done to this, and has programs already.
+fn own() -> Option<Arc<Context>> {
     let wanted = std::env::var(ADAPTER).unwrap_or_default();
-    context(Checks::Off).map(|_| Gpu::new(open(Some(&wanted), Checks::Off).expect("opened before")))
+    context(Checks::Off).map(|_| open(Some(&wanted), Checks::Off).expect("opened before"))
+}
+
+#[test]
+fn a_shader_that_does_not_compile_is_an_error() {
+    let Some(context) = own() else { return };
+    compile_shader(&context, "sound", "@compute @workgroup_size(1) fn forward() {}").expect("a shader");
+    let error = compile_shader(&context, "broken", "@compute @workgroup_size(1) fn forward() { let x = y; }");
+    let error = error.expect_err("there is no y");
+    assert!(error.exit_code() == 1 && error.to_string().contains("broken"), "{error}");
+    // nothing of this device is trusted from then on
+    let gpu: Box<dyn Device> = Box::new(Gpu::new(context));
+    assert!(Cvae::new(&config(true, true), &FilmConfig::default(), SEED, gpu).and_then(|model| model.state()).is_err());
 }
 
 #[test]
 fn too_large_a_tensor_is_an_error() {
-    let Some(mut gpu) = own() else { return };
+    let Some(mut gpu) = own().map(Gpu::new) else { return };
     let error = gpu.alloc(Role::Activation, &[[1 << 20, 1 << 20]]).expect_err("4 TiB");
     assert!(error.exit_code() == 1 && error.to_string().contains("beyond its limit"), "{error}");
     // and the device goes on
@@ -270,9 +285,7 @@ fn too_large_a_tensor_is_an_error() {
 
 #[test]
 fn a_lost_device_is_an_error() {
-    let wanted = std::env::var(ADAPTER).unwrap_or_default();
-    let Some(_) = context(Checks::Off) else { return };
-    let context = open(Some(&wanted), Checks::Off).expect("opened before");
+    let Some(context) = own() else { return };
     let config = config(true, true);
     let rows = Rows::new(&config);
     let mut model = model(&config, Box::new(Gpu::new(context.clone())));

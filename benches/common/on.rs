@@ -1,0 +1,156 @@
+//! The device that is measured: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, or else the first
+//! real one. A GPU is given work for as long as is measured, and waited for once, at the end.
+
+#![allow(dead_code, reason = "no bench uses all of it")]
+
+use crate::draw::draw;
+#[cfg(feature = "gpu")]
+use abr_film::device::gpu::{Checks, Context, Gpu, open};
+use abr_film::device::{Buffer, Cpu, Device, Role, Target};
+use abr_film::error::Result;
+use abr_film::ops::{Add, AnyOp, Case, Fill, Linear};
+use abr_film::tensor::Shape;
+use std::time::Instant;
+
+/// Seconds that a try should take, and that a single run may.
+const WANTED: f64 = 0.05;
+pub const LONGEST: f64 = 1.0;
+const TRIES: usize = 3;
+
+/// A kind of device.
+pub enum On {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu(std::sync::Arc<Context>),
+}
+
+impl On {
+    /// The one that the environment asks for.
+    pub fn asked() -> Self {
+        match std::env::var("ABR_FILM_DEVICE").as_deref() {
+            Err(_) | Ok("" | "cpu") => On::Cpu,
+            Ok("gpu") => On::gpu().unwrap_or_else(|problem| panic!("{problem}")),
+            Ok(other) => panic!("ABR_FILM_DEVICE={other}: cpu or gpu"),
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    pub fn gpu() -> Result<Self> {
+        Ok(On::Gpu(open(std::env::var(abr_film::device::ADAPTER).ok().as_deref(), Checks::Off)?))
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    pub fn gpu() -> Result<Self> {
+        panic!("built without the GPU: the feature `gpu` is on by default")
+    }
+
+    pub fn is_gpu(&self) -> bool {
+        !matches!(self, On::Cpu)
+    }
+
+    /// One with memory of its own.
+    pub fn device(&self) -> Box<dyn Device> {
+        match self {
+            On::Cpu => Box::new(Cpu::<f32>::new()),
+            #[cfg(feature = "gpu")]
+            On::Gpu(context) => Box::new(Gpu::new(context.clone())),
+        }
+    }
+}
+
+/// An op on a device, with random operands, as a tape would place them.
+pub struct Placed {
+    device: Box<dyn Device>,
+    op: AnyOp,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
+    doutput: Buffer,
+    targets: Vec<Option<Target>>,
+}
+
+impl Placed {
+    /// Runs forward once, so that backward finds its outputs.
+    pub fn new(case: &Case, mut device: Box<dyn Device>) -> Result<Self> {
+        let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
+        let of_outputs = case.op.output_shapes(&shapes);
+        let inputs = place(&mut device, Role::Parameter, &shapes)?;
+        for (i, ((shape, fill), buffer)) in case.inputs.iter().zip(&inputs).enumerate() {
+            device.write(*buffer, draw(*shape, *fill, i as u32).as_slice().expect("contiguous"));
+        }
+        let outputs = device.alloc(Role::Activation, &of_outputs)?;
+        device.reshape(&outputs, &of_outputs)?;
+        let doutput = device.alloc(Role::Activation, &of_outputs[..1])?[0];
+        device.write(doutput, draw(of_outputs[0], Fill::Normal, 100).as_slice().expect("contiguous"));
+        let gradients = place(&mut device, Role::Gradient, &shapes)?.into_iter().enumerate();
+        let target = |(i, buffer)| case.op.differentiable(i).then_some(Target { buffer, fresh: true, last: true });
+        let targets = gradients.map(target).collect();
+        let mut placed = Placed { device, op: case.op.clone(), inputs, outputs, doutput, targets };
+        placed.forward();
+        placed.wait()?;
+        Ok(placed)
+    }
+
+    /// Wants the gradients of no inputs but this.
+    pub fn only(mut self, input: usize) -> Self {
+        self.targets.iter_mut().enumerate().filter(|(i, _)| *i != input).for_each(|(_, target)| *target = None);
+        self
+    }
+
+    /// Asks for a forward pass.
+    pub fn forward(&mut self) {
+        self.device.forward(&self.op, &self.inputs, &self.outputs);
+    }
+
+    /// Asks for a backward pass into fresh gradients, as most of a training step are.
+    pub fn backward(&mut self) {
+        self.device.backward(&self.op, &self.inputs, &self.outputs, self.doutput, &self.targets);
+    }
+
+    /// Waits until all that was asked for is done.
+    pub fn wait(&mut self) -> Result<()> {
+        self.device.ask(&self.outputs[..1])?;
+        self.device.answer(true, &mut [0.0]).map(drop)
+    }
+}
+
+/// Vectors behind the first lie together, as parameters that an op joins do.
+fn place(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
+    let vector = |(i, shape): &(usize, &Shape)| *i > 0 && shape[0] == 1;
+    let vectors: Vec<Shape> = shapes.iter().enumerate().filter(vector).map(|(_, shape)| *shape).collect();
+    let mut together = device.alloc(role, &vectors)?.into_iter();
+    let mut one = |(i, shape): (usize, &Shape)| match vector(&(i, shape)) {
+        true => Ok(together.next().expect("one each")),
+        false => Ok(device.alloc(Role::Activation, &[*shape])?[0]),
+    };
+    shapes.iter().enumerate().map(&mut one).collect()
+}
+
+/// A linear layer on so many rows.
+pub fn layer(rows: usize, [inputs, outputs]: [usize; 2]) -> Case {
+    let shapes = [[rows, inputs], [outputs, inputs], [1, outputs]];
+    Case { name: "product", op: Linear.into(), inputs: shapes.map(|shape| (shape, Fill::Normal)).to_vec() }
+}
+
+/// An op of next to no work.
+pub fn nothing() -> Case {
+    Case { name: "dispatch", op: Add.into(), inputs: vec![([1, 64], Fill::Normal); 2] }
+}
+
+/// The least seconds of one run; `work` is told how often to run before it waits. None where one takes longer than [`LONGEST`].
+pub fn least(mut work: impl FnMut(usize) -> Result<()>) -> Result<Option<f64>> {
+    let mut timed = |times: usize| {
+        let start = Instant::now();
+        work(times).map(|()| start.elapsed().as_secs_f64() / times as f64)
+    };
+    timed(1)?;
+    let once = timed(1)?;
+    if once > LONGEST {
+        return Ok(None);
+    }
+    let times = ((WANTED / once) as usize).clamp(1, 10_000);
+    let mut least = f64::INFINITY;
+    for _ in 0..TRIES {
+        least = least.min(timed(times)?);
+    }
+    Ok(Some(least))
+}

@@ -1,0 +1,71 @@
+//! Reading: places of the memory are copied behind all that was recorded into a buffer that can be mapped, which is looked at when the
+//! GPU has come so far.
+
+use super::adapter::Context;
+use super::memory::{ALIGNMENT, Memory, Place};
+use super::recorder::Recorder;
+use crate::error::Result;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// How long an answer may take once the work is done.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A copy on its way.
+pub struct Reading {
+    buffer: wgpu::Buffer,
+    bytes: u64,
+    submission: u64,
+    index: wgpu::SubmissionIndex,
+    mapped: Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl Recorder {
+    /// Submits what was recorded, and a copy of places of the memory, one behind the other; one byte at least.
+    pub fn begin_read(&mut self, context: &Context, memory: &Memory, places: &[Place]) -> Reading {
+        self.run_copies(context, memory);
+        let bytes: u64 = places.iter().map(Place::len).sum();
+        let buffer = self.mappable(context, bytes);
+        let (encoder, mut end) = (self.open_encoder(context), 0);
+        for place in places {
+            encoder.copy_buffer_to_buffer(&memory.at(place.block).buffer, place.bytes.start, &buffer, end, place.len());
+            end += place.len();
+        }
+        let index = self.submit(context, memory).expect("a copy was recorded");
+        let (sender, mapped) = channel();
+        buffer.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
+            let _ = sender.send(result);
+        });
+        Reading { buffer, bytes, submission: self.submission - 1, index, mapped }
+    }
+
+    /// Waits for a copy, and shows it.
+    pub fn end_read(&mut self, context: &Context, reading: Reading, put: impl FnOnce(&[u8])) -> Result<()> {
+        let Reading { buffer, bytes, submission, index, mapped } = reading;
+        let waited = self.wait(context, submission, index);
+        context.check()?;
+        waited.map_err(|e| context.error(e))?;
+        // another thread's poll of a shared device may have taken the answer, and be about to send it
+        let mapped = mapped.recv_timeout(ANSWER).map_err(|_| context.error("does not answer"))?;
+        mapped.map_err(|e| context.error(format!("cannot be read: {e}")))?;
+        put(&buffer.slice(..bytes).get_mapped_range().map_err(|e| context.error(e))?);
+        buffer.unmap();
+        self.mappable.push(buffer);
+        Ok(())
+    }
+
+    /// A buffer that none maps, of so many bytes at least.
+    fn mappable(&mut self, context: &Context, bytes: u64) -> wgpu::Buffer {
+        if let Some(fitting) = self.mappable.iter().position(|buffer| buffer.size() >= bytes) {
+            return self.mappable.swap_remove(fitting);
+        }
+        // one too small makes room for its successor
+        self.mappable.pop();
+        context.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: bytes.next_multiple_of(ALIGNMENT),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+}

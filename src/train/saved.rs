@@ -1,0 +1,97 @@
+//! What of a training is saved, and how one goes on from it.
+
+use super::{Progress, Trainer};
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::error::{Error, Result};
+
+impl Trainer {
+    /// All values of the model.
+    pub(super) fn state(&self) -> Result<Vec<Tensor>> {
+        Ok(self.model.state()?.into_iter().map(|(name, shape, values)| Tensor { name, shape, values }).collect())
+    }
+
+    /// Puts the best weights seen back into the model; leaves it as it is when there are none.
+    pub fn restore_best(&mut self) -> Result<()> {
+        match &self.best_state {
+            Some(best) => self.model.load_state("best weights", |name| Tensor::find(best, name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The weights as they stand, ready to be used.
+    ///
+    /// # Errors
+    /// A step on its way whose loss is not finite.
+    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
+        self.settle()?;
+        Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
+    }
+
+    /// The best weights so far.
+    pub fn best(&self) -> Option<Checkpoint> {
+        let (best, state) = (self.progress.best?, self.best_state.as_ref()?);
+        let step = (best.epoch * self.steps_per_epoch()) as u64;
+        Some(self.with_tensors(best.epoch, step, state.clone()))
+    }
+
+    fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
+        Checkpoint::new(&self.config, &self.scalers, &self.facts, (epoch, step), tensors)
+    }
+
+    /// Everything a resume needs: the weights, the moments, the best weights and the progress.
+    pub fn snapshot(&mut self) -> Result<Checkpoint> {
+        let mut checkpoint = self.checkpoint()?;
+        for (name, m, v) in self.optimizer.moments(self.model.tape())? {
+            checkpoint.push(format!("adam.m.{name}"), m);
+            checkpoint.push(format!("adam.v.{name}"), v);
+        }
+        for tensor in self.best_state.iter().flatten() {
+            checkpoint.push(format!("best.{}", tensor.name), tensor.values.clone());
+        }
+        checkpoint.progress = Some(serde_json::to_value(&self.progress).expect("plain data"));
+        Ok(checkpoint)
+    }
+
+    /// Goes on where [`Trainer::snapshot`] was taken.
+    ///
+    /// # Errors
+    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of epochs
+    /// may differ.
+    pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.check_same_config(source, &self.config)?;
+        checkpoint.check_same_data(source, &self.facts)?;
+        let progress: Progress =
+            serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
+                Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
+            })?;
+        let asked = self.config.training.num_epochs;
+        if (progress.epoch, progress.step_in_epoch) > (asked, 0) {
+            let problem = format!("is {asked}, but the run is past epoch {}", progress.epoch);
+            return Err(Error::config(
+                source,
+                "training.num_epochs",
+                problem,
+                "ask for more epochs, or start a new run",
+            ));
+        }
+        self.model.load_state(source, |name| checkpoint.find(name))?;
+        self.optimizer.load_moments(self.model.tape(), |name, len| {
+            Ok((
+                checkpoint.wanted(source, &format!("adam.m.{name}"), len)?,
+                checkpoint.wanted(source, &format!("adam.v.{name}"), len)?,
+            ))
+        })?;
+        self.optimizer.steps = progress.step;
+        self.schedule.state = progress.plateau;
+        if progress.best.is_some() {
+            let mut best = self.state()?;
+            for tensor in &mut best {
+                let name = format!("best.{}", tensor.name);
+                tensor.values = checkpoint.wanted(source, &name, tensor.values.len())?.to_vec();
+            }
+            self.best_state = Some(best);
+        }
+        self.progress = progress;
+        Ok(())
+    }
+}
