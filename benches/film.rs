@@ -20,7 +20,7 @@ use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::ops::{self, Case, Fill, Mse, Op, WeightedSum};
 use abr_film::tape::Var;
-use common::{BATCHES, Pair, measure, pair, quick, seconds, threads, wanted};
+use common::{BATCHES, Pair, inside, measure, pair, quick, seconds, threads, wanted};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use draw::draw;
 use op::Bench;
@@ -176,7 +176,7 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Forward and backward of the two in turns.
 fn turns(pool: &ThreadPool, two: &mut [Box<dyn Passes>; 2]) -> [Pair; 2] {
-    pool.install(|| {
+    inside(pool, || {
         let pass = |one: &mut Box<dyn Passes>| (seconds(|| one.forward()), seconds(|| one.backward()));
         // the first warms up
         let [_, once] =

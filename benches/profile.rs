@@ -13,7 +13,7 @@ use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role, Target};
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
 use abr_film::tensor::Shape;
-use common::{BATCHES, median, seconds, threads_or};
+use common::{BATCHES, inside, median, seconds, threads_or};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use trainer::trainer;
@@ -173,7 +173,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let pool = threads_or(1);
-    let parts = pool.install(|| BATCHES.iter().map(|batch| profile(*batch)).collect::<Result<Vec<Spent>>>())?;
+    let parts = inside(&pool, || BATCHES.iter().map(|batch| profile(*batch)).collect::<Result<Vec<Spent>>>())?;
     let cell = |spent: &Spent, time: f64| format!("{:.2} ms {:>4.1} %", 1e3 * time, 100.0 * time / parts_of(spent));
     let threads = pool.current_num_threads();
     println!(

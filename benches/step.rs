@@ -16,7 +16,7 @@ mod on;
 mod trainer;
 
 use abr_film::train::Trainer;
-use common::{BATCHES, Pair, measure_on, pair, quick, seconds, threads};
+use common::{BATCHES, Pair, inside, measure_on, pair, quick, seconds, threads};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use on::On;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn step(c: &mut Criterion) {
             trainer.settle().expect("losses");
         };
         // the second: some drivers compile when a program first runs
-        let once = pool.install(|| [&mut film, &mut plain].map(|t| [1, 1].map(|n| seconds(|| run(t, n)))[1])[0]);
+        let once = inside(&pool, || [&mut film, &mut plain].map(|t| [1, 1].map(|n| seconds(|| run(t, n)))[1])[0]);
         if once > LONGEST {
             println!("step/{batch} and above: left out, {once:.1} s a step");
             break;
@@ -59,7 +59,7 @@ fn step(c: &mut Criterion) {
             group.finish();
         }
         let (turns, steps) = if slow { (5, 1) } else { (ALTERNATIONS, turn) };
-        let Pair { medians, ratio } = pool.install(|| {
+        let Pair { medians, ratio } = inside(&pool, || {
             let mut times = [Vec::new(), Vec::new()];
             for _ in 0..turns {
                 for (trainer, times) in [&mut film, &mut plain].into_iter().zip(&mut times) {

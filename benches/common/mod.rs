@@ -4,6 +4,7 @@
 
 mod median;
 
+use abr_film::kernels::awake::Awake;
 use criterion::{Bencher, Criterion};
 pub use median::median;
 use rayon::ThreadPool;
@@ -23,6 +24,14 @@ pub fn threads_or(default: usize) -> ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(asked.unwrap_or(default)).build().expect("threads")
 }
 
+/// Runs `work` in the pool as a training does, whose threads wait for work awake.
+pub fn inside<R: Send>(pool: &ThreadPool, work: impl FnOnce() -> R + Send) -> R {
+    pool.install(|| {
+        let _awake = Awake::new();
+        work()
+    })
+}
+
 /// Criterion with less patience than its own: a bench of a hundred figures is done in two minutes.
 pub fn quick() -> Criterion {
     let [warm, measured] = [200, 500].map(Duration::from_millis);
@@ -32,7 +41,7 @@ pub fn quick() -> Criterion {
 /// Measures `work` from inside the pool, where a training runs it: entering the pool costs more than a small op.
 pub fn measure(b: &mut Bencher, pool: &ThreadPool, mut work: impl FnMut() + Send) {
     b.iter_custom(|times| {
-        pool.install(|| {
+        inside(pool, || {
             let start = Instant::now();
             (0..times).for_each(|_| work());
             start.elapsed()
@@ -49,7 +58,7 @@ pub fn measure_on<T: Send>(
     wait: impl Fn(&mut T) + Sync,
 ) {
     b.iter_custom(|times| {
-        pool.install(|| {
+        inside(pool, || {
             let start = Instant::now();
             (0..times).for_each(|_| work(on));
             wait(on);

@@ -2,7 +2,7 @@
 //!
 //! The kernels take turns product by product, so that what else the machine does meets all alike.
 
-use crate::common::{BATCHES, median, seconds};
+use crate::common::{BATCHES, inside, median, seconds};
 use crate::draw::draw;
 use crate::peak;
 use abr_film::kernels::gemm::{Kernel, gemm_on};
@@ -136,7 +136,7 @@ pub fn rates(pool: &ThreadPool, layers: &mut [Layer], form: Form, rounds: usize)
     // what takes microseconds is repeated for a fifth of a millisecond or so at the rates that are usual here
     let repeats = (1e7 / flops).ceil();
     let mut times = vec![Vec::new(); kernels.len()];
-    pool.install(|| {
+    inside(pool, || {
         // the first round warms up
         for round in 0..=rounds {
             for (kernel, times) in kernels.iter().zip(&mut times) {

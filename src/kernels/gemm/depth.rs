@@ -8,16 +8,18 @@ use crate::tensor::{Real, View, ViewMut};
 use ndarray::{Axis, s};
 use std::ops::Range;
 
-/// [`gemm`] of a wide or deep `b` by few rows: the two halves of the depth apart, the first one's sums added to `beta c`, then the second's. So each
-/// half of the rows of `b` is read by one task alone, the one that is given the same rows by a product with the transpose of `b`, or by a pass over
-/// it. Where two threads share no cache, that halves the time of a training step: a row that both have read must be taken from one before the
-/// other can write it.
+/// [`gemm`] of few rows by a large `b`, split-K: the sums over the first half of the depth are added to `beta c`, then those over the
+/// second.
+///
+/// Each half of the rows of `b` is then read where a product by its transpose, or a pass over it, finds the same rows: with two
+/// threads, by one alone. A row that both have read must be taken from one before the other can write it; where the two share no
+/// cache that is slower than memory.
 ///
 /// # Panics
 /// As [`gemm`]; and when rows of `c` are not consecutive numbers.
 pub fn gemm_by_depth<T: Real>(a: View<T>, b: View<T>, beta: T, mut c: ViewMut<T>) {
     let (shape, depth) = (c.dim(), a.ncols());
-    // where the second half's sums are many beside `b`, they cost more than they save
+    // where the second half's sums are as many as `b`'s numbers, they cost more than they save
     if shape.0 > depth {
         return gemm(a, b, beta, c);
     }
