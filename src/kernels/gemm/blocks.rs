@@ -105,20 +105,16 @@ pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
                     pack::b::<V>(b, depth, columns, packed_b);
                 }
                 let pack_a = p.a.column != 1 || columns > PANELS * tile::WIDTH * V::LANES;
-                // shallow tiles pass so fast that `c` is what takes time: it is written along its rows
-                let walk = depth < DEEP / 2 && !p.c.turned && pack_a;
-                let tall = if walk { V::HEIGHT } else { TALL };
-                for row in (0..m).step_by(tall) {
-                    let rows = (m - row).min(tall);
+                for row in (0..m).step_by(TALL) {
+                    let rows = (m - row).min(TALL);
                     let from = p.a.from(row, deep);
                     let a = if pack_a { pack::a(from, rows, depth, packed_a) } else { from };
                     let band = Band {
                         rows,
                         depth,
                         columns,
-                        walk,
                         a,
-                        next: p.a.from(row + if pack_a { tall } else { V::HEIGHT }, deep),
+                        next: p.a.from(row + if pack_a { TALL } else { V::HEIGHT }, deep),
                         b: (in_place && row == 0).then_some(b),
                         keep: m > V::HEIGHT || !m.is_power_of_two(),
                         packed: packed_b,
@@ -137,8 +133,6 @@ struct Band {
     rows: usize,
     depth: usize,
     columns: usize,
-    /// `c` is asked for ahead, not `a`.
-    walk: bool,
     a: Matrix,
     /// What of `a` comes next, to be asked for meanwhile.
     next: Matrix,
@@ -187,12 +181,7 @@ impl Band {
             let c = self.c.block(row, column, false, false);
             let turned = if c.turned { self.turned.wrapping_add(row * WIDTH * V::LANES) } else { std::ptr::null_mut() };
             if self.b.is_none() {
-                ahead = if self.walk {
-                    let next = self.c.block(row, column + WIDTH * V::LANES, false, false);
-                    Ahead::target(&next, V::HEIGHT, lanes, self.depth)
-                } else {
-                    Ahead::left(self.next.from(row, 0), V::HEIGHT)
-                };
+                ahead = Ahead::left(self.next.from(row, 0), V::HEIGHT);
             }
             unsafe {
                 let fresh = self.b.filter(|_| row == 0);

@@ -36,13 +36,6 @@ impl Ahead {
         Ahead { at: b.at, rows, row: b.row, lines: lanes.div_ceil(16), step: rows as isize * b.row, second: false }
     }
 
-    /// The next `lanes` columns of `height` rows of `c` during a tile of this depth.
-    #[inline(always)]
-    pub fn target(c: &Target, height: usize, lanes: usize, depth: usize) -> Ahead {
-        let rows = (height * PACE).div_ceil(depth).min(height);
-        Ahead { at: c.at, rows, row: c.row, lines: lanes.div_ceil(16), step: rows as isize * c.row, second: false }
-    }
-
     #[inline(always)]
     unsafe fn ask<V: Vector>(&mut self) {
         for row in 0..self.rows {
