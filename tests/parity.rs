@@ -15,7 +15,7 @@ mod common {
 
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Buffer, Device, Role, Target};
-use abr_film::ops::{AnyOp, Case, Fill, Linear, Op};
+use abr_film::ops::{AnyOp, Case, Dropout, Fill, GroupedLinear, Linear, LinearRelu, Op};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Shape;
 use common::bounds::{U, bounds};
@@ -24,6 +24,7 @@ use common::gpu::context;
 use common::ops::{backward, forward};
 use ndarray::Array2;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One, odd numbers, whole tiles and one element more or less.
 const EXTENTS: [usize; 19] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 200, 207];
@@ -175,16 +176,17 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
     }
 }
 
-/// With one gradient not wanted the others are as they were, to the bit.
+/// With one gradient not wanted, or it alone, those that are wanted are as they were, to the bit.
 fn check_unwanted(gpu: &mut Gpu, case: &Case) {
     let (op, run) = (&case.op, Run::of(case));
     let (_, all) = run.on_gpu(gpu, op, false, false, &|i| op.differentiable(i));
     let learned: Vec<usize> = (0..run.inputs.len()).filter(|i| op.differentiable(*i)).collect();
-    for unwanted in learned.iter().filter(|_| learned.len() > 1) {
-        let (_, rest) = run.on_gpu(gpu, op, false, false, &|i| op.differentiable(i) && i != *unwanted);
+    for (one, alone) in learned.iter().filter(|_| learned.len() > 1).flat_map(|one| [(*one, false), (*one, true)]) {
+        let wanted = |i| op.differentiable(i) && (i == one) == alone;
+        let (_, some) = run.on_gpu(gpu, op, false, false, &wanted);
         for i in 0..run.inputs.len() {
-            let want = if i == *unwanted { &run.prefilled[i] } else { &all[i] };
-            assert_eq!(rest[i], want, "{}: gradient {i} without {unwanted}", case.name);
+            let want = if wanted(i) { &all[i] } else { &run.prefilled[i] };
+            assert_eq!(some[i], want, "{}: gradient {i}; {one} alone: {alone}", case.name);
         }
     }
 }
@@ -212,43 +214,104 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
     }
 }
 
-/// Shapes large or long enough that products take each kind of tile, their rows in fours or not, whole or split.
-const PRODUCTS: [[usize; 3]; 11] = [
-    [520, 5, 520],
-    [520, 4, 520],
-    [769, 3, 771],
-    [768, 12, 772],
-    [40, 4000, 40],
-    [41, 4001, 39],
-    [100, 7680, 100],
-    [101, 7681, 99],
-    [2100, 5, 3],
-    [1038, 1, 65],
-    [4, 8, 2048],
+/// The smallest shapes in which products take each kind of tile, their rows in fours or not, whole or split.
+const PRODUCTS: [[usize; 3]; 12] = [
+    [33, 7, 5],
+    [33, 4, 8],
+    [33, 1032, 3],
+    [1032, 1, 5],
+    [1501, 33, 3],
+    [1501, 40, 4],
+    [201, 1, 601],
+    [201, 4, 600],
+    [1501, 101, 3],
+    [1501, 100, 4],
+    [129, 1, 3001],
+    [129, 4, 3000],
 ];
+
+/// The same for three groups.
+const GROUPED: [[usize; 3]; 11] = [
+    [5, 3, 7],
+    [5, 4, 8],
+    [3, 1032, 3],
+    [3, 5, 1033],
+    [3, 772, 4],
+    [601, 1, 99],
+    [601, 4, 100],
+    [3, 1501, 3],
+    [3, 1500, 4],
+    [3001, 1, 1],
+    [3001, 4, 4],
+];
+
+/// Groups of different widths, all multiples of four if this is one.
+fn grouped(rows: usize, inner: usize, columns: usize) -> Case {
+    if !columns.is_multiple_of(4) {
+        return GroupedLinear::cases(rows, inner, columns).remove(0);
+    }
+    let widths: Arc<[usize]> = [columns, columns / 8 * 4 + 4, 4].into();
+    let outputs = widths.iter().sum();
+    let shapes = [[rows, widths.len() * inner], [outputs, inner], [1, outputs]];
+    Case { name: "fours", op: GroupedLinear { widths }.into(), inputs: shapes.map(|s| (s, Fill::Normal)).into() }
+}
+
+/// The entry points that a case runs, and of products how they are cut.
+fn variants(case: &Case) -> impl Iterator<Item = String> + use<> {
+    let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
+    let outputs = case.op.output_shapes(&shapes);
+    let passes = case.op.forward_passes(&shapes, &outputs).into_iter();
+    passes.chain(case.op.backward_passes(&shapes, &outputs, &[Some(true); 3])).map(|pass| {
+        let constants = pass.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
+        // the join looks at no tile
+        if pass.entry.ends_with("join") { pass.entry.to_string() } else { pass.entry.to_string() + &constants }
+    })
+}
 
 #[test]
 fn products_in_every_tile_whole_and_split() {
-    let Some(context) = context(Checks::Off) else { return };
-    let (mut record, mut seen) = (Record::default(), BTreeSet::new());
-    for [rows, inner, columns] in PRODUCTS {
-        let case = &Linear::cases(rows, inner, columns)[0];
-        check_case(&mut Gpu::new(context.clone()), case, false, &mut record);
-        let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
-        let outputs = case.op.output_shapes(&shapes);
-        let forward = case.op.forward_passes(&shapes, &outputs);
-        let passes = forward.into_iter().chain(case.op.backward_passes(&shapes, &outputs, &[Some(true); 3]));
-        seen.extend(passes.map(|pass| {
-            let constants = pass.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
-            // the join looks at no tile
-            if pass.entry.ends_with("join") { pass.entry.to_string() } else { pass.entry.to_string() + &constants }
-        }));
-    }
+    let dense = |cases: fn(usize, usize, usize) -> Vec<Case>, which: usize| {
+        PRODUCTS.map(|[rows, inner, columns]| cases(rows, inner, columns).remove(which)).to_vec()
+    };
+    let all = [
+        dense(Linear::cases, 0),
+        dense(LinearRelu::cases, 0),
+        dense(LinearRelu::cases, 1),
+        GROUPED.map(|[rows, inner, columns]| grouped(rows, inner, columns)).to_vec(),
+    ];
     let mut wanted: BTreeSet<String> = ["forward_join", "backward_join"].map(String::from).into();
     for (entry, tile, aligned) in ["forward", "backward"].iter().flat_map(|e| [32, 64, 128].map(|t| (e, t, [0, 1]))) {
         wanted.extend(aligned.map(|aligned| format!("{entry} TILE {tile} ALIGNED {aligned}")));
     }
-    assert_eq!(seen, wanted);
+    for cases in &all {
+        assert_eq!(cases.iter().flat_map(variants).collect::<BTreeSet<_>>(), wanted, "{}", cases[0].op.name());
+    }
+    for checks in [Checks::On, Checks::Off] {
+        let Some(context) = context(checks) else { return };
+        for case in all.iter().flatten() {
+            check_case(&mut Gpu::new(context.clone()), case, false, &mut Record::default());
+        }
+    }
+}
+
+/// An element is kept where the words below its own are dropped, and dropped where its own is: every word is the CPU's.
+#[test]
+fn words_are_the_cpu_s() {
+    let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
+    // two whole quads and a part of one; both halves of the key, and all of the counter
+    let (stream, [rows, columns]) = (Stream::new(0xFEDC_BA98_7654_3210, Purpose::Dropout, 3).at(17), [3, 9]);
+    let x = place(&mut gpu, Role::Activation, true, &[Array2::ones((rows, columns))]);
+    let outputs = gpu.alloc(Role::Activation, &[[rows, columns]; 2]).expect("room");
+    for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+        let word = stream.words(row as u32, column as u32 / 4)[column % 4];
+        for (below, dropped) in [(u64::from(word), false), (u64::from(word) + 1, true)] {
+            // its threshold is this number, exactly
+            let op = Dropout { p: below as f64 / (1_u64 << 32) as f64, stream }.into();
+            gpu.forward(&op, &x, &outputs);
+            let mask = read(&gpu, outputs[1], [rows, columns]);
+            assert_eq!(mask[[row, column]] == 0.0, dropped, "row {row}, column {column}: word {word}");
+        }
+    }
 }
 
 macro_rules! one_test_an_op {

@@ -1,5 +1,7 @@
 // What the workgroups of a Linear do that has all columns of x and all rows of W: a tile each, those of one split behind each other.
-fn dense_forward(number: u32, lane: u32) {
+@compute @workgroup_size(256)
+fn forward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    let number = number_of(group);
     let across = tiles_over(p.outputs);
     let count = tiles_over(p.rows) * across;
     let tile = number % count;
@@ -9,7 +11,9 @@ fn dense_forward(number: u32, lane: u32) {
 }
 
 // First the tiles of dx, then those of dW.
-fn dense_backward(number: u32, lane: u32) {
+@compute @workgroup_size(256)
+fn backward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    let number = number_of(group);
     let across = tiles_over(p.inner);
     if (number < p.groups_of_x) {
         let count = tiles_over(p.rows) * across;
@@ -23,4 +27,14 @@ fn dense_backward(number: u32, lane: u32) {
             weight_tile(lane, of_w / count, tile / across * TILE, p.outputs, tile % across * TILE, 0u);
         }
     }
+}
+
+@compute @workgroup_size(256)
+fn forward_join(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    join_forward(number_of(group) * 256u + lane);
+}
+
+@compute @workgroup_size(256)
+fn backward_join(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
+    join_backward(number_of(group) * 256u + lane);
 }

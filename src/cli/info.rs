@@ -87,6 +87,7 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
         "cpu_features": abr_film::device::cpu_features(),
         "adapters": abr_film::device::adapters(),
         "dispatches_a_step": dispatches,
+        "rows_of_the_step": rows,
         "layers": layers,
     }))
 }
@@ -121,7 +122,8 @@ fn text(info: &Value) -> String {
     if adapters.is_empty() {
         out += &format!("adapter      none: {}\n", abr_film::device::NO_ADAPTER);
     }
-    out += &format!("GPU          would start {} programs a training step\n", field("dispatches_a_step"));
+    let (programs, rows) = (field("dispatches_a_step"), field("rows_of_the_step"));
+    out += &format!("GPU          would start {programs} programs a training step of {rows} rows\n");
     let number = |name: &str| info[name].as_f64();
     if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {
         out += &format!("trained      {epoch} epochs, at {rate} Hz from {t0} ms\n");

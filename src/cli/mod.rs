@@ -46,7 +46,7 @@ struct DeviceArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     device: DeviceName,
-    /// A GPU by words of its name (see `info`); software ones are only taken so
+    /// A GPU by words of its name (see `info`) [default: the variable ABR_FILM_ADAPTER]; software ones are only taken so
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
     /// CPU threads [default: one a core]; results do not depend on it
@@ -56,7 +56,7 @@ struct DeviceArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DeviceName {
-    /// A real GPU where there is one, else the CPU
+    /// A real GPU where there is one, else the CPU; the one that is named, where one is
     Auto,
     Cpu,
     Gpu,
@@ -69,9 +69,9 @@ impl DeviceArgs {
             (DeviceName::Cpu, Some(_)) => {
                 return Err(Error::usage("--adapter names a GPU, and --device is cpu", "leave one of them out"));
             }
-            (DeviceName::Auto, None) => device::Kind::Auto,
+            (DeviceName::Auto, _) => device::Kind::Auto,
             (DeviceName::Cpu, None) => device::Kind::Cpu,
-            (DeviceName::Gpu, _) | (DeviceName::Auto, Some(_)) => device::Kind::Gpu,
+            (DeviceName::Gpu, _) => device::Kind::Gpu,
         };
         let choice = device::Choice { kind, adapter: self.adapter.clone() };
         device::with(choice, self.threads.map(usize::from), work)

@@ -16,6 +16,8 @@ pub struct Cpu<T> {
     early: Early,
     /// Worked out since the last question.
     norms: Vec<f64>,
+    /// Whether a step was made by these.
+    stepped: bool,
     /// To the open question, if there is one.
     answer: Vec<f64>,
 }
@@ -54,7 +56,7 @@ impl<T: Real> Tensor<T> {
 impl<T: Real> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
-        Cpu { tensors: Vec::new(), early: Early::default(), norms: Vec::new(), answer: Vec::new() }
+        Cpu { tensors: Vec::new(), early: Early::default(), norms: Vec::new(), stepped: false, answer: Vec::new() }
     }
 
     fn tensor_mut(&mut self, buffer: Buffer) -> &mut Tensor<T> {
@@ -257,6 +259,9 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+        if std::mem::take(&mut self.stepped) {
+            self.norms.clear();
+        }
         for buffers in groups {
             let norm = buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt();
             self.norms.push(norm);
@@ -304,6 +309,7 @@ impl<T: Real> Device for Cpu<T> {
         }
         self.early.done.clear();
         self.early.waiting.clear();
+        self.stepped = true;
     }
 
     fn rehearse(&mut self) -> bool {

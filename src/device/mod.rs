@@ -91,7 +91,7 @@ pub trait Device: Send {
     fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]);
 
     /// Works out the Euclidean norm over all values of the buffers of each group, to be told by the next question. All are from one call
-    /// of [`Device::alloc`], or windows into such.
+    /// of [`Device::alloc`], or windows into such. What nobody has asked for when the optimiser has made its step is forgotten by the next call.
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()>;
 
     /// One optimiser step over all parameters, but for those that made it early. The norm that [`AdamStep::clip`] is held against is
@@ -127,7 +127,7 @@ pub trait Device: Send {
 /// Which kind of device to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
-    /// A real GPU where there is one, else the CPU.
+    /// A real GPU where there is one, else the CPU; the adapter that is named, where one is.
     #[default]
     Auto,
     Cpu,
@@ -138,8 +138,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
     pub kind: Kind,
-    /// Words that the adapter's name must have in it; the variable [`ADAPTER`] by default. A GPU that computes on the CPU is taken
-    /// only if it is named.
+    /// Words that the adapter's name must have in it; the variable [`ADAPTER`] by default. Where there are some, `Auto` is `Gpu`. A GPU
+    /// that computes on the CPU is taken only if it is named.
     pub adapter: Option<String>,
 }
 
@@ -181,7 +181,7 @@ pub fn with<R: Send>(
     threads: Option<usize>,
     work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send,
 ) -> Result<R> {
-    let device = open_gpu(choice.into())?;
+    let device = open_gpu(choice.into().completed())?;
     Kernel::selected().map_err(|e| Error::usage(e, format!("set {VARIABLE} to one that is there, or not at all")))?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
@@ -198,23 +198,30 @@ pub fn with<R: Send>(
     })
 }
 
+impl Choice {
+    /// With the variable's adapter where none was named.
+    fn completed(self) -> Self {
+        let named = || std::env::var(ADAPTER).ok().filter(|name| !name.is_empty());
+        Choice { kind: self.kind, adapter: self.adapter.or_else(named) }
+    }
+}
+
 /// The GPU of a choice; none where the CPU is to compute.
 #[cfg(feature = "gpu")]
-fn open_gpu(choice: Choice) -> Result<Option<Box<dyn Device>>> {
-    let adapter = choice.adapter.or_else(|| std::env::var(ADAPTER).ok().filter(|name| !name.is_empty()));
-    let context = match choice.kind {
-        Kind::Cpu => None,
-        Kind::Auto => gpu::open_real()?,
-        Kind::Gpu => Some(gpu::open(adapter.as_deref(), gpu::Checks::Off)?),
+fn open_gpu(Choice { kind, adapter }: Choice) -> Result<Option<Box<dyn Device>>> {
+    let context = match (kind, &adapter) {
+        (Kind::Cpu, _) => None,
+        (Kind::Auto, None) => gpu::open_real()?,
+        (Kind::Auto | Kind::Gpu, _) => Some(gpu::open(adapter.as_deref(), gpu::Checks::Off)?),
     };
     Ok(context.map(|context| Box::new(gpu::Gpu::new(context)) as Box<dyn Device>))
 }
 
 #[cfg(not(feature = "gpu"))]
-fn open_gpu(choice: Choice) -> Result<Option<Box<dyn Device>>> {
-    match choice.kind {
-        Kind::Auto | Kind::Cpu => Ok(None),
-        Kind::Gpu => Err(Error::usage(
+fn open_gpu(Choice { kind, adapter }: Choice) -> Result<Option<Box<dyn Device>>> {
+    match (kind, adapter) {
+        (Kind::Cpu, _) | (Kind::Auto, None) => Ok(None),
+        (Kind::Auto | Kind::Gpu, _) => Err(Error::usage(
             "this abr-film was built without the GPU",
             "build it with the feature `gpu`, which is on by default, or compute on the CPU: --device cpu",
         )),

@@ -119,7 +119,10 @@ impl Op for FilmBlock {
         let [dx, dweight, dbias, dmodulation] =
             [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
         let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
-        let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input))).bind("dy", Operand::DOutput);
+        // nothing reads the running statistics in training, and to name them would end the compute pass: they wait for their new values
+        let running = if self.training { [1, 2] } else { [3, 4] };
+        let parameters = [1, 2].into_iter().chain(running).map(Operand::Input);
+        let pass = self.bind_film(pass.join("parameters", parameters)).bind("dy", Operand::DOutput);
         let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation.0);
         // two tensors are joined here, where forward joins four
         vec![self.words(pass.u(0).u(0), inputs).u(dx.1).u(dweight.1).u(dbias.1).u(dmodulation.1)]
@@ -131,7 +134,7 @@ impl Op for FilmBlock {
         let plain = [x, positive, vector, vector, positive];
         let modulation = ([x.0[0], 2 * columns + 5], Fill::Normal);
         let with = |strength| [&plain[..], &[modulation, ([x.0[0], 1], strength)]].concat();
-        let dropout = Some(Dropout { p: 0.3, stream: Stream::new(11, Purpose::Dropout, 2).at(5) });
+        let dropout = Some(Dropout { p: 0.3, stream: Stream::new(0xB_0000_000D, Purpose::Dropout, 2).at(5) });
         let op = FilmBlock { slope: 0.2, training: true, dropout, film: Some(3) };
         vec![
             Case::new("film", op, with(Fill::Uniform(0.0, 2.0))),

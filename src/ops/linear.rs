@@ -105,7 +105,9 @@ impl Products<'_> {
     pub fn backward(&self, targets: Targets, rest: impl Fn(Pass, &Plan) -> Pass) -> Passes {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
         let groups = vec![inner; self.widths.len()];
-        let of_w = Product { rows: inner, columns: self.widths, depth: rows };
+        // db is made with dW's tiles
+        let of_w = if targets[1..3].iter().any(Option::is_some) { self.widths } else { &[] };
+        let of_w = Product { rows: inner, columns: of_w, depth: rows };
         let longest = self.widths.iter().copied().max().unwrap_or(0);
         let of_x = Product { rows, columns: if targets[0].is_some() { &groups } else { &[] }, depth: longest };
         let plan = plan(&[of_x, of_w]);
@@ -175,5 +177,28 @@ impl Op for Linear {
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
         let inputs = [([rows, inner], Fill::Normal), ([columns, inner], Fill::Normal), ([1, columns], Fill::Normal)];
         vec![Case::new("weight_and_bias", Linear, inputs)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wanted_is_made() {
+        let [rows, inner, outputs] = [64, 200, 130];
+        let tiles = |wanted: [bool; 3]| {
+            let targets = wanted.map(|wanted| wanted.then_some(true));
+            let shapes = [[rows, inner], [outputs, inner], [1, outputs]];
+            let passes = Linear.backward_passes(&shapes, &[[rows, outputs]], &targets);
+            passes.iter().map(|pass| pass.groups).sum::<usize>()
+        };
+        let dx = plan(&[Product { rows, columns: &[inner], depth: outputs }]).cuts[0].groups();
+        let dw = plan(&[Product { rows: inner, columns: &[outputs], depth: rows }]).cuts[0].groups();
+        assert_eq!(tiles([true, false, false]), dx);
+        assert_eq!(tiles([false, true, false]), dw);
+        assert_eq!(tiles([false, false, true]), dw);
+        assert_eq!(tiles([true; 3]), dx + dw);
+        assert_eq!(tiles([false; 3]), 0);
     }
 }

@@ -22,7 +22,7 @@ use crate::nn::optim::Optimizer;
 use crate::nn::schedule::Schedule;
 use crate::rng::{Purpose, Stream};
 use rayon::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 /// Rows whose noise one thread draws at least: fewer cost less than to hand them over.
@@ -45,6 +45,8 @@ pub struct Trainer {
     film_gradients: Vec<Vec<Buffer>>,
     /// Steps that the device has not told of yet, the oldest first.
     open: VecDeque<Open>,
+    /// The first step whose loss was not finite: where, and what it was.
+    broken: Option<(String, String)>,
     /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
     answer: Vec<f64>,
     progress: Progress,
@@ -105,6 +107,7 @@ impl Trainer {
             train,
             validation,
             open: VecDeque::new(),
+            broken: None,
             answer: vec![
                 0.0;
                 Losses::COUNT + film_gradients.len() + usize::from(config.training.gradient_clip.is_some())
@@ -128,11 +131,13 @@ impl Trainer {
             return Ok(());
         }
         self.shuffle();
-        let (start, end) = batch_bounds(self.train.len(), self.config.training.batch_size)[0];
-        self.make_step(start, end)?;
+        // how a product is cut depends on the rows, and the last batch has others
+        for (start, end) in sizes(batch_bounds(self.train.len(), self.config.training.batch_size)) {
+            self.make_step(start, end)?;
+        }
         self.optimizer.steps = 0;
-        if !self.validation.is_empty() {
-            self.validation_losses(0, VALIDATION_BATCH.min(self.validation.len()))?;
+        for (start, end) in sizes(self.validation_bounds()) {
+            self.validation_losses(start, end)?;
         }
         self.model.tape().device_mut().rehearsed()
     }
@@ -280,12 +285,16 @@ impl Trainer {
     /// The mean terms over the validation rows, with z = mu and without dropout.
     fn validate(&mut self) -> Result<Terms> {
         let mut mean = Mean::default();
-        for start in (0..self.validation.len()).step_by(VALIDATION_BATCH) {
-            let end = (start + VALIDATION_BATCH).min(self.validation.len());
+        for (start, end) in self.validation_bounds() {
             let losses = self.validation_losses(start, end)?;
             mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
+    }
+
+    fn validation_bounds(&self) -> Vec<(usize, usize)> {
+        let rows = self.validation.len();
+        (0..rows).step_by(VALIDATION_BATCH).map(|start| (start, (start + VALIDATION_BATCH).min(rows))).collect()
     }
 
     fn validation_losses(&mut self, start: usize, end: usize) -> Result<Losses> {
@@ -294,6 +303,13 @@ impl Trainer {
         let output = self.model.forward(&batch, Mode::Eval)?;
         self.model.losses(&output, &batch, &weights)
     }
+}
+
+/// One batch of each size.
+fn sizes(mut bounds: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    let mut seen = BTreeSet::new();
+    bounds.retain(|(start, end)| seen.insert(end - start));
+    bounds
 }
 
 fn as_batch<'a>(rows: &'a Gathered, eps: Option<&'a [f32]>) -> Batch<'a> {

@@ -33,14 +33,15 @@ impl Trainer {
 
     /// Counts in the steps that the device has told; `wait`: all.
     pub(super) fn count_in(&mut self, wait: bool) -> Result<()> {
+        // told again for as long as there is a weight that has made its step by it
+        self.check_finite()?;
         while self.model.tape().answer(wait, &mut self.answer)? {
             let open = self.open.pop_front().expect("a question an answer");
             let (terms, total) = open.losses.terms(&self.answer);
             if !total.is_finite() {
                 let place = format!("epoch {}, step {}", open.epoch + 1, open.step + 1);
-                let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
-                let problem = format!("the loss is no longer finite: {terms:?}");
-                return Err(Error::input("training", place, problem, remedy));
+                self.broken = Some((place, format!("the loss is no longer finite: {terms:?}")));
+                return self.check_finite();
             }
             let mut norms = self.answer[Losses::COUNT..].iter();
             for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(norms.by_ref()) {
@@ -50,6 +51,20 @@ impl Trainer {
             self.progress.gradient_norm += norms.next().unwrap_or(&0.0);
             self.progress.train.add(&terms, open.rows, open.labels);
         }
+        Ok(())
+    }
+
+    fn check_finite(&self) -> Result<()> {
+        let Some((place, problem)) = &self.broken else { return Ok(()) };
+        let remedy = "lower training.learning_rate, or set training.gradient_clip (1.0, say)";
+        Err(Error::input("training", place, problem, remedy))
+    }
+
+    /// Forgets the steps that are still on their way, and one whose loss was not finite.
+    pub(super) fn forget_steps(&mut self) -> Result<()> {
+        while self.model.tape().answer(true, &mut self.answer)? {}
+        self.open.clear();
+        self.broken = None;
         Ok(())
     }
 }

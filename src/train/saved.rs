@@ -21,7 +21,7 @@ impl Trainer {
     /// The weights as they stand, ready to be used.
     ///
     /// # Errors
-    /// A step on its way whose loss is not finite.
+    /// A step whose loss was not finite, be it still on its way: until [`Trainer::resume`] the weights have made their step by it.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.settle()?;
         Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
@@ -74,6 +74,7 @@ impl Trainer {
                 "ask for more epochs, or start a new run",
             ));
         }
+        self.forget_steps()?;
         self.model.load_state(source, |name| checkpoint.find(name))?;
         self.optimizer.load_moments(self.model.tape(), |name, len| {
             Ok((

@@ -80,6 +80,7 @@ fn a_full_device() {
     let output = std::process::Command::new(crate::support::PROGRAM)
         .args(["info", "--config"])
         .arg(place.path("smoke.json"))
+        .env_remove("ABR_FILM_ADAPTER")
         .stdout(full)
         .output()
         .expect("the program starts");

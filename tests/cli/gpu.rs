@@ -12,25 +12,33 @@ const TRAINED: f64 = 1e-3;
 /// scalers.
 const DECODED: f64 = 6e-5;
 
-/// The flags of the GPU that tests run on; without one, a word about it and None, unless one is required.
+/// The flags of the GPU that tests run on, and a word about it; without one None, unless one is required.
 fn flags(place: &Place) -> Option<String> {
-    let info: Value = serde_json::from_str(&place.ok("info --config smoke.json --json").stdout).expect("JSON");
     let named = std::env::var("ABR_FILM_ADAPTER").is_ok_and(|name| !name.is_empty());
-    let usable = |adapter: &&Value| adapter["problem"].is_null();
-    let first = info["adapters"].as_array().expect("a list").iter().find(usable);
-    match first {
-        Some(_) if named => Some("--device gpu".to_string()),
-        Some(adapter) => {
-            let name = adapter["name"].as_str().expect("a name");
-            Some(format!("--device gpu --adapter {}", name.split_whitespace().next().expect("a word")))
-        }
-        None => {
-            let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
-            assert!(!required, "a GPU is required: {}", info["adapters"]);
-            println!("SKIPPED: no GPU");
-            None
-        }
+    let flags = if named { "--device gpu".to_string() } else { format!("--device gpu --adapter {}", first(place)?) };
+    let output =
+        place.command(&format!("info --config smoke.json --json {flags}")).output().expect("the program starts");
+    if output.status.success() {
+        let info: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let test = std::thread::current();
+        println!("{}: on {}", test.name().unwrap_or("a test"), info["device"].as_str().expect("a device"));
+        return Some(flags);
     }
+    let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    assert!(!required, "a GPU is required: {}", String::from_utf8_lossy(&output.stderr));
+    println!("SKIPPED: no GPU");
+    None
+}
+
+/// The first word of the name of the first GPU that can be used.
+fn first(place: &Place) -> Option<String> {
+    let info: Value = serde_json::from_str(&place.ok("info --config smoke.json --json").stdout).expect("JSON");
+    let adapters = info["adapters"].as_array().expect("a list");
+    let usable = adapters.iter().find(|adapter| adapter["problem"].is_null());
+    if usable.is_none() {
+        println!("SKIPPED: no GPU");
+    }
+    usable.map(|a| a["name"].as_str().expect("a name").split_whitespace().next().expect("a word").to_string())
 }
 
 #[track_caller]
@@ -161,5 +169,11 @@ fn what_cannot_be_had_is_said() {
     if flags(&place).is_some() {
         let refused = "train --config smoke.json --out other --device gpu --adapter no-such-gpu";
         place.refused(2, refused, &["no adapter is named no-such-gpu: there is "]);
+        // and so by the variable, which is the option's default: without --device, but not against it
+        for (device, code) in [("", Some(2)), ("--device cpu", Some(0))] {
+            let mut command = place.command(&format!("info --config smoke.json {device}"));
+            let output = command.env("ABR_FILM_ADAPTER", "no-such-gpu").output().expect("the program starts");
+            assert_eq!(output.status.code(), code, "{}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 }

@@ -83,6 +83,7 @@ fn a_closed_pipe_ends_quietly() {
         let mut child = Command::new(PROGRAM)
             .args(command.split(' '))
             .current_dir(place.path("."))
+            .env_remove("ABR_FILM_ADAPTER")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

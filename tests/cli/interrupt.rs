@@ -16,6 +16,7 @@ fn signalled(place: &Place, arguments: &str, word: &str, signal: &str) -> (Optio
     let mut child = Command::new(PROGRAM)
         .args(arguments.split_whitespace())
         .current_dir(place.path("."))
+        .env_remove("ABR_FILM_ADAPTER")
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");

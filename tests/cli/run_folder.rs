@@ -58,7 +58,11 @@ mod full {
     fn limited(place: &Place, blocks: u32, arguments: &str) -> Output {
         // ignored, the signal becomes an error of the write
         let script = format!("trap '' XFSZ; ulimit -f {blocks} && exec {PROGRAM} {arguments}");
-        let output = Command::new("sh").args(["-c", &script]).current_dir(place.path(".")).output();
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(place.path("."))
+            .env_remove("ABR_FILM_ADAPTER")
+            .output();
         output.expect("a shell")
     }
 

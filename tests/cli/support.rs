@@ -65,10 +65,13 @@ impl Place {
         serde_json::from_str(&self.text(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The program in this folder; arguments are separated by spaces.
+    /// The program in this folder; arguments are separated by spaces. It computes on the CPU, unless they ask for a GPU.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.folder.path()).args(arguments.split_whitespace());
+        if !arguments.contains("--device gpu") {
+            command.env_remove("ABR_FILM_ADAPTER");
+        }
         command
     }
 

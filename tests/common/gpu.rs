@@ -24,7 +24,10 @@ pub fn context(checks: Checks) -> Option<Arc<Context>> {
         }
     });
     match context {
-        Some(context) => println!("GPU: {}", context.name()),
+        Some(context) => {
+            let test = std::thread::current();
+            println!("{}: on GPU {}", test.name().unwrap_or("a test"), context.name());
+        }
         None => println!("SKIPPED: no GPU"),
     }
     context.clone()

@@ -7,6 +7,7 @@ use abr_film::data::synth;
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Cpu, Device};
 use abr_film::train::{Outcome, Trainer};
+use std::process::Command;
 
 /// A training of `smoke.json`, ready for its first step.
 fn trainer(clip: &str, device: Box<dyn Device>) -> Trainer {
@@ -17,6 +18,11 @@ fn trainer(clip: &str, device: Box<dyn Device>) -> Trainer {
     let (mut trainer, _) = Trainer::new(&config, &data, device).expect("a trainer");
     trainer.shuffle();
     trainer
+}
+
+fn step_and_settle(trainer: &mut Trainer) {
+    trainer.step(rows(3).0, rows(3).1).expect("a step");
+    trainer.settle().expect("losses");
 }
 
 /// Rows of its step of this number, counted from 0.
@@ -63,6 +69,7 @@ fn a_nan_is_found_at_most_two_steps_later() {
         for step in 0..3 {
             trainer.step(rows(step).0, rows(step).1).expect("a step");
         }
+        let sound = trainer.snapshot().expect("a state");
         let planted = named(trainer.model(), "decoder.signal_head.4.bias");
         let mut values = trainer.model().tape().read(planted).expect("values");
         values[0] = f32::NAN;
@@ -75,6 +82,12 @@ fn a_nan_is_found_at_most_two_steps_later() {
         assert!(before.iter().all(Result::is_ok), "{results:?}");
         let error = last.as_ref().expect_err("a NaN").to_string();
         assert!(error.contains("epoch 1, step 4") && error.contains("no longer finite"), "{error}");
+        // weights that made their step by it are not handed out, however often they are asked for
+        for _ in 0..2 {
+            assert_eq!(trainer.checkpoint().expect_err("a NaN").to_string(), error);
+        }
+        trainer.resume("before", &sound).expect("a state");
+        step_and_settle(&mut trainer);
     }
 }
 
@@ -93,5 +106,22 @@ fn programs_are_made_before_the_first_step() {
         let outcome = trainer.epoch(|_| std::ops::ControlFlow::Continue(())).expect("an epoch");
         assert!(matches!(outcome, Outcome::Done(_)) && trainer.model().tape().dispatches() > 0);
         assert_eq!(programs(), made, "clip {clip}: some were made later");
+    }
+}
+
+#[test]
+fn info_counts_the_programs_of_a_step() {
+    let Some(context) = context(Checks::Off) else { return };
+    for clip in ["null", "0.5"] {
+        let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("config.json");
+        std::fs::write(&config, trainer.config().to_json_pretty()).expect("a file");
+        let mut info = Command::new(env!("CARGO_BIN_EXE_abr-film"));
+        info.args(["info", "--json", "--device", "cpu", "--config"]).arg(config);
+        let told: serde_json::Value = serde_json::from_slice(&info.output().expect("info").stdout).expect("JSON");
+        let rows = told["rows_of_the_step"].as_u64().expect("a number");
+        trainer.step(0, rows as usize).expect("a step");
+        assert_eq!(told["dispatches_a_step"], trainer.model().tape().dispatches(), "clip {clip}, {rows} rows");
     }
 }

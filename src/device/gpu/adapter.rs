@@ -32,6 +32,12 @@ impl Context {
         }
     }
 
+    /// Notes that something went wrong on the device, and returns the first that did, as an error.
+    pub fn fault(&self, problem: &str) -> Error {
+        let mut faults = self.faults.lock().expect("no panic while held");
+        self.error(faults.get_or_insert_with(|| problem.to_string()))
+    }
+
     /// An error of this device.
     pub fn error(&self, problem: impl std::fmt::Display) -> Error {
         let remedy =
@@ -158,18 +164,19 @@ pub fn reports() -> Vec<AdapterReport> {
     found.iter().map(report).collect()
 }
 
-/// The first real GPU, if there is one.
+/// The first real GPU, if there is one. OpenGL is asked where nothing better has one.
 ///
 /// # Errors
 /// When it is there and cannot be opened.
 pub fn open_real() -> Result<Option<Arc<Context>>> {
     let usable = |adapter: &wgpu::Adapter| !is_software(&adapter.get_info()) && problem(adapter).is_none();
-    let adapter = all(wgpu::Backends::PRIMARY).into_iter().find(usable);
+    let first = |backends| all(backends).into_iter().find(usable);
+    let adapter = first(wgpu::Backends::PRIMARY).or_else(|| first(wgpu::Backends::GL));
     adapter.map(|adapter| Context::open(&adapter, Checks::Off)).transpose()
 }
 
 /// The first adapter whose title (`llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`) has all words of `wanted` in it, in any case; without
-/// one, the first real GPU.
+/// one, the first real GPU. One that can be used comes before one that cannot.
 ///
 /// # Errors
 /// When there is none such, or it lacks something; the message says what there is.
@@ -180,7 +187,7 @@ pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
     let named =
         |adapter: &&wgpu::Adapter| fits(&adapter.get_info()) && (wanted.is_some() || !is_software(&adapter.get_info()));
     let mut adapters = all(wgpu::Backends::PRIMARY);
-    if !adapters.iter().any(|adapter| named(&adapter)) {
+    if !adapters.iter().any(|adapter| named(&adapter) && problem(adapter).is_none()) {
         adapters.extend(all(wgpu::Backends::GL));
     }
     if adapters.is_empty() {
@@ -190,7 +197,8 @@ pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
             format!("{NO_ADAPTER}; or compute on the CPU: --device cpu"),
         ));
     }
-    let Some(adapter) = adapters.iter().find(named) else {
+    let usable = adapters.iter().filter(named).find(|adapter| problem(adapter).is_none());
+    let Some(adapter) = usable.or_else(|| adapters.iter().find(named)) else {
         let there: Vec<String> = adapters.iter().map(|adapter| title(&adapter.get_info())).collect();
         let there = there.join("; ");
         return Err(match wanted {

@@ -163,6 +163,11 @@ impl Memory {
         Place { block, bytes: offset..offset + bytes_of(shape[0] * shape[1]) }
     }
 
+    /// Whether scratch memory of this number has to be replaced by larger one for so many bytes.
+    pub fn outgrows(&self, number: usize, bytes: u64) -> bool {
+        self.scratch.get(&number).is_some_and(|block| self.blocks[*block].bytes < bytes)
+    }
+
     /// The place of scratch memory of this number; what it held before is lost when it grows, and the number of the buffer then
     /// outgrown returned.
     pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(Place, Option<u64>)> {

@@ -43,6 +43,8 @@ struct State {
     plan: Option<Plan>,
     /// Worked out since the last question.
     norms: Vec<Norms>,
+    /// Whether a step was made by these.
+    stepped: bool,
     /// For each call since the last question.
     squares: HashMap<usize, Squares>,
     /// The oldest first.
@@ -73,9 +75,14 @@ impl Gpu {
     /// Memory of its own on an opened GPU.
     pub fn new(context: Arc<Context>) -> Self {
         let recorder = Recorder::new(&context);
-        let (memory, norms, squares, open) = Default::default();
-        let state = State { memory, recorder, plan: None, norms, squares, open, rehearsal: None, failed: None };
+        let (memory, plan, norms, stepped, squares, open, rehearsal, failed) = Default::default();
+        let state = State { memory, recorder, plan, norms, stepped, squares, open, rehearsal, failed };
         Gpu { context, state: RefCell::new(state) }
+    }
+
+    /// Compute passes begun so far: each waits for the one before, and so for all of its programs.
+    pub fn compute_passes(&self) -> u64 {
+        self.state.borrow().recorder.compute_passes
     }
 
     fn run(&mut self, shader: &'static str, passes: &[Pass], operands: &Operands) {
@@ -106,7 +113,7 @@ impl State {
         self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
     }
 
-    /// Records a pass; `place` knows where each operand lies.
+    /// Records a pass, or in a rehearsal notes it and finds room for what it is to use; `place` knows where each operand lies.
     fn pass(
         &mut self,
         context: &Context,
@@ -116,6 +123,11 @@ impl State {
     ) -> Result<()> {
         if let Some(noted) = &mut self.rehearsal {
             noted.push((shader, pass.clone()));
+            for operand in pass.binds.iter().flat_map(|bind| &bind.operands) {
+                if let (_, Some(id)) = place(&mut self.memory, operand)? {
+                    self.recorder.forget(id);
+                }
+            }
             return Ok(());
         }
         let program = context.programs.lock().expect("no panic while held").get(context, shader, pass)?;
@@ -167,6 +179,10 @@ impl State {
         written: bool,
     ) -> Result<Vec<(Place, Place)>> {
         let total = places.iter().map(|place| place.len().next_multiple_of(ALIGNMENT)).sum();
+        if self.memory.outgrows(scratch, total) {
+            // what an op before wrote there may still have to be copied back
+            self.recorder.run_copies(context, &self.memory);
+        }
         let (room, outgrown) = self.memory.scratch(context, scratch, total)?;
         if let Some(id) = outgrown {
             self.recorder.forget(id);
@@ -321,6 +337,7 @@ impl Device for Gpu {
         let state = self.state.get_mut();
         state.norms.clear();
         let noted = state.rehearsal.take().expect("a rehearsal");
+        state.check(&self.context)?;
         let passes: Vec<_> = noted.iter().map(|(shader, pass)| (*shader, pass)).collect();
         self.context.programs.lock().expect("no panic while held").prepare(&self.context, &passes)
     }

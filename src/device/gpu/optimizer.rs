@@ -146,6 +146,7 @@ impl State {
             self.pass_over(context, "adam", pass, &bound)?;
         }
         self.plan = Some(plan);
+        self.stepped = true;
         Ok(())
     }
 
@@ -166,6 +167,9 @@ impl State {
     /// # Panics
     /// When buffers of several blocks are asked for at once.
     pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<()> {
+        if std::mem::take(&mut self.stepped) {
+            self.norms.clear();
+        }
         let call = self.norms.len();
         let squares = match self.squares.remove(&call) {
             Some(squares) if squares.of == groups => squares,

@@ -44,7 +44,7 @@ impl Recorder {
         let Reading { buffer, bytes, submission, index, mapped } = reading;
         let waited = self.wait(context, submission, index);
         context.check()?;
-        waited.map_err(|e| context.error(e))?;
+        waited?;
         // another thread's poll of a shared device may have taken the answer, and be about to send it
         let mapped = mapped.recv_timeout(ANSWER).map_err(|_| context.error("does not answer"))?;
         mapped.map_err(|e| context.error(format!("cannot be read: {e}")))?;

@@ -4,14 +4,18 @@ use super::adapter::Context;
 use super::memory::{ALIGNMENT, Memory, Place};
 use super::program::{Program, UNIFORM_BYTES};
 use crate::device::Buffer;
+use crate::error::Result;
 use crate::pass::MAX_BINDS;
 use arrayvec::ArrayVec;
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Dispatches of one submission, at most.
 const SLOTS: u64 = 512;
 /// Submissions that may be on their way at a time.
 const IN_FLIGHT: usize = 3;
+/// What wgpu's panic begins with where it cannot poll a device.
+const POLL: &str = "Error in Device::poll";
 /// Workgroups of one dimension.
 const WIDEST: u32 = 65_535;
 
@@ -34,6 +38,8 @@ pub struct Recorder {
     pub mappable: Vec<wgpu::Buffer>,
     /// The number of the next submission.
     pub submission: u64,
+    /// Compute passes so far.
+    pub compute_passes: u64,
     /// Dispatches so far.
     pub dispatches: u64,
     /// How often the GPU was waited for with nothing left for it to do next.
@@ -71,6 +77,7 @@ impl Recorder {
             in_flight: VecDeque::new(),
             mappable: Vec::new(),
             submission: 1,
+            compute_passes: 0,
             dispatches: 0,
             waits: 0,
         }
@@ -120,6 +127,7 @@ impl Recorder {
         if self.pass.is_none() {
             let pass = self.open_encoder(context).begin_compute_pass(&Default::default()).forget_lifetime();
             self.pass = Some(pass);
+            self.compute_passes += 1;
         }
     }
 
@@ -197,15 +205,21 @@ impl Recorder {
     }
 
     /// Waits for a submission.
-    pub fn wait(
-        &mut self,
-        context: &Context,
-        number: u64,
-        index: wgpu::SubmissionIndex,
-    ) -> Result<wgpu::PollStatus, wgpu::PollError> {
+    ///
+    /// # Errors
+    /// A lost device.
+    pub fn wait(&mut self, context: &Context, number: u64, index: wgpu::SubmissionIndex) -> Result<()> {
         self.in_flight.retain(|(other, _)| *other > number);
         self.waits += u64::from(self.in_flight.is_empty());
-        context.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None })
+        let poll = || context.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None });
+        // wgpu panics where the device was lost in the meantime; any other panic is a bug, and goes on
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(polled) => polled.map(drop).map_err(|e| context.error(e)),
+            Err(panic) => match panic.downcast_ref::<String>().filter(|text| text.starts_with(POLL)) {
+                Some(text) => Err(context.fault(text.trim_end())),
+                None => resume_unwind(panic),
+            },
+        }
     }
 }
 

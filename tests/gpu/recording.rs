@@ -1,0 +1,87 @@
+//! What is recorded: what ends a compute pass, what waits for what, and which norms are told.
+
+use super::gpu::context;
+use abr_film::device::gpu::{Checks, Gpu};
+use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Learned, Role, Target};
+use abr_film::ops::{AnyOp, FilmBlock, Op};
+
+/// A block in training with its tensors, its statistics apart or (as on the tape) together.
+struct Block {
+    op: AnyOp,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
+}
+
+impl Block {
+    fn new(gpu: &mut Gpu, columns: usize, apart: bool) -> Self {
+        let op = FilmBlock { slope: 0.2, training: true, dropout: None, film: None };
+        let shapes = [[2, columns], [1, columns], [1, columns], [1, columns], [1, columns]];
+        let mut inputs = gpu.alloc(Role::Activation, &shapes[..1]).expect("room");
+        inputs.extend(gpu.alloc(Role::Parameter, &shapes[1..]).expect("room"));
+        gpu.write(inputs[0], &(0..2 * columns).map(|i| 1.0 + i as f32).collect::<Vec<_>>());
+        let outputs = gpu.alloc(Role::Activation, &op.output_shapes(&shapes)).expect("room");
+        if !apart {
+            gpu.reshape(&outputs, &op.output_shapes(&shapes)).expect("room");
+        }
+        Block { op: op.into(), inputs, outputs }
+    }
+
+    fn forward(&self, gpu: &mut Gpu) {
+        gpu.forward(&self.op, &self.inputs, &self.outputs);
+    }
+}
+
+fn first(gpu: &Gpu, buffer: Buffer, columns: usize) -> f32 {
+    let mut values = vec![f32::NAN; columns];
+    gpu.read(buffer, &mut values).expect("values");
+    values[0]
+}
+
+#[test]
+fn running_statistics_do_not_end_a_compute_pass() {
+    let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
+    let block = Block::new(&mut gpu, 7, false);
+    let mut gradients = gpu.alloc(Role::Activation, &[[2, 7]; 2]).expect("room");
+    gradients.extend(gpu.alloc(Role::Gradient, &[[1, 7]; 2]).expect("room"));
+    let target = |i: usize| Some(Target { buffer: gradients[i], fresh: true, last: true });
+    block.forward(&mut gpu);
+    gpu.copy(block.outputs[3], block.inputs[3]);
+    gpu.copy(block.outputs[4], block.inputs[4]);
+    let targets = [target(1), target(2), target(3), None, None];
+    gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
+    assert_eq!((gpu.dispatches(), gpu.compute_passes()), (2, 1));
+    // 1 and 8 in the first column
+    assert_eq!(first(&gpu, block.inputs[3], 7), 0.45);
+}
+
+#[test]
+fn what_was_written_together_is_copied_back_before_the_room_grows() {
+    let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
+    let [small, large] = [7, 700].map(|columns| Block::new(&mut gpu, columns, true));
+    small.forward(&mut gpu);
+    large.forward(&mut gpu);
+    assert_eq!(first(&gpu, small.outputs[1], 7), 4.5);
+    assert_eq!(first(&gpu, large.outputs[1], 700), 351.0);
+}
+
+#[test]
+fn norms_that_nobody_asks_for_are_forgotten() {
+    let Some(context) = context(Checks::Off) else { return };
+    let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
+    for mut device in devices {
+        let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
+        let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("room")[0]);
+        device.write(gradient, &[3.0, 4.0]);
+        let (betas, clip) = ([0.9, 0.999], Some(Clip(1.0)));
+        for step in 1..5 {
+            device.norms(&[vec![gradient]]).expect("a norm");
+            let (learning_rate, eps, weight_decay, decoupled) = (1e-3, 1e-8, 0.0, false);
+            let step = AdamStep { step, learning_rate, betas, eps, weight_decay, decoupled, clip };
+            device.adam(&step, &[Learned { value, gradient, m, v, rate_scale: 1.0 }]);
+        }
+        device.ask(&[gradient]).expect("a question");
+        let mut told = [0.0; 2];
+        assert!(device.answer(true, &mut told).expect("an answer"));
+        assert_eq!(told, [3.0, 5.0], "{}", device.name());
+    }
+}
