@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How the cost of a training step grows with batch and width, ours beside PyTorch's: python3 benches/growth.py
 
-Measured as benches/peers.py does; a table goes to stdout, a picture of both panels to benches/results/growth.svg.
+Measured as benches/peers.py does; a table goes to stdout, a picture of both panels to
+benches/results/DATE-growth.svg, of today.
 """
 
 from __future__ import annotations

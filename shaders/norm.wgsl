@@ -41,7 +41,7 @@ fn squares(
     }
 }
 
-// One workgroup: what gradients with these sums of squares are multiplied by. A NaN leaves them, in which it is already, as they are.
+// One workgroup: what gradients with these sums of squares are multiplied by; a NaN is passed on to all of them.
 @compute @workgroup_size(256)
 fn clip(@builtin(local_invocation_index) lane: u32) {
     var own = 0.0;
@@ -50,6 +50,6 @@ fn clip(@builtin(local_invocation_index) lane: u32) {
     }
     let norm = sqrt(workgroup_sum(lane, own)) + 1e-6;
     if (lane == 0u) {
-        scale[0] = select(1.0, p.largest / norm, norm > p.largest);
+        scale[0] = select(select(1.0, p.largest / norm, norm > p.largest), norm, is_nan(norm));
     }
 }

@@ -73,6 +73,9 @@ impl Tape {
 
     /// Adds parameters, which survive every rewind. `true`: with a gradient; `false`: a buffer such as a running mean.
     ///
+    /// # Errors
+    /// A device that has no room for them.
+    ///
     /// # Panics
     /// When anything but parameters is on the tape.
     pub fn parameters(&mut self, shapes: &[(Shape, bool)]) -> Result<Vec<Var>> {
@@ -130,6 +133,9 @@ impl Tape {
 
     /// Puts constant values on the tape.
     ///
+    /// # Errors
+    /// A device that has no room for them.
+    ///
     /// # Panics
     /// When there are more or fewer values than the shape says.
     pub fn input(&mut self, shape: Shape, values: &[f32]) -> Result<Var> {
@@ -140,11 +146,20 @@ impl Tape {
     }
 
     /// Runs an op and returns its first output.
+    ///
+    /// # Errors
+    /// As [`Tape::apply_all`].
+    ///
+    /// # Panics
+    /// As [`Tape::apply_all`].
     pub fn apply(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<Var> {
         Ok(self.apply_all(op, inputs)?[0])
     }
 
     /// Runs an op and returns all its outputs; gradients flow through the first alone.
+    ///
+    /// # Errors
+    /// A device that has no room for the outputs.
     ///
     /// # Panics
     /// When shapes do not fit, or one variable is given twice (its gradient would be written by two at once).
@@ -167,6 +182,9 @@ impl Tape {
     }
 
     /// Sets every parameter's gradient to that of the scalar `loss`.
+    ///
+    /// # Errors
+    /// A device that has no room for the gradients.
     ///
     /// # Panics
     /// When `loss` is not `[1, 1]` or depends on no parameter.
@@ -232,6 +250,9 @@ impl Tape {
     }
 
     /// The row-major values of a variable.
+    ///
+    /// # Errors
+    /// A device that failed in what was asked of it before, or is gone.
     pub fn read(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
@@ -240,6 +261,12 @@ impl Tape {
     }
 
     /// The value of a `[1, 1]` variable.
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
+    ///
+    /// # Panics
+    /// When the variable has another shape.
     pub fn scalar(&self, var: Var) -> Result<f64> {
         let mut value = [0.0];
         self.device.read(self.slot(var).value, &mut value)?;
@@ -247,12 +274,21 @@ impl Tape {
     }
 
     /// Asks for the values of several `[1, 1]` variables; see [`Device::ask`].
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
     pub fn ask(&mut self, vars: &[Var]) -> Result<()> {
         let buffers = self.values(vars);
         self.device.ask(&buffers)
     }
 
     /// See [`Device::answer`].
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
+    ///
+    /// # Panics
+    /// When `values` has another length than the answer.
     pub fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
         self.device.answer(wait, values)
     }
@@ -279,6 +315,9 @@ impl Tape {
 
     /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter whose optimiser step was
     /// made early is undefined.
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];

@@ -160,9 +160,10 @@ fn grouped_linear() {
     for ([rows, columns], inner) in SIZES.into_iter().zip([1, 64, 7, 16, 33, 9]) {
         let widths = [columns, columns, 2 * columns + 1];
         let x: Vec<Array2<f32>> = (0..widths.len()).map(|i| draw([rows, inner], Fill::Normal, i as u32)).collect();
-        let weights = widths.map(|o| draw::<f32>([o, inner], Fill::Normal, 10 + o as u32));
-        let biases = widths.map(|o| draw::<f32>([1, o], Fill::Normal, 20 + o as u32));
-        let cotangents = widths.map(|o| draw::<f32>([rows, o], Fill::Normal, 30 + o as u32));
+        let draw = |i: usize, shape, first| draw::<f32>(shape, Fill::Normal, first + i as u32);
+        let weights = [0, 1, 2].map(|i| draw(i, [widths[i], inner], 10));
+        let biases = [0, 1, 2].map(|i| draw(i, [1, widths[i]], 20));
+        let cotangents = [0, 1, 2].map(|i| draw(i, [rows, widths[i]], 30));
         let side_by_side = |parts: &[Array2<f32>]| {
             let joined = concatenate(Axis(1), &parts.iter().map(|p| p.view()).collect::<Vec<_>>());
             joined.expect("equal rows").as_standard_layout().into_owned()
@@ -218,7 +219,7 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
 
 #[test]
 fn early_step() {
-    for size in [[1, 1, 1], [2, 7, 3], [32, 207, 65], [128, 4097, 17], [3, 32768, 2], [33, 64, 1030]] {
+    for size in [[1, 1, 1], [2, 7, 3], [32, 207, 65], [128, 4097, 17], [3, 32768, 2], [2, 32769, 3], [33, 64, 1030]] {
         early_step_is_backward_then_adam::<f32>(size);
         early_step_is_backward_then_adam::<f64>(size);
     }

@@ -59,8 +59,10 @@ fn error(case: &Case, bend: f64) -> (f64, bool) {
             "{}: a fresh gradient of input {i}",
             case.name
         );
-        let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        // what follows ignores a NaN
+        assert!(numeric.iter().all(|v| v.is_finite()), "{}: NaN in the differences of input {i}", case.name);
         assert!(analytic.iter().all(|v| v.is_finite()), "{}: NaN in the gradient of input {i}", case.name);
+        let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let difference = (&analytic - &numeric).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         worst = worst.max(difference / scale);
         // what is smaller than that would be lost in the tolerance, bent or not

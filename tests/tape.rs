@@ -3,7 +3,7 @@
 use abr_film::config::OptimizerConfig;
 use abr_film::device::Cpu;
 use abr_film::nn::{init::Init, optim::Optimizer, params::Parameters};
-use abr_film::ops::{Add, LeakyRelu, Linear, Mse, Mul, Reparameterize, WeightedSum};
+use abr_film::ops::{Add, GroupedLinear, LeakyRelu, Linear, Mse, Mul, Reparameterize, WeightedSum};
 use abr_film::tape::{Tape, Var};
 
 fn tape(shapes: &[([usize; 2], bool)]) -> (Tape, Vec<Var>) {
@@ -78,6 +78,14 @@ fn shapes_that_do_not_fit_are_named() {
     let (mut tape, p) = tape(&[([5, 2], true), ([1, 5], true)]);
     let x = tape.input([4, 3], &[0.0; 12]).unwrap();
     let _ = tape.apply(Linear, &[x, p[0], p[1]]);
+}
+
+#[test]
+#[should_panic(expected = "grouped_linear: wanted a group")]
+fn no_groups_are_refused() {
+    let (mut tape, p) = tape(&[([0, 2], true), ([1, 0], true)]);
+    let x = tape.input([4, 0], &[]).unwrap();
+    let _ = tape.apply(GroupedLinear { widths: [].into() }, &[x, p[0], p[1]]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The matrix products of a training step of the documented model, and how fast they are.
 //!
-//! The kernels take turns product by product, so that what else the machine does meets all alike.
+//! The kernels take turns product by product, so that what else the machine does meets all alike. That takes products whose kernel can be
+//! chosen. Forward that is what a step runs; the gradient of an input is one product here, while a step forks it along its depth
+//! (`gemm_by_depth`), and that of a weight, while a step without a clip makes it in parts, each with Adam's step (`Linear::step_weight`).
 
 use crate::common::{BATCHES, inside, median, seconds};
 use crate::draw::draw;
 use crate::peak;
-use abr_film::kernels::gemm::{Kernel, gemm_on};
+use abr_film::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
 use abr_film::ops::Fill;
 use ndarray::{Array2, s};
 use rayon::ThreadPool;
@@ -75,7 +77,7 @@ pub const SHAPES: [Shape; 17] = [
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Form {
-    /// `y = x W^T`
+    /// `y = x W^T + b`
     Forward,
     /// `dx = dy W` or `dx += dy W`
     Input,
@@ -93,6 +95,7 @@ pub struct Layer {
     dy: Array2<f32>,
     dx: Array2<f32>,
     w: Array2<f32>,
+    b: Array2<f32>,
     dw: Array2<f32>,
 }
 
@@ -101,7 +104,8 @@ impl Layer {
         let ([x, y], w) = (shape.within.map(|columns| [rows, columns]), [shape.layer[1], shape.layer[0]]);
         let [x, dx] = [draw(x, Fill::Normal, 0), draw(x, Fill::Normal, 1)];
         let [y, dy] = [draw(y, Fill::Normal, 2), draw(y, Fill::Normal, 3)];
-        Layer { shape, x, y, dy, dx, w: draw(w, Fill::Normal, 4), dw: draw(w, Fill::Normal, 5) }
+        let b = draw([1, shape.layer[1]], Fill::Normal, 6);
+        Layer { shape, x, y, dy, dx, w: draw(w, Fill::Normal, 4), b, dw: draw(w, Fill::Normal, 5) }
     }
 
     /// Two a multiply-add.
@@ -113,7 +117,7 @@ impl Layer {
         let [from, to] = self.shape.layer.map(|columns| s![.., ..columns]);
         let (x, dy) = (self.x.slice(from), self.dy.slice(to));
         match form {
-            Form::Forward => gemm_on(kernel, x, self.w.t(), 0.0, self.y.slice_mut(to)),
+            Form::Forward => gemm_bias_on(kernel, x, self.w.t(), self.b.view(), self.y.slice_mut(to)),
             Form::Input => {
                 let beta = if self.shape.dx == Dx::Added { 1.0 } else { 0.0 };
                 gemm_on(kernel, dy, self.w.view(), beta, self.dx.slice_mut(from));

@@ -9,7 +9,8 @@ use ndarray::Array2;
 /// forward, twice that backward. Every other op counts the bytes of each tensor that it must read or write, once: forward its inputs
 /// and outputs; backward the gradients, the one that comes in and those that go out, and what they depend on.
 pub fn work(bench: &mut Bench) -> [Throughput; 2] {
-    if let (AnyOp::Linear(_) | AnyOp::GroupedLinear(_), [x, weight, _]) = (&bench.op, &bench.inputs[..]) {
+    let is_product = matches!(bench.op, AnyOp::Linear(_) | AnyOp::LinearRelu(_) | AnyOp::GroupedLinear(_));
+    if let (true, [x, weight, _]) = (is_product, &bench.inputs[..]) {
         let flops = 2 * (x.nrows() * weight.len()) as u64;
         return [flops, 2 * flops].map(Throughput::Elements);
     }

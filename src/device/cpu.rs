@@ -98,7 +98,8 @@ impl<T: Real> Cpu<T> {
 }
 
 impl<T: Real> Cpu<T> {
-    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step now, in place of its gradient.
+    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step now, in place of
+    /// its gradient.
     fn is_early(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
         let all_of_it = target.fresh && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);

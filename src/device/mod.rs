@@ -105,6 +105,9 @@ pub trait Device: Send {
     /// Answers the oldest open question and says `true`; or says `false`, when there is none, or none that is due. A device that works by
     /// itself leaves its newest questions open, one or two, unless it is to `wait`: so it is never out of work while the next is
     /// being prepared.
+    ///
+    /// # Panics
+    /// When `values` has another length than the answer: the firsts and the norms of its question.
     fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool>;
 
     /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs to compile: what

@@ -23,9 +23,12 @@ pub struct AdamStep {
 pub struct Clip(pub f64);
 
 impl Clip {
-    /// What gradients of this global norm are multiplied by, as PyTorch's `clip_grad_norm_` has it.
+    /// What gradients of this global norm are multiplied by, as PyTorch's `clip_grad_norm_` has it: a norm that is NaN makes all of them
+    /// NaN.
     pub fn scale(self, norm: f64) -> f64 {
-        (self.0 / (norm + 1e-6)).min(1.0)
+        let scale = self.0 / (norm + 1e-6);
+        // not `min`, which takes the other number for a NaN
+        if scale > 1.0 { 1.0 } else { scale }
     }
 }
 
@@ -69,5 +72,20 @@ vectorized! {
             *v = b2 * *v + c2 * g * g;
             *x = keep * *x - step_size * *m / (v.sqrt() * inverse_root + eps);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clip_scales_down_only_and_passes_a_nan_on() {
+        let clip = Clip(2.0);
+        assert_eq!(clip.scale(0.0), 1.0);
+        assert_eq!(clip.scale(1.9), 1.0);
+        assert_eq!(clip.scale(4.0), 2.0 / 4.000001);
+        assert_eq!(clip.scale(f64::INFINITY), 0.0);
+        assert!(clip.scale(f64::NAN).is_nan());
     }
 }

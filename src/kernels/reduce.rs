@@ -36,6 +36,9 @@ pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
 }
 
 /// Adds the column sums of `x` `[B, N]` to `out` `[1, N]`, rows in order.
+///
+/// # Panics
+/// When `x` is not contiguous, has no columns, or `out` has another number of them.
 pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
     let (fresh, columns) = (out.fresh, x.ncols());
     let x_rows = x.as_slice().expect("tensors are contiguous");

@@ -61,11 +61,24 @@ impl Linear {
         Linear { weight: p.stack(&weights), bias: p.stack(&biases) }
     }
 
+    /// `[B, inputs]` to `[B, outputs]`.
+    ///
+    /// # Errors
+    /// A device that has no room, or is gone.
+    ///
+    /// # Panics
+    /// When `x` has another number of columns than the layer inputs.
     pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
         self.apply(pass, ops::Linear, x)
     }
 
-    /// By an op that is a `Linear` and more.
+    /// [`Linear::forward`] by an op that is a `Linear` and more.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
     pub fn apply(&self, pass: &mut Pass, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
         let inputs = [x, pass.parameters.var(self.weight), pass.parameters.var(self.bias)];
         pass.tape.apply(op, &inputs)
@@ -115,6 +128,13 @@ impl ReluLayer {
         ReluLayer { linear, dropout: Dropout::new(p, rate) }
     }
 
+    /// `[B, inputs]` to `[B, outputs]`.
+    ///
+    /// # Errors
+    /// As [`Linear::forward`].
+    ///
+    /// # Panics
+    /// As [`Linear::forward`].
     pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
         let dropout = self.dropout.op(pass.mode);
         self.linear.apply(pass, ops::LinearRelu { dropout }, x)
@@ -165,6 +185,13 @@ impl NormLayer {
         NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: Dropout::new(p, rate) }
     }
 
+    /// `[B, inputs]` to `[B, outputs]`; in training the running statistics move.
+    ///
+    /// # Errors
+    /// As [`Linear::forward`].
+    ///
+    /// # Panics
+    /// When a shape does not fit, in training where B is 1, and when `film` has fewer than `2 * outputs` columns from its first on.
     pub fn forward(&self, pass: &mut Pass, x: Var, film: Option<Modulation>) -> Result<Var> {
         let x = self.linear.forward(pass, x)?;
         let [weight, bias, mean, variance] =

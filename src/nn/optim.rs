@@ -15,6 +15,7 @@ pub struct Optimizer {
     early: Vec<Learned>,
     /// The step to come has been begun.
     begun: bool,
+    /// One group, as [`Device::norms`](crate::device::Device::norms) wants it: a step makes no list of its own.
     gradients: [Vec<Buffer>; 1],
     moments: Vec<Moments>,
     /// Steps taken.
@@ -31,6 +32,12 @@ struct Moments {
 
 impl Optimizer {
     /// Moments at 0. FiLM parameters take `film_rate_scale` of the learning rate.
+    ///
+    /// # Errors
+    /// A device that has no room for the moments.
+    ///
+    /// # Panics
+    /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
     pub fn new(
         config: &OptimizerConfig,
         film_rate_scale: f64,
@@ -83,6 +90,12 @@ impl Optimizer {
     /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it are
     /// scaled down to it first (PyTorch's `clip_grad_norm_`); that norm is then the last that the next question is answered with (see
     /// [`Device::norms`](crate::device::Device::norms)). It waits for nothing.
+    ///
+    /// # Errors
+    /// A device that has no room for the norm, or is gone.
+    ///
+    /// # Panics
+    /// With a `clip` behind [`Optimizer::begin`], or another learning rate than it was given.
     pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<()> {
         assert!(clip.is_none() || !self.begun, "a step that was begun cannot be clipped any more");
         self.begun = false;

@@ -18,7 +18,7 @@
 //!
 //! The model runs it within [`film_block`](super::film_block); this is the reference.
 
-use super::{Case, Fill, Op, Shapes, row_mut, slice, want};
+use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
 use crate::kernels::split::{By, split};
 use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
@@ -38,6 +38,50 @@ impl BatchNorm {
     /// The unbiased variance of so many rows, in parts of the biased one.
     pub(super) fn unbias(rows: usize) -> f64 {
         rows as f64 / (rows as f64 - 1.0).max(1.0)
+    }
+
+    /// Mean and (biased) variance of some columns: the batch's in training, the `running` ones in evaluation. A batch is its number of rows,
+    /// these columns of each row, and what is done to each value first.
+    #[inline(always)]
+    pub(super) fn statistics<'a, T: Real>(
+        self,
+        (rows, row, value): (usize, impl Fn(usize) -> &'a [T], impl Fn(T) -> T),
+        running: [&[T]; 2],
+        [mean, var]: [&mut [T]; 2],
+    ) {
+        if !self.training {
+            mean.copy_from_slice(running[0]);
+            var.copy_from_slice(running[1]);
+            return;
+        }
+        let count = T::of(rows as f64);
+        mean.fill(T::zero());
+        var.fill(T::zero());
+        for b in 0..rows {
+            for (mean, x) in mean.iter_mut().zip(row(b)) {
+                *mean += value(*x);
+            }
+        }
+        mean.iter_mut().for_each(|mean| *mean = *mean / count);
+        for b in 0..rows {
+            for ((var, mean), x) in var.iter_mut().zip(&*mean).zip(row(b)) {
+                let d = value(*x) - *mean;
+                *var += d * d;
+            }
+        }
+        var.iter_mut().for_each(|var| *var = *var / count);
+    }
+
+    /// The new running mean and variance of some columns, from those `of` a batch of so many rows.
+    #[inline(always)]
+    pub(super) fn update_running<T: Real>(self, rows: usize, running: [&[T]; 2], of: [&[T]; 2], to: [&mut [T]; 2]) {
+        let momentum = T::of(Self::MOMENTUM);
+        for (((of, to), running), unbias) in of.into_iter().zip(to).zip(running).zip([1.0, Self::unbias(rows)]) {
+            let unbias = T::of(unbias);
+            for ((of, to), running) in of.iter().zip(to).zip(running) {
+                *to = if self.training { *running + momentum * (*of * unbias - *running) } else { *running };
+            }
+        }
     }
 
     /// The shader's numbers behind the places of the parameters.
@@ -88,43 +132,33 @@ impl Op for BatchNorm {
         let (x, weight, bias) = (slice(x), slice(weight), slice(bias));
         let (running_mean, running_var) = (slice(running_mean), slice(running_var));
         let (rows, columns) = outputs[0].dim();
-        let (count, training) = (T::of(rows as f64), self.training);
-        let (eps, momentum) = (T::of(Self::EPS), T::of(Self::MOMENTUM));
-        let unbias = T::of(Self::unbias(rows));
+        let eps = T::of(Self::EPS);
         let [y, mean_out, inv_std_out, new_mean, new_var] = outputs else { unreachable!("five outputs") };
         let statistics = (mean_out.view_mut(), inv_std_out.view_mut());
         let updated = (new_mean.view_mut(), new_var.view_mut());
         let parts = (y.view_mut(), statistics, updated);
-        split(By::Columns, columns, 4 * rows, parts, &|range: Range<usize>, (mut y, (mut mean, mut inv_std), (mut nm, mut nv))| {
+        split(By::Columns, columns, 4 * rows, parts, &|range: Range<usize>, (mut y, statistics, updated)| {
+            let ((mut mean, mut inv_std), (mut new_mean, mut new_var)) = (statistics, updated);
             for block in blocks(range.clone()) {
-                let (width, at) = (block.len(), block.start - range.start);
-                let here = at..at + width;
-                let value = |row: usize, column: usize| x[row * columns + block.start + column];
-                let (mut mu, mut var) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
-                if training {
-                    mu = block_sums(rows, width, value).map(|s| s / count);
-                    var = block_sums(rows, width, |r, c| (value(r, c) - mu[c]) * (value(r, c) - mu[c])).map(|s| s / count);
-                } else {
-                    mu[..width].copy_from_slice(&running_mean[block.clone()]);
-                    var[..width].copy_from_slice(&running_var[block.clone()]);
+                let here = block.start - range.start..block.end - range.start;
+                let [mean, inv_std, new_mean, new_var] = [&mut mean, &mut inv_std, &mut new_mean, &mut new_var]
+                    .map(|vector| &mut slice_mut(vector)[here.clone()]);
+                let running = [&running_mean[block.clone()], &running_var[block.clone()]];
+                let batch = (rows, |b| &x[b * columns..][block.clone()], |x| x);
+                self.statistics(batch, running, [&mut *mean, &mut *inv_std]);
+                self.update_running(rows, running, [mean, inv_std], [new_mean, new_var]);
+                let mut scale = [T::zero(); BLOCK];
+                for ((scale, inv_std), weight) in scale.iter_mut().zip(&mut *inv_std).zip(&weight[block.clone()]) {
+                    // the variance until now
+                    *inv_std = T::one() / (*inv_std + eps).sqrt();
+                    *scale = *weight * *inv_std;
                 }
-                for (c, out) in here.clone().enumerate() {
-                    let (rm, rv) = (running_mean[block.start + c], running_var[block.start + c]);
-                    mean[[0, out]] = mu[c];
-                    inv_std[[0, out]] = T::one() / (var[c] + eps).sqrt();
-                    nm[[0, out]] = if training { rm + momentum * (mu[c] - rm) } else { rm };
-                    nv[[0, out]] = if training { rv + momentum * (var[c] * unbias - rv) } else { rv };
-                }
-                let (mut scale, mut shift) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
-                for c in 0..width {
-                    scale[c] = weight[block.start + c] * inv_std[[0, at + c]];
-                    shift[c] = bias[block.start + c];
-                }
+                let (mean, bias) = (&*mean, &bias[block.clone()]);
                 for row in 0..rows {
                     let x = &x[row * columns..][block.clone()];
                     let y = &mut row_mut(&mut y, row)[here.clone()];
-                    for c in 0..width {
-                        y[c] = (x[c] - mu[c]) * scale[c] + shift[c];
+                    for c in 0..block.len() {
+                        y[c] = (x[c] - mean[c]) * scale[c] + bias[c];
                     }
                 }
             }
@@ -176,7 +210,8 @@ impl Op for BatchNorm {
     fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
         let pass = Pass::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", (1..5).map(Operand::Input));
         let outputs = ["y", "mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
-        let pass = outputs.fold(pass.bind("x", Operand::Input(0)), |pass, (i, name)| pass.bind(name, Operand::Output(i)));
+        let pass =
+            outputs.fold(pass.bind("x", Operand::Input(0)), |pass, (i, name)| pass.bind(name, Operand::Output(i)));
         vec![BatchNorm::words(pass, self.training, inputs[0])]
     }
 

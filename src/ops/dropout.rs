@@ -14,8 +14,8 @@ use crate::kernels::map::accumulate;
 use crate::kernels::mask::Mask;
 pub use crate::kernels::mask::threshold;
 use crate::kernels::split::{By, split};
-use crate::rng::{Purpose, Stream};
 use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
 

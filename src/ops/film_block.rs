@@ -26,8 +26,8 @@ use super::leaky_relu::leaky_relu;
 use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
 use crate::kernels::split::{By, Split, split};
 use crate::kernels::vectorized::vectorized;
-use crate::rng::{Purpose, Stream};
 use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len, target};
+use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -59,9 +59,7 @@ impl Op for FilmBlock {
         let vectors = inputs.len() >= 5 && inputs[1..5].iter().all(|s| *s == [1, inputs[0][1]]);
         let fits = vectors
             && match (self.film, &inputs[5..]) {
-                (Some(first), [m, c]) => {
-                    m[0] == inputs[0][0] && m[1] >= first + 2 * inputs[0][1] && *c == [m[0], 1]
-                }
+                (Some(first), [m, c]) => m[0] == inputs[0][0] && m[1] >= first + 2 * inputs[0][1] && *c == [m[0], 1],
                 (film, rest) => film.is_none() && rest.is_empty(),
             };
         let wanted = "x [B, F], four times [1, F], and with FiLM modulation [B, M], strength [B, 1]";
@@ -197,6 +195,7 @@ impl FilmBlock {
         let pass = pass.mask(self.dropout.map(|d| d.mask())).u(usize::from(self.dropout.is_some()));
         pass.u(usize::from(self.film.is_some())).u(self.film.unwrap_or(0)).u(inputs.get(5).map_or(0, |shape| shape[1]))
     }
+
     fn inputs<'a, T: Real>(&self, inputs: &[View<'a, T>]) -> Inputs<'a, T> {
         let columns = inputs[0].ncols();
         let film = self.film.map(|first| {
@@ -215,8 +214,8 @@ impl FilmBlock {
         let (gamma, rest) = rest.split_at(Axis(1), columns);
         let (beta, behind) = rest.split_at(Axis(1), columns);
         if fresh {
-            let rows = before.nrows();
-            split(By::Rows, rows, 4 * columns, (before, behind), &|_: Range<usize>, (mut before, mut behind)| {
+            let (rows, cost) = (before.nrows(), before.ncols() + behind.ncols());
+            split(By::Rows, rows, cost, (before, behind), &|_: Range<usize>, (mut before, mut behind)| {
                 for row in 0..before.nrows() {
                     row_mut(&mut before, row).fill(T::zero());
                     row_mut(&mut behind, row).fill(T::zero());
@@ -257,8 +256,11 @@ vectorized! {
         let Outputs { mut y, mut mask, mut mean, mut inv_std, mut new_mean, mut new_var } = outputs;
         let (mean, var) = (slice_mut(&mut mean), slice_mut(&mut inv_std));
         let (slope, dropout) = (T::of(op.slope), op.dropout.map(|d| d.mask()));
-        batch_statistics(op, inputs, block.clone(), mean, var);
-        update_running(op, inputs, block.clone(), [mean, var], [slice_mut(&mut new_mean), slice_mut(&mut new_var)]);
+        let norm = BatchNorm { training: op.training };
+        let running = [&inputs.running_mean[block.clone()], &inputs.running_var[block.clone()]];
+        let arriving = (inputs.x.nrows(), |b| &row(&inputs.x, b)[block.clone()], |x| leaky_relu(x, slope));
+        norm.statistics(arriving, running, [&mut *mean, &mut *var]);
+        norm.update_running(arriving.0, running, [mean, var], [slice_mut(&mut new_mean), slice_mut(&mut new_var)]);
         let inv_std = var;
         let (mut scale, mut v) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
         let (scale, v) = (&mut scale[..block.len()], &mut v[..block.len()]);
@@ -340,46 +342,6 @@ vectorized! {
                 let da = *scale * (*dn - through_statistics);
                 add(dx, if *x > T::zero() { da } else { slope * da }, *fresh);
             }
-        }
-    }
-}
-
-/// The batch's mean and (biased) variance in training, the running ones in evaluation.
-#[inline(always)]
-fn batch_statistics<T: Real>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, mean: &mut [T], var: &mut [T]) {
-    if !op.training {
-        mean.copy_from_slice(&inputs.running_mean[block.clone()]);
-        var.copy_from_slice(&inputs.running_var[block]);
-        return;
-    }
-    let (rows, slope) = (inputs.x.nrows(), T::of(op.slope));
-    let count = T::of(rows as f64);
-    mean.fill(T::zero());
-    var.fill(T::zero());
-    for b in 0..rows {
-        for (mean, x) in mean.iter_mut().zip(&row(&inputs.x, b)[block.clone()]) {
-            *mean += leaky_relu(*x, slope);
-        }
-    }
-    mean.iter_mut().for_each(|mean| *mean = *mean / count);
-    for b in 0..rows {
-        for ((var, mean), x) in var.iter_mut().zip(&*mean).zip(&row(&inputs.x, b)[block.clone()]) {
-            let d = leaky_relu(*x, slope) - *mean;
-            *var += d * d;
-        }
-    }
-    var.iter_mut().for_each(|var| *var = *var / count);
-}
-
-/// The new running statistics; see [`BatchNorm`].
-#[inline(always)]
-fn update_running<T: Real>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, of: [&mut [T]; 2], to: [&mut [T]; 2]) {
-    let rows = inputs.x.nrows();
-    let running = [&inputs.running_mean[block.clone()], &inputs.running_var[block]];
-    for (((of, to), running), unbias) in of.into_iter().zip(to).zip(running).zip([1.0, BatchNorm::unbias(rows)]) {
-        let (momentum, unbias) = (T::of(BatchNorm::MOMENTUM), T::of(unbias));
-        for ((of, to), running) in of.iter().zip(to).zip(running) {
-            *to = if op.training { *running + momentum * (*of * unbias - *running) } else { *running };
         }
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupedLinear {
-    /// The outputs of each group: O_1, O_2, …
+    /// The outputs of each group: O_1, O_2, …; there is one at least.
     pub widths: Arc<[usize]>,
 }
 
@@ -83,7 +83,8 @@ impl Groups<'_> {
         let after = Groups { widths: &widths[count..], first: first + count, to: to + outputs, ..self };
         let (one, other) = (|| before.each(here, cut, work), || after.each(behind, cut, work));
         if rows * inner * total <= GRAIN {
-            (one(), other());
+            one();
+            other();
         } else {
             rayon::join(one, other);
         }
@@ -93,10 +94,7 @@ impl Groups<'_> {
 /// dx and dW.
 type Gradients<'a, T> = (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>);
 
-fn cut<'a, T: Real>(
-    (dx, dw): Gradients<'a, T>,
-    [inner, outputs]: [usize; 2],
-) -> (Gradients<'a, T>, Gradients<'a, T>) {
+fn cut<'a, T: Real>((dx, dw): Gradients<'a, T>, [inner, outputs]: [usize; 2]) -> (Gradients<'a, T>, Gradients<'a, T>) {
     let ((dx0, dx1), (dw0, dw1)) = (dx.split(Axis(1), inner), dw.split(Axis(0), outputs));
     ((dx0, dw0), (dx1, dw1))
 }
@@ -110,8 +108,14 @@ impl Op for GroupedLinear {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
         let outputs = self.widths.iter().sum();
-        let fits = matches!(inputs, [x, w, b] if x[1] == self.widths.len() * w[1] && w[0] == outputs && *b == [1, outputs]);
-        want(fits, Self::NAME, "x [B, G K], weight [sum of widths, K], bias [1, sum of widths]", inputs);
+        let fits =
+            matches!(inputs, [x, w, b] if x[1] == self.widths.len() * w[1] && w[0] == outputs && *b == [1, outputs]);
+        want(
+            fits && !self.widths.is_empty(),
+            Self::NAME,
+            "a group, and x [B, G K], weight [sum of widths, K], bias [1, sum of widths]",
+            inputs,
+        );
         [[inputs[0][0], outputs]].into_iter().collect()
     }
 

@@ -14,6 +14,7 @@ use crate::kernels::{
     adam::{AdamStep, adam_part},
     gemm::{gemm, gemm_alone, gemm_bias, gemm_by_depth},
     reduce::column_sums,
+    scratch::with_scratch,
     split::{By, split},
 };
 use crate::pass::product::{Cut, Plan, Product, plan};
@@ -25,7 +26,7 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Linear;
 
-/// Numbers of dW that are made before they are used: they stay in the second cache.
+/// Numbers of dW that are made before they are used, but for rows that are longer: they stay in the second cache.
 const PART: usize = 1 << 15;
 
 impl Linear {
@@ -33,28 +34,32 @@ impl Linear {
     /// those of [`Op::backward`] into a fresh gradient, and then [`adam`](crate::kernels::adam::adam).
     ///
     /// x `[B, I]`, dy `[B, O]`; W and its moments `[O, I]`.
+    ///
+    /// # Panics
+    /// When the shapes do not fit, or W or a moment is not contiguous.
     pub fn step_weight<T: Real>(step: &AdamStep, x: View<T>, dy: View<T>, weights: [ViewMut<T>; 3]) {
         let [w, m, v] = weights;
         let columns = x.ncols();
-        // some parts a task
+        let tall = (PART / columns.max(1)).max(1);
+        // one or two parts a task: at a cost of `columns` a row it would be half a part, and every part packs x anew
         split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
-            let mut part = [T::zero(); PART];
-            let tall = PART / columns.max(1);
-            for start in range.clone().step_by(tall) {
-                let rows = start..(start + tall).min(range.end);
-                let here = (start - range.start) * columns..(rows.end - range.start) * columns;
-                let dw = &mut part[..here.len()];
-                let into = ViewMut::from_shape((rows.len(), columns), dw).expect("as many numbers");
-                gemm_alone(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
-                let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
-                adam_part(step, 1.0, w, dw, m, v);
-            }
+            with_scratch(tall * columns, |part| {
+                for start in range.clone().step_by(tall) {
+                    let rows = start..(start + tall).min(range.end);
+                    let here = (start - range.start) * columns..(rows.end - range.start) * columns;
+                    let dw = &mut part[..here.len()];
+                    let into = ViewMut::from_shape((rows.len(), columns), &mut *dw).expect("as many numbers");
+                    gemm_alone(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
+                    let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
+                    adam_part(step, 1.0, w, dw, m, v);
+                }
+            });
         });
     }
 
-    /// Whether [`Linear::step_weight`] can be used, and pays, for `x` `[B, I]`: with many rows the product takes the time, and is better made in one.
-    pub fn steps([rows, columns]: Shape) -> bool {
-        rows <= 128 && columns <= PART
+    /// Whether [`Linear::step_weight`] pays for `x` `[B, I]`: with many rows the product takes the time, and is better made in one.
+    pub fn steps([rows, _]: Shape) -> bool {
+        rows <= 128
     }
 }
 
@@ -124,7 +129,8 @@ impl Products<'_> {
         };
         let product = pass("backward", x.groups() + w.groups()).bind("dy", Operand::DOutput);
         let product = product.bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
-        let joined = [(x, len_x), (w, len_w)].iter().filter(|(cut, _)| cut.splits > 1).map(|(_, len)| len).sum::<usize>();
+        let joined =
+            [(x, len_x), (w, len_w)].iter().filter(|(cut, _)| cut.splits > 1).map(|(_, len)| len).sum::<usize>();
         let join = (joined > 0).then(|| pass("backward_join", joined.div_ceil(LANES)));
         [product].into_iter().chain(join).collect()
     }

@@ -1,5 +1,5 @@
 //! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) of slope 0 and, if there is one,
-//! [`dropout`](super::dropout), each to the bit.
+//! [`dropout`](super::dropout), each to the bit; its gradients where dy is finite.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -9,7 +9,8 @@
 //! | y | `[B, O]` |
 //!
 //! Gradient: with `d = dy / (1 - p)` where `y > 0`, 0 elsewhere, that of `linear` for d: what is 0 in y was dropped or cut off, so
-//! neither a mask nor the product is kept. A NaN stays NaN in y.
+//! neither a mask nor the product is kept. A NaN stays NaN in y. An infinite or NaN dy does not pass where y is 0, where the ops one by one
+//! make NaN of it.
 
 use super::leaky_relu::leaky_relu;
 use super::linear::Products;
@@ -49,6 +50,9 @@ impl LinearRelu {
     }
 
     /// [`Linear::step_weight`]: W's gradient, and at once its optimiser step by it. y and dy `[B, O]`.
+    ///
+    /// # Panics
+    /// As there.
     pub fn step_weight<T: Real>(&self, step: &AdamStep, x: View<T>, y: View<T>, dy: View<T>, weights: [ViewMut<T>; 3]) {
         self.arriving(y, dy, |d| Linear::step_weight(step, x, d, weights));
     }
@@ -102,7 +106,10 @@ impl Op for LinearRelu {
         let bias = -((inner / 4) as f64 + 0.5);
         let inputs = [([rows, inner], Fill::Mask), ([columns, inner], Fill::Mask), ([1, columns], Fill::Value(bias))];
         let dropout = Some(Dropout { p: 0.3, stream: Stream::new(0xB_0000_000D, Purpose::Dropout, 2).at(5) });
-        vec![Case::new("third", LinearRelu { dropout }, inputs), Case::new("relu", LinearRelu { dropout: None }, inputs)]
+        vec![
+            Case::new("third", LinearRelu { dropout }, inputs),
+            Case::new("relu", LinearRelu { dropout: None }, inputs),
+        ]
     }
 }
 

@@ -69,7 +69,8 @@ impl Op for MaskedL1 {
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
-        let (x, target) = (([rows, columns], Fill::Around(&[-1.0, 1.0])), ([rows, columns], Fill::Around(&[-2.0, 0.0, 2.0])));
+        let (x, target) =
+            (([rows, columns], Fill::Around(&[-1.0, 1.0])), ([rows, columns], Fill::Around(&[-2.0, 0.0, 2.0])));
         let with = |mask| [x, target, ([rows, columns], mask)];
         vec![
             Case::new("some_valid", MaskedL1, with(Fill::Mask)),

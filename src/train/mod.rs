@@ -200,16 +200,21 @@ impl Trainer {
         stream.draws(0).shuffle(&mut self.order);
     }
 
-    /// One optimiser step on the rows `start..end` of the epoch's order. Once the shapes of a step were seen, it allocates
-    /// nothing on the CPU, except where `matrixmultiply` is the kernel of matrix products, which allocates what it packs operands
-    /// into.
+    /// One optimiser step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the shapes of a step
+    /// were seen, it allocates nothing on one thread of the CPU, except where `matrixmultiply` is the kernel of matrix products, which
+    /// allocates what it packs operands into. On several threads tasks fall to them by chance: rayon's queues may grow, and seldom a
+    /// thread needs one room more for what lies within a kernel than in any step before, and keeps it (see
+    /// [`kernels::scratch`](crate::kernels::scratch)).
     ///
     /// A device that works by itself is left to it: this returns while the step and the one before may still be on their way, and
     /// waits for the one before these. [`Trainer::settle`] waits for all.
     ///
     /// # Errors
     /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the message names which.
-    /// The weights are not to be used then, as they have made their step by it.
+    /// The weights are not to be used then, as they have made their step by it. And a device that is gone, or has no room.
+    ///
+    /// # Panics
+    /// When `start..end` is empty, a single row, or beyond the order's rows.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
         let losses = self.make_step(start, end)?;
         self.ask(losses, end - start)?;

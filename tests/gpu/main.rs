@@ -9,7 +9,7 @@ mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::device::gpu::{Checks, Context, Gpu, compile_shader, open};
-use abr_film::device::{ADAPTER, Cpu, Device, Role};
+use abr_film::device::{ADAPTER, AdamStep, Clip, Cpu, Device, Learned, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -251,6 +251,46 @@ fn dispatches_are_those_that_the_tape_counts() {
     let before = model.tape().dispatches();
     pass(&mut model, &rows, Likelihood::Mse);
     assert_eq!(model.tape().dispatches() - before, model.tape().passes() as u64);
+}
+
+#[test]
+fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
+    let Some(context) = context(Checks::Off) else { return };
+    let devices: [Box<dyn Device>; 2] = [Box::new(Cpu::<f32>::new()), Box::new(Gpu::new(context))];
+    let step = AdamStep {
+        step: 1,
+        learning_rate: 0.1,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0.0,
+        decoupled: false,
+        clip: Some(Clip(1.0)),
+    };
+    for mut device in devices {
+        for (last, nan) in [(3.0, false), (f32::NAN, true)] {
+            let [values, gradients, first, second] =
+                [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment].map(|role| {
+                    let buffers = device.alloc(role, &[[1, 3], [2, 2]]).expect("room");
+                    [buffers[0], buffers[1]]
+                });
+            device.write(gradients[0], &[1.0, -2.0, 0.5]);
+            device.write(gradients[1], &[0.1, 0.2, 0.3, last]);
+            device.norms(&[gradients.to_vec()]).expect("a norm");
+            let learned = [0, 1].map(|i| Learned {
+                value: values[i],
+                gradient: gradients[i],
+                m: first[i],
+                v: second[i],
+                rate_scale: 1.0,
+            });
+            device.adam(&step, &learned);
+            let mut read = ([0.0; 3], [0.0; 4]);
+            device.read(values[0], &mut read.0).expect("values");
+            device.read(values[1], &mut read.1).expect("values");
+            let all = read.0.iter().chain(&read.1);
+            assert!(all.clone().all(|v| v.is_nan() == nan && *v != 0.0), "{}: {read:?}", device.name());
+        }
+    }
 }
 
 /// A GPU of its own: the tests' common one must outlive what is done to this, and has programs already.
