@@ -50,8 +50,9 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let targets = [target(1), target(2), target(3), None, None];
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
     assert_eq!((gpu.dispatches(), gpu.compute_passes()), (2, 1));
-    // 1 and 8 in the first column
-    assert_eq!(first(&gpu, block.inputs[3], 7), 0.45);
+    // 1 and 8 in the first column: a tenth of their mean, rounded once or twice
+    let mean = first(&gpu, block.inputs[3], 7);
+    assert!((mean - 0.45).abs() < 1e-6, "{mean}");
 }
 
 #[test]
