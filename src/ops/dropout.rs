@@ -81,7 +81,7 @@ impl Op for Dropout {
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
-        let stream = Stream::new(0xB_0000_000D, Purpose::Dropout, 2).at(5);
+        let stream = Stream::new(0xB_0000_000B, Purpose::Dropout, 2).at(5);
         vec![Case::new("third", Dropout { p: 0.3, stream }, [([rows, columns], Fill::Normal)])]
     }
 }

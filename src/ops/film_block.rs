@@ -132,7 +132,7 @@ impl Op for FilmBlock {
         let plain = [x, positive, vector, vector, positive];
         let modulation = ([x.0[0], 2 * columns + 5], Fill::Normal);
         let with = |strength| [&plain[..], &[modulation, ([x.0[0], 1], strength)]].concat();
-        let dropout = Some(Dropout { p: 0.3, stream: Stream::new(0xB_0000_000D, Purpose::Dropout, 2).at(5) });
+        let dropout = Some(Dropout { p: 0.3, stream: Stream::new(0xB_0000_000B, Purpose::Dropout, 2).at(5) });
         let op = FilmBlock { slope: 0.2, training: true, dropout, film: Some(3) };
         vec![
             Case::new("film", op, with(Fill::Uniform(0.0, 2.0))),
