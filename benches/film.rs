@@ -9,7 +9,7 @@
 //! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS` sets the threads.
 
 mod common;
-#[path = "common/draw.rs"]
+#[path = "../tests/common/cases.rs"]
 mod draw;
 #[path = "common/op.rs"]
 mod op;

@@ -8,7 +8,7 @@
 //! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only one.
 
 mod common;
-#[path = "common/draw.rs"]
+#[path = "../tests/common/cases.rs"]
 mod draw;
 #[path = "common/on.rs"]
 mod on;

@@ -7,7 +7,7 @@
 //! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`).
 
 mod common;
-#[path = "common/draw.rs"]
+#[path = "../tests/common/cases.rs"]
 mod draw;
 #[path = "common/on.rs"]
 mod on;

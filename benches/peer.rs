@@ -3,7 +3,7 @@
 //!
 //! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's gradients, Adam.
 
-#[path = "common/draw.rs"]
+#[path = "../tests/common/cases.rs"]
 mod draw;
 #[path = "common/on.rs"]
 mod on;
@@ -48,7 +48,8 @@ fn config() -> Result<Config> {
 fn noise(config: &Config, rows: usize) -> Dataset {
     let statics = config.data.static_columns.iter().enumerate().map(|(i, column)| {
         // above 0, as a column that enters as its logarithm must be
-        let values = draw([rows, 1], Fill::Uniform(1.0, 2.0), i as u32 + 1).iter().map(|v| f64::from(*v)).collect();
+        let values =
+            draw::<f32>([rows, 1], Fill::Uniform(1.0, 2.0), i as u32 + 1).iter().map(|v| f64::from(*v)).collect();
         Column { name: column.name().into(), values: Values::Number(values) }
     });
     Dataset {

@@ -8,7 +8,7 @@
 //! steps, as on an adapter that computes on the CPU, are timed a few times, and left out from five seconds on.
 
 mod common;
-#[path = "common/draw.rs"]
+#[path = "../tests/common/cases.rs"]
 mod draw;
 #[path = "common/on.rs"]
 mod on;

@@ -7,7 +7,7 @@ pub mod gpu;
 pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
-pub use crate::kernels::adam::{AdamStep, Clip};
+pub use crate::kernels::adam::{AdamStep, Clip, Factors};
 use crate::kernels::awake::Awake;
 use crate::kernels::gemm::{self, Kernel, VARIABLE};
 use crate::ops::AnyOp;

@@ -18,6 +18,31 @@ pub struct AdamStep {
     pub clip: Option<Clip>,
 }
 
+/// What follows from the numbers of a step, and not from those of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Factors {
+    /// The learning rate over the first moment's bias correction.
+    pub step_size: f64,
+    /// 1 / sqrt(the second moment's bias correction).
+    pub inverse_root: f64,
+    /// What decoupled decay leaves of a value.
+    pub keep: f64,
+    /// The share of the value in the gradient: decay that is not decoupled.
+    pub l2: f64,
+}
+
+impl AdamStep {
+    /// The factors of this step for a parameter with this factor on its learning rate.
+    pub fn factors(&self, rate_scale: f64) -> Factors {
+        let [b1, b2] = self.betas;
+        // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
+        let (correction1, correction2) = (1.0 - b1.powf(self.step as f64), 1.0 - b2.powf(self.step as f64));
+        let rate = self.learning_rate * rate_scale;
+        let (keep, l2) = if self.decoupled { (1.0 - rate * self.weight_decay, 0.0) } else { (1.0, self.weight_decay) };
+        Factors { step_size: rate / correction1, inverse_root: 1.0 / correction2.sqrt(), keep, l2 }
+    }
+}
+
 /// The largest global norm of the gradients.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clip(pub f64);
@@ -54,16 +79,8 @@ vectorized! {
     /// [`adam`] on this thread alone.
     pub fn adam_part<T>(s: &AdamStep, scale: f64, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
         let [b1, b2] = s.betas;
-        // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
-        let correction1 = 1.0 - b1.powf(s.step as f64);
-        let correction2 = 1.0 - b2.powf(s.step as f64);
-        let step_size = T::of(s.learning_rate / correction1);
-        let inverse_root = T::of(1.0 / correction2.sqrt());
-        let (keep, l2) = if s.decoupled {
-            (T::of(1.0 - s.learning_rate * s.weight_decay), T::zero())
-        } else {
-            (T::one(), T::of(s.weight_decay))
-        };
+        let Factors { step_size, inverse_root, keep, l2 } = s.factors(1.0);
+        let [step_size, inverse_root, keep, l2] = [step_size, inverse_root, keep, l2].map(T::of);
         let (scale, eps) = (T::of(scale), T::of(s.eps));
         let (b1, b2, c1, c2) = (T::of(b1), T::of(b2), T::of(1.0 - b1), T::of(1.0 - b2));
         for (((x, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {

@@ -3,7 +3,7 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
-use crate::device::{AdamStep, Buffer, Clip, Learned};
+use crate::device::{AdamStep, Buffer, Clip, Factors, Learned};
 use crate::error::Result;
 use crate::pass::{Operand, Pass};
 
@@ -114,26 +114,19 @@ impl State {
             Some(plan) if plan.of == learned => plan,
             _ => Plan::new(context, &mut self.memory, learned)?,
         };
-        let [b1, b2] = step.betas;
-        // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
-        let (correction1, correction2) = (1.0 - b1.powf(step.step as f64), 1.0 - b2.powf(step.step as f64));
-        let rates: Vec<f32> = plan
-            .scales
-            .iter()
-            .flat_map(|scale| {
-                let rate = step.learning_rate * scale;
-                let keep = if step.decoupled { 1.0 - rate * step.weight_decay } else { 1.0 };
-                [(rate / correction1) as f32, keep as f32]
-            })
-            .collect();
+        let rates = |scale: &f64| {
+            let factors = step.factors(*scale);
+            [factors.step_size as f32, factors.keep as f32]
+        };
+        let rates: Vec<f32> = plan.scales.iter().flat_map(rates).collect();
         let place = self.scratch(context, RATES, rates.len())?;
         self.recorder.write(context, &mut self.memory, &place, bytemuck::cast_slice(&rates));
         let scale = self.scale(context, step.clip)?;
-        let l2 = if step.decoupled { 0.0 } else { step.weight_decay };
+        let ([b1, b2], Factors { inverse_root, l2, .. }) = (step.betas, step.factors(1.0));
         for part in &plan.parts {
             let [values, gradients, first, second] = part.blocks.map(|block| whole(&self.memory, block));
             let pass = Pass::new("update", part.count).u(part.count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2);
-            let pass = pass.f(1.0 / correction2.sqrt()).f(step.eps).f(l2);
+            let pass = pass.f(inverse_root).f(step.eps).f(l2);
             let bound = [
                 ("chunks", &part.chunks),
                 ("rates", &place),
