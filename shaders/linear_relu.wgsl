@@ -17,17 +17,12 @@ fn finished(row: u32, column: u32, sums: vec4<f32>) -> vec4<f32> {
 // What is 0 in y was dropped or cut off.
 fn arriving(row: u32, column: u32, end: u32) -> vec4<f32> {
     let d = dy_quad(row, column, end);
-    if (row >= p.rows || column >= end) {
-        return d;
+    let at = places(min(row, last_of(p.rows)), p.outputs, column, end);
+    var y = kept[at.x / 4u];
+    if (!ALIGNED) {
+        y = vec4<f32>(
+            y[at.x % 4u], kept[at.y / 4u][at.y % 4u], kept[at.z / 4u][at.z % 4u], kept[at.w / 4u][at.w % 4u],
+        );
     }
-    let at = place_of(row, p.outputs, column);
-    var open = vec4<f32>();
-    if (ALIGNED) {
-        open = kept[at / 4u];
-    } else {
-        for (var c = 0u; c < columns_from(column, end); c++) {
-            open[c] = kept[(at + c) / 4u][(at + c) % 4u];
-        }
-    }
-    return select(vec4<f32>(), p.keep * d, open > vec4<f32>());
+    return select(vec4<f32>(), p.keep * d, y > vec4<f32>());
 }

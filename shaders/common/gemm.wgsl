@@ -56,18 +56,27 @@ fn block_of(lane: u32, turned: bool) -> Block {
     return Block(b / QUADS * 4u, b % QUADS * 4u);
 }
 
-// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's.
-fn put_block(lane: u32, block: mat4x4<f32>, turned: bool) {
+// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's. `left` terms
+// are left: those beyond are 0, whatever was fetched for them.
+fn put_block(lane: u32, block: mat4x4<f32>, turned: bool, left: u32) {
     let at = block_of(lane, turned);
-    var rows = block;
+    var lines = block;
     if (turned) {
-        rows = transpose(block);
+        lines = transpose(block);
     }
-    let first = lane / 128u * RIGHT;
-    tiles[first + quad_place(at.k, at.line / 4u)] = rows[0];
-    tiles[first + quad_place(at.k + 1u, at.line / 4u)] = rows[1];
-    tiles[first + quad_place(at.k + 2u, at.line / 4u)] = rows[2];
-    tiles[first + quad_place(at.k + 3u, at.line / 4u)] = rows[3];
+    if (left < DEPTH) {
+        lines = mat4x4<f32>(
+            select(vec4<f32>(), lines[0], at.k < left),
+            select(vec4<f32>(), lines[1], at.k + 1u < left),
+            select(vec4<f32>(), lines[2], at.k + 2u < left),
+            select(vec4<f32>(), lines[3], at.k + 3u < left),
+        );
+    }
+    let first = lane / 128u * RIGHT + quad_place(at.k, at.line / 4u);
+    tiles[first] = lines[0];
+    tiles[first + QUADS] = lines[1];
+    tiles[first + 2u * QUADS] = lines[2];
+    tiles[first + 3u * QUADS] = lines[3];
 }
 
 fn plus_product(s: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
@@ -77,17 +86,23 @@ fn plus_product(s: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
 fn multiply_add(lane: u32) {
     let r = lane % SLICE / SIDE;
     let c = lane % SIDE;
-    let begin = lane / SLICE * OF_SLICE;
-    for (var k = begin; k < begin + OF_SLICE; k++) {
-        let a = tiles[quad_place(k, r)];
-        let b = tiles[RIGHT + quad_place(k, c)];
-        s00 = plus_product(s00, a, b);
-        if (TILE > 32u) {
-            let below = tiles[quad_place(k, r + SIDE)];
-            let beside = tiles[RIGHT + quad_place(k, c + SIDE)];
-            s01 = plus_product(s01, a, beside);
-            s10 = plus_product(s10, below, b);
-            s11 = plus_product(s11, below, beside);
+    // that there is but one slice is said so that a compiler can see it
+    let begin = select(lane / SLICE * OF_SLICE, 0u, SLICE == 256u);
+    // both loops have constant bounds, to be unrolled
+    for (var layer = 0u; layer < OF_SLICE; layer += 4u) {
+        let left = quad_place(begin + layer, r);
+        let right = RIGHT + quad_place(begin + layer, c);
+        for (var k = 0u; k < 4u; k++) {
+            let a = tiles[left + k * QUADS];
+            let b = tiles[right + k * QUADS];
+            s00 = plus_product(s00, a, b);
+            if (TILE > 32u) {
+                let below = tiles[left + k * QUADS + SIDE];
+                let beside = tiles[right + k * QUADS + SIDE];
+                s01 = plus_product(s01, a, beside);
+                s10 = plus_product(s10, below, b);
+                s11 = plus_product(s11, below, beside);
+            }
         }
     }
 }
@@ -134,15 +149,29 @@ fn first_column(lane: u32) -> u32 {
     return lane % SIDE * 4u;
 }
 
-// The place of a number in a matrix of rows of `pitch`; where it is a multiple of four, so that a compiler can see that.
-fn place_of(row: u32, pitch: u32, column: u32) -> u32 {
+// The last of so many, and the last four; the first where there are none: what is bound is never empty.
+fn last_of(count: u32) -> u32 {
+    return max(count, 1u) - 1u;
+}
+
+fn last_quad_of(count: u32) -> u32 {
+    return max(count, 4u) - 4u;
+}
+
+// The places of four numbers of a row, in a matrix of rows of `pitch`. Beyond `end` the last number stands for those that are not
+// there: a load that waits for no condition is on its way with the others. Places of aligned numbers begin at what a compiler can
+// see to be a multiple of four.
+fn places(row: u32, pitch: u32, column: u32, end: u32) -> vec4<u32> {
     if (ALIGNED) {
-        return (row * (pitch / 4u) + column / 4u) * 4u;
+        return vec4<u32>(0u, 1u, 2u, 3u) + (row * (pitch / 4u) + min(column, last_quad_of(end)) / 4u) * 4u;
     }
-    return row * pitch + column;
+    return row * pitch + min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last_of(end)));
 }
 
 // How many of four columns there are.
 fn columns_from(column: u32, end: u32) -> u32 {
-    return select(4u, end - min(column, end), column + 4u > end);
+    if (ALIGNED) {
+        return 4u;
+    }
+    return min(4u, end - min(column, end));
 }

@@ -53,63 +53,40 @@ fn tiles_over(extent: u32) -> u32 {
     return (extent + TILE - 1u) / TILE;
 }
 
-// Four numbers of a row of x, of W, of dy; 0 beyond the last row and the last column.
+// Four numbers of a row of x, of W, of dy. Beyond the last row and the last column is some other number: sums that have it are not
+// kept, and terms are made 0 by `put_block`.
 fn x_quad(row: u32, first: u32, column: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    if (row >= p.rows || column >= p.inner) {
-        return v;
-    }
-    let at = place_of(row, p.width, first + column);
+    let at = places(min(row, last_of(p.rows)), p.width, first + column, first + p.inner);
     if (ALIGNED) {
-        return x[at / 4u];
+        return x[at.x / 4u];
     }
-    for (var c = 0u; c < columns_from(column, p.inner); c++) {
-        v[c] = x[(at + c) / 4u][(at + c) % 4u];
-    }
-    return v;
+    return vec4<f32>(x[at.x / 4u][at.x % 4u], x[at.y / 4u][at.y % 4u], x[at.z / 4u][at.z % 4u], x[at.w / 4u][at.w % 4u]);
 }
 
 fn w_quad(row: u32, row_end: u32, column: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    if (row >= row_end || column >= p.inner) {
-        return v;
-    }
-    let at = place_of(row, p.inner, column);
+    let at = places(min(row, last_of(row_end)), p.inner, column, p.inner);
     if (ALIGNED) {
-        return w[at / 4u];
+        return w[at.x / 4u];
     }
-    for (var c = 0u; c < columns_from(column, p.inner); c++) {
-        v[c] = w[(at + c) / 4u][(at + c) % 4u];
-    }
-    return v;
+    return vec4<f32>(w[at.x / 4u][at.x % 4u], w[at.y / 4u][at.y % 4u], w[at.z / 4u][at.z % 4u], w[at.w / 4u][at.w % 4u]);
 }
 
 fn dy_quad(row: u32, column: u32, end: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    if (row >= p.rows || column >= end) {
-        return v;
-    }
-    let at = place_of(row, p.outputs, column);
+    let at = places(min(row, last_of(p.rows)), p.outputs, column, end);
     if (ALIGNED) {
-        return dy[at / 4u];
+        return dy[at.x / 4u];
     }
-    for (var c = 0u; c < columns_from(column, end); c++) {
-        v[c] = dy[(at + c) / 4u][(at + c) % 4u];
-    }
-    return v;
+    return vec4<f32>(
+        dy[at.x / 4u][at.x % 4u], dy[at.y / 4u][at.y % 4u], dy[at.z / 4u][at.z % 4u], dy[at.w / 4u][at.w % 4u],
+    );
 }
 
-fn put_partial(at: u32, count: u32, v: vec4<f32>) {
-    if (count < 4u) {
-        for (var c = 0u; c < count; c++) {
-            partials[at + c] = v[c];
-        }
-        return;
-    }
-    partials[at] = v.x;
-    partials[at + 1u] = v.y;
-    partials[at + 2u] = v.z;
-    partials[at + 3u] = v.w;
+// Stores as many of four sums as there are columns.
+fn put_partial(at: vec4<u32>, count: u32, v: vec4<f32>) {
+    partials[at.x] = v.x;
+    if (count > 1u) { partials[at.y] = v.y; }
+    if (count > 2u) { partials[at.z] = v.z; }
+    if (count > 3u) { partials[at.w] = v.w; }
 }
 
 // The sum of the partial sums of a number, `size` apart, in order.
@@ -122,33 +99,25 @@ fn partial_sum(first: u32, size: u32, splits: u32) -> f32 {
 }
 
 fn put_y(m: u32, n: u32, n_end: u32, sums: vec4<f32>) {
-    let at = place_of(m, p.outputs, n);
+    let of_bias = places(0u, 0u, n, n_end);
+    let v = finished(m, n, sums + vec4<f32>(bias[of_bias.x], bias[of_bias.y], bias[of_bias.z], bias[of_bias.w]));
+    let at = places(m, p.outputs, n, n_end);
     let count = columns_from(n, n_end);
-    if (count < 4u) {
-        var v = sums;
-        for (var c = 0u; c < count; c++) {
-            v[c] += bias[n + c];
-        }
-        let done = finished(m, n, v);
-        for (var c = 0u; c < count; c++) {
-            y[at + c] = done[c];
-        }
-        return;
-    }
-    let done = finished(m, n, sums + vec4<f32>(bias[n], bias[n + 1u], bias[n + 2u], bias[n + 3u]));
-    y[at] = done.x;
-    y[at + 1u] = done.y;
-    y[at + 2u] = done.z;
-    y[at + 3u] = done.w;
+    y[at.x] = v.x;
+    if (count > 1u) { y[at.y] = v.y; }
+    if (count > 2u) { y[at.z] = v.z; }
+    if (count > 3u) { y[at.w] = v.w; }
 }
 
 fn put_forward(m: u32, n: u32, n_end: u32, split: u32, sums: mat4x4<f32>) {
     var rows = sums;
-    for (var i = 0u; i < ROWS && m + i < p.rows && n < n_end; i++) {
-        if (p.splits > 1u) {
-            put_partial(place_of(split * p.rows + m + i, p.outputs, n), columns_from(n, n_end), rows[i]);
-        } else {
-            put_y(m + i, n, n_end, rows[i]);
+    for (var j = 0u; j < ROWS; j++) {
+        if (m + j < p.rows && n < n_end) {
+            if (p.splits > 1u) {
+                put_partial(places(split * p.rows + m + j, p.outputs, n, n_end), columns_from(n, n_end), rows[j]);
+            } else {
+                put_y(m + j, n, n_end, rows[j]);
+            }
         }
     }
 }
@@ -173,11 +142,9 @@ fn forward_tile(lane: u32, split: u32, m0: u32, n0: u32, n_end: u32, x_first: u3
     let end = min(begin + p.deep, p.inner);
     var block = forward_block(lane, m0, n0, n_end, x_first, begin);
     for (var k0 = begin; k0 < end; k0 += DEPTH) {
-        put_block(lane, block, true);
+        put_block(lane, block, true, end - k0);
         workgroupBarrier();
-        if (k0 + DEPTH < end) {
-            block = forward_block(lane, m0, n0, n_end, x_first, k0 + DEPTH);
-        }
+        block = forward_block(lane, m0, n0, n_end, x_first, k0 + DEPTH);
         multiply_add(lane);
         workgroupBarrier();
     }
@@ -206,26 +173,22 @@ fn join_forward(i: u32) {
 fn put_input(m: u32, i: u32, x_first: u32, split: u32, sums: mat4x4<f32>) {
     var rows = sums;
     let count = columns_from(i, p.inner);
-    for (var j = 0u; j < ROWS && m + j < p.rows && i < p.inner; j++) {
-        var v = rows[j];
-        if (p.splits > 1u) {
-            put_partial(place_of(split * p.rows + m + j, p.width, x_first + i), count, v);
-            continue;
-        }
-        let at = place_of(m + j, p.width, x_first + i);
-        if (count < 4u) {
-            for (var c = 0u; c < count; c++) {
-                dx[at + c] = added(dx[at + c], v[c], p.fresh_x);
+    for (var j = 0u; j < ROWS; j++) {
+        if (m + j < p.rows && i < p.inner) {
+            var v = rows[j];
+            if (p.splits > 1u) {
+                put_partial(places(split * p.rows + m + j, p.width, x_first + i, x_first + p.inner), count, v);
+                continue;
             }
-            continue;
+            let at = places(m + j, p.width, x_first + i, x_first + p.inner);
+            if (p.fresh_x == 0u) {
+                v += vec4<f32>(dx[at.x], dx[at.y], dx[at.z], dx[at.w]);
+            }
+            dx[at.x] = v.x;
+            if (count > 1u) { dx[at.y] = v.y; }
+            if (count > 2u) { dx[at.z] = v.z; }
+            if (count > 3u) { dx[at.w] = v.w; }
         }
-        if (p.fresh_x == 0u) {
-            v += vec4<f32>(dx[at], dx[at + 1u], dx[at + 2u], dx[at + 3u]);
-        }
-        dx[at] = v.x;
-        dx[at + 1u] = v.y;
-        dx[at + 2u] = v.z;
-        dx[at + 3u] = v.w;
     }
 }
 
@@ -249,11 +212,9 @@ fn input_tile(lane: u32, split: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32,
     let end = min(begin + p.deep, o_end);
     var block = input_block(lane, m0, i0, o_end, begin);
     for (var k0 = begin; k0 < end; k0 += DEPTH) {
-        put_block(lane, block, lane < 128u);
+        put_block(lane, block, lane < 128u, end - k0);
         workgroupBarrier();
-        if (k0 + DEPTH < end) {
-            block = input_block(lane, m0, i0, o_end, k0 + DEPTH);
-        }
+        block = input_block(lane, m0, i0, o_end, k0 + DEPTH);
         multiply_add(lane);
         workgroupBarrier();
     }
@@ -276,26 +237,22 @@ fn partials_of_b() -> u32 {
 fn put_weight(o: u32, o_end: u32, i: u32, split: u32, sums: mat4x4<f32>) {
     var rows = sums;
     let count = columns_from(i, p.inner);
-    for (var j = 0u; j < ROWS && o + j < o_end && i < p.inner; j++) {
-        var v = rows[j];
-        if (p.splits_of_w > 1u) {
-            put_partial(partials_of_w() + place_of(split * p.outputs + o + j, p.inner, i), count, v);
-            continue;
-        }
-        let at = place_of(o + j, p.inner, i);
-        if (count < 4u) {
-            for (var c = 0u; c < count; c++) {
-                dw[at + c] = added(dw[at + c], v[c], p.fresh_w);
+    for (var j = 0u; j < ROWS; j++) {
+        if (o + j < o_end && i < p.inner) {
+            var v = rows[j];
+            if (p.splits_of_w > 1u) {
+                put_partial(partials_of_w() + places(split * p.outputs + o + j, p.inner, i, p.inner), count, v);
+                continue;
             }
-            continue;
+            let at = places(o + j, p.inner, i, p.inner);
+            if (p.fresh_w == 0u) {
+                v += vec4<f32>(dw[at.x], dw[at.y], dw[at.z], dw[at.w]);
+            }
+            dw[at.x] = v.x;
+            if (count > 1u) { dw[at.y] = v.y; }
+            if (count > 2u) { dw[at.z] = v.z; }
+            if (count > 3u) { dw[at.w] = v.w; }
         }
-        if (p.fresh_w == 0u) {
-            v += vec4<f32>(dw[at], dw[at + 1u], dw[at + 2u], dw[at + 3u]);
-        }
-        dw[at] = v.x;
-        dw[at + 1u] = v.y;
-        dw[at + 2u] = v.z;
-        dw[at + 3u] = v.w;
     }
 }
 
@@ -322,11 +279,9 @@ fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32
     var of_bias = 0.0;
     var block = weight_block(lane, o0, o_end, i0, x_first, begin);
     for (var k0 = begin; k0 < end; k0 += DEPTH) {
-        put_block(lane, block, false);
+        put_block(lane, block, false, end - k0);
         workgroupBarrier();
-        if (k0 + DEPTH < end) {
-            block = weight_block(lane, o0, o_end, i0, x_first, k0 + DEPTH);
-        }
+        block = weight_block(lane, o0, o_end, i0, x_first, k0 + DEPTH);
         multiply_add(lane);
         if (i0 == 0u && lane < TILE) {
             for (var k = 0u; k < DEPTH; k++) {
