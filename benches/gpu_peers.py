@@ -228,7 +228,7 @@ and the norms of FiLM's gradients; PyTorch's batch stays on the GPU, and its los
 
 Command: `python3 benches/gpu_peers.py {shlex.join(sys.argv[1:])}`. Versions: {versions}.
 
-{how if setup.versions else ""}{parity} A step starts {found["dispatches"]} programs and waited for the GPU {found["waits"]} times in {found["steps"]} steps."""
+{how if setup.versions else ""}{parity} A step starts {found["dispatches"]} programs in {found["compute_passes"]} compute pass{"" if found["compute_passes"] == 1 else "es"} and waited for the GPU {found["waits"]} times in {found["steps"]} steps."""
 
 
 def parse() -> argparse.Namespace:

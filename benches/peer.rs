@@ -160,13 +160,15 @@ fn counts() -> Result<()> {
         let (mut trainer, _) = Trainer::new(&config, &noise(&config, 1000 + batch * 5 / 4), device)?;
         trainer.shuffle();
         let tape = trainer.model().tape();
-        let before = [tape.dispatches(), tape.waits()];
+        let before = tape.counts();
         (0..STEPS).try_for_each(|_| trainer.step(0, batch))?;
         let tape = trainer.model().tape();
-        let [dispatches, waits] = [tape.dispatches() - before[0], tape.waits() - before[1]];
+        let after = tape.counts();
         println!(
-            r#"{{"dispatches": {}, "waits": {waits}, "steps": {STEPS}, "device": "{}"}}"#,
-            dispatches / STEPS,
+            r#"{{"dispatches": {}, "compute_passes": {}, "waits": {}, "steps": {STEPS}, "device": "{}"}}"#,
+            (after.dispatches - before.dispatches) / STEPS,
+            (after.compute_passes - before.compute_passes) / STEPS,
+            after.waits - before.waits,
             tape.device_name()
         );
         trainer.settle()

@@ -112,14 +112,6 @@ impl Device for Clock {
         self.cpu.rehearsed()
     }
 
-    fn dispatches(&self) -> u64 {
-        self.cpu.dispatches()
-    }
-
-    fn waits(&self) -> u64 {
-        self.cpu.waits()
-    }
-
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         self.timed(("adam", ""), |cpu| cpu.adam(step, parameters));
     }

@@ -3,7 +3,7 @@
 //! A step rewinds the tape, puts its inputs on it, applies ops, and goes back from the loss. The program may differ from step to
 //! step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
 
-use crate::device::{Buffer, Device, Role, Target};
+use crate::device::{Buffer, Counts, Device, Role, Target};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
@@ -51,14 +51,9 @@ impl Tape {
         Tape { device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
     }
 
-    /// Programs that the device has started so far; see [`Device::dispatches`].
-    pub fn dispatches(&self) -> u64 {
-        self.device.dispatches()
-    }
-
-    /// How often the device was waited for so far; see [`Device::waits`].
-    pub fn waits(&self) -> u64 {
-        self.device.waits()
+    /// What the device was asked for so far; see [`Device::counts`].
+    pub fn counts(&self) -> Counts {
+        self.device.counts()
     }
 
     /// What the device calls itself.

@@ -320,12 +320,4 @@ impl<T: Real> Device for Cpu<T> {
     fn rehearsed(&mut self) -> Result<()> {
         Ok(())
     }
-
-    fn dispatches(&self) -> u64 {
-        0
-    }
-
-    fn waits(&self) -> u64 {
-        0
-    }
 }

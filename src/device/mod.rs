@@ -46,6 +46,17 @@ pub struct Learned {
     pub rate_scale: f64,
 }
 
+/// What a GPU was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Programs started.
+    pub dispatches: u64,
+    /// Compute passes begun: each waits for the one before, and so for all of its programs.
+    pub compute_passes: u64,
+    /// How often it was waited for with nothing left for it to do next.
+    pub waits: u64,
+}
+
 /// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`] and
 /// [`Device::answer`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and panic.
 pub trait Device: Send {
@@ -120,11 +131,10 @@ pub trait Device: Send {
     /// A program that cannot be made, and why.
     fn rehearsed(&mut self) -> Result<()>;
 
-    /// Programs started on a GPU so far; 0 elsewhere.
-    fn dispatches(&self) -> u64;
-
-    /// How often so far a GPU was waited for with nothing left for it to do next; 0 elsewhere.
-    fn waits(&self) -> u64;
+    /// What a GPU was asked for so far; nothing elsewhere.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
 }
 
 /// Which kind of device to open.

@@ -139,12 +139,4 @@ impl<T: Real> Device for Spy<T> {
     fn rehearsed(&mut self) -> Result<()> {
         self.cpu.rehearsed()
     }
-
-    fn dispatches(&self) -> u64 {
-        self.cpu.dispatches()
-    }
-
-    fn waits(&self) -> u64 {
-        self.cpu.waits()
-    }
 }

@@ -248,9 +248,9 @@ fn dispatches_are_those_that_the_tape_counts() {
     let Some(context) = context(Checks::Off) else { return };
     let config = config(true, true);
     let (rows, mut model) = (Rows::new(&config), model(&config, Box::new(Gpu::new(context))));
-    let before = model.tape().dispatches();
+    let before = model.tape().counts().dispatches;
     pass(&mut model, &rows, Likelihood::Mse);
-    assert_eq!(model.tape().dispatches() - before, model.tape().passes() as u64);
+    assert_eq!(model.tape().counts().dispatches - before, model.tape().passes() as u64);
 }
 
 #[test]

@@ -37,8 +37,8 @@ fn a_step_does_not_wait_and_tells_the_same_later() {
         let mut told = Vec::new();
         for settled in [false, true] {
             let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
-            let waits = |trainer: &mut Trainer| trainer.model().tape().waits();
-            let before = waits(&mut trainer);
+            let counts = |trainer: &mut Trainer| trainer.model().tape().counts();
+            let before = counts(&mut trainer);
             for step in 0..8 {
                 let (start, end) = rows(step);
                 trainer.step(start, end).expect("a step");
@@ -46,9 +46,12 @@ fn a_step_does_not_wait_and_tells_the_same_later() {
                     trainer.settle().expect("losses");
                 }
             }
-            assert_eq!(waits(&mut trainer) - before, if settled { 8 } else { 0 }, "clip {clip}, settled: {settled}");
+            let after = counts(&mut trainer);
+            assert_eq!(after.waits - before.waits, if settled { 8 } else { 0 }, "clip {clip}, settled: {settled}");
+            assert_eq!(after.compute_passes - before.compute_passes, 8, "clip {clip}, settled: {settled}");
             trainer.settle().expect("losses");
-            assert_eq!(waits(&mut trainer) - before, if settled { 8 } else { 1 }, "clip {clip}, settled: {settled}");
+            let after = counts(&mut trainer);
+            assert_eq!(after.waits - before.waits, if settled { 8 } else { 1 }, "clip {clip}, settled: {settled}");
             let progress = serde_json::to_value(trainer.progress()).expect("plain data");
             assert_eq!(progress["gradient_norm"] != 0.0, clip != "null", "{progress}");
             told.push((progress, trainer.model().state().expect("values")));
@@ -97,14 +100,14 @@ fn programs_are_made_before_the_first_step() {
     let programs = || context.programs.lock().expect("no panic").count();
     for clip in ["null", "0.5"] {
         let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
-        let (made, dispatches) = (programs(), trainer.model().tape().dispatches());
+        let (made, dispatches) = (programs(), trainer.model().tape().counts().dispatches);
         assert!(made > 20 && dispatches == 0, "{made} programs, {dispatches} dispatches");
         // it was a rehearsal: nothing was learned, no statistics were gathered
         let fresh = self::trainer(clip, Box::new(Cpu::<f32>::new())).model().state().expect("values");
         assert!(trainer.model().state().expect("values") == fresh, "clip {clip}");
         // with a validation at its end
         let outcome = trainer.epoch(|_| std::ops::ControlFlow::Continue(())).expect("an epoch");
-        assert!(matches!(outcome, Outcome::Done(_)) && trainer.model().tape().dispatches() > 0);
+        assert!(matches!(outcome, Outcome::Done(_)) && trainer.model().tape().counts().dispatches > 0);
         assert_eq!(programs(), made, "clip {clip}: some were made later");
     }
 }
@@ -122,6 +125,6 @@ fn info_counts_the_programs_of_a_step() {
         let told: serde_json::Value = serde_json::from_slice(&info.output().expect("info").stdout).expect("JSON");
         let rows = told["rows_of_the_step"].as_u64().expect("a number");
         trainer.step(0, rows as usize).expect("a step");
-        assert_eq!(told["dispatches_a_step"], trainer.model().tape().dispatches(), "clip {clip}, {rows} rows");
+        assert_eq!(told["dispatches_a_step"], trainer.model().tape().counts().dispatches, "clip {clip}, {rows} rows");
     }
 }

@@ -11,7 +11,7 @@ mod recorder;
 pub use adapter::{Context, open, open_real, reports};
 pub use program::{Checks, compile as compile_shader, names as shader_names, text as shader_text};
 
-use super::{AdamStep, Buffer, Device, Learned, Role, Target};
+use super::{AdamStep, Buffer, Counts, Device, Learned, Role, Target};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::pass::{MAX_BINDS, Operand, Pass};
@@ -78,11 +78,6 @@ impl Gpu {
         let (memory, plan, norms, stepped, squares, open, rehearsal, failed) = Default::default();
         let state = State { memory, recorder, plan, norms, stepped, squares, open, rehearsal, failed };
         Gpu { context, state: RefCell::new(state) }
-    }
-
-    /// Compute passes begun so far: each waits for the one before, and so for all of its programs.
-    pub fn compute_passes(&self) -> u64 {
-        self.state.borrow().recorder.compute_passes
     }
 
     fn run(&mut self, shader: &'static str, passes: &[Pass], operands: &Operands) {
@@ -342,11 +337,7 @@ impl Device for Gpu {
         self.context.programs.lock().expect("no panic while held").prepare(&self.context, &passes)
     }
 
-    fn dispatches(&self) -> u64 {
-        self.state.borrow().recorder.dispatches
-    }
-
-    fn waits(&self) -> u64 {
-        self.state.borrow().recorder.waits
+    fn counts(&self) -> Counts {
+        self.state.borrow().recorder.counts
     }
 }

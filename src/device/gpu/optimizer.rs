@@ -3,9 +3,11 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
+use super::recorder::Dispatch;
 use crate::device::{AdamStep, Buffer, Clip, Factors, Learned};
 use crate::error::Result;
-use crate::pass::{Operand, Pass};
+use crate::pass::{MAX_BINDS, Operand, Pass};
+use arrayvec::ArrayVec;
 
 /// Numbers that a workgroup steps, or sums.
 const CHUNK: usize = 2048;
@@ -26,6 +28,8 @@ struct Part {
     blocks: [usize; 4],
     chunks: Place,
     count: usize,
+    /// What is read and (true) written of the blocks: what is copied to the rest of them, as running statistics are, may still be put off.
+    touched: Vec<(Place, bool)>,
 }
 
 /// Norms that were worked out but for the last of it, which is the CPU's, in f64: the sums of squares of the chunks of each group, one behind
@@ -49,7 +53,7 @@ pub struct Squares {
 impl Plan {
     fn new(context: &Context, memory: &mut Memory, learned: &[Learned]) -> Result<Self> {
         let mut scales = Vec::new();
-        let mut parts: Vec<([usize; 4], Vec<u32>)> = Vec::new();
+        let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(Place, bool)>)> = Vec::new();
         for p in learned {
             let places = [p.value, p.gradient, p.m, p.v].map(|b| memory.place(b));
             let blocks = places.each_ref().map(|place| place.block);
@@ -58,19 +62,20 @@ impl Plan {
                 scales.push(p.rate_scale);
                 scales.len() - 1
             });
-            let index = parts.iter().position(|(of, _)| *of == blocks).unwrap_or_else(|| {
-                parts.push((blocks, Vec::new()));
+            let index = parts.iter().position(|(of, ..)| *of == blocks).unwrap_or_else(|| {
+                parts.push((blocks, Vec::new(), Vec::new()));
                 parts.len() - 1
             });
-            let part = &mut parts[index].1;
+            let (_, table, touched) = &mut parts[index];
             for (start, len) in chunks(&places[0]) {
-                part.extend(places.each_ref().map(|place| (place.bytes.start / 4) as u32 + start));
-                part.extend([len, rate as u32]);
+                table.extend(places.each_ref().map(|place| (place.bytes.start / 4) as u32 + start));
+                table.extend([len, rate as u32]);
             }
+            touched.extend(places.into_iter().zip([true, false, true, true]));
         }
-        let part = |(blocks, chunks): ([usize; 4], Vec<u32>)| {
-            let count = chunks.len() / 6;
-            Ok(Part { blocks, chunks: memory.table(context, &chunks.into())?, count })
+        let part = |(blocks, table, touched): (_, Vec<u32>, _)| {
+            let count = table.len() / 6;
+            Ok(Part { blocks, chunks: memory.table(context, &table.into())?, count, touched })
         };
         let parts = parts.into_iter().map(part).collect::<Result<_>>()?;
         Ok(Plan { of: learned.to_vec(), parts, scales })
@@ -136,7 +141,7 @@ impl State {
                 ("first", &first),
                 ("second", &second),
             ];
-            self.pass_over(context, "adam", pass, &bound)?;
+            self.pass_over(context, "adam", pass, &bound, Some(&part.touched))?;
         }
         self.plan = Some(plan);
         self.stepped = true;
@@ -151,7 +156,7 @@ impl State {
         let [count] = counts[..] else { panic!("adam: clipped by one norm, which was worked out alone") };
         let place = self.scratch(context, SCALE, 1)?;
         let pass = Pass::new("clip", 1).u(count).f(clip);
-        self.pass_over(context, "norm", pass, &[("sums", &sums), ("scale", &place)])?;
+        self.pass_over(context, "norm", pass, &[("sums", &sums), ("scale", &place)], None)?;
         Ok(place)
     }
 
@@ -173,7 +178,7 @@ impl State {
             let count = squares.counts.iter().sum();
             let place = self.scratch(context, SQUARES + call, count)?;
             let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &place)];
-            self.pass_over(context, "norm", Pass::new("squares", count).u(count), &bound)?;
+            self.pass_over(context, "norm", Pass::new("squares", count).u(count), &bound, None)?;
             sums = Some(place);
         }
         self.norms.push(Norms { sums, counts: squares.counts.clone() });
@@ -181,20 +186,29 @@ impl State {
         Ok(())
     }
 
-    /// Records a pass with places bound by name.
+    /// Records a pass with places bound by name; it touches all of them, or what is told.
     fn pass_over(
         &mut self,
         context: &Context,
         shader: &'static str,
         pass: Pass,
         bound: &[(&'static str, &Place)],
+        touched: Option<&[(Place, bool)]>,
     ) -> Result<()> {
         let numbered = bound.iter().enumerate();
         let pass = numbered.fold(pass, |pass, (i, (name, _))| pass.bind(name, Operand::Input(i)));
-        self.pass(context, shader, &pass, |_, operand| match operand {
-            Operand::Input(i) => Ok((bound[*i].1.clone(), None)),
-            other => unreachable!("{other:?}: bound above"),
-        })
+        if let Some(noted) = &mut self.rehearsal {
+            noted.push((shader, pass));
+            return Ok(());
+        }
+        let program = context.programs.lock().expect("no panic while held").get(context, shader, &pass)?;
+        let bound: ArrayVec<Place, MAX_BINDS> = bound.iter().map(|(_, place)| (*place).clone()).collect();
+        let all: ArrayVec<(Place, bool), MAX_BINDS> =
+            bound.iter().cloned().zip(program.bindings.iter().map(|(_, written)| *written)).collect();
+        let (touched, groups) = (touched.unwrap_or(&all), pass.groups as u32);
+        let dispatch = Dispatch { program: &program, bound: &bound, touched, words: &pass.words, groups };
+        self.recorder.dispatch(context, &mut self.memory, &dispatch);
+        Ok(())
     }
 
     /// Scratch memory for so many numbers.

@@ -3,7 +3,7 @@
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, Memory, Place};
 use super::program::{Program, UNIFORM_BYTES};
-use crate::device::Buffer;
+use crate::device::{Buffer, Counts};
 use crate::error::Result;
 use crate::pass::MAX_BINDS;
 use arrayvec::ArrayVec;
@@ -38,12 +38,7 @@ pub struct Recorder {
     pub mappable: Vec<wgpu::Buffer>,
     /// The number of the next submission.
     pub submission: u64,
-    /// Compute passes so far.
-    pub compute_passes: u64,
-    /// Dispatches so far.
-    pub dispatches: u64,
-    /// How often the GPU was waited for with nothing left for it to do next.
-    pub waits: u64,
+    pub counts: Counts,
 }
 
 /// A program to run.
@@ -77,9 +72,7 @@ impl Recorder {
             in_flight: VecDeque::new(),
             mappable: Vec::new(),
             submission: 1,
-            compute_passes: 0,
-            dispatches: 0,
-            waits: 0,
+            counts: Counts::default(),
         }
     }
 
@@ -115,7 +108,7 @@ impl Recorder {
         pass.set_bind_group(0, &*group, &[offset]);
         let folds = groups.div_ceil(WIDEST);
         pass.dispatch_workgroups(groups.div_ceil(folds), folds, 1);
-        self.dispatches += 1;
+        self.counts.dispatches += 1;
     }
 
     pub fn open_encoder(&mut self, context: &Context) -> &mut wgpu::CommandEncoder {
@@ -127,7 +120,7 @@ impl Recorder {
         if self.pass.is_none() {
             let pass = self.open_encoder(context).begin_compute_pass(&Default::default()).forget_lifetime();
             self.pass = Some(pass);
-            self.compute_passes += 1;
+            self.counts.compute_passes += 1;
         }
     }
 
@@ -210,7 +203,7 @@ impl Recorder {
     /// A lost device.
     pub fn wait(&mut self, context: &Context, number: u64, index: wgpu::SubmissionIndex) -> Result<()> {
         self.in_flight.retain(|(other, _)| *other > number);
-        self.waits += u64::from(self.in_flight.is_empty());
+        self.counts.waits += u64::from(self.in_flight.is_empty());
         let poll = || context.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None });
         // wgpu panics where the device was lost in the meantime; any other panic is a bug, and goes on
         match catch_unwind(AssertUnwindSafe(poll)) {
