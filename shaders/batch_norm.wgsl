@@ -34,11 +34,8 @@ struct Params {
 @group(0) @binding(14) var<storage, read_write> dbias: array<f32>;
 
 fn values(row: u32, column: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        v[c] = x[row * p.columns + column + c];
-    }
-    return v;
+    let at = row * p.columns + quad(column);
+    return vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]);
 }
 
 @compute @workgroup_size(256)

@@ -49,13 +49,29 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> dvectors: array<f32>;
 @group(0) @binding(11) var<storage, read_write> dmodulation: array<f32>;
 
-// Four columns of a row, after the LeakyReLU; 0 beyond the last.
+fn x_quad(row: u32, column: u32) -> vec4<f32> {
+    let at = row * p.columns + quad(column);
+    return vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]);
+}
+
+fn dy_quad(row: u32, column: u32) -> vec4<f32> {
+    let at = row * p.columns + quad(column);
+    return vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+}
+
+// Four numbers of the modulation, from the first column of gamma, or of beta, on.
+fn modulation_quad(row: u32, first: u32, column: u32) -> vec4<f32> {
+    let at = row * p.width + first + quad(column);
+    return vec4<f32>(modulation[at.x], modulation[at.y], modulation[at.z], modulation[at.w]);
+}
+
+fn leaky(v: vec4<f32>) -> vec4<f32> {
+    return select(p.slope * v, v, v > vec4<f32>());
+}
+
+// Four columns of a row, after the LeakyReLU.
 fn values(row: u32, column: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        v[c] = x[row * p.columns + column + c];
-    }
-    return select(p.slope * v, v, v > vec4<f32>(0.0));
+    return leaky(x_quad(row, column));
 }
 
 fn multipliers_of(row: u32, column: u32) -> vec4<f32> {
@@ -68,12 +84,14 @@ fn multipliers_of(row: u32, column: u32) -> vec4<f32> {
 // The four vectors that are kept, or go to the running statistics.
 fn put_statistics(column: u32, batch: Statistics, inverse: vec4<f32>) {
     let running = moved(column, batch);
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+    for (var c = 0u; c < 4u; c++) {
         let j = column + c;
-        statistics[p.mean_at + j] = batch.mean[c];
-        statistics[p.inv_std_at + j] = inverse[c];
-        statistics[p.new_mean_at + j] = running.mean[c];
-        statistics[p.new_var_at + j] = running.variance[c];
+        if (j < p.columns) {
+            statistics[p.mean_at + j] = batch.mean[c];
+            statistics[p.inv_std_at + j] = inverse[c];
+            statistics[p.new_mean_at + j] = running.mean[c];
+            statistics[p.new_var_at + j] = running.variance[c];
+        }
     }
 }
 
@@ -91,18 +109,20 @@ fn forward(
     let shift = vector(p.bias_at, column);
     for (var row = first; row < p.rows; row += ROW_LANES) {
         let m = multipliers_of(row, column);
-        let v = ((values(row, column) - batch.mean) * scale + shift) * m;
-        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        var v = ((values(row, column) - batch.mean) * scale + shift) * m;
+        if (p.film != 0u) {
+            let s = strength[row];
+            let gamma = modulation_quad(row, p.gamma_at, column);
+            v = ((1.0 - s) + s * gamma) * v + s * modulation_quad(row, p.gamma_at + p.columns, column);
+        }
+        for (var c = 0u; c < 4u; c++) {
             let at = row * p.columns + column + c;
-            y[at] = v[c];
-            if (p.film != 0u) {
-                let s = strength[row];
-                let gamma = row * p.width + p.gamma_at + column + c;
-                y[at] = ((1.0 - s) + s * modulation[gamma]) * v[c] + s * modulation[gamma + p.columns];
-            }
-            // without dropout there is no mask, and something smaller stands in its place
-            if (p.dropout != 0u) {
-                mask[at] = m[c];
+            if (column + c < p.columns) {
+                y[at] = v[c];
+                // without dropout there is no mask, and something smaller stands in its place
+                if (p.dropout != 0u) {
+                    mask[at] = m[c];
+                }
             }
         }
     }
@@ -113,28 +133,30 @@ fn forward(
 
 // The gradient that arrives at the normalised values.
 fn before_norm(row: u32, column: u32) -> vec4<f32> {
-    let m = multipliers_of(row, column);
-    var dn = vec4<f32>();
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        dn[c] = dy[row * p.columns + column + c];
-        if (p.film != 0u) {
-            let s = strength[row];
-            dn[c] *= (1.0 - s) + s * modulation[row * p.width + p.gamma_at + column + c];
-        }
+    var dn = dy_quad(row, column);
+    if (p.film != 0u) {
+        let s = strength[row];
+        dn *= (1.0 - s) + s * modulation_quad(row, p.gamma_at, column);
     }
-    return dn * m;
+    return dn * multipliers_of(row, column);
 }
 
 // What goes to gamma and beta, in the rows of this thread.
 fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
-    let v = normalized * multipliers_of(row, column);
-    let s = strength[row];
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        let d = dy[row * p.columns + column + c];
-        let gamma = row * p.width + p.gamma_at + column + c;
-        let beta = gamma + p.columns;
-        dmodulation[gamma] = added(dmodulation[gamma], s * v[c] * d, p.fresh_modulation);
-        dmodulation[beta] = added(dmodulation[beta], s * d, p.fresh_modulation);
+    let of_beta = strength[row] * dy_quad(row, column);
+    let of_gamma = of_beta * normalized * multipliers_of(row, column);
+    for (var c = 0u; c < 4u; c++) {
+        if (column + c < p.columns) {
+            let gamma = row * p.width + p.gamma_at + column + c;
+            let beta = gamma + p.columns;
+            if (p.fresh_modulation != 0u) {
+                dmodulation[gamma] = of_gamma[c];
+                dmodulation[beta] = of_beta[c];
+            } else {
+                dmodulation[gamma] += of_gamma[c];
+                dmodulation[beta] += of_beta[c];
+            }
+        }
     }
 }
 
@@ -180,23 +202,29 @@ fn backward(
     let sum_dn = column_sums(lane, own);
     let sum_dn_xhat = column_sums(lane, own_xhat);
     for (var row = first; row < p.rows; row += ROW_LANES) {
-        let xhat = (values(row, column) - batch.mean) * inverse;
+        let v = x_quad(row, column);
+        let xhat = (leaky(v) - batch.mean) * inverse;
         var da = before_norm(row, column);
         if (p.training != 0u) {
             da -= (sum_dn + xhat * sum_dn_xhat) / f32(p.rows);
         }
         da *= scale;
-        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
+        da = select(p.slope * da, da, v > vec4<f32>());
+        for (var c = 0u; c < 4u; c++) {
             let at = row * p.columns + column + c;
-            dx[at] = added(dx[at], select(p.slope * da[c], da[c], x[at] > 0.0), p.fresh_x);
+            if (column + c < p.columns) {
+                dx[at] = added(dx[at], da[c], p.fresh_x);
+            }
         }
     }
     if (first == 0u) {
-        for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-            let weight = p.mean_at + column + c;
-            let bias = p.inv_std_at + column + c;
-            dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.fresh_weight);
-            dvectors[bias] = added(dvectors[bias], sum_dn[c], p.fresh_bias);
+        for (var c = 0u; c < 4u; c++) {
+            if (column + c < p.columns) {
+                let weight = p.mean_at + column + c;
+                let bias = p.inv_std_at + column + c;
+                dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.fresh_weight);
+                dvectors[bias] = added(dvectors[bias], sum_dn[c], p.fresh_bias);
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ pub const LANES: usize = 256;
 pub const COLUMNS: usize = 16;
 /// More buffers than these no shader may bind: the least that WebGPU promises.
 pub const MAX_BINDS: usize = 8;
+/// Numbers of a shader's uniform struct, at most.
+pub const MAX_WORDS: usize = 32;
 
 /// A tensor as an op names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +47,8 @@ pub struct Bind {
 #[derive(Debug, Clone)]
 pub struct Pass {
     pub entry: &'static str,
-    pub binds: ArrayVec<Bind, MAX_BINDS>,
-    pub words: ArrayVec<u32, 32>,
+    pub binds: Vec<Bind>,
+    pub words: Vec<u32>,
     /// Values of the shader's pipeline-overridable constants, by name; a `bool` is 0 or 1.
     pub constants: ArrayVec<(&'static str, u32), 2>,
     /// Workgroups; a device folds what is beyond the range of one dimension into two.
@@ -62,7 +64,8 @@ pub type Targets<'a> = &'a [Option<bool>];
 impl Pass {
     /// `groups` workgroups of an entry point.
     pub fn new(entry: &'static str, groups: usize) -> Self {
-        Pass { entry, binds: ArrayVec::new(), words: ArrayVec::new(), constants: ArrayVec::new(), groups }
+        let (binds, words) = (Vec::with_capacity(MAX_BINDS), Vec::with_capacity(MAX_WORDS));
+        Pass { entry, binds, words, constants: ArrayVec::new(), groups }
     }
 
     /// A thread an element; the count is the first word.

@@ -3,13 +3,15 @@
 // weight, bias, running mean and variance, at places that the shader is told
 @group(0) @binding(2) var<storage, read> parameters: array<f32>;
 
-// Four parameters from one of their places on; 0 beyond the last column.
+// Four columns. The last stands for those that are not there, so that no load waits for a condition; what comes of these nobody keeps.
+fn quad(column: u32) -> vec4<u32> {
+    return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.columns - 1u));
+}
+
+// Four parameters from one of their places on.
 fn vector(place: u32, column: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    for (var c = 0u; c < 4u && column + c < p.columns; c++) {
-        v[c] = parameters[place + column + c];
-    }
-    return v;
+    let at = place + quad(column);
+    return vec4<f32>(parameters[at.x], parameters[at.y], parameters[at.z], parameters[at.w]);
 }
 
 struct Statistics { mean: vec4<f32>, variance: vec4<f32> }

@@ -50,9 +50,9 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let targets = [target(1), target(2), target(3), None, None];
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
     assert_eq!(gpu.counts(), Counts { dispatches: 2, compute_passes: 1, waits: 0 });
-    // 1 and 8 in the first column: a tenth of their mean, rounded once or twice
-    let mean = first(&gpu, block.inputs[3], 7);
-    assert!((mean - 0.45).abs() < 1e-6, "{mean}");
+    // 1 and 8 in the first column: a tenth of their mean and of their unbiased variance, rounded a few times
+    let [mean, variance] = [3, 4].map(|i| first(&gpu, block.inputs[i], 7));
+    assert!((mean - 0.45).abs() < 1e-6 && (variance - 2.45).abs() < 1e-5, "{mean}, {variance}");
 }
 
 #[test]

@@ -34,6 +34,11 @@ impl Place {
         self.block == other.block && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
     }
 
+    /// Whether it begins at the next place for a tensor behind another.
+    pub fn follows(&self, other: &Place) -> bool {
+        self.block == other.block && self.bytes.start == other.bytes.end.next_multiple_of(ALIGNMENT)
+    }
+
     pub fn len(&self) -> u64 {
         self.bytes.end - self.bytes.start
     }

@@ -14,7 +14,7 @@ pub use program::{Checks, compile as compile_shader, names as shader_names, text
 use super::{AdamStep, Buffer, Counts, Device, Learned, Role, Target};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
-use crate::pass::{MAX_BINDS, Operand, Pass};
+use crate::pass::{MAX_BINDS, MAX_WORDS, Operand, Pass};
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, Memory, Place};
@@ -126,7 +126,7 @@ impl State {
             return Ok(());
         }
         let program = context.programs.lock().expect("no panic while held").get(context, shader, pass)?;
-        let mut words = ArrayVec::<u32, 32>::new();
+        let mut words = ArrayVec::<u32, MAX_WORDS>::new();
         let mut bound = ArrayVec::<Place, MAX_BINDS>::new();
         let mut touched = ArrayVec::<(Place, bool), { 2 * MAX_BINDS + 4 }>::new();
         // (lies apart, was put together) of joined tensors that are written

@@ -4,14 +4,14 @@
 use super::adapter::Context;
 use crate::error::Result;
 use crate::ops::AnyOp;
-use crate::pass::Pass;
+use crate::pass::{MAX_WORDS, Pass};
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Bytes of a shader's uniform struct, at most.
-pub const UNIFORM_BYTES: u64 = 128;
+pub const UNIFORM_BYTES: u64 = 4 * MAX_WORDS as u64;
 
 /// What the shaders of a device may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Program {
 #[derive(Debug, Default)]
 pub struct Programs {
     modules: HashMap<&'static str, Module>,
-    programs: HashMap<Key, Arc<Program>>,
+    programs: BTreeMap<Key, Arc<Program>>,
 }
 
 /// What tells one program from another: its shader, its entry point, and the values of its constants.
@@ -119,10 +119,12 @@ impl Programs {
     /// # Errors
     /// See [`Programs::prepare`].
     pub fn get(&mut self, context: &Context, shader: &'static str, pass: &Pass) -> Result<Arc<Program>> {
-        if !self.programs.contains_key(&key(shader, pass)) {
-            self.prepare(context, &[(shader, pass)])?;
+        let key = key(shader, pass);
+        if let Some(program) = self.programs.get(&key) {
+            return Ok(program.clone());
         }
-        Ok(self.programs[&key(shader, pass)].clone())
+        self.prepare(context, &[(shader, pass)])?;
+        Ok(self.programs[&key].clone())
     }
 
     /// Makes the programs of some passes that are not there yet, on the threads of the current pool.

@@ -7,7 +7,7 @@ use crate::device::{Buffer, Counts};
 use crate::error::Result;
 use crate::pass::MAX_BINDS;
 use arrayvec::ArrayVec;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Dispatches of one submission, at most.
@@ -19,8 +19,8 @@ const POLL: &str = "Error in Device::poll";
 /// Workgroups of one dimension.
 const WIDEST: u32 = 65_535;
 
-/// A program, and the number, place and length of what each of its variables is bound to.
-type Key = (usize, ArrayVec<(u64, u64, u64), MAX_BINDS>);
+/// The number, place and length of what each variable of a program is bound to.
+type Bound = ArrayVec<(u64, u64, u64), MAX_BINDS>;
 
 /// What has been asked for and not submitted yet.
 pub struct Recorder {
@@ -31,7 +31,8 @@ pub struct Recorder {
     words: Vec<u8>,
     /// Copies put off until something depends on them, as each would end the compute pass.
     copies: Vec<(Place, Place)>,
-    groups: HashMap<Key, wgpu::BindGroup>,
+    /// Those of each program by its number: few each, so that to look at them all is quicker than a hash.
+    groups: Vec<Vec<(Bound, wgpu::BindGroup)>>,
     /// Submissions with their numbers, the oldest first.
     in_flight: VecDeque<(u64, wgpu::SubmissionIndex)>,
     /// Buffers that reads leave for later ones.
@@ -68,7 +69,7 @@ impl Recorder {
             uniforms,
             words: Vec::new(),
             copies: Vec::new(),
-            groups: HashMap::new(),
+            groups: Vec::new(),
             in_flight: VecDeque::new(),
             mappable: Vec::new(),
             submission: 1,
@@ -78,7 +79,8 @@ impl Recorder {
 
     /// Forgets what is bound to a buffer that is gone.
     pub fn forget(&mut self, id: u64) {
-        self.groups.retain(|(_, bound), _| bound.iter().all(|(buffer, ..)| *buffer != id));
+        let stays = |(bound, _): &(Bound, _)| bound.iter().all(|(buffer, ..)| *buffer != id);
+        self.groups.iter_mut().for_each(|groups| groups.retain(stays));
     }
 
     /// Records a dispatch.
@@ -101,11 +103,17 @@ impl Recorder {
         self.words.resize(offset as usize + ALIGNMENT as usize, 0);
         self.open_pass(context);
         let pass = self.pass.as_mut().expect("just opened");
-        let places = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len()));
-        let group = self.groups.entry((program.id, places.collect()));
-        let group = group.or_insert_with(|| bind_group(context, memory, &self.uniforms, program, bound));
+        if self.groups.len() <= program.id {
+            self.groups.resize_with(program.id + 1, Vec::new);
+        }
+        let groups_of_it = &mut self.groups[program.id];
+        let places: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
+        let known = groups_of_it.iter().position(|(bound, _)| *bound == places).unwrap_or_else(|| {
+            groups_of_it.push((places, bind_group(context, memory, &self.uniforms, program, bound)));
+            groups_of_it.len() - 1
+        });
         pass.set_pipeline(&program.pipeline);
-        pass.set_bind_group(0, &*group, &[offset]);
+        pass.set_bind_group(0, &groups_of_it[known].1, &[offset]);
         let folds = groups.div_ceil(WIDEST);
         pass.dispatch_workgroups(groups.div_ceil(folds), folds, 1);
         self.counts.dispatches += 1;
@@ -132,7 +140,18 @@ impl Recorder {
         }
         memory.touch(from.block, self.submission);
         memory.touch(to.block, self.submission);
-        self.copies.push((from, to));
+        match self.copies.last_mut() {
+            // each copy waits for the one before: what lies side by side at both ends is one, with the gap, which is nobody's
+            Some((f, t))
+                if from.follows(f)
+                    && to.follows(t)
+                    && from.bytes.start - f.bytes.start == to.bytes.start - t.bytes.start =>
+            {
+                f.bytes.end = from.bytes.end;
+                t.bytes.end = to.bytes.end;
+            }
+            _ => self.copies.push((from, to)),
+        }
     }
 
     /// Runs the copies that were put off, if one is from or to this tensor.
