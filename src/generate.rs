@@ -175,7 +175,8 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         let contiguous = "rows of a row-major array";
         let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
         let z = (z.nrows(), z.to_slice().expect(contiguous));
-        if start == 0 {
+        // how a product is cut depends on the rows, and the last have others
+        if start == 0 || z.0 < CHUNK {
             model.rehearse(|model| model.decode(z.0, z.1, condition).map(drop))?;
         }
         let out = model.decode(z.0, z.1, condition)?;

@@ -288,26 +288,6 @@ impl Tape {
         self.device.answer(wait, values)
     }
 
-    /// How many passes the last forward and backward pass are on a GPU; see [`mod@crate::pass`].
-    pub fn passes(&self) -> usize {
-        let mut reached = vec![false; self.used];
-        let of_node = |Node { op, inputs, outputs }: &Node| {
-            let shapes = |vars: &[Var]| vars.iter().map(|v| self.slot(*v).shape).collect::<Vec<_>>();
-            let (of_inputs, of_outputs) = (shapes(inputs), shapes(outputs));
-            let mut passes = op.forward_passes(&of_inputs, &of_outputs);
-            if self.slot(outputs[0]).reached {
-                let target = |(i, var): (usize, &Var)| {
-                    let flows = op.differentiable(i) && self.slot(*var).differentiable;
-                    flows.then(|| !std::mem::replace(&mut reached[var.0 as usize], true))
-                };
-                let targets: ArrayVec<_, MAX_INPUTS> = inputs.iter().enumerate().map(target).collect();
-                passes.extend(op.backward_passes(&of_inputs, &of_outputs, &targets));
-            }
-            passes.iter().filter(|pass| pass.groups > 0).count()
-        };
-        self.nodes.iter().rev().map(of_node).sum()
-    }
-
     /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter whose optimiser step was
     /// made early is undefined.
     ///

@@ -5,15 +5,16 @@ use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::device::Device;
 use abr_film::error::Result;
-use abr_film::model::{Cvae, LossWeights};
+use abr_film::model::Cvae;
+use abr_film::train::dispatches;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Info {
-    /// A configuration; beside --model, the sizes of a bare weights file
-    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    /// A configuration; beside --model, the sizes of a bare weights file. Without either, only the devices are shown
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A checkpoint
     #[arg(long, value_name = "FILE")]
@@ -28,14 +29,20 @@ pub struct Info {
 impl Info {
     pub fn run(&self) -> Result<()> {
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
-        let info = self.device.with(|device| match (&self.model, config) {
-            (Some(path), config) => of_file(path, config, device),
-            (None, config) => {
-                let config = config.expect("clap asks for one of the two");
+        let info = match (&self.model, config) {
+            (Some(path), config) => self.device.with(|device| of_file(path, config, device))?,
+            (None, Some(config)) => self.device.with(|device| {
                 let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
                 describe(&config, &mut model)
+            })?,
+            // who looks for a device that works wants the list, be it that the one asked for does not
+            (None, None) => {
+                let device = self.device.with(|device| Ok(device.name()));
+                machine(
+                    device.unwrap_or_else(|e| format!("none: {}", e.to_string().lines().next().unwrap_or_default())),
+                )
             }
-        })?;
+        };
         let info = if self.json { format!("{info:#}\n") } else { text(&info) };
         print(|w| w.write_all(info.as_bytes()))
     }
@@ -53,8 +60,14 @@ fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Resu
     Ok(info)
 }
 
-/// Rows of the step whose dispatches are counted, at most.
-const ROWS: usize = 32;
+/// The device that was chosen, and those there are.
+fn machine(device: String) -> Value {
+    json!({
+        "device": device,
+        "cpu_features": abr_film::device::cpu_features(),
+        "adapters": abr_film::device::adapters(),
+    })
+}
 
 fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
     let film: usize = model.parameters().iter().filter(|(p, _)| p.film_block().is_some()).map(|(p, _)| p.len()).sum();
@@ -70,33 +83,57 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
         .filter(|(p, _)| p.learned)
         .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
-    let rows = config.training.batch_size.clamp(2, ROWS);
-    // Adam is one more, the norms of FiLM's gradients another, and clipping two: the norm of all, and what it scales them by
-    let others = 1 + usize::from(film > 0) + 2 * usize::from(config.training.gradient_clip.is_some());
-    let dispatches = model.passes(rows, &LossWeights::new(&config.training, None))? + others;
-    Ok(json!({
-        "description": config.film.description,
-        "decoder": decoder,
-        "parameters": total,
-        "film_parameters": film,
-        "film_share": film as f64 / total as f64,
-        "signal_length": config.model.signal_length,
-        "static_columns": config.data.static_columns.iter().map(|c| c.name()).collect::<Vec<_>>(),
-        "latent_dim": config.model.latent_dim,
-        "device": model.tape().device_name(),
-        "cpu_features": abr_film::device::cpu_features(),
-        "adapters": abr_film::device::adapters(),
-        "dispatches_a_step": dispatches,
-        "rows_of_the_step": rows,
-        "layers": layers,
-    }))
+    // batch norm takes no single row
+    let rows = config.training.batch_size.max(2);
+    let mut info = machine(model.tape().device_name());
+    info["description"] = json!(config.film.description);
+    info["decoder"] = json!(decoder);
+    info["parameters"] = json!(total);
+    info["film_parameters"] = json!(film);
+    info["film_share"] = json!(film as f64 / total as f64);
+    info["signal_length"] = json!(config.model.signal_length);
+    info["static_columns"] = config.data.static_columns.iter().map(|c| c.name()).collect();
+    info["latent_dim"] = json!(config.model.latent_dim);
+    info["dispatches_a_step"] = json!(dispatches(config, rows)?);
+    info["rows_of_the_step"] = json!(rows);
+    info["layers"] = json!(layers);
+    Ok(info)
+}
+
+fn field(info: &Value, name: &str) -> String {
+    match &info[name] {
+        Value::String(s) => s.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
 }
 
 fn text(info: &Value) -> String {
-    let field = |name: &str| match &info[name] {
-        Value::String(s) => s.clone(),
-        other => other.to_string(),
-    };
+    let mut out = String::new();
+    if info["layers"].is_array() {
+        out += &text_of_model(info);
+    }
+    let device = field(info, "device");
+    let features =
+        if device.starts_with("CPU") { format!(" ({})", field(info, "cpu_features")) } else { String::new() };
+    out += &format!("device       {device}{features}\n");
+    let adapters = info["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
+    if adapters.is_empty() {
+        out += &format!("adapter      none: {}\n", abr_film::device::NO_ADAPTER);
+    }
+    if let (Some(programs), Some(rows)) = (info["dispatches_a_step"].as_u64(), info["rows_of_the_step"].as_u64()) {
+        out += &format!("GPU          would start {programs} programs a training step of {rows} rows\n");
+    }
+    let number = |name: &str| info[name].as_f64();
+    if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {
+        out += &format!("trained      {epoch} epochs, at {rate} Hz from {t0} ms\n");
+    }
+    out
+}
+
+fn text_of_model(info: &Value) -> String {
+    let field = |name: &str| field(info, name);
     let mut out = String::new();
     if !field("description").is_empty() {
         out += &format!("{}\n", field("description"));
@@ -109,25 +146,7 @@ fn text(info: &Value) -> String {
     out += &format!("decoder      {}\n", field("decoder"));
     out += &format!("parameters   {} ({} of FiLM, {share:.1} %)\n", field("parameters"), field("film_parameters"));
     out += &format!("signal       {} samples, latent {}\n", field("signal_length"), field("latent_dim"));
-    let list = |name: &str| {
-        let items = info[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-        items.collect::<Vec<_>>().join(", ")
-    };
-    out += &format!("condition    {}\n", list("static_columns"));
-    let device = field("device");
-    let features = if device.starts_with("CPU") { format!(" ({})", list("cpu_features")) } else { String::new() };
-    out += &format!("device       {device}{features}\n");
-    let adapters = info["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
-    if adapters.is_empty() {
-        out += &format!("adapter      none: {}\n", abr_film::device::NO_ADAPTER);
-    }
-    let (programs, rows) = (field("dispatches_a_step"), field("rows_of_the_step"));
-    out += &format!("GPU          would start {programs} programs a training step of {rows} rows\n");
-    let number = |name: &str| info[name].as_f64();
-    if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {
-        out += &format!("trained      {epoch} epochs, at {rate} Hz from {t0} ms\n");
-    }
+    out += &format!("condition    {}\n", field("static_columns"));
     out
 }
 

@@ -1,9 +1,11 @@
 //! Where tensors live and ops run. Everything above speaks to a [`Device`] and does not know which one it is.
 
+mod counter;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
+pub use counter::Counter;
 pub use cpu::Cpu;
 
 use crate::error::{Error, Result};

@@ -80,6 +80,10 @@ fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>)> {
         rows.gather(start..(start + CHUNK).min(rows.len()), &mut gathered);
         let batch =
             Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
+        // how a product is cut depends on the rows, and the last have others
+        if start == 0 || batch.rows < CHUNK {
+            model.rehearse(|model| model.encode(&batch).map(drop))?;
+        }
         let posterior = model.encode(&batch)?;
         let (of_mu, of_logvar) = model.read_posterior(posterior)?;
         mu.extend(of_mu);

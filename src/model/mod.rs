@@ -188,20 +188,6 @@ impl Cvae {
         worked
     }
 
-    /// How many programs a GPU starts for a forward and a backward pass over so many rows, found by running one on zeros. Forgets the
-    /// pass before; what batch norm remembers is changed.
-    pub fn passes(&mut self, rows: usize, weights: &LossWeights) -> Result<usize> {
-        let c = &self.config;
-        let [signal, condition, latent, peaks] =
-            [c.signal_length, c.static_dim, c.latent_dim, c.num_peaks].map(|width| vec![0.0; rows * width]);
-        let eps = Some(latent.as_slice());
-        let batch = Batch { rows, signal: &signal, condition: &condition, peaks: &peaks, peak_mask: &peaks, eps };
-        let output = self.forward(&batch, Mode::Train { seed: 0, step: 0 })?;
-        let losses = self.losses(&output, &batch, weights)?;
-        self.backward(losses.total)?;
-        Ok(self.tape.passes())
-    }
-
     /// The parameters' names, shapes and places.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters

@@ -1,10 +1,12 @@
 //! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any step.
 
+mod dispatches;
 mod folder;
 mod open;
 mod progress;
 mod saved;
 
+pub use dispatches::dispatches;
 pub use folder::RunFolder;
 use open::Open;
 use progress::Verdict;

@@ -75,7 +75,6 @@ fn flags_that_make_no_sense() {
         "generate --model a --static level_db=1 --unconditional",
         "generate --model a --unconditional --strength 1",
         "reconstruct --model a",
-        "info",
     ] {
         let output = place.command(arguments).output().expect("the program starts");
         assert_eq!(output.status.code(), Some(2), "{arguments}");

@@ -150,10 +150,13 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
 fn what_cannot_be_had_is_said() {
     let place = Place::new();
     place.refused(2, "info --config smoke.json --device cpu --adapter any", &["--adapter names a GPU"]);
-    let without_driver = |arguments: &str| {
+    let run_without_driver = |arguments: &str| {
         let mut command = place.command(arguments);
         command.env("VK_DRIVER_FILES", "/nonexistent").env("WGPU_BACKEND", "vulkan").env_remove("ABR_FILM_ADAPTER");
-        let output = command.output().expect("the program starts");
+        command.output().expect("the program starts")
+    };
+    let without_driver = |arguments: &str| {
+        let output = run_without_driver(arguments);
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
     let (code, said) = without_driver("train --config smoke.json --out run --device gpu");
@@ -166,6 +169,11 @@ fn what_cannot_be_had_is_said() {
     // auto computes on the CPU then, and says so
     let (code, said) = without_driver("train --config smoke.json --out run");
     assert!(code == Some(0) && said.contains("on CPU"), "{said}");
+    // the list is there where what was asked for is not
+    if cfg!(any(not(feature = "gpu"), target_os = "linux")) {
+        let listed = String::from_utf8(run_without_driver("info --device gpu").stdout).expect("UTF-8");
+        assert!(listed.contains("device       none: ") && listed.contains("adapter      none: "), "{listed}");
+    }
     if flags(&place).is_some() {
         let refused = "train --config smoke.json --out other --device gpu --adapter no-such-gpu";
         place.refused(2, refused, &["no adapter is named no-such-gpu: there is "]);

@@ -244,16 +244,6 @@ fn a_nan_anywhere_reaches_the_loss() {
 }
 
 #[test]
-fn dispatches_are_those_that_the_tape_counts() {
-    let Some(context) = context(Checks::Off) else { return };
-    let config = config(true, true);
-    let (rows, mut model) = (Rows::new(&config), model(&config, Box::new(Gpu::new(context))));
-    let before = model.tape().counts().dispatches;
-    pass(&mut model, &rows, Likelihood::Mse);
-    assert_eq!(model.tape().counts().dispatches - before, model.tape().passes() as u64);
-}
-
-#[test]
 fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
     let Some(context) = context(Checks::Off) else { return };
     let devices: [Box<dyn Device>; 2] = [Box::new(Cpu::<f32>::new()), Box::new(Gpu::new(context))];

@@ -1,0 +1,52 @@
+//! Every program in the languages of the GPUs that these tests seldom run on: Metal's and DirectX's.
+
+#![cfg(feature = "gpu")]
+
+use abr_film::device::gpu::{shader_names, shader_text};
+use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{Module, ShaderStage, front};
+
+/// The values that a shader's constants are given.
+fn constants(module: &Module) -> Vec<PipelineConstants> {
+    let tile = |side: f64, aligned: f64| [("TILE", side), ("ALIGNED", aligned)].map(|(k, v)| (k.to_string(), v)).into();
+    match module.overrides.is_empty() {
+        true => vec![PipelineConstants::default()],
+        false => [32.0, 64.0, 128.0].into_iter().flat_map(|side| [tile(side, 0.0), tile(side, 1.0)]).collect(),
+    }
+}
+
+fn to_metal(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String, msl::Error> {
+    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+    let of_entry = Some((ShaderStage::Compute, entry.to_string()));
+    let pipeline = msl::PipelineOptions { entry_point: of_entry, ..Default::default() };
+    msl::write_string(module, info, &options, &pipeline).map(|(text, _)| text)
+}
+
+fn to_directx(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String, hlsl::Error> {
+    let shader_model = hlsl::ShaderModel::V5_1;
+    let options = hlsl::Options { shader_model, fake_missing_bindings: true, ..Default::default() };
+    let pipeline = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, entry.to_string())) };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).map(|_| text)
+}
+
+#[test]
+fn every_program_is_one_on_metal_and_directx() {
+    let mut programs = 0;
+    for name in shader_names() {
+        let module = front::wgsl::parse_str(&shader_text(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        let constants = constants(&module);
+        for (entry, constants) in module.entry_points.iter().flat_map(|e| constants.iter().map(|c| (&e.name, c))) {
+            let (module, info) = process_overrides(&module, &info, Some((ShaderStage::Compute, entry)), constants)
+                .unwrap_or_else(|e| panic!("{name}.{entry}: {e}"));
+            let metal = to_metal(&module, &info, entry).unwrap_or_else(|e| panic!("{name}.{entry}: {e}"));
+            let directx = to_directx(&module, &info, entry).unwrap_or_else(|e| panic!("{name}.{entry}: {e}"));
+            assert!(metal.contains("kernel void") && directx.contains("[numthreads("), "{name}.{entry}");
+            programs += 1;
+        }
+    }
+    assert!(programs > 60, "only {programs} programs");
+}
