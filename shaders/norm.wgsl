@@ -31,9 +31,12 @@ fn squares(
     }
     let chunk = chunks[number];
     var own = 0.0;
-    for (var i = lane; i < chunk.len; i += 256u) {
-        let v = values[chunk.first + i];
-        own += v * v;
+    for (var start = lane; start < chunk.len; start += AT_ONCE * 256u) {
+        for (var i = 0u; i < AT_ONCE; i++) {
+            let at = start + i * 256u;
+            let v = values[chunk.first + min(at, chunk.len - 1u)];
+            own += select(0.0, v * v, at < chunk.len);
+        }
     }
     let sum = workgroup_sum(lane, own);
     if (lane == 0u) {

@@ -14,6 +14,9 @@ fn vector(place: u32, column: u32) -> vec4<f32> {
     return vec4<f32>(parameters[at.x], parameters[at.y], parameters[at.z], parameters[at.w]);
 }
 
+// Rows of a thread whose loads are under way together.
+const AT_ONCE: u32 = 4u;
+
 struct Statistics { mean: vec4<f32>, variance: vec4<f32> }
 
 // Those of the batch in training, the running ones in evaluation.
@@ -21,17 +24,21 @@ fn statistics_of(lane: u32, column: u32) -> Statistics {
     if (p.training == 0u) {
         return Statistics(vector(p.running_mean_at, column), vector(p.running_var_at, column));
     }
+    let mu = column_sums(lane, own_sum(lane, column, vec4<f32>(), false)) / f32(p.rows);
+    return Statistics(mu, column_sums(lane, own_sum(lane, column, mu, true)) / f32(p.rows));
+}
+
+// What this thread's rows add to the sum of the values' distances from a number, or of their squares.
+fn own_sum(lane: u32, column: u32, origin: vec4<f32>, squared: bool) -> vec4<f32> {
     var sum = vec4<f32>();
-    for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
-        sum += values(row, column);
+    for (var start = lane / 4u; start < p.rows; start += AT_ONCE * ROW_LANES) {
+        for (var i = 0u; i < AT_ONCE; i++) {
+            let row = start + i * ROW_LANES;
+            let d = values(min(row, p.rows - 1u), column) - origin;
+            sum += select(vec4<f32>(), select(d, d * d, squared), row < p.rows);
+        }
     }
-    let mu = column_sums(lane, sum) / f32(p.rows);
-    sum = vec4<f32>();
-    for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
-        let d = values(row, column) - mu;
-        sum += d * d;
-    }
-    return Statistics(mu, column_sums(lane, sum) / f32(p.rows));
+    return sum;
 }
 
 fn inverse_deviation(batch: Statistics) -> vec4<f32> {
