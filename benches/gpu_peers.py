@@ -182,7 +182,8 @@ def check_parity(setup: Setup) -> str:
     if path is None:
         return "Parity with the CPU: not run (no --parity)."
     say(f"{path}: every op against the CPU ...")
-    environment = {"ABR_FILM_ADAPTER": "", **os.environ, "ABR_FILM_REQUIRE_GPU": "1"}
+    adapter = str(setup.counts["device"]).removeprefix("GPU ")
+    environment = {**os.environ, "ABR_FILM_ADAPTER": adapter, "ABR_FILM_REQUIRE_GPU": "1"}
     done = subprocess.run([str(path.resolve())], env=environment, capture_output=True, text=True)
     passed = re.search(r"test result: ok\. (\d+) passed", done.stdout)
     if done.returncode != 0 or not passed:
@@ -191,7 +192,7 @@ def check_parity(setup: Setup) -> str:
 
 
 def counts(program: Sequence[str]) -> dict[str, int | str]:
-    """Programs that a step starts, and how often it waits."""
+    """Programs that a step starts, its compute passes, and how often it waits."""
     say("counting what a step starts ...")
     done = subprocess.run([*program, "counts", "device=gpu"], env={"ABR_FILM_THREADS": "1", **os.environ}, capture_output=True, text=True)
     answer = [line for line in done.stdout.splitlines() if line.startswith("{")]
@@ -287,18 +288,22 @@ def sections(setup: Setup) -> Iterator[str]:
 
 
 def main() -> None:
-    options, began = parse(), time.time()
+    options, began, found, report, problem = parse(), time.time(), [], "", None
     try:
         setup = prepare(options)
-        parity, found = check_parity(setup), list(sections(setup))
-    except Failed as problem:
-        sys.exit(f"error: {problem}")
+        parity = check_parity(setup)
+        for section in sections(setup):
+            found.append(section)
+            report = "\n\n".join([head(setup, parity, began), *found]) + "\n"
+            # what was measured stays, whatever becomes of the rest
+            if options.out:
+                options.out.write_text(report)
+    except Failed as failed:
+        problem = f"error: {failed}"
     except KeyboardInterrupt:
-        sys.exit("interrupted")
-    report = "\n\n".join([head(setup, parity, began), *found]) + "\n"
+        problem = "interrupted"
     print(report)
-    if options.out:
-        options.out.write_text(report)
+    sys.exit(problem)
 
 
 main()

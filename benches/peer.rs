@@ -152,7 +152,7 @@ fn dispatch() -> Result<()> {
     op(nothing())
 }
 
-/// What a step asks of the device: programs started, and how often it was waited for with nothing left to do.
+/// What a step asks of the device: programs started, compute passes, and how often it was waited for with nothing left to do.
 fn counts() -> Result<()> {
     const STEPS: u64 = 4;
     let (config, batch) = (config()?, argument("batch", 32));

@@ -144,7 +144,8 @@ fn before_norm(row: u32, column: u32) -> vec4<f32> {
 // What goes to gamma and beta, in the rows of this thread.
 fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
     let of_beta = strength[row] * dy_quad(row, column);
-    let of_gamma = of_beta * normalized * multipliers_of(row, column);
+    // the mask first: 0 times what is beyond all numbers would be none
+    let of_gamma = normalized * multipliers_of(row, column) * of_beta;
     for (var c = 0u; c < 4u; c++) {
         if (column + c < p.columns) {
             let gamma = row * p.width + p.gamma_at + column + c;

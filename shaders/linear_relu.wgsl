@@ -18,11 +18,11 @@ fn finished(row: u32, column: u32, sums: vec4<f32>) -> vec4<f32> {
 fn arriving(row: u32, column: u32, end: u32) -> vec4<f32> {
     let d = dy_quad(row, column, end);
     let at = places(min(row, last_of(p.rows)), p.outputs, column, end);
-    var y = kept[at.x / 4u];
+    var open = kept[at.x / 4u];
     if (!ALIGNED) {
-        y = vec4<f32>(
-            y[at.x % 4u], kept[at.y / 4u][at.y % 4u], kept[at.z / 4u][at.z % 4u], kept[at.w / 4u][at.w % 4u],
+        open = vec4<f32>(
+            open[at.x % 4u], kept[at.y / 4u][at.y % 4u], kept[at.z / 4u][at.z % 4u], kept[at.w / 4u][at.w % 4u],
         );
     }
-    return select(vec4<f32>(), p.keep * d, y > vec4<f32>());
+    return select(vec4<f32>(), p.keep * d, open > vec4<f32>());
 }

@@ -31,8 +31,8 @@ fn squares(
     }
     let chunk = chunks[number];
     var own = 0.0;
-    for (var start = lane; start < chunk.len; start += AT_ONCE * 256u) {
-        for (var i = 0u; i < AT_ONCE; i++) {
+    for (var start = lane; start < chunk.len; start += ELEMENTS_AT_ONCE * 256u) {
+        for (var i = 0u; i < ELEMENTS_AT_ONCE; i++) {
             let at = start + i * 256u;
             let v = values[chunk.first + min(at, chunk.len - 1u)];
             own += select(0.0, v * v, at < chunk.len);

@@ -1,4 +1,5 @@
-//! Every program in the languages of the GPUs that these tests seldom run on: Metal's and DirectX's.
+//! Every program in the languages of the GPUs that these tests seldom run on, Metal's and DirectX's, as wgpu's own translator writes them;
+//! their compilers are not here to read them.
 
 #![cfg(feature = "gpu")]
 
@@ -17,7 +18,13 @@ fn constants(module: &Module) -> Vec<PipelineConstants> {
 }
 
 fn to_metal(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String, msl::Error> {
-    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+    let options = msl::Options {
+        lang_version: (2, 4),
+        fake_missing_bindings: true,
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: false,
+        ..Default::default()
+    };
     let of_entry = Some((ShaderStage::Compute, entry.to_string()));
     let pipeline = msl::PipelineOptions { entry_point: of_entry, ..Default::default() };
     msl::write_string(module, info, &options, &pipeline).map(|(text, _)| text)
@@ -25,19 +32,25 @@ fn to_metal(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String, m
 
 fn to_directx(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String, hlsl::Error> {
     let shader_model = hlsl::ShaderModel::V5_1;
-    let options = hlsl::Options { shader_model, fake_missing_bindings: true, ..Default::default() };
+    let options = hlsl::Options {
+        shader_model,
+        fake_missing_bindings: true,
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: false,
+        ..Default::default()
+    };
     let pipeline = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, entry.to_string())) };
     let mut text = String::new();
     hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).map(|_| text)
 }
 
 #[test]
-fn every_program_is_one_on_metal_and_directx() {
-    let mut programs = 0;
+fn every_program_can_be_written_for_metal_and_directx() {
     for name in shader_names() {
         let module = front::wgsl::parse_str(&shader_text(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
         let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        assert!(!module.entry_points.is_empty(), "{name}: no program");
         let constants = constants(&module);
         for (entry, constants) in module.entry_points.iter().flat_map(|e| constants.iter().map(|c| (&e.name, c))) {
             let (module, info) = process_overrides(&module, &info, Some((ShaderStage::Compute, entry)), constants)
@@ -45,8 +58,6 @@ fn every_program_is_one_on_metal_and_directx() {
             let metal = to_metal(&module, &info, entry).unwrap_or_else(|e| panic!("{name}.{entry}: {e}"));
             let directx = to_directx(&module, &info, entry).unwrap_or_else(|e| panic!("{name}.{entry}: {e}"));
             assert!(metal.contains("kernel void") && directx.contains("[numthreads("), "{name}.{entry}");
-            programs += 1;
         }
     }
-    assert!(programs > 60, "only {programs} programs");
 }

@@ -56,20 +56,20 @@ fn block_of(lane: u32, turned: bool) -> Block {
     return Block(b / QUADS * 4u, b % QUADS * 4u);
 }
 
-// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's. `left` terms
-// are left: those beyond are 0, whatever was fetched for them.
-fn put_block(lane: u32, block: mat4x4<f32>, turned: bool, left: u32) {
+// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's. There are `terms`
+// more: those beyond are 0, whatever was fetched for them.
+fn put_block(lane: u32, block: mat4x4<f32>, turned: bool, terms: u32) {
     let at = block_of(lane, turned);
     var lines = block;
     if (turned) {
         lines = transpose(block);
     }
-    if (left < DEPTH) {
+    if (terms < DEPTH) {
         lines = mat4x4<f32>(
-            select(vec4<f32>(), lines[0], at.k < left),
-            select(vec4<f32>(), lines[1], at.k + 1u < left),
-            select(vec4<f32>(), lines[2], at.k + 2u < left),
-            select(vec4<f32>(), lines[3], at.k + 3u < left),
+            select(vec4<f32>(), lines[0], at.k < terms),
+            select(vec4<f32>(), lines[1], at.k + 1u < terms),
+            select(vec4<f32>(), lines[2], at.k + 2u < terms),
+            select(vec4<f32>(), lines[3], at.k + 3u < terms),
         );
     }
     let first = lane / 128u * RIGHT + quad_place(at.k, at.line / 4u);
@@ -149,7 +149,7 @@ fn first_column(lane: u32) -> u32 {
     return lane % SIDE * 4u;
 }
 
-// The last of so many, and the last four; the first where there are none: what is bound is never empty.
+// The last of so many, and the last four.
 fn last_of(count: u32) -> u32 {
     return max(count, 1u) - 1u;
 }
@@ -158,7 +158,7 @@ fn last_quad_of(count: u32) -> u32 {
     return max(count, 4u) - 4u;
 }
 
-// The places of four numbers of a row, in a matrix of rows of `pitch`. Beyond `end` the last number stands for those that are not
+// The places of four numbers of a row, in a matrix of rows of `pitch` that has some. Beyond `end` the last number stands for those that are not
 // there: a load that waits for no condition is on its way with the others. Places of aligned numbers begin at what a compiler can
 // see to be a multiple of four.
 fn places(row: u32, pitch: u32, column: u32, end: u32) -> vec4<u32> {

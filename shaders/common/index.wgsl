@@ -14,6 +14,9 @@ fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
     return group.y * groups.x + group.x;
 }
 
+// Elements of a thread of a sum whose loads are under way together; the last element stands for those that are not there.
+const ELEMENTS_AT_ONCE: u32 = 8u;
+
 // A gradient with a part added; a fresh one holds nothing yet.
 fn added(old: f32, part: f32, fresh: u32) -> f32 {
     return select(old + part, part, fresh != 0u);

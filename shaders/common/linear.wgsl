@@ -1,5 +1,5 @@
 // The three products of a Linear, a tile each: y = x W^T + b, dx = dy W, dW = dy^T x with db. x may be some columns of a wider
-// tensor, and W some rows, which is how grouped_linear uses them. What lies outside is 0 in the tiles. A shader that includes this
+// tensor, and W some rows, which is how grouped_linear uses them. Terms beyond the last are 0 in the tiles. A shader that includes this
 // says with `finished` what is done to four columns of a row of x W^T + b, and with `arriving` how dy comes.
 //
 // A product of few tiles and many terms may be split: its tiles are made `splits` times, each time from `deep` terms, into
@@ -140,7 +140,10 @@ fn forward_tile(lane: u32, split: u32, m0: u32, n0: u32, n_end: u32, x_first: u3
     clear_sums();
     let begin = split * p.deep;
     let end = min(begin + p.deep, p.inner);
-    var block = forward_block(lane, m0, n0, n_end, x_first, begin);
+    var block = mat4x4<f32>();
+    if (begin < end) {
+        block = forward_block(lane, m0, n0, n_end, x_first, begin);
+    }
     for (var k0 = begin; k0 < end; k0 += DEPTH) {
         put_block(lane, block, true, end - k0);
         workgroupBarrier();
@@ -210,7 +213,10 @@ fn input_tile(lane: u32, split: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32,
     clear_sums();
     let begin = o_begin + split * p.deep;
     let end = min(begin + p.deep, o_end);
-    var block = input_block(lane, m0, i0, o_end, begin);
+    var block = mat4x4<f32>();
+    if (begin < end) {
+        block = input_block(lane, m0, i0, o_end, begin);
+    }
     for (var k0 = begin; k0 < end; k0 += DEPTH) {
         put_block(lane, block, lane < 128u, end - k0);
         workgroupBarrier();
@@ -277,7 +283,10 @@ fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32
     let begin = split * p.deep_of_w;
     let end = min(begin + p.deep_of_w, p.rows);
     var of_bias = 0.0;
-    var block = weight_block(lane, o0, o_end, i0, x_first, begin);
+    var block = mat4x4<f32>();
+    if (begin < end) {
+        block = weight_block(lane, o0, o_end, i0, x_first, begin);
+    }
     for (var k0 = begin; k0 < end; k0 += DEPTH) {
         put_block(lane, block, false, end - k0);
         workgroupBarrier();

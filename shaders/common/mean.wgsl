@@ -7,8 +7,8 @@
 fn chunk_sum(number: u32, lane: u32) -> Sum {
     var own = Sum();
     let end = min((number + 1u) * p.chunk, p.count);
-    for (var start = number * p.chunk + lane; start < end; start += AT_ONCE * 256u) {
-        for (var i = 0u; i < AT_ONCE; i++) {
+    for (var start = number * p.chunk + lane; start < end; start += ELEMENTS_AT_ONCE * 256u) {
+        for (var i = 0u; i < ELEMENTS_AT_ONCE; i++) {
             let at = start + i * 256u;
             own += select(Sum(), term(min(at, end - 1u)), at < end);
         }

@@ -14,8 +14,8 @@ fn vector(place: u32, column: u32) -> vec4<f32> {
     return vec4<f32>(parameters[at.x], parameters[at.y], parameters[at.z], parameters[at.w]);
 }
 
-// Rows of a thread whose loads are under way together.
-const AT_ONCE: u32 = 4u;
+// Rows of a thread whose loads are under way together; the last row stands for those that are not there.
+const ROWS_AT_ONCE: u32 = 4u;
 
 struct Statistics { mean: vec4<f32>, variance: vec4<f32> }
 
@@ -31,8 +31,8 @@ fn statistics_of(lane: u32, column: u32) -> Statistics {
 // What this thread's rows add to the sum of the values' distances from a number, or of their squares.
 fn own_sum(lane: u32, column: u32, origin: vec4<f32>, squared: bool) -> vec4<f32> {
     var sum = vec4<f32>();
-    for (var start = lane / 4u; start < p.rows; start += AT_ONCE * ROW_LANES) {
-        for (var i = 0u; i < AT_ONCE; i++) {
+    for (var start = lane / 4u; start < p.rows; start += ROWS_AT_ONCE * ROW_LANES) {
+        for (var i = 0u; i < ROWS_AT_ONCE; i++) {
             let row = start + i * ROW_LANES;
             let d = values(min(row, p.rows - 1u), column) - origin;
             sum += select(vec4<f32>(), select(d, d * d, squared), row < p.rows);

@@ -15,6 +15,3 @@ fn workgroup_sum(lane: u32, value: Sum) -> Sum {
     workgroupBarrier();
     return of_lanes[0];
 }
-
-// Elements of a thread whose loads are under way together; the last stands for those that are not there.
-const AT_ONCE: u32 = 8u;

@@ -1,6 +1,6 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, notice, print, source};
+use super::{DeviceArgs, notice, notice_gpu, print, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
@@ -54,6 +54,8 @@ impl Eval {
             PartName::All => Part::All,
         };
         let report = self.device.with(|device| {
+            notice_gpu(&*device);
+            notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;

@@ -1,6 +1,6 @@
 //! `abr-film generate`
 
-use super::{DeviceArgs, notice, source};
+use super::{DeviceArgs, notice, notice_gpu, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::data::Dataset;
@@ -61,6 +61,8 @@ impl Generate {
         let table = self.conditions.as_ref().map(|path| path.display().to_string());
         let request = Request { conditions, count: self.count as usize, seed: self.seed };
         let (dataset, extra) = self.device.with(|device| {
+            notice_gpu(&*device);
+            notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             let conditions = request.conditions.as_deref().unwrap_or(&[]);

@@ -35,15 +35,18 @@ impl Info {
                 let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
                 describe(&config, &mut model)
             })?,
-            // who looks for a device that works wants the list, be it that the one asked for does not
             (None, None) => {
                 let device = self.device.with(|device| Ok(device.name()));
-                machine(
-                    device.unwrap_or_else(|e| format!("none: {}", e.to_string().lines().next().unwrap_or_default())),
-                )
+                // who looks for a device that works wants the list where the one asked for does not
+                self.show(&machine(device.as_ref().ok()))?;
+                return device.map(drop);
             }
         };
-        let info = if self.json { format!("{info:#}\n") } else { text(&info) };
+        self.show(&info)
+    }
+
+    fn show(&self, info: &Value) -> Result<()> {
+        let info = if self.json { format!("{info:#}\n") } else { text(info) };
         print(|w| w.write_all(info.as_bytes()))
     }
 }
@@ -60,8 +63,8 @@ fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Resu
     Ok(info)
 }
 
-/// The device that was chosen, and those there are.
-fn machine(device: String) -> Value {
+/// The device that was chosen, if it can be had, and those there are.
+fn machine(device: Option<&String>) -> Value {
     json!({
         "device": device,
         "cpu_features": abr_film::device::cpu_features(),
@@ -83,9 +86,9 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
         .filter(|(p, _)| p.learned)
         .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
-    // batch norm takes no single row
-    let rows = config.training.batch_size.max(2);
-    let mut info = machine(model.tape().device_name());
+    // batch norm takes no single row, and who asks for more than this wants all rows of some data in one batch
+    let rows = config.training.batch_size.clamp(2, 1 << 16);
+    let mut info = machine(Some(&model.tape().device_name()));
     info["description"] = json!(config.film.description);
     info["decoder"] = json!(decoder);
     info["parameters"] = json!(total);
@@ -113,10 +116,11 @@ fn text(info: &Value) -> String {
     if info["layers"].is_array() {
         out += &text_of_model(info);
     }
-    let device = field(info, "device");
-    let features =
-        if device.starts_with("CPU") { format!(" ({})", field(info, "cpu_features")) } else { String::new() };
-    out += &format!("device       {device}{features}\n");
+    if let Some(device) = info["device"].as_str() {
+        let features = field(info, "cpu_features");
+        let features = if device.starts_with("CPU") { format!(" ({features})") } else { String::new() };
+        out += &format!("device       {device}{features}\n");
+    }
     let adapters = info["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
     adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
     if adapters.is_empty() {

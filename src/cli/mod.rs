@@ -100,6 +100,14 @@ fn notice(text: impl Display) {
     say(format!("note: {text}"));
 }
 
+/// Says on which GPU, if it is one.
+fn notice_gpu(device: &dyn Device) {
+    let name = device.name();
+    if !name.starts_with("CPU") {
+        notice(format!("on {name}"));
+    }
+}
+
 /// Prints a result to stdout. It is no error that whoever reads has enough: `abr-film info … | head`.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(stdout().lock());

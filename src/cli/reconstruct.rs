@@ -1,7 +1,7 @@
 //! `abr-film reconstruct`
 
 use super::generate::read_columns;
-use super::{DeviceArgs, notice, source};
+use super::{DeviceArgs, notice, notice_gpu, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::data::Dataset;
@@ -34,6 +34,7 @@ impl Reconstruct {
         source::check_apart(self.out.as_deref(), self.data.as_ref())?;
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let (dataset, read) = self.device.with(|device| {
+            notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             // nothing is split here, so subjects need not be named

@@ -14,7 +14,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    fn of(&self, buffers: &[Buffer]) -> Vec<Shape> {
+    fn shapes(&self, buffers: &[Buffer]) -> Vec<Shape> {
         buffers.iter().map(|buffer| self.shapes[buffer.0 as usize]).collect()
     }
 
@@ -55,7 +55,7 @@ impl Device for Counter {
     fn copy(&mut self, _from: Buffer, _to: Buffer) {}
 
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
-        self.count(&op.forward_passes(&self.of(inputs), &self.of(outputs)));
+        self.count(&op.forward_passes(&self.shapes(inputs), &self.shapes(outputs)));
     }
 
     fn backward(
@@ -67,7 +67,7 @@ impl Device for Counter {
         dinputs: &[Option<Target>],
     ) {
         let targets: Vec<Option<bool>> = dinputs.iter().map(|d| d.map(|d| d.fresh)).collect();
-        self.count(&op.backward_passes(&self.of(inputs), &self.of(outputs), &targets));
+        self.count(&op.backward_passes(&self.shapes(inputs), &self.shapes(outputs), &targets));
     }
 
     fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}

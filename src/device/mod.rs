@@ -55,6 +55,8 @@ pub struct Counts {
     pub dispatches: u64,
     /// Compute passes begun: each waits for the one before, and so for all of its programs.
     pub compute_passes: u64,
+    /// Sets of buffers bound to a program for the first time: each is kept.
+    pub bind_groups: u64,
     /// How often it was waited for with nothing left for it to do next.
     pub waits: u64,
 }
@@ -133,7 +135,7 @@ pub trait Device: Send {
     /// A program that cannot be made, and why.
     fn rehearsed(&mut self) -> Result<()>;
 
-    /// What a GPU was asked for so far; nothing elsewhere.
+    /// What a GPU was asked for so far, or would be; nothing on the CPU.
     fn counts(&self) -> Counts {
         Counts::default()
     }

@@ -75,8 +75,8 @@ fn a_closed_pipe_ends_quietly() {
     let place = Place::trained("");
     for command in [
         "info --config smoke.json",
-        "eval --model run/best.safetensors --split all --json",
-        "generate --model run/best.safetensors -n 300",
+        "eval --model run/best.safetensors --split all --json --device cpu",
+        "generate --model run/best.safetensors -n 300 --device cpu",
         "data synth --config smoke.json",
         "train --help",
     ] {

@@ -13,7 +13,7 @@ pub fn context(checks: Checks) -> Option<Arc<Context>> {
     let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
     let cell = if checks == Checks::On { &CHECKED } else { &UNCHECKED };
     let context = cell.get_or_init(|| {
-        let wanted = std::env::var(ADAPTER).ok();
+        let wanted = std::env::var(ADAPTER).ok().filter(|name| !name.is_empty());
         assert!(!required || wanted.is_some(), "say with {ADAPTER} which GPU is required");
         match open(Some(wanted.as_deref().unwrap_or("")), checks) {
             Ok(context) => Some(context),

@@ -2,6 +2,9 @@
 
 #![cfg(feature = "gpu")]
 
+mod adam;
+#[path = "../common/cases.rs"]
+mod cases;
 #[path = "../common/gpu.rs"]
 mod gpu;
 mod recording;

@@ -31,10 +31,10 @@ impl Block {
     }
 }
 
-fn first(gpu: &Gpu, buffer: Buffer, columns: usize) -> f32 {
+fn read(gpu: &Gpu, buffer: Buffer, columns: usize) -> Vec<f32> {
     let mut values = vec![f32::NAN; columns];
     gpu.read(buffer, &mut values).expect("values");
-    values[0]
+    values
 }
 
 #[test]
@@ -49,10 +49,42 @@ fn running_statistics_do_not_end_a_compute_pass() {
     gpu.copy(block.outputs[4], block.inputs[4]);
     let targets = [target(1), target(2), target(3), None, None];
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
-    assert_eq!(gpu.counts(), Counts { dispatches: 2, compute_passes: 1, waits: 0 });
-    // 1 and 8 in the first column: a tenth of their mean and of their unbiased variance, rounded a few times
-    let [mean, variance] = [3, 4].map(|i| first(&gpu, block.inputs[i], 7));
-    assert!((mean - 0.45).abs() < 1e-6 && (variance - 2.45).abs() < 1e-5, "{mean}, {variance}");
+    // the optimiser's step is over the very memory that they lie in
+    let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("room"));
+    let learned = |i: usize| {
+        let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
+        Learned { value, gradient, m: moments[0][i], v: moments[1][i], rate_scale: 1.0 }
+    };
+    let (betas, eps, weight_decay, decoupled) = ([0.9, 0.999], 1e-8, 0.0, false);
+    let step = AdamStep { step: 1, learning_rate: 1e-3, betas, eps, weight_decay, decoupled, clip: None };
+    gpu.adam(&step, &[learned(0), learned(1)]);
+    let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
+    assert_eq!((dispatches, compute_passes, waits), (3, 1, 0));
+    // 1 and 8 in the first column, and so on: a tenth of their mean and of their unbiased variance, rounded a few times
+    let [means, variances] = [3, 4].map(|i| read(&gpu, block.inputs[i], 7));
+    for (column, (mean, variance)) in means.into_iter().zip(variances).enumerate() {
+        let wanted = 0.45 + 0.1 * column as f32;
+        assert!((mean - wanted).abs() < 1e-6 && (variance - 2.45).abs() < 1e-5, "{column}: {mean}, {variance}");
+    }
+}
+
+#[test]
+fn copies_leave_what_lies_between_them() {
+    let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
+    let [from, to] = [1.0, 2.0].map(|value| {
+        let whole = gpu.alloc(Role::Activation, &[[1, 200]]).expect("room")[0];
+        gpu.write(whole, &[value; 200]);
+        whole
+    });
+    // apart, side by side, at other distances
+    for (offset, len) in [(0, 10), (64, 10), (74, 6), (128, 4)] {
+        let [from, to] = [(from, offset), (to, if offset == 128 { 140 } else { offset })]
+            .map(|(of, at)| gpu.window(of, at, [1, len]));
+        gpu.copy(from, to);
+    }
+    let is_copied = |i: usize| [0..10, 64..80, 140..144].iter().any(|range| range.contains(&i));
+    let wanted: Vec<f32> = (0..200).map(|i| if is_copied(i) { 1.0 } else { 2.0 }).collect();
+    assert_eq!(read(&gpu, to, 200), wanted);
 }
 
 #[test]
@@ -61,8 +93,8 @@ fn what_was_written_together_is_copied_back_before_the_room_grows() {
     let [small, large] = [7, 700].map(|columns| Block::new(&mut gpu, columns, true));
     small.forward(&mut gpu);
     large.forward(&mut gpu);
-    assert_eq!(first(&gpu, small.outputs[1], 7), 4.5);
-    assert_eq!(first(&gpu, large.outputs[1], 700), 351.0);
+    assert_eq!(read(&gpu, small.outputs[1], 7)[0], 4.5);
+    assert_eq!(read(&gpu, large.outputs[1], 700)[0], 351.0);
 }
 
 #[test]

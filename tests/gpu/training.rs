@@ -11,7 +11,12 @@ use std::process::Command;
 
 /// A training of `smoke.json`, ready for its first step.
 fn trainer(clip: &str, device: Box<dyn Device>) -> Trainer {
-    let settings = [format!("training.gradient_clip={clip}"), "model.predict_peaks=true".to_string()];
+    trainer_with(clip, &["model.predict_peaks=true"], device)
+}
+
+fn trainer_with(clip: &str, others: &[&str], device: Box<dyn Device>) -> Trainer {
+    let mut settings = vec![format!("training.gradient_clip={clip}")];
+    settings.extend(others.iter().map(|setting| setting.to_string()));
     let config =
         Config::from_json("smoke.json", include_str!("../../configs/smoke.json"), &settings).expect("a config");
     let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
@@ -39,9 +44,13 @@ fn a_step_does_not_wait_and_tells_the_same_later() {
             let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
             let counts = |trainer: &mut Trainer| trainer.model().tape().counts();
             let before = counts(&mut trainer);
+            let mut bound = 0;
             for step in 0..8 {
                 let (start, end) = rows(step);
                 trainer.step(start, end).expect("a step");
+                let now = counts(&mut trainer).bind_groups;
+                assert!(step == 0 || now == bound, "step {step}: {} bound anew", now - bound);
+                bound = now;
                 if settled {
                     trainer.settle().expect("losses");
                 }
@@ -95,6 +104,23 @@ fn a_nan_is_found_at_most_two_steps_later() {
 }
 
 #[test]
+fn what_is_saved_is_loaded_to_the_bit() {
+    let Some(context) = context(Checks::Off) else { return };
+    let gpu = || Box::new(Gpu::new(context.clone()));
+    let cpu = || Box::new(Cpu::<f32>::new());
+    let ways: [(Box<dyn Device>, Box<dyn Device>); 2] = [(gpu(), cpu()), (cpu(), gpu())];
+    for (from, to) in ways {
+        let mut before = trainer("0.5", from);
+        (0..3).for_each(|step| before.step(rows(step).0, rows(step).1).expect("a step"));
+        let saved = before.snapshot().expect("a state");
+        let mut after = trainer("0.5", to);
+        after.resume("saved", &saved).expect("a state");
+        let again = after.snapshot().expect("a state");
+        assert!(again == saved);
+    }
+}
+
+#[test]
 fn programs_are_made_before_the_first_step() {
     let Some(context) = own() else { return };
     let programs = || context.programs.lock().expect("no panic").count();
@@ -115,8 +141,16 @@ fn programs_are_made_before_the_first_step() {
 #[test]
 fn info_counts_the_programs_of_a_step() {
     let Some(context) = context(Checks::Off) else { return };
-    for clip in ["null", "0.5"] {
-        let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
+    let settings: [(&str, &[&str]); 6] = [
+        ("null", &["model.predict_peaks=true"]),
+        ("0.5", &["model.predict_peaks=true"]),
+        ("null", &["model.use_film=false"]),
+        ("null", &["model.joint_generation=false", "model.use_film=false", "model.concat_dropout=[0.1,0.2]"]),
+        ("null", &["training.likelihood=calibrated"]),
+        ("null", &["training.kl_warmup_epochs=2"]),
+    ];
+    for (clip, others) in settings {
+        let mut trainer = trainer_with(clip, others, Box::new(Gpu::new(context.clone())));
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("config.json");
         std::fs::write(&config, trainer.config().to_json_pretty()).expect("a file");
@@ -125,6 +159,10 @@ fn info_counts_the_programs_of_a_step() {
         let told: serde_json::Value = serde_json::from_slice(&info.output().expect("info").stdout).expect("JSON");
         let rows = told["rows_of_the_step"].as_u64().expect("a number");
         trainer.step(0, rows as usize).expect("a step");
-        assert_eq!(told["dispatches_a_step"], trainer.model().tape().counts().dispatches, "clip {clip}, {rows} rows");
+        assert_eq!(
+            told["dispatches_a_step"],
+            trainer.model().tape().counts().dispatches,
+            "clip {clip}, {others:?}, {rows} rows"
+        );
     }
 }

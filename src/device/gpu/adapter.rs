@@ -117,6 +117,11 @@ fn problem(adapter: &wgpu::Adapter) -> Option<String> {
     first
 }
 
+/// A GPU that can be used.
+fn is_real(adapter: &wgpu::Adapter) -> bool {
+    !is_software(&adapter.get_info()) && problem(adapter).is_none()
+}
+
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: backends.with_env(),
@@ -142,7 +147,8 @@ fn all(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     found
 }
 
-/// Every adapter there is, usable or not. OpenGL is looked at where there is nothing better: the same hardware would be there twice.
+/// Every adapter there is, usable or not. OpenGL is looked at where there is no real GPU that can be used by other ways: the same hardware
+/// would be there twice.
 pub fn reports() -> Vec<AdapterReport> {
     let report = |adapter: &wgpu::Adapter| {
         let (info, limits) = (adapter.get_info(), adapter.limits());
@@ -158,8 +164,8 @@ pub fn reports() -> Vec<AdapterReport> {
         }
     };
     let mut found = all(wgpu::Backends::PRIMARY);
-    if found.is_empty() {
-        found = all(wgpu::Backends::GL);
+    if !found.iter().any(is_real) {
+        found.extend(all(wgpu::Backends::GL));
     }
     found.iter().map(report).collect()
 }
@@ -169,8 +175,7 @@ pub fn reports() -> Vec<AdapterReport> {
 /// # Errors
 /// When it is there and cannot be opened.
 pub fn open_real() -> Result<Option<Arc<Context>>> {
-    let usable = |adapter: &wgpu::Adapter| !is_software(&adapter.get_info()) && problem(adapter).is_none();
-    let first = |backends| all(backends).into_iter().find(usable);
+    let first = |backends| all(backends).into_iter().find(is_real);
     let adapter = first(wgpu::Backends::PRIMARY).or_else(|| first(wgpu::Backends::GL));
     adapter.map(|adapter| Context::open(&adapter, Checks::Off)).transpose()
 }

@@ -34,9 +34,9 @@ impl Place {
         self.block == other.block && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
     }
 
-    /// Whether it begins at the next place for a tensor behind another.
+    /// Whether it begins where another ends.
     pub fn follows(&self, other: &Place) -> bool {
-        self.block == other.block && self.bytes.start == other.bytes.end.next_multiple_of(ALIGNMENT)
+        self.block == other.block && self.bytes.start == other.bytes.end
     }
 
     pub fn len(&self) -> u64 {

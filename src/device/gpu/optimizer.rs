@@ -8,6 +8,7 @@ use crate::device::{AdamStep, Buffer, Clip, Factors, Learned};
 use crate::error::Result;
 use crate::pass::{MAX_BINDS, Operand, Pass};
 use arrayvec::ArrayVec;
+use std::borrow::Cow;
 
 /// Numbers that a workgroup steps, or sums.
 const CHUNK: usize = 2048;
@@ -173,9 +174,8 @@ impl State {
             Some(squares) if squares.of == groups => squares,
             _ => Squares::new(context, &mut self.memory, groups)?,
         };
-        let mut sums = None;
-        if let Some(block) = squares.block {
-            let count = squares.counts.iter().sum();
+        let (mut sums, count) = (None, squares.counts.iter().sum());
+        if let Some(block) = squares.block.filter(|_| count > 0) {
             let place = self.scratch(context, SQUARES + call, count)?;
             let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &place)];
             self.pass_over(context, "norm", Pass::new("squares", count).u(count), &bound, None)?;
@@ -203,9 +203,9 @@ impl State {
         }
         let program = context.programs.lock().expect("no panic while held").get(context, shader, &pass)?;
         let bound: ArrayVec<Place, MAX_BINDS> = bound.iter().map(|(_, place)| (*place).clone()).collect();
-        let all: ArrayVec<(Place, bool), MAX_BINDS> =
-            bound.iter().cloned().zip(program.bindings.iter().map(|(_, written)| *written)).collect();
-        let (touched, groups) = (touched.unwrap_or(&all), pass.groups as u32);
+        let all = || bound.iter().cloned().zip(program.bindings.iter().map(|(_, written)| *written)).collect();
+        let touched = touched.map_or_else(|| Cow::Owned(all()), Cow::Borrowed);
+        let (touched, groups) = (&touched[..], pass.groups as u32);
         let dispatch = Dispatch { program: &program, bound: &bound, touched, words: &pass.words, groups };
         self.recorder.dispatch(context, &mut self.memory, &dispatch);
         Ok(())

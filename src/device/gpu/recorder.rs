@@ -16,6 +16,8 @@ const SLOTS: u64 = 512;
 const IN_FLIGHT: usize = 3;
 /// What wgpu's panic begins with where it cannot poll a device.
 const POLL: &str = "Error in Device::poll";
+/// Bind groups of a program that are kept: those of its every layer at some numbers of rows.
+const GROUPS: usize = 256;
 /// Workgroups of one dimension.
 const WIDEST: u32 = 65_535;
 
@@ -48,7 +50,7 @@ pub struct Dispatch<'a> {
     pub program: &'a Program,
     /// What is bound to each of its variables.
     pub bound: &'a [Place],
-    /// What it really reads, or (true) writes.
+    /// What it reads, or (true) writes, of that which copies may be put off for: a part of what is bound, perhaps.
     pub touched: &'a [(Place, bool)],
     /// Its uniform struct.
     pub words: &'a [u32],
@@ -95,7 +97,7 @@ impl Recorder {
         if self.words.len() as u64 >= SLOTS * ALIGNMENT {
             self.submit(context, memory);
         }
-        for (place, _) in touched {
+        for place in bound {
             memory.touch(place.block, self.submission);
         }
         let offset = self.words.len() as u32;
@@ -108,7 +110,11 @@ impl Recorder {
         }
         let groups_of_it = &mut self.groups[program.id];
         let places: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
+        if groups_of_it.len() >= GROUPS {
+            groups_of_it.remove(0);
+        }
         let known = groups_of_it.iter().position(|(bound, _)| *bound == places).unwrap_or_else(|| {
+            self.counts.bind_groups += 1;
             groups_of_it.push((places, bind_group(context, memory, &self.uniforms, program, bound)));
             groups_of_it.len() - 1
         });
@@ -141,12 +147,8 @@ impl Recorder {
         memory.touch(from.block, self.submission);
         memory.touch(to.block, self.submission);
         match self.copies.last_mut() {
-            // each copy waits for the one before: what lies side by side at both ends is one, with the gap, which is nobody's
-            Some((f, t))
-                if from.follows(f)
-                    && to.follows(t)
-                    && from.bytes.start - f.bytes.start == to.bytes.start - t.bytes.start =>
-            {
+            // each copy waits for the one before: what lies side by side at both ends is one
+            Some((f, t)) if from.follows(f) && to.follows(t) => {
                 f.bytes.end = from.bytes.end;
                 t.bytes.end = to.bytes.end;
             }

@@ -1,0 +1,134 @@
+//! The optimiser's step on the GPU beside the CPU's in f64.
+
+use super::cases::draw;
+use super::gpu::context;
+use abr_film::device::gpu::{Checks, Gpu};
+use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Factors, Learned, Role};
+use abr_film::ops::Fill;
+use abr_film::tensor::Shape;
+
+/// What an f32 is rounded by.
+const U: f64 = 1.0 / (1 << 24) as f64;
+
+/// More than a workgroup steps, some rows, and a single number.
+const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
+const SCALES: [f64; 3] = [1.0, 0.25, 1.0];
+
+const STEP: AdamStep = AdamStep {
+    step: 1,
+    learning_rate: 0.02,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weight_decay: 0.0,
+    decoupled: false,
+    clip: None,
+};
+
+/// Value, gradient, first and second moment of every parameter.
+fn placed(device: &mut dyn Device) -> Vec<Learned> {
+    let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
+    let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("room"));
+    for (which, of_role) in buffers.iter().enumerate() {
+        // no second moment is below 0
+        let fill = if which == 3 { Fill::Uniform(1e-4, 1.0) } else { Fill::Normal };
+        for (i, (buffer, shape)) in of_role.iter().zip(SHAPES).enumerate() {
+            let values = draw::<f32>(shape, fill, (10 * which + i) as u32);
+            device.write(*buffer, values.as_slice().expect("contiguous"));
+        }
+    }
+    let [value, gradient, m, v] = buffers;
+    let learned =
+        |i: usize| Learned { value: value[i], gradient: gradient[i], m: m[i], v: v[i], rate_scale: SCALES[i] };
+    (0..SHAPES.len()).map(learned).collect()
+}
+
+fn make(device: &mut dyn Device, step: &AdamStep, learned: &[Learned]) {
+    if step.clip.is_some() {
+        device.norms(&[learned.iter().map(|l| l.gradient).collect()]).expect("a norm");
+    }
+    device.adam(step, learned);
+}
+
+fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64> {
+    let mut values = vec![f32::NAN; rows * columns];
+    device.read(buffer, &mut values).expect("values");
+    values.into_iter().map(f64::from).collect()
+}
+
+/// By how much value and moments may be off: the roundings of each product and sum of the formula, on absolute values.
+fn tolerance(step: &AdamStep, (scale, rate_scale): (f64, f64), [x, g, m, v]: [f64; 4]) -> [f64; 3] {
+    let ([b1, b2], Factors { step_size, inverse_root, keep, l2 }) = (step.betas, step.factors(rate_scale));
+    let gradient = (g * scale).abs() + l2 * x.abs();
+    // the scale comes of a norm, a sum over chunks
+    let of_gradient = if step.clip.is_some() { 48.0 } else { 3.0 } * U * gradient;
+    let of_m = (1.0 - b1) * of_gradient + 4.0 * U * (b1 * m.abs() + (1.0 - b1) * gradient);
+    let of_v = (1.0 - b2) * 2.0 * gradient * of_gradient + 6.0 * U * (b2 * v + (1.0 - b2) * gradient * gradient);
+    let signed = g * scale + l2 * x;
+    let (m, v) = (b1 * m + (1.0 - b1) * signed, b2 * v + (1.0 - b2) * signed * signed);
+    let change = step_size / (v.sqrt() * inverse_root + step.eps);
+    let of_x = 3.0 * U * keep * x.abs() + change * (of_m + m.abs() * (of_v / (2.0 * v) + 8.0 * U)) + U * x.abs();
+    [of_x, of_m, of_v]
+}
+
+#[test]
+fn every_kind_of_step_is_the_cpu_s() {
+    let Some(context) = context(Checks::Off) else { return };
+    let decay = 0.1;
+    let kinds = [
+        STEP,
+        AdamStep { step: 1000, betas: [0.8, 0.95], eps: 1e-3, ..STEP },
+        AdamStep { weight_decay: decay, ..STEP },
+        AdamStep { weight_decay: decay, decoupled: true, step: 3, ..STEP },
+        AdamStep { clip: Some(Clip(1.0)), ..STEP },
+        AdamStep { clip: Some(Clip(1e9)), weight_decay: decay, ..STEP },
+    ];
+    for step in kinds {
+        let (mut gpu, mut cpu) = (Gpu::new(context.clone()), Cpu::<f64>::new());
+        let learned = placed(&mut gpu);
+        let reference = placed(&mut cpu);
+        let start: Vec<[Vec<f64>; 4]> = (learned.iter().zip(SHAPES))
+            .map(|(l, shape)| [l.value, l.gradient, l.m, l.v].map(|b| read(&gpu, b, shape)))
+            .collect();
+        let norm = start.iter().flat_map(|[_, g, ..]| g).map(|g| g * g).sum::<f64>().sqrt();
+        let scale = step.clip.map_or(1.0, |clip| clip.scale(norm));
+        make(&mut gpu, &step, &learned);
+        make(&mut cpu, &step, &reference);
+        for (i, (of_gpu, of_cpu)) in learned.iter().zip(&reference).enumerate() {
+            let of = |device: &dyn Device, l: &Learned| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
+            let (got, want) = (of(&gpu, of_gpu), of(&cpu, of_cpu));
+            for at in 0..got[0].len() {
+                let tolerance = tolerance(&step, (scale, SCALES[i]), start[i].each_ref().map(|values| values[at]));
+                for (which, name) in ["value", "first moment", "second moment"].into_iter().enumerate() {
+                    let (got, want) = (got[which][at], want[which][at]);
+                    // it is read in f32
+                    let tolerance = tolerance[which] + U * want.abs();
+                    assert!(
+                        (got - want).abs() <= tolerance,
+                        "{step:?}: {name} {at} of {i}: {got}, {want} ± {tolerance}"
+                    );
+                    // what the tolerance is worth: a thousandth of the step
+                    let moved = (want - start[i][[0, 2, 3][which]][at]).abs();
+                    assert!(tolerance < 1e-3 * moved + 1e-5, "{name} {at} of {i}: ± {tolerance} of {moved}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_that_nobody_waits_for_are_the_same() {
+    let Some(context) = context(Checks::Off) else { return };
+    let told = [false, true].map(|waits| {
+        let mut gpu = Gpu::new(context.clone());
+        let learned = placed(&mut gpu);
+        for step in 1..4 {
+            let learning_rate = 0.1 / step as f64;
+            gpu.adam(&AdamStep { step, learning_rate, ..STEP }, &learned);
+            if waits {
+                read(&gpu, learned[0].value, SHAPES[0]);
+            }
+        }
+        read(&gpu, learned[0].value, SHAPES[0])
+    });
+    assert!(told[0] == told[1]);
+}
