@@ -38,7 +38,7 @@ pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
 /// Adds the column sums of `x` `[B, N]` to `out` `[1, N]`, rows in order.
 ///
 /// # Panics
-/// When `x` is not contiguous, has no columns, or `out` has another number of them.
+/// When `x` is not contiguous, or `out` has another number of columns.
 pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
     let (fresh, columns) = (out.fresh, x.ncols());
     let x_rows = x.as_slice().expect("tensors are contiguous");
@@ -47,7 +47,7 @@ pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
         if fresh {
             out.fill(T::zero());
         }
-        for row in x_rows.chunks_exact(columns) {
+        for row in x_rows.chunks_exact(columns.max(1)) {
             add_row(out, &row[range.clone()]);
         }
     });
