@@ -1,0 +1,140 @@
+//! Products in every kind of tile, whole and split, and those of no rows or no outputs.
+
+use super::{Record, Run, check_case, context};
+use abr_film::device::gpu::{Checks, Context, Gpu};
+use abr_film::ops::{Case, Fill, GroupedLinear, Linear, LinearRelu, Op};
+use abr_film::pass::{Bind, Operand, Pass};
+use abr_film::tensor::Shape;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The smallest shapes in which products take each kind of tile, their rows in fours or not, whole or split.
+const PRODUCTS: [[usize; 3]; 12] = [
+    [33, 7, 5],
+    [33, 4, 8],
+    [33, 1032, 3],
+    [1032, 1, 5],
+    [1501, 33, 3],
+    [1501, 40, 4],
+    [201, 1, 601],
+    [201, 4, 600],
+    [1501, 101, 3],
+    [1501, 100, 4],
+    [129, 1, 3001],
+    [129, 4, 3000],
+];
+
+/// The same for three groups.
+const GROUPED: [[usize; 3]; 11] = [
+    [5, 3, 7],
+    [5, 4, 8],
+    [3, 1032, 3],
+    [3, 5, 1033],
+    [3, 772, 4],
+    [601, 1, 99],
+    [601, 4, 100],
+    [3, 1501, 3],
+    [3, 1500, 4],
+    [3001, 1, 1],
+    [3001, 4, 4],
+];
+
+/// Groups of different widths, all multiples of four if this is one.
+fn grouped(rows: usize, inner: usize, columns: usize) -> Case {
+    if !columns.is_multiple_of(4) {
+        return GroupedLinear::cases(rows, inner, columns).remove(0);
+    }
+    let widths: Arc<[usize]> = [columns, columns / 8 * 4 + 4, 4].into();
+    let outputs = widths.iter().sum();
+    let shapes = [[rows, widths.len() * inner], [outputs, inner], [1, outputs]];
+    Case { name: "fours", op: GroupedLinear { widths }.into(), inputs: shapes.map(|s| (s, Fill::Normal)).into() }
+}
+
+/// All passes of a case, there and back.
+fn passes(case: &Case) -> impl Iterator<Item = Pass> + use<> {
+    let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
+    let outputs = case.op.output_shapes(&shapes);
+    let passes = case.op.forward_passes(&shapes, &outputs).into_iter();
+    passes.chain(case.op.backward_passes(&shapes, &outputs, &[Some(true); 3]))
+}
+
+/// The entry points that a case runs, and of products how they are cut.
+fn variants(case: &Case) -> impl Iterator<Item = String> + use<> {
+    passes(case).map(|pass| {
+        let constants = pass.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
+        // the join looks at no tile
+        if pass.entry.ends_with("join") { pass.entry.to_string() } else { pass.entry.to_string() + &constants }
+    })
+}
+
+#[test]
+fn products_in_every_tile_whole_and_split() {
+    let dense = |cases: fn(usize, usize, usize) -> Vec<Case>, which: usize| {
+        PRODUCTS.map(|[rows, inner, columns]| cases(rows, inner, columns).remove(which)).to_vec()
+    };
+    let all = [
+        dense(Linear::cases, 0),
+        dense(LinearRelu::cases, 0),
+        dense(LinearRelu::cases, 1),
+        GROUPED.map(|[rows, inner, columns]| grouped(rows, inner, columns)).to_vec(),
+    ];
+    let mut wanted: BTreeSet<String> = ["forward_join", "backward_join"].map(String::from).into();
+    for (entry, tile, aligned) in ["forward", "backward"].iter().flat_map(|e| [32, 64, 128].map(|t| (e, t, [0, 1]))) {
+        wanted.extend(aligned.map(|aligned| format!("{entry} TILE {tile} ALIGNED {aligned}")));
+    }
+    for cases in &all {
+        assert_eq!(cases.iter().flat_map(variants).collect::<BTreeSet<_>>(), wanted, "{}", cases[0].op.name());
+    }
+    let mut record = Record::default();
+    for checks in [Checks::On, Checks::Off] {
+        let Some(context) = context(checks) else { return };
+        for case in all.iter().flatten() {
+            check_case(&mut Gpu::new(context.clone()), case, false, &mut record);
+            if partials(case) > 1 {
+                check_case(&mut with_nan_in_scratch(context.clone(), case), case, false, &mut record);
+            }
+        }
+    }
+    record.tell();
+}
+
+/// How many partial sums a case has room for; 1 where it is not split.
+fn partials(case: &Case) -> usize {
+    let binds = passes(case).flat_map(|pass| pass.binds).filter(|bind| bind.name == "partials");
+    let len = |bind: Bind| match bind.operands[..] {
+        [Operand::Scratch(_, len)] => len,
+        _ => unreachable!("partial sums lie in scratch memory"),
+    };
+    binds.map(len).max().expect("every product names them")
+}
+
+/// A GPU whose partial sums are all NaN where this case has its own: fresh memory is 0, and a sum that nobody wrote would pass for one.
+fn with_nan_in_scratch(context: Arc<Context>, case: &Case) -> Gpu {
+    let nan = |shape| (shape, Fill::Value(f64::NAN));
+    let larger = Case { name: "nan", op: Linear.into(), inputs: NAN.map(nan).into() };
+    assert!(partials(&larger) > partials(case), "{} partial sums", partials(case));
+    let mut gpu = Gpu::new(context);
+    let (outputs, _) = Run::of(&larger).on_gpu(&mut gpu, &larger.op, false, true, &|_| true);
+    assert!(outputs[0].iter().all(|v| v.is_nan()), "sums of NaN");
+    gpu
+}
+
+/// A few tiles of many terms.
+const NAN: [Shape; 3] = [[64, 2200], [64, 2200], [1, 64]];
+
+#[test]
+fn products_of_nothing() {
+    let mut record = Record::default();
+    for checks in [Checks::On, Checks::Off] {
+        let Some(context) = context(checks) else { return };
+        for shape in [[0, 100, 200], [3, 100, 0]] {
+            for cases in [Linear::cases, LinearRelu::cases] {
+                let [rows, inner, outputs] = shape;
+                for case in cases(rows, inner, outputs) {
+                    check_case(&mut Gpu::new(context.clone()), &case, false, &mut record);
+                }
+            }
+        }
+    }
+    record.tell();
+}
