@@ -7,12 +7,13 @@ mod adam;
 mod cases;
 #[path = "../common/gpu.rs"]
 mod gpu;
+mod nan;
 mod recording;
 mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::device::gpu::{Checks, Context, Gpu, compile_shader, open};
-use abr_film::device::{ADAPTER, AdamStep, Clip, Cpu, Device, Learned, Role};
+use abr_film::device::{ADAPTER, Cpu, Device, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -29,7 +30,15 @@ const U: f64 = 1.0 / (1 << 24) as f64;
 /// Room above sqrt(n) U for a sum of n terms, and a chain of them; as in the comparison with PyTorch.
 const SPREAD: f64 = 16.0;
 
-fn config(predict_peaks: bool, joint_generation: bool) -> ModelConfig {
+/// The decoders: joint with FiLM, joint without, and concat.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Film,
+    Plain,
+    Concat,
+}
+
+fn config(predict_peaks: bool, kind: Kind) -> ModelConfig {
     ModelConfig {
         signal_length: 37,
         static_dim: 3,
@@ -42,8 +51,8 @@ fn config(predict_peaks: bool, joint_generation: bool) -> ModelConfig {
         static_head_dims: vec![31, 8],
         peak_head_dim: 20,
         predict_peaks,
-        joint_generation,
-        use_film: joint_generation,
+        joint_generation: !matches!(kind, Kind::Concat),
+        use_film: matches!(kind, Kind::Film),
         ..ModelConfig::default()
     }
 }
@@ -51,14 +60,15 @@ fn config(predict_peaks: bool, joint_generation: bool) -> ModelConfig {
 /// Terms on the longest way through the model of [`config`], there.
 const TERMS: f64 = (40 + 40 + 17 + 5 + 16 + 33 + 65) as f64;
 
-fn normals(per_row: usize, layer: u32) -> Vec<f32> {
-    let mut values = vec![0.0; ROWS * per_row];
+fn normals(rows: usize, per_row: usize, layer: u32) -> Vec<f32> {
+    let mut values = vec![0.0; rows * per_row];
     let stream = Stream::new(1, Purpose::Test, layer);
     values.chunks_exact_mut(per_row).enumerate().for_each(|(row, out)| stream.normals(row as u32, out));
     values
 }
 
 struct Rows {
+    count: usize,
     signal: Vec<f32>,
     condition: Vec<f32>,
     peaks: Vec<f32>,
@@ -67,10 +77,12 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(c: &ModelConfig) -> Self {
+    fn new(c: &ModelConfig, count: usize) -> Self {
+        let normals = |per_row, layer| normals(count, per_row, layer);
         let peaks = normals(c.num_peaks, 3);
         let mask = peaks.iter().map(|p| f32::from(u8::from(*p > -0.5))).collect();
         Rows {
+            count,
             signal: normals(c.signal_length, 1),
             condition: normals(c.static_dim, 2),
             peaks,
@@ -80,8 +92,8 @@ impl Rows {
     }
 
     fn batch(&self) -> Batch<'_> {
-        let Rows { signal, condition, peaks, mask, eps } = self;
-        Batch { rows: ROWS, signal, condition, peaks, peak_mask: mask, eps: Some(eps) }
+        let Rows { count, signal, condition, peaks, mask, eps } = self;
+        Batch { rows: *count, signal, condition, peaks, peak_mask: mask, eps: Some(eps) }
     }
 }
 
@@ -137,13 +149,27 @@ fn apart(got: &[f32], want: &[f32], terms: f64, bend: f64) -> f64 {
 fn losses_and_gradients() {
     for checks in [Checks::On, Checks::Off] {
         let Some(context) = context(checks) else { return };
-        for (peaks, joint, likelihood) in
-            [(true, true, Likelihood::Mse), (false, true, Likelihood::Calibrated), (true, false, Likelihood::Mse)]
-        {
-            let config = config(peaks, joint);
-            let rows = Rows::new(&config);
-            let (want, gradients) = pass(&mut model(&config, Box::new(Cpu::<f64>::new())), &rows, likelihood);
-            let mut on_gpu = model(&config, Box::new(Gpu::new(context.clone())));
+        for (peaks, kind, likelihood, strength, rows) in [
+            (true, Kind::Film, Likelihood::Mse, 1.0, ROWS),
+            // more than one tile of rows, and more than the 64 that lanes sum in one round
+            (true, Kind::Film, Likelihood::Mse, 1.0, 130),
+            (true, Kind::Film, Likelihood::Calibrated, 0.5, ROWS),
+            (false, Kind::Film, Likelihood::Calibrated, 1.0, ROWS),
+            (true, Kind::Plain, Likelihood::Mse, 1.0, ROWS),
+            (false, Kind::Plain, Likelihood::Calibrated, 1.0, 130),
+            (true, Kind::Concat, Likelihood::Mse, 1.0, ROWS),
+            (false, Kind::Concat, Likelihood::Calibrated, 1.0, 130),
+        ] {
+            let what = format!("{kind:?}, {likelihood:?}, strength {strength}, {rows} rows");
+            let config = config(peaks, kind);
+            let model = |device: Box<dyn Device>| {
+                let mut model = model(&config, device);
+                model.conditioning_strength = strength;
+                model
+            };
+            let rows = Rows::new(&config, rows);
+            let (want, gradients) = pass(&mut model(Box::new(Cpu::<f64>::new())), &rows, likelihood);
+            let mut on_gpu = model(Box::new(Gpu::new(context.clone())));
             // the second pass goes over what the first left
             let first = pass(&mut on_gpu, &rows, likelihood);
             let mut again = pass(&mut on_gpu, &rows, likelihood);
@@ -151,26 +177,27 @@ fn losses_and_gradients() {
             assert!(first.1 == again.1, "the same bits");
             for (got, want) in again.0.iter().zip(&want) {
                 let part = (got - want).abs() / (SPREAD * TERMS.sqrt() * U * want.abs()).max(f64::MIN_POSITIVE);
-                assert!(part <= 1.0, "a loss of {got} and not {want}: {part:.2} tolerances");
+                assert!(part <= 1.0, "{what}: a loss of {got} and not {want}: {part:.2} tolerances");
             }
             let mut worst = (0.0, String::new());
             for ((name, got), (_, want)) in again.1.iter_mut().zip(&gradients) {
-                let part = apart(got, want, 2.0 * TERMS + ROWS as f64, 1.0);
-                assert!(part <= 1.0, "{name}: {part:.2} tolerances off");
-                assert!(apart(got, want, 2.0 * TERMS + ROWS as f64, 1.001) > 1.0, "{name}: bent, and not noticed");
+                let terms = 2.0 * TERMS + rows.count as f64;
+                let part = apart(got, want, terms, 1.0);
+                assert!(part <= 1.0, "{what}: {name}: {part:.2} tolerances off");
+                assert!(apart(got, want, terms, 1.001) > 1.0, "{what}: {name}: bent, and not noticed");
                 if part > worst.0 {
                     worst = (part, name.clone());
                 }
             }
-            println!("gradients: at most {:.3} of the tolerance, {}", worst.0, worst.1);
+            println!("{what}: gradients at most {:.3} of the tolerance, {}", worst.0, worst.1);
         }
     }
 }
 
 /// The losses of a training, and the largest norm of a gradient.
 fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
-    let config = config(true, true);
-    let (rows, mut model) = (Rows::new(&config), model(&config, device));
+    let config = config(true, Kind::Film);
+    let (rows, mut model) = (Rows::new(&config, ROWS), model(&config, device));
     let (parameters, tape) = model.parts();
     let mut optimizer = Optimizer::new(&Default::default(), 0.5, parameters, tape).expect("room for the moments");
     let mut losses = Vec::new();
@@ -201,91 +228,6 @@ fn a_loss_curve() {
     assert!(want[198] < 0.9 * want[0], "nothing was learned: {} to {}", want[0], want[198]);
 }
 
-#[test]
-fn a_nan_anywhere_reaches_the_loss() {
-    let Some(context) = context(Checks::Off) else { return };
-    let config = config(true, true);
-    let mut model = model(&config, Box::new(Gpu::new(context)));
-    let total = |model: &mut Cvae, rows: &Rows, mode| {
-        let output = model.forward(&rows.batch(), mode).expect("a forward pass");
-        let losses = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
-        losses.read(model.tape()).expect("values").1
-    };
-    let (train, clean) = (Mode::Train { seed: SEED, step: 0 }, Rows::new(&config));
-    assert!(total(&mut model, &clean, train).is_finite() && total(&mut model, &clean, Mode::Eval).is_finite());
-    let mut planted = 0;
-    for (name, _, values) in model.state().expect("values") {
-        let var = named(&model, &name);
-        let mut with_nan = values.clone();
-        // the last element: behind whatever a shader does in fours or in tiles
-        *with_nan.last_mut().expect("an element") = f32::NAN;
-        model.tape().write(var, &with_nan);
-        let mode = if name.contains("running") { Mode::Eval } else { train };
-        let loss = total(&mut model, &clean, mode);
-        assert!(!loss.is_finite(), "a NaN in {name} is lost: {loss}");
-        model.tape().write(var, &values);
-        // a step in training with a NaN in it would leave its statistics behind
-        for (name, _, values) in model.state().expect("values") {
-            if name.contains("running") && values.iter().any(|v| !v.is_finite()) {
-                let (var, sound) = (named(&model, &name), vec![1.0; values.len()]);
-                model.tape().write(var, &sound);
-            }
-        }
-        planted += 1;
-    }
-    type Input = fn(&mut Rows) -> &mut Vec<f32>;
-    let inputs: [Input; 5] =
-        [|r| &mut r.signal, |r| &mut r.condition, |r| &mut r.eps, |r| &mut r.peaks, |r| &mut r.mask];
-    for input in inputs {
-        let mut rows = Rows::new(&config);
-        *input(&mut rows).last_mut().expect("an element") = f32::NAN;
-        assert!(!total(&mut model, &rows, train).is_finite());
-        planted += 1;
-    }
-    assert!(planted > 50, "only {planted} tensors");
-    assert!(total(&mut model, &clean, train).is_finite(), "the NaN stayed");
-}
-
-#[test]
-fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
-    let Some(context) = context(Checks::Off) else { return };
-    let devices: [Box<dyn Device>; 2] = [Box::new(Cpu::<f32>::new()), Box::new(Gpu::new(context))];
-    let step = AdamStep {
-        step: 1,
-        learning_rate: 0.1,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        weight_decay: 0.0,
-        decoupled: false,
-        clip: Some(Clip(1.0)),
-    };
-    for mut device in devices {
-        for (last, nan) in [(3.0, false), (f32::NAN, true)] {
-            let [values, gradients, first, second] =
-                [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment].map(|role| {
-                    let buffers = device.alloc(role, &[[1, 3], [2, 2]]).expect("room");
-                    [buffers[0], buffers[1]]
-                });
-            device.write(gradients[0], &[1.0, -2.0, 0.5]);
-            device.write(gradients[1], &[0.1, 0.2, 0.3, last]);
-            device.norms(&[gradients.to_vec()]).expect("a norm");
-            let learned = [0, 1].map(|i| Learned {
-                value: values[i],
-                gradient: gradients[i],
-                m: first[i],
-                v: second[i],
-                rate_scale: 1.0,
-            });
-            device.adam(&step, &learned);
-            let mut read = ([0.0; 3], [0.0; 4]);
-            device.read(values[0], &mut read.0).expect("values");
-            device.read(values[1], &mut read.1).expect("values");
-            let all = read.0.iter().chain(&read.1);
-            assert!(all.clone().all(|v| v.is_nan() == nan && *v != 0.0), "{}: {read:?}", device.name());
-        }
-    }
-}
-
 /// A GPU of its own: the tests' common one must outlive what is done to this, and has programs already.
 fn own() -> Option<Arc<Context>> {
     let wanted = std::env::var(ADAPTER).unwrap_or_default();
@@ -301,7 +243,11 @@ fn a_shader_that_does_not_compile_is_an_error() {
     assert!(error.exit_code() == 1 && error.to_string().contains("broken"), "{error}");
     // nothing of this device is trusted from then on
     let gpu: Box<dyn Device> = Box::new(Gpu::new(context));
-    assert!(Cvae::new(&config(true, true), &FilmConfig::default(), SEED, gpu).and_then(|model| model.state()).is_err());
+    assert!(
+        Cvae::new(&config(true, Kind::Film), &FilmConfig::default(), SEED, gpu)
+            .and_then(|model| model.state())
+            .is_err()
+    );
 }
 
 #[test]
@@ -320,8 +266,8 @@ fn too_large_a_tensor_is_an_error() {
 #[test]
 fn a_lost_device_is_an_error() {
     let Some(context) = own() else { return };
-    let config = config(true, true);
-    let rows = Rows::new(&config);
+    let config = config(true, Kind::Film);
+    let rows = Rows::new(&config, ROWS);
     let mut model = model(&config, Box::new(Gpu::new(context.clone())));
     pass(&mut model, &rows, Likelihood::Mse);
     context.device.destroy();

@@ -1,0 +1,176 @@
+//! A NaN that is anywhere reaches the loss.
+
+use super::gpu::context;
+use super::{Kind, ROWS, Rows, SEED, config, model, named, weights};
+use abr_film::config::Likelihood;
+use abr_film::device::gpu::{Checks, Context, Gpu};
+use abr_film::device::{AdamStep, Clip, Cpu, Device, Learned, Role};
+use abr_film::model::{Cvae, Losses};
+use abr_film::nn::layers::Mode;
+use abr_film::nn::optim::Optimizer;
+use std::sync::Arc;
+
+/// A model on the GPU, and what it is trained on.
+struct Fixture {
+    model: Cvae,
+    clean: Rows,
+    likelihood: Likelihood,
+}
+
+const TRAIN: Mode = Mode::Train { seed: SEED, step: 0 };
+
+type State = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+impl Fixture {
+    fn new(context: Arc<Context>, kind: Kind, likelihood: Likelihood) -> Self {
+        let config = config(true, kind);
+        let model = model(&config, Box::new(Gpu::new(context)));
+        Fixture { model, clean: Rows::new(&config, ROWS), likelihood }
+    }
+
+    /// The loss of these rows, or of the clean ones.
+    fn loss(&mut self, rows: Option<&Rows>, mode: Mode) -> (Losses, f64) {
+        let batch = rows.unwrap_or(&self.clean).batch();
+        let output = self.model.forward(&batch, mode).expect("a forward pass");
+        let losses = self.model.losses(&output, &batch, &weights(self.likelihood)).expect("losses");
+        (losses, losses.read(self.model.tape()).expect("values").1)
+    }
+
+    fn restore(&mut self, state: &State) {
+        for (name, _, values) in state {
+            let var = named(&self.model, name);
+            self.model.tape().write(var, values);
+        }
+    }
+}
+
+/// The last element is NaN: behind whatever a shader does in fours or in tiles.
+fn spoilt(values: &[f32]) -> Vec<f32> {
+    let mut values = values.to_vec();
+    *values.last_mut().expect("an element") = f32::NAN;
+    values
+}
+
+#[test]
+fn a_nan_anywhere_reaches_the_loss() {
+    let Some(context) = context(Checks::Off) else { return };
+    for (kind, likelihood, tensors) in [
+        (Kind::Film, Likelihood::Mse, 50),
+        (Kind::Film, Likelihood::Calibrated, 50),
+        (Kind::Concat, Likelihood::Mse, 15),
+    ] {
+        let mut fixture = Fixture::new(context.clone(), kind, likelihood);
+        let sound = |fixture: &mut Fixture| [TRAIN, Mode::Eval].map(|mode| fixture.loss(None, mode).1.is_finite());
+        assert_eq!(sound(&mut fixture), [true; 2]);
+        let state = fixture.model.state().expect("values");
+        for (name, _, values) in &state {
+            let var = named(&fixture.model, name);
+            fixture.model.tape().write(var, &spoilt(values));
+            let mode = if name.contains("running") { Mode::Eval } else { TRAIN };
+            let (_, loss) = fixture.loss(None, mode);
+            assert!(!loss.is_finite(), "{kind:?}, {likelihood:?}: a NaN in {name} is lost: {loss}");
+            fixture.restore(&state);
+        }
+        type Input = fn(&mut Rows) -> &mut Vec<f32>;
+        let inputs: [Input; 5] =
+            [|r| &mut r.signal, |r| &mut r.condition, |r| &mut r.eps, |r| &mut r.peaks, |r| &mut r.mask];
+        for (i, input) in inputs.into_iter().enumerate() {
+            let mut rows = Rows::new(&fixture.model.config, ROWS);
+            let values = input(&mut rows);
+            *values = spoilt(values);
+            let (_, loss) = fixture.loss(Some(&rows), TRAIN);
+            assert!(!loss.is_finite(), "{kind:?}, {likelihood:?}: a NaN in input {i} is lost: {loss}");
+        }
+        fixture.restore(&state);
+        assert!(state.len() > tensors, "only {} tensors", state.len());
+        assert_eq!(sound(&mut fixture), [true; 2], "the NaN stayed");
+    }
+}
+
+/// Where a step of the optimiser finds it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Planted {
+    Nowhere,
+    Gradient,
+    First,
+    Second,
+}
+
+#[test]
+fn a_nan_in_a_step_reaches_the_next_loss() {
+    let Some(context) = context(Checks::Off) else { return };
+    let mut fixture = Fixture::new(context, Kind::Film, Likelihood::Mse);
+    let (parameters, tape) = fixture.model.parts();
+    let mut optimizer = Optimizer::new(&Default::default(), 0.5, parameters, tape).expect("room for the moments");
+    let (losses, _) = fixture.loss(None, TRAIN);
+    fixture.model.backward(losses.total).expect("a backward pass");
+    let (state, moments) =
+        (fixture.model.state().expect("values"), optimizer.moments(fixture.model.tape()).expect("values"));
+    assert!(moments.len() > 30, "only {} parameters", moments.len());
+    for (name, ..) in &moments {
+        let var = named(&fixture.model, name);
+        let gradient = fixture.model.tape().read_gradient(var).expect("values");
+        for planted in [Planted::Gradient, Planted::First, Planted::Second, Planted::Nowhere] {
+            let tape = fixture.model.tape();
+            let buffer = tape.buffers(var).1;
+            let spoil = |here, values: &[f32]| if planted == here { spoilt(values) } else { values.to_vec() };
+            tape.device_mut().write(buffer, &spoil(Planted::Gradient, &gradient));
+            let with_nan: Vec<_> = moments
+                .iter()
+                .map(|(of, m, v)| match of == name {
+                    true => (of, spoil(Planted::First, m), spoil(Planted::Second, v)),
+                    false => (of, m.clone(), v.clone()),
+                })
+                .collect();
+            let find = |of: &str, _| {
+                let (_, m, v) = with_nan.iter().find(|(name, ..)| *name == of).expect("a parameter");
+                Ok((&m[..], &v[..]))
+            };
+            optimizer.load_moments(tape, find).expect("moments");
+            optimizer.step(tape, 1e-3, None).expect("a step");
+            let (_, loss) = fixture.loss(None, TRAIN);
+            assert_eq!(loss.is_finite(), planted == Planted::Nowhere, "{name}, {planted:?}: {loss}");
+            fixture.restore(&state);
+        }
+    }
+}
+
+#[test]
+fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
+    let Some(context) = context(Checks::Off) else { return };
+    let devices: [Box<dyn Device>; 2] = [Box::new(Cpu::<f32>::new()), Box::new(Gpu::new(context))];
+    let step = AdamStep {
+        step: 1,
+        learning_rate: 0.1,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0.0,
+        decoupled: false,
+        clip: Some(Clip(1.0)),
+    };
+    for mut device in devices {
+        for (last, nan) in [(3.0, false), (f32::NAN, true)] {
+            let [values, gradients, first, second] =
+                [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment].map(|role| {
+                    let buffers = device.alloc(role, &[[1, 3], [2, 2]]).expect("room");
+                    [buffers[0], buffers[1]]
+                });
+            device.write(gradients[0], &[1.0, -2.0, 0.5]);
+            device.write(gradients[1], &[0.1, 0.2, 0.3, last]);
+            device.norms(&[gradients.to_vec()]).expect("a norm");
+            let learned = [0, 1].map(|i| Learned {
+                value: values[i],
+                gradient: gradients[i],
+                m: first[i],
+                v: second[i],
+                rate_scale: 1.0,
+            });
+            device.adam(&step, &learned);
+            let mut read = ([0.0; 3], [0.0; 4]);
+            device.read(values[0], &mut read.0).expect("values");
+            device.read(values[1], &mut read.1).expect("values");
+            let all = read.0.iter().chain(&read.1);
+            assert!(all.clone().all(|v| v.is_nan() == nan && *v != 0.0), "{}: {read:?}", device.name());
+        }
+    }
+}
