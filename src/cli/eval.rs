@@ -55,7 +55,6 @@ impl Eval {
         };
         let report = self.device.with(|device| {
             notice_gpu(&*device);
-            notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;

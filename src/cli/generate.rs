@@ -62,7 +62,6 @@ impl Generate {
         let request = Request { conditions, count: self.count as usize, seed: self.seed };
         let (dataset, extra) = self.device.with(|device| {
             notice_gpu(&*device);
-            notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             let conditions = request.conditions.as_deref().unwrap_or(&[]);

@@ -123,7 +123,8 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
         "reconstruct --model run/best.safetensors --data data.csv",
     ] {
         let made = |device: &str, out: &str| {
-            place.ok(&format!("{command} {device} --out {out}"));
+            let said = place.ok(&format!("{command} {device} --out {out}")).stderr;
+            assert_eq!(said.matches("note: on GPU ").count(), usize::from(device == gpu), "{command}: {said}");
             samples(&place.text(out)).concat()
         };
         let (got, want) = (made(&gpu, "gpu.csv"), made("--device cpu", "cpu.csv"));
@@ -137,10 +138,12 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
         );
     }
     let report = |device: &str| -> Value {
-        let text = place.ok(&format!("eval --model run/best.safetensors --json {device}")).stdout;
-        serde_json::from_str::<Value>(&text).expect("JSON")["model"].clone()
+        let said = place.ok(&format!("eval --model run/best.safetensors --json {device}"));
+        assert_eq!(said.stderr.matches("note: on GPU ").count(), usize::from(device == gpu), "{}", said.stderr);
+        serde_json::from_str::<Value>(&said.stdout).expect("JSON")["model"].clone()
     };
-    // correlations and explained variance near 0 are differences of larger numbers
+    // errors are differences of traces, and taken to be a tenth of them at least; correlations and explained variance near 0 are
+    // differences of far larger numbers
     let (got, want) = (report(&gpu), report("--device cpu"));
     for measure in ["mse_uv2", "mae_uv", "rmse_uv"] {
         near(&got["recorded"][measure]["mean"], &want["recorded"][measure]["mean"], 10.0 * DECODED, measure);
