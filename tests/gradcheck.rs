@@ -5,8 +5,11 @@
 //! instead of overwriting). Each op is checked once more with its
 //! gradient bent by a part in a thousand, and must fail then.
 
+#[macro_use]
 mod common {
     pub mod cases;
+    #[macro_use]
+    pub mod each_op;
     pub mod ops;
 }
 
@@ -84,15 +87,6 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
         noticed += usize::from(bent > TOLERANCE);
     }
     assert!(noticed >= SIZES.len(), "only {noticed} cases have a gradient to bend");
-}
-
-macro_rules! one_test_an_op {
-    ($($module:ident $Op:ident,)*) => {
-        $(#[test] fn $module() {
-            assert_eq!(stringify!($module), <abr_film::ops::$Op as Op>::NAME);
-            check(<abr_film::ops::$Op as Op>::cases);
-        })*
-    };
 }
 
 abr_film::for_each_op!(one_test_an_op);

@@ -70,8 +70,6 @@ impl Device for Counter {
         self.count(&op.backward_passes(&self.shapes(inputs), &self.shapes(outputs), &targets));
     }
 
-    fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}
-
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
         self.counts.dispatches += u64::from(groups.iter().any(|group| !group.is_empty()));
         Ok(())
@@ -87,14 +85,6 @@ impl Device for Counter {
 
     fn answer(&mut self, _wait: bool, _values: &mut [f64]) -> Result<bool> {
         Ok(false)
-    }
-
-    fn rehearse(&mut self) -> bool {
-        false
-    }
-
-    fn rehearsed(&mut self) -> Result<()> {
-        Ok(())
     }
 
     fn counts(&self) -> Counts {

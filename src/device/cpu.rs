@@ -312,12 +312,4 @@ impl<T: Real> Device for Cpu<T> {
         self.early.waiting.clear();
         self.stepped = true;
     }
-
-    fn rehearse(&mut self) -> bool {
-        false
-    }
-
-    fn rehearsed(&mut self) -> Result<()> {
-        Ok(())
-    }
 }

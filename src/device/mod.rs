@@ -103,7 +103,7 @@ pub trait Device: Send {
 
     /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at hand, which then need not
     /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that.
-    fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]);
+    fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}
 
     /// Works out the Euclidean norm over all values of the buffers of each group, to be told by the next question. All are from one call
     /// of [`Device::alloc`], or windows into such. What nobody has asked for when the optimiser has made its step is forgotten by the next call.
@@ -127,13 +127,17 @@ pub trait Device: Send {
 
     /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs to compile: what
     /// is asked for until [`Device::rehearsed`] is noted and not carried out. There is nothing to be read then.
-    fn rehearse(&mut self) -> bool;
+    fn rehearse(&mut self) -> bool {
+        false
+    }
 
     /// Ends a rehearsal: makes ready all that it asked for.
     ///
     /// # Errors
     /// A program that cannot be made, and why.
-    fn rehearsed(&mut self) -> Result<()>;
+    fn rehearsed(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// What a GPU was asked for so far, or would be; nothing on the CPU.
     fn counts(&self) -> Counts {

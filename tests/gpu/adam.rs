@@ -2,27 +2,15 @@
 
 use super::cases::draw;
 use super::gpu::context;
+use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Factors, Learned, Role};
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
 
-/// What an f32 is rounded by.
-const U: f64 = 1.0 / (1 << 24) as f64;
-
 /// More than a workgroup steps, some rows, and a single number.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
 const SCALES: [f64; 3] = [1.0, 0.25, 1.0];
-
-const STEP: AdamStep = AdamStep {
-    step: 1,
-    learning_rate: 0.02,
-    betas: [0.9, 0.999],
-    eps: 1e-8,
-    weight_decay: 0.0,
-    decoupled: false,
-    clip: None,
-};
 
 /// Value, gradient, first and second moment of every parameter.
 fn placed(device: &mut dyn Device) -> Vec<Learned> {
@@ -50,9 +38,7 @@ fn make(device: &mut dyn Device, step: &AdamStep, learned: &[Learned]) {
 }
 
 fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64> {
-    let mut values = vec![f32::NAN; rows * columns];
-    device.read(buffer, &mut values).expect("values");
-    values.into_iter().map(f64::from).collect()
+    super::read(device, buffer, rows * columns).into_iter().map(f64::from).collect()
 }
 
 /// By how much value and moments may be off: the roundings of each product and sum of the formula, on absolute values.

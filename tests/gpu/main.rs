@@ -13,7 +13,7 @@ mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::device::gpu::{Checks, Context, Gpu, compile_shader, open};
-use abr_film::device::{ADAPTER, Cpu, Device, Role};
+use abr_film::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -29,6 +29,17 @@ const SEED: u64 = 5;
 const U: f64 = 1.0 / (1 << 24) as f64;
 /// Room above sqrt(n) U for a sum of n terms, and a chain of them; as in the comparison with PyTorch.
 const SPREAD: f64 = 16.0;
+
+/// The first step of Adam as it is by default, but for its rate.
+const STEP: AdamStep = AdamStep {
+    step: 1,
+    learning_rate: 0.02,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weight_decay: 0.0,
+    decoupled: false,
+    clip: None,
+};
 
 /// The decoders: joint with FiLM, joint without, and concat.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +122,12 @@ fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
         }
     }
     model
+}
+
+fn read(device: &dyn Device, buffer: Buffer, len: usize) -> Vec<f32> {
+    let mut values = vec![f32::NAN; len];
+    device.read(buffer, &mut values).expect("values");
+    values
 }
 
 fn named(model: &Cvae, name: &str) -> Var {
@@ -258,9 +275,7 @@ fn too_large_a_tensor_is_an_error() {
     // and the device goes on
     let buffer = gpu.alloc(Role::Activation, &[[1, 2]]).expect("room")[0];
     gpu.write(buffer, &[1.0, 2.0]);
-    let mut read = [0.0; 2];
-    gpu.read(buffer, &mut read).expect("values");
-    assert_eq!(read, [1.0, 2.0]);
+    assert_eq!(read(&gpu, buffer, 2), [1.0, 2.0]);
 }
 
 #[test]
@@ -287,8 +302,6 @@ fn more_workgroups_than_one_dimension_has() {
     let [x, y] = gpu.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else { unreachable!("two shapes") };
     gpu.write(x, &values);
     gpu.forward(&LeakyRelu::RELU.into(), &[x], &[y]);
-    let mut read = vec![f32::NAN; values.len()];
-    gpu.read(y, &mut read).expect("values");
-    let wrong = values.iter().zip(&read).position(|(x, y)| x.max(0.0) != *y);
+    let wrong = values.iter().zip(&read(&gpu, y, values.len())).position(|(x, y)| x.max(0.0) != *y);
     assert_eq!(wrong, None, "the first wrong element");
 }

@@ -1,7 +1,7 @@
 //! A NaN that is anywhere reaches the loss.
 
 use super::gpu::context;
-use super::{Kind, ROWS, Rows, SEED, config, model, named, weights};
+use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, read, weights};
 use abr_film::config::Likelihood;
 use abr_film::device::gpu::{Checks, Context, Gpu};
 use abr_film::device::{AdamStep, Clip, Cpu, Device, Learned, Role};
@@ -139,15 +139,7 @@ fn a_nan_in_a_step_reaches_the_next_loss() {
 fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
     let Some(context) = context(Checks::Off) else { return };
     let devices: [Box<dyn Device>; 2] = [Box::new(Cpu::<f32>::new()), Box::new(Gpu::new(context))];
-    let step = AdamStep {
-        step: 1,
-        learning_rate: 0.1,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        weight_decay: 0.0,
-        decoupled: false,
-        clip: Some(Clip(1.0)),
-    };
+    let step = AdamStep { learning_rate: 0.1, clip: Some(Clip(1.0)), ..STEP };
     for mut device in devices {
         for (last, nan) in [(3.0, false), (f32::NAN, true)] {
             let [values, gradients, first, second] =
@@ -166,11 +158,8 @@ fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
                 rate_scale: 1.0,
             });
             device.adam(&step, &learned);
-            let mut read = ([0.0; 3], [0.0; 4]);
-            device.read(values[0], &mut read.0).expect("values");
-            device.read(values[1], &mut read.1).expect("values");
-            let all = read.0.iter().chain(&read.1);
-            assert!(all.clone().all(|v| v.is_nan() == nan && *v != 0.0), "{}: {read:?}", device.name());
+            let all = [read(&*device, values[0], 3), read(&*device, values[1], 4)].concat();
+            assert!(all.iter().all(|v| v.is_nan() == nan && *v != 0.0), "{}: {all:?}", device.name());
         }
     }
 }

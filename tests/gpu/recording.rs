@@ -1,6 +1,7 @@
 //! What is recorded: what ends a compute pass, what waits for what, and which norms are told.
 
 use super::gpu::context;
+use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, Role, Target};
 use abr_film::ops::{AnyOp, FilmBlock, Op};
@@ -31,12 +32,6 @@ impl Block {
     }
 }
 
-fn read(gpu: &Gpu, buffer: Buffer, columns: usize) -> Vec<f32> {
-    let mut values = vec![f32::NAN; columns];
-    gpu.read(buffer, &mut values).expect("values");
-    values
-}
-
 #[test]
 fn running_statistics_do_not_end_a_compute_pass() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
@@ -55,9 +50,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
         Learned { value, gradient, m: moments[0][i], v: moments[1][i], rate_scale: 1.0 }
     };
-    let (betas, eps, weight_decay, decoupled) = ([0.9, 0.999], 1e-8, 0.0, false);
-    let step = AdamStep { step: 1, learning_rate: 1e-3, betas, eps, weight_decay, decoupled, clip: None };
-    gpu.adam(&step, &[learned(0), learned(1)]);
+    gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, &[learned(0), learned(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
     assert_eq!((dispatches, compute_passes, waits), (3, 1, 0));
     // 1 and 8 in the first column, and so on: a tenth of their mean and of their unbiased variance, rounded a few times
@@ -105,11 +98,9 @@ fn norms_that_nobody_asks_for_are_forgotten() {
         let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
         let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("room")[0]);
         device.write(gradient, &[3.0, 4.0]);
-        let (betas, clip) = ([0.9, 0.999], Some(Clip(1.0)));
         for step in 1..5 {
             device.norms(&[vec![gradient]]).expect("a norm");
-            let (learning_rate, eps, weight_decay, decoupled) = (1e-3, 1e-8, 0.0, false);
-            let step = AdamStep { step, learning_rate, betas, eps, weight_decay, decoupled, clip };
+            let step = AdamStep { step, learning_rate: 1e-3, clip: Some(Clip(1.0)), ..STEP };
             device.adam(&step, &[Learned { value, gradient, m, v, rate_scale: 1.0 }]);
         }
         device.ask(&[gradient]).expect("a question");

@@ -10,6 +10,9 @@
 mod bounds;
 #[path = "../common/cases.rs"]
 mod cases;
+#[macro_use]
+#[path = "../common/each_op.rs"]
+mod each_op;
 #[path = "../common/gpu.rs"]
 mod gpu;
 #[path = "../common/ops.rs"]
@@ -224,15 +227,6 @@ fn words_are_the_cpu_s() {
             assert_eq!(mask[[row, column]] == 0.0, dropped, "row {row}, column {column}: word {word}");
         }
     }
-}
-
-macro_rules! one_test_an_op {
-    ($($module:ident $Op:ident,)*) => {
-        $(#[test] fn $module() {
-            assert_eq!(stringify!($module), <abr_film::ops::$Op as Op>::NAME);
-            check(<abr_film::ops::$Op as Op>::cases);
-        })*
-    };
 }
 
 abr_film::for_each_op!(one_test_an_op);

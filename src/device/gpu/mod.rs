@@ -312,10 +312,6 @@ impl Device for Gpu {
         Ok(true)
     }
 
-    fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {
-        // all parameters make their step in one dispatch
-    }
-
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
         let state = self.state.get_mut();
         if let Err(error) = state.adam(&self.context, step, parameters) {

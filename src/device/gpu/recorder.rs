@@ -110,11 +110,11 @@ impl Recorder {
         }
         let groups_of_it = &mut self.groups[program.id];
         let places: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
-        if groups_of_it.len() >= GROUPS {
-            groups_of_it.remove(0);
-        }
         let known = groups_of_it.iter().position(|(bound, _)| *bound == places).unwrap_or_else(|| {
             self.counts.bind_groups += 1;
+            if groups_of_it.len() >= GROUPS {
+                groups_of_it.remove(0);
+            }
             groups_of_it.push((places, bind_group(context, memory, &self.uniforms, program, bound)));
             groups_of_it.len() - 1
         });
