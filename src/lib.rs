@@ -30,11 +30,11 @@
 //! # Train it
 //!
 //! ```
-//! use abr_film::{config::Config, data::synth, device, train::{Outcome, Trainer}};
+//! use abr_film::{config::Config, data::load, device, train::{Outcome, Trainer}};
 //! use std::ops::ControlFlow;
 //!
 //! let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
-//! let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+//! let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
 //! let data = data.with_columns(&config.data.static_columns)?;
 //! let best = device::with(device::Kind::Auto, None, |device| {
 //!     let (mut trainer, _notices) = Trainer::new(&config, &data, device)?;
@@ -55,9 +55,9 @@
 //! ```
 //! use abr_film::checkpoint::Checkpoint;
 //! use abr_film::generate::{Request, Value, generate};
-//! # use abr_film::{config::Config, data::synth, device::Cpu, train::Trainer};
+//! # use abr_film::{config::Config, data::load, device::Cpu, train::Trainer};
 //! # let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
-//! # let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+//! # let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
 //! # let data = data.with_columns(&config.data.static_columns)?;
 //! # let folder = tempfile::tempdir().expect("a temporary folder");
 //! # let path = folder.path().join("model.safetensors");

@@ -7,7 +7,7 @@
 //! the first step took.
 
 use abr_film::config::Config;
-use abr_film::data::synth;
+use abr_film::data::load;
 use abr_film::device::{self, Kind};
 use abr_film::kernels::gemm::Kernel;
 use abr_film::train::{Outcome, Trainer};
@@ -80,7 +80,7 @@ fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
         "training.optimizer.type=\"adamw\"",
     ];
     let config = Config::from_json("test", "{}", &settings.map(String::from)).expect("a configuration");
-    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
+    let data = load(&config.data, config.model.signal_length, |_, _| {}).expect("data").0;
     let data = data.with_columns(&config.data.static_columns).expect("columns");
     let counts = || (OURS.load(Relaxed), OUR_BYTES.load(Relaxed), PACKING.load(Relaxed));
     device::with(Kind::Cpu, Some(threads), |device| {

@@ -6,7 +6,7 @@ mod common {
 }
 
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
-use abr_film::data::synth;
+use abr_film::data::load;
 use abr_film::device::Cpu;
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::{layers::Mode, optim::Optimizer};
@@ -263,7 +263,7 @@ fn shapes_are_those_of_the_recorded_model_at_full_size() {
 #[test]
 fn a_saved_model_has_all_that_a_strict_load_asks_for() {
     let config = Config::from_json("smoke", include_str!("../configs/smoke.json"), &[]).expect("a configuration");
-    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
+    let data = load(&config.data, config.model.signal_length, |_, _| {}).expect("data").0;
     let data = data.with_columns(&config.data.static_columns).expect("its columns");
     let (mut trainer, _) = Trainer::new(&config, &data, Box::new(Cpu::<f32>::new())).expect("a trainer");
     trainer.epoch(|step| if step == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }).expect("steps");

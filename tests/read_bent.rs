@@ -5,7 +5,7 @@
 #[path = "../src/data/read/tests/samples.rs"]
 mod samples;
 
-use abr_film::data::read::{read_bytes, read_paths};
+use abr_film::data::read::{read_bytes, read_all};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -249,7 +249,7 @@ fn bent_companions_are_read_or_refused() {
             std::fs::write(folder.path().join(name), &file).unwrap();
             std::fs::write(folder.path().join(beside), &companion).unwrap();
             let path = [folder.path().join(name)];
-            let (result, _) = bounded(name, file.len() + companion.len(), || read_paths(&path, |_, _| {}));
+            let (result, _) = bounded(name, file.len() + companion.len(), || read_all(&path));
             match result {
                 Ok(_) => good.set(good.get() + 1),
                 Err(error) => assert!(error.to_string().contains("help: "), "{error}"),

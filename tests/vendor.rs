@@ -2,10 +2,10 @@
 //! repository: without the folder (`../shared`, or what `ABR_FILM_SHARED` names) these tests say that they were skipped.
 
 use abr_film::config::Config;
-use abr_film::data::read::{Recording, read_paths};
+use abr_film::data::read::{Recording, read_all};
 use abr_film::data::scale::Scalers;
 use abr_film::data::split::split;
-use abr_film::data::table::read_table;
+use abr_film::data::load;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 fn import(path: PathBuf) -> (Vec<Recording>, Vec<String>) {
-    read_paths(&[path], |_, _| {}).unwrap()
+    read_all(&[path]).unwrap()
 }
 
 /// One row of a table: its named cells, and its samples.
@@ -104,7 +104,7 @@ fn biosig_ascii_says_what_its_headers_say() {
         );
         assert_eq!((recording.column("n_averages"), recording.column("n_artifacts")), (Some("2"), Some("0")));
     }
-    let (first, second): (Vec<_>, Vec<_>) = recordings.into_iter().partition(|r| r.file == "wt-01_1-1.txt");
+    let (first, second): (Vec<_>, Vec<_>) = recordings.into_iter().partition(|r| &*r.file == "wt-01_1-1.txt");
     assert_eq!((first.len(), second.len()), (8, 1));
     assert_eq!((distinct(&first, "frequency_hz"), distinct(&first, "level_db")), (vec![32_000.0], vec![90.0]));
     assert_eq!((distinct(&second, "frequency_hz"), distinct(&second, "level_db")), (vec![16_000.0], vec![80.0]));
@@ -174,10 +174,11 @@ fn a_level_sweep_comes_with_its_analysed_peaks() {
 fn a_config_of_this_repository_fits_the_table_of_real_recordings() {
     let Some(data) = shared() else { return };
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/human_click.json");
-    let config = Config::load(&config, &[]).unwrap();
-    let (data, report) = read_table(&data.join("human_click.csv"), &config.data, config.model.signal_length).unwrap();
+    let mut config = Config::load(&config, &[]).unwrap();
+    config.data.path = Some(data.join("human_click.csv").display().to_string());
+    let (data, notices) = load(&config.data, config.model.signal_length, |_, _| {}).unwrap();
     assert_eq!(data.signals.dim(), (234, 200));
-    assert_eq!(report.cut, 295);
+    assert!(notices[0].ends_with("234 rows, the first 200 samples of each; 295 more of each were cut"), "{notices:?}");
     assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
     let split = split(&data, &config.data).unwrap();
     let (scalers, _) = Scalers::fit(&data, &config.data, &split.train).unwrap();

@@ -1,7 +1,7 @@
 //! A training of the documented model on a small synthetic set.
 
 use abr_film::config::Config;
-use abr_film::data::synth;
+use abr_film::data::load;
 use abr_film::device::Device;
 use abr_film::error::Result;
 use abr_film::train::Trainer;
@@ -16,7 +16,7 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
         "data.synth.rows_per_subject=40".to_string(),
     ];
     let config = Config::from_json("a bench", "{}", &settings)?;
-    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed)?;
+    let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
     let data = data.with_columns(&config.data.static_columns)?;
     let (mut trainer, _) = Trainer::new(&config, &data, device)?;
     trainer.shuffle();

@@ -48,7 +48,8 @@ pub struct Generate {
 impl Generate {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        self.conditions.iter().try_for_each(|path| source::check_apart(self.out.as_deref(), path))?;
+        let inputs = [Some(self.model.as_path()), self.config.as_deref(), self.conditions.as_deref()];
+        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
             return Err(Error::usage("--strength must be a number from 0 up", "1 is the strength of FiLM itself"));
         }
@@ -87,7 +88,7 @@ impl Generate {
             };
             Ok((dataset, made.read))
         })?;
-        source::write_table(self.out.as_deref(), &dataset, &read_columns(extra))
+        source::write_table(self.out.as_deref(), &dataset.recordings(&read_columns(extra)))
     }
 
     /// Tells where the decoder will not do with the condition what one might expect.

@@ -31,7 +31,8 @@ pub struct Reconstruct {
 impl Reconstruct {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        source::check_apart(self.out.as_deref(), self.data.as_ref())?;
+        let inputs = [Some(self.data.as_ref()), Some(self.model.as_path()), self.config.as_deref()];
+        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let (dataset, read) = self.device.with(|device| {
             notice_gpu(&*device);
@@ -47,6 +48,6 @@ impl Reconstruct {
                 made.read,
             ))
         })?;
-        source::write_table(self.out.as_deref(), &dataset, &read_columns(read))
+        source::write_table(self.out.as_deref(), &dataset.recordings(&read_columns(read)))
     }
 }

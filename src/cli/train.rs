@@ -56,7 +56,7 @@ impl Train {
             Some(last) => last.check_same_config(&folder.last().display().to_string(), &config)?,
             None => folder.check_free(&config, self.force)?,
         }
-        let dataset = source::load(&config)?;
+        let dataset = source::load_data(&config)?;
         let interrupted = on_interrupt()?;
         self.device.with(|device| {
             let mut trainer = prepare(&config, &dataset, device, &folder, last.as_ref())?;

@@ -169,6 +169,12 @@ fn data(d: &DataConfig) -> Check {
     if let Some(t0) = d.t0_ms {
         number("data.t0_ms", t0, ..)?;
     }
+    if let Some(gain) = d.gain {
+        number("data.gain", gain, ..)?;
+        if gain == 0.0 {
+            return Err(Problem::new("data.gain", "is 0", "give what the samples are divided by; below 0 inverts them"));
+        }
+    }
     number("data.validation_split", d.validation_split, (Excluded(0.0), Excluded(1.0)))?;
     number("data.test_split", d.test_split, 0.0..1.0)?;
     if d.validation_split + d.test_split >= 1.0 {

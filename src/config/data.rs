@@ -17,6 +17,13 @@ pub struct DataConfig {
     pub sample_rate_hz: Option<f64>,
     /// Used where the table has no column `t0_ms`.
     pub t0_ms: Option<f64>,
+    /// Unit of the samples as they stand in the files; `null`: what the files state, else µV.
+    pub unit: Option<Unit>,
+    /// Amplification: samples are divided by it; `null`: what the files state, else 1.
+    pub gain: Option<f64>,
+    /// Who was recorded, by the path of each file: a regular expression with a group, or a CSV table with the columns `file` and
+    /// `subject_id`; `null`: as the files state, or else from their names.
+    pub subject_from: Option<String>,
     /// Rows that are used, by what their columns hold; all by default.
     pub filters: Vec<RowFilter>,
     /// What is done to each recording.
@@ -45,6 +52,9 @@ impl Default for DataConfig {
             subject_column: "subject_id".into(),
             sample_rate_hz: None,
             t0_ms: None,
+            unit: None,
+            gain: None,
+            subject_from: None,
             filters: Vec::new(),
             prepare: PrepareConfig::default(),
             clip_statics: None,
@@ -56,6 +66,50 @@ impl Default for DataConfig {
             signal_scaling: SignalScaling::Global,
             synth: SynthConfig::default(),
         }
+    }
+}
+
+/// A unit of voltage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    #[serde(rename = "V")]
+    Volt,
+    #[serde(rename = "mV")]
+    Millivolt,
+    #[serde(rename = "uV")]
+    Microvolt,
+    #[serde(rename = "nV")]
+    Nanovolt,
+}
+
+impl Unit {
+    /// All of them.
+    pub const ALL: [Unit; 4] = [Unit::Volt, Unit::Millivolt, Unit::Microvolt, Unit::Nanovolt];
+
+    /// How many microvolts it is.
+    pub fn microvolts(self) -> f64 {
+        match self {
+            Unit::Volt => 1e6,
+            Unit::Millivolt => 1e3,
+            Unit::Microvolt => 1.0,
+            Unit::Nanovolt => 1e-3,
+        }
+    }
+
+    /// Its symbol, with `u` for `µ`.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Unit::Volt => "V",
+            Unit::Millivolt => "mV",
+            Unit::Microvolt => "uV",
+            Unit::Nanovolt => "nV",
+        }
+    }
+}
+
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(self.symbol())
     }
 }
 

@@ -1,22 +1,27 @@
 //! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
 
+mod assume;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hash;
 pub mod inspect;
+mod load;
 pub mod prepare;
 pub mod read;
+mod recording;
 pub mod rows;
 pub mod scale;
 pub mod split;
 pub mod synth;
 pub mod table;
 
-use crate::config::StaticColumn;
-use crate::error::{Error, Result, nearest};
+pub use assume::Assumptions;
+pub use load::{assemble, built_in, load};
+pub use recording::{Gain, GroundTruth, Recording};
+
 use ndarray::{Array2, ArrayView1};
-use read::Recording;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
 pub const PEAK_COLUMNS: [&str; 6] = ["peak_i_ms", "peak_iii_ms", "peak_v_ms", "peak_i_uv", "peak_iii_uv", "peak_v_uv"];
@@ -97,44 +102,30 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// The same rows with these static columns, in this order.
-    ///
-    /// # Errors
-    /// A column that is not there, with the nearest that is.
-    pub fn with_columns(mut self, wanted: &[StaticColumn]) -> Result<Dataset> {
-        let mut chosen = Vec::with_capacity(wanted.len());
-        for column in wanted {
-            let found = self.statics.iter().find(|c| c.name == column.name()).cloned();
-            chosen.push(found.ok_or_else(|| {
-                let names: Vec<&str> = self.statics.iter().map(|c| c.name.as_str()).collect();
-                let hint = nearest(column.name(), names.iter().copied())
-                    .map_or(String::new(), |n| format!("did you mean {n}? "));
-                let remedy = format!("{hint}the columns are {}", names.join(", "));
-                Error::input(&self.source, "data.static_columns", format!("no column {}", column.name()), remedy)
-            })?);
-        }
-        self.statics = chosen;
-        Ok(self)
-    }
-}
-
-impl Dataset {
-    /// The same rows as recordings, with the static columns and `extra` ones by their names; the truth has no place there.
+    /// The same rows as recordings, with the static columns and `extra` ones by their names.
     ///
     /// # Panics
     /// If an extra column has another number of rows.
     pub fn recordings(&self, extra: &[Column]) -> Vec<Recording> {
+        assert!(extra.iter().all(|c| c.values.len() == self.len()), "an extra column has one value per row");
         let cell = |column: &Column, row: usize| match &column.values {
+            Values::Number(values) if values[row].is_nan() => String::new(),
             Values::Number(values) => values[row].to_string(),
             Values::Text(values) => values[row].clone(),
         };
+        let columns: Vec<(Arc<str>, &Column)> =
+            self.statics.iter().chain(extra).map(|column| (column.name.as_str().into(), column)).collect();
         let recording = |(row, signal): (usize, ArrayView1<f32>)| {
             let mut recording = Recording::new(signal.to_vec());
             recording.subject.clone_from(&self.subjects[row]);
             (recording.sample_rate_hz, recording.t0_ms) = (Some(self.sample_rate_hz), Some(self.t0_ms));
-            recording.columns =
-                self.statics.iter().chain(extra).map(|column| (column.name.clone(), cell(column, row))).collect();
+            recording.columns = columns.iter().map(|(name, column)| (name.clone(), cell(column, row))).collect();
             recording.peaks.iter_mut().zip(self.peaks.row(row)).for_each(|(to, from)| *to = *from);
+            recording.truth = self.truth.as_ref().map(|truth| {
+                let mut latencies_ms = [f32::NAN; WAVES.len()];
+                latencies_ms.iter_mut().zip(truth.latencies_ms.row(row)).for_each(|(to, from)| *to = *from);
+                Box::new(GroundTruth { samples: truth.signals.row(row).to_vec(), latencies_ms })
+            });
             recording
         };
         self.signals.outer_iter().enumerate().map(recording).collect()

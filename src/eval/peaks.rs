@@ -74,8 +74,8 @@ fn vertex([before, peak, after]: [f64; 3]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SynthConfig;
-    use crate::data::{Dataset, synth};
+    use crate::config::{DataConfig, SynthConfig};
+    use crate::data::{Dataset, load};
     use ndarray::{Array1, Axis};
 
     /// Gaussian bumps (centre ms, height µV, width ms) sampled at 20 kHz from `t0_ms`.
@@ -89,8 +89,8 @@ mod tests {
         let causes =
             [("level_db", level_db), ("conductive_loss_db", 0.0), ("cochlear_loss_db", 0.0), ("neuropathy", 0.0)];
         let fixed = causes.map(|(name, value)| (name.to_string(), value)).into();
-        synth::generate(&SynthConfig { subjects: 100, rows_per_subject: 5, fixed, ..SynthConfig::default() }, 200, 11)
-            .unwrap()
+        let synth = SynthConfig { subjects: 100, rows_per_subject: 5, fixed, ..SynthConfig::default() };
+        load(&DataConfig { synth, seed: 11, ..DataConfig::default() }, 200, |_, _| {}).unwrap().0
     }
 
     #[test]

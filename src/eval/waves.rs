@@ -3,7 +3,7 @@
 use super::peaks::{Peak, WAVE_V};
 use crate::checkpoint::Trained;
 use crate::config::{DataConfig, SYNTH_COLUMNS, SynthConfig};
-use crate::data::{Column, Values, prepare::prepared_synth};
+use crate::data::{Column, Values, load};
 use crate::error::Result;
 use crate::generate::{Request, Value, generate};
 use crate::model::Cvae;
@@ -77,7 +77,8 @@ fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
         synth.fixed.extend(held);
         // other seeds than the training data's: other listeners, and none of them left out
         let seed = data.seed.wrapping_add(1 + row as u64);
-        let (simulated, _) = prepared_synth(&DataConfig { synth, seed, filters: Vec::new(), ..data.clone() }, length)?;
+        let config = DataConfig { path: None, synth, seed, filters: Vec::new(), ..data.clone() };
+        let (simulated, _) = load(&config, length, |_, _| {})?;
         trace.assign(&simulated.truth.expect("simulated data brings its truth").signals.row(0));
     }
     Ok(traces)

@@ -1,13 +1,13 @@
 use super::*;
 use crate::config::Config;
-use crate::data::synth;
+use crate::data::load;
 use crate::device::Cpu;
 
 /// A trainer of a second, on the built-in data.
 fn trainer(overrides: &[&str]) -> Trainer {
     let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
     let config = Config::from_json("smoke.json", include_str!("../../configs/smoke.json"), &overrides).unwrap();
-    let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).unwrap();
+    let dataset = load(&config.data, config.model.signal_length, |_, _| {}).unwrap().0;
     Trainer::new(&config, &dataset, Box::new(Cpu::<f32>::new())).unwrap().0
 }
 

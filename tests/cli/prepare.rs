@@ -3,7 +3,8 @@
 use crate::support::{Place, cells, column, samples};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
-use abr_film::data::table::{read_table, write_table};
+use abr_film::data::load;
+use abr_film::data::table::write_recordings;
 use serde_json::{Value, json};
 
 /// Samples of the longest row.
@@ -66,10 +67,11 @@ fn trained() -> Place {
 #[test]
 fn every_command_prepares_alike() {
     let place = trained();
-    let config = Config::load(&place.path("prepared.json"), &[]).unwrap();
-    let (prepared, _) = read_table(&place.path("recordings.csv"), &config.data, 16).unwrap();
+    let mut config = Config::load(&place.path("prepared.json"), &[]).unwrap();
+    config.data.path = Some(place.path("recordings.csv").display().to_string());
+    let (prepared, _) = load(&config.data, 16, |_, _| {}).unwrap();
     let mut table = Vec::new();
-    write_table(&prepared, &[], &mut table).unwrap();
+    write_recordings(&prepared.recordings(&[]), &mut table).unwrap();
     place.write("done.csv", table);
     let mut plain = configuration(&place);
     plain["data"].as_object_mut().unwrap().retain(|name, _| name == "static_columns");

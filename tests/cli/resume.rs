@@ -2,7 +2,7 @@
 
 use crate::support::Place;
 use abr_film::config::Config;
-use abr_film::data::{Dataset, synth};
+use abr_film::data::{Dataset, load};
 use abr_film::device::Cpu;
 use abr_film::train::{Outcome, Trainer};
 use std::ops::ControlFlow;
@@ -89,7 +89,7 @@ fn stopped_after_any_step() {
     let warm_up = ["training.kl_warmup_epochs=1", "training.scheduler.type=plateau", "training.scheduler.patience=0"];
     let overrides: Vec<String> = warm_up.iter().chain(&["training.num_epochs=4"]).map(|s| s.to_string()).collect();
     let config = Config::from_json("smoke.json", &place.text("smoke.json"), &overrides).unwrap().resolved();
-    let dataset = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).unwrap();
+    let dataset = load(&config.data, config.model.signal_length, |_, _| {}).unwrap().0;
     let folder = place.path(".");
     let unbroken = finish(start(&config, &dataset), &folder);
     for stop in 1..=16 {

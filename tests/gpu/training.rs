@@ -3,7 +3,7 @@
 use super::gpu::context;
 use super::{named, own};
 use abr_film::config::Config;
-use abr_film::data::synth;
+use abr_film::data::load;
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Cpu, Device};
 use abr_film::train::{Outcome, Trainer};
@@ -19,7 +19,7 @@ fn trainer_with(clip: &str, others: &[&str], device: Box<dyn Device>) -> Trainer
     settings.extend(others.iter().map(|setting| setting.to_string()));
     let config =
         Config::from_json("smoke.json", include_str!("../../configs/smoke.json"), &settings).expect("a config");
-    let data = synth::generate(&config.data.synth, config.model.signal_length, config.data.seed).expect("data");
+    let data = load(&config.data, config.model.signal_length, |_, _| {}).expect("data").0;
     let (mut trainer, _) = Trainer::new(&config, &data, device).expect("a trainer");
     trainer.shuffle();
     trainer

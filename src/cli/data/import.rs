@@ -1,8 +1,9 @@
 //! `abr-film data import`
 
-use super::{Axis, write};
+use super::Assume;
 use crate::cli::{notice, say, source};
-use abr_film::data::read::{Recording, abra_csv};
+use abr_film::data::read::{Options, abra_csv};
+use abr_film::data::{Assumptions, Recording};
 use abr_film::error::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -10,11 +11,11 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Files, folders (with all below them) or quoted globs; the format is recognised by content
+    /// Files, folders (with all below them) or quoted globs; the format is detected by content
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    axis: Axis,
+    assume: Assume,
     /// Who was recorded in all of these files, whatever they say
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
@@ -45,15 +46,11 @@ fn stimulus(text: &str) -> std::result::Result<String, String> {
 impl Import {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        let mut recordings = source::read(&self.paths)?;
-        self.axis.complete(&mut recordings);
-        if let Some(subject) = &self.subject {
-            recordings.iter_mut().for_each(|r| r.subject.clone_from(subject));
-        }
-        if let Some(stimulus) = &self.frequency_hz {
-            let silent = recordings.iter_mut().filter(|r| r.column("frequency_hz").is_none());
-            silent.for_each(|r| r.columns.push(("frequency_hz".to_string(), stimulus.clone())));
-        }
+        let subject_from = self.assume.subject_from()?;
+        let options = Options { out: self.out.as_deref(), subject_from: subject_from.as_ref() };
+        let (subject, frequency_hz) = (self.subject.clone(), self.frequency_hz.clone());
+        let assumptions = Assumptions { subject, frequency_hz, ..self.assume.assumptions() };
+        let recordings = source::collect(source::open(&self.paths, &options, assumptions)?)?;
         let silent = |unknown: usize, what: &str, flag: &str| {
             if unknown > 0 {
                 notice(format!("{unknown} recordings do not say {what}: give it with {flag}, or in the configuration"));
@@ -63,7 +60,7 @@ impl Import {
         silent(count(&|r| r.sample_rate_hz.is_none()), "their sample rate", "--sample-rate-hz");
         silent(count(&|r| r.t0_ms.is_none()), "when their first sample was taken", "--t0-ms");
         match (self.format, &self.out) {
-            (FormatName::Table, out) => write(out.as_deref(), &recordings),
+            (FormatName::Table, out) => source::write_table(out.as_deref(), &recordings),
             (FormatName::Abra, Some(path)) if !source::is_npz(path) => {
                 abra_csv::write(path, &recordings)?;
                 say(format!("{} recordings in {}", recordings.len(), path.display()));

@@ -1,8 +1,9 @@
 //! `abr-film data inspect`
 
-use super::Axis;
+use super::Assume;
 use crate::cli::{print, source};
 use abr_film::data::inspect::{inspect, level_series};
+use abr_film::data::read::Options;
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
 use abr_film::report::draw_level_series;
@@ -15,7 +16,7 @@ pub struct Inspect {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    axis: Axis,
+    assume: Assume,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,8 +35,9 @@ impl Inspect {
         {
             return Err(Error::usage(format!("{}: not a .svg file", path.display()), "name a file that ends in .svg"));
         }
-        let mut recordings = source::read(&self.paths)?;
-        self.axis.complete(&mut recordings);
+        let subject_from = self.assume.subject_from()?;
+        let options = Options { subject_from: subject_from.as_ref(), ..Options::default() };
+        let recordings = source::collect(source::open(&self.paths, &options, self.assume.assumptions())?)?;
         if let Some(path) = &self.plot {
             let series = level_series(&recordings, self.subject.as_deref())?;
             let svg = draw_level_series(&series);

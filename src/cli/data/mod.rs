@@ -5,13 +5,11 @@ mod inspect;
 mod prepare;
 mod synth;
 
-use crate::cli::{print, say, source};
-use abr_film::data::read::{Recording, npz};
-use abr_film::data::table::write_recordings;
+use abr_film::config::Unit;
+use abr_film::data::Assumptions;
+use abr_film::data::read::SubjectFrom;
 use abr_film::error::Result;
-use abr_film::files::write_whole;
 use clap::{Args, Subcommand};
-use std::path::Path;
 
 #[derive(Debug, Subcommand)]
 pub enum Data {
@@ -36,23 +34,36 @@ impl Data {
     }
 }
 
-/// What recordings may leave unsaid.
+/// What the user says about recordings, whatever their files state.
 #[derive(Debug, Args)]
-struct Axis {
-    /// Sample rate of the recordings whose files do not say it
+struct Assume {
+    /// Sample rate of all recordings; one that a file states is replaced, with a note
     #[arg(long, value_name = "HZ", value_parser = positive)]
     sample_rate_hz: Option<f64>,
-    /// Time of the first sample after stimulus onset, of the recordings whose files do not say it
+    /// Time of the first sample after stimulus onset, of all recordings; one that a file states is replaced, with a note
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     t0_ms: Option<f64>,
+    /// Unit of the samples as they stand in the files [default: what the files state, else µV]
+    #[arg(long, value_name = "V|mV|uV|nV", value_parser = unit)]
+    unit: Option<Unit>,
+    /// Amplification: samples are divided by it, or by it instead of the gain that a WFDB header states (that of an .arf
+    /// multiplies); below 0 inverts the traces
+    #[arg(long, value_name = "G", value_parser = gain, allow_negative_numbers = true)]
+    gain: Option<f64>,
+    /// Who was recorded, by the path of each file: a regular expression with one group, or a CSV table with the columns file and
+    /// subject_id
+    #[arg(long, value_name = "PATTERN|FILE.csv")]
+    subject_from: Option<String>,
 }
 
-impl Axis {
-    fn complete(&self, recordings: &mut [Recording]) {
-        for recording in recordings {
-            recording.sample_rate_hz = recording.sample_rate_hz.or(self.sample_rate_hz);
-            recording.t0_ms = recording.t0_ms.or(self.t0_ms);
-        }
+impl Assume {
+    fn assumptions(&self) -> Assumptions {
+        let Assume { sample_rate_hz, t0_ms, unit, gain, .. } = *self;
+        Assumptions { sample_rate_hz, t0_ms, unit, gain, ..Assumptions::default() }
+    }
+
+    fn subject_from(&self) -> Result<Option<SubjectFrom>> {
+        self.subject_from.as_deref().map(SubjectFrom::parse).transpose()
     }
 }
 
@@ -61,17 +72,12 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
     number.ok_or_else(|| "a number above 0 is wanted".to_string())
 }
 
-/// Writes recordings to a table, whole or not at all, or to stdout.
-fn write(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
-    match out {
-        Some(path) => {
-            match source::is_npz(path) {
-                true => npz::write(path, recordings)?,
-                false => write_whole(path, |w| write_recordings(recordings, w))?,
-            }
-            say(format!("{} recordings in {}", recordings.len(), path.display()));
-            Ok(())
-        }
-        None => print(|w| write_recordings(recordings, w)),
-    }
+fn gain(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v != 0.0);
+    number.ok_or_else(|| "a number other than 0 is wanted".to_string())
+}
+
+fn unit(text: &str) -> std::result::Result<Unit, String> {
+    let plain = text.replace(['µ', 'μ'], "u");
+    Unit::ALL.into_iter().find(|unit| unit.symbol() == plain).ok_or_else(|| "V, mV, uV or nV is wanted".to_string())
 }

@@ -1,9 +1,11 @@
 //! `abr-film data prepare`
 
-use super::{Axis, write};
+use super::Assume;
 use crate::cli::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::prepare::prepare_recordings;
+use abr_film::data::Assumptions;
+use abr_film::data::prepare::PreparedRows;
+use abr_film::data::read::Options;
 use abr_film::error::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ pub struct Prepare {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    axis: Axis,
+    assume: Assume,
     /// The table to write [default: stdout]
     #[arg(long, value_name = "FILE.csv|FILE.npz")]
     out: Option<PathBuf>,
@@ -29,14 +31,20 @@ pub struct Prepare {
 impl Prepare {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
+        source::check_apart(self.out.as_deref(), [self.config.as_path()])?;
         let config = Config::load(&self.config, &self.set)?;
-        let mut recordings = source::read(&self.paths)?;
-        self.axis.complete(&mut recordings);
-        let name = self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let (recordings, filters, labels) =
-            prepare_recordings(&name, recordings, &config.data, config.model.signal_length)?;
-        filters.iter().for_each(notice);
-        labels.notice().iter().for_each(notice);
-        write(self.out.as_deref(), &recordings)
+        let subject_from = self.assume.subject_from()?;
+        let options = Options { out: self.out.as_deref(), subject_from: subject_from.as_ref() };
+        let given = self.assume.assumptions();
+        let of_config = Assumptions::of(&config.data);
+        let assumptions =
+            Assumptions { unit: given.unit.or(of_config.unit), gain: given.gain.or(of_config.gain), ..given };
+        let recordings = source::open(&self.paths, &options, assumptions)?;
+        let mut rows = PreparedRows::new(recordings, &config.data, config.model.signal_length);
+        let prepared = rows.by_ref().collect::<Result<Vec<_>>>()?;
+        let (report, notices) = rows.finish();
+        notices.iter().for_each(notice);
+        report.notices().iter().for_each(notice);
+        source::write_table(self.out.as_deref(), &prepared)
     }
 }

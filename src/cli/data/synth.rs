@@ -2,8 +2,8 @@
 
 use crate::cli::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::prepare::recorded_synth;
-use abr_film::error::{Error, Result};
+use abr_film::data::built_in;
+use abr_film::error::Result;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,19 +19,14 @@ pub struct Synth {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// The table to write [default: stdout]
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_name = "FILE.csv|FILE.npz")]
     out: Option<PathBuf>,
 }
 
 impl Synth {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        if self.out.as_deref().is_some_and(source::is_npz) {
-            return Err(Error::usage(
-                "the noise-free traces have no place in an .npz",
-                "name a file that ends in .csv",
-            ));
-        }
+        source::check_apart(self.out.as_deref(), self.config.as_deref())?;
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("data.seed={seed}")));
         let config = match &self.config {
@@ -41,7 +36,7 @@ impl Synth {
         if config.data.path.is_some() {
             notice("data.path is not used: this command writes the built-in set");
         }
-        let dataset = recorded_synth(&config.data, config.model.signal_length)?;
-        source::write_table(self.out.as_deref(), &dataset, &[])
+        let recordings = source::collect(built_in(&config.data, config.model.signal_length)?)?;
+        source::write_table(self.out.as_deref(), &recordings)
     }
 }

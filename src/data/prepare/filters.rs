@@ -2,12 +2,19 @@
 
 use super::Refusal;
 use crate::config::{Cell, RowFilter};
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 /// The filters of `data.filters`, in their order; a row that one leaves out is not shown to the next.
 #[derive(Debug)]
-pub struct RowFilters {
-    filters: Vec<(RowFilter, usize)>,
+pub struct RowFilters(Vec<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    filter: RowFilter,
+    left_out: usize,
+    /// Whether any row had the column.
+    seen: bool,
 }
 
 /// How many rows a filter has left out.
@@ -21,37 +28,43 @@ pub struct FilterCount {
 impl RowFilters {
     /// With nothing counted yet.
     pub fn new(filters: &[RowFilter]) -> RowFilters {
-        RowFilters { filters: filters.iter().map(|filter| (filter.clone(), 0)).collect() }
+        let count = |filter: &RowFilter| Counted { filter: filter.clone(), left_out: 0, seen: false };
+        RowFilters(filters.iter().map(count).collect())
     }
 
-    /// The columns that the filters ask for.
+    /// The columns that the filters name.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
-        self.filters.iter().map(|(filter, _)| filter.column.as_str())
+        self.0.iter().map(|counted| counted.filter.column.as_str())
     }
 
-    /// Whether a row is used; `cell` tells the text of the `i`-th of [`RowFilters::columns`].
+    /// Whether a row is used; `cell` gives the text of a column, `None` where the row has no such column.
     ///
     /// # Errors
-    /// `cell`'s own, and (with the number of the column) text where `min` or `max` want a number.
-    pub fn keep<'a, E>(
-        &mut self,
-        cell: impl Fn(usize) -> Result<&'a str, E>,
-        refuse: impl Fn(usize, Refusal) -> E,
-    ) -> Result<bool, E> {
-        for (i, (filter, left_out)) in self.filters.iter_mut().enumerate() {
-            if !fits(filter, cell(i)?.trim()).map_err(|refusal| refuse(i, refusal))? {
-                *left_out += 1;
+    /// With the name of the column: text where `min` or `max` want a number.
+    pub fn keep<'a>(&mut self, cell: impl Fn(&str) -> Option<Cow<'a, str>>) -> Result<bool, (String, Refusal)> {
+        let cells: Vec<Option<Cow<str>>> = self.columns().map(cell).collect();
+        for (counted, cell) in self.0.iter_mut().zip(&cells) {
+            counted.seen |= cell.is_some();
+        }
+        for (counted, cell) in self.0.iter_mut().zip(cells) {
+            let fits = fits(&counted.filter, cell.unwrap_or_default().trim());
+            if !fits.map_err(|refusal| (counted.filter.column.clone(), refusal))? {
+                counted.left_out += 1;
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// A column that no row has had.
+    pub fn unseen(&self) -> Option<&str> {
+        self.0.iter().find(|counted| !counted.seen).map(|counted| counted.filter.column.as_str())
+    }
+
     /// What each filter has left out, in their order.
     pub fn counts(&self) -> Vec<FilterCount> {
-        let count =
-            |(filter, left_out): &(RowFilter, usize)| FilterCount { filter: words(filter), left_out: *left_out };
-        self.filters.iter().map(count).collect()
+        let count = |counted: &Counted| FilterCount { filter: words(&counted.filter), left_out: counted.left_out };
+        self.0.iter().map(count).collect()
     }
 }
 
@@ -116,8 +129,13 @@ mod tests {
     }
 
     /// Rows of two cells.
-    fn kept(filters: &mut RowFilters, rows: &[[&str; 2]]) -> Result<Vec<bool>, String> {
-        rows.iter().map(|row| filters.keep(|i| Ok(row[i]), |i, r| format!("{i}: {}", r.problem))).collect()
+    fn kept(filters: &mut RowFilters, rows: &[[&'static str; 2]]) -> Result<Vec<bool>, String> {
+        let columns: Vec<String> = filters.columns().map(str::to_string).collect();
+        let cell = |row: &[&'static str; 2], name: &str| {
+            columns.iter().position(|column| column == name).map(|i| Cow::Borrowed(row[i]))
+        };
+        let keep = |row| filters.keep(|name| cell(row, name)).map_err(|(name, r)| format!("{name}: {}", r.problem));
+        rows.iter().map(keep).collect()
     }
 
     #[test]
@@ -148,10 +166,12 @@ mod tests {
         let mut f = filters(r#"[{"column": "hz", "max": 16000}, {"column": "b", "not": ["x"]}]"#);
         assert_eq!(
             kept(&mut f, &[["click", "1"]]).unwrap_err(),
-            "0: \"click\" is not a number, and data.filters has a min or max for it"
+            "hz: \"click\" is not a number, and data.filters has a min or max for it"
         );
         assert!(kept(&mut f, &[["nan", "1"]]).is_err());
         let mut f = filters(r#"[{"column": "hz", "not": ["click"]}, {"column": "hz", "max": 16000}]"#);
         assert_eq!(kept(&mut f, &[["click", "click"], ["8000", "8000"]]).unwrap(), [false, true]);
+        assert_eq!(f.unseen(), None);
+        assert_eq!(filters(r#"[{"column": "hz", "max": 16000}]"#).unseen(), Some("hz"));
     }
 }

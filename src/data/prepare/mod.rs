@@ -13,15 +13,15 @@
 
 pub mod baseline;
 pub mod butterworth;
-mod dataset;
 mod filters;
-mod recordings;
+mod labels;
 pub mod resample;
+mod rows;
 pub mod window;
 
-pub use dataset::{Labels, nothing_left, prepare_dataset, prepared_synth, recorded_synth};
 pub use filters::{FilterCount, RowFilters};
-pub use recordings::prepare_recordings;
+pub use labels::Labels;
+pub use rows::{PREPARED, PreparedRows, RowReport, no_column};
 
 use crate::config::{BandPass, PrepareConfig};
 use butterworth::{Band, Butterworth};

@@ -1,5 +1,7 @@
 use super::*;
 use crate::config::{Baseline, DataConfig, Span, Window};
+use crate::data::read::{Notices, Recordings};
+use crate::data::{Dataset, assemble};
 use crate::data::fixture::dataset;
 use proptest::prelude::*;
 use std::f64::consts::PI;
@@ -117,27 +119,38 @@ fn a_simulated_recording_is_as_long_as_is_needed_and_no_longer() {
     assert_eq!(Preparation::new(&PrepareConfig::default(), LENGTH).recorded_length(axis(20_000.0, 0.0)), LENGTH);
 }
 
+/// A data set that is in memory, as a model of two samples would see it.
+fn prepared(data: &Dataset, config: &DataConfig) -> crate::error::Result<(Dataset, RowReport)> {
+    let rows = data.recordings(&[]).into_iter().map(Ok);
+    let recordings = Recordings::new("fixture", true, Notices::default(), Box::new(rows));
+    let mut rows = PreparedRows::new(recordings, config, 2);
+    let made = assemble(&mut rows, config)?;
+    Ok((made, rows.finish().0))
+}
+
 #[test]
 fn a_data_set_in_memory_is_filtered_prepared_and_its_labels_masked() {
     let data = dataset(6, 2);
     let json = r#"{"filters": [{"column": "level_db", "max": 60}, {"column": "subject_id", "equals": ["S001"]}],
         "prepare": {"polarity": -1, "window": {"from_ms": 0}}}"#;
-    let config: DataConfig = serde_json::from_str(json).unwrap();
-    let (made, counts, labels) = prepare_dataset(data.clone(), &config, 2).unwrap();
+    let mut config: DataConfig = serde_json::from_str(json).unwrap();
+    config.static_columns.clear();
+    let (made, report) = prepared(&data, &config).unwrap();
     // levels 20 to 60 and 70; of the first five rows S001 has the second and the fourth
-    assert_eq!(counts.iter().map(|c| c.left_out).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(report.filters.iter().map(|c| c.left_out).collect::<Vec<_>>(), [1, 3]);
     assert_eq!((made.subjects.len(), made.signals.dim()), (2, (2, 2)));
     // -0.1 ms are 2.4 samples: the third sample of each is the nearest to 0
     assert_eq!(made.signals[[0, 0]], -data.signals[[1, 2]]);
     assert_eq!(made.truth.unwrap().signals[[1, 1]], -data.truth.unwrap().signals[[3, 3]]);
     assert!((made.t0_ms - (2.0 / 24.414_062_5 - 0.1)).abs() < 1e-12);
     // labels lie at 0.1 + 0, 1, 2 ms and so on: none within 0.08 ms
-    assert_eq!(labels.masked, 6);
+    assert_eq!(report.labels.masked, 6);
     assert!(made.peaks.iter().all(|label| label.is_nan()));
 
     let refused = |filters: &str, part: &str| {
-        let config: DataConfig = serde_json::from_str(&format!(r#"{{"filters": [{filters}]}}"#)).unwrap();
-        let message = prepare_dataset(dataset(6, 2), &config, 2).unwrap_err().to_string();
+        let mut config: DataConfig = serde_json::from_str(&format!(r#"{{"filters": [{filters}]}}"#)).unwrap();
+        config.static_columns.clear();
+        let message = prepared(&dataset(6, 2), &config).unwrap_err().to_string();
         assert!(message.contains(part), "{part:?} is not in: {message}");
     };
     refused(r#"{"column": "levl_db", "max": 60}"#, "is it `level_db`?");

@@ -1,37 +1,32 @@
-//! The table of ABRA (the Auditory Brainstem Response Analyzer), and BioSig's table of averages: CSV, a row a recording.
+//! The table of ABRA (the Auditory Brainstem Response Analyzer), and BioSig's table of averages: CSV with one row per recording.
 //!
 //! | column | what |
 //! | --- | --- |
-//! | `Freq(Hz)` | the stimulus; 0 stands for a click, as the column must be a number there |
-//! | `Level(dB)` | its level |
-//! | `Samp. Per.`, `No. Avgs`, … | optional: sampling period in µs, sweeps, and what else the recorder says |
-//! | `0`, `1`, `2`, … | the samples in µV |
+//! | `Freq(Hz)` | the stimulus, if there is such a column; 0 stands for a click, as the column must be a number there |
+//! | `Level(dB)` | its level; an attenuation (`PostAtten(dB)`) is kept as it is, since it is no level |
+//! | `Sub. ID`, `Chan`, `Samp. Per.`, `No. Avgs`, … | optional: subject, channel, sampling period in µs, sweeps, and others |
+//! | `O.S. Time` | the onset delay: 0 puts the first sample at the onset, and any other is not documented |
+//! | `0`, `1`, `2`, … (also `0.0`, …) | the samples in µV, at least 16 |
 //!
-//! The time of the first sample is not said (ABRA takes it for the onset). ABRA knows one recording a frequency and level in a
+//! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for the onset). ABRA knows one recording a frequency and level in a
 //! file, so that it wants a file a subject.
 
-use super::{Reading, Recording, Source, text, wide};
+use super::columns::Naming;
+use super::{Format, ReadFn, Recording, rows};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
-    wide::Header::find(&text::decode(head), 0).is_some_and(|header| header.has("Freq(Hz)") && header.has("Level(dB)"))
-}
-
-/// Reads a file's recordings.
-///
-/// # Errors
-/// [`Error::Input`] with the line that is not as above.
-pub fn read(source: &Source) -> Result<Reading> {
-    let text = text::decode(source.bytes());
-    let Some(header) = wide::Header::find(&text, 0) else {
-        return Err(source.line(1, "there is no column `0`, the first sample"));
-    };
-    Ok(wide::read(source, &text, &header)?.into())
-}
+pub const FORMAT: Format = Format {
+    name: "ABRA CSV, BioSig's table of averages",
+    extensions: &["csv"],
+    companions: &[],
+    about: "`Freq(Hz)`, `Level(dB)`, samples in µV from column `0` on",
+    detect: |head| Naming::find(head, |naming| naming == Naming::Numbered(0)).is_some(),
+    read: ReadFn::Rows(|source| rows::open(source, |naming| naming == Naming::Numbered(0))),
+    samples: &["abra.csv"],
+};
 
 /// Writes recordings as ABRA reads them.
 ///

@@ -1,31 +1,22 @@
-//! A wide table as an Interacoustics Eclipse export gives: CSV (with commas, semicolons or tabs), a row a recording.
+//! Interacoustics Eclipse: a table with one row per recording, separated by commas, semicolons or tabs.
 //!
 //! | column | what |
 //! | --- | --- |
-//! | any names | what is known of the recording; subject, ear, stimulus, level, rate, sweeps are understood, others kept as they are |
-//! | `1`, `2`, … `467` | the samples in µV |
+//! | any names | what is known of the recording; subject, ear, stimulus, level, rate, sweeps and labels (`first latency`, `wave V amplitude (uV)`) are understood, others kept as they are |
+//! | `1`, `2`, … `467` (also `1.0`, …) | the samples in µV, at least 16 |
 //!
-//! Neither sample rate nor the time of the first sample is said (unless columns `sample_rate_hz` and `t0_ms` were added): they
-//! must be given. Where semicolons separate the cells, commas are decimal points.
+//! Sample rate and time of the first sample must be given, unless columns `sample_rate_hz` and `t0_ms` were added. Where
+//! semicolons or tabs separate the cells, commas may be decimal points.
 
-use super::{Reading, Source, text, wide};
-use crate::error::Result;
+use super::columns::Naming;
+use super::{Format, ReadFn, rows};
 
-/// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
-    let head = text::decode(head);
-    // a table with a column `0` numbers its samples from there
-    wide::Header::find(&head, 0).is_none() && wide::Header::find(&head, 1).is_some()
-}
-
-/// Reads a file's recordings.
-///
-/// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the line that is not as above.
-pub fn read(source: &Source) -> Result<Reading> {
-    let text = text::decode(source.bytes());
-    let Some(header) = wide::Header::find(&text, 1) else {
-        return Err(source.line(1, "there is no column `1`, the first sample"));
-    };
-    Ok(wide::read(source, &text, &header)?.into())
-}
+pub const FORMAT: Format = Format {
+    name: "Interacoustics Eclipse CSV",
+    extensions: &["csv"],
+    companions: &[],
+    about: "samples in µV from column `1` on; sample rate and time must be given",
+    detect: |head| Naming::find(head, |naming| naming == Naming::Numbered(1)).is_some(),
+    read: ReadFn::Rows(|source| rows::open(source, |naming| naming == Naming::Numbered(1))),
+    samples: &["eclipse.csv"],
+};

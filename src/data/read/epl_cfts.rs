@@ -22,19 +22,40 @@
 //! Waves I, III and V are P1, P3 and P5: their latencies in ms, and as amplitude the peak's minus that of the trough after it, in
 //! µV. A negative latency means that there is no peak. Note that the analysis was done on filtered traces (its file says how).
 
-use super::{Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::Result;
+
+pub const FORMAT: Format = Format {
+    name: "EPL Cochlear Function Test Suite text",
+    extensions: &["", "txt"],
+    companions: &["*-analyzed.txt"],
+    about: "the first half of each column, which is the response; the analysed peaks beside it give labels and threshold",
+    detect: recognise,
+    read: ReadFn::Whole(read),
+    samples: &["ABR-52-3"],
+};
+
+/// Recognised so that it is not taken for something else.
+pub const ANALYZED: Format = Format {
+    name: "EPL analysed peaks (beside their recordings)",
+    extensions: &["txt"],
+    companions: &[],
+    about: "read with the recordings beside them",
+    detect: recognise_analyzed,
+    read: ReadFn::Whole(read_analyzed),
+    samples: &[],
+};
 
 /// More levels than these are no level sweep.
 const MOST_LEVELS: usize = 200;
 
 /// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
+fn recognise(head: &[u8]) -> bool {
     head.starts_with(b":RUN-")
 }
 
 /// Whether a file begins as one of analysed peaks.
-pub fn recognise_analyzed(head: &[u8]) -> bool {
+fn recognise_analyzed(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.starts_with("Threshold (dB") && head.contains("P1 Latency")
 }
@@ -43,7 +64,7 @@ pub fn recognise_analyzed(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// None: it is no recording.
-pub fn read_analyzed(_: &Source) -> Result<Reading> {
+fn read_analyzed(_: &Source) -> Result<Reading> {
     let reason =
         "it holds the analysed peaks of recordings, whose file (ABR-52-3 for ABR-52-3-analyzed.txt) is read with it";
     Ok(Reading::NotAbr(reason.to_string()))
@@ -53,7 +74,7 @@ pub fn read_analyzed(_: &Source) -> Result<Reading> {
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the file and the line that is not as above.
-pub fn read(source: &Source) -> Result<Reading> {
+fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let mut lines = text::lines(&text);
     let header = Header::read(source, &mut lines)?;

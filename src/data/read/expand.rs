@@ -1,6 +1,6 @@
 //! Which files a list of files, folders and globs means.
 
-use super::wfdb;
+use super::{Notices, wfdb};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,24 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
         found.into_iter().filter(|(real, file)| apart(real, file)).map(|(_, file)| file).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// The files without the one that will be written.
+///
+/// # Errors
+/// [`Error::Usage`] if it was named as an input itself, be it through a link.
+pub(super) fn without_output(files: Vec<Found>, out: Option<&Path>, notices: &Notices) -> Result<Vec<Found>> {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let Some(out) = out.and_then(real).filter(|out| out.is_file()) else { return Ok(files) };
+    let (same, others): (Vec<Found>, Vec<Found>) = files.into_iter().partition(|f| real(&f.path).as_ref() == Some(&out));
+    for file in same {
+        if file.named {
+            let problem = format!("--out would replace {}, which is read", file.path.display());
+            return Err(Error::usage(problem, "name another file with --out"));
+        }
+        notices.push(format!("{}: left out: it is the file that --out replaces", file.path.display()));
+    }
+    Ok(others)
 }
 
 /// All files below a folder, in no order.

@@ -1,95 +1,65 @@
-//! The table of formats, and which of them a file is.
+//! The list of formats, and which of them a file is.
 
 use super::{
-    Reading, Source, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, wfdb,
+    Reading, Source, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, time_down,
+    wfdb,
 };
 use crate::error::{Error, Result};
-use std::path::Path;
 
-/// How much of a file is looked at to recognise it.
-pub(super) const HEAD: usize = 1 << 16;
-
-/// One file format.
+/// One file format; each stands in the file of its reader.
 pub struct Format {
     pub name: &'static str,
     /// Decides where a content fits two formats, and names the format of a file whose beginning is damaged.
     pub extensions: &'static [&'static str],
+    /// Files that are read with one of this format, not by themselves: `*` is its name.
+    pub companions: &'static [&'static str],
+    /// What a user should know, for the documentation.
+    pub about: &'static str,
     /// Whether a file that begins so is of this format.
-    pub recognise: fn(&[u8]) -> bool,
-    pub read: fn(&Source) -> Result<Reading>,
+    pub detect: fn(&[u8]) -> bool,
+    pub read: ReadFn,
+    /// Small files of this format for the tests, in `tests/fixtures/formats`.
+    pub samples: &'static [&'static str],
 }
 
-/// All formats that are read.
+/// How a format is read.
+pub enum ReadFn {
+    /// At once, from all of its content.
+    Whole(fn(&Source) -> Result<Reading>),
+    /// Row by row, from the beginning of its content.
+    Rows(fn(Source) -> Result<Stream>),
+}
+
+/// All formats that are read; of several that fit a content, the first is taken.
 pub const FORMATS: &[Format] = &[
-    Format {
-        name: "IHS SmartEP text export",
-        extensions: &["txt", "csv"],
-        recognise: ihs_smartep::recognise,
-        read: ihs_smartep::read,
-    },
-    Format {
-        name: "TDT BioSig ASCII export",
-        extensions: &["txt"],
-        recognise: tdt_biosig_ascii::recognise,
-        read: tdt_biosig_ascii::read,
-    },
-    Format { name: "TDT BioSig .arf", extensions: &["arf"], recognise: tdt_arf::recognise, read: tdt_arf::read },
-    Format {
-        name: "EPL Cochlear Function Test Suite text",
-        extensions: &["", "txt"],
-        recognise: epl_cfts::recognise,
-        read: epl_cfts::read,
-    },
-    Format {
-        name: "EPL analysed peaks (beside their recordings)",
-        extensions: &["txt"],
-        recognise: epl_cfts::recognise_analyzed,
-        read: epl_cfts::read_analyzed,
-    },
-    Format { name: "PhysioNet WFDB (.hea)", extensions: &["hea"], recognise: wfdb::recognise, read: wfdb::read },
-    Format { name: "NumPy .npz", extensions: &["npz"], recognise: npz::recognise, read: npz::read },
-    Format { name: "ABRA CSV", extensions: &["csv"], recognise: abra_csv::recognise, read: abra_csv::read },
-    Format {
-        name: "Interacoustics Eclipse CSV (columns 1, 2, …)",
-        extensions: &["csv"],
-        recognise: eclipse_csv::recognise,
-        read: eclipse_csv::read,
-    },
-    Format { name: table::NAME, extensions: &["csv"], recognise: table::recognise, read: table::read },
+    ihs_smartep::FORMAT,
+    tdt_biosig_ascii::FORMAT,
+    tdt_arf::FORMAT,
+    epl_cfts::FORMAT,
+    epl_cfts::ANALYZED,
+    wfdb::FORMAT,
+    npz::FORMAT,
+    abra_csv::FORMAT,
+    eclipse_csv::FORMAT,
+    table::FORMAT,
+    time_down::FORMAT,
 ];
-
-impl Format {
-    /// Whether its extension belongs to no other format, here or elsewhere.
-    fn own_extension(&self) -> bool {
-        ["arf", "npz", "hea"].iter().any(|own| self.extensions == [*own])
-    }
-}
 
 /// The format of a file's content; for a content that fits none, that of an extension which belongs to one alone, so that the
 /// error names what is damaged.
-pub(super) fn recognise(source: &Source) -> Option<&'static Format> {
-    let head = &source.bytes()[..source.bytes().len().min(HEAD)];
+pub(super) fn detect(source: &Source) -> Option<&'static Format> {
     let extension = source.extension();
     let named = |format: &Format| format.extensions.contains(&extension.as_str());
-    let mut fitting = FORMATS.iter().filter(|format| (format.recognise)(head));
+    let mut fitting = FORMATS.iter().filter(|format| (format.detect)(source.head()));
     let first = fitting.next();
     match (first, fitting.find(|format| named(format))) {
         (Some(first), Some(other)) if !named(first) => Some(other),
-        (None, _) => FORMATS.iter().find(|format| format.extensions == [extension.as_str()] && format.own_extension()),
+        (None, _) => {
+            let mut with_extension = FORMATS.iter().filter(|format| named(format));
+            with_extension.next().filter(|format| with_extension.next().is_none() && !extension.is_empty() && *format.extensions == [extension.as_str()])
+        }
         _ => first,
     }
-}
-
-/// Whether a path means recorders' files: a folder, a glob, or a file of a known format other than the project's own table.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn is_foreign(path: &Path) -> Result<bool> {
-    if !path.is_file() {
-        return Ok(path.is_dir() || (!path.exists() && path.to_string_lossy().contains(['*', '?', '['])));
-    }
-    let format = recognise(&Source::open(path, Some(HEAD))?);
-    Ok(format.is_some_and(|format| format.name != table::NAME))
 }
 
 /// What is read, for messages.
@@ -98,9 +68,9 @@ pub(super) fn names() -> String {
 }
 
 /// The error for a named file of no known format.
-pub(super) fn unrecognised(source: &Source) -> Error {
+pub(super) fn unknown(source: &Source) -> Error {
     if source.bytes().is_empty() {
-        return source.error("", "is empty", "export or copy it again");
+        return source.error("", "the file is empty", "export or copy it again");
     }
     let bytes = source.bytes();
     let remedy = match source.extension().as_str() {
@@ -110,6 +80,11 @@ pub(super) fn unrecognised(source: &Source) -> Error {
             "save it as .npz: the documentation of the reader npz says how; pickles can run any code and are not opened"
                 .to_string()
         }
+        "csv" | "tsv" | "txt" => format!(
+            "a table has one row per recording, and its first line names the columns of the samples s0, s1, s2, … (or 0, 1, 2, \
+             …); other formats: {}",
+            names()
+        ),
         _ => format!("these are: {}", names()),
     };
     source.error("", "is of no format that is read here", remedy)

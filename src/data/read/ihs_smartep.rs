@@ -10,11 +10,21 @@
 //! that line is at the stimulus onset and the first one at `(1 - zero position) * period`. `Stim. Freq.` 0 is a click.
 //! `Identifier` is the recorder's serial number: who was recorded stands only in the file's name.
 
-use super::{Reading, Recording, Source, text};
+use super::{Format, ReadFn, Reading, Recording, Source, text};
 use crate::error::Result;
 
+pub const FORMAT: Format = Format {
+    name: "IHS SmartEP text export",
+    extensions: &["txt", "csv"],
+    companions: &[],
+    about: "the averages in µV, with the time before the onset; who was recorded stands only in the file's name",
+    detect: recognise,
+    read: ReadFn::Whole(read),
+    samples: &["smartep.TXT"],
+};
+
 /// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
+fn recognise(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.starts_with("Identifier:") && head.contains("Smp. Period:")
 }
@@ -43,7 +53,7 @@ const COLUMNS: [&str; 9] =
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line that is not as above.
-pub fn read(source: &Source) -> Result<Reading> {
+fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let mut lines = text::lines(&text);
     let mut header = Vec::new();

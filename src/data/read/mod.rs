@@ -10,7 +10,8 @@
 //! | PhysioNet WFDB | [`wfdb`] | signals in steps of a converter, without anything of the stimulus |
 //! | NumPy `.npz` | [`npz`] | arrays by name; written too |
 //! | Interacoustics Eclipse CSV | [`eclipse_csv`] | a row a recording, without sample rate and time |
-//! | the project's own table | [`table`](mod@table) | a row a recording |
+//! | the project's own table | [`table`](mod@table) | one row per recording |
+//! | tables with time down the rows | [`time_down`] | one column per recording |
 //!
 //! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is assumed:
 //! what a file does not say (a sample rate, the time of its first sample, a level) is absent from its [`Recording`]s.
@@ -20,6 +21,8 @@
 
 pub mod abra_csv;
 mod bytes;
+mod columns;
+pub mod delimited;
 pub mod eclipse_csv;
 pub mod epl_cfts;
 mod expand;
@@ -27,6 +30,7 @@ mod formats;
 pub mod ihs_smartep;
 mod npy;
 pub mod npz;
+mod rows;
 mod source;
 mod subjects;
 pub mod table;
@@ -36,59 +40,21 @@ pub mod tdt_biosig_ascii;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod time_down;
 pub mod wfdb;
-mod wide;
 
+pub use delimited::is_missing;
 pub use expand::{Found, expand};
-pub use formats::{FORMATS, Format, is_foreign};
+pub use formats::{FORMATS, Format, ReadFn};
 pub use source::Source;
+pub use subjects::SubjectFrom;
 
-use crate::data::PEAK_COLUMNS;
+pub use super::recording::Recording;
+use super::recording::Faulty;
 use crate::error::{Error, Result};
-use std::path::PathBuf;
-
-/// One averaged trace and what its file says of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recording {
-    /// The file it came from, as messages and tables name it; no two files have one name.
-    pub file: String,
-    /// Who was recorded: as the file says, else from the file's name.
-    pub subject: String,
-    /// In µV.
-    pub samples: Vec<f32>,
-    /// If the file says it.
-    pub sample_rate_hz: Option<f64>,
-    /// Time of the first sample relative to the stimulus onset, if the file says it.
-    pub t0_ms: Option<f64>,
-    /// What else the file says, by these names where they fit: `ear` (`L`, `R`), `channel`, `frequency_hz` (a number or
-    /// `click`), `level_db`, `rate_hz`, `n_averages`, `n_artifacts`, `polarity`, `threshold_db`, `record` (its place in the
-    /// file). What is not known is absent.
-    pub columns: Vec<(String, String)>,
-    /// Labels in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
-    pub peaks: [f32; PEAK_COLUMNS.len()],
-}
-
-impl Recording {
-    /// A trace of which nothing else is known.
-    pub fn new(samples: Vec<f32>) -> Self {
-        let peaks = [f32::NAN; PEAK_COLUMNS.len()];
-        let (file, subject) = Default::default();
-        Recording { file, subject, samples, sample_rate_hz: None, t0_ms: None, columns: Vec::new(), peaks }
-    }
-
-    /// The value of a column, if the file says it.
-    pub fn column(&self, name: &str) -> Option<&str> {
-        self.columns.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Adds a column, unless the value is empty.
-    fn say(&mut self, name: &str, value: impl ToString) {
-        let value = value.to_string();
-        if !value.is_empty() {
-            self.columns.push((name.to_string(), value));
-        }
-    }
-}
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What a reader made of a file.
 #[derive(Debug)]
@@ -110,65 +76,208 @@ impl From<Vec<Recording>> for Reading {
     }
 }
 
-/// Reads files, folders (with all below them) and globs as one data set, in the order of their names; `progress` is told the
-/// number of files done and of all. Beside the recordings come notices: what was skipped, and what to check.
+/// Rows that are read as they are asked for.
+pub type Rows = Box<dyn Iterator<Item = Result<Recording, Faulty>>>;
+
+/// A table that is being read row by row.
+pub struct Stream {
+    pub rows: Rows,
+    /// Whether the table has a column that names the subject, so that an empty cell there is a missing name.
+    pub names_subjects: bool,
+    /// Complete after the last row.
+    pub notices: Notices,
+}
+
+/// What is to be said, while recordings are still being read.
+#[derive(Clone, Default)]
+pub struct Notices(Rc<RefCell<Vec<String>>>);
+
+impl Notices {
+    /// Adds one.
+    pub fn push(&self, notice: String) {
+        self.0.borrow_mut().push(notice);
+    }
+
+    /// Takes out what was added so far.
+    pub fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+/// How a set of files is read.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// The table that will be written: it is refused as an input, and left out where a folder or a glob finds it.
+    pub out: Option<&'a Path>,
+    /// Who was recorded, by the path of each file.
+    pub subject_from: Option<&'a SubjectFrom>,
+}
+
+/// The recordings of a set, one by one in the order of their files; each has its row number and its subject.
+pub struct Recordings {
+    /// What messages call the set.
+    pub source: String,
+    /// Whether all rows have the same columns, as those of one table have.
+    pub uniform: bool,
+    /// What was skipped, and what to check; complete after the last recording.
+    pub notices: Notices,
+    rows: Rows,
+    row: usize,
+}
+
+impl Recordings {
+    /// A set of `rows`, which are numbered from 1.
+    pub fn new(source: &str, uniform: bool, notices: Notices, rows: Rows) -> Self {
+        Recordings { source: source.to_string(), uniform, notices, rows, row: 0 }
+    }
+
+    /// The next row, be it one that cannot be used. An empty set is an error, once.
+    pub fn next_row(&mut self) -> Option<Result<Recording, Faulty>> {
+        let next = self.rows.next();
+        self.row += 1;
+        match next {
+            Some(Ok(recording)) => Some(Ok(Recording { row: self.row, ..recording })),
+            Some(Err(Faulty { error, recording })) => {
+                let recording = recording.map(|recording| Box::new(Recording { row: self.row, ..*recording }));
+                Some(Err(Faulty { error, recording }))
+            }
+            None => (self.row == 1).then(|| Err(nothing_found(&self.source, &self.notices.take()).into())),
+        }
+    }
+}
+
+impl Iterator for Recordings {
+    type Item = Result<Recording>;
+
+    fn next(&mut self) -> Option<Result<Recording>> {
+        self.next_row().map(|row| row.map_err(|faulty| faulty.error))
+    }
+}
+
+/// Opens files, folders (with all below them) and globs as one data set, in the order of their names; `progress` is given the
+/// number of files done and of all.
+///
+/// A table that is named alone is read row by row while the set is walked through; everything else is read at once.
 ///
 /// # Errors
-/// [`Error::Io`] for what cannot be read, [`Error::Input`] for a damaged file, for a named one that is not recognised or holds
-/// no ABR (in a folder it is skipped, with a notice), and if nothing is found at all.
-pub fn read_paths(paths: &[PathBuf], mut progress: impl FnMut(usize, usize)) -> Result<(Vec<Recording>, Vec<String>)> {
-    let files = expand(paths)?;
-    let (mut read, mut notices, mut skipped) = (subjects::Collected::default(), Vec::new(), Vec::new());
+/// [`Error::Io`] for what cannot be read, [`Error::Input`] for a damaged file, for a named one of no known format or without
+/// ABRs (in a folder it is skipped, with a notice), [`Error::Usage`] for an output among the inputs. A set without any recording
+/// gives an error as its first item.
+pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut(usize, usize)) -> Result<Recordings> {
+    let notices = Notices::default();
+    let files = expand::without_output(expand(paths)?, options.out, &notices)?;
+    let source = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    if let [file] = &files[..]
+        && file.named
+        && let Some(rows) = open_rows(Source::open_head(&file.path)?, options, &notices)?
+    {
+        return Ok(Recordings::new(&source, true, notices, rows));
+    }
+    let (mut read, mut skipped) = (subjects::Collected::default(), Vec::new());
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
         // the beginning first: a folder may hold films
-        let head = Source::open(&file.path, Some(formats::HEAD))?;
-        let Some(format) = formats::recognise(&head) else {
+        let head = Source::open_head(&file.path)?;
+        let Some(format) = formats::detect(&head) else {
             match file.named {
-                true => return Err(formats::unrecognised(&head)),
+                true => return Err(formats::unknown(&head)),
                 false => skipped.push(head.name().to_string()),
             }
             continue;
         };
-        let source = Source::open(&file.path, None)?;
-        match (format.read)(&source)? {
-            Reading::Recordings { recordings, subject, notices } => read.add(&file.path, recordings, subject, notices),
-            Reading::NotAbr(reason) if file.named => return Err(not_abr(&source, &reason)),
-            Reading::NotAbr(reason) => notices.push(format!("{}: skipped: {reason}", source.name())),
+        match read_file(format, head)? {
+            (Reading::Recordings { recordings, subject, notices }, guess) => {
+                read.add(&file.path, recordings, subject, notices, guess);
+            }
+            (Reading::NotAbr(reason), _) if file.named => return Err(not_abr(&file.path, &reason)),
+            (Reading::NotAbr(reason), _) => notices.push(format!("{}: skipped: {reason}", file.path.display())),
         }
     }
     progress(files.len(), files.len());
     if !skipped.is_empty() {
         notices.push(format!("{} files of no known format were skipped: {}", skipped.len(), skipped.join(", ")));
     }
-    let (recordings, more) = read.finish();
-    notices.extend(more);
-    if recordings.is_empty() {
-        return Err(nothing_found(paths, &notices));
-    }
-    Ok((recordings, notices))
+    let recordings = read.finish(options.subject_from, &notices)?;
+    Ok(Recordings::new(&source, false, notices, Box::new(recordings.into_iter().map(Ok))))
 }
 
-/// Reads one file's content from memory, without the files beside it.
+/// All recordings of files, folders and globs, and what is to be said about them.
+///
+/// # Errors
+/// As [`read_paths`], and for a set without any recording.
+pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
+    let mut recordings = read_paths(paths, &Options::default(), |_, _| {})?;
+    let all = recordings.by_ref().collect::<Result<_>>()?;
+    Ok((all, recordings.notices.take()))
+}
+
+/// A table's rows with their subject, if the file is a table.
+fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Option<Rows>> {
+    let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
+    let path = head.path().to_path_buf();
+    let Stream { mut rows, names_subjects, notices: of_table } = open(head)?;
+    let mut who = subjects::OfFile::new(&path, names_subjects, options.subject_from)?;
+    let notices = notices.clone();
+    let named = std::iter::from_fn(move || match rows.next() {
+        Some(Ok(recording)) => Some(Ok(who.name(recording))),
+        Some(Err(Faulty { error, recording })) => {
+            Some(Err(Faulty { error, recording: recording.map(|recording| Box::new(who.name(*recording))) }))
+        }
+        None => {
+            of_table.take().into_iter().chain(who.notice()).for_each(|notice| notices.push(notice));
+            None
+        }
+    });
+    Ok(Some(Box::new(named)))
+}
+
+/// Reads a file at once; returns too whether a missing subject may be guessed.
+fn read_file(format: &Format, head: Source) -> Result<(Reading, bool)> {
+    match format.read {
+        ReadFn::Whole(read) => Ok((read(&head.whole()?)?, true)),
+        ReadFn::Rows(open) => {
+            let stream = open(head)?;
+            let recordings = stream.rows.collect::<Result<Vec<_>, _>>().map_err(|faulty| faulty.error)?;
+            let notices = stream.notices.take();
+            Ok((Reading::Recordings { recordings, subject: None, notices }, !stream.names_subjects))
+        }
+    }
+}
+
+/// Opens one file's content in memory, without the files beside it.
 ///
 /// # Errors
 /// As [`read_paths`] for a named file.
-pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Result<Vec<Recording>> {
-    let source = Source::in_memory(name, bytes);
-    let format = formats::recognise(&source).ok_or_else(|| formats::unrecognised(&source))?;
-    match (format.read)(&source)? {
-        Reading::Recordings { recordings, .. } => Ok(recordings),
-        Reading::NotAbr(reason) => Err(not_abr(&source, &reason)),
+pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Recordings> {
+    let (source, notices) = (Source::in_memory(name, bytes), Notices::default());
+    let format = formats::detect(&source).ok_or_else(|| formats::unknown(&source))?;
+    if let Some(rows) = open_rows(source.clone(), &Options::default(), &notices)? {
+        return Ok(Recordings::new(name, true, notices, rows));
+    }
+    match read_file(format, source)?.0 {
+        Reading::Recordings { recordings, notices: of_file, .. } => {
+            of_file.into_iter().for_each(|notice| notices.push(notice));
+            Ok(Recordings::new(name, false, notices, Box::new(recordings.into_iter().map(Ok))))
+        }
+        Reading::NotAbr(reason) => Err(not_abr(Path::new(name), &reason)),
     }
 }
 
-fn nothing_found(paths: &[PathBuf], notices: &[String]) -> Error {
-    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let skipped = if notices.is_empty() { String::new() } else { format!(" ({})", notices.join("; ")) };
-    let remedy = format!("name files or folders of one of these formats: {}", formats::names());
-    Error::input(names, "", format!("no recording was found{skipped}"), remedy)
+/// All recordings of one file's content; see [`open_bytes`].
+///
+/// # Errors
+/// As [`read_all`] for a named file.
+pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Result<Vec<Recording>> {
+    open_bytes(name, bytes)?.collect()
 }
 
-fn not_abr(source: &Source, reason: &str) -> Error {
-    source.error("", reason, "leave this file out; name those with averaged auditory brainstem responses")
+fn nothing_found(source: &str, notices: &[String]) -> Error {
+    let skipped = if notices.is_empty() { String::new() } else { format!(" ({})", notices.join("; ")) };
+    let remedy = format!("give at least one recording, in files of these formats: {}", formats::names());
+    Error::input(source, "", format!("no recording was found{skipped}"), remedy)
+}
+
+fn not_abr(path: &Path, reason: &str) -> Error {
+    let remedy = "leave this file out; name those with averaged auditory brainstem responses";
+    Error::input(path.display(), "", reason, remedy)
 }

@@ -32,13 +32,23 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{Reading, Recording, Source, text, wide};
+use super::{Format, ReadFn, Reading, Recording, Source, text};
 use crate::data::PEAK_COLUMNS;
 use crate::error::{Error, Result, nearest};
 use crate::files::write_whole;
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Write};
 use std::path::Path;
+
+pub const FORMAT: Format = Format {
+    name: "NumPy `.npz`",
+    extensions: &["npz"],
+    companions: &[],
+    about: "`signal [N, L]` in µV and one array per column",
+    detect: recognise,
+    read: ReadFn::Whole(read),
+    samples: &["rows.npz", "columns.npz"],
+};
 
 /// How many times the file's size its content may take: compressed text may shrink so far, and a zip bomb is beyond it.
 pub(super) const MOST: usize = 16;
@@ -50,7 +60,7 @@ const FREE: usize = 1 << 16;
 const CELL: usize = 96;
 
 /// Whether a file begins so: as a zip whose first member is an array.
-pub fn recognise(head: &[u8]) -> bool {
+fn recognise(head: &[u8]) -> bool {
     let name = head.get(30..).unwrap_or_default();
     head.starts_with(b"PK\x03\x04")
         && name.iter().take(256).collect::<Vec<_>>().windows(4).any(|w| w == [&b'.', &b'n', &b'p', &b'y'])
@@ -60,7 +70,7 @@ pub fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`] with the array that is not as above.
-pub fn read(source: &Source) -> Result<Reading> {
+fn read(source: &Source) -> Result<Reading> {
     let mut arrays = unpack(source)?;
     let Some(signal) = arrays.remove("signal") else {
         let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
@@ -178,7 +188,7 @@ fn take(source: &Source, name: &str, array: &Array, index: usize, recording: &mu
         ("sample_rate_hz", _) => recording.sample_rate_hz = known,
         ("t0_ms", _) => recording.t0_ms = known,
         ("subject_id", _) => recording.subject = array.text(index),
-        _ => recording.say(&wide::free_name(name), array.text(index)),
+        _ => recording.say(&text::free_name(name), array.text(index)),
     }
     Ok(())
 }
@@ -214,7 +224,7 @@ fn pack(recordings: &[Recording], length: usize) -> io::Result<Vec<u8>> {
     }
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in recordings.iter().flat_map(|r| &r.columns) {
-        if !names.contains(&name.as_str()) {
+        if !names.contains(&&**name) {
             names.push(name);
         }
     }

@@ -1,41 +1,78 @@
 //! A file's content, and the errors that name it.
 
+use super::delimited::{decode_cell, is_utf16, utf16_encoding};
 use crate::error::{Error, Result};
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How much of a file is looked at to detect its format.
+pub const HEAD: usize = 1 << 16;
 
 /// A file that is being read.
+#[derive(Clone)]
 pub struct Source {
     path: PathBuf,
     name: String,
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
+    /// Whether `bytes` is all of it.
+    whole: bool,
     /// Whether files beside it may be read.
     on_disk: bool,
 }
 
 impl Source {
-    /// Reads a file, or its beginning of so many bytes.
+    /// Reads a file.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(path: &Path, beginning: Option<usize>) -> Result<Self> {
-        let read = || match beginning {
-            None => std::fs::read(path),
-            Some(most) => {
-                let mut bytes = Vec::new();
-                File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
-                Ok(bytes)
-            }
-        };
-        let bytes = read().map_err(Error::io("read", path))?;
-        Ok(Source { path: path.to_path_buf(), name: path.display().to_string(), bytes, on_disk: true })
+    pub fn open(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Ok(Source { whole: true, ..Source::on_disk(path, bytes) })
+    }
+
+    /// Reads the beginning of a file. What is no regular file (a pipe) is read whole, as it can be read only once.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open_head(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            return Source::open(path);
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        file.take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        Ok(Source { whole: bytes.len() < HEAD, ..Source::on_disk(path, bytes) })
+    }
+
+    fn on_disk(path: &Path, bytes: Vec<u8>) -> Self {
+        Source {
+            path: path.to_path_buf(),
+            name: path.display().to_string(),
+            bytes: bytes.into(),
+            whole: false,
+            on_disk: true,
+        }
     }
 
     /// Content without a file, and so without any beside it.
     pub fn in_memory(name: &str, bytes: Vec<u8>) -> Self {
-        Source { path: PathBuf::from(name), name: name.to_string(), bytes, on_disk: false }
+        Source { whole: true, on_disk: false, ..Source::on_disk(Path::new(name), bytes) }
+    }
+
+    /// The same file with all of its content.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn whole(self) -> Result<Self> {
+        if self.whole { Ok(self) } else { Source::open(&self.path) }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What messages call it.
@@ -43,9 +80,47 @@ impl Source {
         &self.name
     }
 
-    /// The whole content.
+    /// Its content, as far as it was read.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The beginning of its content.
+    pub fn head(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len().min(HEAD)]
+    }
+
+    /// Its content from the beginning, read bit by bit.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn reader(&self) -> Result<Box<dyn Read>> {
+        Ok(match self.whole {
+            true => Box::new(Cursor::new(self.bytes.clone())),
+            false => Box::new(File::open(&self.path).map_err(self.unreadable())?),
+        })
+    }
+
+    /// All of its text: UTF-16 with its mark or without, UTF-8, or else Windows-1252.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Input`] for broken UTF-16: no byte is ever replaced.
+    pub fn decoded(&self) -> Result<String> {
+        let whole = self.clone().whole()?;
+        let bytes = whole.bytes();
+        if !is_utf16(bytes) {
+            return Ok(decode_cell(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_owned());
+        }
+        let (text, broken) = utf16_encoding(bytes).decode_with_bom_removal(bytes);
+        match broken {
+            false => Ok(text.into_owned()),
+            true => Err(self.error("", "is damaged UTF-16 text", "save it as UTF-8")),
+        }
+    }
+
+    /// The error that reading it failed.
+    pub fn unreadable(&self) -> impl FnOnce(io::Error) -> Error + use<> {
+        Error::io("read", self.path.clone())
     }
 
     /// The file's name without folder.
@@ -71,7 +146,7 @@ impl Source {
         if !self.on_disk {
             return Ok(None);
         }
-        match Source::open(&self.path.with_file_name(name), None) {
+        match Source::open(&self.path.with_file_name(name)) {
             Ok(found) => Ok(Some(found)),
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

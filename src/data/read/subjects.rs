@@ -1,12 +1,163 @@
-//! Recordings of many files as one data set: which file, and who.
+//! Recordings of many files as one data set: which file, and who was recorded.
+//!
+//! Names that are made from paths depend on where the files are, never on how their paths were typed.
 
-use super::{Recording, Source};
+use super::{Notices, Recording, Source};
+use crate::error::{Error, Result};
+use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// Who was recorded, by the path of the file.
+pub enum SubjectFrom {
+    /// A regular expression; its group `subject`, or else its first, is the subject.
+    Pattern(Regex),
+    /// The last parts of paths, with their subjects.
+    Table(BTreeMap<String, String>),
+}
+
+impl SubjectFrom {
+    /// A regular expression with a group, or a CSV table with the columns `file` and `subject_id`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an expression without a group or that is none, [`Error::Input`] for a table without these columns,
+    /// [`Error::Io`].
+    pub fn parse(argument: &str) -> Result<SubjectFrom> {
+        if Path::new(argument).is_file() {
+            return SubjectFrom::read(Path::new(argument));
+        }
+        let remedy = "give a regular expression with one group, such as '([^/]+)-[0-9]+dB', or a CSV table with the columns \
+                      file and subject_id";
+        let unusable = |problem: String| Error::usage(format!("{argument}: {problem}"), remedy);
+        let pattern = Regex::new(argument).map_err(|error| unusable(format!("is no regular expression ({error})")))?;
+        if pattern.captures_len() < 2 {
+            return Err(unusable("has no group in parentheses, and is no file".to_string()));
+        }
+        Ok(SubjectFrom::Pattern(pattern))
+    }
+
+    fn read(path: &Path) -> Result<SubjectFrom> {
+        let source = path.display().to_string();
+        let remedy = "write a CSV table with the columns file and subject_id, one row per file";
+        let unusable = |problem: String| Error::input(&source, "", problem, remedy);
+        let text = Source::open(path)?.decoded()?;
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let headers = reader.headers().map_err(|error| unusable(error.to_string()))?.clone();
+        let column = |name: &str| {
+            headers.iter().position(|h| h == name).ok_or_else(|| unusable(format!("there is no column `{name}`")))
+        };
+        let (file, subject) = (column("file")?, column("subject_id")?);
+        let mut names = BTreeMap::new();
+        for record in reader.records() {
+            let record = record.map_err(|error| unusable(error.to_string()))?;
+            let name = record[file].replace('\\', "/");
+            if record[subject].is_empty() || names.insert(name.clone(), record[subject].to_string()).is_some() {
+                return Err(unusable(format!("`{name}` stands there twice or without a subject")));
+            }
+        }
+        Ok(SubjectFrom::Table(names))
+    }
+
+    /// The subject of a file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that neither expression nor table names.
+    fn of(&self, path: &Path) -> Result<String> {
+        let parts = real_parts(path);
+        let found = match self {
+            SubjectFrom::Pattern(pattern) => pattern.captures(&parts.join("/")).and_then(|found| {
+                found.name("subject").or_else(|| found.get(1)).map(|group| group.as_str().to_string())
+            }),
+            // the longest end of the path that is listed
+            SubjectFrom::Table(names) => (0..parts.len()).find_map(|i| names.get(&parts[i..].join("/")).cloned()),
+        };
+        found.filter(|name| !name.is_empty()).ok_or_else(|| {
+            let remedy = "let --subject-from (data.subject_from) name every file";
+            Error::input(path.display(), "", "--subject-from does not say who was recorded in this file", remedy)
+        })
+    }
+}
+
+/// The names in a file's real path, without the root.
+fn real_parts(path: &Path) -> Vec<String> {
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let normal = real.components().filter_map(|part| match part {
+        std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    normal.collect()
+}
+
+/// Who was recorded in a file that is read alone.
+pub(super) struct OfFile {
+    name: String,
+    subject: Subject,
+    /// Rows whose subject was replaced or guessed.
+    changed: usize,
+}
+
+enum Subject {
+    /// As the user says.
+    Given(String),
+    /// From the file's name.
+    Guessed(String),
+    /// As the file says, and only so.
+    Stated,
+}
+
+impl OfFile {
+    pub fn new(path: &Path, names_subjects: bool, from: Option<&SubjectFrom>) -> Result<OfFile> {
+        let subject = match from {
+            Some(from) => Subject::Given(from.of(path)?),
+            None if names_subjects => Subject::Stated,
+            None => Subject::Guessed(guess(path)),
+        };
+        Ok(OfFile { name: path.display().to_string(), subject, changed: 0 })
+    }
+
+    pub fn name(&mut self, mut recording: Recording) -> Recording {
+        match &self.subject {
+            Subject::Given(given) if recording.subject != *given => {
+                self.changed += usize::from(!recording.subject.is_empty());
+                recording.subject.clone_from(given);
+            }
+            Subject::Guessed(guess) if recording.subject.is_empty() => {
+                self.changed += 1;
+                recording.subject.clone_from(guess);
+                recording.subject_guessed = true;
+            }
+            _ => {}
+        }
+        recording
+    }
+
+    /// What is to be said after the last row.
+    pub fn notice(&self) -> Option<String> {
+        let notice = match &self.subject {
+            Subject::Given(_) if self.changed > 0 => Some(replaced(self.changed)),
+            Subject::Guessed(_) if self.changed > 0 => Some(guessed(1, 1)),
+            _ => None,
+        };
+        notice.map(|notice| format!("{}: {notice}", self.name))
+    }
+}
+
+fn replaced(recordings: usize) -> String {
+    format!("{recordings} recordings state another subject than --subject-from, which is taken")
+}
+
+fn guessed(files: usize, of: usize) -> String {
+    format!("{files} of {of} files do not say who was recorded: subject_id comes from their names; check it before a split")
+}
+
+/// A subject from a file's name.
+fn guess(path: &Path) -> String {
+    without_level(&path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()).to_string()
+}
+
 /// What the files read so far hold.
 #[derive(Default)]
-pub struct Collected {
+pub(super) struct Collected {
     files: Vec<File>,
     notices: Vec<String>,
 }
@@ -14,85 +165,142 @@ pub struct Collected {
 struct File {
     path: PathBuf,
     recordings: Vec<Recording>,
-    /// Who was recorded where the file does not say it.
-    subject: String,
+    /// Who was recorded where the file does not say it; `None` if it is not to be guessed.
+    guess: Option<String>,
 }
 
 impl Collected {
-    /// Takes in a file's recordings.
-    pub fn add(&mut self, path: &Path, recordings: Vec<Recording>, subject: Option<String>, notices: Vec<String>) {
-        self.notices.extend(notices.into_iter().map(|notice| format!("{}: {notice}", path.display())));
-        let stem = || Source::in_memory(&path.to_string_lossy(), Vec::new()).stem();
-        let subject = subject.unwrap_or_else(|| without_level(&stem()).to_string());
-        self.files.push(File { path: path.to_path_buf(), recordings, subject });
+    /// Takes in a file's recordings; `subject`: from the file's name, where the format has a rule for it.
+    pub fn add(
+        &mut self,
+        path: &Path,
+        recordings: Vec<Recording>,
+        subject: Option<String>,
+        notices: Vec<String>,
+        may_guess: bool,
+    ) {
+        let named = |notice: String| match notice.starts_with(&*path.to_string_lossy()) {
+            true => notice,
+            false => format!("{}: {notice}", path.display()),
+        };
+        self.notices.extend(notices.into_iter().map(named));
+        let guess = may_guess.then(|| subject.unwrap_or_else(|| guess(path)));
+        self.files.push(File { path: path.to_path_buf(), recordings, guess });
     }
 
-    /// All recordings, each with the name of its file and of its subject, and what is to be said of them.
-    pub fn finish(mut self) -> (Vec<Recording>, Vec<String>) {
-        let names = distinct(self.files.iter().map(|file| (file_name(&file.path), file.path.as_path())));
-        // one name in two folders is two subjects; two files of one name in one folder are one
-        let unnamed = |file: &&File| file.recordings.iter().any(|r| r.subject.is_empty());
-        let guessed: Vec<(String, PathBuf)> = self.files.iter().filter(unnamed).map(folder_of_subject).collect();
-        let folders: BTreeSet<(String, PathBuf)> = guessed.iter().cloned().collect();
-        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-        for (subject, _) in &folders {
-            *count.entry(subject).or_default() += 1;
+    /// All recordings, each with the name of its file and of its subject.
+    ///
+    /// # Errors
+    /// A file that `from` does not name.
+    pub fn finish(mut self, from: Option<&SubjectFrom>, notices: &Notices) -> Result<Vec<Recording>> {
+        self.notices.drain(..).for_each(|notice| notices.push(notice));
+        let paths: Vec<Vec<String>> = self.files.iter().map(|file| real_parts(&file.path)).collect();
+        for (file, name) in self.files.iter_mut().zip(shortest_ends(&paths)) {
+            let name: std::sync::Arc<str> = name.into();
+            file.recordings.iter_mut().for_each(|recording| recording.file = name.clone());
         }
-        let said: BTreeSet<String> = self.files.iter().flat_map(|f| &f.recordings).map(|r| r.subject.clone()).collect();
-        for (file, name) in self.files.iter_mut().zip(names) {
-            let (subject, folder) = folder_of_subject(file);
-            let alone = count.get(subject.as_str()).is_none_or(|&n| n == 1) && !said.contains(&subject);
-            let guess = if alone { subject } else { folder.join(&subject).display().to_string() };
+        match from {
+            Some(from) => self.take_given(from, notices)?,
+            None => self.take_guessed(&paths, notices),
+        }
+        shared(&self.files).iter().for_each(|notice| notices.push(notice.clone()));
+        Ok(self.files.into_iter().flat_map(|file| file.recordings).collect())
+    }
+
+    fn take_given(&mut self, from: &SubjectFrom, notices: &Notices) -> Result<()> {
+        let mut changed = 0;
+        for file in &mut self.files {
+            let subject = from.of(&file.path)?;
             for recording in &mut file.recordings {
-                recording.file.clone_from(&name);
-                if recording.subject.is_empty() {
-                    recording.subject.clone_from(&guess);
-                }
+                changed += usize::from(!recording.subject.is_empty() && recording.subject != subject);
+                recording.subject.clone_from(&subject);
             }
         }
-        if !guessed.is_empty() {
-            self.notices.push(format!(
-                "{} of {} files do not say who was recorded: subject_id comes from their names; check it before a split",
-                guessed.len(),
-                self.files.len()
+        if changed > 0 {
+            notices.push(replaced(changed));
+        }
+        Ok(())
+    }
+
+    /// One name in two folders is two subjects; two files of one name in one folder are one.
+    fn take_guessed(&mut self, paths: &[Vec<String>], notices: &Notices) {
+        let stated: BTreeSet<String> =
+            self.files.iter().flat_map(|f| &f.recordings).map(|r| r.subject.clone()).collect();
+        let mut folders: BTreeMap<String, BTreeSet<&[String]>> = BTreeMap::new();
+        let mut files = 0;
+        for (file, parts) in self.files.iter().zip(paths).filter(|(file, _)| file.is_unnamed()) {
+            let Some(guess) = &file.guess else { continue };
+            files += 1;
+            folders.entry(guess.clone()).or_default().insert(&parts[..parts.len().saturating_sub(1)]);
+        }
+        let all = self.files.len();
+        for (file, parts) in self.files.iter_mut().zip(paths).filter(|(file, _)| file.is_unnamed()) {
+            let Some(guess) = &file.guess else { continue };
+            let found: Vec<Vec<String>> = folders[guess].iter().map(|folder| folder.to_vec()).collect();
+            let own = found.iter().position(|folder| folder[..] == parts[..parts.len().saturating_sub(1)]);
+            let alone = found.len() == 1 && !stated.contains(guess);
+            let subject = match own.filter(|_| !alone) {
+                Some(own) => format!("{}/{guess}", shortest_ends(&found)[own]),
+                None => guess.clone(),
+            };
+            for recording in file.recordings.iter_mut().filter(|recording| recording.subject.is_empty()) {
+                recording.subject.clone_from(&subject);
+                recording.subject_guessed = true;
+            }
+        }
+        if files > 0 {
+            notices.push(guessed(files, all));
+        }
+        for (guess, folders) in folders.iter().filter(|(_, folders)| folders.len() > 1) {
+            let folders: Vec<Vec<String>> = folders.iter().map(|folder| folder.to_vec()).collect();
+            let names: Vec<String> = shortest_ends(&folders).iter().map(|end| format!("{end}/{guess}")).collect();
+            let (count, names) = (names.len(), names.join(", "));
+            notices.push(format!(
+                "the name {guess} stands in {count} folders, and was taken for {count} subjects: {names}; if they are one, say \
+                 so with --subject-from (data.subject_from)"
             ));
         }
-        self.notices.extend(shared(&self.files));
-        (self.files.into_iter().flat_map(|file| file.recordings).collect(), self.notices)
     }
 }
 
-fn folder_of_subject(file: &File) -> (String, PathBuf) {
-    (file.subject.clone(), file.path.parent().unwrap_or(Path::new("")).to_path_buf())
+impl File {
+    fn is_unnamed(&self) -> bool {
+        self.recordings.iter().any(|recording| recording.subject.is_empty())
+    }
 }
 
-/// Says which subjects are named alike in several folders, and so taken as one.
-fn shared(files: &[File]) -> Vec<String> {
+/// Which stated subjects stand in several folders, and so are taken as one.
+fn shared(files: &[File]) -> Option<String> {
     let mut folders: BTreeMap<&str, BTreeSet<&Path>> = BTreeMap::new();
     for file in files {
-        for recording in &file.recordings {
+        for recording in file.recordings.iter().filter(|recording| !recording.subject_guessed) {
             folders.entry(&recording.subject).or_default().extend(file.path.parent());
         }
     }
-    let twice = folders.into_iter().filter(|(_, folders)| folders.len() > 1);
+    let twice = folders.into_iter().filter(|(subject, folders)| !subject.is_empty() && folders.len() > 1);
     let names: Vec<String> = twice.map(|(subject, folders)| format!("{subject} ({})", folders.len())).collect();
-    if names.is_empty() {
-        return Vec::new();
-    }
-    vec![format!("files in several folders name the same subject, which is taken as one: {}", names.join(", "))]
+    let text = format!("files in several folders name the same subject, which is taken as one: {}", names.join(", "));
+    (!names.is_empty()).then_some(text)
 }
 
-/// A name for each file: its own, or its path where two have one name.
-fn distinct<'a>(files: impl Iterator<Item = (String, &'a Path)> + Clone) -> Vec<String> {
-    let mut count: BTreeMap<String, usize> = BTreeMap::new();
-    for (name, _) in files.clone() {
-        *count.entry(name).or_default() += 1;
+/// For each path the shortest end that no other one has.
+fn shortest_ends(paths: &[Vec<String>]) -> Vec<String> {
+    let end = |path: &[String], length: usize| path[path.len().saturating_sub(length.max(1))..].join("/");
+    let longest = paths.iter().map(Vec::len).max().unwrap_or(0);
+    let mut names: Vec<Option<String>> = vec![None; paths.len()];
+    for length in 1..=longest {
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        for path in paths {
+            *count.entry(end(path, length)).or_default() += 1;
+        }
+        for (name, path) in names.iter_mut().zip(paths).filter(|(name, _)| name.is_none()) {
+            *name = Some(end(path, length)).filter(|end| count[end] == 1);
+        }
+        if names.iter().all(Option::is_some) {
+            break;
+        }
     }
-    files.map(|(name, path)| if count[&name] == 1 { name } else { path.display().to_string() }).collect()
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    names.into_iter().zip(paths).map(|(name, path)| name.unwrap_or_else(|| path.join("/"))).collect()
 }
 
 /// A name without the level at its end: `TEMP-08-60db` and `TEMP-08-20db` are one subject, who must not stand in two splits.
@@ -108,45 +316,4 @@ fn strip_suffix_ignoring_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str
     let split = text.len().checked_sub(suffix.len())?;
     let (rest, end) = (text.get(..split)?, text.get(split..)?);
     end.eq_ignore_ascii_case(suffix).then_some(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_is_no_part_of_a_subject() {
-        for (stem, subject) in [
-            ("TEMP-08-60db", "TEMP-08"),
-            ("TEMP-08-60dB", "TEMP-08"),
-            ("m3_90_dB", "m3"),
-            ("60dB", "60dB"),
-            ("wt-01", "wt-01"),
-            ("üdb", "üdb"),
-            ("b", "b"),
-        ] {
-            assert_eq!(without_level(stem), subject, "{stem}");
-        }
-    }
-
-    fn recording(subject: &str) -> Vec<Recording> {
-        vec![Recording { subject: subject.to_string(), ..Recording::new(vec![0.0]) }]
-    }
-
-    #[test]
-    fn files_are_distinct_and_so_are_subjects_guessed_in_two_folders() {
-        let mut read = Collected::default();
-        for path in ["a/x-20dB.txt", "a/x-60dB.txt", "b/x-20dB.txt", "b/y.txt"] {
-            read.add(Path::new(path), recording(""), None, Vec::new());
-        }
-        read.add(Path::new("c/z.txt"), recording("said"), None, Vec::new());
-        read.add(Path::new("d/zz.txt"), recording("said"), None, Vec::new());
-        let (recordings, notices) = read.finish();
-        let files: Vec<&str> = recordings.iter().map(|r| r.file.as_str()).collect();
-        assert_eq!(files, ["a/x-20dB.txt", "x-60dB.txt", "b/x-20dB.txt", "y.txt", "z.txt", "zz.txt"]);
-        let subjects: Vec<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();
-        assert_eq!(subjects, ["a/x", "a/x", "b/x", "y", "said", "said"]);
-        assert!(notices[0].starts_with("4 of 6 files"), "{notices:?}");
-        assert!(notices[1].ends_with("taken as one: said (2)"), "{notices:?}");
-    }
 }

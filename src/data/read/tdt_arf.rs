@@ -32,7 +32,7 @@
 //! tones, if cursors mark them, or if the points do not make up the duration: then the trace is a spectrum.
 
 use super::bytes::Cursor;
-use super::{Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::Result;
 
 const GROUPS: usize = 200;
@@ -41,6 +41,16 @@ const RECORDS: usize = 2000;
 const HEADER: usize = 6 + 4 * (GROUPS + RECORDS) + 4;
 const VARIABLES: usize = 10;
 const CURSORS: usize = 10;
+
+pub const FORMAT: Format = Format {
+    name: "TDT BioSigRZ and BioSigRP `.arf`",
+    extensions: &["arf"],
+    companions: &[],
+    about: "a sample times its gain is taken for volts; emissions (DPOAE) are refused",
+    detect: recognise,
+    read: ReadFn::Whole(read),
+    samples: &["rz.arf", "rp.arf"],
+};
 
 /// The two programs' files differ in the width of their times.
 #[derive(Clone, Copy, PartialEq)]
@@ -63,7 +73,7 @@ impl Program {
 }
 
 /// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
+fn recognise(head: &[u8]) -> bool {
     let Some(header) = head.get(..HEADER) else { return false };
     let short = |at: usize| i16::from_le_bytes([header[at], header[at + 1]]);
     let first = i32::from_le_bytes([header[6], header[7], header[8], header[9]]);
@@ -75,7 +85,7 @@ pub fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the byte that is not as above.
-pub fn read(source: &Source) -> Result<Reading> {
+fn read(source: &Source) -> Result<Reading> {
     let mut cursor = Cursor::new(source, 2);
     let groups = cursor.i16("the number of groups")?;
     if !(1..=GROUPS as i16).contains(&groups) {

@@ -25,11 +25,21 @@
 //! two) within 1e-5 of it is meant. With an onset delay of 0 the first sample is at the stimulus onset; for any other, how the
 //! two lie is not documented, and the time stays unknown.
 
-use super::{Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::Result;
 
+pub const FORMAT: Format = Format {
+    name: "TDT BioSig ASCII export",
+    extensions: &["txt"],
+    companions: &[],
+    about: "groups of records in volts; emissions (DPOAE) are refused",
+    detect: recognise,
+    read: ReadFn::Whole(read),
+    samples: &["biosig.txt"],
+};
+
 /// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
+fn recognise(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.split(['\n', '\r']).next().is_some_and(|first| first.contains(" Group Header  ==="))
 }
@@ -39,7 +49,7 @@ pub fn recognise(head: &[u8]) -> bool {
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line that is not as above, and if there are more or fewer samples or
 /// records than said.
-pub fn read(source: &Source) -> Result<Reading> {
+fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let mut reader =
         Reader { source, group: Group::default(), record: None, recordings: Vec::new(), delays: Vec::new() };

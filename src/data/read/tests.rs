@@ -1,11 +1,14 @@
 //! Readers on small files of the tests' own.
 
 mod arf;
+mod encodings;
 mod epl;
 mod npz;
 mod paths;
 mod samples;
 mod text_exports;
+mod subjects;
+mod tables;
 mod wfdb;
 mod wide_tables;
 

@@ -1,19 +1,19 @@
 //! Lines and numbers of text files.
 
-use super::Source;
+use super::{Source, delimited};
+use crate::data::PEAK_COLUMNS;
 use crate::error::Result;
 use std::borrow::Cow;
 
 /// Microvolts beyond which no sample is believed: 1000 V.
 pub const MAX_SAMPLE_UV: f64 = 1e9;
 
-/// Text in UTF-8, or else in Latin-1, as older recorders write it.
+/// Text in UTF-8 or UTF-16, or else in Windows-1252, as older recorders write it.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    if delimited::is_utf16(bytes) {
+        return delimited::utf16_encoding(bytes).decode_with_bom_removal(bytes).0;
     }
+    delimited::decode_cell(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
 /// The lines with their numbers from 1, ended by `\n`, `\r\n` or `\r` alone.
@@ -68,4 +68,11 @@ pub fn excerpt(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// A name apart from those that mean something else to a table.
+pub fn free_name(name: &str) -> String {
+    let sample = name.strip_prefix('s').is_some_and(|n| n.parse::<usize>().is_ok());
+    let taken = ["file", "subject_id", "sample_rate_hz", "t0_ms"].contains(&name) || PEAK_COLUMNS.contains(&name);
+    if taken || sample || name.starts_with("truth_") { format!("file_{name}") } else { name.to_string() }
 }

@@ -16,7 +16,7 @@
 //! Refused, with a way out: records of several segments, other formats, several samples a frame, skewed signals, signals without
 //! a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither onset nor level.
 
-use super::{Reading, Recording, Source, text};
+use super::{Format, ReadFn, Reading, Recording, Source, text};
 use crate::error::{Error, Result};
 
 /// More signals than these are no record of evoked responses.
@@ -25,8 +25,18 @@ const MOST_SIGNALS: usize = 1000;
 /// What makes other programs write a record that is read here.
 const CONVERT: &str = "write it again in format 16, 24 or 32, with the wfdb package: wfdb.wrsamp(…, fmt=[\"16\"])";
 
+pub const FORMAT: Format = Format {
+    name: "PhysioNet WFDB header, formats 16, 24 and 32",
+    extensions: &["hea"],
+    companions: &["*.dat"],
+    about: "each signal in volts is a recording; records of several segments are refused",
+    detect: recognise,
+    read: ReadFn::Whole(read),
+    samples: &["evoked24.hea"],
+};
+
 /// Whether a file begins so.
-pub fn recognise(head: &[u8]) -> bool {
+fn recognise(head: &[u8]) -> bool {
     let head = text::decode(head);
     let mut lines = content(&head).map(|(_, line)| line.split_whitespace());
     let Some(mut record) = lines.next() else { return false };
@@ -53,7 +63,7 @@ fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
 ///
 /// # Errors
 /// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be read.
-pub fn read(source: &Source) -> Result<Reading> {
+fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let header = Header::parse(source, &text)?;
     if header.signals.is_empty() {

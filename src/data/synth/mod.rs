@@ -39,14 +39,14 @@ mod conditions;
 mod noise;
 mod waves;
 
-use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::{Column, Dataset, Truth, Values};
+use super::{GroundTruth, recording};
 use crate::config::{SYNTH_COLUMNS, SynthConfig};
 use crate::error::{Error, Result};
 use conditions::{Recording, Subject};
 use noise::ColouredNoise;
+use std::sync::Arc;
 use waves::Wave;
 
 /// What messages call the set.
@@ -68,7 +68,7 @@ const LONGEST_MS: f64 = 100.0;
 
 /// The built-in set of `config.subjects * config.rows_per_subject` rows, subject by subject.
 ///
-/// Signals are `[N, signal_length]` in µV from 0 ms at `config.sample_rate_hz`; statics are [`SYNTH_COLUMNS`] in their order;
+/// Each has `signal_length` samples in µV from 0 ms at `config.sample_rate_hz`; its columns are [`SYNTH_COLUMNS`] in their order;
 /// peaks are the latencies in ms of waves I, III and V, and their amplitudes in µV from the peak to the following trough of
 /// the noise-free trace. Absent waves (see [`VISIBLE_UV`]) are NaN. The truth is always there. A row depends on `config`'s
 /// sample rate and held causes, `signal_length`, `seed`, its subject and its index alone.
@@ -77,18 +77,17 @@ const LONGEST_MS: f64 = 100.0;
 ///
 /// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8 samples or
 /// of more than 100 ms, and for a cause in `config.fixed` that does not exist or is out of its range.
-pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Dataset> {
+pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Vec<recording::Recording>> {
     check(config, signal_length)?;
     let simulator = Simulator::new(config, signal_length, seed);
     let subjects: Vec<_> = (0..config.subjects as u32).map(|i| Subject::draw(config, seed, i)).collect();
-    let rows: Vec<_> = (0..config.subjects * config.rows_per_subject)
-        .into_par_iter()
-        .map(|row| {
-            let subject = &subjects[row / config.rows_per_subject];
-            simulator.row(subject, &Recording::draw(config, seed, row as u32), row as u32)
-        })
-        .collect();
-    Ok(assemble(&rows, config, signal_length))
+    let names = SYNTH_COLUMNS.map(Arc::from);
+    let rows = (0..config.subjects * config.rows_per_subject).into_par_iter().map(|row| {
+        let subject = row / config.rows_per_subject;
+        let drawn = Recording::draw(config, seed, row as u32);
+        simulator.row(&subjects[subject], &drawn, row as u32).recording(subject, config.sample_rate_hz, &names)
+    });
+    Ok(rows.collect())
 }
 
 fn check(config: &SynthConfig, signal_length: usize) -> Result<()> {
@@ -201,28 +200,19 @@ impl Simulator {
     }
 }
 
-fn assemble(rows: &[Row], config: &SynthConfig, signal_length: usize) -> Dataset {
-    let column = |index: usize| Values::Number(rows.iter().map(|row| row.statics[index]).collect());
-    let names = SYNTH_COLUMNS.iter().enumerate();
-    Dataset {
-        source: SOURCE.into(),
-        signals: table(rows, signal_length, |row| &row.signal),
-        sample_rate_hz: config.sample_rate_hz,
-        t0_ms: 0.0,
-        statics: names.map(|(i, name)| Column { name: name.to_string(), values: column(i) }).collect(),
-        peaks: table(rows, 6, |row| &row.peaks),
-        subjects: (0..rows.len()).map(|row| format!("S{:04}", row / config.rows_per_subject + 1)).collect(),
-        truth: Some(Truth {
-            signals: table(rows, signal_length, |row| &row.truth),
-            latencies_ms: table(rows, 7, |row| &row.latencies_ms),
-        }),
+impl Row {
+    fn recording(self, subject: usize, sample_rate_hz: f64, names: &[Arc<str>; 7]) -> recording::Recording {
+        let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+        let mut recording = recording::Recording::new(narrow(&self.signal));
+        recording.subject = format!("S{:04}", subject + 1);
+        (recording.sample_rate_hz, recording.t0_ms) = (Some(sample_rate_hz), Some(0.0));
+        // the fewest digits that read back to the same bits
+        recording.columns = names.iter().cloned().zip(self.statics.map(|value| value.to_string())).collect();
+        recording.peaks = self.peaks.map(|label| label as f32);
+        let latencies_ms = self.latencies_ms.map(|latency| latency as f32);
+        recording.truth = Some(Box::new(GroundTruth { samples: narrow(&self.truth), latencies_ms }));
+        recording
     }
-}
-
-/// `[N, width]` of one field of every row.
-fn table(rows: &[Row], width: usize, field: impl Fn(&Row) -> &[f64]) -> Array2<f32> {
-    let values = rows.iter().flat_map(|row| field(row).iter().map(|&v| v as f32)).collect();
-    Array2::from_shape_vec((rows.len(), width), values).expect("every row has the same width")
 }
 
 #[cfg(test)]

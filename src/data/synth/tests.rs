@@ -1,4 +1,7 @@
 use super::*;
+use crate::config::{DataConfig, SplitBy};
+use crate::data::{Dataset, Values, load};
+use ndarray::Array2;
 use waves::{V, effective_level_db, waves};
 
 /// The listener and the recording at the anchors of [`waves`], with every hidden trait at its middle.
@@ -29,6 +32,12 @@ fn config(subjects: usize, rows_per_subject: usize) -> SynthConfig {
 fn holding(subjects: usize, fixed: &[(&str, f64)]) -> SynthConfig {
     let fixed = fixed.iter().map(|(name, value)| (name.to_string(), *value)).collect();
     SynthConfig { fixed, ..config(subjects, 4) }
+}
+
+/// The set as a training sees it.
+fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Dataset> {
+    let data = DataConfig { synth: config.clone(), seed, split: SplitBy::Row, ..DataConfig::default() };
+    load(&data, signal_length, |_, _| {}).map(|(dataset, _)| dataset)
 }
 
 fn numbers(set: &Dataset, column: usize) -> &[f64] {

@@ -1,79 +1,125 @@
-//! A [`Dataset`] as a table that [`read_table`](super::read_table) reads back bit for bit.
+//! Recordings as a table that the readers take back bit for bit.
 
-use super::io_error;
-use crate::data::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES};
+use crate::data::read::delimited::io_error;
+use crate::data::recording::Recording;
+use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::Writer;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Writes `subject_id`, `sample_rate_hz`, `t0_ms`, the static columns, the `extra` columns, the peak labels (if any row has
-/// one), the samples, and the truth (if known). Numbers have the fewest digits that read back to the same bits; NaN is an
-/// empty cell.
+/// Columns that come first, in this order; others follow as they appear.
+const FIRST: [&str; 10] = [
+    "ear",
+    "channel",
+    "frequency_hz",
+    "level_db",
+    "rate_hz",
+    "n_averages",
+    "n_artifacts",
+    "polarity",
+    "threshold_db",
+    "record",
+];
+
+/// Writes `subject_id`, `file` (if any has one), what is known of each recording, `sample_rate_hz`, `t0_ms`, the labels (if there
+/// are any), the samples in µV, and the truth (if any has one). What is not known is an empty cell, and so is what a shorter
+/// recording does not have. Numbers have the fewest digits that read back to the same bits.
 ///
 /// # Errors
 /// The writer's.
-///
-/// # Panics
-/// If an extra column has another number of rows than the data.
-pub fn write_table(dataset: &Dataset, extra: &[Column], writer: impl Write) -> io::Result<()> {
-    assert!(extra.iter().all(|c| c.values.len() == dataset.len()), "an extra column has a value a row");
-    let labelled = dataset.peaks.iter().any(|v| !v.is_nan());
-    let mut table = Table { writer: Writer::from_writer(writer), cell: String::new() };
-    table.header(dataset, extra, labelled)?;
-    for row in 0..dataset.len() {
-        table.text(&dataset.subjects[row])?;
-        table.number(dataset.sample_rate_hz)?;
-        table.number(dataset.t0_ms)?;
-        for column in dataset.statics.iter().chain(extra) {
-            match &column.values {
-                Values::Number(values) => table.number(values[row])?,
-                Values::Text(values) => table.text(&values[row])?,
-            }
-        }
-        if labelled {
-            table.numbers(dataset.peaks.row(row))?;
-        }
-        table.numbers(dataset.signals.row(row))?;
-        if let Some(Truth { signals, latencies_ms }) = &dataset.truth {
-            table.numbers(signals.row(row))?;
-            table.numbers(latencies_ms.row(row))?;
-        }
-        table.end_row()?;
-    }
+pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Result<()> {
+    let any = |has: &dyn Fn(&Recording) -> bool| recordings.iter().any(has);
+    let longest = |of: &dyn Fn(&Recording) -> usize| recordings.iter().map(of).max().unwrap_or(0);
+    let mut table = Table {
+        writer: Writer::from_writer(writer),
+        cell: String::new(),
+        file: any(&|r| r.column("file").is_some() || !r.file.is_empty()),
+        columns: columns(recordings),
+        labels: if any(&|r| r.peaks.iter().any(|peak| !peak.is_nan())) { &PEAK_COLUMNS } else { &[] },
+        samples: longest(&|r| r.samples.len()),
+        truth: longest(&|r| r.truth.as_ref().map_or(0, |truth| truth.samples.len())),
+    };
+    table.header()?;
+    recordings.iter().try_for_each(|recording| table.row(recording))?;
     table.writer.flush()
 }
 
-struct Table<W: Write> {
-    writer: Writer<W>,
-    cell: String,
+/// The names of all columns that any recording has a value for.
+fn columns(recordings: &[Recording]) -> Vec<&str> {
+    let mut seen = std::collections::HashSet::new();
+    let mut names: Vec<&str> = Vec::new();
+    for (name, value) in recordings.iter().flat_map(|recording| &recording.columns) {
+        if !value.is_empty() && **name != *"file" && seen.insert(&**name) {
+            names.push(name);
+        }
+    }
+    names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    names
 }
 
-impl<W: Write> Table<W> {
-    fn header(&mut self, dataset: &Dataset, extra: &[Column], labelled: bool) -> io::Result<()> {
-        let names = ["subject_id", "sample_rate_hz", "t0_ms"].into_iter();
-        let names = names.chain(dataset.statics.iter().chain(extra).map(|c| c.name.as_str()));
-        for name in names.chain(PEAK_COLUMNS.into_iter().filter(|_| labelled)) {
-            self.text(name)?;
+struct Table<'a, W: Write> {
+    writer: Writer<W>,
+    /// The text of one cell.
+    cell: String,
+    file: bool,
+    columns: Vec<&'a str>,
+    labels: &'static [&'static str],
+    samples: usize,
+    truth: usize,
+}
+
+impl<W: Write> Table<'_, W> {
+    fn header(&mut self) -> io::Result<()> {
+        self.text("subject_id")?;
+        if self.file {
+            self.text("file")?;
         }
-        for i in 0..dataset.signals.ncols() {
-            self.text(&format!("s{i}"))?;
+        for i in 0..self.columns.len() {
+            self.text(self.columns[i])?;
         }
-        if let Some(truth) = &dataset.truth {
-            for i in 0..truth.signals.ncols() {
-                self.text(&format!("truth_s{i}"))?;
-            }
-            for wave in WAVES {
-                self.text(&format!("truth_{wave}_ms"))?;
-            }
+        ["sample_rate_hz", "t0_ms"].iter().chain(self.labels).try_for_each(|name| self.text(name))?;
+        (0..self.samples).try_for_each(|i| self.text(&format!("s{i}")))?;
+        if self.truth > 0 {
+            (0..self.truth).try_for_each(|i| self.text(&format!("truth_s{i}")))?;
+            WAVES.iter().try_for_each(|wave| self.text(&format!("truth_{wave}_ms")))?;
         }
         self.end_row()
+    }
+
+    fn row(&mut self, recording: &Recording) -> io::Result<()> {
+        self.text(&recording.subject)?;
+        if self.file {
+            self.text(recording.column("file").unwrap_or(&recording.file))?;
+        }
+        for i in 0..self.columns.len() {
+            self.text(recording.column(self.columns[i]).unwrap_or(""))?;
+        }
+        self.number(recording.sample_rate_hz.unwrap_or(f64::NAN))?;
+        self.number(recording.t0_ms.unwrap_or(f64::NAN))?;
+        recording.peaks[..self.labels.len()].iter().try_for_each(|&peak| self.number(peak))?;
+        self.trace(&recording.samples, self.samples)?;
+        if self.truth > 0 {
+            let (samples, latencies) = match &recording.truth {
+                Some(truth) => (&truth.samples[..], &truth.latencies_ms[..]),
+                None => Default::default(),
+            };
+            self.trace(samples, self.truth)?;
+            self.trace(latencies, WAVES.len())?;
+        }
+        self.end_row()
+    }
+
+    /// Numbers, and empty cells up to a width.
+    fn trace(&mut self, values: &[f32], width: usize) -> io::Result<()> {
+        values.iter().try_for_each(|&value| self.number(value))?;
+        (values.len()..width).try_for_each(|_| self.text(""))
     }
 
     fn text(&mut self, text: &str) -> io::Result<()> {
         self.writer.write_field(text).map_err(io_error)
     }
 
-    /// Rust prints a float with the fewest digits that parse to the same bits.
+    /// Rust prints a float with the fewest digits that parse to the same bits. NaN is an empty cell.
     fn number(&mut self, value: impl num_traits::Float + Display) -> io::Result<()> {
         use std::fmt::Write;
         self.cell.clear();
@@ -83,11 +129,10 @@ impl<W: Write> Table<W> {
         self.writer.write_field(&self.cell).map_err(io_error)
     }
 
-    fn numbers(&mut self, values: ndarray::ArrayView1<f32>) -> io::Result<()> {
-        values.iter().try_for_each(|&value| self.number(value))
-    }
-
     fn end_row(&mut self) -> io::Result<()> {
         self.writer.write_record(None::<&[u8]>).map_err(io_error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::SynthConfig;
-use crate::data::synth;
+use crate::config::{DataConfig, SynthConfig};
+use crate::data::load;
 use crate::eval::metrics::explained_variance;
 use ndarray::array;
 
@@ -83,7 +83,9 @@ fn the_error_of_a_rank_is_the_sum_of_the_variances_left_out() {
 
 #[test]
 fn the_chosen_rank_leaves_noise_out_and_against_itself_is_the_largest() {
-    let set = synth::generate(&SynthConfig { subjects: 40, ..SynthConfig::default() }, 200, 5).unwrap();
+    let synth = SynthConfig { subjects: 40, ..SynthConfig::default() };
+    let data = DataConfig { synth, seed: 5, ..DataConfig::default() };
+    let set = load(&data, 200, |_, _| {}).unwrap().0;
     let truth = &set.truth.as_ref().unwrap().signals;
     let pca = Pca::fit(set.signals.slice(s![..400, ..]));
     let (input, target) = (set.signals.slice(s![400.., ..]), truth.slice(s![400.., ..]));

@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{analyzed, cfts};
-use crate::data::read::{read_bytes, read_paths};
+use crate::data::read::{read_bytes, read_all};
 use crate::error::Result;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn labelled(name: &str, peaks: &str) -> Result<(Vec<crate::data::read::Recording
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ABR-52-3"), cfts()).unwrap();
     std::fs::write(folder.path().join(name), peaks).unwrap();
-    read_paths(&[folder.path().to_path_buf()], |_, _| {})
+    read_all(&[folder.path().to_path_buf()])
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn the_analysed_peaks_beside_it_are_labels() {
             assert!(v.is_nan() && v_uv.is_nan(), "a negative latency is no peak");
             assert!(iii_uv.is_nan(), "without a trough there is no amplitude");
             assert_eq!(recording.column("threshold_db"), Some("15"));
-            assert_eq!((recording.subject.as_str(), recording.file.as_str()), ("ABR-52", "ABR-52-3"));
+            assert_eq!((recording.subject.as_str(), &*recording.file), ("ABR-52", "ABR-52-3"));
         }
         assert!(notices.iter().any(|n| n.contains("1 of 3 levels hold zeros")), "{notices:?}");
         assert!(!notices.iter().any(|n| n.contains("skipped")), "{notices:?}");
@@ -64,10 +64,10 @@ fn peaks_without_recordings_are_refused_or_said() {
     let folder = tempfile::tempdir().unwrap();
     let alone = folder.path().join("ABR-9-9-analyzed.txt");
     std::fs::write(&alone, analyzed()).unwrap();
-    let message = read_paths(&[alone], |_, _| {}).unwrap_err().to_string();
+    let message = read_all(&[alone]).unwrap_err().to_string();
     assert!(message.contains("it holds the analysed peaks of recordings"), "{message}");
     std::fs::write(folder.path().join("ABR-52-3"), cfts()).unwrap();
-    let (recordings, notices) = read_paths(&[folder.path().to_path_buf()], |_, _| {}).unwrap();
+    let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
     assert_eq!(recordings.len(), 2);
     assert!(notices.iter().any(|n| n.contains("ABR-9-9-analyzed.txt: skipped")), "{notices:?}");
 }

@@ -1,5 +1,5 @@
 use super::samples::{Arf, biosig, smartep};
-use crate::data::read::{expand, read_paths};
+use crate::data::read::{Options, expand, read_all, read_paths};
 use crate::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -30,9 +30,11 @@ fn names(found: &[crate::data::read::Found], root: &Path) -> Vec<String> {
 fn a_folder_is_read_as_one_set_whatever_its_files_are_called() {
     let folder = folder();
     let mut told = Vec::new();
-    let (recordings, notices) = read_paths(&[folder.path().to_path_buf()], |done, all| told.push((done, all))).unwrap();
+    let paths = [folder.path().to_path_buf()];
+    let mut recordings = read_paths(&paths, &Options::default(), |done, all| told.push((done, all))).unwrap();
+    let (recordings, notices) = (recordings.by_ref().collect::<Result<Vec<_>, _>>().unwrap(), recordings.notices.take());
     assert_eq!(told, [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]);
-    let files: Vec<&str> = recordings.iter().map(|r| r.file.as_str()).collect();
+    let files: Vec<&str> = recordings.iter().map(|r| &*r.file).collect();
     assert_eq!(files, ["one.weird", "one.weird", "two.txt", "two.txt", "two.txt"]);
     let subjects: Vec<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();
     assert_eq!(subjects, ["one", "one", "M1", "M1", "two"]);
@@ -54,11 +56,11 @@ fn what_is_named_must_be_read() {
         ("none*.txt", "finds nothing"),
         ("a/[.txt", "is no glob"),
     ] {
-        let message = read_paths(&[folder.path().join(name)], |_, _| {}).unwrap_err().to_string();
+        let message = read_all(&[folder.path().join(name)]).unwrap_err().to_string();
         assert!(message.contains(expected), "{name}: {message}");
     }
     let only = [folder.path().join("b/*.mp4")];
-    let error = read_paths(&only, |_, _| {}).unwrap_err();
+    let error = read_all(&only).unwrap_err();
     assert!(
         matches!(error, Error::Input { .. }) && error.to_string().contains("no recording was found (1 files"),
         "{error}"

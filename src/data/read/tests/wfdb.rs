@@ -1,7 +1,7 @@
 //! The records were written by the `wfdb` package (`tests/fixtures/wfdb/write.py`), which also read them into `expected.csv`.
 
 use super::refusal;
-use crate::data::read::{Recording, read_paths};
+use crate::data::read::{Recording, read_all};
 use crate::error::Result;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ fn fixtures() -> PathBuf {
 fn formats_16_24_and_32_are_read_as_the_wfdb_package_reads_them() {
     let expected = std::fs::read_to_string(fixtures().join("expected.csv")).unwrap();
     let headers = ["evoked16", "evoked24", "evoked32", "twofiles"].map(|name| fixtures().join(format!("{name}.hea")));
-    let (recordings, notices) = read_paths(&headers, |_, _| {}).unwrap();
+    let (recordings, notices) = read_all(&headers).unwrap();
     assert_eq!((recordings.len(), expected.lines().count()), (8, 8));
     for (recording, line) in recordings.iter().zip(expected.lines()) {
         let fields: Vec<&str> = line.split(',').collect();
@@ -40,7 +40,7 @@ fn changed(
     std::fs::write(&path, header(text)).unwrap();
     std::fs::write(path.with_extension("dat"), samples(std::fs::read(fixtures().join("evoked16.dat")).unwrap()))
         .unwrap();
-    read_paths(&[path], |_, _| {})
+    read_all(&[path])
 }
 
 #[test]
@@ -51,10 +51,10 @@ fn a_folder_of_records_is_read_without_its_samples_as_files_of_their_own() {
             std::fs::copy(&entry, folder.path().join(entry.file_name().unwrap())).unwrap();
         }
     }
-    let (recordings, notices) = read_paths(&[folder.path().to_path_buf()], |_, _| {}).unwrap();
+    let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
     assert_eq!(recordings.len(), 8);
     assert!(notices.len() == 1 && notices[0].contains("do not say who was recorded"), "{notices:?}");
-    let message = read_paths(&[folder.path().join("first.dat")], |_, _| {}).unwrap_err().to_string();
+    let message = read_all(&[folder.path().join("first.dat")]).unwrap_err().to_string();
     assert!(message.contains("name its header (.hea)"), "{message}");
 }
 

@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{abra, eclipse};
-use crate::data::read::{Recording, abra_csv, read_bytes, read_paths};
+use crate::data::read::{Recording, abra_csv, read_bytes, read_all};
 
 #[test]
 fn abra_tables_are_read() {
@@ -28,7 +28,7 @@ fn abra_tables_are_written_as_they_are_read() {
     abra_csv::write(&path, &written).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("Freq(Hz),Level(dB),Samp. Per.,0,1,2,3,"), "{text}");
-    let (read, _) = read_paths(std::slice::from_ref(&path), |_, _| {}).unwrap();
+    let (read, _) = read_all(std::slice::from_ref(&path)).unwrap();
     for (read, written) in read.iter().zip(&written) {
         assert_eq!((&read.samples, read.sample_rate_hz), (&written.samples, written.sample_rate_hz));
         assert_eq!((&read.columns, read.subject.as_str()), (&written.columns, "m1"));
@@ -69,17 +69,24 @@ fn rate_and_time_may_be_columns() {
 }
 
 #[test]
+fn a_missing_sample_stays_one() {
+    assert!(read_bytes("x.csv", abra().replace("-2,", ",").into()).unwrap()[0].samples[1].is_nan());
+    assert!(read_bytes("x.csv", eclipse().replace("0,05", "NaN").into()).unwrap()[0].samples[4].is_nan());
+}
+
+#[test]
 fn a_damaged_table_names_its_line() {
     for (bad, expected) in [
-        (abra().replace("-2,", ","), "line 2: a sample should be a number, but is ``"),
-        (abra().replace("8000", "8k"), "line 2: the frequency should be a number, but is `8k`"),
-        (abra().replace("75.5", "loud"), "line 3: level_db should be a number, but is `loud`"),
-        (abra().replace("4,5,0", ",,"), "line 3: a sample should be a number, but is ``"),
-        (abra().replace(",7\n", ",7,4\n"), "line 2: 24 values, but there are 23 columns"),
-        (abra().replace("4,5,0,0", "4,5"), "line 3: there should be 16 samples or more, but there are 14"),
-        (abra().replace("40.96", "0"), "line 2: the sampling period should be above 0, but is 0"),
-        (abra()[..abra().find('\n').unwrap()].to_string(), "line 2: the file ends after the names of the columns"),
-        (eclipse().replace("0,05", "NaN"), "line 2: a sample should be a number, but is `NaN`"),
+        (abra().replace("-2,", "x,"), "row 1 (line 2), column `1`: \"x\" is not a number"),
+        (abra().replace("8000", "8k"), "row 1 (line 2), column `Freq(Hz)`: \"8k\" is not a number"),
+        (abra().replace("75.5", "loud"), "row 2 (line 3), column `Level(dB)`: \"loud\" is not a number"),
+        (abra().replace(",7\n", ",7,4\n"), "row 1 (line 2): 24 values, but the header has 23 columns"),
+        (abra().replace("4,5,0,0", "4,5"), "row 2 (line 3): 21 values, but the header has 23 columns"),
+        (abra().replace("4,5,0,0", "4,5,").replace("0,,\n", ",,\n"), "22 values, but the header has 23"),
+        (abra().replace("0,0,,\n", ",,,\n"), "row 2 (line 3): there should be 16 samples or more, but there are 14"),
+        (abra().replace("40.96", "0"), "row 1 (line 2), column `Samp. Per.`: 0 is no sampling period"),
+        (abra()[..abra().find('\n').unwrap()].to_string(), "no recording was found"),
+        (eclipse().replace("0,05", "0,05x"), "row 1 (line 2), column `5`: \"0,05x\" is not a number"),
     ] {
         let message = refusal("x.csv", bad);
         assert!(message.contains(expected), "{message}");

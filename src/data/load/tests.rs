@@ -1,7 +1,8 @@
 use super::*;
-use crate::config::{EncodedColumn, StaticColumn};
+use crate::config::{EncodedColumn, SplitBy, StaticColumn};
 use crate::data::fixture::dataset;
-use crate::data::table::write_table;
+use crate::data::read::open_bytes;
+use crate::data::table::write_recordings;
 
 const HEADER: &str = "subject_id,note,level_db,sample_rate_hz,t0_ms,peak_v_ms,s0,s1,s2";
 
@@ -9,19 +10,24 @@ fn config() -> DataConfig {
     DataConfig { static_columns: vec![StaticColumn::Name("level_db".into())], ..DataConfig::default() }
 }
 
-fn with_config(text: &str, config: &DataConfig) -> Result<(Dataset, TableReport)> {
-    read(text.as_bytes(), "a.csv", true, config, 2).map_err(|failure| match failure {
-        Failure::Content(error) => error,
-        Failure::Read(error) => Error::io("read", "a.csv")(error),
-    })
+/// What a training of two samples would see of a text.
+fn with_config(text: &str, config: &DataConfig) -> Result<(Dataset, RowReport)> {
+    of_length(text.as_bytes(), config, 2)
 }
 
-fn table(rows: &[&str]) -> Result<(Dataset, TableReport)> {
+fn of_length(text: &[u8], config: &DataConfig, length: usize) -> Result<(Dataset, RowReport)> {
+    let recordings = Assumptions::of(config).apply(open_bytes("a.csv", text.to_vec())?);
+    let mut rows = PreparedRows::new(recordings, config, length);
+    let dataset = assemble(&mut rows, config)?;
+    Ok((dataset, rows.finish().0))
+}
+
+fn table(rows: &[&str]) -> Result<(Dataset, RowReport)> {
     with_config(&format!("{HEADER}\n{}\n", rows.join("\n")), &config())
 }
 
 #[track_caller]
-fn refused(result: Result<(Dataset, TableReport)>, parts: &[&str]) {
+fn refused(result: Result<(Dataset, RowReport)>, parts: &[&str]) {
     let error = result.expect_err("should be refused");
     let message = error.to_string();
     for part in parts {
@@ -33,7 +39,7 @@ fn refused(result: Result<(Dataset, TableReport)>, parts: &[&str]) {
 
 #[test]
 fn a_table_is_read_and_the_cut_reported() {
-    let rows = ["P1,\"a, b\",60,20000,5.85,5.9,0.5,-1e-3,7", "P2,, 40 ,20000,5.85,,1,2,not read"];
+    let rows = ["P1,\"a, b\",60,20000,5.85,5.9,0.5,-1e-3,7", "P2,, 40 ,20000,5.85,,1,2,8"];
     let (data, report) = table(&rows).unwrap();
     assert_eq!(data.signals, ndarray::array![[0.5_f32, -0.001], [1.0, 2.0]]);
     assert_eq!(data.statics, [Column { name: "level_db".into(), values: Values::Number(vec![60.0, 40.0]) }]);
@@ -72,11 +78,12 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     };
     let extra = [Column { name: "level_db_read".into(), values: Values::Number(vec![1.5; 8]) }];
     let mut text = Vec::new();
-    write_table(&data, &extra, &mut text).unwrap();
+    write_recordings(&data.recordings(&extra), &mut text).unwrap();
     let first = String::from_utf8(text.clone()).unwrap();
-    assert!(first.starts_with("subject_id,sample_rate_hz,t0_ms,level_db,ear,level_db_read,peak_i_ms,"), "{first}");
+    assert!(first.starts_with("subject_id,ear,level_db,level_db_read,sample_rate_hz,t0_ms,peak_i_ms,"), "{first}");
 
-    let (back, _) = read(&text[..], "fixture", true, &config, 5).map_err(|_| "refused").unwrap();
+    let (back, _) = of_length(&text, &config, 5).unwrap();
+    data.source = "a.csv".into();
     let bits =
         |values: &Array2<f32>| values.iter().map(|v| if v.is_nan() { 0 } else { v.to_bits() }).collect::<Vec<_>>();
     let (truth, read_truth) = (data.truth.as_ref().unwrap(), back.truth.as_ref().unwrap());
@@ -89,43 +96,47 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_of_the_writer() {
-    struct Full;
-    impl std::io::Write for Full {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    assert_eq!(write_table(&dataset(2, 1), &[], Full).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-}
-
-#[test]
 fn files_that_are_no_table() {
-    refused(read_table(Path::new("no/such.csv"), &config(), 2), &["no/such.csv: cannot read", "check the path"]);
-    refused(read_table(Path::new("/"), &config(), 2), &["/: cannot read"]);
+    let file = |path: &str| {
+        load(&DataConfig { path: Some(path.into()), ..config() }, 2, |_, _| {}).map(|(data, _)| (data, RowReport::default()))
+    };
+    refused(file("no/such.csv"), &["no/such.csv: cannot read", "check the path"]);
     refused(with_config("", &config()), &["a.csv: the file is empty"]);
-    refused(table(&[]), &["a header and no row"]);
-    refused(with_config("subject_id;s0;s1\nP1;1;2\n", &config()), &["no column `s0`", "commas between"]);
-    refused(with_config("subject_id,level_db\nP1,1\n", &config()), &["no column `s0`", "s0, s1, s2"]);
+    refused(table(&[]), &["a.csv: no recording was found", "at least one recording"]);
+    refused(with_config("subject_id,level_db\nP1,1\n", &config()), &["is of no format", "s0, s1, s2"]);
+    let (data, _) = with_config("subject_id;level_db;sample_rate_hz;t0_ms;s0;s1\nP1;60;20000;0;1,5;2\n", &config()).unwrap();
+    assert_eq!(data.signals, ndarray::array![[1.5_f32, 2.0]]);
 }
 
 #[test]
 fn headers() {
-    let read = |header: &str| with_config(&format!("{header}\n"), &config());
+    let read = |header: &str| {
+        let cells = vec!["1"; header.split(',').count()].join(",");
+        with_config(&format!("{header}\n{cells}\n"), &config())
+    };
     refused(read("a,b,a,s0,s1"), &["header: columns 1 and 3 are both named `a`"]);
+    refused(read("a,s0,s1,s01"), &["header: columns 3 and 4 are both named `s1` and `s01`, which are one"]);
     refused(read("s0,s1,s3"), &["`s2` is missing, though `s3`"]);
-    refused(read("s0"), &["1 samples a row", "2 are wanted", "model.signal_length to 1"]);
+    refused(read("level_db,subject_id,sample_rate_hz,t0_ms,s0"), &["1 samples, but 2 are wanted", "signal_length to 1"]);
+    let known = "subject_id,sample_rate_hz,t0_ms,s0,s1";
     refused(
-        read("Level_dB,rate_hz,s0,s1"),
+        read(&format!("Level_dB,rate_hz,{known}")),
         &["no column `level_db`", "is it `Level_dB`?", "any of: Level_dB, rate_hz"],
     );
-    refused(read("level_db,subject,s0,s1"), &["no column `subject_id`", "is it `subject`?", "\"row\""]);
-    refused(read("level_db,subject_id,s0,s1,t0_ms"), &["no column `sample_rate_hz`", "data.sample_rate_hz"]);
-    refused(read("level_db,subject_id,s0,s1,sample_rate_hz"), &["no column `t0_ms`", "data.t0_ms", "onset"]);
-    refused(read("level_db,subject_id,s0,s1,sample_rate_hz,t0_ms,truth_s0"), &["`truth_s0`", "2 are wanted"]);
+    refused(
+        read("level_db,subject,sample_rate_hz,t0_ms,s0,s1"),
+        &["no column `subject_id`", "is it `subject`?", "\"row\""],
+    );
+    refused(read("level_db,subject_id,s0,s1,t0_ms"), &["sample_rate_hz is not known", "data.sample_rate_hz", "never assumed"]);
+    refused(read("level_db,subject_id,s0,s1,sample_rate_hz"), &["t0_ms is not known", "data.t0_ms", "onset"]);
+    refused(read(&format!("level_db,{known},truth_s0")), &["1 samples of truth beside 2"]);
+}
+
+#[test]
+fn the_number_in_its_name_is_a_samples_place() {
+    let text = "s10,s1,subject_id,level_db,sample_rate_hz,t0_ms,s00,s2,s3,s4,s5,s6,s7,s8,s9\n10,1,P1,60,1,0,0,2,3,4,5,6,7,8,9\n";
+    let (data, _) = of_length(text.as_bytes(), &config(), 11).unwrap();
+    assert_eq!(data.signals.row(0).to_vec(), (0..11).map(|i| i as f32).collect::<Vec<_>>());
 }
 
 #[test]
@@ -137,12 +148,15 @@ fn cells_name_row_line_and_column() {
         &["a.csv: row 2 (line 4), column `s1`: \"abc\" is not a number"],
     );
     refused(table(&["P1,,60,20000,0,,1,\"0,5\",3"]), &["column `s1`", "decimal point"]);
-    for bad in ["NaN", "inf", "-inf", "1e39"] {
+    for missing in ["NaN", "NA", ""] {
+        refused(table(&[&format!("P1,,60,20000,0,,{missing},2,3")]), &["row 1 (line 2), column `s0`: empty or NaN"]);
+    }
+    for bad in ["inf", "-inf", "1e39"] {
         refused(table(&[&format!("P1,,60,20000,0,,{bad},2,3")]), &["row 1 (line 2), column `s0`", bad, "not a finite"]);
     }
-    refused(table(&["P1,,60,20000,0,,,2,3"]), &["column `s0`: empty"]);
     refused(table(&["P1,,60,20000,0,,2e9,2,3"]), &["column `s0`", "microvolts"]);
     refused(table(&["P1,,NaN,20000,0,,1,2,3"]), &["column `level_db`", "not a finite"]);
+    refused(table(&["P1,,1e300,20000,0,,1,2,3"]), &["column `level_db`", "1e300", "not a finite"]);
     refused(table(&["P1,,,20000,0,,1,2,3"]), &["column `level_db`: empty"]);
     refused(table(&["P1,,60,20000,0,late,1,2,3"]), &["column `peak_v_ms`: \"late\" is not a number"]);
     refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
@@ -155,12 +169,12 @@ fn cells_name_row_line_and_column() {
 
 #[test]
 fn one_sample_rate_and_one_t0_a_table() {
-    refused(table(&["P1,,60,20000,0,,1,2,3", "P1,,60,25000,0,,1,2,3"]), &["row 2", "25000, but row 1 has 20000"]);
+    refused(table(&["P1,,60,20000,0,,1,2,3", "P1,,60,25000,0,,1,2,3"]), &["row 2", "25000, but the rows before have 20000"]);
     refused(
         table(&["P1,,60,20000,0,,1,2,3", "P1,,60,20000,1,,1,2,3"]),
-        &["row 2", "column `t0_ms`: 1, but row 1 has 0"],
+        &["row 2", "column `t0_ms`: 1, but the rows before have 0"],
     );
-    refused(table(&["P1,,60,,0,,1,2,3"]), &["column `sample_rate_hz`: empty", "data.sample_rate_hz"]);
+    refused(table(&["P1,,60,,0,,1,2,3"]), &["sample_rate_hz is not known", "data.sample_rate_hz"]);
 
     let rate = |sample_rate_hz| DataConfig { sample_rate_hz: Some(sample_rate_hz), ..config() };
     let text = format!("{HEADER}\nP1,,60,24414.063,0,,1,2,3\nP1,,60,,0,,1,2,3\n");
@@ -171,7 +185,7 @@ fn one_sample_rate_and_one_t0_a_table() {
 #[test]
 fn without_subjects_a_row_split_makes_every_row_its_own() {
     let config =
-        DataConfig { split: crate::config::SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
+        DataConfig { split: SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
     let (data, _) = with_config("level_db,s0,s1\n1,1,2\n2,1,2\n", &config).unwrap();
     assert_eq!(data.subjects, ["row 1", "row 2"]);
     assert_eq!((data.sample_rate_hz, data.t0_ms), (1.0, -2.0));
@@ -210,7 +224,7 @@ fn rows_of_several_recorders_come_to_one_time_axis() {
     let notices = report.notices().join("\n");
     assert!(notices.contains("prepared: 2 samples at 20000 Hz from 0.5 ms\n3 peak labels lie outside"), "{notices}");
 
-    refused(with_config(&text, &config()), &["row 2", "100000, but row 1 has 24414.0625", "data.prepare"]);
+    refused(with_config(&text, &config()), &["row 2", "100000, but the rows before have 24414.0625", "data.prepare"]);
     let kept = r#""prepare": {"window": {"from_ms": 0.5}}"#;
     refused(
         with_config(&text, &preparing(kept)),

@@ -1,0 +1,210 @@
+//! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks wrong with
+//! the unit of a whole set.
+
+use super::read::{Notices, Recordings};
+use super::recording::{Faulty, Recording};
+use crate::config::{DataConfig, Unit};
+use std::collections::BTreeMap;
+
+/// What holds for all recordings of a set, whatever their files state; a statement that is replaced is said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Assumptions {
+    pub sample_rate_hz: Option<f64>,
+    /// Time of the first sample relative to the stimulus onset.
+    pub t0_ms: Option<f64>,
+    /// Of the samples as they stand in the files.
+    pub unit: Option<Unit>,
+    /// Amplification: samples are divided by it.
+    pub gain: Option<f64>,
+    /// Who was recorded.
+    pub subject: Option<String>,
+    /// The column that says who was recorded.
+    pub subject_column: Option<String>,
+    /// Stimulus of the recordings whose files do not state it: a frequency in Hz, or `click`.
+    pub frequency_hz: Option<String>,
+}
+
+impl Assumptions {
+    /// What a configuration says, but for the time axis: there a statement that contradicts it is an error.
+    pub fn of(config: &DataConfig) -> Assumptions {
+        let subject_column = (config.subject_column != "subject_id").then(|| config.subject_column.clone());
+        Assumptions { unit: config.unit, gain: config.gain, subject_column, ..Assumptions::default() }
+    }
+
+    /// The same set as the user says it is; notices tell what was replaced, and what looks wrong.
+    pub fn apply(self, recordings: Recordings) -> Recordings {
+        let (source, uniform, notices) = (recordings.source.clone(), recordings.uniform, recordings.notices.clone());
+        let (replaced, amplitudes) = (BTreeMap::new(), Amplitudes::default());
+        let assumed = Assumed { recordings, assumptions: self, notices: notices.clone(), replaced, amplitudes };
+        Recordings::new(&source, uniform, notices, Box::new(assumed))
+    }
+}
+
+struct Assumed {
+    recordings: Recordings,
+    assumptions: Assumptions,
+    notices: Notices,
+    /// For each key: how many statements were replaced, the first of them, and by what.
+    replaced: BTreeMap<&'static str, (usize, String, String)>,
+    amplitudes: Amplitudes,
+}
+
+impl Iterator for Assumed {
+    type Item = Result<Recording, Faulty>;
+
+    fn next(&mut self) -> Option<Result<Recording, Faulty>> {
+        let mut row = self.recordings.next_row();
+        match &mut row {
+            Some(Ok(recording)) => {
+                self.change(recording);
+                self.amplitudes.add(&recording.samples);
+            }
+            Some(Err(Faulty { recording: Some(recording), .. })) => self.change(recording),
+            Some(Err(_)) => {}
+            None => self.conclude(),
+        }
+        row
+    }
+}
+
+impl Assumed {
+    fn change(&mut self, recording: &mut Recording) {
+        let Assumptions { sample_rate_hz, t0_ms, unit, gain, subject, subject_column, frequency_hz } = &self.assumptions;
+        let mut replaced = |key: &'static str, stated: Option<String>, given: String| {
+            if let Some(stated) = stated.filter(|stated| *stated != given) {
+                self.replaced.entry(key).or_insert((0, stated, given)).0 += 1;
+            }
+        };
+        if let Some(given) = *sample_rate_hz {
+            replaced("sample_rate_hz", recording.sample_rate_hz.map(|v| v.to_string()), given.to_string());
+            recording.sample_rate_hz = Some(given);
+        }
+        if let Some(given) = *t0_ms {
+            replaced("t0_ms", recording.t0_ms.map(|v| v.to_string()), given.to_string());
+            recording.t0_ms = Some(given);
+        }
+        if let Some(column) = subject_column {
+            // whether it is needed is for the split to say
+            recording.subject = recording.cell(column).unwrap_or_default().into_owned();
+            recording.subject_guessed = false;
+        }
+        if let Some(given) = subject {
+            recording.subject.clone_from(given);
+            recording.subject_guessed = false;
+        }
+        if let Some(stimulus) = frequency_hz
+            && recording.column("frequency_hz").is_none()
+        {
+            recording.replace("frequency_hz", stimulus);
+        }
+        let mut factor = 1.0;
+        if let Some(given) = *unit {
+            replaced("unit", recording.unit.map(|unit| unit.to_string()), given.to_string());
+            factor *= given.microvolts() / recording.unit.map_or(1.0, Unit::microvolts);
+        }
+        if let Some(given) = *gain {
+            replaced("gain", recording.gain.map(|gain| gain.value.to_string()), given.to_string());
+            factor *= recording.gain.map_or(1.0 / given, |stated| stated.replacement(given));
+        }
+        if factor == 1.0 {
+            return;
+        }
+        let truth = recording.truth.iter_mut().flat_map(|truth| &mut truth.samples);
+        recording.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
+    }
+
+    fn conclude(&mut self) {
+        for (key, (rows, stated, given)) in std::mem::take(&mut self.replaced) {
+            self.notices.push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
+        }
+        if let Some(notice) = self.amplitudes.notice() {
+            self.notices.push(notice);
+        }
+    }
+}
+
+/// How large the samples of a set are, to see a wrong unit.
+#[derive(Debug, Default)]
+pub struct Amplitudes {
+    largest: f32,
+    /// From the lowest to the highest sample of each trace.
+    peak_to_peak: Vec<f32>,
+    /// Traces whose samples are whole numbers.
+    whole: usize,
+}
+
+/// No averaged response stays below this at its largest, in µV.
+const SMALLEST_UV: f32 = 1e-3;
+/// Below this the unit is volts rather than millivolts.
+const SMALLEST_MILLIVOLTS: f32 = 2e-5;
+/// No averaged response has this from its lowest to its highest sample.
+const LARGEST_UV: f32 = 1000.0;
+
+impl Amplitudes {
+    /// Takes a trace into account.
+    pub fn add(&mut self, samples: &[f32]) {
+        let (low, high) = samples.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        if low > high {
+            return;
+        }
+        self.largest = self.largest.max(low.abs()).max(high.abs());
+        self.peak_to_peak.push(high - low);
+        let steps = samples.len() >= 16 && high > low && samples.iter().all(|v| v.fract() == 0.0);
+        self.whole += usize::from(steps);
+    }
+
+    /// What the sizes say about the unit, if it looks wrong.
+    pub fn notice(&mut self) -> Option<String> {
+        let rows = self.peak_to_peak.len();
+        if rows == 0 || self.largest == 0.0 {
+            return None;
+        }
+        let (_, median, _) = self.peak_to_peak.select_nth_unstable_by(rows / 2, f32::total_cmp);
+        let (largest, median) = (self.largest, *median);
+        if largest < SMALLEST_UV {
+            let unit = if largest < SMALLEST_MILLIVOLTS { "volts (V)" } else { "millivolts (mV)" };
+            let flag = &unit[unit.len() - 3..].trim_matches(['(', ')', ' ']);
+            return Some(format!(
+                "the largest sample is {largest:e} µV: the samples look like {unit}; if so, say --unit {flag} (data.unit)"
+            ));
+        }
+        if self.whole == rows {
+            return Some(
+                "all samples are whole numbers: they look like steps of a converter; if so, say how many make a microvolt with \
+                 --gain (data.gain)"
+                    .to_string(),
+            );
+        }
+        (median > LARGEST_UV).then(|| {
+            format!(
+                "half of the traces range over {median} µV or more: the samples look like nanovolts (nV) or like steps of a \
+                 converter; if so, say --unit nV (data.unit) or --gain (data.gain)"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(traces: &[&[f32]]) -> Option<String> {
+        let mut amplitudes = Amplitudes::default();
+        traces.iter().for_each(|trace| amplitudes.add(trace));
+        amplitudes.notice()
+    }
+
+    #[test]
+    fn a_wrong_unit_shows_in_the_amplitudes() {
+        let says = |traces: &[&[f32]], word: &str| assert!(notice(traces).unwrap().contains(word), "{traces:?}");
+        says(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
+        says(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
+        says(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
+        let steps: Vec<f32> = (0..16).map(|i| (i * i % 7) as f32).collect();
+        says(&[&steps], "steps of a converter");
+        assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0]]), None);
+        // one bad trace is not a unit
+        assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0], &[5e3, 0.5]]), None);
+        assert_eq!((notice(&[]), notice(&[&[0.0; 20]]), notice(&[&steps, &[0.5; 20]])), (None, None, None));
+    }
+}

@@ -1,0 +1,245 @@
+//! From what a configuration names to a data set: the one way that training, evaluation and reconstruction go.
+
+use super::assume::Assumptions;
+use super::prepare::{Axis, Preparation, PreparedRows, RowReport, no_column};
+use super::read::{Notices, Options, Recordings, SubjectFrom, read_paths};
+use super::recording::Recording;
+use super::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES, synth};
+use crate::config::{DataConfig, Encoding};
+use crate::error::{Error, Result, nearest};
+use ndarray::Array2;
+use std::path::PathBuf;
+
+/// Loads `data.path`, or generates the built-in set when there is none, filtered and prepared for a model of `signal_length`
+/// samples. Returns notices for the user too; `progress` is given the number of files done and of all.
+///
+/// # Errors
+/// See [`read_paths`], [`PreparedRows`] and [`assemble`].
+pub fn load(
+    config: &DataConfig,
+    signal_length: usize,
+    progress: impl FnMut(usize, usize),
+) -> Result<(Dataset, Vec<String>)> {
+    let recordings = Assumptions::of(config).apply(open(config, signal_length, progress)?);
+    let mut rows = PreparedRows::new(recordings, config, signal_length);
+    let dataset = assemble(&mut rows, config)?;
+    let (report, mut notices) = rows.finish();
+    notices.extend(notices_of(config, &dataset, &report));
+    Ok((dataset, notices))
+}
+
+/// The recordings that a configuration names, as their files have them.
+fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, usize)) -> Result<Recordings> {
+    match &config.path {
+        Some(path) => {
+            let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
+            let options = Options { subject_from: subject_from.as_ref(), ..Options::default() };
+            read_paths(&[PathBuf::from(path)], &options, progress)
+        }
+        None => built_in(config, signal_length),
+    }
+}
+
+/// The built-in set: recordings long enough for what `data.prepare` cuts of them.
+///
+/// # Errors
+/// See [`synth::generate`].
+pub fn built_in(config: &DataConfig, signal_length: usize) -> Result<Recordings> {
+    let axis = Axis { sample_rate_hz: config.synth.sample_rate_hz, t0_ms: 0.0 };
+    let length = Preparation::new(&config.prepare, signal_length).recorded_length(axis);
+    let rows = synth::generate(&config.synth, length, config.seed)?;
+    Ok(Recordings::new(synth::SOURCE, true, Notices::default(), Box::new(rows.into_iter().map(Ok))))
+}
+
+/// The built-in set as it is has nothing to say about itself.
+fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec<String> {
+    let mut notices = report.notices();
+    if config.path.is_none() && report.prepared.is_none() {
+        notices.remove(0);
+    }
+    notices.into_iter().map(|notice| format!("{}: {notice}", dataset.source)).collect()
+}
+
+/// Recordings as a data set: signals `[N, signal_length]` in µV, the columns of `data.static_columns` as numbers or text,
+/// subjects, peaks, and truth where all rows have it.
+///
+/// # Errors
+/// A row that cannot be read or prepared; with row, place and column: a static cell that is empty (unless it may be), or no finite
+/// number in the range of f32; a subject that is needed and not known; truth in some rows alone.
+pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset> {
+    let mut columns = Columns::new(config, rows.source(), rows.uniform());
+    while let Some(recording) = rows.next() {
+        columns.push(recording?)?;
+    }
+    columns.finish()
+}
+
+/// The rows so far, column by column.
+struct Columns<'a> {
+    config: &'a DataConfig,
+    source: String,
+    uniform: bool,
+    signals: Vec<f32>,
+    statics: Vec<Values>,
+    peaks: Vec<f32>,
+    subjects: Vec<String>,
+    truth: Vec<f32>,
+    truth_latencies_ms: Vec<f32>,
+    axis: Axis,
+    /// Rows whose subject is a guess from the file's name.
+    guessed: usize,
+    /// The names of the first row's columns.
+    names: Vec<String>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(config: &'a DataConfig, source: &str, uniform: bool) -> Self {
+        let empty = |encoding: Encoding| match encoding {
+            Encoding::OneHot => Values::Text(Vec::new()),
+            Encoding::Standard | Encoding::Log => Values::Number(Vec::new()),
+        };
+        Columns {
+            config,
+            source: source.to_string(),
+            uniform,
+            signals: Vec::new(),
+            statics: config.static_columns.iter().map(|column| empty(column.encoding())).collect(),
+            peaks: Vec::new(),
+            subjects: Vec::new(),
+            truth: Vec::new(),
+            truth_latencies_ms: Vec::new(),
+            axis: Axis { sample_rate_hz: 0.0, t0_ms: 0.0 },
+            guessed: 0,
+            names: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, recording: Recording) -> Result<()> {
+        if self.subjects.is_empty() {
+            let times = "prepared recordings have a time axis";
+            self.axis = Axis {
+                sample_rate_hz: recording.sample_rate_hz.expect(times),
+                t0_ms: recording.t0_ms.expect(times),
+            };
+            self.names = recording.columns.iter().map(|(name, _)| name.to_string()).collect();
+        }
+        for (column, values) in self.config.static_columns.iter().zip(&mut self.statics) {
+            let name = column.name();
+            let Some(cell) = recording.cell(name) else {
+                return Err(match self.uniform {
+                    true => no_column(&self.source, &recording, name, "data.static_columns"),
+                    false => recording.error(&self.source, name, "is not known", "give it in the recording's file, or leave the column out"),
+                });
+            };
+            let may_miss = self.config.impute_statics.iter().any(|imputed| imputed == name);
+            match values {
+                Values::Number(numbers) => numbers.push(number(&self.source, &recording, name, &cell, may_miss)?),
+                Values::Text(texts) => texts.push(category(&self.source, &recording, name, &cell)?),
+            }
+        }
+        self.subjects.push(self.subject(&recording)?);
+        self.guessed += usize::from(recording.subject_guessed);
+        self.signals.extend_from_slice(&recording.samples);
+        self.peaks.extend(recording.peaks);
+        match (&recording.truth, self.truth.is_empty()) {
+            (Some(truth), first) if first == (self.subjects.len() == 1) => {
+                self.truth.extend_from_slice(&truth.samples);
+                self.truth_latencies_ms.extend(truth.latencies_ms);
+                Ok(())
+            }
+            (None, true) => Ok(()),
+            _ => {
+                let problem = "some recordings have a noise-free truth and others have none";
+                Err(recording.error(&self.source, "truth_s0", problem, "load them apart"))
+            }
+        }
+    }
+
+    fn subject(&self, recording: &Recording) -> Result<String> {
+        let needed = self.config.split.needs_subjects();
+        let column = &self.config.subject_column;
+        if needed && recording.subject.is_empty() {
+            if column != "subject_id" && recording.cell(column).is_none() {
+                return Err(no_column(&self.source, recording, column, "data.subject_column"));
+            }
+            let remedy = "name the subject, or remove the row";
+            return Err(recording.error(&self.source, column, "empty, and the split is by subject", remedy));
+        }
+        // a guess for all rows of a table would make one subject of them
+        let unknown = recording.subject.is_empty() || (!needed && self.uniform && recording.subject_guessed);
+        Ok(if unknown { format!("row {}", recording.row) } else { recording.subject.clone() })
+    }
+
+    fn finish(self) -> Result<Dataset> {
+        let n = self.subjects.len();
+        if self.uniform && self.guessed == n && self.config.split.needs_subjects() {
+            return Err(self.no_subjects());
+        }
+        let matrix = |values: Vec<f32>, width: usize| {
+            Array2::from_shape_vec((n, width), values).expect("every row added its width")
+        };
+        let length = self.signals.len() / n;
+        let names = self.config.static_columns.iter().map(|column| column.name().to_string());
+        Ok(Dataset {
+            source: self.source,
+            sample_rate_hz: self.axis.sample_rate_hz,
+            t0_ms: self.axis.t0_ms,
+            signals: matrix(self.signals, length),
+            statics: names.zip(self.statics).map(|(name, values)| Column { name, values }).collect(),
+            peaks: matrix(self.peaks, PEAK_COLUMNS.len()),
+            subjects: self.subjects,
+            truth: (!self.truth.is_empty()).then(|| Truth {
+                signals: matrix(self.truth, length),
+                latencies_ms: matrix(self.truth_latencies_ms, WAVES.len()),
+            }),
+        })
+    }
+
+    fn no_subjects(&self) -> Error {
+        let column = &self.config.subject_column;
+        let near = nearest(column, self.names.iter().map(String::as_str));
+        let near = near.map(|near| format!(" (is it `{near}`?)")).unwrap_or_default();
+        let remedy = format!(
+            "name the column with the subjects in data.subject_column{near}, or set data.split to \"row\"; a trained model is \
+             evaluated on other recordings with --split all"
+        );
+        Error::input(&self.source, "", format!("no column `{column}`, and the split is by subject"), remedy)
+    }
+}
+
+/// NaN for an empty cell, where there may be one.
+fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss: bool) -> Result<f64> {
+    let cell = cell.trim();
+    let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));
+    if cell.is_empty() || (may_miss && super::read::is_missing(cell)) {
+        let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the training rows' \
+                      median, beside a further input (model.static_dim grows by 1) that says so";
+        return if may_miss { Ok(f64::NAN) } else { refuse("empty, but a number is needed".to_string(), remedy) };
+    }
+    match cell.parse::<f64>() {
+        Ok(number) if number.abs() <= f64::from(f32::MAX) => Ok(number),
+        Ok(_) => {
+            let remedy = "correct the value or remove the row; leave the cell of an unknown value empty";
+            refuse(format!("\"{cell}\" is not a finite number in the range of 32-bit floats"), remedy)
+        }
+        Err(_) => {
+            let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<f64>().is_ok();
+            let remedy = if comma { "use a decimal point" } else { "write a number, remove the row, or set the column's encoding to \"one_hot\"" };
+            refuse(format!("\"{cell}\" is not a number"), remedy)
+        }
+    }
+}
+
+fn category(source: &str, recording: &Recording, name: &str, cell: &str) -> Result<String> {
+    match cell.trim() {
+        "" => {
+            let remedy = "fill it in, for example with \"unknown\"";
+            Err(recording.error(source, name, "empty, but a category is needed", remedy))
+        }
+        text => Ok(text.to_string()),
+    }
+}
+
+
+#[cfg(test)]
+mod tests;

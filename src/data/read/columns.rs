@@ -1,0 +1,285 @@
+//! What the columns of a table with one row per recording hold, by their names.
+
+use super::delimited::Layout;
+use super::text;
+use crate::data::{PEAK_COLUMNS, WAVES};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Fewer numbered columns than these are no samples: `1`, `2`, `3` may name anything.
+pub const FEWEST_NUMBERED: usize = 16;
+/// So many columns `s1`, `s2`, … are samples even without `s0`, which is then missing.
+const FEWEST_NAMED: usize = 16;
+
+/// How a table names its columns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Naming {
+    /// The project's own: samples `s0`, `s1`, …; other columns keep their names.
+    Own,
+    /// Samples are numbers from this one on (`0` or `1`); other columns are understood by their words.
+    Numbered(usize),
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Holds {
+    Sample(usize),
+    TruthSample(usize),
+    /// Index into [`WAVES`].
+    TruthLatency(usize),
+    Subject,
+    Ear,
+    /// In Hz or kHz by its name; a name without unit leaves it to the cell.
+    Frequency(Option<f64>),
+    SampleRateHz,
+    SamplePeriodUs,
+    T0Ms,
+    /// When the stimulus begins: only 0 is clear.
+    OnsetDelayMs,
+    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours.
+    Peak(usize, f64),
+    /// A number under one of our names.
+    Number(&'static str),
+    /// Under its own name.
+    Other(Arc<str>),
+    /// Nothing that is kept: the row numbers of R and pandas.
+    Nothing,
+}
+
+/// The columns of a table, and where its samples are.
+#[derive(Debug)]
+pub struct Columns {
+    pub names: Vec<String>,
+    pub holds: Vec<Holds>,
+    /// The column of each sample in the order of their numbers.
+    pub samples: Vec<usize>,
+    pub truth: Vec<usize>,
+}
+
+/// What is wrong with the names of columns: the problem and the way out.
+pub type Refused = (String, String);
+
+impl Naming {
+    /// How a table with these columns names them, if it is a table of recordings.
+    pub fn of(names: &[String]) -> Option<Naming> {
+        let numbers = |number: &dyn Fn(&str) -> Option<usize>| names.iter().filter_map(|name| number(name)).collect();
+        let numbered: BTreeSet<usize> = numbers(&plain_number);
+        // a run from 0 or 1; a gap further on is for the reader to refuse
+        if let Some(first) = [0, 1].into_iter().find(|first| numbered.contains(first))
+            && numbered.len() >= FEWEST_NUMBERED
+        {
+            return Some(Naming::Numbered(first));
+        }
+        let named: BTreeSet<usize> = numbers(&|name| sample_number(name, "s"));
+        (named.contains(&0) || named.len() >= FEWEST_NAMED).then_some(Naming::Own)
+    }
+
+    /// The layout of a table that is named so.
+    pub fn find(head: &[u8], wanted: impl Fn(Naming) -> bool) -> Option<Layout> {
+        Layout::find(head, |names| Naming::of(names).is_some_and(&wanted))
+    }
+
+    /// The name of a sample's column.
+    pub fn sample(self, index: usize) -> String {
+        match self {
+            Naming::Own => format!("s{index}"),
+            Naming::Numbered(first) => (first + index).to_string(),
+        }
+    }
+}
+
+impl Columns {
+    /// Finds what each column holds.
+    ///
+    /// # Errors
+    /// Two columns of one name or for one sample, a sample that is missing between others.
+    pub fn of(names: Vec<String>, naming: Naming) -> Result<Columns, Refused> {
+        let mut holds: Vec<Holds> = names
+            .iter()
+            .map(|name| match naming {
+                Naming::Own => own(name),
+                Naming::Numbered(first) => numbered(name, first),
+            })
+            .collect();
+        distinct(&names, &holds)?;
+        keep_first(&names, &mut holds);
+        let places = |of: &dyn Fn(&Holds) -> Option<usize>| {
+            let places: BTreeMap<usize, usize> =
+                holds.iter().enumerate().filter_map(|(column, holds)| Some((of(holds)?, column))).collect();
+            places
+        };
+        let samples = places(&|holds| if let Holds::Sample(i) = holds { Some(*i) } else { None });
+        let truth = places(&|holds| if let Holds::TruthSample(i) = holds { Some(*i) } else { None });
+        Ok(Columns {
+            samples: without_gap(&samples, |i| naming.sample(i))?,
+            truth: without_gap(&truth, |i| format!("truth_s{i}"))?,
+            holds,
+            names,
+        })
+    }
+}
+
+fn distinct(names: &[String], holds: &[Holds]) -> Result<(), Refused> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for (column, (name, holds)) in names.iter().zip(holds).enumerate() {
+        let key = match holds {
+            Holds::Nothing => continue,
+            // `s1` and `s001` are one sample
+            Holds::Sample(i) => format!("sample {i}"),
+            Holds::TruthSample(i) => format!("truth {i}"),
+            _ => name.clone(),
+        };
+        if let Some(first) = seen.insert(key, column) {
+            let (a, b) = (&names[first], name);
+            let named = if a == b { format!("`{a}`") } else { format!("`{a}` and `{b}`, which are one") };
+            let problem = format!("columns {} and {} are both named {named}", first + 1, column + 1);
+            return Err((problem, "rename or remove one of them".to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Of two columns with one meaning the first has it; the other stays under its own name.
+fn keep_first(names: &[String], holds: &mut [Holds]) {
+    let mut taken = BTreeSet::new();
+    for (name, holds) in names.iter().zip(holds.iter_mut()) {
+        let meaning = match &*holds {
+            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing | Holds::Other(_) => continue,
+            Holds::Peak(peak, _) => PEAK_COLUMNS[*peak].to_string(),
+            Holds::Frequency(_) => "frequency".to_string(),
+            Holds::SamplePeriodUs => "SampleRateHz".to_string(),
+            Holds::OnsetDelayMs => "T0Ms".to_string(),
+            other => format!("{other:?}"),
+        };
+        if !taken.insert(meaning) {
+            *holds = Holds::Other(format!("file_{}", own_name(name)).into());
+        }
+    }
+}
+
+fn without_gap(places: &BTreeMap<usize, usize>, name: impl Fn(usize) -> String) -> Result<Vec<usize>, Refused> {
+    for (wanted, &found) in places.keys().enumerate() {
+        if wanted != found {
+            let problem = format!("column `{}` is missing, though `{}` is there", name(wanted), name(found));
+            return Err((problem, "number the samples without a gap; the number in a name is the sample's place in time".into()));
+        }
+    }
+    Ok(places.values().copied().collect())
+}
+
+/// The number in a sample's name: `s0`, `s000`.
+fn sample_number(name: &str, prefix: &str) -> Option<usize> {
+    digits(name.strip_prefix(prefix)?)
+}
+
+fn digits(text: &str) -> Option<usize> {
+    let plain = !text.is_empty() && text.len() < 10 && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// A column that is named by a number alone: `7`, `007`, or `7.0` as pandas writes it.
+fn plain_number(name: &str) -> Option<usize> {
+    let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));
+    digits(whole).filter(|_| !fraction.is_empty() && fraction.bytes().all(|b| b == b'0'))
+}
+
+fn own(name: &str) -> Holds {
+    let peak = PEAK_COLUMNS.iter().position(|peak| *peak == name);
+    let truth_latency = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms"));
+    match name {
+        "subject_id" => Holds::Subject,
+        "sample_rate_hz" => Holds::SampleRateHz,
+        "t0_ms" => Holds::T0Ms,
+        _ if is_row_number(name) => Holds::Nothing,
+        _ => match (sample_number(name, "s"), sample_number(name, "truth_s"), peak) {
+            (Some(i), _, _) => Holds::Sample(i),
+            (_, Some(i), _) => Holds::TruthSample(i),
+            (_, _, Some(peak)) => Holds::Peak(peak, 1.0),
+            _ => truth_latency().map_or_else(|| Holds::Other(name.into()), Holds::TruthLatency),
+        },
+    }
+}
+
+fn is_row_number(name: &str) -> bool {
+    name.is_empty() || name.strip_prefix("Unnamed: ").is_some_and(|number| digits(number).is_some())
+}
+
+fn numbered(name: &str, first: usize) -> Holds {
+    if let Some(number) = plain_number(name) {
+        // a number before the first is something else
+        return number.checked_sub(first).map_or_else(|| Holds::Other(own_name(name).into()), Holds::Sample);
+    }
+    if is_row_number(name) {
+        return Holds::Nothing;
+    }
+    if let Some((peak, factor)) = label(name) {
+        return Holds::Peak(peak, factor);
+    }
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    match plain.as_str() {
+        "subject" | "subjectid" | "subid" | "patient" | "patientid" | "id" | "animal" | "animalid" | "mouse" => {
+            Holds::Subject
+        }
+        "ear" | "side" | "testear" => Holds::Ear,
+        "freqhz" | "frequencyhz" | "stimfreqhz" => Holds::Frequency(Some(1.0)),
+        "freqkhz" | "frequencykhz" | "stimfreqkhz" => Holds::Frequency(Some(1000.0)),
+        "freq" | "frequency" | "stimulus" | "stimulusfrequency" => Holds::Frequency(None),
+        "sampleratehz" | "samplinghz" | "samplingratehz" | "samplingfrequencyhz" => Holds::SampleRateHz,
+        // BioSig's table of averages
+        "sampper" | "sampperus" | "sampleperiodus" => Holds::SamplePeriodUs,
+        "ostime" | "onsetdelay" | "ostimems" | "onsetdelayms" => Holds::OnsetDelayMs,
+        "t0ms" => Holds::T0Ms,
+        "level" | "leveldb" | "leveldbspl" | "leveldbnhl" | "intensity" | "intensitydb" | "intensitydbnhl"
+        | "intensitydbspl" | "stimuluslevel" | "stimulusleveldb" => Holds::Number("level_db"),
+        "rate" | "ratehz" | "stimrate" | "stimulusrate" | "clickrate" | "rates" => Holds::Number("rate_hz"),
+        "averages" | "naverages" | "noavgs" | "noaverages" | "sweeps" | "nsweeps" | "numberofsweeps" => {
+            Holds::Number("n_averages")
+        }
+        "artifacts" | "nartifacts" | "noarts" | "noartifacts" | "rejected" => Holds::Number("n_artifacts"),
+        "threshold" | "thresholddb" | "thresholddbspl" | "thresholddbnhl" => Holds::Number("threshold_db"),
+        "channel" | "chan" => Holds::Other("channel".into()),
+        "polarity" => Holds::Other("polarity".into()),
+        _ => Holds::Other(own_name(name).into()),
+    }
+}
+
+/// A label in words: a wave (I, III, V; 1, 3, 5; first, third, fifth) with latency or amplitude, in any order.
+fn label(name: &str) -> Option<(usize, f64)> {
+    let own = PEAK_COLUMNS.iter().position(|peak| peak.eq_ignore_ascii_case(name));
+    if let Some(own) = own {
+        return Some((own, 1.0));
+    }
+    let spaced: String = name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
+    let (mut wave, mut latency, mut factor) = (None, None, 1.0);
+    for word in spaced.split_whitespace() {
+        let found = match word {
+            "i" | "1" | "first" | "1st" | "p1" | "w1" | "wi" | "wave1" | "wavei" => Some(0),
+            "iii" | "3" | "third" | "3rd" | "p3" | "w3" | "wiii" | "wave3" | "waveiii" => Some(1),
+            "v" | "5" | "fifth" | "5th" | "p5" | "w5" | "wv" | "wave5" | "wavev" => Some(2),
+            _ => None,
+        };
+        match (found, word) {
+            (Some(_), _) if wave.is_some() => return None,
+            (Some(_), _) => wave = found,
+            (_, "latency" | "lat" | "latencies") => latency = Some(true),
+            (_, "amplitude" | "amp" | "ampl") => latency = Some(false),
+            (_, "nv") => factor = 1e-3,
+            (_, "us" | "µs" | "μs") => factor = 1e-3,
+            (_, "mv" | "s") => return None,
+            (_, "ms" | "uv" | "µv" | "μv" | "wave" | "peak" | "abr" | "of" | "the") => {}
+            _ => return None,
+        }
+    }
+    let (wave, latency) = (wave?, latency?);
+    Some((if latency { wave } else { wave + PEAK_COLUMNS.len() / 2 }, factor))
+}
+
+/// A column's own name in the manner of the others.
+pub fn own_name(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    match words.map(str::to_lowercase).collect::<Vec<_>>().join("_").as_str() {
+        "" => "unnamed".to_string(),
+        "frequency_hz" | "stimulus" => format!("file_{name}"),
+        name => text::free_name(name),
+    }
+}

@@ -1,0 +1,268 @@
+//! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what separates cells,
+//! how the text is encoded, and whether commas are decimal points.
+
+use super::Source;
+use crate::error::Result;
+use csv::{ByteRecord, ReaderBuilder};
+use std::borrow::Cow;
+use std::io::{Cursor, Read};
+
+/// The names of the columns stand among the first lines, or there is no table.
+const MOST_PREAMBLE: usize = 100;
+/// Rows that are looked at for decimal commas.
+const PROBED_ROWS: usize = 50;
+
+/// How a table is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// The names of its columns as far as the beginning of the file holds them, without spaces around them.
+    pub names: Vec<String>,
+    pub delimiter: u8,
+    /// Whether a comma is a decimal point.
+    pub decimal_comma: bool,
+    /// Bytes before the line with the names, and the number of that line from 1.
+    offset: usize,
+    pub header_line: usize,
+}
+
+impl Layout {
+    /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts, after lines
+    /// of any other kind (such as `sep=;`).
+    pub fn find(head: &[u8], is_header: impl Fn(&[String]) -> bool) -> Option<Layout> {
+        let text = utf8(head);
+        let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut named_delimiter = None;
+        let mut lines = lines(&text[mark..]);
+        for (number, (start, line)) in lines.by_ref().take(MOST_PREAMBLE).enumerate() {
+            if number == 0 && line.len() == 5 && line[..4].eq_ignore_ascii_case(b"sep=") {
+                named_delimiter = Some(line[4]);
+                continue;
+            }
+            let delimiter = named_delimiter.unwrap_or_else(|| delimiter(line));
+            let names = split(line, delimiter);
+            if is_header(&names) {
+                let decimal_comma = delimiter != b','
+                    && lines.take(PROBED_ROWS).any(|(_, row)| split(row, delimiter).iter().any(|c| is_comma_number(c)));
+                return Some(Layout { names, delimiter, decimal_comma, offset: mark + start, header_line: number + 1 });
+            }
+        }
+        None
+    }
+
+    /// The lines before the names of the columns.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::error::Error::Io).
+    pub fn preamble(&self, source: &Source) -> Result<String> {
+        let text = utf8(source.head());
+        Ok(decode_cell(&text[..self.offset.min(text.len())]).into_owned())
+    }
+
+    /// Opens the table at the line with the names of the columns, which the reader gives first.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
+    pub fn open(&self, source: &Source) -> Result<Table> {
+        let mut text: Box<dyn Read> = match is_utf16(source.head()) {
+            true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
+            false => source.reader()?,
+        };
+        std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink()).map_err(source.unreadable())?;
+        // flexible: ragged rows are refused with a remedy
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .buffer_capacity(1 << 16)
+            .from_reader(text);
+        Ok(Table { reader, header_line: self.header_line, carriage_returns: ends_in_crlf(source.head(), self.offset) })
+    }
+}
+
+/// A table from the names of its columns on.
+pub struct Table {
+    reader: csv::Reader<Box<dyn Read>>,
+    header_line: usize,
+    /// Whether lines end in `\r\n`.
+    carriage_returns: bool,
+}
+
+impl Table {
+    /// Reads the next line of cells; returns its number in the file from 1, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::error::Error::Io).
+    pub fn next(&mut self, source: &Source, record: &mut ByteRecord) -> Result<Option<usize>> {
+        let before = self.reader.position().line() as usize;
+        // the reader ends a record at `\r` and counts the `\n` behind it with the next one
+        let behind = usize::from(self.carriage_returns && self.reader.position().byte() > 0);
+        match self.reader.read_byte_record(record) {
+            Ok(true) => Ok(Some(self.header_line + before - 1 + behind)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(source.unreadable()(io_error(error))),
+        }
+    }
+}
+
+/// The I/O error inside, with its kind (a broken pipe, a full disk), which the conversion of `csv` drops.
+pub fn io_error(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// A cell's text: UTF-8, or else Windows-1252, as older programs write it; different bytes stay different text.
+pub fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(cell) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(cell).0,
+    }
+}
+
+/// A number's text with a point. `None` where commas are decimal points and a point may separate thousands: `2.000`.
+pub fn plain_number(cell: &str, decimal_comma: bool) -> Option<Cow<'_, str>> {
+    if !decimal_comma || !cell.contains([',', '.']) {
+        return Some(Cow::Borrowed(cell));
+    }
+    let (whole, fraction) = cell.split_once(',').map_or((cell, None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut groups = whole.trim_start_matches(['-', '+']).split('.');
+    let first = groups.next().unwrap_or_default();
+    let thousands = !first.is_empty() && first.len() <= 3 && !first.starts_with('0') && whole.contains('.')
+        && groups.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()));
+    match fraction {
+        Some(fraction) if !whole.contains('.') || thousands => {
+            Some(format!("{}.{fraction}", whole.replace('.', "")).into())
+        }
+        None if !thousands => Some(Cow::Borrowed(cell)),
+        None => None,
+        // `1.5,2` is no number
+        Some(_) => Some(Cow::Borrowed(cell)),
+    }
+}
+
+/// Whether a cell stands for an unknown value, as R, pandas and spreadsheets write it.
+pub fn is_missing(cell: &str) -> bool {
+    matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "null" | "NULL")
+}
+
+fn is_comma_number(cell: &str) -> bool {
+    cell.contains(',') && !cell.contains('.') && cell.replacen(',', ".", 1).parse::<f64>().is_ok()
+}
+
+/// Whether text begins as UTF-16: with its mark, or with printable ASCII in every second byte and 0 in the others.
+pub fn is_utf16(head: &[u8]) -> bool {
+    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+        return true;
+    }
+    let plain = |b: u8| (b' '..0x7f).contains(&b) || b"\t\r\n".contains(&b);
+    let pairs = |zero: usize| head.chunks_exact(2).take(16).all(|pair| pair[zero] == 0 && plain(pair[1 - zero]));
+    head.len() >= 8 && (pairs(0) || pairs(1))
+}
+
+/// Which UTF-16 a text is that begins so.
+pub fn utf16_encoding(head: &[u8]) -> &'static encoding_rs::Encoding {
+    match head.starts_with(b"\xfe\xff") || head.first() == Some(&0) {
+        true => encoding_rs::UTF_16BE,
+        false => encoding_rs::UTF_16LE,
+    }
+}
+
+/// The beginning of a file as bytes of UTF-8 (or of an encoding that shares ASCII with it).
+fn utf8(head: &[u8]) -> Cow<'_, [u8]> {
+    match is_utf16(head) {
+        true => Cow::Owned(utf16_encoding(head).decode_with_bom_removal(head).0.into_owned().into_bytes()),
+        false => Cow::Borrowed(head),
+    }
+}
+
+/// Lines with where they begin, ended by `\n`, `\r\n` or `\r` alone.
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
+        let end = rest.iter().position(|b| b"\r\n".contains(b)).unwrap_or(rest.len());
+        let line = (start, &rest[..end]);
+        start += end + if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        Some(line)
+    })
+}
+
+fn ends_in_crlf(head: &[u8], offset: usize) -> bool {
+    let text = utf8(head);
+    let end = text.iter().skip(offset).position(|b| b"\r\n".contains(b)).map(|i| offset + i);
+    end.is_some_and(|end| text[end..].starts_with(b"\r\n"))
+}
+
+/// The separator that a line has most of, outside of quotes.
+fn delimiter(line: &[u8]) -> u8 {
+    let mut quoted = false;
+    let mut counts = [0_usize; 4];
+    for &byte in line {
+        quoted ^= byte == b'"';
+        if let Some(which) = DELIMITERS.iter().position(|&d| d == byte && !quoted) {
+            counts[which] += 1;
+        }
+    }
+    // the first of the largest
+    let most = counts.iter().copied().max().unwrap_or(0);
+    DELIMITERS[counts.iter().position(|&n| n == most).unwrap_or(0)]
+}
+
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+fn split(line: &[u8], delimiter: u8) -> Vec<String> {
+    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
+    let mut record = ByteRecord::new();
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => record.iter().map(|name| decode_cell(name).trim().to_string()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(text: &[u8]) -> Layout {
+        Layout::find(text, |names| names.iter().any(|name| name == "s0")).unwrap()
+    }
+
+    #[test]
+    fn the_header_is_found_behind_other_lines() {
+        let layout = find(b"sep=;\r\nmade by, someone\r\n\"who\";\"s0\";s1\r\na;0,5;1\r\n");
+        assert_eq!((layout.delimiter, layout.decimal_comma, layout.header_line), (b';', true, 3));
+        assert_eq!((layout.names, layout.offset), (vec!["who".into(), "s0".into(), "s1".into()], 25));
+        let layout = find(b"\xef\xbb\xbfa\ts0\r1\t2\r");
+        assert_eq!((layout.delimiter, layout.decimal_comma, layout.offset), (b'\t', false, 3));
+        let utf16: Vec<u8> = "x,s0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(find(&[b"\xff\xfe", &utf16[..]].concat()).names, ["x", "s0"]);
+        assert_eq!(find(&utf16).names, ["x", "s0"]);
+        assert!(Layout::find(b"a,b\n1,2\n", |names| names.iter().any(|name| name == "s0")).is_none());
+    }
+
+    #[test]
+    fn thousands_and_decimals_are_told_apart_or_not_read() {
+        let number = |cell| plain_number(cell, true).map(Cow::into_owned);
+        for (cell, plain) in [
+            ("0,5", "0.5"),
+            ("-1,25", "-1.25"),
+            ("1.234,5", "1234.5"),
+            ("-1.234.567,0", "-1234567.0"),
+            ("0.125", "0.125"),
+            ("1.5", "1.5"),
+            ("1e-3", "1e-3"),
+            ("2000", "2000"),
+        ] {
+            assert_eq!(number(cell).as_deref(), Some(plain), "{cell}");
+        }
+        assert_eq!((number("2.000"), number("-1.234.567")), (None, None));
+        assert!(number("1.5,2").unwrap().parse::<f64>().is_err() && number("1,2,3").unwrap().parse::<f64>().is_err());
+        assert_eq!(plain_number("2.000", false).as_deref(), Some("2.000"));
+    }
+
+    #[test]
+    fn names_in_an_old_encoding_stay_apart() {
+        assert_eq!((decode_cell(b"A\xe4"), decode_cell(b"A\xf6"), decode_cell("Aä".as_bytes())), ("Aä".into(), "Aö".into(), "Aä".into()));
+    }
+}

@@ -1,0 +1,327 @@
+//! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are numbered.
+//!
+//! Empty cells at a row's end mean a shorter recording; an empty sample before others is missing, and stays so (NaN) for whoever
+//! reads the set to report or refuse.
+
+use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
+use super::delimited::{self, Table};
+use super::{Notices, Recording, Source, Stream, tdt, text};
+use crate::data::WAVES;
+use crate::data::recording::{Faulty, GroundTruth};
+use crate::error::{Error, Result};
+use csv::ByteRecord;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// Microvolts beyond which no sample is believed: 1000 V.
+const MAX_SAMPLE_UV: f32 = text::MAX_SAMPLE_UV as f32;
+
+/// Opens a table.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a table.
+pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
+    let Some(layout) = Naming::find(source.head(), naming) else {
+        return Err(source.line(1, "the names of the columns are not there"));
+    };
+    let mut table = layout.open(&source)?;
+    let mut record = ByteRecord::new();
+    table.next(&source, &mut record)?;
+    let names: Vec<String> = record.iter().map(|name| delimited::decode_cell(name).trim().to_string()).collect();
+    let naming = Naming::of(&names).unwrap_or(Naming::Own);
+    let columns = Columns::of(names, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
+    let names_subjects = columns.holds.contains(&Holds::Subject);
+    let notices = Notices::default();
+    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimal_comma: layout.decimal_comma };
+    let rows = Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices.clone() };
+    Ok(Stream { rows: Box::new(rows), names_subjects, notices })
+}
+
+/// What all rows of a table share.
+struct Shape {
+    source: Source,
+    file: Arc<str>,
+    columns: Columns,
+    naming: Naming,
+    decimal_comma: bool,
+}
+
+struct Rows {
+    shape: Shape,
+    table: Table,
+    cells: ByteRecord,
+    /// Rows read so far.
+    row: usize,
+    seen: Seen,
+    notices: Notices,
+}
+
+/// What a user should know after the last row.
+#[derive(Default)]
+struct Seen {
+    /// Cells that are not UTF-8.
+    odd_cells: usize,
+    /// Rows with an onset delay, and the first of them in ms.
+    delayed: usize,
+    delay_ms: f64,
+}
+
+impl Iterator for Rows {
+    type Item = Result<Recording, Faulty>;
+
+    fn next(&mut self) -> Option<Result<Recording, Faulty>> {
+        match self.table.next(&self.shape.source, &mut self.cells) {
+            Ok(Some(line)) => {
+                self.row += 1;
+                let row = Row { shape: &self.shape, row: self.row, line, cells: &self.cells };
+                Some(row.recording(&mut self.seen))
+            }
+            Ok(None) => {
+                self.conclude();
+                None
+            }
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+}
+
+impl Rows {
+    fn conclude(&mut self) {
+        let Seen { odd_cells, delayed, delay_ms } = std::mem::take(&mut self.seen);
+        let name = self.shape.source.name();
+        if odd_cells > 0 {
+            self.notices.push(format!("{name}: {odd_cells} cells are not UTF-8 and were read as Windows-1252"));
+        }
+        if delayed > 0 {
+            self.notices.push(format!("{name}: {}", tdt::delay_notice(delayed, delay_ms)));
+        }
+    }
+}
+
+/// One row and where it stands.
+struct Row<'a> {
+    shape: &'a Shape,
+    /// Counted from 1, without the header.
+    row: usize,
+    line: usize,
+    cells: &'a ByteRecord,
+}
+
+impl Row<'_> {
+    /// The recording; the first fault of a cell comes with what the others say.
+    fn recording(&self, seen: &mut Seen) -> Result<Recording, Faulty> {
+        self.check_width()?;
+        let columns = &self.shape.columns;
+        let mut recording = Recording { file: self.shape.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
+        if !columns.truth.is_empty() {
+            recording.truth = Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
+        }
+        recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.truth.len());
+        let mut fault = None;
+        for (column, holds) in columns.holds.iter().enumerate() {
+            if !matches!(holds, Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing)
+                && let Err(error) = self.take(column, holds, &mut recording, seen)
+            {
+                fault.get_or_insert(error);
+            }
+        }
+        match fault.map_or_else(|| self.traces(&mut recording), Err) {
+            Ok(()) => Ok(recording),
+            Err(error) => Err(Faulty { error, recording: Some(Box::new(recording)) }),
+        }
+    }
+
+    fn traces(&self, recording: &mut Recording) -> Result<()> {
+        recording.samples = self.trace(&self.shape.columns.samples)?;
+        if let Some(truth) = &mut recording.truth {
+            truth.samples = self.trace(&self.shape.columns.truth)?;
+        }
+        let found = recording.samples.len();
+        if self.shape.naming == Naming::Own || found >= FEWEST_NUMBERED {
+            return Ok(());
+        }
+        let problem = format!("there should be {FEWEST_NUMBERED} samples or more, but there are {found}");
+        Err(self.error(None, problem, "leave the row out, or check its cells"))
+    }
+
+    fn check_width(&self) -> Result<()> {
+        let (found, wanted) = (self.cells.len(), self.shape.columns.names.len());
+        // separators at the end are harmless where a recorder numbers the samples
+        let surplus = self.cells.iter().skip(wanted).any(|cell| !cell.trim_ascii().is_empty());
+        if found == wanted || (found > wanted && !surplus && self.shape.naming != Naming::Own) {
+            return Ok(());
+        }
+        let problem = format!("{found} values, but the header has {wanted} columns");
+        let remedy = "give every row a value (or an empty cell) for each column; quote text that holds the separator";
+        Err(match found == wanted + 1 {
+            true => self.error(None, problem, format!("{remedy}; R writes a name for its row numbers with col.names=NA")),
+            false => self.error(None, problem, remedy),
+        })
+    }
+
+    /// The samples of `columns` up to the last that is not empty.
+    fn trace(&self, columns: &[usize]) -> Result<Vec<f32>> {
+        let empty = |column: &&usize| self.cells[**column].trim_ascii().is_empty();
+        let length = columns.len() - columns.iter().rev().take_while(empty).count();
+        columns[..length].iter().map(|&column| self.sample(column)).collect()
+    }
+
+    fn sample(&self, column: usize) -> Result<f32> {
+        let sample = self.number::<f32>(column)?.unwrap_or(f32::NAN);
+        if sample.abs() > MAX_SAMPLE_UV {
+            let problem = format!("{sample} µV is beyond any recording");
+            return Err(self.error(Some(column), problem, "check the value; samples are in microvolts"));
+        }
+        Ok(sample)
+    }
+
+    fn take(&self, column: usize, holds: &Holds, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
+        let cell = delimited::decode_cell(self.cells[column].trim_ascii());
+        seen.odd_cells += usize::from(matches!(cell, Cow::Owned(_)));
+        let cell = if cell == "NA" { Cow::Borrowed("") } else { cell };
+        match holds {
+            Holds::Subject => recording.subject = cell.into_owned(),
+            Holds::SampleRateHz => recording.sample_rate_hz = self.positive(column, "sample rate")?,
+            Holds::SamplePeriodUs => {
+                let period_us = self.positive(column, "sampling period")?;
+                recording.sample_rate_hz = period_us.map(|us| tdt::sample_rate_hz(1e6 / us));
+            }
+            Holds::T0Ms => recording.t0_ms = self.number(column)?,
+            Holds::OnsetDelayMs => match self.number(column)? {
+                Some(0.0) => recording.t0_ms = Some(0.0),
+                Some(delay_ms) => {
+                    seen.delay_ms = if seen.delayed == 0 { delay_ms } else { seen.delay_ms };
+                    seen.delayed += 1;
+                }
+                None => {}
+            },
+            Holds::Peak(peak, factor) => recording.peaks[*peak] = self.label(column, *factor)?,
+            Holds::TruthLatency(wave) => {
+                if let Some(truth) = &mut recording.truth {
+                    truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
+                }
+            }
+            Holds::Ear => recording.say("ear", tdt::ear(&cell).unwrap_or(&cell)),
+            Holds::Number(name) => {
+                if let Some(value) = self.number::<f64>(column)? {
+                    recording.say(name, value);
+                }
+            }
+            Holds::Frequency(unit) => self.frequency(column, *unit, &cell, recording)?,
+            Holds::Other(name) => {
+                let plain = self.plain(column, &cell)?;
+                match self.shape.naming {
+                    Naming::Own => recording.columns.push((name.clone(), plain.into_owned())),
+                    Naming::Numbered(_) => recording.say(name, text::tidy(&plain)),
+                }
+            }
+            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn positive(&self, column: usize, what: &str) -> Result<Option<f64>> {
+        match self.number::<f64>(column)? {
+            Some(value) if value <= 0.0 => {
+                let remedy = format!("a {what} is above 0: correct it, or leave the cell empty if it is not known");
+                Err(self.error(Some(column), format!("{value} is no {what}"), remedy))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// A latency or amplitude in our unit, NaN where there is none.
+    fn label(&self, column: usize, factor: f64) -> Result<f32> {
+        let label = self.number::<f64>(column)?.map_or(f32::NAN, |value| (value * factor) as f32);
+        match label.is_infinite() {
+            true => Err(self.not_finite(column)),
+            false => Ok(label),
+        }
+    }
+
+    fn frequency(&self, column: usize, unit: Option<f64>, cell: &str, recording: &mut Recording) -> Result<()> {
+        if cell.to_lowercase().contains("click") {
+            recording.say("frequency_hz", "click");
+            return Ok(());
+        }
+        let Some(factor) = unit else {
+            match with_unit(&self.plain(column, cell)?) {
+                Some(hz) => recording.say("frequency_hz", hz),
+                None => recording.say("stimulus", cell),
+            }
+            return Ok(());
+        };
+        match self.number::<f64>(column)? {
+            Some(0.0) => recording.say("frequency_hz", "click"),
+            Some(value) if factor == 1.0 => recording.say("frequency_hz", value),
+            Some(value) => recording.say("frequency_hz", text::hz_from_khz(value)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// A finite number, or `None` in a cell without a value.
+    fn number<T: num_traits::Float + std::str::FromStr>(&self, column: usize) -> Result<Option<T>> {
+        let cell = self.text(column);
+        // most cells are plain numbers
+        if let Ok(number) = cell.parse::<T>()
+            && number.is_finite()
+            && !self.shape.decimal_comma
+        {
+            return Ok(Some(number));
+        }
+        if delimited::is_missing(&cell) {
+            return Ok(None);
+        }
+        match self.plain(column, &cell)?.parse::<T>() {
+            Ok(number) if number.is_finite() => Ok(Some(number)),
+            Ok(_) => Err(self.not_finite(column)),
+            Err(_) => {
+                let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<T>().is_ok();
+                let remedy = if comma { "use a decimal point" } else { "write a number, or leave the cell empty" };
+                Err(self.error(Some(column), format!("\"{cell}\" is not a number"), remedy))
+            }
+        }
+    }
+
+    fn text(&self, column: usize) -> Cow<'_, str> {
+        delimited::decode_cell(self.cells[column].trim_ascii())
+    }
+
+    fn not_finite(&self, column: usize) -> Error {
+        let problem = format!("\"{}\" is not a finite number", self.text(column));
+        let remedy = "correct the value or remove the row; leave the cell of an unknown value empty";
+        self.error(Some(column), problem, remedy)
+    }
+
+    /// A cell's text, with a decimal point where it is a number with a decimal comma.
+    fn plain<'c>(&self, column: usize, cell: &'c str) -> Result<Cow<'c, str>> {
+        match delimited::plain_number(cell, self.shape.decimal_comma) {
+            Some(plain) if plain.parse::<f64>().is_ok() => Ok(plain),
+            Some(_) => Ok(Cow::Borrowed(cell)),
+            None => {
+                let problem = format!("\"{cell}\" may have a decimal point or a point between thousands");
+                let (whole, decimal) = (cell.replace('.', ""), cell.replacen('.', ",", 1));
+                let remedy = format!("write {whole} or {decimal}: commas are decimal points in this table");
+                Err(self.error(Some(column), problem, remedy))
+            }
+        }
+    }
+
+    fn error(&self, column: Option<usize>, problem: impl Display, remedy: impl Display) -> Error {
+        let column = column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
+        self.shape.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
+    }
+}
+
+/// `4 kHz` or `500Hz` in Hz.
+fn with_unit(cell: &str) -> Option<f64> {
+    let lower = cell.to_lowercase();
+    let (number, khz) = match lower.strip_suffix("khz") {
+        Some(number) => (number, true),
+        None => (lower.strip_suffix("hz")?, false),
+    };
+    let value: f64 = number.trim().parse().ok().filter(|value: &f64| value.is_finite())?;
+    Some(if khz { text::hz_from_khz(value) } else { value })
+}

@@ -1,0 +1,112 @@
+use crate::data::read::{Options, Recording, SubjectFrom, read_all, read_paths};
+use std::path::{Path, PathBuf};
+
+const TABLE: &str = "level_db,s0,s1\n60,1,2\n";
+const NAMED: &str = "subject_id,level_db,s0,s1\nsaid,60,1,2\n,70,1,3\n";
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn subjects(recordings: &[Recording]) -> Vec<&str> {
+    recordings.iter().map(|r| r.subject.as_str()).collect()
+}
+
+#[test]
+fn files_are_distinct_and_so_are_subjects_guessed_in_two_folders() {
+    let folder = folder(&[
+        ("a/x-20dB.csv", TABLE),
+        ("a/x-60dB.csv", TABLE),
+        ("b/x-20dB.csv", TABLE),
+        ("b/y.csv", TABLE),
+        ("c/z.csv", NAMED),
+        ("d/zz.csv", NAMED),
+    ]);
+    let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
+    let files: Vec<&str> = recordings.iter().map(|r| &*r.file).collect();
+    assert_eq!(files[..5], ["a/x-20dB.csv", "x-60dB.csv", "b/x-20dB.csv", "y.csv", "z.csv"]);
+    // an empty cell of a column of names is no reason to guess
+    assert_eq!(subjects(&recordings), ["a/x", "a/x", "b/x", "y", "said", "", "said", ""]);
+    let rows: Vec<usize> = recordings.iter().map(|r| r.row).collect();
+    assert_eq!(rows, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(notices[0].starts_with("4 of 6 files"), "{notices:?}");
+    assert!(notices[1].contains("name x stands in 2 folders") && notices[1].contains("a/x, b/x"), "{notices:?}");
+    assert!(notices[2].ends_with("taken as one: said (2)"), "{notices:?}");
+}
+
+#[test]
+fn names_do_not_depend_on_how_a_path_is_typed() {
+    let folder = folder(&[("rec/d1/m.csv", TABLE), ("rec/d2/m.csv", TABLE)]);
+    let typed = ["rec", "./rec", "rec/d1/../../rec"].map(|path| folder.path().join(path));
+    let all: Vec<_> = typed.iter().map(|path| read_all(std::slice::from_ref(path)).unwrap().0).collect();
+    for recordings in &all {
+        assert_eq!(subjects(recordings), ["d1/m", "d2/m"]);
+        // NaN labels are unequal to themselves
+        assert_eq!(format!("{recordings:?}"), format!("{:?}", all[0]));
+    }
+}
+
+fn named(path: &Path, from: &str) -> Result<(Vec<Recording>, Vec<String>), String> {
+    let from = SubjectFrom::parse(from).map_err(|e| e.to_string())?;
+    let options = Options { subject_from: Some(&from), ..Options::default() };
+    let mut read = read_paths(&[PathBuf::from(path)], &options, |_, _| {}).map_err(|e| e.to_string())?;
+    let recordings = read.by_ref().collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+    Ok((recordings, read.notices.take()))
+}
+
+#[test]
+fn a_pattern_or_a_table_says_who_was_recorded() {
+    let folder = folder(&[
+        ("rec/day1/A1_left.csv", TABLE),
+        ("rec/day2/A1_right.csv", TABLE),
+        ("rec/day2/B2.csv", NAMED),
+        ("names.csv", "file,subject_id\nday1/A1_left.csv,one\nA1_right.csv,one\nB2.csv,two\n"),
+        ("short.csv", "file,subject_id\nA1_left.csv,one\n"),
+    ]);
+    let path = |name: &str| folder.path().join(name);
+    let (recordings, notices) = named(&path("rec"), "([A-Z][0-9])[^/]*$").unwrap();
+    assert_eq!(subjects(&recordings), ["A1", "A1", "B2", "B2"]);
+    assert!(notices.iter().any(|n| n.starts_with("1 recordings state another subject")), "{notices:?}");
+    let (recordings, _) = named(&path("rec"), "day(?P<day>.)/(?P<subject>[A-Z])").unwrap();
+    assert_eq!(subjects(&recordings), ["A", "A", "B", "B"]);
+    let (recordings, _) = named(&path("rec"), path("names.csv").to_str().unwrap()).unwrap();
+    assert_eq!(subjects(&recordings), ["one", "one", "two", "two"]);
+    // a table alone is read row by row, and named alike
+    let (recordings, _) = named(&path("rec/day2/B2.csv"), "([A-Z][0-9])").unwrap();
+    assert_eq!(subjects(&recordings), ["B2", "B2"]);
+
+    let refused = |from: &str, part: &str| {
+        let message = named(&path("rec"), from).unwrap_err();
+        assert!(message.contains(part) && message.contains("help: "), "{message}");
+    };
+    refused("(day1)", "does not say who was recorded in this file");
+    refused("[A-Z]", "has no group");
+    refused("(", "is no regular expression");
+    refused(path("short.csv").to_str().unwrap(), "A1_right.csv: --subject-from does not say");
+    refused(path("rec/day2/B2.csv").to_str().unwrap(), "there is no column `file`");
+}
+
+#[test]
+fn the_output_is_no_input() {
+    let folder = folder(&[("rec/a.csv", TABLE), ("rec/all.csv", TABLE)]);
+    let out = folder.path().join("rec/all.csv");
+    let options = Options { out: Some(&out), ..Options::default() };
+    let read = |path: PathBuf| read_paths(&[path], &options, |_, _| {});
+    let recordings = read(folder.path().join("rec")).unwrap();
+    assert!(recordings.notices.take()[0].contains("all.csv: left out"));
+    assert_eq!(recordings.count(), 1);
+    assert_eq!(read(folder.path().join("rec/*.csv")).unwrap().count(), 1);
+    assert!(read(out.clone()).err().unwrap().to_string().contains("--out would replace"));
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.csv");
+        std::os::unix::fs::symlink(&out, &link).unwrap();
+        assert!(read(link).err().unwrap().to_string().contains("--out would replace"));
+    }
+}

@@ -1,0 +1,93 @@
+use super::refusal;
+use crate::data::read::read_bytes;
+
+fn numbered(first: &str, count: usize) -> String {
+    let first: f64 = first.parse().unwrap();
+    (0..count).map(|i| format!(",{}", first + i as f64)).collect()
+}
+
+fn samples(count: usize) -> String {
+    (0..count).map(|i| format!(",0.{i:02}")).collect()
+}
+
+#[test]
+fn numbered_samples_have_their_place_by_their_number() {
+    let names: String = (0..16).rev().map(|i| format!(",{i}.0")).collect();
+    let cells: String = (0..16).rev().map(|i| format!(",{i}")).collect();
+    let read = read_bytes("t.csv", format!("Level(dB){names}\n60{cells}\n").into()).unwrap();
+    assert_eq!(read[0].samples, (0..16).map(|i| i as f32).collect::<Vec<_>>());
+    let holed = format!("Level(dB){}\n60{}\n", numbered("0", 17).replace(",7,", ","), samples(16));
+    assert!(refusal("t.csv", holed).contains("column `7` is missing, though `8` is there"));
+    let twice = format!("Level(dB){},7.0\n60{}\n", numbered("0", 16), samples(17));
+    assert!(refusal("t.csv", twice).contains("both named `7` and `7.0`, which are one"));
+}
+
+#[test]
+fn biosig_tables_say_who_when_and_where() {
+    let text = format!(
+        "BioSig export\nmade,by hand\nSub. ID,Chan,O.S. Time,PostAtten(dB),Level(dB),Samp. Per.{}\nA1,1,0,30,60,40.96{1}\nA1,2,0.5,40,50,40.96{1}\n",
+        numbered("0", 16),
+        samples(16)
+    );
+    let read = read_bytes("x.csv", text.into()).unwrap();
+    let [first, second] = &read[..] else { panic!("{read:?}") };
+    assert_eq!((first.subject.as_str(), first.subject_guessed, first.t0_ms), ("A1", false, Some(0.0)));
+    assert_eq!(["channel", "level_db", "postatten_db"].map(|c| first.column(c)), [Some("1"), Some("60"), Some("30")]);
+    assert_eq!((first.column("frequency_hz"), first.sample_rate_hz), (None, Some(24_414.062_5)));
+    assert_eq!((second.t0_ms, second.line), (None, Some(5)), "what another onset delay means is not documented");
+}
+
+#[test]
+fn clinical_labels_are_waves_one_three_and_five() {
+    let text = format!(
+        "Patient,first latency,Latency 3 (ms),wave V amplitude (uV),Amplitude of wave I [nV],Wave II latency{}\np,1.5,3.7,0.4,250,2.6{}\nq,,NA,,,{1}\n",
+        numbered("1", 20),
+        samples(20)
+    );
+    let read = read_bytes("x.csv", text.into()).unwrap();
+    assert_eq!(format!("{:?}", read[0].peaks), "[1.5, 3.7, NaN, 0.25, NaN, 0.4]");
+    assert_eq!(read[0].column("wave_ii_latency"), Some("2.6"));
+    assert!(read[1].peaks.iter().all(|label| label.is_nan()));
+}
+
+#[test]
+fn decimal_commas_are_read_and_thousands_refused() {
+    let table = |sweeps: &str| {
+        let numbers = numbered("1", 16).replace(',', ";");
+        let samples = samples(16).replace(',', ";").replace('.', ",");
+        format!("Subject;Sweeps;Level{numbers}\nA1;{sweeps};-5,5{samples}\n")
+    };
+    let read = read_bytes("x.csv", table("1.500,0").into()).unwrap();
+    assert_eq!(["n_averages", "level_db"].map(|c| read[0].column(c)), [Some("1500"), Some("-5.5")]);
+    assert_eq!(read[0].samples[7], 0.07);
+    let message = refusal("x.csv", table("2.000"));
+    assert!(message.contains("column `Sweeps`: \"2.000\"") && message.contains("2000 or 2,000"), "{message}");
+    // without decimal commas a point is a point
+    let plain = "subject_id;rate;s0;s1\nA1;2.000;0.1;2\n";
+    assert_eq!(read_bytes("x.csv", plain.into()).unwrap()[0].column("rate"), Some("2.000"));
+}
+
+#[test]
+fn a_table_of_numbers_that_cannot_be_is_refused() {
+    for (bad, part) in [
+        ("subject_id,sample_rate_hz,s0,s1\na,0,1,2\n", "column `sample_rate_hz`: 0 is no sample rate"),
+        ("subject_id,sample_rate_hz,s0,s1\na,-5,1,2\n", "-5 is no sample rate"),
+        ("subject_id,s0,s1\na,1e300,2\n", "column `s0`: \"1e300\" is not a finite number"),
+        ("subject_id,s0,s1\na,1,2,3\n", "4 values, but the header has 3 columns"),
+        ("subject_id,peak_v_ms,s0,s1\na,1e99,1,2\n", "column `peak_v_ms`: \"1e99\" is not a finite"),
+        ("level_db,s1,s2,s3,s4,s5,s6,s7,s8,s9,s10,s11,s12,s13,s14,s15,s16\n", "column `s0` is missing, though `s1`"),
+    ] {
+        let message = refusal("t.csv", bad);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn row_numbers_of_r_and_pandas_are_no_column() {
+    for first in ["\"\"", "Unnamed: 0"] {
+        let text = format!("{first},\"subject_id\",\"s0\",\"s1\"\n\"1\",\"a\",1,NA\n\"2\",\"b\",3,4\n");
+        let read = read_bytes("t.csv", text.into()).unwrap();
+        assert_eq!((read.len(), read[0].columns.len(), read[1].samples.clone()), (2, 0, vec![3.0, 4.0]));
+        assert!(read[0].samples[1].is_nan(), "a missing sample stays one");
+    }
+}
