@@ -5,7 +5,7 @@
 #[path = "../src/data/read/tests/samples.rs"]
 mod samples;
 
-use abr_film::data::read::{read_bytes, read_all};
+use abr_film::data::read::{read_all, read_bytes};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -161,7 +161,10 @@ fn without_gap(places: &BTreeMap<usize, usize>, name: impl Fn(usize) -> String) 
     for (wanted, &found) in places.keys().enumerate() {
         if wanted != found {
             let problem = format!("column `{}` is missing, though `{}` is there", name(wanted), name(found));
-            return Err((problem, "number the samples without a gap; the number in a name is the sample's place in time".into()));
+            return Err((
+                problem,
+                "number the samples without a gap; the number in a name is the sample's place in time".into(),
+            ));
         }
     }
     Ok(places.values().copied().collect())

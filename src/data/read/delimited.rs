@@ -67,7 +67,8 @@ impl Layout {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
             false => source.reader()?,
         };
-        std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink()).map_err(source.unreadable())?;
+        std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
+            .map_err(source.unreadable())?;
         // flexible: ragged rows are refused with a remedy
         let reader = ReaderBuilder::new()
             .has_headers(false)
@@ -128,7 +129,10 @@ pub fn plain_number(cell: &str, decimal_comma: bool) -> Option<Cow<'_, str>> {
     let (whole, fraction) = cell.split_once(',').map_or((cell, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut groups = whole.trim_start_matches(['-', '+']).split('.');
     let first = groups.next().unwrap_or_default();
-    let thousands = !first.is_empty() && first.len() <= 3 && !first.starts_with('0') && whole.contains('.')
+    let thousands = !first.is_empty()
+        && first.len() <= 3
+        && !first.starts_with('0')
+        && whole.contains('.')
         && groups.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()));
     match fraction {
         Some(fraction) if !whole.contains('.') || thousands => {
@@ -263,6 +267,9 @@ mod tests {
 
     #[test]
     fn names_in_an_old_encoding_stay_apart() {
-        assert_eq!((decode_cell(b"A\xe4"), decode_cell(b"A\xf6"), decode_cell("Aä".as_bytes())), ("Aä".into(), "Aö".into(), "Aä".into()));
+        assert_eq!(
+            (decode_cell(b"A\xe4"), decode_cell(b"A\xf6"), decode_cell("Aä".as_bytes())),
+            ("Aä".into(), "Aö".into(), "Aä".into())
+        );
     }
 }

@@ -113,9 +113,11 @@ impl Row<'_> {
     fn recording(&self, seen: &mut Seen) -> Result<Recording, Faulty> {
         self.check_width()?;
         let columns = &self.shape.columns;
-        let mut recording = Recording { file: self.shape.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
+        let mut recording =
+            Recording { file: self.shape.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
         if !columns.truth.is_empty() {
-            recording.truth = Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
+            recording.truth =
+                Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
         }
         recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.truth.len());
         let mut fault = None;
@@ -155,7 +157,9 @@ impl Row<'_> {
         let problem = format!("{found} values, but the header has {wanted} columns");
         let remedy = "give every row a value (or an empty cell) for each column; quote text that holds the separator";
         Err(match found == wanted + 1 {
-            true => self.error(None, problem, format!("{remedy}; R writes a name for its row numbers with col.names=NA")),
+            true => {
+                self.error(None, problem, format!("{remedy}; R writes a name for its row numbers with col.names=NA"))
+            }
             false => self.error(None, problem, remedy),
         })
     }
@@ -310,7 +314,8 @@ impl Row<'_> {
     }
 
     fn error(&self, column: Option<usize>, problem: impl Display, remedy: impl Display) -> Error {
-        let column = column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
+        let column =
+            column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
         self.shape.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
     }
 }

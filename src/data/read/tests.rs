@@ -6,9 +6,9 @@ mod epl;
 mod npz;
 mod paths;
 mod samples;
-mod text_exports;
 mod subjects;
 mod tables;
+mod text_exports;
 mod wfdb;
 mod wide_tables;
 

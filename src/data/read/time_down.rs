@@ -104,7 +104,9 @@ fn read(source: &Source) -> Result<Reading> {
     }
     let rate = recordings.first().and_then(|recording: &Recording| recording.sample_rate_hz);
     if let Some(rate) = rate.filter(|rate| !RATES_HZ.contains(rate)) {
-        return Ok(Reading::NotAbr(format!("time runs down the rows, at {rate} Hz: too slow or too fast for evoked responses")));
+        return Ok(Reading::NotAbr(format!(
+            "time runs down the rows, at {rate} Hz: too slow or too fast for evoked responses"
+        )));
     }
     if recordings.is_empty() {
         return Err(source.line(layout.header_line + 1, "the file ends after the names of the columns"));
@@ -115,7 +117,8 @@ fn read(source: &Source) -> Result<Reading> {
 
 /// The lines before the names that give a value per column: their name, and their cells.
 fn attributes(preamble: &str, delimiter: u8) -> Vec<(String, Vec<String>)> {
-    let lines = text::lines(preamble).map(|(_, line)| line.split(char::from(delimiter)).map(str::trim).map(String::from));
+    let lines =
+        text::lines(preamble).map(|(_, line)| line.split(char::from(delimiter)).map(str::trim).map(String::from));
     let named = lines.map(Iterator::collect::<Vec<String>>).filter(|cells| cells.len() > 1 && !cells[0].is_empty());
     named.map(|mut cells| (cells.remove(0), cells)).collect()
 }
@@ -134,8 +137,8 @@ fn columns(names: &[String], attributes: &[(String, Vec<String>)], notices: &mut
         }
         "" if !time => Holds::Nothing,
         "c" | "r" if polarities => Holds::Nothing,
-        "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz" | "ear"
-        | "channel" => Holds::Group(name.to_lowercase()),
+        "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz"
+        | "ear" | "channel" => Holds::Group(name.to_lowercase()),
         _ => Holds::Signal(Signal::of(if polarities { "" } else { name }, column, attributes)),
     });
     holds.collect()
@@ -231,7 +234,9 @@ impl Row<'_> {
         for ((column, _), samples) in signals.zip(&mut sweep.samples) {
             let sample = self.number(column)?.unwrap_or(f64::NAN);
             if sample.abs() > text::MAX_SAMPLE_UV {
-                return Err(self.source.line(self.line, format!("a sample of {sample} µV (more than 1000 V) cannot be")));
+                return Err(self
+                    .source
+                    .line(self.line, format!("a sample of {sample} µV (more than 1000 V) cannot be")));
             }
             samples.push(sample as f32);
         }
@@ -249,8 +254,13 @@ impl Row<'_> {
         }
         let number = plain_number(&cell, self.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
         number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
-            let problem = format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), self.names[column]);
-            self.source.error(format_args!("line {}", self.line), problem, "write a plain number, or leave the cell empty")
+            let problem =
+                format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), self.names[column]);
+            self.source.error(
+                format_args!("line {}", self.line),
+                problem,
+                "write a plain number, or leave the cell empty",
+            )
         })
     }
 }
@@ -266,14 +276,24 @@ impl Sweep {
     ) -> Result<()> {
         let n = self.times.len();
         if n < FEWEST {
-            let problem = format!("time runs down the rows of this table, and there are {n} instants instead of {FEWEST} or more");
+            let problem = format!(
+                "time runs down the rows of this table, and there are {n} instants instead of {FEWEST} or more"
+            );
             return Err(source.line(self.line, problem));
         }
         let step = (self.times[n - 1] - self.times[0]) / (n - 1) as f64;
         let off = |(i, at): (usize, &f64)| (at - self.times[0] - i as f64 * step).abs() > JITTER * step;
         if let Some(i) = self.times.iter().enumerate().find(|&(i, at)| off((i, at))).map(|(i, _)| i) {
-            let problem = format!("the times are not equally spaced: {} should be {}", self.times[i], self.times[0] + i as f64 * step);
-            return Err(source.error(format_args!("line {}", self.line + i), problem, "resample the table to equal steps"));
+            let problem = format!(
+                "the times are not equally spaced: {} should be {}",
+                self.times[i],
+                self.times[0] + i as f64 * step
+            );
+            return Err(source.error(
+                format_args!("line {}", self.line + i),
+                problem,
+                "resample the table to equal steps",
+            ));
         }
         let unit_ms = match stated {
             Some(unit_ms) => unit_ms,
@@ -283,9 +303,12 @@ impl Sweep {
         let mut groups = self.groups.iter();
         let of_group: Vec<(&str, &String)> = holds
             .iter()
-            .filter_map(|holds| if let Holds::Group(name) = holds { Some((name.as_str(), groups.next()?)) } else { None })
+            .filter_map(
+                |holds| if let Holds::Group(name) = holds { Some((name.as_str(), groups.next()?)) } else { None },
+            )
             .collect();
-        let signals = holds.iter().filter_map(|holds| if let Holds::Signal(signal) = holds { Some(signal) } else { None });
+        let signals =
+            holds.iter().filter_map(|holds| if let Holds::Signal(signal) = holds { Some(signal) } else { None });
         for (signal, mut samples) in signals.zip(self.samples) {
             let length = n - samples.iter().rev().take_while(|sample| sample.is_nan()).count();
             if length == 0 {

@@ -2,7 +2,7 @@
 
 use super::refusal;
 use super::samples::archive;
-use crate::data::read::{Recording, npz, read_bytes, read_all};
+use crate::data::read::{Recording, npz, read_all, read_bytes};
 use std::path::Path;
 
 fn fixture(name: &str) -> Vec<u8> {
