@@ -34,8 +34,7 @@
 //! use std::ops::ControlFlow;
 //!
 //! let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
-//! let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
-//! let data = data.with_columns(&config.data.static_columns)?;
+//! let (data, _notices) = load(&config.data, config.model.signal_length, |_, _| {})?;
 //! let best = device::with(device::Kind::Auto, None, |device| {
 //!     let (mut trainer, _notices) = Trainer::new(&config, &data, device)?;
 //!     while !trainer.finished() {
@@ -58,7 +57,6 @@
 //! # use abr_film::{config::Config, data::load, device::Cpu, train::Trainer};
 //! # let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
 //! # let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
-//! # let data = data.with_columns(&config.data.static_columns)?;
 //! # let folder = tempfile::tempdir().expect("a temporary folder");
 //! # let path = folder.path().join("model.safetensors");
 //! # Trainer::new(&config, &data, Box::new(Cpu::<f32>::new()))?.0.checkpoint()?.save(&path)?;

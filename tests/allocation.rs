@@ -81,7 +81,6 @@ fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
     ];
     let config = Config::from_json("test", "{}", &settings.map(String::from)).expect("a configuration");
     let data = load(&config.data, config.model.signal_length, |_, _| {}).expect("data").0;
-    let data = data.with_columns(&config.data.static_columns).expect("columns");
     let counts = || (OURS.load(Relaxed), OUR_BYTES.load(Relaxed), PACKING.load(Relaxed));
     device::with(Kind::Cpu, Some(threads), |device| {
         let (mut trainer, _) = Trainer::new(&config, &data, device)?;

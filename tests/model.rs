@@ -264,7 +264,6 @@ fn shapes_are_those_of_the_recorded_model_at_full_size() {
 fn a_saved_model_has_all_that_a_strict_load_asks_for() {
     let config = Config::from_json("smoke", include_str!("../configs/smoke.json"), &[]).expect("a configuration");
     let data = load(&config.data, config.model.signal_length, |_, _| {}).expect("data").0;
-    let data = data.with_columns(&config.data.static_columns).expect("its columns");
     let (mut trainer, _) = Trainer::new(&config, &data, Box::new(Cpu::<f32>::new())).expect("a trainer");
     trainer.epoch(|step| if step == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }).expect("steps");
     let folder = tempfile::tempdir().expect("a folder");

@@ -17,7 +17,6 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
     ];
     let config = Config::from_json("a bench", "{}", &settings)?;
     let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
-    let data = data.with_columns(&config.data.static_columns)?;
     let (mut trainer, _) = Trainer::new(&config, &data, device)?;
     trainer.shuffle();
     Ok(trainer)

@@ -26,8 +26,8 @@ fn files_that_are_no_table() {
     std::fs::create_dir(place.path("empty")).expect("a folder");
     place.refused(1, "train --config small.json --data empty --out run", &["empty: no recording was found"]);
     refused(&place, "", &["the file is empty"]);
-    refused(&place, table().lines().next().unwrap(), &["a header and no row"]);
-    refused(&place, &table().replace(',', ";"), &["no column `s0`", "commas"]);
+    refused(&place, table().lines().next().unwrap(), &["no recording was found"]);
+    refused(&place, &table().replace("s0,s1,s2,s3", "a,b,c,d"), &["is of no format", "samples s0, s1, s2"]);
     refused(&place, &table().replacen("S3,", "", 1), &["row 4 (line 5): 8 values, but the header has 9 columns"]);
 }
 
@@ -36,15 +36,17 @@ fn cells() {
     let place = Place::new();
     let cell = |row, column, cell, parts: &[&str]| refused(&place, &table_with(row, column, cell), parts);
     cell(3, "s1", "abc", &["row 3 (line 4), column `s1`: \"abc\" is not a number"]);
-    cell(3, "s1", "NaN", &["row 3 (line 4), column `s1`", "NaN", "not a finite number"]);
+    cell(3, "s1", "NaN", &["row 3 (line 4), column `s1`: empty or NaN"]);
     cell(24, "s3", "-inf", &["row 24 (line 25), column `s3`", "not a finite number"]);
     cell(3, "s0", "", &["row 3 (line 4), column `s0`: empty"]);
+    cell(3, "level_db", "1e300", &["row 3 (line 4), column `level_db`: \"1e300\" is not a finite number"]);
+    cell(3, "sample_rate_hz", "0", &["row 3 (line 4), column `sample_rate_hz`: 0 is no sample rate"]);
     cell(2, "level_db", "nan", &["row 2 (line 3), column `level_db`", "not a finite number"]);
     cell(2, "level_db", "inf", &["row 2 (line 3), column `level_db`", "not a finite number"]);
     cell(2, "level_db", "", &["row 2 (line 3), column `level_db`: empty"]);
     cell(2, "peak_v_ms", "late", &["row 2 (line 3), column `peak_v_ms`: \"late\" is not a number"]);
     cell(2, "peak_v_ms", "inf", &["row 2 (line 3), column `peak_v_ms`"]);
-    cell(2, "sample_rate_hz", "25000", &["row 2 (line 3), column `sample_rate_hz`: 25000, but row 1 has 20000"]);
+    cell(2, "sample_rate_hz", "25000", &["row 2 (line 3), column `sample_rate_hz`: 25000, but the rows before have 20000"]);
     cell(2, "subject_id", "", &["row 2 (line 3), column `subject_id`: empty", "split"]);
 }
 
@@ -55,12 +57,12 @@ fn what_the_configuration_asks_of_a_table() {
     refused(
         &place,
         &rename("sample_rate_hz", "rate"),
-        &["no column `sample_rate_hz`", "data.sample_rate_hz", "never assumed"],
+        &["sample_rate_hz is not known", "data.sample_rate_hz", "never assumed"],
     );
-    refused(&place, &rename("t0_ms", "start"), &["no column `t0_ms`", "data.t0_ms"]);
+    refused(&place, &rename("t0_ms", "start"), &["t0_ms is not known", "data.t0_ms"]);
     refused(&place, &rename("level_db", "leveldb"), &["no column `level_db`", "is it `leveldb`?"]);
     refused(&place, &rename("subject_id", "who"), &["no column `subject_id`", "\"row\""]);
-    refused(&place, &rename("s3", "x3"), &["3 samples a row", "but 4 are wanted", "model.signal_length to 3"]);
+    refused(&place, &rename("s3", "x3"), &["3 samples, but 4 are wanted", "model.signal_length to 3"]);
     let one_subject = (1..8).fold(table(), |text, i| text.replace(&format!("S{i},"), "S0,"));
     refused(&place, &one_subject, &["1 subject cannot be split", "data.split to \"row\""]);
     // asked for by name, a row split takes it

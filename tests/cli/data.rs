@@ -21,7 +21,7 @@ fn a_folder_of_files_becomes_one_table_that_is_inspected_and_drawn() {
     }
     place.write("files/notes.md", "no recording");
     let said = place.ok("data import files --out all.csv");
-    assert!(said.stderr.contains("3 recordings in all.csv") && said.stderr.contains("notes.md"), "{}", said.stderr);
+    assert!(said.stderr.contains("3 rows in all.csv") && said.stderr.contains("notes.md"), "{}", said.stderr);
     let table = place.text("all.csv");
     let rows = cells(&table);
     assert_eq!(rows.len(), 1 + 3);
@@ -75,6 +75,26 @@ fn prepared_recordings_are_what_a_training_sees() {
     let weights = |run: &str| place.json(&format!("{run}/split.json"))["sha256"].clone();
     assert_eq!(weights("a"), weights("b"));
     place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
+}
+
+/// Preparing before a training or on its way is one, to the byte of the checkpoint, the truth included; twice is refused.
+#[test]
+fn what_is_prepared_trains_to_the_same_bytes_and_is_not_prepared_again() {
+    let place = Place::new();
+    let prepare = "--set data.prepare.polarity=-1 --set data.prepare.window.from_ms=0.5 --set data.prepare.band_pass.high_hz=3000";
+    let filters = r#"--set data.filters=[{"column":"level_db","min":30}]"#;
+    place.ok(&format!("data synth --config smoke.json {prepare} --out raw.csv"));
+    place.ok(&format!("data prepare raw.csv --config smoke.json {prepare} {filters} --out prepared.csv"));
+    assert!(place.text("prepared.csv").lines().next().unwrap().contains("truth_s199"), "the truth is there");
+    let train = format!("train --config smoke.json --set training.num_epochs=1 {prepare} {filters}");
+    place.ok(&format!("{train} --data raw.csv --out a"));
+    let said = place.ok(&format!("{train} --data prepared.csv --out b")).stderr;
+    assert!(said.contains("rows were prepared already"), "{said}");
+    assert!(place.bytes("a/best.safetensors") == place.bytes("b/best.safetensors"));
+    let other = "train --config smoke.json --set data.prepare.polarity=-1 --data prepared.csv --out c";
+    place.refused(1, other, &["column `prepared`: was prepared before", "window.from_ms=0.5", "leave data.prepare out"]);
+    // without data.prepare it is taken as it is
+    place.ok("train --config smoke.json --set training.num_epochs=1 --data prepared.csv --out d");
 }
 
 /// Also where nothing is prepared and samples are cut alone.

@@ -23,7 +23,11 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
     // by the real path, so that nothing is read twice: being named outweighs being found
     let mut found: BTreeMap<PathBuf, Found> = BTreeMap::new();
     let mut add = |path: PathBuf, named: bool| -> Result<()> {
-        let real = std::fs::canonicalize(&path).map_err(Error::io("read", &path))?;
+        // a pipe has no real path
+        let real = match std::fs::canonicalize(&path) {
+            Err(_) if path.exists() => path.clone(),
+            real => real.map_err(Error::io("read", &path))?,
+        };
         found.entry(real).or_insert(Found { path, named }).named |= named;
         Ok(())
     };
