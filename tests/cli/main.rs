@@ -9,6 +9,7 @@ mod generate;
 mod gpu;
 mod help;
 mod interrupt;
+mod missing_file;
 mod prepare;
 mod resume;
 mod run_folder;
