@@ -13,6 +13,8 @@ mod missing_file;
 mod prepare;
 mod resume;
 mod run_folder;
+#[path = "../common/skipped.rs"]
+mod skipped;
 mod split;
 mod support;
 mod train;
