@@ -12,6 +12,8 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::Cvae;
+use bytemuck::{Pod, allocation::pod_collect_to_vec};
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -209,10 +211,11 @@ impl Checkpoint {
         write_whole(path, |w| w.write_all(&file))
     }
 
-    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`).
+    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`). F16 and BF16 values become f32 as they are;
+    /// F64 values are rounded.
     ///
     /// # Errors
-    /// A file that is missing, truncated, or no safetensors file; metadata of another version.
+    /// A file that is missing, truncated, or no safetensors file; values of another type; metadata of another version.
     pub fn load(path: &Path) -> Result<Self> {
         let source = path.display().to_string();
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
@@ -239,7 +242,7 @@ impl Checkpoint {
                 name: current_name(name),
                 shape: view.shape().to_vec(),
                 values: to_f32(&view).ok_or_else(|| {
-                    refuse(format!("tensor {name}: wanted F32 or F64 values, got {:?}", view.dtype()))
+                    refuse(format!("tensor {name}: wanted F64, F32, F16 or BF16 values, got {:?}", view.dtype()))
                 })?,
             });
         }
@@ -338,11 +341,17 @@ fn current_name(name: &str) -> String {
 compile_error!("safetensors files are little-endian, and are written as they lie in memory");
 
 fn to_f32(view: &TensorView) -> Option<Vec<f32>> {
+    fn values<T: Pod>(view: &TensorView, to_f32: fn(T) -> f32) -> Option<Vec<f32>> {
+        Some(pod_collect_to_vec::<u8, T>(view.data()).into_iter().map(to_f32).collect())
+    }
     match view.dtype() {
-        Dtype::F32 => Some(bytemuck::allocation::pod_collect_to_vec(view.data())),
-        Dtype::F64 => Some(
-            bytemuck::allocation::pod_collect_to_vec::<u8, f64>(view.data()).into_iter().map(|v| v as f32).collect(),
-        ),
+        Dtype::F64 => values(view, |value: f64| value as f32),
+        Dtype::F32 => Some(pod_collect_to_vec(view.data())),
+        Dtype::F16 => values(view, f16::to_f32),
+        Dtype::BF16 => values(view, bf16::to_f32),
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`config`], [`error`], [`files`], [`rng`] | leaves that everything may use |
+//! | [`config`], [`error`], [`files`], [`rng`], [`text`] | leaves that everything may use |
 //! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops: one file each, forward beside backward |
 //! | [`mod@pass`] | what an op asks of a GPU, as data |
 //! | [`device`], [`tape`] | where ops run, and reverse-mode differentiation through them |
@@ -98,4 +98,5 @@ pub mod report;
 pub mod rng;
 pub mod tape;
 pub mod tensor;
+pub mod text;
 pub mod train;

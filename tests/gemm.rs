@@ -2,8 +2,13 @@
 //!
 //! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a failure.
 
+mod common {
+    pub mod skipped;
+}
+
 use abr_film::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_by_depth, gemm_on};
 use abr_film::rng::{Purpose, Stream};
+use common::skipped::skipped;
 use ndarray::{Array2, ArrayView2, s};
 
 const REQUIRED: &str = "ABR_FILM_REQUIRE_KERNELS";
@@ -16,7 +21,7 @@ fn here(kernel: Kernel) -> bool {
     let required = std::env::var(REQUIRED).unwrap_or_default();
     if !kernel.available() {
         assert!(!required.split(',').any(|name| name == kernel.name()), "{REQUIRED}: this CPU cannot run {kernel:?}");
-        println!("SKIPPED: this CPU cannot run {kernel:?} ({REQUIRED}={} would fail here)", kernel.name());
+        skipped(format_args!("this CPU cannot run {kernel:?} ({REQUIRED}={} would fail here)", kernel.name()));
     }
     kernel.available()
 }

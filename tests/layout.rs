@@ -4,13 +4,14 @@ use abr_film::ops::AnyOp;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What each module of the library may import. The leaves (`error`, `rng`, and `config` and `files`, which need `error`) are
-/// open to all but the kernels, which know numbers alone.
+/// What each module of the library may import. The leaves (`error`, `rng`, `text`, and `config` and `files`, which need
+/// others of them) are open to all but the kernels, which know numbers alone.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("rng", &[]),
+    ("text", &[]),
     ("files", &["error"]),
-    ("config", &["error"]),
+    ("config", &["error", "text"]),
     ("tensor", &[]),
     ("kernels", &["tensor", "rng"]),
     ("pass", &["kernels", "tensor"]),
@@ -19,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tape", &["device", "ops", "tensor", "error"]),
     ("nn", &["tape", "device", "ops", "tensor", "error", "rng", "config"]),
     ("model", &["nn", "tape", "device", "ops", "tensor", "error", "rng", "config"]),
-    ("data", &["error", "rng", "config", "files"]),
+    ("data", &["error", "rng", "config", "files", "text"]),
     ("checkpoint", &["model", "data", "device", "error", "config", "files"]),
     ("generate", &["checkpoint", "model", "data", "error", "rng", "config"]),
     ("train", &["checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"]),

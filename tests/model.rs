@@ -3,6 +3,8 @@
 
 mod common {
     pub mod recording;
+    pub mod shared;
+    pub mod skipped;
 }
 
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
@@ -12,7 +14,8 @@ use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::{layers::Mode, optim::Optimizer};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::train::Trainer;
-use common::recording::{Recording, own, shared};
+use common::recording::{Recording, own};
+use common::shared::shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -250,7 +253,7 @@ fn names_are_those_of_the_state_dict() {
 
 #[test]
 fn shapes_are_those_of_the_recorded_model_at_full_size() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = shared("reference") else { return };
     let recording = Recording::open(&folder.join("film_full.safetensors"), "case");
     let model = model(&ModelConfig::default(), 1);
     assert_eq!(model.parameters().count() as u64, recording.about["parameters"].as_u64().expect("a count"));

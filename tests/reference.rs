@@ -14,6 +14,8 @@ mod common {
     pub mod ops;
     pub mod recording;
     pub mod replay;
+    pub mod shared;
+    pub mod skipped;
     pub mod spy;
     pub mod tolerance;
 }
@@ -22,8 +24,9 @@ use abr_film::ops::{AnyOp, Op};
 use abr_film::tensor::Real;
 use common::margins::Margins;
 use common::op_cases::{self, OpCase};
-use common::recording::{Recording, own, shared};
+use common::recording::{Recording, own};
 use common::replay::{Bend, Found, replay};
+use common::shared::shared;
 use common::tolerance::Tolerances;
 use common::{ops::backward, ops::forward};
 use ndarray::Array2;
@@ -203,5 +206,5 @@ mod model {
 mod shared_model {
     use super::*;
 
-    one_test_a_recording! { shared(); concat concat_peaks film film_full film_peaks plain }
+    one_test_a_recording! { shared("reference"); concat concat_peaks film film_full film_peaks plain }
 }

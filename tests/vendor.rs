@@ -1,24 +1,20 @@
 //! The readers on recordings as four recorders wrote them, and on the same recordings as tables. The files are not part of this
-//! repository: without the folder (`../shared`, or what `ABR_FILM_SHARED` names) these tests say that they were skipped.
+//! repository (see common/shared.rs): without them the tests say that they were skipped, and one that they say so.
+
+mod common {
+    pub mod shared;
+    pub mod skipped;
+}
 
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::data::read::{Recording, read_all};
 use abr_film::data::scale::Scalers;
 use abr_film::data::split::split;
+use common::shared::shared;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// The folder with the recordings, if it is there.
-fn shared() -> Option<PathBuf> {
-    let named = std::env::var_os("ABR_FILM_SHARED").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared")).join("data");
-    if folder.join("vendor").is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: {} is not there (set ABR_FILM_SHARED)", folder.display());
-    None
-}
+use std::process::Command;
 
 fn import(path: PathBuf) -> (Vec<Recording>, Vec<String>) {
     read_all(&[path]).unwrap()
@@ -60,7 +56,7 @@ fn distinct(recordings: &[Recording], column: &str) -> Vec<f64> {
 
 #[test]
 fn smartep_equals_the_table_of_its_recordings() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let (recordings, notices) = import(data.join("vendor/ihs_smartep/TEMP-08-60db.TXT"));
     assert_eq!(recordings.len(), 9);
     assert_eq!(notices.len(), 1, "{notices:?}");
@@ -81,7 +77,7 @@ fn smartep_equals_the_table_of_its_recordings() {
 
 #[test]
 fn a_folder_of_two_levels_is_two_subjects_not_four() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let (recordings, notices) = import(data.join("vendor/ihs_smartep"));
     assert_eq!(recordings.len(), 18, "the licence beside them is no recording");
     assert_eq!(distinct(&recordings, "level_db"), [20.0, 60.0]);
@@ -94,7 +90,7 @@ fn a_folder_of_two_levels_is_two_subjects_not_four() {
 
 #[test]
 fn biosig_ascii_says_what_its_headers_say() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let (recordings, _) = import(data.join("vendor/tdt_biosig_ascii"));
     assert_eq!(recordings.len(), 9);
     for recording in &recordings {
@@ -115,7 +111,7 @@ fn biosig_ascii_says_what_its_headers_say() {
 
 #[test]
 fn an_arf_equals_the_table_of_its_recordings() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let (recordings, notices) = import(data.join("vendor/tdt_arf/Example ABR.arf"));
     assert_eq!((recordings.len(), notices.len()), (261, 0), "{notices:?}");
     let (mouse, other): (Vec<_>, Vec<_>) = recordings.into_iter().partition(|r| r.subject == "Mouse 1");
@@ -151,7 +147,7 @@ fn an_arf_equals_the_table_of_its_recordings() {
 
 #[test]
 fn a_level_sweep_comes_with_its_analysed_peaks() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let (recordings, notices) = import(data.join("vendor/epl_cfts"));
     assert_eq!((recordings.len(), notices.len()), (12, 1), "{notices:?}");
     let levels = [10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 60.0, 70.0, 80.0];
@@ -172,7 +168,7 @@ fn a_level_sweep_comes_with_its_analysed_peaks() {
 
 #[test]
 fn a_config_of_this_repository_fits_the_table_of_real_recordings() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/human_click.json");
     let mut config = Config::load(&config, &[]).unwrap();
     config.data.path = Some(data.join("human_click.csv").display().to_string());
@@ -184,4 +180,25 @@ fn a_config_of_this_repository_fits_the_table_of_real_recordings() {
     let (scalers, _) = Scalers::fit(&data, &config.data, &split.train).unwrap();
     scalers.check_static_dim(config.model.static_dim).unwrap();
     assert!(scalers.encode_statics("human", &data.statics, &split.test).is_ok());
+}
+
+#[test]
+fn a_test_without_its_recordings_says_so_past_the_harness_or_fails() {
+    let test = "smartep_equals_the_table_of_its_recordings";
+    let run = |required: &str| {
+        let mut command = Command::new(std::env::current_exe().expect("this test"));
+        command.env("ABR_FILM_SHARED", "/nonexistent").env("ABR_FILM_REQUIRE_SHARED", required);
+        // of one thread alone the harness makes no thread with the test's name
+        let output = command.args(["--exact", test, "--test-threads=2"]).output().expect("it starts");
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+        (output.status.success(), stdout, stderr)
+    };
+    let absent =
+        format!("{} is not there (ABR_FILM_SHARED names another place)", Path::new("/nonexistent/data").display());
+    let (passed, stdout, stderr) = run("");
+    assert!(passed && stdout.contains("1 passed"), "{stdout}");
+    assert_eq!(stderr, format!("SKIPPED {test}: {absent}\n"));
+    let (passed, stdout, stderr) = run("1");
+    assert!(!passed && stdout.contains("1 failed") && stdout.contains(&absent), "{stdout}");
+    assert!(!stderr.contains("SKIPPED"), "{stderr}");
 }

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::error::{Error, Result, nearest};
+use crate::text::{self, Encoding};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,13 +11,19 @@ use std::path::Path;
 const FREE_MAPS: [&str; 1] = ["data.synth.fixed"];
 
 impl Config {
-    /// Reads a JSON file, then applies `KEY=VALUE` overrides in their order (`training.num_epochs=3`).
+    /// Reads a JSON file in UTF-8 or UTF-16, then applies `KEY=VALUE` overrides in order (`training.num_epochs=3`).
     ///
     /// # Errors
-    /// A file that cannot be read (exit 1), and everything that [`Config::from_json`] refuses (exit 2).
+    /// A file that cannot be read (exit 1), one in another encoding, and what [`Config::from_json`] refuses (exit 2).
     pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Config::from_json(&path.display().to_string(), &text, overrides)
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let source_name = path.display().to_string();
+        let undecodable = |problem: String| Error::config(&source_name, "", problem, text::SAVE_AS_UTF_8);
+        let (text, encoding) = text::decode(&bytes).map_err(undecodable)?;
+        if encoding == Encoding::Windows1252 {
+            return Err(undecodable(format!("it is not in UTF-8, but perhaps in {encoding}")));
+        }
+        Config::from_json(&source_name, &text, overrides)
     }
 
     /// Reads JSON text; `source_name` is what errors call it. A VALUE that is no JSON, or no JSON of the
@@ -254,6 +261,24 @@ mod tests {
         value.as_object_mut().unwrap().retain(|name, _| name == "model" || name == "film");
         assert_eq!(read(&value.to_string()).unwrap().resolved(), plain);
         assert_eq!(read("{}").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_file_is_read_in_utf_8_and_utf_16_alone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let load = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).unwrap();
+            Config::load(file.path(), &[])
+        };
+        let text = r#"{"data": {"path": "Zoë.csv"}}"#;
+        let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        for bytes in [format!("\u{feff}{text}").into_bytes(), utf_16(text), utf_16(&format!("\u{feff}{text}"))] {
+            assert_eq!(load(&bytes).unwrap(), read(text).unwrap(), "{bytes:?}");
+        }
+        let name = file.path().to_str().unwrap();
+        let latin_1: Vec<u8> = text.chars().map(|c| c as u8).collect();
+        refused(load(&latin_1), &[name, "not in UTF-8, but perhaps in Windows-1252", "help: save it as UTF-8"]);
+        refused(load(&utf_16(text)[..9]), &[name, "begins as UTF-16, but line 1 is not", "help: save it as UTF-8"]);
     }
 
     #[test]

@@ -6,52 +6,61 @@
 use crate::data::{Column, PEAK_COLUMNS, Values};
 use ndarray::{ArrayView1, ArrayView2, Axis, Zip};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use std::array::from_fn;
 
 /// A latent unit counts as active above this mean KL, in nats.
 pub const ACTIVE_KL_NATS: f64 = 0.1;
 
-/// The errors of one estimated trace `e` of a reference `r`, both of L samples in µV.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct TraceError {
-    /// `Σ(e - r)² / L`, in µV².
-    pub mse_uv2: f64,
-    /// `Σ|e - r| / L`
-    pub mae_uv: f64,
-    /// `√mse`
-    pub rmse_uv: f64,
-    /// Pearson's correlation of e and r over the samples; NaN where either is flat.
-    pub pearson_r: f64,
-    /// `1 - Σ(e - r)² / Σ(r - r̄)²`, r̄ the mean of this trace's samples; NaN where r is flat.
-    pub r2: f64,
+/// A measure of how well one trace was estimated: `e` is the estimate, `r` the reference, both of L samples in µV.
+pub struct Measure {
+    /// Its key in JSON and its column in CSV.
+    pub key: &'static str,
+    /// What it is called in text, with its unit.
+    pub heading: &'static str,
+    /// Width and decimals in text.
+    pub format: (usize, usize),
+    /// The key in JSON for the number of rows where it is undefined (NaN), which its mean and median leave out; None if it is
+    /// always defined.
+    pub rows_without: Option<&'static str>,
+    of: fn(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64,
 }
+
+/// The measures of a trace, as JSON, CSV and text show them.
+#[rustfmt::skip] // a line each
+pub const MEASURES: [Measure; 5] = [
+    // Σ(e - r)² / L
+    Measure { key: "mse_uv2", heading: "MSE µV²", format: (8, 5), rows_without: None, of: mean_square },
+    // Σ|e - r| / L
+    Measure { key: "mae_uv", heading: "MAE µV", format: (8, 4), rows_without: None, of: mean_absolute },
+    // √MSE
+    Measure { key: "rmse_uv", heading: "RMSE µV", format: (8, 4), rows_without: None, of: root_mean_square },
+    // Pearson's correlation of e and r over the samples; undefined where either is flat
+    Measure { key: "pearson_r", heading: "r", format: (7, 3), rows_without: Some("rows_without_r"), of: pearson },
+    // 1 - Σ(e - r)² / Σ(r - r̄)², r̄ the mean of this trace's samples; undefined where r is flat
+    Measure { key: "r2", heading: "R²", format: (7, 3), rows_without: Some("rows_without_r2"), of: determination },
+];
 
 /// The errors of many traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceErrors {
-    /// One a row.
-    pub traces: Vec<TraceError>,
+    /// One a row, in the order of [`MEASURES`].
+    pub traces: Vec<[f64; MEASURES.len()]>,
     /// `1 - Σ(e - r)² / Σ(r - m)²` over all rows and samples, `m [L]` the mean trace of these reference rows; NaN where they
     /// are all alike. It asks more than R² of a trace, whose r̄ is one number: the mean response explains nothing here.
     pub pooled_r2: f64,
 }
 
 /// [`TraceErrors`] in a few numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TraceSummary {
     pub rows: usize,
-    pub mse_uv2: Spread,
-    pub mae_uv: Spread,
-    pub rmse_uv: Spread,
-    /// Over the rows where it is defined.
-    pub pearson_r: Spread,
-    /// Over the rows where it is defined.
-    pub r2: Spread,
+    /// Of each of [`MEASURES`].
+    pub spreads: [Spread; MEASURES.len()],
     /// See [`TraceErrors::pooled_r2`].
     pub pooled_r2: f64,
-    /// Rows left out of `pearson_r`: the estimate or the reference is flat.
-    pub rows_without_r: usize,
-    /// Rows left out of `r2`: the reference is flat.
-    pub rows_without_r2: usize,
+    /// How many rows each of [`MEASURES`] left out.
+    pub left_out: [usize; MEASURES.len()],
 }
 
 /// Mean and median over rows; NaN over none.
@@ -69,56 +78,75 @@ impl TraceErrors {
     pub fn of(estimate: ArrayView2<f32>, reference: ArrayView2<f32>) -> TraceErrors {
         assert_eq!(estimate.dim(), reference.dim(), "TraceErrors: estimate and reference");
         let rows = estimate.outer_iter().zip(reference.outer_iter());
-        let traces = rows.map(|(e, r)| TraceError::of(e, r)).collect();
+        let traces = rows.map(|(e, r)| from_fn(|i| (MEASURES[i].of)(e, r))).collect();
         let mean = mean_trace(reference);
         let pooled_r2 = explained(squared_distance(estimate, reference), squared_deviation(reference, &mean));
         TraceErrors { traces, pooled_r2 }
     }
 
-    /// Mean and median of each error over the rows.
+    /// Mean and median of each measure over the rows.
     pub fn summary(&self) -> TraceSummary {
-        let spread = |field: fn(&TraceError) -> f64| Spread::of(self.traces.iter().map(field).collect());
-        let defined = |field: fn(&TraceError) -> f64| {
-            let values: Vec<f64> = self.traces.iter().map(field).filter(|v| !v.is_nan()).collect();
-            (self.traces.len() - values.len(), Spread::of(values))
-        };
-        let (rows_without_r, pearson_r) = defined(|t| t.pearson_r);
-        let (rows_without_r2, r2) = defined(|t| t.r2);
+        let left_out = |i: usize, value: f64| MEASURES[i].rows_without.is_some() && value.is_nan();
+        let values = |i: usize| self.traces.iter().map(move |trace| trace[i]);
         TraceSummary {
             rows: self.traces.len(),
-            mse_uv2: spread(|t| t.mse_uv2),
-            mae_uv: spread(|t| t.mae_uv),
-            rmse_uv: spread(|t| t.rmse_uv),
-            pearson_r,
-            r2,
+            spreads: from_fn(|i| Spread::of(values(i).filter(|value| !left_out(i, *value)).collect())),
             pooled_r2: self.pooled_r2,
-            rows_without_r,
-            rows_without_r2,
+            left_out: from_fn(|i| values(i).filter(|value| left_out(i, *value)).count()),
         }
     }
 }
 
-impl TraceError {
-    fn of(estimate: ArrayView1<f32>, reference: ArrayView1<f32>) -> TraceError {
-        let n = reference.len() as f64;
-        let (e_mean, r_mean) = (mean(estimate), mean(reference));
-        let (mut sse, mut sae, mut see, mut srr, mut ser) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        for (&e, &r) in estimate.iter().zip(reference) {
-            let (e, r) = (f64::from(e), f64::from(r));
-            sse += (e - r).powi(2);
-            sae += (e - r).abs();
-            see += (e - e_mean).powi(2);
-            srr += (r - r_mean).powi(2);
-            ser += (e - e_mean) * (r - r_mean);
+impl Serialize for TraceSummary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("rows", &self.rows)?;
+        for (measure, spread) in MEASURES.iter().zip(&self.spreads) {
+            map.serialize_entry(measure.key, spread)?;
         }
-        TraceError {
-            mse_uv2: sse / n,
-            mae_uv: sae / n,
-            rmse_uv: (sse / n).sqrt(),
-            pearson_r: ser / (see * srr).sqrt(), // 0/0 with a flat trace
-            r2: explained(sse, srr),
+        map.serialize_entry("pooled_r2", &self.pooled_r2)?;
+        for (measure, left_out) in MEASURES.iter().zip(&self.left_out) {
+            if let Some(key) = measure.rows_without {
+                map.serialize_entry(key, left_out)?;
+            }
         }
+        map.end()
     }
+}
+
+fn mean_square(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+    squares(e, r) / r.len() as f64
+}
+
+fn root_mean_square(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+    mean_square(e, r).sqrt()
+}
+
+fn mean_absolute(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+    pairs(e, r).map(|(e, r)| (e - r).abs()).sum::<f64>() / r.len() as f64
+}
+
+fn pearson(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+    codeviation(e, r) / (codeviation(e, e) * codeviation(r, r)).sqrt() // 0/0 with a flat trace
+}
+
+fn determination(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+    explained(squares(e, r), codeviation(r, r))
+}
+
+/// `Σ(e - r)²`
+fn squares(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+    pairs(e, r).map(|(e, r)| (e - r).powi(2)).sum()
+}
+
+/// `Σ(a - ā)(b - b̄)`
+fn codeviation(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
+    let (a_mean, b_mean) = (mean(a), mean(b));
+    pairs(a, b).map(|(a, b)| (a - a_mean) * (b - b_mean)).sum()
+}
+
+fn pairs<'a>(a: ArrayView1<'a, f32>, b: ArrayView1<'a, f32>) -> impl Iterator<Item = (f64, f64)> {
+    a.into_iter().zip(b).map(|(&a, &b)| (f64::from(a), f64::from(b)))
 }
 
 impl Spread {
@@ -289,7 +317,7 @@ impl PeakErrors {
     pub fn of(predicted: ArrayView2<f32>, labelled: ArrayView2<f32>) -> [PeakErrors; 6] {
         assert_eq!(predicted.dim(), labelled.dim(), "PeakErrors: predicted and labelled");
         assert_eq!(labelled.ncols(), PEAK_COLUMNS.len(), "PeakErrors: labels");
-        std::array::from_fn(|i| {
+        from_fn(|i| {
             let pairs = predicted.column(i).into_iter().zip(labelled.column(i));
             let errors: Vec<f64> =
                 pairs.filter(|(p, l)| !p.is_nan() && !l.is_nan()).map(|(&p, &l)| f64::from(p) - f64::from(l)).collect();

@@ -1,7 +1,7 @@
 //! What an evaluation says: as JSON, as a table a row a trace, and as text.
 
 use super::Part;
-use super::metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceError, TraceSummary, ValueErrors};
+use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary, ValueErrors};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
@@ -29,9 +29,9 @@ pub struct Report {
     pub waves: Option<Vec<WaveAtLevel>>,
     /// From a model with a peak head.
     pub peaks: Option<Vec<PeakErrors>>,
-    /// The model's errors against the recorded traces, one a row.
+    /// The model's errors against the recorded traces, one a row, in the order of [`MEASURES`].
     #[serde(skip)]
-    pub traces: Vec<TraceError>,
+    pub traces: Vec<[f64; MEASURES.len()]>,
     /// Their row numbers in the data set, from 0.
     #[serde(skip)]
     pub row_numbers: Vec<usize>,
@@ -79,13 +79,10 @@ impl Report {
 
     /// A CSV row a trace: its row number in the data set (from 1) and its errors; what is undefined is an empty cell.
     pub fn write_traces(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "row,mse_uv2,mae_uv,rmse_uv,pearson_r,r2")?;
-        for (row, t) in self.row_numbers.iter().zip(&self.traces) {
-            write!(out, "{}", row + 1)?;
-            for error in [t.mse_uv2, t.mae_uv, t.rmse_uv, t.pearson_r, t.r2] {
-                if error.is_nan() { write!(out, ",")? } else { write!(out, ",{error}")? }
-            }
-            writeln!(out)?;
+        writeln!(out, "row,{}", MEASURES.map(|measure| measure.key).join(","))?;
+        for (row, errors) in self.row_numbers.iter().zip(&self.traces) {
+            let cells = errors.map(|error| if error.is_nan() { String::new() } else { error.to_string() });
+            writeln!(out, "{},{}", row + 1, cells.join(","))?;
         }
         Ok(())
     }
@@ -96,10 +93,9 @@ impl Display for Report {
         let part = format!("{:?}", self.part).to_lowercase();
         let seen = self.seen_subjects.map_or(String::new(), |seen| format!(", {seen} of them seen in training"));
         writeln!(f, "{}, {part}: {} rows of {} subjects{seen}", self.data, self.rows, self.subjects)?;
-        writeln!(
-            f,
-            "\ntraces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth"
-        )?;
+        let headings = MEASURES.map(|measure| format!("{:>1$}", measure.heading, measure.format.0));
+        writeln!(f)?;
+        columns_of_traces(f, "traces (means over rows)", headings, ["explained", "of the truth"])?;
         line(f, "model", &self.model)?;
         if let Some(b) = &self.baselines {
             line(f, &format!("PCA, rank {}", b.rank), &b.pca)?;
@@ -151,19 +147,22 @@ impl Display for Report {
 }
 
 fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
-    let share = |v: Option<f64>| v.map_or("-".into(), |v| format!("{:.1} %", 100.0 * v));
-    let s = &e.recorded;
-    writeln!(
-        f,
-        "  {name:<28} {:>8.5} {:>8.4} {:>8.4} {:>7.3} {:>7.3} {:>10} {:>13}",
-        s.mse_uv2.mean,
-        s.mae_uv.mean,
-        s.rmse_uv.mean,
-        s.pearson_r.mean,
-        s.r2.mean,
-        share(e.explained_variance),
-        share(e.truth_explained_variance),
-    )
+    let share = |v: Option<f64>| v.map_or("-".to_string(), |v| format!("{:.1} %", 100.0 * v));
+    let errors = std::array::from_fn(|i| {
+        let (width, decimals) = MEASURES[i].format;
+        format!("{:>width$.decimals$}", e.recorded.spreads[i].mean)
+    });
+    let shares = [e.explained_variance, e.truth_explained_variance].map(share);
+    columns_of_traces(f, &format!("  {name}"), errors, shares.each_ref().map(String::as_str))
+}
+
+fn columns_of_traces(
+    f: &mut Formatter,
+    first: &str,
+    measures: [String; MEASURES.len()],
+    [explained, of_truth]: [&str; 2],
+) -> fmt::Result {
+    writeln!(f, "{first:<30} {} {explained:>10} {of_truth:>13}", measures.join(" "))
 }
 
 fn wave_line(wave: &WaveOf) -> String {

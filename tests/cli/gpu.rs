@@ -1,5 +1,6 @@
 //! `--device gpu`: every command beside the CPU, resuming across devices, and what is said where there is no GPU.
 
+use crate::skipped::skipped;
 use crate::support::{Place, samples};
 use serde_json::Value;
 
@@ -27,7 +28,7 @@ fn flags(place: &Place) -> Option<String> {
         return Some(flags);
     }
     assert!(!required, "a GPU is required: {}", String::from_utf8_lossy(&output.stderr));
-    println!("SKIPPED: no GPU");
+    skipped("no GPU");
     None
 }
 
@@ -37,7 +38,7 @@ fn first(place: &Place) -> Option<String> {
     let adapters = info["adapters"].as_array().expect("a list");
     let usable = adapters.iter().find(|adapter| adapter["problem"].is_null());
     if usable.is_none() {
-        println!("SKIPPED: no GPU");
+        skipped("no GPU");
     }
     usable.map(|a| a["name"].as_str().expect("a name").split_whitespace().next().expect("a word").to_string())
 }
@@ -201,7 +202,7 @@ fn a_software_adapter_is_taken_only_when_it_is_named() {
     let listed: Value = serde_json::from_str(&place.ok("info --json").stdout).expect("JSON");
     let adapters = listed["adapters"].as_array().expect("a list");
     if !adapters.iter().all(|adapter| adapter["software"] == true) {
-        println!("SKIPPED: there is a real GPU");
+        skipped("there is a real GPU");
         return;
     }
     assert!(listed["device"].as_str().expect("a device").starts_with("CPU"), "{listed}");
@@ -236,7 +237,7 @@ fn an_adapter_that_cannot_be_used_says_why() {
         };
         let listed = String::from_utf8(lacks("info").stdout).expect("UTF-8");
         if !listed.contains("llvmpipe") {
-            println!("SKIPPED: no OpenGL of Mesa's");
+            skipped("no OpenGL of Mesa's");
             return;
         }
         assert!(listed.contains(reason), "{listed}");

@@ -9,9 +9,12 @@ mod generate;
 mod gpu;
 mod help;
 mod interrupt;
+mod missing_file;
 mod prepare;
 mod resume;
 mod run_folder;
+#[path = "../common/skipped.rs"]
+mod skipped;
 mod split;
 mod support;
 mod train;

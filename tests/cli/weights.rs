@@ -1,6 +1,7 @@
 //! `info`, and bare weights under the original model's names.
 
 use crate::support::{Place, column, samples};
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
 use std::fs;
@@ -102,6 +103,35 @@ fn bare_weights_work_without_scalers() {
     let some = "--static level_db=0.5";
     let refused = format!("generate {model} --config sizes.json {some} --out made.csv");
     place.refused(2, &refused, &["age_years is not named", "no training rows", "--static age_years=VALUE"]);
+}
+
+/// Weights of 16 bits make what the same values in 32 bits make.
+#[test]
+fn bare_weights_of_16_bits_are_read_by_value() {
+    let place = Place::trained("");
+    let time = [("data", "sample_rate_hz", 20_000.into()), ("data", "t0_ms", 0.into())];
+    write_sizes(&place, "sizes.json", &time);
+    let bytes = place.bytes("run/best.safetensors");
+    let trained = SafeTensors::deserialize(&bytes).expect("a checkpoint");
+    let write = |name: &str, dtype, narrow: fn(f32) -> Vec<u8>| {
+        let tensors = trained.iter().filter(|(_, view)| view.dtype() == Dtype::F32);
+        let narrowed = tensors.map(|(name, view)| {
+            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")));
+            (name, view.shape().to_vec(), values.flat_map(narrow).collect::<Vec<u8>>())
+        });
+        let narrowed: Vec<_> = narrowed.collect();
+        let views = narrowed
+            .iter()
+            .map(|(n, shape, bytes)| (*n, TensorView::new(dtype, shape.clone(), bytes).expect("a tensor")));
+        place.write(name, safetensors::serialize(views, None).expect("a file"));
+        place.ok(&format!("generate --model {name} --config sizes.json -n 3 {EVERY}")).stdout
+    };
+    let whole = write("f32.safetensors", Dtype::F32, |v| v.to_le_bytes().to_vec());
+    let half = write("f16.safetensors", Dtype::F16, |v| f16::from_f32(v).to_le_bytes().to_vec());
+    let brain = write("bf16.safetensors", Dtype::BF16, |v| bf16::from_f32(v).to_le_bytes().to_vec());
+    assert_eq!(half, write("as_f16.safetensors", Dtype::F32, |v| f16::from_f32(v).to_f32().to_le_bytes().to_vec()));
+    assert_eq!(brain, write("as_bf16.safetensors", Dtype::F32, |v| bf16::from_f32(v).to_f32().to_le_bytes().to_vec()));
+    assert!(whole != half && half != brain, "the values are not those of 32 bits");
 }
 
 /// Time is never assumed: a table or the configuration has to say it.

@@ -63,14 +63,3 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
 pub fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
 }
-
-/// The folder of recordings that are not part of the repository, if it is there: `$ABR_FILM_SHARED/reference`, by default beside
-/// the repository.
-pub fn shared() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("ABR_FILM_SHARED").map_or_else(beside, PathBuf::from).join("reference");
-    if !folder.is_dir() {
-        println!("SKIPPED: {} is not there (ABR_FILM_SHARED names another place)", folder.display());
-    }
-    folder.is_dir().then_some(folder)
-}

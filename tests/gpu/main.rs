@@ -9,6 +9,8 @@ mod cases;
 mod gpu;
 mod nan;
 mod recording;
+#[path = "../common/skipped.rs"]
+mod skipped;
 mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};

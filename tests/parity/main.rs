@@ -19,6 +19,8 @@ mod gpu;
 mod ops;
 mod products;
 mod record;
+#[path = "../common/skipped.rs"]
+mod skipped;
 
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Buffer, Device, Role, Target};

@@ -3,6 +3,7 @@
 
 use super::Source;
 use crate::error::Result;
+use crate::text::utf_16;
 use csv::{ByteRecord, ReaderBuilder};
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
@@ -63,7 +64,7 @@ impl Layout {
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
     pub fn open(&self, source: &Source) -> Result<Table> {
-        let mut text: Box<dyn Read> = match is_utf16(source.head()) {
+        let mut text: Box<dyn Read> = match utf_16(source.head()).is_some() {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
             false => source.reader()?,
         };
@@ -154,29 +155,11 @@ fn is_comma_number(cell: &str) -> bool {
     cell.contains(',') && !cell.contains('.') && cell.replacen(',', ".", 1).parse::<f64>().is_ok()
 }
 
-/// Whether text begins as UTF-16: with its mark, or with printable ASCII in every second byte and 0 in the others.
-pub fn is_utf16(head: &[u8]) -> bool {
-    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
-        return true;
-    }
-    let plain = |b: u8| (b' '..0x7f).contains(&b) || b"\t\r\n".contains(&b);
-    let pairs = |zero: usize| head.chunks_exact(2).take(16).all(|pair| pair[zero] == 0 && plain(pair[1 - zero]));
-    head.len() >= 8 && (pairs(0) || pairs(1))
-}
-
-/// Which UTF-16 a text is that begins so.
-pub fn utf16_encoding(head: &[u8]) -> &'static encoding_rs::Encoding {
-    match head.starts_with(b"\xfe\xff") || head.first() == Some(&0) {
-        true => encoding_rs::UTF_16BE,
-        false => encoding_rs::UTF_16LE,
-    }
-}
-
 /// The beginning of a file as bytes of UTF-8 (or of an encoding that shares ASCII with it).
 fn utf8(head: &[u8]) -> Cow<'_, [u8]> {
-    match is_utf16(head) {
-        true => Cow::Owned(utf16_encoding(head).decode_with_bom_removal(head).0.into_owned().into_bytes()),
-        false => Cow::Borrowed(head),
+    match utf_16(head) {
+        Some(encoding) => Cow::Owned(encoding.decode_with_bom_removal(head).0.into_owned().into_bytes()),
+        None => Cow::Borrowed(head),
     }
 }
 

@@ -94,7 +94,7 @@ fn walk(folder: &Path, add: &mut impl FnMut(PathBuf, bool) -> Result<()>) -> Res
 fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     if !text.contains(['*', '?', '[']) {
-        return Err(Error::io("read", pattern)(std::io::ErrorKind::NotFound.into()));
+        std::fs::metadata(pattern).map_err(Error::io("read", pattern))?;
     }
     let unusable =
         |problem: String| Error::usage(problem, "check the path, and quote it if the shell should not expand it");

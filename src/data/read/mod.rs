@@ -52,6 +52,7 @@ pub use subjects::SubjectFrom;
 use super::recording::Faulty;
 pub use super::recording::Recording;
 use crate::error::{Error, Result};
+use crate::text::utf_16;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -234,7 +235,14 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
 /// Reads a file at once; returns too whether a missing subject may be guessed.
 fn read_file(format: &Format, head: Source) -> Result<(Reading, bool)> {
     match format.read {
-        ReadFn::Whole(read) => Ok((read(&head.whole()?)?, true)),
+        ReadFn::Whole(read) => {
+            let source = head.whole()?;
+            if utf_16(source.bytes()).is_some() {
+                // what is broken is refused here, and nowhere replaced
+                source.decoded()?;
+            }
+            Ok((read(&source)?, true))
+        }
         ReadFn::Rows(open) => {
             let stream = open(head)?;
             let recordings = stream.rows.collect::<Result<Vec<_>, _>>().map_err(|faulty| faulty.error)?;

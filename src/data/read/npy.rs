@@ -7,11 +7,12 @@
 //! | header | `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 200), }` and spaces |
 //! | the rest | the items, by rows (or by columns, in Fortran order) |
 //!
-//! Read are numbers (`f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects is a pickle,
-//! which can run any code when it is opened: it is refused.
+//! Read are numbers (`f2`, `f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects is a
+//! pickle, which can run any code when it is opened: it is refused.
 
 use super::npz::MOST;
 use super::text;
+use half::f16;
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -145,6 +146,7 @@ impl Array {
         let bits = self.bits(self.item(index).get(..self.size.min(8)).unwrap_or_default());
         let unused = 64 - 8 * self.size.clamp(1, 8);
         match self.kind {
+            Kind::Float if self.size == 2 => f16::from_bits(bits as u16).to_f64(),
             Kind::Float if self.size == 4 => f64::from(f32::from_bits(bits as u32)),
             Kind::Float => f64::from_bits(bits),
             Kind::Int => ((bits << unused) as i64 >> unused) as f64,
@@ -153,7 +155,8 @@ impl Array {
         }
     }
 
-    /// An item as text, empty for NaN; numbers in the fewest digits.
+    /// An item as text, empty for NaN. Numbers have the fewest digits; a 16-bit float has all of its value's (37.1 becomes
+    /// 37.09375 there), since the fewest would round 11296 Hz to 11300.
     pub fn text(&self, index: usize) -> String {
         let item = self.item(index);
         match self.kind {
@@ -180,7 +183,7 @@ fn descr(text: &str) -> Result<(bool, Kind, usize), Refused> {
     let (kind, size) = plain.split_at(plain.chars().next().map_or(0, char::len_utf8));
     let size: usize = size.parse().unwrap_or(0);
     let (kind, bytes) = match (kind, size) {
-        ("f", 4 | 8) => (Kind::Float, size),
+        ("f", 2 | 4 | 8) => (Kind::Float, size),
         ("i", 1 | 2 | 4 | 8) => (Kind::Int, size),
         ("u", 1 | 2 | 4 | 8) => (Kind::Unsigned, size),
         ("b", 1) => (Kind::Bool, size),

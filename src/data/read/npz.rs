@@ -2,7 +2,7 @@
 //!
 //! | array | what |
 //! | --- | --- |
-//! | `signal`, `[N, L]`, `float32` or `float64` | a row a recording, in µV |
+//! | `signal`, `[N, L]`, `float16`, `float32` or `float64` | a row a recording, in µV |
 //! | `subject_id`, `[N]` | who was recorded |
 //! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample after the onset |
 //! | [`PEAK_COLUMNS`], `[N]` | labels in ms and µV, NaN where unlabelled |

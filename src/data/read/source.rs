@@ -1,7 +1,7 @@
 //! A file's content, and the errors that name it.
 
-use super::delimited::{decode_cell, is_utf16, utf16_encoding};
 use crate::error::{Error, Result};
+use crate::text::{SAVE_AS_UTF_8, decode};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -101,20 +101,15 @@ impl Source {
         })
     }
 
-    /// All of its text: UTF-16 with its mark or without, UTF-8, or else Windows-1252.
+    /// All of its text, whatever its encoding (see [`text::decode`](crate::text::decode)).
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Input`] for broken UTF-16: no byte is ever replaced.
+    /// [`Error::Io`], and [`Error::Input`] for text that is not in the encoding that it begins with.
     pub fn decoded(&self) -> Result<String> {
         let whole = self.clone().whole()?;
-        let bytes = whole.bytes();
-        if !is_utf16(bytes) {
-            return Ok(decode_cell(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_owned());
-        }
-        let (text, broken) = utf16_encoding(bytes).decode_with_bom_removal(bytes);
-        match broken {
-            false => Ok(text.into_owned()),
-            true => Err(self.error("", "is damaged UTF-16 text", "save it as UTF-8")),
+        match decode(whole.bytes()) {
+            Ok((text, _)) => Ok(text.into_owned()),
+            Err(problem) => Err(self.error("", problem, SAVE_AS_UTF_8)),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Source, delimited};
 use crate::data::PEAK_COLUMNS;
 use crate::error::Result;
+use crate::text::utf_16;
 use std::borrow::Cow;
 
 /// Microvolts beyond which no sample is believed: 1000 V.
@@ -10,8 +11,8 @@ pub const MAX_SAMPLE_UV: f64 = 1e9;
 
 /// Text in UTF-8 or UTF-16, or else in Windows-1252, as older recorders write it.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    if delimited::is_utf16(bytes) {
-        return delimited::utf16_encoding(bytes).decode_with_bom_removal(bytes).0;
+    if let Some(encoding) = utf_16(bytes) {
+        return encoding.decode_with_bom_removal(bytes).0;
     }
     delimited::decode_cell(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }

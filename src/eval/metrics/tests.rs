@@ -15,9 +15,9 @@ fn the_errors_of_a_trace_by_hand() {
     // differences 1, 0, -1, 0; Σ(r - 1.5)² = 5; e has the same mean, deviations -0.5, -0.5, -0.5, 1.5: see = 3, ser = 3
     let errors = TraceErrors::of(array![[1.0, 1.0, 1.0, 3.0]].view(), array![[0.0, 1.0, 2.0, 3.0]].view());
     let [trace] = errors.traces[..] else { panic!("one row") };
-    assert_eq!((trace.mse_uv2, trace.mae_uv, trace.rmse_uv), (0.5, 0.5, 0.5_f64.sqrt()));
-    assert!(near(trace.r2, 1.0 - 2.0 / 5.0), "{}", trace.r2);
-    assert!(near(trace.pearson_r, 3.0 / (3.0_f64 * 5.0).sqrt()), "{}", trace.pearson_r);
+    let wanted = [0.5, 0.5, 0.5_f64.sqrt(), 3.0 / (3.0_f64 * 5.0).sqrt(), 1.0 - 2.0 / 5.0];
+    assert_eq!(MEASURES.map(|measure| measure.key), ["mse_uv2", "mae_uv", "rmse_uv", "pearson_r", "r2"]);
+    assert!(trace.iter().zip(wanted).all(|(a, b)| near(*a, b)), "{trace:?} is not {wanted:?}");
     assert!(errors.pooled_r2.is_nan(), "one row is its own mean trace");
 }
 
@@ -25,8 +25,9 @@ fn the_errors_of_a_trace_by_hand() {
 fn the_perfect_estimate_explains_everything_and_the_mean_trace_nothing_when_pooled() {
     let reference = scattered(40, 20);
     let perfect = TraceErrors::of(reference.view(), reference.view());
-    assert_eq!((perfect.summary().r2, perfect.pooled_r2), (Spread { mean: 1.0, median: 1.0 }, 1.0));
-    assert!(perfect.traces.iter().all(|t| (t.pearson_r - 1.0).abs() < 1e-12 && t.mse_uv2 == 0.0));
+    let [.., r2] = perfect.summary().spreads;
+    assert_eq!((r2, perfect.pooled_r2), (Spread { mean: 1.0, median: 1.0 }, 1.0));
+    assert!(perfect.traces.iter().all(|[mse, _, _, r, _]| near(*r, 1.0) && *mse == 0.0));
 
     let mean = reference.mean_axis(Axis(0)).unwrap();
     let means = Array2::from_shape_fn(reference.raw_dim(), |(_, j)| mean[j]);
@@ -40,8 +41,8 @@ fn the_perfect_estimate_explains_everything_and_the_mean_trace_nothing_when_pool
 fn pearson_ignores_gain_and_offset_and_r2_does_not() {
     let reference = scattered(5, 30);
     let turned = reference.mapv(|v| 3.0 - 2.0 * v);
-    for trace in TraceErrors::of(turned.view(), reference.view()).traces {
-        assert!((trace.pearson_r + 1.0).abs() < 1e-9 && trace.r2 < 0.0, "{trace:?}");
+    for trace @ [.., r, r2] in TraceErrors::of(turned.view(), reference.view()).traces {
+        assert!((r + 1.0).abs() < 1e-9 && r2 < 0.0, "{trace:?}");
     }
 }
 
@@ -50,11 +51,17 @@ fn flat_traces_are_left_out_and_counted() {
     let reference = array![[0.0, 1.0], [2.5, 2.5], [0.0, 2.0]];
     let estimate = array![[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]]; // the last estimate is flat, its reference is not
     let summary = TraceErrors::of(estimate.view(), reference.view()).summary();
-    assert_eq!((summary.rows, summary.rows_without_r, summary.rows_without_r2), (3, 2, 1));
-    assert_eq!(summary.pearson_r, Spread { mean: 1.0, median: 1.0 });
-    assert_eq!(summary.r2, Spread { mean: 0.5, median: 0.5 });
+    assert_eq!((summary.rows, summary.left_out), (3, [0, 0, 0, 2, 1]));
+    let [mse, .., r, r2] = summary.spreads;
+    assert_eq!(r, Spread { mean: 1.0, median: 1.0 });
+    assert_eq!(r2, Spread { mean: 0.5, median: 0.5 });
     let [a, b, c] = [0.0, (6.25 + 2.25) / 2.0, 1.0];
-    assert_eq!(summary.mse_uv2, Spread { mean: (a + b + c) / 3.0, median: c });
+    assert_eq!(mse, Spread { mean: (a + b + c) / 3.0, median: c });
+    let json = serde_json::to_value(summary).unwrap();
+    let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    let measures = ["mse_uv2", "mae_uv", "rmse_uv", "pearson_r", "r2"];
+    assert_eq!(keys, [&["rows"], &measures[..], &["pooled_r2", "rows_without_r", "rows_without_r2"]].concat());
+    assert_eq!((&json["r2"]["mean"], &json["rows_without_r"]), (&0.5.into(), &2.into()));
 }
 
 #[test]

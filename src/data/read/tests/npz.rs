@@ -123,6 +123,36 @@ fn a_bent_archive_names_its_array() {
 }
 
 #[test]
+fn half_precision_is_read_by_value_in_either_byte_order() {
+    // 1.5, -2.25, 2^-24 (the smallest there is), 65504 (the largest)
+    let signal = [0x3e00_u16, 0xc080, 0x0001, 0x7bff];
+    // 60, NaN; 37.1 is 37.09375 in 16 bits
+    let (level, rate) = ([0x5380_u16, 0x7e00], [0x50a3_u16]);
+    for (order, bytes_of) in [("<", u16::to_le_bytes as fn(u16) -> [u8; 2]), (">", u16::to_be_bytes)] {
+        let bytes = |items: &[u16]| items.iter().flat_map(|&item| bytes_of(item)).collect::<Vec<u8>>();
+        let header = |shape: &str| format!("{{'descr': '{order}f2', 'fortran_order': False, 'shape': {shape}, }}");
+        let whole = |signal: &[u16]| {
+            archive(&[
+                ("signal", &header("(2, 2)"), &bytes(signal)),
+                ("level_db", &header("(2,)"), &bytes(&level)),
+                ("rate_hz", &header("()"), &bytes(&rate)),
+                ("t0_ms", &header("(2,)"), &bytes(&[0xbc00, 0x3800])),
+                ("peak_v_ms", &header("(2,)"), &bytes(&[0x4580, 0x7e00])),
+            ])
+        };
+        let recordings = read_bytes("x.npz", whole(&signal)).unwrap();
+        let samples: Vec<&[f32]> = recordings.iter().map(|r| &r.samples[..]).collect();
+        assert_eq!(samples, [[1.5, -2.25], [2f32.powi(-24), 65504.0]], "{order}");
+        let all = |name| [0, 1].map(|i| recordings[i].column(name).unwrap_or_default());
+        assert_eq!((all("level_db"), all("rate_hz")), (["60", ""], ["37.09375"; 2]), "{order}");
+        assert_eq!([0, 1].map(|i| recordings[i].t0_ms), [Some(-1.0), Some(0.5)], "{order}");
+        assert!(recordings[0].peaks[2] == 5.5 && recordings[1].peaks[2].is_nan(), "{order}");
+        let message = refusal("x.npz", whole(&[0x3e00, 0xc080, 0x7c00, 0x3e00]));
+        assert!(message.contains("array `signal`: row 1, sample 0: inf µV cannot be"), "{message}");
+    }
+}
+
+#[test]
 fn short_recordings_and_one_long_text_do_not_multiply() {
     let rows = 20_000;
     let shape = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 1), }}");

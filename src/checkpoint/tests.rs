@@ -1,0 +1,68 @@
+//! Bare weights in every type that is read.
+
+use super::*;
+
+/// Loads a file that holds `bytes` as one tensor `w`, a column of `rows` values of that type.
+fn load(dtype: Dtype, rows: usize, bytes: &[u8]) -> Result<Vec<f32>> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let view = TensorView::new(dtype, vec![rows, 1], bytes).unwrap();
+    std::fs::write(file.path(), safetensors::serialize([("w", view)], None).unwrap()).unwrap();
+    let loaded = Checkpoint::load(file.path())?;
+    let (shape, values) = loaded.find("w").unwrap();
+    assert_eq!(shape, [rows, 1]);
+    Ok(values.to_vec())
+}
+
+/// Bits of 16-bit floats and the very values that they stand for: f32 holds each of them.
+#[track_caller]
+fn exact(dtype: Dtype, pairs: &[(u16, f32)]) {
+    let bytes: Vec<u8> = pairs.iter().flat_map(|(bits, _)| bits.to_le_bytes()).collect();
+    for ((bits, wanted), value) in pairs.iter().zip(load(dtype, pairs.len(), &bytes).unwrap()) {
+        assert_eq!(value.to_bits(), wanted.to_bits(), "{bits:#06x} is {wanted:e}, not {value:e}");
+    }
+}
+
+#[test]
+fn half_precision_is_widened_without_rounding() {
+    exact(
+        Dtype::F16,
+        &[
+            (0x3e00, 1.5),
+            (0xc080, -2.25),
+            (0x3555, 1365.0 / 4096.0),
+            (0x7bff, 65504.0),
+            (0x0400, 2f32.powi(-14)),
+            // subnormal: the largest and the smallest
+            (0x83ff, -1023.0 / 1024.0 * 2f32.powi(-14)),
+            (0x0001, 2f32.powi(-24)),
+            (0x8000, -0.0),
+            (0xfc00, f32::NEG_INFINITY),
+        ],
+    );
+}
+
+#[test]
+fn bfloat16_is_widened_without_rounding() {
+    exact(
+        Dtype::BF16,
+        &[
+            (0x3fc0, 1.5),
+            (0xc010, -2.25),
+            (0x3eab, 171.0 / 512.0),
+            (0x7f7f, 255.0 / 128.0 * 2f32.powi(127)),
+            (0x0001, f32::from_bits(1 << 16)),
+            (0x8000, -0.0),
+            (0x7f80, f32::INFINITY),
+        ],
+    );
+}
+
+#[test]
+fn double_precision_is_rounded_and_integers_are_refused() {
+    let tenth: f64 = 0.1;
+    assert_eq!(load(Dtype::F64, 1, &tenth.to_le_bytes()).unwrap(), [0.1_f32]);
+    for (dtype, bytes) in [(Dtype::I32, &[1, 0, 0, 0][..]), (Dtype::F8_E4M3, &[0x38])] {
+        let message = load(dtype, 1, bytes).unwrap_err().to_string();
+        assert!(message.contains("tensor w: wanted F64, F32, F16 or BF16 values, got "), "{message}");
+    }
+}

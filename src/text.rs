@@ -1,0 +1,157 @@
+//! The text of a file, whatever encoding an editor or a recorder saved it in.
+
+use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+
+/// What a user does about text that cannot be decoded, for an error's remedy.
+pub const SAVE_AS_UTF_8: &str = "save it as UTF-8: editors and spreadsheets offer the encoding where they save";
+
+/// How a text was encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    /// Of either byte order.
+    Utf16,
+    /// What older programs write in Western Europe and America, Latin-1 included.
+    Windows1252,
+}
+
+impl Display for Encoding {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Encoding::Utf8 => "UTF-8",
+            Encoding::Utf16 => "UTF-16",
+            Encoding::Windows1252 => "Windows-1252",
+        })
+    }
+}
+
+/// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with a mark or without, or else Windows-1252,
+/// in which any bytes are text: a caller that must be sure refuses that.
+///
+/// No character is replaced, so different files never become one text by what could not be read.
+///
+/// # Errors
+/// What is wrong, for an error's problem: bytes that are not in the encoding of their mark, broken UTF-16, and UTF-32.
+pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), String> {
+    if [b"\xff\xfe\0\0", b"\0\0\xfe\xff"].iter().any(|mark| bytes.starts_with(*mark)) {
+        return Err("it is in UTF-32, which is not read".to_string());
+    }
+    let (found, content) = match encoding_rs::Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => (encoding, &bytes[mark..]),
+        None => (without_mark(bytes), bytes),
+    };
+    let encoding = match found {
+        found if found == UTF_8 => Encoding::Utf8,
+        found if found == WINDOWS_1252 => Encoding::Windows1252,
+        _ => Encoding::Utf16,
+    };
+    match found.decode_without_bom_handling_and_without_replacement(content) {
+        Some(text) => Ok((text, encoding)),
+        None => Err(format!("it begins as {encoding}, but line {} is not", line_of_fault(found, content))),
+    }
+}
+
+/// Which UTF-16 a text is that begins so: by its mark, or by the zero bytes of ASCII characters.
+pub fn utf_16(begin: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(begin) {
+        return Some(encoding).filter(|&encoding| encoding != UTF_8);
+    }
+    // eight characters are enough, and two the least
+    let begin = begin.get(..16).unwrap_or(begin);
+    let is_ascii = |byte: u8| byte.is_ascii_graphic() || b" \t\r\n".contains(&byte);
+    let every_pair = |high: usize, low: usize| {
+        begin.len() >= 4 && begin.chunks_exact(2).all(|pair| pair[high] == 0 && is_ascii(pair[low]))
+    };
+    match (every_pair(1, 0), every_pair(0, 1)) {
+        (true, _) => Some(UTF_16LE),
+        (_, true) => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// The likely encoding of a text without a mark.
+fn without_mark(bytes: &[u8]) -> &'static encoding_rs::Encoding {
+    match (utf_16(bytes), std::str::from_utf8(bytes)) {
+        (Some(encoding), _) => encoding,
+        (None, Ok(_)) => UTF_8,
+        (None, Err(_)) => WINDOWS_1252,
+    }
+}
+
+/// The line, from 1, of the first bytes that are not in an encoding.
+fn line_of_fault(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> usize {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let most = decoder.max_utf8_buffer_length_without_replacement(bytes.len()).expect("as long as the file");
+    let mut before = String::with_capacity(most);
+    let _ = decoder.decode_to_string_without_replacement(bytes, &mut before, true);
+    before.matches('\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "name,µV\r\nZoë,1\r\n€😀,2\r\n";
+
+    fn utf_16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes_of).collect()
+    }
+
+    /// The text and the encoding of bytes that can be decoded.
+    #[track_caller]
+    fn decoded(bytes: &[u8]) -> (String, Encoding) {
+        let (text, encoding) = decode(bytes).unwrap();
+        (text.into_owned(), encoding)
+    }
+
+    #[test]
+    fn utf_8_and_utf_16_give_one_text_with_a_mark_or_without() {
+        let utf_8 = TEXT.as_bytes().to_vec();
+        // without a mark the beginning is ASCII
+        let plain = format!("subject,{TEXT}");
+        for (bytes, text, encoding) in [
+            (utf_8.clone(), TEXT, Encoding::Utf8),
+            ([b"\xef\xbb\xbf".to_vec(), utf_8].concat(), TEXT, Encoding::Utf8),
+            ([b"\xff\xfe".to_vec(), utf_16(TEXT, u16::to_le_bytes)].concat(), TEXT, Encoding::Utf16),
+            ([b"\xfe\xff".to_vec(), utf_16(TEXT, u16::to_be_bytes)].concat(), TEXT, Encoding::Utf16),
+            (utf_16(&plain, u16::to_le_bytes), &plain, Encoding::Utf16),
+            (utf_16(&plain, u16::to_be_bytes), &plain, Encoding::Utf16),
+            (utf_16("{}", u16::to_le_bytes), "{}", Encoding::Utf16),
+            (Vec::new(), "", Encoding::Utf8),
+            (b"a".to_vec(), "a", Encoding::Utf8),
+        ] {
+            assert_eq!(decoded(&bytes), (text.to_string(), encoding), "{bytes:?}");
+        }
+        assert!(matches!(decode(TEXT.as_bytes()), Ok((Cow::Borrowed(_), _))), "UTF-8 is not copied");
+    }
+
+    #[test]
+    fn other_bytes_are_windows_1252_and_all_differ() {
+        assert_eq!(decoded(b"Zo\xeb,\x80 5"), ("Zoë,€ 5".to_string(), Encoding::Windows1252));
+        // each byte alone behind one that makes it no UTF-8
+        let texts: std::collections::HashSet<String> = (0..=255).map(|byte| decoded(&[byte, 0xe9]).0).collect();
+        assert_eq!(texts.len(), 256);
+        // numbers of two bytes, not characters
+        assert_eq!(decoded(&[1, 0, 2, 0, 3, 0]).1, Encoding::Utf8);
+    }
+
+    #[test]
+    fn what_breaks_the_encoding_it_begins_with_is_refused_with_its_line() {
+        let cut = |mut bytes: Vec<u8>| {
+            bytes.pop();
+            [b"\xff\xfe".to_vec(), bytes].concat()
+        };
+        let lone = [utf_16("headings\n", u16::to_le_bytes), vec![0x3d, 0xd8, b'x', 0]].concat();
+        for (bytes, problem) in [
+            (b"\xef\xbb\xbfa\nb\nZo\xeb\n".to_vec(), "it begins as UTF-8, but line 3 is not"),
+            (cut(utf_16("a\nb", u16::to_le_bytes)), "it begins as UTF-16, but line 2 is not"),
+            (lone, "it begins as UTF-16, but line 2 is not"),
+            (b"\xff\xfe\0\0a\0\0\0".to_vec(), "it is in UTF-32, which is not read"),
+            (b"\0\0\xfe\xff\0\0\0a".to_vec(), "it is in UTF-32, which is not read"),
+        ] {
+            assert_eq!(decode(&bytes).unwrap_err(), problem);
+        }
+    }
+}
