@@ -125,6 +125,13 @@ impl Assumed {
     }
 }
 
+/// The lowest and the highest sample, of those that are numbers.
+pub(super) fn extremes(samples: &[f32]) -> Option<(f32, f32)> {
+    let start = (f32::INFINITY, f32::NEG_INFINITY);
+    let (low, high) = samples.iter().fold(start, |(low, high), &v| (low.min(v), high.max(v)));
+    (low <= high).then_some((low, high))
+}
+
 /// How large the samples of a set are, to see a wrong unit.
 #[derive(Debug, Default)]
 pub struct Amplitudes {
@@ -145,11 +152,7 @@ const LARGEST_UV: f32 = 1000.0;
 impl Amplitudes {
     /// Takes a trace into account.
     pub fn add(&mut self, samples: &[f32]) {
-        let (low, high) =
-            samples.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-        if low > high {
-            return;
-        }
+        let Some((low, high)) = extremes(samples) else { return };
         self.largest = self.largest.max(low.abs()).max(high.abs());
         self.peak_to_peak.push(high - low);
         let steps = samples.len() >= 16 && high > low && samples.iter().all(|v| v.fract() == 0.0);

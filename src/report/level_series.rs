@@ -9,16 +9,16 @@ const PANEL: (u32, u32) = (420, 560);
 const TITLE_HEIGHT: u32 = 40;
 const MOST_PANELS: usize = 12;
 const COLUMNS: usize = 4;
-/// The largest trace of a panel spans so many rows from peak to peak.
-const LARGEST_ROWS: f64 = 1.6;
+/// The largest trace of a panel spans so many levels from peak to peak.
+const LARGEST_LEVELS: f64 = 1.6;
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(31, 78, 121);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>>;
 
-/// Draws the first twelve panels: time in ms to the right, one row a level, all traces of a panel to one scale, which its
-/// heading says.
+/// Draws the first twelve panels: time in ms to the right, levels one above the other, all traces of a panel to one scale,
+/// which its heading gives.
 pub fn draw_level_series(series: &LevelSeries) -> String {
     let shown = series.panels.len().min(MOST_PANELS);
     let (columns, rows) = (shown.min(COLUMNS), shown.div_ceil(COLUMNS));
@@ -48,10 +48,12 @@ fn draw_panel(area: &Area, panel: &Panel) -> Drawn {
     let points = || panel.traces.iter().flat_map(|trace| &trace.points);
     let (from_ms, to_ms) = extent(points().map(|p| p.0));
     let spans = panel.traces.iter().map(|trace| extent(trace.points.iter().map(|p| p.1))).map(|(lo, hi)| hi - lo);
-    let row_uv = (spans.fold(0.0, f64::max) / LARGEST_ROWS).max(f64::MIN_POSITIVE);
+    let largest_uv = spans.fold(0.0, f64::max);
+    // flat traces have no scale of their own
+    let row_uv = if largest_uv > 0.0 { largest_uv / LARGEST_LEVELS } else { 1.0 };
     let top = levels.len() as f64;
     let caption = if panel.title.is_empty() { "level series" } else { &panel.title };
-    let caption = format!("{caption}: {} µV from row to row", significant(row_uv));
+    let caption = format!("{caption}: {} µV from level to level", significant(row_uv));
     let mut chart = ChartBuilder::on(area)
         .margin(10)
         .caption(caption, (FONT, 14))
@@ -98,4 +100,24 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 fn significant(value: f64) -> String {
     let digits = (1 - value.log10().floor() as i32).max(0) as usize;
     format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::inspect::Trace;
+
+    #[test]
+    fn traces_without_height_or_width_are_drawn() {
+        let trace = |points: &[(f64, f64)]| Trace { level_db: 40.0, points: points.to_vec() };
+        for (trace, caption) in [
+            (trace(&[(0.0, 0.1), (0.5, 0.1), (1.0, 0.1)]), "1.0 µV from level to level"),
+            (trace(&[(-1.5, 3.0)]), "1.0 µV from level to level"),
+            (trace(&[(0.0, -0.4), (0.5, 0.4)]), "0.50 µV from level to level"),
+        ] {
+            let panels = vec![Panel { title: String::new(), traces: vec![trace] }];
+            let svg = draw_level_series(&LevelSeries { subject: "A1".to_string(), panels });
+            assert!(svg.contains(caption) && svg.contains("40 dB"), "{svg}");
+        }
+    }
 }

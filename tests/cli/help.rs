@@ -30,7 +30,7 @@ const COMMANDS: [(&str, &[&str]); 9] = [
     ("reconstruct", &["--model", "--config", "--data", "--out", "--device"]),
     ("info", &["--config", "--model", "--json"]),
     ("data import", &["--sample-rate-hz", "--t0-ms", "--frequency-hz", "--format", "--out"]),
-    ("data inspect", &["--sample-rate-hz", "--t0-ms", "--json", "--plot", "--subject"]),
+    ("data inspect", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--json", "--plot", "--subject"]),
     ("data prepare", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--out"]),
     ("data synth", &["--config", "--set", "--seed", "--out"]),
 ];

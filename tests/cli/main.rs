@@ -8,6 +8,7 @@ mod evaluate;
 mod generate;
 mod gpu;
 mod help;
+mod inspect;
 mod interrupt;
 mod missing_file;
 mod prepare;

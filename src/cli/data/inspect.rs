@@ -2,8 +2,11 @@
 
 use super::Assume;
 use crate::cli::{print, source};
-use abr_film::data::inspect::{inspect, level_series};
-use abr_film::data::read::Options;
+use abr_film::config::{Config, DataConfig};
+use abr_film::data::inspect::{Inspection, inspect, level_series};
+use abr_film::data::prepare::complete_axis;
+use abr_film::data::read::{Options, SubjectFrom};
+use abr_film::data::{Assumptions, Recording};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
 use abr_film::report::draw_level_series;
@@ -15,6 +18,13 @@ pub struct Inspect {
     /// Tables, recorders' files, folders or quoted globs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The configuration of a training: its sample rate, time of the first sample, unit, gain and subjects hold here as they do
+    /// there; its filters and preparation are not applied
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a configuration key, such as data.t0_ms=-1.5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
     #[command(flatten)]
     assume: Assume,
     /// Print JSON
@@ -35,18 +45,43 @@ impl Inspect {
         {
             return Err(Error::usage(format!("{}: not a .svg file", path.display()), "name a file that ends in .svg"));
         }
-        let subject_from = self.assume.subject_from()?;
+        let recordings = self.recordings(&self.data_config()?)?;
+        self.print(&inspect(&recordings))?;
+        self.draw(&recordings)
+    }
+
+    /// What the configuration says of recordings, where no flag says otherwise.
+    fn data_config(&self) -> Result<DataConfig> {
+        let mut config = match &self.config {
+            Some(path) => Config::load(path, &self.set)?,
+            None => Config::from_json("--set", "{}", &self.set)?,
+        };
+        self.assume.replace_in(&mut config.data);
+        Ok(config.data)
+    }
+
+    fn recordings(&self, config: &DataConfig) -> Result<Vec<Recording>> {
+        let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
         let options = Options { subject_from: subject_from.as_ref(), ..Options::default() };
-        let recordings = source::collect(source::open(&self.paths, &options, self.assume.assumptions())?)?;
-        if let Some(path) = &self.plot {
-            let series = level_series(&recordings, self.subject.as_deref())?;
-            let svg = draw_level_series(&series);
-            write_whole(path, |w| w.write_all(svg.as_bytes()))?;
+        let Assume { sample_rate_hz, t0_ms, .. } = self.assume;
+        let assumptions = Assumptions { sample_rate_hz, t0_ms, ..Assumptions::of(config) };
+        let set = source::open(&self.paths, &options, assumptions)?;
+        let name = set.source.clone();
+        let mut recordings = source::collect(set)?;
+        recordings.iter_mut().try_for_each(|recording| complete_axis(&name, recording, config))?;
+        Ok(recordings)
+    }
+
+    fn print(&self, found: &Inspection) -> Result<()> {
+        match self.json {
+            true => print(|w| writeln!(w, "{}", serde_json::to_string_pretty(found).expect("plain data"))),
+            false => print(|w| write!(w, "{found}")),
         }
-        let found = inspect(&recordings);
-        if self.json {
-            return print(|w| writeln!(w, "{}", serde_json::to_string_pretty(&found).expect("plain data")));
-        }
-        print(|w| write!(w, "{found}"))
+    }
+
+    fn draw(&self, recordings: &[Recording]) -> Result<()> {
+        let Some(path) = &self.plot else { return Ok(()) };
+        let svg = draw_level_series(&level_series(recordings, self.subject.as_deref())?);
+        write_whole(path, |w| w.write_all(svg.as_bytes()))
     }
 }

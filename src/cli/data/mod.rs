@@ -5,7 +5,7 @@ mod inspect;
 mod prepare;
 mod synth;
 
-use abr_film::config::Unit;
+use abr_film::config::{DataConfig, Unit};
 use abr_film::data::Assumptions;
 use abr_film::data::read::SubjectFrom;
 use abr_film::error::Result;
@@ -60,6 +60,18 @@ impl Assume {
     fn assumptions(&self) -> Assumptions {
         let Assume { sample_rate_hz, t0_ms, unit, gain, .. } = *self;
         Assumptions { sample_rate_hz, t0_ms, unit, gain, ..Assumptions::default() }
+    }
+
+    /// Puts what the flags say in place of what a configuration says.
+    fn replace_in(&self, config: &mut DataConfig) {
+        config.sample_rate_hz = self.sample_rate_hz.or(config.sample_rate_hz);
+        config.t0_ms = self.t0_ms.or(config.t0_ms);
+        config.unit = self.unit.or(config.unit);
+        config.gain = self.gain.or(config.gain);
+        if let Some(from) = &self.subject_from {
+            config.subject_from = Some(from.clone());
+            config.subject_column = DataConfig::default().subject_column;
+        }
     }
 
     fn subject_from(&self) -> Result<Option<SubjectFrom>> {

@@ -127,7 +127,7 @@ impl<'a> PreparedRows<'a> {
     }
 
     fn prepare(&mut self, mut recording: Recording) -> Result<Recording> {
-        let recorded = self.recorded_axis(&recording)?;
+        let recorded = self.recorded_axis(&mut recording)?;
         let before = self.prepared_before(&recording)?;
         let used = self.report.used;
         let off = before || self.preparation.is_off();
@@ -149,23 +149,18 @@ impl<'a> PreparedRows<'a> {
     }
 
     /// When the samples were taken: as the recording states, or else the configuration.
-    fn recorded_axis(&self, recording: &Recording) -> Result<Axis> {
-        let value = |key: &str, stated: Option<f64>, setting: Option<f64>, example: &str| match (stated, setting) {
-            (Some(stated), Some(setting)) if !same(stated, setting) => {
-                let problem = format!("{stated}, but data.{key} is {setting}");
-                let remedy = format!("correct the one that is wrong; without data.{key} the recording's own is used");
-                Err(self.error(recording, key, Refusal::new(problem, remedy)))
-            }
-            (stated, setting) => stated.or(setting).ok_or_else(|| {
+    fn recorded_axis(&self, recording: &mut Recording) -> Result<Axis> {
+        complete_axis(&self.recordings.source, recording, self.config)?;
+        let known = |key: &str, value: Option<f64>, example: &str| {
+            value.ok_or_else(|| {
                 let problem = format!("{key} is not known: the recording does not state it");
                 let remedy =
                     format!("add a column {key}, or set data.{key} (for example {example}); it is never assumed");
                 self.error(recording, "", Refusal::new(problem, remedy))
-            }),
+            })
         };
-        let sample_rate_hz = value("sample_rate_hz", recording.sample_rate_hz, self.config.sample_rate_hz, "20000.0")?;
-        let t0_ms =
-            value("t0_ms", recording.t0_ms, self.config.t0_ms, "0.0 if the first sample is at the stimulus onset")?;
+        let sample_rate_hz = known("sample_rate_hz", recording.sample_rate_hz, "20000.0")?;
+        let t0_ms = known("t0_ms", recording.t0_ms, "0.0 if the first sample is at the stimulus onset")?;
         Ok(Axis { sample_rate_hz, t0_ms })
     }
 
@@ -290,6 +285,25 @@ impl Iterator for PreparedRows<'_> {
             None => self.at_the_end().map(Err),
         }
     }
+}
+
+/// Takes what a recording does not state of its time axis from `data.sample_rate_hz` and `data.t0_ms`.
+///
+/// # Errors
+/// A statement that contradicts the configuration.
+pub fn complete_axis(source: &str, recording: &mut Recording, config: &DataConfig) -> Result<()> {
+    let value = |key: &str, stated: Option<f64>, setting: Option<f64>| match (stated, setting) {
+        (Some(stated), Some(setting)) if !same(stated, setting) => {
+            let problem = format!("{stated}, but data.{key} is {setting}");
+            let remedy = format!("correct the one that is wrong; without data.{key} the recording's own is used");
+            Err(recording.error(source, key, problem, remedy))
+        }
+        (stated, setting) => Ok(stated.or(setting)),
+    };
+    let sample_rate_hz = value("sample_rate_hz", recording.sample_rate_hz, config.sample_rate_hz)?;
+    let t0_ms = value("t0_ms", recording.t0_ms, config.t0_ms)?;
+    (recording.sample_rate_hz, recording.t0_ms) = (sample_rate_hz, t0_ms);
+    Ok(())
 }
 
 /// The error of a set whose rows all lack a column.
