@@ -6,6 +6,7 @@ pub mod hash;
 pub mod inspect;
 pub mod prepare;
 pub mod read;
+pub mod repeats;
 pub mod rows;
 pub mod scale;
 pub mod split;
