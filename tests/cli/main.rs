@@ -3,6 +3,7 @@
 mod bad_config;
 mod bad_model;
 mod bad_table;
+mod categories;
 mod data;
 mod evaluate;
 mod generate;
@@ -10,6 +11,7 @@ mod gpu;
 mod help;
 mod interrupt;
 mod prepare;
+mod repeats;
 mod resume;
 mod run_folder;
 mod split;
