@@ -6,7 +6,8 @@ use crate::data::scale::Scalers;
 use crate::data::{
     Column, Dataset,
     hash::data_hash,
-    split::{Split, subjects},
+    repeats::Sketches,
+    split::{Split, is_row_number, subjects},
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -56,8 +57,12 @@ pub struct DataFacts {
     pub t0_ms: f64,
     /// The static columns of the training rows, in their own units.
     pub train_statics: Vec<Column>,
-    /// Who was trained or validated on, in the order of their names.
-    pub seen_subjects: Vec<String>,
+    /// Who was trained on, in the order of their names; nobody where the data name no subjects.
+    #[serde(default)]
+    pub train_subjects: Vec<String>,
+    /// A sketch of each training row. `None` in bare weights, and in a checkpoint of before there were sketches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_sketches: Option<Sketches>,
 }
 
 /// One named tensor.
@@ -83,17 +88,19 @@ impl Tensor {
 }
 
 impl DataFacts {
-    /// The facts of a data set, with the statics of the rows trained on.
+    /// The facts of a data set, with the statics and the sketches of the rows trained on.
     pub fn new(dataset: &Dataset, split: &Split) -> Self {
         DataFacts {
             hash: data_hash(dataset),
             sample_rate_hz: dataset.sample_rate_hz,
             t0_ms: dataset.t0_ms,
             train_statics: dataset.statics.iter().map(|column| column.select(&split.train)).collect(),
-            seen_subjects: subjects(dataset, &[&split.train[..], &split.validation].concat())
+            train_subjects: subjects(dataset, &split.train)
                 .into_iter()
+                .filter(|name| !is_row_number(name))
                 .map(String::from)
                 .collect(),
+            train_sketches: Some(Sketches::of(dataset.signals.view(), &split.train)),
         }
     }
 }
@@ -108,7 +115,8 @@ impl Trained {
             sample_rate_hz: data.sample_rate_hz.unwrap_or(f64::NAN),
             t0_ms: data.t0_ms.unwrap_or(f64::NAN),
             train_statics: Vec::new(),
-            seen_subjects: Vec::new(),
+            train_subjects: Vec::new(),
+            train_sketches: None,
         };
         Trained { scalers: Scalers::identity(data), data: facts, epoch: 0, step: 0, config: config.resolved() }
     }

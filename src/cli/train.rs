@@ -174,9 +174,9 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     folder.write_summary(&summary)?;
     let progress = trainer.progress();
     let ended = if progress.stopped_early { "stopped early" } else { "done" };
-    let best = progress.best.map_or("no best epoch (no validation loss was finite)".to_string(), |best| {
-        format!("best epoch {} (loss {:.4})", best.epoch, best.objective)
-    });
+    let best = progress
+        .best
+        .map_or("no best epoch".to_string(), |best| format!("best epoch {} (loss {:.4})", best.epoch, best.objective));
     say(format!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display()));
     Ok(())
 }

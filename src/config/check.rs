@@ -1,12 +1,10 @@
 //! The ranges of the configuration's values, and the rules between them.
 
+mod data;
 mod prepare;
 
-use super::{
-    Config, DataConfig, Encoding, FilmConfig, ModelConfig, SchedulerKind, SplitBy, StaticColumn, TrainingConfig,
-};
+use super::{Config, FilmConfig, ModelConfig, SchedulerKind, TrainingConfig};
 use crate::error::{Error, Result};
-use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
 use std::path::{Component, Path};
@@ -54,11 +52,11 @@ impl Config {
         model(&self.model)?;
         film(&self.film)?;
         training(&self.training)?;
-        data(&self.data)?;
+        data::data(&self.data)?;
         prepare::filters(&self.data.filters)?;
         prepare::prepare(self)?;
         prepare::statics(&self.data)?;
-        static_width(self)?;
+        data::static_width(self)?;
         checkpoint_dir(&self.output.checkpoint_dir)
     }
 }
@@ -159,105 +157,6 @@ fn schedule(t: &TrainingConfig) -> Check {
         }
     }
     Ok(())
-}
-
-fn data(d: &DataConfig) -> Check {
-    let positive = (Excluded(0.0), Unbounded);
-    if let Some(rate) = d.sample_rate_hz {
-        number("data.sample_rate_hz", rate, positive)?;
-    }
-    if let Some(t0) = d.t0_ms {
-        number("data.t0_ms", t0, ..)?;
-    }
-    if let Some(gain) = d.gain {
-        number("data.gain", gain, ..)?;
-        if gain == 0.0 {
-            return Err(Problem::new(
-                "data.gain",
-                "is 0",
-                "give what the samples are divided by; below 0 inverts them",
-            ));
-        }
-    }
-    number("data.validation_split", d.validation_split, (Excluded(0.0), Excluded(1.0)))?;
-    number("data.test_split", d.test_split, 0.0..1.0)?;
-    if d.validation_split + d.test_split >= 1.0 {
-        return Err(Problem::new(
-            "data.validation_split",
-            format!("{} and data.test_split {} leave nothing to train on", d.validation_split, d.test_split),
-            "let the two sum to less than 1, for example 0.2 and 0.15",
-        ));
-    }
-    split(d)?;
-    count("data.synth.subjects", d.synth.subjects, 1..)?;
-    count("data.synth.rows_per_subject", d.synth.rows_per_subject, 1..)?;
-    number("data.synth.sample_rate_hz", d.synth.sample_rate_hz, positive)?;
-    let mut seen = BTreeSet::new();
-    for (i, column) in d.static_columns.iter().enumerate() {
-        let key = format!("data.static_columns[{i}]");
-        if column.name().is_empty() {
-            return Err(Problem::new(key, "has an empty name", "write the name of a column of the table"));
-        }
-        if ["sample_rate_hz", "t0_ms", d.subject_column.as_str()].contains(&column.name()) {
-            let problem = format!("names `{}`, which says who or when and is no condition", column.name());
-            return Err(Problem::new(key, problem, "name columns that describe stimulus, listener or recording"));
-        }
-        if !seen.insert(column.name()) {
-            let problem = format!("names `{}` a second time", column.name());
-            return Err(Problem::new(key, problem, "name each column once"));
-        }
-    }
-    if d.subject_column.is_empty() {
-        return Err(Problem::new("data.subject_column", "is empty", "write the name of the column with the subjects"));
-    }
-    Ok(())
-}
-
-fn split(d: &DataConfig) -> Check {
-    match &d.split {
-        SplitBy::Subject | SplitBy::Row => Ok(()),
-        SplitBy::KFold { folds, fold } => {
-            count("data.split.k_fold.folds", *folds, 2..)?;
-            count("data.split.k_fold.fold", *fold, 0..*folds)
-        }
-        SplitBy::HeldOut { column, values } => {
-            let key = "data.split.held_out";
-            if !d.static_columns.iter().any(|c| c.name() == column) {
-                let names: Vec<&str> = d.static_columns.iter().map(StaticColumn::name).collect();
-                let problem = format!("names `{column}`, which is none of data.static_columns");
-                return Err(Problem::new(
-                    format!("{key}.column"),
-                    problem,
-                    format!("name one of {}", names.join(", ")),
-                ));
-            }
-            if values.is_empty() {
-                return Err(Problem::new(format!("{key}.values"), "is empty", "name the values to hold out"));
-            }
-            Ok(())
-        }
-    }
-}
-
-/// A one-hot column's width is the data's to say; without one the configuration alone knows.
-fn static_width(config: &Config) -> Check {
-    let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
-    let one_hot = columns.iter().any(|c| c.encoding() == Encoding::OneHot);
-    let imputed = config.data.impute_statics.len();
-    let number = columns.len() + imputed;
-    if (number == dim) || (one_hot && number < dim) {
-        return Ok(());
-    }
-    let names: Vec<&str> = columns.iter().map(|c| c.name()).collect();
-    let named = format!("is {dim}, but data.static_columns names {}: {}", columns.len(), names.join(", "));
-    let (problem, remedy) = match imputed {
-        0 => (named, format!("set model.static_dim to {number}, or name {dim} in data.static_columns")),
-        _ => (
-            format!("{named}; with an input for what is missing in each of data.impute_statics they need {number}"),
-            format!("set model.static_dim to {number}, or choose other columns"),
-        ),
-    };
-    Err(Problem::new("model.static_dim", problem, remedy))
 }
 
 fn checkpoint_dir(folder: &str) -> Check {

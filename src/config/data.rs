@@ -34,6 +34,8 @@ pub struct DataConfig {
     /// input that is 1 there. In all others an empty cell is an error.
     pub impute_statics: Vec<String>,
     pub split: SplitBy,
+    /// Whether rows with the same samples may stand in two parts of the split. By default such data are refused.
+    pub allow_repeats: bool,
     /// Share of the subjects (or rows) for validation.
     pub validation_split: f64,
     /// Share of the subjects (or rows) for the test.
@@ -60,6 +62,7 @@ impl Default for DataConfig {
             clip_statics: None,
             impute_statics: Vec::new(),
             split: SplitBy::Subject,
+            allow_repeats: false,
             validation_split: 0.2,
             test_split: 0.15,
             seed: 42,
@@ -120,7 +123,7 @@ pub const SYNTH_COLUMNS: [&str; 7] =
 /// How a column of the built-in set enters: the F-ratio spans two orders of magnitude.
 fn synth_column(name: &str) -> StaticColumn {
     match name {
-        "fmp" => StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding: Encoding::Log }),
+        "fmp" => StaticColumn::encoded(name, Encoding::Log),
         _ => StaticColumn::Name(name.into()),
     }
 }
@@ -129,7 +132,8 @@ fn synth_column(name: &str) -> StaticColumn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}"
+    expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}; \
+                 beside \"one_hot\" may stand \"categories\": [\"…\"]"
 )]
 pub enum StaticColumn {
     Name(String),
@@ -137,6 +141,11 @@ pub enum StaticColumn {
 }
 
 impl StaticColumn {
+    /// A column with its encoding; a one-hot one takes its categories from the training rows.
+    pub fn encoded(name: &str, encoding: Encoding) -> Self {
+        StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding, categories: None })
+    }
+
     /// The column's name in the table.
     pub fn name(&self) -> &str {
         match self {
@@ -152,13 +161,26 @@ impl StaticColumn {
             StaticColumn::Encoded(column) => column.encoding,
         }
     }
+
+    /// The categories that the configuration names.
+    pub fn categories(&self) -> Option<&[String]> {
+        match self {
+            StaticColumn::Name(_) => None,
+            StaticColumn::Encoded(column) => column.categories.as_deref(),
+        }
+    }
 }
 
+/// A static column with its encoding: `{"name": "ear", "encoding": "one_hot", "categories": ["L", "R"]}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncodedColumn {
     pub name: String,
     pub encoding: Encoding,
+    /// Only for `one_hot`: all categories, in the order of their inputs; a row with another one is refused. Without
+    /// this key they are those of the training rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<Vec<String>>,
 }
 
 /// How a static column enters the model.
@@ -169,12 +191,13 @@ pub enum Encoding {
     Standard,
     /// Natural logarithm, then standardised; values must be above 0.
     Log,
-    /// One input a category seen in the training rows.
+    /// One input for each category: those of `categories`, or else those of the training rows.
     OneHot,
 }
 
-/// Which rows train, which validate, which are kept for the test: `"subject"`, `"row"`, `{"k_fold": {"folds": 5, "fold": 0}}` or
-/// `{"held_out": {"column": "level_db", "values": [60]}}`. In all but `"row"`, no subject's rows stand in two parts.
+/// Which rows train, which validate, which are kept for the test: `"subject"`, `"row"`, `{"k_fold": {"folds": 5,
+/// "fold": 0}}` or `{"held_out": {"column": "level_db", "values": [60]}}`, whose column may also be
+/// `data.subject_column`, with names of subjects. In all but `"row"`, no subject's rows stand in two parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "snake_case",
@@ -185,13 +208,16 @@ pub enum Encoding {
 pub enum SplitBy {
     Subject,
     Row,
-    /// The subjects are dealt into `folds` parts; part `fold`, counted from 0, tests. `data.test_split` has no say here.
+    /// The subjects are dealt into `folds` parts; part `fold`, counted from 0, tests. `data.test_split` has no say
+    /// here. A subject that is left alone trains, and nothing validates.
     KFold {
         folds: usize,
         fold: usize,
     },
-    /// Subjects are dealt as by `"subject"`; of those that test, only the rows with one of these values count, of the others
-    /// only the rows with another.
+    /// By a static column: subjects are dealt as by `"subject"`; of those that test, only the rows with one of these
+    /// values count, of the others only the rows with another. By `data.subject_column`: the subjects of these names
+    /// test, and no others; of the rest, the share `data.validation_split` validates (a subject that is left alone
+    /// trains).
     HeldOut {
         column: String,
         values: Vec<HeldValue>,
@@ -205,7 +231,7 @@ impl SplitBy {
     }
 }
 
-/// A value of a static column.
+/// A value of a static column, or a subject's name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum HeldValue {

@@ -170,7 +170,7 @@ fn check_keys(source_name: &str, value: &Value, schema: &Value, path: &str) -> R
 /// The keys of an object that need not be there, or of those in a list.
 fn optional(path: &str) -> Option<Value> {
     Some(match path {
-        "data.static_columns" => json!({"name": "", "encoding": ""}),
+        "data.static_columns" => json!({"name": "", "encoding": "", "categories": []}),
         "data.filters" => json!({"column": "", "min": 0, "max": 0, "equals": [], "not": []}),
         "data.prepare.baseline" | "data.prepare.window" => json!({"from_ms": 0, "to_ms": 0}),
         "data.prepare.band_pass" => json!({"low_hz": 0, "high_hz": 0, "order": 0}),

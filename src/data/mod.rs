@@ -9,6 +9,7 @@ mod load;
 pub mod prepare;
 pub mod read;
 mod recording;
+pub mod repeats;
 pub mod rows;
 pub mod scale;
 pub mod split;

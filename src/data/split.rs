@@ -2,11 +2,15 @@
 
 use crate::config::{DataConfig, HeldValue, SplitBy};
 use crate::data::{Column, Dataset, Values, hash::data_hash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::rng::{Purpose, Stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+/// Names or rows that a message lists; of the others it gives the number.
+const LISTED: usize = 5;
 
 /// Row numbers of a [`Dataset`], no row in two lists, each list in rising order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,35 +24,57 @@ pub struct Split {
 
 /// Deals the subjects (or the rows, when `data.split` is `"row"`) out by `data.seed`: the shares are rounded, but at least one
 /// unit validates and, if `data.test_split` is above 0, at least one tests. Subjects go by name: the order of the rows does not
-/// matter. See [`SplitBy`] for folds and held-out conditions.
+/// matter. See [`SplitBy`] for folds, and for conditions and subjects that are held out.
 ///
 /// # Errors
-/// [`Error::Input`] if too few are left to train on, or if no row tests a held-out condition.
+/// [`Error::Input`] if too few are left to train on, if no row tests a held-out condition, or if nobody bears a
+/// held-out name.
 pub fn split(dataset: &Dataset, config: &DataConfig) -> Result<Split> {
     let mut units = match config.split {
         SplitBy::Row => (0..dataset.len()).map(|row| vec![row]).collect(),
         _ => rows_by_subject(dataset),
     };
     let n = units.len();
-    let share = |part: f64| if part > 0.0 { ((n as f64 * part).round() as usize).max(1) } else { 0 };
     Stream::new(config.seed, Purpose::Split, 0).draws(0).shuffle(&mut units);
-    let (validation, test) = (share(config.validation_split), share(config.test_split));
-    let testing = match config.split {
-        SplitBy::KFold { folds, .. } if n < folds => return Err(too_few(dataset, config, n)),
-        SplitBy::KFold { folds, fold } => n * fold / folds..n * (fold + 1) / folds,
-        _ => validation.min(n)..(validation + test).min(n),
+    let (validation, test) = (share(n, config.validation_split), share(n, config.test_split));
+    // folds and names may leave one subject alone: it trains
+    let (test, validation) = match &config.split {
+        SplitBy::KFold { folds, .. } if n < *folds => return Err(too_few(dataset, config, n)),
+        SplitBy::KFold { folds, fold } => {
+            let test: Vec<_> = units.splice(n * fold / folds..n * (fold + 1) / folds, []).collect();
+            (test, if units.len() == 1 { 0 } else { validation })
+        }
+        SplitBy::HeldOut { column, values } if *column == config.subject_column => {
+            check_names(dataset, values)?;
+            let named = |rows: &mut Vec<usize>| values.iter().any(|value| is_text(&dataset.subjects[rows[0]], value));
+            let test: Vec<_> = units.extract_if(.., named).collect();
+            let rest = units.len();
+            (test, if rest == 1 { 0 } else { share(rest, config.validation_split) })
+        }
+        _ => (units.splice(validation.min(n)..(validation + test).min(n), []).collect(), validation),
     };
-    let test: Vec<_> = units.splice(testing, []).collect();
     let train = units.split_off(validation.min(units.len()));
     let mut split = Split { train: rows(train), validation: rows(units), test: rows(test), unused: Vec::new() };
-    if let SplitBy::HeldOut { column, values } = &config.split {
+    if let SplitBy::HeldOut { column, values } = &config.split
+        && *column != config.subject_column
+    {
         split.hold_out(dataset, column, values)?;
     }
     // batch norm needs two rows to train on
     if split.train.len() < 2 { Err(too_few(dataset, config, n)) } else { Ok(split) }
 }
 
+/// The rounded share of `n`, at least 1 unless `part` is 0.
+fn share(n: usize, part: f64) -> usize {
+    if part > 0.0 { ((n as f64 * part).round() as usize).max(1) } else { 0 }
+}
+
 impl Split {
+    /// The parts with their names; rows that are unused are in none.
+    pub fn parts(&self) -> [(&'static str, &[usize]); 3] {
+        [("train", &self.train), ("validation", &self.validation), ("test", &self.test)]
+    }
+
     /// Leaves the condition to the test rows, and the test rows the condition alone.
     fn hold_out(&mut self, dataset: &Dataset, column: &str, values: &[HeldValue]) -> Result<()> {
         let found = dataset.statics.iter().find(|c| c.name == column).expect("checked: a static column");
@@ -97,22 +123,61 @@ pub fn subjects<'a>(dataset: &'a Dataset, rows: &[usize]) -> BTreeSet<&'a str> {
     rows.iter().map(|&row| dataset.subjects[row].as_str()).collect()
 }
 
+/// Whether this is the name of a row without a subject: `row 12`.
+pub fn is_row_number(name: &str) -> bool {
+    name.strip_prefix("row ").is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
 fn holds(column: &Column, row: usize, value: &HeldValue) -> bool {
     match (&column.values, value) {
         (Values::Number(have), HeldValue::Number(wanted)) => have[row] == *wanted,
-        (Values::Text(have), HeldValue::Text(wanted)) => have[row] == *wanted,
-        // a category may look like a number, and a number may be quoted
-        (Values::Text(have), HeldValue::Number(wanted)) => have[row].parse() == Ok(*wanted),
+        (Values::Text(have), wanted) => is_text(&have[row], wanted),
+        // a number may be quoted
         (Values::Number(have), HeldValue::Text(wanted)) => wanted.parse() == Ok(have[row]),
     }
 }
 
+/// Whether a category or a subject's name, which may look like a number, is this value.
+fn is_text(have: &str, wanted: &HeldValue) -> bool {
+    match wanted {
+        HeldValue::Number(wanted) => have.parse() == Ok(*wanted),
+        HeldValue::Text(wanted) => have == wanted,
+    }
+}
+
 fn listed(values: &[HeldValue]) -> String {
-    let text = |value: &HeldValue| match value {
+    values.iter().map(written).collect::<Vec<_>>().join(", ")
+}
+
+fn written(value: &HeldValue) -> String {
+    match value {
         HeldValue::Number(number) => number.to_string(),
         HeldValue::Text(text) => text.clone(),
+    }
+}
+
+/// Refuses a held-out name that no subject bears.
+fn check_names(dataset: &Dataset, values: &[HeldValue]) -> Result<()> {
+    let names: BTreeSet<&str> = dataset.subjects.iter().map(String::as_str).collect();
+    let Some(unknown) = values.iter().find(|value| !names.iter().any(|name| is_text(name, value))) else {
+        return Ok(());
     };
-    values.iter().map(text).collect::<Vec<_>>().join(", ")
+    let unknown = written(unknown);
+    let near = nearest(&unknown, names.iter().copied());
+    let hint = near.map_or(String::new(), |name| format!("did you mean {name}? "));
+    let problem = format!("no subject is named {unknown}");
+    let remedy = format!("{hint}the subjects are {}", some_of(names.into_iter()));
+    Err(Error::input(&dataset.source, "data.split.held_out.values", problem, remedy))
+}
+
+/// The first few of a list, and how many more there are: `A1, A2, A3 and 5 more`.
+pub(super) fn some_of(items: impl ExactSizeIterator<Item: Display>) -> String {
+    let more = items.len().saturating_sub(LISTED);
+    let first: Vec<String> = items.take(LISTED).map(|item| item.to_string()).collect();
+    match more {
+        0 => first.join(", "),
+        _ => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 fn rows_by_subject(dataset: &Dataset) -> Vec<Vec<usize>> {
@@ -139,6 +204,9 @@ fn too_few(dataset: &Dataset, config: &DataConfig, n: usize) -> Error {
             format!("{folds} folds and data.validation_split {}", config.validation_split),
             "add recordings of other subjects, or choose fewer folds",
         ),
+        SplitBy::HeldOut { column, values } if *column == config.subject_column => {
+            ("subject", format!("{} held out", listed(values)), "hold out fewer subjects, or add recordings of others")
+        }
         SplitBy::Subject | SplitBy::HeldOut { .. } => (
             "subject",
             shares,
@@ -151,125 +219,4 @@ fn too_few(dataset: &Dataset, config: &DataConfig, n: usize) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::fixture::dataset;
-    use proptest::prelude::*;
-
-    fn by_row() -> DataConfig {
-        DataConfig { split: SplitBy::Row, ..DataConfig::default() }
-    }
-
-    #[test]
-    fn counts_are_rounded_and_never_zero() {
-        let config = DataConfig::default();
-        let parts = split(&dataset(100, 10), &config).unwrap();
-        // 10 subjects of 10 rows: 0.2 and 0.15 are 2 and, rounded up, 2
-        assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (60, 20, 20));
-        let parts = split(&dataset(9, 3), &config).unwrap();
-        assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (3, 3, 3));
-        let parts = split(&dataset(9, 3), &DataConfig { test_split: 0.0, ..config }).unwrap();
-        assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (6, 3, 0));
-    }
-
-    #[test]
-    fn the_seed_decides() {
-        let data = dataset(200, 50);
-        let at = |seed| split(&data, &DataConfig { seed, ..DataConfig::default() }).unwrap();
-        assert_eq!(at(1), at(1));
-        assert_ne!(at(1), at(2));
-    }
-
-    #[test]
-    fn one_subject_is_refused_and_may_be_split_by_row() {
-        let message = split(&dataset(50, 1), &DataConfig::default()).unwrap_err().to_string();
-        assert!(
-            message.contains("1 subject cannot be split") && message.contains("data.split to \"row\""),
-            "{message}"
-        );
-        assert!(split(&dataset(50, 2), &DataConfig::default()).is_err());
-        assert_eq!(split(&dataset(50, 1), &by_row()).unwrap().validation.len(), 10);
-        assert!(split(&dataset(3, 1), &by_row()).unwrap_err().to_string().contains("3 rows cannot be split"));
-    }
-
-    #[test]
-    fn every_subject_tests_in_one_fold() {
-        let data = dataset(70, 10);
-        let fold = |fold| DataConfig { split: SplitBy::KFold { folds: 4, fold }, ..DataConfig::default() };
-        let mut tested: Vec<usize> = (0..4).flat_map(|i| split(&data, &fold(i)).unwrap().test).collect();
-        tested.sort_unstable();
-        assert_eq!(tested, (0..70).collect::<Vec<_>>());
-        let message = split(&dataset(9, 3), &fold(0)).unwrap_err().to_string();
-        assert!(message.contains("3 subjects cannot be split: with 4 folds"), "{message}");
-    }
-
-    #[test]
-    fn a_held_out_condition_is_only_tested() {
-        let data = dataset(350, 50);
-        let held = |values| SplitBy::HeldOut { column: "level_db".into(), values };
-        let config = |values| DataConfig { split: held(values), ..DataConfig::default() };
-        let parts = split(&data, &config(vec![HeldValue::Number(30.0), HeldValue::Number(80.0)])).unwrap();
-        let Values::Number(levels) = &data.statics[0].values else { unreachable!("a number column") };
-        let at = |rows: &[usize]| rows.iter().filter(|&&r| [30.0, 80.0].contains(&levels[r])).count();
-        assert_eq!((at(&parts.train), at(&parts.validation), at(&parts.test)), (0, 0, parts.test.len()));
-        assert!(!parts.test.is_empty() && parts.unused.len() > parts.test.len());
-        let quoted = vec![HeldValue::Text("30".into()), HeldValue::Text("80.0".into())];
-        assert_eq!(split(&data, &config(quoted)).unwrap(), parts);
-        let message = split(&data, &config(vec![HeldValue::Number(31.0)])).unwrap_err().to_string();
-        assert!(message.contains("level_db of 31"), "{message}");
-    }
-
-    #[test]
-    fn the_manifest_names_every_row_and_subject() {
-        let data = dataset(20, 5);
-        let parts = split(&data, &DataConfig::default()).unwrap();
-        let manifest = parts.manifest(&data, &DataConfig::default());
-        assert_eq!(manifest["sha256"], data_hash(&data));
-        let numbers = |part: &str| manifest[part]["row_numbers"].as_array().unwrap().len();
-        assert_eq!(numbers("train") + numbers("validation") + numbers("test"), 20);
-        assert_eq!(manifest["validation"]["subjects"].as_array().unwrap().len(), 1);
-    }
-
-    fn any_subject_split() -> impl Strategy<Value = SplitBy> {
-        let folds = (2_usize..6).prop_flat_map(|folds| (Just(folds), 0..folds));
-        prop_oneof![
-            Just(SplitBy::Subject),
-            folds.prop_map(|(folds, fold)| SplitBy::KFold { folds, fold }),
-            (0_u8..7).prop_map(|level| SplitBy::HeldOut {
-                column: "level_db".into(),
-                values: vec![HeldValue::Number(20.0 + 10.0 * f64::from(level))]
-            }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_once_and_no_subject_twice(
-            names in proptest::collection::vec(0_u8..20, 3..200), seed: u64, validation in 0.01..0.6, test in 0.0..0.39,
-            by in any_subject_split(),
-        ) {
-            let mut data = dataset(names.len(), 1);
-            data.subjects = names.iter().map(|n| format!("S{n}")).collect();
-            let config =
-                DataConfig { seed, validation_split: validation, test_split: test, split: by, ..DataConfig::default() };
-            let Ok(parts) = split(&data, &config) else { return Ok(()) };
-
-            let mut all = [&parts.train[..], &parts.validation, &parts.test, &parts.unused].concat();
-            all.sort_unstable();
-            prop_assert_eq!(all, (0..data.len()).collect::<Vec<_>>());
-            let subjects = |rows: &[usize]| rows.iter().map(|&r| names[r]).collect::<std::collections::BTreeSet<_>>();
-            let (a, b, c) = (subjects(&parts.train), subjects(&parts.validation), subjects(&parts.test));
-            prop_assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c));
-            let held_out = matches!(config.split, SplitBy::HeldOut { .. });
-            prop_assert!(held_out || (!b.is_empty() && parts.unused.is_empty()));
-            // another order of the rows: the same subjects
-            if held_out {
-                return Ok(());
-            }
-            data.subjects.reverse();
-            let reversed = split(&data, &config).unwrap();
-            let turned: Vec<usize> = reversed.test.iter().rev().map(|r| data.len() - 1 - r).collect();
-            prop_assert_eq!(turned, parts.test);
-        }
-    }
-}
+mod tests;

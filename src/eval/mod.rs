@@ -5,9 +5,11 @@ mod data;
 pub mod metrics;
 pub mod peaks;
 mod report;
+mod trained_on;
 pub mod waves;
 
 pub use report::{Baselines, Conditions, Estimate, Report};
+pub use trained_on::TrainedOn;
 
 use crate::checkpoint::Trained;
 use crate::data::rows::Rows;
@@ -24,7 +26,6 @@ use baselines::{NEIGHBOURS, NearestCondition, Pca};
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use waves::wave_v_by_level;
 
 /// Rows encoded at once.
@@ -124,7 +125,7 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
         data: dataset.source.clone(),
         rows: rows.len(),
         subjects: subjects(dataset, &rows).len(),
-        seen_subjects: (!trained.is_bare()).then(|| seen_subjects(trained, dataset, &rows)),
+        trained_on: TrainedOn::new(&trained.data, dataset, &rows, training.as_ref().map_or(&[][..], |t| &t.train[..])),
         model: measure(&made.signals_uv),
         recording: truth.is_some().then(|| measure(&recorded)),
         baselines,
@@ -165,12 +166,6 @@ fn choose_rows(trained: &Trained, dataset: &Dataset, part: Part, known: bool) ->
         ));
     }
     Ok(rows)
-}
-
-/// How many of the rows' subjects the model was trained or validated on.
-fn seen_subjects(trained: &Trained, dataset: &Dataset, rows: &[usize]) -> usize {
-    let seen: BTreeSet<&str> = trained.data.seen_subjects.iter().map(String::as_str).collect();
-    subjects(dataset, rows).intersection(&seen).count()
 }
 
 /// The static head's errors with FiLM as trained and as the identity: what of the condition the latent itself carries.

@@ -1,8 +1,8 @@
 //! What an evaluation says: as JSON, as a table a row a trace, and as text.
 
-use super::Part;
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary, ValueErrors};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
+use super::{Part, TrainedOn};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -14,8 +14,8 @@ pub struct Report {
     pub data: String,
     pub rows: usize,
     pub subjects: usize,
-    /// How many of them the model was trained or validated on; not known of bare weights.
-    pub seen_subjects: Option<usize>,
+    /// Not known of bare weights, and of a checkpoint without sketches of its training rows.
+    pub trained_on: Option<TrainedOn>,
     /// The model's reconstruction with z = mu.
     pub model: Estimate,
     /// The recorded trace itself as an estimate of the noise-free one, where that is known.
@@ -91,8 +91,11 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let part = format!("{:?}", self.part).to_lowercase();
-        let seen = self.seen_subjects.map_or(String::new(), |seen| format!(", {seen} of them seen in training"));
-        writeln!(f, "{}, {part}: {} rows of {} subjects{seen}", self.data, self.rows, self.subjects)?;
+        let trained_on = self.trained_on.as_ref().map(TrainedOn::to_string);
+        let trained_on = trained_on.unwrap_or("which of them the model was trained on is not known".into());
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let (rows, subjects) = (count(self.rows, "row"), count(self.subjects, "subject"));
+        writeln!(f, "{}, {part}: {rows} of {subjects}; {trained_on}", self.data)?;
         let headings = MEASURES.map(|measure| format!("{:>1$}", measure.heading, measure.format.0));
         writeln!(f)?;
         columns_of_traces(f, "traces (means over rows)", headings, ["explained", "of the truth"])?;

@@ -41,13 +41,15 @@ impl LossWeights {
     }
 
     /// One number to compare models by, from mean terms: the loss, or under `calibrated` `L/2 ln(error) + KL`, where the
-    /// error holds all reconstruction terms at their weights.
+    /// error holds all reconstruction terms at their weights. NaN if a term is.
     pub fn objective(&self, terms: &Terms, signal_length: usize) -> f64 {
         let error = terms.signal + self.condition * terms.condition + self.peaks * terms.peaks;
         match self.likelihood {
             Likelihood::Mse => error + self.kl * terms.kl,
             Likelihood::Calibrated => {
-                0.5 * signal_length as f64 * error.max(Calibrated::FLOOR).ln() + self.kl * terms.kl
+                // not `max`, which makes a number of NaN
+                let error = if error < Calibrated::FLOOR { Calibrated::FLOOR } else { error };
+                0.5 * signal_length as f64 * error.ln() + self.kl * terms.kl
             }
         }
     }
@@ -143,4 +145,20 @@ pub(super) fn losses(
 fn weighted_sum(tape: &mut Tape, terms: impl Iterator<Item = (Var, f64)>) -> Result<Var> {
     let (vars, weights): (arrayvec::ArrayVec<_, MAX_INPUTS>, _) = terms.unzip();
     tape.apply(WeightedSum { weights }, &vars)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_that_is_no_number_makes_no_objective() {
+        for likelihood in [Likelihood::Mse, Likelihood::Calibrated] {
+            let weights = LossWeights { likelihood, kl: 1.0, condition: 1.0, peaks: 1.0 };
+            let objective = |signal, kl| weights.objective(&Terms { signal, kl, ..Terms::default() }, 200);
+            assert!(objective(f64::NAN, 0.0).is_nan() && objective(0.5, f64::NAN).is_nan(), "{likelihood:?}");
+            assert!(objective(0.0, 0.0).is_finite() && objective(0.5, 1.0).is_finite());
+            assert_eq!(objective(f64::INFINITY, 0.0), f64::INFINITY);
+        }
+    }
 }

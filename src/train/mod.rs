@@ -5,6 +5,7 @@ mod folder;
 mod open;
 mod progress;
 mod saved;
+mod warnings;
 
 pub use dispatches::dispatches;
 pub use folder::RunFolder;
@@ -15,7 +16,7 @@ pub use progress::{Best, Epoch, Mean, Progress};
 use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::Config;
 use crate::data::rows::{Gathered, Rows, batch_bounds};
-use crate::data::{Dataset, scale::Scalers, split::split};
+use crate::data::{Dataset, repeats, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
 use crate::error::Result;
 use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
@@ -47,7 +48,7 @@ pub struct Trainer {
     film_gradients: Vec<Vec<Buffer>>,
     /// Steps that the device has not told of yet, the oldest first.
     open: VecDeque<Open>,
-    /// The first step whose loss was not finite: where, and what it was.
+    /// The first step or validation whose loss was not finite: where, and what it was.
     broken: Option<(String, String)>,
     /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
     answer: Vec<f64>,
@@ -71,18 +72,23 @@ impl Trainer {
     /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
     ///
     /// # Errors
-    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; a device that has no room for a
-    /// step, or cannot make its programs.
+    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; rows with the
+    /// same samples in two parts of the split, unless `data.allow_repeats`; a device that has no room for a step, or
+    /// cannot make its programs.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
         config.check()?;
         let config = config.clone().resolved();
         let split = split(dataset, &config.data)?;
-        let (scalers, mut notices) = Scalers::fit(dataset, &config.data, &split.train)?;
+        let mut notices = repeats::check_split(dataset, &split, &config.data)?;
+        notices.extend(warnings::of_split(dataset, &split, &config.data));
+        let (scalers, of_scalers) = Scalers::fit(dataset, &config.data, &split.train)?;
+        notices.extend(of_scalers);
         let unlabelled = scalers.unlabelled_peaks();
         if config.model.predict_peaks && !unlabelled.is_empty() {
             notices
                 .push(format!("no training row is labelled in {}: they will not be predicted", unlabelled.join(", ")));
         }
+        scalers.check_categories(dataset, &config.data, &split)?;
         scalers.check_static_dim(config.model.static_dim)?;
         let train = Rows::encode(dataset, &scalers, &split.train)?;
         let validation = Rows::encode(dataset, &scalers, &split.validation)?;
@@ -90,6 +96,7 @@ impl Trainer {
         scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
+        notices.extend(warnings::of_size(model.parameters().count(), train.len(), config.model.signal_length));
         let (parameters, tape) = model.parts();
         let optimizer = Optimizer::new(&config.training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
         let training = &config.training;
@@ -179,7 +186,7 @@ impl Trainer {
     /// epoch (from 1) and may ask to stop.
     ///
     /// # Errors
-    /// A loss that is not finite.
+    /// A loss that is not finite, in training or in validation.
     pub fn epoch(&mut self, mut watch: impl FnMut(usize) -> ControlFlow<()>) -> Result<Outcome> {
         self.shuffle();
         let bounds = batch_bounds(self.train.len(), self.config.training.batch_size);
@@ -257,6 +264,12 @@ impl Trainer {
         let (in_training, weights) = (LossWeights::new(training, Some(epoch)), LossWeights::new(training, None));
         let clipped = training.gradient_clip.is_some();
         let objective = weights.objective(validation.as_ref().unwrap_or(&train), length);
+        if !objective.is_finite() {
+            let (part, terms) = validation.map_or(("training", train), |terms| ("validation", terms));
+            let problem = format!("the {part} loss is no longer finite: {terms:?}");
+            self.broken = Some((format!("epoch {}", epoch + 1), problem));
+            self.check_finite()?;
+        }
         let best = self.judge(objective)?;
         let record = self.progress.record(Verdict {
             learning_rate,
@@ -270,14 +283,14 @@ impl Trainer {
         Ok(record)
     }
 
-    /// Holds the epoch's loss against the best so far: keeps the weights of a better one, and lets schedule and patience know.
+    /// Holds the epoch's loss, a finite one, against the best so far: keeps the weights of a better one, and lets
+    /// schedule and patience know.
     fn judge(&mut self, objective: f64) -> Result<bool> {
         // during the warm-up the model is trained for another loss than it is judged by
         if self.progress.epoch < self.config.training.kl_warmup_epochs {
             return Ok(false);
         }
-        // a loss that is not finite is not the best, be it the first
-        let improved = objective.is_finite() && self.progress.best.is_none_or(|best| objective < best.objective);
+        let improved = self.progress.best.is_none_or(|best| objective < best.objective);
         if improved {
             self.progress.best = Some(Best { epoch: self.progress.epoch + 1, objective });
             self.best_state = Some(self.state()?);

@@ -11,20 +11,38 @@ fn trainer(overrides: &[&str]) -> Trainer {
     Trainer::new(&config, &dataset, Box::new(Cpu::<f32>::new())).unwrap().0
 }
 
+/// A value far beyond any recording makes the validation loss overflow, NaN makes it NaN.
 #[test]
-fn a_loss_that_is_not_finite_is_never_the_best() {
-    let mut trainer = trainer(&["training.early_stopping_patience=3"]);
-    for bad in [f64::NAN, f64::INFINITY] {
-        assert!(!trainer.judge(bad).unwrap());
-        assert!(trainer.best().is_none() && trainer.progress.best.is_none());
+fn a_validation_loss_that_is_not_finite_ends_the_training() {
+    for likelihood in ["mse", "calibrated"] {
+        for bad in [f32::NAN, 1e30] {
+            let likelihood = format!("training.likelihood={likelihood}");
+            // in the warm-up too, when no epoch is the best
+            for overrides in [&[&likelihood[..]][..], &[&likelihood, "training.kl_warmup_epochs=2"]] {
+                let mut trainer = trainer(overrides);
+                trainer.validation.signal[[3, 5]] = bad;
+                let message = trainer.epoch(|_| ControlFlow::Continue(())).unwrap_err().to_string();
+                for part in
+                    ["training: epoch 1: the validation loss is no longer finite", "lower training.learning_rate"]
+                {
+                    assert!(message.contains(part), "{part:?} is not in: {message}");
+                }
+                assert!(trainer.best().is_none() && trainer.progress.best.is_none());
+                // neither saved nor trained on
+                assert!(trainer.checkpoint().is_err());
+                assert!(trainer.epoch(|_| ControlFlow::Continue(())).is_err());
+            }
+        }
     }
+}
+
+#[test]
+fn an_epoch_that_is_no_better_costs_patience() {
+    let mut trainer = trainer(&["training.early_stopping_patience=2"]);
     assert!(trainer.judge(2.0).unwrap());
-    assert!(!trainer.judge(f64::NAN).unwrap() && !trainer.judge(f64::NEG_INFINITY).unwrap());
+    assert!(!trainer.judge(2.0).unwrap() && !trainer.progress.stopped_early);
     assert_eq!(trainer.progress.best, Some(Best { epoch: 1, objective: 2.0 }));
-    // each of them costs patience
-    assert!(!trainer.progress.stopped_early);
-    trainer.judge(f64::NAN).unwrap();
-    assert!(trainer.progress.stopped_early);
+    assert!(!trainer.judge(3.0).unwrap() && trainer.progress.stopped_early);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_config;
 mod bad_model;
 mod bad_table;
+mod categories;
 mod data;
 mod evaluate;
 mod generate;
@@ -12,6 +13,7 @@ mod inspect;
 mod interrupt;
 mod missing_file;
 mod prepare;
+mod repeats;
 mod resume;
 mod run_folder;
 #[path = "../common/skipped.rs"]

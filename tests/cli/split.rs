@@ -39,7 +39,7 @@ fn a_held_out_level_is_tested_alone() {
     let said = place.ok(&format!("train --config small.json --data table.csv --out run {split}"));
     assert!(said.stderr.contains(" unused"), "{}", said.stderr);
     let report = place.ok("eval --model run/best.safetensors --data table.csv --out report");
-    assert!(report.stdout.contains(" 0 of them seen in training"), "{}", report.stdout);
+    assert!(report.stdout.contains("; trained on none of these rows and none of these subjects"), "{}", report.stdout);
     // every third row is of one subject, and level follows the row's number
     let rows: Vec<u64> = place.text("report/traces.csv").lines().skip(1).map(|l| first(l).parse().unwrap()).collect();
     assert!(!rows.is_empty() && rows.iter().all(|row| [40, 50].contains(&(20 + 10 * ((row - 1) % 7)))), "{rows:?}");
@@ -71,26 +71,66 @@ fn what_cannot_be_split_so_is_refused_by_name() {
 }
 
 #[test]
-fn all_rows_of_any_data_are_evaluated_and_known_subjects_counted() {
+fn all_rows_of_any_data_are_evaluated() {
     let place = Place::new();
     place.ok("train --config small.json --data table.csv --out run");
-    let all = place.ok("eval --model run/best.safetensors --data table.csv --split all").stdout;
-    assert!(all.contains("24 rows of 8 subjects, 7 of them seen in training"), "{all}");
-    // other data, of which one subject bears a known name
-    let known = subjects(&place.json("run/split.json"), "train").pop_first().unwrap();
-    let other: String = place
-        .text("table.csv")
-        .lines()
-        .take(3)
-        .enumerate()
-        .map(|(i, line)| match i {
-            1 => format!("{known},{}\n", line.split_once(',').unwrap().1),
-            2 => format!("new,{}\n", line.split_once(',').unwrap().1),
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    place.write("other.csv", other);
+    let two: String = place.text("table.csv").lines().take(3).map(|line| format!("{line}\n")).collect();
+    place.write("other.csv", two);
     let all = place.ok("eval --model run/best.safetensors --data other.csv --split all").stdout;
-    assert!(all.contains("2 rows of 2 subjects, 1 of them seen in training"), "{all}");
+    assert!(all.starts_with("other.csv, all: 2 rows of 2 subjects; trained on "), "{all}");
     place.refused(1, "eval --model run/best.safetensors --data other.csv", &["other.csv", "--split all"]);
+}
+
+#[test]
+fn subjects_are_held_out_by_name() {
+    let place = Place::new();
+    let held = |names: &str| format!(r#"--set data.split={{"held_out":{{"column":"subject_id","values":[{names}]}}}}"#);
+    let train = "train --config small.json --data table.csv --out";
+    for seed in [1, 2] {
+        let said = place.ok(&format!("{train} run{seed} {} --set data.seed={seed}", held(r#""S3","S5""#))).stderr;
+        let manifest = place.json(&format!("run{seed}/split.json"));
+        assert_eq!(subjects(&manifest, "test"), ["S3", "S5"].map(String::from).into());
+        // a fifth of the other six, rounded
+        assert_eq!((subjects(&manifest, "train").len(), subjects(&manifest, "validation").len()), (5, 1));
+        assert_eq!(manifest["unused"]["rows"], 0);
+        assert!(
+            said.contains("only 6 rows are in the test part of the split") && said.contains("hold out more"),
+            "{said}"
+        );
+        let report = place.ok(&format!("eval --model run{seed}/best.safetensors --data table.csv")).stdout;
+        assert!(report.contains(" 6 rows of 2 subjects; trained on none of these rows"), "{report}");
+    }
+    let unknown = format!("{train} run {}", held(r#""S3","Z5""#));
+    place.refused(
+        1,
+        &unknown,
+        &["table.csv: data.split.held_out.values: no subject is named Z5", "S0, S1, S2, S3, S4 and"],
+    );
+    place.refused(1, &format!("{train} run {}", held(r#""s3""#)), &["did you mean S3?"]);
+}
+
+#[test]
+fn two_subjects_are_two_folds() {
+    let place = Place::new();
+    let two = place.text("table.csv").lines().enumerate().fold(String::new(), |text, (i, line)| match i {
+        0 => format!("{text}{line}\n"),
+        _ => format!("{text}M{},{}\n", i % 2, line.split_once(',').unwrap().1),
+    });
+    place.write("two.csv", two);
+    let mut tested = Vec::new();
+    for fold in 0..2 {
+        let split = format!(r#"--set data.split={{"k_fold":{{"folds":2,"fold":{fold}}}}}"#);
+        let said = place.ok(&format!("train --config small.json --data two.csv --out fold{fold} {split}")).stderr;
+        assert!(said.contains("note: no row validates: the best epoch is chosen by the training loss"), "{said}");
+        assert!(said.contains("12 rows to train, 0 to validate, 12 to test"), "{said}");
+        tested.extend(subjects(&place.json(&format!("fold{fold}/split.json")), "test"));
+        // the best epoch's weights are there, and are evaluated
+        let report = place.ok(&format!("eval --model fold{fold}/best.safetensors --data two.csv")).stdout;
+        assert!(report.contains("test: 12 rows of 1 subject;"), "{report}");
+    }
+    tested.sort();
+    assert_eq!(tested, ["M0", "M1"]);
+    // without a test, one trains and the other validates
+    let said = place.ok("train --config small.json --data two.csv --out both --set data.test_split=0").stderr;
+    assert!(said.contains("12 rows to train, 12 to validate, 0 to test"), "{said}");
 }

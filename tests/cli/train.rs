@@ -1,6 +1,6 @@
 //! What a training reads, and what it leaves behind.
 
-use crate::support::{Place, table};
+use crate::support::{Place, table, table_with};
 use std::path::Path;
 
 #[test]
@@ -80,6 +80,57 @@ fn a_loss_that_is_not_finite_ends_the_training() {
         assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
     }
     assert_eq!(place.names("run"), ["config.json", "split.json"]);
+}
+
+/// One validation row far beyond all others: no epoch is the best, and no checkpoint is left.
+#[test]
+fn a_validation_loss_that_is_not_finite_ends_the_training() {
+    let place = Place::new();
+    place.ok("train --config small.json --data table.csv --out run");
+    let row = place.json("run/split.json")["validation"]["row_numbers"][0].as_u64().unwrap() as usize;
+    place.write("huge.csv", table_with(row, "level_db", "1e30"));
+    for likelihood in ["mse", "calibrated"] {
+        let set = format!("--set training.likelihood={likelihood}");
+        let output =
+            place.command(&format!("train --config small.json --data huge.csv --out bad --force {set}")).output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        for part in ["training: epoch 1: the validation loss is no longer finite", "far beyond all others"] {
+            assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
+        }
+        assert_eq!(place.names("bad"), ["config.json", "split.json"]);
+    }
+}
+
+#[test]
+fn a_static_beyond_all_bounds_is_refused_before_the_training() {
+    let place = Place::new();
+    place.ok("train --config small.json --data table.csv --out run");
+    let row = place.json("run/split.json")["train"]["row_numbers"][3].as_u64().unwrap() as usize;
+    place.write("beyond.csv", table_with(row, "level_db", "1e300"));
+    let place_of = format!("row {row}");
+    place.refused(1, "train --config small.json --data beyond.csv --out bad", &["beyond.csv: ", &place_of, "level_db"]);
+}
+
+#[test]
+fn a_model_far_too_large_for_its_data_is_noticed() {
+    let place = Place::new();
+    let dry = "train --config small.json --data table.csv --out run --dry-run";
+    let said = place.ok(&format!("{dry} --set model.encoder_dims=[64]")).stderr;
+    let parameters =
+        said.lines().find_map(|line| line.strip_suffix(" rows to train, 6 to validate, 3 to test")).unwrap();
+    let parameters = parameters.split(' ').next().unwrap();
+    let wanted = format!(
+        "note: the model has {parameters} parameters, but only 60 numbers to learn from (15 training rows of 4 \
+         samples): choose smaller model.encoder_dims"
+    );
+    assert!(said.contains(&wanted), "{said}");
+    // the built-in set is enough for the model of a first look
+    let quickstart = include_str!("../../configs/quickstart.json");
+    place.write("quickstart.json", quickstart);
+    let said = place.ok("train --config quickstart.json --out run --dry-run").stderr;
+    assert!(!said.contains("note: "), "{said}");
 }
 
 #[test]

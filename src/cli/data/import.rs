@@ -3,7 +3,7 @@
 use super::Assume;
 use crate::cli::{notice, say, source};
 use abr_film::data::read::{Options, abra_csv};
-use abr_film::data::{Assumptions, Recording};
+use abr_film::data::{Assumptions, Recording, repeats};
 use abr_film::error::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -51,6 +51,7 @@ impl Import {
         let (subject, frequency_hz) = (self.subject.clone(), self.frequency_hz.clone());
         let assumptions = Assumptions { subject, frequency_hz, ..self.assume.assumptions() };
         let recordings = source::collect(source::open(&self.paths, &options, assumptions)?)?;
+        repeats::notice(&recordings).iter().for_each(notice);
         let silent = |unknown: usize, what: &str, flag: &str| {
             if unknown > 0 {
                 notice(format!("{unknown} recordings do not say {what}: give it with {flag}, or in the configuration"));

@@ -3,7 +3,7 @@
 use super::Assume;
 use crate::cli::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::Assumptions;
+use abr_film::data::{Assumptions, repeats};
 use abr_film::data::prepare::PreparedRows;
 use abr_film::data::read::Options;
 use abr_film::error::Result;
@@ -45,6 +45,7 @@ impl Prepare {
         let (report, notices) = rows.finish();
         notices.iter().for_each(notice);
         report.notices().iter().for_each(notice);
+        repeats::notice(&prepared).iter().for_each(notice);
         source::write_table(self.out.as_deref(), &prepared)
     }
 }

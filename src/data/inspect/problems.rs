@@ -2,9 +2,10 @@
 
 use super::axis;
 use crate::data::assume::{Amplitudes, extremes};
+use crate::data::repeats::repeated_rows;
 use crate::data::{PEAK_COLUMNS, Recording};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A trace whose largest or smallest value stands in so many samples in a row was probably cut off by the recorder.
 const CLIPPED_SAMPLES: usize = 4;
@@ -41,7 +42,7 @@ pub const CHECKS: [Check; 6] = [
         key: "duplicates",
         title: "that repeat an earlier row's samples",
         advice: "keep one of each: copies in two parts of a split make a model look better than it is",
-        find: repeats,
+        find: repeated_rows,
     },
     Check {
         key: "clipped",
@@ -97,12 +98,6 @@ fn has_label_outside(recording: &Recording) -> bool {
     let end_ms = axis.t0_ms + recording.samples.len().saturating_sub(1) as f64 * 1000.0 / axis.sample_rate_hz;
     let latencies = PEAK_COLUMNS.iter().zip(recording.peaks).filter(|(name, _)| name.ends_with("_ms"));
     latencies.map(|(_, latency)| f64::from(latency)).any(|ms| !ms.is_nan() && !(axis.t0_ms..=end_ms).contains(&ms))
-}
-
-fn repeats(recordings: &[Recording]) -> Vec<usize> {
-    let mut seen = BTreeSet::new();
-    let bits = |r: &Recording| r.samples.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    recordings.iter().enumerate().filter(|(_, r)| !seen.insert(bits(r))).map(|(i, _)| i + 1).collect()
 }
 
 fn is_flat(recording: &Recording) -> bool {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{EncodedColumn, SplitBy, StaticColumn};
+use crate::config::{SplitBy, StaticColumn};
 use crate::data::fixture::dataset;
 use crate::data::read::open_bytes;
 use crate::data::table::write_recordings;
@@ -70,10 +70,7 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     levels[2] = 0.1 + 0.2;
     data.subjects[1] = "a, \"quoted\" name".into();
     let config = DataConfig {
-        static_columns: vec![
-            StaticColumn::Name("level_db".into()),
-            StaticColumn::Encoded(EncodedColumn { name: "ear".into(), encoding: Encoding::OneHot }),
-        ],
+        static_columns: vec![StaticColumn::Name("level_db".into()), StaticColumn::encoded("ear", Encoding::OneHot)],
         ..DataConfig::default()
     };
     let extra = [Column { name: "level_db_read".into(), values: Values::Number(vec![1.5; 8]) }];
@@ -170,7 +167,7 @@ fn cells_name_row_line_and_column() {
     refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
     refused(table(&[",,60,20000,0,,1,2,3"]), &["column `subject_id`: empty"]);
     refused(table(&["P1,,60,0,0,,1,2,3"]), &["column `sample_rate_hz`: 0 is no sample rate"]);
-    let one_hot = StaticColumn::Encoded(EncodedColumn { name: "note".into(), encoding: Encoding::OneHot });
+    let one_hot = StaticColumn::encoded("note", Encoding::OneHot);
     let config = DataConfig { static_columns: vec![one_hot], ..config() };
     refused(with_config(&format!("{HEADER}\nP1,,60,20000,0,,1,2,3\n"), &config), &["column `note`: empty", "unknown"]);
 }

@@ -1,5 +1,6 @@
 //! From physical units to the model's numbers and back: fitted on training rows, stored in the checkpoint as JSON.
 
+mod categories;
 mod statics;
 
 pub use statics::{StaticCode, StaticScaler};
@@ -74,7 +75,8 @@ impl Scalers {
     /// Fits on `rows` (the training rows) and looks at no other; the notices are for the user.
     ///
     /// # Errors
-    /// [`Error::Input`] if all samples are alike, a value of a log column is not above 0, or one is missing that may not be.
+    /// [`Error::Input`] if all samples are alike, a value of a log column is not above 0 or one is missing that may not
+    /// be, or if the numbers of a column are too large for a mean and a deviation.
     pub fn fit(dataset: &Dataset, config: &DataConfig, rows: &[usize]) -> Result<(Scalers, Vec<String>)> {
         let mut notices = Vec::new();
         let statics = std::iter::zip(&dataset.statics, &config.static_columns)
@@ -252,16 +254,18 @@ fn map_columns(values: ArrayView2<f32>, f: impl Fn(usize, f64) -> f64) -> Array2
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{EncodedColumn, Encoding, StaticColumn};
+    use crate::config::{Encoding, StaticColumn};
     use crate::data::Values;
     use crate::data::fixture::dataset;
 
     const ROWS: [usize; 6] = [0, 1, 2, 4, 5, 6];
 
     fn config(level: Encoding, scaling: SignalScaling) -> DataConfig {
-        let column = |name: &str, encoding| StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding });
         DataConfig {
-            static_columns: vec![column("level_db", level), column("ear", Encoding::OneHot)],
+            static_columns: vec![
+                StaticColumn::encoded("level_db", level),
+                StaticColumn::encoded("ear", Encoding::OneHot),
+            ],
             signal_scaling: scaling,
             ..DataConfig::default()
         }

@@ -24,17 +24,19 @@ pub struct StaticScaler {
 
 /// What the configuration says of one column.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct How {
+pub(super) struct How<'a> {
     pub encoding: Encoding,
+    /// Of a one-hot column; `None`: those of the training rows.
+    pub categories: Option<&'a [String]>,
     /// Quantiles of the training rows.
     pub clip: Option<[f64; 2]>,
     pub impute: bool,
 }
 
-impl How {
-    pub(super) fn of(config: &DataConfig, column: &StaticColumn) -> How {
+impl<'a> How<'a> {
+    pub(super) fn of(config: &DataConfig, column: &'a StaticColumn) -> How<'a> {
         let impute = config.impute_statics.iter().any(|name| name == column.name());
-        How { encoding: column.encoding(), clip: config.clip_statics, impute }
+        How { encoding: column.encoding(), categories: column.categories(), clip: config.clip_statics, impute }
     }
 }
 
@@ -46,7 +48,7 @@ pub enum StaticCode {
     Standard(Moments),
     /// Moments of the natural logarithm.
     Log(Moments),
-    /// The categories of the training rows, in alphabetical order.
+    /// The categories that the configuration lists, in its order, or those of the training rows, in alphabetical order.
     OneHot(Vec<String>),
 }
 
@@ -62,9 +64,13 @@ impl StaticScaler {
         let scaler = match how.encoding {
             Encoding::OneHot => {
                 let values = texts(source, column)?;
-                let categories: BTreeSet<&String> = rows.iter().map(|&row| &values[row]).collect();
-                let code = StaticCode::OneHot(categories.into_iter().cloned().collect());
-                StaticScaler { name, code, clip: None, missing: None }
+                let trained: BTreeSet<&String> = rows.iter().map(|&row| &values[row]).collect();
+                let listed = how.categories.unwrap_or_default();
+                notices.extend(listed.iter().filter(|category| !trained.contains(category)).map(|category| {
+                    format!("column `{name}`: no training row has \"{category}\": the model learns nothing of it")
+                }));
+                let categories = how.categories.map_or_else(|| trained.into_iter().cloned().collect(), <[_]>::to_vec);
+                StaticScaler { name, code: StaticCode::OneHot(categories), clip: None, missing: None }
             }
             Encoding::Standard | Encoding::Log => fit_number(source, column, how, rows, notices)?,
         };
@@ -84,6 +90,15 @@ impl StaticScaler {
             StaticCode::OneHot(categories) if categories.len() == 1 => Some(format!("\"{}\"", categories[0])),
             _ => None,
         }
+    }
+
+    /// Whether all numbers in it are numbers: others cannot be stored.
+    fn is_finite(&self) -> bool {
+        let of_code = match &self.code {
+            StaticCode::Standard(m) | StaticCode::Log(m) => m.mean.is_finite() && m.std.is_finite(),
+            StaticCode::OneHot(_) => true,
+        };
+        of_code && self.clip.iter().flatten().chain(&self.missing).all(|v| v.is_finite())
     }
 
     /// How many of the model's inputs it fills.
@@ -234,7 +249,15 @@ fn fit_number(
             StaticCode::Standard(Moments::of(values).unwrap_or(Moments::IDENTITY))
         }
     };
-    Ok(StaticScaler { name: name.clone(), code, clip, missing: median.filter(|_| how.impute) })
+    let scaler = StaticScaler { name: name.clone(), code, clip, missing: median.filter(|_| how.impute) };
+    if scaler.is_finite() {
+        return Ok(scaler);
+    }
+    let largest = there.into_iter().max_by(|&a, &b| values[a].abs().total_cmp(&values[b].abs()));
+    let row = largest.expect("only present values overflow");
+    let problem = format!("{:e} is too large: mean and deviation of the column overflow", values[row]);
+    let remedy = "correct it, leave the row out with data.filters, or empty the cell if the value is not known";
+    Err(Error::input(source, place(row, name), problem, remedy))
 }
 
 fn missing(source: &str, name: &str, row: usize) -> Error {

@@ -12,7 +12,7 @@ fn text(values: &[&str]) -> Column {
 fn fit(column: &Column, encoding: Encoding) -> Result<(StaticScaler, Vec<String>)> {
     let mut notices = Vec::new();
     let rows: Vec<usize> = (0..column.values.len()).collect();
-    let how = How { encoding, clip: None, impute: false };
+    let how = How { encoding, categories: None, clip: None, impute: false };
     StaticScaler::fit("a.csv", column, how, &rows, &mut notices).map(|scaler| (scaler, notices))
 }
 
@@ -94,7 +94,7 @@ fn fit_how(column: &Column, how: How) -> Result<(StaticScaler, Vec<String>)> {
 #[test]
 fn what_is_missing_enters_as_the_median_and_says_so() {
     for encoding in [Encoding::Standard, Encoding::Log] {
-        let how = How { encoding, clip: None, impute: true };
+        let how = How { encoding, categories: None, clip: None, impute: true };
         let (scaler, notices) = fit_how(&number(&LEVELS), how).unwrap();
         assert_eq!((scaler.missing, scaler.width()), (Some(30.0), 2));
         assert!(notices[0].contains("`level_db` is missing in 1 training rows") && notices[0].contains("median, 30"));
@@ -109,7 +109,7 @@ fn what_is_missing_enters_as_the_median_and_says_so() {
         assert!(back.iter().zip([30.0, 30.0, 10.0]).all(|(a, b)| (a / b - 1.0).abs() < 1e-5), "{back:?}");
         assert_eq!(scaler.describe(), "level_db and whether level_db is missing");
     }
-    let how = How { encoding: Encoding::Standard, clip: None, impute: true };
+    let how = How { encoding: Encoding::Standard, categories: None, clip: None, impute: true };
     let message = fit_how(&number(&[f64::NAN, f64::NAN]), how).unwrap_err().to_string();
     assert!(message.contains("no training row has a value"), "{message}");
 }
@@ -129,7 +129,7 @@ fn what_is_missing_is_refused_unless_it_was_asked_for() {
 #[test]
 fn what_lies_beyond_the_quantiles_enters_as_they_do() {
     for encoding in [Encoding::Standard, Encoding::Log] {
-        let how = How { encoding, clip: Some([0.25, 0.75]), impute: true };
+        let how = How { encoding, categories: None, clip: Some([0.25, 0.75]), impute: true };
         let (scaler, notices) = fit_how(&number(&LEVELS), how).unwrap();
         assert_eq!(scaler.clip, Some([20.0, 40.0]));
         assert!(notices[0].contains("2 training values beyond 20 and 40 enter as these"), "{notices:?}");
@@ -148,4 +148,30 @@ fn a_scaler_without_either_is_written_as_it_always_was() {
     let text = r#"{"name":"level_db","code":{"standard":{"mean":2.0,"std":1.0}}}"#;
     assert_eq!(serde_json::to_string(&scaler).unwrap(), text);
     assert_eq!(serde_json::from_str::<StaticScaler>(text).unwrap(), scaler);
+}
+
+#[test]
+fn listed_categories_keep_their_order_and_those_without_a_training_row_are_noticed() {
+    let listed = ["bone", "air", "insert"].map(String::from);
+    let how = How { encoding: Encoding::OneHot, categories: Some(&listed), clip: None, impute: false };
+    let (scaler, notices) = fit_how(&text(&["air", "bone", "air"]), how).unwrap();
+    assert_eq!(scaler.code, StaticCode::OneHot(listed.to_vec()));
+    assert_eq!(notices, ["column `ear`: no training row has \"insert\": the model learns nothing of it"]);
+    let encoded = encode(&scaler, &text(&["air", "insert"])).unwrap();
+    assert_eq!(encoded, array![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+}
+
+#[test]
+fn numbers_without_a_finite_deviation_are_refused_where_they_stand() {
+    let column = number(&[20.0, 1e300, 22.0]);
+    let message = fit(&column, Encoding::Standard).unwrap_err().to_string();
+    for part in ["a.csv: row 2, column `level_db`: 1e300 is too large", "empty the cell"] {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+    // a sum that overflows, and a quantile between two that are too far apart
+    assert!(fit(&number(&[1.7e308, 1.7e308, 1.0]), Encoding::Standard).unwrap_err().to_string().contains("1.7e308"));
+    let clip = How { encoding: Encoding::Standard, categories: None, clip: Some([0.1, 0.9]), impute: true };
+    assert!(fit_how(&number(&[-1.7e308, 1.7e308]), clip).unwrap_err().to_string().contains("too large"));
+    // its logarithm is an ordinary number
+    assert!(fit(&column, Encoding::Log).is_ok());
 }

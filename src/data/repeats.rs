@@ -1,0 +1,198 @@
+//! One recording in several rows: exact copies, and copies that went through another file format.
+
+mod sketch;
+
+pub use sketch::{Likeness, Sketches};
+
+use super::{Dataset, Recording};
+use super::split::{Split, some_of};
+use crate::config::{DataConfig, SplitBy};
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, HashMap};
+
+/// Samples of one recording in two formats differ by at most this, in µV: 1e-4, and a little for what `f32` rounds off.
+const TOLERANCE_UV: f64 = 1.01e-4;
+/// Traces that range over no more, in µV, are not compared: quiet ones are alike by chance.
+const SMALLEST_RANGE_UV: f32 = 1e-2;
+
+/// Two numbers by which most traces can be told apart.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    /// Largest sample plus mean, in µV: traces without a mean differ in the first, traces that were scaled to one
+    /// height in the second. Two copies differ by twice the tolerance at most.
+    place: f64,
+    /// Smallest sample in µV.
+    smallest: f32,
+}
+
+impl Key {
+    /// `None` for a trace that is flat or nearly so.
+    fn of(samples: &[f32]) -> Option<Key> {
+        let limits = (f32::INFINITY, f32::NEG_INFINITY);
+        let (smallest, largest) = samples.iter().fold(limits, |(low, high), &v| (low.min(v), high.max(v)));
+        let mean = samples.iter().map(|&v| f64::from(v)).sum::<f64>() / samples.len() as f64;
+        let place = f64::from(largest) + mean;
+        (largest - smallest > SMALLEST_RANGE_UV && place.is_finite()).then_some(Key { place, smallest })
+    }
+}
+
+/// Groups of rows with the same samples, as numbers from 0: exact copies, and rows of the same length whose samples agree
+/// within 1e-4 µV throughout and range over more than 1e-2 µV. Flat rows repeat none. Both the groups and the rows in them are
+/// in rising order.
+pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
+    let keys = rows.iter().enumerate().filter_map(|(row, samples)| Some((samples.len(), Key::of(samples)?, row)));
+    let mut keys: Vec<(usize, Key, usize)> = keys.collect();
+    keys.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)));
+    let mut groups = Groups((0..rows.len()).collect());
+    let mut quiet: HashMap<&[u32], usize> = HashMap::new();
+    for (row, samples) in rows.iter().enumerate().filter(|(_, samples)| Key::of(samples).is_none() && !is_flat(samples)) {
+        let first = *quiet.entry(bytemuck::cast_slice(samples)).or_insert(row);
+        groups.join(first, row);
+    }
+    for (i, (length, key, row)) in keys.iter().enumerate() {
+        let near = keys[i + 1..].iter().take_while(|(other_length, other, _)| {
+            other_length == length && other.place - key.place <= 2.0 * TOLERANCE_UV
+        });
+        for (_, other, other_row) in near {
+            if !within(key.smallest, other.smallest) {
+                continue;
+            }
+            match compare(rows[*row], rows[*other_row]) {
+                Agreement::None => {}
+                Agreement::Close => groups.join(*row, *other_row),
+                // what else this row agrees with, its copy does too
+                Agreement::Exact => {
+                    groups.join(*row, *other_row);
+                    break;
+                }
+            }
+        }
+    }
+    groups.of_several()
+}
+
+enum Agreement {
+    None,
+    Close,
+    Exact,
+}
+
+fn compare(a: &[f32], b: &[f32]) -> Agreement {
+    let mut exact = true;
+    for (&a, &b) in a.iter().zip(b) {
+        if a != b {
+            exact = false;
+            if !within(a, b) {
+                return Agreement::None;
+            }
+        }
+    }
+    if exact { Agreement::Exact } else { Agreement::Close }
+}
+
+fn within(a: f32, b: f32) -> bool {
+    (f64::from(a) - f64::from(b)).abs() <= TOLERANCE_UV
+}
+
+/// Disjoint sets of rows: each row points to one of its set with a smaller number, the smallest to itself.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn smallest(&mut self, mut row: usize) -> usize {
+        while self.0[row] != row {
+            // shorter paths for the next one who asks
+            self.0[row] = self.0[self.0[row]];
+            row = self.0[row];
+        }
+        row
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.smallest(a), self.smallest(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+
+    /// The sets of two rows or more.
+    fn of_several(mut self) -> Vec<Vec<usize>> {
+        let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for row in 0..self.0.len() {
+            let smallest = self.smallest(row);
+            if smallest != row {
+                sets.entry(smallest).or_insert_with(|| vec![smallest]).push(row);
+            }
+        }
+        sets.into_values().collect()
+    }
+}
+
+fn is_flat(samples: &[f32]) -> bool {
+    samples.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// The rows, counted from 1, whose samples an earlier row has.
+pub fn repeated_rows(recordings: &[Recording]) -> Vec<usize> {
+    let samples: Vec<&[f32]> = recordings.iter().map(|recording| &recording.samples[..]).collect();
+    let mut rows: Vec<usize> = repeats(&samples).iter().flat_map(|group| &group[1..]).map(|row| row + 1).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// What to say about recordings that repeat others, if any do.
+pub fn notice(recordings: &[Recording]) -> Option<String> {
+    let rows = repeated_rows(recordings);
+    let named = |&row: &usize| match &recordings[row - 1] {
+        Recording { file, subject, .. } if file.is_empty() => format!("row {row} ({subject})"),
+        Recording { file, subject, .. } => format!("row {row} ({subject}, {file})"),
+    };
+    (!rows.is_empty()).then(|| {
+        let (count, some) = (rows.len(), some_of(rows.iter().map(named)));
+        format!("{count} rows repeat the samples of an earlier one: {some}; keep one of each")
+    })
+}
+
+/// Looks for rows with the same samples among those that train, validate and test. Returns notices for the user: of
+/// copies within a part, and with `data.allow_repeats` of copies in two parts.
+///
+/// # Errors
+/// [`Error::Input`] if rows with the same samples stand in two parts, unless `data.allow_repeats` is true.
+pub fn check_split(dataset: &Dataset, split: &Split, config: &DataConfig) -> Result<Vec<String>> {
+    let mut part_of = vec![""; dataset.len()];
+    for (part, rows) in split.parts() {
+        rows.iter().for_each(|&row| part_of[row] = part);
+    }
+    let signals = dataset.signals.as_standard_layout();
+    let rows: Vec<&[f32]> = signals.outer_iter().map(|row| row.to_slice().expect("standard layout")).collect();
+    let mut groups = repeats(&rows);
+    groups.iter_mut().for_each(|group| group.retain(|&row| !part_of[row].is_empty()));
+    groups.retain(|group| group.len() > 1);
+    let in_two_parts = |group: &Vec<usize>| group.iter().any(|&row| part_of[row] != part_of[group[0]]);
+    let (across, within): (Vec<_>, Vec<_>) = groups.into_iter().partition(in_two_parts);
+
+    let named = |row: usize| format!("row {} ({}, {})", row + 1, dataset.subjects[row], part_of[row]);
+    // two rows stand for a group: of two parts where there are two
+    let pair = |group: &Vec<usize>| {
+        let second = group.iter().find(|&&row| part_of[row] != part_of[group[0]]).unwrap_or(&group[1]);
+        format!("{} and {}", named(group[0]), named(*second))
+    };
+    let listed = |groups: &[Vec<usize>]| some_of(groups.iter().map(pair));
+    let count = |groups: &[Vec<usize>]| groups.iter().map(Vec::len).sum::<usize>();
+
+    let mut notices = Vec::new();
+    if !across.is_empty() {
+        let problem = format!("{} rows stand in two parts with the same samples: {}", count(&across), listed(&across));
+        if !config.allow_repeats {
+            let together = if config.split == SplitBy::Row { "" } else { "give copies the same subject, " };
+            let remedy = format!("leave copies out, {together}or set data.allow_repeats to true");
+            return Err(Error::input(&dataset.source, "the split", problem, remedy));
+        }
+        notices.push(format!("{problem}; data.allow_repeats lets them pass, and results will look too good"));
+    }
+    if !within.is_empty() {
+        let (rows, pairs) = (count(&within), listed(&within));
+        notices.push(format!("{rows} rows have the same samples as another row of their part of the split: {pairs}"));
+    }
+    Ok(notices)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! A few rounded samples of each training row, by which a checkpoint knows the row again.
+
+use super::Key;
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+/// Samples of a trace that are kept.
+const SAMPLES: usize = 8;
+/// Numbers are rounded to this, in µV.
+const UNIT_UV: f64 = 1e-4;
+
+/// The key of a trace and a few of its samples, in units of 1e-4 µV.
+type Sketch = [i64; 2 + SAMPLES];
+
+/// By how many units copies may differ. Two numbers that are at most a unit apart are so when rounded, too.
+const TOLERANCES: Sketch = [2, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+
+/// Sketches of traces, in rising order of their first number; none of flat traces. In JSON they are one text: each
+/// number in zigzag code, as digits of five bits, the lowest first, in the letters of base64 (whose sixth bit says that
+/// another follows).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sketches(Vec<Sketch>);
+
+/// Whether a trace is one of those that were sketched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Likeness {
+    Known,
+    Unknown,
+    /// Flat or nearly so, and so like any other such trace.
+    Flat,
+}
+
+impl Sketches {
+    /// Of these rows of `signals` `[N, L]`, in µV.
+    pub fn of(signals: ArrayView2<f32>, rows: &[usize]) -> Sketches {
+        Sketches::sorted(rows.iter().filter_map(|&row| sketch(&signals.row(row).to_vec())).collect())
+    }
+
+    fn sorted(mut sketches: Vec<Sketch>) -> Sketches {
+        sketches.sort_unstable();
+        Sketches(sketches)
+    }
+
+    /// Compares a trace, in µV, with all that were sketched.
+    pub fn likeness(&self, samples: &[f32]) -> Likeness {
+        let Some(sketch) = sketch(samples) else { return Likeness::Flat };
+        let first = self.0.partition_point(|known| known[0] < sketch[0] - TOLERANCES[0]);
+        let mut near = self.0[first..].iter().take_while(|known| known[0] <= sketch[0] + TOLERANCES[0]);
+        match near.any(|known| alike(known, &sketch)) {
+            true => Likeness::Known,
+            false => Likeness::Unknown,
+        }
+    }
+}
+
+fn alike(a: &Sketch, b: &Sketch) -> bool {
+    a.iter().zip(b).zip(&TOLERANCES).all(|((a, b), tolerance)| (a - b).abs() <= *tolerance)
+}
+
+/// `None` for a flat trace.
+fn sketch(samples: &[f32]) -> Option<Sketch> {
+    let key = Key::of(samples)?;
+    // far beyond any recording, and far from overflow
+    let units = |uv: f64| (uv / UNIT_UV).round().clamp(-1e15, 1e15) as i64;
+    let mut sketch = [0; 2 + SAMPLES];
+    (sketch[0], sketch[1]) = (units(key.place), units(f64::from(key.smallest)));
+    for (i, kept) in sketch[2..].iter_mut().enumerate() {
+        // the middle of each eighth
+        *kept = units(f64::from(samples[(2 * i + 1) * samples.len() / (2 * SAMPLES)]));
+    }
+    Some(sketch)
+}
+
+impl From<Sketches> for String {
+    fn from(sketches: Sketches) -> String {
+        let mut text = String::new();
+        sketches.0.iter().flatten().for_each(|&number| write(number, &mut text));
+        text
+    }
+}
+
+impl TryFrom<String> for Sketches {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Sketches, Self::Error> {
+        let numbers = read(&text).ok_or("the sketches of the training rows are no numbers")?;
+        let (sketches, []) = numbers.as_chunks() else { return Err("the sketches of the training rows are cut off") };
+        Ok(Sketches::sorted(sketches.to_vec()))
+    }
+}
+
+fn write(number: i64, text: &mut String) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    loop {
+        let (digit, more) = ((rest & 31) as usize, rest > 31);
+        text.push(char::from(LETTERS[digit + if more { 32 } else { 0 }]));
+        rest >>= 5;
+        if !more {
+            return;
+        }
+    }
+}
+
+fn read(text: &str) -> Option<Vec<i64>> {
+    let (mut numbers, mut number, mut shift) = (Vec::new(), 0_u64, 0);
+    for letter in text.bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        number |= u64::from(value & 31).checked_shl(shift)?;
+        if value < 32 {
+            // zigzag: 0, -1, 1, -2, …
+            numbers.push((number >> 1) as i64 ^ -((number & 1) as i64));
+            (number, shift) = (0, 0);
+        } else {
+            shift += 5;
+        }
+    }
+    (shift == 0).then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    fn traces(rows: usize) -> Array2<f32> {
+        Array2::from_shape_fn((rows, 50), |(row, i)| 0.4 * ((row * 50 + i) as f32 * 0.7).sin())
+    }
+
+    #[test]
+    fn numbers_come_back() {
+        let numbers = [0, 1, -1, 15, 16, -16, 5000, -123_456, 10_i64.pow(15), -(10_i64.pow(15)), i64::MAX, i64::MIN];
+        let mut text = String::new();
+        numbers.iter().for_each(|&number| write(number, &mut text));
+        assert!(text.starts_with("ACBegBf"), "{text}");
+        assert_eq!(read(&text).unwrap(), numbers);
+        // a digit that another must follow, a letter of no digit, and more than 64 bits
+        assert_eq!((read("g"), read("A-"), read(&"/".repeat(14))), (None, None, None));
+    }
+
+    #[test]
+    fn a_trained_trace_is_known_and_another_is_not() {
+        let signals = traces(40);
+        let sketches = Sketches::of(signals.view(), &(0..20).collect::<Vec<_>>());
+        let likeness = |change: &dyn Fn(usize, f32) -> f32, row: usize| {
+            let samples: Vec<f32> = signals.row(row).iter().enumerate().map(|(i, &v)| change(i, v)).collect();
+            sketches.likeness(&samples)
+        };
+        for row in 0..40 {
+            let wanted = if row < 20 { Likeness::Known } else { Likeness::Unknown };
+            assert_eq!(likeness(&|_, v| v, row), wanted, "row {row}");
+            // written with four decimals
+            assert_eq!(likeness(&|_, v| (v * 1e4).round() / 1e4, row), wanted, "row {row}");
+        }
+        assert_eq!(likeness(&|i, v| v + if i % 2 == 0 { 9e-5 } else { -9e-5 }, 3), Likeness::Known);
+        assert_eq!(likeness(&|_, v| v + 1e-3, 3), Likeness::Unknown);
+        assert_eq!(likeness(&|_, v| -v, 3), Likeness::Unknown);
+        assert_eq!(likeness(&|_, _| 0.0, 3), Likeness::Flat);
+        assert_eq!(likeness(&|_, v| 0.01 * v, 3), Likeness::Flat);
+    }
+
+    #[test]
+    fn short_traces_are_sketched_whole() {
+        let signals = Array2::from_shape_fn((5, 4), |(row, i)| if i == row { 1.0 } else { 0.0 });
+        let sketches = Sketches::of(signals.view(), &[0, 2, 4]);
+        let likeness: Vec<_> = signals.outer_iter().map(|row| sketches.likeness(row.to_slice().unwrap())).collect();
+        // row 4 is flat: it was not sketched
+        let [known, unknown, flat] = [Likeness::Known, Likeness::Unknown, Likeness::Flat];
+        assert_eq!(likeness, [known, unknown, known, unknown, flat]);
+    }
+
+    #[test]
+    fn sketches_survive_json_and_are_short() {
+        let sketches = Sketches::of(traces(1000).view(), &(0..1000).collect::<Vec<_>>());
+        let text = serde_json::to_string(&sketches).unwrap();
+        assert!(text.len() < 1000 * 35, "{} letters", text.len());
+        assert_eq!(serde_json::from_str::<Sketches>(&text).unwrap(), sketches);
+        let cut = format!("{}\"", &text[..text.len() - 2]);
+        assert!(serde_json::from_str::<Sketches>(&cut).unwrap_err().to_string().contains("sketches"));
+        assert_eq!(serde_json::from_str::<Sketches>("\"\"").unwrap(), Sketches(Vec::new()));
+    }
+}
