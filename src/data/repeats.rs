@@ -45,7 +45,10 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
     keys.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)));
     let mut groups = Groups((0..rows.len()).collect());
     let mut quiet: HashMap<&[u32], usize> = HashMap::new();
-    for (row, samples) in rows.iter().enumerate().filter(|(_, samples)| Key::of(samples).is_none() && !is_flat(samples)) {
+    let is_quiet = |samples: &[f32]| {
+        Key::of(samples).is_none() && !is_flat(samples) && samples.iter().all(|sample| sample.is_finite())
+    };
+    for (row, samples) in rows.iter().enumerate().filter(|(_, samples)| is_quiet(samples)) {
         let first = *quiet.entry(bytemuck::cast_slice(samples)).or_insert(row);
         groups.join(first, row);
     }

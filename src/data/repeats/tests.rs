@@ -45,13 +45,15 @@ fn samples_agree_within_a_ten_thousandth_of_a_microvolt_throughout() {
 }
 
 #[test]
-fn flat_and_quiet_traces_repeat_none() {
+fn flat_traces_repeat_none_and_quiet_ones_only_to_the_bit() {
     let mut rows = vec![vec![0.0; 20], vec![0.0; 20], vec![1.5; 20], vec![1.5; 20]];
     let ripple = |height: f32| -> Vec<f32> { (0..20).map(|i| height * (i % 2) as f32).collect() };
-    rows.extend([ripple(0.0099), ripple(0.0099)]);
+    rows.extend([ripple(0.0099), ripple(0.00991)]);
     assert!(groups(&rows).is_empty());
-    rows.extend([ripple(0.0101), ripple(0.0101)]);
+    rows.extend([ripple(0.0101), ripple(0.01011)]);
     assert_eq!(groups(&rows), [[6, 7]]);
+    rows.push(ripple(0.0099));
+    assert_eq!(groups(&rows), [[4, 8], [6, 7]]);
 }
 
 #[test]
