@@ -3,6 +3,7 @@
 mod arf;
 mod encodings;
 mod epl;
+mod formats;
 mod npz;
 mod paths;
 mod samples;
