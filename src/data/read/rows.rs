@@ -28,9 +28,8 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let mut table = layout.open(&source)?;
     let mut record = ByteRecord::new();
     table.next(&source, &mut record)?;
-    let names: Vec<String> = record.iter().map(|name| delimited::decode_cell(name).trim().to_string()).collect();
-    let naming = Naming::of(&names).unwrap_or(Naming::Own);
-    let columns = Columns::of(names, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
+    let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
+    let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
     let notices = Notices::default();
     let shape = Shape { file: source.file_name().into(), source, columns, naming, decimal_comma: layout.decimal_comma };

@@ -10,6 +10,7 @@ mod samples;
 mod text_exports;
 mod subjects;
 mod tables;
+mod time_down;
 mod wfdb;
 mod wide_tables;
 
