@@ -114,7 +114,9 @@ impl Columns {
         }
         let names: Vec<String> = names.iter().map(|name| trimmed(name).into_owned()).collect();
         let mut holds = distinct(&names, naming)?;
-        keep_first(&names, &mut holds);
+        if naming != Naming::Own {
+            keep_first(&names, &mut holds);
+        }
         let places = |of: &dyn Fn(&Holds) -> Option<usize>| {
             let places: BTreeMap<usize, usize> =
                 holds.iter().enumerate().filter_map(|(column, holds)| Some((of(holds)?, column))).collect();
@@ -166,16 +168,23 @@ fn keep_first(names: &[String], holds: &mut [Holds]) {
     let mut taken = BTreeSet::new();
     for (name, holds) in names.iter().zip(holds.iter_mut()) {
         let meaning = match &*holds {
-            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing | Holds::Other(_) => continue,
+            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => continue,
             Holds::Peak(peak, _) => PEAK_COLUMNS[*peak].to_string(),
-            Holds::Frequency(_) => "frequency".to_string(),
+            Holds::Frequency(_) => "frequency_hz".to_string(),
             Holds::SamplePeriodUs => "SampleRateHz".to_string(),
             Holds::OnsetDelayMs => "T0Ms".to_string(),
+            Holds::Number(name) => name.to_string(),
+            Holds::Other(name) => name.to_string(),
             other => format!("{other:?}"),
         };
-        if !taken.insert(meaning) {
-            *holds = Holds::Other(format!("file_{}", own_name(name)).into());
+        if taken.insert(meaning) {
+            continue;
         }
+        let mut other = format!("file_{}", own_name(name));
+        while !taken.insert(other.clone()) {
+            other.insert_str(0, "file_");
+        }
+        *holds = Holds::Other(other.into());
     }
 }
 
