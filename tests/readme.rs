@@ -1,6 +1,7 @@
 //! The README's commands are run as they stand, in a folder that holds what a clone holds; only the training of a few minutes is
 //! replaced by one of seconds.
 
+use abr_film::data::read::{FORMATS, Format};
 use std::path::Path;
 use std::process::Command;
 
@@ -67,6 +68,22 @@ fn every_dependency_has_its_line() {
             rows.flat_map(|l| l.split('|').nth(1)).flat_map(|cell| cell.split([',', ' '])).any(|word| word == name);
         assert!(found, "{name} is missing from the README's table of dependencies");
     }
+}
+
+#[test]
+fn the_formats_are_those_that_are_read() {
+    let list = |patterns: &[&str]| {
+        let named =
+            patterns.iter().map(|pattern| if pattern.is_empty() { "none".to_string() } else { format!("`{pattern}`") });
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let row = |format: &Format| {
+        let (extensions, companions) = (list(format.extensions), list(format.companions));
+        format!("| {} | {extensions} | {companions} | {} |\n", format.name, format.about)
+    };
+    let rows: String = FORMATS.iter().map(row).collect();
+    let table = format!("| format | extension | read with it | what to know |\n| --- | --- | --- | --- |\n{rows}");
+    assert!(README.contains(&table), "the README's table of formats should be:\n\n{table}");
 }
 
 fn copy(from: &Path, to: &Path) {

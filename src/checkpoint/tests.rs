@@ -69,7 +69,8 @@ fn double_precision_is_rounded_and_integers_are_refused() {
 
 #[test]
 fn facts_of_before_there_were_sketches_are_still_read() {
-    let old = r#"{"hash": "ab", "sample_rate_hz": 20000.0, "t0_ms": 0.0, "train_statics": [], "seen_subjects": ["A1"]}"#;
+    let old =
+        r#"{"hash": "ab", "sample_rate_hz": 20000.0, "t0_ms": 0.0, "train_statics": [], "seen_subjects": ["A1"]}"#;
     let facts: DataFacts = serde_json::from_str(old).unwrap();
     // it does not say which of them were validated on alone
     assert_eq!((facts.train_subjects.len(), &facts.train_sketches), (0, &None));

@@ -123,18 +123,16 @@ impl<'a> Columns<'a> {
         }
         for (column, values) in self.config.static_columns.iter().zip(&mut self.statics) {
             let name = column.name();
-            let Some(cell) = recording.cell(name) else {
-                return Err(match self.uniform {
-                    true => no_column(&self.source, &recording, name, "data.static_columns"),
-                    false => recording.error(
-                        &self.source,
-                        name,
-                        "is not known",
-                        "give it in the recording's file, or leave the column out",
-                    ),
-                });
-            };
             let may_miss = self.config.impute_statics.iter().any(|imputed| imputed == name);
+            let cell = match recording.cell(name) {
+                Some(cell) => cell,
+                None if self.uniform => return Err(no_column(&self.source, &recording, name, "data.static_columns")),
+                None if may_miss => "".into(),
+                None => {
+                    let remedy = "give it in the recording's file, or leave the column out";
+                    return Err(recording.error(&self.source, name, "is not known", remedy));
+                }
+            };
             match values {
                 Values::Number(numbers) => numbers.push(number(&self.source, &recording, name, &cell, may_miss)?),
                 Values::Text(texts) => texts.push(category(&self.source, &recording, name, &cell)?),

@@ -4,8 +4,8 @@ mod sketch;
 
 pub use sketch::{Likeness, Sketches};
 
-use super::{Dataset, Recording};
 use super::split::{Split, some_of};
+use super::{Dataset, Recording};
 use crate::config::{DataConfig, SplitBy};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashMap};

@@ -46,7 +46,12 @@ fn cells() {
     cell(2, "level_db", "", &["row 2 (line 3), column `level_db`: empty"]);
     cell(2, "peak_v_ms", "late", &["row 2 (line 3), column `peak_v_ms`: \"late\" is not a number"]);
     cell(2, "peak_v_ms", "inf", &["row 2 (line 3), column `peak_v_ms`"]);
-    cell(2, "sample_rate_hz", "25000", &["row 2 (line 3), column `sample_rate_hz`: 25000, but the rows before have 20000"]);
+    cell(
+        2,
+        "sample_rate_hz",
+        "25000",
+        &["row 2 (line 3), column `sample_rate_hz`: 25000, but the rows before have 20000"],
+    );
     cell(2, "subject_id", "", &["row 2 (line 3), column `subject_id`: empty", "split"]);
 }
 

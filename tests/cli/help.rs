@@ -1,6 +1,7 @@
 //! `--help`, and who reads only the beginning.
 
 use crate::support::{PROGRAM, Place};
+use abr_film::data::read::FORMATS;
 use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
@@ -63,6 +64,13 @@ fn the_help_names_every_flag_of_the_readme() {
         flags += 1;
     }
     assert!(flags > 20, "only {flags} flags were found in the README");
+}
+
+#[test]
+fn the_help_of_import_lists_the_formats() {
+    let help = Place::new().ok("data import --help").stdout;
+    let listed = help.split_once("Formats that are read:\n").expect("a list").1.lines().map(str::trim);
+    assert!(listed.eq(FORMATS.iter().map(|format| format.name.replace('`', ""))), "{help}");
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -2,7 +2,7 @@
 
 use super::Assume;
 use crate::cli::{notice, say, source};
-use abr_film::data::read::{Options, abra_csv};
+use abr_film::data::read::{FORMATS, Format, Options, abra_csv};
 use abr_film::data::{Assumptions, Recording, repeats};
 use abr_film::error::{Error, Result};
 use clap::{Args, ValueEnum};
@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(after_help = formats())]
 pub struct Import {
     /// Files, folders (with all below them) or quoted globs; the format is detected by content
     #[arg(required = true, value_name = "PATH")]
@@ -34,6 +35,12 @@ pub struct Import {
 enum FormatName {
     Table,
     Abra,
+}
+
+/// The end of the help.
+fn formats() -> String {
+    let line = |format: &Format| format!("\n  {}", format.name.replace('`', ""));
+    format!("Formats that are read:{}", FORMATS.iter().map(line).collect::<String>())
 }
 
 fn stimulus(text: &str) -> std::result::Result<String, String> {

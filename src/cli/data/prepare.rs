@@ -3,9 +3,9 @@
 use super::Assume;
 use crate::cli::{notice, source};
 use abr_film::config::Config;
-use abr_film::data::{Assumptions, repeats};
 use abr_film::data::prepare::PreparedRows;
 use abr_film::data::read::Options;
+use abr_film::data::{Assumptions, repeats};
 use abr_film::error::Result;
 use clap::Args;
 use std::path::PathBuf;

@@ -1,8 +1,10 @@
 //! What the columns of a table with one row per recording hold, by their names.
 
-use super::delimited::Layout;
+use super::delimited::{Layout, trimmed};
 use super::text;
 use crate::data::{PEAK_COLUMNS, WAVES};
+use csv::ByteRecord;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use std::sync::Arc;
 pub const FEWEST_NUMBERED: usize = 16;
 /// So many columns `s1`, `s2`, … are samples even without `s0`, which is then missing.
 const FEWEST_NAMED: usize = 16;
+/// Row numbers have no name, and spreadsheets leave separators at the end; more columns than these are damage.
+const MOST_NAMELESS: usize = 1000;
 
 /// How a table names its columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,22 +65,24 @@ pub type Refused = (String, String);
 
 impl Naming {
     /// How a table with these columns names them, if it is a table of recordings.
-    pub fn of(names: &[String]) -> Option<Naming> {
-        let numbers = |number: &dyn Fn(&str) -> Option<usize>| names.iter().filter_map(|name| number(name)).collect();
-        let numbered: BTreeSet<usize> = numbers(&plain_number);
-        // a run from 0 or 1; a gap further on is for the reader to refuse
-        if let Some(first) = [0, 1].into_iter().find(|first| numbered.contains(first))
-            && numbered.len() >= FEWEST_NUMBERED
-        {
-            return Some(Naming::Numbered(first));
+    pub fn of<'a>(names: impl Iterator<Item = Cow<'a, str>>) -> Option<Naming> {
+        let (mut numbered, mut named) = (BTreeSet::new(), BTreeSet::new());
+        for name in names {
+            numbered.extend(plain_number(&name));
+            named.extend(sample_number(&name, "s"));
         }
-        let named: BTreeSet<usize> = numbers(&|name| sample_number(name, "s"));
-        (named.contains(&0) || named.len() >= FEWEST_NAMED).then_some(Naming::Own)
+        // a run from 0 or 1; a gap further on is for the reader to refuse, but levels (0, 5, 10, …) are no samples
+        let first = [0, 1].into_iter().find(|first| numbered.contains(first));
+        let neighbours = numbered.iter().zip(numbered.iter().skip(1)).filter(|(a, b)| *a + 1 == **b).count();
+        match first.filter(|_| numbered.len() >= FEWEST_NUMBERED && 2 * neighbours >= numbered.len()) {
+            Some(first) => Some(Naming::Numbered(first)),
+            None => (named.contains(&0) || named.len() >= FEWEST_NAMED).then_some(Naming::Own),
+        }
     }
 
     /// The layout of a table that is named so.
     pub fn find(head: &[u8], wanted: impl Fn(Naming) -> bool) -> Option<Layout> {
-        Layout::find(head, |names| Naming::of(names).is_some_and(&wanted))
+        Layout::find(head, |names| Naming::of(names.iter()).is_some_and(&wanted))
     }
 
     /// The name of a sample's column.
@@ -86,23 +92,31 @@ impl Naming {
             Naming::Numbered(first) => (first + index).to_string(),
         }
     }
+
+    fn holds(self, name: &str) -> Holds {
+        match self {
+            Naming::Own => own(name),
+            Naming::Numbered(first) => numbered(name, first),
+        }
+    }
 }
 
 impl Columns {
     /// Finds what each column holds.
     ///
     /// # Errors
-    /// Two columns of one name or for one sample, a sample that is missing between others.
-    pub fn of(names: Vec<String>, naming: Naming) -> Result<Columns, Refused> {
-        let mut holds: Vec<Holds> = names
-            .iter()
-            .map(|name| match naming {
-                Naming::Own => own(name),
-                Naming::Numbered(first) => numbered(name, first),
-            })
-            .collect();
-        distinct(&names, &holds)?;
-        keep_first(&names, &mut holds);
+    /// Two columns of one name or for one sample, a sample that is missing between others, more than [`MOST_NAMELESS`] columns
+    /// without a name.
+    pub fn of(names: &ByteRecord, naming: Naming) -> Result<Columns, Refused> {
+        let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
+        if nameless > MOST_NAMELESS {
+            return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
+        }
+        let names: Vec<String> = names.iter().map(|name| trimmed(name).into_owned()).collect();
+        let mut holds = distinct(&names, naming)?;
+        if naming != Naming::Own {
+            keep_first(&names, &mut holds);
+        }
         let places = |of: &dyn Fn(&Holds) -> Option<usize>| {
             let places: BTreeMap<usize, usize> =
                 holds.iter().enumerate().filter_map(|(column, holds)| Some((of(holds)?, column))).collect();
@@ -119,24 +133,34 @@ impl Columns {
     }
 }
 
-fn distinct(names: &[String], holds: &[Holds]) -> Result<(), Refused> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for (column, (name, holds)) in names.iter().zip(holds).enumerate() {
+/// What each column holds; two of one name or for one sample are refused.
+fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
+    /// What there is one of; `s1` and `s001` are one sample.
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    enum Key<'a> {
+        Sample(usize),
+        TruthSample(usize),
+        Name(&'a str),
+    }
+    let mut seen = BTreeMap::new();
+    let mut all = Vec::new();
+    for (column, name) in names.iter().enumerate() {
+        let holds = naming.holds(name);
         let key = match holds {
-            Holds::Nothing => continue,
-            // `s1` and `s001` are one sample
-            Holds::Sample(i) => format!("sample {i}"),
-            Holds::TruthSample(i) => format!("truth {i}"),
-            _ => name.clone(),
+            Holds::Nothing => None,
+            Holds::Sample(i) => Some(Key::Sample(i)),
+            Holds::TruthSample(i) => Some(Key::TruthSample(i)),
+            _ => Some(Key::Name(name)),
         };
-        if let Some(first) = seen.insert(key, column) {
+        if let Some(first) = key.and_then(|key| seen.insert(key, column)) {
             let (a, b) = (&names[first], name);
             let named = if a == b { format!("`{a}`") } else { format!("`{a}` and `{b}`, which are one") };
             let problem = format!("columns {} and {} are both named {named}", first + 1, column + 1);
             return Err((problem, "rename or remove one of them".to_string()));
         }
+        all.push(holds);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Of two columns with one meaning the first has it; the other stays under its own name.
@@ -144,16 +168,23 @@ fn keep_first(names: &[String], holds: &mut [Holds]) {
     let mut taken = BTreeSet::new();
     for (name, holds) in names.iter().zip(holds.iter_mut()) {
         let meaning = match &*holds {
-            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing | Holds::Other(_) => continue,
+            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => continue,
             Holds::Peak(peak, _) => PEAK_COLUMNS[*peak].to_string(),
-            Holds::Frequency(_) => "frequency".to_string(),
+            Holds::Frequency(_) => "frequency_hz".to_string(),
             Holds::SamplePeriodUs => "SampleRateHz".to_string(),
             Holds::OnsetDelayMs => "T0Ms".to_string(),
+            Holds::Number(name) => name.to_string(),
+            Holds::Other(name) => name.to_string(),
             other => format!("{other:?}"),
         };
-        if !taken.insert(meaning) {
-            *holds = Holds::Other(format!("file_{}", own_name(name)).into());
+        if taken.insert(meaning) {
+            continue;
         }
+        let mut other = format!("file_{}", own_name(name));
+        while !taken.insert(other.clone()) {
+            other.insert_str(0, "file_");
+        }
+        *holds = Holds::Other(other.into());
     }
 }
 

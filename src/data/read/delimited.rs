@@ -16,8 +16,6 @@ const PROBED_ROWS: usize = 50;
 /// How a table is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
-    /// The names of its columns as far as the beginning of the file holds them, without spaces around them.
-    pub names: Vec<String>,
     pub delimiter: u8,
     /// Whether a comma is a decimal point.
     pub decimal_comma: bool,
@@ -29,7 +27,7 @@ pub struct Layout {
 impl Layout {
     /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts, after lines
     /// of any other kind (such as `sep=;`).
-    pub fn find(head: &[u8], is_header: impl Fn(&[String]) -> bool) -> Option<Layout> {
+    pub fn find(head: &[u8], is_header: impl Fn(&Cells) -> bool) -> Option<Layout> {
         let text = utf8(head);
         let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut named_delimiter = None;
@@ -40,11 +38,10 @@ impl Layout {
                 continue;
             }
             let delimiter = named_delimiter.unwrap_or_else(|| delimiter(line));
-            let names = split(line, delimiter);
-            if is_header(&names) {
-                let decimal_comma = delimiter != b','
-                    && lines.take(PROBED_ROWS).any(|(_, row)| split(row, delimiter).iter().any(|c| is_comma_number(c)));
-                return Some(Layout { names, delimiter, decimal_comma, offset: mark + start, header_line: number + 1 });
+            if is_header(&Cells::split(line, delimiter)) {
+                let has_comma = |row: &[u8]| Cells::split(row, delimiter).iter().any(|cell| is_comma_number(&cell));
+                let decimal_comma = delimiter != b',' && lines.take(PROBED_ROWS).any(|(_, row)| has_comma(row));
+                return Some(Layout { delimiter, decimal_comma, offset: mark + start, header_line: number + 1 });
             }
         }
         None
@@ -71,12 +68,10 @@ impl Layout {
         std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
             .map_err(source.unreadable())?;
         // flexible: ragged rows are refused with a remedy
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.delimiter)
-            .buffer_capacity(1 << 16)
-            .from_reader(text);
+        let mut reader =
+            ReaderBuilder::new().flexible(true).delimiter(self.delimiter).buffer_capacity(1 << 16).from_reader(text);
+        // the first line is given as the others are, and not kept twice beside
+        reader.set_byte_headers(ByteRecord::new());
         Ok(Table { reader, header_line: self.header_line, carriage_returns: ends_in_crlf(source.head(), self.offset) })
     }
 }
@@ -198,12 +193,30 @@ fn delimiter(line: &[u8]) -> u8 {
 
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-fn split(line: &[u8], delimiter: u8) -> Vec<String> {
-    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
-    let mut record = ByteRecord::new();
-    match reader.read_byte_record(&mut record) {
-        Ok(true) => record.iter().map(|name| decode_cell(name).trim().to_string()).collect(),
-        _ => Vec::new(),
+/// A line's cells, without spaces around them.
+pub struct Cells(ByteRecord);
+
+impl Cells {
+    fn split(line: &[u8], delimiter: u8) -> Cells {
+        let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
+        let mut record = ByteRecord::new();
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => Cells(record),
+            _ => Cells(ByteRecord::new()),
+        }
+    }
+
+    /// One after the other: a vector of them would take many times the line.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.0.iter().map(trimmed)
+    }
+}
+
+/// A cell's text without spaces around it.
+pub fn trimmed(cell: &[u8]) -> Cow<'_, str> {
+    match decode_cell(cell) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_string()),
     }
 }
 
@@ -211,21 +224,21 @@ fn split(line: &[u8], delimiter: u8) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn find(text: &[u8]) -> Layout {
-        Layout::find(text, |names| names.iter().any(|name| name == "s0")).unwrap()
+    fn find(text: &[u8], names: &[&str]) -> Option<Layout> {
+        Layout::find(text, |cells| cells.iter().eq(names.iter().copied()))
     }
 
     #[test]
     fn the_header_is_found_behind_other_lines() {
-        let layout = find(b"sep=;\r\nmade by, someone\r\n\"who\";\"s0\";s1\r\na;0,5;1\r\n");
-        assert_eq!((layout.delimiter, layout.decimal_comma, layout.header_line), (b';', true, 3));
-        assert_eq!((layout.names, layout.offset), (vec!["who".into(), "s0".into(), "s1".into()], 25));
-        let layout = find(b"\xef\xbb\xbfa\ts0\r1\t2\r");
+        let layout =
+            find(b"sep=;\r\nmade by, someone\r\n\"who\";\"s0\"; s1 \r\na;0,5;1\r\n", &["who", "s0", "s1"]).unwrap();
+        assert_eq!((layout.delimiter, layout.decimal_comma, layout.header_line, layout.offset), (b';', true, 3, 25));
+        let layout = find(b"\xef\xbb\xbfa\ts0\r1\t2\r", &["a", "s0"]).unwrap();
         assert_eq!((layout.delimiter, layout.decimal_comma, layout.offset), (b'\t', false, 3));
         let utf16: Vec<u8> = "x,s0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(find(&[b"\xff\xfe", &utf16[..]].concat()).names, ["x", "s0"]);
-        assert_eq!(find(&utf16).names, ["x", "s0"]);
-        assert!(Layout::find(b"a,b\n1,2\n", |names| names.iter().any(|name| name == "s0")).is_none());
+        assert!(find(&[b"\xff\xfe", &utf16[..]].concat(), &["x", "s0"]).is_some());
+        assert!(find(&utf16, &["x", "s0"]).is_some());
+        assert!(find(b"a,b\n1,2\n", &["a", "s0"]).is_none());
     }
 
     #[test]

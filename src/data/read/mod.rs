@@ -174,7 +174,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     {
         return Ok(Recordings::new(&source, true, notices, rows));
     }
-    let (mut read, mut skipped) = (subjects::Collected::default(), Vec::new());
+    let (mut read, mut skipped, mut tables) = (subjects::Collected::default(), Vec::new(), Vec::new());
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
         // the beginning first: a folder may hold films
@@ -188,6 +188,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
         };
         match read_file(format, head)? {
             (Reading::Recordings { recordings, subject, notices }, guess) => {
+                tables.push(matches!(format.read, ReadFn::Rows(_)));
                 read.add(&file.path, recordings, subject, notices, guess);
             }
             (Reading::NotAbr(reason), _) if file.named => return Err(not_abr(&file.path, &reason)),
@@ -199,7 +200,9 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
         notices.push(format!("{} files of no known format were skipped: {}", skipped.len(), skipped.join(", ")));
     }
     let recordings = read.finish(options.subject_from, &notices)?;
-    Ok(Recordings::new(&source, false, notices, Box::new(recordings.into_iter().map(Ok))))
+    // one table that was found is what it would be if it were named
+    let uniform = tables == [true];
+    Ok(Recordings::new(&source, uniform, notices, Box::new(recordings.into_iter().map(Ok))))
 }
 
 /// All recordings of files, folders and globs, and what is to be said about them.

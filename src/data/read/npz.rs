@@ -2,10 +2,12 @@
 //!
 //! | array | what |
 //! | --- | --- |
-//! | `signal`, `[N, L]`, `float16`, `float32` or `float64` | a row a recording, in µV |
+//! | `signal`, `[N, L]`, `float16`, `float32` or `float64` | one row per recording, in µV; NaN where a sample is missing, and after the last one |
 //! | `subject_id`, `[N]` | who was recorded |
-//! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample after the onset |
+//! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample after the onset; NaN where not known |
 //! | [`PEAK_COLUMNS`], `[N]` | labels in ms and µV, NaN where unlabelled |
+//! | `truth`, `[N, L]` | a simulation's noise-free traces in µV, at the times of the samples |
+//! | `truth_i_ms`, … `truth_vii_ms`, `[N]` | its wave latencies, NaN where a wave is absent |
 //! | any other, one value or `[N]` | a column of its name: numbers (NaN: not known) or text |
 //!
 //! ```python
@@ -32,13 +34,15 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{Format, ReadFn, Reading, Recording, Source, text};
-use crate::data::PEAK_COLUMNS;
+use super::{Format, Notices, ReadFn, Recording, Source, Stream, text};
+use crate::data::recording::GroundTruth;
+use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
 use crate::files::write_whole;
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 pub const FORMAT: Format = Format {
     name: "NumPy `.npz`",
@@ -46,7 +50,7 @@ pub const FORMAT: Format = Format {
     companions: &[],
     about: "`signal [N, L]` in µV and one array per column",
     detect: recognise,
-    read: ReadFn::Whole(read),
+    read: ReadFn::Rows(open),
     samples: &["rows.npz", "columns.npz"],
 };
 
@@ -66,12 +70,13 @@ fn recognise(head: &[u8]) -> bool {
         && name.iter().take(256).collect::<Vec<_>>().windows(4).any(|w| w == [&b'.', &b'n', &b'p', &b'y'])
 }
 
-/// Reads a file's recordings.
+/// Opens an archive as a table: all of its rows have all of its columns.
 ///
 /// # Errors
-/// [`Error::Input`] with the array that is not as above.
-fn read(source: &Source) -> Result<Reading> {
-    let mut arrays = unpack(source)?;
+/// [`Error::Input`] with the array that is not as above, [`Error::Io`].
+fn open(source: Source) -> Result<Stream> {
+    let source = source.whole()?;
+    let mut arrays = unpack(&source)?;
     let Some(signal) = arrays.remove("signal") else {
         let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
         let near =
@@ -79,8 +84,9 @@ fn read(source: &Source) -> Result<Reading> {
         let problem = format!("there is no array `signal`, only {}", names.join(", "));
         return Err(source.error("", problem, format!("{near}add the traces in µV as `signal`, a row each")));
     };
+    let truth = arrays.remove("truth");
     let cells = arrays.values().map(|array| CELL + array.item_bytes()).sum();
-    let mut recordings = signals(source, &signal, cells)?;
+    let mut recordings = recordings(&source, &signal, truth.as_ref(), cells)?;
     let mut unread = Vec::new();
     for (name, array) in &arrays {
         let step = match array.shape[..] {
@@ -91,13 +97,21 @@ fn read(source: &Source) -> Result<Reading> {
                 continue;
             }
         };
+        let column = Column::of(&source, name, array)?;
         for (row, recording) in recordings.iter_mut().enumerate() {
-            take(source, name, array, row * step, recording)?;
+            column.give(row * step, recording)?;
         }
     }
-    let notice = (!unread.is_empty())
-        .then(|| format!("arrays that are neither one value nor one a row were left out: {}", unread.join(", ")));
-    Ok(Reading::Recordings { recordings, subject: None, notices: notice.into_iter().collect() })
+    let notices = Notices::default();
+    if !unread.is_empty() {
+        let unread = unread.join(", ");
+        notices.push(format!(
+            "{}: arrays that are neither one value nor one a row were left out: {unread}",
+            source.name()
+        ));
+    }
+    let names_subjects = arrays.contains_key("subject_id");
+    Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices })
 }
 
 /// All arrays by name; together they are no larger than [`MOST`] times the file.
@@ -126,23 +140,22 @@ fn unpack(source: &Source) -> Result<BTreeMap<String, Array>> {
 }
 
 /// The traces, if they and the cells of a row (of so many bytes) stay within [`MOST`] times the file.
-fn signals(source: &Source, signal: &Array, cells: usize) -> Result<Vec<Recording>> {
+fn recordings(source: &Source, signal: &Array, truth: Option<&Array>, cells: usize) -> Result<Vec<Recording>> {
     let wrong = |problem: String, remedy: &str| source.error("array `signal`", problem, remedy);
-    let [rows, length] = signal.shape[..] else {
-        let problem = format!("it should have the shape [recordings, samples], but has {:?}", signal.shape);
-        return Err(wrong(problem, "save one row a recording"));
-    };
-    if !signal.is_float() {
-        return Err(wrong(
-            "its items are no floats".to_string(),
-            "save microvolts: np.asarray(signal, dtype=np.float32)",
-        ));
-    }
+    let (rows, length) = table(source, "signal", signal)?;
     if rows == 0 || length == 0 {
         return Err(wrong(format!("it is empty: {rows} recordings of {length} samples"), "save some recordings"));
     }
+    let mut each = size_of::<Recording>() + 4 * length + cells;
+    if let Some(truth) = truth {
+        let (found, length) = table(source, "truth", truth)?;
+        if found != rows {
+            let problem = format!("it has {found} rows, and `signal` has {rows}");
+            return Err(source.error("array `truth`", problem, "save a noise-free trace for each recording"));
+        }
+        each += size_of::<GroundTruth>() + 4 * length;
+    }
     // many short recordings take more than their samples, and one text may be copied to all of them
-    let each = size_of::<Recording>() + 4 * length + cells;
     if rows > (MOST * source.bytes().len() + FREE) / each {
         let remedy = "if there are really so many, save them with np.savez instead of np.savez_compressed";
         return Err(wrong(
@@ -150,70 +163,149 @@ fn signals(source: &Source, signal: &Array, cells: usize) -> Result<Vec<Recordin
             remedy,
         ));
     }
+    let file: Arc<str> = source.file_name().into();
     let mut recordings = Vec::with_capacity(rows);
     for row in 0..rows {
-        let mut samples = Vec::with_capacity(length);
-        for column in 0..length {
-            let value = signal.number(signal.index(row, column));
-            // a NaN fails this too
-            if value.abs() <= text::MAX_SAMPLE_UV {
-                samples.push(value as f32);
-            } else {
-                let problem = format!("row {row}, sample {column}: {value} µV cannot be");
-                return Err(wrong(problem, "save finite microvolts; leave out or repair recordings with gaps"));
-            }
+        let mut recording = Recording { file: file.clone(), ..Recording::new(trace(source, "signal", signal, row)?) };
+        if let Some(truth) = truth {
+            let samples = trace(source, "truth", truth, row)?;
+            recording.truth = Some(Box::new(GroundTruth { samples, latencies_ms: [f32::NAN; WAVES.len()] }));
         }
-        recordings.push(Recording::new(samples));
+        recordings.push(recording);
     }
     Ok(recordings)
 }
 
-/// Gives a recording an array's item.
-fn take(source: &Source, name: &str, array: &Array, index: usize, recording: &mut Recording) -> Result<()> {
-    let peak = PEAK_COLUMNS.iter().position(|peak| *peak == name);
-    let wrong = |problem: String, remedy: &str| source.error(format_args!("array `{name}`"), problem, remedy);
-    if !array.is_number() && (peak.is_some() || ["sample_rate_hz", "t0_ms"].contains(&name)) {
-        return Err(wrong("it holds text instead of numbers".to_string(), "save numbers, NaN where not known"));
-    }
-    let value = array.number(index);
-    let known = (!value.is_nan()).then_some(value);
-    if (peak.is_some() || name == "t0_ms") && value.is_infinite() {
-        return Err(wrong(format!("item {index} is infinite"), "save NaN where a value is not known"));
-    }
-    match (name, peak) {
-        (_, Some(peak)) => recording.peaks[peak] = value as f32,
-        ("sample_rate_hz", _) if known.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) => {
-            return Err(wrong(format!("item {index} is {value}"), "save the samples a second, above 0"));
+/// The shape of an array of traces.
+fn table(source: &Source, name: &str, array: &Array) -> Result<(usize, usize)> {
+    let wrong = |problem: String, remedy: &str| Err(source.error(format_args!("array `{name}`"), problem, remedy));
+    match array.shape[..] {
+        _ if !array.is_float() => {
+            wrong("its items are no floats".to_string(), "save microvolts: np.asarray(signal, dtype=np.float32)")
         }
-        ("sample_rate_hz", _) => recording.sample_rate_hz = known,
-        ("t0_ms", _) => recording.t0_ms = known,
-        ("subject_id", _) => recording.subject = array.text(index),
-        _ => recording.say(&text::free_name(name), array.text(index)),
+        [rows, length] => Ok((rows, length)),
+        _ => {
+            let problem = format!("it should have the shape [recordings, samples], but has {:?}", array.shape);
+            wrong(problem, "save one row a recording")
+        }
     }
-    Ok(())
 }
 
-/// Writes recordings, uncompressed.
+/// The samples of a row up to the last that is not missing.
+fn trace(source: &Source, name: &str, array: &Array, row: usize) -> Result<Vec<f32>> {
+    let number = |column: usize| array.number(array.index(row, column));
+    let length = (0..array.shape[1]).rev().find(|&column| !number(column).is_nan()).map_or(0, |last| last + 1);
+    let mut samples = Vec::with_capacity(length);
+    for value in (0..length).map(number) {
+        if value.abs() > text::MAX_SAMPLE_UV {
+            let problem = format!("row {row}, sample {}: {value} µV cannot be", samples.len());
+            let remedy = "save microvolts, NaN where a sample is missing";
+            return Err(source.error(format_args!("array `{name}`"), problem, remedy));
+        }
+        samples.push(value as f32);
+    }
+    Ok(samples)
+}
+
+/// An array that has an item a row, and where the items go.
+struct Column<'a> {
+    source: &'a Source,
+    name: &'a str,
+    array: &'a Array,
+    place: Place,
+}
+
+enum Place {
+    Subject,
+    SampleRate,
+    T0,
+    /// Index into [`PEAK_COLUMNS`].
+    Peak(usize),
+    /// Index into [`WAVES`].
+    TruthLatency(usize),
+    /// Under this name.
+    Other(Arc<str>),
+}
+
+impl<'a> Column<'a> {
+    fn of(source: &'a Source, name: &'a str, array: &'a Array) -> Result<Self> {
+        let peak = || PEAK_COLUMNS.iter().position(|peak| *peak == name).map(Place::Peak);
+        let wave = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms")).map(Place::TruthLatency);
+        let place = match name {
+            "subject_id" => Place::Subject,
+            "sample_rate_hz" => Place::SampleRate,
+            "t0_ms" => Place::T0,
+            "file" => Place::Other(name.into()),
+            _ => peak().or_else(wave).unwrap_or_else(|| Place::Other(text::free_name(name).into())),
+        };
+        let column = Column { source, name, array, place };
+        match column.place {
+            Place::Subject | Place::Other(_) => Ok(column),
+            _ if array.is_number() => Ok(column),
+            _ => Err(column.wrong("it holds text instead of numbers".to_string(), "save numbers, NaN where not known")),
+        }
+    }
+
+    fn wrong(&self, problem: String, remedy: &str) -> Error {
+        self.source.error(format_args!("array `{}`", self.name), problem, remedy)
+    }
+
+    /// Gives a recording an item.
+    fn give(&self, index: usize, recording: &mut Recording) -> Result<()> {
+        match &self.place {
+            Place::Subject => recording.subject = self.array.text(index),
+            Place::Other(name) => recording.columns.push((name.clone(), self.array.text(index))),
+            Place::T0 => recording.t0_ms = self.number(index)?,
+            Place::SampleRate => {
+                recording.sample_rate_hz = self.number(index)?;
+                if let Some(rate) = recording.sample_rate_hz.filter(|rate| *rate <= 0.0) {
+                    return Err(self.wrong(format!("item {index} is {rate}"), "save the samples a second, above 0"));
+                }
+            }
+            Place::Peak(peak) => recording.peaks[*peak] = self.number(index)?.map_or(f32::NAN, |label| label as f32),
+            Place::TruthLatency(wave) => {
+                let latency = self.number(index)?.map_or(f32::NAN, |latency| latency as f32);
+                recording.truth.iter_mut().for_each(|truth| truth.latencies_ms[*wave] = latency);
+            }
+        }
+        Ok(())
+    }
+
+    /// A finite number in the range of `f32`, or `None` for NaN.
+    fn number(&self, index: usize) -> Result<Option<f64>> {
+        match self.array.number(index) {
+            value if value.abs() > f64::from(f32::MAX) => {
+                Err(self.wrong(format!("item {index} is {value}"), "save NaN where a value is not known"))
+            }
+            value => Ok((!value.is_nan()).then_some(value)),
+        }
+    }
+}
+
+/// Writes recordings, uncompressed; the shorter ones end in NaN.
 ///
 /// # Errors
-/// [`Error::Usage`] for none or for different lengths, [`Error::Io`].
+/// [`Error::Usage`] for none, [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
-    let first =
-        recordings.first().ok_or_else(|| Error::usage("there is no recording to write", "name a set that has some"))?;
-    let length = first.samples.len();
-    if let Some(other) = recordings.iter().find(|r| r.samples.len() != length) {
-        let problem = format!("a recording has {length} samples, another {}", other.samples.len());
-        return Err(Error::usage(problem, "cut them to one length first: an array has one for all its rows"));
+    if recordings.is_empty() {
+        return Err(Error::usage("there is no recording to write", "name a set that has some"));
     }
-    let packed = pack(recordings, length).map_err(Error::io("write", path))?;
+    let packed = pack(recordings).map_err(Error::io("write", path))?;
     write_whole(path, |writer| writer.write_all(&packed))
 }
 
-fn pack(recordings: &[Recording], length: usize) -> io::Result<Vec<u8>> {
+fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
     let rows = recordings.len();
     let mut zip = Zip(zip::ZipWriter::new(Cursor::new(Vec::new())));
-    let samples = recordings.iter().flat_map(|r| &r.samples).flat_map(|sample| sample.to_le_bytes());
-    zip.array("signal", "<f4", &[rows, length], samples)?;
+    zip.traces("signal", recordings.iter().map(|r| &r.samples[..]))?;
+    if recordings.iter().any(|r| r.truth.is_some()) {
+        zip.traces("truth", recordings.iter().map(|r| r.truth.as_ref().map_or(&[][..], |truth| &truth.samples[..])))?;
+        for (i, wave) in WAVES.iter().enumerate() {
+            let latency = |r: &Recording| r.truth.as_ref().map_or(f32::NAN, |truth| truth.latencies_ms[i]);
+            let items = recordings.iter().flat_map(|r| latency(r).to_le_bytes());
+            zip.array(&format!("truth_{wave}_ms"), "<f4", &[rows], items)?;
+        }
+    }
     zip.texts("subject_id", recordings.iter().map(|r| r.subject.as_str()))?;
     zip.numbers("sample_rate_hz", recordings.iter().map(|r| r.sample_rate_hz))?;
     zip.numbers("t0_ms", recordings.iter().map(|r| r.t0_ms))?;
@@ -255,11 +347,15 @@ impl Zip {
         self.0.write_all(&items)
     }
 
-    /// A value a row, NaN for unknown; not written if none is known.
+    /// A trace a row, each with NaN up to the longest.
+    fn traces<'a>(&mut self, name: &str, traces: impl ExactSizeIterator<Item = &'a [f32]> + Clone) -> io::Result<()> {
+        let shape = [traces.len(), traces.clone().map(<[f32]>::len).max().unwrap_or(0)];
+        let padded = |trace: &'a [f32]| trace.iter().copied().chain(std::iter::repeat(f32::NAN)).take(shape[1]);
+        self.array(name, "<f4", &shape, traces.flat_map(padded).flat_map(f32::to_le_bytes))
+    }
+
+    /// A value a row, NaN for unknown.
     fn numbers(&mut self, name: &str, values: impl Iterator<Item = Option<f64>> + Clone) -> io::Result<()> {
-        if values.clone().all(|value| value.is_none()) {
-            return Ok(());
-        }
         let rows = values.clone().count();
         self.array(name, "<f8", &[rows], values.flat_map(|value| value.unwrap_or(f64::NAN).to_le_bytes()))
     }

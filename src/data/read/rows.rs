@@ -1,7 +1,7 @@
 //! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are numbered.
 //!
-//! Empty cells at a row's end mean a shorter recording; an empty sample before others is missing, and stays so (NaN) for whoever
-//! reads the set to report or refuse.
+//! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so (NaN) for
+//! whoever reads the set to report or refuse.
 
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Table};
@@ -28,9 +28,8 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let mut table = layout.open(&source)?;
     let mut record = ByteRecord::new();
     table.next(&source, &mut record)?;
-    let names: Vec<String> = record.iter().map(|name| delimited::decode_cell(name).trim().to_string()).collect();
-    let naming = Naming::of(&names).unwrap_or(Naming::Own);
-    let columns = Columns::of(names, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
+    let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
+    let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
     let notices = Notices::default();
     let shape = Shape { file: source.file_name().into(), source, columns, naming, decimal_comma: layout.decimal_comma };
@@ -164,10 +163,10 @@ impl Row<'_> {
         })
     }
 
-    /// The samples of `columns` up to the last that is not empty.
+    /// The samples of `columns` up to the last that is not missing.
     fn trace(&self, columns: &[usize]) -> Result<Vec<f32>> {
-        let empty = |column: &&usize| self.cells[**column].trim_ascii().is_empty();
-        let length = columns.len() - columns.iter().rev().take_while(empty).count();
+        let missing = |column: &&usize| delimited::is_missing(&self.text(**column));
+        let length = columns.len() - columns.iter().rev().take_while(missing).count();
         columns[..length].iter().map(|&column| self.sample(column)).collect()
     }
 
@@ -206,19 +205,16 @@ impl Row<'_> {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
                 }
             }
-            Holds::Ear => recording.say("ear", tdt::ear(&cell).unwrap_or(&cell)),
+            Holds::Ear => push(recording, "ear", tdt::ear(&cell).unwrap_or(&cell)),
             Holds::Number(name) => {
-                if let Some(value) = self.number::<f64>(column)? {
-                    recording.say(name, value);
-                }
+                let value = self.number::<f64>(column)?.map_or(String::new(), |value| value.to_string());
+                push(recording, name, value);
             }
             Holds::Frequency(unit) => self.frequency(column, *unit, &cell, recording)?,
             Holds::Other(name) => {
                 let plain = self.plain(column, &cell)?;
-                match self.shape.naming {
-                    Naming::Own => recording.columns.push((name.clone(), plain.into_owned())),
-                    Naming::Numbered(_) => recording.say(name, text::tidy(&plain)),
-                }
+                let value = if self.shape.naming == Naming::Own { plain.into_owned() } else { text::tidy(&plain) };
+                recording.columns.push((name.clone(), value));
             }
             Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => {}
         }
@@ -244,23 +240,25 @@ impl Row<'_> {
         }
     }
 
+    /// A stimulus: its frequency, or as it stands where the unit is not known.
     fn frequency(&self, column: usize, unit: Option<f64>, cell: &str, recording: &mut Recording) -> Result<()> {
-        if cell.to_lowercase().contains("click") {
-            recording.say("frequency_hz", "click");
-            return Ok(());
+        let (mut hz, mut stimulus) = (String::new(), "");
+        match unit {
+            _ if cell.to_lowercase().contains("click") => hz = "click".to_string(),
+            Some(factor) => match self.number::<f64>(column)? {
+                Some(0.0) => hz = "click".to_string(),
+                Some(value) if factor == 1.0 => hz = value.to_string(),
+                Some(value) => hz = text::hz_from_khz(value).to_string(),
+                None => {}
+            },
+            None => match with_unit(&self.plain(column, cell)?) {
+                Some(value) => hz = value.to_string(),
+                None => stimulus = cell,
+            },
         }
-        let Some(factor) = unit else {
-            match with_unit(&self.plain(column, cell)?) {
-                Some(hz) => recording.say("frequency_hz", hz),
-                None => recording.say("stimulus", cell),
-            }
-            return Ok(());
-        };
-        match self.number::<f64>(column)? {
-            Some(0.0) => recording.say("frequency_hz", "click"),
-            Some(value) if factor == 1.0 => recording.say("frequency_hz", value),
-            Some(value) => recording.say("frequency_hz", text::hz_from_khz(value)),
-            None => {}
+        push(recording, "frequency_hz", hz);
+        if unit.is_none() {
+            push(recording, "stimulus", stimulus);
         }
         Ok(())
     }
@@ -318,6 +316,11 @@ impl Row<'_> {
             column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
         self.shape.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
     }
+}
+
+/// Adds a column, with a value or without: all rows of a table have all its columns.
+fn push(recording: &mut Recording, name: &str, value: impl Into<String>) {
+    recording.columns.push((name.into(), value.into()));
 }
 
 /// `4 kHz` or `500Hz` in Hz.

@@ -3,12 +3,14 @@
 mod arf;
 mod encodings;
 mod epl;
+mod formats;
 mod npz;
 mod paths;
 mod samples;
 mod subjects;
 mod tables;
 mod text_exports;
+mod time_down;
 mod wfdb;
 mod wide_tables;
 

@@ -12,7 +12,7 @@
 //! rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or `(nV)`.
 
 use super::columns::{Naming, own_name};
-use super::delimited::{Layout, decode_cell, is_missing, plain_number};
+use super::delimited::{Layout, is_missing, plain_number, trimmed};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::config::Unit;
 use crate::error::Result;
@@ -38,7 +38,8 @@ const JITTER: f64 = 0.25;
 fn find(head: &[u8]) -> Option<Layout> {
     Layout::find(head, |names| {
         let first = names.iter().find(|name| !name.is_empty());
-        first.is_some_and(|name| time_unit(name).is_some()) && names.len() > 1 && Naming::of(names).is_none()
+        let timed = first.is_some_and(|name| time_unit(&name).is_some());
+        timed && names.iter().nth(1).is_some() && Naming::of(names.iter()).is_none()
     })
 }
 
@@ -64,15 +65,9 @@ fn time_unit(name: &str) -> Option<Option<f64>> {
 enum Holds {
     Time,
     /// What changes from one recording to the next further down.
-    Group(String),
-    Signal(Signal),
+    Group,
+    Signal,
     Nothing,
-}
-
-/// What is known of one column of samples.
-struct Signal {
-    columns: Vec<(String, String)>,
-    unit: Option<Unit>,
 }
 
 /// Reads a file's recordings.
@@ -80,27 +75,21 @@ struct Signal {
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line: a cell that is no number, times that are not equally spaced.
 fn read(source: &Source) -> Result<Reading> {
-    let Some(layout) = find(source.bytes()) else {
+    let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
     };
-    let mut table = layout.open(source)?;
+    let mut lines = layout.open(source)?;
     let mut record = ByteRecord::new();
-    table.next(source, &mut record)?;
-    let names: Vec<String> = record.iter().map(|cell| decode_cell(cell).trim().to_string()).collect();
+    lines.next(source, &mut record)?;
     let mut notices = Vec::new();
-    let holds = columns(&names, &attributes(&layout.preamble(source)?, layout.delimiter), &mut notices);
-    let Some(time) = holds.iter().position(|holds| matches!(holds, Holds::Time)) else {
-        return Err(source.line(layout.header_line, "there is no column with the time of each sample"));
-    };
+    let table = Table::of(source, &layout, &record, &mut notices)?;
     let mut sweeps = Vec::new();
-    while let Some(line) = table.next(source, &mut record)? {
-        let row = Row { source, line, names: &names, record: &record, decimal_comma: layout.decimal_comma };
-        row.add_to(&mut sweeps, &holds, time)?;
+    while let Some(line) = lines.next(source, &mut record)? {
+        Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
     }
-    let stated = time_unit(&names[time]).flatten();
     let mut recordings = Vec::new();
     for sweep in sweeps {
-        sweep.finish(source, &holds, stated, &mut recordings, &mut notices)?;
+        sweep.finish(&table, &mut recordings, &mut notices)?;
     }
     let rate = recordings.first().and_then(|recording: &Recording| recording.sample_rate_hz);
     if let Some(rate) = rate.filter(|rate| !RATES_HZ.contains(rate)) {
@@ -115,51 +104,79 @@ fn read(source: &Source) -> Result<Reading> {
     Ok(Reading::Recordings { recordings, subject: None, notices })
 }
 
+/// What all lines share.
+struct Table<'a> {
+    source: &'a Source,
+    decimal_comma: bool,
+    names: Vec<String>,
+    holds: Vec<Holds>,
+    /// The column of the times.
+    time: usize,
+    /// Whether the columns are the averages of each polarity and of both.
+    polarities: bool,
+    /// Values of each column that stand before the names.
+    attributes: Vec<(String, Vec<String>)>,
+}
+
+impl<'a> Table<'a> {
+    fn of(source: &'a Source, layout: &Layout, names: &ByteRecord, notices: &mut Vec<String>) -> Result<Self> {
+        let names: Vec<String> = names.iter().map(|cell| trimmed(cell).into_owned()).collect();
+        let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
+            return Err(source.line(layout.header_line, "there is no column with the time of each sample"));
+        };
+        let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+        let polarities = has("c") && has("r") && has("avg");
+        if polarities {
+            notices
+                .push("the average of both polarities (AVG) was read; C and R, each alone, were left out".to_string());
+        }
+        let holds = names.iter().enumerate().map(|(column, name)| match name.to_lowercase().as_str() {
+            _ if column == time => Holds::Time,
+            "" if column < time => Holds::Nothing,
+            "c" | "r" if polarities => Holds::Nothing,
+            "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz"
+            | "ear" | "channel" => Holds::Group,
+            _ => Holds::Signal,
+        });
+        let holds = holds.collect();
+        let attributes = attributes(&layout.preamble(source)?, layout.delimiter);
+        Ok(Table { source, decimal_comma: layout.decimal_comma, names, holds, time, polarities, attributes })
+    }
+
+    /// The columns of groups.
+    fn groups(&self) -> impl Iterator<Item = usize> {
+        (0..self.holds.len()).filter(|&column| matches!(self.holds[column], Holds::Group))
+    }
+
+    /// The columns of samples.
+    fn signals(&self) -> impl Iterator<Item = usize> {
+        (0..self.holds.len()).filter(|&column| matches!(self.holds[column], Holds::Signal))
+    }
+
+    /// What a column of samples says of its recording: its name, and the lines before the names.
+    fn describe(&self, column: usize, recording: &mut Recording) {
+        let (name, unit) = without_unit(if self.polarities { "" } else { &self.names[column] });
+        recording.convert_from(unit);
+        recording.columns.reserve_exact(1 + self.attributes.len());
+        match level(&name) {
+            Some(level) => recording.say("level_db", level),
+            None => recording.say("channel", name),
+        }
+        for (attribute, cells) in &self.attributes {
+            if let Some(cell) = cells.get(column.wrapping_sub(1)) {
+                let (name, value) = named(attribute, cell);
+                recording.say(&name, value);
+            }
+        }
+    }
+}
+
 /// The lines before the names that give a value per column: their name, and their cells.
 fn attributes(preamble: &str, delimiter: u8) -> Vec<(String, Vec<String>)> {
     let lines =
         text::lines(preamble).map(|(_, line)| line.split(char::from(delimiter)).map(str::trim).map(String::from));
     let named = lines.map(Iterator::collect::<Vec<String>>).filter(|cells| cells.len() > 1 && !cells[0].is_empty());
     named.map(|mut cells| (cells.remove(0), cells)).collect()
-}
-
-fn columns(names: &[String], attributes: &[(String, Vec<String>)], notices: &mut Vec<String>) -> Vec<Holds> {
-    let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-    let polarities = has("c") && has("r") && has("avg");
-    if polarities {
-        notices.push("the average of both polarities (AVG) was read; C and R, each alone, were left out".to_string());
-    }
-    let mut time = false;
-    let holds = names.iter().enumerate().map(|(column, name)| match name.to_lowercase().as_str() {
-        _ if !time && time_unit(name).is_some() => {
-            time = true;
-            Holds::Time
-        }
-        "" if !time => Holds::Nothing,
-        "c" | "r" if polarities => Holds::Nothing,
-        "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz"
-        | "ear" | "channel" => Holds::Group(name.to_lowercase()),
-        _ => Holds::Signal(Signal::of(if polarities { "" } else { name }, column, attributes)),
-    });
-    holds.collect()
-}
-
-impl Signal {
-    /// From its column's name and the lines before the names.
-    fn of(name: &str, column: usize, attributes: &[(String, Vec<String>)]) -> Signal {
-        let (name, unit) = without_unit(name);
-        let mut columns = Vec::new();
-        match level(&name) {
-            Some(level) => columns.push(("level_db".to_string(), level.to_string())),
-            None if !name.is_empty() => columns.push(("channel".to_string(), name)),
-            None => {}
-        }
-        for (attribute, cells) in attributes {
-            let Some(cell) = cells.get(column.wrapping_sub(1)).filter(|cell| !cell.is_empty()) else { continue };
-            columns.push(named(attribute, cell));
-        }
-        Signal { columns, unit }
-    }
 }
 
 /// A value under our name for it.
@@ -195,135 +212,121 @@ fn level(name: &str) -> Option<f64> {
     number.parse().ok().filter(|level: &f64| level.is_finite())
 }
 
-/// One run of rising times: a sample of each signal column at each.
+/// One run of rising times.
 struct Sweep {
     /// The line of its first instant.
     line: usize,
     groups: Vec<String>,
     times: Vec<f64>,
-    samples: Vec<Vec<f32>>,
+    /// The samples of each instant, in the order of the columns.
+    samples: Vec<f32>,
 }
 
+/// One instant.
 struct Row<'a> {
-    source: &'a Source,
+    table: &'a Table<'a>,
     line: usize,
-    names: &'a [String],
     record: &'a ByteRecord,
-    decimal_comma: bool,
 }
 
 impl Row<'_> {
-    fn add_to(&self, sweeps: &mut Vec<Sweep>, holds: &[Holds], time: usize) -> Result<()> {
-        if self.record.len() != self.names.len() {
-            let problem = format!("{} values, but there are {} columns", self.record.len(), self.names.len());
-            return Err(self.source.line(self.line, problem));
+    fn add_to(&self, sweeps: &mut Vec<Sweep>) -> Result<()> {
+        let Table { source, names, time, .. } = self.table;
+        if self.record.len() != names.len() {
+            let problem = format!("{} values, but there are {} columns", self.record.len(), names.len());
+            return Err(source.line(self.line, problem));
         }
-        let Some(at) = self.number(time)? else {
-            return Err(self.source.line(self.line, format!("the time in column `{}` is missing", self.names[time])));
+        let Some(at) = self.number(*time)? else {
+            return Err(source.line(self.line, format!("the time in column `{}` is missing", names[*time])));
         };
-        let group = |(column, holds): (usize, &Holds)| matches!(holds, Holds::Group(_)).then(|| self.text(column));
-        let groups: Vec<String> = holds.iter().enumerate().filter_map(group).collect();
-        let signals = holds.iter().enumerate().filter(|(_, holds)| matches!(holds, Holds::Signal(_)));
-        let goes_on = sweeps.last().is_some_and(|s: &Sweep| s.groups == groups && s.times.last() < Some(&at));
-        if !goes_on {
-            let samples = vec![Vec::new(); signals.clone().count()];
-            sweeps.push(Sweep { line: self.line, groups, times: Vec::new(), samples });
+        let groups: Vec<String> =
+            self.table.groups().map(|column| trimmed(&self.record[column]).into_owned()).collect();
+        match sweeps.last_mut() {
+            Some(sweep) if sweep.groups == groups && sweep.times.last() < Some(&at) => self.add(at, sweep),
+            last => {
+                last.map_or(Ok(()), |last| last.check_length(source))?;
+                let mut sweep = Sweep { line: self.line, groups, times: Vec::new(), samples: Vec::new() };
+                self.add(at, &mut sweep)?;
+                sweeps.push(sweep);
+                Ok(())
+            }
         }
-        let Some(sweep) = sweeps.last_mut() else { return Ok(()) };
+    }
+
+    fn add(&self, at: f64, sweep: &mut Sweep) -> Result<()> {
         sweep.times.push(at);
-        for ((column, _), samples) in signals.zip(&mut sweep.samples) {
+        for column in self.table.signals() {
             let sample = self.number(column)?.unwrap_or(f64::NAN);
             if sample.abs() > text::MAX_SAMPLE_UV {
-                return Err(self
-                    .source
-                    .line(self.line, format!("a sample of {sample} µV (more than 1000 V) cannot be")));
+                let problem = format!("a sample of {sample} µV (more than 1000 V) cannot be");
+                return Err(self.table.source.line(self.line, problem));
             }
-            samples.push(sample as f32);
+            sweep.samples.push(sample as f32);
         }
         Ok(())
     }
 
-    fn text(&self, column: usize) -> String {
-        decode_cell(self.record[column].trim_ascii()).into_owned()
-    }
-
     fn number(&self, column: usize) -> Result<Option<f64>> {
-        let cell = self.text(column);
+        let cell = trimmed(&self.record[column]);
         if is_missing(&cell) {
             return Ok(None);
         }
-        let number = plain_number(&cell, self.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
+        let number = plain_number(&cell, self.table.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
         number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
+            let Table { source, names, .. } = self.table;
             let problem =
-                format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), self.names[column]);
-            self.source.error(
-                format_args!("line {}", self.line),
-                problem,
-                "write a plain number, or leave the cell empty",
-            )
+                format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), names[column]);
+            source.error(format_args!("line {}", self.line), problem, "write a plain number, or leave the cell empty")
         })
     }
 }
 
 impl Sweep {
-    fn finish(
-        self,
-        source: &Source,
-        holds: &[Holds],
-        stated: Option<f64>,
-        recordings: &mut Vec<Recording>,
-        notices: &mut Vec<String>,
-    ) -> Result<()> {
-        let n = self.times.len();
-        if n < FEWEST {
-            let problem = format!(
-                "time runs down the rows of this table, and there are {n} instants instead of {FEWEST} or more"
-            );
-            return Err(source.line(self.line, problem));
+    fn check_length(&self, source: &Source) -> Result<()> {
+        let found = self.times.len();
+        if found >= FEWEST {
+            return Ok(());
         }
-        let step = (self.times[n - 1] - self.times[0]) / (n - 1) as f64;
-        let off = |(i, at): (usize, &f64)| (at - self.times[0] - i as f64 * step).abs() > JITTER * step;
-        if let Some(i) = self.times.iter().enumerate().find(|&(i, at)| off((i, at))).map(|(i, _)| i) {
-            let problem = format!(
-                "the times are not equally spaced: {} should be {}",
-                self.times[i],
-                self.times[0] + i as f64 * step
-            );
-            return Err(source.error(
-                format_args!("line {}", self.line + i),
-                problem,
-                "resample the table to equal steps",
-            ));
+        let problem = format!(
+            "time runs down the rows of this table, and there are {found} instants instead of {FEWEST} or more"
+        );
+        Err(source.line(self.line, problem))
+    }
+
+    /// The step of the times, which are equally spaced.
+    fn step(&self, source: &Source) -> Result<f64> {
+        let (n, first) = (self.times.len(), self.times[0]);
+        let step = (self.times[n - 1] - first) / (n - 1) as f64;
+        let wanted = |i: usize| first + i as f64 * step;
+        match (0..n).find(|&i| (self.times[i] - wanted(i)).abs() > JITTER * step) {
+            None => Ok(step),
+            Some(i) => {
+                let problem = format!("the times are not equally spaced: {} should be {}", self.times[i], wanted(i));
+                Err(source.error(format_args!("line {}", self.line + i), problem, "resample the table to equal steps"))
+            }
         }
-        let unit_ms = match stated {
-            Some(unit_ms) => unit_ms,
-            None => likely_unit(step, notices),
-        };
+    }
+
+    /// Its recordings: one for each column that has samples.
+    fn finish(self, table: &Table, recordings: &mut Vec<Recording>, notices: &mut Vec<String>) -> Result<()> {
+        self.check_length(table.source)?;
+        let step = self.step(table.source)?;
+        let unit_ms = time_unit(&table.names[table.time]).flatten().unwrap_or_else(|| likely_unit(step, notices));
         let rate = tdt::sample_rate_hz(1000.0 / (step * unit_ms));
-        let mut groups = self.groups.iter();
-        let of_group: Vec<(&str, &String)> = holds
-            .iter()
-            .filter_map(
-                |holds| if let Holds::Group(name) = holds { Some((name.as_str(), groups.next()?)) } else { None },
-            )
-            .collect();
-        let signals =
-            holds.iter().filter_map(|holds| if let Holds::Signal(signal) = holds { Some(signal) } else { None });
-        for (signal, mut samples) in signals.zip(self.samples) {
-            let length = n - samples.iter().rev().take_while(|sample| sample.is_nan()).count();
+        let width = table.signals().count();
+        recordings.reserve(width);
+        for (i, column) in table.signals().enumerate() {
+            let sample = |row: usize| self.samples[row * width + i];
+            let length = (0..self.times.len()).rev().find(|&row| !sample(row).is_nan()).map_or(0, |last| last + 1);
             if length == 0 {
                 continue;
             }
-            samples.truncate(length);
-            let mut recording = Recording::new(samples);
+            let mut recording = Recording::new((0..length).map(sample).collect());
             recording.sample_rate_hz = Some(rounded(rate));
             recording.t0_ms = Some(rounded(self.times[0] * unit_ms));
-            recording.convert_from(signal.unit);
-            for (name, value) in &signal.columns {
-                recording.say(name, value);
-            }
-            for (name, value) in &of_group {
-                match *name {
+            table.describe(column, &mut recording);
+            for (column, value) in table.groups().zip(&self.groups) {
+                match table.names[column].to_lowercase().as_str() {
                     "subject" | "subject_id" => recording.subject.clone_from(value),
                     "ear" => recording.say("ear", tdt::ear(value).unwrap_or(value)),
                     name => {

@@ -44,12 +44,12 @@ pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Res
     table.writer.flush()
 }
 
-/// The names of all columns that any recording has a value for.
+/// The names of all columns that any recording has, with values or without.
 fn columns(recordings: &[Recording]) -> Vec<&str> {
     let mut seen = std::collections::HashSet::new();
     let mut names: Vec<&str> = Vec::new();
-    for (name, value) in recordings.iter().flat_map(|recording| &recording.columns) {
-        if !value.is_empty() && **name != *"file" && seen.insert(&**name) {
+    for (name, _) in recordings.iter().flat_map(|recording| &recording.columns) {
+        if **name != *"file" && seen.insert(&**name) {
             names.push(name);
         }
     }

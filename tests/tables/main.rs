@@ -1,0 +1,206 @@
+//! A table is one data set however it is written and whichever way it comes in, or it is refused for one reason: loaded
+//! straight, imported to CSV or NumPy's format and then loaded, or found in a folder.
+
+mod written;
+
+use abr_film::data::read::{npz, read_all};
+use abr_film::data::table::write_recordings;
+use abr_film::data::{Dataset, WAVES, load};
+use abr_film::error::{Error, Result};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use std::path::Path;
+use written::{Encoded, FAULTS, Names, Row, Style, Table, latency};
+
+fn row() -> impl Strategy<Value = Row> {
+    let sample =
+        || prop_oneof![-3.0..3.0_f32, -1e-6..1e-6_f32, (-40..40_i16).prop_map(f32::from), Just(-0.0), Just(1e-40)];
+    let trace = || prop::collection::vec(sample(), 30);
+    let words = || select(vec!["control", "größer", "k \"o\"", "a, b", "x;y", "two\nlines", "1.50", "-"]);
+    (
+        select(vec!["M 1", "Zoë", "say \"A\"", "Müller, K.", "x;y", "007", "É"]),
+        select(vec![60.0, -5.0, 37.5, 0.1 + 0.2, 1e-7]),
+        (words(), words()),
+        prop::array::uniform6(prop::option::of(0.1..0.9_f32)),
+        (trace(), trace()),
+        0..4_usize,
+        select(vec!["", "NA", "NaN"]),
+    )
+        .prop_map(|(subject, level_db, (group, note), labels, (samples, truth), shorter, missing)| Row {
+            subject,
+            level_db,
+            group,
+            note,
+            labels,
+            samples,
+            truth,
+            shorter,
+            missing,
+        })
+}
+
+fn style() -> impl Strategy<Value = Style> {
+    let names = select(vec![Names::Own, Names::Padded, Names::Numbered(0), Names::Numbered(1)]);
+    let encoded = [Encoded::Utf8, Encoded::Utf8WithMark, Encoded::Utf16Le, Encoded::Utf16Be, Encoded::Windows1252];
+    let flags = any::<(bool, bool, bool, bool)>();
+    let row_numbers = select(vec![None, Some(""), Some("Unnamed: 0")]);
+    let order = prop::collection::vec(any::<u32>(), 100);
+    (names, select(vec![',', ';', '\t']), flags, select(encoded.to_vec()), row_numbers, order).prop_map(
+        |(names, separator, (quoted, exponents, crlf, separator_line), encoded, row_numbers, order)| Style {
+            names,
+            separator,
+            quoted,
+            exponents,
+            crlf,
+            encoded,
+            row_numbers,
+            separator_line,
+            order,
+        },
+    )
+}
+
+fn tables() -> impl Strategy<Value = Table> {
+    let rates = select(vec![20_000.0, 24_414.062_5, 1e5 / 3.0]);
+    let flags = any::<(bool, bool, bool)>();
+    let rows = prop::collection::vec(row(), 2..7);
+    (rows, 8..=30_usize, 0..3_usize, rates, select(vec![0.0, -1.5, 5.85]), flags, style(), any::<(usize, usize)>())
+        .prop_map(|(rows, length, cut, sample_rate_hz, t0_ms, (labelled, simulated, may_miss_level), style, at)| {
+            // fewer numbered columns than 16 are no samples, nor are they a recording
+            let numbered = matches!(style.names, Names::Numbered(_));
+            let length = if numbered { length.max(20) } else { length };
+            Table { rows, length, cut, sample_rate_hz, t0_ms, labelled, simulated, may_miss_level, style, at }
+        })
+}
+
+/// All of a data set, to the bit.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    signals: Vec<Vec<u32>>,
+    truth: Vec<Vec<u32>>,
+    truth_latencies_ms: Vec<Vec<u32>>,
+    peaks: Vec<Vec<u32>>,
+    statics: String,
+    subjects: Vec<String>,
+    sample_rate_hz: f64,
+    t0_ms: f64,
+}
+
+fn bits(values: impl IntoIterator<Item = f32>) -> Vec<u32> {
+    values.into_iter().map(|value| if value.is_nan() { u32::MAX } else { value.to_bits() }).collect()
+}
+
+impl Seen {
+    fn of(data: &Dataset) -> Seen {
+        let matrix = |values: &ndarray::Array2<f32>| values.outer_iter().map(|row| bits(row.iter().copied())).collect();
+        Seen {
+            signals: matrix(&data.signals),
+            truth: data.truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.signals)),
+            truth_latencies_ms: data.truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.latencies_ms)),
+            peaks: matrix(&data.peaks),
+            statics: format!("{:?}", data.statics.iter().map(|column| &column.values).collect::<Vec<_>>()),
+            subjects: data.subjects.clone(),
+            sample_rate_hz: data.sample_rate_hz,
+            t0_ms: data.t0_ms,
+        }
+    }
+
+    /// What a table means.
+    fn wanted(table: &Table, fault: Option<&str>) -> Seen {
+        let (used, rows) = (table.used(), &table.rows);
+        let simulated = if table.is_simulated() { rows.len() } else { 0 };
+        let spoilt = fault.map(|_| table.at.0 % rows.len());
+        let level = |i: usize| if spoilt == Some(i) { f64::NAN } else { rows[i].level_db };
+        // a recorder's numbers are tidied, and so are its words that are numbers
+        let tidy = |group: &'static str| match table.style.names {
+            Names::Numbered(_) => group.parse::<f64>().map_or(group.to_string(), |number| number.to_string()),
+            _ => group.to_string(),
+        };
+        let levels: Vec<f64> = (0..rows.len()).map(level).collect();
+        let groups: Vec<String> = rows.iter().map(|row| tidy(row.group)).collect();
+        Seen {
+            signals: rows.iter().map(|row| bits(row.samples[..used].to_vec())).collect(),
+            truth: rows[..simulated].iter().map(|row| bits(row.truth[..used].to_vec())).collect(),
+            truth_latencies_ms: vec![bits((0..WAVES.len()).map(|i| latency(i).unwrap_or(f32::NAN))); simulated],
+            peaks: rows.iter().map(|row| bits(table.labels(row).map(|label| label.unwrap_or(f32::NAN)))).collect(),
+            statics: format!("[Number({levels:?}), Text({groups:?})]"),
+            subjects: rows.iter().map(|row| row.subject.to_string()).collect(),
+            sample_rate_hz: table.sample_rate_hz,
+            t0_ms: table.t0_ms,
+        }
+    }
+}
+
+type Outcome = std::result::Result<Seen, (String, String)>;
+
+/// A data set, or problem and remedy; the columns that a remedy lists are the file's own.
+fn outcome(result: Result<Dataset>) -> Outcome {
+    match result {
+        Ok(data) => Ok(Seen::of(&data)),
+        Err(Error::Input { problem, remedy, .. }) => {
+            Err((problem, remedy.split("any of: ").next().unwrap_or_default().to_string()))
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn ways(table: &Table, fault: Option<&str>) -> [(&'static str, Outcome); 4] {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    std::fs::create_dir(place("only")).unwrap();
+    let file = place("only/t.csv");
+    std::fs::write(&file, table.bytes(fault)).unwrap();
+    let loaded = |path: &Path| load(&table.config(path), table.used(), |_, _| {}).map(|(data, _)| data);
+    let imported = |name: &str, npz: bool| {
+        let (recordings, _) = read_all(std::slice::from_ref(&file))?;
+        match npz {
+            true => npz::write(&place(name), &recordings)?,
+            false => write_recordings(&recordings, std::fs::File::create(place(name)).unwrap()).unwrap(),
+        }
+        loaded(&place(name))
+    };
+    [
+        ("straight", outcome(loaded(&file))),
+        ("from a folder", outcome(loaded(&place("only")))),
+        ("through CSV", outcome(imported("x.csv", false))),
+        ("through npz", outcome(imported("x.npz", true))),
+    ]
+}
+
+fn run(cases: u32, test: impl Fn(Table)) {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
+    let checked = runner.run(&tables(), |table| {
+        test(table);
+        Ok(())
+    });
+    checked.unwrap();
+}
+
+#[test]
+fn a_table_is_one_data_set_whichever_way_it_comes_in() {
+    run(200, |table| {
+        for (way, outcome) in ways(&table, None) {
+            assert_eq!(outcome, Ok(Seen::wanted(&table, None)), "{way}");
+        }
+    });
+}
+
+#[test]
+fn a_table_is_refused_for_one_reason_whichever_way_it_comes_in() {
+    for (fault, part) in FAULTS {
+        run(12, |table| {
+            let [(_, first), others @ ..] = ways(&table, Some(fault));
+            match &first {
+                Err((problem, _)) => assert!(problem.contains(part), "{fault}: {problem}"),
+                Ok(seen) => {
+                    assert!(fault == "a level missing" && table.may_miss_level, "{fault}: was read");
+                    assert_eq!(*seen, Seen::wanted(&table, Some(fault)));
+                }
+            }
+            for (way, other) in others {
+                assert_eq!(other, first, "{fault}: {way}");
+            }
+        });
+    }
+}
