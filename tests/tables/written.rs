@@ -77,7 +77,7 @@ pub struct Table {
 }
 
 /// What may be wrong, and what the refusal says.
-pub const FAULTS: [(&str, &str); 17] = [
+pub const FAULTS: [(&str, &str); 18] = [
     ("abc for a sample", "\"abc\" is not a number"),
     ("1e39 for a sample", "\"1e39\" is not a finite number"),
     ("2e9 for a sample", "2000000000 µV is beyond any recording"),
@@ -87,6 +87,7 @@ pub const FAULTS: [(&str, &str); 17] = [
     ("no column for a sample", "is missing, though"),
     ("no column of levels", "no column `level_db`, which data.static_columns names"),
     ("a level missing", "empty, but a number is needed"),
+    ("all levels missing", "empty, but a number is needed"),
     ("a level in words", "\"loud\" is not a number"),
     ("a group missing", "empty, but a category is needed"),
     ("a subject missing", "empty, and the split is by subject"),
@@ -181,6 +182,7 @@ impl Table {
             "2e9 for a sample" => set(at, "2e9"),
             "a sample missing before others" => set(at, self.rows[row - 1].missing),
             "a level missing" => set(LEVEL, missing),
+            "all levels missing" => columns[LEVEL][1..].fill(missing.to_string()),
             "a level in words" => set(LEVEL, "loud"),
             "a group missing" => set(GROUP, missing),
             "a subject missing" => set(SUBJECT, missing),

@@ -289,3 +289,21 @@ fn statics_may_be_missing_where_it_is_asked_for() {
     let (data, _) = with_config(&text, &preparing(r#""impute_statics": ["level_db"]"#)).unwrap();
     assert!(matches!(&data.statics[0].values, Values::Number(v) if v[0].is_nan()));
 }
+
+#[test]
+fn a_file_of_several_may_lack_a_static_that_is_imputed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("a.csv", "subject_id,level_db,sample_rate_hz,t0_ms,s0,s1\nP1,60,1000,0,1,2\n"),
+        ("b.csv", "subject_id,sample_rate_hz,t0_ms,s0,s1\nP2,1000,0,3,4\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let read = |more: &str| {
+        let config = DataConfig { path: Some(folder.path().display().to_string()), ..preparing(more) };
+        load(&config, 2, |_, _| {}).map(|(data, _)| (data, RowReport::default()))
+    };
+    refused(read(""), &["row 2 (b.csv, line 2), column `level_db`: is not known", "leave the column out"]);
+    let (data, _) = read(r#""impute_statics": ["level_db"]"#).unwrap();
+    assert!(matches!(&data.statics[0].values, Values::Number(v) if v[0] == 60.0 && v[1].is_nan()));
+}
