@@ -36,6 +36,7 @@ pub mod tdt_biosig_ascii;
 #[cfg(test)]
 mod tests;
 mod text;
+mod vocabulary;
 pub mod wfdb;
 mod wide;
 

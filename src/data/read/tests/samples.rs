@@ -47,6 +47,7 @@ pub struct Arf {
     pub rz: bool,
     pub variables: [(&'static str, &'static str, f32); 2],
     pub stimulus: &'static str,
+    pub memo: &'static str,
     pub cursor: &'static str,
     pub gain: f32,
     pub delay_ms: f32,
@@ -57,7 +58,7 @@ impl Arf {
     pub fn new() -> Self {
         let variables = [("Freq", "Hz", 8000.0), ("Level", "dB", 70.0)];
         let (gain, delay_ms, duration_ms) = (20.0, 0.0, 0.16384);
-        Arf { rz: true, variables, stimulus: "TonePip", cursor: "", gain, delay_ms, duration_ms }
+        Arf { rz: true, variables, stimulus: "TonePip", memo: "memo", cursor: "", gain, delay_ms, duration_ms }
     }
 
     pub fn bytes(&self, groups: usize) -> Vec<u8> {
@@ -77,7 +78,7 @@ impl Arf {
             let here = bytes.len() as i32;
             bytes[6 + 4 * group..][..4].copy_from_slice(&here.to_le_bytes());
             shorts(&mut bytes, &[group as i16, group as i16, 1]);
-            for (t, width) in [("Mouse 1", 16), ("Left Ear", 16), ("CBA", 16), ("memo", 50)] {
+            for (t, width) in [("Mouse 1", 16), ("Left Ear", 16), ("CBA", 16), (self.memo, 50)] {
                 text(&mut bytes, t, width);
             }
             bytes.extend([&time[..], &time[..]].concat());
