@@ -2,6 +2,7 @@
 
 mod arf;
 mod epl;
+mod epl_analyzed;
 mod npz;
 mod paths;
 mod samples;

@@ -109,12 +109,13 @@ impl Arf {
     }
 }
 
-/// Three levels of four samples in Latin-1, with the recorder's carriage returns.
+/// Three levels of four samples in Latin-1 with the recorder's carriage returns, and below them half the differences.
 pub fn cfts() -> Vec<u8> {
     let text = ":RUN-3\tLEVEL SWEEP\tTEMP:207.44\t4/6/2007\t8:03 AM\t-3852.21HR:\t\r\
         :SW EAR: R\tSW FREQ: 11.30\t# AVERAGES: 512\tREP RATE (/sec): 40\tDRIVER: Starship\tSAMPLE (µsec): 10\t\r\
         :NOTES-\t\r:CHAMBER-412\t\r:LEVELS:10;15;60;\r:DATA\r \
-        -0.5\t 0.25\t 0.0\t\r 1.0\t 2.0\t 0.0\t\r 1.5\t-2.5\t 0.0\t\r 0\t 1e-3\t 0.0\t\r\n";
+        -0.5\t 0.25\t 0.0\t\r 1.0\t 2.0\t 0.0\t\r 1.5\t-2.5\t 0.0\t\r 0\t 1e-3\t 0.0\t\r";
+    let text = format!("{text}{}\n", "7\t 8\t 0.0\t\r".repeat(4));
     text.chars().map(|c| c as u8).collect()
 }
 
