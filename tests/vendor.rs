@@ -149,11 +149,13 @@ fn an_arf_equals_the_table_of_its_recordings() {
 fn a_level_sweep_comes_with_its_analysed_peaks() {
     let Some(data) = shared("data") else { return };
     let (recordings, notices) = import(data.join("vendor/epl_cfts"));
-    assert_eq!((recordings.len(), notices.len()), (12, 1), "{notices:?}");
+    assert_eq!((recordings.len(), notices.len()), (12, 2), "{notices:?}");
+    assert!(notices[0].contains("below the responses stands half the difference of the two polarities"), "{notices:?}");
     let levels = [10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 60.0, 70.0, 80.0];
     assert_eq!(distinct(&recordings, "level_db"), levels);
     for recording in &recordings {
-        assert_eq!((recording.samples.len(), recording.sample_rate_hz, recording.t0_ms), (1700, Some(1e5), Some(0.0)));
+        // 8.5 ms: of 1700 lines the first half
+        assert_eq!((recording.samples.len(), recording.sample_rate_hz, recording.t0_ms), (850, Some(1e5), Some(0.0)));
         let columns = ["ear", "frequency_hz", "rate_hz", "n_averages", "threshold_db"];
         assert_eq!(columns.map(|c| recording.column(c).unwrap()), ["R", "16000", "40", "512", "15"]);
         assert_eq!(recording.subject, "ABR-52");
@@ -163,7 +165,7 @@ fn a_level_sweep_comes_with_its_analysed_peaks() {
     let at_80 = &recordings[11];
     let wanted = [1.19, 2.85, 5.17, 2.13 + 1.59, 2.94 + 3.27, 1.37 + 1.54];
     assert!(at_80.peaks.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", at_80.peaks);
-    assert_eq!(at_80.samples[1], -0.083482);
+    assert_eq!((at_80.samples[1], at_80.samples[849]), (-0.083482, -0.184214));
 }
 
 #[test]

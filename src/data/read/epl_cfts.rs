@@ -1,27 +1,31 @@
-//! EPL Cochlear Function Test Suite: a level series as text, in Latin-1 with lines that end in `\r`.
+//! EPL Cochlear Function Test Suite (CFTS): a level series as text, in Latin-1 with lines that end in `\r`.
 //!
 //! | line | what |
 //! | --- | --- |
 //! | `:RUN-3`, `LEVEL SWEEP`, …, separated by tabs | the run; the first line |
-//! | `:SW EAR: R`, `SW FREQ: 16.00`, `# AVERAGES: 512`, `REP RATE (/sec): 40`, `SAMPLE (µsec): 10` | ear, kHz, sweeps, 1/s, µs |
-//! | `:LEVELS:10;15;…;` | the level of each column in dB SPL |
-//! | `:DATA` | then a line a sample, a column a level, in µV, from the stimulus onset on |
+//! | `:SW EAR: R`, `SW FREQ: 16.00`, `# AVERAGES: 512`, `REP RATE (/sec): 40`, `SAMPLE (µsec): 10` | ear, stimulus, sweeps, 1/s, µs |
+//! | `:Avgs: 512;256;…` | optional: the sweeps that were averaged at each level, instead of `# AVERAGES`, the number asked for |
+//! | `:Vary signal level: false`, `:Control: -Inf` | optional: the levels are those of a masker; the level of a control |
+//! | `:LEVELS:10;15;…;` | the level of each column in dB SPL; empty for a single column without a level |
+//! | `:DATA` | then the samples in µV: a line an instant, a column a level |
 //!
-//! A column of zeros alone is a known fault of the recorder and left out, with a notice. The file is named after the animal and
-//! the run: `ABR-52-3` is run 3 of `ABR-52`.
+//! The first half of the lines of samples, whatever their number and the sampling period, is the response from the
+//! stimulus onset on: the average over the two polarities of the stimulus. The second half is half the difference of
+//! the two polarities, mostly the cochlear microphonic: it is left out, with a notice. An odd number of lines means
+//! that the file is damaged.
 //!
-//! # The analysed peaks beside it
+//! `FREQ` is a frequency in kHz, `click` or `clicks` (so is 0), or the name of another stimulus or of its sound's file,
+//! which becomes the column `stimulus`. A level of `-Inf` belongs to a control without a stimulus, and a column of
+//! zeros alone is a known fault of the recorder: both are left out, with a notice.
 //!
-//! `ABR-52-3-analyzed.txt` (or `ABR-52-3-16.0kHz-analyzed.txt`), if there is one, gives the labels:
-//!
-//! | line | what |
-//! | --- | --- |
-//! | `Threshold (dB SPL): 15.0`, `Frequency (kHz): 16.00` | of the whole series |
-//! | `Level`, `P1 Latency`, `P1 Amplitude`, `N1 Latency`, `N1 Amplitude`, … `N5 Amplitude`, by tabs | names of columns, then a line a level |
-//!
-//! Waves I, III and V are P1, P3 and P5: their latencies in ms, and as amplitude the peak's minus that of the trough after it, in
-//! µV. A negative latency means that there is no peak. Note that the analysis was done on filtered traces (its file says how).
+//! The file is named after the animal and the run: `ABR-52-3` is run 3 of `ABR-52`. CFTS records other responses into
+//! files of the same layout: the first line or the beginning of the name (`CAP-139-5`) tells. The analysed peaks beside
+//! a file (`ABR-52-3-analyzed.txt`) label it: see [`analyzed`].
 
+pub mod analyzed;
+
+use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
+use super::vocabulary::{self, Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::Result;
 
@@ -49,66 +53,123 @@ pub const ANALYZED: Format = Format {
 /// More levels than these are no level sweep.
 const MOST_LEVELS: usize = 200;
 
+/// The same for every file, so that it can be said once for many.
+const HALF_DIFFERENCE: &str = "below the responses stands half the difference of the two polarities (mostly cochlear \
+     microphonic), which was left out";
+
 /// Whether a file begins so.
 fn recognise(head: &[u8]) -> bool {
     head.starts_with(b":RUN-")
 }
 
-/// Whether a file begins as one of analysed peaks.
-fn recognise_analyzed(head: &[u8]) -> bool {
-    let head = text::decode(head);
-    head.starts_with("Threshold (dB") && head.contains("P1 Latency")
-}
-
-/// A file of peaks without recordings.
-///
-/// # Errors
-/// None: it is no recording.
-fn read_analyzed(_: &Source) -> Result<Reading> {
-    let reason =
-        "it holds the analysed peaks of recordings, whose file (ABR-52-3 for ABR-52-3-analyzed.txt) is read with it";
-    Ok(Reading::NotAbr(reason.to_string()))
-}
-
 /// Reads a file's recordings, with the labels of the analysed peaks beside it.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the file and the line that is not as above.
+/// [`Error::Input`](crate::error::Error::Input) with the file and the line that is not as above,
+/// [`Error::Io`](crate::error::Error::Io) if the files beside it cannot be read.
 fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
-    let mut lines = text::lines(&text);
+    if let Some(reason) = not_abr(source, &text) {
+        return Ok(Reading::NotAbr(reason));
+    }
+    let mut lines = text::lines(&text).filter(|(_, line)| !line.trim().is_empty());
     let header = Header::read(source, &mut lines)?;
-    let mut columns = vec![Vec::new(); header.levels.len()];
-    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+    let columns = responses(source, &header, lines)?;
+    let (mut levels, mut recordings, mut notices) = (Vec::new(), Vec::new(), vec![HALF_DIFFERENCE.to_string()]);
+    let (mut controls, mut zeros) = (0, 0);
+    for (column, samples) in columns.into_iter().enumerate() {
+        if header.is_control(column) {
+            controls += 1;
+        } else if samples.iter().all(|&sample| sample == 0.0) {
+            zeros += 1;
+        } else {
+            levels.push(header.levels[column]);
+            recordings.push(header.recording(column, samples));
+        }
+    }
+    let all = header.levels.len();
+    if controls > 0 {
+        notices.push(format!("{controls} of {all} columns hold controls without a stimulus and were left out"));
+    }
+    if zeros > 0 {
+        notices.push(format!("{zeros} of {all} levels hold zeros alone and were left out"));
+    }
+    if header.masked {
+        let notice = "the levels are those of a masker (`:Vary signal level: false`) and stand in masker_level_db";
+        notices.push(notice.to_string());
+    }
+    notices.extend(analyzed::label(source, header.khz(), &levels, &mut recordings)?);
+    let name = source.file_name();
+    let animal = analyzed::without_txt(&name).strip_suffix(&format!("-{}", header.run)).filter(|it| !it.is_empty());
+    Ok(Reading::Recordings { recordings, subject: animal.map(str::to_string), notices })
+}
+
+/// The response other than an ABR that the first line or the file's name names.
+fn not_abr(source: &Source, text: &str) -> Option<String> {
+    let response = |text: &str| {
+        vocabulary::other_response(text).or_else(|| {
+            vocabulary::words(text).find_map(|word| match word {
+                "CAP" => Some("compound action potentials of the auditory nerve"),
+                "DP" => Some(vocabulary::DPOAE),
+                _ => None,
+            })
+        })
+    };
+    let (_, first) = text::lines(text).next()?;
+    if let Some(response) = response(first) {
+        return Some(format!("line 1: this is a run of {response}"));
+    }
+    let name = source.file_name();
+    let kind = name.split(['-', '_', ' ', '.']).next().unwrap_or_default();
+    let response = response(kind)?;
+    Some(format!("its name begins with `{kind}`: these are {response} (rename the file if they are ABRs)"))
+}
+
+/// The first half of each column.
+fn responses<'a>(
+    source: &Source,
+    header: &Header,
+    lines: impl Iterator<Item = (usize, &'a str)>,
+) -> Result<Vec<Vec<f32>>> {
+    let levels = header.levels.len();
+    let mut columns = vec![Vec::new(); levels];
+    let mut last = header.data_line;
+    for (number, line) in lines {
         let mut fields = line.split_whitespace();
         for (found, column) in columns.iter_mut().enumerate() {
             let Some(field) = fields.next() else {
-                let problem = format!("the line ends after {found} of {} levels", header.levels.len());
-                return Err(source.line(number, problem));
+                return Err(source.line(number, format!("the line ends after {found} of {levels} levels")));
             };
             column.push(text::sample(source, number, field, 1.0)?);
         }
-        if fields.next().is_some() {
-            return Err(source.line(number, format!("there are more values than the {} levels", header.levels.len())));
+        match (fields.count(), header.levels[0]) {
+            (0, _) => {}
+            (more, None) => {
+                let problem = format!("there are {} columns, but `:LEVELS:` names no level", 1 + more);
+                let remedy = "write the level of each column into that line: `:LEVELS:20;40;60;`";
+                return Err(source.error(format_args!("line {number}"), problem, remedy));
+            }
+            _ => return Err(source.line(number, format!("there are more values than the {levels} levels"))),
+        }
+        last = number;
+    }
+    match columns[0].len() {
+        0 => Err(source.line(last, "the file ends before the first sample")),
+        odd if odd % 2 == 1 => {
+            let problem = format!(
+                "{odd} lines of samples should be an even number: the responses, and below them half the differences \
+                 of the two polarities"
+            );
+            Err(source.line(last, problem))
+        }
+        even => {
+            for column in &mut columns {
+                column.truncate(even / 2);
+                column.shrink_to_fit();
+            }
+            Ok(columns)
         }
     }
-    if columns[0].is_empty() {
-        return Err(source.line(header.data_line, "the file ends before the first sample"));
-    }
-    let mut recordings: Vec<Recording> =
-        header.levels.iter().zip(columns).map(|(&level, samples)| header.recording(level, samples)).collect();
-    let all = recordings.len();
-    recordings.retain(|recording| recording.samples.iter().any(|&sample| sample != 0.0));
-    let mut notices = Vec::new();
-    if recordings.len() < all {
-        notices.push(format!("{} of {all} levels hold zeros alone and were left out", all - recordings.len()));
-    }
-    if let Some(analyzed) = find_analyzed(source, header.frequency_khz)? {
-        label(&analyzed, header.frequency_khz, &mut recordings)?;
-    }
-    let stem = source.stem();
-    let animal = stem.strip_suffix(&format!("-{}", header.run)).filter(|animal| !animal.is_empty());
-    Ok(Reading::Recordings { recordings, subject: animal.map(str::to_string), notices })
 }
 
 /// What the lines before `:DATA` say.
@@ -116,33 +177,36 @@ fn read(source: &Source) -> Result<Reading> {
 struct Header {
     run: String,
     ear: Option<&'static str>,
-    /// 0 is a click.
-    frequency_khz: Option<f64>,
+    stimulus: Option<Stimulus>,
     averages: String,
+    /// Level by level; empty if the file does not say it.
+    averages_by_level: Vec<String>,
     rate: String,
     period_us: f64,
-    levels: Vec<f64>,
+    /// One a column; `None` for a single column without a level.
+    levels: Vec<Option<f64>>,
+    /// The level of controls beside `-Inf`.
+    control: Option<f64>,
+    /// Whether the levels are those of a masker.
+    masked: bool,
     data_line: usize,
 }
 
 impl Header {
     fn read<'a>(source: &Source, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Header> {
         let mut header = Header::default();
-        let mut last = 0;
+        let (mut last, mut averages_line) = (0, 0);
         for (number, line) in lines {
             last = number;
             let line = line.trim();
             if line == ":DATA" {
                 header.data_line = number;
                 break;
-            }
-            if let Some(levels) = line.strip_prefix(":LEVELS:") {
-                let levels = levels.split(';').filter(|level| !level.trim().is_empty());
-                if levels.clone().count() > MOST_LEVELS {
-                    return Err(source.line(number, format!("there are more than {MOST_LEVELS} levels")));
-                }
-                header.levels =
-                    levels.map(|level| text::number(source, number, "a level", level)).collect::<Result<_>>()?;
+            } else if let Some(levels) = after(line, ":LEVELS:") {
+                header.levels = parse_levels(source, number, levels)?;
+            } else if let Some(averages) = after(line, ":Avgs:") {
+                averages_line = number;
+                header.averages_by_level = parse_averages(source, number, averages)?;
             } else {
                 line.split('\t').try_for_each(|field| header.field(source, number, field))?;
             }
@@ -151,9 +215,17 @@ impl Header {
             () if header.data_line == 0 => "the line `:DATA`",
             () if header.levels.is_empty() => "the line `:LEVELS:` (is this a level sweep?)",
             () if header.period_us == 0.0 => "`SAMPLE (µsec):`",
-            () => return Ok(header),
+            () => "",
         };
-        Err(source.line(last, format!("the header ends without {missing}")))
+        if !missing.is_empty() {
+            return Err(source.line(last, format!("the header ends without {missing}")));
+        }
+        let (averages, levels) = (header.averages_by_level.len(), header.levels.len());
+        if averages > 0 && averages != levels {
+            let problem = format!("`:Avgs:` should have a number for each of {levels} levels, but has {averages}");
+            return Err(source.line(averages_line, problem));
+        }
+        Ok(header)
     }
 
     fn field(&mut self, source: &Source, number: usize, field: &str) -> Result<()> {
@@ -166,136 +238,71 @@ impl Header {
         let key = key.strip_prefix("SW ").unwrap_or(key);
         match key {
             "EAR" => self.ear = tdt::ear(value),
-            "FREQ" if value.trim().eq_ignore_ascii_case("click") => self.frequency_khz = Some(0.0),
-            "FREQ" => self.frequency_khz = Some(text::number(source, number, "`FREQ`", value)?),
+            "FREQ" => self.stimulus = Stimulus::parse(source, number, "`FREQ`", value, Unit::Khz)?,
             "# AVERAGES" => self.averages = text::tidy(value),
             "REP RATE (/sec)" => self.rate = text::tidy(value),
+            "Control" => self.control = value.trim().parse().ok(),
+            "Vary signal level" => self.masked = value.trim().eq_ignore_ascii_case("false"),
             _ if key.starts_with("SAMPLE (") => self.period_us = text::positive(source, number, "`SAMPLE`", value)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn recording(&self, level: f64, samples: Vec<f32>) -> Recording {
+    /// The stimulus' frequency as files of analysed peaks have it, which write 0 for what is no tone.
+    fn khz(&self) -> Option<f64> {
+        self.stimulus.as_ref().map(|stimulus| match stimulus {
+            Stimulus::Tone(hz) => hz / 1000.0,
+            Stimulus::Click | Stimulus::Other(_) => 0.0,
+        })
+    }
+
+    fn is_control(&self, column: usize) -> bool {
+        let level = self.levels[column];
+        level == Some(f64::NEG_INFINITY) || (level.is_some() && level == self.control)
+    }
+
+    fn recording(&self, column: usize, samples: Vec<f32>) -> Recording {
         let mut recording = Recording::new(samples);
         recording.sample_rate_hz = Some(1e6 / self.period_us);
         recording.t0_ms = Some(0.0);
         recording.say("ear", self.ear.unwrap_or_default());
-        match self.frequency_khz {
-            Some(0.0) => recording.say("frequency_hz", "click"),
-            Some(khz) => recording.say("frequency_hz", text::hz_from_khz(khz)),
-            None => {}
+        if let Some(stimulus) = &self.stimulus {
+            stimulus.say(&mut recording);
         }
-        recording.say("level_db", level);
+        if let Some(level) = self.levels[column] {
+            recording.say(if self.masked { "masker_level_db" } else { "level_db" }, level);
+        }
         recording.say("rate_hz", &self.rate);
-        recording.say("n_averages", &self.averages);
+        recording.say("n_averages", self.averages_by_level.get(column).unwrap_or(&self.averages));
         recording.say("record", &self.run);
         recording
     }
 }
 
-/// The analysed peaks beside a file.
-fn find_analyzed(source: &Source, frequency_khz: Option<f64>) -> Result<Option<Source>> {
-    for base in [source.file_name(), source.stem()] {
-        let khz = frequency_khz.map(|khz| [format!("{base}-{khz:.1}kHz"), format!("{base}-{khz:.2}kHz")]);
-        for name in std::iter::once(base).chain(khz.into_iter().flatten()) {
-            if let Some(found) = source.beside(&format!("{name}-analyzed.txt"))? {
-                return Ok(Some(found));
-            }
-        }
-    }
-    Ok(None)
+/// What follows a mark, in any case, at the beginning of a line.
+fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+    line.get(..mark.len()).filter(|begin| begin.eq_ignore_ascii_case(mark)).map(|_| &line[mark.len()..])
 }
 
-/// The columns of waves I, III and V: latency, amplitude, and latency and amplitude of the trough after them.
-const WAVES: [[&str; 4]; 3] = [
-    ["P1 Latency", "P1 Amplitude", "N1 Latency", "N1 Amplitude"],
-    ["P3 Latency", "P3 Amplitude", "N3 Latency", "N3 Amplitude"],
-    ["P5 Latency", "P5 Amplitude", "N5 Latency", "N5 Amplitude"],
-];
-
-/// Gives recordings the peaks and the threshold that a file of analysed peaks has for their levels.
-pub(super) fn label(analyzed: &Source, frequency_khz: Option<f64>, recordings: &mut [Recording]) -> Result<()> {
-    let text = text::decode(analyzed.bytes());
-    let mut lines = text::lines(&text);
-    let mut threshold = None;
-    let header = loop {
-        let Some((number, line)) = lines.next() else {
-            return Err(analyzed.line(1, "the file ends before the line `Level …` with the names of columns"));
-        };
-        match line.split_once(':') {
-            // `None` or infinite where no level gave a response
-            Some((key, value)) if key.starts_with("Threshold") => {
-                threshold = value.trim().parse::<f64>().ok().filter(|value| value.is_finite());
-            }
-            Some(("Frequency (kHz)", value)) => {
-                let khz = text::number(analyzed, number, "the frequency", value)?;
-                if frequency_khz.is_some_and(|recorded| (recorded - khz).abs() > 0.01) {
-                    let problem = format!("these are peaks at {khz} kHz, but the recordings beside them have another");
-                    return Err(analyzed.line(number, problem));
-                }
-            }
-            _ if line.starts_with("Level\t") => break Columns::find(analyzed, number, line)?,
-            _ => {}
-        }
+fn parse_levels(source: &Source, number: usize, text: &str) -> Result<Vec<Option<f64>>> {
+    let text = text.trim().trim_end_matches(';').trim_end();
+    if text.is_empty() {
+        return Ok(vec![None]);
+    }
+    if text.split(';').count() > MOST_LEVELS {
+        return Err(source.line(number, format!("there are more than {MOST_LEVELS} levels")));
+    }
+    let level = |text: &str| match text.trim().parse() {
+        Ok(f64::NEG_INFINITY) => Ok(Some(f64::NEG_INFINITY)),
+        _ => text::number(source, number, "a level", text).map(Some),
     };
-    if let Some(threshold) = threshold {
-        recordings.iter_mut().for_each(|recording| recording.say("threshold_db", threshold));
-    }
-    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-        let (level, peaks) = header.peaks(analyzed, number, line)?;
-        for recording in recordings.iter_mut().filter(|r| r.column("level_db") == Some(&level)) {
-            recording.peaks = peaks;
-        }
-    }
-    Ok(())
+    text.split(';').map(level).collect()
 }
 
-/// Where the columns of [`WAVES`] are.
-struct Columns([[usize; 4]; 3]);
-
-impl Columns {
-    fn find(analyzed: &Source, number: usize, line: &str) -> Result<Columns> {
-        let mut found = [[usize::MAX; 4]; 3];
-        for (column, name) in line.split('\t').enumerate() {
-            for (wave, names) in WAVES.iter().enumerate() {
-                if let Some(which) = names.iter().position(|n| *n == name.trim()) {
-                    found[wave][which] = column;
-                }
-            }
-        }
-        match found.iter().zip(WAVES).flat_map(|(f, n)| f.iter().zip(n)).find(|(column, _)| **column == usize::MAX) {
-            Some((_, name)) => Err(analyzed.line(number, format!("there is no column `{name}`"))),
-            None => Ok(Columns(found)),
-        }
-    }
-
-    /// A line's level, as a recording's column has it, and its peaks.
-    fn peaks(&self, analyzed: &Source, number: usize, line: &str) -> Result<(String, [f32; 6])> {
-        let mut values = [[None; 4]; 3];
-        let mut level = String::new();
-        for (column, field) in line.split('\t').enumerate() {
-            if column == 0 {
-                level = text::number(analyzed, number, "the level", field)?.to_string();
-            }
-            for (wave, columns) in self.0.iter().enumerate() {
-                if let Some(which) = columns.iter().position(|&c| c == column) {
-                    values[wave][which] = Some(text::number(analyzed, number, WAVES[wave][which], field)? as f32);
-                }
-            }
-        }
-        let mut peaks = [f32::NAN; 6];
-        for (wave, values) in values.into_iter().enumerate() {
-            let [Some(latency_ms), Some(peak_uv), Some(trough_ms), Some(trough_uv)] = values else {
-                return Err(analyzed.line(number, "the line ends before the last column"));
-            };
-            if latency_ms >= 0.0 {
-                peaks[wave] = latency_ms;
-                if trough_ms >= 0.0 {
-                    peaks[3 + wave] = peak_uv - trough_uv;
-                }
-            }
-        }
-        Ok((level, peaks))
-    }
+fn parse_averages(source: &Source, number: usize, text: &str) -> Result<Vec<String>> {
+    let numbers = text.split(|c: char| c == ';' || c.is_whitespace()).filter(|text| !text.is_empty());
+    // one more than can be right is enough to refuse them
+    let numbers = numbers.take(MOST_LEVELS + 1);
+    numbers.map(|text| Ok(text::number(source, number, "a number of averages", text)?.to_string())).collect()
 }

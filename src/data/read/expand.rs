@@ -1,6 +1,6 @@
 //! Which files a list of files, folders and globs means.
 
-use super::{Notices, wfdb};
+use super::{Notices, epl_cfts, wfdb};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -129,9 +129,8 @@ fn is_beside(path: &Path) -> bool {
 /// Whether a file holds the analysed peaks of recordings beside it, with which it is read.
 fn is_analyzed(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some(base) = name.strip_suffix("-analyzed.txt") else { return false };
-    let without_khz = base.strip_suffix("kHz").and_then(|base| base.rsplit_once('-')).map(|(base, _)| base);
-    let there =
-        |base: &str| path.with_file_name(base).is_file() || path.with_file_name(format!("{base}.txt")).is_file();
-    there(base) || without_khz.is_some_and(there)
+    let is_there = |recording: &str| {
+        ["", ".txt", ".TXT"].iter().any(|extension| path.with_file_name(format!("{recording}{extension}")).is_file())
+    };
+    epl_cfts::analyzed::recording_of(&name, is_there).is_some()
 }

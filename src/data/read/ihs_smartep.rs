@@ -6,10 +6,31 @@
 //! | `Data Pnt:,Average:,Average(uV):,Buffer1:,…` | the columns of each block: steps of the converter and µV, of the average and of its two halves |
 //! | `1, 521, 0.0032, …` | a line a sample, numbered from 1 |
 //!
-//! Of a block the column `Average(uV)` is read. `Smp. Period` is in µs; `Zero Position` counts from 1, so that the sample in
-//! that line is at the stimulus onset and the first one at `(1 - zero position) * period`. `Stim. Freq.` 0 is a click.
-//! `Identifier` is the recorder's serial number: who was recorded stands only in the file's name.
+//! | label | what |
+//! | --- | --- |
+//! | `Smp. Period` | sampling period in µs |
+//! | `Zero Position` | the number of the sample at the stimulus onset (see below) |
+//! | `Stim. Freq.` | Hz, 0 or `click` for a click; any other word becomes the column `stimulus` |
+//! | `Ear`, `Channel`, `Intensity`, `Stim. Rate`, `Sweeps`, `Artifacts` | as they are, in dB and 1/s |
+//! | `Identifier` | the recorder's serial number: who was recorded stands only in the file's name |
+//!
+//! Of a block the column `Average(uV)` is read.
+//!
+//! # From what `Zero Position` counts
+//!
+//! From 1, as the samples themselves are numbered: the first sample is at `(1 - zero position) * period`. The export
+//! does not say so, and public readers disagree: two count from 0, two from 1. What decides is a table of the same
+//! recordings whose time axis was made independently: its first sample, at the onset, is the sample numbered 530 of a
+//! file with `Zero Position` 530 (`tests/vendor.rs` compares them). To count from 0 would make every latency shorter by
+//! a sampling period. At 0, as at 1, nothing was recorded before the onset. Without a value the time of the first
+//! sample is unknown.
+//!
+//! # Other responses
+//!
+//! SmartEP exports other responses in the same layout. A recording whose header names one (a comment, protocol or test
+//! such as `VEMP`, and not ABRs as well) is left out; a file without any other recording is no file of ABRs.
 
+use super::vocabulary::{self, Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, text};
 use crate::error::Result;
 
@@ -38,6 +59,8 @@ struct Block<'a> {
     average_uv: usize,
     /// In the order of [`LABELS`].
     header: [&'a str; LABELS.len()],
+    /// The response other than an ABR that the header names, and in which line.
+    other: Option<(usize, &'static str)>,
     samples: Vec<f32>,
 }
 
@@ -45,7 +68,7 @@ struct Block<'a> {
 const LABELS: [&str; 9] =
     ["Smp. Period", "Zero Position", "Ear", "Channel", "Stim. Freq.", "Intensity", "Stim. Rate", "Sweeps", "Artifacts"];
 
-/// The same as columns; the two times and the file's own name are told apart from these.
+/// The columns that these become; the two times become none.
 const COLUMNS: [&str; 9] =
     ["", "", "ear", "channel", "frequency_hz", "level_db", "rate_hz", "n_averages", "n_artifacts"];
 
@@ -53,7 +76,7 @@ const COLUMNS: [&str; 9] =
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line that is not as above.
-fn read(source: &Source) -> Result<Reading> {
+pub(super) fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let mut lines = text::lines(&text);
     let mut header = Vec::new();
@@ -70,6 +93,7 @@ fn read(source: &Source) -> Result<Reading> {
     };
     let mut label_lines = [0; LABELS.len()];
     for &(number, line) in &header {
+        find_other_responses(&mut blocks, number, line);
         let label = line.split(',').next().unwrap_or_default().trim_end_matches(':').trim();
         let is_label = |l: &str| l.trim_end_matches('.') == label.trim_end_matches('.');
         if let Some(which) = LABELS.iter().position(|l| is_label(l)) {
@@ -88,9 +112,21 @@ fn read(source: &Source) -> Result<Reading> {
     for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
         add_samples(source, number, line, &mut blocks)?;
     }
-    let recordings =
-        blocks.into_iter().map(|block| recording(source, &label_lines, block)).collect::<Result<Vec<_>>>()?;
-    Ok(recordings.into())
+    finish(source, &label_lines, blocks)
+}
+
+/// The recordings of the blocks, without those of other responses.
+fn finish(source: &Source, label_lines: &[usize; LABELS.len()], mut blocks: Vec<Block>) -> Result<Reading> {
+    let all = blocks.len();
+    let others: Vec<(usize, &str)> = blocks.iter().filter_map(|block| block.other).collect();
+    blocks.retain(|block| block.other.is_none());
+    let reason = others.first().map(|(number, response)| format!("line {number} names {response}"));
+    if let (true, Some(reason)) = (blocks.is_empty(), &reason) {
+        return Ok(Reading::NotAbr(reason.clone()));
+    }
+    let recordings = blocks.into_iter().map(|block| recording(source, label_lines, block)).collect::<Result<_>>()?;
+    let left_out = |reason| format!("{} of {all} recordings were left out: {reason}", others.len());
+    Ok(Reading::Recordings { recordings, subject: None, notices: reason.map(left_out).into_iter().collect() })
 }
 
 /// The blocks of columns, from the line with their names.
@@ -137,6 +173,31 @@ fn fill<'a, 'b>(
     Ok(next)
 }
 
+/// Marks the blocks whose value in a header line names a response other than an ABR, or whose label does.
+fn find_other_responses(blocks: &mut [Block], number: usize, line: &str) {
+    let (label, mut rest) = line.split_once(',').unwrap_or((line, ""));
+    let by_label = vocabulary::other_response(label);
+    let is_set = |value: &str| !["", "0", "no", "off", "false", "none"].contains(&value.to_lowercase().as_str());
+    let mut column = 1;
+    for i in 0..blocks.len() {
+        let first = blocks[i].first;
+        rest = skip_fields(rest, first - column);
+        column = first;
+        // up to the next block: a comment may hold commas
+        let next = blocks.get(i + 1).map_or("", |next| skip_fields(rest, next.first - first));
+        let value = rest[..rest.len() - next.len()].trim_matches([',', ' ', '\t']);
+        if is_set(value) {
+            let response = by_label.or_else(|| vocabulary::other_response_in_note(value));
+            blocks[i].other = blocks[i].other.or(response.map(|response| (number, response)));
+        }
+    }
+}
+
+/// What follows so many fields.
+fn skip_fields(line: &str, fields: usize) -> &str {
+    line.splitn(fields + 1, ',').nth(fields).unwrap_or_default()
+}
+
 fn add_samples(source: &Source, number: usize, line: &str, blocks: &mut [Block]) -> Result<()> {
     let expected = blocks[0].samples.len() + 1;
     let point = line.split(',').next().unwrap_or_default().trim();
@@ -163,20 +224,32 @@ fn add_samples(source: &Source, number: usize, line: &str, blocks: &mut [Block])
 
 fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Result<Recording> {
     let period_us = text::positive(source, lines[0], "`Smp. Period`", block.header[0])?;
-    let zero = text::number(source, lines[1], "`Zero Position`", block.header[1])?;
-    if zero < 1.0 || zero > block.samples.len() as f64 || zero.fract() != 0.0 {
-        let problem =
-            format!("`Zero Position` should be one of the {} data points, but is {zero}", block.samples.len());
-        return Err(source.line(lines[1], problem));
-    }
+    let t0_ms = match block.header[1] {
+        "" => None,
+        zero => Some((1.0 - zero_position(source, lines[1], zero, block.samples.len())?) * period_us / 1000.0),
+    };
     let mut recording = Recording::new(block.samples);
-    recording.sample_rate_hz = Some(1e6 / period_us);
-    recording.t0_ms = Some((1.0 - zero) * period_us / 1000.0);
-    for (column, value) in COLUMNS.into_iter().zip(block.header).filter(|(column, _)| !column.is_empty()) {
+    (recording.sample_rate_hz, recording.t0_ms) = (Some(1e6 / period_us), t0_ms);
+    for ((column, value), &line) in COLUMNS.into_iter().zip(block.header).zip(lines) {
         match column {
-            "frequency_hz" if value.parse() == Ok(0.0) => recording.say(column, "click"),
+            "" => {}
+            "frequency_hz" => {
+                if let Some(stimulus) = Stimulus::parse(source, line, "`Stim. Freq.`", value, Unit::Hz)? {
+                    stimulus.say(&mut recording);
+                }
+            }
             _ => recording.say(column, text::tidy(value)),
         }
     }
     Ok(recording)
+}
+
+/// The number of the sample at the onset, from 1.
+fn zero_position(source: &Source, line: usize, text: &str, samples: usize) -> Result<f64> {
+    let zero = text::number(source, line, "`Zero Position`", text)?;
+    if !(0.0..=samples as f64).contains(&zero) || zero.fract() != 0.0 {
+        let problem = format!("`Zero Position` should be 0 or one of the {samples} data points, but is {zero}");
+        return Err(source.line(line, problem));
+    }
+    Ok(zero.max(1.0))
 }

@@ -41,6 +41,7 @@ pub mod tdt_biosig_ascii;
 mod tests;
 mod text;
 pub mod time_down;
+mod vocabulary;
 pub mod wfdb;
 
 pub use delimited::is_missing;

@@ -61,9 +61,8 @@ struct Rows {
 struct Seen {
     /// Cells that are not UTF-8.
     odd_cells: usize,
-    /// Rows with an onset delay, and the first of them in ms.
-    delayed: usize,
-    delay_ms: f64,
+    /// The onset delays that are not 0, in ms.
+    delays_ms: Vec<f64>,
 }
 
 impl Iterator for Rows {
@@ -87,13 +86,13 @@ impl Iterator for Rows {
 
 impl Rows {
     fn conclude(&mut self) {
-        let Seen { odd_cells, delayed, delay_ms } = std::mem::take(&mut self.seen);
+        let Seen { odd_cells, delays_ms } = std::mem::take(&mut self.seen);
         let name = self.shape.source.name();
         if odd_cells > 0 {
             self.notices.push(format!("{name}: {odd_cells} cells are not UTF-8 and were read as Windows-1252"));
         }
-        if delayed > 0 {
-            self.notices.push(format!("{name}: {}", tdt::delay_notice(delayed, delay_ms)));
+        if let Some(notice) = tdt::delay_notice(&delays_ms) {
+            self.notices.push(format!("{name}: {notice}"));
         }
     }
 }
@@ -193,10 +192,7 @@ impl Row<'_> {
             Holds::T0Ms => recording.t0_ms = self.number(column)?,
             Holds::OnsetDelayMs => match self.number(column)? {
                 Some(0.0) => recording.t0_ms = Some(0.0),
-                Some(delay_ms) => {
-                    seen.delay_ms = if seen.delayed == 0 { delay_ms } else { seen.delay_ms };
-                    seen.delayed += 1;
-                }
+                Some(delay_ms) => seen.delays_ms.push(delay_ms),
                 None => {}
             },
             Holds::Peak(peak, factor) => recording.peaks[*peak] = self.label(column, *factor)?,

@@ -148,6 +148,27 @@ impl Source {
         }
     }
 
+    /// The names of the files in the same folder that begin so, sorted; none for content in memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be listed.
+    pub fn siblings(&self, prefix: &str) -> Result<Vec<String>> {
+        let folder = match self.path.parent() {
+            _ if !self.on_disk => return Ok(Vec::new()),
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+            let entry = entry.map_err(Error::io("list", folder))?;
+            // a name that is no text begins with none
+            let name = entry.file_name().into_string().ok().filter(|name| name.starts_with(prefix));
+            names.extend(name.filter(|_| entry.path().is_file()));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// The error that this file is at fault: where, what was found instead of what, and the way out.
     pub fn error(&self, place: impl Display, problem: impl Display, remedy: impl Display) -> Error {
         Error::input(&self.name, place, problem, remedy)

@@ -1,5 +1,7 @@
 //! What the two formats of TDT's BioSig share.
 
+use super::{Reading, Recording};
+
 /// The rates of TDT's processors nearest to a computed one: a duration printed with six digits is not exact.
 pub fn sample_rate_hz(computed: f64) -> f64 {
     // 25 MHz divided by powers of two: 195312.5, 97656.25, 48828.125, 24414.0625, … Hz
@@ -24,10 +26,76 @@ pub fn ear(text: &str) -> Option<&'static str> {
     found
 }
 
-/// What is to be said of an onset delay, whose sign the recorder's files do not explain.
-pub fn delay_notice(records: usize, delay_ms: f64) -> String {
-    format!(
-        "{records} records have an onset delay (of {delay_ms} ms, the first): the time of their first sample is not known; \
-         say t0_ms yourself"
-    )
+/// Whether a variable, in lower case, is one of the two tones that evoke distortion products.
+pub fn is_one_of_two_tones(variable: &str) -> bool {
+    ["f1", "f2", "l1", "l2", "freq1", "freq2", "f2/f1", "f1/f2"].contains(&variable)
+}
+
+/// What a file's groups hold together.
+#[derive(Default)]
+pub struct Collected {
+    recordings: Vec<Recording>,
+    /// The onset delays that are not 0, in ms.
+    delays_ms: Vec<f64>,
+    /// Groups of other responses: the number of records, and why they are no ABRs.
+    others: Vec<(usize, String)>,
+}
+
+impl Collected {
+    /// Adds a group's recordings, and the onset delays of some of them.
+    pub fn add(&mut self, recordings: Vec<Recording>, delays_ms: Vec<f64>) {
+        self.recordings.extend(recordings);
+        self.delays_ms.extend(delays_ms.into_iter().filter(|&delay| delay != 0.0));
+    }
+
+    /// Leaves out a group of so many records that are no ABRs.
+    pub fn leave_out(&mut self, records: usize, reason: String) {
+        self.others.push((records, reason));
+    }
+
+    /// Whether there is neither a recording nor a group that was left out.
+    pub fn is_empty(&self) -> bool {
+        self.recordings.is_empty() && self.others.is_empty()
+    }
+
+    /// The recordings with what is to be said of them; a file that holds nothing but other responses is no file of
+    /// ABRs.
+    pub fn finish(self) -> Reading {
+        if let (true, Some((_, reason))) = (self.recordings.is_empty(), self.others.first()) {
+            return Reading::NotAbr(reason.clone());
+        }
+        let left_out = |(records, reason): &(usize, String)| format!("{records} records were left out: {reason}");
+        let mut notices: Vec<String> = self.others.iter().map(left_out).collect();
+        notices.extend(delay_notice(&self.delays_ms));
+        Reading::Recordings { recordings: self.recordings, subject: None, notices }
+    }
+}
+
+/// What is to be said of onset delays other than 0, in ms.
+pub fn delay_notice(delays_ms: &[f64]) -> Option<String> {
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    for &delay in delays_ms {
+        (least, most) = (least.min(delay), most.max(delay));
+    }
+    let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    (!delays_ms.is_empty()).then(|| {
+        format!(
+            "{} records have an onset delay ({range} ms), and the file does not say whether it shifts the stimulus or \
+             the recording: the time of their first sample is unknown; give it with --t0-ms, or in the configuration \
+             (data.t0_ms)",
+            delays_ms.len()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn onset_delays_are_counted_with_their_range() {
+        assert_eq!(delay_notice(&[]), None);
+        assert!(delay_notice(&[1.1]).unwrap().starts_with("1 records have an onset delay (1.1 ms), and"));
+        assert!(delay_notice(&[1.5, -0.5, 1.0]).unwrap().starts_with("3 records have an onset delay (-0.5 to 1.5 ms)"));
+    }
 }

@@ -25,14 +25,19 @@
 //! | 10 × 36 | cursors: position, value, text of 20, four numbers of 2 |
 //! | points × 4 | samples |
 //!
-//! Which of the two wrote the file is told by the distance of a group to its first record, 626 or 618 bytes. A sample times the
-//! gain is in volts: the recorder does not document it, but then the noise has the size it should have.
+//! The distance from a group to its first record, 626 or 618 bytes, tells which of the two wrote the file. A sample
+//! times the gain is in volts: the recorder does not document it, but then the noise has the size it should have. With
+//! an onset delay of 0 the first sample is at the stimulus onset; for any other, how the two lie is not documented, and
+//! the time stays unknown.
 //!
-//! A file of otoacoustic emissions has the same layout. It is refused if its stimulus files or variables name emissions or two
-//! tones, if cursors mark them, or if the points do not make up the duration: then the trace is a spectrum.
+//! Groups of other responses have the same layout and are left out; a file without any other group is no file of ABRs.
+//! A group is of another response if its references or memo name one (and not ABRs as well), if its stimulus files or
+//! variables name one or the two tones of distortion products, if cursors mark these, or if the points do not make up
+//! the duration: then the trace is a spectrum. The subject's name does not count: it names an animal, of which there
+//! may be several kinds of recordings.
 
 use super::bytes::Cursor;
-use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, Source, tdt, text, vocabulary};
 use crate::error::Result;
 
 const GROUPS: usize = 200;
@@ -85,7 +90,7 @@ fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the byte that is not as above.
-fn read(source: &Source) -> Result<Reading> {
+pub(super) fn read(source: &Source) -> Result<Reading> {
     let mut cursor = Cursor::new(source, 2);
     let groups = cursor.i16("the number of groups")?;
     if !(1..=GROUPS as i16).contains(&groups) {
@@ -95,25 +100,21 @@ fn read(source: &Source) -> Result<Reading> {
     let places = offsets(&mut cursor, GROUPS, "the offsets of the groups")?;
     let records = offsets(&mut cursor, RECORDS, "the offsets of the records")?;
     let program = program(source, &places[..groups as usize], &records)?;
-    let (mut recordings, mut delays) = (Vec::new(), Vec::new());
+    let mut collected = tdt::Collected::default();
     for &place in &places[..groups as usize] {
         let mut cursor = Cursor::new(source, place);
         let group = Group::read(&mut cursor, program)?;
-        if let Some(reason) = group.not_abr() {
-            return Ok(Reading::NotAbr(format!("byte {place}: {reason}")));
+        let records = (0..group.records).map(|_| Record::read(&mut cursor, program)).collect::<Result<Vec<_>>>()?;
+        let by_group = group.not_abr().map(|reason| (place, reason));
+        let by_record = || records.iter().find_map(|record| Some((record.at, record.not_abr()?)));
+        if let Some((at, reason)) = by_group.or_else(by_record) {
+            collected.leave_out(records.len(), format!("byte {at}: {reason}"));
+            continue;
         }
-        for _ in 0..group.records {
-            let at = cursor.at;
-            let record = Record::read(&mut cursor, program)?;
-            if let Some(reason) = record.not_abr() {
-                return Ok(Reading::NotAbr(format!("byte {at}: {reason}")));
-            }
-            delays.extend((record.delay_ms != 0.0).then_some(f64::from(record.delay_ms)));
-            recordings.push(recording(source, &group, &record)?);
-        }
+        let recordings = records.iter().map(|record| recording(source, &group, record)).collect::<Result<_>>()?;
+        collected.add(recordings, records.iter().map(|record| decimal(record.delay_ms)).collect());
     }
-    let notices = delays.first().map(|&delay| tdt::delay_notice(delays.len(), delay)).into_iter().collect();
-    Ok(Reading::Recordings { recordings, subject: None, notices })
+    Ok(collected.finish())
 }
 
 /// A table of offsets; what cannot be one is 0.
@@ -138,7 +139,9 @@ struct Group {
     number: i16,
     records: i16,
     subject: String,
-    ear: Option<&'static str>,
+    /// The references and the memo.
+    notes: [String; 3],
+    /// The files of both channels.
     stimulus: String,
     /// Names in lower case, and units.
     variables: [(String, String); VARIABLES],
@@ -162,21 +165,28 @@ impl Group {
             *unit = cursor.text(5, what)?;
         }
         cursor.take(4 + 4 + 2 + 4 + 92, what)?;
-        let ear = notes.iter().find_map(|note| tdt::ear(note)).or(tdt::ear(&subject));
-        Ok(Group { number, records, subject, ear, stimulus, variables })
+        Ok(Group { number, records, subject, notes, stimulus, variables })
     }
 
+    fn ear(&self) -> Option<&'static str> {
+        self.notes.iter().find_map(|note| tdt::ear(note)).or(tdt::ear(&self.subject))
+    }
+
+    /// Why these records are no ABRs, if the group's header says it.
     fn not_abr(&self) -> Option<String> {
-        let stimulus = self.stimulus.to_lowercase();
-        if stimulus.contains("dpoae") || stimulus.contains("dpgram") {
-            return Some(format!("the stimulus `{}` is one for otoacoustic emissions (DPOAE)", self.stimulus.trim()));
+        if let Some(response) = vocabulary::other_response(&self.stimulus) {
+            return Some(format!("the stimulus `{}` is one for {response}", self.stimulus.trim()));
         }
-        let two_tones = ["f1", "f2", "l1", "l2", "freq1", "freq2", "f2/f1", "f1/f2"];
-        let named =
-            self.variables.iter().find(|(name, _)| two_tones.contains(&name.as_str()) || name.contains("dpoae"));
-        named.map(|(name, _)| {
-            format!("the variable `{name}` belongs to two tones: these are otoacoustic emissions (DPOAE)")
-        })
+        for note in &self.notes {
+            if let Some(response) = vocabulary::other_response_in_note(note) {
+                return Some(format!("`{note}` names {response}"));
+            }
+        }
+        let response = |name: &str| {
+            vocabulary::other_response(name).or(tdt::is_one_of_two_tones(name).then_some(vocabulary::DPOAE))
+        };
+        let found = self.variables.iter().find_map(|(name, _)| Some((name, response(name)?)));
+        found.map(|(name, response)| format!("the variable `{name}` belongs to {response}"))
     }
 }
 
@@ -242,7 +252,7 @@ impl<'a> Record<'a> {
 
     fn not_abr(&self) -> Option<String> {
         if let Some(tone) = &self.emission {
-            return Some(format!("a cursor marks `{tone}`: these are otoacoustic emissions (DPOAE)"));
+            return Some(format!("a cursor marks `{tone}`: these are {}", vocabulary::DPOAE));
         }
         let points = self.samples.len() / 4;
         let lasts_ms = points as f32 * self.period_us / 1000.0;
@@ -251,8 +261,10 @@ impl<'a> Record<'a> {
             lasts_ms > 0.0 && lasts_ms.is_finite() && self.duration_ms > 0.0 && self.duration_ms.is_finite();
         (plausible && !fits).then(|| {
             format!(
-                "{points} points of {} µs do not make up its duration of {}: this is a spectrum, as of otoacoustic emissions (DPOAE)",
-                self.period_us, self.duration_ms
+                "{points} points of {} µs do not make up its duration of {}: this is a spectrum, as of {}",
+                self.period_us,
+                self.duration_ms,
+                vocabulary::DPOAE
             )
         })
     }
@@ -285,7 +297,7 @@ fn recording(source: &Source, group: &Group, record: &Record) -> Result<Recordin
     recording.subject.clone_from(&group.subject);
     recording.sample_rate_hz = Some(1e6 / decimal(record.period_us));
     recording.t0_ms = (record.delay_ms == 0.0).then_some(0.0);
-    recording.say("ear", group.ear.unwrap_or_default());
+    recording.say("ear", group.ear().unwrap_or_default());
     recording.say("channel", record.channel);
     for ((name, unit), &value) in group.variables.iter().zip(&record.variables).filter(|(_, value)| value.is_finite()) {
         match name.as_str() {
@@ -306,7 +318,7 @@ fn recording(source: &Source, group: &Group, record: &Record) -> Result<Recordin
     Ok(recording)
 }
 
-/// The decimal number that was meant (40.96), of which the file's float (40.959999…) is the nearest.
+/// The decimal number that was meant (40.96), to which the file's float (40.959999…) is the nearest.
 fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

@@ -21,11 +21,16 @@
 //! …
 //! ```
 //!
-//! The sample rate is points over duration; as the duration has six digits, a rate of TDT's processors (25 MHz over a power of
-//! two) within 1e-5 of it is meant. With an onset delay of 0 the first sample is at the stimulus onset; for any other, how the
-//! two lie is not documented, and the time stays unknown.
+//! The sample rate is points over duration; as the duration has six digits, a rate of TDT's processors (25 MHz over a
+//! power of two) within 1e-5 of it is meant. With an onset delay of 0 the first sample is at the stimulus onset; for
+//! any other, how the two lie is not documented, and the time stays unknown.
+//!
+//! Groups of other responses are left out, and a file without any other group is no file of ABRs: a group whose first
+//! line names another kind (`DPOAE Group Header`), whose references or memo name another response (and not ABRs as
+//! well), or where another line of a header does so (such as the stimulus' file, but not the subject's name), or a
+//! variable is one of two tones.
 
-use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, Source, tdt, text, vocabulary};
 use crate::error::Result;
 
 pub const FORMAT: Format = Format {
@@ -47,21 +52,21 @@ fn recognise(head: &[u8]) -> bool {
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the line that is not as above, and if there are more or fewer samples or
-/// records than said.
-fn read(source: &Source) -> Result<Reading> {
+/// [`Error::Input`](crate::error::Error::Input) with the line that is not as above, and if there are more or fewer
+/// samples or records than said.
+pub(super) fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
-    let mut reader =
-        Reader { source, group: Group::default(), record: None, recordings: Vec::new(), delays: Vec::new() };
+    let (group, collected) = Default::default();
+    let mut reader = Reader { source, group, record: None, collected };
     let mut last = 0;
     for (number, line) in text::lines(&text) {
         let line = line.trim();
         if let Some((kind, _)) = line.split_once(" Group Header  ===") {
-            if kind != "ABR" {
-                return Ok(Reading::NotAbr(format!("line {number}: a group of {}, not of ABRs", text::excerpt(kind))));
-            }
             reader.end_group()?;
-            reader.group = Group::default();
+            let not_abr = || format!("line {number}: a group of {}, not of ABRs", text::excerpt(kind));
+            reader.group.other = (kind != "ABR").then(not_abr);
+        } else if reader.group.other.is_some() {
+            reader.group.read += usize::from(line.starts_with("Record Number"));
         } else if let Some((key, value)) = line.split_once(':') {
             reader.header(number, key.trim(), value.trim())?;
         } else if let Some((name, value)) = line.split_once('=') {
@@ -72,30 +77,31 @@ fn read(source: &Source) -> Result<Reading> {
         last = number;
     }
     reader.end_group()?;
-    if reader.recordings.is_empty() {
+    if reader.collected.is_empty() {
         return Err(source.line(last, "the file ends before the first record"));
     }
-    let notices = reader.delays.first().map(|&delay| tdt::delay_notice(reader.delays.len(), delay));
-    Ok(Reading::Recordings { recordings: reader.recordings, subject: None, notices: notices.into_iter().collect() })
+    Ok(reader.collected.finish())
 }
 
 struct Reader<'a> {
     source: &'a Source,
     group: Group<'a>,
     record: Option<Record>,
-    recordings: Vec<Recording>,
-    /// The onset delays that are not 0, in ms.
-    delays: Vec<f64>,
+    collected: tdt::Collected,
 }
 
 #[derive(Default)]
 struct Group<'a> {
     number: String,
-    /// How many records it says to have, and in which line.
+    /// How many records its header promises, and in which line.
     records: Option<(f64, usize)>,
     read: usize,
     subject: String,
     ear: Option<&'a str>,
+    /// Why its records are no ABRs.
+    other: Option<String>,
+    recordings: Vec<Recording>,
+    delays_ms: Vec<f64>,
 }
 
 struct Record {
@@ -108,6 +114,14 @@ struct Record {
 
 impl Reader<'_> {
     fn header(&mut self, line: usize, key: &str, value: &str) -> Result<()> {
+        let response = match key {
+            "Subject ID" => None,
+            "Reference #1" | "Reference #2" | "Memo" => vocabulary::other_response_in_note(value),
+            _ => vocabulary::other_response(value),
+        };
+        if let Some(response) = response {
+            self.group.other = Some(format!("line {line}: `{}` names {response}", text::excerpt(value)));
+        }
         match key {
             "Record Number" => {
                 self.end_record()?;
@@ -137,7 +151,11 @@ impl Reader<'_> {
     fn variable(&mut self, line: usize, name: &str, value: &str) -> Result<()> {
         let Some(record) = &mut self.record else { return Ok(()) };
         let (number, unit) = value.split_once(' ').unwrap_or((value, ""));
-        match name.to_lowercase().as_str() {
+        let name = name.to_lowercase();
+        match name.as_str() {
+            _ if tdt::is_one_of_two_tones(&name) => {
+                self.group.other = Some(format!("line {line}: the variable `{name}` belongs to {}", vocabulary::DPOAE));
+            }
             "freq" | "frequency" => {
                 let value = text::number(self.source, line, "`Freq`", number)?;
                 let khz = unit.trim().eq_ignore_ascii_case("khz");
@@ -173,7 +191,7 @@ impl Reader<'_> {
         }
         match delay_ms {
             Some(0.0) => recording.t0_ms = Some(0.0),
-            Some(other) => self.delays.push(other),
+            Some(other) => self.group.delays_ms.push(other),
             None => {}
         }
         if let Some(ear) = self.group.ear {
@@ -181,18 +199,26 @@ impl Reader<'_> {
         }
         recording.subject.clone_from(&self.group.subject);
         self.group.read += 1;
-        self.recordings.push(recording);
+        self.group.recordings.push(recording);
         Ok(())
     }
 
+    /// Takes in the group that was read, and begins another.
     fn end_group(&mut self) -> Result<()> {
-        self.end_record()?;
-        match self.group.records {
-            Some((said, line)) if said != self.group.read as f64 => {
-                let problem = format!("the group should have {said} records, but {} follow", self.group.read);
-                Err(self.source.line(line, problem))
-            }
-            _ => Ok(()),
+        if self.group.other.is_some() {
+            // what follows the line that told was not read
+            self.group.read += usize::from(self.record.take().is_some());
         }
+        self.end_record()?;
+        let group = std::mem::take(&mut self.group);
+        match (group.records, group.other) {
+            (Some((promised, line)), None) if promised != group.read as f64 => {
+                let problem = format!("the group should have {promised} records, but {} follow", group.read);
+                return Err(self.source.line(line, problem));
+            }
+            (_, Some(reason)) => self.collected.leave_out(group.read, reason),
+            (_, None) => self.collected.add(group.recordings, group.delays_ms),
+        }
+        Ok(())
     }
 }

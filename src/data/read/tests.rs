@@ -3,6 +3,7 @@
 mod arf;
 mod encodings;
 mod epl;
+mod epl_analyzed;
 mod formats;
 mod npz;
 mod paths;

@@ -1,20 +1,29 @@
 //! PhysioNet WFDB records: a header as text (`.hea`) and files of samples (`.dat`) beside it.
 //!
-//! | header line | fields (`[…]`: may be left out) |
+//! | header line | fields, separated by blanks (`[…]`: may be left out, with all after it) |
 //! | --- | --- |
-//! | record, the first that is no `#` comment | name, number of signals `[, sampling frequency (250 if left out) [, samples …]]` |
-//! | signal, one each | file, format`[+byte offset]`, gain`[(baseline)][/units]`, `[resolution, zero, first value, checksum, block size, name]` |
+//! | record, the first that is no `#` comment | name, number of signals, `[frequency]`, `[samples]`, `[time]`, `[date]` |
+//! | signal, one each | file, format, gain, `[resolution]`, `[zero]`, `[first value]`, `[checksum]`, `[block size]`, `[name]` |
+//!
+//! | field | its parts, without blanks; all but the first may be left out |
+//! | --- | --- |
+//! | name | `name/segments` |
+//! | frequency | `20000/1000(0)`: sampling frequency (250 Hz without the field), counter frequency, base counter |
+//! | format | `16x1:0+8`: format, samples a frame, skew, bytes before the first sample, in this order |
+//! | gain | `200(0)/uV`: steps of the converter a unit, baseline, unit |
 //!
 //! | format | samples of a file's signals in turns, two's complement, little-endian |
 //! | --- | --- |
 //! | 16, 24, 32 | 2, 3, 4 bytes; the most negative number is a missing sample |
 //!
-//! A sample is `(number - baseline) / gain` units, and mV if none are named; a baseline that is left out is the zero. Each
-//! signal becomes a recording (with its name as `channel`), if its units are volts; others are left out with a notice. First
-//! values and checksums (sums modulo 65536) are checked where they are not 0.
+//! A sample is `(number - baseline) / gain` units, and mV if none are named; a baseline that is left out is the zero. A
+//! negative gain inverts the trace. Each signal becomes a recording (with its name as `channel`), if its
+//! units are volts; others are left out with a notice. First values and checksums (sums modulo 65536) are checked where
+//! they are not 0.
 //!
-//! Refused, with a way out: records of several segments, other formats, several samples a frame, skewed signals, signals without
-//! a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither onset nor level.
+//! Refused, with a way out: records of several segments, other formats, several samples a frame, skewed signals,
+//! signals without a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither
+//! onset nor level.
 
 use super::{Format, ReadFn, Reading, Recording, Source, text};
 use crate::error::{Error, Result};
@@ -62,7 +71,8 @@ fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// Reads a record's signals.
 ///
 /// # Errors
-/// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be read.
+/// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be
+/// read.
 fn read(source: &Source) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let header = Header::parse(source, &text)?;
@@ -128,7 +138,8 @@ impl Header {
         let record = fields.next().unwrap_or_default();
         if let Some((_, segments)) = record.split_once('/') {
             let problem = format!("this is a record of {segments} segments, which is not read");
-            let remedy = "name the headers of the segments themselves, or join them with the wfdb package: wfdb.rdrecord, wfdb.wrsamp";
+            let remedy = "name the headers of the segments themselves, or join them with the wfdb package: wfdb.rdrecord, \
+                 wfdb.wrsamp";
             return Err(source.error(format_args!("line {number}"), problem, remedy));
         }
         let count = fields.next().and_then(|count| count.parse::<usize>().ok());
@@ -259,34 +270,53 @@ impl Signal {
         Ok(signal)
     }
 
-    /// `16`, `24+512`; samples a frame (`x2`) and skew (`:3`) are refused.
+    /// `16`, `24+512`, `16x1:0+8`; several samples a frame (`x2`) and skew (`:3`) are refused.
     fn set_format(&mut self, field: &str, unread: &dyn Fn(String) -> Error) -> Result<()> {
-        let (field, offset) = field.split_once('+').unwrap_or((field, "0"));
-        self.bytes = match field.trim_end_matches("x1").trim_end_matches(":0") {
+        let wrong = || unread(format!("the format should be as 16 or 16x1:0+8, but is `{}`", text::excerpt(field)));
+        let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (format, mut rest) = field.split_at(digits(field));
+        // in this order, each with its mark or left out
+        let mut part = |mark: char, left_out: usize| {
+            let Some(after) = rest.strip_prefix(mark) else { return Ok(left_out) };
+            let (number, after) = after.split_at(digits(after));
+            rest = after;
+            number.parse().map_err(|_| wrong())
+        };
+        let (per_frame, skew, offset) = (part('x', 1)?, part(':', 0)?, part('+', 0)?);
+        if !rest.is_empty() || offset > isize::MAX as usize {
+            return Err(wrong());
+        }
+        if per_frame != 1 {
+            return Err(unread(format!("{per_frame} samples a frame ({}) are not read", text::excerpt(field))));
+        }
+        if skew != 0 {
+            return Err(unread(format!("a skewed signal ({}) is not read", text::excerpt(field))));
+        }
+        self.offset = offset;
+        self.bytes = match format {
             "16" => 2,
             "24" => 3,
             "32" => 4,
-            other if other.contains('x') => {
-                return Err(unread(format!("several samples a frame ({other}) are not read")));
-            }
-            other if other.contains(':') => return Err(unread(format!("a skewed signal ({other}) is not read"))),
-            other => return Err(unread(format!("format {} is not read", text::excerpt(other)))),
+            "" => return Err(wrong()),
+            other => return Err(unread(format!("format {other} is not read"))),
         };
-        let offset = offset.parse().ok().filter(|&offset: &usize| offset <= isize::MAX as usize);
-        self.offset = offset.ok_or_else(|| unread("the byte offset should be a number".to_string()))?;
         Ok(())
     }
 
     /// `200`, `1024(0)/uV`; an absent baseline is left NaN.
     fn set_gain(&mut self, field: &str, unread: &dyn Fn(String) -> Error) -> Result<()> {
+        let not_calibrated = || unread("the signal is not calibrated: it has no gain".to_string());
+        if field.is_empty() {
+            return Err(not_calibrated());
+        }
         let (field, units) = field.split_once('/').unwrap_or((field, "mV"));
         let (gain, baseline) = field.split_once('(').unwrap_or((field, "NaN)"));
         let parsed = (gain.parse::<f64>(), baseline.trim_end_matches(')').parse::<f64>());
         let (Ok(gain), Ok(baseline)) = parsed else {
             return Err(unread(format!("the gain should be as 200(0)/mV, but is `{}`", text::excerpt(field))));
         };
-        if !(gain > 0.0 && gain.is_finite()) || baseline.is_infinite() {
-            return Err(unread("the signal is not calibrated: it has no gain".to_string()));
+        if gain == 0.0 || !gain.is_finite() || baseline.is_infinite() {
+            return Err(not_calibrated());
         }
         self.unit_uv = match units {
             "nV" | "nv" => Some(1e-3),

@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{ARF_HEADER as HEADER, Arf};
-use crate::data::read::read_bytes;
+use crate::data::read::{Reading, Source, read_bytes, tdt_arf};
 
 #[test]
 fn both_programs_files_are_read() {
@@ -43,6 +43,34 @@ fn otoacoustic_emissions_are_refused_as_such() {
         assert!(message.contains("byte ") && message.contains("otoacoustic emissions (DPOAE)"), "{message}");
         assert!(message.contains("leave this file out"), "{message}");
     }
+}
+
+#[test]
+fn groups_of_other_responses_are_left_out() {
+    for (vestibular, expected) in [
+        (Arf { memo: "oVEMP, right", ..Arf::new() }, "byte 8811: `oVEMP, right` names vestibular evoked potentials"),
+        (Arf { stimulus: "VsEP_jerk.sig", ..Arf::new() }, "the stimulus `VsEP_jerk.sig` is one for vestibular"),
+    ] {
+        let message = refusal("x.arf", vestibular.bytes(2));
+        assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
+    }
+    let read = |bytes| match tdt_arf::read(&Source::in_memory("x.arf", bytes)).unwrap() {
+        Reading::Recordings { recordings, notices, .. } => (recordings, notices),
+        Reading::NotAbr(reason) => panic!("{reason}"),
+    };
+    let (recordings, notices) = read(Arf { memo: "ABR, then VEMP", ..Arf::new() }.bytes(2));
+    assert_eq!((recordings.len(), notices.len()), (2, 0), "either may be meant");
+    // the second of three groups alone: its memo stands behind three numbers and three texts
+    let mut bytes = Arf::new().bytes(3);
+    let second = HEADER + (bytes.len() - HEADER) / 3;
+    bytes[second + 54..second + 58].copy_from_slice(b"VEMP");
+    let (recordings, notices) = read(bytes);
+    assert_eq!([0, 1].map(|i| recordings[i].column("record").unwrap()), ["g0-0", "g2-2"]);
+    assert_eq!((recordings.len(), notices.len()), (2, 1));
+    let expected = format!("1 records were left out: byte {second}: `VEMP` names vestibular evoked potentials");
+    assert!(notices[0].starts_with(&expected), "{notices:?}");
+    let (_, notices) = read(Arf { delay_ms: 1.1, ..Arf::new() }.bytes(2));
+    assert!(notices[0].starts_with("2 records have an onset delay (1.1 ms)"), "{notices:?}");
 }
 
 #[test]

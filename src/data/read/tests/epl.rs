@@ -1,8 +1,28 @@
 use super::refusal;
-use super::samples::{analyzed, cfts};
-use crate::data::read::{read_all, read_bytes};
-use crate::error::Result;
-use std::path::Path;
+use super::samples::cfts;
+use crate::data::read::{Recording, read_all, read_bytes};
+
+/// Run 7 of an animal: header lines, levels, and a line an instant.
+fn sweep(stimulus: &str, more: &str, levels: &str, lines: &[&str]) -> Vec<u8> {
+    let text = format!(
+        ":RUN-7\tLEVEL SWEEP\t1/2/2021\r\
+         :SW EAR: L\tSW FREQ: {stimulus}\t# AVERAGES: 16\tREP RATE (/sec): 25\tSAMPLE (µsec): 40\t\r\
+         {more}:LEVELS:{levels}\r:DATA\r{}\r\n",
+        lines.join("\r\n")
+    );
+    text.chars().map(|c| c as u8).collect()
+}
+
+/// The recordings of one file, and the notices.
+fn read(name: &str, content: &[u8]) -> (Vec<Recording>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(name), content).unwrap();
+    read_all(&[folder.path().join(name)]).unwrap()
+}
+
+fn columns<'a>(recordings: &'a [Recording], name: &str) -> Vec<Option<&'a str>> {
+    recordings.iter().map(|recording| recording.column(name)).collect()
+}
 
 #[test]
 fn a_level_sweep_is_a_recording_a_level() {
@@ -17,59 +37,117 @@ fn a_level_sweep_is_a_recording_a_level() {
     }
 }
 
-/// The recordings beside a file of peaks.
-fn labelled(name: &str, peaks: &str) -> Result<(Vec<crate::data::read::Recording>, Vec<String>)> {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ABR-52-3"), cfts()).unwrap();
-    std::fs::write(folder.path().join(name), peaks).unwrap();
-    read_all(&[folder.path().to_path_buf()])
-}
-
 #[test]
-fn the_analysed_peaks_beside_it_are_labels() {
-    for name in ["ABR-52-3-analyzed.txt", "ABR-52-3-11.3kHz-analyzed.txt"] {
-        let (recordings, notices) = labelled(name, &analyzed()).unwrap();
-        assert_eq!(recordings.len(), 2);
-        for recording in &recordings {
-            let [i, iii, v, i_uv, iii_uv, v_uv] = recording.peaks;
-            assert_eq!((i, iii, i_uv), (1.2, 3.0, 3.5));
-            assert!(v.is_nan() && v_uv.is_nan(), "a negative latency is no peak");
-            assert!(iii_uv.is_nan(), "without a trough there is no amplitude");
-            assert_eq!(recording.column("threshold_db"), Some("15"));
-            assert_eq!((recording.subject.as_str(), &*recording.file), ("ABR-52", "ABR-52-3"));
-        }
-        assert!(notices.iter().any(|n| n.contains("1 of 3 levels hold zeros")), "{notices:?}");
-        assert!(!notices.iter().any(|n| n.contains("skipped")), "{notices:?}");
+fn the_first_half_of_the_lines_is_the_response() {
+    let lines = ["1 10", "2 20", "3 30", "-9 9", "9 -9", "9 9"];
+    for half in 1..=3 {
+        let lines = [&lines[..half], &lines[3..3 + half]].concat();
+        let (recordings, notices) = read("A1-7", &sweep("12.00", "", "20;60;", &lines));
+        assert_eq!(recordings[0].samples, [1.0, 2.0, 3.0][..half]);
+        assert_eq!(recordings[1].samples, [10.0, 20.0, 30.0][..half]);
+        assert_eq!((recordings[0].sample_rate_hz, recordings[0].subject.as_str()), (Some(25_000.0), "A1"));
+        assert!(notices[0].contains("A1-7: below the responses stands half the difference"), "{notices:?}");
     }
-    let (recordings, _) = labelled("ABR-52-3-analyzed.txt", &analyzed().replace("15.0\r", "None\r")).unwrap();
-    assert_eq!(recordings[0].column("threshold_db"), None);
+    let message = refusal("A1-7", sweep("12.00", "", "20;60;", &lines[..5]));
+    assert!(message.contains("line 9: 5 lines of samples should be an even number"), "{message}");
 }
 
 #[test]
-fn damaged_peaks_are_refused_with_their_own_file() {
-    for (bad, expected) in [
-        (analyzed().replace("11.30", "16.00"), "line 2: these are peaks at 16 kHz"),
-        (analyzed().replace("N3 Latency", "N3"), "line 5: there is no column `N3 Latency`"),
-        (analyzed().replace("\t-5.2\t1\t5.8\t-1\r", "\t-5.2\r"), "line 6: the line ends before the last column"),
-        (analyzed().replace("1.2\t2\t1.6", "1.2\tx\t1.6"), "line 6: P1 Amplitude should be a number, but is `x`"),
-        (analyzed()[..60].to_string(), "the file ends before the line `Level"),
+fn a_name_with_dots_keeps_its_animal() {
+    for name in ["m1.2-7", "m1.2-7.txt", "m1.2-7.TXT"] {
+        assert_eq!(read(name, &sweep("12", "", "20", &["1", "2"])).0[0].subject, "m1.2", "{name}");
+    }
+}
+
+#[test]
+fn controls_are_left_out_and_the_other_columns_keep_their_levels() {
+    let lines = ["1 2 3 4", "5 6 7 8"];
+    let (recordings, notices) = read("A1-7", &sweep("12.00", "", "20;-Inf;60;80;", &lines));
+    assert_eq!(columns(&recordings, "level_db"), [Some("20"), Some("60"), Some("80")]);
+    assert_eq!([0, 1, 2].map(|i| recordings[i].samples[0]), [1.0, 3.0, 4.0]);
+    assert!(notices[1].contains("1 of 4 columns hold controls without a stimulus"), "{notices:?}");
+    let (recordings, _) = read("A1-7", &sweep("12.00", ":Control:20\r", "20;-inf;60;80", &lines));
+    assert_eq!(columns(&recordings, "level_db"), [Some("60"), Some("80")]);
+    assert_eq!([0, 1].map(|i| recordings[i].samples[0]), [3.0, 4.0]);
+}
+
+#[test]
+fn the_levels_of_a_masker_are_not_those_of_the_stimulus() {
+    let (recordings, notices) = read("A1-7", &sweep("12.00", ":Vary signal level: false\r", "20;60", &["1 2", "3 4"]));
+    assert_eq!(columns(&recordings, "level_db"), [None, None]);
+    assert_eq!(columns(&recordings, "masker_level_db"), [Some("20"), Some("60")]);
+    assert!(notices[1].contains("masker_level_db"), "{notices:?}");
+    let (recordings, _) = read("A1-7", &sweep("12.00", ":Vary signal level: true\r", "20;60", &["1 2", "3 4"]));
+    assert_eq!(columns(&recordings, "level_db"), [Some("20"), Some("60")]);
+}
+
+#[test]
+fn averages_level_by_level_outweigh_the_number_asked_for() {
+    let lines = ["1 2 3", "5 6 7"];
+    for averages in [" 512;256;16", "512;256;16;", "\t512;\t256;\t16;\t", " 512 ; 256 ; 16 ", "\t512\t256\t16"] {
+        let (recordings, _) = read("A1-7", &sweep("12.00", &format!(":Avgs:{averages}\r\n"), "20;60;80;", &lines));
+        assert_eq!(columns(&recordings, "n_averages"), [Some("512"), Some("256"), Some("16")], "{averages}");
+    }
+    // a control has its own
+    let (recordings, _) = read("A1-7", &sweep("12.00", ":Avgs: 512;256;4\r", "20;-Inf;80;", &lines));
+    assert_eq!(columns(&recordings, "n_averages"), [Some("512"), Some("4")]);
+    let (recordings, _) = read("A1-7", &sweep("12.00", ":Avgs:\r", "20;60;80;", &lines));
+    assert_eq!(columns(&recordings, "n_averages"), [Some("16"); 3]);
+    for (averages, expected) in [
+        ("512;256", "line 3: `:Avgs:` should have a number for each of 3 levels, but has 2"),
+        ("512;256;x", "line 3: a number of averages should be a number, but is `x`"),
     ] {
-        let message = labelled("ABR-52-3-analyzed.txt", &bad).unwrap_err().to_string();
-        assert!(message.contains("ABR-52-3-analyzed.txt") && message.contains(expected), "{message}");
+        let message = refusal("A1-7", sweep("12.00", &format!(":Avgs: {averages}\r"), "20;60;80;", &lines));
+        assert!(message.contains(expected), "{message}");
     }
 }
 
 #[test]
-fn peaks_without_recordings_are_refused_or_said() {
-    let folder = tempfile::tempdir().unwrap();
-    let alone = folder.path().join("ABR-9-9-analyzed.txt");
-    std::fs::write(&alone, analyzed()).unwrap();
-    let message = read_all(&[alone]).unwrap_err().to_string();
-    assert!(message.contains("it holds the analysed peaks of recordings"), "{message}");
-    std::fs::write(folder.path().join("ABR-52-3"), cfts()).unwrap();
-    let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
-    assert_eq!(recordings.len(), 2);
-    assert!(notices.iter().any(|n| n.contains("ABR-9-9-analyzed.txt: skipped")), "{notices:?}");
+fn a_single_column_needs_no_level() {
+    for levels in ["", " ", ";"] {
+        let (recordings, _) = read("A1-7", &sweep("12.00", ":Avgs: 64\r", levels, &["1", "2", "3", "4"]));
+        assert_eq!((recordings.len(), recordings[0].samples.as_slice()), (1, &[1.0, 2.0][..]));
+        assert_eq!((recordings[0].column("level_db"), recordings[0].column("n_averages")), (None, Some("64")));
+    }
+    let message = refusal("A1-7", sweep("12.00", "", " ", &["1 2 3", "1 2 3"]));
+    assert!(message.contains("line 5: there are 3 columns, but `:LEVELS:` names no level"), "{message}");
+    let message = refusal("A1-7", sweep("12.00", "", "10;;30", &["1 2 3", "1 2 3"]));
+    assert!(message.contains("line 3: a level should be a number, but is ``"), "{message}");
+}
+
+#[test]
+fn a_stimulus_is_a_frequency_a_click_or_a_name() {
+    for (stimulus, frequency_hz, name) in [
+        ("16.00", Some("16000"), None),
+        ("clicks", Some("click"), None),
+        ("Click", Some("click"), None),
+        ("noise", None, Some("noise")),
+        ("chirp", None, Some("chirp")),
+        (r"C:\stim\rising.wav", None, Some("rising.wav")),
+        ("", None, None),
+    ] {
+        let (recordings, _) = read("A1-7", &sweep(stimulus, "", "20", &["1", "2"]));
+        let found = (recordings[0].column("frequency_hz"), recordings[0].column("stimulus"));
+        assert_eq!(found, (frequency_hz, name), "{stimulus}");
+    }
+    let message = refusal("A1-7", sweep("11,3", "", "20", &["1", "2"]));
+    assert!(message.contains("line 2: `FREQ` should be a frequency or a stimulus' name, but is `11,3`"), "{message}");
+}
+
+#[test]
+fn other_responses_are_refused_as_such() {
+    let dpoae = sweep("12", "", "20", &["1", "2"]).iter().map(|&b| char::from(b)).collect::<String>();
+    let dpoae = dpoae.replace("LEVEL SWEEP", "DPOAE SWEEP");
+    for (name, content, expected) in [
+        ("CAP-139-5", cfts(), "its name begins with `CAP`: these are compound action potentials of the auditory nerve"),
+        ("VsEP-3-1", cfts(), "its name begins with `VsEP`: these are vestibular evoked potentials"),
+        ("DP-3-1", cfts(), "its name begins with `DP`: these are otoacoustic emissions (DPOAE)"),
+        ("A1-7", dpoae.into_bytes(), "line 1: this is a run of otoacoustic emissions (DPOAE)"),
+    ] {
+        let message = refusal(name, content);
+        assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
+    }
+    assert_eq!(read_bytes("CAPRI-52-3", cfts()).unwrap().len(), 2, "an animal's name");
 }
 
 #[test]
@@ -85,8 +163,9 @@ fn a_damaged_sweep_names_its_line() {
         (good.replace("sec): 10", "sec): 0"), "line 2: `SAMPLE` should be above 0, but is 0"),
         (good[..good.find(":DATA").unwrap()].to_string(), "the header ends without the line `:DATA`"),
         (good[..good.find(":DATA").unwrap() + 6].to_string(), "the file ends before the first sample"),
+        (good[..good.len() - 12].to_string(), "line 13: 7 lines of samples should be an even number"),
     ] {
-        let message = refusal(Path::new("ABR-52-3").to_str().unwrap(), bad);
+        let message = refusal("ABR-52-3", bad);
         assert!(message.contains(expected), "{message}");
     }
 }

@@ -47,6 +47,7 @@ pub struct Arf {
     pub rz: bool,
     pub variables: [(&'static str, &'static str, f32); 2],
     pub stimulus: &'static str,
+    pub memo: &'static str,
     pub cursor: &'static str,
     pub gain: f32,
     pub delay_ms: f32,
@@ -57,7 +58,7 @@ impl Arf {
     pub fn new() -> Self {
         let variables = [("Freq", "Hz", 8000.0), ("Level", "dB", 70.0)];
         let (gain, delay_ms, duration_ms) = (20.0, 0.0, 0.16384);
-        Arf { rz: true, variables, stimulus: "TonePip", cursor: "", gain, delay_ms, duration_ms }
+        Arf { rz: true, variables, stimulus: "TonePip", memo: "memo", cursor: "", gain, delay_ms, duration_ms }
     }
 
     pub fn bytes(&self, groups: usize) -> Vec<u8> {
@@ -77,7 +78,7 @@ impl Arf {
             let here = bytes.len() as i32;
             bytes[6 + 4 * group..][..4].copy_from_slice(&here.to_le_bytes());
             shorts(&mut bytes, &[group as i16, group as i16, 1]);
-            for (t, width) in [("Mouse 1", 16), ("Left Ear", 16), ("CBA", 16), ("memo", 50)] {
+            for (t, width) in [("Mouse 1", 16), ("Left Ear", 16), ("CBA", 16), (self.memo, 50)] {
                 text(&mut bytes, t, width);
             }
             bytes.extend([&time[..], &time[..]].concat());
@@ -108,12 +109,13 @@ impl Arf {
     }
 }
 
-/// Three levels of four samples in Latin-1, with the recorder's carriage returns.
+/// Three levels of four samples in Latin-1 with the recorder's carriage returns, and below them half the differences.
 pub fn cfts() -> Vec<u8> {
     let text = ":RUN-3\tLEVEL SWEEP\tTEMP:207.44\t4/6/2007\t8:03 AM\t-3852.21HR:\t\r\
         :SW EAR: R\tSW FREQ: 11.30\t# AVERAGES: 512\tREP RATE (/sec): 40\tDRIVER: Starship\tSAMPLE (µsec): 10\t\r\
         :NOTES-\t\r:CHAMBER-412\t\r:LEVELS:10;15;60;\r:DATA\r \
-        -0.5\t 0.25\t 0.0\t\r 1.0\t 2.0\t 0.0\t\r 1.5\t-2.5\t 0.0\t\r 0\t 1e-3\t 0.0\t\r\n";
+        -0.5\t 0.25\t 0.0\t\r 1.0\t 2.0\t 0.0\t\r 1.5\t-2.5\t 0.0\t\r 0\t 1e-3\t 0.0\t\r";
+    let text = format!("{text}{}\n", "7\t 8\t 0.0\t\r".repeat(4));
     text.chars().map(|c| c as u8).collect()
 }
 

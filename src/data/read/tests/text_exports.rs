@@ -1,6 +1,14 @@
 use super::refusal;
 use super::samples::{biosig, smartep};
-use crate::data::read::read_bytes;
+use crate::data::read::{Reading, Source, ihs_smartep, read_bytes, tdt_biosig_ascii};
+
+/// How many recordings a file holds, and the notices.
+fn kept(reading: Reading) -> (usize, Vec<String>) {
+    match reading {
+        Reading::Recordings { recordings, notices, .. } => (recordings.len(), notices),
+        Reading::NotAbr(reason) => panic!("{reason}"),
+    }
+}
 
 #[test]
 fn smartep_recordings_stand_side_by_side() {
@@ -19,11 +27,73 @@ fn smartep_recordings_stand_side_by_side() {
 }
 
 #[test]
+fn zero_position_counts_from_one_and_0_means_nothing_before_the_onset() {
+    let begins = |zero: &str| {
+        let content = smartep(5).replace("Zero Position:,3", &format!("Zero Position:,{zero}"));
+        read_bytes("x.TXT", content.into_bytes()).unwrap()[0].t0_ms
+    };
+    // 50 µs a sample
+    assert_eq!(["0", "1", "2", "5"].map(begins), [Some(0.0), Some(0.0), Some(-0.05), Some(-0.2)]);
+    assert_eq!(begins(""), None);
+    let without: String = smartep(5).lines().filter(|l| !l.starts_with("Zero")).map(|l| format!("{l}\n")).collect();
+    let recordings = read_bytes("x.TXT", without.into_bytes()).unwrap();
+    assert_eq!([recordings[0].t0_ms, recordings[1].t0_ms], [None, None]);
+}
+
+#[test]
+fn smartep_stimuli_are_frequencies_or_words() {
+    for (value, frequency_hz, stimulus) in [
+        ("Click", Some("click"), None),
+        ("500 Hz", Some("500"), None),
+        ("4 kHz", Some("4000"), None),
+        ("noise", None, Some("noise")),
+        ("", None, None),
+    ] {
+        let content = smartep(5).replace("Stim. Freq.,0", &format!("Stim. Freq.,{value}"));
+        let recordings = read_bytes("x.TXT", content.into_bytes()).unwrap();
+        let found = (recordings[0].column("frequency_hz"), recordings[0].column("stimulus"));
+        assert_eq!(found, (frequency_hz, stimulus), "{value}");
+        assert_eq!(recordings[1].column("frequency_hz"), Some("4000"));
+    }
+}
+
+#[test]
+fn smartep_recordings_of_other_responses_are_left_out() {
+    let with = |line: &str| smartep(5).replace("Data Pnt:", &format!("{line}\nData Pnt:"));
+    let read = |line: &str| ihs_smartep::read(&Source::in_memory("x.TXT", with(line).into_bytes())).unwrap();
+    for (line, expected) in [
+        ("Comment:,cVEMP left,,,,,,cVEMP right,,,,,", "line 12 names vestibular evoked potentials"),
+        ("Stim. Type:,DPOAE,,,,,,DPOAE,,,,,", "line 12 names otoacoustic emissions (DPOAE)"),
+        ("Test:,teoae,,,,,,teoae,,,,,", "line 12 names otoacoustic emissions (TEOAE)"),
+        ("Protocol:,ECochG click,,,,,,ECochG,,,,,", "line 12 names electrocochleography"),
+        ("Protocol:,ASSR,,,,,,ASSR,,,,,", "line 12 names auditory steady-state responses"),
+        ("VEMP EMG Level:,51,,,,,,48,,,,,", "line 12 names vestibular"),
+    ] {
+        let message = refusal("x.TXT", with(line));
+        assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
+    }
+    for line in ["Comment:,OAE absent,,,,,,ABR, then VEMP,,,,", "VEMP EMG Level:,0,,,,,,,,,,,", "Comment:,,,,,,,,,,,,"]
+    {
+        assert_eq!(kept(read(line)), (2, Vec::new()), "{line}");
+    }
+    // the second recording's, whose comment holds a comma
+    let (recordings, notices) = kept(read("Comment:,left,,,,,,left, VEMP,,,,"));
+    assert_eq!((recordings, notices.len()), (1, 1));
+    assert!(notices[0].contains("1 of 2 recordings were left out: line 12 names vestibular"), "{notices:?}");
+}
+
+#[test]
 fn a_damaged_smartep_file_names_its_line() {
     let good = smartep(5);
     for (bad, expected) in [
         (good.replace("50.00", "0"), "line 9: `Smp. Period` should be above 0, but is 0"),
-        (good.replace("Zero Position:,3", "Zero Position:,6"), "line 11: `Zero Position` should be one of the 5"),
+        (good.replace("Zero Position:,3", "Zero Position:,6"), "line 11: `Zero Position` should be 0 or one of the 5"),
+        (good.replace("Zero Position:,3", "Zero Position:,-1"), "line 11: `Zero Position` should be 0 or one of the 5"),
+        (
+            good.replace("Zero Position:,3", "Zero Position:,2.5"),
+            "line 11: `Zero Position` should be 0 or one of the 5",
+        ),
+        (good.replace("Freq.,0", "Freq.,-1"), "line 10: `Stim. Freq.` should be a frequency or a stimulus' name"),
         (good.replace(" 1.02", "1.0.2"), "line 15: a sample should be a number, but is `1.0.2`"),
         (good.replace("   3, 9", "   4, 9"), "line 15: data point 3 should follow, but the line begins with `4`"),
         (good.replace("Average(uV)", "Average(V)"), "line 12: there is no column `Average(uV):`"),
@@ -48,6 +118,31 @@ fn biosig_groups_and_records_are_read_in_volts() {
     assert_eq!([0, 1, 2].map(|i| recordings[i].column("record").unwrap()), ["g0-4", "g0-5", "g1-6"]);
     assert_eq!([0, 1, 2].map(|i| recordings[i].subject.as_str()), ["M1", "M1", ""]);
     assert_eq!([0, 1, 2].map(|i| recordings[i].t0_ms), [Some(0.0), Some(0.0), None], "of 1 ms delay: not known");
+}
+
+#[test]
+fn biosig_groups_of_other_responses_are_left_out() {
+    let read = |text: String| tdt_biosig_ascii::read(&Source::in_memory("x.txt", text.into_bytes())).unwrap();
+    for (from, to, expected) in [
+        ("Reference #1: Left Ear", "Memo: cVEMP, left", "line 5: `cVEMP, left` names vestibular evoked potentials"),
+        ("Reference #1: Left Ear", "Reference #2: VsEP", "line 5: `VsEP` names vestibular evoked potentials"),
+        ("SigGen Index: 60", r"Stimulus: C:\ABR\DPOAE_4k.sig", "`C:\\ABR\\DPOAE_4k.sig` names otoacoustic emissions"),
+        ("Phase = 90 deg", "F2 = 8720 Hz", "the variable `f2` belongs to otoacoustic emissions (DPOAE)"),
+    ] {
+        let message = refusal("x.txt", biosig().replace(from, to));
+        assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
+        // in the first of two groups alone: its two records go
+        let (recordings, notices) = kept(read(biosig().replacen(from, to, 1)));
+        assert_eq!(recordings, 1, "{to}");
+        assert!(notices[0].contains("2 records were left out: line ") && notices[0].contains(expected), "{notices:?}");
+    }
+    let (recordings, notices) = kept(read(biosig().replacen("ABR Group", "DPOAE Group", 1)));
+    assert_eq!(recordings, 1);
+    assert!(notices[0].contains("2 records were left out: line 1: a group of DPOAE"), "{notices:?}");
+    for (from, to) in [("Left Ear", "Left ABR after DPOAE"), ("Subject ID: M1", "Subject ID: VsEP-1")] {
+        let (recordings, notices) = kept(read(biosig().replace(from, to)));
+        assert_eq!((recordings, notices.len()), (3, 1), "{to}: {notices:?}");
+    }
 }
 
 #[test]

@@ -72,13 +72,49 @@ fn what_is_no_voltage_is_left_out_with_a_notice() {
 }
 
 #[test]
+fn what_is_implied_may_be_written_out() {
+    let essence = |(recordings, _): (Vec<Recording>, Vec<String>)| -> Vec<_> {
+        let channel = |r: &Recording| r.column("channel").map(str::to_string);
+        recordings.into_iter().map(|r| (channel(&r), r.sample_rate_hz, r.samples)).collect()
+    };
+    let wanted = essence(changed(|text| text, |samples| samples).unwrap());
+    let prefixed = |samples: Vec<u8>| [&[9; 8], &samples[..]].concat();
+    for (format, offset) in [("16x1", 0), ("16:0", 0), ("16x1:0", 0), ("16+0", 0), ("16x1:0+8", 8), ("16:0+8", 8)] {
+        let header = |text: String| text.replace("dat 16 ", &format!("dat {format} "));
+        let found = changed(header, |samples| if offset == 8 { prefixed(samples) } else { samples });
+        assert_eq!(essence(found.unwrap()), wanted, "{format}");
+    }
+    for record in [
+        "evoked16 2 48000/1000(0) 40 10:00:00 16/05/2020",
+        "evoked16 2 48000/1000 40 10:00:00.5",
+        "evoked16 2 48000(7) 40",
+        "evoked16 2 48e3 0",
+        "# of a kind\n\nevoked16\t2  48000.0",
+    ] {
+        let found = changed(|text| text.replace("evoked16 2 48000 40", record), |samples| samples).unwrap();
+        assert_eq!(essence(found), wanted, "{record}");
+    }
+    let found = changed(|text| text.replace("evoked16 2 48000 40", "evoked16 2"), |samples| samples).unwrap();
+    assert_eq!(found.0[0].sample_rate_hz, Some(250.0));
+    let (inverted, _) = changed(|text| text.replace("1024.0(0)", "-1024"), |samples| samples).unwrap();
+    assert!(inverted[0].samples.iter().zip(&wanted[0].2).all(|(a, b)| *a == -b));
+}
+
+#[test]
 fn what_is_not_read_is_refused_with_a_way_out() {
     for (from, to, expected) in [
         ("evoked16 2", "evoked16/3 2", "line 1: this is a record of 3 segments, which is not read"),
         ("dat 16 1024", "dat 212 1024", "line 2: format 212 is not read"),
-        ("dat 16 1024", "dat 16x2 1024", "line 2: several samples a frame (16x2) are not read"),
+        ("evoked16 2", "evoked16/1 2", "line 1: this is a record of 1 segments, which is not read"),
+        ("dat 16 1024", "dat 16x2 1024", "line 2: 2 samples a frame (16x2) are not read"),
+        ("dat 16 1024", "dat 16x2:0+8 1024", "line 2: 2 samples a frame (16x2:0+8) are not read"),
         ("dat 16 1024", "dat 16:3 1024", "line 2: a skewed signal (16:3) is not read"),
+        ("dat 16 1024", "dat 16x1:3+8 1024", "line 2: a skewed signal (16x1:3+8) is not read"),
+        ("dat 16 1024", "dat 16+8:0 1024", "line 2: the format should be as 16 or 16x1:0+8, but is `16+8:0`"),
+        ("dat 16 1024", "dat 16x 1024", "line 2: the format should be as 16 or 16x1:0+8, but is `16x`"),
+        ("dat 16 1024", "dat x1 1024", "line 2: the format should be as 16 or 16x1:0+8, but is `x1`"),
         ("1024.0(0)", "0(0)", "line 2: the signal is not calibrated"),
+        (" 1024.0(0)/uV 16 0 113 21373 0 ABR left", "", "line 2: the signal is not calibrated"),
         ("1024.0(0)", "gain(0)", "line 2: the gain should be as 200(0)/mV, but is `gain(0)`"),
         ("evoked16.dat 16 1024", "../evoked16.dat 16 1024", "line 2: `../evoked16.dat` is no name of a file beside"),
         ("evoked16.dat 16 1024", "none.dat 16 1024", "line 2: there is no file `none.dat` beside it"),

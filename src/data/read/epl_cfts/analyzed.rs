@@ -1,0 +1,306 @@
+//! The analysed peaks beside an EPL recording, as the ABR peak analysis programs write them.
+//!
+//! | name | whose labels |
+//! | --- | --- |
+//! | `ABR-52-3-analyzed.txt` | of the recording `ABR-52-3` (or `ABR-52-3.txt`) |
+//! | `ABR-52-3-16.0kHz-analyzed.txt` | the same, with the frequency, of any number of decimals |
+//! | `ABR-52-3-R1-analyzed.txt`, `ABR-52-3-16.0kHz-R1-analyzed.txt` | the same by the rater `R1` |
+//!
+//! The rater's name has a letter and no `-`. Of several files of one recording one is taken: the first by name of those
+//! without a rater, else of all. The others, and those for another frequency, are not used, with a notice.
+//!
+//! | line (a `#` may stand before the first ones) | what |
+//! | --- | --- |
+//! | `Threshold (dB SPL): 15.0` | of the whole series; `None` or infinite where no level gave a response |
+//! | `Frequency (kHz): 16.00` | the recording's; 0 for what is no tone |
+//! | `Level`, …, `P1 Latency`, `P1 Amplitude`, `N1 Latency`, `N1 Amplitude`, … `N5 Amplitude`, by tabs | names of columns, then a line a level |
+//!
+//! Waves I, III and V are P1, P3 and P5: their latencies in ms, and as amplitude the peak's minus that of the trough
+//! after it, in µV. Any of these columns may be left out, and a cell may be empty or `nan`: then this label is missing.
+//! A negative latency means that there is no peak. A level that several lines or several recordings have stays
+//! unlabelled, with a notice, as nothing says which belong together. Note that the analysis was done on filtered traces
+//! (its file says how).
+
+use super::super::vocabulary::{Stimulus, Unit};
+use super::super::{Reading, Recording, Source, text};
+use crate::error::Result;
+
+const SUFFIX: &str = "-analyzed.txt";
+
+/// Whether a file begins as one of analysed peaks.
+pub fn recognise(head: &[u8]) -> bool {
+    let head = text::decode(head);
+    plain(&head).starts_with("Threshold (dB") && head.contains("Frequency (kHz)")
+}
+
+/// A file of peaks that was not read with a recording.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io) if its folder cannot be listed.
+pub fn read(source: &Source) -> Result<Reading> {
+    let (name, siblings) = (source.file_name(), source.siblings("")?);
+    let reason = match recording_of(&name, |recording| is_there(&siblings, recording)) {
+        Some(recording) => format!("it holds the analysed peaks of `{recording}`: name that file to read both"),
+        None => "it holds analysed peaks, but its name belongs to no recording beside it (as ABR-52-3-analyzed.txt to \
+                 ABR-52-3): these labels are not used"
+            .to_string(),
+    };
+    Ok(Reading::NotAbr(reason))
+}
+
+/// The recording to which the name of a file of analysed peaks belongs, given whether a recording of a name is there;
+/// `None` for any other file.
+pub(in crate::data::read) fn recording_of(name: &str, is_there: impl Fn(&str) -> bool) -> Option<&str> {
+    Name::parse(name, is_there).map(|name| name.recording)
+}
+
+/// What the name of a file of analysed peaks says.
+struct Name<'a> {
+    /// The name of the recording's file, perhaps without `.txt`.
+    recording: &'a str,
+    khz: Option<&'a str>,
+    rater: Option<&'a str>,
+}
+
+impl<'a> Name<'a> {
+    fn parse(name: &'a str, is_there: impl Fn(&str) -> bool) -> Option<Name<'a>> {
+        let whole = name.strip_suffix(SUFFIX)?;
+        let mut readings = vec![Name { recording: whole, khz: None, rater: None }];
+        readings.extend(Name::before_khz(whole));
+        if let Some((rest, rater)) = whole.rsplit_once('-').filter(|(_, last)| is_rater(last)) {
+            readings.push(Name { recording: rest, khz: None, rater: Some(rater) });
+            readings.extend(Name::before_khz(rest).map(|name| Name { rater: Some(rater), ..name }));
+        }
+        // the longest name first: `A1-4-left-analyzed.txt` belongs to A1-4 only where there is no A1-4-left
+        readings.into_iter().find(|reading| !reading.recording.is_empty() && is_there(reading.recording))
+    }
+
+    /// A name that ends in a frequency.
+    fn before_khz(text: &'a str) -> Option<Name<'a>> {
+        let (recording, last) = text.rsplit_once('-')?;
+        Some(Name { recording, khz: Some(without_khz(last)?), rater: None })
+    }
+
+    /// Whether a recording of this frequency is meant; the name is rounded to its decimals, the recording's header to
+    /// two.
+    fn fits(&self, recorded_khz: Option<f64>) -> bool {
+        let Some(named) = self.khz else { return true };
+        let decimals = named.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        let rounding = 0.5 * 0.1_f64.powi(decimals as i32) + 0.005 + 1e-9;
+        match (named.parse::<f64>(), recorded_khz) {
+            (Ok(named), Some(recorded)) => (named - recorded).abs() <= rounding,
+            _ => false,
+        }
+    }
+}
+
+/// `16.0` of `16.0kHz`.
+fn without_khz(text: &str) -> Option<&str> {
+    let split = text.len().checked_sub(3).filter(|&at| text.is_char_boundary(at))?;
+    let (number, unit) = text.split_at(split);
+    let is_number = number.starts_with(|c: char| c.is_ascii_digit()) && number.parse::<f64>().is_ok();
+    (unit.eq_ignore_ascii_case("kHz") && is_number).then_some(number)
+}
+
+/// Whether this may be a rater. A number is another run: `A1-4-2-analyzed.txt` is not what a rater 2 made of A1-4.
+fn is_rater(text: &str) -> bool {
+    text.contains(char::is_alphabetic) && !text.to_lowercase().ends_with("khz")
+}
+
+/// A recording's name without the extension that it may have.
+pub(super) fn without_txt(name: &str) -> &str {
+    let split = name.len().saturating_sub(4);
+    match name.get(split..) {
+        Some(extension) if extension.eq_ignore_ascii_case(".txt") => &name[..split],
+        _ => name,
+    }
+}
+
+fn is_there(files: &[String], recording: &str) -> bool {
+    files.iter().any(|file| file == recording || without_txt(file) == recording)
+}
+
+/// Gives recordings the labels of the analysed peaks beside their file; returns what is to be said of these.
+///
+/// # Errors
+/// [`Error::Input`](crate::error::Error::Input) with the line of the peaks' file,
+/// [`Error::Io`](crate::error::Error::Io).
+pub(super) fn label(
+    source: &Source,
+    khz: Option<f64>,
+    levels: &[Option<f64>],
+    recordings: &mut [Recording],
+) -> Result<Vec<String>> {
+    let name = source.file_name();
+    let own = without_txt(&name);
+    let siblings = source.siblings(own)?;
+    let (mut fitting, mut not_used) = (Vec::new(), Vec::new());
+    for sibling in &siblings {
+        match Name::parse(sibling, |recording| is_there(&siblings, recording)) {
+            Some(found) if found.recording != own && found.recording != name => {}
+            Some(found) if found.fits(khz) => fitting.push((found.rater.is_some(), sibling.as_str())),
+            Some(_) => not_used.push(format!("{sibling} (another frequency)")),
+            None if sibling.strip_prefix(own).is_some_and(|rest| rest.starts_with('-') && rest.ends_with(SUFFIX)) => {
+                not_used.push(format!("{sibling} (its name does not say whose they are)"));
+            }
+            None => {}
+        }
+    }
+    fitting.sort_unstable();
+    let mut fitting = fitting.into_iter().map(|(_, name)| name);
+    let taken = fitting.next();
+    not_used.extend(fitting.map(str::to_string));
+    let mut notices = Vec::new();
+    if !not_used.is_empty() {
+        let taken = taken.map_or(String::new(), |taken| format!("; the labels are those of {taken}"));
+        notices.push(format!("analysed peaks that were not used: {}{taken}", not_used.join(", ")));
+    }
+    if let Some(taken) = taken
+        && let Some(analyzed) = source.beside(taken)?
+    {
+        let peaks = Peaks::read(&analyzed, khz)?;
+        notices.extend(peaks.apply(levels, recordings).into_iter().map(|notice| format!("{taken}: {notice}")));
+    }
+    Ok(notices)
+}
+
+/// What a file of analysed peaks holds.
+struct Peaks {
+    threshold_db: Option<f64>,
+    /// Level, and labels in the order of a recording's.
+    lines: Vec<(f64, [f32; 6])>,
+}
+
+impl Peaks {
+    fn read(analyzed: &Source, recorded_khz: Option<f64>) -> Result<Peaks> {
+        let text = text::decode(analyzed.bytes());
+        let mut lines = text::lines(&text).map(|(number, line)| (number, plain(line)));
+        let mut threshold_db = None;
+        let columns = loop {
+            let Some((number, line)) = lines.next() else {
+                return Err(analyzed.line(1, "the file ends before the line `Level …` with the names of columns"));
+            };
+            match line.split_once(':') {
+                Some((key, value)) if key.starts_with("Threshold") => {
+                    threshold_db = parse_threshold(analyzed, number, value)?;
+                }
+                Some(("Frequency (kHz)", value)) => check_frequency(analyzed, number, value, recorded_khz)?,
+                _ if line.starts_with("Level\t") => break Columns::find(line),
+                _ => {}
+            }
+        };
+        let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+        let lines = lines.map(|(number, line)| columns.parse(analyzed, number, line)).collect::<Result<_>>()?;
+        Ok(Peaks { threshold_db, lines })
+    }
+
+    /// Labels the recordings by their levels; returns which labels were not used.
+    fn apply(&self, levels: &[Option<f64>], recordings: &mut [Recording]) -> Vec<String> {
+        // two decimals are written
+        let same = |a: f64, b: f64| (a - b).abs() < 0.01;
+        let mut unclear = Vec::new();
+        for (recording, level) in recordings.iter_mut().zip(levels) {
+            if let Some(threshold) = self.threshold_db {
+                recording.say("threshold_db", threshold);
+            }
+            let Some(level) = *level else { continue };
+            let mut lines = self.lines.iter().filter(|line| same(line.0, level));
+            let alone = levels.iter().flatten().filter(|other| same(**other, level)).count() == 1;
+            match (lines.next(), lines.next()) {
+                (Some((_, peaks)), None) if alone => recording.peaks = *peaks,
+                (None, _) => {}
+                _ => unclear.push(level),
+            }
+        }
+        let has_recording = |level: f64| levels.iter().flatten().any(|recorded| same(*recorded, level));
+        let mut others = self.lines.iter().map(|line| line.0).collect::<Vec<_>>();
+        // a control is without a stimulus, and so without a response
+        others.retain(|&level| level.is_finite() && !has_recording(level));
+        let reasons = [
+            (others, "there is no recording of this level"),
+            (unclear, "several lines or recordings have this level, and nothing says which belong together"),
+        ];
+        let reasons = reasons.into_iter().filter(|(levels, _)| !levels.is_empty());
+        reasons.map(|(levels, reason)| format!("labels at {} dB were not used: {reason}", list(levels))).collect()
+    }
+}
+
+/// The distinct ones of some levels, for a message.
+fn list(mut levels: Vec<f64>) -> String {
+    levels.sort_by(f64::total_cmp);
+    levels.dedup();
+    levels.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A line without the comment sign that newer programs set before their header.
+fn plain(line: &str) -> &str {
+    line.trim_start_matches(['#', ' '])
+}
+
+fn parse_threshold(analyzed: &Source, number: usize, value: &str) -> Result<Option<f64>> {
+    match value.trim().parse::<f64>() {
+        Ok(threshold) => Ok(Some(threshold).filter(|threshold| threshold.is_finite())),
+        Err(_) if ["", "none"].contains(&value.trim().to_lowercase().as_str()) => Ok(None),
+        Err(_) => text::number(analyzed, number, "the threshold", value).map(Some),
+    }
+}
+
+fn check_frequency(analyzed: &Source, number: usize, value: &str, recorded_khz: Option<f64>) -> Result<()> {
+    let khz = match Stimulus::parse(analyzed, number, "the frequency", value, Unit::Khz)? {
+        Some(Stimulus::Tone(hz)) => hz / 1000.0,
+        Some(_) => 0.0,
+        None => return Ok(()),
+    };
+    if recorded_khz.is_some_and(|recorded| (recorded - khz).abs() > 0.01) {
+        let problem = format!("these are peaks at {khz} kHz, but the recordings beside them have another frequency");
+        return Err(analyzed.line(number, problem));
+    }
+    Ok(())
+}
+
+/// The columns of waves I, III and V: latency, amplitude, and latency and amplitude of the trough after them.
+const WAVES: [[&str; 4]; 3] = [
+    ["P1 Latency", "P1 Amplitude", "N1 Latency", "N1 Amplitude"],
+    ["P3 Latency", "P3 Amplitude", "N3 Latency", "N3 Amplitude"],
+    ["P5 Latency", "P5 Amplitude", "N5 Latency", "N5 Amplitude"],
+];
+
+/// Where the columns of [`WAVES`] are, of those that are there.
+struct Columns([[Option<usize>; 4]; 3]);
+
+impl Columns {
+    fn find(line: &str) -> Columns {
+        let place = |name: &str| line.split('\t').position(|column| column.trim() == name);
+        Columns(WAVES.map(|names| names.map(place)))
+    }
+
+    /// A line's level and labels.
+    fn parse(&self, analyzed: &Source, number: usize, line: &str) -> Result<(f64, [f32; 6])> {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let level = match fields[0].trim().parse() {
+            Ok(f64::NEG_INFINITY) => f64::NEG_INFINITY,
+            _ => text::number(analyzed, number, "the level", fields[0])?,
+        };
+        let value = |column: Option<usize>, name: &str| match column.map(|column| fields.get(column)) {
+            None => Ok(f32::NAN),
+            Some(None) => Err(analyzed.line(number, format!("the line ends before `{name}`"))),
+            Some(Some(field)) if field.trim().is_empty() || field.trim().eq_ignore_ascii_case("nan") => Ok(f32::NAN),
+            Some(Some(field)) => Ok(text::number(analyzed, number, name, field)? as f32),
+        };
+        let mut peaks = [f32::NAN; 6];
+        for (wave, (columns, names)) in self.0.iter().zip(WAVES).enumerate() {
+            let mut values = [f32::NAN; 4];
+            for ((to, &column), name) in values.iter_mut().zip(columns).zip(names) {
+                *to = value(column, name)?;
+            }
+            let [latency_ms, peak_uv, trough_ms, trough_uv] = values;
+            if latency_ms >= 0.0 {
+                peaks[wave] = latency_ms;
+                if trough_ms >= 0.0 {
+                    peaks[3 + wave] = peak_uv - trough_uv;
+                }
+            }
+        }
+        Ok((level, peaks))
+    }
+}

@@ -1,0 +1,181 @@
+//! Words in the headers of recorders' files: stimuli, and responses that are no ABRs.
+
+use super::{Recording, Source, text};
+use crate::error::Result;
+
+/// What a header says of the stimulus.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stimulus {
+    Click,
+    /// A tone of so many Hz.
+    Tone(f64),
+    /// Anything else by its name: `noise`, `chirp`, the file of a sound.
+    Other(String),
+}
+
+/// The unit of a frequency that is written without one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unit {
+    Hz,
+    Khz,
+}
+
+impl Stimulus {
+    /// Reads a header's value: a frequency (0 stands for a click), a word, or the path of a sound's file. `None` if it
+    /// is empty.
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::error::Error::Input) for a number that is no frequency, such as `-1` or `11,3`.
+    pub fn parse(source: &Source, line: usize, what: &str, value: &str, unit: Unit) -> Result<Option<Stimulus>> {
+        let lower = value.trim().to_lowercase();
+        let (number, unit) = match (lower.strip_suffix("khz"), lower.strip_suffix("hz")) {
+            (Some(number), _) => (number.trim(), Unit::Khz),
+            (_, Some(number)) => (number.trim(), Unit::Hz),
+            _ => (lower.as_str(), unit),
+        };
+        Ok(match number.parse::<f64>() {
+            Ok(0.0) => Some(Stimulus::Click),
+            Ok(hz) if hz > 0.0 && hz.is_finite() && unit == Unit::Hz => Some(Stimulus::Tone(hz)),
+            Ok(khz) if khz > 0.0 && khz.is_finite() => Some(Stimulus::Tone(text::hz_from_khz(khz))),
+            Err(_) if lower.is_empty() => None,
+            Err(_) if lower == "click" || lower == "clicks" => Some(Stimulus::Click),
+            Err(_) if number.contains(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',' | ' ')) => {
+                let file = value.trim().rsplit(['/', '\\']).next().unwrap_or_default();
+                Some(Stimulus::Other(file.to_string()))
+            }
+            _ => {
+                let problem =
+                    format!("{what} should be a frequency or a stimulus' name, but is `{}`", text::excerpt(value));
+                return Err(source.line(line, problem));
+            }
+        })
+    }
+
+    /// Sets the recording's column: `frequency_hz`, or `stimulus` for what has no frequency.
+    pub fn say(&self, recording: &mut Recording) {
+        match self {
+            Stimulus::Click => recording.say("frequency_hz", "click"),
+            Stimulus::Tone(hz) => recording.say("frequency_hz", hz),
+            Stimulus::Other(name) => recording.say("stimulus", name),
+        }
+    }
+}
+
+/// Distortion products of the ear.
+pub const DPOAE: &str = "otoacoustic emissions (DPOAE)";
+
+const VEMP: &str = "vestibular evoked potentials (VEMP, VsEP)";
+const ECOCHG: &str = "electrocochleography (ECochG)";
+const ASSR: &str = "auditory steady-state responses (ASSR)";
+
+/// Parts of words that no other word has.
+const PARTS: [(&str, &str); 9] = [
+    ("vemp", VEMP),
+    ("vsep", VEMP),
+    // not `vestibular` alone: ABRs are recorded of vestibular schwannomas
+    ("vestibular evoked", VEMP),
+    ("dpoae", DPOAE),
+    ("dpgram", DPOAE),
+    ("teoae", "otoacoustic emissions (TEOAE)"),
+    ("otoacoustic", "otoacoustic emissions"),
+    ("ecochg", ECOCHG),
+    ("electrocochleo", ECOCHG),
+];
+
+/// Whole words, which stand inside others too.
+const WORDS: [(&str, &str); 5] = [
+    ("oae", "otoacoustic emissions"),
+    ("oaes", "otoacoustic emissions"),
+    ("ecog", ECOCHG),
+    ("assr", ASSR),
+    ("assrs", ASSR),
+];
+
+/// Words with which a note tells of something else than the recording itself: `OAE absent`, `after VEMP`, `ABR and
+/// ASSR`.
+const ASIDE: [&str; 17] = [
+    "abr", "abrs", "absent", "present", "normal", "abnormal", "pass", "passed", "fail", "failed", "refer", "no", "not",
+    "without", "after", "before", "post",
+];
+
+/// The response other than an ABR that a text names, in any case: the name of a test, a group, a stimulus.
+pub fn other_response(text: &str) -> Option<&'static str> {
+    let text = text.to_lowercase();
+    let part = PARTS.iter().find(|(part, _)| text.contains(part));
+    let word = || WORDS.iter().find(|(word, _)| words(&text).any(|w| w == *word));
+    part.or_else(word).map(|(_, response)| *response)
+}
+
+/// The same for a free note, which decides nothing if it names ABRs as well, or the result or time of another test.
+pub fn other_response_in_note(note: &str) -> Option<&'static str> {
+    let is_aside = |word: &str| ASIDE.iter().any(|aside| word.eq_ignore_ascii_case(aside));
+    other_response(note).filter(|_| !words(note).any(is_aside))
+}
+
+/// The runs of letters of a text.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stimulus_is_a_frequency_a_click_or_a_name() {
+        let parse = |value: &str, unit| {
+            let source = Source::in_memory("x", Vec::new());
+            Stimulus::parse(&source, 3, "`FREQ`", value, unit).map_err(|error| error.to_string())
+        };
+        for (value, unit, hz) in [
+            ("16.00", Unit::Khz, 16_000.0),
+            (" 11.3", Unit::Khz, 11_300.0),
+            ("4000", Unit::Hz, 4000.0),
+            ("4 kHz", Unit::Hz, 4000.0),
+            ("500Hz", Unit::Khz, 500.0),
+        ] {
+            assert_eq!(parse(value, unit), Ok(Some(Stimulus::Tone(hz))), "{value}");
+        }
+        for click in ["click", "Clicks", "0", "0.00"] {
+            assert_eq!(parse(click, Unit::Khz), Ok(Some(Stimulus::Click)), "{click}");
+        }
+        for (value, name) in [
+            ("noise", "noise"),
+            ("Chirp", "Chirp"),
+            (r"C:\stim\rising.wav", "rising.wav"),
+            ("/stim/a b.wav", "a b.wav"),
+            ("4-16 kHz", "4-16 kHz"),
+        ] {
+            assert_eq!(parse(value, Unit::Khz), Ok(Some(Stimulus::Other(name.to_string()))), "{value}");
+        }
+        assert_eq!(parse("  ", Unit::Khz), Ok(None));
+        for bad in ["-1", "11,3", "1,000 Hz", "inf", "NaN"] {
+            let message = parse(bad, Unit::Khz).unwrap_err();
+            assert!(message.contains("line 3: `FREQ` should be a frequency or a stimulus' name, but is"), "{message}");
+        }
+    }
+
+    #[test]
+    fn other_responses_are_named_by_words_not_by_letters() {
+        for (text, expected) in [
+            ("cVEMP right", "vestibular"),
+            ("VsEP", "vestibular"),
+            (r"C:\TDT\DPOAE_4to32k", "(DPOAE)"),
+            ("TEOAE", "(TEOAE)"),
+            ("OAE-2", "otoacoustic emissions"),
+            ("EcochG", "electrocochleography"),
+            ("Vestibular evoked potential", "vestibular"),
+            ("ASSR 40 Hz", "steady-state"),
+        ] {
+            assert!(other_response(text).is_some_and(|response| response.contains(expected)), "{text}");
+            assert_eq!(other_response_in_note(text), other_response(text), "{text}");
+        }
+        for text in ["", "Click 0.1 ms", "classroom", "ABR", "recognition", "vestibular schwannoma", "37.1/s"] {
+            assert_eq!(other_response(text), None, "{text}");
+        }
+        for note in ["ABR and ASSR", "OAE absent", "after VEMP", "OAEs: pass", "DPOAE not tested"] {
+            assert!(other_response(note).is_some());
+            assert_eq!(other_response_in_note(note), None, "{note}");
+        }
+    }
+}
