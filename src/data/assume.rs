@@ -53,17 +53,22 @@ impl Iterator for Assumed {
     type Item = Result<Recording, Faulty>;
 
     fn next(&mut self) -> Option<Result<Recording, Faulty>> {
-        let mut row = self.recordings.next_row();
-        match &mut row {
-            Some(Ok(recording)) => {
-                self.change(recording);
+        match self.recordings.next_row() {
+            Some(Ok(mut recording)) => {
+                self.change(&mut recording);
                 self.amplitudes.add(&recording.samples);
+                Some(self.check(recording))
             }
-            Some(Err(Faulty { recording: Some(recording), .. })) => self.change(recording),
-            Some(Err(_)) => {}
-            None => self.conclude(),
+            Some(Err(Faulty { error, recording: Some(mut recording) })) => {
+                self.change(&mut recording);
+                Some(Err(Faulty { error, recording: Some(recording) }))
+            }
+            None => {
+                self.conclude();
+                None
+            }
+            unreadable => unreadable,
         }
-        row
     }
 }
 
@@ -114,6 +119,17 @@ impl Assumed {
         recording.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
     }
 
+    /// Refuses what unit and gain make of a recording, if no recording can be so.
+    fn check(&self, recording: Recording) -> Result<Recording, Faulty> {
+        let Some(sample) = recording.samples.iter().find(|sample| sample.abs() > LARGEST_SAMPLE_UV) else {
+            return Ok(recording);
+        };
+        let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
+        let remedy = "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
+        let error = recording.error(&self.recordings.source, "", problem, remedy);
+        Err(Faulty { error, recording: Some(Box::new(recording)) })
+    }
+
     fn conclude(&mut self) {
         for (key, (rows, stated, given)) in std::mem::take(&mut self.replaced) {
             self.notices
@@ -142,6 +158,8 @@ pub struct Amplitudes {
     whole: usize,
 }
 
+/// No recording holds more, in µV: 1000 V.
+const LARGEST_SAMPLE_UV: f32 = 1e9;
 /// No averaged response stays below this at its largest, in µV.
 const SMALLEST_UV: f32 = 1e-3;
 /// Below this the unit is volts rather than millivolts.

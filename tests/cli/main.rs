@@ -21,4 +21,5 @@ mod skipped;
 mod split;
 mod support;
 mod train;
+mod units;
 mod weights;

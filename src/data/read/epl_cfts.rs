@@ -27,6 +27,7 @@ pub mod analyzed;
 use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
 use super::vocabulary::{self, Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
+use crate::config;
 use crate::error::Result;
 
 pub const FORMAT: Format = Format {
@@ -265,6 +266,7 @@ impl Header {
     fn recording(&self, column: usize, samples: Vec<f32>) -> Recording {
         let mut recording = Recording::new(samples);
         recording.sample_rate_hz = Some(1e6 / self.period_us);
+        recording.unit = Some(config::Unit::Microvolt);
         recording.t0_ms = Some(0.0);
         recording.say("ear", self.ear.unwrap_or_default());
         if let Some(stimulus) = &self.stimulus {

@@ -32,6 +32,7 @@
 
 use super::vocabulary::{self, Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, text};
+use crate::config;
 use crate::error::Result;
 
 pub const FORMAT: Format = Format {
@@ -229,6 +230,7 @@ fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Re
         zero => Some((1.0 - zero_position(source, lines[1], zero, block.samples.len())?) * period_us / 1000.0),
     };
     let mut recording = Recording::new(block.samples);
+    recording.unit = Some(config::Unit::Microvolt);
     (recording.sample_rate_hz, recording.t0_ms) = (Some(1e6 / period_us), t0_ms);
     for ((column, value), &line) in COLUMNS.into_iter().zip(block.header).zip(lines) {
         match column {

@@ -38,6 +38,8 @@
 
 use super::bytes::Cursor;
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text, vocabulary};
+use crate::config::Unit;
+use crate::data::recording::Gain;
 use crate::error::Result;
 
 const GROUPS: usize = 200;
@@ -296,6 +298,8 @@ fn recording(source: &Source, group: &Group, record: &Record) -> Result<Recordin
     let mut recording = Recording::new(samples.collect::<Result<_>>()?);
     recording.subject.clone_from(&group.subject);
     recording.sample_rate_hz = Some(1e6 / decimal(record.period_us));
+    recording.unit = Some(Unit::Volt);
+    recording.gain = Some(Gain { value: f64::from(record.gain), divides: false });
     recording.t0_ms = (record.delay_ms == 0.0).then_some(0.0);
     recording.say("ear", group.ear().unwrap_or_default());
     recording.say("channel", record.channel);

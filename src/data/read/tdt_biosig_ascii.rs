@@ -31,6 +31,7 @@
 //! variable is one of two tones.
 
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text, vocabulary};
+use crate::config::Unit;
 use crate::error::Result;
 
 pub const FORMAT: Format = Format {
@@ -186,6 +187,7 @@ impl Reader<'_> {
             let said = points.map_or("no `No. Points`".to_string(), |points| format!("`No. Points` {points}"));
             return Err(self.source.line(line, format!("the record has {found} samples, but its header {said}")));
         }
+        recording.unit = Some(Unit::Volt);
         if !duration_ms.is_nan() {
             recording.sample_rate_hz = Some(tdt::sample_rate_hz(found as f64 / duration_ms * 1e3));
         }

@@ -26,6 +26,8 @@
 //! onset nor level.
 
 use super::{Format, ReadFn, Reading, Recording, Source, text};
+use crate::config::Unit;
+use crate::data::recording::Gain;
 use crate::error::{Error, Result};
 
 /// More signals than these are no record of evoked responses.
@@ -90,8 +92,8 @@ fn read(source: &Source) -> Result<Reading> {
             ));
         };
         for (column, signal) in together.iter().enumerate() {
-            match signal.unit_uv {
-                Some(unit_uv) => recordings.push(header.recording(&data, together, column, unit_uv)?),
+            match signal.unit {
+                Some(unit) => recordings.push(header.recording(&data, together, column, unit)?),
                 None => other.push(format!("`{}` in {}", signal.name, signal.units)),
             }
         }
@@ -121,8 +123,8 @@ struct Signal {
     gain: f64,
     baseline: f64,
     units: String,
-    /// In µV; `None` for what is no voltage.
-    unit_uv: Option<f64>,
+    /// `None` for what is no voltage.
+    unit: Option<Unit>,
     first: i64,
     checksum: i64,
     name: String,
@@ -188,7 +190,7 @@ impl Header {
     }
 
     /// One of the signals that share a file.
-    fn recording(&self, data: &Source, together: &[Signal], column: usize, unit_uv: f64) -> Result<Recording> {
+    fn recording(&self, data: &Source, together: &[Signal], column: usize, unit: Unit) -> Result<Recording> {
         let (signal, frame) = (&together[column], together.len() * together[column].bytes);
         let there = data.bytes().len().saturating_sub(signal.offset) / frame;
         let frames = self.samples.unwrap_or(there);
@@ -204,13 +206,10 @@ impl Header {
                 return Err(data.byte(at, format!("the first value should be {}, but is {value}", signal.first)));
             }
             sum += value;
-            let uv = (value as f64 - signal.baseline) / signal.gain * unit_uv;
+            let uv = (value as f64 - signal.baseline) / signal.gain * unit.microvolts();
             if value == -1 << (8 * signal.bytes - 1) {
                 let remedy = "cut the record to where all samples are there, or leave it out";
                 return Err(data.error(format_args!("byte {at}"), "a sample is missing", remedy));
-            }
-            if uv.abs() > text::MAX_SAMPLE_UV {
-                return Err(data.byte(at, format!("a sample of {uv} µV (more than 1000 V) cannot be")));
             }
             samples.push(uv as f32);
         }
@@ -228,6 +227,8 @@ impl Header {
         }
         let mut recording = Recording::new(samples);
         recording.sample_rate_hz = Some(self.sample_rate_hz);
+        recording.unit = Some(unit);
+        recording.gain = Some(Gain { value: signal.gain, divides: true });
         recording.say("channel", &signal.name);
         recording.say("record", &self.record);
         Ok(recording)
@@ -318,11 +319,11 @@ impl Signal {
         if gain == 0.0 || !gain.is_finite() || baseline.is_infinite() {
             return Err(not_calibrated());
         }
-        self.unit_uv = match units {
-            "nV" | "nv" => Some(1e-3),
-            "uV" | "uv" | "µV" | "μV" | "microvolt" | "microvolts" => Some(1.0),
-            "mV" | "mv" => Some(1e3),
-            "V" | "v" | "volt" | "volts" => Some(1e6),
+        self.unit = match units {
+            "nV" | "nv" => Some(Unit::Nanovolt),
+            "uV" | "uv" | "µV" | "μV" | "microvolt" | "microvolts" => Some(Unit::Microvolt),
+            "mV" | "mv" => Some(Unit::Millivolt),
+            "V" | "v" | "volt" | "volts" => Some(Unit::Volt),
             _ => None,
         };
         (self.gain, self.baseline, self.units) = (gain, baseline, units.to_string());

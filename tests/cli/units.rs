@@ -1,0 +1,102 @@
+//! Units, gains and times that files state wrongly or not at all, and who was recorded.
+
+use crate::support::{Place, column, samples};
+
+/// A record of one signal, `200(0)/uV`, of 24 samples.
+fn wfdb(place: &Place, gain: &str) {
+    let values: Vec<i16> = (0..24).map(|i| 10 * i).collect();
+    place.write("a.dat", values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    place.write("a.hea", format!("a 1 20000 24\na.dat 16 {gain} 16 0 0 0 0 Cz\n"));
+}
+
+#[test]
+fn a_gain_that_a_file_states_is_replaced_and_said() {
+    let place = Place::new();
+    wfdb(&place, "200(0)/uV");
+    let first = |said: &str| samples(said)[0][..3].to_vec();
+    assert_eq!(first(&place.ok("data import a.hea --t0-ms 0").stdout), [0.0, 0.05, 0.1]);
+    let said = place.ok("data import a.hea --t0-ms 0 --gain 100");
+    assert_eq!(first(&said.stdout), [0.0, 0.1, 0.2]);
+    assert!(said.stderr.contains("gain: 1 recordings state another (200, the first); 100 was taken"), "{}", said.stderr);
+    assert_eq!(first(&place.ok("data import a.hea --t0-ms 0 --gain -200").stdout)[1], -0.05);
+    // a gain that is upside down makes numbers that cannot be, until it is replaced
+    wfdb(&place, "0.0000005(0)/V");
+    place.refused(1, "data import a.hea --t0-ms 0", &["a.hea: row 1", "more than 1000 V", "--gain"]);
+    let said = place.ok("data import a.hea --t0-ms 0 --gain 2e8");
+    assert_eq!(first(&said.stdout), [0.0, 0.05, 0.1]);
+    place.refused(2, "data import a.hea --gain 0", &["--gain"]);
+}
+
+#[test]
+fn a_table_in_volts_is_noticed_and_converted_alike_everywhere() {
+    let place = Place::new();
+    let volts: String = crate::support::cells(&crate::support::table())
+        .iter()
+        .enumerate()
+        .map(|(i, row)| {
+            let cell = |(c, cell): (usize, &String)| if i > 0 && c >= 5 { format!("{cell}e-6") } else { cell.clone() };
+            row.iter().enumerate().map(cell).collect::<Vec<_>>().join(",") + "\n"
+        })
+        .collect();
+    place.write("volts.csv", volts);
+    for command in ["data import volts.csv --out x.csv", "train --config small.json --data volts.csv --out run --dry-run"] {
+        let said = place.ok(command).stderr;
+        assert!(said.contains("look like volts (V)") && said.contains("--unit V (data.unit)"), "{command}: {said}");
+    }
+    let said = place.ok("data import volts.csv --unit V --out uv.csv").stderr;
+    assert!(!said.contains("look like"), "{said}");
+    place.ok("data import table.csv --out plain.csv");
+    let train = "train --config small.json --set training.num_epochs=1";
+    place.ok(&format!("{train} --data uv.csv --out a"));
+    place.ok(&format!("{train} --data volts.csv --set data.unit=V --out b"));
+    place.ok(&format!("{train} --data volts.csv --set data.gain=1e-6 --out c"));
+    let hash = |run: &str| place.json(&format!("{run}/split.json"))["sha256"].clone();
+    assert_eq!((hash("a"), hash("a")), (hash("b"), hash("c")));
+    place.refused(2, "data import table.csv --unit furlong", &["--unit", "V, mV, uV or nV"]);
+    place.refused(2, "train --config small.json --set data.unit=kV --out d", &["data.unit"]);
+}
+
+#[test]
+fn a_time_that_a_table_states_is_replaced_and_said() {
+    let place = Place::new();
+    let said = place.ok("data import table.csv --t0-ms -1.5 --sample-rate-hz 20000");
+    assert_eq!(column(&said.stdout, "t0_ms")[0], "-1.5");
+    assert!(said.stderr.contains("t0_ms: 24 recordings state another (0, the first); -1.5 was taken"), "{}", said.stderr);
+    assert!(!said.stderr.contains("sample_rate_hz:"), "what is equal is not replaced: {}", said.stderr);
+}
+
+#[test]
+fn an_output_is_never_an_input() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("rec")).unwrap();
+    place.write("rec/a.csv", crate::support::table());
+    place.ok("data import rec --out rec/all.csv");
+    let said = place.ok("data import rec --out rec/all.csv");
+    assert!(said.stderr.contains("all.csv: left out"), "{}", said.stderr);
+    assert_eq!(column(&place.text("rec/all.csv"), "t0_ms").len(), 24);
+    let replaced = ["would replace"];
+    place.refused(2, "data import rec/a.csv --out rec/a.csv", &replaced);
+    place.refused(2, "data prepare rec/a.csv --config small.json --out rec/a.csv", &replaced);
+    place.write("small.csv", place.text("small.json"));
+    place.refused(2, "data prepare rec/a.csv --config small.csv --out small.csv", &replaced);
+    // another output beside it repeats the rows, and that is said
+    let said = place.ok("data import rec --out rec/other.csv").stderr;
+    assert!(said.contains("24 rows repeat the samples of an earlier one"), "{said}");
+}
+
+#[test]
+fn one_animal_in_two_folders_is_said_and_may_be_named() {
+    let place = Place::new();
+    for day in ["day1", "day2"] {
+        std::fs::create_dir_all(place.path(&format!("rec/{day}"))).unwrap();
+        place.write(&format!("rec/{day}/A1.csv"), "level_db,s0,s1\n60,0.1,0.2\n");
+    }
+    let said = place.ok("data import rec");
+    assert_eq!(column(&said.stdout, "subject_id"), ["day1/A1", "day2/A1"]);
+    assert!(said.stderr.contains("name A1 stands in 2 folders") && said.stderr.contains("--subject-from"), "{}", said.stderr);
+    let said = place.ok("data import rec --subject-from ([A-Z][0-9])[.]csv$");
+    assert_eq!(column(&said.stdout, "subject_id"), ["A1", "A1"]);
+    place.write("names.csv", "file,subject_id\nday1/A1.csv,one\nday2/A1.csv,two\n");
+    let said = place.ok("data import rec --subject-from names.csv");
+    assert_eq!(column(&said.stdout, "subject_id"), ["one", "two"]);
+}
