@@ -17,8 +17,8 @@ const INK: RGBColor = RGBColor(31, 78, 121);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>>;
 
-/// Draws the first twelve panels: time in ms to the right, levels one above the other, all traces of a panel to one scale,
-/// which its heading gives.
+/// Draws the first twelve panels: time in ms to the right, levels one above the other, all traces of a panel to one
+/// scale, which its heading gives.
 pub fn draw_level_series(series: &LevelSeries) -> String {
     let shown = series.panels.len().min(MOST_PANELS);
     let (columns, rows) = (shown.min(COLUMNS), shown.div_ceil(COLUMNS));

@@ -4,7 +4,10 @@ use crate::support::Place;
 use serde_json::{Value, json};
 
 /// Four rows at two levels and one without, in µV; nothing states when the samples were taken.
-const SILENT: &str = "animal,subject_id,level_db,s0,s1,s2,s3\nm1,a,80,3,-4,1,0.5\nm1,a,20,0.5,-0.5,0.1,0.2\nm2,a,80.0,1,-1,0.5,0.25\n\
+const SILENT: &str = "animal,subject_id,level_db,s0,s1,s2,s3\n\
+                      m1,a,80,3,-4,1,0.5\n\
+                      m1,a,20,0.5,-0.5,0.1,0.2\n\
+                      m2,a,80.0,1,-1,0.5,0.25\n\
                       m2,b,,0,2,1.5,1\n";
 
 fn report(place: &Place, more: &str) -> Value {
@@ -102,8 +105,8 @@ fn what_is_missing_for_a_plot_is_named_alone_after_the_report() {
     let rate = "give --sample-rate-hz, or --config with data.sample_rate_hz";
     let time = "give --t0-ms 0 if the first sample is at the stimulus onset, or --config with data.t0_ms";
     let error = format!(
-        "no level series of any subject: the sample rate is not known, and the time of the first sample is not known\n  \
-         help: {rate}; {time}"
+        "no level series of any subject: the sample rate is not known, and the time of the first sample is not \
+         known\n  help: {rate}; {time}"
     );
     not_drawn(&place, "silent.csv", text, &error);
     let error = format!("no level series of any subject: the time of the first sample is not known\n  help: {time}");

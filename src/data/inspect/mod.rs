@@ -1,4 +1,5 @@
-//! What recordings hold, before anybody trains on them: who, at what levels, how large, sampled how, and what looks wrong.
+//! What recordings hold, before anybody trains on them: who, at what levels, how large, sampled how, and what looks
+//! wrong.
 
 mod amplitude;
 mod problems;

@@ -195,8 +195,8 @@ mod tests {
         for (recordings, wanted) in [
             (
                 vec![neither.clone(), no_time],
-                "the time of the first sample is not known\n  help: give --t0-ms 0 if the first sample is at the stimulus \
-                 onset, or --config with data.t0_ms",
+                "the time of the first sample is not known\n  help: give --t0-ms 0 if the first sample is at the \
+                 stimulus onset, or --config with data.t0_ms",
             ),
             (
                 vec![no_rate],
