@@ -125,7 +125,8 @@ impl Assumed {
             return Ok(recording);
         };
         let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
-        let remedy = "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
+        let remedy =
+            "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
         let error = recording.error(&self.recordings.source, "", problem, remedy);
         Err(Faulty { error, recording: Some(Box::new(recording)) })
     }

@@ -17,7 +17,11 @@ fn a_gain_that_a_file_states_is_replaced_and_said() {
     assert_eq!(first(&place.ok("data import a.hea --t0-ms 0").stdout), [0.0, 0.05, 0.1]);
     let said = place.ok("data import a.hea --t0-ms 0 --gain 100");
     assert_eq!(first(&said.stdout), [0.0, 0.1, 0.2]);
-    assert!(said.stderr.contains("gain: 1 recordings state another (200, the first); 100 was taken"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("gain: 1 recordings state another (200, the first); 100 was taken"),
+        "{}",
+        said.stderr
+    );
     assert_eq!(first(&place.ok("data import a.hea --t0-ms 0 --gain -200").stdout)[1], -0.05);
     // a gain that is upside down makes numbers that cannot be, until it is replaced
     wfdb(&place, "0.0000005(0)/V");
@@ -39,7 +43,9 @@ fn a_table_in_volts_is_noticed_and_converted_alike_everywhere() {
         })
         .collect();
     place.write("volts.csv", volts);
-    for command in ["data import volts.csv --out x.csv", "train --config small.json --data volts.csv --out run --dry-run"] {
+    for command in
+        ["data import volts.csv --out x.csv", "train --config small.json --data volts.csv --out run --dry-run"]
+    {
         let said = place.ok(command).stderr;
         assert!(said.contains("look like volts (V)") && said.contains("--unit V (data.unit)"), "{command}: {said}");
     }
@@ -61,7 +67,11 @@ fn a_time_that_a_table_states_is_replaced_and_said() {
     let place = Place::new();
     let said = place.ok("data import table.csv --t0-ms -1.5 --sample-rate-hz 20000");
     assert_eq!(column(&said.stdout, "t0_ms")[0], "-1.5");
-    assert!(said.stderr.contains("t0_ms: 24 recordings state another (0, the first); -1.5 was taken"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("t0_ms: 24 recordings state another (0, the first); -1.5 was taken"),
+        "{}",
+        said.stderr
+    );
     assert!(!said.stderr.contains("sample_rate_hz:"), "what is equal is not replaced: {}", said.stderr);
 }
 
@@ -93,7 +103,11 @@ fn one_animal_in_two_folders_is_said_and_may_be_named() {
     }
     let said = place.ok("data import rec");
     assert_eq!(column(&said.stdout, "subject_id"), ["day1/A1", "day2/A1"]);
-    assert!(said.stderr.contains("name A1 stands in 2 folders") && said.stderr.contains("--subject-from"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("name A1 stands in 2 folders") && said.stderr.contains("--subject-from"),
+        "{}",
+        said.stderr
+    );
     let said = place.ok("data import rec --subject-from ([A-Z][0-9])[.]csv$");
     assert_eq!(column(&said.stdout, "subject_id"), ["A1", "A1"]);
     place.write("names.csv", "file,subject_id\nday1/A1.csv,one\nday2/A1.csv,two\n");

@@ -2,7 +2,8 @@
 
 use super::Assume;
 use crate::cli::{notice, say, source};
-use abr_film::data::read::{FORMATS, Format, Options, abra_csv};
+use abr_film::config::DataConfig;
+use abr_film::data::read::{FORMATS, Format, abra_csv};
 use abr_film::data::{Assumptions, Recording, repeats};
 use abr_film::error::{Error, Result};
 use clap::{Args, ValueEnum};
@@ -53,11 +54,10 @@ fn stimulus(text: &str) -> std::result::Result<String, String> {
 impl Import {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        let subject_from = self.assume.subject_from()?;
-        let options = Options { out: self.out.as_deref(), subject_from: subject_from.as_ref() };
         let (subject, frequency_hz) = (self.subject.clone(), self.frequency_hz.clone());
-        let assumptions = Assumptions { subject, frequency_hz, ..self.assume.assumptions() };
-        let recordings = source::collect(source::open(&self.paths, &options, assumptions)?)?;
+        let given = Assumptions { subject, frequency_hz, ..Assumptions::default() };
+        let (out, mut config) = (self.out.as_deref(), DataConfig::default());
+        let recordings = source::collect(self.assume.open(&self.paths, out, &mut config, given)?)?;
         repeats::notice(&recordings).iter().for_each(notice);
         let silent = |unknown: usize, what: &str, flag: &str| {
             if unknown > 0 {

@@ -2,10 +2,9 @@
 
 use super::Assume;
 use crate::cli::{print, source};
-use abr_film::config::{Config, DataConfig};
+use abr_film::config::Config;
 use abr_film::data::inspect::{Inspection, inspect, level_series};
 use abr_film::data::prepare::complete_axis;
-use abr_film::data::read::{Options, SubjectFrom};
 use abr_film::data::{Assumptions, Recording};
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
@@ -45,30 +44,20 @@ impl Inspect {
         {
             return Err(Error::usage(format!("{}: not a .svg file", path.display()), "name a file that ends in .svg"));
         }
-        let recordings = self.recordings(&self.data_config()?)?;
+        let recordings = self.recordings()?;
         self.print(&inspect(&recordings))?;
         self.draw(&recordings)
     }
 
-    /// What the configuration says of recordings, where no flag says otherwise.
-    fn data_config(&self) -> Result<DataConfig> {
-        let mut config = match &self.config {
+    fn recordings(&self) -> Result<Vec<Recording>> {
+        let Config { data: mut config, .. } = match &self.config {
             Some(path) => Config::load(path, &self.set)?,
             None => Config::from_json("--set", "{}", &self.set)?,
         };
-        self.assume.replace_in(&mut config.data);
-        Ok(config.data)
-    }
-
-    fn recordings(&self, config: &DataConfig) -> Result<Vec<Recording>> {
-        let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
-        let options = Options { subject_from: subject_from.as_ref(), ..Options::default() };
-        let Assume { sample_rate_hz, t0_ms, .. } = self.assume;
-        let assumptions = Assumptions { sample_rate_hz, t0_ms, ..Assumptions::of(config) };
-        let set = source::open(&self.paths, &options, assumptions)?;
+        let set = self.assume.open(&self.paths, None, &mut config, Assumptions::default())?;
         let name = set.source.clone();
         let mut recordings = source::collect(set)?;
-        recordings.iter_mut().try_for_each(|recording| complete_axis(&name, recording, config))?;
+        recordings.iter_mut().try_for_each(|recording| complete_axis(&name, recording, &config))?;
         Ok(recordings)
     }
 

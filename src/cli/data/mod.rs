@@ -5,11 +5,13 @@ mod inspect;
 mod prepare;
 mod synth;
 
+use crate::cli::source;
 use abr_film::config::{DataConfig, Unit};
 use abr_film::data::Assumptions;
-use abr_film::data::read::SubjectFrom;
+use abr_film::data::read::{Options, Recordings, SubjectFrom};
 use abr_film::error::Result;
 use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub enum Data {
@@ -57,25 +59,28 @@ struct Assume {
 }
 
 impl Assume {
-    fn assumptions(&self) -> Assumptions {
-        let Assume { sample_rate_hz, t0_ms, unit, gain, .. } = *self;
-        Assumptions { sample_rate_hz, t0_ms, unit, gain, ..Assumptions::default() }
-    }
-
-    /// Puts what the flags say in place of what a configuration says.
-    fn replace_in(&self, config: &mut DataConfig) {
-        config.sample_rate_hz = self.sample_rate_hz.or(config.sample_rate_hz);
-        config.t0_ms = self.t0_ms.or(config.t0_ms);
-        config.unit = self.unit.or(config.unit);
-        config.gain = self.gain.or(config.gain);
-        if let Some(from) = &self.subject_from {
-            config.subject_from = Some(from.clone());
+    /// Opens a set as its files, the configuration and the flags describe it; the flags win. `given` has what else is said.
+    fn open(
+        &self,
+        paths: &[PathBuf],
+        out: Option<&Path>,
+        config: &mut DataConfig,
+        given: Assumptions,
+    ) -> Result<Recordings> {
+        let Assume { sample_rate_hz, t0_ms, unit, gain, ref subject_from } = *self;
+        config.sample_rate_hz = sample_rate_hz.or(config.sample_rate_hz);
+        config.t0_ms = t0_ms.or(config.t0_ms);
+        config.unit = unit.or(config.unit);
+        config.gain = gain.or(config.gain);
+        if subject_from.is_some() {
+            config.subject_from.clone_from(subject_from);
             config.subject_column = DataConfig::default().subject_column;
         }
-    }
-
-    fn subject_from(&self) -> Result<Option<SubjectFrom>> {
-        self.subject_from.as_deref().map(SubjectFrom::parse).transpose()
+        let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
+        let options = Options { out, subject_from: subject_from.as_ref() };
+        let Assumptions { subject, frequency_hz, .. } = given;
+        let assumptions = Assumptions { sample_rate_hz, t0_ms, subject, frequency_hz, ..Assumptions::of(config) };
+        source::open(paths, &options, assumptions)
     }
 }
 

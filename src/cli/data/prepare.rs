@@ -4,7 +4,6 @@ use super::Assume;
 use crate::cli::{notice, source};
 use abr_film::config::Config;
 use abr_film::data::prepare::PreparedRows;
-use abr_film::data::read::Options;
 use abr_film::data::{Assumptions, repeats};
 use abr_film::error::Result;
 use clap::Args;
@@ -32,14 +31,9 @@ impl Prepare {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
         source::check_apart(self.out.as_deref(), [self.config.as_path()])?;
-        let config = Config::load(&self.config, &self.set)?;
-        let subject_from = self.assume.subject_from()?;
-        let options = Options { out: self.out.as_deref(), subject_from: subject_from.as_ref() };
-        let given = self.assume.assumptions();
-        let of_config = Assumptions::of(&config.data);
-        let assumptions =
-            Assumptions { unit: given.unit.or(of_config.unit), gain: given.gain.or(of_config.gain), ..given };
-        let recordings = source::open(&self.paths, &options, assumptions)?;
+        let mut config = Config::load(&self.config, &self.set)?;
+        let out = self.out.as_deref();
+        let recordings = self.assume.open(&self.paths, out, &mut config.data, Assumptions::default())?;
         let mut rows = PreparedRows::new(recordings, &config.data, config.model.signal_length);
         let prepared = rows.by_ref().collect::<Result<Vec<_>>>()?;
         let (report, notices) = rows.finish();

@@ -24,11 +24,11 @@
 
 pub mod analyzed;
 
-use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
 use super::vocabulary::{self, Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::config;
 use crate::error::Result;
+use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
 
 pub const FORMAT: Format = Format {
     name: "EPL Cochlear Function Test Suite text",
