@@ -1,5 +1,5 @@
-//! Every reader on bent, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a small
-//! multiple of their size, whatever a header claims. The allocator counts what is alive.
+//! Every reader on bent, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a
+//! small multiple of their size, whatever a header claims. The allocator counts what is alive.
 
 #[allow(dead_code, reason = "the readers' own tests use all of it")]
 #[path = "../src/data/read/tests/samples.rs"]
@@ -95,7 +95,8 @@ fn all_samples() -> Vec<Sample> {
     let content = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let all: Vec<&str> = FORMATS.iter().flat_map(|format| format.samples).copied().collect();
     let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
-    let others: Vec<String> = entries.map(|name| name.into_string().unwrap()).filter(|name| !all.contains(&&**name)).collect();
+    let names = entries.map(|name| name.into_string().unwrap());
+    let others: Vec<String> = names.filter(|name| !all.contains(&&**name)).collect();
     let sample = |name: &'static str| {
         let stem = Path::new(name).file_stem().unwrap().to_str().unwrap();
         let beside = others.iter().filter(|other| other.starts_with(stem));
@@ -276,10 +277,9 @@ fn dense_recordings() -> Vec<(&'static str, String)> {
     let million = 1 << 20;
     let header = "Identifier:,x\nSmp. Period:,50\nZero Position:,1\n";
     let biosig = "ABR Group Header  ===\nGroup Number: 1\n";
-    let labels =
-        ["Smp. Period", "Zero Position", "Ear", "Channel", "Stim. Freq", "Intensity", "Stim. Rate", "Sweeps", "Artifacts"];
+    let labels = "Smp. Period,Zero Position,Ear,Channel,Stim. Freq,Intensity,Stim. Rate,Sweeps,Artifacts";
     let ones = ",1".repeat(million / 32);
-    let lines: String = labels.map(|label| format!("{label}:{ones}\n")).concat();
+    let lines: String = labels.split(',').map(|label| format!("{label}:{ones}\n")).collect();
     let smartep = format!("Identifier:\n{lines}Data Pnt:,{}\n1{ones}\n", "Average(uV),".repeat(million / 32));
     vec![
         ("x.txt", smartep),
@@ -300,10 +300,13 @@ fn dense_tables() -> Vec<(&'static str, String)> {
     let numbers = count("", 20);
     let sixteen = ",1".repeat(16);
     let rows = |row: &str| [row, "\n"].concat().repeat(million / row.len());
-    let time = |names: &str, row: &str| format!("time{names}\n{}", (0..16).map(|i| format!("{i}{row}\n")).collect::<String>());
+    let instants = |row: &str| (0..16).map(|i| format!("{i}{row}\n")).collect::<String>();
+    let time = |names: &str, row: &str| format!("time{names}\n{}", instants(row));
+    let hundred = [",1".repeat(100), ",2".repeat(20)].concat();
+    let levels = ["level", &",1".repeat(30_000), "\n"].concat();
     vec![
         ("x.csv", ["a", &numbers, "\n", &rows(&["1", &sixteen, ",,,,"].concat())].concat()),
-        ("x.csv", ["a", &count("a", 99), &numbers, "\n", &rows(&[",1".repeat(100), ",2".repeat(20)].concat()[1..])].concat()),
+        ("x.csv", ["a", &count("a", 99), &numbers, "\n", &rows(&hundred[1..])].concat()),
         ("x.csv", ["a", &count("", 150_000), "\n1", &sixteen, "\n"].concat()),
         ("x.csv", ["a", &count("", 150_000), "\n1", &",1".repeat(150_000), "\n"].concat()),
         ("x.csv", ["s0", &count("a", 150_000), "\n1", &",".repeat(150_000), "\n"].concat()),
@@ -324,7 +327,7 @@ fn dense_tables() -> Vec<(&'static str, String)> {
         ("x.csv", ["time,a\n", &"1,1\n".repeat(million / 4)].concat()),
         ("x.csv", ["time,a\n", &(0..million / 8).map(|i| format!("{},1\n", i % 16)).collect::<String>()].concat()),
         ("x.csv", ["time,a\n", &(0..million / 8).map(|i| format!("{i},1\n")).collect::<String>()].concat()),
-        ("x.csv", [&["level", &",1".repeat(30_000), "\n"].concat(), &time(&",".repeat(30_000), &",1".repeat(30_000))[..]].concat()),
+        ("x.csv", levels + &time(&",".repeat(30_000), &",1".repeat(30_000))),
     ]
 }
 

@@ -73,8 +73,8 @@ fn every_dependency_has_its_line() {
 #[test]
 fn the_formats_are_those_that_are_read() {
     let list = |patterns: &[&str]| {
-        let named = patterns.iter().map(|pattern| if pattern.is_empty() { "none".to_string() } else { format!("`{pattern}`") });
-        named.collect::<Vec<_>>().join(", ")
+        let named = |pattern: &&str| if pattern.is_empty() { "none".to_string() } else { format!("`{pattern}`") };
+        patterns.iter().map(named).collect::<Vec<_>>().join(", ")
     };
     let row = |format: &Format| {
         let (extensions, companions) = (list(format.extensions), list(format.companions));

@@ -14,7 +14,8 @@ use std::path::Path;
 use written::{Encoded, FAULTS, Names, Row, Style, Table, latency};
 
 fn row() -> impl Strategy<Value = Row> {
-    let sample = || prop_oneof![-3.0..3.0_f32, -1e-6..1e-6_f32, (-40..40_i16).prop_map(f32::from), Just(-0.0), Just(1e-40)];
+    let whole = || (-40..40_i16).prop_map(f32::from);
+    let sample = move || prop_oneof![-3.0..3.0_f32, -1e-6..1e-6_f32, whole(), Just(-0.0), Just(1e-40)];
     let trace = || prop::collection::vec(sample(), 30);
     let words = || select(vec!["control", "größer", "k \"o\"", "a, b", "x;y", "two\nlines", "1.50", "-"]);
     (
@@ -65,8 +66,9 @@ fn tables() -> impl Strategy<Value = Table> {
     let rates = select(vec![20_000.0, 24_414.062_5, 1e5 / 3.0]);
     let flags = any::<(bool, bool, bool)>();
     let rows = prop::collection::vec(row(), 2..7);
-    (rows, 8..=30_usize, 0..3_usize, rates, select(vec![0.0, -1.5, 5.85]), flags, style(), any::<(usize, usize)>()).prop_map(
-        |(rows, length, cut, sample_rate_hz, t0_ms, (labelled, simulated, may_miss_level), style, at)| {
+    let (lengths, onsets, at) = ((8..=30_usize, 0..3_usize), select(vec![0.0, -1.5, 5.85]), any::<(usize, usize)>());
+    (rows, lengths, rates, onsets, flags, style(), at).prop_map(
+        |(rows, (length, cut), sample_rate_hz, t0_ms, (labelled, simulated, may_miss_level), style, at)| {
             // fewer numbered columns than 16 are no samples, nor are they a recording
             let numbered = matches!(style.names, Names::Numbered(_));
             let length = if numbered { length.max(20) } else { length };

@@ -1,5 +1,5 @@
-//! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly or with
-//! one fault.
+//! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly
+//! or with one fault.
 
 use abr_film::config::{DataConfig, EncodedColumn, Encoding, StaticColumn};
 use abr_film::data::{PEAK_COLUMNS, WAVES};
@@ -155,7 +155,8 @@ impl Table {
         if self.is_simulated() {
             (0..self.length).for_each(|i| add(&format!("truth_s{i}"), &|row| trace(row, &row.truth, i)));
             for (i, wave) in WAVES.iter().enumerate() {
-                add(&format!("truth_{wave}_ms"), &|row| latency(i).map_or(row.missing.to_string(), |ms| self.style.number(ms)));
+                let cell = |row: &Row| latency(i).map_or(row.missing.to_string(), |ms| self.style.number(ms));
+                add(&format!("truth_{wave}_ms"), &cell);
             }
         }
         columns
@@ -216,8 +217,8 @@ impl Table {
         fault.into_iter().for_each(|fault| self.spoil(fault, &mut columns));
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|&column| self.style.order[column]);
-        let mut lines: Vec<Vec<String>> =
-            (0..=self.rows.len()).map(|line| order.iter().map(|&column| columns[column][line].clone()).collect()).collect();
+        let line = |line: usize| order.iter().map(|&column| columns[column][line].clone()).collect();
+        let mut lines: Vec<Vec<String>> = (0..=self.rows.len()).map(line).collect();
         if let Some(name) = self.style.row_numbers {
             let number = |line: usize| if line == 0 { name.to_string() } else { line.to_string() };
             lines.iter_mut().enumerate().for_each(|(line, cells)| cells.insert(0, number(line)));
@@ -266,7 +267,7 @@ impl Style {
             Encoded::Utf8WithMark => marked.into_bytes(),
             Encoded::Utf16Le => marked.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             Encoded::Utf16Be => marked.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-            Encoded::Windows1252 => text.chars().map(|c| u8::try_from(c).expect("a character of Windows-1252")).collect(),
+            Encoded::Windows1252 => text.chars().map(|c| u8::try_from(c).expect("is in Windows-1252")).collect(),
         }
     }
 }

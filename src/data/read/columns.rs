@@ -105,8 +105,8 @@ impl Columns {
     /// Finds what each column holds.
     ///
     /// # Errors
-    /// Two columns of one name or for one sample, a sample that is missing between others, more than [`MOST_NAMELESS`] columns
-    /// without a name.
+    /// Two columns of one name or for one sample, a sample that is missing between others, more than [`MOST_NAMELESS`]
+    /// columns without a name.
     pub fn of(names: &ByteRecord, naming: Naming) -> Result<Columns, Refused> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {
@@ -192,7 +192,8 @@ fn without_gap(places: &BTreeMap<usize, usize>, name: impl Fn(usize) -> String) 
     for (wanted, &found) in places.keys().enumerate() {
         if wanted != found {
             let problem = format!("column `{}` is missing, though `{}` is there", name(wanted), name(found));
-            return Err((problem, "number the samples without a gap; the number in a name is the sample's place in time".into()));
+            let remedy = "number the samples without a gap; the number in a name is the sample's place in time";
+            return Err((problem, remedy.to_string()));
         }
     }
     Ok(places.values().copied().collect())

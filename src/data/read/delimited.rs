@@ -1,5 +1,5 @@
-//! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what separates cells,
-//! how the text is encoded, and whether commas are decimal points.
+//! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what
+//! separates cells, how the text is encoded, and whether commas are decimal points.
 
 use super::Source;
 use crate::error::Result;
@@ -24,8 +24,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts, after lines
-    /// of any other kind (such as `sep=;`).
+    /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts,
+    /// after lines of any other kind (such as `sep=;`).
     pub fn find(head: &[u8], is_header: impl Fn(&Cells) -> bool) -> Option<Layout> {
         let text = utf8(head);
         let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
@@ -246,7 +246,8 @@ mod tests {
 
     #[test]
     fn the_header_is_found_behind_other_lines() {
-        let layout = find(b"sep=;\r\nmade by, someone\r\n\"who\";\"s0\"; s1 \r\na;0,5;1\r\n", &["who", "s0", "s1"]).unwrap();
+        let text = b"sep=;\r\nmade by, someone\r\n\"who\";\"s0\"; s1 \r\na;0,5;1\r\n";
+        let layout = find(text, &["who", "s0", "s1"]).unwrap();
         assert_eq!((layout.delimiter, layout.decimal_comma, layout.header_line, layout.offset), (b';', true, 3, 25));
         let layout = find(b"\xef\xbb\xbfa\ts0\r1\t2\r", &["a", "s0"]).unwrap();
         assert_eq!((layout.delimiter, layout.decimal_comma, layout.offset), (b'\t', false, 3));
@@ -278,6 +279,6 @@ mod tests {
 
     #[test]
     fn names_in_an_old_encoding_stay_apart() {
-        assert_eq!((decode_cell(b"A\xe4"), decode_cell(b"A\xf6"), decode_cell("Aä".as_bytes())), ("Aä".into(), "Aö".into(), "Aä".into()));
+        assert_eq!([&b"A\xe4"[..], b"A\xf6", "Aä".as_bytes()].map(decode_cell), ["Aä", "Aö", "Aä"]);
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! | array | what |
 //! | --- | --- |
-//! | `signal`, `[N, L]`, `float32` or `float64` | a row a recording, in µV; NaN where a sample is missing, and after the last one |
+//! | `signal`, `[N, L]`, `float32` or `float64` | a row a recording, in µV; NaN: missing, or after the last sample |
 //! | `subject_id`, `[N]` | who was recorded |
-//! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample after the onset; NaN where not known |
+//! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample; NaN where not known |
 //! | [`PEAK_COLUMNS`], `[N]` | labels in ms and µV, NaN where unlabelled |
 //! | `truth`, `[N, L]` | a simulation's noise-free traces in µV, at the times of the samples |
 //! | `truth_i_ms`, … `truth_vii_ms`, `[N]` | its wave latencies, NaN where a wave is absent |
@@ -104,8 +104,8 @@ fn open(source: Source) -> Result<Stream> {
     }
     let notices = Notices::default();
     if !unread.is_empty() {
-        let unread = unread.join(", ");
-        notices.push(format!("{}: arrays that are neither one value nor one a row were left out: {unread}", source.name()));
+        let (name, unread) = (source.name(), unread.join(", "));
+        notices.push(format!("{name}: arrays that are neither one value nor one a row were left out: {unread}"));
     }
     let names_subjects = arrays.contains_key("subject_id");
     Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices })

@@ -1,7 +1,8 @@
-//! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are numbered.
+//! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are
+//! numbered.
 //!
-//! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so (NaN) for
-//! whoever reads the set to report or refuse.
+//! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so
+//! (NaN) for whoever reads the set to report or refuse.
 
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Table};
@@ -20,7 +21,8 @@ const MAX_SAMPLE_UV: f32 = text::MAX_SAMPLE_UV as f32;
 /// Opens a table.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a table.
+/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a
+/// table.
 pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
         return Err(source.line(1, "the names of the columns are not there"));
@@ -112,9 +114,12 @@ impl Row<'_> {
     fn recording(&self, seen: &mut Seen) -> Result<Recording, Faulty> {
         self.check_width()?;
         let columns = &self.shape.columns;
-        let mut recording = Recording { file: self.shape.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
+        let mut recording = Recording::new(Vec::new());
+        recording.file.clone_from(&self.shape.file);
+        recording.line = Some(self.line);
         if !columns.truth.is_empty() {
-            recording.truth = Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
+            let (samples, latencies_ms) = (Vec::new(), [f32::NAN; WAVES.len()]);
+            recording.truth = Some(Box::new(GroundTruth { samples, latencies_ms }));
         }
         recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.truth.len());
         let mut fault = None;
@@ -153,10 +158,8 @@ impl Row<'_> {
         }
         let problem = format!("{found} values, but the header has {wanted} columns");
         let remedy = "give every row a value (or an empty cell) for each column; quote text that holds the separator";
-        Err(match found == wanted + 1 {
-            true => self.error(None, problem, format!("{remedy}; R writes a name for its row numbers with col.names=NA")),
-            false => self.error(None, problem, remedy),
-        })
+        let of_r = if found == wanted + 1 { "; R writes a name for its row numbers with col.names=NA" } else { "" };
+        Err(self.error(None, problem, format!("{remedy}{of_r}")))
     }
 
     /// The samples of `columns` up to the last that is not missing.
@@ -308,7 +311,8 @@ impl Row<'_> {
     }
 
     fn error(&self, column: Option<usize>, problem: impl Display, remedy: impl Display) -> Error {
-        let column = column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
+        let named = |column: usize| format!(", column `{}`", self.shape.columns.names[column]);
+        let column = column.map(named).unwrap_or_default();
         self.shape.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! | line | what |
 //! | --- | --- |
-//! | `frequency,8000,8000,…`, `level,20,30,…` | optional, as psiexperiment's `ABR average waveforms.csv` has them: a value per recording |
-//! | `Time (ms),30 dB,60 dB,80 dB` | the names of the columns: the time first, then a level or a channel per recording |
+//! | `frequency,8000,8000,…`, `level,20,30,…` | a value per recording, as psiexperiment's averages have it; optional |
+//! | `Time (ms),30 dB,60 dB,80 dB` | the names: the time first, then a level or a channel per recording |
 //! | `0.05,0.0028,-0.0153,-0.0026` | one instant: its time, then a sample of each recording |
 //!
-//! Read so are also MNE's `to_data_frame` (`time`, a column per channel; `condition` and `epoch` begin a new recording where they
-//! change), EPL's `Time,C,R,AVG` (the average of both polarities is read, each alone is not), and the tables of CFTS 3 (`.tsv`).
-//! Times are equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample
-//! rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or `(nV)`.
+//! Read so are also MNE's `to_data_frame` (`time`, a column per channel; `condition` and `epoch` begin a new recording
+//! where they change), EPL's `Time,C,R,AVG` (the average of both polarities is read, each alone is not), and the
+//! tables of CFTS 3 (`.tsv`). Times are equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else
+//! the one is taken that makes a sample rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless
+//! their name says `(V)`, `(mV)` or `(nV)`.
 
 use super::columns::{Naming, own_name};
 use super::delimited::{Layout, is_missing, plain_number, trimmed};
@@ -22,7 +23,8 @@ pub const FORMAT: Format = Format {
     name: "table with time down the rows (CSV, TSV)",
     extensions: &["csv", "tsv", "txt"],
     companions: &[],
-    about: "a column `time`, then one column per level or channel: MNE's `to_data_frame`, psiexperiment's averages, EPL's `Time,C,R,AVG`",
+    about: "a column `time`, then one column per level or channel: MNE's `to_data_frame`, psiexperiment's averages, EPL's \
+            `Time,C,R,AVG`",
     detect: |head| find(head).is_some(),
     read: ReadFn::Whole(read),
     samples: &["time_down.csv", "psi.csv"],
@@ -73,7 +75,8 @@ enum Holds {
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the line: a cell that is no number, times that are not equally spaced.
+/// [`Error::Input`](crate::error::Error::Input) with the line: a cell that is no number, times that are not equally
+/// spaced.
 fn read(source: &Source) -> Result<Reading> {
     let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
@@ -93,7 +96,8 @@ fn read(source: &Source) -> Result<Reading> {
     }
     let rate = recordings.first().and_then(|recording: &Recording| recording.sample_rate_hz);
     if let Some(rate) = rate.filter(|rate| !RATES_HZ.contains(rate)) {
-        return Ok(Reading::NotAbr(format!("time runs down the rows, at {rate} Hz: too slow or too fast for evoked responses")));
+        let reason = format!("time runs down the rows, at {rate} Hz: too slow or too fast for evoked responses");
+        return Ok(Reading::NotAbr(reason));
     }
     if recordings.is_empty() {
         return Err(source.line(layout.header_line + 1, "the file ends after the names of the columns"));
@@ -125,14 +129,15 @@ impl<'a> Table<'a> {
         let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
         let polarities = has("c") && has("r") && has("avg");
         if polarities {
-            notices.push("the average of both polarities (AVG) was read; C and R, each alone, were left out".to_string());
+            let notice = "the average of both polarities (AVG) was read; C and R, each alone, were left out";
+            notices.push(notice.to_string());
         }
         let holds = names.iter().enumerate().map(|(column, name)| match name.to_lowercase().as_str() {
             _ if column == time => Holds::Time,
             "" if column < time => Holds::Nothing,
             "c" | "r" if polarities => Holds::Nothing,
-            "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz" | "ear"
-            | "channel" => Holds::Group,
+            "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz"
+            | "ear" | "channel" => Holds::Group,
             _ => Holds::Signal,
         });
         let holds = holds.collect();
@@ -170,8 +175,9 @@ impl<'a> Table<'a> {
 
 /// The lines before the names that give a value per column: their name, and their cells.
 fn attributes(preamble: &str, delimiter: u8) -> Vec<(String, Vec<String>)> {
-    let lines = text::lines(preamble).map(|(_, line)| line.split(char::from(delimiter)).map(str::trim).map(String::from));
-    let named = lines.map(Iterator::collect::<Vec<String>>).filter(|cells| cells.len() > 1 && !cells[0].is_empty());
+    let cells = |line: &str| line.split(char::from(delimiter)).map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
+    let lines = text::lines(preamble).map(|(_, line)| cells(line));
+    let named = lines.filter(|cells| cells.len() > 1 && !cells[0].is_empty());
     named.map(|mut cells| (cells.remove(0), cells)).collect()
 }
 
@@ -235,7 +241,8 @@ impl Row<'_> {
         let Some(at) = self.number(*time)? else {
             return Err(source.line(self.line, format!("the time in column `{}` is missing", names[*time])));
         };
-        let groups: Vec<String> = self.table.groups().map(|column| trimmed(&self.record[column]).into_owned()).collect();
+        let group = |column: usize| trimmed(&self.record[column]).into_owned();
+        let groups: Vec<String> = self.table.groups().map(group).collect();
         match sweeps.last_mut() {
             Some(sweep) if sweep.groups == groups && sweep.times.last() < Some(&at) => self.add(at, sweep),
             last => {
@@ -269,7 +276,8 @@ impl Row<'_> {
         let number = plain_number(&cell, self.table.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
         number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
             let Table { source, names, .. } = self.table;
-            let problem = format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), names[column]);
+            let (cell, name) = (text::excerpt(&cell), &names[column]);
+            let problem = format!("`{cell}` in column `{name}` is no number that is clear");
             source.error(format_args!("line {}", self.line), problem, "write a plain number, or leave the cell empty")
         })
     }
@@ -281,8 +289,8 @@ impl Sweep {
         if found >= FEWEST {
             return Ok(());
         }
-        let problem = format!("time runs down the rows of this table, and there are {found} instants instead of {FEWEST} or more");
-        Err(source.line(self.line, problem))
+        let found = format!("there are {found} instants instead of {FEWEST} or more");
+        Err(source.line(self.line, format!("time runs down the rows of this table, and {found}")))
     }
 
     /// The step of the times, which are equally spaced.

@@ -20,7 +20,8 @@ fn a_column_is_a_recording_at_its_level() {
     assert_eq!(read.len(), 3);
     for (recording, (level, third)) in read.iter().zip([("30", 3.0), ("60", 30.5), ("80", -3.0)]) {
         assert_eq!((recording.sample_rate_hz, recording.t0_ms), (Some(4000.0), Some(-0.5)));
-        assert_eq!((recording.column("level_db"), recording.samples.len(), recording.samples[3]), (Some(level), 16, third));
+        assert_eq!((recording.column("level_db"), recording.samples.len()), (Some(level), 16));
+        assert_eq!(recording.samples[3], third);
     }
 }
 
@@ -35,7 +36,7 @@ fn lines_before_the_names_give_a_value_per_column() {
     assert_eq!((read[1].samples[5], read[1].sample_rate_hz, read[1].t0_ms), (5e-7, Some(25_000.0), Some(0.0)));
     assert!(set.notices.take()[0].contains("taken for seconds, as its step is 0.00004"));
     let levels: String = (0..20).map(|i| format!(",{}", 5 * i)).collect();
-    let many = format!("level{levels}\n{}", table(&format!("time{}", ",".repeat(20)), 0.0, 1e-4, |_| ["1"; 20].join(",")));
+    let many = table(&format!("level{levels}\ntime{}", ",".repeat(20)), 0.0, 1e-4, |_| ["1"; 20].join(","));
     assert_eq!(self::read(&many).len(), 20, "twenty levels from 0 on are no twenty samples");
 }
 
@@ -45,8 +46,8 @@ fn a_new_condition_or_an_earlier_time_begins_a_recording() {
         let line = |i: i32| format!("{i},{},{condition},0,{}e-6,{}e-6\n", f64::from(i - from) / 1e4, i, 2 * i);
         (from..from + 16).map(line).collect()
     };
-    let text = [",time,condition,epoch,Cz (V),M1 (V)\n", &part(0, "click"), &part(16, "click"), &part(32, "4000")].concat();
-    let read = read(&text);
+    let parts = [part(0, "click"), part(16, "click"), part(32, "4000")].concat();
+    let read = read(&[",time,condition,epoch,Cz (V),M1 (V)\n", &parts].concat());
     assert_eq!(read.len(), 6);
     let columns = ["channel", "condition", "epoch"];
     assert_eq!(columns.map(|c| read[1].column(c)), [Some("M1"), Some("click"), Some("0")]);
@@ -82,9 +83,9 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
         (good.replace("\n1.5,3\n", "\n1.9,3\n"), "line 5: the times are not equally spaced: 1.9 should be 1.5"),
         (good.replace("\n1.5,3\n", "\n,3\n"), "line 5: the time in column `time (ms)` is missing"),
         (good.replace("\n1.5,3\n", "\n1.5\n"), "line 5: 1 values, but there are 2 columns"),
-        (good.replace("\n1.5,3\n", "\n0.5,3\n"), "line 2: time runs down the rows of this table, and there are 3 instants"),
+        (good.replace("\n1.5,3\n", "\n0.5,3\n"), "line 2: time runs down the rows of this table, and there are 3"),
         (good.replace("\n1.5,3\n", "\n1.5,3e12\n"), "line 5: a sample of 3000000000000 µV"),
-        (good[..good.find("7.5").unwrap()].to_string(), "line 2: time runs down the rows of this table, and there are 15"),
+        (good.replace("7.5,15\n", ""), "line 2: time runs down the rows of this table, and there are 15 instants"),
         (good.replace("ms", "s"), "time runs down the rows, at 2 Hz: too slow or too fast"),
         (good[..12].to_string(), "line 2: the file ends after the names of the columns"),
     ] {
