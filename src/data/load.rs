@@ -68,7 +68,7 @@ fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec
 /// number in the range of f32; a subject that is needed and not known; truth in some rows alone.
 pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset> {
     let mut columns = Columns::new(config, rows.source(), rows.uniform());
-    while let Some(recording) = rows.next() {
+    for recording in rows.by_ref() {
         columns.push(recording?)?;
     }
     columns.finish()
