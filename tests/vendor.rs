@@ -2,10 +2,10 @@
 //! repository: without the folder (`../shared`, or what `ABR_FILM_SHARED` names) these tests say that they were skipped.
 
 use abr_film::config::Config;
+use abr_film::data::load;
 use abr_film::data::read::{Recording, read_all};
 use abr_film::data::scale::Scalers;
 use abr_film::data::split::split;
-use abr_film::data::load;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

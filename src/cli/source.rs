@@ -17,7 +17,8 @@ pub struct Bar(Option<ProgressBar>);
 impl Bar {
     pub fn new() -> Bar {
         Bar(std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a sound template");
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a sound template");
             ProgressBar::new(0).with_style(style)
         }))
     }

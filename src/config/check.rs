@@ -172,7 +172,11 @@ fn data(d: &DataConfig) -> Check {
     if let Some(gain) = d.gain {
         number("data.gain", gain, ..)?;
         if gain == 0.0 {
-            return Err(Problem::new("data.gain", "is 0", "give what the samples are divided by; below 0 inverts them"));
+            return Err(Problem::new(
+                "data.gain",
+                "is 0",
+                "give what the samples are divided by; below 0 inverts them",
+            ));
         }
     }
     number("data.validation_split", d.validation_split, (Excluded(0.0), Excluded(1.0)))?;

@@ -6,7 +6,8 @@ mod load;
 mod prepare;
 
 pub use data::{
-    DataConfig, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig, Unit,
+    DataConfig, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig,
+    Unit,
 };
 pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};
 

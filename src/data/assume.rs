@@ -69,7 +69,8 @@ impl Iterator for Assumed {
 
 impl Assumed {
     fn change(&mut self, recording: &mut Recording) {
-        let Assumptions { sample_rate_hz, t0_ms, unit, gain, subject, subject_column, frequency_hz } = &self.assumptions;
+        let Assumptions { sample_rate_hz, t0_ms, unit, gain, subject, subject_column, frequency_hz } =
+            &self.assumptions;
         let mut replaced = |key: &'static str, stated: Option<String>, given: String| {
             if let Some(stated) = stated.filter(|stated| *stated != given) {
                 self.replaced.entry(key).or_insert((0, stated, given)).0 += 1;
@@ -115,7 +116,8 @@ impl Assumed {
 
     fn conclude(&mut self) {
         for (key, (rows, stated, given)) in std::mem::take(&mut self.replaced) {
-            self.notices.push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
+            self.notices
+                .push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
         }
         if let Some(notice) = self.amplitudes.notice() {
             self.notices.push(notice);
@@ -143,7 +145,8 @@ const LARGEST_UV: f32 = 1000.0;
 impl Amplitudes {
     /// Takes a trace into account.
     pub fn add(&mut self, samples: &[f32]) {
-        let (low, high) = samples.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        let (low, high) =
+            samples.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
         if low > high {
             return;
         }

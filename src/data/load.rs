@@ -117,10 +117,8 @@ impl<'a> Columns<'a> {
     fn push(&mut self, recording: Recording) -> Result<()> {
         if self.subjects.is_empty() {
             let times = "prepared recordings have a time axis";
-            self.axis = Axis {
-                sample_rate_hz: recording.sample_rate_hz.expect(times),
-                t0_ms: recording.t0_ms.expect(times),
-            };
+            self.axis =
+                Axis { sample_rate_hz: recording.sample_rate_hz.expect(times), t0_ms: recording.t0_ms.expect(times) };
             self.names = recording.columns.iter().map(|(name, _)| name.to_string()).collect();
         }
         for (column, values) in self.config.static_columns.iter().zip(&mut self.statics) {
@@ -227,7 +225,11 @@ fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss:
         }
         Err(_) => {
             let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<f64>().is_ok();
-            let remedy = if comma { "use a decimal point" } else { "write a number, remove the row, or set the column's encoding to \"one_hot\"" };
+            let remedy = if comma {
+                "use a decimal point"
+            } else {
+                "write a number, remove the row, or set the column's encoding to \"one_hot\""
+            };
             refuse(format!("\"{cell}\" is not a number"), remedy)
         }
     }
@@ -242,7 +244,6 @@ fn category(source: &str, recording: &Recording, name: &str, cell: &str) -> Resu
         text => Ok(text.to_string()),
     }
 }
-
 
 #[cfg(test)]
 mod tests;

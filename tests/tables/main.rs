@@ -42,8 +42,7 @@ fn row() -> impl Strategy<Value = Row> {
 
 fn style() -> impl Strategy<Value = Style> {
     let names = select(vec![Names::Own, Names::Padded, Names::Numbered(0), Names::Numbered(1)]);
-    let encoded =
-        [Encoded::Utf8, Encoded::Utf8WithMark, Encoded::Utf16Le, Encoded::Utf16Be, Encoded::Windows1252];
+    let encoded = [Encoded::Utf8, Encoded::Utf8WithMark, Encoded::Utf16Le, Encoded::Utf16Be, Encoded::Windows1252];
     let flags = any::<(bool, bool, bool, bool)>();
     let row_numbers = select(vec![None, Some(""), Some("Unnamed: 0")]);
     let order = prop::collection::vec(any::<u32>(), 100);

@@ -98,13 +98,15 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
 #[test]
 fn files_that_are_no_table() {
     let file = |path: &str| {
-        load(&DataConfig { path: Some(path.into()), ..config() }, 2, |_, _| {}).map(|(data, _)| (data, RowReport::default()))
+        load(&DataConfig { path: Some(path.into()), ..config() }, 2, |_, _| {})
+            .map(|(data, _)| (data, RowReport::default()))
     };
     refused(file("no/such.csv"), &["no/such.csv: cannot read", "check the path"]);
     refused(with_config("", &config()), &["a.csv: the file is empty"]);
     refused(table(&[]), &["a.csv: no recording was found", "at least one recording"]);
     refused(with_config("subject_id,level_db\nP1,1\n", &config()), &["is of no format", "s0, s1, s2"]);
-    let (data, _) = with_config("subject_id;level_db;sample_rate_hz;t0_ms;s0;s1\nP1;60;20000;0;1,5;2\n", &config()).unwrap();
+    let (data, _) =
+        with_config("subject_id;level_db;sample_rate_hz;t0_ms;s0;s1\nP1;60;20000;0;1,5;2\n", &config()).unwrap();
     assert_eq!(data.signals, ndarray::array![[1.5_f32, 2.0]]);
 }
 
@@ -117,7 +119,10 @@ fn headers() {
     refused(read("a,b,a,s0,s1"), &["header: columns 1 and 3 are both named `a`"]);
     refused(read("a,s0,s1,s01"), &["header: columns 3 and 4 are both named `s1` and `s01`, which are one"]);
     refused(read("s0,s1,s3"), &["`s2` is missing, though `s3`"]);
-    refused(read("level_db,subject_id,sample_rate_hz,t0_ms,s0"), &["1 samples, but 2 are wanted", "signal_length to 1"]);
+    refused(
+        read("level_db,subject_id,sample_rate_hz,t0_ms,s0"),
+        &["1 samples, but 2 are wanted", "signal_length to 1"],
+    );
     let known = "subject_id,sample_rate_hz,t0_ms,s0,s1";
     refused(
         read(&format!("Level_dB,rate_hz,{known}")),
@@ -127,7 +132,10 @@ fn headers() {
         read("level_db,subject,sample_rate_hz,t0_ms,s0,s1"),
         &["no column `subject_id`", "is it `subject`?", "\"row\""],
     );
-    refused(read("level_db,subject_id,s0,s1,t0_ms"), &["sample_rate_hz is not known", "data.sample_rate_hz", "never assumed"]);
+    refused(
+        read("level_db,subject_id,s0,s1,t0_ms"),
+        &["sample_rate_hz is not known", "data.sample_rate_hz", "never assumed"],
+    );
     refused(read("level_db,subject_id,s0,s1,sample_rate_hz"), &["t0_ms is not known", "data.t0_ms", "onset"]);
     refused(read(&format!("level_db,{known},truth_s0")), &["1 samples of truth beside 2"]);
 }
@@ -169,7 +177,10 @@ fn cells_name_row_line_and_column() {
 
 #[test]
 fn one_sample_rate_and_one_t0_a_table() {
-    refused(table(&["P1,,60,20000,0,,1,2,3", "P1,,60,25000,0,,1,2,3"]), &["row 2", "25000, but the rows before have 20000"]);
+    refused(
+        table(&["P1,,60,20000,0,,1,2,3", "P1,,60,25000,0,,1,2,3"]),
+        &["row 2", "25000, but the rows before have 20000"],
+    );
     refused(
         table(&["P1,,60,20000,0,,1,2,3", "P1,,60,20000,1,,1,2,3"]),
         &["row 2", "column `t0_ms`: 1, but the rows before have 0"],
@@ -184,8 +195,7 @@ fn one_sample_rate_and_one_t0_a_table() {
 
 #[test]
 fn without_subjects_a_row_split_makes_every_row_its_own() {
-    let config =
-        DataConfig { split: SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
+    let config = DataConfig { split: SplitBy::Row, sample_rate_hz: Some(1.0), t0_ms: Some(-2.0), ..config() };
     let (data, _) = with_config("level_db,s0,s1\n1,1,2\n2,1,2\n", &config).unwrap();
     assert_eq!(data.subjects, ["row 1", "row 2"]);
     assert_eq!((data.sample_rate_hz, data.t0_ms), (1.0, -2.0));

@@ -90,7 +90,8 @@ impl<'a> PreparedRows<'a> {
 
     /// What became of the rows, and what reading them showed; complete after the last one.
     pub fn finish(self) -> (RowReport, Vec<String>) {
-        let prepared = self.axis.filter(|_| !self.preparation.is_off() && self.report.prepared_before < self.report.rows);
+        let prepared =
+            self.axis.filter(|_| !self.preparation.is_off() && self.report.prepared_before < self.report.rows);
         (RowReport { prepared, filters: self.filters.counts(), ..self.report }, self.recordings.notices.take())
     }
 
@@ -120,9 +121,9 @@ impl<'a> PreparedRows<'a> {
         {
             return Err(no_column(source, recording, name, "data.filters"));
         }
-        self.filters.keep(cell).map_err(|(column, Refusal { problem, remedy })| {
-            recording.error(source, &column, problem, remedy)
-        })
+        self.filters
+            .keep(cell)
+            .map_err(|(column, Refusal { problem, remedy })| recording.error(source, &column, problem, remedy))
     }
 
     fn prepare(&mut self, mut recording: Recording) -> Result<Recording> {
@@ -157,12 +158,12 @@ impl<'a> PreparedRows<'a> {
             }
             (stated, setting) => stated.or(setting).ok_or_else(|| {
                 let problem = format!("{key} is not known: the recording does not state it");
-                let remedy = format!("add a column {key}, or set data.{key} (for example {example}); it is never assumed");
+                let remedy =
+                    format!("add a column {key}, or set data.{key} (for example {example}); it is never assumed");
                 self.error(recording, "", Refusal::new(problem, remedy))
             }),
         };
-        let sample_rate_hz =
-            value("sample_rate_hz", recording.sample_rate_hz, self.config.sample_rate_hz, "20000.0")?;
+        let sample_rate_hz = value("sample_rate_hz", recording.sample_rate_hz, self.config.sample_rate_hz, "20000.0")?;
         let t0_ms =
             value("t0_ms", recording.t0_ms, self.config.t0_ms, "0.0 if the first sample is at the stimulus onset")?;
         Ok(Axis { sample_rate_hz, t0_ms })
@@ -174,7 +175,8 @@ impl<'a> PreparedRows<'a> {
             None => Ok(false),
             Some(before) if self.description.is_empty() || before == self.description => Ok(true),
             Some(before) => {
-                let problem = format!("was prepared before ({before}), and data.prepare is another ({})", self.description);
+                let problem =
+                    format!("was prepared before ({before}), and data.prepare is another ({})", self.description);
                 let remedy = "leave data.prepare out, or name the recordings as they were before they were prepared";
                 Err(self.error(recording, PREPARED, Refusal::new(problem, remedy)))
             }
@@ -188,12 +190,17 @@ impl<'a> PreparedRows<'a> {
         if recording.samples.len() < wanted {
             let found = recording.samples.len();
             let problem = format!("{found} samples, but {wanted} are wanted");
-            return refuse(String::new(), problem, format!("set model.signal_length to {found} or less, or use longer recordings"));
+            return refuse(
+                String::new(),
+                problem,
+                format!("set model.signal_length to {found} or less, or use longer recordings"),
+            );
         }
         if let Some(truth) = &recording.truth
             && (truth.samples.len() < wanted || (wanted == recording.samples.len() && truth.samples.len() != wanted))
         {
-            let problem = format!("{} samples of truth beside {} recorded ones", truth.samples.len(), recording.samples.len());
+            let problem =
+                format!("{} samples of truth beside {} recorded ones", truth.samples.len(), recording.samples.len());
             return refuse(String::new(), problem, "give both the same times".to_string());
         }
         let missing = |samples: &[f32]| samples[..wanted].iter().position(|sample| !sample.is_finite());
@@ -222,7 +229,8 @@ impl<'a> PreparedRows<'a> {
     fn apply(&mut self, recording: &mut Recording, axis: Axis) -> Result<Axis> {
         let source = &self.recordings.source;
         let mut apply = |samples: &[f32]| self.preparation.apply(samples, axis);
-        let refuse = |refusal: Refusal, recording: &Recording| recording.error(source, "", refusal.problem, refusal.remedy);
+        let refuse =
+            |refusal: Refusal, recording: &Recording| recording.error(source, "", refusal.problem, refusal.remedy);
         let made = apply(&recording.samples).map_err(|refusal| refuse(refusal, recording))?;
         recording.samples = made.samples;
         if let Some(mut truth) = recording.truth.take() {
@@ -243,12 +251,18 @@ impl<'a> PreparedRows<'a> {
                 true => ("t0_ms", axis.t0_ms, first.t0_ms),
                 false => ("sample_rate_hz", axis.sample_rate_hz, first.sample_rate_hz),
             };
-            let remedy = "give one table for each, or bring them to one time axis with data.prepare: sample_rate_hz, window";
-            return Err(self.error(recording, key, Refusal::new(format!("{is}, but the rows before have {was}"), remedy)));
+            let remedy =
+                "give one table for each, or bring them to one time axis with data.prepare: sample_rate_hz, window";
+            return Err(self.error(
+                recording,
+                key,
+                Refusal::new(format!("{is}, but the rows before have {was}"), remedy),
+            ));
         }
         let times = |axis: Axis| format!("at {} Hz from {} ms", axis.sample_rate_hz, axis.t0_ms);
         let problem = format!("prepared, its samples lie {}, but those before {}", times(axis), times(first));
-        let remedy = "set data.prepare.sample_rate_hz and data.prepare.window, which put all rows' samples at the same times";
+        let remedy =
+            "set data.prepare.sample_rate_hz and data.prepare.window, which put all rows' samples at the same times";
         Err(self.error(recording, "", Refusal::new(problem, remedy)))
     }
 

@@ -1,8 +1,8 @@
 use super::*;
 use crate::config::{Baseline, DataConfig, Span, Window};
+use crate::data::fixture::dataset;
 use crate::data::read::{Notices, Recordings};
 use crate::data::{Dataset, assemble};
-use crate::data::fixture::dataset;
 use proptest::prelude::*;
 use std::f64::consts::PI;
 

@@ -64,13 +64,11 @@ impl Layout {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
             false => source.reader()?,
         };
-        std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink()).map_err(source.unreadable())?;
+        std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
+            .map_err(source.unreadable())?;
         // flexible: ragged rows are refused with a remedy
-        let mut reader = ReaderBuilder::new()
-            .flexible(true)
-            .delimiter(self.delimiter)
-            .buffer_capacity(1 << 16)
-            .from_reader(text);
+        let mut reader =
+            ReaderBuilder::new().flexible(true).delimiter(self.delimiter).buffer_capacity(1 << 16).from_reader(text);
         // the first line is given as the others are, and not kept twice beside
         reader.set_byte_headers(ByteRecord::new());
         Ok(Table { reader, header_line: self.header_line, carriage_returns: ends_in_crlf(source.head(), self.offset) })
@@ -126,7 +124,10 @@ pub fn plain_number(cell: &str, decimal_comma: bool) -> Option<Cow<'_, str>> {
     let (whole, fraction) = cell.split_once(',').map_or((cell, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut groups = whole.trim_start_matches(['-', '+']).split('.');
     let first = groups.next().unwrap_or_default();
-    let thousands = !first.is_empty() && first.len() <= 3 && !first.starts_with('0') && whole.contains('.')
+    let thousands = !first.is_empty()
+        && first.len() <= 3
+        && !first.starts_with('0')
+        && whole.contains('.')
         && groups.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()));
     match fraction {
         Some(fraction) if !whole.contains('.') || thousands => {

@@ -53,7 +53,8 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
 pub(super) fn without_output(files: Vec<Found>, out: Option<&Path>, notices: &Notices) -> Result<Vec<Found>> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let Some(out) = out.and_then(real).filter(|out| out.is_file()) else { return Ok(files) };
-    let (same, others): (Vec<Found>, Vec<Found>) = files.into_iter().partition(|f| real(&f.path).as_ref() == Some(&out));
+    let (same, others): (Vec<Found>, Vec<Found>) =
+        files.into_iter().partition(|f| real(&f.path).as_ref() == Some(&out));
     for file in same {
         if file.named {
             let problem = format!("--out would replace {}, which is read", file.path.display());

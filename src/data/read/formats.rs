@@ -1,8 +1,8 @@
 //! The list of formats, and which of them a file is.
 
 use super::{
-    Reading, Source, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii, time_down,
-    wfdb,
+    Reading, Source, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii,
+    time_down, wfdb,
 };
 use crate::error::{Error, Result};
 
@@ -56,7 +56,9 @@ pub(super) fn detect(source: &Source) -> Option<&'static Format> {
         (Some(first), Some(other)) if !named(first) => Some(other),
         (None, _) => {
             let mut with_extension = FORMATS.iter().filter(|format| named(format));
-            with_extension.next().filter(|format| with_extension.next().is_none() && !extension.is_empty() && *format.extensions == [extension.as_str()])
+            with_extension.next().filter(|format| {
+                with_extension.next().is_none() && !extension.is_empty() && *format.extensions == [extension.as_str()]
+            })
         }
         _ => first,
     }

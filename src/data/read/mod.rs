@@ -50,8 +50,8 @@ pub use formats::{FORMATS, Format, ReadFn};
 pub use source::Source;
 pub use subjects::SubjectFrom;
 
-pub use super::recording::Recording;
 use super::recording::Faulty;
+pub use super::recording::Recording;
 use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

@@ -147,7 +147,9 @@ fn replaced(recordings: usize) -> String {
 }
 
 fn guessed(files: usize, of: usize) -> String {
-    format!("{files} of {of} files do not say who was recorded: subject_id comes from their names; check it before a split")
+    format!(
+        "{files} of {of} files do not say who was recorded: subject_id comes from their names; check it before a split"
+    )
 }
 
 /// A subject from a file's name.

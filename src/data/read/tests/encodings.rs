@@ -33,7 +33,10 @@ fn one_table_is_the_same_in_every_encoding() {
     ] {
         let read = read_bytes("t.csv", bytes.clone()).unwrap();
         for (read, wanted) in read.iter().zip(&wanted) {
-            assert_eq!((&read.subject, &read.samples, &read.columns), (&wanted.subject, &wanted.samples, &wanted.columns));
+            assert_eq!(
+                (&read.subject, &read.samples, &read.columns),
+                (&wanted.subject, &wanted.samples, &wanted.columns)
+            );
         }
         assert_eq!(read.len(), 2);
     }

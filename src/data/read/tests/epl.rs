@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{analyzed, cfts};
-use crate::data::read::{read_bytes, read_all};
+use crate::data::read::{read_all, read_bytes};
 use crate::error::Result;
 use std::path::Path;
 

@@ -40,6 +40,8 @@ fn a_full_disk_is_an_error_of_the_writer() {
             Ok(())
         }
     }
-    assert_eq!(write_recordings(&dataset(2, 1).recordings(&[]), Full).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(
+        write_recordings(&dataset(2, 1).recordings(&[]), Full).unwrap_err().kind(),
+        std::io::ErrorKind::StorageFull
+    );
 }
-
