@@ -43,11 +43,14 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
         }
     }
     let samples = sample_files(&found)?;
-    let apart = |real: &PathBuf, file: &Found| file.named || !(is_beside(&file.path) || samples.contains(real));
-    let mut files: Vec<Found> =
-        found.into_iter().filter(|(real, file)| apart(real, file)).map(|(_, file)| file).collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
+    let folders: BTreeSet<&Path> = found.keys().filter(|path| !is_analyzed(path)).filter_map(|path| path.parent()).collect();
+    // a shell's `*` names the analysed peaks beside their recordings too
+    let read_with = |real: &PathBuf| is_analyzed(real) && real.parent().is_some_and(|folder| folders.contains(folder));
+    let apart = |real: &PathBuf, file: &Found| {
+        if file.named { !read_with(real) } else { !(is_beside(&file.path) || samples.contains(real)) }
+    };
+    // in the order of their real paths, however they were typed
+    Ok(found.iter().filter(|(real, file)| apart(real, file)).map(|(_, file)| file.clone()).collect())
 }
 
 /// The files without the one that will be written.
