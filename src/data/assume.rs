@@ -1,6 +1,7 @@
 //! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks wrong with
 //! the unit of a whole set.
 
+use super::prepare::PREPARED;
 use super::read::{Notices, Recordings};
 use super::recording::{Faulty, Recording};
 use crate::config::{DataConfig, Unit};
@@ -59,9 +60,9 @@ impl Iterator for Assumed {
                 self.amplitudes.add(&recording.samples);
                 Some(self.check(recording))
             }
-            Some(Err(Faulty { error, recording: Some(mut recording) })) => {
+            Some(Err(Faulty { error, column, recording: Some(mut recording) })) => {
                 self.change(&mut recording);
-                Some(Err(Faulty { error, recording: Some(recording) }))
+                Some(Err(Faulty { error, column, recording: Some(recording) }))
             }
             None => {
                 self.conclude();
@@ -91,6 +92,10 @@ impl Assumed {
         }
         if let Some(column) = subject_column {
             // whether it is needed is for the split to say
+            let stated = std::mem::take(&mut recording.subject);
+            if !stated.is_empty() && !recording.subject_guessed {
+                recording.say("file_subject_id", stated);
+            }
             recording.subject = recording.cell(column).unwrap_or_default().into_owned();
             recording.subject_guessed = false;
         }
@@ -102,6 +107,10 @@ impl Assumed {
             && recording.column("frequency_hz").is_none()
         {
             recording.replace("frequency_hz", stimulus);
+        }
+        // what was prepared is in µV
+        if recording.column(PREPARED).is_some() {
+            return;
         }
         let mut factor = 1.0;
         if let Some(given) = *unit {
@@ -128,7 +137,7 @@ impl Assumed {
         let remedy =
             "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
         let error = recording.error(&self.recordings.source, "", problem, remedy);
-        Err(Faulty { error, recording: Some(Box::new(recording)) })
+        Err(Faulty { error, column: None, recording: Some(Box::new(recording)) })
     }
 
     fn conclude(&mut self) {

@@ -89,11 +89,6 @@ impl Recording {
         self.columns.iter().find(|(n, _)| **n == *name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
     }
 
-    /// Whether there is a column of this name, with or without a value.
-    pub fn has_column(&self, name: &str) -> bool {
-        self.columns.iter().any(|(n, _)| **n == *name)
-    }
-
     /// What a table of recordings shows in a column, those with a place of their own included; `None` if it is absent.
     pub fn cell(&self, name: &str) -> Option<Cow<'_, str>> {
         let number = |value: Option<f64>| Some(value.map_or(String::new(), |v| v.to_string()).into());
@@ -140,7 +135,8 @@ impl Recording {
         let column = if column.is_empty() { String::new() } else { format!(", column `{column}`") };
         let line = self.line.map(|line| format!("line {line}"));
         // the file of a set of one is named already
-        let file = (!self.file.is_empty() && !source.ends_with(&*self.file)).then(|| self.file.to_string());
+        let alone = source.ends_with(&*self.file) && !source.contains(", ");
+        let file = (!self.file.is_empty() && !alone).then(|| self.file.to_string());
         let place: Vec<String> = file.into_iter().chain(line).collect();
         let place = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
         Error::input(source, format!("row {}{place}{column}", self.row), problem, remedy)
@@ -151,12 +147,14 @@ impl Recording {
 #[derive(Debug)]
 pub struct Faulty {
     pub error: Error,
+    /// The name of the column at fault, where it is one that a filter may name.
+    pub column: Option<Arc<str>>,
     /// None if nothing can be read at all.
     pub recording: Option<Box<Recording>>,
 }
 
 impl From<Error> for Faulty {
     fn from(error: Error) -> Self {
-        Faulty { error, recording: None }
+        Faulty { error, column: None, recording: None }
     }
 }

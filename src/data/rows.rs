@@ -34,7 +34,7 @@ impl Rows {
     /// # Errors
     /// A static value the scalers cannot encode.
     pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<Rows> {
-        let (signal, _) = scalers.encode_signals(dataset.signals.select(ndarray::Axis(0), indices).view());
+        let signal = scalers.encode_rows(dataset.signals.view(), indices);
         let condition = scalers.encode_statics(&dataset.source, &dataset.statics, indices)?;
         let (peaks, peak_mask) = scalers.encode_peaks(dataset.peaks.select(ndarray::Axis(0), indices).view());
         Ok(Rows { signal, condition, peaks, peak_mask })

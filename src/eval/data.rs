@@ -22,6 +22,8 @@ impl Trained {
         config.path = data.cloned().or(config.path);
         if !subjects {
             config.split = SplitBy::Row;
+            // it names the files of the training
+            config.subject_from = None;
         }
         let built_in = config.path.is_none() && !self.is_bare();
         let loaded = load(&config, length, progress);

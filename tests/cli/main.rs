@@ -12,6 +12,7 @@ mod help;
 mod inspect;
 mod interrupt;
 mod missing_file;
+mod one_way;
 mod prepare;
 mod repeats;
 mod resume;

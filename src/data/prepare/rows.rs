@@ -100,8 +100,12 @@ impl<'a> PreparedRows<'a> {
         while let Some(next) = self.recordings.next_row() {
             let (recording, fault) = match next {
                 Ok(recording) => (recording, None),
-                Err(Faulty { error, recording: Some(recording) }) => (*recording, Some(error)),
-                Err(Faulty { error, recording: None }) => return Some(Err(error)),
+                Err(Faulty { error, recording: None, .. }) => return Some(Err(error)),
+                // a filter cannot judge the cell that is at fault
+                Err(Faulty { error, column: Some(column), .. }) if self.filters.columns().any(|c| *c == *column) => {
+                    return Some(Err(error));
+                }
+                Err(Faulty { error, recording: Some(recording), .. }) => (*recording, Some(error)),
             };
             match self.keep(&recording) {
                 Ok(true) => return Some(fault.map_or(Ok(recording), Err)),
@@ -127,8 +131,8 @@ impl<'a> PreparedRows<'a> {
     }
 
     fn prepare(&mut self, mut recording: Recording) -> Result<Recording> {
-        let recorded = self.recorded_axis(&mut recording)?;
         let before = self.prepared_before(&recording)?;
+        let recorded = self.recorded_axis(&mut recording)?;
         let used = self.report.used;
         let off = before || self.preparation.is_off();
         self.check_samples(&recording, if off { used } else { recording.samples.len() })?;
@@ -287,13 +291,14 @@ impl Iterator for PreparedRows<'_> {
     }
 }
 
-/// Takes what a recording does not state of its time axis from `data.sample_rate_hz` and `data.t0_ms`.
+/// Takes what a recording does not state about its time axis from `data.sample_rate_hz` and `data.t0_ms`.
 ///
 /// # Errors
-/// A statement that contradicts the configuration.
+/// A statement that contradicts the configuration, but in a row that was prepared: its axis is no longer the recorder's.
 pub fn complete_axis(source: &str, recording: &mut Recording, config: &DataConfig) -> Result<()> {
+    let prepared = recording.column(PREPARED).is_some();
     let value = |key: &str, stated: Option<f64>, setting: Option<f64>| match (stated, setting) {
-        (Some(stated), Some(setting)) if !same(stated, setting) => {
+        (Some(stated), Some(setting)) if !prepared && !same(stated, setting) => {
             let problem = format!("{stated}, but data.{key} is {setting}");
             let remedy = format!("correct the one that is wrong; without data.{key} the recording's own is used");
             Err(recording.error(source, key, problem, remedy))

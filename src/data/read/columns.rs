@@ -50,6 +50,23 @@ pub enum Holds {
     Nothing,
 }
 
+impl Holds {
+    /// The name by which a filter finds what stands in the column.
+    pub fn name(&self) -> Option<Arc<str>> {
+        match self {
+            Holds::Subject => Some("subject_id".into()),
+            Holds::Ear => Some("ear".into()),
+            Holds::Frequency(_) => Some("frequency_hz".into()),
+            Holds::SampleRateHz | Holds::SamplePeriodUs => Some("sample_rate_hz".into()),
+            Holds::T0Ms | Holds::OnsetDelayMs => Some("t0_ms".into()),
+            Holds::Peak(peak, _) => Some(PEAK_COLUMNS[*peak].into()),
+            Holds::Number(name) => Some((*name).into()),
+            Holds::Other(name) => Some(name.clone()),
+            Holds::Sample(_) | Holds::TruthSample(_) | Holds::TruthLatency(_) | Holds::Nothing => None,
+        }
+    }
+}
+
 /// The columns of a table, and where its samples are.
 #[derive(Debug)]
 pub struct Columns {
@@ -66,17 +83,26 @@ pub type Refused = (String, String);
 impl Naming {
     /// How a table with these columns names them, if it is a table of recordings.
     pub fn of<'a>(names: impl Iterator<Item = Cow<'a, str>>) -> Option<Naming> {
-        let (mut numbered, mut named) = (BTreeSet::new(), BTreeSet::new());
+        let (mut numbered, mut named, mut times) = (BTreeSet::new(), BTreeSet::new(), 0);
         for name in names {
-            numbered.extend(plain_number(&name));
+            let number = plain_number(&name);
+            times += usize::from(number.is_none() && name.parse::<f64>().is_ok_and(f64::is_finite));
+            numbered.extend(number);
             named.extend(sample_number(&name, "s"));
+        }
+        if named.contains(&0) {
+            return Some(Naming::Own);
+        }
+        // columns that are named by the times of their samples (0.0, 0.1, …) are not numbered
+        if times > 1 {
+            return None;
         }
         // a run from 0 or 1; a gap further on is for the reader to refuse, but levels (0, 5, 10, …) are no samples
         let first = [0, 1].into_iter().find(|first| numbered.contains(first));
         let neighbours = numbered.iter().zip(numbered.iter().skip(1)).filter(|(a, b)| *a + 1 == **b).count();
         match first.filter(|_| numbered.len() >= FEWEST_NUMBERED && 2 * neighbours >= numbered.len()) {
             Some(first) => Some(Naming::Numbered(first)),
-            None => (named.contains(&0) || named.len() >= FEWEST_NAMED).then_some(Naming::Own),
+            None => (named.len() >= FEWEST_NAMED).then_some(Naming::Own),
         }
     }
 
@@ -115,6 +141,7 @@ impl Columns {
         let names: Vec<String> = names.iter().map(|name| trimmed(name).into_owned()).collect();
         let mut holds = distinct(&names, naming)?;
         if naming != Naming::Own {
+            one_subject(&names, &mut holds);
             keep_first(&names, &mut holds);
         }
         let places = |of: &dyn Fn(&Holds) -> Option<usize>| {
@@ -161,6 +188,20 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
         all.push(holds);
     }
     Ok(all)
+}
+
+/// Of several columns that may name the subject, the clearest does, wherever it stands: an `ID` beside it may number the rows.
+fn one_subject(names: &[String], holds: &mut [Holds]) {
+    let rank = |name: &str| match name.to_lowercase() {
+        lower if lower.contains("sub") => 0,
+        lower if lower.trim() == "id" => 2,
+        _ => 1,
+    };
+    let subjects = || (0..names.len()).filter(|&column| holds[column] == Holds::Subject);
+    let Some(best) = subjects().min_by_key(|&column| rank(&names[column])) else { return };
+    for column in subjects().filter(|&column| column != best).collect::<Vec<_>>() {
+        holds[column] = Holds::Other(own_name(&names[column]).into());
+    }
 }
 
 /// Of two columns with one meaning the first has it; the other stays under its own name.

@@ -43,7 +43,8 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
         }
     }
     let samples = sample_files(&found)?;
-    let folders: BTreeSet<&Path> = found.keys().filter(|path| !is_analyzed(path)).filter_map(|path| path.parent()).collect();
+    let folders: BTreeSet<&Path> =
+        found.keys().filter(|path| !is_analyzed(path)).filter_map(|path| path.parent()).collect();
     // a shell's `*` names the analysed peaks beside their recordings too
     let read_with = |real: &PathBuf| is_analyzed(real) && real.parent().is_some_and(|folder| folders.contains(folder));
     let apart = |real: &PathBuf, file: &Found| {

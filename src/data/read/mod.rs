@@ -55,8 +55,10 @@ pub use super::recording::Recording;
 use crate::error::{Error, Result};
 use crate::text::utf_16;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a reader made of a file.
 #[derive(Debug)]
@@ -139,9 +141,9 @@ impl Recordings {
         self.row += 1;
         match next {
             Some(Ok(recording)) => Some(Ok(Recording { row: self.row, ..recording })),
-            Some(Err(Faulty { error, recording })) => {
+            Some(Err(Faulty { error, column, recording })) => {
                 let recording = recording.map(|recording| Box::new(Recording { row: self.row, ..*recording }));
-                Some(Err(Faulty { error, recording }))
+                Some(Err(Faulty { error, column, recording }))
             }
             None => (self.row == 1).then(|| Err(nothing_found(&self.source, &self.notices.take()).into())),
         }
@@ -176,6 +178,8 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
         return Ok(Recordings::new(&source, true, notices, rows));
     }
     let (mut read, mut skipped, mut tables) = (subjects::Collected::default(), Vec::new(), Vec::new());
+    // by the number of the row in the set, from 0
+    let (mut rows, mut faults) = (0, BTreeMap::new());
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
         // the beginning first: a folder may hold films
@@ -188,12 +192,14 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
             continue;
         };
         match read_file(format, head)? {
-            (Reading::Recordings { recordings, subject, notices }, guess) => {
+            (Reading::Recordings { recordings, subject, notices }, guess, of_file) => {
+                faults.extend(of_file.into_iter().map(|(row, fault)| (rows + row, fault)));
+                rows += recordings.len();
                 tables.push(matches!(format.read, ReadFn::Rows(_)));
                 read.add(&file.path, recordings, subject, notices, guess);
             }
-            (Reading::NotAbr(reason), _) if file.named => return Err(not_abr(&file.path, &reason)),
-            (Reading::NotAbr(reason), _) => notices.push(format!("{}: skipped: {reason}", file.path.display())),
+            (Reading::NotAbr(reason), ..) if file.named => return Err(not_abr(&file.path, &reason)),
+            (Reading::NotAbr(reason), ..) => notices.push(format!("{}: skipped: {reason}", file.path.display())),
         }
     }
     progress(files.len(), files.len());
@@ -203,7 +209,11 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     let recordings = read.finish(options.subject_from, &notices)?;
     // one table that was found is what it would be if it were named
     let uniform = tables == [true];
-    Ok(Recordings::new(&source, uniform, notices, Box::new(recordings.into_iter().map(Ok))))
+    let rows = recordings.into_iter().enumerate().map(move |(row, recording)| match faults.remove(&row) {
+        Some((error, column)) => Err(Faulty { error, column, recording: Some(Box::new(recording)) }),
+        None => Ok(recording),
+    });
+    Ok(Recordings::new(&source, uniform, notices, Box::new(rows)))
 }
 
 /// All recordings of files, folders and globs, and what is to be said about them.
@@ -225,8 +235,8 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
     let notices = notices.clone();
     let named = std::iter::from_fn(move || match rows.next() {
         Some(Ok(recording)) => Some(Ok(who.name(recording))),
-        Some(Err(Faulty { error, recording })) => {
-            Some(Err(Faulty { error, recording: recording.map(|recording| Box::new(who.name(*recording))) }))
+        Some(Err(Faulty { error, column, recording })) => {
+            Some(Err(Faulty { error, column, recording: recording.map(|recording| Box::new(who.name(*recording))) }))
         }
         None => {
             of_table.take().into_iter().chain(who.notice()).for_each(|notice| notices.push(notice));
@@ -236,8 +246,11 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
     Ok(Some(Box::new(named)))
 }
 
-/// Reads a file at once; returns too whether a missing subject may be guessed.
-fn read_file(format: &Format, head: Source) -> Result<(Reading, bool)> {
+/// The rows of a file that cannot be used, by their number from 0: a filter may leave them out.
+type Faults = Vec<(usize, (Error, Option<Arc<str>>))>;
+
+/// Reads a file at once; returns too whether a missing subject may be guessed, and the faults of its rows.
+fn read_file(format: &Format, head: Source) -> Result<(Reading, bool, Faults)> {
     match format.read {
         ReadFn::Whole(read) => {
             let source = head.whole()?;
@@ -245,13 +258,23 @@ fn read_file(format: &Format, head: Source) -> Result<(Reading, bool)> {
                 // what is broken is refused here, and nowhere replaced
                 source.decoded()?;
             }
-            Ok((read(&source)?, true))
+            Ok((read(&source)?, true, Faults::new()))
         }
         ReadFn::Rows(open) => {
             let stream = open(head)?;
-            let recordings = stream.rows.collect::<Result<Vec<_>, _>>().map_err(|faulty| faulty.error)?;
+            let (mut recordings, mut faults) = (Vec::new(), Faults::new());
+            for row in stream.rows {
+                match row {
+                    Ok(recording) => recordings.push(recording),
+                    Err(Faulty { error, column, recording: Some(recording) }) => {
+                        faults.push((recordings.len(), (error, column)));
+                        recordings.push(*recording);
+                    }
+                    Err(Faulty { error, .. }) => return Err(error),
+                }
+            }
             let notices = stream.notices.take();
-            Ok((Reading::Recordings { recordings, subject: None, notices }, !stream.names_subjects))
+            Ok((Reading::Recordings { recordings, subject: None, notices }, !stream.names_subjects, faults))
         }
     }
 }

@@ -307,6 +307,10 @@ fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
         }
     }
     zip.texts("subject_id", recordings.iter().map(|r| r.subject.as_str()))?;
+    let files = || recordings.iter().map(|r| r.column("file").unwrap_or(&r.file));
+    if files().any(|file| !file.is_empty()) {
+        zip.texts("file", files())?;
+    }
     zip.numbers("sample_rate_hz", recordings.iter().map(|r| r.sample_rate_hz))?;
     zip.numbers("t0_ms", recordings.iter().map(|r| r.t0_ms))?;
     for (i, name) in PEAK_COLUMNS.iter().enumerate() {
@@ -316,7 +320,7 @@ fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
     }
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in recordings.iter().flat_map(|r| &r.columns) {
-        if !names.contains(&&**name) {
+        if **name != *"file" && !names.contains(&&**name) {
             names.push(name);
         }
     }

@@ -118,17 +118,17 @@ impl Row<'_> {
                 Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
         }
         recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.truth.len());
-        let mut fault = None;
+        let mut fault: Option<(Error, Option<Arc<str>>)> = None;
         for (column, holds) in columns.holds.iter().enumerate() {
             if !matches!(holds, Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing)
                 && let Err(error) = self.take(column, holds, &mut recording, seen)
             {
-                fault.get_or_insert(error);
+                fault.get_or_insert((error, holds.name()));
             }
         }
-        match fault.map_or_else(|| self.traces(&mut recording), Err) {
+        match fault.map_or_else(|| self.traces(&mut recording).map_err(|error| (error, None)), Err) {
             Ok(()) => Ok(recording),
-            Err(error) => Err(Faulty { error, recording: Some(Box::new(recording)) }),
+            Err((error, column)) => Err(Faulty { error, column, recording: Some(Box::new(recording)) }),
         }
     }
 

@@ -166,6 +166,16 @@ impl Scalers {
         (map_rows(signals, |row, v| moments[row].encode(v)), moments)
     }
 
+    /// The rows `indices` of traces `[N, L]` in µV as the model's numbers, without a copy in between.
+    pub fn encode_rows(&self, signals: ArrayView2<f32>, indices: &[usize]) -> Array2<f32> {
+        let mut encoded = Array2::zeros((indices.len(), signals.ncols()));
+        for (&row, mut out) in indices.iter().zip(encoded.outer_iter_mut()) {
+            let moments = self.signal.moments_of(signals.row(row));
+            out.zip_mut_with(&signals.row(row), |out, &v| *out = moments.encode(f64::from(v)) as f32);
+        }
+        encoded
+    }
+
     /// The model's traces `[n, L]` to µV: each by its own moments, or all by the training rows' ([`SignalScaler::moments`])
     /// where no recording stands behind them.
     pub fn decode_signals(&self, signals: ArrayView2<f32>, moments: Option<&[Moments]>) -> Array2<f32> {

@@ -73,6 +73,7 @@ fn what_is_written_is_read_back() {
     npz::write(&path, &written).unwrap();
     let (mut read, _) = read_all(std::slice::from_ref(&path)).unwrap();
     // arrays have no order among themselves
+    read.iter_mut().for_each(|r| r.columns.retain(|(name, _)| **name != *"file"));
     read.iter_mut().for_each(|r| r.columns.sort_by(|a, b| b.cmp(a)));
     read.iter_mut().for_each(|r| r.row = 1);
     assert_eq!(read, written);
