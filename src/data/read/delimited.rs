@@ -47,6 +47,13 @@ impl Layout {
         None
     }
 
+    /// The names of the columns and the cells of the line below them, if the beginning of the file has it.
+    pub fn first_row(&self, head: &[u8]) -> Option<(Cells, Cells)> {
+        let text = utf8(head);
+        let mut lines = lines(text.get(self.offset..)?).map(|(_, line)| Cells::split(line, self.delimiter));
+        Some((lines.next()?, lines.next()?))
+    }
+
     /// The lines before the names of the columns.
     ///
     /// # Errors

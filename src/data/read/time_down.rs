@@ -2,63 +2,82 @@
 //!
 //! | line | what |
 //! | --- | --- |
-//! | `frequency,8000,8000,…`, `level,20,30,…` | optional, as psiexperiment's `ABR average waveforms.csv` has them: a value per recording |
-//! | `Time (ms),30 dB,60 dB,80 dB` | the names of the columns: the time first, then a level or a channel per recording |
+//! | `frequency,8000,8000,…`, `level,20,30,…` | a value per recording, as psiexperiment's averages have it; optional |
+//! | `Subject,M7` | a value for all recordings; optional |
+//! | `Time (ms),30 dB,60 dB,80 dB` | the names: the time first, then a level or a channel per recording |
 //! | `0.05,0.0028,-0.0153,-0.0026` | one instant: its time, then a sample of each recording |
 //!
-//! Read so are also MNE's `to_data_frame` (`time`, a column per channel; `condition` and `epoch` begin a new recording where they
-//! change), EPL's `Time,C,R,AVG` (the average of both polarities is read, each alone is not), and the tables of CFTS 3 (`.tsv`).
-//! Times are equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample
-//! rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or `(nV)`.
+//! Other columns that are known by name (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …)
+//! describe the samples beside them, and a new recording begins where they change, or where the times begin again.
+//! `30 dB left` gives the level and the ear, `30 dB Cz` the level and the channel. A name that is a number alone is
+//! taken for a level, with a notice.
+//!
+//! Read so are also MNE's `to_data_frame` (`time`, a column per channel), EPL's `Time,C,R,AVG` (the average of both
+//! polarities is read, each alone is not), and the tables of CFTS 3 (`.tsv`). Times are equally spaced. Their unit
+//! stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample rate from 1 to 1000 kHz of the
+//! step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or `(nV)`.
+
+mod names;
+mod sweeps;
 
 use super::columns::{Naming, own_name};
-use super::delimited::{Layout, is_missing, plain_number, trimmed};
+use super::delimited::{Cells, Layout, is_missing, plain_number, trimmed};
+use super::vocabulary::{Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
-use crate::config::Unit;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use csv::ByteRecord;
+use names::{Level, known, time_unit, without_unit};
+use std::cell::Cell;
+use sweeps::{Row, Sweep};
 
 pub const FORMAT: Format = Format {
     name: "table with time down the rows (CSV, TSV)",
     extensions: &["csv", "tsv", "txt"],
     companions: &[],
-    about: "a column `time`, then one column per level or channel: MNE's `to_data_frame`, psiexperiment's averages, EPL's `Time,C,R,AVG`",
+    about: "a column `time`, then one column per level or channel: MNE's `to_data_frame`, psiexperiment's averages, \
+            EPL's `Time,C,R,AVG`",
     detect: |head| find(head).is_some(),
     read: ReadFn::Whole(read),
-    samples: &["time_down.csv", "psi.csv"],
+    samples: &["time_down.csv", "time_down.tsv", "psi.csv"],
 };
 
-/// Fewer instants than these are no recording.
-const FEWEST: usize = 16;
 /// No recorder of evoked responses is slower or faster, in Hz.
 const RATES_HZ: std::ops::RangeInclusive<f64> = 1e3..=1e6;
-/// No instant lies further than this part of a step from where equal spacing puts it.
-const JITTER: f64 = 0.25;
 
 fn find(head: &[u8]) -> Option<Layout> {
-    Layout::find(head, |names| {
-        let first = names.iter().find(|name| !name.is_empty());
-        let timed = first.is_some_and(|name| time_unit(&name).is_some());
-        timed && names.iter().nth(1).is_some() && Naming::of(names.iter()).is_none()
-    })
+    // a line before the names may begin with a time too: `Time,10:31`
+    let mut skipped = 0;
+    loop {
+        let (seen, recordings_in_rows) = (Cell::new(0), Cell::new(false));
+        let layout = Layout::find(head, |names| {
+            seen.set(seen.get() + 1);
+            recordings_in_rows.set(Naming::of(names.iter()).is_some());
+            seen.get() > skipped && (recordings_in_rows.get() || time_column(names).is_some())
+        })?;
+        if recordings_in_rows.get() {
+            return None;
+        }
+        if layout.first_row(head).is_some_and(|(names, row)| is_instant(&names, &row)) {
+            return Some(layout);
+        }
+        skipped = seen.get();
+    }
 }
 
-/// The unit that the name of a column of times states, `None` inside if it states none; `None` for another name.
-fn time_unit(name: &str) -> Option<Option<f64>> {
-    let lower = name.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let unit = match words[..] {
-        ["time" | "t" | "times"] => None,
-        ["time" | "t" | "times" | "latency", unit] | [unit] => Some(match unit {
-            "ms" | "msec" | "milliseconds" => 1.0,
-            "s" | "sec" | "seconds" => 1000.0,
-            "us" | "usec" | "µs" | "μs" | "µsec" | "microseconds" => 1e-3,
-            _ => return None,
-        }),
-        _ => return None,
-    };
-    // `s` alone may name anything
-    (lower != "s").then_some(unit)
+/// The first column that has a name, if it holds times and there are others.
+fn time_column(names: &Cells) -> Option<usize> {
+    let first = names.iter().position(|name| !name.is_empty())?;
+    let timed = names.iter().nth(first).is_some_and(|name| time_unit(&name).is_some());
+    (timed && names.iter().nth(1).is_some()).then_some(first)
+}
+
+/// Whether a line gives a time below its name, and a sample or an empty cell beside it.
+fn is_instant(names: &Cells, row: &Cells) -> bool {
+    let number = |cell: &str| [cell, &cell.replacen(',', ".", 1)].iter().any(|c| c.parse().is_ok_and(f64::is_finite));
+    let time = time_column(names);
+    let timed = time.and_then(|time| row.iter().nth(time)).is_some_and(|cell| number(&cell));
+    let mut others = row.iter().enumerate().filter(|(column, _)| Some(*column) > time);
+    timed && others.any(|(_, cell)| is_missing(&cell) || number(&cell))
 }
 
 /// What a column holds.
@@ -73,7 +92,8 @@ enum Holds {
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the line: a cell that is no number, times that are not equally spaced.
+/// [`Error::Input`] with the line: a cell that is no number, times that stand twice, fall or are not equally spaced, a
+/// column that is no recording.
 fn read(source: &Source) -> Result<Reading> {
     let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
@@ -87,6 +107,7 @@ fn read(source: &Source) -> Result<Reading> {
     while let Some(line) = lines.next(source, &mut record)? {
         Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
     }
+    table.refuse_constants(&sweeps)?;
     let mut recordings = Vec::new();
     for sweep in sweeps {
         sweep.finish(&table, &mut recordings, &mut notices)?;
@@ -98,7 +119,7 @@ fn read(source: &Source) -> Result<Reading> {
         )));
     }
     if recordings.is_empty() {
-        return Err(source.line(layout.header_line + 1, "the file ends after the names of the columns"));
+        return Err(source.line(layout.header_line, "no column holds a sample"));
     }
     notices.dedup();
     Ok(Reading::Recordings { recordings, subject: None, notices })
@@ -108,39 +129,43 @@ fn read(source: &Source) -> Result<Reading> {
 struct Table<'a> {
     source: &'a Source,
     decimal_comma: bool,
+    /// The line of the names.
+    line: usize,
     names: Vec<String>,
     holds: Vec<Holds>,
     /// The column of the times.
     time: usize,
     /// Whether the columns are the averages of each polarity and of both.
     polarities: bool,
-    /// Values of each column that stand before the names.
-    attributes: Vec<(String, Vec<String>)>,
+    attributes: Vec<Attribute>,
 }
 
 impl<'a> Table<'a> {
     fn of(source: &'a Source, layout: &Layout, names: &ByteRecord, notices: &mut Vec<String>) -> Result<Self> {
+        let line = layout.header_line;
         let names: Vec<String> = names.iter().map(|cell| trimmed(cell).into_owned()).collect();
         let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
-            return Err(source.line(layout.header_line, "there is no column with the time of each sample"));
+            return Err(source.line(line, "there is no column with the time of each sample"));
         };
         let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
         let polarities = has("c") && has("r") && has("avg");
         if polarities {
-            notices
-                .push("the average of both polarities (AVG) was read; C and R, each alone, were left out".to_string());
+            let notice = "the average of both polarities (AVG) was read; C and R, each alone, were left out";
+            notices.push(notice.to_string());
         }
         let holds = names.iter().enumerate().map(|(column, name)| match name.to_lowercase().as_str() {
             _ if column == time => Holds::Time,
             "" if column < time => Holds::Nothing,
             "c" | "r" if polarities => Holds::Nothing,
-            "condition" | "epoch" | "subject" | "subject_id" | "level" | "level_db" | "frequency" | "frequency_hz"
-            | "ear" | "channel" => Holds::Group,
+            name if known(name).is_some() => Holds::Group,
             _ => Holds::Signal,
         });
         let holds = holds.collect();
-        let attributes = attributes(&layout.preamble(source)?, layout.delimiter);
-        Ok(Table { source, decimal_comma: layout.decimal_comma, names, holds, time, polarities, attributes })
+        let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
+        let decimal_comma = layout.decimal_comma;
+        let table = Table { source, decimal_comma, line, names, holds, time, polarities, attributes };
+        notices.extend(table.bare_levels());
+        Ok(table)
     }
 
     /// The columns of groups.
@@ -153,208 +178,114 @@ impl<'a> Table<'a> {
         (0..self.holds.len()).filter(|&column| matches!(self.holds[column], Holds::Signal))
     }
 
+    /// What is to be said of numbers that are taken for levels.
+    fn bare_levels(&self) -> Option<String> {
+        let names = self.signals().map(|column| without_unit(&self.names[column]).0);
+        let bare: Vec<String> = names.filter(|name| Level::of(name).is_some_and(|level| level.bare)).collect();
+        (!bare.is_empty()).then(|| format!("the columns {} were taken for levels in dB", bare.join(", ")))
+    }
+
+    /// Refuses columns of one value in each recording, beside others that vary: trials, gains, ages.
+    fn refuse_constants(&self, sweeps: &[Sweep]) -> Result<()> {
+        let width = self.signals().count();
+        let samples = |sweep: &Sweep, i: usize| -> Vec<f32> {
+            sweep.samples.iter().skip(i).step_by(width).copied().filter(|sample| !sample.is_nan()).collect()
+        };
+        let varies = |i: usize| sweeps.iter().any(|sweep| samples(sweep, i).windows(2).any(|pair| pair[0] != pair[1]));
+        let is_empty = |i: usize| sweeps.iter().all(|sweep| samples(sweep, i).is_empty());
+        let (varied, constant): (Vec<_>, Vec<_>) = self.signals().enumerate().partition(|&(i, _)| varies(i));
+        let refused = constant.into_iter().find(|&(i, column)| {
+            let name = without_unit(&self.names[column]).0;
+            !name.is_empty() && Level::of(&name).is_none() && !is_empty(i)
+        });
+        let Some((_, column)) = refused.filter(|_| !varied.is_empty()) else {
+            return Ok(());
+        };
+        let problem = format!("column `{}` holds one value throughout each recording", self.names[column]);
+        let remedy = "remove it, or name it after what it tells of a recording: condition, trial, level, ear";
+        Err(self.error(self.line, problem, remedy))
+    }
+
+    fn error(&self, line: usize, problem: String, remedy: &str) -> Error {
+        self.source.error(format_args!("line {line}"), problem, remedy)
+    }
+
     /// What a column of samples says of its recording: its name, and the lines before the names.
-    fn describe(&self, column: usize, recording: &mut Recording) {
+    fn describe(&self, column: usize, recording: &mut Recording) -> Result<()> {
         let (name, unit) = without_unit(if self.polarities { "" } else { &self.names[column] });
         recording.convert_from(unit);
-        recording.columns.reserve_exact(1 + self.attributes.len());
-        match level(&name) {
-            Some(level) => recording.say("level_db", level),
-            None => recording.say("channel", name),
+        recording.columns.reserve_exact(2 + self.attributes.len());
+        let level = Level::of(&name);
+        let rest = level.as_ref().map_or(&name, |level| &level.rest);
+        let is_ear = |word: &str| tdt::ear(word).is_some() || word.eq_ignore_ascii_case("ear");
+        match tdt::ear(rest).filter(|_| level.is_some() && rest.split(' ').all(is_ear)) {
+            Some(ear) => recording.say("ear", ear),
+            None => recording.say("channel", rest),
         }
-        for (attribute, cells) in &self.attributes {
-            if let Some(cell) = cells.get(column.wrapping_sub(1)) {
-                let (name, value) = named(attribute, cell);
-                recording.say(&name, value);
-            }
+        if let Some(level) = level {
+            recording.say("level_db", level.db);
         }
-    }
-}
-
-/// The lines before the names that give a value per column: their name, and their cells.
-fn attributes(preamble: &str, delimiter: u8) -> Vec<(String, Vec<String>)> {
-    let lines =
-        text::lines(preamble).map(|(_, line)| line.split(char::from(delimiter)).map(str::trim).map(String::from));
-    let named = lines.map(Iterator::collect::<Vec<String>>).filter(|cells| cells.len() > 1 && !cells[0].is_empty());
-    named.map(|mut cells| (cells.remove(0), cells)).collect()
-}
-
-/// A value under our name for it.
-fn named(name: &str, cell: &str) -> (String, String) {
-    let cell = text::tidy(cell);
-    match name.to_lowercase().as_str() {
-        "frequency" | "frequency_hz" | "freq" if cell == "0" => ("frequency_hz".into(), "click".into()),
-        "frequency" | "freq" => ("frequency_hz".into(), cell),
-        "level" => ("level_db".into(), cell),
-        "epoch_n" | "averages" => ("n_averages".into(), cell),
-        other => (own_name(other), cell),
-    }
-}
-
-/// A name without the unit in parentheses or brackets at its end.
-fn without_unit(name: &str) -> (String, Option<Unit>) {
-    let open = name.rfind(['(', '[']);
-    let unit = open.and_then(|at| {
-        let symbol = name[at + 1..].trim_end_matches([')', ']', ' ']).replace(['µ', 'μ'], "u");
-        Unit::ALL.into_iter().find(|unit| unit.symbol().eq_ignore_ascii_case(&symbol))
-    });
-    match (open, unit) {
-        (Some(at), Some(_)) => (name[..at].trim().to_string(), unit),
-        _ => (name.trim().to_string(), None),
-    }
-}
-
-/// The level that a column is named after: `30 dB`, `30`, `Level 30 dB SPL`.
-fn level(name: &str) -> Option<f64> {
-    let lower = name.to_lowercase();
-    let plain = lower.trim_start_matches("level").trim_start_matches([' ', '_']);
-    let number = plain.find("db").map_or(plain, |at| &plain[..at]).trim().trim_end_matches('_');
-    number.parse().ok().filter(|level: &f64| level.is_finite())
-}
-
-/// One run of rising times.
-struct Sweep {
-    /// The line of its first instant.
-    line: usize,
-    groups: Vec<String>,
-    times: Vec<f64>,
-    /// The samples of each instant, in the order of the columns.
-    samples: Vec<f32>,
-}
-
-/// One instant.
-struct Row<'a> {
-    table: &'a Table<'a>,
-    line: usize,
-    record: &'a ByteRecord,
-}
-
-impl Row<'_> {
-    fn add_to(&self, sweeps: &mut Vec<Sweep>) -> Result<()> {
-        let Table { source, names, time, .. } = self.table;
-        if self.record.len() != names.len() {
-            let problem = format!("{} values, but there are {} columns", self.record.len(), names.len());
-            return Err(source.line(self.line, problem));
-        }
-        let Some(at) = self.number(*time)? else {
-            return Err(source.line(self.line, format!("the time in column `{}` is missing", names[*time])));
-        };
-        let groups: Vec<String> =
-            self.table.groups().map(|column| trimmed(&self.record[column]).into_owned()).collect();
-        match sweeps.last_mut() {
-            Some(sweep) if sweep.groups == groups && sweep.times.last() < Some(&at) => self.add(at, sweep),
-            last => {
-                last.map_or(Ok(()), |last| last.check_length(source))?;
-                let mut sweep = Sweep { line: self.line, groups, times: Vec::new(), samples: Vec::new() };
-                self.add(at, &mut sweep)?;
-                sweeps.push(sweep);
-                Ok(())
-            }
-        }
-    }
-
-    fn add(&self, at: f64, sweep: &mut Sweep) -> Result<()> {
-        sweep.times.push(at);
-        for column in self.table.signals() {
-            let sample = self.number(column)?.unwrap_or(f64::NAN);
-            if sample.abs() > text::MAX_SAMPLE_UV {
-                let problem = format!("a sample of {sample} µV (more than 1000 V) cannot be");
-                return Err(self.table.source.line(self.line, problem));
-            }
-            sweep.samples.push(sample as f32);
+        for Attribute { line, name, values } in &self.attributes {
+            let value = if values.len() == 1 { values.first() } else { values.get(column.wrapping_sub(1)) };
+            self.say(*line, name, value.map_or("", String::as_str), recording)?;
         }
         Ok(())
     }
 
-    fn number(&self, column: usize) -> Result<Option<f64>> {
-        let cell = trimmed(&self.record[column]);
-        if is_missing(&cell) {
-            return Ok(None);
-        }
-        let number = plain_number(&cell, self.table.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
-        number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
-            let Table { source, names, .. } = self.table;
-            let problem =
-                format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), names[column]);
-            source.error(format_args!("line {}", self.line), problem, "write a plain number, or leave the cell empty")
-        })
-    }
-}
-
-impl Sweep {
-    fn check_length(&self, source: &Source) -> Result<()> {
-        let found = self.times.len();
-        if found >= FEWEST {
+    /// Adds what a line of the file says under a name.
+    fn say(&self, line: usize, name: &str, value: &str, recording: &mut Recording) -> Result<()> {
+        if is_missing(value) {
             return Ok(());
         }
-        let problem = format!(
-            "time runs down the rows of this table, and there are {found} instants instead of {FEWEST} or more"
-        );
-        Err(source.line(self.line, problem))
-    }
-
-    /// The step of the times, which are equally spaced.
-    fn step(&self, source: &Source) -> Result<f64> {
-        let (n, first) = (self.times.len(), self.times[0]);
-        let step = (self.times[n - 1] - first) / (n - 1) as f64;
-        let wanted = |i: usize| first + i as f64 * step;
-        match (0..n).find(|&i| (self.times[i] - wanted(i)).abs() > JITTER * step) {
-            None => Ok(step),
-            Some(i) => {
-                let problem = format!("the times are not equally spaced: {} should be {}", self.times[i], wanted(i));
-                Err(source.error(format_args!("line {}", self.line + i), problem, "resample the table to equal steps"))
-            }
-        }
-    }
-
-    /// Its recordings: one for each column that has samples.
-    fn finish(self, table: &Table, recordings: &mut Vec<Recording>, notices: &mut Vec<String>) -> Result<()> {
-        self.check_length(table.source)?;
-        let step = self.step(table.source)?;
-        let unit_ms = time_unit(&table.names[table.time]).flatten().unwrap_or_else(|| likely_unit(step, notices));
-        let rate = tdt::sample_rate_hz(1000.0 / (step * unit_ms));
-        let width = table.signals().count();
-        recordings.reserve(width);
-        for (i, column) in table.signals().enumerate() {
-            let sample = |row: usize| self.samples[row * width + i];
-            let length = (0..self.times.len()).rev().find(|&row| !sample(row).is_nan()).map_or(0, |last| last + 1);
-            if length == 0 {
-                continue;
-            }
-            let mut recording = Recording::new((0..length).map(sample).collect());
-            recording.sample_rate_hz = Some(rounded(rate));
-            recording.t0_ms = Some(rounded(self.times[0] * unit_ms));
-            table.describe(column, &mut recording);
-            for (column, value) in table.groups().zip(&self.groups) {
-                match table.names[column].to_lowercase().as_str() {
-                    "subject" | "subject_id" => recording.subject.clone_from(value),
-                    "ear" => recording.say("ear", tdt::ear(value).unwrap_or(value)),
-                    name => {
-                        let (name, value) = named(name, value);
-                        recording.say(&name, value);
-                    }
+        let plain = plain_number(value, self.decimal_comma).filter(|plain| plain.parse::<f64>().is_ok());
+        let value = plain.as_deref().unwrap_or(value);
+        match known(name) {
+            Some("subject_id") => recording.subject = value.to_string(),
+            Some(known @ ("frequency_hz" | "frequency_khz")) => {
+                let unit = if known == "frequency_khz" { Unit::Khz } else { Unit::Hz };
+                let stimulus = Stimulus::parse(self.source, line, &format!("`{name}`"), value, unit)?;
+                let other = matches!(stimulus, Some(Stimulus::Other(_)));
+                if let Some(stimulus) = stimulus.filter(|_| other || !recording.has_column("frequency_hz")) {
+                    stimulus.say(recording);
                 }
             }
-            recordings.push(recording);
+            Some("ear") => add(recording, "ear", tdt::ear(value).unwrap_or(value)),
+            Some(known) => add(recording, known, &text::tidy(value)),
+            None => add(recording, &own_name(name), &text::tidy(value)),
         }
         Ok(())
     }
 }
 
-/// The unit, in ms, that makes a likely sample rate of a step.
-fn likely_unit(step: f64, notices: &mut Vec<String>) -> f64 {
-    let (unit_ms, name) = match step {
-        step if step < 1e-3 => (1000.0, "seconds"),
-        step if step < 1.0 => (1.0, "milliseconds"),
-        _ => (1e-3, "microseconds"),
-    };
-    notices.push(format!("the column of times states no unit; it was taken for {name}, as its step is {step}"));
-    unit_ms
+/// Adds a column; where the recording has one of this name, beside it.
+fn add(recording: &mut Recording, name: &str, value: &str) {
+    let mut name = name.to_string();
+    while recording.has_column(&name) {
+        name.insert_str(0, "file_");
+    }
+    recording.say(&name, value);
 }
 
-/// Without the digits that division adds.
-fn rounded(value: f64) -> f64 {
-    let scale = 10_f64.powi(9 - value.abs().max(1e-9).log10().ceil() as i32);
-    let rounded = (value * scale).round() / scale;
-    if rounded.is_finite() { rounded } else { value }
+/// A line before the names: its name, then a value for all recordings or a value per column.
+struct Attribute {
+    line: usize,
+    name: String,
+    values: Vec<String>,
+}
+
+impl Attribute {
+    fn all(preamble: &str, delimiter: u8) -> Vec<Attribute> {
+        let lines = text::lines(preamble.trim_start_matches('\u{feff}'));
+        let attributes = lines.filter_map(|(line, text)| {
+            let mut cells = text.split(char::from(delimiter)).map(|cell| cell.trim().to_string());
+            let name = cells.next().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("sep="))?;
+            let mut values: Vec<String> = cells.collect();
+            // spreadsheets fill lines up with empty cells
+            if values.iter().skip(1).all(String::is_empty) {
+                values.truncate(1);
+            }
+            Some(Attribute { line, name, values })
+        });
+        attributes.collect()
+    }
 }

@@ -71,8 +71,8 @@ fn the_average_of_both_polarities_is_read_alone() {
 fn missing_samples_stay_so_and_a_shorter_recording_ends_early() {
     let text = table("time (us),a,b,c", 0.0, 50.0, |i| match i {
         3 => ",1,".to_string(),
-        14.. => "1,NaN,".to_string(),
-        _ => "1,2,".to_string(),
+        14.. => format!("{i},NaN,"),
+        _ => format!("{i},2,"),
     });
     let read = read(&text);
     assert_eq!(read.iter().map(|r| r.samples.len()).collect::<Vec<_>>(), [16, 14], "an empty column is no recording");
@@ -87,19 +87,101 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
         (good.replace("\n1.5,3\n", "\n1.9,3\n"), "line 5: the times are not equally spaced: 1.9 should be 1.5"),
         (good.replace("\n1.5,3\n", "\n,3\n"), "line 5: the time in column `time (ms)` is missing"),
         (good.replace("\n1.5,3\n", "\n1.5\n"), "line 5: 1 values, but there are 2 columns"),
+        (good.replace("\n1.5,3\n", "\n0.5,3\n"), "line 5: the times fall from 1 to 0.5"),
+        (good.replace("\n1.5,3\n", "\n1.5,3\n1.5,3\n"), "line 6: the time 1.5 stands twice"),
         (
-            good.replace("\n1.5,3\n", "\n0.5,3\n"),
-            "line 2: time runs down the rows of this table, and there are 3 instants",
+            good.replace("\n1.5,3\n", "\n0,3\n"),
+            "line 2: time runs down the rows of this table, and the recording that begins here is short: instants: 3,",
         ),
         (good.replace("\n1.5,3\n", "\n1.5,3e12\n"), "line 5: a sample of 3000000000000 µV"),
+        (good[..good.find("7.5").unwrap()].to_string(), "the recording that begins here is short: instants: 15,"),
+        (table("time (ms),a", 7.5, -0.5, |i| i.to_string()), "line 3: the times fall from 7.5 to 7"),
+        (table("time (ms),trial,a", 0.0, 0.5, |i| format!("{i},1")), "line 2: time runs down the rows"),
         (
-            good[..good.find("7.5").unwrap()].to_string(),
-            "line 2: time runs down the rows of this table, and there are 15",
+            table("time (ms),gain,a", 0.0, 0.5, |i| format!("60,{i}")),
+            "line 1: column `gain` holds one value throughout",
         ),
+        (table("time (ms),a", 0.0, 0.5, |_| String::new()), "line 1: no column holds a sample"),
         (good.replace("ms", "s"), "time runs down the rows, at 2 Hz: too slow or too fast"),
-        (good[..12].to_string(), "line 2: the file ends after the names of the columns"),
     ] {
         let message = refusal("x.csv", bad);
         assert!(message.contains(part), "{message}");
     }
+}
+
+/// Recordings with what is said of them.
+fn read_with_notices(name: &str, text: String) -> (Vec<Recording>, Vec<String>) {
+    let mut set = open_bytes(name, text.into()).unwrap();
+    let read = set.by_ref().map(Result::unwrap).collect();
+    (read, set.notices.take())
+}
+
+#[test]
+fn columns_of_one_value_per_recording_describe_the_samples_beside_them() {
+    let part = |level: i32, trial: i32| -> String {
+        let line = |i: i32| format!("{},{level},{trial},M{trial},Left,11.1,{}\n", 0.05 * f64::from(i), level * i);
+        (0..16).map(line).collect()
+    };
+    let text = ["time_ms,intensity,trial,Animal ID,Side,Stim. Rate,uV\n", &part(30, 1), &part(60, 1), &part(60, 2)];
+    let read = read(&text.concat());
+    assert_eq!(read.len(), 3);
+    for (recording, (level, trial, sample)) in
+        read.iter().zip([("30", "1", 90.0), ("60", "1", 180.0), ("60", "2", 180.0)])
+    {
+        let columns = ["level_db", "trial", "ear", "rate_hz", "channel"];
+        let expected = [Some(level), Some(trial), Some("L"), Some("11.1"), Some("uV")];
+        assert_eq!(columns.map(|c| recording.column(c)), expected);
+        assert_eq!((recording.subject.as_str(), recording.samples[3]), (&*format!("M{trial}"), sample));
+    }
+    let khz = table("time (ms),Freq (kHz),stimulus,a", 0.0, 0.5, |i| format!("11.3,noise,{i}"));
+    let columns = ["frequency_hz", "stimulus"].map(|c| self::read(&khz)[0].column(c).map(String::from));
+    assert_eq!(columns, [Some("11300".to_string()), Some("noise".to_string())]);
+}
+
+#[test]
+fn plain_numbers_are_levels_with_a_notice_and_words_beside_a_level_are_kept() {
+    let header = "Time (ms),30,60,80 dB SPL,30 dB L,30 dB right,60 dB nHL Cz,Cz";
+    let text = table(header, 0.0, 0.05, |i| [i; 7].map(|v| v.to_string()).join(","));
+    let (read, notices) = read_with_notices("x.csv", text);
+    assert_eq!(notices, ["the columns 30, 60 were taken for levels in dB"]);
+    let columns = |r: &Recording| ["level_db", "ear", "channel"].map(|c| r.column(c).unwrap_or("").to_string());
+    let expected = [["30", "", ""], ["60", "", ""], ["80", "", ""], ["30", "L", ""], ["30", "R", ""], ["60", "", "Cz"]];
+    assert_eq!(read[..6].iter().map(columns).collect::<Vec<_>>(), expected);
+    assert_eq!(columns(&read[6]), ["", "", "Cz"]);
+}
+
+#[test]
+fn a_table_of_events_or_with_recordings_in_rows_is_not_taken_for_one_of_samples() {
+    for text in ["Time,Event\n10:31,start\n", "Time,Event\n0.5,start\n1.5,stop\n", "Time (ms),a\n"] {
+        let message = refusal("x.csv", text);
+        assert!(message.contains("is of no format that is read here"), "{message}");
+    }
+    let numbers: Vec<String> = (0..16).map(|i| i.to_string()).collect();
+    let abra = format!("Sub. ID\tLevel(dB)\t{0}\nT\t60\t{0}\n5\t60\t{0}\n", numbers.join("\t"));
+    let (read, _) = read_with_notices("x.tsv", abra);
+    assert_eq!((read[0].subject.as_str(), read[0].samples[5], read.len()), ("T", 5.0, 2));
+}
+
+#[test]
+fn lines_before_the_names_tell_of_all_recordings_where_they_give_one_value() {
+    let lines = "CFTS\nSubject\tM7\nTime\t10:31\nEar\tleft\nFrequency\t8 kHz\nAverages\t512\t300\n";
+    let line = |i: i32| format!("{}\t{i}\t-{i}\n", f64::from(i) * 0.04).replace('.', ",");
+    let (read, notices) =
+        read_with_notices("x.tsv", format!("{lines}Time (ms)\t20\t40\n{}", (0..16).map(line).collect::<String>()));
+    assert_eq!(notices, ["the columns 20, 40 were taken for levels in dB"]);
+    let columns = ["level_db", "ear", "frequency_hz", "n_averages", "time"];
+    let ours = |r: &Recording| columns.map(|c| r.column(c).unwrap_or("").to_string());
+    assert_eq!(ours(&read[0]), ["20", "L", "8000", "512", "10:31"]);
+    assert_eq!(ours(&read[1]), ["40", "L", "8000", "300", "10:31"]);
+    assert_eq!((read[1].subject.as_str(), read[1].samples[7], read[1].sample_rate_hz), ("M7", -7.0, Some(25_000.0)));
+}
+
+#[test]
+fn other_lines_of_psiexperiment_stay_columns_under_their_names() {
+    let lines = "frequency,8000,8000\nlevel,20,60\nepoch_n,500,510\nepoch_reject_ratio,0.25,0\npolarity,1,-1\n";
+    let read = read(&format!("{lines}{}", table("time (s),,", 0.0, 4e-5, |i| format!("{i},{}", 2 * i))));
+    let columns = ["epoch_reject_ratio", "polarity", "n_averages", "level_db", "frequency_hz"];
+    assert_eq!(columns.map(|c| read[0].column(c).unwrap()), ["0.25", "1", "500", "20", "8000"]);
+    assert_eq!(columns.map(|c| read[1].column(c).unwrap()), ["0", "-1", "510", "60", "8000"]);
+    assert_eq!((read[0].samples[3], read[1].samples[3]), (3.0, 6.0));
 }
