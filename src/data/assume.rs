@@ -137,7 +137,7 @@ impl Assumed {
         let remedy =
             "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
         let error = recording.error(&self.recordings.source, "", problem, remedy);
-        Err(Faulty { error, column: None, recording: Some(Box::new(recording)) })
+        Err(Faulty { error: Box::new(error), column: None, recording: Some(Box::new(recording)) })
     }
 
     fn conclude(&mut self) {

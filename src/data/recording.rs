@@ -146,7 +146,7 @@ impl Recording {
 /// A row that cannot be used, with what is known of it: a filter may leave it out.
 #[derive(Debug)]
 pub struct Faulty {
-    pub error: Error,
+    pub error: Box<Error>,
     /// The name of the column at fault, where it is one that a filter may name.
     pub column: Option<Arc<str>>,
     /// None if nothing can be read at all.
@@ -155,6 +155,6 @@ pub struct Faulty {
 
 impl From<Error> for Faulty {
     fn from(error: Error) -> Self {
-        Faulty { error, column: None, recording: None }
+        Faulty { error: Box::new(error), column: None, recording: None }
     }
 }

@@ -100,15 +100,15 @@ impl<'a> PreparedRows<'a> {
         while let Some(next) = self.recordings.next_row() {
             let (recording, fault) = match next {
                 Ok(recording) => (recording, None),
-                Err(Faulty { error, recording: None, .. }) => return Some(Err(error)),
+                Err(Faulty { error, recording: None, .. }) => return Some(Err(*error)),
                 // a filter cannot judge the cell that is at fault
                 Err(Faulty { error, column: Some(column), .. }) if self.filters.columns().any(|c| *c == *column) => {
-                    return Some(Err(error));
+                    return Some(Err(*error));
                 }
                 Err(Faulty { error, recording: Some(recording), .. }) => (*recording, Some(error)),
             };
             match self.keep(&recording) {
-                Ok(true) => return Some(fault.map_or(Ok(recording), Err)),
+                Ok(true) => return Some(fault.map_or(Ok(recording), |error| Err(*error))),
                 Ok(false) => {}
                 Err(error) => return Some(Err(error)),
             }

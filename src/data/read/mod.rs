@@ -154,7 +154,7 @@ impl Iterator for Recordings {
     type Item = Result<Recording>;
 
     fn next(&mut self) -> Option<Result<Recording>> {
-        self.next_row().map(|row| row.map_err(|faulty| faulty.error))
+        self.next_row().map(|row| row.map_err(|faulty| *faulty.error))
     }
 }
 
@@ -247,7 +247,7 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
 }
 
 /// The rows of a file that cannot be used, by their number from 0: a filter may leave them out.
-type Faults = Vec<(usize, (Error, Option<Arc<str>>))>;
+type Faults = Vec<(usize, (Box<Error>, Option<Arc<str>>))>;
 
 /// Reads a file at once; returns too whether a missing subject may be guessed, and the faults of its rows.
 fn read_file(format: &Format, head: Source) -> Result<(Reading, bool, Faults)> {
@@ -270,7 +270,7 @@ fn read_file(format: &Format, head: Source) -> Result<(Reading, bool, Faults)> {
                         faults.push((recordings.len(), (error, column)));
                         recordings.push(*recording);
                     }
-                    Err(Faulty { error, .. }) => return Err(error),
+                    Err(Faulty { error, .. }) => return Err(*error),
                 }
             }
             let notices = stream.notices.take();

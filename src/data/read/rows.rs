@@ -128,7 +128,9 @@ impl Row<'_> {
         }
         match fault.map_or_else(|| self.traces(&mut recording).map_err(|error| (error, None)), Err) {
             Ok(()) => Ok(recording),
-            Err((error, column)) => Err(Faulty { error, column, recording: Some(Box::new(recording)) }),
+            Err((error, column)) => {
+                Err(Faulty { error: Box::new(error), column, recording: Some(Box::new(recording)) })
+            }
         }
     }
 

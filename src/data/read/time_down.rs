@@ -245,7 +245,7 @@ impl<'a> Table<'a> {
                 let unit = if known == "frequency_khz" { Unit::Khz } else { Unit::Hz };
                 let stimulus = Stimulus::parse(self.source, line, &format!("`{name}`"), value, unit)?;
                 let other = matches!(stimulus, Some(Stimulus::Other(_)));
-                if let Some(stimulus) = stimulus.filter(|_| other || !recording.has_column("frequency_hz")) {
+                if let Some(stimulus) = stimulus.filter(|_| other || recording.cell("frequency_hz").is_none()) {
                     stimulus.say(recording);
                 }
             }
@@ -260,7 +260,7 @@ impl<'a> Table<'a> {
 /// Adds a column; where the recording has one of this name, beside it.
 fn add(recording: &mut Recording, name: &str, value: &str) {
     let mut name = name.to_string();
-    while recording.has_column(&name) {
+    while recording.cell(&name).is_some() {
         name.insert_str(0, "file_");
     }
     recording.say(&name, value);
