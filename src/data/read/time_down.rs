@@ -82,7 +82,7 @@ fn read(source: &Source) -> Result<Reading> {
     let mut record = ByteRecord::new();
     lines.next(source, &mut record)?;
     let mut notices = Vec::new();
-    let table = Table::of(source, &layout, &record, &mut notices)?;
+    let table = Table::of(source, &layout, lines.decimal_comma, &record, &mut notices)?;
     let mut sweeps = Vec::new();
     while let Some(line) = lines.next(source, &mut record)? {
         Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
@@ -119,7 +119,13 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn of(source: &'a Source, layout: &Layout, names: &ByteRecord, notices: &mut Vec<String>) -> Result<Self> {
+    fn of(
+        source: &'a Source,
+        layout: &Layout,
+        decimal_comma: bool,
+        names: &ByteRecord,
+        notices: &mut Vec<String>,
+    ) -> Result<Self> {
         let names: Vec<String> = names.iter().map(|cell| trimmed(cell).into_owned()).collect();
         let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
             return Err(source.line(layout.header_line, "there is no column with the time of each sample"));
@@ -140,7 +146,7 @@ impl<'a> Table<'a> {
         });
         let holds = holds.collect();
         let attributes = attributes(&layout.preamble(source)?, layout.delimiter);
-        Ok(Table { source, decimal_comma: layout.decimal_comma, names, holds, time, polarities, attributes })
+        Ok(Table { source, decimal_comma, names, holds, time, polarities, attributes })
     }
 
     /// The columns of groups.
