@@ -73,6 +73,9 @@ fn a_time_that_a_table_states_is_replaced_and_said() {
         said.stderr
     );
     assert!(!said.stderr.contains("sample_rate_hz:"), "what is equal is not replaced: {}", said.stderr);
+    for time in ["nan", "inf", "-inf", "early"] {
+        place.refused(2, &format!("data import table.csv --t0-ms={time}"), &["--t0-ms", "a finite number is wanted"]);
+    }
 }
 
 #[test]
@@ -89,6 +92,9 @@ fn an_output_is_never_an_input() {
     place.refused(2, "data prepare rec/a.csv --config small.json --out rec/a.csv", &replaced);
     place.write("small.csv", place.text("small.json"));
     place.refused(2, "data prepare rec/a.csv --config small.csv --out small.csv", &replaced);
+    place.write("names.csv", "file,subject_id\na.csv,one\n");
+    place.refused(2, "data import rec/a.csv --subject-from names.csv --out names.csv", &replaced);
+    assert!(place.text("names.csv").starts_with("file,subject_id"));
     // another output beside it repeats the rows, and that is said
     let said = place.ok("data import rec --out rec/other.csv").stderr;
     assert!(said.contains("24 rows repeat the samples of an earlier one"), "{said}");

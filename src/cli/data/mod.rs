@@ -43,7 +43,7 @@ struct Assume {
     #[arg(long, value_name = "HZ", value_parser = positive)]
     sample_rate_hz: Option<f64>,
     /// Time of the first sample after stimulus onset, of all recordings; one that a file states is replaced, with a note
-    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = finite)]
     t0_ms: Option<f64>,
     /// Unit of the samples as they stand in the files [default: what the files state, else µV]
     #[arg(long, value_name = "V|mV|uV|nV", value_parser = unit)]
@@ -76,6 +76,8 @@ impl Assume {
             config.subject_from.clone_from(subject_from);
             config.subject_column = DataConfig::default().subject_column;
         }
+        // a pattern names no file
+        source::check_apart(out, config.subject_from.as_deref().map(Path::new))?;
         let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
         let options = Options { out, subject_from: subject_from.as_ref() };
         let Assumptions { subject, frequency_hz, .. } = given;
@@ -87,6 +89,10 @@ impl Assume {
 fn positive(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
     number.ok_or_else(|| "a number above 0 is wanted".to_string())
+}
+
+fn finite(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| "a finite number is wanted".to_string())
 }
 
 fn gain(text: &str) -> std::result::Result<f64, String> {

@@ -17,8 +17,6 @@ const PROBED_ROWS: usize = 50;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     pub delimiter: u8,
-    /// Whether a comma is a decimal point.
-    pub decimal_comma: bool,
     /// Bytes before the line with the names, and the number of that line from 1.
     offset: usize,
     pub header_line: usize,
@@ -31,17 +29,14 @@ impl Layout {
         let text = utf8(head);
         let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut named_delimiter = None;
-        let mut lines = lines(&text[mark..]);
-        for (number, (start, line)) in lines.by_ref().take(MOST_PREAMBLE).enumerate() {
+        for (number, (start, line)) in lines(&text[mark..]).take(MOST_PREAMBLE).enumerate() {
             if number == 0 && line.len() == 5 && line[..4].eq_ignore_ascii_case(b"sep=") {
                 named_delimiter = Some(line[4]);
                 continue;
             }
             let delimiter = named_delimiter.unwrap_or_else(|| delimiter(line));
             if is_header(&Cells::split(line, delimiter)) {
-                let has_comma = |row: &[u8]| Cells::split(row, delimiter).iter().any(|cell| is_comma_number(&cell));
-                let decimal_comma = delimiter != b',' && lines.take(PROBED_ROWS).any(|(_, row)| has_comma(row));
-                return Some(Layout { delimiter, decimal_comma, offset: mark + start, header_line: number + 1 });
+                return Some(Layout { delimiter, offset: mark + start, header_line: number + 1 });
             }
         }
         None
@@ -68,27 +63,47 @@ impl Layout {
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
     pub fn open(&self, source: &Source) -> Result<Table> {
+        let decimal_comma = self.delimiter != b',' && self.has_comma_numbers(source)?;
+        Ok(Table { decimal_comma, ..self.start(source)? })
+    }
+
+    /// Whether one of the first rows holds a number with a comma. The names alone may fill the head, so the rows are read.
+    fn has_comma_numbers(&self, source: &Source) -> Result<bool> {
+        let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
+        table.next(source, &mut record)?;
+        for _ in 0..PROBED_ROWS {
+            if table.next(source, &mut record)?.is_none() {
+                break;
+            }
+            if record.iter().any(|cell| is_comma_number(&trimmed(cell))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn start(&self, source: &Source) -> Result<Table> {
         let mut text: Box<dyn Read> = match utf_16(source.head()).is_some() {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
             false => source.reader()?,
         };
         std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
             .map_err(source.unreadable())?;
+        let text = Numbered { text, recent: Vec::new(), start: 0, line: self.header_line, counted: 0 };
         // flexible: ragged rows are refused with a remedy
         let mut reader =
             ReaderBuilder::new().flexible(true).delimiter(self.delimiter).buffer_capacity(1 << 16).from_reader(text);
         // the first line is given as the others are, and not kept twice beside
         reader.set_byte_headers(ByteRecord::new());
-        Ok(Table { reader, header_line: self.header_line, carriage_returns: ends_in_crlf(source.head(), self.offset) })
+        Ok(Table { reader, decimal_comma: false })
     }
 }
 
 /// A table from the names of its columns on.
 pub struct Table {
-    reader: csv::Reader<Box<dyn Read>>,
-    header_line: usize,
-    /// Whether lines end in `\r\n`.
-    carriage_returns: bool,
+    reader: csv::Reader<Numbered>,
+    /// Whether a comma is a decimal point.
+    pub decimal_comma: bool,
 }
 
 impl Table {
@@ -97,14 +112,49 @@ impl Table {
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
     pub fn next(&mut self, source: &Source, record: &mut ByteRecord) -> Result<Option<usize>> {
-        let before = self.reader.position().line() as usize;
-        // the reader ends a record at `\r` and counts the `\n` behind it with the next one
-        let behind = usize::from(self.carriage_returns && self.reader.position().byte() > 0);
+        let before = self.reader.position().byte();
         match self.reader.read_byte_record(record) {
-            Ok(true) => Ok(Some(self.header_line + before - 1 + behind)),
+            Ok(true) => Ok(Some(self.reader.get_mut().line_after(before))),
             Ok(false) => Ok(None),
             Err(error) => Err(source.unreadable()(io_error(error))),
         }
+    }
+}
+
+/// Text whose lines are counted: `csv` counts `\n` alone, and not the blank lines before a record.
+struct Numbered {
+    text: Box<dyn Read>,
+    /// What was read since the last record whose line is known.
+    recent: Vec<u8>,
+    /// Where `recent` begins, in bytes.
+    start: u64,
+    /// How much of `recent` is counted, and the line of the byte behind it.
+    counted: usize,
+    line: usize,
+}
+
+impl Read for Numbered {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.recent.drain(..self.counted);
+        self.start += std::mem::take(&mut self.counted) as u64;
+        let length = self.text.read(buffer)?;
+        self.recent.extend_from_slice(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+impl Numbered {
+    /// The line of the first byte at or after an offset that ends no line; offsets must not fall.
+    fn line_after(&mut self, offset: u64) -> usize {
+        let rest = &self.recent[self.counted..];
+        let skipped = (offset - self.start) as usize - self.counted;
+        let blank = rest[skipped..].iter().take_while(|b| b"\r\n".contains(b)).count();
+        let end = skipped + blank;
+        // the `\r` of `\r\n` ends no line of its own
+        let pairs = rest[..end].iter().zip(&rest[1..]);
+        self.line += pairs.filter(|&(&byte, &next)| byte == b'\n' || (byte == b'\r' && next != b'\n')).count();
+        self.counted += end;
+        self.line
     }
 }
 
@@ -177,12 +227,6 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-fn ends_in_crlf(head: &[u8], offset: usize) -> bool {
-    let text = utf8(head);
-    let end = text.iter().skip(offset).position(|b| b"\r\n".contains(b)).map(|i| offset + i);
-    end.is_some_and(|end| text[end..].starts_with(b"\r\n"))
-}
-
 /// The separator that a line has most of, outside of quotes.
 fn delimiter(line: &[u8]) -> u8 {
     let mut quoted = false;
@@ -239,9 +283,9 @@ mod tests {
     fn the_header_is_found_behind_other_lines() {
         let layout =
             find(b"sep=;\r\nmade by, someone\r\n\"who\";\"s0\"; s1 \r\na;0,5;1\r\n", &["who", "s0", "s1"]).unwrap();
-        assert_eq!((layout.delimiter, layout.decimal_comma, layout.header_line, layout.offset), (b';', true, 3, 25));
+        assert_eq!((layout.delimiter, layout.header_line, layout.offset), (b';', 3, 25));
         let layout = find(b"\xef\xbb\xbfa\ts0\r1\t2\r", &["a", "s0"]).unwrap();
-        assert_eq!((layout.delimiter, layout.decimal_comma, layout.offset), (b'\t', false, 3));
+        assert_eq!((layout.delimiter, layout.offset), (b'\t', 3));
         let utf16: Vec<u8> = "x,s0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(find(&[b"\xff\xfe", &utf16[..]].concat(), &["x", "s0"]).is_some());
         assert!(find(&utf16, &["x", "s0"]).is_some());

@@ -32,7 +32,7 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
     let notices = Notices::default();
-    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimal_comma: layout.decimal_comma };
+    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimal_comma: table.decimal_comma };
     let rows = Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices.clone() };
     Ok(Stream { rows: Box::new(rows), names_subjects, notices })
 }

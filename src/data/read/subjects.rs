@@ -2,22 +2,24 @@
 //!
 //! Names that are made from paths depend on where the files are, never on how their paths were typed.
 
+use super::delimited::{Layout, trimmed};
 use super::{Notices, Recording, Source};
 use crate::error::{Error, Result};
+use csv::ByteRecord;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who was recorded, by the path of the file.
 pub enum SubjectFrom {
-    /// A regular expression; its group `subject`, or else its first, is the subject.
+    /// A regular expression; its group `subject`, or else its first, is the subject. Of several matches in a path the last counts.
     Pattern(Regex),
     /// The last parts of paths, with their subjects.
     Table(BTreeMap<String, String>),
 }
 
 impl SubjectFrom {
-    /// A regular expression with a group, or a CSV table with the columns `file` and `subject_id`.
+    /// A regular expression with a group, or a table with the columns `file` and `subject_id`.
     ///
     /// # Errors
     /// [`Error::Usage`] for an expression without a group or that is none, [`Error::Input`] for a table without these columns,
@@ -37,25 +39,27 @@ impl SubjectFrom {
     }
 
     fn read(path: &Path) -> Result<SubjectFrom> {
-        let source = path.display().to_string();
+        let source = Source::open(path)?;
         let remedy = "write a CSV table with the columns file and subject_id, one row per file";
-        let unusable = |problem: String| Error::input(&source, "", problem, remedy);
-        let text = Source::open(path)?.decoded()?;
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-        let headers = reader.headers().map_err(|error| unusable(error.to_string()))?.clone();
-        let column = |name: &str| {
-            headers.iter().position(|h| h == name).ok_or_else(|| unusable(format!("there is no column `{name}`")))
-        };
-        let (file, subject) = (column("file")?, column("subject_id")?);
-        let mut names = BTreeMap::new();
-        for record in reader.records() {
-            let record = record.map_err(|error| unusable(error.to_string()))?;
-            let name = record[file].replace('\\', "/");
-            if record[subject].is_empty() || names.insert(name.clone(), record[subject].to_string()).is_some() {
+        let names = ["file", "subject_id"];
+        let layout = Layout::find(source.head(), |cells| names.iter().all(|name| cells.iter().any(|c| c == *name)))
+            .ok_or_else(|| source.error("", "there is no column `file` or no column `subject_id`", remedy))?;
+        let (mut table, mut record) = (layout.open(&source)?, ByteRecord::new());
+        table.next(&source, &mut record)?;
+        let columns = record.len();
+        let [file, subject] = names.map(|name| record.iter().position(|cell| trimmed(cell) == name).unwrap_or(0));
+        let mut subjects = BTreeMap::new();
+        while let Some(line) = table.next(&source, &mut record)? {
+            let unusable = |problem: String| source.error(format_args!("line {line}"), problem, remedy);
+            if record.len() != columns {
+                return Err(unusable(format!("there are {} cells under {columns} names", record.len())));
+            }
+            let (name, subject) = (trimmed(&record[file]), trimmed(&record[subject]));
+            if subject.is_empty() || subjects.insert(listed(&name), subject.to_string()).is_some() {
                 return Err(unusable(format!("`{name}` stands there twice or without a subject")));
             }
         }
-        Ok(SubjectFrom::Table(names))
+        Ok(SubjectFrom::Table(subjects))
     }
 
     /// The subject of a file.
@@ -65,9 +69,7 @@ impl SubjectFrom {
     fn of(&self, path: &Path) -> Result<String> {
         let parts = real_parts(path);
         let found = match self {
-            SubjectFrom::Pattern(pattern) => pattern.captures(&parts.join("/")).and_then(|found| {
-                found.name("subject").or_else(|| found.get(1)).map(|group| group.as_str().to_string())
-            }),
+            SubjectFrom::Pattern(pattern) => last_match(pattern, &parts.join("/")),
             // the longest end of the path that is listed
             SubjectFrom::Table(names) => (0..parts.len()).find_map(|i| names.get(&parts[i..].join("/")).cloned()),
         };
@@ -80,12 +82,29 @@ impl SubjectFrom {
 
 /// The names in a file's real path, without the root.
 fn real_parts(path: &Path) -> Vec<String> {
-    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let normal = real.components().filter_map(|part| match part {
+    normal_parts(&std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
+}
+
+fn normal_parts(path: &Path) -> Vec<String> {
+    let normal = path.components().filter_map(|part| match part {
         std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
         _ => None,
     });
     normal.collect()
+}
+
+/// A path in a table of names as files are looked up there: `./a/b.csv` and `a\b.csv` are `a/b.csv`.
+fn listed(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    let path = Path::new(&name);
+    let parts = if path.is_absolute() { real_parts(path) } else { normal_parts(path) };
+    parts.join("/")
+}
+
+/// The group of a pattern's last match: folders above the recordings may match too.
+fn last_match(pattern: &Regex, path: &str) -> Option<String> {
+    let groups = pattern.captures_iter(path).filter_map(|found| found.name("subject").or_else(|| found.get(1)));
+    groups.last().map(|group| group.as_str().to_string())
 }
 
 /// Who was recorded in a file that is read alone.
@@ -210,9 +229,10 @@ impl Collected {
     }
 
     fn take_given(&mut self, from: &SubjectFrom, notices: &Notices) -> Result<()> {
-        let mut changed = 0;
+        let (mut changed, mut subjects) = (0, BTreeSet::new());
         for file in &mut self.files {
             let subject = from.of(&file.path)?;
+            subjects.insert(subject.clone());
             for recording in &mut file.recordings {
                 changed += usize::from(!recording.subject.is_empty() && recording.subject != subject);
                 recording.subject.clone_from(&subject);
@@ -220,6 +240,11 @@ impl Collected {
         }
         if changed > 0 {
             notices.push(replaced(changed));
+        }
+        if let (SubjectFrom::Pattern(_), Some(only), 1, files @ 2..) =
+            (from, subjects.first(), subjects.len(), self.files.len())
+        {
+            notices.push(format!("--subject-from gives all {files} files one subject, {only}: check the pattern"));
         }
         Ok(())
     }
@@ -253,14 +278,22 @@ impl Collected {
         if files > 0 {
             notices.push(guessed(files, all));
         }
-        for (guess, folders) in folders.iter().filter(|(_, folders)| folders.len() > 1) {
+        for (guess, folders) in &folders {
             let folders: Vec<Vec<String>> = folders.iter().map(|folder| folder.to_vec()).collect();
             let names: Vec<String> = shortest_ends(&folders).iter().map(|end| format!("{end}/{guess}")).collect();
             let (count, names) = (names.len(), names.join(", "));
-            notices.push(format!(
-                "the name {guess} stands in {count} folders, and was taken for {count} subjects: {names}; if they are one, say \
-                 so with --subject-from (data.subject_from)"
-            ));
+            let remedy = "if they are one, say so with --subject-from (data.subject_from)";
+            if count > 1 {
+                notices.push(format!(
+                    "the name {guess} stands in {count} folders, and was taken for {count} subjects: {names}; {remedy}"
+                ));
+            }
+            if stated.contains(guess) {
+                notices.push(format!(
+                    "the subject {guess} is stated in a file, and others have this name but state no subject: they were \
+                     taken for {names}; {remedy}"
+                ));
+            }
         }
     }
 }

@@ -102,7 +102,7 @@ fn read(source: &Source) -> Result<Reading> {
     let mut record = ByteRecord::new();
     lines.next(source, &mut record)?;
     let mut notices = Vec::new();
-    let table = Table::of(source, &layout, &record, &mut notices)?;
+    let table = Table::of(source, &layout, lines.decimal_comma, &record, &mut notices)?;
     let mut sweeps = Vec::new();
     while let Some(line) = lines.next(source, &mut record)? {
         Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
@@ -141,7 +141,13 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn of(source: &'a Source, layout: &Layout, names: &ByteRecord, notices: &mut Vec<String>) -> Result<Self> {
+    fn of(
+        source: &'a Source,
+        layout: &Layout,
+        decimal_comma: bool,
+        names: &ByteRecord,
+        notices: &mut Vec<String>,
+    ) -> Result<Self> {
         let line = layout.header_line;
         let names: Vec<String> = names.iter().map(|cell| trimmed(cell).into_owned()).collect();
         let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
@@ -162,7 +168,6 @@ impl<'a> Table<'a> {
         });
         let holds = holds.collect();
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
-        let decimal_comma = layout.decimal_comma;
         let table = Table { source, decimal_comma, line, names, holds, time, polarities, attributes };
         notices.extend(table.bare_levels());
         Ok(table)

@@ -50,13 +50,38 @@ fn one_table_is_the_same_in_every_encoding() {
 
 #[test]
 fn lines_are_counted_as_an_editor_counts_them() {
-    for end in ["\n", "\r\n"] {
+    for end in ["\n", "\r\n", "\r"] {
         let text = ["made by hand", "subject_id,level_db,s0,s1", "a,1,1,2", "b,2,x,2", ""].join(end);
         assert!(refusal("t.csv", text).contains("row 2 (line 4), column `s0`"), "{end:?}");
-        let quoted = ["subject_id,note,s0,s1", "a,\"two\nlines\",1,2", "b,,1,x", ""].join(end);
+        let blank = ["", "by hand", "", "subject_id,s0,s1", "", "", "a,1,2", "", "b,1,x"].join(end);
+        assert!(refusal("t.csv", blank).contains("row 2 (line 9), column `s1`"), "{end:?}");
+        let quoted = ["subject_id,note,s0,s1", &format!("a,\"two{end}lines\",1,2"), "b,,1,x", ""].join(end);
         assert!(refusal("t.csv", quoted).contains("row 2 (line 4), column `s1`"), "{end:?}");
         let rows = ["subject_id,s0,s1", "a,1,2", "b,1,2"].join(end);
         let lines: Vec<_> = read_bytes("t.csv", rows.into()).unwrap().iter().map(|r| r.line).collect();
         assert_eq!(lines, [Some(2), Some(3)], "{end:?}");
+    }
+}
+
+#[test]
+fn lines_are_counted_in_a_table_of_many_buffers() {
+    for end in ["\n", "\r\n", "\r"] {
+        let row = format!("a,\"x{end}y\",1,2{end}{end}");
+        let text = format!("subject_id,note,s0,s1{end}{}", row.repeat(20_000));
+        let lines: Vec<_> = read_bytes("t.csv", text.into()).unwrap().iter().map(|r| r.line).collect();
+        let wanted: Vec<_> = (0..20_000).map(|row| Some(2 + 3 * row)).collect();
+        assert!(lines == wanted, "{end:?}");
+    }
+}
+
+#[test]
+fn names_longer_than_the_head_hide_no_decimal_comma() {
+    for end in ["\n", "\r\n", "\r"] {
+        let names: Vec<String> = (0..20_000).map(|i| format!("s{i}")).collect();
+        let text =
+            format!("subject_id;{}{end}a{}{end}b{}{end}", names.join(";"), ";1".repeat(20_000), ";0,5".repeat(20_000));
+        let read = read_bytes("t.csv", text.into()).unwrap();
+        assert_eq!((read[0].samples[19_999], read[1].samples[19_999]), (1.0, 0.5), "{end:?}");
+        assert_eq!((read[0].line, read[1].line), (Some(2), Some(3)), "{end:?}");
     }
 }

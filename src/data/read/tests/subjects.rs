@@ -110,3 +110,46 @@ fn the_output_is_no_input() {
         assert!(read(link).err().unwrap().to_string().contains("--out would replace"));
     }
 }
+
+#[test]
+fn a_table_of_names_is_written_as_any_table() {
+    let folder = folder(&[("rec/d/A.csv", TABLE), ("rec/e/A.csv", TABLE)]);
+    let whole = folder.path().join("rec/e/A.csv");
+    let names = format!("sep=;\r\nfile;note;subject_id\r\n./d\\A.csv;a, b;Zo\u{eb}\r\n{};;two\r\n", whole.display());
+    let utf_16: Vec<u8> = format!("\u{feff}{names}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let windows: Vec<u8> = names.chars().map(|c| c as u8).collect();
+    let table = folder.path().join("names.txt");
+    for bytes in [names.clone().into_bytes(), windows, utf_16, names.replace(';', "\t").into_bytes()] {
+        std::fs::write(&table, bytes).unwrap();
+        let (recordings, _) = named(&folder.path().join("rec"), table.to_str().unwrap()).unwrap();
+        assert_eq!(subjects(&recordings), ["Zo\u{eb}", "two"]);
+    }
+    for (names, part) in [
+        ("file;subject_id\nA.csv;one\n\n./A.csv;two\n", "line 4: `./A.csv` stands there twice"),
+        ("file;subject_id\nA.csv\n", "line 2: there are 1 cells under 2 names"),
+    ] {
+        std::fs::write(&table, names).unwrap();
+        let message = named(&folder.path().join("rec"), table.to_str().unwrap()).unwrap_err();
+        assert!(message.contains(part) && message.contains("help: "), "{message}");
+    }
+}
+
+#[test]
+fn a_pattern_takes_its_last_match_and_one_subject_for_all_is_said() {
+    let folder = folder(&[("M1/rec/M2.csv", TABLE), ("M1/rec/M3.csv", TABLE)]);
+    let (recordings, notices) = named(folder.path(), "(M[0-9])").unwrap();
+    assert_eq!(subjects(&recordings), ["M2", "M3"]);
+    assert!(!notices.iter().any(|n| n.contains("one subject")), "{notices:?}");
+    let (recordings, notices) = named(folder.path(), "(M[0-9])/").unwrap();
+    assert_eq!(subjects(&recordings), ["M1", "M1"]);
+    assert!(notices.iter().any(|n| n.contains("all 2 files one subject, M1")), "{notices:?}");
+}
+
+#[test]
+fn a_guessed_name_that_a_file_states_is_said() {
+    let folder = folder(&[("j/t.csv", "subject_id,level_db,s0,s1\nS1,60,1,2\n"), ("k/S1.csv", TABLE)]);
+    let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
+    assert_eq!(subjects(&recordings), ["S1", "k/S1"]);
+    let said = notices.iter().find(|n| n.contains("the subject S1 is stated")).unwrap();
+    assert!(said.contains("taken for k/S1") && said.contains("--subject-from"), "{said}");
+}
