@@ -67,7 +67,7 @@ impl Layout {
         Ok(Table { decimal_comma, ..self.start(source)? })
     }
 
-    /// Whether one of the first rows holds a number with a comma. The names alone may fill the head, so the rows are read.
+    /// Whether one of the first rows holds a number with a comma. The names alone may fill the head, so rows are read.
     fn has_comma_numbers(&self, source: &Source) -> Result<bool> {
         let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
         table.next(source, &mut record)?;

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Who was recorded, by the path of the file.
 pub enum SubjectFrom {
-    /// A regular expression; its group `subject`, or else its first, is the subject. Of several matches in a path the last counts.
+    /// A regular expression; its group `subject`, or else its first, is the subject. Of several matches in a path
+    /// the last counts.
     Pattern(Regex),
     /// The last parts of paths, with their subjects.
     Table(BTreeMap<String, String>),
@@ -290,8 +291,8 @@ impl Collected {
             }
             if stated.contains(guess) {
                 notices.push(format!(
-                    "the subject {guess} is stated in a file, and others have this name but state no subject: they were \
-                     taken for {names}; {remedy}"
+                    "the subject {guess} is stated in a file, and others have this name but state no subject: \
+                     they were taken for {names}; {remedy}"
                 ));
             }
         }
