@@ -31,8 +31,9 @@ pub struct Recording {
     /// The gain that its file states, and that was applied.
     pub gain: Option<Gain>,
     /// Other columns, by these names where they fit: `ear` (`L`, `R`), `channel`, `frequency_hz` (a number or `click`),
-    /// `level_db`, `rate_hz`, `n_averages`, `n_artifacts`, `polarity`, `threshold_db`, `record` (its place in the file). What
-    /// is not known is absent, or empty where the table has such a column.
+    /// `stimulus` (its name, where it has no frequency), `level_db`, `masker_level_db`, `rate_hz`, `n_averages`,
+    /// `n_artifacts`, `polarity`, `threshold_db`, `record` (its place in the file). What is not known is absent, or empty
+    /// where the table has such a column.
     pub columns: Vec<(Arc<str>, String)>,
     /// Labels in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: [f32; PEAK_COLUMNS.len()],

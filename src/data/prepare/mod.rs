@@ -2,7 +2,7 @@
 //!
 //! The steps come in this order:
 //!
-//! 1. **polarity**: what follows is told of the trace as it should be.
+//! 1. **polarity**: all later steps see the trace the right way up.
 //! 2. **baseline**: before the filter, which would otherwise ring where an offset begins.
 //! 3. **band-pass**: at the recording's own rate and over all of it, so that what the filter makes of the ends lies as far from
 //!    the window as the recording allows, and so that nothing is left to fold over when samples are taken out.

@@ -8,7 +8,7 @@
 //! | `O.S. Time` | the onset delay: 0 puts the first sample at the onset, and any other is not documented |
 //! | `0`, `1`, `2`, … (also `0.0`, …) | the samples in µV, at least 16 |
 //!
-//! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for the onset). ABRA knows one recording a frequency and level in a
+//! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for the onset). ABRA knows one recording per frequency and level in a
 //! file, so that it wants a file a subject.
 
 use super::columns::Naming;
