@@ -150,12 +150,21 @@ impl Numbered {
         let skipped = (offset - self.start) as usize - self.counted;
         let blank = rest[skipped..].iter().take_while(|b| b"\r\n".contains(b)).count();
         let end = skipped + blank;
-        // the `\r` of `\r\n` ends no line of its own
-        let pairs = rest[..end].iter().zip(&rest[1..]);
-        self.line += pairs.filter(|&(&byte, &next)| byte == b'\n' || (byte == b'\r' && next != b'\n')).count();
+        self.line += count(&rest[..end], b'\n');
+        if count(&rest[..end], b'\r') > 0 {
+            // the `\r` of `\r\n` ends no line of its own
+            let pairs = rest[..end].iter().zip(&rest[1..]);
+            self.line += pairs.filter(|&(&byte, &next)| byte == b'\r' && next != b'\n').count();
+        }
         self.counted += end;
         self.line
     }
+}
+
+/// How often a byte stands in a text; runs of up to 255 bytes are counted in a byte each, which the compiler makes vectors of.
+fn count(text: &[u8], byte: u8) -> usize {
+    let run = |run: &[u8]| usize::from(run.iter().map(|&b| u8::from(b == byte)).sum::<u8>());
+    text.chunks(255).map(run).sum()
 }
 
 /// The I/O error inside, with its kind (a broken pipe, a full disk), which the conversion of `csv` drops.

@@ -9,7 +9,7 @@ use super::{Notices, Recording, Source, Stream, tdt, text};
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
 use crate::error::{Error, Result};
-use csv::ByteRecord;
+use csv::{ByteRecord, StringRecord};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -72,8 +72,11 @@ impl Iterator for Rows {
         match self.table.next(&self.shape.source, &mut self.cells) {
             Ok(Some(line)) => {
                 self.row += 1;
-                let row = Row { shape: &self.shape, row: self.row, line, cells: &self.cells };
-                Some(row.recording(&mut self.seen))
+                let (cells, odd) = as_text(std::mem::take(&mut self.cells));
+                self.seen.odd_cells += odd;
+                let read = Row { shape: &self.shape, row: self.row, line, cells: &cells }.recording(&mut self.seen);
+                self.cells = cells.into_byte_record();
+                Some(read)
             }
             Ok(None) => {
                 self.conclude();
@@ -97,13 +100,22 @@ impl Rows {
     }
 }
 
+/// A row's cells as text, checked at once, and how many of them are not UTF-8.
+fn as_text(cells: ByteRecord) -> (StringRecord, usize) {
+    StringRecord::from_byte_record(cells).map(|cells| (cells, 0)).unwrap_or_else(|error| {
+        let cells = error.into_byte_record();
+        let odd = cells.iter().filter(|cell| std::str::from_utf8(cell).is_err()).count();
+        (cells.iter().map(delimited::decode_cell).collect(), odd)
+    })
+}
+
 /// One row and where it stands.
 struct Row<'a> {
     shape: &'a Shape,
     /// Counted from 1, without the header.
     row: usize,
     line: usize,
-    cells: &'a ByteRecord,
+    cells: &'a StringRecord,
 }
 
 impl Row<'_> {
@@ -166,7 +178,7 @@ impl Row<'_> {
 
     /// The samples of `columns` up to the last that is not missing.
     fn trace(&self, columns: &[usize]) -> Result<Vec<f32>> {
-        let missing = |column: &&usize| delimited::is_missing(&self.text(**column));
+        let missing = |column: &&usize| delimited::is_missing(self.text(**column));
         let length = columns.len() - columns.iter().rev().take_while(missing).count();
         columns[..length].iter().map(|&column| self.sample(column)).collect()
     }
@@ -181,11 +193,10 @@ impl Row<'_> {
     }
 
     fn take(&self, column: usize, holds: &Holds, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
-        let cell = delimited::decode_cell(self.cells[column].trim_ascii());
-        seen.odd_cells += usize::from(matches!(cell, Cow::Owned(_)));
-        let cell = if cell == "NA" { Cow::Borrowed("") } else { cell };
+        let cell = self.text(column);
+        let cell = if cell == "NA" { "" } else { cell };
         match holds {
-            Holds::Subject => recording.subject = cell.into_owned(),
+            Holds::Subject => recording.subject = cell.to_string(),
             Holds::SampleRateHz => recording.sample_rate_hz = self.positive(column, "sample rate")?,
             Holds::SamplePeriodUs => {
                 let period_us = self.positive(column, "sampling period")?;
@@ -203,14 +214,14 @@ impl Row<'_> {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
                 }
             }
-            Holds::Ear => push(recording, "ear", tdt::ear(&cell).unwrap_or(&cell)),
+            Holds::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
             Holds::Number(name) => {
                 let value = self.number::<f64>(column)?.map_or(String::new(), |value| value.to_string());
                 push(recording, name, value);
             }
-            Holds::Frequency(unit) => self.frequency(column, *unit, &cell, recording)?,
+            Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
             Holds::Other(name) => {
-                let plain = self.plain(column, &cell)?;
+                let plain = self.plain(column, cell)?;
                 let value = if self.shape.naming == Naming::Own { plain.into_owned() } else { text::tidy(&plain) };
                 recording.columns.push((name.clone(), value));
             }
@@ -271,10 +282,10 @@ impl Row<'_> {
         {
             return Ok(Some(number));
         }
-        if delimited::is_missing(&cell) {
+        if delimited::is_missing(cell) {
             return Ok(None);
         }
-        match self.plain(column, &cell)?.parse::<T>() {
+        match self.plain(column, cell)?.parse::<T>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
             Ok(_) => Err(self.not_finite(column)),
             Err(_) => {
@@ -285,8 +296,8 @@ impl Row<'_> {
         }
     }
 
-    fn text(&self, column: usize) -> Cow<'_, str> {
-        delimited::decode_cell(self.cells[column].trim_ascii())
+    fn text(&self, column: usize) -> &str {
+        self.cells[column].trim_ascii()
     }
 
     fn not_finite(&self, column: usize) -> Error {
