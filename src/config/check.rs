@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn refused(text: &str, parts: &[&str]) {
+    pub(super) fn refused(text: &str, parts: &[&str]) {
         let error = Config::from_json("a.json", text, &[]).expect_err(text);
         let message = error.to_string();
         assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} are not all in: {message}");

@@ -2,7 +2,7 @@
 //! the unit of a whole set.
 
 use super::prepare::PREPARED;
-use super::read::{Notices, Recordings};
+use super::read::{MAX_SAMPLE_UV, Notices, Recordings};
 use super::recording::{Faulty, Recording};
 use crate::config::{DataConfig, Unit};
 use std::collections::BTreeMap;
@@ -130,7 +130,7 @@ impl Assumed {
 
     /// Refuses what unit and gain make of a recording, if no recording can be so.
     fn check(&self, recording: Recording) -> Result<Recording, Faulty> {
-        let Some(sample) = recording.samples.iter().find(|sample| sample.abs() > LARGEST_SAMPLE_UV) else {
+        let Some(sample) = recording.samples.iter().find(|sample| f64::from(sample.abs()) > MAX_SAMPLE_UV) else {
             return Ok(recording);
         };
         let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
@@ -168,8 +168,6 @@ pub struct Amplitudes {
     whole: usize,
 }
 
-/// No recording holds more, in µV: 1000 V.
-const LARGEST_SAMPLE_UV: f32 = 1e9;
 /// No averaged response stays below this at its largest, in µV.
 const SMALLEST_UV: f32 = 1e-3;
 /// Below this the unit is volts rather than millivolts.

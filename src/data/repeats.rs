@@ -4,6 +4,7 @@ mod sketch;
 
 pub use sketch::{Likeness, Sketches};
 
+use super::assume::extremes;
 use super::split::{Split, some_of};
 use super::{Dataset, Recording};
 use crate::config::{DataConfig, SplitBy};
@@ -28,8 +29,7 @@ struct Key {
 impl Key {
     /// `None` for a trace that is flat or nearly so.
     fn of(samples: &[f32]) -> Option<Key> {
-        let limits = (f32::INFINITY, f32::NEG_INFINITY);
-        let (smallest, largest) = samples.iter().fold(limits, |(low, high), &v| (low.min(v), high.max(v)));
+        let (smallest, largest) = extremes(samples)?;
         let mean = samples.iter().map(|&v| f64::from(v)).sum::<f64>() / samples.len() as f64;
         let place = f64::from(largest) + mean;
         (largest - smallest > SMALLEST_RANGE_UV && place.is_finite()).then_some(Key { place, smallest })
@@ -128,7 +128,8 @@ impl Groups {
     }
 }
 
-fn is_flat(samples: &[f32]) -> bool {
+/// Whether all samples are equal.
+pub(super) fn is_flat(samples: &[f32]) -> bool {
     samples.windows(2).all(|pair| pair[0] == pair[1])
 }
 

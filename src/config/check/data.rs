@@ -142,15 +142,8 @@ pub(super) fn static_width(config: &Config) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::refused;
     use super::*;
-
-    #[track_caller]
-    fn refused(text: &str, parts: &[&str]) {
-        let error = Config::from_json("a.json", text, &[]).expect_err(text);
-        let message = error.to_string();
-        assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} are not all in: {message}");
-        assert_eq!(error.exit_code(), 2);
-    }
 
     fn with_route(dim: usize, route: &str) -> String {
         format!(

@@ -2,7 +2,7 @@
 
 use super::axis;
 use crate::data::assume::{Amplitudes, extremes};
-use crate::data::repeats::repeated_rows;
+use crate::data::repeats::{is_flat, repeated_rows};
 use crate::data::{PEAK_COLUMNS, Recording};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,13 +48,13 @@ pub const CHECKS: [Check; 6] = [
         key: "clipped",
         title: "clipped",
         advice: "the largest or the smallest value lasts for 4 samples or more: the recorder's range was too small",
-        find: |recordings| rows(recordings, |r| !is_flat(r) && longest_extreme(&r.samples) >= CLIPPED_SAMPLES),
+        find: |recordings| rows(recordings, |r| !is_flat(&r.samples) && longest_extreme(&r.samples) >= CLIPPED_SAMPLES),
     },
     Check {
         key: "flat",
         title: "flat",
         advice: "all samples are equal: leave the rows out",
-        find: |recordings| rows(recordings, is_flat),
+        find: |recordings| rows(recordings, |r| is_flat(&r.samples)),
     },
     Check {
         key: "zero_before_onset",
@@ -100,10 +100,6 @@ fn has_label_outside(recording: &Recording) -> bool {
     latencies.map(|(_, latency)| f64::from(latency)).any(|ms| !ms.is_nan() && !(axis.t0_ms..=end_ms).contains(&ms))
 }
 
-fn is_flat(recording: &Recording) -> bool {
-    recording.samples.windows(2).all(|pair| pair[0] == pair[1])
-}
-
 /// The longest run of samples that all are the largest, or all the smallest, of the trace.
 fn longest_extreme(samples: &[f32]) -> usize {
     let Some((lowest, highest)) = extremes(samples) else { return 0 };
@@ -117,7 +113,7 @@ fn is_blanked(recording: &Recording) -> bool {
     // a sample at the onset itself does not count, however its time is rounded
     let before = (-axis.t0_ms * axis.sample_rate_hz / 1000.0 - 1e-6).ceil() as usize;
     let samples = &recording.samples[..before.min(recording.samples.len())];
-    samples.len() >= BLANKED_SAMPLES && samples.iter().all(|v| *v == 0.0) && !is_flat(recording)
+    samples.len() >= BLANKED_SAMPLES && samples.iter().all(|v| *v == 0.0) && !is_flat(&recording.samples)
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format, ReadFn};
 pub use source::Source;
 pub use subjects::SubjectFrom;
+pub(super) use text::MAX_SAMPLE_UV;
 
 use super::recording::Faulty;
 pub use super::recording::Recording;
