@@ -2,10 +2,13 @@
 //! the unit of a whole set.
 
 use super::prepare::PREPARED;
-use super::read::{MAX_SAMPLE_UV, Notices, Recordings};
+use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};
 use super::recording::{Faulty, Recording};
 use crate::config::{DataConfig, Unit};
 use std::collections::BTreeMap;
+
+/// The column that keeps the subject of a file where `data.subject_column` names another.
+pub(super) const FILE_SUBJECT: &str = "file_subject_id";
 
 /// What holds for all recordings of a set, whatever their files state; a statement that is replaced is said.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -92,11 +95,19 @@ impl Assumed {
         }
         if let Some(column) = subject_column {
             // whether it is needed is for the split to say
-            let stated = std::mem::take(&mut recording.subject);
-            if !stated.is_empty() && !recording.subject_guessed {
-                recording.say("file_subject_id", stated);
+            let cell = recording.cell(column).or_else(|| recording.cell(&read::own_name(column)));
+            let given = cell.map(std::borrow::Cow::into_owned);
+            match given {
+                // the column's words said so to the reader
+                None if !recording.subject_guessed && read::names_subject(column) => {}
+                None => recording.subject = String::new(),
+                Some(given) => {
+                    let stated = std::mem::replace(&mut recording.subject, given);
+                    if !stated.is_empty() && !recording.subject_guessed && stated != recording.subject {
+                        recording.replace(FILE_SUBJECT, stated);
+                    }
+                }
             }
-            recording.subject = recording.cell(column).unwrap_or_default().into_owned();
             recording.subject_guessed = false;
         }
         if let Some(given) = subject {
@@ -130,13 +141,15 @@ impl Assumed {
 
     /// Refuses what unit and gain make of a recording, if no recording can be so.
     fn check(&self, recording: Recording) -> Result<Recording, Faulty> {
-        let Some(sample) = recording.samples.iter().find(|sample| f64::from(sample.abs()) > MAX_SAMPLE_UV) else {
-            return Ok(recording);
-        };
+        let truth = recording.truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
+        let truth = truth.map(|(i, sample)| ("truth_s", i, sample));
+        let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
+        let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
+        let Some((name, i, sample)) = samples.chain(truth).find(too_large) else { return Ok(recording) };
         let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
         let remedy =
             "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
-        let error = recording.error(&self.recordings.source, "", problem, remedy);
+        let error = recording.error(&self.recordings.source, &format!("{name}{i}"), problem, remedy);
         Err(Faulty { error: Box::new(error), column: None, recording: Some(Box::new(recording)) })
     }
 
@@ -219,11 +232,31 @@ impl Amplitudes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::recording::GroundTruth;
 
     fn notice(traces: &[&[f32]]) -> Option<String> {
         let mut amplitudes = Amplitudes::default();
         traces.iter().for_each(|trace| amplitudes.add(trace));
         amplitudes.notice()
+    }
+
+    #[test]
+    fn what_no_recording_can_be_is_refused_after_the_unit_is_known() {
+        let assumed = |recording: Recording, unit: Option<Unit>| {
+            let rows = Box::new(std::iter::once(Ok(recording)));
+            let set = Recordings::new("x.npz", true, Notices::default(), rows);
+            Assumptions { unit, ..Assumptions::default() }.apply(set).next_row().unwrap()
+        };
+        for sample in [2e9, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = assumed(Recording::new(vec![1.0, sample]), None).unwrap_err().error.to_string();
+            assert!(error.contains("column `s1`") && error.contains("more than 1000 V"), "{error}");
+        }
+        assert_eq!(assumed(Recording::new(vec![1.0, 2e9]), Some(Unit::Nanovolt)).unwrap().samples, [1e-3, 2e6]);
+        assert!(assumed(Recording::new(vec![1.0, f32::NAN]), None).unwrap().samples[1].is_nan());
+        let truth = Box::new(GroundTruth { samples: vec![3e9, 1.0], latencies_ms: [f32::NAN; 7] });
+        let simulated = Recording { truth: Some(truth), ..Recording::new(vec![1.0, 2.0]) };
+        let error = assumed(simulated, None).unwrap_err().error.to_string();
+        assert!(error.contains("column `truth_s0`"), "{error}");
     }
 
     #[test]

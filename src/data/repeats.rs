@@ -40,9 +40,12 @@ impl Key {
 /// within 1e-4 µV throughout and range over more than 1e-2 µV. Flat rows repeat none. Both the groups and the rows in them are
 /// in rising order.
 pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
-    let keys = rows.iter().enumerate().filter_map(|(row, samples)| Some((samples.len(), Key::of(samples)?, row)));
-    let mut keys: Vec<(usize, Key, usize)> = keys.collect();
-    keys.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)));
+    let mut keys: Vec<(u32, Key, u32)> = Vec::with_capacity(rows.len());
+    keys.extend(rows.iter().enumerate().filter_map(|(row, samples)| {
+        // narrow numbers: there is one for each row of a set
+        Some((u32::try_from(samples.len()).ok()?, Key::of(samples)?, u32::try_from(row).ok()?))
+    }));
+    keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)).then(a.2.cmp(&b.2)));
     let mut groups = Groups((0..rows.len()).collect());
     let mut quiet: HashMap<&[u32], usize> = HashMap::new();
     let is_quiet = |samples: &[f32]| {
@@ -60,12 +63,13 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
             if !within(key.smallest, other.smallest) {
                 continue;
             }
-            match compare(rows[*row], rows[*other_row]) {
+            let (row, other_row) = (*row as usize, *other_row as usize);
+            match compare(rows[row], rows[other_row]) {
                 Agreement::None => {}
-                Agreement::Close => groups.join(*row, *other_row),
+                Agreement::Close => groups.join(row, other_row),
                 // what else this row agrees with, its copy does too
                 Agreement::Exact => {
-                    groups.join(*row, *other_row);
+                    groups.join(row, other_row);
                     break;
                 }
             }

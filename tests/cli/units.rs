@@ -122,3 +122,39 @@ fn one_animal_in_two_folders_is_said_and_may_be_named() {
     let said = place.ok("data import rec --subject-from names.csv");
     assert_eq!(column(&said.stdout, "subject_id"), ["one", "two"]);
 }
+
+#[test]
+fn a_recorders_column_names_the_subject_as_its_file_spells_it() {
+    let place = Place::new();
+    let numbers = |from: usize| (from..from + 16).map(|i| (i * i % 37).to_string()).collect::<Vec<_>>().join(",");
+    let header = (0..16).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
+    let row = |i: usize| format!("A{},N{},{},20000,0,{}\n", i % 3, i % 2, 60 + i, numbers(i));
+    let table = format!("Animal,Nest,Level,sample_rate_hz,t0_ms,{header}\n") + &(0..12).map(row).collect::<String>();
+    place.write("rec.csv", table);
+    let prepare = "data prepare rec.csv --config small.json --set data.subject_column=";
+    let subjects = |column_name: &str| {
+        let said = place.ok(&format!("{prepare}{column_name}"));
+        column(&said.stdout, "subject_id")
+    };
+    assert_eq!(subjects("Animal")[..3], ["A0", "A1", "A2"]);
+    assert_eq!(subjects("animal")[..3], ["A0", "A1", "A2"]);
+    assert_eq!(subjects("Nest")[..3], ["N0", "N1", "N0"]);
+    place.refused(1, "train --config small.json --data rec.csv --set data.subject_column=cage --out run", &["`cage`"]);
+    // filters find the subject of the file under the name that inspection shows, and the one that was named
+    let kept = |filter: &str| {
+        let config = place
+            .text("small.json")
+            .replace(r#"["level_db"]"#, &format!(r#"["level_db"], "subject_column": "nest", "filters": [{filter}]"#));
+        place.write("filtered.json", config);
+        let said = place.ok("data prepare rec.csv --config filtered.json --out kept.csv");
+        assert!(said.stdout.is_empty());
+        let kept = place.text("kept.csv");
+        (column(&kept, "subject_id"), column(&kept, "file_subject_id"))
+    };
+    let (new, old) = kept(r#"{"column": "subject_id", "equals": ["A1"]}"#);
+    assert_eq!((new.len(), &old[..]), (4, &["A1".to_string(), "A1".into(), "A1".into(), "A1".into()][..]));
+    let (new, old) = kept(r#"{"column": "nest", "equals": ["N1"]}"#);
+    assert!(new.len() == 6 && new.iter().all(|subject| subject == "N1") && old[0] == "A1", "{new:?} {old:?}");
+    // what was prepared keeps both
+    place.ok("train --config small.json --data kept.csv --set data.subject_column=nest --set data.split=row --dry-run");
+}

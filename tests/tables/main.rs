@@ -3,6 +3,7 @@
 
 mod written;
 
+use abr_film::config::Unit;
 use abr_film::data::read::{npz, read_all};
 use abr_film::data::table::write_recordings;
 use abr_film::data::{Dataset, WAVES, load};
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use std::path::Path;
-use written::{Encoded, FAULTS, Names, Row, Style, Table, latency};
+use written::{Encoded, FAULTS, Names, Row, Said, Style, Table, latency};
 
 fn row() -> impl Strategy<Value = Row> {
     let sample =
@@ -46,7 +47,7 @@ fn style() -> impl Strategy<Value = Style> {
     let flags = any::<(bool, bool, bool, bool)>();
     let row_numbers = select(vec![None, Some(""), Some("Unnamed: 0")]);
     let order = prop::collection::vec(any::<u32>(), 100);
-    (names, select(vec![',', ';', '\t']), flags, select(encoded.to_vec()), row_numbers, order).prop_map(
+    (names, select(vec![',', ';', '\t', '|']), flags, select(encoded.to_vec()), row_numbers, order).prop_map(
         |(names, separator, (quoted, exponents, crlf, separator_line), encoded, row_numbers, order)| Style {
             names,
             separator,
@@ -149,13 +150,13 @@ fn outcome(result: Result<Dataset>) -> Outcome {
     }
 }
 
-fn ways(table: &Table, fault: Option<&str>) -> [(&'static str, Outcome); 4] {
+fn ways(table: &Table, fault: Option<&str>, said: &Said) -> [(&'static str, Outcome); 4] {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     std::fs::create_dir(place("only")).unwrap();
     let file = place("only/t.csv");
     std::fs::write(&file, table.bytes(fault)).unwrap();
-    let loaded = |path: &Path| load(&table.config(path), table.used(), |_, _| {}).map(|(data, _)| data);
+    let loaded = |path: &Path| load(&said.add_to(table.config(path)), table.used(), |_, _| {}).map(|(data, _)| data);
     let imported = |name: &str, npz: bool| {
         let (recordings, _) = read_all(std::slice::from_ref(&file))?;
         match npz {
@@ -172,10 +173,10 @@ fn ways(table: &Table, fault: Option<&str>) -> [(&'static str, Outcome); 4] {
     ]
 }
 
-fn run(cases: u32, test: impl Fn(Table)) {
+fn run<S: Strategy>(strategy: S, cases: u32, test: impl Fn(S::Value)) {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
-    let checked = runner.run(&tables(), |table| {
-        test(table);
+    let checked = runner.run(&strategy, |value| {
+        test(value);
         Ok(())
     });
     checked.unwrap();
@@ -183,9 +184,26 @@ fn run(cases: u32, test: impl Fn(Table)) {
 
 #[test]
 fn a_table_is_one_data_set_whichever_way_it_comes_in() {
-    run(200, |table| {
-        for (way, outcome) in ways(&table, None) {
+    run(tables(), 200, |table| {
+        for (way, outcome) in ways(&table, None, &Said::default()) {
             assert_eq!(outcome, Ok(Seen::wanted(&table, None)), "{way}");
+        }
+    });
+}
+
+#[test]
+fn filters_units_and_gains_hold_whichever_way_a_table_comes_in() {
+    let gains = select(vec![0.5, 4.0, -2.0]);
+    let said = (prop::option::of(select(Unit::ALL.to_vec())), prop::option::of(gains), any::<bool>());
+    run((tables(), said), 100, |(table, (unit, gain, leave_out))| {
+        let without = leave_out.then(|| table.rows[0].subject.to_string());
+        let said = Said { unit, gain, without };
+        let kept = said.meant(&table);
+        for (way, outcome) in ways(&table, None, &said) {
+            match (&outcome, kept.rows.is_empty()) {
+                (Err((problem, _)), true) => assert!(problem.contains("data.filters leave no row"), "{way}: {problem}"),
+                _ => assert_eq!(outcome, Ok(Seen::wanted(&kept, None)), "{way}: {said:?}"),
+            }
         }
     });
 }
@@ -193,8 +211,8 @@ fn a_table_is_one_data_set_whichever_way_it_comes_in() {
 #[test]
 fn a_table_is_refused_for_one_reason_whichever_way_it_comes_in() {
     for (fault, part) in FAULTS {
-        run(12, |table| {
-            let [(_, first), others @ ..] = ways(&table, Some(fault));
+        run(tables(), 12, |table| {
+            let [(_, first), others @ ..] = ways(&table, Some(fault), &Said::default());
             match &first {
                 Err((problem, _)) => assert!(problem.contains(part), "{fault}: {problem}"),
                 Ok(seen) => {

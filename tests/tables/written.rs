@@ -1,7 +1,7 @@
 //! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly or with
 //! one fault.
 
-use abr_film::config::{DataConfig, EncodedColumn, Encoding, StaticColumn};
+use abr_film::config::{Cell, DataConfig, EncodedColumn, Encoding, RowFilter, StaticColumn, Unit};
 use abr_film::data::{PEAK_COLUMNS, WAVES};
 use std::fmt::{Display, LowerExp};
 use std::path::Path;
@@ -80,7 +80,7 @@ pub struct Table {
 pub const FAULTS: [(&str, &str); 18] = [
     ("abc for a sample", "\"abc\" is not a number"),
     ("1e39 for a sample", "\"1e39\" is not a finite number"),
-    ("2e9 for a sample", "2000000000 µV is beyond any recording"),
+    ("2e9 for a sample", "a sample of 2e9 µV (more than 1000 V) cannot be"),
     ("a sample missing before others", "empty or NaN, but a number is needed"),
     ("a column twice", "are both named `note`"),
     ("a sample twice", "which are one"),
@@ -239,6 +239,45 @@ impl Table {
             impute_statics: if self.may_miss_level { vec!["level_db".into()] } else { Vec::new() },
             ..DataConfig::default()
         }
+    }
+}
+
+/// What a configuration says beside the table.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub unit: Option<Unit>,
+    pub gain: Option<f64>,
+    /// A subject that a filter leaves out.
+    pub without: Option<String>,
+}
+
+impl Said {
+    pub fn add_to(&self, config: DataConfig) -> DataConfig {
+        let filter = |subject: &String| RowFilter {
+            column: "subject_id".to_string(),
+            min: None,
+            max: None,
+            equals: None,
+            not: Some(vec![Cell::Text(subject.clone())]),
+        };
+        DataConfig { unit: self.unit, gain: self.gain, filters: self.without.iter().map(filter).collect(), ..config }
+    }
+
+    /// The table as it is meant then.
+    pub fn meant(&self, table: &Table) -> Table {
+        let factor = self.unit.map_or(1.0, Unit::microvolts) * self.gain.map_or(1.0, |gain| 1.0 / gain);
+        let mut meant = table.clone();
+        meant.rows.retain(|row| Some(row.subject) != self.without.as_deref());
+        for row in &mut meant.rows {
+            row.samples
+                .iter_mut()
+                .chain(&mut row.truth)
+                .for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
+        }
+        // as many samples are used
+        meant.cut = 0;
+        meant.cut = meant.used() - table.used();
+        meant
     }
 }
 

@@ -159,7 +159,7 @@ fn cells_name_row_line_and_column() {
     for bad in ["inf", "-inf", "1e39"] {
         refused(table(&[&format!("P1,,60,20000,0,,{bad},2,3")]), &["row 1 (line 2), column `s0`", bad, "not a finite"]);
     }
-    refused(table(&["P1,,60,20000,0,,2e9,2,3"]), &["column `s0`", "microvolts"]);
+    refused(table(&["P1,,60,20000,0,,2e9,2,3"]), &["row 1 (line 2), column `s0`", "more than 1000 V"]);
     refused(table(&["P1,,NaN,20000,0,,1,2,3"]), &["column `level_db`", "not a finite"]);
     refused(table(&["P1,,1e300,20000,0,,1,2,3"]), &["column `level_db`", "1e300", "not a finite"]);
     refused(table(&["P1,,,20000,0,,1,2,3"]), &["column `level_db`: empty"]);

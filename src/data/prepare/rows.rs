@@ -2,6 +2,7 @@
 
 use super::{Axis, FilterCount, Labels, Preparation, Refusal, RowFilters};
 use crate::config::{DataConfig, PrepareConfig};
+use crate::data::assume::FILE_SUBJECT;
 use crate::data::read::Recordings;
 use crate::data::recording::{Faulty, Recording};
 use crate::error::{Error, Result, nearest};
@@ -119,7 +120,12 @@ impl<'a> PreparedRows<'a> {
     fn keep(&mut self, recording: &Recording) -> Result<bool> {
         let source = &self.recordings.source;
         let subject_column = &self.config.subject_column;
-        let cell = |name: &str| recording.cell(if name == subject_column { "subject_id" } else { name });
+        let cell = |name: &str| match name {
+            name if name == subject_column => recording.cell("subject_id"),
+            // as the file has it
+            "subject_id" => recording.cell(FILE_SUBJECT).or_else(|| recording.cell(name)),
+            name => recording.cell(name),
+        };
         if self.recordings.uniform
             && let Some(name) = self.filters.columns().find(|name| cell(name).is_none())
         {

@@ -290,15 +290,25 @@ fn numbered(name: &str, first: usize) -> Holds {
     if let Some((peak, factor)) = label(name) {
         return Holds::Peak(peak, factor);
     }
+    meaning(name).unwrap_or_else(|| Holds::Other(own_name(name).into()))
+}
+
+/// Whether a recorder's column of this name says who was recorded.
+pub fn names_subject(name: &str) -> bool {
+    meaning(name) == Some(Holds::Subject)
+}
+
+/// What the words of a name say; `None` if they are not known.
+pub fn meaning(name: &str) -> Option<Holds> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    match plain.as_str() {
+    Some(match plain.as_str() {
         "subject" | "subjectid" | "subid" | "patient" | "patientid" | "id" | "animal" | "animalid" | "mouse" => {
             Holds::Subject
         }
         "ear" | "side" | "testear" => Holds::Ear,
         "freqhz" | "frequencyhz" | "stimfreqhz" => Holds::Frequency(Some(1.0)),
         "freqkhz" | "frequencykhz" | "stimfreqkhz" => Holds::Frequency(Some(1000.0)),
-        "freq" | "frequency" | "stimulus" | "stimulusfrequency" => Holds::Frequency(None),
+        "freq" | "frequency" | "stimfreq" | "stimulus" | "stimulusfrequency" => Holds::Frequency(None),
         "sampleratehz" | "samplinghz" | "samplingratehz" | "samplingfrequencyhz" => Holds::SampleRateHz,
         // BioSig's table of averages
         "sampper" | "sampperus" | "sampleperiodus" => Holds::SamplePeriodUs,
@@ -314,8 +324,8 @@ fn numbered(name: &str, first: usize) -> Holds {
         "threshold" | "thresholddb" | "thresholddbspl" | "thresholddbnhl" => Holds::Number("threshold_db"),
         "channel" | "chan" => Holds::Other("channel".into()),
         "polarity" => Holds::Other("polarity".into()),
-        _ => Holds::Other(own_name(name).into()),
-    }
+        _ => return None,
+    })
 }
 
 /// A label in words: a wave (I, III, V; 1, 3, 5; first, third, fifth) with latency or amplitude, in any order.

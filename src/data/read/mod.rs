@@ -1,17 +1,6 @@
 //! Recordings as the labs' recorders wrote them, one reader a file format, written from the layouts themselves.
 //!
-//! | format | reader | what it holds |
-//! | --- | --- | --- |
-//! | IHS SmartEP text export | [`ihs_smartep`] | several averages side by side, with the time before the onset |
-//! | TDT BioSig ASCII export | [`tdt_biosig_ascii`] | groups of records in volts |
-//! | TDT BioSigRZ and BioSigRP `.arf` | [`tdt_arf`] | the same, binary |
-//! | EPL Cochlear Function Test Suite | [`epl_cfts`] | a level series in µV, with the analysed peaks beside it |
-//! | ABRA CSV | [`abra_csv`] | a row a recording; written too |
-//! | PhysioNet WFDB | [`wfdb`] | signals in steps of a converter, without anything of the stimulus |
-//! | NumPy `.npz` | [`npz`] | arrays by name; written too |
-//! | Interacoustics Eclipse CSV | [`eclipse_csv`] | a row a recording, without sample rate and time |
-//! | the project's own table | [`table`](mod@table) | one row per recording |
-//! | tables with time down the rows | [`time_down`] | one column per recording |
+//! [`FORMATS`] lists the readers.
 //!
 //! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is assumed:
 //! what a file does not say (a sample rate, the time of its first sample, a level) is absent from its [`Recording`]s.
@@ -44,6 +33,7 @@ pub mod time_down;
 mod vocabulary;
 pub mod wfdb;
 
+pub(super) use columns::{names_subject, own_name};
 pub use delimited::is_missing;
 pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format, ReadFn};

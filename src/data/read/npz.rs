@@ -166,9 +166,9 @@ fn recordings(source: &Source, signal: &Array, truth: Option<&Array>, cells: usi
     let file: Arc<str> = source.file_name().into();
     let mut recordings = Vec::with_capacity(rows);
     for row in 0..rows {
-        let mut recording = Recording { file: file.clone(), ..Recording::new(trace(source, "signal", signal, row)?) };
+        let mut recording = Recording { file: file.clone(), ..Recording::new(trace(signal, row)) };
         if let Some(truth) = truth {
-            let samples = trace(source, "truth", truth, row)?;
+            let samples = trace(truth, row);
             recording.truth = Some(Box::new(GroundTruth { samples, latencies_ms: [f32::NAN; WAVES.len()] }));
         }
         recordings.push(recording);
@@ -192,19 +192,10 @@ fn table(source: &Source, name: &str, array: &Array) -> Result<(usize, usize)> {
 }
 
 /// The samples of a row up to the last that is not missing.
-fn trace(source: &Source, name: &str, array: &Array, row: usize) -> Result<Vec<f32>> {
+fn trace(array: &Array, row: usize) -> Vec<f32> {
     let number = |column: usize| array.number(array.index(row, column));
     let length = (0..array.shape[1]).rev().find(|&column| !number(column).is_nan()).map_or(0, |last| last + 1);
-    let mut samples = Vec::with_capacity(length);
-    for value in (0..length).map(number) {
-        if value.abs() > text::MAX_SAMPLE_UV {
-            let problem = format!("row {row}, sample {}: {value} µV cannot be", samples.len());
-            let remedy = "save microvolts, NaN where a sample is missing";
-            return Err(source.error(format_args!("array `{name}`"), problem, remedy));
-        }
-        samples.push(value as f32);
-    }
-    Ok(samples)
+    (0..length).map(|column| number(column) as f32).collect()
 }
 
 /// An array that has an item a row, and where the items go.

@@ -14,9 +14,6 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// Microvolts beyond which no sample is believed: 1000 V.
-const MAX_SAMPLE_UV: f32 = text::MAX_SAMPLE_UV as f32;
-
 /// Opens a table.
 ///
 /// # Errors
@@ -180,16 +177,7 @@ impl Row<'_> {
     fn trace(&self, columns: &[usize]) -> Result<Vec<f32>> {
         let missing = |column: &&usize| delimited::is_missing(self.text(**column));
         let length = columns.len() - columns.iter().rev().take_while(missing).count();
-        columns[..length].iter().map(|&column| self.sample(column)).collect()
-    }
-
-    fn sample(&self, column: usize) -> Result<f32> {
-        let sample = self.number::<f32>(column)?.unwrap_or(f32::NAN);
-        if sample.abs() > MAX_SAMPLE_UV {
-            let problem = format!("{sample} µV is beyond any recording");
-            return Err(self.error(Some(column), problem, "check the value; samples are in microvolts"));
-        }
-        Ok(sample)
+        columns[..length].iter().map(|&column| Ok(self.number(column)?.unwrap_or(f32::NAN))).collect()
     }
 
     fn take(&self, column: usize, holds: &Holds, recording: &mut Recording, seen: &mut Seen) -> Result<()> {

@@ -5,15 +5,15 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 /// Samples of a trace that are kept.
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 4;
 /// Numbers are rounded to this, in µV.
 const UNIT_UV: f64 = 1e-4;
 
 /// The key of a trace and a few of its samples, in units of 1e-4 µV.
-type Sketch = [i64; 2 + SAMPLES];
+type Sketch = [i32; 2 + SAMPLES];
 
 /// By how many units copies may differ. Two numbers that are at most a unit apart are so when rounded, too.
-const TOLERANCES: Sketch = [2, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+const TOLERANCES: Sketch = [2, 1, 1, 1, 1, 1];
 
 /// Sketches of traces, in rising order of their first number; none of flat traces. In JSON they are one text: each
 /// number in zigzag code, as digits of five bits, the lowest first, in the letters of base64 (whose sixth bit says that
@@ -34,7 +34,9 @@ pub enum Likeness {
 impl Sketches {
     /// Of these rows of `signals` `[N, L]`, in µV.
     pub fn of(signals: ArrayView2<f32>, rows: &[usize]) -> Sketches {
-        Sketches::sorted(rows.iter().filter_map(|&row| sketch(&signals.row(row).to_vec())).collect())
+        let mut sketches = Vec::with_capacity(rows.len());
+        sketches.extend(rows.iter().filter_map(|&row| sketch(&signals.row(row).to_vec())));
+        Sketches::sorted(sketches)
     }
 
     fn sorted(mut sketches: Vec<Sketch>) -> Sketches {
@@ -45,8 +47,8 @@ impl Sketches {
     /// Compares a trace, in µV, with all that were sketched.
     pub fn likeness(&self, samples: &[f32]) -> Likeness {
         let Some(sketch) = sketch(samples) else { return Likeness::Flat };
-        let first = self.0.partition_point(|known| known[0] < sketch[0] - TOLERANCES[0]);
-        let mut near = self.0[first..].iter().take_while(|known| known[0] <= sketch[0] + TOLERANCES[0]);
+        let first = self.0.partition_point(|known| known[0] < sketch[0].saturating_sub(TOLERANCES[0]));
+        let mut near = self.0[first..].iter().take_while(|known| known[0] <= sketch[0].saturating_add(TOLERANCES[0]));
         match near.any(|known| alike(known, &sketch)) {
             true => Likeness::Known,
             false => Likeness::Unknown,
@@ -55,18 +57,21 @@ impl Sketches {
 }
 
 fn alike(a: &Sketch, b: &Sketch) -> bool {
-    a.iter().zip(b).zip(&TOLERANCES).all(|((a, b), tolerance)| (a - b).abs() <= *tolerance)
+    a.iter()
+        .zip(b)
+        .zip(&TOLERANCES)
+        .all(|((a, b), tolerance)| a.wrapping_sub(*b).unsigned_abs() <= tolerance.unsigned_abs())
 }
 
 /// `None` for a flat trace.
 fn sketch(samples: &[f32]) -> Option<Sketch> {
     let key = Key::of(samples)?;
-    // far beyond any recording, and far from overflow
-    let units = |uv: f64| (uv / UNIT_UV).round().clamp(-1e15, 1e15) as i64;
+    // the low half of the number alone: samples beyond 0.2 V wrap around, and are still told apart
+    let units = |uv: f64| (uv / UNIT_UV).round() as i64 as i32;
     let mut sketch = [0; 2 + SAMPLES];
     (sketch[0], sketch[1]) = (units(key.place), units(f64::from(key.smallest)));
     for (i, kept) in sketch[2..].iter_mut().enumerate() {
-        // the middle of each eighth
+        // the middle of each quarter
         *kept = units(f64::from(samples[(2 * i + 1) * samples.len() / (2 * SAMPLES)]));
     }
     Some(sketch)
@@ -90,9 +95,9 @@ impl TryFrom<String> for Sketches {
     }
 }
 
-fn write(number: i64, text: &mut String) {
+fn write(number: i32, text: &mut String) {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    let mut rest = ((number << 1) ^ (number >> 31)) as u32;
     loop {
         let (digit, more) = ((rest & 31) as usize, rest > 31);
         text.push(char::from(LETTERS[digit + if more { 32 } else { 0 }]));
@@ -103,8 +108,8 @@ fn write(number: i64, text: &mut String) {
     }
 }
 
-fn read(text: &str) -> Option<Vec<i64>> {
-    let (mut numbers, mut number, mut shift) = (Vec::new(), 0_u64, 0);
+fn read(text: &str) -> Option<Vec<i32>> {
+    let (mut numbers, mut number, mut shift) = (Vec::new(), 0_u32, 0);
     for letter in text.bytes() {
         let value = match letter {
             b'A'..=b'Z' => letter - b'A',
@@ -114,10 +119,10 @@ fn read(text: &str) -> Option<Vec<i64>> {
             b'/' => 63,
             _ => return None,
         };
-        number |= u64::from(value & 31).checked_shl(shift)?;
+        number |= u32::from(value & 31).checked_shl(shift)?;
         if value < 32 {
             // zigzag: 0, -1, 1, -2, …
-            numbers.push((number >> 1) as i64 ^ -((number & 1) as i64));
+            numbers.push((number >> 1) as i32 ^ -((number & 1) as i32));
             (number, shift) = (0, 0);
         } else {
             shift += 5;
@@ -137,13 +142,13 @@ mod tests {
 
     #[test]
     fn numbers_come_back() {
-        let numbers = [0, 1, -1, 15, 16, -16, 5000, -123_456, 10_i64.pow(15), -(10_i64.pow(15)), i64::MAX, i64::MIN];
+        let numbers = [0, 1, -1, 15, 16, -16, 5000, -123_456, 10_i32.pow(9), -(10_i32.pow(9)), i32::MAX, i32::MIN];
         let mut text = String::new();
         numbers.iter().for_each(|&number| write(number, &mut text));
         assert!(text.starts_with("ACBegBf"), "{text}");
         assert_eq!(read(&text).unwrap(), numbers);
-        // a digit that another must follow, a letter of no digit, and more than 64 bits
-        assert_eq!((read("g"), read("A-"), read(&"/".repeat(14))), (None, None, None));
+        // a digit that another must follow, a letter of no digit, and more than 32 bits
+        assert_eq!((read("g"), read("A-"), read(&"/".repeat(8))), (None, None, None));
     }
 
     #[test]
@@ -165,6 +170,16 @@ mod tests {
         assert_eq!(likeness(&|_, v| -v, 3), Likeness::Unknown);
         assert_eq!(likeness(&|_, _| 0.0, 3), Likeness::Flat);
         assert_eq!(likeness(&|_, v| 0.01 * v, 3), Likeness::Flat);
+    }
+
+    #[test]
+    fn traces_in_a_wrong_unit_are_told_apart() {
+        let volts = traces(40) * 1e7;
+        let sketches = Sketches::of(volts.view(), &(0..20).collect::<Vec<_>>());
+        for (row, samples) in volts.outer_iter().enumerate() {
+            let wanted = if row < 20 { Likeness::Known } else { Likeness::Unknown };
+            assert_eq!(sketches.likeness(samples.to_slice().unwrap()), wanted, "row {row}");
+        }
     }
 
     #[test]

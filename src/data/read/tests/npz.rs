@@ -128,7 +128,6 @@ fn a_bent_archive_names_its_array() {
     for (bad, expected) in [
         (one("<f4", "(1, 2)", &[1.0]), "its shape [1, 2] takes 8 bytes, but there are fewer"),
         (one("<f4", "(1, 2)", &[1.0; 3]), "its shape [1, 2] takes 8 bytes, but there are more"),
-        (one("<f4", "(1, 2)", &[1.0, f32::INFINITY]), "row 0, sample 1: inf µV cannot be"),
         (one("<f4", "(99999999999999999999, 2)", &[1.0]), "has no shape in its header"),
         (one("<f4", "(4611686018427387904, 4)", &[1.0]), "would unpack to more than"),
         (one("<f4", "(2,)", &[1.0, 2.0]), "should have the shape [recordings, samples], but has [2]"),
@@ -138,7 +137,6 @@ fn a_bent_archive_names_its_array() {
         (one("|O", "(1, 2)", &[1.0, 2.0]), "holds Python objects"),
         (archive(&[("signal", "{'descr': [('a', '<f4')], }", b"")]), "is a structured array"),
         (archive(&[("signals", &two, &floats(&[1.0, 2.0]))]), "there is no array `signal`, only signals"),
-        (archive(&[signal, ("truth", &two, &floats(&[1.0, 2e9]))]), "array `truth`: row 0, sample 1: 2000000000 µV"),
         (
             archive(&[signal, ("truth", &header("<f4", "(2, 1)"), &floats(&[1.0, 2.0]))]),
             "it has 2 rows, and `signal` has 1",
@@ -180,8 +178,9 @@ fn half_precision_is_read_by_value_in_either_byte_order() {
         assert_eq!((all("level_db"), all("rate_hz")), (["60", ""], ["37.09375"; 2]), "{order}");
         assert_eq!([0, 1].map(|i| recordings[i].t0_ms), [Some(-1.0), Some(0.5)], "{order}");
         assert!(recordings[0].peaks[2] == 5.5 && recordings[1].peaks[2].is_nan(), "{order}");
-        let message = refusal("x.npz", whole(&[0x3e00, 0xc080, 0x7c00, 0x3e00]));
-        assert!(message.contains("array `signal`: row 1, sample 0: inf µV cannot be"), "{message}");
+        // infinity stays, to be refused once unit and gain are known
+        let infinite = read_bytes("x.npz", whole(&[0x3e00, 0xc080, 0x7c00, 0x3e00])).unwrap();
+        assert_eq!(infinite[1].samples, [f32::INFINITY, 1.5], "{order}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the names of the columns say: the unit of the times, what is one value per recording, levels, units of samples.
 
 use crate::config::Unit;
+use crate::data::read::columns::{self, Holds};
 
 /// The unit that the name of a column of times states, `None` inside if it states none; `None` for another name.
 pub fn time_unit(name: &str) -> Option<Option<f64>> {
@@ -22,33 +23,23 @@ pub fn time_unit(name: &str) -> Option<Option<f64>> {
 
 /// Our name for a column or line that holds one value per recording; `None` for a name that is not known.
 pub fn known(name: &str) -> Option<&'static str> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    Some(match plain.as_str() {
-        "subject" | "subjectid" | "subid" | "patient" | "patientid" | "id" | "animal" | "animalid" | "mouse" => {
-            "subject_id"
-        }
-        "ear" | "side" | "testear" => "ear",
-        "freq" | "freqhz" | "frequency" | "frequencyhz" | "stimfreq" | "stimfreqhz" | "stimulus"
-        | "stimulusfrequency" => "frequency_hz",
-        "freqkhz" | "frequencykhz" | "stimfreqkhz" => "frequency_khz",
-        "level" | "leveldb" | "leveldbspl" | "leveldbnhl" | "intensity" | "intensitydb" | "intensitydbnhl"
-        | "intensitydbspl" | "stimuluslevel" | "stimulusleveldb" => "level_db",
-        "rate" | "ratehz" | "stimrate" | "stimulusrate" | "clickrate" | "rates" => "rate_hz",
-        "averages" | "naverages" | "noavgs" | "noaverages" | "sweeps" | "nsweeps" | "numberofsweeps" | "epochn" => {
-            "n_averages"
-        }
-        "artifacts" | "nartifacts" | "noarts" | "noartifacts" | "rejected" => "n_artifacts",
-        "threshold" | "thresholddb" | "thresholddbspl" | "thresholddbnhl" => "threshold_db",
-        "channel" | "chan" => "channel",
-        "condition" => "condition",
-        "epoch" => "epoch",
-        "trial" => "trial",
-        "sweep" => "sweep",
-        "run" => "run",
-        "polarity" => "polarity",
-        "date" => "date",
-        _ => return None,
-    })
+    match columns::meaning(name) {
+        Some(Holds::Subject) => return Some("subject_id"),
+        Some(Holds::Ear) => return Some("ear"),
+        Some(Holds::Frequency(Some(1000.0))) => return Some("frequency_khz"),
+        Some(Holds::Frequency(_)) => return Some("frequency_hz"),
+        Some(Holds::Number(ours)) => return Some(ours),
+        _ => {}
+    }
+    // what MNE and psiexperiment write beside the traces
+    let plain = name.to_ascii_lowercase();
+    match plain.trim() {
+        "chan" => Some("channel"),
+        "epoch_n" => Some("n_averages"),
+        _ => ["channel", "condition", "epoch", "trial", "sweep", "run", "polarity", "date"]
+            .into_iter()
+            .find(|ours| *ours == plain.trim()),
+    }
 }
 
 /// A name without the unit in parentheses or brackets at its end.
