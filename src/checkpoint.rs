@@ -1,6 +1,10 @@
 //! Checkpoints: a safetensors file of weights under the original model's names, with all that eval and generate need in its one
 //! metadata key. It holds no time, path or thread count: equal training gives equal bytes.
 
+mod prior;
+
+pub use prior::prior_tensors;
+
 use crate::config::Config;
 use crate::data::scale::Scalers;
 use crate::data::{
@@ -12,7 +16,7 @@ use crate::data::{
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::model::Cvae;
+use crate::model::{AggregatedPosterior, Cvae};
 use bytemuck::{Pod, allocation::pod_collect_to_vec};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -46,6 +50,9 @@ pub struct Trained {
     /// Epochs and steps behind these weights.
     pub epoch: usize,
     pub step: u64,
+    /// Kept as tensors.
+    #[serde(skip)]
+    pub prior: Option<AggregatedPosterior>,
 }
 
 /// What is known of the training data.
@@ -118,7 +125,14 @@ impl Trained {
             train_subjects: Vec::new(),
             train_sketches: None,
         };
-        Trained { scalers: Scalers::identity(data), data: facts, epoch: 0, step: 0, config: config.resolved() }
+        Trained {
+            scalers: Scalers::identity(data),
+            data: facts,
+            epoch: 0,
+            step: 0,
+            config: config.resolved(),
+            prior: None,
+        }
     }
 
     /// Whether these are bare weights.
@@ -155,7 +169,7 @@ impl Checkpoint {
     ) -> Self {
         let mut config = config.clone();
         config.data.path = None;
-        let trained = Trained { config, scalers: scalers.clone(), data: data.clone(), epoch, step };
+        let trained = Trained { config, scalers: scalers.clone(), data: data.clone(), epoch, step, prior: None };
         Self::assemble(Some(trained), None, tensors)
     }
 
@@ -255,7 +269,11 @@ impl Checkpoint {
             });
         }
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        let (trained, progress) = metadata.map(|m| (m.trained, m.progress)).unzip();
+        let (mut trained, progress) = metadata.map(|m| (m.trained, m.progress)).unzip();
+        if let Some(trained) = &mut trained {
+            trained.prior = prior::find(&trained.config, &tensors)
+                .map_err(|name| refuse(format!("tensor {name}: missing or of another shape")))?;
+        }
         Ok(Self::assemble(trained, progress.flatten(), tensors))
     }
 

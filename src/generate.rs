@@ -4,13 +4,11 @@ use crate::checkpoint::Trained;
 use crate::data::scale::{StaticCode, StaticScaler};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result, nearest};
+use crate::infer::decode;
 use crate::model::Cvae;
 use crate::rng::{Purpose, Stream};
 use ndarray::Array2;
 use std::fmt::{self, Display, Formatter};
-
-/// Rows decoded at once.
-const CHUNK: usize = 256;
 
 /// Samples made at once, at most: they are kept in memory until they are written.
 const LARGEST_SAMPLES: usize = 500_000_000;
@@ -90,10 +88,7 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
     };
     let latent = model.config.latent_dim;
     let mut z = Array2::zeros((rows, latent));
-    let stream = Stream::new(request.seed, Purpose::Generate, 0);
-    for (row, mut z) in z.rows_mut().into_iter().enumerate() {
-        stream.normals(row as u32, z.as_slice_mut().expect("row-major"));
-    }
+    draw_latents(trained, encoded.as_ref(), request.seed, &mut z);
     let decoded = decode(model, &z, encoded.as_ref())?;
     let scalers = &trained.scalers;
     Ok(Generated {
@@ -102,6 +97,27 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
         read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
     })
+}
+
+/// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).
+fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, seed: u64, z: &mut Array2<f32>) {
+    let normals = Stream::new(seed, Purpose::Generate, 0);
+    // the rows of one condition stand together
+    let mut near = None;
+    for (row, mut z) in z.rows_mut().into_iter().enumerate() {
+        let z = z.as_slice_mut().expect("row-major");
+        let Some(prior) = &trained.prior else {
+            normals.normals(row as u32, z);
+            continue;
+        };
+        let wanted = condition.map(|condition| condition.row(row));
+        let same = row > 0 && condition.is_none_or(|condition| condition.row(row) == condition.row(row - 1));
+        if !same {
+            near = Some(prior.near(wanted));
+        }
+        let mut draws = Stream::new(seed, Purpose::Generate, 2).draws(row as u32);
+        prior.draw(near.as_ref().expect("of the first row"), &mut draws, normals, row as u32, z);
+    }
 }
 
 fn count_rows(model: &Cvae, request: &Request) -> Result<usize> {
@@ -147,58 +163,6 @@ fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (Stri
     encoded.map_err(|error| match scaler.code {
         StaticCode::Log(_) => (problem_of(error).0, "name a value above 0".into()),
         _ => problem_of(error),
-    })
-}
-
-/// What the decoder says, in the model's own units.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DecodedRows {
-    /// `[N, L]`
-    pub signal: Array2<f32>,
-    /// `[N, S]`
-    pub condition: Option<Array2<f32>>,
-    /// `[N, 6]`
-    pub peaks: Option<Array2<f32>>,
-}
-
-/// Decodes latents `[N, Z]` under conditions `[N, S]`, or without (FiLM as the identity), a few hundred rows at a time.
-///
-/// # Errors
-/// A trace that is not finite, as a condition or a strength far beyond the trained ones makes it.
-pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>) -> Result<DecodedRows> {
-    let (rows, c) = (z.nrows(), model.config.clone());
-    let empty = |width: usize| Vec::with_capacity(rows * width);
-    let (mut signal, mut read, mut peaks) = (empty(c.signal_length), empty(c.static_dim), empty(c.num_peaks));
-    for start in (0..rows).step_by(CHUNK) {
-        let part = ndarray::s![start..(start + CHUNK).min(rows), ..];
-        let (z, condition) = (z.slice(part), condition.map(|c| c.slice(part)));
-        let contiguous = "rows of a row-major array";
-        let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
-        let z = (z.nrows(), z.to_slice().expect(contiguous));
-        // how a product is cut depends on the rows, and the last have others
-        if start == 0 || z.0 < CHUNK {
-            model.rehearse(|model| model.decode(z.0, z.1, condition).map(drop))?;
-        }
-        let out = model.decode(z.0, z.1, condition)?;
-        let traces = model.read(out.signal)?;
-        if let Some(at) = traces.iter().position(|v| !v.is_finite()) {
-            let problem = format!("trace {} is beyond all numbers", start + at / c.signal_length + 1);
-            let remedy = "name values nearer to those of the training rows, or a smaller --strength";
-            return Err(Error::usage(problem, remedy));
-        }
-        signal.extend(traces);
-        if let Some(var) = out.condition {
-            read.extend(model.read(var)?);
-        }
-        if let Some(var) = out.peaks {
-            peaks.extend(model.read(var)?);
-        }
-    }
-    let matrix = |values: Vec<f32>, width| Array2::from_shape_vec((rows, width), values).expect("a value a cell");
-    Ok(DecodedRows {
-        signal: matrix(signal, c.signal_length),
-        condition: (!read.is_empty()).then(|| matrix(read, c.static_dim)),
-        peaks: (!peaks.is_empty()).then(|| matrix(peaks, c.num_peaks)),
     })
 }
 

@@ -89,6 +89,7 @@ pub mod error;
 pub mod eval;
 pub mod files;
 pub mod generate;
+pub mod infer;
 pub mod kernels;
 pub mod model;
 pub mod nn;

@@ -24,6 +24,8 @@ pub enum Purpose {
     Synth = 6,
     /// The latent draws of generation; sample: the row.
     Generate = 7,
+    /// What is changed in the rows of a training step; sample: the row in the batch.
+    Example = 9,
     /// Inputs of tests and benches.
     Test = 8,
 }

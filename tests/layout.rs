@@ -22,10 +22,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["nn", "tape", "device", "ops", "tensor", "error", "rng", "config"]),
     ("data", &["error", "rng", "config", "files", "text"]),
     ("checkpoint", &["model", "data", "device", "error", "config", "files"]),
-    ("generate", &["checkpoint", "model", "data", "error", "rng", "config"]),
-    ("train", &["checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"]),
+    ("infer", &["model", "data", "error"]),
+    ("generate", &["infer", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("train", &["infer", "checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"]),
     ("report", &["eval", "train", "data"]),
-    ("eval", &["generate", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("eval", &["infer", "generate", "checkpoint", "model", "data", "error", "rng", "config"]),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -37,14 +37,11 @@ impl Progress {
     /// An epoch is done.
     pub fn epoch(&self, epoch: &Epoch) {
         let judged = epoch.validation.as_ref().unwrap_or(&epoch.train);
-        let text = format!(
-            "loss {:.4} train, {:.4} validation (signal {:.4}, KL {:.1}){}",
-            epoch.train.loss,
-            judged.loss,
-            judged.signal,
-            judged.kl,
-            if epoch.best { " *" } else { "" }
-        );
+        let validation = epoch.validation.as_ref().map_or(String::new(), |v| format!(", {:.4} validation", v.loss));
+        // without validation rows each epoch counts as the best
+        let best = if epoch.best && epoch.validation.is_some() { " *" } else { "" };
+        let (train, signal, kl) = (epoch.train.loss, judged.signal, judged.kl);
+        let text = format!("loss {train:.4} train{validation} (signal {signal:.4}, KL {kl:.1}){best}");
         match &self.bar {
             Some(bar) => {
                 bar.set_prefix(format!("{}/{}", (epoch.epoch + 1).min(self.epochs), self.epochs));

@@ -3,7 +3,7 @@
 mod data;
 mod prepare;
 
-use super::{Config, FilmConfig, ModelConfig, SchedulerKind, TrainingConfig};
+use super::{Config, FilmConfig, ModelConfig, SchedulerKind, Target, TrainingConfig};
 use crate::error::{Error, Result};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
@@ -57,6 +57,7 @@ impl Config {
         prepare::prepare(self)?;
         prepare::statics(&self.data)?;
         data::static_width(self)?;
+        labels_stay(self)?;
         checkpoint_dir(&self.output.checkpoint_dir)
     }
 }
@@ -113,6 +114,10 @@ fn training(t: &TrainingConfig) -> Check {
     number("training.kl_weight", t.kl_weight, 0.0..)?;
     number("training.static_loss_weight", t.static_loss_weight, 0.0..)?;
     number("training.peak_loss_weight", t.peak_loss_weight, 0.0..)?;
+    count("training.input_recordings", t.input_recordings, 1..=1000)?;
+    number("training.augment.gain", t.augment.gain, 0.0..=1.0)?;
+    number("training.augment.stretch", t.augment.stretch, 0.0..=0.5)?;
+    number("training.augment.shift_ms", t.augment.shift_ms, 0.0..)?;
     if let Some(patience) = t.early_stopping_patience {
         count("training.early_stopping_patience", patience, 1..)
             .map_err(|p| Problem { remedy: format!("{}; null never stops early", p.remedy), ..p })?;
@@ -127,6 +132,20 @@ fn training(t: &TrainingConfig) -> Check {
     number("training.optimizer.eps", t.optimizer.eps, positive)?;
     number("training.optimizer.weight_decay", t.optimizer.weight_decay, 0.0..)?;
     schedule(t)
+}
+
+/// Labels belong to one recording as it is.
+fn labels_stay(c: &Config) -> Check {
+    let training = &c.training;
+    let key = match training {
+        _ if !c.model.predict_peaks => return Ok(()),
+        TrainingConfig { target: Target::Sibling, .. } => "training.target",
+        TrainingConfig { input_recordings: 2.., .. } => "training.input_recordings",
+        _ if !training.augment.is_off() => "training.augment",
+        _ => return Ok(()),
+    };
+    let problem = "changes recordings, and model.predict_peaks needs them as they were labelled";
+    Err(Problem::new(key, problem, "leave one of the two out"))
 }
 
 fn schedule(t: &TrainingConfig) -> Check {
@@ -244,7 +263,10 @@ mod tests {
             r#"{"model": {"static_dim": 1}, "data": {"static_columns": ["t0_ms"]}}"#,
             &["static_columns[0]", "t0_ms"],
         );
-        refused(r#"{"data": {"validation_split": 0}}"#, &["data.validation_split"]);
+        refused(r#"{"data": {"validation_split": 1}}"#, &["data.validation_split"]);
+        refused(r#"{"training": {"input_recordings": 0}}"#, &["training.input_recordings", "from 1"]);
+        refused(r#"{"training": {"augment": {"stretch": 0.6}}}"#, &["training.augment.stretch", "from 0 to 0.5"]);
+        refused(r#"{"training": {"augment": {"flip": true}}}"#, &["training.augment", "flip"]);
         refused(r#"{"data": {"sample_rate_hz": 0}}"#, &["data.sample_rate_hz", "above 0"]);
         refused(r#"{"output": {"checkpoint_dir": "../x"}}"#, &["output.checkpoint_dir", "inside the run folder"]);
     }
@@ -266,6 +288,10 @@ mod tests {
         refused(r#"{"data": {"static_columns": ["a", "a"]}}"#, &["data.static_columns[1]", "second time"]);
         refused(r#"{"training": {"learning_rate": 1e-6}}"#, &["training.scheduler.eta_min", "would rise"]);
         refused(r#"{"training": {"kl_warmup_epochs": 150}}"#, &["training.kl_warmup_epochs", "150"]);
+        for option in [r#""target": "sibling""#, r#""input_recordings": 2"#, r#""augment": {"gain": 0.1}"#] {
+            let text = format!(r#"{{"model": {{"predict_peaks": true}}, "training": {{{option}}}}}"#);
+            refused(&text, &["model.predict_peaks", "as they were labelled"]);
+        }
         // the concat decoder's dropout says nothing about the joint decoder
         assert!(Config::from_json("a", r#"{"model": {"decoder_dims": [8]}}"#, &[]).is_ok());
         // a one-hot column may be as wide as it likes

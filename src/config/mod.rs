@@ -2,6 +2,7 @@
 
 mod check;
 mod data;
+mod examples;
 mod load;
 mod prepare;
 
@@ -9,6 +10,7 @@ pub use data::{
     DataConfig, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig,
     Unit,
 };
+pub use examples::{AugmentConfig, Prior, Target};
 pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
@@ -86,6 +88,11 @@ pub struct ModelConfig {
     pub static_head_dims: Vec<usize>,
     pub peak_head_dim: usize,
     pub head_dropout: f64,
+    /// Whether a linear path leads around both networks: the signal is an input of mu and logvar too, and z of the decoded
+    /// signal.
+    pub linear_path: bool,
+    /// Where generated traces' latents come from: `standard`, or `aggregated` (kept in the checkpoint).
+    pub prior: Prior,
 }
 
 impl Default for ModelConfig {
@@ -107,6 +114,8 @@ impl Default for ModelConfig {
             static_head_dims: vec![512, 256],
             peak_head_dim: 512,
             head_dropout: 0.1,
+            linear_path: false,
+            prior: Prior::Standard,
         }
     }
 }
@@ -155,6 +164,11 @@ pub struct TrainingConfig {
     pub kl_warmup_epochs: usize,
     pub static_loss_weight: f64,
     pub peak_loss_weight: f64,
+    /// What a recording is to be decoded to: itself (`same`), or another one of its cell (`sibling`).
+    pub target: Target,
+    /// The input is the mean of so many recordings of a cell at most; how many is drawn in each step.
+    pub input_recordings: usize,
+    pub augment: AugmentConfig,
     /// Epochs without improvement before training stops; `null`: never.
     pub early_stopping_patience: Option<usize>,
     pub optimizer: OptimizerConfig,
@@ -176,6 +190,9 @@ impl Default for TrainingConfig {
             kl_warmup_epochs: 0,
             static_loss_weight: 1.0,
             peak_loss_weight: 1.0,
+            target: Target::Same,
+            input_recordings: 1,
+            augment: AugmentConfig::default(),
             early_stopping_patience: Some(15),
             optimizer: OptimizerConfig::default(),
             scheduler: SchedulerConfig::default(),

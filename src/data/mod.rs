@@ -1,6 +1,7 @@
 //! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
 
 mod assume;
+pub mod cells;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hash;

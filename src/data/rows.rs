@@ -1,9 +1,10 @@
 //! Rows in the model's own units, and the batches gathered from them.
 
 use super::Dataset;
+use super::cells::Cells;
 use super::scale::Scalers;
 use crate::error::Result;
-use ndarray::Array2;
+use ndarray::{Array1, Array2, Axis};
 
 /// Encoded rows: what the model sees of a data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Rows {
     pub peaks: Array2<f32>,
     /// `[N, 6]`; 1 where labelled.
     pub peak_mask: Array2<f32>,
+    /// `[N, L]`: what the signals are to be decoded to; `None`: themselves.
+    pub target: Option<Array2<f32>>,
 }
 
 /// A batch's rows, in memory that is used again for the next one.
@@ -26,6 +29,8 @@ pub struct Gathered {
     pub condition: Vec<f32>,
     pub peaks: Vec<f32>,
     pub peak_mask: Vec<f32>,
+    /// Empty where the target is the signal.
+    pub target: Vec<f32>,
 }
 
 impl Rows {
@@ -37,7 +42,39 @@ impl Rows {
         let signal = scalers.encode_rows(dataset.signals.view(), indices);
         let condition = scalers.encode_statics(&dataset.source, &dataset.statics, indices)?;
         let (peaks, peak_mask) = scalers.encode_peaks(dataset.peaks.select(ndarray::Axis(0), indices).view());
-        Ok(Rows { signal, condition, peaks, peak_mask })
+        Ok(Rows { signal, condition, peaks, peak_mask, target: None })
+    }
+
+    /// Lets each row be decoded to the mean of the others of its cell; rows that are alone stay as they are.
+    pub fn aim_at_siblings(&mut self, cells: &Cells) {
+        let mut target = self.signal.clone();
+        for members in cells.iter().filter(|members| members.len() > 1) {
+            let mut sum = Array1::<f64>::zeros(self.signal.ncols());
+            for &row in members {
+                sum.zip_mut_with(&self.signal.row(row as usize), |sum, v| *sum += f64::from(*v));
+            }
+            let others = (members.len() - 1) as f64;
+            for &row in members {
+                let own = self.signal.row(row as usize);
+                ndarray::Zip::from(target.row_mut(row as usize))
+                    .and(own)
+                    .and(&sum)
+                    .for_each(|target, own, sum| *target = ((sum - f64::from(*own)) / others) as f32);
+            }
+        }
+        self.target = Some(target);
+    }
+
+    /// These rows alone, in this order.
+    pub fn select(&self, rows: &[usize]) -> Rows {
+        let select = |values: &Array2<f32>| values.select(Axis(0), rows);
+        Rows {
+            signal: select(&self.signal),
+            condition: select(&self.condition),
+            peaks: select(&self.peaks),
+            peak_mask: select(&self.peak_mask),
+            target: self.target.as_ref().map(select),
+        }
     }
 
     /// The number of rows.
@@ -54,13 +91,15 @@ impl Rows {
     pub fn gather(&self, indices: impl ExactSizeIterator<Item = usize> + Clone, into: &mut Gathered) {
         into.rows = indices.len();
         let columns = [
-            (&self.signal, &mut into.signal),
-            (&self.condition, &mut into.condition),
-            (&self.peaks, &mut into.peaks),
-            (&self.peak_mask, &mut into.peak_mask),
+            (Some(&self.signal), &mut into.signal),
+            (Some(&self.condition), &mut into.condition),
+            (Some(&self.peaks), &mut into.peaks),
+            (Some(&self.peak_mask), &mut into.peak_mask),
+            (self.target.as_ref(), &mut into.target),
         ];
         for (from, to) in columns {
             to.clear();
+            let Some(from) = from else { continue };
             for index in indices.clone() {
                 to.extend_from_slice(from.row(index).to_slice().expect("row-major"));
             }

@@ -20,16 +20,13 @@ use crate::data::{
     synth,
 };
 use crate::error::{Error, Result};
-use crate::generate::decode;
-use crate::model::{Batch, Cvae};
+use crate::infer::{decode, encode};
+use crate::model::Cvae;
 use baselines::{NEIGHBOURS, NearestCondition, Pca};
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::Serialize;
 use waves::wave_v_by_level;
-
-/// Rows encoded at once.
-const CHUNK: usize = 256;
 
 /// Which rows to evaluate on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -73,27 +70,6 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
         mu,
         logvar,
     })
-}
-
-/// The posterior's mu and logvar `[N, Z]`.
-fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>)> {
-    let (mut mu, mut logvar, mut gathered) = (Vec::new(), Vec::new(), Default::default());
-    for start in (0..rows.len()).step_by(CHUNK) {
-        rows.gather(start..(start + CHUNK).min(rows.len()), &mut gathered);
-        let batch =
-            Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
-        // how a product is cut depends on the rows, and the last have others
-        if start == 0 || batch.rows < CHUNK {
-            model.rehearse(|model| model.encode(&batch).map(drop))?;
-        }
-        let posterior = model.encode(&batch)?;
-        let (of_mu, of_logvar) = model.read_posterior(posterior)?;
-        mu.extend(of_mu);
-        logvar.extend(of_logvar);
-    }
-    let matrix =
-        |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("a value a cell");
-    Ok((matrix(mu), matrix(logvar)))
 }
 
 /// Measures a model on one part of a data set.

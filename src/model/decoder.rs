@@ -17,8 +17,20 @@ const SLOPE: f64 = 0.2;
 
 #[derive(Debug)]
 pub enum Decoder {
-    Joint { levels: Vec<NormLayer>, film: Option<Film>, signal: Head, condition: Head, peaks: Option<Head> },
-    Concat { layers: Vec<ReluLayer>, signal: Linear, peaks: Option<Linear> },
+    Joint {
+        levels: Vec<NormLayer>,
+        film: Option<Film>,
+        signal: Head,
+        condition: Head,
+        peaks: Option<Head>,
+        /// Whether z is an input of the signal's last Linear too.
+        linear_path: bool,
+    },
+    Concat {
+        layers: Vec<ReluLayer>,
+        signal: Linear,
+        peaks: Option<Linear>,
+    },
 }
 
 /// Normalised levels, then a Linear.
@@ -28,20 +40,32 @@ pub struct Head {
     output: Linear,
 }
 
+/// Widths of a head: from `width` through levels of `hidden` units to `outputs`.
+struct Shape<'a> {
+    width: usize,
+    hidden: &'a [usize],
+    /// Of what goes into the last Linear beside its level.
+    beside: usize,
+    outputs: usize,
+}
+
 impl Head {
-    /// From `width` through levels of `hidden` units to `outputs`.
-    fn new(p: &mut Parameters, scope: &str, mut width: usize, hidden: &[usize], rate: f64, outputs: usize) -> Self {
+    fn new(p: &mut Parameters, scope: &str, shape: Shape, rate: f64) -> Self {
+        let Shape { mut width, hidden, beside, outputs } = shape;
         let mut levels = Vec::new();
         for &next in hidden {
             levels.push(NormLayer::new(p, (scope, levels.len() * NormLayer::PLACES), [width, next], SLOPE, rate));
             width = next;
         }
         let name = format!("{scope}.{}", levels.len() * NormLayer::PLACES);
-        Head { levels, output: Linear::new(p, &name, width, outputs, LinearInit::Default) }
+        Head { levels, output: Linear::new(p, &name, width + beside, outputs, LinearInit::Default) }
     }
 
-    fn forward(&self, pass: &mut Pass, h: Var) -> Result<Var> {
-        let h = self.levels.iter().try_fold(h, |h, level| level.forward(pass, h, None))?;
+    fn forward(&self, pass: &mut Pass, h: Var, beside: Option<Var>) -> Result<Var> {
+        let mut h = self.levels.iter().try_fold(h, |h, level| level.forward(pass, h, None))?;
+        if let Some(beside) = beside {
+            h = pass.tape.apply(Concat, &[h, beside])?;
+        }
         self.output.forward(pass, h)
     }
 }
@@ -61,14 +85,16 @@ impl Decoder {
             }
             width = next;
         }
-        let mut head = |name: &str, hidden: &[usize], outputs| {
-            Head::new(p, &format!("decoder.{name}_head"), width, hidden, c.head_dropout, outputs)
+        let mut head = |name: &str, hidden: &[usize], beside, outputs| {
+            let shape = Shape { width, hidden, beside, outputs };
+            Head::new(p, &format!("decoder.{name}_head"), shape, c.head_dropout)
         };
-        let signal = head("signal", &[c.signal_head_dim], c.signal_length);
-        let condition = head("static", &c.static_head_dims, c.static_dim);
-        let peaks = c.predict_peaks.then(|| head("peak", &[c.peak_head_dim], c.num_peaks));
+        let latent = if c.linear_path { c.latent_dim } else { 0 };
+        let signal = head("signal", &[c.signal_head_dim], latent, c.signal_length);
+        let condition = head("static", &c.static_head_dims, 0, c.static_dim);
+        let peaks = c.predict_peaks.then(|| head("peak", &[c.peak_head_dim], 0, c.num_peaks));
         let film = (!blocks.is_empty()).then(|| Film::new(p, &blocks));
-        Decoder::Joint { levels, film, signal, condition, peaks }
+        Decoder::Joint { levels, film, signal, condition, peaks, linear_path: c.linear_path }
     }
 
     fn concat(c: &ModelConfig, p: &mut Parameters) -> Self {
@@ -92,7 +118,7 @@ impl Decoder {
     /// A concat decoder without a condition.
     pub fn forward(&self, pass: &mut Pass, z: Var, condition: Option<(Var, Var)>) -> Result<Decoded> {
         match self {
-            Decoder::Joint { levels, film, signal, condition: read, peaks } => {
+            Decoder::Joint { levels, film, signal, condition: read, peaks, linear_path } => {
                 let modulation = match (film, condition) {
                     (Some(film), Some((condition, strength))) => Some((film, film.forward(pass, condition)?, strength)),
                     _ => None,
@@ -103,9 +129,9 @@ impl Decoder {
                     h = level.forward(pass, h, film)?;
                 }
                 Ok(Decoded {
-                    signal: signal.forward(pass, h)?,
-                    condition: Some(read.forward(pass, h)?),
-                    peaks: peaks.as_ref().map(|head| head.forward(pass, h)).transpose()?,
+                    signal: signal.forward(pass, h, linear_path.then_some(z))?,
+                    condition: Some(read.forward(pass, h, None)?),
+                    peaks: peaks.as_ref().map(|head| head.forward(pass, h, None)).transpose()?,
                 })
             }
             Decoder::Concat { layers, signal, peaks } => {

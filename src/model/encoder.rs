@@ -17,6 +17,8 @@ const POSTERIOR: Posterior = Posterior {
 #[derive(Debug)]
 pub struct Encoder {
     layers: Vec<ReluLayer>,
+    /// Whether the signal is an input of mu and logvar too.
+    linear_path: bool,
     /// mu and logvar in one.
     posterior: Linear,
 }
@@ -30,16 +32,19 @@ impl Encoder {
             ReluLayer::new(p, place, [width[0], width[1]], *rate, LinearInit::Xavier)
         });
         let layers = layers.collect();
-        let width = widths[widths.len() - 1];
+        let width = widths[widths.len() - 1] + if c.linear_path { c.signal_length } else { 0 };
         let mut head = |name| Linear::new(p, name, width, c.latent_dim, LinearInit::Xavier);
         let heads = [head("encoder.mu_layer"), head("encoder.logvar_layer")];
-        Encoder { layers, posterior: Linear::stack(p, &heads) }
+        Encoder { layers, linear_path: c.linear_path, posterior: Linear::stack(p, &heads) }
     }
 
     /// signal `[B, L]`, condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.
     pub fn forward(&self, pass: &mut Pass, signal: Var, condition: Var) -> Result<Var> {
         let joined = pass.tape.apply(Concat, &[signal, condition])?;
-        let h = self.layers.iter().try_fold(joined, |h, layer| layer.forward(pass, h))?;
+        let mut h = self.layers.iter().try_fold(joined, |h, layer| layer.forward(pass, h))?;
+        if self.linear_path {
+            h = pass.tape.apply(Concat, &[h, signal])?;
+        }
         let posterior = self.posterior.forward(pass, h)?;
         pass.tape.apply(POSTERIOR, &[posterior])
     }

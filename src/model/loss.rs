@@ -114,7 +114,7 @@ pub(super) fn losses(
     batch: &Batch,
     weights: &LossWeights,
 ) -> Result<Losses> {
-    let signal = tape.apply(Mse, &[output.decoded.signal, output.input_signal])?;
+    let signal = tape.apply(Mse, &[output.decoded.signal, output.target])?;
     let kl = tape.apply(Kl, &[output.posterior])?;
     let condition = match output.decoded.condition {
         Some(read) => Some(tape.apply(Mse, &[read, output.input_condition])?),

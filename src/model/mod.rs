@@ -6,8 +6,10 @@ mod decoder;
 mod encoder;
 mod film;
 mod loss;
+mod prior;
 
 pub use loss::{LossWeights, Losses, Terms};
+pub use prior::{AggregatedPosterior, Near};
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::device::{Buffer, Device};
@@ -41,6 +43,8 @@ pub struct Batch<'a> {
     pub rows: usize,
     /// `[B, L]`
     pub signal: &'a [f32],
+    /// `[B, L]`: what the signal is to be decoded to; `None`: itself.
+    pub target: Option<&'a [f32]>,
     /// `[B, S]`
     pub condition: &'a [f32],
     /// `[B, P]`; 0 where unlabelled. Needed for the loss of a model with a peak head.
@@ -59,7 +63,7 @@ pub struct Output {
     /// `[B, Z]`
     pub z: Var,
     pub decoded: Decoded,
-    input_signal: Var,
+    target: Var,
     input_condition: Var,
 }
 
@@ -103,6 +107,10 @@ impl Cvae {
         let (rows, c) = (batch.rows, &self.config);
         self.tape.rewind();
         let signal = self.tape.input([rows, c.signal_length], batch.signal)?;
+        let target = match batch.target {
+            Some(target) => self.tape.input([rows, c.signal_length], target)?,
+            None => signal,
+        };
         let condition = self.tape.input([rows, c.static_dim], batch.condition)?;
         // without noise z = mu + 0 exp(logvar / 2)
         self.zeros.resize(rows * c.latent_dim, 0.0);
@@ -112,7 +120,7 @@ impl Cvae {
         let posterior = self.encoder.forward(&mut pass, signal, condition)?;
         let z = pass.tape.apply(Reparameterize, &[posterior, eps])?;
         let decoded = self.decoder.forward(&mut pass, z, Some((condition, strength)))?;
-        Ok(Output { posterior, z, decoded, input_signal: signal, input_condition: condition })
+        Ok(Output { posterior, z, decoded, target, input_condition: condition })
     }
 
     /// The posterior in evaluation mode: mu beside logvar, `[B, 2 Z]`. Forgets the pass before.

@@ -1,6 +1,7 @@
 //! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any step.
 
 mod dispatches;
+mod examples;
 mod folder;
 mod open;
 mod progress;
@@ -8,13 +9,15 @@ mod saved;
 mod warnings;
 
 pub use dispatches::dispatches;
+use examples::Examples;
 pub use folder::RunFolder;
 use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
 use crate::checkpoint::{DataFacts, Tensor};
-use crate::config::Config;
+use crate::config::{Config, Target};
+use crate::data::cells::Cells;
 use crate::data::rows::{Gathered, Rows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
@@ -43,7 +46,7 @@ pub struct Trainer {
     scalers: Scalers,
     facts: DataFacts,
     manifest: serde_json::Value,
-    train: Rows,
+    train: Examples,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
     /// Steps that the device has not told of yet, the oldest first.
@@ -91,12 +94,23 @@ impl Trainer {
         scalers.check_categories(dataset, &config.data, &split)?;
         scalers.check_static_dim(config.model.static_dim)?;
         let train = Rows::encode(dataset, &scalers, &split.train)?;
-        let validation = Rows::encode(dataset, &scalers, &split.validation)?;
+        let train = Examples::new(&config, dataset, &split.train, train);
+        if train.with_siblings() == Some(0) {
+            notices.push(format!(
+                "{}: no two training rows are of one subject under one condition: training.target and \
+                 training.input_recordings change nothing",
+                dataset.source
+            ));
+        }
+        let mut validation = Rows::encode(dataset, &scalers, &split.validation)?;
+        if config.training.target == Target::Sibling {
+            validation.aim_at_siblings(&Cells::of(dataset, &split.validation));
+        }
         // what an evaluation will refuse is better refused before the training
         scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
-        notices.extend(warnings::of_size(model.parameters().count(), train.len(), config.model.signal_length));
+        notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
         let (parameters, tape) = model.parts();
         let optimizer = Optimizer::new(&config.training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
         let training = &config.training;
@@ -141,7 +155,7 @@ impl Trainer {
         }
         self.shuffle();
         // how a product is cut depends on the rows, and the last batch has others
-        for (start, end) in sizes(batch_bounds(self.train.len(), self.config.training.batch_size)) {
+        for (start, end) in sizes(batch_bounds(self.train.rows.len(), self.config.training.batch_size)) {
             self.make_step(start, end)?;
         }
         self.optimizer.steps = 0;
@@ -174,7 +188,7 @@ impl Trainer {
 
     /// Steps in an epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        batch_bounds(self.train.len(), self.config.training.batch_size).len()
+        batch_bounds(self.train.rows.len(), self.config.training.batch_size).len()
     }
 
     /// Whether all epochs are done, or early stopping has ended them.
@@ -189,7 +203,7 @@ impl Trainer {
     /// A loss that is not finite, in training or in validation.
     pub fn epoch(&mut self, mut watch: impl FnMut(usize) -> ControlFlow<()>) -> Result<Outcome> {
         self.shuffle();
-        let bounds = batch_bounds(self.train.len(), self.config.training.batch_size);
+        let bounds = batch_bounds(self.train.rows.len(), self.config.training.batch_size);
         while self.progress.step_in_epoch < bounds.len() {
             let (start, end) = bounds[self.progress.step_in_epoch];
             self.step(start, end)?;
@@ -204,7 +218,7 @@ impl Trainer {
     /// Draws the order of this epoch's rows, as [`Trainer::epoch`] does first: a function of seed and epoch alone.
     pub fn shuffle(&mut self) {
         self.order.clear();
-        self.order.extend(0..self.train.len());
+        self.order.extend(0..self.train.rows.len());
         let stream = Stream::new(self.seed, Purpose::Order, 0).at(self.progress.epoch as u32);
         stream.draws(0).shuffle(&mut self.order);
     }
@@ -235,7 +249,8 @@ impl Trainer {
     /// All of a step that the device does: there, back, the norms and the optimiser.
     fn make_step(&mut self, start: usize, end: usize) -> Result<Losses> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
-        self.train.gather(self.order[start..end].iter().copied(), &mut self.gathered);
+        let changes = Stream::new(self.seed, Purpose::Example, 0).at(step);
+        self.train.gather(self.order[start..end].iter().copied(), changes, &mut self.gathered);
         let latent = self.config.model.latent_dim;
         self.eps.resize((end - start) * latent, 0.0);
         let noise = Stream::new(self.seed, Purpose::Latent, 0).at(step);
@@ -290,7 +305,9 @@ impl Trainer {
         if self.progress.epoch < self.config.training.kl_warmup_epochs {
             return Ok(false);
         }
-        let improved = self.progress.best.is_none_or(|best| objective < best.objective);
+        // without validation rows nothing tells a better epoch from one that has memorised more: the last one counts
+        let chosen = !self.validation.is_empty();
+        let improved = !chosen || self.progress.best.is_none_or(|best| objective < best.objective);
         if improved {
             self.progress.best = Some(Best { epoch: self.progress.epoch + 1, objective });
             self.best_state = Some(self.state()?);
@@ -336,6 +353,7 @@ fn as_batch<'a>(rows: &'a Gathered, eps: Option<&'a [f32]>) -> Batch<'a> {
     Batch {
         rows: rows.rows,
         signal: &rows.signal,
+        target: (!rows.target.is_empty()).then_some(&rows.target),
         condition: &rows.condition,
         peaks: &rows.peaks,
         peak_mask: &rows.peak_mask,

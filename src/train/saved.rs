@@ -1,13 +1,30 @@
 //! What of a training is saved, and how one goes on from it.
 
 use super::{Progress, Trainer};
-use crate::checkpoint::{Checkpoint, Tensor};
+use crate::checkpoint::{Checkpoint, Tensor, prior_tensors};
+use crate::config::Prior;
 use crate::error::{Error, Result};
+use crate::infer::encode;
+use crate::model::AggregatedPosterior;
 
 impl Trainer {
-    /// All values of the model.
-    pub(super) fn state(&self) -> Result<Vec<Tensor>> {
-        Ok(self.model.state()?.into_iter().map(|(name, shape, values)| Tensor { name, shape, values }).collect())
+    /// All values of the model, and the prior that belongs to them if there is one.
+    pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
+        let values = self.model.state()?.into_iter();
+        let mut state: Vec<Tensor> = values.map(|(name, shape, values)| Tensor { name, shape, values }).collect();
+        if self.config.model.prior == Prior::Aggregated {
+            state.extend(prior_tensors(self.prior()?));
+        }
+        Ok(state)
+    }
+
+    /// The posteriors of training rows, evenly from all.
+    fn prior(&mut self) -> Result<AggregatedPosterior> {
+        let rows = &self.train.rows;
+        let kept = rows.len().min(AggregatedPosterior::MOST_ROWS);
+        let kept = rows.select(&(0..kept).map(|i| i * rows.len() / kept).collect::<Vec<_>>());
+        let (mu, logvar) = encode(&mut self.model, &kept)?;
+        Ok(AggregatedPosterior { condition: kept.condition, mu, logvar })
     }
 
     /// Puts the best weights seen back into the model; leaves it as it is when there are none.
@@ -24,7 +41,8 @@ impl Trainer {
     /// A step whose loss was not finite, be it still on its way: until [`Trainer::resume`] the weights have made their step by it.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.settle()?;
-        Ok(self.with_tensors(self.progress.epoch, self.progress.step, self.state()?))
+        let state = self.state()?;
+        Ok(self.with_tensors(self.progress.epoch, self.progress.step, state))
     }
 
     /// The best weights so far.

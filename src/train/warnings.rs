@@ -9,9 +9,10 @@ const ENOUGH_ROWS: usize = 10;
 /// A model with so many parameters for each number it learns from is too large.
 const MOST_PARAMETERS: usize = 10;
 
-/// Parts of the split with few rows or one subject only; a test part is empty by choice.
+/// Parts of the split with few rows or one subject only, unless they are empty by choice.
 pub(super) fn of_split(dataset: &Dataset, split: &Split, config: &DataConfig) -> Vec<String> {
-    let parts = split.parts().into_iter().filter(|(part, rows)| *part != "test" || !rows.is_empty());
+    let chosen = |part: &str| part == "test" || (part == "validation" && config.validation_split == 0.0);
+    let parts = split.parts().into_iter().filter(|(part, rows)| !rows.is_empty() || !chosen(part));
     parts.filter_map(|(part, rows)| of_part(dataset, part, rows, config)).collect()
 }
 
@@ -29,7 +30,7 @@ fn of_part(dataset: &Dataset, part: &str, rows: &[usize], config: &DataConfig) -
     };
     let consequence = match part {
         "train" => "what is learned from them may hold for no others",
-        "validation" if rows.is_empty() => "the best epoch is chosen by the training loss",
+        "validation" if rows.is_empty() => "the last epoch counts as the best",
         "validation" => "the best epoch is chosen by them alone",
         _ => "the result may be chance",
     };
@@ -74,8 +75,9 @@ mod tests {
     #[test]
     fn parts_of_enough_rows_and_subjects_need_no_warning() {
         assert!(warnings(12, 8, DataConfig::default()).is_empty());
-        // no test, by choice
-        assert!(warnings(10, 8, DataConfig { test_split: 0.0, ..DataConfig::default() }).is_empty());
+        // no test and no validation, by choice
+        let all = DataConfig { test_split: 0.0, validation_split: 0.0, ..DataConfig::default() };
+        assert!(warnings(10, 8, all).is_empty());
         // one subject by row, by choice
         assert!(warnings(1, 100, DataConfig { split: SplitBy::Row, ..DataConfig::default() }).is_empty());
     }
@@ -105,7 +107,7 @@ mod tests {
             [
                 "all 20 rows in the train part of the split are of one subject: what is learned from them may hold for \
                  no others; add recordings of other subjects",
-                "no row validates: the best epoch is chosen by the training loss; add recordings of other subjects",
+                "no row validates: the last epoch counts as the best; add recordings of other subjects",
                 "all 20 rows in the test part of the split are of one subject: the result may be chance; choose fewer \
                  folds or add recordings of other subjects",
             ]

@@ -96,7 +96,7 @@ impl Inputs {
 
     fn batch(&self, rows: usize) -> Batch<'_> {
         let Inputs { signal, condition, eps, peaks, peak_mask, z: _ } = self;
-        Batch { rows, signal, condition, peaks, peak_mask, eps: Some(eps) }
+        Batch { rows, signal, condition, peaks, peak_mask, eps: Some(eps), target: None }
     }
 }
 

@@ -106,7 +106,7 @@ impl Rows {
 
     fn batch(&self) -> Batch<'_> {
         let Rows { count, signal, condition, peaks, mask, eps } = self;
-        Batch { rows: *count, signal, condition, peaks, peak_mask: mask, eps: Some(eps) }
+        Batch { rows: *count, signal, condition, peaks, peak_mask: mask, eps: Some(eps), target: None }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn data(d: &DataConfig) -> Check {
             ));
         }
     }
-    number("data.validation_split", d.validation_split, (Excluded(0.0), Excluded(1.0)))?;
+    number("data.validation_split", d.validation_split, 0.0..1.0)?;
     number("data.test_split", d.test_split, 0.0..1.0)?;
     if d.validation_split + d.test_split >= 1.0 {
         return Err(Problem::new(

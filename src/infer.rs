@@ -1,0 +1,85 @@
+//! A model in use on many rows: encoding and decoding, a batch at a time.
+
+use crate::data::rows::Rows;
+use crate::error::{Error, Result};
+use crate::model::{Batch, Cvae};
+use ndarray::Array2;
+
+/// Rows encoded or decoded at once.
+const CHUNK: usize = 256;
+
+/// The posterior's mu and logvar `[N, Z]`, a few hundred rows at a time.
+///
+/// # Errors
+/// A device that has no room, or is gone.
+pub fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>)> {
+    let (mut mu, mut logvar, mut gathered) = (Vec::new(), Vec::new(), Default::default());
+    for start in (0..rows.len()).step_by(CHUNK) {
+        rows.gather(start..(start + CHUNK).min(rows.len()), &mut gathered);
+        let batch =
+            Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
+        // how a product is cut depends on the rows, and the last have others
+        if start == 0 || batch.rows < CHUNK {
+            model.rehearse(|model| model.encode(&batch).map(drop))?;
+        }
+        let posterior = model.encode(&batch)?;
+        let (of_mu, of_logvar) = model.read_posterior(posterior)?;
+        mu.extend(of_mu);
+        logvar.extend(of_logvar);
+    }
+    let matrix =
+        |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("a value a cell");
+    Ok((matrix(mu), matrix(logvar)))
+}
+
+/// What the decoder says, in the model's own units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodedRows {
+    /// `[N, L]`
+    pub signal: Array2<f32>,
+    /// `[N, S]`
+    pub condition: Option<Array2<f32>>,
+    /// `[N, 6]`
+    pub peaks: Option<Array2<f32>>,
+}
+
+/// Decodes latents `[N, Z]` under conditions `[N, S]`, or without (FiLM as the identity), a few hundred rows at a time.
+///
+/// # Errors
+/// A trace that is not finite, as a condition or a strength far beyond the trained ones makes it.
+pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>) -> Result<DecodedRows> {
+    let (rows, c) = (z.nrows(), model.config.clone());
+    let empty = |width: usize| Vec::with_capacity(rows * width);
+    let (mut signal, mut read, mut peaks) = (empty(c.signal_length), empty(c.static_dim), empty(c.num_peaks));
+    for start in (0..rows).step_by(CHUNK) {
+        let part = ndarray::s![start..(start + CHUNK).min(rows), ..];
+        let (z, condition) = (z.slice(part), condition.map(|c| c.slice(part)));
+        let contiguous = "rows of a row-major array";
+        let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
+        let z = (z.nrows(), z.to_slice().expect(contiguous));
+        // how a product is cut depends on the rows, and the last have others
+        if start == 0 || z.0 < CHUNK {
+            model.rehearse(|model| model.decode(z.0, z.1, condition).map(drop))?;
+        }
+        let out = model.decode(z.0, z.1, condition)?;
+        let traces = model.read(out.signal)?;
+        if let Some(at) = traces.iter().position(|v| !v.is_finite()) {
+            let problem = format!("trace {} is beyond all numbers", start + at / c.signal_length + 1);
+            let remedy = "name values nearer to those of the training rows, or a smaller --strength";
+            return Err(Error::usage(problem, remedy));
+        }
+        signal.extend(traces);
+        if let Some(var) = out.condition {
+            read.extend(model.read(var)?);
+        }
+        if let Some(var) = out.peaks {
+            peaks.extend(model.read(var)?);
+        }
+    }
+    let matrix = |values: Vec<f32>, width| Array2::from_shape_vec((rows, width), values).expect("a value a cell");
+    Ok(DecodedRows {
+        signal: matrix(signal, c.signal_length),
+        condition: (!read.is_empty()).then(|| matrix(read, c.static_dim)),
+        peaks: (!peaks.is_empty()).then(|| matrix(peaks, c.num_peaks)),
+    })
+}

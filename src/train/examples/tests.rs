@@ -1,0 +1,133 @@
+use super::*;
+use crate::data::fixture::dataset;
+use crate::rng::Purpose;
+
+const STEPS: u32 = 300;
+
+/// 90 rows in cells of two or three (see the fixture), of 40 samples each that tell the row.
+fn examples(change: impl Fn(&mut crate::config::TrainingConfig)) -> Examples {
+    let mut config = Config::default();
+    change(&mut config.training);
+    let mut data = dataset(90, 3);
+    data.signals = ndarray::Array2::from_shape_fn((90, 40), |(row, i)| row as f32 + 0.01 * (0.4 * i as f32).sin());
+    let rows: Vec<usize> = (0..90).collect();
+    let encoded = Rows {
+        signal: data.signals.clone(),
+        condition: ndarray::Array2::zeros((90, 1)),
+        peaks: ndarray::Array2::zeros((90, 6)),
+        peak_mask: ndarray::Array2::zeros((90, 6)),
+        target: None,
+    };
+    Examples::new(&config, &data, &rows, encoded)
+}
+
+/// Input and target of one row at many steps.
+fn draw(examples: &mut Examples, row: usize) -> Vec<(Vec<f32>, Vec<f32>)> {
+    let mut into = Gathered::default();
+    let draw = |step: u32| {
+        examples.gather([3, row].into_iter(), Stream::new(1, Purpose::Example, 0).at(step), &mut into);
+        let target = if into.target.is_empty() { Vec::new() } else { into.target[40..].to_vec() };
+        (into.signal[40..].to_vec(), target)
+    };
+    (0..STEPS).map(draw).collect()
+}
+
+#[test]
+fn nothing_is_changed_by_default() {
+    let mut examples = examples(|_| {});
+    assert_eq!(examples.with_siblings(), None);
+    let row = examples.rows.signal.row(7).to_vec();
+    assert!(draw(&mut examples, 7).iter().all(|(signal, target)| *signal == row && target.is_empty()));
+}
+
+#[test]
+fn a_sibling_is_any_other_row_of_the_cell() {
+    let mut examples = examples(|t| t.target = Target::Sibling);
+    assert_eq!(examples.with_siblings(), Some(90));
+    // 5, 47 and 89 are one cell
+    let drawn = draw(&mut examples, 47);
+    let rows = |at: fn(&(Vec<f32>, Vec<f32>)) -> f32| drawn.iter().map(|d| at(d).round() as i32).collect::<Vec<_>>();
+    assert!(rows(|d| d.0[0]).iter().all(|row| *row == 47));
+    let targets = rows(|d| d.1[0]);
+    let of = |row: i32| targets.iter().filter(|target| **target == row).count();
+    assert_eq!(of(5) + of(89), STEPS as usize);
+    // five standard errors
+    assert!((of(5) as f64 - 150.0).abs() < 5.0 * (300.0_f64 / 4.0).sqrt(), "{}", of(5));
+}
+
+#[test]
+fn inputs_are_means_that_leave_the_target_out() {
+    let mut examples = examples(|t| (t.target, t.input_recordings) = (Target::Sibling, 3));
+    let mut seen = std::collections::BTreeSet::new();
+    for (signal, target) in draw(&mut examples, 47) {
+        seen.insert(((2.0 * signal[0]).round() as i32, target[0].round() as i32));
+    }
+    // 47 alone, or its mean with the one that is no target: twice the mean is 47 + 5 or 47 + 89
+    assert_eq!(Vec::from_iter(seen), [(52, 89), (94, 5), (94, 89), (136, 5)]);
+    // a cell of two has one for each
+    assert!(draw(&mut examples, 10).iter().all(|(s, t)| s[0].round() == 10.0 && t[0].round() == 52.0));
+    examples.target = Target::Same;
+    let all: Vec<f32> = draw(&mut examples, 47).iter().map(|(signal, _)| signal[0].round()).collect();
+    assert!(all.contains(&47.0) && all.contains(&68.0) && all.contains(&26.0));
+    assert!(draw(&mut examples, 47).iter().all(|(_, target)| target[0].round() == 47.0));
+}
+
+#[test]
+fn gains_have_the_deviation_that_was_asked_for_and_keep_the_sign() {
+    let mut examples = examples(|t| t.augment.gain = 0.2);
+    let row = examples.rows.signal.row(50).to_vec();
+    let mut logs = Vec::new();
+    for (signal, target) in draw(&mut examples, 50) {
+        let factor = signal[0] / row[0];
+        assert!(target.is_empty() && factor > 0.0);
+        assert!(signal.iter().zip(&row).all(|(s, r)| (s - factor * r).abs() < 1e-4 * s.abs()));
+        logs.push(f64::from(factor).ln());
+    }
+    let deviation = (logs.iter().map(|v| v * v).sum::<f64>() / logs.len() as f64).sqrt();
+    assert!((deviation - 0.2).abs() < 5.0 * 0.2 / (2.0 * STEPS as f64).sqrt(), "{deviation}");
+}
+
+#[test]
+fn a_shift_moves_both_traces_alike() {
+    let mut examples = examples(|t| (t.augment.shift_ms, t.target) = (0.05, Target::Sibling));
+    let mut shifts = Vec::new();
+    for (signal, target) in draw(&mut examples, 50) {
+        // 0.01 sin(0.4 i): the phase in the middle tells the shift
+        let phase = |trace: &[f32], whole: f32| {
+            let (s, c) = (10..31).fold((0.0_f64, 0.0_f64), |(s, c), i| {
+                let v = f64::from(trace[i] - whole);
+                (s + v * (0.4 * i as f64).sin(), c + v * (0.4 * i as f64).cos())
+            });
+            c.atan2(s) / 0.4
+        };
+        let (of_signal, of_target) = (phase(&signal, 50.0), phase(&target, target[20].round()));
+        assert!((of_signal - of_target).abs() < 0.05, "{of_signal} {of_target}");
+        shifts.push(of_signal);
+    }
+    let deviation = (shifts.iter().map(|v| v * v).sum::<f64>() / shifts.len() as f64).sqrt();
+    // 0.05 ms are 1.22 samples
+    assert!((deviation - 1.22).abs() < 0.3, "{deviation}");
+}
+
+#[test]
+fn time_runs_on_at_the_pace_of_the_knots() {
+    let mut into = Vec::new();
+    times(0.0, &[0.0; KNOTS], 50, &mut into);
+    assert!(into.iter().enumerate().all(|(i, t)| *t == i as f32));
+    times(1.5, &[0.1; KNOTS], 50, &mut into);
+    assert!(into.iter().enumerate().all(|(i, t)| (*t - (1.5 + 1.1 * i as f32)).abs() < 1e-4));
+    // faster and faster, never backwards
+    times(0.0, &[-2.0, -1.0, 0.0, 1.0, 2.0], 50, &mut into);
+    assert!(into.windows(2).all(|pair| pair[1] >= pair[0]) && into[49] - into[48] > 2.8);
+}
+
+#[test]
+fn between_samples_a_trace_is_smooth_and_at_them_it_is_itself() {
+    let trace: Vec<f32> = (0..40).map(|i| (0.5 * i as f32).sin()).collect();
+    assert!((0..40).all(|i| at(&trace, i as f32) == trace[i]));
+    for i in 4..140 {
+        let time = 0.25 * i as f32;
+        assert!((at(&trace, time) - (0.5 * time).sin()).abs() < 5e-3, "{time}");
+    }
+    assert_eq!((at(&trace, -3.0), at(&trace, 99.5)), (trace[0], trace[39]));
+}
