@@ -60,6 +60,7 @@ fn noise(config: &Config, rows: usize) -> Dataset {
         statics: statics.collect(),
         peaks: Array2::from_elem((rows, 6), f32::NAN),
         subjects: vec!["noise".into(); rows],
+        averages: vec![f32::NAN; rows],
         truth: None,
     }
 }

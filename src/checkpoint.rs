@@ -5,6 +5,7 @@ mod prior;
 
 pub use prior::prior_tensors;
 
+use crate::baselines::Baselines;
 use crate::config::Config;
 use crate::data::scale::Scalers;
 use crate::data::{
@@ -50,6 +51,9 @@ pub struct Trained {
     /// Epochs and steps behind these weights.
     pub epoch: usize,
     pub step: u64,
+    /// `None` in bare weights, and in a checkpoint of before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<Baselines>,
     /// Kept as tensors.
     #[serde(skip)]
     pub prior: Option<AggregatedPosterior>,
@@ -131,6 +135,7 @@ impl Trained {
             epoch: 0,
             step: 0,
             config: config.resolved(),
+            baselines: None,
             prior: None,
         }
     }
@@ -162,14 +167,15 @@ impl Checkpoint {
     /// The weights of a training. Where the data lies is left out of the configuration.
     pub fn new(
         config: &Config,
-        scalers: &Scalers,
+        (scalers, baselines): (&Scalers, &Baselines),
         data: &DataFacts,
         (epoch, step): (usize, u64),
         tensors: Vec<Tensor>,
     ) -> Self {
         let mut config = config.clone();
         config.data.path = None;
-        let trained = Trained { config, scalers: scalers.clone(), data: data.clone(), epoch, step, prior: None };
+        let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
+        let trained = Trained { config, scalers, data: data.clone(), epoch, step, baselines, prior: None };
         Self::assemble(Some(trained), None, tensors)
     }
 

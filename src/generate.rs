@@ -100,7 +100,7 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
 }
 
 /// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).
-fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, seed: u64, z: &mut Array2<f32>) {
+pub fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, seed: u64, z: &mut Array2<f32>) {
     let normals = Stream::new(seed, Purpose::Generate, 0);
     // the rows of one condition stand together
     let mut near = None;

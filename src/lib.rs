@@ -81,6 +81,7 @@
 //! whether a training was stopped and resumed or not. Other kernels (the portable ones against AVX-512, say), or another C library's
 //! `exp` and `log`, may round differently.
 
+pub mod baselines;
 pub mod checkpoint;
 pub mod config;
 pub mod data;

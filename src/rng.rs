@@ -26,6 +26,8 @@ pub enum Purpose {
     Generate = 7,
     /// What is changed in the rows of a training step; sample: the row in the batch.
     Example = 9,
+    /// How an evaluation deals rows out.
+    Evaluate = 10,
     /// Inputs of tests and benches.
     Test = 8,
 }

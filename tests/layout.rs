@@ -21,12 +21,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("nn", &["tape", "device", "ops", "tensor", "error", "rng", "config"]),
     ("model", &["nn", "tape", "device", "ops", "tensor", "error", "rng", "config"]),
     ("data", &["error", "rng", "config", "files", "text"]),
-    ("checkpoint", &["model", "data", "device", "error", "config", "files"]),
+    ("baselines", &["data", "error", "rng", "config"]),
+    ("checkpoint", &["baselines", "model", "data", "device", "error", "config", "files"]),
     ("infer", &["model", "data", "error"]),
     ("generate", &["infer", "checkpoint", "model", "data", "error", "rng", "config"]),
-    ("train", &["infer", "checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"]),
+    (
+        "train",
+        &["baselines", "infer", "checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"],
+    ),
     ("report", &["eval", "train", "data"]),
-    ("eval", &["infer", "generate", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("eval", &["baselines", "infer", "generate", "checkpoint", "model", "data", "error", "rng", "config"]),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -84,6 +84,7 @@ impl Generate {
                 t0_ms: trained.data.t0_ms,
                 statics: made.given,
                 subjects: (1..=rows).map(|row| format!("generated-{row}")).collect(),
+                averages: vec![f32::NAN; rows],
                 truth: None,
             };
             Ok((dataset, made.read))

@@ -16,6 +16,11 @@ pub struct Cells {
 impl Cells {
     /// Groups `rows` of `dataset` by subject and the static columns as they stand. A row without a subject is alone.
     pub fn of(dataset: &Dataset, rows: &[usize]) -> Cells {
+        Cells::by(dataset, rows, true)
+    }
+
+    fn by(dataset: &Dataset, rows: &[usize], condition: bool) -> Cells {
+        let statics = if condition { &dataset.statics[..] } else { &[] };
         let mut texts: HashMap<&str, u64> = HashMap::new();
         let mut cells: HashMap<Vec<u64>, u32> = HashMap::new();
         let mut made = Cells::default();
@@ -27,7 +32,7 @@ impl Cells {
             let subject = dataset.subjects[row].as_str();
             let alone = if subject.is_empty() || is_row_number(subject) { place as u64 + 1 } else { 0 };
             let mut key = vec![alone, number(subject)];
-            key.extend(dataset.statics.iter().map(|column| match &column.values {
+            key.extend(statics.iter().map(|column| match &column.values {
                 // 0 and -0 are one value, and so are all NaN
                 Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits(),
                 Values::Number(values) => (values[row] + 0.0).to_bits(),
@@ -41,6 +46,11 @@ impl Cells {
             made.rows[cell as usize].push(place as u32);
         }
         made
+    }
+
+    /// Groups `rows` by their subjects alone.
+    pub fn of_subjects(dataset: &Dataset, rows: &[usize]) -> Cells {
+        Cells::by(dataset, rows, false)
     }
 
     /// The rows of each cell, in the order of their first rows.
@@ -87,6 +97,7 @@ mod tests {
         (levels[2], levels[44], levels[3], levels[45]) = (0.0, -0.0, f64::NAN, -f64::NAN);
         let cells = Cells::of(&data, &rows);
         assert_eq!((cells.with(0), cells.with(1)), (&[0, 42][..], &[1, 43][..]));
+        assert_eq!(Cells::of_subjects(&data, &rows).iter().len(), 3);
         // rows of nobody are of no cell but their own
         data.subjects[2] = "row 3".into();
         data.subjects[44] = "row 45".into();

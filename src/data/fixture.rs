@@ -22,6 +22,7 @@ pub fn dataset(rows: usize, subjects: usize) -> Dataset {
         ],
         peaks,
         subjects: (0..rows).map(|r| format!("S{:03}", r % subjects)).collect(),
+        averages: vec![f32::NAN; rows],
         truth: Some(Truth { signals: wave(0.25), latencies_ms }),
     }
 }

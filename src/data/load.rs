@@ -83,6 +83,7 @@ struct Columns<'a> {
     statics: Vec<Values>,
     peaks: Vec<f32>,
     subjects: Vec<String>,
+    averages: Vec<f32>,
     truth: Vec<f32>,
     truth_latencies_ms: Vec<f32>,
     axis: Axis,
@@ -106,6 +107,7 @@ impl<'a> Columns<'a> {
             statics: config.static_columns.iter().map(|column| empty(column.encoding())).collect(),
             peaks: Vec::new(),
             subjects: Vec::new(),
+            averages: Vec::new(),
             truth: Vec::new(),
             truth_latencies_ms: Vec::new(),
             axis: Axis { sample_rate_hz: 0.0, t0_ms: 0.0 },
@@ -139,6 +141,8 @@ impl<'a> Columns<'a> {
             }
         }
         self.subjects.push(self.subject(&recording)?);
+        let averages = recording.column("n_averages").and_then(|cell| cell.trim().parse().ok());
+        self.averages.push(averages.unwrap_or(f32::NAN));
         self.guessed += usize::from(recording.subject_guessed);
         self.signals.extend_from_slice(&recording.samples);
         self.peaks.extend(recording.peaks);
@@ -189,6 +193,7 @@ impl<'a> Columns<'a> {
             statics: names.zip(self.statics).map(|(name, values)| Column { name, values }).collect(),
             peaks: matrix(self.peaks, PEAK_COLUMNS.len()),
             subjects: self.subjects,
+            averages: self.averages,
             truth: (!self.truth.is_empty()).then(|| Truth {
                 signals: matrix(self.truth, length),
                 latencies_ms: matrix(self.truth_latencies_ms, WAVES.len()),

@@ -47,6 +47,8 @@ pub struct Dataset {
     pub peaks: Array2<f32>,
     /// One name a row; rows of one name never stand in two splits (unless a row split is asked for).
     pub subjects: Vec<String>,
+    /// The sweeps behind each row; NaN where they are not known.
+    pub averages: Vec<f32>,
     /// What a simulation knows and a recording does not.
     pub truth: Option<Truth>,
 }

@@ -1,28 +1,31 @@
 //! How good a model is: errors in physical units, what the latent does, baselines on the same rows, and the waves of a trace.
 
-pub mod baselines;
 mod data;
+mod generated;
 pub mod metrics;
 pub mod peaks;
 mod report;
 mod trained_on;
+mod truth;
 pub mod waves;
 
-pub use report::{Baselines, Conditions, Estimate, Report};
+pub use generated::Generated;
+pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report};
 pub use trained_on::TrainedOn;
+pub use truth::{Truth, TruthSource};
 
+use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition, truth};
 use crate::checkpoint::Trained;
 use crate::data::rows::Rows;
 use crate::data::{
     Column, Dataset,
     hash::data_hash,
-    split::{split, subjects},
+    split::{Split, split, subjects},
     synth,
 };
 use crate::error::{Error, Result};
 use crate::infer::{decode, encode};
 use crate::model::Cvae;
-use baselines::{NEIGHBOURS, NearestCondition, Pca};
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::Serialize;
@@ -80,21 +83,20 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
     let known = trained.is_bare() || data_hash(dataset) == trained.data.hash;
     let rows = choose_rows(trained, dataset, part, known)?;
     let made = reconstruct(trained, model, dataset, &rows)?;
-    let part_of = |signals: &Array2<f32>| signals.select(Axis(0), &rows);
-    let recorded = part_of(&dataset.signals);
-    let truth = dataset.truth.as_ref().map(|t| part_of(&t.signals));
     let given: Vec<Column> = dataset.statics.iter().map(|column| column.select(&rows)).collect();
     let labels = dataset.peaks.select(Axis(0), &rows);
     let training = match known {
-        true if trained.is_bare() && part == Part::All => Training::new(trained, dataset).ok(),
-        true => Some(Training::new(trained, dataset)?),
+        true if trained.is_bare() && part == Part::All => split(dataset, &trained.config.data).ok(),
+        true => Some(split(dataset, &trained.config.data)?),
         false => None,
     };
-    let mean = training.as_ref().map(|t| t.mean.clone());
-    let measure = |signals: &Array2<f32>| Estimate::new(signals, &recorded, truth.as_ref(), mean.as_ref());
-    let baselines = match &training {
-        Some(training) => Some(training.baselines(trained, dataset, &rows, measure)?),
-        None => None,
+    let mean = trained.baselines.as_ref().map(Baselines::mean);
+    let mean = mean.or_else(|| training.as_ref().map(|split| mean_trace(dataset, &split.train)));
+    let reference = Reference::of(dataset, &rows, mean);
+    let baselines = baselines(trained, dataset, &rows, training.as_ref(), &reference)?;
+    let generated = match trained.is_bare() {
+        true => None,
+        false => Some(Generated::measure(trained, model, dataset, &rows, &reference)?),
     };
     Ok(Report {
         part,
@@ -102,9 +104,11 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
         rows: rows.len(),
         subjects: subjects(dataset, &rows).len(),
         trained_on: TrainedOn::new(&trained.data, dataset, &rows, training.as_ref().map_or(&[][..], |t| &t.train[..])),
-        model: measure(&made.signals_uv),
-        recording: truth.is_some().then(|| measure(&recorded)),
+        truth: Truth::of(dataset, &rows, &reference),
+        model: reference.measure(&made.signals_uv),
+        recording: reference.truth.is_some().then(|| reference.measure(&reference.recorded)),
         baselines,
+        generated,
         latent: LatentUnits::of(made.mu.view(), made.logvar.view()),
         conditions: conditions(trained, model, &made, &given)?,
         waves: match dataset.source == synth::SOURCE && !trained.is_bare() {
@@ -112,9 +116,14 @@ pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Pa
             false => None,
         },
         peaks: made.peaks.map(|peaks| PeakErrors::of(peaks.view(), labels.view()).to_vec()),
-        traces: TraceErrors::of(made.signals_uv.view(), recorded.view()).traces,
+        traces: TraceErrors::of(made.signals_uv.view(), reference.recorded.view()).traces,
         row_numbers: rows,
     })
+}
+
+fn mean_trace(dataset: &Dataset, rows: &[usize]) -> Array1<f32> {
+    let mean = dataset.signals.select(Axis(0), rows).mapv(f64::from).mean_axis(Axis(0));
+    mean.expect("a split has training rows").mapv(|v| v as f32)
 }
 
 fn choose_rows(trained: &Trained, dataset: &Dataset, part: Part, known: bool) -> Result<Vec<usize>> {
@@ -163,68 +172,88 @@ fn conditions(
     Ok(Some(Conditions { film_on: errors(&made.read), film_off }))
 }
 
-/// The training and validation rows, for the baselines.
-struct Training {
-    train: Vec<usize>,
-    validation: Vec<usize>,
-    /// The mean training trace in µV.
-    mean: Array1<f32>,
+/// What the rows are measured against.
+struct Reference {
+    /// `[N, L]` in µV.
+    recorded: Array2<f32>,
+    /// Of the rows at these places, `[.., L]` in µV; none where no row has one.
+    truth: Option<(Array2<f32>, Vec<usize>)>,
+    /// The mean training trace in µV; not known of bare weights.
+    mean: Option<Array1<f32>>,
 }
 
-impl Training {
-    fn new(trained: &Trained, dataset: &Dataset) -> Result<Self> {
-        let split = split(dataset, &trained.config.data)?;
-        let mean = dataset.signals.select(Axis(0), &split.train).mapv(f64::from).mean_axis(Axis(0));
-        let mean = mean.expect("a split has training rows").mapv(|v| v as f32);
-        Ok(Training { train: split.train, validation: split.validation, mean })
+impl Reference {
+    fn of(dataset: &Dataset, rows: &[usize], mean: Option<Array1<f32>>) -> Reference {
+        let truth = Some(truth(dataset, rows)).filter(|(_, known)| !known.is_empty());
+        Reference { recorded: dataset.signals.select(Axis(0), rows), truth, mean }
     }
 
-    fn baselines(
-        &self,
-        trained: &Trained,
-        dataset: &Dataset,
-        rows: &[usize],
-        measure: impl Fn(&Array2<f32>) -> Estimate,
-    ) -> Result<Baselines> {
-        let condition = |rows: &[usize]| trained.scalers.encode_statics(&dataset.source, &dataset.statics, rows);
-        let signals = |rows: &[usize]| dataset.signals.select(Axis(0), rows);
-        let target = |rows: &[usize]| match &dataset.truth {
-            Some(truth) => truth.signals.select(Axis(0), rows),
-            None => signals(rows),
+    fn measure(&self, estimate: &Array2<f32>) -> Estimate {
+        let explained = |estimate: ArrayView2<f32>, reference: ArrayView2<f32>| {
+            self.mean.as_ref().map(|mean| explained_variance(estimate, reference, mean.view()))
         };
-        // without validation rows the free numbers are chosen where there are some: on the training rows
-        let judges = if self.validation.is_empty() { &self.train } else { &self.validation };
-        let (train_conditions, train_signals) = (condition(&self.train)?, signals(&self.train));
-        let (conditions, recorded) = (condition(rows)?, signals(rows));
-        let nearest = NearestCondition::fit(train_conditions.view(), train_signals.view());
-        let neighbours = nearest.choose(&NEIGHBOURS, condition(judges)?.view(), target(judges).view());
-        let pca = Pca::fit(train_signals.view());
-        let latent = trained.config.model.latent_dim;
-        let rank = pca.choose_rank(latent, signals(judges).view(), target(judges).view());
-        Ok(Baselines {
-            nearest_condition: measure(&nearest.predict(conditions.view(), neighbours)),
-            neighbours,
-            pca: measure(&pca.reconstruct(recorded.view(), rank)),
-            rank,
-        })
-    }
-}
-
-impl Estimate {
-    fn new(
-        estimate: &Array2<f32>,
-        recorded: &Array2<f32>,
-        truth: Option<&Array2<f32>>,
-        train_mean: Option<&Array1<f32>>,
-    ) -> Self {
-        let explained = |reference: ArrayView2<f32>| {
-            train_mean.map(|mean| explained_variance(estimate.view(), reference, mean.view()))
-        };
+        let of_truth = self.truth.as_ref().map(|(truth, known)| (estimate.select(Axis(0), known), truth.view()));
         Estimate {
-            recorded: TraceErrors::of(estimate.view(), recorded.view()).summary(),
-            explained_variance: explained(recorded.view()),
-            truth: truth.map(|truth| TraceErrors::of(estimate.view(), truth.view()).summary()),
-            truth_explained_variance: truth.and_then(|truth| explained(truth.view())),
+            recorded: TraceErrors::of(estimate.view(), self.recorded.view()).summary(),
+            explained_variance: explained(estimate.view(), self.recorded.view()),
+            truth: of_truth.as_ref().map(|(estimate, truth)| TraceErrors::of(estimate.view(), *truth).summary()),
+            truth_explained_variance: of_truth.and_then(|(estimate, truth)| explained(estimate.view(), truth)),
         }
     }
+}
+
+/// The baselines on the rows: those of the checkpoint and, where the training rows are at hand, the nearest of them.
+fn baselines(
+    trained: &Trained,
+    dataset: &Dataset,
+    rows: &[usize],
+    training: Option<&Split>,
+    reference: &Reference,
+) -> Result<Option<BaselineErrors>> {
+    let fitted = match (&trained.baselines, training) {
+        (Some(fitted), _) => fitted.clone(),
+        // bare weights, or a checkpoint of before baselines were kept
+        (None, Some(split)) => Baselines::fit(dataset, &trained.scalers, split, trained.config.model.latent_dim)?,
+        (None, None) => return Ok(None),
+    };
+    let condition = |rows: &[usize]| trained.scalers.encode_statics(&dataset.source, &dataset.statics, rows);
+    let conditions = condition(rows)?;
+    let curve = fitted.curve.predict(conditions.view());
+    let averages: Vec<f32> = rows.iter().map(|&row| dataset.averages[row]).collect();
+    let mixed = fitted.mixed_model.as_ref().map(|mixed| {
+        let denoised = mixed.denoise(reference.recorded.view(), &curve, &averages);
+        MixedModelErrors { grouping: mixed.grouping, errors: reference.measure(&denoised) }
+    });
+    let nearest = match training {
+        Some(split) => Some(nearest(dataset, split, condition, &conditions)?),
+        None => None,
+    };
+    let (nearest, neighbours) = nearest.unzip();
+    Ok(Some(BaselineErrors {
+        curve: reference.measure(&curve.mapv(|v| v as f32)),
+        mixed_model: mixed,
+        nearest_condition: nearest.map(|made| reference.measure(&made)),
+        neighbours,
+        rank: fitted.pca.components.ncols(),
+        pca: reference.measure(&fitted.pca.reconstruct(reference.recorded.view(), usize::MAX)),
+    }))
+}
+
+/// The means of the training rows with the nearest conditions, and of how many.
+fn nearest(
+    dataset: &Dataset,
+    split: &Split,
+    condition: impl Fn(&[usize]) -> Result<Array2<f32>>,
+    conditions: &Array2<f32>,
+) -> Result<(Array2<f32>, usize)> {
+    // without validation rows the number is chosen where there are some: on the training rows
+    let judges = if split.validation.is_empty() { &split.train } else { &split.validation };
+    let (train, signals) = (condition(&split.train)?, dataset.signals.select(Axis(0), &split.train));
+    let target = match &dataset.truth {
+        Some(truth) => truth.signals.select(Axis(0), judges),
+        None => dataset.signals.select(Axis(0), judges),
+    };
+    let nearest = NearestCondition::fit(train.view(), signals.view());
+    let neighbours = nearest.choose(&NEIGHBOURS, condition(judges)?.view(), target.view());
+    Ok((nearest.predict(conditions.view(), neighbours), neighbours))
 }

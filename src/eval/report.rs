@@ -1,8 +1,10 @@
 //! What an evaluation says: as JSON, as a table a row a trace, and as text.
 
+use super::generated::Generated;
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary, ValueErrors};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
-use super::{Part, TrainedOn};
+use super::{Part, TrainedOn, Truth};
+use crate::baselines::Grouping;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -16,12 +18,16 @@ pub struct Report {
     pub subjects: usize,
     /// Not known of bare weights, and of a checkpoint without sketches of its training rows.
     pub trained_on: Option<TrainedOn>,
+    /// Where the truth of the rows comes from; none where no row has one.
+    pub truth: Option<Truth>,
     /// The model's reconstruction with z = mu.
     pub model: Estimate,
-    /// The recorded trace itself as an estimate of the noise-free one, where that is known.
+    /// The recorded trace itself as an estimate of the truth, where there is one.
     pub recording: Option<Estimate>,
-    /// On the same rows; none when the training rows are not at hand.
-    pub baselines: Option<Baselines>,
+    /// On the same rows; none for bare weights without their training rows.
+    pub baselines: Option<BaselineErrors>,
+    /// What the model generates under the conditions of the rows; none of bare weights.
+    pub generated: Option<Generated>,
     pub latent: LatentUnits,
     /// None for a decoder without a static head.
     pub conditions: Option<Conditions>,
@@ -42,25 +48,38 @@ pub struct Report {
 pub struct Estimate {
     /// Against the recorded traces.
     pub recorded: TraceSummary,
-    /// `1 - Σ(e - r)² / Σ(r - training mean)²` against the recorded traces; none when the training rows are not at hand.
+    /// `1 - Σ(e - r)² / Σ(r - training mean)²` against the recorded traces; none where that mean is not known.
     pub explained_variance: Option<f64>,
-    /// Against the noise-free traces, where they are known.
+    /// Against the truth, of the rows that have one.
     pub truth: Option<TraceSummary>,
-    /// The same share of the noise-free traces.
+    /// The same share of the truth.
     pub truth_explained_variance: Option<f64>,
 }
 
 /// What the model is held against.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Baselines {
-    /// The mean of the training traces with the nearest conditions.
-    pub nearest_condition: Estimate,
+pub struct BaselineErrors {
+    /// The mean trace as a smooth curve of the condition.
+    pub curve: Estimate,
+    /// None where no listener was recorded twice.
+    pub mixed_model: Option<MixedModelErrors>,
+    /// The mean of the training traces with the nearest conditions; none when these rows are not at hand.
+    pub nearest_condition: Option<Estimate>,
     /// How many, as chosen on the validation rows.
-    pub neighbours: usize,
+    pub neighbours: Option<usize>,
     /// Principal components of the training rows.
     pub pca: Estimate,
     /// How many, at most the latent size, as chosen on the validation rows.
     pub rank: usize,
+}
+
+/// The posterior mean of the linear mixed model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MixedModelErrors {
+    /// What its rows share, and so what it takes for noise.
+    pub grouping: Grouping,
+    #[serde(flatten)]
+    pub errors: Estimate,
 }
 
 /// The static head's errors, each column in its own units.
@@ -101,14 +120,26 @@ impl Display for Report {
         columns_of_traces(f, "traces (means over rows)", headings, ["explained", "of the truth"])?;
         line(f, "model", &self.model)?;
         if let Some(b) = &self.baselines {
+            if let Some(mixed) = &b.mixed_model {
+                line(f, "linear mixed model", &mixed.errors)?;
+            }
             line(f, &format!("PCA, rank {}", b.rank), &b.pca)?;
-            line(f, &format!("nearest condition, {} rows", b.neighbours), &b.nearest_condition)?;
+            line(f, "curve of the condition", &b.curve)?;
+            if let (Some(nearest), Some(neighbours)) = (&b.nearest_condition, b.neighbours) {
+                line(f, &format!("nearest condition, {neighbours} rows"), nearest)?;
+            }
         }
         if let Some(recording) = &self.recording {
             line(f, "the recording itself", recording)?;
         }
         if self.baselines.is_none() {
             writeln!(f, "(no baselines: the training rows are not in this data)")?;
+        }
+        if let Some(truth) = &self.truth {
+            writeln!(f, "{truth}")?;
+        }
+        if let Some(generated) = &self.generated {
+            writeln!(f, "\n{generated}")?;
         }
         let latent = &self.latent;
         let (active, units) = (latent.active_units, latent.kl_nats.len());

@@ -15,6 +15,7 @@ use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
+use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::{Config, Target};
 use crate::data::cells::Cells;
@@ -44,6 +45,7 @@ pub struct Trainer {
     optimizer: Optimizer,
     schedule: Schedule,
     scalers: Scalers,
+    baselines: Baselines,
     facts: DataFacts,
     manifest: serde_json::Value,
     train: Examples,
@@ -117,6 +119,7 @@ impl Trainer {
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
         let progress = Progress::new(film_gradients.len());
+        let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &config.data);
         let mut trainer = Trainer {
@@ -125,6 +128,7 @@ impl Trainer {
             optimizer,
             schedule,
             scalers,
+            baselines,
             facts,
             manifest,
             train,

@@ -53,7 +53,7 @@ impl Trainer {
     }
 
     fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
-        Checkpoint::new(&self.config, &self.scalers, &self.facts, (epoch, step), tensors)
+        Checkpoint::new(&self.config, (&self.scalers, &self.baselines), &self.facts, (epoch, step), tensors)
     }
 
     /// Everything a resume needs: the weights, the moments, the best weights and the progress.

@@ -85,11 +85,62 @@ fn other_data_has_no_training_rows_to_tell_apart() {
         );
     }
     let all = report(&place, "--data other.csv --split all");
-    assert_eq!((&all["rows"], &all["baselines"]), (&96.into(), &Value::Null));
+    assert_eq!((&all["rows"], &all["truth"]["source"]), (&96.into(), &"noise_free".into()));
+    let baselines = &all["baselines"];
+    for baseline in ["curve", "mixed_model", "pca"] {
+        assert!(baselines[baseline]["truth_explained_variance"].is_f64(), "{baseline}: {baselines}");
+    }
+    assert_eq!((&baselines["nearest_condition"], &baselines["neighbours"]), (&Value::Null, &Value::Null));
     place.ok("train --config small.json --data table.csv --out small");
     let eval = "eval --model small/best.safetensors";
     place.refused(2, eval, &["was not trained on the built-in data", "--data FILE"]);
     place.ok(&format!("{eval} --data table.csv"));
+}
+
+/// Listeners with a wave of their own, five recordings each at 30 and at 60 dB; `noise` in µV.
+fn recorded(first: u32, listeners: u32, noise: f32) -> String {
+    let mut text = "subject_id,sample_rate_hz,t0_ms,n_averages,level_db,s0,s1,s2,s3\n".to_string();
+    for row in 0..10 * listeners {
+        let (listener, level) = (first + row / 10, 30 * (1 + row % 2));
+        let sample = |i: u32| {
+            let wave = (0.9 * (listener * 4 + i) as f32).sin() * level as f32 / 60.0;
+            wave + noise * (1.7 * (row * 4 + i + 1000 * first) as f32).sin()
+        };
+        let samples: Vec<String> = (0..4).map(|i| format!("{:.5}", sample(i))).collect();
+        text += &format!("L{listener:02},20000,0,500,{level},{}\n", samples.join(","));
+    }
+    text
+}
+
+#[test]
+fn a_file_of_strangers_is_measured_against_their_other_recordings() {
+    let place = Place::new();
+    place.write("train.csv", recorded(0, 12, 0.1));
+    place.write("others.csv", recorded(20, 6, 0.3));
+    place.ok("train --config small.json --data train.csv --out run --set model.prior=aggregated");
+    let report = report(&place, "--data others.csv --split all");
+    let truth = &report["truth"];
+    assert_eq!((&truth["source"], &truth["rows"]), (&"siblings".into(), &60.into()));
+    // noise of 0.3 sin: variance .045, a fifth of it in a mean of five, beside waves of variance .31
+    let ceiling = truth["ceiling"].as_f64().unwrap();
+    assert!((0.93..0.995).contains(&ceiling), "{ceiling}");
+    let explained = |what: &Value| what["truth_explained_variance"].as_f64().unwrap();
+    // a recording's own noise, and that of the other four
+    let itself = explained(&report["recording"]);
+    assert!((itself - (1.0 - 0.045 * 1.25 / 0.32)).abs() < 0.06, "{itself}");
+    let mixed = &report["baselines"]["mixed_model"];
+    assert_eq!(mixed["grouping"], "cells");
+    assert!(explained(mixed) > explained(&report["baselines"]["curve"]));
+    let generated = &report["generated"];
+    assert_eq!((&generated["conditions"], &generated["draws"]), (&2.into(), &200.into()));
+    assert!(generated["mean_explained_variance"].as_f64() < Some(0.5), "{generated}");
+    assert!((0.05..2.0).contains(&generated["spread"].as_f64().unwrap()), "{generated}");
+    let said = place.ok("eval --model run/best.safetensors --data others.csv --split all").stdout;
+    for part in
+        ["linear mixed model", "curve of the condition", "other recordings of the same subject", "generated under 2"]
+    {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
 }
 
 #[test]

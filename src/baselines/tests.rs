@@ -1,8 +1,7 @@
 use super::*;
 use crate::config::{DataConfig, SynthConfig};
 use crate::data::load;
-use crate::eval::metrics::explained_variance;
-use ndarray::array;
+use ndarray::{Array2, array, s};
 
 /// Values without a pattern, the same in every run.
 fn scattered(rows: usize, columns: usize) -> Array2<f32> {
@@ -89,9 +88,8 @@ fn the_chosen_rank_leaves_noise_out_and_against_itself_is_the_largest() {
     let truth = &set.truth.as_ref().unwrap().signals;
     let pca = Pca::fit(set.signals.slice(s![..400, ..]));
     let (input, target) = (set.signals.slice(s![400.., ..]), truth.slice(s![400.., ..]));
-    let share =
-        |rank| explained_variance(pca.reconstruct(input, rank).view(), target, pca.mean.mapv(|v| v as f32).view());
-    let best = (0..=64).max_by(|&a, &b| share(a).total_cmp(&share(b))).unwrap();
+    let error = |rank| squared_error(&pca.reconstruct(input, rank), &target.to_owned());
+    let best = (0..=64).min_by(|&a, &b| error(a).total_cmp(&error(b))).unwrap();
     assert!((4..64).contains(&best), "{best}");
     assert_eq!(pca.choose_rank(64, input, target), best);
     assert_eq!(pca.choose_rank(best - 1, input, target), best - 1);

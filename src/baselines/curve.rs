@@ -1,0 +1,204 @@
+//! The mean trace as a smooth curve of the condition: at each sample a cubic in each encoded number, all added up.
+
+use super::stored;
+use nalgebra::{DMatrix, linalg::Cholesky};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+/// The highest power of an encoded number.
+const DEGREE: usize = 3;
+/// What is added on the diagonal for each row, but for the constant. The smallest only lets powers that say the same share it;
+/// with few listeners larger ones keep the curve from what is theirs alone.
+const RIDGES: [f64; 7] = [1e-6, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0];
+/// Groups of listeners that are left out in turn, at most.
+const FOLDS: usize = 10;
+
+/// Least squares on the training rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// For each encoded number: its smallest and largest value in training, beyond which the curve goes on flat, and the powers
+    /// in use: no more than values less one, so that a category or a flag is a step.
+    inputs: Vec<Input>,
+    /// `[1 + powers, L]` in µV.
+    #[serde(with = "stored::matrix")]
+    weights: Array2<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Input {
+    lowest: f32,
+    highest: f32,
+    powers: usize,
+}
+
+impl Input {
+    fn of(values: ArrayView1<f32>) -> Input {
+        let mut seen: Vec<f32> = Vec::new();
+        for &value in values {
+            if seen.len() <= DEGREE && !seen.contains(&value) {
+                seen.push(value);
+            }
+        }
+        let range = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+        Input { lowest: range.0, highest: range.1, powers: (seen.len() - 1).min(DEGREE) }
+    }
+
+    /// From -1 to 1 over the training rows.
+    fn place(&self, value: f32) -> f64 {
+        let width = f64::from(self.highest) - f64::from(self.lowest);
+        let value = f64::from(value.clamp(self.lowest, self.highest));
+        if width > 0.0 { 2.0 * (value - f64::from(self.lowest)) / width - 1.0 } else { 0.0 }
+    }
+}
+
+impl Curve {
+    /// Fits to encoded `conditions [N, S]` and the rows `signal(row) [L]` in µV of these `groups`, which are left out in turn
+    /// to choose the ridge.
+    ///
+    /// # Panics
+    /// If there is no row.
+    pub fn fit<'a>(
+        conditions: ArrayView2<f32>,
+        signal: impl Fn(usize) -> ArrayView1<'a, f32>,
+        groups: &[usize],
+    ) -> Curve {
+        let inputs: Vec<Input> = conditions.columns().into_iter().map(Input::of).collect();
+        let terms = 1 + inputs.iter().map(|input| input.powers).sum::<usize>();
+        let length = signal(0).len();
+        let folds = groups.iter().max().map_or(1, |last| (last + 1).min(FOLDS));
+        let mut parts: Vec<Moments> = (0..folds).map(|_| Moments::new(terms, length)).collect();
+        for (row, condition) in conditions.outer_iter().enumerate() {
+            parts[groups[row] % folds].add(&terms_of(&inputs, condition), signal(row));
+        }
+        let mut all = Moments::new(terms, length);
+        parts.iter().for_each(|part| all.merge(part, 1.0));
+        let error = |ridge: f64| -> f64 {
+            let without = |part: &Moments| {
+                let mut rest = all.clone();
+                rest.merge(part, -1.0);
+                part.error(&rest.solve(ridge))
+            };
+            parts.iter().map(without).sum()
+        };
+        let errors = RIDGES.map(|ridge| if folds > 1 { error(ridge) } else { ridge });
+        let best = (0..RIDGES.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).expect("some ridges");
+        let solved = all.solve(RIDGES[best]);
+        Curve { inputs, weights: Array2::from_shape_fn((terms, length), |place| solved[place]) }
+    }
+
+    /// `[M, L]` in µV under encoded `conditions [M, S]`.
+    pub fn predict(&self, conditions: ArrayView2<f32>) -> Array2<f64> {
+        let mut terms = Array2::zeros((conditions.nrows(), self.weights.nrows()));
+        for (mut to, condition) in terms.outer_iter_mut().zip(conditions.outer_iter()) {
+            to.assign(&Array1::from(terms_of(&self.inputs, condition)));
+        }
+        terms.dot(&self.weights)
+    }
+}
+
+/// Sums of products of some rows.
+#[derive(Debug, Clone)]
+struct Moments {
+    rows: f64,
+    /// Of terms with terms.
+    gram: DMatrix<f64>,
+    /// Of terms with samples.
+    cross: DMatrix<f64>,
+    /// Of samples with themselves.
+    squares: f64,
+}
+
+impl Moments {
+    fn new(terms: usize, length: usize) -> Moments {
+        let (gram, cross) = (DMatrix::zeros(terms, terms), DMatrix::zeros(terms, length));
+        Moments { rows: 0.0, gram, cross, squares: 0.0 }
+    }
+
+    fn add(&mut self, terms: &[f64], signal: ArrayView1<f32>) {
+        self.rows += 1.0;
+        for (i, a) in terms.iter().enumerate() {
+            terms.iter().enumerate().for_each(|(j, b)| self.gram[(i, j)] += a * b);
+            signal.iter().enumerate().for_each(|(j, v)| self.cross[(i, j)] += a * f64::from(*v));
+        }
+        self.squares += signal.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+    }
+
+    fn merge(&mut self, other: &Moments, sign: f64) {
+        self.rows += sign * other.rows;
+        self.gram += &other.gram * sign;
+        self.cross += &other.cross * sign;
+        self.squares += sign * other.squares;
+    }
+
+    /// The weights `[terms, L]` of least squares with a ridge.
+    fn solve(&self, ridge: f64) -> DMatrix<f64> {
+        let mut gram = self.gram.clone();
+        for i in 0..gram.nrows() {
+            // the constant is left alone, unless there is no row at all
+            gram[(i, i)] += if i > 0 { ridge * self.rows.max(1.0) } else { f64::MIN_POSITIVE };
+        }
+        Cholesky::new(gram).map_or_else(|| self.cross.map(|_| 0.0), |cholesky| cholesky.solve(&self.cross))
+    }
+
+    /// The squared error of `weights` on these rows.
+    fn error(&self, weights: &DMatrix<f64>) -> f64 {
+        self.squares - 2.0 * weights.dot(&self.cross) + weights.dot(&(&self.gram * weights))
+    }
+}
+
+fn terms_of(inputs: &[Input], condition: ArrayView1<f32>) -> Vec<f64> {
+    let mut terms = vec![1.0];
+    for (input, value) in inputs.iter().zip(condition) {
+        let place = input.place(*value);
+        terms.extend((1..=input.powers as i32).map(|power| place.powi(power)));
+    }
+    terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Levels from -1 to 1 and a flag, for `listeners` of 21 rows each.
+    fn conditions(listeners: usize) -> Array2<f32> {
+        Array2::from_shape_fn((21 * listeners, 2), |(row, i)| match i {
+            0 => (row % 21) as f32 / 10.0 - 1.0,
+            _ => (row % 2) as f32,
+        })
+    }
+
+    fn groups(listeners: usize) -> Vec<usize> {
+        (0..21 * listeners).map(|row| row / 21).collect()
+    }
+
+    #[test]
+    fn a_cubic_and_a_step_come_back_and_beyond_the_range_it_is_flat() {
+        let conditions = conditions(4);
+        let wanted = |level: f32, flag: f32, i: usize| {
+            (1 + i) as f32 * (0.5 - level + 0.25 * level.powi(2) + 2.0 * level.powi(3)) + 3.0 * flag
+        };
+        let signals = Array2::from_shape_fn((84, 3), |(row, i)| wanted(conditions[[row, 0]], conditions[[row, 1]], i));
+        let curve = Curve::fit(conditions.view(), |row| signals.row(row), &groups(4));
+        assert_eq!(curve.inputs.iter().map(|input| input.powers).collect::<Vec<_>>(), [3, 1]);
+        let made = curve.predict(conditions.view());
+        assert!(made.iter().zip(&signals).all(|(a, b)| (a - f64::from(*b)).abs() < 1e-3));
+        let beyond = curve.predict(ndarray::array![[5.0, 1.0], [1.0, 1.0]].view());
+        assert_eq!(beyond.row(0), beyond.row(1));
+        let text = serde_json::to_string(&curve).unwrap();
+        let again: Curve = serde_json::from_str(&text).unwrap();
+        assert!((again.predict(conditions.view()) - made).iter().all(|v| v.abs() < 1e-5));
+    }
+
+    #[test]
+    fn what_is_one_listeners_alone_is_not_taken_for_the_condition() {
+        // each of two listeners has a slope of its own, and the two are opposed
+        let conditions = conditions(2);
+        let slope = |row: usize| if row < 21 { 1.0 } else { -0.9 };
+        let signals = Array2::from_shape_fn((42, 1), |(row, _)| slope(row) * conditions[[row, 0]]);
+        let curve = Curve::fit(conditions.view(), |row| signals.row(row), &groups(2));
+        assert!(curve.weights.column(0).iter().skip(1).all(|weight| weight.abs() < 0.05), "{}", curve.weights);
+        // one listener alone cannot tell
+        let alone = Curve::fit(conditions.slice(ndarray::s![..21, ..]), |row| signals.row(row), &groups(1));
+        assert!((alone.weights[[1, 0]] - 1.0).abs() < 1e-3, "{}", alone.weights);
+    }
+}

@@ -1,0 +1,247 @@
+//! The linear mixed model of traces: a smooth curve of the condition, an effect of the listener, and noise (Laird and Ware 1982,
+//! Biometrics 38:963). The best linear guess of the noise-free trace is Wiener's (1949): the posterior mean.
+
+use super::pca::{CHUNK, eigen};
+use super::stored;
+use crate::data::cells::Cells;
+use nalgebra::{DMatrix, linalg::Cholesky};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use serde::{Deserialize, Serialize};
+
+/// The components of a covariance that are kept, at most.
+const MOST_COMPONENTS: usize = 48;
+/// Components of less than this share of the largest are left out.
+const SMALLEST_SHARE: f64 = 1e-4;
+
+/// What rows of one group share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grouping {
+    /// Subject and condition: within, recordings differ by noise.
+    Cells,
+    /// The subject alone, where no condition was recorded twice: within, recordings differ by more than noise.
+    Subjects,
+}
+
+/// The model, fitted by moments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MixedModel {
+    pub grouping: Grouping,
+    /// Covariance between groups, in µV².
+    between: Covariance,
+    /// Covariance within groups; of one sweep where the numbers of averages are known.
+    noise: Covariance,
+    /// Whether a row's noise is that of one sweep divided by its number of averages.
+    pub by_averages: bool,
+}
+
+/// A covariance by its largest components, and the mean variance of the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Covariance {
+    /// `[L, K]`: eigenvectors times the roots of their values less `rest`.
+    #[serde(with = "stored::matrix")]
+    factors: Array2<f64>,
+    /// In each direction, in µV².
+    rest: f64,
+}
+
+impl Covariance {
+    fn of(matrix: &Array2<f64>) -> Covariance {
+        let (vectors, values) = eigen(matrix);
+        let floor = values.first().copied().unwrap_or(0.0) * SMALLEST_SHARE;
+        let kept = values.iter().take_while(|value| **value > floor).count().min(MOST_COMPONENTS);
+        let rest = values.slice(s![kept..]).mean().unwrap_or(0.0);
+        let mut factors = vectors.slice(s![.., ..kept]).to_owned();
+        for (mut factor, value) in factors.columns_mut().into_iter().zip(&values) {
+            factor *= (value - rest).max(0.0).sqrt();
+        }
+        Covariance { factors, rest }
+    }
+
+    fn matrix(&self) -> Array2<f64> {
+        let mut matrix = self.factors.dot(&self.factors.t());
+        matrix.diag_mut().iter_mut().for_each(|v| *v += self.rest);
+        matrix
+    }
+}
+
+impl MixedModel {
+    /// Fits to rows `signals [N, L]` in µV of these `groups`, whose `curve [N, L]` is known; `averages` are the sweeps behind
+    /// each row, where they are known of all. `None` where no group has two rows.
+    pub fn fit(
+        signals: ArrayView2<f32>,
+        curve: &Array2<f64>,
+        groups: (&Cells, Grouping),
+        averages: Option<&[f32]>,
+    ) -> Option<MixedModel> {
+        let (cells, grouping) = groups;
+        let (n, length) = signals.dim();
+        let weight = |row: usize| averages.map_or(1.0, |averages| f64::from(averages[row]));
+        let freedom = n.checked_sub(cells.iter().len()).filter(|freedom| *freedom > 0)?;
+        let mut within = Scatter::new(length);
+        let (mut between, mut noise_in_means) = (Scatter::new(length), 0.0);
+        for rows in cells.iter() {
+            let residual = |row: u32| {
+                let row = row as usize;
+                signals.row(row).mapv(f64::from) - curve.row(row)
+            };
+            let total: f64 = rows.iter().map(|row| weight(*row as usize)).sum();
+            let sum = rows.iter().fold(Array1::zeros(length), |sum, row| sum + residual(*row) * weight(*row as usize));
+            let mean: Array1<f64> = sum / total;
+            if rows.len() > 1 {
+                rows.iter().for_each(|row| within.add((residual(*row) - &mean) * weight(*row as usize).sqrt()));
+            }
+            between.add(mean * (rows.len() as f64).sqrt());
+            noise_in_means += rows.len() as f64 / total;
+        }
+        let noise = within.finish() / freedom as f64;
+        let mut between = between.finish() / n as f64;
+        between.scaled_add(-noise_in_means / n as f64, &noise);
+        Some(MixedModel {
+            grouping,
+            between: Covariance::of(&between),
+            noise: Covariance::of(&noise),
+            by_averages: averages.is_some(),
+        })
+    }
+
+    /// The posterior mean `[M, L]` in µV of the noise-free traces behind `signals [M, L]`, whose `curve [M, L]` is known.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn denoise(&self, signals: ArrayView2<f32>, curve: &Array2<f64>, averages: &[f32]) -> Array2<f32> {
+        let mut made = Array2::zeros(signals.raw_dim());
+        let key = |row: usize| if self.by_averages { self.sweeps(averages[row]).to_bits() } else { 1.0_f64.to_bits() };
+        let mut order: Vec<usize> = (0..signals.nrows()).collect();
+        order.sort_by_key(|row| key(*row));
+        for rows in order.chunk_by(|a, b| key(*a) == key(*b)) {
+            let gain = self.gain(f64::from_bits(key(rows[0])));
+            for rows in rows.chunks(CHUNK) {
+                let curve = curve.select(Axis(0), rows);
+                let residual = signals.select(Axis(0), rows).mapv(f64::from) - &curve;
+                let posterior = residual.dot(&gain) + curve;
+                rows.iter().zip(posterior.outer_iter()).for_each(|(row, trace)| {
+                    made.row_mut(*row).assign(&trace.mapv(|v| v as f32));
+                });
+            }
+        }
+        made
+    }
+
+    /// Numbers of averages that are not known, or of no sense, count as one sweep … of a model that knows none.
+    fn sweeps(&self, averages: f32) -> f64 {
+        if averages.is_finite() && averages >= 1.0 { f64::from(averages) } else { 1.0 }
+    }
+
+    /// `(B + N / averages)⁻¹ B`, by which a residual is multiplied from the right.
+    fn gain(&self, averages: f64) -> Array2<f64> {
+        let between = self.between.matrix();
+        let total = &between + &(self.noise.matrix() / averages);
+        let length = total.nrows();
+        // without any variance the curve is all there is
+        let least = total.diag().sum() / length as f64 * 1e-9 + f64::MIN_POSITIVE;
+        let matrix = |of: &Array2<f64>| DMatrix::from_fn(length, length, |i, j| of[[i, j]]);
+        let padded = matrix(&total) + DMatrix::identity(length, length) * least;
+        let solved = Cholesky::new(padded).map(|cholesky| cholesky.solve(&matrix(&between)));
+        solved.map_or_else(|| Array2::zeros((length, length)), |g| Array2::from_shape_fn((length, length), |at| g[at]))
+    }
+}
+
+/// A sum of squares, a few rows at a time.
+struct Scatter {
+    sum: Array2<f64>,
+    rows: Vec<f64>,
+}
+
+impl Scatter {
+    fn new(length: usize) -> Scatter {
+        Scatter { sum: Array2::zeros((length, length)), rows: Vec::new() }
+    }
+
+    fn add(&mut self, row: Array1<f64>) {
+        self.rows.extend(row);
+        if self.rows.len() >= CHUNK * self.sum.nrows() {
+            self.take_in();
+        }
+    }
+
+    fn take_in(&mut self) {
+        let length = self.sum.nrows();
+        let rows = std::mem::take(&mut self.rows);
+        let rows = Array2::from_shape_vec((rows.len() / length, length), rows).expect("whole rows");
+        self.sum += &rows.t().dot(&rows);
+    }
+
+    fn finish(mut self) -> Array2<f64> {
+        self.take_in();
+        self.sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    /// 60 cells of 8 rows: an effect along `shape` of variance 4, white noise of variance 1 of one sweep; curve 0.
+    fn simulated(sweeps: impl Fn(usize) -> f32) -> (Array2<f32>, Array2<f64>, Cells, Vec<f32>) {
+        let (length, n) = (12, 480);
+        let normals = |layer: u32, row: usize, length: usize| {
+            let mut values = vec![0.0_f32; length];
+            Stream::new(5, Purpose::Test, layer).normals(row as u32, &mut values);
+            values
+        };
+        let shape = |i: usize| (0.9 * i as f32).sin();
+        let truth =
+            Array2::from_shape_fn((n, length), |(row, i)| 2.0 * f64::from(normals(0, row / 8, 4)[0] * shape(i)));
+        let averages: Vec<f32> = (0..n).map(sweeps).collect();
+        let signals = Array2::from_shape_fn((n, length), |(row, i)| {
+            truth[[row, i]] as f32 + normals(1, row, length)[i] / averages[row].sqrt()
+        });
+        let mut data = crate::data::fixture::dataset(n, 1);
+        data.statics.truncate(0);
+        data.subjects = (0..n).map(|row| format!("S{}", row / 8)).collect();
+        (signals, truth, Cells::of(&data, &(0..n).collect::<Vec<_>>()), averages)
+    }
+
+    fn error(a: &Array2<f32>, truth: &Array2<f64>) -> f64 {
+        (a.mapv(f64::from) - truth).mapv(|v| v * v).mean().unwrap()
+    }
+
+    #[test]
+    fn covariances_come_back_and_the_posterior_is_wieners() {
+        let (signals, truth, cells, averages) = simulated(|_| 1.0);
+        let curve = Array2::zeros(truth.raw_dim());
+        let model = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), None).unwrap();
+        let noise = model.noise.matrix();
+        assert!((noise.diag().mean().unwrap() - 1.0).abs() < 0.05, "{}", noise.diag());
+        let energy: f64 = (0..12).map(|i| (0.9 * f64::from(i)).sin().powi(2)).sum();
+        // 60 effects: their variance is known to 18 %
+        let largest = model.between.factors.column(0).mapv(|v| v * v).sum();
+        assert!((largest / (4.0 * energy) - 1.0).abs() < 0.5, "{largest} {energy}");
+        // along the shape all but 1 / (1 + 4 energy) of the noise's share is kept, across it nearly nothing
+        let made = error(&model.denoise(signals.view(), &curve, &averages), &truth);
+        assert!(made < 0.14 && error(&signals, &truth) > 0.9, "{made}");
+    }
+
+    #[test]
+    fn noise_is_that_of_one_sweep_and_falls_with_the_averages() {
+        let (signals, truth, cells, averages) = simulated(|row| if row % 2 == 0 { 4.0 } else { 100.0 });
+        let curve = Array2::zeros(truth.raw_dim());
+        let model = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), Some(&averages)).unwrap();
+        assert!((model.noise.matrix().diag().mean().unwrap() - 1.0).abs() < 0.05);
+        let blind = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), None).unwrap();
+        let [knows, not] = [&model, &blind].map(|m| error(&m.denoise(signals.view(), &curve, &averages), &truth));
+        assert!(knows < not, "{knows} {not}");
+        // a sweep alone is trusted along the shape, many everywhere
+        let [one, many] = [1.0, 1e6].map(|averages| model.gain(averages).diag().sum());
+        assert!((one - 1.0).abs() < 0.5 && many > 2.0 * one, "{one} {many}");
+    }
+
+    #[test]
+    fn rows_that_are_all_alone_tell_nothing_of_noise() {
+        let (signals, truth, _, _) = simulated(|_| 1.0);
+        let alone = Cells::of(&crate::data::fixture::dataset(480, 480), &(0..480).collect::<Vec<_>>());
+        assert_eq!(MixedModel::fit(signals.view(), &truth, (&alone, Grouping::Cells), None), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! What a model has to beat on the same rows: simple methods, fitted on the training rows and kept in the checkpoint.
+
+mod curve;
+mod mixed;
+mod nearest;
+mod pca;
+mod stored;
+
+pub use curve::Curve;
+pub use mixed::{Grouping, MixedModel};
+pub use nearest::{NEIGHBOURS, NearestCondition};
+pub use pca::Pca;
+
+use crate::data::Dataset;
+use crate::data::cells::Cells;
+use crate::data::scale::Scalers;
+use crate::data::split::Split;
+use crate::error::Result;
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+
+/// The baselines that need no training row once they are fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baselines {
+    /// Predicts from the condition alone.
+    pub curve: Curve,
+    /// Reconstructs by its components; their number is chosen on the validation rows.
+    pub pca: Pca,
+    /// Reconstructs by the covariances between and within; none where no listener was recorded twice.
+    pub mixed_model: Option<MixedModel>,
+}
+
+impl Baselines {
+    /// Fits to the training rows; what is chosen is chosen on the validation rows (on the training rows where there are none),
+    /// against the truth where it is known: that of a simulation, or else the mean of the other rows of a cell.
+    ///
+    /// # Errors
+    /// A static value that cannot be encoded.
+    pub fn fit(dataset: &Dataset, scalers: &Scalers, split: &Split, max_rank: usize) -> Result<Baselines> {
+        let train = &split.train;
+        let conditions = scalers.encode_statics(&dataset.source, &dataset.statics, train)?;
+        let signals = dataset.signals.select(Axis(0), train);
+        let listeners = Cells::of_subjects(dataset, train);
+        let of_row: Vec<usize> = (0..train.len()).map(|place| listeners.cell(place)).collect();
+        let curve = Curve::fit(conditions.view(), |row| dataset.signals.row(train[row]), &of_row);
+        let judges = if split.validation.is_empty() { train } else { &split.validation };
+        let pca = Pca::fit(signals.view());
+        let rank = choose_rank(&pca, dataset, judges, max_rank);
+        let cells = Cells::of(dataset, train);
+        // as soon as a half of the rows tell what noise is
+        let grouping = if 2 * cells.with_siblings() >= train.len() { Grouping::Cells } else { Grouping::Subjects };
+        let groups = match grouping {
+            Grouping::Cells => cells,
+            Grouping::Subjects => listeners,
+        };
+        let averages: Vec<f32> = train.iter().map(|&row| dataset.averages[row]).collect();
+        let known = averages.iter().all(|averages| *averages >= 1.0);
+        let predicted = curve.predict(conditions.view());
+        let averages = known.then_some(&averages[..]);
+        let mixed_model = MixedModel::fit(signals.view(), &predicted, (&groups, grouping), averages);
+        Ok(Baselines { curve, pca: pca.truncated(rank), mixed_model })
+    }
+
+    /// The mean training trace in µV.
+    pub fn mean(&self) -> Array1<f32> {
+        self.pca.mean.mapv(|v| v as f32)
+    }
+}
+
+/// The rank whose reconstructions of `rows` are nearest to their truth.
+fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) -> usize {
+    let (truth, known) = truth(dataset, rows);
+    if known.is_empty() {
+        let signals = dataset.signals.select(Axis(0), rows);
+        return pca.choose_rank(max_rank, signals.view(), signals.view());
+    }
+    let input = dataset.signals.select(Axis(0), &known.iter().map(|&place| rows[place]).collect::<Vec<_>>());
+    pca.choose_rank(max_rank, input.view(), truth.view())
+}
+
+/// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a simulation, or
+/// else the mean of the *other* rows of a row's cell, whose noise is not that of the row.
+pub fn truth(dataset: &Dataset, rows: &[usize]) -> (Array2<f32>, Vec<usize>) {
+    if let Some(truth) = &dataset.truth {
+        return (truth.signals.select(Axis(0), rows), (0..rows.len()).collect());
+    }
+    let cells = Cells::of(dataset, rows);
+    let known: Vec<usize> = (0..rows.len()).filter(|&place| cells.with(place).len() > 1).collect();
+    let mut truth = Array2::zeros((known.len(), dataset.signals.ncols()));
+    let sums: Vec<Array1<f64>> = cells.iter().map(|members| sum(dataset.signals.view(), members, rows)).collect();
+    for (mut to, &place) in truth.outer_iter_mut().zip(&known) {
+        let others = (cells.with(place).len() - 1) as f64;
+        let own = dataset.signals.row(rows[place]);
+        ndarray::Zip::from(&mut to)
+            .and(&sums[cells.cell(place)])
+            .and(own)
+            .for_each(|to, sum, own| *to = ((sum - f64::from(*own)) / others) as f32);
+    }
+    (truth, known)
+}
+
+fn sum(signals: ArrayView2<f32>, members: &[u32], rows: &[usize]) -> Array1<f64> {
+    let mut sum = Array1::zeros(signals.ncols());
+    for &place in members {
+        sum.zip_mut_with(&signals.row(rows[place as usize]), |sum, v| *sum += f64::from(*v));
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! A trace from its condition alone: the mean of the training traces with the nearest conditions.
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
+
+/// The numbers of neighbours to [choose](NearestCondition::choose) from.
+pub const NEIGHBOURS: [usize; 7] = [1, 5, 10, 25, 50, 100, 200];
+
+/// Predicts a trace from its condition alone: the mean of the training traces with the nearest conditions.
+///
+/// Near is the Euclidean distance of the encoded (standardised) conditions; of equally near rows the first counts as nearer.
+#[derive(Debug, Clone, Copy)]
+pub struct NearestCondition<'a> {
+    conditions: ArrayView2<'a, f32>,
+    signals: ArrayView2<'a, f32>,
+}
+
+impl<'a> NearestCondition<'a> {
+    /// Keeps the training rows: encoded `conditions [N, S]` and their `signals [N, L]` in µV.
+    ///
+    /// # Panics
+    /// If there is no row, or not as many of the one as of the other.
+    pub fn fit(conditions: ArrayView2<'a, f32>, signals: ArrayView2<'a, f32>) -> Self {
+        assert_eq!(conditions.nrows(), signals.nrows(), "NearestCondition: conditions and signals");
+        assert!(signals.nrows() > 0, "NearestCondition: no training rows");
+        NearestCondition { conditions, signals }
+    }
+
+    /// `[M, L]` in µV: for each row of `conditions [M, S]` the mean trace of the `neighbours` nearest training rows, of all of
+    /// them where there are fewer.
+    pub fn predict(&self, conditions: ArrayView2<f32>, neighbours: usize) -> Array2<f32> {
+        let (rows, length) = (conditions.nrows(), self.signals.ncols());
+        let mut traces = vec![0.0; rows * length];
+        traces.par_chunks_mut(length).enumerate().for_each(|(row, trace)| {
+            let nearest = self.nearest(conditions.row(row), neighbours);
+            for (v, sum) in trace.iter_mut().zip(self.sum(&nearest)) {
+                *v = (sum / nearest.len() as f64) as f32;
+            }
+        });
+        Array2::from_shape_vec((rows, length), traces).expect("rows of L samples")
+    }
+
+    /// The one of `candidates` whose prediction of the validation rows (`conditions [M, S]`, `target [M, L]` in µV) has the
+    /// least squared error; of equals the first. A noisy target will do: its noise is no part of the prediction.
+    ///
+    /// # Panics
+    /// If there is no candidate.
+    pub fn choose(&self, candidates: &[usize], conditions: ArrayView2<f32>, target: ArrayView2<f32>) -> usize {
+        assert_eq!(conditions.nrows(), target.nrows(), "NearestCondition: conditions and target");
+        let rows: Vec<Vec<f64>> = (0..conditions.nrows())
+            .into_par_iter()
+            .map(|row| self.squared_errors(candidates, conditions.row(row), target.row(row)))
+            .collect();
+        let error = |i: usize| rows.iter().map(|row| row[i]).sum::<f64>();
+        let best = (0..candidates.len()).min_by(|&a, &b| error(a).total_cmp(&error(b)));
+        candidates[best.expect("at least one candidate")]
+    }
+
+    /// The squared error of one row for each number of neighbours; they are sorted once for all.
+    fn squared_errors(&self, candidates: &[usize], condition: ArrayView1<f32>, target: ArrayView1<f32>) -> Vec<f64> {
+        let nearest = self.nearest(condition, candidates.iter().copied().max().unwrap_or(1));
+        let error = |&neighbours: &usize| {
+            let nearest = &nearest[..neighbours.clamp(1, nearest.len())];
+            let sum = self.sum(nearest);
+            let difference = |(sum, &target): (&f64, &f32)| sum / nearest.len() as f64 - f64::from(target);
+            sum.iter().zip(target).map(difference).map(|d| d * d).sum()
+        };
+        candidates.iter().map(error).collect()
+    }
+
+    /// The indices of the nearest training rows, nearest first: 1 to all of them.
+    fn nearest(&self, condition: ArrayView1<f32>, neighbours: usize) -> Vec<usize> {
+        let distance = |row: ArrayView1<f32>| {
+            row.iter().zip(condition).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>()
+        };
+        let mut rows: Vec<_> = self.conditions.outer_iter().map(distance).zip(0..).collect();
+        let order = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        let neighbours = neighbours.clamp(1, rows.len());
+        rows.select_nth_unstable_by(neighbours - 1, order);
+        rows.truncate(neighbours);
+        rows.sort_unstable_by(order);
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    fn sum(&self, rows: &[usize]) -> Array1<f64> {
+        let mut sum = Array1::zeros(self.signals.ncols());
+        for &row in rows {
+            sum.zip_mut_with(&self.signals.row(row), |sum, &v| *sum += f64::from(v));
+        }
+        sum
+    }
+}

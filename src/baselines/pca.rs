@@ -1,0 +1,113 @@
+//! Principal components of traces.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use serde::{Deserialize, Serialize};
+
+/// Principal components of traces: the best linear autoencoder of each rank (Baldi and Hornik 1989, Neural Networks 2:53).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pca {
+    /// `[L]` in µV: the mean training trace.
+    #[serde(with = "super::stored::vector")]
+    pub mean: Array1<f64>,
+    /// `[L, rank]`: a component a column, orthonormal, that of the largest variance first; its largest element is positive.
+    #[serde(with = "super::stored::matrix")]
+    pub components: Array2<f64>,
+    /// `[rank]` in µV²: the training rows' variance along each component (divisor N). The training rows' mean
+    /// `Σ(reconstruction - trace)²` at rank k is the sum of those from k on.
+    #[serde(with = "super::stored::vector")]
+    pub variances: Array1<f64>,
+}
+
+/// Rows whose products are taken at once: a copy of all in f64 would take more memory than they do.
+pub(super) const CHUNK: usize = 1024;
+
+/// Eigenvectors (a column each, of length 1, the largest element positive) and eigenvalues of a covariance, the largest first.
+///
+/// # Panics
+/// If a value is not finite.
+pub(super) fn eigen(covariance: &Array2<f64>) -> (Array2<f64>, Array1<f64>) {
+    let length = covariance.nrows();
+    // the iteration would never end
+    assert!(covariance.iter().all(|v| v.is_finite()), "a covariance is not finite");
+    let eigen = SymmetricEigen::new(DMatrix::from_fn(length, length, |i, j| covariance[[i, j]]));
+    let mut order: Vec<usize> = (0..length).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    let mut vectors =
+        Array2::from_shape_fn((length, length), |(sample, rank)| eigen.eigenvectors[(sample, order[rank])]);
+    vectors.columns_mut().into_iter().for_each(|mut vector| {
+        let largest = vector.fold(0.0_f64, |largest, &v| if v.abs() > largest.abs() { v } else { largest });
+        vector *= largest.signum();
+    });
+    // rounding can leave a variance of nothing below 0
+    let values = order.iter().map(|&i| eigen.eigenvalues[i].max(0.0)).collect();
+    (vectors, values)
+}
+
+impl Pca {
+    /// The same with its first components alone.
+    pub fn truncated(mut self, rank: usize) -> Pca {
+        let rank = rank.min(self.components.ncols());
+        self.components = self.components.slice(s![.., ..rank]).to_owned();
+        self.variances = self.variances.slice(s![..rank]).to_owned();
+        self
+    }
+
+    /// Fits to the training rows `train [N, L]` in µV.
+    ///
+    /// # Panics
+    /// If there is no row or no sample, or a value that is not finite.
+    pub fn fit(train: ArrayView2<f32>) -> Pca {
+        let n = train.nrows();
+        let sum = train.outer_iter().fold(Array1::<f64>::zeros(train.ncols()), |mut sum, row| {
+            sum.zip_mut_with(&row, |sum, v| *sum += f64::from(*v));
+            sum
+        });
+        assert!(n > 0, "PCA: no training rows");
+        let mean = sum / n as f64;
+        let mut scatter = Array2::zeros((mean.len(), mean.len()));
+        for rows in train.axis_chunks_iter(Axis(0), CHUNK) {
+            let centred = rows.mapv(f64::from) - &mean;
+            scatter += &centred.t().dot(&centred);
+        }
+        let (components, variances) = eigen(&(scatter / n as f64));
+        Pca { mean, components, variances }
+    }
+
+    /// `[M, L]` in µV: `traces [M, L]` as their first `rank` components show them; rank 0 is the training mean, from L on all.
+    pub fn reconstruct(&self, traces: ArrayView2<f32>, rank: usize) -> Array2<f32> {
+        let rank = rank.min(self.components.ncols());
+        let components = self.components.slice(s![.., ..rank]);
+        let reconstruction = self.scores(traces, rank).dot(&components.t()) + &self.mean;
+        reconstruction.mapv(|v| v as f32)
+    }
+
+    /// The rank from 0 to `max_rank` at which the reconstruction of the validation rows `input [M, L]` is nearest to
+    /// `target [M, L]` (least squared error; of equals the lowest). With the noise-free truth as target, components that carry
+    /// mostly noise are left out. Where there is no truth, the target is the input itself, and as every further component
+    /// brings a reconstruction nearer to its own input, that chooses `max_rank`.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn choose_rank(&self, max_rank: usize, input: ArrayView2<f32>, target: ArrayView2<f32>) -> usize {
+        assert_eq!(input.dim(), target.dim(), "PCA: input and target");
+        let max_rank = max_rank.min(self.mean.len());
+        // With orthonormal components, scores s of the input and t of the target: ‖target - reconstruction‖² at rank k is
+        // ‖target - mean‖² - Σ_{j<k} s_j (2 t_j - s_j), so each component has a gain of its own.
+        let (input, target) = (self.scores(input, max_rank), self.scores(target, max_rank));
+        let gains = (&input * &(&target * 2.0 - &input)).sum_axis(Axis(0));
+        let (mut best_rank, mut best, mut total) = (0, 0.0, 0.0);
+        for (component, gain) in gains.iter().enumerate() {
+            total += gain;
+            if total > best {
+                (best_rank, best) = (component + 1, total);
+            }
+        }
+        best_rank
+    }
+
+    /// `[M, rank]`: the traces' coordinates on the first components.
+    fn scores(&self, traces: ArrayView2<f32>, rank: usize) -> Array2<f64> {
+        (traces.mapv(f64::from) - &self.mean).dot(&self.components.slice(s![.., ..rank]))
+    }
+}

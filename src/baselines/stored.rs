@@ -1,0 +1,38 @@
+//! Numbers in a checkpoint's JSON, rounded to f32: half the digits, and far below what a recording's noise changes.
+
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+/// One list of numbers.
+pub mod vector {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(values: &Array1<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|v| *v as f32))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array1<f64>, D::Error> {
+        Ok(Vec::<f32>::deserialize(deserializer)?.into_iter().map(f64::from).collect())
+    }
+}
+
+/// The number of columns, and the rows one after the other.
+pub mod matrix {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Stored {
+        columns: usize,
+        values: Vec<f32>,
+    }
+
+    pub fn serialize<S: Serializer>(values: &Array2<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored { columns: values.ncols(), values: values.iter().map(|v| *v as f32).collect() }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<f64>, D::Error> {
+        let Stored { columns, values } = Stored::deserialize(deserializer)?;
+        let rows = values.len().checked_div(columns).unwrap_or(0);
+        Array2::from_shape_vec((rows, columns), values.into_iter().map(f64::from).collect()).map_err(D::Error::custom)
+    }
+}

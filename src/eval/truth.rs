@@ -1,0 +1,113 @@
+//! What stands for the noise-free trace, and how much of it any estimate could explain.
+
+use super::Reference;
+use crate::data::Dataset;
+use crate::data::cells::Cells;
+use crate::rng::{Purpose, Stream};
+use ndarray::{Array1, Array2};
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+
+/// Times that each cell is split in two.
+const SPLITS: u32 = 20;
+
+/// The truth of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Truth {
+    pub source: TruthSource,
+    /// Rows that have one.
+    pub rows: usize,
+    /// The share of its variance that is not noise, and so the most that can be explained: the correlation of the means of two
+    /// halves of each cell's rows, stepped up to the whole cell (Spearman 1910; Brown 1910). 1 for a simulation.
+    pub ceiling: f64,
+}
+
+/// Where a truth comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TruthSource {
+    /// The noise-free traces that come with the data.
+    NoiseFree,
+    /// The mean of the other recordings of the same subject under the same condition.
+    Siblings,
+}
+
+impl Truth {
+    pub(super) fn of(dataset: &Dataset, rows: &[usize], reference: &Reference) -> Option<Truth> {
+        let (_, known) = reference.truth.as_ref()?;
+        let (source, ceiling) = match &dataset.truth {
+            Some(_) => (TruthSource::NoiseFree, 1.0),
+            None => {
+                let cells = Cells::of(dataset, rows);
+                (TruthSource::Siblings, ceiling(&reference.recorded, &cells, reference.mean.as_ref()))
+            }
+        };
+        Some(Truth { source, rows: known.len(), ceiling })
+    }
+}
+
+/// The mean over [`SPLITS`] splits of `2 r / (1 + r)`, r the correlation of the halves' means about `centre`, over all cells
+/// of two rows or more and all samples; NaN where nothing varies.
+fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Array1<f32>>) -> f64 {
+    let zero = Array1::zeros(signals.ncols());
+    let centre = centre.unwrap_or(&zero);
+    let several: Vec<&[u32]> = cells.iter().filter(|members| members.len() > 1).collect();
+    let split = |split: u32| {
+        let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+        for (cell, members) in several.iter().enumerate() {
+            let mut members = members.to_vec();
+            Stream::new(0, Purpose::Evaluate, 0).at(split).draws(cell as u32).shuffle(&mut members);
+            let (first, second) = members.split_at(members.len() / 2);
+            let mean = |rows: &[u32], i: usize| {
+                let sum: f64 = rows.iter().map(|row| f64::from(signals[[*row as usize, i]])).sum();
+                sum / rows.len() as f64 - f64::from(centre[i])
+            };
+            for i in 0..signals.ncols() {
+                let (a, b) = (mean(first, i), mean(second, i));
+                (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
+            }
+        }
+        let r = ab / (aa * bb).sqrt();
+        2.0 * r / (1.0 + r)
+    };
+    (0..SPLITS).map(split).sum::<f64>() / f64::from(SPLITS)
+}
+
+impl Display for Truth {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let rows = self.rows;
+        match self.source {
+            TruthSource::NoiseFree => write!(f, "truth: the noise-free traces of {rows} rows"),
+            TruthSource::Siblings => write!(
+                f,
+                "truth: for {rows} rows, the mean of the other recordings of the same subject and condition; {:.0} % of its \
+                 variance can be explained, the rest is noise",
+                100.0 * self.ceiling
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_is_the_share_of_signal_in_a_cells_mean() {
+        // 100 cells of 8 rows; signal of variance 1, noise of variance 4: of a mean of 8 two thirds are signal
+        let normals = |layer: u32, row: usize| {
+            let mut values = vec![0.0_f32; 40];
+            Stream::new(2, Purpose::Test, layer).normals(row as u32, &mut values);
+            values
+        };
+        let signals = Array2::from_shape_fn((800, 40), |(row, i)| normals(0, row / 8)[i] + 2.0 * normals(1, row)[i]);
+        let mut data = crate::data::fixture::dataset(800, 1);
+        data.statics.clear();
+        data.subjects = (0..800).map(|row| format!("S{}", row / 8)).collect();
+        let cells = Cells::of(&data, &(0..800).collect::<Vec<_>>());
+        let found = ceiling(&signals, &cells, None);
+        assert!((found - 2.0 / 3.0).abs() < 0.03, "{found}");
+        let clean = Array2::from_shape_fn((800, 40), |(row, i)| normals(0, row / 8)[i]);
+        assert!((ceiling(&clean, &cells, None) - 1.0).abs() < 1e-6);
+    }
+}
