@@ -21,7 +21,7 @@ mod names;
 mod sweeps;
 
 use super::columns::{Naming, own_name};
-use super::delimited::{Cells, Layout, is_missing, plain_number, trimmed};
+use super::delimited::{Cells, Decimals, Layout, ambiguous, is_missing, plain_number, trimmed};
 use super::vocabulary::{Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ fn read(source: &Source) -> Result<Reading> {
     let mut record = ByteRecord::new();
     lines.next(source, &mut record)?;
     let mut notices = Vec::new();
-    let table = Table::of(source, &layout, lines.decimal_comma, &record, &mut notices)?;
+    let table = Table::of(source, &layout, lines.decimals, &record, &mut notices)?;
     let mut sweeps = Vec::new();
     while let Some(line) = lines.next(source, &mut record)? {
         Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
@@ -128,7 +128,7 @@ fn read(source: &Source) -> Result<Reading> {
 /// What all lines share.
 struct Table<'a> {
     source: &'a Source,
-    decimal_comma: bool,
+    decimals: Decimals,
     /// The line of the names.
     line: usize,
     names: Vec<String>,
@@ -144,7 +144,7 @@ impl<'a> Table<'a> {
     fn of(
         source: &'a Source,
         layout: &Layout,
-        decimal_comma: bool,
+        decimals: Decimals,
         names: &ByteRecord,
         notices: &mut Vec<String>,
     ) -> Result<Self> {
@@ -168,7 +168,7 @@ impl<'a> Table<'a> {
         });
         let holds = holds.collect();
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
-        let table = Table { source, decimal_comma, line, names, holds, time, polarities, attributes };
+        let table = Table { source, decimals, line, names, holds, time, polarities, attributes };
         notices.extend(table.bare_levels());
         Ok(table)
     }
@@ -242,8 +242,11 @@ impl<'a> Table<'a> {
         if is_missing(value) {
             return Ok(());
         }
-        let plain = plain_number(value, self.decimal_comma).filter(|plain| plain.parse::<f64>().is_ok());
-        let value = plain.as_deref().unwrap_or(value);
+        let Some(plain) = plain_number(value, self.decimals) else {
+            let (problem, remedy) = ambiguous(value, self.decimals);
+            return Err(self.error(line, format!("`{name}`: {problem}"), &remedy));
+        };
+        let value = if plain.parse::<f64>().is_ok() { &plain } else { value };
         match known(name) {
             Some("subject_id") => recording.subject = value.to_string(),
             Some(known @ ("frequency_hz" | "frequency_khz")) => {

@@ -101,6 +101,10 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
             "line 1: column `gain` holds one value throughout",
         ),
         (table("time (ms),a", 0.0, 0.5, |_| String::new()), "line 1: no column holds a sample"),
+        (
+            format!("Sweeps;2.000\n{}", good.replace(',', ";").replace('.', ",")),
+            "line 1: `Sweeps`: \"2.000\" may have a decimal point or a point between thousands\n  help: write 2000 or 2,000",
+        ),
         (good.replace("ms", "s"), "time runs down the rows, at 2 Hz: too slow or too fast"),
     ] {
         let message = refusal("x.csv", bad);

@@ -82,7 +82,7 @@ impl Row<'_> {
         if is_missing(&cell) {
             return Ok(None);
         }
-        let number = plain_number(&cell, self.table.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
+        let number = plain_number(&cell, self.table.decimals).and_then(|plain| plain.parse::<f64>().ok());
         number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
             let names = &self.table.names;
             let problem =
