@@ -2,11 +2,11 @@
 //! how the text is encoded, and whether commas are decimal points.
 
 use super::Source;
+use super::source::HEAD;
 use crate::error::Result;
 use crate::text::utf_16;
 use csv::{ByteRecord, ReaderBuilder};
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::io::{Cursor, Read};
 
 /// The names of the columns stand among the first lines, or there is no table.
@@ -19,7 +19,8 @@ const PROBED_ROWS: usize = 50;
 pub enum Decimals {
     Point,
     Comma,
-    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000.
+    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000. Or some have decimal commas, and
+    /// more have points. Each is then what it can only be.
     Unknown,
 }
 
@@ -52,11 +53,14 @@ impl Layout {
         None
     }
 
-    /// The names of the columns and the cells of the line below them, if the beginning of the file has it.
-    pub fn first_row(&self, head: &[u8]) -> Option<(Cells, Cells)> {
+    /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them whole;
+    /// blank lines are none.
+    pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<Cells> {
         let text = utf8(head);
-        let mut lines = lines(text.get(self.offset..)?).map(|(_, line)| Cells::split(line, self.delimiter));
-        Some((lines.next()?, lines.next()?))
+        let lines = lines(text.get(self.offset..).unwrap_or_default()).filter(|(_, line)| !line.is_empty());
+        let cut = head.len() >= HEAD;
+        let whole = lines.filter(|(start, line)| !cut || self.offset + start + line.len() < text.len());
+        whole.take(count).map(|(_, line)| Cells::split(line, self.delimiter)).collect()
     }
 
     /// The lines before the names of the columns.
@@ -77,12 +81,12 @@ impl Layout {
         Ok(Table { decimals, ..self.start(source)? })
     }
 
-    /// What most of the numbers that tell have in the first rows; the names alone may fill the head, so rows are read.
+    /// What the numbers of the first rows tell; the names alone may fill the head, so rows are read.
     fn decimals(&self, source: &Source) -> Result<Decimals> {
         let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
         table.next(source, &mut record)?;
         let (mut commas, mut points, mut rows) = (0_usize, 0_usize, 0);
-        while (rows < PROBED_ROWS || commas == points) && table.next(source, &mut record)?.is_some() {
+        while (rows < PROBED_ROWS || commas + points == 0) && table.next(source, &mut record)?.is_some() {
             for cell in record.iter().filter(|cell| cell.iter().any(|b| b",.".contains(b))) {
                 match decimals_of(&trimmed(cell)) {
                     Decimals::Comma => commas += 1,
@@ -92,10 +96,10 @@ impl Layout {
             }
             rows += 1;
         }
-        Ok(match commas.cmp(&points) {
-            Ordering::Greater => Decimals::Comma,
-            Ordering::Less => Decimals::Point,
-            Ordering::Equal => Decimals::Unknown,
+        Ok(match (commas, points) {
+            (0, 1..) => Decimals::Point,
+            (commas, points) if commas > points => Decimals::Comma,
+            _ => Decimals::Unknown,
         })
     }
 
@@ -223,7 +227,7 @@ pub fn ambiguous(cell: &str, decimals: Decimals) -> (String, String) {
     let whole = cell.replace(['.', ','], "");
     let remedy = match decimals {
         Decimals::Unknown => {
-            format!("write {whole} or {cell}0: no other number in this table tells what points and commas are")
+            format!("write {whole} or {cell}0: the other numbers of this table do not tell what points and commas are")
         }
         _ => format!("write {whole} or {}: commas are decimal points in this table", cell.replacen('.', ",", 1)),
     };
@@ -301,7 +305,7 @@ const DELIMITERS: [u8; 4] = *b",;\t|";
 pub struct Cells(ByteRecord);
 
 impl Cells {
-    fn split(line: &[u8], delimiter: u8) -> Cells {
+    pub fn split(line: &[u8], delimiter: u8) -> Cells {
         let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
         let mut record = ByteRecord::new();
         match reader.read_byte_record(&mut record) {

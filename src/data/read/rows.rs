@@ -5,6 +5,7 @@
 
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Decimals, Table};
+use super::vocabulary::Stimulus;
 use super::{Notices, Recording, Source, Stream, tdt, text};
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
@@ -248,10 +249,19 @@ impl Row<'_> {
                 Some(value) => hz = text::hz_from_khz(value).to_string(),
                 None => {}
             },
-            None => match with_unit(&self.plain(column, cell)?) {
-                Some(value) => hz = value.to_string(),
-                None => stimulus = cell,
-            },
+            None => {
+                let plain = self.plain(column, cell)?;
+                let number = plain.parse().ok();
+                let name = &self.shape.columns.names[column];
+                match number.and_then(|number| Stimulus::without_unit(name, number)) {
+                    Some(Stimulus::Click) => hz = "click".to_string(),
+                    Some(Stimulus::Tone(value)) => hz = value.to_string(),
+                    _ => match with_unit(&plain) {
+                        Some(value) => hz = value.to_string(),
+                        None => stimulus = cell,
+                    },
+                }
+            }
         }
         push(recording, "frequency_hz", hz);
         if unit.is_none() {

@@ -68,7 +68,7 @@ fn decimal_commas_are_read_and_thousands_refused() {
 }
 
 #[test]
-fn what_points_and_commas_are_is_told_by_most_numbers_or_not_at_all() {
+fn what_points_and_commas_are_is_told_by_other_numbers_or_not_at_all() {
     // whole samples say nothing
     let whole = |sweeps: &str, sample: &str| {
         let rows = format!("A1;{sweeps};1;2\n").repeat(60);
@@ -85,10 +85,12 @@ fn what_points_and_commas_are_is_told_by_most_numbers_or_not_at_all() {
     assert!(refusal("x.csv", whole("2.000", "0,0103")).contains("2000 or 2,000: commas are decimal points"));
     let read = read_bytes("x.csv", whole("2.000", "0.0103").into()).unwrap();
     assert_eq!((read[0].column("n_averages"), read[60].samples[0]), (Some("2.000"), 0.0103));
-    // a list of numbers in a cell makes no decimal comma
-    let list = "subject_id;runs;weight;s0;s1\nA1;1,2;1.024;0.5;-1.25\n";
-    let read = read_bytes("x.csv", list.into()).unwrap();
-    assert_eq!(["runs", "weight"].map(|c| read[0].column(c)), [Some("1,2"), Some("1.024")]);
+    // where both stand, each number is what it can only be
+    let both = |weight: &str| format!("subject_id;weight;level_db;s0;s1\nA1;{weight};5,5;0.5;-1.25\n");
+    let read = read_bytes("x.csv", both("1.5").into()).unwrap();
+    assert_eq!(["weight", "level_db"].map(|c| read[0].column(c)), [Some("1.5"), Some("5.5")]);
+    assert_eq!(read[0].samples, [0.5, -1.25]);
+    assert!(refusal("x.csv", both("1.024")).contains("column `weight`: \"1.024\" may have a decimal point"));
 }
 
 #[test]
