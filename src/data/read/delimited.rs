@@ -19,8 +19,8 @@ const PROBED_ROWS: usize = 50;
 pub enum Decimals {
     Point,
     Comma,
-    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000. Or some have decimal commas, and
-    /// more have points. Each is then what it can only be.
+    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000. Or some have decimal commas,
+    /// and more have points. Each is then what it can only be.
     Unknown,
 }
 
@@ -53,8 +53,8 @@ impl Layout {
         None
     }
 
-    /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them whole;
-    /// blank lines are none.
+    /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them
+    /// whole; blank lines are none.
     pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<Cells> {
         let text = utf8(head);
         let lines = lines(text.get(self.offset..).unwrap_or_default()).filter(|(_, line)| !line.is_empty());
@@ -203,8 +203,8 @@ pub fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A number's text with a point. `None` where a mark may separate thousands or decimals: `2.000` in a table with decimal
-/// commas, and `2,000` too where nothing tells what commas are.
+/// A number's text with a point. `None` where a mark may separate thousands or decimals: `2.000` in a table with
+/// decimal commas, and `2,000` too where nothing tells what commas are.
 pub fn plain_number(cell: &str, decimals: Decimals) -> Option<Cow<'_, str>> {
     if decimals == Decimals::Point || !cell.contains([',', '.']) {
         return Some(Cow::Borrowed(cell));

@@ -7,16 +7,18 @@
 //! | `Time (ms),30 dB,60 dB,80 dB` | the names: the time first, then a level or a channel per recording |
 //! | `0.05,0.0028,-0.0153,-0.0026` | one instant: its time, then a sample of each recording |
 //!
-//! Other columns that are known by name (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …), before the
-//! time or after it, describe the samples beside them, and a new recording begins where they change, or where the times
-//! begin again. `8 kHz 30 dB left` gives the stimulus, the level and the ear, `30 dB Cz` the level and the channel. A name that
-//! is a number alone is taken for a level, or for a channel where the names count from 0 or 1, with a notice. What is no average
-//! by the last word of its name (`SEM`, `SD`, `N`, `diff`, …) is left out, with a notice.
+//! Other columns that are known by name (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …),
+//! before the time or after it, describe the samples beside them, and a new recording begins where they change, or
+//! where the times begin again. `8 kHz 30 dB left` gives the stimulus, the level and the ear, `30 dB Cz` the level and
+//! the channel. A name that is a number alone is taken for a level, or for a channel where the names count from 0 or 1,
+//! with a notice. What is no average by the last word of its name (`SEM`, `SD`, `N`, `diff`, …) is left out, with a
+//! notice.
 //!
 //! Read so are also MNE's `to_data_frame` (`time`, a column per channel; or long, with `channel` and `value`), EPL's
-//! `Time,C,R,AVG` (the average of both polarities is read, and nothing else), and the tables of CFTS 3 (`.tsv`). Times are
-//! equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample rate from 1
-//! to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or `(nV)`.
+//! `Time,C,R,AVG` (the average of both polarities is read, and nothing else), and the tables of CFTS 3 (`.tsv`). Times
+//! are equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample
+//! rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or
+//! `(nV)`.
 
 mod attributes;
 mod detect;
@@ -203,7 +205,7 @@ impl<'a> Table<'a> {
         let time = &self.names[self.time];
         let problem = format!("column `{time}` rises by {step} from row to row, and the others are numbered");
         let remedy = format!(
-            "if time runs down the rows, state its unit: `{time} (us)`; if each row is a recording, name the column by another word"
+            "if time runs down the rows, state its unit: `{time} (us)`; if each row is a recording, rename the column"
         );
         Err(self.error(self.line, problem, &remedy))
     }
@@ -258,8 +260,8 @@ impl<'a> Table<'a> {
         names.any(|name| known(name) == Some("channel"))
     }
 
-    /// Where a column names the channels, what a column of samples is called is one only where that is empty; a single one is
-    /// called `value` or after its unit.
+    /// Where a column names the channels, what a column of samples is called is one only where that is empty; a single
+    /// one is called `value` or after its unit.
     fn name_channel(&self, named: &Named, recording: &mut Recording) {
         let said = recording.column("channel").is_some();
         if self.names_channels() && named.ear().is_none() && !(said && self.signals().count() == 1) {

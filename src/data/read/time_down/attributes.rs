@@ -35,8 +35,8 @@ impl Attribute {
         value.map_or("", String::as_str)
     }
 
-    /// Refuses a line whose values are neither one nor one for each column, up to the last column of samples. What has no
-    /// name that is known is a note, in which commas mean nothing.
+    /// Refuses a line whose values are neither one nor one for each column, up to the last column of samples. What has
+    /// no name that is known is a note, in which commas mean nothing.
     pub fn check(&self, source: &Source, names: &[String], last: usize) -> Result<()> {
         let given = self.values.len() - self.values.iter().rev().take_while(|value| value.is_empty()).count();
         if given < 2 || (last <= self.values.len() && given < names.len()) {

@@ -30,8 +30,8 @@ pub fn find(head: &[u8]) -> Option<Layout> {
     }
 }
 
-/// Whether the lines of a table with numbered columns are instants, and no recordings: their times rise in equal steps, at a
-/// rate at which evoked responses are recorded.
+/// Whether the lines of a table with numbered columns are instants, and no recordings: their times rise in equal steps,
+/// at a rate at which evoked responses are recorded.
 pub fn runs_down(layout: &Layout, head: &[u8]) -> bool {
     let lines = layout.first_lines(head, 1 + FEWEST);
     let Some((names, rows)) = lines.split_first() else { return false };
@@ -57,8 +57,9 @@ fn time_column(names: &Cells) -> Option<usize> {
     (time_unit(&name).is_some() && names.iter().nth(1).is_some()).then_some(first)
 }
 
-/// Whether the line below the names gives a time, and a sample or an empty cell beside it. Behind columns that describe the
-/// samples, where many tables have a time or a latency, the next lines must be later instants of the same recording.
+/// Whether the line below the names gives a time, and a sample or an empty cell beside it. Behind columns that describe
+/// the samples, where many tables have a time or a latency, the next lines must be later instants of the same
+/// recording.
 fn are_instants(lines: &[Cells]) -> bool {
     let [names, row, later @ ..] = lines else { return false };
     let Some(column) = time_column(names) else { return false };

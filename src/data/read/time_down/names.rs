@@ -23,8 +23,8 @@ pub fn time_unit(name: &str) -> Option<Option<f64>> {
     (lower != "s").then_some(unit)
 }
 
-/// Our name for a column or line that holds one value per recording, `frequency` for one without unit; `None` for a name that is
-/// not known.
+/// Our name for a column or line that holds one value per recording, `frequency` for one without unit; `None` for a
+/// name that is not known.
 pub fn known(name: &str) -> Option<&'static str> {
     match columns::meaning(name) {
         Some(Holds::Subject) => return Some("subject_id"),

@@ -90,7 +90,7 @@ impl Row<'_> {
                 format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), names[column]);
             let is_text = cell.contains(char::is_alphabetic);
             let remedy = match is_text {
-                true => "if the column holds words, remove it or name it `condition`; leave the cell of a missing sample empty",
+                true => "if the column holds words, remove it or name it `condition`; leave an unknown sample empty",
                 false => "write a plain number, or leave the cell empty",
             };
             self.table.error(self.line, problem, remedy)
