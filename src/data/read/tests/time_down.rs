@@ -149,6 +149,7 @@ fn times_in_equal_steps_run_down_beside_numbered_columns() {
         (format!("Time (ms){}", numbers(1, 20).replace(',', ",s")), 20, "s2"),
         ("Time (ms),s0,s1,s2".to_string(), 3, "s1"),
         ("time,s0,s1,s2".to_string(), 3, "s1"),
+        ("Zeit (ms),s0,s1,s2".to_string(), 3, "s1"),
     ] {
         let (read, notices) = read_with_notices("x.csv", table(&header, -0.1, 0.05, cells(count)));
         assert_eq!((read.len(), read[1].samples.len()), (count as usize, 16), "{header}");

@@ -10,8 +10,8 @@ pub fn time_unit(name: &str) -> Option<Option<f64>> {
     let lower = name.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let unit = match words[..] {
-        ["time" | "t" | "times"] => None,
-        ["time" | "t" | "times" | "latency", unit] | [unit] => Some(match unit {
+        ["time" | "t" | "times" | "zeit"] => None,
+        ["time" | "t" | "times" | "zeit" | "latency", unit] | [unit] => Some(match unit {
             "ms" | "msec" | "milliseconds" => 1.0,
             "s" | "sec" | "seconds" => 1000.0,
             "us" | "usec" | "µs" | "μs" | "µsec" | "microseconds" => 1e-3,
