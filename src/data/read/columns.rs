@@ -1,7 +1,7 @@
 //! What the columns of a table with one row per recording hold, by their names.
 
 use super::delimited::{Layout, trimmed};
-use super::text;
+use super::{text, time_down};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::ByteRecord;
 use std::borrow::Cow;
@@ -106,9 +106,10 @@ impl Naming {
         }
     }
 
-    /// The layout of a table that is named so.
+    /// The layout of a table that is named so, and whose rows are recordings.
     pub fn find(head: &[u8], wanted: impl Fn(Naming) -> bool) -> Option<Layout> {
-        Layout::find(head, |names| Naming::of(names.iter()).is_some_and(&wanted))
+        let layout = Layout::find(head, |names| Naming::of(names.iter()).is_some_and(&wanted));
+        layout.filter(|layout| !time_down::runs_down(layout, head))
     }
 
     /// The name of a sample's column.

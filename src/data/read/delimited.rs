@@ -2,6 +2,7 @@
 //! how the text is encoded, and whether commas are decimal points.
 
 use super::Source;
+use super::source::HEAD;
 use crate::error::Result;
 use crate::text::utf_16;
 use csv::{ByteRecord, ReaderBuilder};
@@ -10,8 +11,18 @@ use std::io::{Cursor, Read};
 
 /// The names of the columns stand among the first lines, or there is no table.
 const MOST_PREAMBLE: usize = 100;
-/// Rows that are looked at for decimal commas.
+/// Rows that are looked at for decimal commas, and more only if these do not tell.
 const PROBED_ROWS: usize = 50;
+
+/// What a comma or a point in a number of a table is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decimals {
+    Point,
+    Comma,
+    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000. Or some have decimal commas,
+    /// and more have points. Each is then what it can only be.
+    Unknown,
+}
 
 /// How a table is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,11 +53,14 @@ impl Layout {
         None
     }
 
-    /// The names of the columns and the cells of the line below them, if the beginning of the file has it.
-    pub fn first_row(&self, head: &[u8]) -> Option<(Cells, Cells)> {
+    /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them
+    /// whole; blank lines are none.
+    pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<Cells> {
         let text = utf8(head);
-        let mut lines = lines(text.get(self.offset..)?).map(|(_, line)| Cells::split(line, self.delimiter));
-        Some((lines.next()?, lines.next()?))
+        let lines = lines(text.get(self.offset..).unwrap_or_default()).filter(|(_, line)| !line.is_empty());
+        let cut = head.len() >= HEAD;
+        let whole = lines.filter(|(start, line)| !cut || self.offset + start + line.len() < text.len());
+        whole.take(count).map(|(_, line)| Cells::split(line, self.delimiter)).collect()
     }
 
     /// The lines before the names of the columns.
@@ -63,23 +77,30 @@ impl Layout {
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
     pub fn open(&self, source: &Source) -> Result<Table> {
-        let decimal_comma = self.delimiter != b',' && self.has_comma_numbers(source)?;
-        Ok(Table { decimal_comma, ..self.start(source)? })
+        let decimals = if self.delimiter == b',' { Decimals::Point } else { self.decimals(source)? };
+        Ok(Table { decimals, ..self.start(source)? })
     }
 
-    /// Whether one of the first rows holds a number with a comma. The names alone may fill the head, so rows are read.
-    fn has_comma_numbers(&self, source: &Source) -> Result<bool> {
+    /// What the numbers of the first rows tell; the names alone may fill the head, so rows are read.
+    fn decimals(&self, source: &Source) -> Result<Decimals> {
         let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
         table.next(source, &mut record)?;
-        for _ in 0..PROBED_ROWS {
-            if table.next(source, &mut record)?.is_none() {
-                break;
+        let (mut commas, mut points, mut rows) = (0_usize, 0_usize, 0);
+        while (rows < PROBED_ROWS || commas + points == 0) && table.next(source, &mut record)?.is_some() {
+            for cell in record.iter().filter(|cell| cell.iter().any(|b| b",.".contains(b))) {
+                match decimals_of(&trimmed(cell)) {
+                    Decimals::Comma => commas += 1,
+                    Decimals::Point => points += 1,
+                    Decimals::Unknown => {}
+                }
             }
-            if record.iter().any(|cell| is_comma_number(&trimmed(cell))) {
-                return Ok(true);
-            }
+            rows += 1;
         }
-        Ok(false)
+        Ok(match (commas, points) {
+            (0, 1..) => Decimals::Point,
+            (commas, points) if commas > points => Decimals::Comma,
+            _ => Decimals::Unknown,
+        })
     }
 
     fn start(&self, source: &Source) -> Result<Table> {
@@ -95,15 +116,14 @@ impl Layout {
             ReaderBuilder::new().flexible(true).delimiter(self.delimiter).buffer_capacity(1 << 16).from_reader(text);
         // the first line is given as the others are, and not kept twice beside
         reader.set_byte_headers(ByteRecord::new());
-        Ok(Table { reader, decimal_comma: false })
+        Ok(Table { reader, decimals: Decimals::Point })
     }
 }
 
 /// A table from the names of its columns on.
 pub struct Table {
     reader: csv::Reader<Numbered>,
-    /// Whether a comma is a decimal point.
-    pub decimal_comma: bool,
+    pub decimals: Decimals,
 }
 
 impl Table {
@@ -183,37 +203,65 @@ pub fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A number's text with a point. `None` where commas are decimal points and a point may separate thousands: `2.000`.
-pub fn plain_number(cell: &str, decimal_comma: bool) -> Option<Cow<'_, str>> {
-    if !decimal_comma || !cell.contains([',', '.']) {
+/// A number's text with a point. `None` where a mark may separate thousands or decimals: `2.000` in a table with
+/// decimal commas, and `2,000` too where nothing tells what commas are.
+pub fn plain_number(cell: &str, decimals: Decimals) -> Option<Cow<'_, str>> {
+    if decimals == Decimals::Point || !cell.contains([',', '.']) {
         return Some(Cow::Borrowed(cell));
     }
-    let (whole, fraction) = cell.split_once(',').map_or((cell, None), |(whole, fraction)| (whole, Some(fraction)));
-    let mut groups = whole.trim_start_matches(['-', '+']).split('.');
-    let first = groups.next().unwrap_or_default();
-    let thousands = !first.is_empty()
-        && first.len() <= 3
-        && !first.starts_with('0')
-        && whole.contains('.')
-        && groups.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()));
-    match fraction {
-        Some(fraction) if !whole.contains('.') || thousands => {
-            Some(format!("{}.{fraction}", whole.replace('.', "")).into())
+    if is_grouped(cell, '.') || (decimals == Decimals::Unknown && is_grouped(cell, ',')) {
+        return None;
+    }
+    Some(match cell.split_once(',') {
+        Some((whole, fraction)) if !whole.contains('.') || is_grouped(whole, '.') => {
+            format!("{}.{fraction}", whole.replace('.', "")).into()
         }
-        None if !thousands => Some(Cow::Borrowed(cell)),
-        None => None,
         // `1.5,2` is no number
-        Some(_) => Some(Cow::Borrowed(cell)),
+        _ => Cow::Borrowed(cell),
+    })
+}
+
+/// What is wrong with a number that [`plain_number`] cannot tell, and the remedy.
+pub fn ambiguous(cell: &str, decimals: Decimals) -> (String, String) {
+    let mark = if cell.contains('.') { "point" } else { "comma" };
+    let whole = cell.replace(['.', ','], "");
+    let remedy = match decimals {
+        Decimals::Unknown => {
+            format!("write {whole} or {cell}0: the other numbers of this table do not tell what points and commas are")
+        }
+        _ => format!("write {whole} or {}: commas are decimal points in this table", cell.replacen('.', ",", 1)),
+    };
+    (format!("\"{cell}\" may have a decimal {mark} or a {mark} between thousands"), remedy)
+}
+
+/// Whether a mark may separate thousands in a number: `2.000`, `-1.234.567`, but not `0.125`.
+fn is_grouped(cell: &str, mark: char) -> bool {
+    let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
+    let mut groups = cell.trim_start_matches(['-', '+']).split(mark);
+    let first = groups.next().unwrap_or_default();
+    cell.contains(mark)
+        && (1..=3).contains(&first.len())
+        && digits(first)
+        && !first.starts_with('0')
+        && groups.all(|group| group.len() == 3 && digits(group))
+}
+
+/// What a cell tells of the commas and points of its table.
+fn decimals_of(cell: &str) -> Decimals {
+    if is_grouped(cell, '.') || is_grouped(cell, ',') {
+        return Decimals::Unknown;
+    }
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    match cell.contains(',') {
+        true if plain_number(cell, Decimals::Comma).is_some_and(|plain| is_number(&plain)) => Decimals::Comma,
+        false if cell.contains('.') && is_number(cell) => Decimals::Point,
+        _ => Decimals::Unknown,
     }
 }
 
 /// Whether a cell stands for an unknown value, as R, pandas and spreadsheets write it.
 pub fn is_missing(cell: &str) -> bool {
     matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "null" | "NULL")
-}
-
-fn is_comma_number(cell: &str) -> bool {
-    cell.contains(',') && !cell.contains('.') && cell.replacen(',', ".", 1).parse::<f64>().is_ok()
 }
 
 /// The beginning of a file as bytes of UTF-8 (or of an encoding that shares ASCII with it).
@@ -257,7 +305,7 @@ const DELIMITERS: [u8; 4] = *b",;\t|";
 pub struct Cells(ByteRecord);
 
 impl Cells {
-    fn split(line: &[u8], delimiter: u8) -> Cells {
+    pub fn split(line: &[u8], delimiter: u8) -> Cells {
         let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
         let mut record = ByteRecord::new();
         match reader.read_byte_record(&mut record) {
@@ -303,7 +351,7 @@ mod tests {
 
     #[test]
     fn thousands_and_decimals_are_told_apart_or_not_read() {
-        let number = |cell| plain_number(cell, true).map(Cow::into_owned);
+        let number = |cell| plain_number(cell, Decimals::Comma).map(Cow::into_owned);
         for (cell, plain) in [
             ("0,5", "0.5"),
             ("-1,25", "-1.25"),
@@ -318,7 +366,9 @@ mod tests {
         }
         assert_eq!((number("2.000"), number("-1.234.567")), (None, None));
         assert!(number("1.5,2").unwrap().parse::<f64>().is_err() && number("1,2,3").unwrap().parse::<f64>().is_err());
-        assert_eq!(plain_number("2.000", false).as_deref(), Some("2.000"));
+        assert_eq!(plain_number("2.000", Decimals::Point).as_deref(), Some("2.000"));
+        let unknown = |cell| plain_number(cell, Decimals::Unknown).map(Cow::into_owned);
+        assert_eq!((unknown("2.000"), unknown("-2,000"), unknown("x,y").as_deref()), (None, None, Some("x.y")));
     }
 
     #[test]

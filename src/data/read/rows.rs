@@ -4,7 +4,8 @@
 //! whoever reads the set to report or refuse.
 
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
-use super::delimited::{self, Table};
+use super::delimited::{self, Decimals, Table};
+use super::vocabulary::Stimulus;
 use super::{Notices, Recording, Source, Stream, tdt, text};
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
@@ -29,7 +30,7 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
     let notices = Notices::default();
-    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimal_comma: table.decimal_comma };
+    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimals: table.decimals };
     let rows = Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices.clone() };
     Ok(Stream { rows: Box::new(rows), names_subjects, notices })
 }
@@ -40,7 +41,7 @@ struct Shape {
     file: Arc<str>,
     columns: Columns,
     naming: Naming,
-    decimal_comma: bool,
+    decimals: Decimals,
 }
 
 struct Rows {
@@ -248,10 +249,19 @@ impl Row<'_> {
                 Some(value) => hz = text::hz_from_khz(value).to_string(),
                 None => {}
             },
-            None => match with_unit(&self.plain(column, cell)?) {
-                Some(value) => hz = value.to_string(),
-                None => stimulus = cell,
-            },
+            None => {
+                let plain = self.plain(column, cell)?;
+                let number = plain.parse().ok();
+                let name = &self.shape.columns.names[column];
+                match number.and_then(|number| Stimulus::without_unit(name, number)) {
+                    Some(Stimulus::Click) => hz = "click".to_string(),
+                    Some(Stimulus::Tone(value)) => hz = value.to_string(),
+                    _ => match with_unit(&plain) {
+                        Some(value) => hz = value.to_string(),
+                        None => stimulus = cell,
+                    },
+                }
+            }
         }
         push(recording, "frequency_hz", hz);
         if unit.is_none() {
@@ -266,7 +276,7 @@ impl Row<'_> {
         // most cells are plain numbers
         if let Ok(number) = cell.parse::<T>()
             && number.is_finite()
-            && !self.shape.decimal_comma
+            && self.shape.decimals == Decimals::Point
         {
             return Ok(Some(number));
         }
@@ -296,13 +306,11 @@ impl Row<'_> {
 
     /// A cell's text, with a decimal point where it is a number with a decimal comma.
     fn plain<'c>(&self, column: usize, cell: &'c str) -> Result<Cow<'c, str>> {
-        match delimited::plain_number(cell, self.shape.decimal_comma) {
+        match delimited::plain_number(cell, self.shape.decimals) {
             Some(plain) if plain.parse::<f64>().is_ok() => Ok(plain),
             Some(_) => Ok(Cow::Borrowed(cell)),
             None => {
-                let problem = format!("\"{cell}\" may have a decimal point or a point between thousands");
-                let (whole, decimal) = (cell.replace('.', ""), cell.replacen('.', ",", 1));
-                let remedy = format!("write {whole} or {decimal}: commas are decimal points in this table");
+                let (problem, remedy) = delimited::ambiguous(cell, self.shape.decimals);
                 Err(self.error(Some(column), problem, remedy))
             }
         }

@@ -7,27 +7,35 @@
 //! | `Time (ms),30 dB,60 dB,80 dB` | the names: the time first, then a level or a channel per recording |
 //! | `0.05,0.0028,-0.0153,-0.0026` | one instant: its time, then a sample of each recording |
 //!
-//! Other columns that are known by name (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …)
-//! describe the samples beside them, and a new recording begins where they change, or where the times begin again.
-//! `30 dB left` gives the level and the ear, `30 dB Cz` the level and the channel. A name that is a number alone is
-//! taken for a level, with a notice.
+//! Other columns that are known by name (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …),
+//! before the time or after it, describe the samples beside them, and a new recording begins where they change, or
+//! where the times begin again. `8 kHz 30 dB left` gives the stimulus, the level and the ear, `30 dB Cz` the level and
+//! the channel. A name that is a number alone is taken for a level, or for a channel where the names count from 0 or 1,
+//! with a notice. What is no average by the last word of its name (`SEM`, `SD`, `N`, `diff`, …) is left out, with a
+//! notice.
 //!
-//! Read so are also MNE's `to_data_frame` (`time`, a column per channel), EPL's `Time,C,R,AVG` (the average of both
-//! polarities is read, each alone is not), and the tables of CFTS 3 (`.tsv`). Times are equally spaced. Their unit
-//! stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample rate from 1 to 1000 kHz of the
-//! step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or `(nV)`.
+//! Read so are also MNE's `to_data_frame` (`time`, a column per channel; or long, with `channel` and `value`), EPL's
+//! `Time,C,R,AVG` (the average of both polarities is read, and nothing else), and the tables of CFTS 3 (`.tsv`). Times
+//! are equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample
+//! rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or
+//! `(nV)`.
 
+mod attributes;
+mod detect;
 mod names;
 mod sweeps;
 
+pub use detect::runs_down;
+
 use super::columns::{Naming, own_name};
-use super::delimited::{Cells, Layout, is_missing, plain_number, trimmed};
+use super::delimited::{Decimals, Layout, ambiguous, is_missing, plain_number, trimmed};
 use super::vocabulary::{Stimulus, Unit};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::{Error, Result};
+use attributes::Attribute;
 use csv::ByteRecord;
-use names::{Level, known, time_unit, without_unit};
-use std::cell::Cell;
+use detect::find;
+use names::{Named, known, time_unit};
 use sweeps::{Row, Sweep};
 
 pub const FORMAT: Format = Format {
@@ -43,49 +51,15 @@ pub const FORMAT: Format = Format {
 
 /// No recorder of evoked responses is slower or faster, in Hz.
 const RATES_HZ: std::ops::RangeInclusive<f64> = 1e3..=1e6;
-
-fn find(head: &[u8]) -> Option<Layout> {
-    // a line before the names may begin with a time too: `Time,10:31`
-    let mut skipped = 0;
-    loop {
-        let (seen, recordings_in_rows) = (Cell::new(0), Cell::new(false));
-        let layout = Layout::find(head, |names| {
-            seen.set(seen.get() + 1);
-            recordings_in_rows.set(Naming::of(names.iter()).is_some());
-            seen.get() > skipped && (recordings_in_rows.get() || time_column(names).is_some())
-        })?;
-        if recordings_in_rows.get() {
-            return None;
-        }
-        if layout.first_row(head).is_some_and(|(names, row)| is_instant(&names, &row)) {
-            return Some(layout);
-        }
-        skipped = seen.get();
-    }
-}
-
-/// The first column that has a name, if it holds times and there are others.
-fn time_column(names: &Cells) -> Option<usize> {
-    let first = names.iter().position(|name| !name.is_empty())?;
-    let timed = names.iter().nth(first).is_some_and(|name| time_unit(&name).is_some());
-    (timed && names.iter().nth(1).is_some()).then_some(first)
-}
-
-/// Whether a line gives a time below its name, and a sample or an empty cell beside it.
-fn is_instant(names: &Cells, row: &Cells) -> bool {
-    let number = |cell: &str| [cell, &cell.replacen(',', ".", 1)].iter().any(|c| c.parse().is_ok_and(f64::is_finite));
-    let time = time_column(names);
-    let timed = time.and_then(|time| row.iter().nth(time)).is_some_and(|cell| number(&cell));
-    let mut others = row.iter().enumerate().filter(|(column, _)| Some(*column) > time);
-    timed && others.any(|(_, cell)| is_missing(&cell) || number(&cell))
-}
+/// No stimulus is louder.
+const HIGHEST_DB: f64 = 150.0;
 
 /// What a column holds.
 enum Holds {
     Time,
     /// What changes from one recording to the next further down.
     Group,
-    Signal,
+    Signal(Named),
     Nothing,
 }
 
@@ -102,7 +76,7 @@ fn read(source: &Source) -> Result<Reading> {
     let mut record = ByteRecord::new();
     lines.next(source, &mut record)?;
     let mut notices = Vec::new();
-    let table = Table::of(source, &layout, lines.decimal_comma, &record, &mut notices)?;
+    let table = Table::of(source, &layout, lines.decimals, &record, &mut notices)?;
     let mut sweeps = Vec::new();
     while let Some(line) = lines.next(source, &mut record)? {
         Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
@@ -128,15 +102,13 @@ fn read(source: &Source) -> Result<Reading> {
 /// What all lines share.
 struct Table<'a> {
     source: &'a Source,
-    decimal_comma: bool,
+    decimals: Decimals,
     /// The line of the names.
     line: usize,
     names: Vec<String>,
     holds: Vec<Holds>,
     /// The column of the times.
     time: usize,
-    /// Whether the columns are the averages of each polarity and of both.
-    polarities: bool,
     attributes: Vec<Attribute>,
 }
 
@@ -144,7 +116,7 @@ impl<'a> Table<'a> {
     fn of(
         source: &'a Source,
         layout: &Layout,
-        decimal_comma: bool,
+        decimals: Decimals,
         names: &ByteRecord,
         notices: &mut Vec<String>,
     ) -> Result<Self> {
@@ -159,17 +131,31 @@ impl<'a> Table<'a> {
             let notice = "the average of both polarities (AVG) was read; C and R, each alone, were left out";
             notices.push(notice.to_string());
         }
-        let holds = names.iter().enumerate().map(|(column, name)| match name.to_lowercase().as_str() {
-            _ if column == time => Holds::Time,
-            "" if column < time => Holds::Nothing,
-            "c" | "r" if polarities => Holds::Nothing,
-            name if known(name).is_some() => Holds::Group,
-            _ => Holds::Signal,
-        });
-        let holds = holds.collect();
+        let (mut holds, mut left_out) = (Vec::new(), Vec::new());
+        for (column, name) in names.iter().enumerate() {
+            let named = Named::of(name);
+            holds.push(match name.to_lowercase().as_str() {
+                _ if column == time => Holds::Time,
+                "" if column < time => Holds::Nothing,
+                name if known(name).is_some() => Holds::Group,
+                "c" | "r" if polarities => Holds::Nothing,
+                "avg" if polarities => Holds::Signal(Named::default()),
+                _ if polarities || named.is_statistic() => {
+                    left_out.push(name.as_str());
+                    Holds::Nothing
+                }
+                _ => Holds::Signal(named),
+            });
+        }
+        if !left_out.is_empty() {
+            let columns = left_out.join(", ");
+            notices.push(format!("the columns {columns} were left out: by their names they hold no average response"));
+        }
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
-        let table = Table { source, decimal_comma, line, names, holds, time, polarities, attributes };
-        notices.extend(table.bare_levels());
+        let mut table = Table { source, decimals, line, names, holds, time, attributes };
+        notices.extend(table.take_bare_levels()?);
+        let last = table.signals().map(|(column, _)| column).max().unwrap_or(0);
+        table.attributes.iter().try_for_each(|attribute| attribute.check(source, &table.names, last))?;
         Ok(table)
     }
 
@@ -178,16 +164,50 @@ impl<'a> Table<'a> {
         (0..self.holds.len()).filter(|&column| matches!(self.holds[column], Holds::Group))
     }
 
-    /// The columns of samples.
-    fn signals(&self) -> impl Iterator<Item = usize> {
-        (0..self.holds.len()).filter(|&column| matches!(self.holds[column], Holds::Signal))
+    /// The columns of samples, and what their names say.
+    fn signals(&self) -> impl Iterator<Item = (usize, &Named)> {
+        self.holds.iter().enumerate().filter_map(|(column, holds)| match holds {
+            Holds::Signal(named) => Some((column, named)),
+            _ => None,
+        })
     }
 
-    /// What is to be said of numbers that are taken for levels.
-    fn bare_levels(&self) -> Option<String> {
-        let names = self.signals().map(|column| without_unit(&self.names[column]).0);
-        let bare: Vec<String> = names.filter(|name| Level::of(name).is_some_and(|level| level.bare)).collect();
-        (!bare.is_empty()).then(|| format!("the columns {} were taken for levels in dB", bare.join(", ")))
+    /// Takes plain numbers for levels, or for channels if they count from 0 or 1; returns what is to be said of it.
+    fn take_bare_levels(&mut self) -> Result<Option<String>> {
+        let bare: Vec<(usize, f64)> =
+            self.signals().filter_map(|(column, named)| Some((column, named.bare_level()?))).collect();
+        let [(_, first), ..] = bare[..] else { return Ok(None) };
+        let list = bare.iter().map(|(column, _)| self.names[*column].as_str()).collect::<Vec<_>>().join(", ");
+        let counted = bare.iter().zip(0..).all(|((_, number), i)| *number == first + f64::from(i));
+        if counted && (first == 0.0 || first == 1.0) {
+            for holds in &mut self.holds {
+                if let Holds::Signal(named) = holds
+                    && let Some(number) = named.bare_level()
+                {
+                    (named.rest, named.level) = (number.to_string(), None);
+                }
+            }
+            return Ok(Some(format!("the columns {list} were taken for channels: they are counted, and state no dB")));
+        }
+        if let Some((column, _)) = bare.iter().find(|(_, level)| *level > HIGHEST_DB) {
+            let problem = format!("column `{}` is named by a number that is no level in dB", self.names[*column]);
+            let remedy = "state its unit (`60 dB`, `8000 Hz`), or name it by a word";
+            return Err(self.error(self.line, problem, remedy));
+        }
+        Ok(Some(format!("the columns {list} were taken for levels in dB")))
+    }
+
+    /// Refuses numbers without unit that may count the rows of recordings instead of microseconds.
+    fn refuse_counts(&self, step: f64) -> Result<()> {
+        if step < 1.0 || Naming::of(self.names.iter().map(|name| name.into())).is_none() {
+            return Ok(());
+        }
+        let time = &self.names[self.time];
+        let problem = format!("column `{time}` rises by {step} from row to row, and the others are numbered");
+        let remedy = format!(
+            "if time runs down the rows, state its unit: `{time} (us)`; if each row is a recording, rename the column"
+        );
+        Err(self.error(self.line, problem, &remedy))
     }
 
     /// Refuses columns of one value in each recording, beside others that vary: trials, gains, ages.
@@ -199,11 +219,10 @@ impl<'a> Table<'a> {
         let varies = |i: usize| sweeps.iter().any(|sweep| samples(sweep, i).windows(2).any(|pair| pair[0] != pair[1]));
         let is_empty = |i: usize| sweeps.iter().all(|sweep| samples(sweep, i).is_empty());
         let (varied, constant): (Vec<_>, Vec<_>) = self.signals().enumerate().partition(|&(i, _)| varies(i));
-        let refused = constant.into_iter().find(|&(i, column)| {
-            let name = without_unit(&self.names[column]).0;
-            !name.is_empty() && Level::of(&name).is_none() && !is_empty(i)
+        let refused = constant.into_iter().find(|&(i, (_, named))| {
+            named.level.is_none() && named.stimulus.is_none() && !named.rest.is_empty() && !is_empty(i)
         });
-        let Some((_, column)) = refused.filter(|_| !varied.is_empty()) else {
+        let Some((_, (column, _))) = refused.filter(|_| !varied.is_empty()) else {
             return Ok(());
         };
         let problem = format!("column `{}` holds one value throughout each recording", self.names[column]);
@@ -216,25 +235,38 @@ impl<'a> Table<'a> {
     }
 
     /// What a column of samples says of its recording: its name, and the lines before the names.
-    fn describe(&self, column: usize, recording: &mut Recording) -> Result<()> {
-        let (name, unit) = without_unit(if self.polarities { "" } else { &self.names[column] });
-        recording.convert_from(unit);
+    fn describe(&self, column: usize, named: &Named, recording: &mut Recording) -> Result<()> {
+        recording.convert_from(named.unit);
         recording.columns.reserve_exact(2 + self.attributes.len());
-        let level = Level::of(&name);
-        let rest = level.as_ref().map_or(&name, |level| &level.rest);
-        let is_ear = |word: &str| tdt::ear(word).is_some() || word.eq_ignore_ascii_case("ear");
-        match tdt::ear(rest).filter(|_| level.is_some() && rest.split(' ').all(is_ear)) {
-            Some(ear) => recording.say("ear", ear),
-            None => recording.say("channel", rest),
+        if let Some(ear) = named.ear() {
+            recording.say("ear", ear);
+        } else if !self.names_channels() {
+            recording.say("channel", &named.rest);
         }
-        if let Some(level) = level {
+        if let Some(stimulus) = &named.stimulus {
+            stimulus.say(recording);
+        }
+        if let Some(level) = &named.level {
             recording.say("level_db", level.db);
         }
-        for Attribute { line, name, values } in &self.attributes {
-            let value = if values.len() == 1 { values.first() } else { values.get(column.wrapping_sub(1)) };
-            self.say(*line, name, value.map_or("", String::as_str), recording)?;
+        self.attributes
+            .iter()
+            .try_for_each(|attribute| self.say(attribute.line, &attribute.name, attribute.value(column), recording))
+    }
+
+    /// Whether a column or a line before the names holds the names of channels.
+    fn names_channels(&self) -> bool {
+        let mut names = self.groups().map(|column| &self.names[column]).chain(self.attributes.iter().map(|a| &a.name));
+        names.any(|name| known(name) == Some("channel"))
+    }
+
+    /// Where a column names the channels, what a column of samples is called is one only where that is empty; a single
+    /// one is called `value` or after its unit.
+    fn name_channel(&self, named: &Named, recording: &mut Recording) {
+        let said = recording.column("channel").is_some();
+        if self.names_channels() && named.ear().is_none() && !(said && self.signals().count() == 1) {
+            add(recording, "channel", &named.rest);
         }
-        Ok(())
     }
 
     /// Adds what a line of the file says under a name.
@@ -242,13 +274,20 @@ impl<'a> Table<'a> {
         if is_missing(value) {
             return Ok(());
         }
-        let plain = plain_number(value, self.decimal_comma).filter(|plain| plain.parse::<f64>().is_ok());
-        let value = plain.as_deref().unwrap_or(value);
+        let Some(plain) = plain_number(value, self.decimals) else {
+            let (problem, remedy) = ambiguous(value, self.decimals);
+            return Err(self.error(line, format!("`{name}`: {problem}"), &remedy));
+        };
+        let value = if plain.parse::<f64>().is_ok() { &plain } else { value };
         match known(name) {
             Some("subject_id") => recording.subject = value.to_string(),
-            Some(known @ ("frequency_hz" | "frequency_khz")) => {
+            Some(known @ ("frequency" | "frequency_hz" | "frequency_khz")) => {
+                let number = value.parse().ok().filter(|number| *number >= 0.0 && known == "frequency");
                 let unit = if known == "frequency_khz" { Unit::Khz } else { Unit::Hz };
-                let stimulus = Stimulus::parse(self.source, line, &format!("`{name}`"), value, unit)?;
+                let stimulus = match number {
+                    Some(number) => Stimulus::without_unit(name, number).or(Some(Stimulus::Other(value.to_string()))),
+                    None => Stimulus::parse(self.source, line, &format!("`{name}`"), value, unit)?,
+                };
                 let other = matches!(stimulus, Some(Stimulus::Other(_)));
                 if let Some(stimulus) = stimulus.filter(|_| other || recording.cell("frequency_hz").is_none()) {
                     stimulus.say(recording);
@@ -269,28 +308,4 @@ fn add(recording: &mut Recording, name: &str, value: &str) {
         name.insert_str(0, "file_");
     }
     recording.say(&name, value);
-}
-
-/// A line before the names: its name, then a value for all recordings or a value per column.
-struct Attribute {
-    line: usize,
-    name: String,
-    values: Vec<String>,
-}
-
-impl Attribute {
-    fn all(preamble: &str, delimiter: u8) -> Vec<Attribute> {
-        let lines = text::lines(preamble.trim_start_matches('\u{feff}'));
-        let attributes = lines.filter_map(|(line, text)| {
-            let mut cells = text.split(char::from(delimiter)).map(|cell| cell.trim().to_string());
-            let name = cells.next().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("sep="))?;
-            let mut values: Vec<String> = cells.collect();
-            // spreadsheets fill lines up with empty cells
-            if values.iter().skip(1).all(String::is_empty) {
-                values.truncate(1);
-            }
-            Some(Attribute { line, name, values })
-        });
-        attributes.collect()
-    }
 }

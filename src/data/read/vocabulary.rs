@@ -51,6 +51,16 @@ impl Stimulus {
         })
     }
 
+    /// What a plain number under a name without unit can only be: a click (0), or a tone in Hz, as no stimulus reaches
+    /// 200 kHz. `None` for what may be in Hz or kHz, and for a code under another name than a frequency's.
+    pub fn without_unit(name: &str, number: f64) -> Option<Stimulus> {
+        match number {
+            _ if !name.to_lowercase().contains("freq") => None,
+            0.0 => Some(Stimulus::Click),
+            hz => (hz >= 200.0 && hz.is_finite()).then_some(Stimulus::Tone(hz)),
+        }
+    }
+
     /// Sets the recording's column: `frequency_hz`, or `stimulus` for what has no frequency.
     pub fn say(&self, recording: &mut Recording) {
         match self {

@@ -68,6 +68,32 @@ fn decimal_commas_are_read_and_thousands_refused() {
 }
 
 #[test]
+fn what_points_and_commas_are_is_told_by_other_numbers_or_not_at_all() {
+    // whole samples say nothing
+    let whole = |sweeps: &str, sample: &str| {
+        let rows = format!("A1;{sweeps};1;2\n").repeat(60);
+        format!("subject_id;n_averages;s0;s1\n{rows}A2;0;{sample};2\n")
+    };
+    for sweeps in ["2.000", "2,000"] {
+        let message = refusal("x.csv", whole(sweeps, "1"));
+        let expected = format!("row 1 (line 2), column `n_averages`: \"{sweeps}\" may have a decimal");
+        assert!(message.contains(&expected) && message.contains(&format!("write 2000 or {sweeps}0")), "{message}");
+    }
+    // the first number that tells may stand far below
+    let read = read_bytes("x.csv", whole("2000", "0,0103").into()).unwrap();
+    assert_eq!((read[0].samples[0], read[60].samples[0], read[60].line), (1.0, 0.0103, Some(62)));
+    assert!(refusal("x.csv", whole("2.000", "0,0103")).contains("2000 or 2,000: commas are decimal points"));
+    let read = read_bytes("x.csv", whole("2.000", "0.0103").into()).unwrap();
+    assert_eq!((read[0].column("n_averages"), read[60].samples[0]), (Some("2.000"), 0.0103));
+    // where both stand, each number is what it can only be
+    let both = |weight: &str| format!("subject_id;weight;level_db;s0;s1\nA1;{weight};5,5;0.5;-1.25\n");
+    let read = read_bytes("x.csv", both("1.5").into()).unwrap();
+    assert_eq!(["weight", "level_db"].map(|c| read[0].column(c)), [Some("1.5"), Some("5.5")]);
+    assert_eq!(read[0].samples, [0.5, -1.25]);
+    assert!(refusal("x.csv", both("1.024")).contains("column `weight`: \"1.024\" may have a decimal point"));
+}
+
+#[test]
 fn a_table_of_numbers_that_cannot_be_is_refused() {
     for (bad, part) in [
         ("subject_id,sample_rate_hz,s0,s1\na,0,1,2\n", "column `sample_rate_hz`: 0 is no sample rate"),

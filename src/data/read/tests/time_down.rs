@@ -101,11 +101,173 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
             "line 1: column `gain` holds one value throughout",
         ),
         (table("time (ms),a", 0.0, 0.5, |_| String::new()), "line 1: no column holds a sample"),
+        (
+            format!("level,20,30\n{}", table("time (ms),a,b,c", 0.0, 0.5, |i| format!("{i},{i},{i}"))),
+            "line 1: `level` has 2 values, and there are 3 columns beside the times",
+        ),
+        (
+            format!("level,20,30,40\n{}", table("time (ms),a,b", 0.0, 0.5, |i| format!("{i},{i}"))),
+            "line 1: `level` has 3 values, and there are 2 columns beside the times",
+        ),
+        (
+            table("time (ms),4000,8000", 0.0, 0.5, |i| format!("{i},{i}")),
+            "line 1: column `4000` is named by a number that is no level in dB\n  help: state its unit",
+        ),
+        (good.replace("\n1.5,3\n", "\n\n\n1.9,3\n\n"), "line 7: the times are not equally spaced: 1.9 should be 1.5"),
+        (
+            table("time (ms),strain,a", 0.0, 0.5, |i| format!("C57,{i}")),
+            "line 2: `C57` in column `strain` is no number that is clear\n  help: if the column holds words, remove it or \
+             name it `condition`",
+        ),
+        (
+            table(&format!("time{}", numbers(1, 20)), 0.0, 50.0, |i| [i; 20].map(|v| v.to_string()).join(",")),
+            "line 1: column `time` rises by 50 from row to row, and the others are numbered\n  help: if time runs down the \
+             rows, state its unit: `time (us)`",
+        ),
+        (
+            format!("Sweeps;2.000\n{}", good.replace(',', ";").replace('.', ",")),
+            "line 1: `Sweeps`: \"2.000\" may have a decimal point or a point between thousands\n  help: write 2000 or 2,000",
+        ),
         (good.replace("ms", "s"), "time runs down the rows, at 2 Hz: too slow or too fast"),
     ] {
         let message = refusal("x.csv", bad);
         assert!(message.contains(part), "{message}");
     }
+}
+
+/// `,1,2,…`: as many numbers from `first` on.
+fn numbers(first: usize, count: usize) -> String {
+    (first..first + count).map(|i| format!(",{i}")).collect()
+}
+
+#[test]
+fn times_in_equal_steps_run_down_beside_numbered_columns() {
+    let cells = |count: i32| move |i: i32| (0..count).map(|k| (i + 100 * k).to_string()).collect::<Vec<_>>().join(",");
+    for (header, count, channel) in [
+        (format!("Time (ms){}", numbers(1, 20)), 20, "2"),
+        (format!("Time (ms){}", numbers(0, 20)), 20, "1"),
+        (format!("Time (ms){}", numbers(1, 20).replace(',', ",s")), 20, "s2"),
+        ("Time (ms),s0,s1,s2".to_string(), 3, "s1"),
+        ("time,s0,s1,s2".to_string(), 3, "s1"),
+        ("Zeit (ms),s0,s1,s2".to_string(), 3, "s1"),
+    ] {
+        let (read, notices) = read_with_notices("x.csv", table(&header, -0.1, 0.05, cells(count)));
+        assert_eq!((read.len(), read[1].samples.len()), (count as usize, 16), "{header}");
+        assert_eq!(
+            (read[1].samples[3], read[1].column("channel"), read[1].column("level_db")),
+            (103.0, Some(channel), None)
+        );
+        assert_eq!((read[1].sample_rate_hz, read[1].t0_ms), (Some(20_000.0), Some(-0.1)));
+        let counted = notices.iter().any(|notice| notice.contains("1, 2, 3") && notice.contains("for channels"));
+        assert_eq!(counted, !channel.starts_with('s'), "{notices:?}");
+    }
+    // rows that are recordings: their times are days, the level differs, or the rate stands beside
+    let trace = |i: i32| format!("{i},{},1", 2 * i);
+    let levels = (0..16).map(|i| format!("A,{},{},{}\n", 5 * i, f64::from(i) / 10.0, trace(i))).collect::<String>();
+    for (text, column) in [
+        (table("time (s),s0,s1,s2", 0.0, 7.0, trace), "time (s)"),
+        (format!("subject_id,level_db,time (ms),s0,s1,s2\n{levels}"), "time (ms)"),
+        (table("time (ms),t0_ms,s0,s1,s2", 0.0, 0.1, |i| format!("0,{}", trace(i))), "time (ms)"),
+        ("time,s0,s1,s2\n0,0,0,1\n1,1,2,1\n2,2,4,1\n".to_string(), "time"),
+    ] {
+        let read = self::read(&text);
+        assert_eq!(
+            (read[2].samples.as_slice(), read[2].column(column).is_some()),
+            (&[2.0, 4.0, 1.0][..], true),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_average_is_left_out() {
+    let row = |i: i32| format!("{i},9,-9,8");
+    for (header, channel, left_out) in [
+        ("Time (ms),Mean,SEM,N,60 dB SD", None, "SEM, N, 60 dB SD"),
+        ("Time (ms),Cz,Cz diff,sd_Cz std,var (uV)", Some("Cz"), "Cz diff, sd_Cz std, var (uV)"),
+        ("Time (ms),AVG,C,R,DIF", None, "DIF"),
+    ] {
+        let (read, notices) = read_with_notices("x.csv", table(header, 0.0, 0.05, row));
+        assert_eq!((read.len(), read[0].samples[7], read[0].column("channel")), (1, 7.0, channel), "{header}");
+        assert!(
+            notices.contains(&format!(
+                "the columns {left_out} were left out: by their names they hold no average response"
+            ))
+        );
+    }
+}
+
+#[test]
+fn a_name_gives_the_stimulus_and_the_level() {
+    let header = "Time (ms),8 kHz 60 dB,16kHz_80dB L,Click 60 dB SPL,4 kHz";
+    let read = self::read(&table(header, 0.0, 0.05, |i| [i; 4].map(|v| v.to_string()).join(",")));
+    let columns =
+        |r: &Recording| ["frequency_hz", "level_db", "ear", "channel"].map(|c| r.column(c).unwrap_or("").to_string());
+    let expected = [["8000", "60", "", ""], ["16000", "80", "L", ""], ["click", "60", "", ""], ["4000", "", "", ""]];
+    assert_eq!(read.iter().map(columns).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_frequency_without_unit_is_in_hz_only_where_it_can_be_nothing_else() {
+    let numbered = numbers(1, 16);
+    for (name, value, frequency_hz, stimulus) in [
+        ("Frequency", "8", None, Some("8")),
+        ("Frequency", "8000", Some("8000"), None),
+        ("Frequency", "0", Some("click"), None),
+        ("Frequency", "11.3 kHz", Some("11300"), None),
+        ("Stimulus", "8000", None, Some("8000")),
+        ("Freq (kHz)", "8", Some("8000"), None),
+    ] {
+        // as R writes it
+        let down = format!(
+            "\"Subject\",\"M7\"\n\"{name}\",\"{value}\"\n{}",
+            table("Time (ms),60 dB", 0.0, 0.05, |i| i.to_string())
+        );
+        let across = format!("Subject,{name}{numbered}\nM7,{value}{}\n", ",0.5".repeat(16));
+        for text in [down, across] {
+            let read = self::read(&text);
+            let found = (read[0].column("frequency_hz"), read[0].column("stimulus"));
+            assert_eq!((read[0].subject.as_str(), found), ("M7", (frequency_hz, stimulus)), "{text}");
+        }
+    }
+}
+
+#[test]
+fn columns_that_describe_the_samples_may_stand_before_the_times() {
+    let part = |lead: &str, factor: i32| -> String {
+        (0..16).map(|i| format!("{lead},{},{}\n", f64::from(i) * 5e-5, factor * i)).collect()
+    };
+    let index = format!("condition,epoch,time,Cz\n{}{}", part("60dB,0", 1), part("60dB,1", 2));
+    let tidy = format!("subject,level,time,uV\n{}{}", part("A1,60", 1), part("B2,60", 2));
+    for (text, columns) in [
+        (index, [("channel", "Cz"), ("condition", "60dB"), ("epoch", "1")]),
+        (tidy, [("channel", "uV"), ("level_db", "60"), ("subject_id", "B2")]),
+    ] {
+        let read = self::read(&text);
+        assert_eq!((read.len(), read[1].samples[3], read[1].sample_rate_hz), (2, 6.0, Some(20_000.0)), "{text}");
+        for (name, value) in columns {
+            assert_eq!(read[1].cell(name).as_deref(), Some(value), "{text}");
+        }
+    }
+    // a table of latencies is none of samples
+    let latencies = "subject,level,latency (ms),amplitude\nA1,60,1.5,0.2\nA1,60,2.5,0.3\nA1,60,3.5,0.4\n";
+    assert!(refusal("x.csv", latencies.to_string()).contains("is of no format that is read here"));
+}
+
+#[test]
+fn a_long_table_names_its_channels_in_a_column() {
+    let part = |channel: &str, factor: i32| -> String {
+        let line = |i: i32| format!("{},60dB,0,{channel},eeg,{}\n", f64::from(i) * 5e-5, factor * i);
+        (0..16).map(line).collect()
+    };
+    let text = format!("time,condition,epoch,channel,ch_type,value\n{}{}", part("Cz", 1), part("Fz", 2));
+    let read = self::read(&text);
+    let columns = |r: &Recording| ["channel", "file_channel", "condition"].map(|c| r.column(c).map(String::from));
+    assert_eq!(
+        read.iter().map(columns).collect::<Vec<_>>(),
+        ["Cz", "Fz"].map(|c| [Some(c.into()), None, Some("60dB".into())])
+    );
+    assert_eq!((read.len(), read[1].samples[3]), (2, 6.0));
 }
 
 /// Recordings with what is said of them.

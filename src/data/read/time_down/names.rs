@@ -1,15 +1,17 @@
 //! What the names of the columns say: the unit of the times, what is one value per recording, levels, units of samples.
 
-use crate::config::Unit;
+use crate::config;
 use crate::data::read::columns::{self, Holds};
+use crate::data::read::vocabulary::{Stimulus, Unit};
+use crate::data::read::{tdt, text};
 
 /// The unit that the name of a column of times states, `None` inside if it states none; `None` for another name.
 pub fn time_unit(name: &str) -> Option<Option<f64>> {
     let lower = name.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let unit = match words[..] {
-        ["time" | "t" | "times"] => None,
-        ["time" | "t" | "times" | "latency", unit] | [unit] => Some(match unit {
+        ["time" | "t" | "times" | "zeit"] => None,
+        ["time" | "t" | "times" | "zeit" | "latency", unit] | [unit] => Some(match unit {
             "ms" | "msec" | "milliseconds" => 1.0,
             "s" | "sec" | "seconds" => 1000.0,
             "us" | "usec" | "µs" | "μs" | "µsec" | "microseconds" => 1e-3,
@@ -21,13 +23,15 @@ pub fn time_unit(name: &str) -> Option<Option<f64>> {
     (lower != "s").then_some(unit)
 }
 
-/// Our name for a column or line that holds one value per recording; `None` for a name that is not known.
+/// Our name for a column or line that holds one value per recording, `frequency` for one without unit; `None` for a
+/// name that is not known.
 pub fn known(name: &str) -> Option<&'static str> {
     match columns::meaning(name) {
         Some(Holds::Subject) => return Some("subject_id"),
         Some(Holds::Ear) => return Some("ear"),
         Some(Holds::Frequency(Some(1000.0))) => return Some("frequency_khz"),
-        Some(Holds::Frequency(_)) => return Some("frequency_hz"),
+        Some(Holds::Frequency(Some(_))) => return Some("frequency_hz"),
+        Some(Holds::Frequency(None)) => return Some("frequency"),
         Some(Holds::Number(ours)) => return Some(ours),
         _ => {}
     }
@@ -36,23 +40,98 @@ pub fn known(name: &str) -> Option<&'static str> {
     match plain.trim() {
         "chan" => Some("channel"),
         "epoch_n" => Some("n_averages"),
-        _ => ["channel", "condition", "epoch", "trial", "sweep", "run", "polarity", "date"]
+        _ => ["channel", "ch_type", "condition", "epoch", "trial", "sweep", "run", "polarity", "date"]
             .into_iter()
             .find(|ours| *ours == plain.trim()),
     }
 }
 
 /// A name without the unit in parentheses or brackets at its end.
-pub fn without_unit(name: &str) -> (String, Option<Unit>) {
+fn without_unit(name: &str) -> (String, Option<config::Unit>) {
     let open = name.rfind(['(', '[']);
     let unit = open.and_then(|at| {
         let symbol = name[at + 1..].trim_end_matches([')', ']', ' ']).replace(['µ', 'μ'], "u");
-        Unit::ALL.into_iter().find(|unit| unit.symbol().eq_ignore_ascii_case(&symbol))
+        config::Unit::ALL.into_iter().find(|unit| unit.symbol().eq_ignore_ascii_case(&symbol))
     });
     match (open, unit) {
         (Some(at), Some(_)) => (name[..at].trim().to_string(), unit),
         _ => (name.trim().to_string(), None),
     }
+}
+
+/// What the name of a column of samples says.
+#[derive(Debug, Default, PartialEq)]
+pub struct Named {
+    /// Of the samples.
+    pub unit: Option<config::Unit>,
+    pub stimulus: Option<Stimulus>,
+    pub level: Option<Level>,
+    /// What it says beside them: an ear or a channel.
+    pub rest: String,
+}
+
+impl Named {
+    pub fn of(name: &str) -> Named {
+        let (name, unit) = without_unit(name);
+        let (stimulus, name) = take_stimulus(&name).map_or((None, name), |(stimulus, rest)| (Some(stimulus), rest));
+        let level = Level::of(&name);
+        let rest = level.as_ref().map_or(name, |level| level.rest.clone());
+        let is_average = ["mean", "avg", "average"].contains(&rest.to_lowercase().as_str());
+        Named { unit, stimulus, level, rest: if is_average { String::new() } else { rest } }
+    }
+
+    /// Whether the column tells of the spread or the number of what was averaged.
+    pub fn is_statistic(&self) -> bool {
+        let last = self.rest.rsplit(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty());
+        last.is_some_and(|last| STATISTICS.contains(&last.to_lowercase().as_str()))
+    }
+
+    /// The ear, if there is nothing else beside a level or a stimulus.
+    pub fn ear(&self) -> Option<&'static str> {
+        let is_ear = |word: &str| tdt::ear(word).is_some() || word.eq_ignore_ascii_case("ear");
+        let alone = (self.level.is_some() || self.stimulus.is_some()) && self.rest.split(' ').all(is_ear);
+        tdt::ear(&self.rest).filter(|_| alone)
+    }
+
+    /// The level, if the name is a number alone, which may mean anything.
+    pub fn bare_level(&self) -> Option<f64> {
+        self.level.as_ref().filter(|level| level.bare).map(|level| level.db)
+    }
+}
+
+/// Last words of names that are no averages.
+const STATISTICS: [&str; 9] = ["sem", "sd", "std", "se", "ci", "n", "var", "diff", "dif"];
+
+/// A click or a tone in a name (`8 kHz`, `16kHz`, `500_Hz`), and the name without it.
+fn take_stimulus(name: &str) -> Option<(Stimulus, String)> {
+    let lower = name.to_ascii_lowercase();
+    let ends = |end: usize| !lower[end..].starts_with(char::is_alphanumeric);
+    let tone = || {
+        let end = lower.match_indices("hz").map(|(at, _)| at + 2).find(|&end| ends(end))?;
+        let before = &lower[..end - 2];
+        let (before, unit) = before.strip_suffix('k').map_or((before, Unit::Hz), |before| (before, Unit::Khz));
+        let before = before.trim_end_matches([' ', '_']);
+        let prefix = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let number: f64 = before[prefix.len()..].parse().ok().filter(|number| *number > 0.0)?;
+        // the band `0.1-3 kHz` is no tone
+        let band = prefix.trim_end().strip_suffix(['-', '–']).is_some_and(|from| from.trim_end().ends_with(is_digit));
+        let hz = if unit == Unit::Khz { text::hz_from_khz(number) } else { number };
+        (!band).then_some((Stimulus::Tone(hz), prefix.len(), end))
+    };
+    let click = || {
+        let (start, end) = lower.match_indices("click").map(|(at, word)| (at, at + word.len())).next()?;
+        let end = if lower[end..].starts_with('s') { end + 1 } else { end };
+        (ends(end) && !lower[..start].ends_with(char::is_alphanumeric)).then_some((Stimulus::Click, start, end))
+    };
+    let (stimulus, start, end) = tone().or_else(click)?;
+    let (before, behind) = (name[..start].trim_end_matches([' ', '_', ',', '-']), &name[end..]);
+    // the hyphen of `8kHz-60dB` is no sign
+    let rest = format!("{before} {}", behind.strip_prefix('-').unwrap_or(behind)).replace("( )", "");
+    Some((stimulus, rest.trim_matches([' ', '_', ',']).to_string()))
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 /// What a column is named after: `30 dB`, `Level 30 dB SPL`, `30 dB left`, `30`.
@@ -114,6 +193,27 @@ mod tests {
         assert_eq!(Level::of("30"), Some(Level { db: 30.0, rest: String::new(), bare: true }));
         for channel in ["", "Cz", "A1", "Ch 2", "feedback", "dB", "Fp1-M2", "µ 3"] {
             assert_eq!(Level::of(channel), None, "{channel}");
+        }
+    }
+
+    #[test]
+    fn a_stimulus_is_told_from_what_stands_beside_it() {
+        let tone = |hz| Some(Stimulus::Tone(hz));
+        for (name, stimulus, level, rest) in [
+            ("8 kHz 60 dB", tone(8000.0), Some(60.0), ""),
+            ("16kHz_60dB", tone(16_000.0), Some(60.0), ""),
+            ("11.3kHz-60dB left", tone(11_300.0), Some(60.0), "left"),
+            ("-5 dB SPL (500 Hz)", tone(500.0), Some(-5.0), ""),
+            ("8 kHz -5 dB", tone(8000.0), Some(-5.0), ""),
+            ("Click 60 dB SPL", Some(Stimulus::Click), Some(60.0), ""),
+            ("Cz, clicks", Some(Stimulus::Click), None, "Cz"),
+            ("8 kHz", tone(8000.0), None, ""),
+            ("4-16 kHz 60 dB", None, Some(60.0), "4 16 kHz"),
+            ("clicked 60 dB", None, Some(60.0), "clicked"),
+            ("60 dB mean", None, Some(60.0), ""),
+        ] {
+            let Named { stimulus: found, level: at, rest: beside, .. } = Named::of(name);
+            assert_eq!((found, at.map(|level| level.db), beside.as_str()), (stimulus, level, rest), "{name}");
         }
     }
 }

@@ -7,14 +7,14 @@ use crate::error::Result;
 use csv::ByteRecord;
 
 /// Fewer instants than these are no recording.
-const FEWEST: usize = 16;
+pub const FEWEST: usize = 16;
 /// No instant lies further than this part of a step from where equal spacing puts it.
 const JITTER: f64 = 0.25;
 
 /// One run of rising times.
 pub struct Sweep {
-    /// The line of its first instant.
-    line: usize,
+    /// The line of each instant.
+    lines: Vec<usize>,
     groups: Vec<String>,
     times: Vec<f64>,
     /// The samples of each instant, in the order of the columns.
@@ -46,7 +46,7 @@ impl Row<'_> {
             }
             sweep.check_length(source)?;
         }
-        let mut sweep = Sweep { line: self.line, groups, times: Vec::new(), samples: Vec::new() };
+        let mut sweep = Sweep { lines: Vec::new(), groups, times: Vec::new(), samples: Vec::new() };
         self.add(at, &mut sweep)?;
         sweeps.push(sweep);
         Ok(())
@@ -71,7 +71,8 @@ impl Row<'_> {
 
     fn add(&self, at: f64, sweep: &mut Sweep) -> Result<()> {
         sweep.times.push(at);
-        for column in self.table.signals() {
+        sweep.lines.push(self.line);
+        for (column, _) in self.table.signals() {
             sweep.samples.push(self.number(column)?.map_or(f32::NAN, |sample| sample as f32));
         }
         Ok(())
@@ -82,12 +83,17 @@ impl Row<'_> {
         if is_missing(&cell) {
             return Ok(None);
         }
-        let number = plain_number(&cell, self.table.decimal_comma).and_then(|plain| plain.parse::<f64>().ok());
+        let number = plain_number(&cell, self.table.decimals).and_then(|plain| plain.parse::<f64>().ok());
         number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
             let names = &self.table.names;
             let problem =
                 format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), names[column]);
-            self.table.error(self.line, problem, "write a plain number, or leave the cell empty")
+            let is_text = cell.contains(char::is_alphabetic);
+            let remedy = match is_text {
+                true => "if the column holds words, remove it or name it `condition`; leave an unknown sample empty",
+                false => "write a plain number, or leave the cell empty",
+            };
+            self.table.error(self.line, problem, remedy)
         })
     }
 }
@@ -99,19 +105,17 @@ impl Sweep {
             return Ok(());
         }
         let problem = "time runs down the rows of this table, and the recording that begins here is short";
-        Err(source.line(self.line, format!("{problem}: instants: {found}, and at least {FEWEST} are needed")))
+        Err(source.line(self.lines[0], format!("{problem}: instants: {found}, and at least {FEWEST} are needed")))
     }
 
     /// The step of the times, which are equally spaced.
     fn step(&self, source: &Source) -> Result<f64> {
-        let (n, first) = (self.times.len(), self.times[0]);
-        let step = (self.times[n - 1] - first) / (n - 1) as f64;
-        let wanted = |i: usize| first + i as f64 * step;
-        match (0..n).find(|&i| (self.times[i] - wanted(i)).abs() > JITTER * step) {
-            None => Ok(step),
-            Some(i) => {
-                let problem = format!("the times are not equally spaced: {} should be {}", self.times[i], wanted(i));
-                Err(source.error(format_args!("line {}", self.line + i), problem, "resample the table to equal steps"))
+        match uneven(&self.times) {
+            None => Ok(mean_step(&self.times)),
+            Some((i, wanted)) => {
+                let (found, wanted) = (self.times[i], rounded(wanted));
+                let problem = format!("the times are not equally spaced: {found} should be {wanted}");
+                Err(source.error(format_args!("line {}", self.lines[i]), problem, "resample the table to equal steps"))
             }
         }
     }
@@ -120,11 +124,20 @@ impl Sweep {
     pub fn finish(self, table: &Table, recordings: &mut Vec<Recording>, notices: &mut Vec<String>) -> Result<()> {
         self.check_length(table.source)?;
         let step = self.step(table.source)?;
-        let unit_ms = time_unit(&table.names[table.time]).flatten().unwrap_or_else(|| likely_unit(step, notices));
+        let unit_ms = match time_unit(&table.names[table.time]).flatten() {
+            Some(unit_ms) => unit_ms,
+            None => {
+                table.refuse_counts(step)?;
+                let (unit_ms, name) = likely_unit(step);
+                let notice = "the column of times states no unit; it was taken for";
+                notices.push(format!("{notice} {name}, as its step is {}", rounded(step)));
+                unit_ms
+            }
+        };
         let rate = tdt::sample_rate_hz(1000.0 / (step * unit_ms));
         let width = table.signals().count();
         recordings.reserve(width);
-        for (i, column) in table.signals().enumerate() {
+        for (i, (column, named)) in table.signals().enumerate() {
             let sample = |row: usize| self.samples[row * width + i];
             let length = (0..self.times.len()).rev().find(|&row| !sample(row).is_nan()).map_or(0, |last| last + 1);
             if length == 0 {
@@ -133,25 +146,40 @@ impl Sweep {
             let mut recording = Recording::new((0..length).map(sample).collect());
             recording.sample_rate_hz = Some(rounded(rate));
             recording.t0_ms = Some(rounded(self.times[0] * unit_ms));
-            table.describe(column, &mut recording)?;
+            table.describe(column, named, &mut recording)?;
             for (column, value) in table.groups().zip(&self.groups) {
-                table.say(self.line, &table.names[column], value, &mut recording)?;
+                table.say(self.lines[0], &table.names[column], value, &mut recording)?;
             }
+            table.name_channel(named, &mut recording);
             recordings.push(recording);
         }
         Ok(())
     }
 }
 
-/// The unit, in ms, that makes a likely sample rate of a step.
-fn likely_unit(step: f64, notices: &mut Vec<String>) -> f64 {
-    let (unit_ms, name) = match step {
+fn mean_step(times: &[f64]) -> f64 {
+    (times[times.len() - 1] - times[0]) / (times.len() - 1) as f64
+}
+
+/// The first of the times that is off equal spacing, and where it should be.
+fn uneven(times: &[f64]) -> Option<(usize, f64)> {
+    let step = mean_step(times);
+    let wanted = (0..times.len()).map(|i| times[0] + i as f64 * step);
+    wanted.enumerate().find(|&(i, wanted)| (times[i] - wanted).abs() > JITTER * step)
+}
+
+/// The step of times that rise in equal steps.
+pub fn equal_step(times: &[f64]) -> Option<f64> {
+    Some(mean_step(times)).filter(|step| *step > 0.0 && uneven(times).is_none())
+}
+
+/// The unit, in ms and by its name, that makes a likely sample rate of a step.
+pub fn likely_unit(step: f64) -> (f64, &'static str) {
+    match step {
         step if step < 1e-3 => (1000.0, "seconds"),
         step if step < 1.0 => (1.0, "milliseconds"),
         _ => (1e-3, "microseconds"),
-    };
-    notices.push(format!("the column of times states no unit; it was taken for {name}, as its step is {step}"));
-    unit_ms
+    }
 }
 
 /// Without the digits that division adds.
