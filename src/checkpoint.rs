@@ -175,7 +175,9 @@ impl Checkpoint {
         let mut config = config.clone();
         config.data.path = None;
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
-        let trained = Trained { config, scalers, data: data.clone(), epoch, step, baselines, prior: None };
+        // weights of a training bring the prior that their configuration asks for
+        let prior = prior::find(&config, &tensors).ok().flatten();
+        let trained = Trained { config, scalers, data: data.clone(), epoch, step, baselines, prior };
         Self::assemble(Some(trained), None, tensors)
     }
 

@@ -16,23 +16,24 @@ pub mod vector {
     }
 }
 
-/// The number of columns, and the rows one after the other.
+/// The shape, and the rows one after the other.
 pub mod matrix {
     use super::*;
 
     #[derive(Serialize, Deserialize)]
     struct Stored {
+        rows: usize,
         columns: usize,
         values: Vec<f32>,
     }
 
     pub fn serialize<S: Serializer>(values: &Array2<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored { columns: values.ncols(), values: values.iter().map(|v| *v as f32).collect() }.serialize(serializer)
+        let (rows, columns) = values.dim();
+        Stored { rows, columns, values: values.iter().map(|v| *v as f32).collect() }.serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<f64>, D::Error> {
-        let Stored { columns, values } = Stored::deserialize(deserializer)?;
-        let rows = values.len().checked_div(columns).unwrap_or(0);
+        let Stored { rows, columns, values } = Stored::deserialize(deserializer)?;
         Array2::from_shape_vec((rows, columns), values.into_iter().map(f64::from).collect()).map_err(D::Error::custom)
     }
 }

@@ -95,3 +95,12 @@ fn the_chosen_rank_leaves_noise_out_and_against_itself_is_the_largest() {
     assert_eq!(pca.choose_rank(best - 1, input, target), best - 1);
     assert_eq!(pca.choose_rank(64, input, input), 64);
 }
+
+#[test]
+fn a_pca_of_rank_0_is_stored_and_predicts_the_mean() {
+    let train = scattered(20, 6);
+    let pca = Pca::fit(train.view()).truncated(0);
+    let again: Pca = serde_json::from_str(&serde_json::to_string(&pca).unwrap()).unwrap();
+    let made = again.reconstruct(train.view(), usize::MAX);
+    assert!(made.outer_iter().all(|row| row.iter().zip(&pca.mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6)));
+}

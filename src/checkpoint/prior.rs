@@ -12,7 +12,7 @@ pub fn prior_tensors(prior: AggregatedPosterior) -> [Tensor; 3] {
         shape: values.shape().to_vec(),
         values: values.into_iter().collect(),
     };
-    let AggregatedPosterior { condition, mu, logvar } = prior;
+    let (condition, mu, logvar) = prior.into_parts();
     [tensor("condition", condition), tensor("mu", mu), tensor("logvar", logvar)]
 }
 
@@ -32,7 +32,7 @@ pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<Aggrega
     let (mu, logvar) = (matrix("prior.mu", latent)?, matrix("prior.logvar", latent)?);
     let rows = condition.nrows();
     match (mu.nrows() == rows, logvar.nrows() == rows) {
-        (true, true) => Ok(Some(AggregatedPosterior { condition, mu, logvar })),
+        (true, true) => Ok(Some(AggregatedPosterior::new(condition, mu, logvar))),
         (false, _) => Err("prior.mu"),
         _ => Err("prior.logvar"),
     }

@@ -256,12 +256,29 @@ pub struct SynthConfig {
     pub subjects: usize,
     pub rows_per_subject: usize,
     pub sample_rate_hz: f64,
+    pub design: Design,
     /// Causes held constant, by column name: `{"level_db": 60}`.
     pub fixed: BTreeMap<String, f64>,
 }
 
+/// How the rows of a listener of the built-in set differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Design {
+    /// Level, rate and residual noise are drawn for each row.
+    Clinic,
+    /// Level series at one rate: 13 levels from 15 to 75 dB in turn, averages of 100 to 2000 sweeps (`n_averages`).
+    Series,
+}
+
 impl Default for SynthConfig {
     fn default() -> Self {
-        SynthConfig { subjects: 800, rows_per_subject: 12, sample_rate_hz: 20_000.0, fixed: Default::default() }
+        SynthConfig {
+            subjects: 800,
+            rows_per_subject: 12,
+            sample_rate_hz: 20_000.0,
+            design: Design::Clinic,
+            fixed: Default::default(),
+        }
     }
 }

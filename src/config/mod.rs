@@ -7,8 +7,8 @@ mod load;
 mod prepare;
 
 pub use data::{
-    DataConfig, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn, SynthConfig,
-    Unit,
+    DataConfig, Design, EncodedColumn, Encoding, HeldValue, SYNTH_COLUMNS, SignalScaling, SplitBy, StaticColumn,
+    SynthConfig, Unit,
 };
 pub use examples::{AugmentConfig, Prior, Target};
 pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};

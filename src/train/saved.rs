@@ -24,7 +24,7 @@ impl Trainer {
         let kept = rows.len().min(AggregatedPosterior::MOST_ROWS);
         let kept = rows.select(&(0..kept).map(|i| i * rows.len() / kept).collect::<Vec<_>>());
         let (mu, logvar) = encode(&mut self.model, &kept)?;
-        Ok(AggregatedPosterior { condition: kept.condition, mu, logvar })
+        Ok(AggregatedPosterior::new(kept.condition, mu, logvar))
     }
 
     /// Puts the best weights seen back into the model; leaves it as it is when there are none.

@@ -4,7 +4,7 @@
 //! A subject is a pure function of (seed, subject), a recording of (seed, row): a larger set begins with the smaller one's
 //! subjects, and holding one cause constant leaves every other draw as it was.
 
-use crate::config::SynthConfig;
+use crate::config::{Design, SynthConfig};
 use crate::error::{Error, Result};
 use crate::rng::{Draws, Purpose, Stream};
 
@@ -17,6 +17,7 @@ pub(super) mod layer {
     pub const RETEST: u32 = 4;
     pub const NOISE: u32 = 5;
     pub const F_RATIO: u32 = 6;
+    pub const SERIES: u32 = 7;
 }
 
 /// A cause that `data.synth.fixed` can hold constant, and the range in which the functions of this module may be read.
@@ -112,6 +113,13 @@ const RESIDUAL_NOISE_NV: [f64; 2] = [10.0, 80.0];
 const RESIDUAL_NOISE_MEDIAN_NV: f64 = 25.0;
 const RESIDUAL_NOISE_LOG_SD: f64 = 0.5;
 
+// A level series in a laboratory; our choice.
+const SERIES_LEVELS_DB: [f64; 2] = [15.0, 75.0];
+const SERIES_LEVELS: u32 = ((SERIES_LEVELS_DB[1] - SERIES_LEVELS_DB[0]) / LEVEL_STEP_DB) as u32 + 1;
+const SERIES_AVERAGES: [u32; 5] = [100, 200, 500, 1000, 2000];
+/// 40 nV are left of it after 500 sweeps.
+const SERIES_SWEEP_NOISE_NV: f64 = 894.427;
+
 /// A listener: what is known of one, and what is not.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subject {
@@ -175,6 +183,8 @@ pub(super) struct Recording {
     pub level_db: f64,
     pub rate_hz: f64,
     pub residual_noise_nv: f64,
+    /// Sweeps behind it, in level series.
+    pub n_averages: Option<u32>,
     /// Added to every latency.
     pub retest_latency_ms: f64,
     /// Factor on every amplitude.
@@ -190,11 +200,23 @@ impl Recording {
         let level_db = LEVELS_DB[0] + LEVEL_STEP_DB * f64::from(protocol.below(steps));
         let rate_hz = log_between(RATES_HZ, protocol.uniform());
         let residual_noise_nv = residual_noise_nv(&mut protocol);
+        let (level_db, rate_hz, residual_noise_nv, n_averages) = match config.design {
+            Design::Clinic => (level_db, rate_hz, residual_noise_nv, None),
+            Design::Series => {
+                let (listener, place) = (row / config.rows_per_subject as u32, row % config.rows_per_subject as u32);
+                let mut habit = Stream::new(seed, Purpose::Synth, layer::SERIES).draws(listener);
+                let n = SERIES_AVERAGES[protocol.below(SERIES_AVERAGES.len() as u32) as usize];
+                let level_db = SERIES_LEVELS_DB[0] + LEVEL_STEP_DB * f64::from(place % SERIES_LEVELS);
+                let noise_nv = SERIES_SWEEP_NOISE_NV / f64::from(n).sqrt();
+                (level_db, log_between(RATES_HZ, habit.uniform()), noise_nv, Some(n))
+            }
+        };
         let mut retest = Stream::new(seed, Purpose::Synth, layer::RETEST).draws(row);
         Recording {
             level_db: held("level_db", level_db),
             rate_hz: held("rate_hz", rate_hz),
             residual_noise_nv: held("residual_noise_nv", residual_noise_nv),
+            n_averages,
             retest_latency_ms: RETEST_LATENCY_SD_MS * bounded_normal(&mut retest),
             retest_gain: (RETEST_GAIN_LOG_SD * bounded_normal(&mut retest)).exp(),
         }

@@ -143,6 +143,7 @@ struct Row {
     statics: [f64; 7],
     peaks: [f64; 6],
     latencies_ms: [f64; 7],
+    n_averages: Option<u32>,
 }
 
 impl Simulator {
@@ -170,7 +171,7 @@ impl Simulator {
             subject.conductive_loss_db,
             subject.cochlear_loss_db,
         ];
-        Row { signal, truth, statics, peaks, latencies_ms }
+        Row { signal, truth, statics, peaks, latencies_ms, n_averages: recording.n_averages }
     }
 
     fn visible(&self, wave: &Wave) -> bool {
@@ -208,6 +209,9 @@ impl Row {
         (recording.sample_rate_hz, recording.t0_ms) = (Some(sample_rate_hz), Some(0.0));
         // the fewest digits that read back to the same bits
         recording.columns = names.iter().cloned().zip(self.statics.map(|value| value.to_string())).collect();
+        if let Some(n) = self.n_averages {
+            recording.say("n_averages", n);
+        }
         recording.peaks = self.peaks.map(|label| label as f32);
         let latencies_ms = self.latencies_ms.map(|latency| latency as f32);
         recording.truth = Some(Box::new(GroundTruth { samples: narrow(&self.truth), latencies_ms }));

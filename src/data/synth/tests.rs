@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{DataConfig, SplitBy};
+use crate::config::{DataConfig, Design, SplitBy};
 use crate::data::{Dataset, Values, load};
 use ndarray::Array2;
 use waves::{V, effective_level_db, waves};
@@ -22,7 +22,14 @@ fn listener() -> Subject {
 }
 
 fn at_level(level_db: f64) -> Recording {
-    Recording { level_db, rate_hz: 10.0, residual_noise_nv: 30.0, retest_latency_ms: 0.0, retest_gain: 1.0 }
+    Recording {
+        level_db,
+        rate_hz: 10.0,
+        residual_noise_nv: 30.0,
+        n_averages: None,
+        retest_latency_ms: 0.0,
+        retest_gain: 1.0,
+    }
 }
 
 fn config(subjects: usize, rows_per_subject: usize) -> SynthConfig {
@@ -315,4 +322,25 @@ fn bad_requests_say_what_to_do() {
     assert!(message(&config(usize::MAX, 2), 200).contains("at most"));
     assert!(message(&SynthConfig { sample_rate_hz: 0.0, ..config(1, 1) }, 200).contains("6000"));
     assert!(message(&SynthConfig { sample_rate_hz: f64::NAN, ..config(1, 1) }, 200).contains("6000"));
+}
+
+#[test]
+fn a_level_series_has_one_rate_a_listener_and_noise_by_its_averages() {
+    let series = SynthConfig { design: Design::Series, ..config(3, 130) };
+    let set = generate(&series, 200, 4).unwrap();
+    let [levels, rates, noise_nv] = [1, 2, 4].map(|column| numbers(&set, column));
+    for listener in 0..3 {
+        let rows = listener * 130..(listener + 1) * 130;
+        assert!(rates[rows.clone()].iter().all(|rate| *rate == rates[rows.start]));
+        assert!(rows.clone().all(|row| levels[row] == 15.0 + 5.0 * ((row - rows.start) % 13) as f64));
+        // listeners of the clinic, of the same seed
+        let clinic = generate(&config(3, 1), 200, 4).unwrap();
+        assert_eq!(numbers(&set, 0)[rows.start], numbers(&clinic, 0)[listener]);
+    }
+    assert!(rates[0] != rates[130] && rates[130] != rates[260]);
+    assert!((0..390).all(|row| (noise_nv[row] - 894.427 / f64::from(set.averages[row]).sqrt()).abs() < 1e-9));
+    let mut averages = set.averages.clone();
+    averages.sort_by(f32::total_cmp);
+    averages.dedup();
+    assert_eq!(averages, [100.0, 200.0, 500.0, 1000.0, 2000.0]);
 }
