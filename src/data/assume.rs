@@ -132,11 +132,7 @@ impl Assumed {
             replaced("gain", recording.gain.map(|gain| gain.value.to_string()), given.to_string());
             factor *= recording.gain.map_or(1.0 / given, |stated| stated.replacement(given));
         }
-        if factor == 1.0 {
-            return;
-        }
-        let truth = recording.truth.iter_mut().flat_map(|truth| &mut truth.samples);
-        recording.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
+        recording.scale(factor);
     }
 
     /// Refuses what unit and gain make of a recording, if no recording can be so.
@@ -185,8 +181,8 @@ pub struct Amplitudes {
 const SMALLEST_UV: f32 = 1e-3;
 /// Below this the unit is volts rather than millivolts.
 const SMALLEST_MILLIVOLTS: f32 = 2e-5;
-/// No averaged response has this from its lowest to its highest sample.
-const LARGEST_UV: f32 = 1000.0;
+/// No averaged response has this from its lowest to its highest sample, a drift included.
+const LARGEST_UV: f32 = 100.0;
 
 impl Amplitudes {
     /// Takes a trace into account.
@@ -265,6 +261,9 @@ mod tests {
         says(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
         says(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
         says(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
+        // responses of 0.4 µV in nV, and those of 30 µV on a drift of twice that in µV
+        says(&[&[250.5, -150.0]], "nanovolts");
+        assert_eq!(notice(&[&[60.5, -30.0]]), None);
         let steps: Vec<f32> = (0..16).map(|i| (i * i % 7) as f32).collect();
         says(&[&steps], "steps of a converter");
         assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0]]), None);

@@ -30,6 +30,7 @@ pub mod tdt_biosig_ascii;
 mod tests;
 mod text;
 pub mod time_down;
+mod units;
 mod vocabulary;
 pub mod wfdb;
 

@@ -2,6 +2,7 @@
 
 use super::refusal;
 use super::samples::archive;
+use crate::config::Unit;
 use crate::data::read::{Recording, npz, read_all, read_bytes};
 use crate::data::recording::GroundTruth;
 use std::path::Path;
@@ -194,4 +195,23 @@ fn short_recordings_and_one_long_text_do_not_multiply() {
     let bad = archive(&[("signal", &shape, &vec![0; 4 * rows]), ("memo", long, &text)]);
     let message = refusal("x.npz", bad);
     assert!(message.contains("times the file") || message.contains("would unpack"), "{message}");
+}
+
+#[test]
+fn a_unit_that_an_archive_states_is_converted() {
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let header =
+        |descr: &str, shape: &str| format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let (traces, cells) = (header("<f4", "(2, 2)"), bytes(&[500.0, 501.0, 500.0, 501.0]));
+    let of = |name: &str, descr: &str, shape: &str, text: &[u8]| {
+        archive(&[("signal", &traces, &cells), ("truth", &traces, &cells), (name, &header(descr, shape), text)])
+    };
+    let read = read_bytes("x.npz", of("units", "|S2", "(2,)", b"nVmV")).unwrap();
+    assert_eq!([0, 1].map(|i| read[i].unit), [Some(Unit::Nanovolt), Some(Unit::Millivolt)]);
+    assert_eq!([0, 1].map(|i| read[i].samples[0]), [0.5, 500_000.0]);
+    assert_eq!(read[0].truth.as_ref().unwrap().samples[0], 0.5);
+    assert!(read[0].columns.is_empty());
+    assert_eq!(read_bytes("x.npz", of("unit", "|S1", "()", b"V")).unwrap()[1].samples[0], 5e8);
+    let message = refusal("x.npz", of("unit", "|S2", "(2,)", b"nVdB"));
+    assert!(message.contains("array `unit`, item 1: `dB` is no unit of voltage"), "{message}");
 }
