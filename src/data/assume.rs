@@ -96,7 +96,8 @@ impl Assumed {
         if let Some(column) = subject_column {
             // whether it is needed is for the split to say
             let cell = recording.cell(column).or_else(|| recording.cell(&read::own_name(column)));
-            let given = cell.map(std::borrow::Cow::into_owned);
+            let mut given = cell.map(std::borrow::Cow::into_owned);
+            given.iter_mut().for_each(read::tidy_subject);
             match given {
                 // the column's words said so to the reader
                 None if !recording.subject_guessed && read::names_subject(column) => {}

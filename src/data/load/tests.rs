@@ -160,16 +160,30 @@ fn cells_name_row_line_and_column() {
         refused(table(&[&format!("P1,,60,20000,0,,{bad},2,3")]), &["row 1 (line 2), column `s0`", bad, "not a finite"]);
     }
     refused(table(&["P1,,60,20000,0,,2e9,2,3"]), &["row 1 (line 2), column `s0`", "more than 1000 V"]);
-    refused(table(&["P1,,NaN,20000,0,,1,2,3"]), &["column `level_db`", "not a finite"]);
     refused(table(&["P1,,1e300,20000,0,,1,2,3"]), &["column `level_db`", "1e300", "not a finite"]);
-    refused(table(&["P1,,,20000,0,,1,2,3"]), &["column `level_db`: empty"]);
+    for missing in ["", "NA", "N/A", "NaN", "nan", "null", "None"] {
+        refused(
+            table(&[&format!("P1,,{missing},20000,0,,1,2,3")]),
+            &["column `level_db`: empty", "data.impute_statics"],
+        );
+        refused(table(&[&format!("{missing},,60,20000,0,,1,2,3")]), &["column `subject_id`: empty"]);
+    }
     refused(table(&["P1,,60,20000,0,late,1,2,3"]), &["column `peak_v_ms`: \"late\" is not a number"]);
     refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
     refused(table(&[",,60,20000,0,,1,2,3"]), &["column `subject_id`: empty"]);
     refused(table(&["P1,,60,0,0,,1,2,3"]), &["column `sample_rate_hz`: 0 is no sample rate"]);
     let one_hot = StaticColumn::encoded("note", Encoding::OneHot);
     let config = DataConfig { static_columns: vec![one_hot], ..config() };
-    refused(with_config(&format!("{HEADER}\nP1,,60,20000,0,,1,2,3\n"), &config), &["column `note`: empty", "unknown"]);
+    for missing in ["", "NA", "N/A", "NaN", "nan", "null"] {
+        let text = format!("{HEADER}\nP1,{missing},60,20000,0,,1,2,3\n");
+        refused(with_config(&text, &config), &["column `note`: empty", "unknown"]);
+    }
+    // a word, for who hears well
+    assert!(with_config(&format!("{HEADER}\nP1,None,60,20000,0,,1,2,3\n"), &config).is_ok());
+    let animals = DataConfig { subject_column: "note".into(), ..self::config() };
+    let text = format!("{HEADER}\nP1,12.0,60,20000,0,,1,2,3\nP1,12,60,20000,0,,2,1,3\n");
+    assert_eq!(with_config(&text, &animals).unwrap().0.subjects, ["12", "12"]);
+    refused(with_config(&text.replace(",12,", ",nan,"), &animals), &["row 2", "column `note`: empty"]);
 }
 
 #[test]

@@ -207,9 +207,9 @@ pub fn plain_number(cell: &str, decimal_comma: bool) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether a cell stands for an unknown value, as R, pandas and spreadsheets write it.
+/// Whether a cell stands for an unknown value, as R, Python and spreadsheets write it.
 pub fn is_missing(cell: &str) -> bool {
-    matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "null" | "NULL")
+    matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "<NA>" | "null" | "NULL" | "None")
 }
 
 fn is_comma_number(cell: &str) -> bool {

@@ -247,8 +247,17 @@ impl<'a> Column<'a> {
     /// Gives a recording an item.
     fn give(&self, index: usize, recording: &mut Recording) -> Result<()> {
         match &self.place {
-            Place::Subject => recording.subject = self.array.text(index),
-            Place::Other(name) => recording.columns.push((name.clone(), self.array.text(index))),
+            Place::Subject => {
+                if !self.array.is_exact(index) {
+                    let problem = format!("item {index} is {}, which floats round", self.array.number(index));
+                    return Err(self.wrong(problem, "save the names as integers or as text (dtype=str)"));
+                }
+                recording.subject = self.array.text(index);
+            }
+            Place::Other(name) => {
+                let text = self.array.text(index);
+                recording.columns.push((name.clone(), text::known(&text).to_string()));
+            }
             Place::Unit => {
                 let stated = self.array.text(index);
                 if recording.unit.is_none() && !delimited::is_missing(&stated) {

@@ -224,8 +224,7 @@ impl Row<'_> {
     }
 
     fn take(&self, column: usize, holds: &Holds, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
-        let cell = self.text(column);
-        let cell = if cell == "NA" { "" } else { cell };
+        let cell = text::known(self.text(column));
         match holds {
             Holds::Subject => recording.subject = cell.to_string(),
             Holds::SampleRateHz => recording.sample_rate_hz = self.positive(column, "sample rate")?,

@@ -57,6 +57,11 @@ pub fn tidy(text: &str) -> String {
     }
 }
 
+/// A cell's text, empty for an unknown value. `None` is a word here: of a hearing loss, of a masker.
+pub fn known(cell: &str) -> &str {
+    if delimited::is_missing(cell) && cell != "None" { "" } else { cell }
+}
+
 /// A frequency in Hz from one in kHz, without the digits that the multiplication adds.
 pub fn hz_from_khz(khz: f64) -> f64 {
     (khz * 1e9).round() / 1e6
