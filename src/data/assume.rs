@@ -1,7 +1,7 @@
 //! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks wrong with
 //! the unit of a whole set.
 
-use super::prepare::PREPARED;
+use super::prepare::preparation_of;
 use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};
 use super::recording::{Faulty, Recording};
 use crate::config::{DataConfig, Unit};
@@ -39,7 +39,8 @@ impl Assumptions {
     pub fn apply(self, recordings: Recordings) -> Recordings {
         let (source, uniform, notices) = (recordings.source.clone(), recordings.uniform, recordings.notices.clone());
         let (replaced, amplitudes) = (BTreeMap::new(), Amplitudes::default());
-        let assumed = Assumed { recordings, assumptions: self, notices: notices.clone(), replaced, amplitudes };
+        let (assumptions, said, prepared) = (self, notices.clone(), 0);
+        let assumed = Assumed { recordings, assumptions, notices: said, replaced, prepared, amplitudes };
         Recordings::new(&source, uniform, notices, Box::new(assumed))
     }
 }
@@ -50,6 +51,8 @@ struct Assumed {
     notices: Notices,
     /// For each key: how many statements were replaced, the first of them, and by what.
     replaced: BTreeMap<&'static str, (usize, String, String)>,
+    /// Rows whose unit and gain were left as they are.
+    prepared: usize,
     amplitudes: Amplitudes,
 }
 
@@ -121,7 +124,8 @@ impl Assumed {
             recording.replace("frequency_hz", stimulus);
         }
         // what was prepared is in µV
-        if recording.column(PREPARED).is_some() {
+        if preparation_of(recording).is_some() {
+            self.prepared += usize::from(unit.is_some() || gain.is_some());
             return;
         }
         let mut factor = 1.0;
@@ -154,6 +158,12 @@ impl Assumed {
         for (key, (rows, stated, given)) in std::mem::take(&mut self.replaced) {
             self.notices
                 .push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
+        }
+        if self.prepared > 0 {
+            self.notices.push(format!(
+                "{} rows were prepared already, and are in µV: --unit and --gain (data.unit, data.gain) do not change them",
+                self.prepared
+            ));
         }
         if let Some(notice) = self.amplitudes.notice() {
             self.notices.push(notice);
