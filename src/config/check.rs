@@ -245,7 +245,12 @@ mod tests {
             &["static_columns[0]", "t0_ms"],
         );
         refused(r#"{"data": {"validation_split": 0}}"#, &["data.validation_split"]);
-        refused(r#"{"data": {"sample_rate_hz": 0}}"#, &["data.sample_rate_hz", "above 0"]);
+        for rate in ["0", "-20000", "20", "1e300"] {
+            let wanted = ["sample_rate_hz", "must be from 1000 to 1000000"];
+            refused(&format!(r#"{{"data": {{"sample_rate_hz": {rate}}}}}"#), &wanted);
+            refused(&format!(r#"{{"data": {{"synth": {{"sample_rate_hz": {rate}}}}}}}"#), &wanted);
+        }
+        refused(r#"{"data": {"t0_ms": -1e300}}"#, &["data.t0_ms", "from -10000 to 10000"]);
         refused(r#"{"output": {"checkpoint_dir": "../x"}}"#, &["output.checkpoint_dir", "inside the run folder"]);
     }
 

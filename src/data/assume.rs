@@ -4,8 +4,9 @@
 use super::prepare::preparation_of;
 use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};
 use super::recording::{Faulty, Recording};
-use crate::config::{DataConfig, Unit};
+use crate::config::{DataConfig, SAMPLE_RATES_HZ, T0_RANGE_MS, Unit};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The column that keeps the subject of a file where `data.subject_column` names another.
 pub(super) const FILE_SUBJECT: &str = "file_subject_id";
@@ -140,17 +141,11 @@ impl Assumed {
         recording.scale(factor);
     }
 
-    /// Refuses what unit and gain make of a recording, if no recording can be so.
+    /// Refuses what a file and the user make of a recording, if no recording can be so.
     fn check(&self, recording: Recording) -> Result<Recording, Faulty> {
-        let truth = recording.truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
-        let truth = truth.map(|(i, sample)| ("truth_s", i, sample));
-        let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
-        let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
-        let Some((name, i, sample)) = samples.chain(truth).find(too_large) else { return Ok(recording) };
-        let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
-        let remedy =
-            "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
-        let error = recording.error(&self.recordings.source, &format!("{name}{i}"), problem, remedy);
+        let Err((column, problem, remedy)) = possible(&recording) else { return Ok(recording) };
+        let error = recording.error(&self.recordings.source, &column, problem, remedy);
+        // what stands there can be read, so that a filter can judge it
         Err(Faulty { error: Box::new(error), column: None, recording: Some(Box::new(recording)) })
     }
 
@@ -169,6 +164,42 @@ impl Assumed {
             self.notices.push(notice);
         }
     }
+}
+
+/// Whether a recording can be so; else the column, the problem and the remedy.
+fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)> {
+    let is_outside = |value: Option<f64>, range: RangeInclusive<f64>| value.filter(|value| !range.contains(value));
+    if let Some(rate) = is_outside(recording.sample_rate_hz, SAMPLE_RATES_HZ) {
+        let problem = format!("{rate} Hz is no sample rate of evoked responses, which are from 1 to 1000 kHz");
+        let remedy =
+            "check its unit (a sampling period is in µs) and correct it, or give the right one with --sample-rate-hz";
+        return Err(("sample_rate_hz".into(), problem, remedy));
+    }
+    if let Some(t0_ms) = is_outside(recording.t0_ms, T0_RANGE_MS) {
+        let problem = format!("the first sample cannot lie at {t0_ms} ms, more than 10 s from the stimulus onset");
+        return Err(("t0_ms".into(), problem, "correct it, or give the right one with --t0-ms"));
+    }
+    if is_rounded(&recording.subject) {
+        let problem =
+            format!("a spreadsheet has rounded `{}`, so that several subjects may have this name", recording.subject);
+        return Err(("subject_id".into(), problem, "export the names as text"));
+    }
+    let truth = recording.truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
+    let truth = truth.map(|(i, sample)| ("truth_s", i, sample));
+    let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
+    let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
+    let Some((name, i, sample)) = samples.chain(truth).find(too_large) else { return Ok(()) };
+    let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
+    let remedy = "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
+    Err((format!("{name}{i}"), problem, remedy))
+}
+
+/// Whether a name is a number as spreadsheets and pandas shorten it: `2.02304E+16`.
+fn is_rounded(name: &str) -> bool {
+    name.split_once(['e', 'E']).is_some_and(|(digits, exponent)| {
+        let exponent = exponent.strip_prefix('+').unwrap_or_default();
+        digits.parse::<f64>().is_ok() && !exponent.is_empty() && exponent.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// The lowest and the highest sample, of those that are numbers.
@@ -264,6 +295,46 @@ mod tests {
         let simulated = Recording { truth: Some(truth), ..Recording::new(vec![1.0, 2.0]) };
         let error = assumed(simulated, None).unwrap_err().error.to_string();
         assert!(error.contains("column `truth_s0`"), "{error}");
+    }
+
+    #[test]
+    fn impossible_times_and_rounded_names_are_refused_unless_they_are_replaced() {
+        let row = |rate: f64, t0: f64| {
+            let mut recording = Recording::new(vec![1.0, 2.0]);
+            (recording.sample_rate_hz, recording.t0_ms) = (Some(rate), Some(t0));
+            recording
+        };
+        let read = |recording: Recording, given: Assumptions| {
+            let rows = Box::new(std::iter::once(Ok(recording)));
+            let row = given.apply(Recordings::new("x.csv", true, Notices::default(), rows)).next_row().unwrap();
+            row.map_err(|faulty| faulty.error.to_string())
+        };
+        for (rate, t0, column) in [
+            (1e300, 0.0, "sample_rate_hz"),
+            (1.0 / 0.04096e-6, 0.0, "sample_rate_hz"),
+            (20.0, 0.0, "sample_rate_hz"),
+            (20_000.0, 1e300, "t0_ms"),
+            (20_000.0, -10_001.0, "t0_ms"),
+        ] {
+            let error = read(row(rate, t0), Assumptions::default()).unwrap_err();
+            assert!(error.contains(&format!("x.csv: row 1, column `{column}`: ")), "{error}");
+            let given = Assumptions { sample_rate_hz: Some(2e4), t0_ms: Some(-1.5), ..Assumptions::default() };
+            let read = read(row(rate, t0), given).unwrap();
+            assert_eq!((read.sample_rate_hz, read.t0_ms), (Some(2e4), Some(-1.5)));
+        }
+        for (rate, t0) in [(1e3, -1e4), (1e6, 1e4)] {
+            assert!(read(row(rate, t0), Assumptions::default()).is_ok());
+        }
+        for (name, rounded) in
+            [("2.02304E+16", true), ("2e+05", true), ("2e5", false), ("A1E+2", false), ("E+1", false)]
+        {
+            let named = Recording { subject: name.into(), ..row(2e4, 0.0) };
+            assert_eq!(
+                read(named, Assumptions::default()).is_err_and(|e| e.contains("`subject_id`")),
+                rounded,
+                "{name}"
+            );
+        }
     }
 
     #[test]

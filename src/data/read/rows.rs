@@ -247,7 +247,8 @@ impl Row<'_> {
             Holds::Unit => recording.unit = self.unit(column, cell)?,
             Holds::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
             Holds::Number(name) => {
-                let value = self.number::<f64>(column)?.map_or(String::new(), |value| value.to_string());
+                let value = if *name == "rate_hz" { self.not_negative(column)? } else { self.number(column)? };
+                let value = value.map_or(String::new(), |value: f64| value.to_string());
                 push(recording, name, value);
             }
             Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
@@ -271,6 +272,16 @@ impl Row<'_> {
         }
     }
 
+    fn not_negative(&self, column: usize) -> Result<Option<f64>> {
+        match self.number::<f64>(column)? {
+            Some(value) if value < 0.0 => {
+                let remedy = "correct it, or leave the cell empty if it is not known";
+                Err(self.error(Some(column), format!("{value} is below 0"), remedy))
+            }
+            other => Ok(other),
+        }
+    }
+
     /// A latency or amplitude in our unit, NaN where there is none.
     fn label(&self, column: usize, factor: f64) -> Result<f32> {
         let label = self.number::<f64>(column)?.map_or(f32::NAN, |value| (value * factor) as f32);
@@ -285,7 +296,7 @@ impl Row<'_> {
         let (mut hz, mut stimulus) = (String::new(), "");
         match unit {
             _ if cell.to_lowercase().contains("click") => hz = "click".to_string(),
-            Some(factor) => match self.number::<f64>(column)? {
+            Some(factor) => match self.not_negative(column)? {
                 Some(0.0) => hz = "click".to_string(),
                 Some(value) if factor == 1.0 => hz = value.to_string(),
                 Some(value) => hz = text::hz_from_khz(value).to_string(),

@@ -73,6 +73,9 @@ fn a_table_of_numbers_that_cannot_be_is_refused() {
     for (bad, part) in [
         ("subject_id,sample_rate_hz,s0,s1\na,0,1,2\n", "column `sample_rate_hz`: 0 is no sample rate"),
         ("subject_id,sample_rate_hz,s0,s1\na,-5,1,2\n", "-5 is no sample rate"),
+        (&of_unit("", "Freq(Hz)", "-1", "0"), "row 1 (line 2), column `Freq(Hz)`: -1 is below 0"),
+        (&of_unit("", "Frequency (kHz)", "-1", "1"), "column `Frequency (kHz)`: -1 is below 0"),
+        (&of_unit("", "Stim. rate", "-21.1", "1"), "column `Stim. rate`: -21.1 is below 0"),
         ("subject_id,s0,s1\na,1e300,2\n", "column `s0`: \"1e300\" is not a finite number"),
         ("subject_id,s0,s1\na,1,2,3\n", "4 values, but the header has 3 columns"),
         ("subject_id,peak_v_ms,s0,s1\na,1e99,1,2\n", "column `peak_v_ms`: \"1e99\" is not a finite"),
