@@ -156,7 +156,8 @@ impl Assumed {
         }
         if self.prepared > 0 {
             self.notices.push(format!(
-                "{} rows were prepared already, and are in µV: --unit and --gain (data.unit, data.gain) do not change them",
+                "{} rows were prepared already, and are in µV: --unit and --gain (data.unit, data.gain) do not change \
+                 them",
                 self.prepared
             ));
         }
@@ -170,13 +171,13 @@ impl Assumed {
 fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)> {
     let is_outside = |value: Option<f64>, range: RangeInclusive<f64>| value.filter(|value| !range.contains(value));
     if let Some(rate) = is_outside(recording.sample_rate_hz, SAMPLE_RATES_HZ) {
-        let problem = format!("{rate} Hz is no sample rate of evoked responses, which are from 1 to 1000 kHz");
+        let problem = format!("{rate:?} Hz is no sample rate of evoked responses, which are from 1 to 1000 kHz");
         let remedy =
             "check its unit (a sampling period is in µs) and correct it, or give the right one with --sample-rate-hz";
         return Err(("sample_rate_hz".into(), problem, remedy));
     }
     if let Some(t0_ms) = is_outside(recording.t0_ms, T0_RANGE_MS) {
-        let problem = format!("the first sample cannot lie at {t0_ms} ms, more than 10 s from the stimulus onset");
+        let problem = format!("the first sample cannot lie at {t0_ms:?} ms, more than 10 s from the stimulus onset");
         return Err(("t0_ms".into(), problem, "correct it, or give the right one with --t0-ms"));
     }
     if is_rounded(&recording.subject) {

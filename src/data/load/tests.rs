@@ -63,7 +63,7 @@ fn excel_files_with_a_byte_order_mark_and_crlf_are_read() {
 fn writing_and_reading_are_inverse_to_the_last_bit() {
     let mut data = dataset(8, 4);
     // slow enough for the labels to lie within the five samples
-    data.sample_rate_hz = 1220.703_125;
+    data.sample_rate_hz = 1_220.703_125;
     let hard = [f32::MIN_POSITIVE, 1.0e-45, -0.0, 0.1 + 0.2, 16_777_217.0];
     data.signals.row_mut(3).assign(&ndarray::aview1(&hard));
     let Values::Number(levels) = &mut data.statics[0].values else { panic!("level_db is a number") };
@@ -140,7 +140,8 @@ fn headers() {
 
 #[test]
 fn the_number_in_its_name_is_a_samples_place() {
-    let text = "s10,s1,subject_id,level_db,sample_rate_hz,t0_ms,s00,s2,s3,s4,s5,s6,s7,s8,s9\n10,1,P1,60,1000,0,0,2,3,4,5,6,7,8,9\n";
+    let text = "s10,s1,subject_id,level_db,sample_rate_hz,t0_ms,s00,s2,s3,s4,s5,s6,s7,s8,s9\n\
+                10,1,P1,60,1000,0,0,2,3,4,5,6,7,8,9\n";
     let (data, _) = of_length(text.as_bytes(), &config(), 11).unwrap();
     assert_eq!(data.signals.row(0).to_vec(), (0..11).map(|i| i as f32).collect::<Vec<_>>());
 }

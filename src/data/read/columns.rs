@@ -134,8 +134,8 @@ impl Columns {
     /// Finds what each column holds.
     ///
     /// # Errors
-    /// Two columns of one name or for one sample, a sample that is missing between or before others, more than [`MOST_NAMELESS`] columns
-    /// without a name.
+    /// Two columns of one name or for one sample, a sample that is missing between or before others, more than
+    /// [`MOST_NAMELESS`] columns without a name.
     pub fn of(names: &ByteRecord, naming: Naming) -> Result<Columns, Refused> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {

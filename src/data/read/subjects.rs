@@ -82,8 +82,8 @@ impl SubjectFrom {
     }
 }
 
-/// Makes one name of what programs write for one subject: nothing for an unknown one, and `12` of `12.0`, which pandas writes for a
-/// number in a column with gaps.
+/// Makes one name of what programs write for one subject: nothing for an unknown one, and `12` of `12.0`, which pandas
+/// writes for a number in a column with gaps.
 pub fn tidy(subject: &mut String) {
     let whole = |whole: &&str| !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit());
     if is_missing(subject) {
