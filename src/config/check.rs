@@ -267,7 +267,12 @@ mod tests {
         refused(r#"{"training": {"input_recordings": 0}}"#, &["training.input_recordings", "from 1"]);
         refused(r#"{"training": {"augment": {"stretch": 0.6}}}"#, &["training.augment.stretch", "from 0 to 0.5"]);
         refused(r#"{"training": {"augment": {"flip": true}}}"#, &["training.augment", "flip"]);
-        refused(r#"{"data": {"sample_rate_hz": 0}}"#, &["data.sample_rate_hz", "above 0"]);
+        for rate in ["0", "-20000", "20", "1e300"] {
+            let wanted = ["sample_rate_hz", "must be from 1000 to 1000000"];
+            refused(&format!(r#"{{"data": {{"sample_rate_hz": {rate}}}}}"#), &wanted);
+            refused(&format!(r#"{{"data": {{"synth": {{"sample_rate_hz": {rate}}}}}}}"#), &wanted);
+        }
+        refused(r#"{"data": {"t0_ms": -1e300}}"#, &["data.t0_ms", "from -10000 to 10000"]);
         refused(r#"{"output": {"checkpoint_dir": "../x"}}"#, &["output.checkpoint_dir", "inside the run folder"]);
     }
 

@@ -3,6 +3,13 @@
 use super::prepare::{PrepareConfig, RowFilter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// The sample rates of recorders of evoked responses.
+pub const SAMPLE_RATES_HZ: RangeInclusive<f64> = 1e3..=1e6;
+
+/// When recordings begin, relative to the stimulus onset.
+pub const T0_RANGE_MS: RangeInclusive<f64> = -1e4..=1e4;
 
 /// The recordings and how they enter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks wrong with
 //! the unit of a whole set.
 
-use super::prepare::PREPARED;
+use super::prepare::preparation_of;
 use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};
 use super::recording::{Faulty, Recording};
-use crate::config::{DataConfig, Unit};
+use crate::config::{DataConfig, SAMPLE_RATES_HZ, T0_RANGE_MS, Unit};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The column that keeps the subject of a file where `data.subject_column` names another.
 pub(super) const FILE_SUBJECT: &str = "file_subject_id";
@@ -39,7 +40,8 @@ impl Assumptions {
     pub fn apply(self, recordings: Recordings) -> Recordings {
         let (source, uniform, notices) = (recordings.source.clone(), recordings.uniform, recordings.notices.clone());
         let (replaced, amplitudes) = (BTreeMap::new(), Amplitudes::default());
-        let assumed = Assumed { recordings, assumptions: self, notices: notices.clone(), replaced, amplitudes };
+        let (assumptions, said, prepared) = (self, notices.clone(), 0);
+        let assumed = Assumed { recordings, assumptions, notices: said, replaced, prepared, amplitudes };
         Recordings::new(&source, uniform, notices, Box::new(assumed))
     }
 }
@@ -50,6 +52,8 @@ struct Assumed {
     notices: Notices,
     /// For each key: how many statements were replaced, the first of them, and by what.
     replaced: BTreeMap<&'static str, (usize, String, String)>,
+    /// Rows whose unit and gain were left as they are.
+    prepared: usize,
     amplitudes: Amplitudes,
 }
 
@@ -96,7 +100,8 @@ impl Assumed {
         if let Some(column) = subject_column {
             // whether it is needed is for the split to say
             let cell = recording.cell(column).or_else(|| recording.cell(&read::own_name(column)));
-            let given = cell.map(std::borrow::Cow::into_owned);
+            let mut given = cell.map(std::borrow::Cow::into_owned);
+            given.iter_mut().for_each(read::tidy_subject);
             match given {
                 // the column's words said so to the reader
                 None if !recording.subject_guessed && read::names_subject(column) => {}
@@ -120,7 +125,8 @@ impl Assumed {
             recording.replace("frequency_hz", stimulus);
         }
         // what was prepared is in µV
-        if recording.column(PREPARED).is_some() {
+        if preparation_of(recording).is_some() {
+            self.prepared += usize::from(unit.is_some() || gain.is_some());
             return;
         }
         let mut factor = 1.0;
@@ -132,24 +138,14 @@ impl Assumed {
             replaced("gain", recording.gain.map(|gain| gain.value.to_string()), given.to_string());
             factor *= recording.gain.map_or(1.0 / given, |stated| stated.replacement(given));
         }
-        if factor == 1.0 {
-            return;
-        }
-        let truth = recording.truth.iter_mut().flat_map(|truth| &mut truth.samples);
-        recording.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
+        recording.scale(factor);
     }
 
-    /// Refuses what unit and gain make of a recording, if no recording can be so.
+    /// Refuses what a file and the user make of a recording, if no recording can be so.
     fn check(&self, recording: Recording) -> Result<Recording, Faulty> {
-        let truth = recording.truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
-        let truth = truth.map(|(i, sample)| ("truth_s", i, sample));
-        let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
-        let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
-        let Some((name, i, sample)) = samples.chain(truth).find(too_large) else { return Ok(recording) };
-        let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
-        let remedy =
-            "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
-        let error = recording.error(&self.recordings.source, &format!("{name}{i}"), problem, remedy);
+        let Err((column, problem, remedy)) = possible(&recording) else { return Ok(recording) };
+        let error = recording.error(&self.recordings.source, &column, problem, remedy);
+        // what stands there can be read, so that a filter can judge it
         Err(Faulty { error: Box::new(error), column: None, recording: Some(Box::new(recording)) })
     }
 
@@ -158,10 +154,53 @@ impl Assumed {
             self.notices
                 .push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
         }
+        if self.prepared > 0 {
+            self.notices.push(format!(
+                "{} rows were prepared already, and are in µV: --unit and --gain (data.unit, data.gain) do not change \
+                 them",
+                self.prepared
+            ));
+        }
         if let Some(notice) = self.amplitudes.notice() {
             self.notices.push(notice);
         }
     }
+}
+
+/// Whether a recording can be so; else the column, the problem and the remedy.
+fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)> {
+    let is_outside = |value: Option<f64>, range: RangeInclusive<f64>| value.filter(|value| !range.contains(value));
+    if let Some(rate) = is_outside(recording.sample_rate_hz, SAMPLE_RATES_HZ) {
+        let problem = format!("{rate:?} Hz is no sample rate of evoked responses, which are from 1 to 1000 kHz");
+        let remedy =
+            "check its unit (a sampling period is in µs) and correct it, or give the right one with --sample-rate-hz";
+        return Err(("sample_rate_hz".into(), problem, remedy));
+    }
+    if let Some(t0_ms) = is_outside(recording.t0_ms, T0_RANGE_MS) {
+        let problem = format!("the first sample cannot lie at {t0_ms:?} ms, more than 10 s from the stimulus onset");
+        return Err(("t0_ms".into(), problem, "correct it, or give the right one with --t0-ms"));
+    }
+    if is_rounded(&recording.subject) {
+        let problem =
+            format!("a spreadsheet has rounded `{}`, so that several subjects may have this name", recording.subject);
+        return Err(("subject_id".into(), problem, "export the names as text"));
+    }
+    let truth = recording.truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
+    let truth = truth.map(|(i, sample)| ("truth_s", i, sample));
+    let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
+    let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
+    let Some((name, i, sample)) = samples.chain(truth).find(too_large) else { return Ok(()) };
+    let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
+    let remedy = "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
+    Err((format!("{name}{i}"), problem, remedy))
+}
+
+/// Whether a name is a number as spreadsheets and pandas shorten it: `2.02304E+16`.
+fn is_rounded(name: &str) -> bool {
+    name.split_once(['e', 'E']).is_some_and(|(digits, exponent)| {
+        let exponent = exponent.strip_prefix('+').unwrap_or_default();
+        digits.parse::<f64>().is_ok() && !exponent.is_empty() && exponent.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// The lowest and the highest sample, of those that are numbers.
@@ -185,8 +224,8 @@ pub struct Amplitudes {
 const SMALLEST_UV: f32 = 1e-3;
 /// Below this the unit is volts rather than millivolts.
 const SMALLEST_MILLIVOLTS: f32 = 2e-5;
-/// No averaged response has this from its lowest to its highest sample.
-const LARGEST_UV: f32 = 1000.0;
+/// No averaged response has this from its lowest to its highest sample, a drift included.
+const LARGEST_UV: f32 = 100.0;
 
 impl Amplitudes {
     /// Takes a trace into account.
@@ -260,11 +299,54 @@ mod tests {
     }
 
     #[test]
+    fn impossible_times_and_rounded_names_are_refused_unless_they_are_replaced() {
+        let row = |rate: f64, t0: f64| {
+            let mut recording = Recording::new(vec![1.0, 2.0]);
+            (recording.sample_rate_hz, recording.t0_ms) = (Some(rate), Some(t0));
+            recording
+        };
+        let read = |recording: Recording, given: Assumptions| {
+            let rows = Box::new(std::iter::once(Ok(recording)));
+            let row = given.apply(Recordings::new("x.csv", true, Notices::default(), rows)).next_row().unwrap();
+            row.map_err(|faulty| faulty.error.to_string())
+        };
+        for (rate, t0, column) in [
+            (1e300, 0.0, "sample_rate_hz"),
+            (1.0 / 0.04096e-6, 0.0, "sample_rate_hz"),
+            (20.0, 0.0, "sample_rate_hz"),
+            (20_000.0, 1e300, "t0_ms"),
+            (20_000.0, -10_001.0, "t0_ms"),
+        ] {
+            let error = read(row(rate, t0), Assumptions::default()).unwrap_err();
+            assert!(error.contains(&format!("x.csv: row 1, column `{column}`: ")), "{error}");
+            let given = Assumptions { sample_rate_hz: Some(2e4), t0_ms: Some(-1.5), ..Assumptions::default() };
+            let read = read(row(rate, t0), given).unwrap();
+            assert_eq!((read.sample_rate_hz, read.t0_ms), (Some(2e4), Some(-1.5)));
+        }
+        for (rate, t0) in [(1e3, -1e4), (1e6, 1e4)] {
+            assert!(read(row(rate, t0), Assumptions::default()).is_ok());
+        }
+        for (name, rounded) in
+            [("2.02304E+16", true), ("2e+05", true), ("2e5", false), ("A1E+2", false), ("E+1", false)]
+        {
+            let named = Recording { subject: name.into(), ..row(2e4, 0.0) };
+            assert_eq!(
+                read(named, Assumptions::default()).is_err_and(|e| e.contains("`subject_id`")),
+                rounded,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
     fn a_wrong_unit_shows_in_the_amplitudes() {
         let says = |traces: &[&[f32]], word: &str| assert!(notice(traces).unwrap().contains(word), "{traces:?}");
         says(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
         says(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
         says(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
+        // responses of 0.4 µV in nV, and those of 30 µV on a drift of twice that in µV
+        says(&[&[250.5, -150.0]], "nanovolts");
+        assert_eq!(notice(&[&[60.5, -30.0]]), None);
         let steps: Vec<f32> = (0..16).map(|i| (i * i % 7) as f32).collect();
         says(&[&steps], "steps of a converter");
         assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0]]), None);

@@ -217,7 +217,7 @@ impl<'a> Columns<'a> {
 fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss: bool) -> Result<f64> {
     let cell = cell.trim();
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));
-    if cell.is_empty() || (may_miss && super::read::is_missing(cell)) {
+    if super::read::is_missing(cell) {
         let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the training rows' \
                       median, beside a further input (model.static_dim grows by 1) that says so";
         return if may_miss { Ok(f64::NAN) } else { refuse("empty, but a number is needed".to_string(), remedy) };

@@ -117,10 +117,16 @@ impl Recording {
     /// Takes samples that stand in another unit, if it is stated, to µV.
     pub fn convert_from(&mut self, unit: Option<Unit>) {
         self.unit = unit;
-        let factor = unit.map_or(1.0, Unit::microvolts);
-        if factor != 1.0 {
-            self.samples.iter_mut().for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
+        self.scale(unit.map_or(1.0, Unit::microvolts));
+    }
+
+    /// Multiplies the samples, and those of the truth.
+    pub fn scale(&mut self, factor: f64) {
+        if factor == 1.0 {
+            return;
         }
+        let truth = self.truth.iter_mut().flat_map(|truth| &mut truth.samples);
+        self.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
     }
 
     /// Sets a column's value, in place of the one it has.

@@ -41,7 +41,9 @@ fn cells() {
     cell(3, "s0", "", &["row 3 (line 4), column `s0`: empty"]);
     cell(3, "level_db", "1e300", &["row 3 (line 4), column `level_db`: \"1e300\" is not a finite number"]);
     cell(3, "sample_rate_hz", "0", &["row 3 (line 4), column `sample_rate_hz`: 0 is no sample rate"]);
-    cell(2, "level_db", "nan", &["row 2 (line 3), column `level_db`", "not a finite number"]);
+    cell(2, "level_db", "nan", &["row 2 (line 3), column `level_db`: empty, but a number is needed"]);
+    cell(2, "sample_rate_hz", "1e300", &["row 2 (line 3), column `sample_rate_hz`: 1e300 Hz is no sample rate"]);
+    cell(2, "t0_ms", "1e300", &["row 2 (line 3), column `t0_ms`: the first sample cannot lie at 1e300 ms"]);
     cell(2, "level_db", "inf", &["row 2 (line 3), column `level_db`", "not a finite number"]);
     cell(2, "level_db", "", &["row 2 (line 3), column `level_db`: empty"]);
     cell(2, "peak_v_ms", "late", &["row 2 (line 3), column `peak_v_ms`: \"late\" is not a number"]);

@@ -120,8 +120,8 @@ fn what_is_missing_for_a_plot_is_named_alone_after_the_report() {
     not_drawn(&place, "flat.csv", "1 rows flat: 1\n", &error);
     let error = "no subject c\n  help: the subjects are a, b";
     not_drawn(&place, "silent.csv --subject c --sample-rate-hz 20000 --t0-ms 0", text, error);
-    let error = "no level series of any subject: the time of the first sample cannot be 100000000000000000 ms";
-    not_drawn(&place, "silent.csv --sample-rate-hz 20000 --t0-ms 1e17", text, &format!("{error}\n  help: {time}"));
+    let late = ["silent.csv: row 1 (line 2), column `t0_ms`: the first sample cannot lie at 1e17 ms", "--t0-ms"];
+    place.refused(1, "data inspect silent.csv --sample-rate-hz 20000 --t0-ms 1e17 --plot x.svg", &late);
 
     place.ok("data inspect silent.csv --set data.t0_ms=-1.5 --set data.sample_rate_hz=20000 --plot x.svg");
     let svg = place.text("x.svg");

@@ -1,17 +1,15 @@
 //! Split, static columns and the built-in set.
 
 use super::{Check, Problem, count, number};
-use crate::config::{Config, DataConfig, Encoding, HeldValue, SplitBy, StaticColumn};
+use crate::config::{Config, DataConfig, Encoding, HeldValue, SAMPLE_RATES_HZ, SplitBy, StaticColumn, T0_RANGE_MS};
 use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
 
 pub(super) fn data(d: &DataConfig) -> Check {
-    let positive = (Excluded(0.0), Unbounded);
     if let Some(rate) = d.sample_rate_hz {
-        number("data.sample_rate_hz", rate, positive)?;
+        number("data.sample_rate_hz", rate, SAMPLE_RATES_HZ)?;
     }
     if let Some(t0) = d.t0_ms {
-        number("data.t0_ms", t0, ..)?;
+        number("data.t0_ms", t0, T0_RANGE_MS)?;
     }
     if let Some(gain) = d.gain {
         number("data.gain", gain, ..)?;
@@ -35,7 +33,7 @@ pub(super) fn data(d: &DataConfig) -> Check {
     split(d)?;
     count("data.synth.subjects", d.synth.subjects, 1..)?;
     count("data.synth.rows_per_subject", d.synth.rows_per_subject, 1..)?;
-    number("data.synth.sample_rate_hz", d.synth.sample_rate_hz, positive)?;
+    number("data.synth.sample_rate_hz", d.synth.sample_rate_hz, SAMPLE_RATES_HZ)?;
     let mut seen = BTreeSet::new();
     for (i, column) in d.static_columns.iter().enumerate() {
         let key = format!("data.static_columns[{i}]");

@@ -63,7 +63,7 @@ fn excel_files_with_a_byte_order_mark_and_crlf_are_read() {
 fn writing_and_reading_are_inverse_to_the_last_bit() {
     let mut data = dataset(8, 4);
     // slow enough for the labels to lie within the five samples
-    data.sample_rate_hz = 610.351_562_5;
+    data.sample_rate_hz = 1_220.703_125;
     let hard = [f32::MIN_POSITIVE, 1.0e-45, -0.0, 0.1 + 0.2, 16_777_217.0];
     data.signals.row_mut(3).assign(&ndarray::aview1(&hard));
     let Values::Number(levels) = &mut data.statics[0].values else { panic!("level_db is a number") };
@@ -110,7 +110,8 @@ fn files_that_are_no_table() {
 #[test]
 fn headers() {
     let read = |header: &str| {
-        let cells = vec!["1"; header.split(',').count()].join(",");
+        let cell = |name: &str| if name == "sample_rate_hz" { "1000" } else { "1" };
+        let cells = header.split(',').map(cell).collect::<Vec<_>>().join(",");
         with_config(&format!("{header}\n{cells}\n"), &config())
     };
     refused(read("a,b,a,s0,s1"), &["header: columns 1 and 3 are both named `a`"]);
@@ -139,7 +140,8 @@ fn headers() {
 
 #[test]
 fn the_number_in_its_name_is_a_samples_place() {
-    let text = "s10,s1,subject_id,level_db,sample_rate_hz,t0_ms,s00,s2,s3,s4,s5,s6,s7,s8,s9\n10,1,P1,60,1,0,0,2,3,4,5,6,7,8,9\n";
+    let text = "s10,s1,subject_id,level_db,sample_rate_hz,t0_ms,s00,s2,s3,s4,s5,s6,s7,s8,s9\n\
+                10,1,P1,60,1000,0,0,2,3,4,5,6,7,8,9\n";
     let (data, _) = of_length(text.as_bytes(), &config(), 11).unwrap();
     assert_eq!(data.signals.row(0).to_vec(), (0..11).map(|i| i as f32).collect::<Vec<_>>());
 }
@@ -160,16 +162,30 @@ fn cells_name_row_line_and_column() {
         refused(table(&[&format!("P1,,60,20000,0,,{bad},2,3")]), &["row 1 (line 2), column `s0`", bad, "not a finite"]);
     }
     refused(table(&["P1,,60,20000,0,,2e9,2,3"]), &["row 1 (line 2), column `s0`", "more than 1000 V"]);
-    refused(table(&["P1,,NaN,20000,0,,1,2,3"]), &["column `level_db`", "not a finite"]);
     refused(table(&["P1,,1e300,20000,0,,1,2,3"]), &["column `level_db`", "1e300", "not a finite"]);
-    refused(table(&["P1,,,20000,0,,1,2,3"]), &["column `level_db`: empty"]);
+    for missing in ["", "NA", "N/A", "NaN", "nan", "null", "None"] {
+        refused(
+            table(&[&format!("P1,,{missing},20000,0,,1,2,3")]),
+            &["column `level_db`: empty", "data.impute_statics"],
+        );
+        refused(table(&[&format!("{missing},,60,20000,0,,1,2,3")]), &["column `subject_id`: empty"]);
+    }
     refused(table(&["P1,,60,20000,0,late,1,2,3"]), &["column `peak_v_ms`: \"late\" is not a number"]);
     refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
     refused(table(&[",,60,20000,0,,1,2,3"]), &["column `subject_id`: empty"]);
     refused(table(&["P1,,60,0,0,,1,2,3"]), &["column `sample_rate_hz`: 0 is no sample rate"]);
     let one_hot = StaticColumn::encoded("note", Encoding::OneHot);
     let config = DataConfig { static_columns: vec![one_hot], ..config() };
-    refused(with_config(&format!("{HEADER}\nP1,,60,20000,0,,1,2,3\n"), &config), &["column `note`: empty", "unknown"]);
+    for missing in ["", "NA", "N/A", "NaN", "nan", "null"] {
+        let text = format!("{HEADER}\nP1,{missing},60,20000,0,,1,2,3\n");
+        refused(with_config(&text, &config), &["column `note`: empty", "unknown"]);
+    }
+    // a word, for who hears well
+    assert!(with_config(&format!("{HEADER}\nP1,None,60,20000,0,,1,2,3\n"), &config).is_ok());
+    let animals = DataConfig { subject_column: "note".into(), ..self::config() };
+    let text = format!("{HEADER}\nP1,12.0,60,20000,0,,1,2,3\nP1,12,60,20000,0,,2,1,3\n");
+    assert_eq!(with_config(&text, &animals).unwrap().0.subjects, ["12", "12"]);
+    refused(with_config(&text.replace(",12,", ",nan,"), &animals), &["row 2", "column `note`: empty"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub mod window;
 
 pub use filters::{FilterCount, RowFilters};
 pub use labels::Labels;
-pub use rows::{PREPARED, PreparedRows, RowReport, complete_axis, no_column};
+pub use rows::{PreparedRows, RowReport, complete_axis, no_column, preparation_of};
 
 use crate::config::{BandPass, PrepareConfig};
 use butterworth::{Band, Butterworth};

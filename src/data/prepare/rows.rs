@@ -9,7 +9,22 @@ use crate::error::{Error, Result, nearest};
 use serde_json::Value;
 
 /// The column in which a prepared table says what was done to its rows.
-pub const PREPARED: &str = "prepared";
+const PREPARED: &str = "prepared";
+
+/// A column of this name that a lab has, once the other is needed.
+const FILE_PREPARED: &str = "file_prepared";
+
+/// The sections of `data.prepare`, with which the parts of such a text begin.
+const STEPS: [&str; 5] = ["polarity", "baseline", "band_pass", "sample_rate_hz", "window"];
+
+/// What was done to a row before, in the words of [`describe`]; anything else in such a column (`yes`, a date) is a
+/// lab's own.
+pub fn preparation_of(recording: &Recording) -> Option<&str> {
+    let is_step = |part: &str| {
+        part.split_once('=').is_some_and(|(key, _)| STEPS.contains(&key.split('.').next().unwrap_or_default()))
+    };
+    recording.column(PREPARED).filter(|text| text.split("; ").all(is_step))
+}
 
 /// Recordings that pass `data.filters`, one by one, as `data.prepare` makes them: `signal_length` samples on one time axis, with
 /// their truth and the labels that lie among the samples. A row that a filter leaves out cannot fail.
@@ -149,6 +164,9 @@ impl<'a> PreparedRows<'a> {
         self.report.rows += 1;
         self.report.prepared_before += usize::from(before);
         if !off {
+            if let Some(own) = recording.column(PREPARED).map(str::to_string) {
+                recording.replace(FILE_PREPARED, own);
+            }
             recording.replace(PREPARED, &self.description);
         }
         Ok(recording)
@@ -176,7 +194,7 @@ impl<'a> PreparedRows<'a> {
 
     /// Whether the row was prepared before, in the same way.
     fn prepared_before(&self, recording: &Recording) -> Result<bool> {
-        match recording.column(PREPARED) {
+        match preparation_of(recording) {
             None => Ok(false),
             Some(before) if self.description.is_empty() || before == self.description => Ok(true),
             Some(before) => {
@@ -302,7 +320,7 @@ impl Iterator for PreparedRows<'_> {
 /// # Errors
 /// A statement that contradicts the configuration, but in a row that was prepared: its axis is no longer the recorder's.
 pub fn complete_axis(source: &str, recording: &mut Recording, config: &DataConfig) -> Result<()> {
-    let prepared = recording.column(PREPARED).is_some();
+    let prepared = preparation_of(recording).is_some();
     let value = |key: &str, stated: Option<f64>, setting: Option<f64>| match (stated, setting) {
         (Some(stated), Some(setting)) if !prepared && !same(stated, setting) => {
             let problem = format!("{stated}, but data.{key} is {setting}");

@@ -1,8 +1,8 @@
 use super::*;
-use crate::config::{Baseline, DataConfig, Span, Window};
+use crate::config::{Baseline, DataConfig, Span, Unit, Whole, Window};
 use crate::data::fixture::dataset;
 use crate::data::read::{Notices, Recordings};
-use crate::data::{Dataset, assemble};
+use crate::data::{Assumptions, Dataset, Recording, assemble};
 use proptest::prelude::*;
 use std::f64::consts::PI;
 
@@ -156,6 +156,41 @@ fn a_data_set_in_memory_is_filtered_prepared_and_its_labels_masked() {
     refused(r#"{"column": "levl_db", "max": 60}"#, "is it `level_db`?");
     refused(r#"{"column": "level_db", "max": 6}"#, "leave no row: filter level_db to 6: 6 rows left out");
     refused(r#"{"column": "ear", "max": 6}"#, "row 1, column `ear`: \"L\" is not a number");
+}
+
+#[test]
+fn what_was_prepared_is_known_by_its_words_alone() {
+    let mut whole = usual();
+    (whole.baseline, whole.band_pass) = (Some(Baseline::Whole(Whole::Mean)), None);
+    let polarity = PrepareConfig { polarity: -1, ..PrepareConfig::default() };
+    for prepare in [usual(), whole, polarity] {
+        // 400 samples at 24.414 kHz; a lab's own column makes way
+        for own in ["", "2023-01-05", "yes", "polarity", "filter=300-3000 Hz", "polarity=-1; by hand"] {
+            let axis = axis(24_414.062_5, -2.0);
+            let mut raw = Recording::new(recording(400, axis));
+            (raw.sample_rate_hz, raw.t0_ms) = (Some(axis.sample_rate_hz), Some(axis.t0_ms));
+            raw.say("prepared", own);
+            assert_eq!(preparation_of(&raw), None, "{own}");
+            let config = DataConfig { prepare: prepare.clone(), unit: Some(Unit::Millivolt), ..DataConfig::default() };
+            let set = |recording: Recording| {
+                let rows = Box::new(std::iter::once(Ok(recording)));
+                Assumptions::of(&config).apply(Recordings::new("fixture", true, Notices::default(), rows))
+            };
+            let mut rows = PreparedRows::new(set(raw), &config, LENGTH);
+            let made = rows.next().unwrap().unwrap();
+            assert!(preparation_of(&made).is_some(), "{made:?}");
+            assert_eq!(made.column("file_prepared"), Some(own).filter(|own| !own.is_empty()));
+            let (report, notices) = rows.finish();
+            assert!(report.prepared_before == 0 && !notices.concat().contains("prepared already"), "{notices:?}");
+            // once more, neither the unit nor a step applies
+            let mut rows = PreparedRows::new(set(made.clone()), &config, LENGTH);
+            assert_eq!(rows.next().unwrap().unwrap().samples, made.samples);
+            assert!(rows.next().is_none());
+            let (report, notices) = rows.finish();
+            assert_eq!(report.prepared_before, 1);
+            assert!(notices[0].contains("1 rows were prepared already, and are in µV: --unit"), "{notices:?}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! | `Level(dB)` | its level; an attenuation (`PostAtten(dB)`) is kept as it is, since it is no level |
 //! | `Sub. ID`, `Chan`, `Samp. Per.`, `No. Avgs`, … | optional: subject, channel, sampling period in µs, sweeps, and others |
 //! | `O.S. Time` | the onset delay: 0 puts the first sample at the onset, and any other is not documented |
+//! | `Data(uv)...`, `unit`, or a line `Units: nV` before the names | optional: the unit of the samples, if it is not µV |
 //! | `0`, `1`, `2`, … (also `0.0`, …) | the samples in µV, at least 16 |
 //!
 //! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for the onset). ABRA knows one recording per frequency and level in a

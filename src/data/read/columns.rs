@@ -1,7 +1,7 @@
 //! What the columns of a table with one row per recording hold, by their names.
 
 use super::delimited::{Layout, trimmed};
-use super::{text, time_down};
+use super::{text, time_down, units};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::ByteRecord;
 use std::borrow::Cow;
@@ -42,6 +42,8 @@ pub enum Holds {
     OnsetDelayMs,
     /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours.
     Peak(usize, f64),
+    /// The unit of the row's samples.
+    Unit,
     /// A number under one of our names.
     Number(&'static str),
     /// Under its own name.
@@ -62,7 +64,8 @@ impl Holds {
             Holds::Peak(peak, _) => Some(PEAK_COLUMNS[*peak].into()),
             Holds::Number(name) => Some((*name).into()),
             Holds::Other(name) => Some(name.clone()),
-            Holds::Sample(_) | Holds::TruthSample(_) | Holds::TruthLatency(_) | Holds::Nothing => None,
+            Holds::Sample(_) | Holds::TruthSample(_) | Holds::TruthLatency(_) | Holds::Unit => None,
+            Holds::Nothing => None,
         }
     }
 }
@@ -132,8 +135,8 @@ impl Columns {
     /// Finds what each column holds.
     ///
     /// # Errors
-    /// Two columns of one name or for one sample, a sample that is missing between others, more than [`MOST_NAMELESS`] columns
-    /// without a name.
+    /// Two columns of one name or for one sample, a sample that is missing between or before others, more than
+    /// [`MOST_NAMELESS`] columns without a name.
     pub fn of(names: &ByteRecord, naming: Naming) -> Result<Columns, Refused> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {
@@ -142,6 +145,10 @@ impl Columns {
         let names: Vec<String> = names.iter().map(|name| trimmed(name).into_owned()).collect();
         let mut holds = distinct(&names, naming)?;
         if naming != Naming::Own {
+            if let Some(mark) = names.iter().find(|name| naming == Naming::Numbered(1) && is_of_biosig(name)) {
+                let problem = format!("column `0` is missing: BioSig, whose tables have `{mark}`, begins there");
+                return Err((problem, "export the table again, or add the column with empty cells".to_string()));
+            }
             one_subject(&names, &mut holds);
             keep_first(&names, &mut holds);
         }
@@ -178,6 +185,7 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
             Holds::Nothing => None,
             Holds::Sample(i) => Some(Key::Sample(i)),
             Holds::TruthSample(i) => Some(Key::TruthSample(i)),
+            Holds::Unit => Some(Key::Name("unit")),
             _ => Some(Key::Name(name)),
         };
         if let Some(first) = key.and_then(|key| seen.insert(key, column)) {
@@ -189,6 +197,12 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
         all.push(holds);
     }
     Ok(all)
+}
+
+/// BioSig numbers samples from 0: without that one, all others would seem to come one sample earlier.
+fn is_of_biosig(name: &str) -> bool {
+    let plain = own_name(name);
+    units::of_mark(name).is_some() || plain.starts_with("samp_per") || plain.starts_with("o_s_time")
 }
 
 /// Of several columns that may name the subject, the clearest does, wherever it stands: an `ID` beside it may number the rows.
@@ -266,6 +280,7 @@ fn own(name: &str) -> Holds {
         "subject_id" => Holds::Subject,
         "sample_rate_hz" => Holds::SampleRateHz,
         "t0_ms" => Holds::T0Ms,
+        _ if units::is_name(name) => Holds::Unit,
         _ if is_row_number(name) => Holds::Nothing,
         _ => match (sample_number(name, "s"), sample_number(name, "truth_s"), peak) {
             (Some(i), _, _) => Holds::Sample(i),
@@ -287,6 +302,9 @@ fn numbered(name: &str, first: usize) -> Holds {
     }
     if is_row_number(name) {
         return Holds::Nothing;
+    }
+    if units::is_name(name) {
+        return Holds::Unit;
     }
     if let Some((peak, factor)) = label(name) {
         return Holds::Peak(peak, factor);

@@ -259,9 +259,9 @@ fn decimals_of(cell: &str) -> Decimals {
     }
 }
 
-/// Whether a cell stands for an unknown value, as R, pandas and spreadsheets write it.
+/// Whether a cell stands for an unknown value, as R, Python and spreadsheets write it.
 pub fn is_missing(cell: &str) -> bool {
-    matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "null" | "NULL")
+    matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "<NA>" | "null" | "NULL" | "None")
 }
 
 /// The beginning of a file as bytes of UTF-8 (or of an encoding that shares ASCII with it).

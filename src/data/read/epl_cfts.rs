@@ -241,10 +241,13 @@ impl Header {
             "EAR" => self.ear = tdt::ear(value),
             "FREQ" => self.stimulus = Stimulus::parse(source, number, "`FREQ`", value, Unit::Khz)?,
             "# AVERAGES" => self.averages = text::tidy(value),
-            "REP RATE (/sec)" => self.rate = text::tidy(value),
+            "REP RATE (/sec)" => self.rate = text::not_negative(source, number, "`REP RATE`", value)?,
             "Control" => self.control = value.trim().parse().ok(),
             "Vary signal level" => self.masked = value.trim().eq_ignore_ascii_case("false"),
-            _ if key.starts_with("SAMPLE (") => self.period_us = text::positive(source, number, "`SAMPLE`", value)?,
+            _ if key.starts_with("SAMPLE (") => {
+                self.period_us =
+                    text::positive(source, number, "`SAMPLE`", value)? * microseconds(source, number, key)?;
+            }
             _ => {}
         }
         Ok(())
@@ -279,6 +282,16 @@ impl Header {
         recording.say("n_averages", self.averages_by_level.get(column).unwrap_or(&self.averages));
         recording.say("record", &self.run);
         recording
+    }
+}
+
+/// How many µs the unit in `SAMPLE (µsec)` is; whatever a program has made of the `µ`.
+fn microseconds(source: &Source, line: usize, key: &str) -> Result<f64> {
+    let unit = key.split_once('(').map_or("", |(_, unit)| unit.trim_end_matches([')', ' '])).to_lowercase();
+    match unit.strip_suffix("sec").or(unit.strip_suffix('s')) {
+        Some("m") => Ok(1e3),
+        Some(micro) if micro == "u" || micro.contains(|c: char| !c.is_ascii() || c == '?') => Ok(1.0),
+        _ => Err(source.line(line, format!("`{}` should be in µsec or msec", text::excerpt(key)))),
     }
 }
 

@@ -240,6 +240,7 @@ fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Re
                     stimulus.say(&mut recording);
                 }
             }
+            "rate_hz" => recording.say(column, text::not_negative(source, line, "`Stim. Rate`", value)?),
             _ => recording.say(column, text::tidy(value)),
         }
     }

@@ -30,6 +30,7 @@ pub mod tdt_biosig_ascii;
 mod tests;
 mod text;
 pub mod time_down;
+mod units;
 mod vocabulary;
 pub mod wfdb;
 
@@ -39,6 +40,7 @@ pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format, ReadFn};
 pub use source::Source;
 pub use subjects::SubjectFrom;
+pub(super) use subjects::tidy as tidy_subject;
 pub(super) use text::MAX_SAMPLE_UV;
 
 use super::recording::Faulty;

@@ -141,15 +141,32 @@ impl Array {
         if self.big_endian { item.iter().fold(0, add) } else { item.iter().rev().fold(0, add) }
     }
 
-    /// A number; text is NaN.
-    pub fn number(&self, index: usize) -> f64 {
+    /// An integer's value; its bits, for what is none.
+    fn integer(&self, index: usize) -> i64 {
         let bits = self.bits(self.item(index).get(..self.size.min(8)).unwrap_or_default());
         let unused = 64 - 8 * self.size.clamp(1, 8);
+        if self.kind == Kind::Int { (bits << unused) as i64 >> unused } else { bits as i64 }
+    }
+
+    /// Whether no other number could have been rounded to this one: floats beyond 2^53 (of 64 bits) skip integers.
+    pub fn is_exact(&self, index: usize) -> bool {
+        let digits = match self.size {
+            2 => 11,
+            4 => f32::MANTISSA_DIGITS,
+            _ => f64::MANTISSA_DIGITS,
+        };
+        // NaN is no number at all
+        self.kind != Kind::Float || self.number(index).abs() < 2_f64.powi(digits as i32) || self.number(index).is_nan()
+    }
+
+    /// A number; text is NaN.
+    pub fn number(&self, index: usize) -> f64 {
+        let bits = self.integer(index) as u64;
         match self.kind {
             Kind::Float if self.size == 2 => f16::from_bits(bits as u16).to_f64(),
             Kind::Float if self.size == 4 => f64::from(f32::from_bits(bits as u32)),
             Kind::Float => f64::from_bits(bits),
-            Kind::Int => ((bits << unused) as i64 >> unused) as f64,
+            Kind::Int => bits as i64 as f64,
             Kind::Unsigned | Kind::Bool => bits as f64,
             Kind::Unicode | Kind::Bytes => f64::NAN,
         }
@@ -167,7 +184,8 @@ impl Array {
             Kind::Bytes => text::decode(item).trim_end_matches('\0').trim().to_string(),
             Kind::Float if self.number(index).is_nan() => String::new(),
             Kind::Float if self.size == 4 => (self.number(index) as f32).to_string(),
-            Kind::Int => (self.number(index) as i64).to_string(),
+            Kind::Int => self.integer(index).to_string(),
+            Kind::Unsigned => (self.integer(index) as u64).to_string(),
             _ => self.number(index).to_string(),
         }
     }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `signal`, `[N, L]`, `float16`, `float32` or `float64` | one row per recording, in µV; NaN where a sample is missing, and after the last one |
 //! | `subject_id`, `[N]` | who was recorded |
+//! | `unit`, one text or `[N]` | of `signal` and `truth`, where they are not in µV: V, mV or nV |
 //! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample after the onset; NaN where not known |
 //! | [`PEAK_COLUMNS`], `[N]` | labels in ms and µV, NaN where unlabelled |
 //! | `truth`, `[N, L]` | a simulation's noise-free traces in µV, at the times of the samples |
@@ -34,7 +35,7 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{Format, Notices, ReadFn, Recording, Source, Stream, text};
+use super::{Format, Notices, ReadFn, Recording, Source, Stream, delimited, text, units};
 use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
@@ -210,6 +211,7 @@ enum Place {
     Subject,
     SampleRate,
     T0,
+    Unit,
     /// Index into [`PEAK_COLUMNS`].
     Peak(usize),
     /// Index into [`WAVES`].
@@ -226,12 +228,13 @@ impl<'a> Column<'a> {
             "subject_id" => Place::Subject,
             "sample_rate_hz" => Place::SampleRate,
             "t0_ms" => Place::T0,
+            _ if units::is_name(name) => Place::Unit,
             "file" => Place::Other(name.into()),
             _ => peak().or_else(wave).unwrap_or_else(|| Place::Other(text::free_name(name).into())),
         };
         let column = Column { source, name, array, place };
         match column.place {
-            Place::Subject | Place::Other(_) => Ok(column),
+            Place::Subject | Place::Unit | Place::Other(_) => Ok(column),
             _ if array.is_number() => Ok(column),
             _ => Err(column.wrong("it holds text instead of numbers".to_string(), "save numbers, NaN where not known")),
         }
@@ -244,8 +247,25 @@ impl<'a> Column<'a> {
     /// Gives a recording an item.
     fn give(&self, index: usize, recording: &mut Recording) -> Result<()> {
         match &self.place {
-            Place::Subject => recording.subject = self.array.text(index),
-            Place::Other(name) => recording.columns.push((name.clone(), self.array.text(index))),
+            Place::Subject => {
+                if !self.array.is_exact(index) {
+                    let problem = format!("item {index} is {}, which floats round", self.array.number(index));
+                    return Err(self.wrong(problem, "save the names as integers or as text (dtype=str)"));
+                }
+                recording.subject = self.array.text(index);
+            }
+            Place::Other(name) => {
+                let text = self.array.text(index);
+                recording.columns.push((name.clone(), text::known(&text).to_string()));
+            }
+            Place::Unit => {
+                let stated = self.array.text(index);
+                if recording.unit.is_none() && !delimited::is_missing(&stated) {
+                    let place = || format!("array `{}`, item {index}", self.name);
+                    let unit = units::parse(&stated).ok_or_else(|| units::unknown(self.source, &place(), &stated))?;
+                    recording.convert_from(Some(unit));
+                }
+            }
             Place::T0 => recording.t0_ms = self.number(index)?,
             Place::SampleRate => {
                 recording.sample_rate_hz = self.number(index)?;

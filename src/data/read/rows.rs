@@ -6,9 +6,10 @@
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Decimals, Table};
 use super::vocabulary::Stimulus;
-use super::{Notices, Recording, Source, Stream, tdt, text};
-use crate::data::WAVES;
+use super::{Notices, Recording, Source, Stream, tdt, text, units};
+use crate::config::Unit;
 use crate::data::recording::{Faulty, GroundTruth};
+use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, StringRecord};
 use std::borrow::Cow;
@@ -30,7 +31,9 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
     let notices = Notices::default();
-    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimals: table.decimals };
+    let unit = units::of_table(&source, &layout, &columns.names)?;
+    let file = source.file_name().into();
+    let shape = Shape { file, source, columns, naming, unit, decimals: table.decimals };
     let rows = Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices.clone() };
     Ok(Stream { rows: Box::new(rows), names_subjects, notices })
 }
@@ -41,6 +44,8 @@ struct Shape {
     file: Arc<str>,
     columns: Columns,
     naming: Naming,
+    /// Of all samples, as the lines above the rows state it.
+    unit: Option<Unit>,
     decimals: Decimals,
 }
 
@@ -136,7 +141,8 @@ impl Row<'_> {
                 fault.get_or_insert((error, holds.name()));
             }
         }
-        match fault.map_or_else(|| self.traces(&mut recording).map_err(|error| (error, None)), Err) {
+        let traces = |recording: &mut Recording| self.traces(recording).and_then(|()| self.convert(recording));
+        match fault.map_or_else(|| traces(&mut recording).map_err(|error| (error, None)), Err) {
             Ok(()) => Ok(recording),
             Err((error, column)) => {
                 Err(Faulty { error: Box::new(error), column, recording: Some(Box::new(recording)) })
@@ -155,6 +161,43 @@ impl Row<'_> {
         }
         let problem = format!("there should be {FEWEST_NUMBERED} samples or more, but there are {found}");
         Err(self.error(None, problem, "leave the row out, or check its cells"))
+    }
+
+    /// Takes the samples to µV from the unit that the row or the table states.
+    fn convert(&self, recording: &mut Recording) -> Result<()> {
+        let unit = recording.unit.or(self.shape.unit);
+        let Columns { holds, names, .. } = &self.shape.columns;
+        let bare = |(column, holds): &(usize, &Holds)| {
+            let amplitude = matches!(**holds, Holds::Peak(peak, 1.0) if peak >= PEAK_COLUMNS.len() / 2);
+            let name = names[*column].to_lowercase();
+            let named = ["uv", "µv", "μv"].iter().any(|unit| name.contains(unit));
+            amplitude && !named && !delimited::is_missing(self.text(*column))
+        };
+        if let Some(other) = unit.filter(|unit| *unit != Unit::Microvolt)
+            && let Some((column, _)) = holds.iter().enumerate().find(bare)
+        {
+            let problem = format!("the unit {other} is stated, but not whether this label is in it");
+            let remedy = format!("write the label's unit into its name: `{} (uV)`", names[column]);
+            return Err(self.error(Some(column), problem, remedy));
+        }
+        recording.convert_from(unit);
+        Ok(())
+    }
+
+    /// The unit in a row's cell.
+    fn unit(&self, column: usize, cell: &str) -> Result<Option<Unit>> {
+        if delimited::is_missing(cell) {
+            return Ok(None);
+        }
+        let place = format!("row {} (line {}), column `{}`", self.row, self.line, self.shape.columns.names[column]);
+        let unit = units::parse(cell).ok_or_else(|| units::unknown(&self.shape.source, &place, cell))?;
+        match self.shape.unit.filter(|table| *table != unit) {
+            Some(table) => {
+                let problem = format!("the samples are in {unit}, but a line above says {table}");
+                Err(self.error(Some(column), problem, "correct or remove the one that is wrong"))
+            }
+            None => Ok(Some(unit)),
+        }
     }
 
     fn check_width(&self) -> Result<()> {
@@ -182,8 +225,7 @@ impl Row<'_> {
     }
 
     fn take(&self, column: usize, holds: &Holds, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
-        let cell = self.text(column);
-        let cell = if cell == "NA" { "" } else { cell };
+        let cell = text::known(self.text(column));
         match holds {
             Holds::Subject => recording.subject = cell.to_string(),
             Holds::SampleRateHz => recording.sample_rate_hz = self.positive(column, "sample rate")?,
@@ -203,9 +245,11 @@ impl Row<'_> {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
                 }
             }
+            Holds::Unit => recording.unit = self.unit(column, cell)?,
             Holds::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
             Holds::Number(name) => {
-                let value = self.number::<f64>(column)?.map_or(String::new(), |value| value.to_string());
+                let value = if *name == "rate_hz" { self.not_negative(column)? } else { self.number(column)? };
+                let value = value.map_or(String::new(), |value: f64| value.to_string());
                 push(recording, name, value);
             }
             Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
@@ -229,6 +273,16 @@ impl Row<'_> {
         }
     }
 
+    fn not_negative(&self, column: usize) -> Result<Option<f64>> {
+        match self.number::<f64>(column)? {
+            Some(value) if value < 0.0 => {
+                let remedy = "correct it, or leave the cell empty if it is not known";
+                Err(self.error(Some(column), format!("{value} is below 0"), remedy))
+            }
+            other => Ok(other),
+        }
+    }
+
     /// A latency or amplitude in our unit, NaN where there is none.
     fn label(&self, column: usize, factor: f64) -> Result<f32> {
         let label = self.number::<f64>(column)?.map_or(f32::NAN, |value| (value * factor) as f32);
@@ -243,7 +297,7 @@ impl Row<'_> {
         let (mut hz, mut stimulus) = (String::new(), "");
         match unit {
             _ if cell.to_lowercase().contains("click") => hz = "click".to_string(),
-            Some(factor) => match self.number::<f64>(column)? {
+            Some(factor) => match self.not_negative(column)? {
                 Some(0.0) => hz = "click".to_string(),
                 Some(value) if factor == 1.0 => hz = value.to_string(),
                 Some(value) => hz = text::hz_from_khz(value).to_string(),

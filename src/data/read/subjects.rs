@@ -2,7 +2,7 @@
 //!
 //! Names that are made from paths depend on where the files are, never on how their paths were typed.
 
-use super::delimited::{Layout, trimmed};
+use super::delimited::{Layout, is_missing, trimmed};
 use super::{Notices, Recording, Source};
 use crate::error::{Error, Result};
 use csv::ByteRecord;
@@ -55,8 +55,9 @@ impl SubjectFrom {
             if record.len() != columns {
                 return Err(unusable(format!("there are {} cells under {columns} names", record.len())));
             }
-            let (name, subject) = (trimmed(&record[file]), trimmed(&record[subject]));
-            if subject.is_empty() || subjects.insert(listed(&name), subject.to_string()).is_some() {
+            let (name, mut subject) = (trimmed(&record[file]), trimmed(&record[subject]).into_owned());
+            tidy(&mut subject);
+            if subject.is_empty() || subjects.insert(listed(&name), subject).is_some() {
                 return Err(unusable(format!("`{name}` stands there twice or without a subject")));
             }
         }
@@ -78,6 +79,17 @@ impl SubjectFrom {
             let remedy = "let --subject-from (data.subject_from) name every file";
             Error::input(path.display(), "", "--subject-from does not say who was recorded in this file", remedy)
         })
+    }
+}
+
+/// Makes one name of what programs write for one subject: nothing for an unknown one, and `12` of `12.0`, which pandas
+/// writes for a number in a column with gaps.
+pub fn tidy(subject: &mut String) {
+    let whole = |whole: &&str| !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit());
+    if is_missing(subject) {
+        subject.clear();
+    } else if let Some(whole) = subject.strip_suffix(".0").filter(whole) {
+        subject.truncate(whole.len());
     }
 }
 
@@ -136,6 +148,7 @@ impl OfFile {
     }
 
     pub fn name(&mut self, mut recording: Recording) -> Recording {
+        tidy(&mut recording.subject);
         match &self.subject {
             Subject::Given(given) if recording.subject != *given => {
                 self.changed += usize::from(!recording.subject.is_empty());
@@ -196,11 +209,12 @@ impl Collected {
     pub fn add(
         &mut self,
         path: &Path,
-        recordings: Vec<Recording>,
+        mut recordings: Vec<Recording>,
         subject: Option<String>,
         notices: Vec<String>,
         may_guess: bool,
     ) {
+        recordings.iter_mut().for_each(|recording| tidy(&mut recording.subject));
         let named = |notice: String| match notice.starts_with(&*path.to_string_lossy()) {
             true => notice,
             false => format!("{}: {notice}", path.display()),

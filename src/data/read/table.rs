@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `s0`, `s1`, … (also `s000`) | samples in µV; the number is the sample's place in time, wherever the column stands |
 //! | `subject_id` | who was recorded |
+//! | `unit` | of the row's samples, where they are not in µV: V, mV or nV |
 //! | `sample_rate_hz`, `t0_ms` | sampling, and time of `s0` relative to the stimulus onset |
 //! | [`PEAK_COLUMNS`](crate::data::PEAK_COLUMNS) | labels in ms and µV, empty where unlabelled |
 //! | `truth_s0`, …, `truth_i_ms`, … `truth_vii_ms` | a simulation's noise-free trace, and its wave latencies |

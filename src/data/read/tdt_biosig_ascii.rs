@@ -158,6 +158,7 @@ impl Reader<'_> {
                 self.group.other = Some(format!("line {line}: the variable `{name}` belongs to {}", vocabulary::DPOAE));
             }
             "freq" | "frequency" => {
+                text::not_negative(self.source, line, "`Freq`", number)?;
                 let value = text::number(self.source, line, "`Freq`", number)?;
                 let khz = unit.trim().eq_ignore_ascii_case("khz");
                 record.recording.say("frequency_hz", if khz { text::hz_from_khz(value) } else { value });

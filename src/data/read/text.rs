@@ -39,6 +39,14 @@ pub fn positive(source: &Source, line: usize, what: &str, text: &str) -> Result<
     }
 }
 
+/// A number as a column's text, as [`tidy`] has it; one below 0 is refused.
+pub fn not_negative(source: &Source, line: usize, what: &str, text: &str) -> Result<String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value < 0.0 => Err(source.line(line, format!("{what} should be 0 or above, but is {value}"))),
+        _ => Ok(tidy(text)),
+    }
+}
+
 /// A sample in µV, from its text in units of `unit_uv` µV.
 pub fn sample(source: &Source, line: usize, text: &str, unit_uv: f64) -> Result<f32> {
     let value = number(source, line, "a sample", text)? * unit_uv;
@@ -55,6 +63,11 @@ pub fn tidy(text: &str) -> String {
         Ok(value) if value.is_finite() => value.to_string(),
         _ => text.to_string(),
     }
+}
+
+/// A cell's text, empty for an unknown value. `None` is a word here: of a hearing loss, of a masker.
+pub fn known(cell: &str) -> &str {
+    if delimited::is_missing(cell) && cell != "None" { "" } else { cell }
 }
 
 /// A frequency in Hz from one in kHz, without the digits that the multiplication adds.

@@ -25,7 +25,7 @@
 //! signals without a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither
 //! onset nor level.
 
-use super::{Format, ReadFn, Reading, Recording, Source, text};
+use super::{Format, ReadFn, Reading, Recording, Source, text, units};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::{Error, Result};
@@ -319,13 +319,7 @@ impl Signal {
         if gain == 0.0 || !gain.is_finite() || baseline.is_infinite() {
             return Err(not_calibrated());
         }
-        self.unit = match units {
-            "nV" | "nv" => Some(Unit::Nanovolt),
-            "uV" | "uv" | "µV" | "μV" | "microvolt" | "microvolts" => Some(Unit::Microvolt),
-            "mV" | "mv" => Some(Unit::Millivolt),
-            "V" | "v" | "volt" | "volts" => Some(Unit::Volt),
-            _ => None,
-        };
+        self.unit = units::parse(units);
         (self.gain, self.baseline, self.units) = (gain, baseline, units.to_string());
         Ok(())
     }

@@ -15,6 +15,7 @@
 //! | `Frequency (kHz): 16.00` | the recording's; 0 for what is no tone |
 //! | `Level`, …, `P1 Latency`, `P1 Amplitude`, `N1 Latency`, `N1 Amplitude`, … `N5 Amplitude`, by tabs | names of columns, then a line a level |
 //!
+//! The names may be in any case, with a unit: `P1 latency (µs)`, `P1 amplitude (nV)`; else they are in ms and µV.
 //! Waves I, III and V are P1, P3 and P5: their latencies in ms, and as amplitude the peak's minus that of the trough
 //! after it, in µV. Any of these columns may be left out, and a cell may be empty or `nan`: then this label is missing.
 //! A negative latency means that there is no peak. A level that several lines or several recordings have stays
@@ -22,7 +23,8 @@
 //! (its file says how).
 
 use super::super::vocabulary::{Stimulus, Unit};
-use super::super::{Reading, Recording, Source, text};
+use super::super::{Reading, Recording, Source, delimited, text, units};
+use crate::config;
 use crate::error::Result;
 
 const SUFFIX: &str = "-analyzed.txt";
@@ -167,6 +169,8 @@ pub(super) fn label(
 /// What a file of analysed peaks holds.
 struct Peaks {
     threshold_db: Option<f64>,
+    /// Whether a column has the latency of a wave that is read.
+    has_latencies: bool,
     /// Level, and labels in the order of a recording's.
     lines: Vec<(f64, [f32; 6])>,
 }
@@ -185,13 +189,16 @@ impl Peaks {
                     threshold_db = parse_threshold(analyzed, number, value)?;
                 }
                 Some(("Frequency (kHz)", value)) => check_frequency(analyzed, number, value, recorded_khz)?,
-                _ if line.starts_with("Level\t") => break Columns::find(line),
+                _ if split_unit(line.split('\t').next().unwrap_or_default()).0 == "level" && line.contains('\t') => {
+                    break Columns::find(analyzed, number, line)?;
+                }
                 _ => {}
             }
         };
         let lines = lines.filter(|(_, line)| !line.trim().is_empty());
         let lines = lines.map(|(number, line)| columns.parse(analyzed, number, line)).collect::<Result<_>>()?;
-        Ok(Peaks { threshold_db, lines })
+        let has_latencies = columns.0.iter().any(|[latency, ..]| latency.is_some());
+        Ok(Peaks { threshold_db, has_latencies, lines })
     }
 
     /// Labels the recordings by their levels; returns which labels were not used.
@@ -221,7 +228,9 @@ impl Peaks {
             (unclear, "several lines or recordings have this level, and nothing says which belong together"),
         ];
         let reasons = reasons.into_iter().filter(|(levels, _)| !levels.is_empty());
-        reasons.map(|(levels, reason)| format!("labels at {} dB were not used: {reason}", list(levels))).collect()
+        let not_used = |(levels, reason)| format!("labels at {} dB were not used: {reason}", list(levels));
+        let none = "there is no column `P1 Latency`, `P3 Latency` or `P5 Latency`: no peak was read".to_string();
+        Some(none).filter(|_| !self.has_latencies).into_iter().chain(reasons.map(not_used)).collect()
     }
 }
 
@@ -265,13 +274,40 @@ const WAVES: [[&str; 4]; 3] = [
     ["P5 Latency", "P5 Amplitude", "N5 Latency", "N5 Amplitude"],
 ];
 
-/// Where the columns of [`WAVES`] are, of those that are there.
-struct Columns([[Option<usize>; 4]; 3]);
+/// A column's name in lower case, and the unit in parentheses behind it.
+fn split_unit(name: &str) -> (String, Option<String>) {
+    let lower = name.trim().to_lowercase();
+    match lower.split_once('(') {
+        Some((name, unit)) => (name.trim().to_string(), Some(unit.trim_end_matches(')').trim().to_string())),
+        None => (lower, None),
+    }
+}
+
+/// Where the columns of [`WAVES`] are, of those that are there, and the factors from their units to ms and µV.
+struct Columns([[Option<(usize, f64)>; 4]; 3]);
 
 impl Columns {
-    fn find(line: &str) -> Columns {
-        let place = |name: &str| line.split('\t').position(|column| column.trim() == name);
-        Columns(WAVES.map(|names| names.map(place)))
+    fn find(analyzed: &Source, number: usize, line: &str) -> Result<Columns> {
+        let mut found = [[None; 4]; 3];
+        for (place, column) in line.split('\t').enumerate() {
+            let (name, unit) = split_unit(column);
+            let mut columns = WAVES.iter().flatten().zip(found.iter_mut().flatten());
+            let Some((wanted, found)) = columns.find(|(wanted, _)| wanted.eq_ignore_ascii_case(&name)) else {
+                continue;
+            };
+            let factor = match (unit.as_deref(), wanted.ends_with("Latency")) {
+                (None, _) | (Some("ms" | "msec"), true) => Some(1.0),
+                (Some("us" | "µs" | "μs" | "usec" | "µsec" | "μsec"), true) => Some(1e-3),
+                (Some("s" | "sec"), true) => Some(1e3),
+                (Some(unit), false) => units::parse(unit).map(config::Unit::microvolts),
+                _ => None,
+            };
+            let Some(factor) = factor else {
+                return Err(analyzed.line(number, format!("the unit of `{}` is not known", text::excerpt(column))));
+            };
+            found.get_or_insert((place, factor));
+        }
+        Ok(Columns(found))
     }
 
     /// A line's level and labels.
@@ -281,11 +317,12 @@ impl Columns {
             Ok(f64::NEG_INFINITY) => f64::NEG_INFINITY,
             _ => text::number(analyzed, number, "the level", fields[0])?,
         };
-        let value = |column: Option<usize>, name: &str| match column.map(|column| fields.get(column)) {
+        let value = |column: Option<(usize, f64)>, name: &str| match column.map(|(at, factor)| (fields.get(at), factor))
+        {
             None => Ok(f32::NAN),
-            Some(None) => Err(analyzed.line(number, format!("the line ends before `{name}`"))),
-            Some(Some(field)) if field.trim().is_empty() || field.trim().eq_ignore_ascii_case("nan") => Ok(f32::NAN),
-            Some(Some(field)) => Ok(text::number(analyzed, number, name, field)? as f32),
+            Some((None, _)) => Err(analyzed.line(number, format!("the line ends before `{name}`"))),
+            Some((Some(field), _)) if delimited::is_missing(field.trim()) => Ok(f32::NAN),
+            Some((Some(field), factor)) => Ok((text::number(analyzed, number, name, field)? * factor) as f32),
         };
         let mut peaks = [f32::NAN; 6];
         for (wave, (columns, names)) in self.0.iter().zip(WAVES).enumerate() {

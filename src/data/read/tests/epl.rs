@@ -169,3 +169,22 @@ fn a_damaged_sweep_names_its_line() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+#[test]
+fn the_unit_of_the_sampling_period_is_read() {
+    let with = |unit: &str| {
+        let text: String = sweep("12", "", "20", &["1", "2"]).iter().map(|&b| char::from(b)).collect();
+        text.replace("(µsec): 40", unit).into_bytes()
+    };
+    for (unit, rate_hz) in
+        [("(usec): 40", 25_000.0), ("(msec): 0.05", 20_000.0), ("(?sec): 10", 100_000.0), ("(µs):20", 50_000.0)]
+    {
+        assert_eq!(read("A1-7", &with(unit)).0[0].sample_rate_hz, Some(rate_hz), "{unit}");
+    }
+    for unit in ["(sec): 0.00001", "(nsec): 40", "(kHz): 40"] {
+        let message = refusal("A1-7", with(unit));
+        assert!(message.contains("line 2: `SAMPLE (") && message.contains("should be in µsec or msec"), "{message}");
+    }
+    let negative: Vec<u8> = sweep("12\tREP RATE (/sec): -3", "", "20", &["1", "2"]);
+    assert!(refusal("A1-7", negative).contains("line 2: `REP RATE` should be 0 or above, but is -3"));
+}

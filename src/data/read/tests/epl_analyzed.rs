@@ -67,9 +67,33 @@ fn any_of_the_labels_may_be_missing() {
     let (recordings, _) = beside(&[("ABR-52-3-analyzed.txt", alone)]).unwrap();
     assert_eq!((recordings[1].peaks[2], recordings[1].peaks[5].is_nan()), (5.5, true));
     let newer = "# Threshold (dB SPL): 20.00\n# Frequency (kHz): 11.30\n# code_version: 1\nLevel\t1msec Avg\n15\t0\n";
-    let (recordings, _) = beside(&[("ABR-52-3-analyzed.txt", newer)]).unwrap();
+    let (recordings, notices) = beside(&[("ABR-52-3-analyzed.txt", newer)]).unwrap();
+    assert!(notices.iter().any(|n| n.contains("-analyzed.txt: there is no column `P1 Latency`")), "{notices:?}");
     assert_eq!(recordings[0].column("threshold_db"), Some("20"));
     assert_eq!(latencies(&recordings), [None, None]);
+}
+
+#[test]
+fn columns_are_known_in_any_case_and_in_their_units() {
+    let with = |names: [&str; 4], cells: &str| {
+        let names = names.join("\t");
+        format!("Threshold (dB SPL): 30\nFrequency (kHz): 11.30\n\nlevel (dB)\t{names}\n15\t{cells}\n")
+    };
+    for (names, cells) in [
+        (["P1 latency (ms)", "P1 amplitude (uV)", "N1 latency", "N1 AMPLITUDE (µV)"], "1.5\t0.5\t1.75\t-0.25"),
+        (["p1 latency (µs)", "p1 amplitude (nV)", "n1 latency (usec)", "n1 amplitude (nv)"], "1500\t500\t1750\t-250"),
+        (["P1 Latency (s)", "P1 Amplitude (mV)", "N1 Latency (ms)", "N1 Amplitude (V)"], "1.5e-3\t5e-4\t1.75\t-2.5e-7"),
+    ] {
+        let (recordings, notices) = beside(&[("ABR-52-3-analyzed.txt", &with(names, cells))]).unwrap();
+        assert_eq!((recordings[1].peaks[0], recordings[1].peaks[3]), (1.5, 0.75), "{names:?}");
+        assert!(recordings[1].column("threshold_db") == Some("30") && recordings[0].peaks[0].is_nan());
+        assert!(!notices.iter().any(|n| n.contains("no peak was read")), "{notices:?}");
+    }
+    for unknown in ["P1 latency (samples)", "N1 amplitude (ms)"] {
+        let names = [unknown, "x", "y", "z"];
+        let message = beside(&[("ABR-52-3-analyzed.txt", &with(names, "1\t1\t1\t1"))]).unwrap_err().to_string();
+        assert!(message.contains(&format!("line 4: the unit of `{unknown}` is not known")), "{message}");
+    }
 }
 
 #[test]

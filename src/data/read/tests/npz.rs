@@ -2,6 +2,7 @@
 
 use super::refusal;
 use super::samples::archive;
+use crate::config::Unit;
 use crate::data::read::{Recording, npz, read_all, read_bytes};
 use crate::data::recording::GroundTruth;
 use std::path::Path;
@@ -194,4 +195,59 @@ fn short_recordings_and_one_long_text_do_not_multiply() {
     let bad = archive(&[("signal", &shape, &vec![0; 4 * rows]), ("memo", long, &text)]);
     let message = refusal("x.npz", bad);
     assert!(message.contains("times the file") || message.contains("would unpack"), "{message}");
+}
+
+#[test]
+fn a_unit_that_an_archive_states_is_converted() {
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let header =
+        |descr: &str, shape: &str| format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let (traces, cells) = (header("<f4", "(2, 2)"), bytes(&[500.0, 501.0, 500.0, 501.0]));
+    let of = |name: &str, descr: &str, shape: &str, text: &[u8]| {
+        archive(&[("signal", &traces, &cells), ("truth", &traces, &cells), (name, &header(descr, shape), text)])
+    };
+    let read = read_bytes("x.npz", of("units", "|S2", "(2,)", b"nVmV")).unwrap();
+    assert_eq!([0, 1].map(|i| read[i].unit), [Some(Unit::Nanovolt), Some(Unit::Millivolt)]);
+    assert_eq!([0, 1].map(|i| read[i].samples[0]), [0.5, 500_000.0]);
+    assert_eq!(read[0].truth.as_ref().unwrap().samples[0], 0.5);
+    assert!(read[0].columns.is_empty());
+    assert_eq!(read_bytes("x.npz", of("unit", "|S1", "()", b"V")).unwrap()[1].samples[0], 5e8);
+    let message = refusal("x.npz", of("unit", "|S2", "(2,)", b"nVdB"));
+    assert!(message.contains("array `unit`, item 1: `dB` is no unit of voltage"), "{message}");
+}
+
+#[test]
+fn subjects_of_an_archive_are_told_apart_or_refused() {
+    let samples: Vec<u8> = [1_f32, 2.0, 3.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let header =
+        |descr: &str, shape: &str| format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let of = |descr: &str, items: &[u8]| {
+        let (signal, columns) = (header("<f4", "(3, 1)"), header(descr, "(3,)"));
+        archive(&[("signal", &signal, &samples), ("subject_id", &columns, items), ("ear", &columns, items)])
+    };
+    let subjects = |descr: &str, items: &[u8]| -> Vec<String> {
+        read_bytes("x.npz", of(descr, items)).unwrap().into_iter().map(|r| r.subject).collect()
+    };
+    // neighbours that a 64-bit float cannot tell apart
+    let large = [20_230_415_123_456_780, 20_230_415_123_456_781, -5].map(i64::to_le_bytes).concat();
+    assert_eq!(subjects("<i8", &large), ["20230415123456780", "20230415123456781", "-5"]);
+    let unsigned = [u64::MAX, u64::MAX - 1, 7].map(u64::to_be_bytes).concat();
+    assert_eq!(subjects(">u8", &unsigned), ["18446744073709551615", "18446744073709551614", "7"]);
+    assert_eq!(
+        subjects("<f8", &[12.0, f64::NAN, 2_f64.powi(53) - 1.0].map(f64::to_le_bytes).concat()),
+        ["12", "", "9007199254740991"]
+    );
+    for (descr, items) in [
+        ("<f8", [1.0, 2_f64.powi(53), 3.0].map(f64::to_le_bytes).concat()),
+        ("<f4", [1.0, 2_f32.powi(24), 3.0].map(f32::to_le_bytes).concat()),
+    ] {
+        let message = refusal("x.npz", of(descr, &items));
+        assert!(
+            message.contains("array `subject_id`: item 1 is") && message.contains("which floats round"),
+            "{message}"
+        );
+    }
+    assert_eq!(subjects("|S4", b"nan\0NoneN/A\0"), [""; 3]);
+    let ears = read_bytes("x.npz", of("|S4", b"nan\0NoneN/A\0")).unwrap();
+    assert_eq!([0, 1, 2].map(|i| ears[i].column("ear")), [None, Some("None"), None]);
 }

@@ -41,6 +41,31 @@ fn files_are_distinct_and_so_are_subjects_guessed_in_two_folders() {
 }
 
 #[test]
+fn unknown_subjects_have_no_name_and_whole_numbers_no_decimals() {
+    let table = |names: &str, subjects: &[&str], cells: &str| {
+        let rows: String = subjects.iter().map(|subject| format!("{subject}{cells}\n")).collect();
+        format!("{names}\n{rows}")
+    };
+    let own = ["12", "12.0", "12.5", "a.0", ".0", "NA", "nan", "N/A", "NULL", "None", "none"];
+    let own = table("subject_id,s0,s1", &own, ",1,2");
+    let (numbers, cells): (String, String) = (0..16).map(|i| (format!(",{i}"), format!(",0.{i}"))).unzip();
+    let biosig = table(&format!("Sub. ID{numbers}"), &["12.0", "<NA>", "None"], &cells);
+    let folder = folder(&[("own.csv", &own), ("x.csv", &biosig), ("names.csv", "file,subject_id\nown.csv,nan\n")]);
+    let read = |files: &[&str]| {
+        let paths: Vec<PathBuf> = files.iter().map(|file| folder.path().join(file)).collect();
+        subjects(&read_all(&paths).unwrap().0).into_iter().map(str::to_string).collect::<Vec<_>>()
+    };
+    let (of_own, of_biosig) = (["12", "12", "12.5", "a.0", ".0", "", "", "", "", "", "none"], ["12", "", ""]);
+    assert_eq!(
+        (read(&["own.csv"]), read(&["x.csv"])),
+        (of_own.map(str::to_string).to_vec(), of_biosig.map(str::to_string).to_vec())
+    );
+    assert_eq!(read(&["own.csv", "x.csv"]), [&of_own[..], &of_biosig].concat());
+    let message = named(folder.path(), &folder.path().join("names.csv").display().to_string()).unwrap_err();
+    assert!(message.contains("names.csv: line 2: `own.csv` stands there twice or without a subject"), "{message}");
+}
+
+#[test]
 fn names_do_not_depend_on_how_a_path_is_typed() {
     let folder = folder(&[("rec/d1/m.csv", TABLE), ("rec/d2/m.csv", TABLE)]);
     let typed = ["rec", "./rec", "rec/d1/../../rec"].map(|path| folder.path().join(path));

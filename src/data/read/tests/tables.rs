@@ -1,4 +1,5 @@
 use super::refusal;
+use crate::config::Unit;
 use crate::data::read::read_bytes;
 
 fn numbered(first: &str, count: usize) -> String {
@@ -98,6 +99,9 @@ fn a_table_of_numbers_that_cannot_be_is_refused() {
     for (bad, part) in [
         ("subject_id,sample_rate_hz,s0,s1\na,0,1,2\n", "column `sample_rate_hz`: 0 is no sample rate"),
         ("subject_id,sample_rate_hz,s0,s1\na,-5,1,2\n", "-5 is no sample rate"),
+        (&of_unit("", "Freq(Hz)", "-1", "0"), "row 1 (line 2), column `Freq(Hz)`: -1 is below 0"),
+        (&of_unit("", "Frequency (kHz)", "-1", "1"), "column `Frequency (kHz)`: -1 is below 0"),
+        (&of_unit("", "Stim. rate", "-21.1", "1"), "column `Stim. rate`: -21.1 is below 0"),
         ("subject_id,s0,s1\na,1e300,2\n", "column `s0`: \"1e300\" is not a finite number"),
         ("subject_id,s0,s1\na,1,2,3\n", "4 values, but the header has 3 columns"),
         ("subject_id,peak_v_ms,s0,s1\na,1e99,1,2\n", "column `peak_v_ms`: \"1e99\" is not a finite"),
@@ -117,4 +121,64 @@ fn row_numbers_of_r_and_pandas_are_no_column() {
         assert!(read[0].samples[0].is_nan() && read[0].samples[1] == 2.0, "a missing sample stays one");
         assert_eq!(read[1].samples, [3.0], "a shorter recording ends early");
     }
+}
+
+/// A table of one row, with samples of 500.5, 501.5, … in columns that are numbered from `first` on.
+fn of_unit(before: &str, names: &str, cells: &str, first: &str) -> String {
+    let samples: String = (0..16).map(|i| format!(",{}.5", 500 + i)).collect();
+    format!("{before}{names}{}\n{cells}{samples}\n", numbered(first, 16))
+}
+
+#[test]
+fn a_unit_that_a_table_states_is_converted() {
+    let own = |unit: &str| format!("{unit}subject_id,s0,s1\na,500.5,501.5\n");
+    for (text, unit) in [
+        (of_unit("", "O.S. Time,Data(nv)...", "0,", "0"), Some(Unit::Nanovolt)),
+        (of_unit("", "Samp. Per.,Data(uv)...", "40.96,", "0"), Some(Unit::Microvolt)),
+        (of_unit("made by\n# Units: nV\n", "Level(dB)", "60", "0"), Some(Unit::Nanovolt)),
+        (of_unit("Sample units,,nV\n", "Level(dB),Data(nV)...", "60,", "0"), Some(Unit::Nanovolt)),
+        (of_unit("", "Subject,Units", "a,nanovolts", "1"), Some(Unit::Nanovolt)),
+        (of_unit("", "Subject,Units", "a,", "1"), None),
+        (of_unit("", "Level units,Unit,wave V amplitude (uV)", "dB,nV,0.4", "1"), Some(Unit::Nanovolt)),
+        (of_unit("Level unit: dB\n", "Level(dB)", "60", "0"), None),
+        (own("Unit=mV\n"), Some(Unit::Millivolt)),
+        ("subject_id,unit,s0,s1,truth_s0,truth_s1\na,mV,500.5,501.5,500.5,501.5\n".to_string(), Some(Unit::Millivolt)),
+    ] {
+        let read = &read_bytes("t.csv", text.clone().into()).unwrap()[0];
+        let factor = unit.map_or(1.0, Unit::microvolts);
+        let wanted = [500.5, 501.5].map(|sample| (sample * factor) as f32);
+        assert_eq!((read.unit, &read.samples[..2]), (unit, &wanted[..]), "{text}");
+        assert_eq!(read.column("unit"), None, "what is converted states no other unit");
+        assert!(read.truth.as_ref().is_none_or(|truth| truth.samples == wanted));
+    }
+    for (text, part) in [
+        (of_unit("", "Level(dB),Data(mbar)...", "60,", "0"), "line 1, column `Data(mbar)...`: `mbar` is no unit"),
+        (of_unit("x\nUnits: steps\n", "Level(dB)", "60", "0"), "line 2: `steps` is no unit of voltage"),
+        (
+            of_unit("Units: nV\n", "Level(dB),Data(uv)...", "60,", "0"),
+            "line 2, column `Data(uv)...`: the samples are in uV",
+        ),
+        (of_unit("", "Subject,Units", "a,dB", "1"), "row 1 (line 2), column `Units`: `dB` is no unit"),
+        (
+            of_unit("Units: nV\n", "Subject,Units", "a,mV", "1"),
+            "column `Units`: the samples are in mV, but a line above",
+        ),
+        (own("Units;kV\n"), "line 1: `kV` is no unit"),
+        // of the label, or of the samples?
+        (of_unit("", "wave V amplitude,Units", "500,nV", "1"), "column `wave V amplitude`: the unit nV is stated"),
+    ] {
+        let message = refusal("t.csv", text);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn biosig_numbers_samples_from_0() {
+    for names in ["Samp. Per.,Level(dB)", "O.S. Time,Level(dB)", "Data(uv)...,Level(dB)"] {
+        let message = refusal("t.csv", of_unit("", names, "0,60", "1"));
+        assert!(message.contains("header: column `0` is missing"), "{message}");
+        assert!(message.contains(&format!("`{}`", names.split(',').next().unwrap())), "{message}");
+    }
+    let eclipse = of_unit("", "sample period us,Level", "50,60", "1");
+    assert_eq!(read_bytes("t.csv", eclipse.into()).unwrap()[0].sample_rate_hz, Some(20_000.0));
 }
