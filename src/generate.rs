@@ -1,5 +1,6 @@
 //! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
 
+use crate::baselines::Grouping;
 use crate::checkpoint::Trained;
 use crate::data::scale::{StaticCode, StaticScaler};
 use crate::data::{Column, Values};
@@ -55,6 +56,8 @@ pub struct Request {
     pub conditions: Option<Vec<Condition>>,
     pub count: usize,
     pub seed: u64,
+    /// The traces get the noise of so many averages, as it was in the training rows; `None`: none.
+    pub averages: Option<f64>,
 }
 
 /// Generated traces, in physical units.
@@ -74,7 +77,8 @@ pub struct Generated {
 ///
 /// # Errors
 /// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither named nor
-/// can be drawn (bare weights have no training rows), a concat decoder without a condition.
+/// can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where the noise of one
+/// sweep is not known.
 pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<Generated> {
     let rows = count_rows(model, request)?;
     let given = match &request.conditions {
@@ -91,12 +95,32 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
     draw_latents(trained, encoded.as_ref(), request.seed, &mut z);
     let decoded = decode(model, &z, encoded.as_ref())?;
     let scalers = &trained.scalers;
+    let mut signals = scalers.decode_signals(decoded.signal.view(), None);
+    if let Some(averages) = request.averages {
+        add_noise(trained, averages, request.seed, &mut signals)?;
+    }
     Ok(Generated {
-        signals: scalers.decode_signals(decoded.signal.view(), None),
+        signals,
         given,
         read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
     })
+}
+
+/// Adds the noise of the training rows, as that of so many averages.
+fn add_noise(trained: &Trained, averages: f64, seed: u64, signals: &mut Array2<f32>) -> Result<()> {
+    let mixed_model = trained.baselines.as_ref().and_then(|baselines| baselines.mixed_model.as_ref());
+    let Some(noise) = mixed_model.filter(|model| model.grouping == Grouping::Cells && model.by_averages) else {
+        return Err(Error::usage(
+            "--averages: how noisy one sweep is, is not known of this model's training rows",
+            "train on several recordings of each subject and condition, with their column n_averages, or leave it out",
+        ));
+    };
+    let streams = [3, 4].map(|layer| Stream::new(seed, Purpose::Generate, layer));
+    for (row, mut trace) in signals.outer_iter_mut().enumerate() {
+        noise.add_noise(averages, streams, row as u32, trace.as_slice_mut().expect("row-major"));
+    }
+    Ok(())
 }
 
 /// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).

@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("baselines", &["data", "error", "rng", "config"]),
     ("checkpoint", &["baselines", "model", "data", "device", "error", "config", "files"]),
     ("infer", &["model", "data", "error"]),
-    ("generate", &["infer", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("generate", &["baselines", "infer", "checkpoint", "model", "data", "error", "rng", "config"]),
     (
         "train",
         &["baselines", "infer", "checkpoint", "model", "nn", "data", "device", "error", "rng", "config", "files"],

@@ -4,6 +4,7 @@
 use super::pca::{CHUNK, eigen};
 use super::stored;
 use crate::data::cells::Cells;
+use crate::rng::Stream;
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,19 @@ impl MixedModel {
         made
     }
 
+    /// Adds the noise of a recording of so many averages to `trace [L]` in µV; its random numbers are a sample of two streams.
+    pub fn add_noise(&self, averages: f64, streams: [Stream; 2], sample: u32, trace: &mut [f32]) {
+        let (length, components) = self.noise.factors.dim();
+        let (mut along, mut rest) = (vec![0.0; components], vec![0.0; length]);
+        streams[0].normals(sample, &mut along);
+        streams[1].normals(sample, &mut rest);
+        let along: Array1<f64> = along.into_iter().map(f64::from).collect();
+        let noise = self.noise.factors.dot(&along);
+        for ((v, noise), rest) in trace.iter_mut().zip(noise).zip(rest) {
+            *v += ((noise + self.noise.rest.sqrt() * f64::from(rest)) / averages.sqrt()) as f32;
+        }
+    }
+
     /// Numbers of averages that are not known, or of no sense, count as one sweep … of a model that knows none.
     fn sweeps(&self, averages: f32) -> f64 {
         if averages.is_finite() && averages >= 1.0 { f64::from(averages) } else { 1.0 }
@@ -181,7 +195,7 @@ impl Scatter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{Purpose, Stream};
+    use crate::rng::Purpose;
 
     /// 60 cells of 8 rows: an effect along `shape` of variance 4, white noise of variance 1 of one sweep; curve 0.
     fn simulated(sweeps: impl Fn(usize) -> f32) -> (Array2<f32>, Array2<f64>, Cells, Vec<f32>) {
@@ -236,6 +250,22 @@ mod tests {
         // a sweep alone is trusted along the shape, many everywhere
         let [one, many] = [1.0, 1e6].map(|averages| model.gain(averages).diag().sum());
         assert!((one - 1.0).abs() < 0.5 && many > 2.0 * one, "{one} {many}");
+    }
+
+    #[test]
+    fn noise_is_drawn_with_its_covariance_and_falls_with_the_averages() {
+        let (signals, truth, cells, _) = simulated(|_| 1.0);
+        let curve = Array2::zeros(truth.raw_dim());
+        let model = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), None).unwrap();
+        let streams = [2, 3].map(|layer| Stream::new(9, Purpose::Test, layer));
+        let mut drawn = Array2::<f32>::zeros((8000, 12));
+        for (row, mut trace) in drawn.outer_iter_mut().enumerate() {
+            model.add_noise(4.0, streams, row as u32, trace.as_slice_mut().unwrap());
+        }
+        let drawn = drawn.mapv(f64::from);
+        let covariance = drawn.t().dot(&drawn) / 8000.0 * 4.0;
+        // five standard errors of a variance of about 1
+        assert!((covariance - model.noise.matrix()).iter().all(|v| v.abs() < 5.0 * (2.0_f64 / 8000.0).sqrt() * 1.2));
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct Generate {
     /// Conditioning strength: 0 off, 1 FiLM, above 1 extrapolates [default: the one trained with]
     #[arg(long, value_name = "C")]
     strength: Option<f64>,
+    /// Add the noise of so many averages, as the training rows had it; `inf` adds none
+    #[arg(long, value_name = "N|inf", value_parser = averages, default_value = "inf")]
+    averages: f64,
     /// Seed of the latents and of what is drawn from the training rows
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -60,7 +63,8 @@ impl Generate {
         };
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let table = self.conditions.as_ref().map(|path| path.display().to_string());
-        let request = Request { conditions, count: self.count as usize, seed: self.seed };
+        let averages = Some(self.averages).filter(|n| n.is_finite());
+        let request = Request { conditions, count: self.count as usize, seed: self.seed, averages };
         let (dataset, extra) = self.device.with(|device| {
             notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
@@ -84,7 +88,7 @@ impl Generate {
                 t0_ms: trained.data.t0_ms,
                 statics: made.given,
                 subjects: (1..=rows).map(|row| format!("generated-{row}")).collect(),
-                averages: vec![f32::NAN; rows],
+                averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
                 truth: None,
             };
             Ok((dataset, made.read))
@@ -103,6 +107,11 @@ impl Generate {
             notice("this decoder has no condition (model.use_film is false): what is named does not act on the traces");
         }
     }
+}
+
+/// A number of averages from 1 to infinity.
+fn averages(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|n: &f64| *n >= 1.0).ok_or_else(|| "a number from 1, or inf, is wanted".to_string())
 }
 
 /// What the static head reads, under names of its own.

@@ -144,6 +144,28 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
 }
 
 #[test]
+fn generated_traces_are_as_noisy_as_so_many_averages() {
+    let place = Place::new();
+    place.write("train.csv", recorded(0, 12, 0.1));
+    place.ok("train --config small.json --data train.csv --out run");
+    let generate = "generate --model run/best.safetensors -n 400 --static level_db=60 --averages";
+    let clean = place.ok(&format!("{generate} inf")).stdout;
+    let noise = |averages: &str| {
+        let noisy = place.ok(&format!("{generate} {averages}")).stdout;
+        assert!(column(&noisy, "n_averages").iter().all(|n| n == averages));
+        let pairs = samples(&noisy).concat().into_iter().zip(samples(&clean).concat());
+        pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / 1600.0
+    };
+    // 0.1 sin at 500 sweeps: a variance of .005, a fifth of which the means of five take
+    let (some, more) = (noise("500"), noise("2000"));
+    assert!((0.003..0.007).contains(&some) && (3.0..5.0).contains(&(some / more)), "{some} {more}");
+    assert!(!clean.contains("n_averages"));
+    place.command(&format!("{generate} 0")).assert().code(2);
+    place.ok("train --config smoke.json --out clinic");
+    place.refused(2, "generate --model clinic/best.safetensors -n 2 --averages 500", &["--averages", "n_averages"]);
+}
+
+#[test]
 fn every_decoder_is_evaluated() {
     let place = Place::new();
     for (name, set) in [
