@@ -81,7 +81,12 @@ pub struct Stream {
     pub names_subjects: bool,
     /// Complete after the last row.
     pub notices: Notices,
+    /// Why a table without a row to read is none of ABRs; complete after the last row.
+    pub not_abr: NotAbr,
 }
+
+/// Why a table holds no ABRs, if that is so.
+pub type NotAbr = Rc<RefCell<Option<String>>>;
 
 /// What is to be said, while recordings are still being read.
 #[derive(Clone, Default)]
@@ -221,7 +226,7 @@ pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
 fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Option<Rows>> {
     let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
     let path = head.path().to_path_buf();
-    let Stream { mut rows, names_subjects, notices: of_table } = open(head)?;
+    let Stream { mut rows, names_subjects, notices: of_table, not_abr: other } = open(head)?;
     let mut who = subjects::OfFile::new(&path, names_subjects, options.subject_from)?;
     let notices = notices.clone();
     let named = std::iter::from_fn(move || match rows.next() {
@@ -231,7 +236,7 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
         }
         None => {
             of_table.take().into_iter().chain(who.notice()).for_each(|notice| notices.push(notice));
-            None
+            other.take().map(|reason| Err(not_abr(&path, &reason).into()))
         }
     });
     Ok(Some(Box::new(named)))
@@ -263,6 +268,9 @@ fn read_file(format: &Format, head: Source) -> Result<(Reading, bool, Faults)> {
                     }
                     Err(Faulty { error, .. }) => return Err(*error),
                 }
+            }
+            if let Some(reason) = stream.not_abr.take() {
+                return Ok((Reading::NotAbr(reason), false, faults));
             }
             let notices = stream.notices.take();
             Ok((Reading::Recordings { recordings, subject: None, notices }, !stream.names_subjects, faults))

@@ -5,8 +5,8 @@
 
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Decimals, Table};
-use super::vocabulary::Stimulus;
-use super::{Notices, Recording, Source, Stream, tdt, text};
+use super::vocabulary::{self, Stimulus};
+use super::{NotAbr, Notices, Recording, Source, Stream, tdt, text};
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
 use crate::error::{Error, Result};
@@ -29,10 +29,19 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
     let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
-    let notices = Notices::default();
-    let shape = Shape { file: source.file_name().into(), source, columns, naming, decimals: table.decimals };
-    let rows = Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices.clone() };
-    Ok(Stream { rows: Box::new(rows), names_subjects, notices })
+    let (notices, not_abr) = (Notices::default(), NotAbr::default());
+    if let Some((line, name, response)) =
+        vocabulary::other_test(&layout.preamble(&source)?, &[',', ';', '\t', ':', '='])
+    {
+        not_abr.replace(Some(format!("line {line}: `{name}` names {response}")));
+        return Ok(Stream { rows: Box::new(std::iter::empty()), names_subjects, notices, not_abr });
+    }
+    let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names[column])).collect();
+    let shape = Shape { file: source.file_name().into(), source, columns, tests, naming, decimals: table.decimals };
+    let (notices_of_rows, none) = (notices.clone(), not_abr.clone());
+    let rows =
+        Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices_of_rows, not_abr: none };
+    Ok(Stream { rows: Box::new(rows), names_subjects, notices, not_abr })
 }
 
 /// What all rows of a table share.
@@ -40,6 +49,8 @@ struct Shape {
     source: Source,
     file: Arc<str>,
     columns: Columns,
+    /// The columns that say what was recorded.
+    tests: Vec<usize>,
     naming: Naming,
     decimals: Decimals,
 }
@@ -48,10 +59,11 @@ struct Rows {
     shape: Shape,
     table: Table,
     cells: ByteRecord,
-    /// Rows read so far.
+    /// Rows read so far, without those that were left out.
     row: usize,
     seen: Seen,
     notices: Notices,
+    not_abr: NotAbr,
 }
 
 /// What a user should know after the last row.
@@ -61,34 +73,51 @@ struct Seen {
     odd_cells: usize,
     /// The onset delays that are not 0, in ms.
     delays_ms: Vec<f64>,
+    /// Rows of other responses than ABRs, and where the first of them says so.
+    others: usize,
+    other: Option<String>,
 }
 
 impl Iterator for Rows {
     type Item = Result<Recording, Faulty>;
 
     fn next(&mut self) -> Option<Result<Recording, Faulty>> {
-        match self.table.next(&self.shape.source, &mut self.cells) {
-            Ok(Some(line)) => {
+        loop {
+            let line = match self.table.next(&self.shape.source, &mut self.cells) {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    self.conclude();
+                    return None;
+                }
+                Err(error) => return Some(Err(error.into())),
+            };
+            let (cells, odd) = as_text(std::mem::take(&mut self.cells));
+            let row = Row { shape: &self.shape, row: self.row + 1, line, cells: &cells };
+            let other = row.other_response();
+            let read = other.is_none().then(|| row.recording(&mut self.seen));
+            self.cells = cells.into_byte_record();
+            if let Some(read) = read {
                 self.row += 1;
-                let (cells, odd) = as_text(std::mem::take(&mut self.cells));
                 self.seen.odd_cells += odd;
-                let read = Row { shape: &self.shape, row: self.row, line, cells: &cells }.recording(&mut self.seen);
-                self.cells = cells.into_byte_record();
-                Some(read)
+                return Some(read);
             }
-            Ok(None) => {
-                self.conclude();
-                None
-            }
-            Err(error) => Some(Err(error.into())),
+            self.seen.others += 1;
+            self.seen.other = self.seen.other.take().or(other);
         }
     }
 }
 
 impl Rows {
     fn conclude(&mut self) {
-        let Seen { odd_cells, delays_ms } = std::mem::take(&mut self.seen);
+        let Seen { odd_cells, delays_ms, others, other } = std::mem::take(&mut self.seen);
         let name = self.shape.source.name();
+        if let Some(first) = other.as_ref().filter(|_| self.row > 0) {
+            let remedy = "to read such rows all the same, give the column another name";
+            self.notices.push(format!("{name}: {others} rows were left out: {first}; {remedy}"));
+        }
+        if self.row == 0 {
+            self.not_abr.replace(other);
+        }
         if odd_cells > 0 {
             self.notices.push(format!("{name}: {odd_cells} cells are not UTF-8 and were read as Windows-1252"));
         }
@@ -142,6 +171,14 @@ impl Row<'_> {
                 Err(Faulty { error: Box::new(error), column, recording: Some(Box::new(recording)) })
             }
         }
+    }
+
+    /// Where a cell says that this is no ABR, and what it is.
+    fn other_response(&self) -> Option<String> {
+        self.shape.tests.iter().find_map(|&column| {
+            let response = vocabulary::other_response_in_note(self.cells.get(column)?)?;
+            Some(format!("line {}: column `{}` names {response}", self.line, self.shape.columns.names[column]))
+        })
     }
 
     fn traces(&self, recording: &mut Recording) -> Result<()> {

@@ -6,6 +6,7 @@ mod epl;
 mod epl_analyzed;
 mod formats;
 mod npz;
+mod other_responses;
 mod paths;
 mod samples;
 mod subjects;
