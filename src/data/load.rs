@@ -33,7 +33,8 @@ fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, u
     match &config.path {
         Some(path) => {
             let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
-            let options = Options { subject_from: subject_from.as_ref(), ..Options::default() };
+            let subject_given = config.subject_column != DataConfig::default().subject_column;
+            let options = Options { subject_from: subject_from.as_ref(), subject_given, ..Options::default() };
             read_paths(&[PathBuf::from(path)], &options, progress)
         }
         None => built_in(config, signal_length),

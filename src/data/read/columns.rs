@@ -40,8 +40,8 @@ pub enum Holds {
     T0Ms,
     /// When the stimulus begins: only 0 is clear.
     OnsetDelayMs,
-    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours.
-    Peak(usize, f64),
+    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours; none for an amplitude without a unit.
+    Peak(usize, Option<f64>),
     /// A number under one of our names.
     Number(&'static str),
     /// Under its own name.
@@ -270,7 +270,7 @@ fn own(name: &str) -> Holds {
         _ => match (sample_number(name, "s"), sample_number(name, "truth_s"), peak) {
             (Some(i), _, _) => Holds::Sample(i),
             (_, Some(i), _) => Holds::TruthSample(i),
-            (_, _, Some(peak)) => Holds::Peak(peak, 1.0),
+            (_, _, Some(peak)) => Holds::Peak(peak, Some(1.0)),
             _ => truth_latency().map_or_else(|| Holds::Other(name.into()), Holds::TruthLatency),
         },
     }
@@ -302,10 +302,11 @@ pub fn names_subject(name: &str) -> bool {
 /// What the words of a name say; `None` if they are not known.
 pub fn meaning(name: &str) -> Option<Holds> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    Some(match plain.as_str() {
-        "subject" | "subjectid" | "subid" | "patient" | "patientid" | "id" | "animal" | "animalid" | "mouse" => {
-            Holds::Subject
-        }
+    let scales = ["pespl", "spl", "nhl", "ehl", "hl"].iter();
+    let db = scales.filter_map(|scale| plain.strip_suffix(scale)).find(|plain| plain.ends_with("db"));
+    Some(match db.unwrap_or(&plain) {
+        "subject" | "subjectid" | "subjectname" | "subid" | "patient" | "patientid" | "patientname" | "id"
+        | "animal" | "animalid" | "mouse" => Holds::Subject,
         "ear" | "side" | "testear" => Holds::Ear,
         "freqhz" | "frequencyhz" | "stimfreqhz" => Holds::Frequency(Some(1.0)),
         "freqkhz" | "frequencykhz" | "stimfreqkhz" => Holds::Frequency(Some(1000.0)),
@@ -315,14 +316,27 @@ pub fn meaning(name: &str) -> Option<Holds> {
         "sampper" | "sampperus" | "sampleperiodus" => Holds::SamplePeriodUs,
         "ostime" | "onsetdelay" | "ostimems" | "onsetdelayms" => Holds::OnsetDelayMs,
         "t0ms" => Holds::T0Ms,
-        "level" | "leveldb" | "leveldbspl" | "leveldbnhl" | "intensity" | "intensitydb" | "intensitydbnhl"
-        | "intensitydbspl" | "stimuluslevel" | "stimulusleveldb" => Holds::Number("level_db"),
+        "level"
+        | "leveldb"
+        | "intensity"
+        | "intensitydb"
+        | "stimuluslevel"
+        | "stimulusleveldb"
+        | "stimlevel"
+        | "stimleveldb"
+        | "stimulusintensity"
+        | "stimulusintensitydb"
+        | "stimintensity"
+        | "stimintensitydb"
+        | "soundlevel"
+        | "soundleveldb"
+        | "db" => Holds::Number("level_db"),
         "rate" | "ratehz" | "stimrate" | "stimulusrate" | "clickrate" | "rates" => Holds::Number("rate_hz"),
         "averages" | "naverages" | "noavgs" | "noaverages" | "sweeps" | "nsweeps" | "numberofsweeps" => {
             Holds::Number("n_averages")
         }
         "artifacts" | "nartifacts" | "noarts" | "noartifacts" | "rejected" => Holds::Number("n_artifacts"),
-        "threshold" | "thresholddb" | "thresholddbspl" | "thresholddbnhl" => Holds::Number("threshold_db"),
+        "threshold" | "thresholddb" => Holds::Number("threshold_db"),
         "channel" | "chan" => Holds::Other("channel".into()),
         "polarity" => Holds::Other("polarity".into()),
         _ => return None,
@@ -330,13 +344,13 @@ pub fn meaning(name: &str) -> Option<Holds> {
 }
 
 /// A label in words: a wave (I, III, V; 1, 3, 5; first, third, fifth) with latency or amplitude, in any order.
-fn label(name: &str) -> Option<(usize, f64)> {
+fn label(name: &str) -> Option<(usize, Option<f64>)> {
     let own = PEAK_COLUMNS.iter().position(|peak| peak.eq_ignore_ascii_case(name));
     if let Some(own) = own {
-        return Some((own, 1.0));
+        return Some((own, Some(1.0)));
     }
     let spaced: String = name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
-    let (mut wave, mut latency, mut factor) = (None, None, 1.0);
+    let (mut wave, mut latency, mut factor) = (None, None, None);
     for word in spaced.split_whitespace() {
         let found = match word {
             "i" | "1" | "first" | "1st" | "p1" | "w1" | "wi" | "wave1" | "wavei" => Some(0),
@@ -349,15 +363,15 @@ fn label(name: &str) -> Option<(usize, f64)> {
             (Some(_), _) => wave = found,
             (_, "latency" | "lat" | "latencies") => latency = Some(true),
             (_, "amplitude" | "amp" | "ampl") => latency = Some(false),
-            (_, "nv") => factor = 1e-3,
-            (_, "us" | "µs" | "μs") => factor = 1e-3,
+            (_, "nv" | "us" | "µs" | "μs") => factor = Some(1e-3),
             (_, "mv" | "s") => return None,
-            (_, "ms" | "uv" | "µv" | "μv" | "wave" | "peak" | "abr" | "of" | "the") => {}
+            (_, "ms" | "uv" | "µv" | "μv") => factor = Some(1.0),
+            (_, "wave" | "peak" | "abr" | "of" | "the") => {}
             _ => return None,
         }
     }
     let (wave, latency) = (wave?, latency?);
-    Some((if latency { wave } else { wave + PEAK_COLUMNS.len() / 2 }, factor))
+    Some(if latency { (wave, factor.or(Some(1.0))) } else { (wave + PEAK_COLUMNS.len() / 2, factor) })
 }
 
 /// A column's own name in the manner of the others.

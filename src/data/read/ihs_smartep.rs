@@ -240,6 +240,10 @@ fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Re
                     stimulus.say(&mut recording);
                 }
             }
+            "level_db" => match text::level(value) {
+                Some(level) => recording.say(column, level),
+                None => recording.say(column, text::tidy(value)),
+            },
             _ => recording.say(column, text::tidy(value)),
         }
     }

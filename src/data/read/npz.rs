@@ -34,7 +34,7 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{Format, NotAbr, Notices, ReadFn, Recording, Source, Stream, text};
+use super::{AtEnd, Format, Notices, ReadFn, Recording, Source, Stream, text};
 use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
@@ -111,7 +111,7 @@ fn open(source: Source) -> Result<Stream> {
         ));
     }
     let names_subjects = arrays.contains_key("subject_id");
-    Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices, not_abr: NotAbr::default() })
+    Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices, at_end: AtEnd::default() })
 }
 
 /// All arrays by name; together they are no larger than [`MOST`] times the file.

@@ -3,14 +3,17 @@
 //! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so (NaN) for
 //! whoever reads the set to report or refuse.
 
+mod seen;
+
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Decimals, Table};
 use super::vocabulary::{self, Stimulus};
-use super::{NotAbr, Notices, Recording, Source, Stream, tdt, text};
+use super::{AtEnd, Notices, Recording, Source, Stream, tdt, text};
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, StringRecord};
+use seen::Seen;
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -29,19 +32,22 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
     let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
-    let (notices, not_abr) = (Notices::default(), NotAbr::default());
+    let (notices, at_end) = (Notices::default(), AtEnd::default());
     if let Some((line, name, response)) =
         vocabulary::other_test(&layout.preamble(&source)?, &[',', ';', '\t', ':', '='])
     {
-        not_abr.replace(Some(format!("line {line}: `{name}` names {response}")));
-        return Ok(Stream { rows: Box::new(std::iter::empty()), names_subjects, notices, not_abr });
+        at_end.borrow_mut().not_abr = Some(format!("line {line}: `{name}` names {response}"));
+        return Ok(Stream { rows: Box::new(std::iter::empty()), names_subjects, notices, at_end });
     }
     let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names[column])).collect();
-    let shape = Shape { file: source.file_name().into(), source, columns, tests, naming, decimals: table.decimals };
-    let (notices_of_rows, none) = (notices.clone(), not_abr.clone());
-    let rows =
-        Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices_of_rows, not_abr: none };
-    Ok(Stream { rows: Box::new(rows), names_subjects, notices, not_abr })
+    let is_id =
+        |&column: &usize| columns.holds[column] == Holds::Subject && columns.names[column].eq_ignore_ascii_case("id");
+    let lone_id = (0..columns.names.len()).find(is_id);
+    let (file, decimals) = (source.file_name().into(), table.decimals);
+    let shape = Shape { file, source, columns, tests, lone_id, naming, decimals };
+    let (notices_of_rows, end) = (notices.clone(), at_end.clone());
+    let rows = Rows { shape, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
+    Ok(Stream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
 /// What all rows of a table share.
@@ -51,6 +57,8 @@ struct Shape {
     columns: Columns,
     /// The columns that say what was recorded.
     tests: Vec<usize>,
+    /// The column of the subjects, if it is called `ID` and may number the rows.
+    lone_id: Option<usize>,
     naming: Naming,
     decimals: Decimals,
 }
@@ -59,23 +67,9 @@ struct Rows {
     shape: Shape,
     table: Table,
     cells: ByteRecord,
-    /// Rows read so far, without those that were left out.
-    row: usize,
     seen: Seen,
     notices: Notices,
-    not_abr: NotAbr,
-}
-
-/// What a user should know after the last row.
-#[derive(Default)]
-struct Seen {
-    /// Cells that are not UTF-8.
-    odd_cells: usize,
-    /// The onset delays that are not 0, in ms.
-    delays_ms: Vec<f64>,
-    /// Rows of other responses than ABRs, and where the first of them says so.
-    others: usize,
-    other: Option<String>,
+    at_end: AtEnd,
 }
 
 impl Iterator for Rows {
@@ -92,12 +86,15 @@ impl Iterator for Rows {
                 Err(error) => return Some(Err(error.into())),
             };
             let (cells, odd) = as_text(std::mem::take(&mut self.cells));
-            let row = Row { shape: &self.shape, row: self.row + 1, line, cells: &cells };
+            let row = Row { shape: &self.shape, row: self.seen.rows + 1, line, cells: &cells };
             let other = row.other_response();
             let read = other.is_none().then(|| row.recording(&mut self.seen));
             self.cells = cells.into_byte_record();
             if let Some(read) = read {
-                self.row += 1;
+                self.seen.rows += 1;
+                if let (Some(_), Ok(recording)) = (self.shape.lone_id, &read) {
+                    self.seen.note_id(recording);
+                }
                 self.seen.odd_cells += odd;
                 return Some(read);
             }
@@ -109,20 +106,12 @@ impl Iterator for Rows {
 
 impl Rows {
     fn conclude(&mut self) {
-        let Seen { odd_cells, delays_ms, others, other } = std::mem::take(&mut self.seen);
-        let name = self.shape.source.name();
-        if let Some(first) = other.as_ref().filter(|_| self.row > 0) {
-            let remedy = "to read such rows all the same, give the column another name";
-            self.notices.push(format!("{name}: {others} rows were left out: {first}; {remedy}"));
-        }
-        if self.row == 0 {
-            self.not_abr.replace(other);
-        }
-        if odd_cells > 0 {
-            self.notices.push(format!("{name}: {odd_cells} cells are not UTF-8 and were read as Windows-1252"));
-        }
-        if let Some(notice) = tdt::delay_notice(&delays_ms) {
-            self.notices.push(format!("{name}: {notice}"));
+        let seen = std::mem::take(&mut self.seen);
+        let mut at_end = self.at_end.borrow_mut();
+        at_end.doubt = seen.doubt(&self.shape);
+        match seen.rows {
+            0 => at_end.not_abr = seen.other,
+            _ => seen.notices(&self.shape).into_iter().for_each(|notice| self.notices.push(notice)),
         }
     }
 }
@@ -234,7 +223,10 @@ impl Row<'_> {
                 Some(delay_ms) => seen.delays_ms.push(delay_ms),
                 None => {}
             },
-            Holds::Peak(peak, factor) => recording.peaks[*peak] = self.label(column, *factor)?,
+            Holds::Peak(peak, factor) => {
+                recording.peaks[*peak] = self.label(column, factor.unwrap_or(1.0))?;
+                recording.unitless[*peak] = factor.is_none();
+            }
             Holds::TruthLatency(wave) => {
                 if let Some(truth) = &mut recording.truth {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
@@ -242,8 +234,9 @@ impl Row<'_> {
             }
             Holds::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
             Holds::Number(name) => {
-                let value = self.number::<f64>(column)?.map_or(String::new(), |value| value.to_string());
-                push(recording, name, value);
+                let level = text::level(cell).filter(|_| name.ends_with("_db"));
+                let value = if level.is_some() { level } else { self.number::<f64>(column)? };
+                push(recording, name, value.map_or(String::new(), |value| value.to_string()));
             }
             Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
             Holds::Other(name) => {
@@ -279,7 +272,10 @@ impl Row<'_> {
     fn frequency(&self, column: usize, unit: Option<f64>, cell: &str, recording: &mut Recording) -> Result<()> {
         let (mut hz, mut stimulus) = (String::new(), "");
         match unit {
-            _ if cell.to_lowercase().contains("click") => hz = "click".to_string(),
+            _ if vocabulary::words(cell).any(|word| ["click", "clicks"].contains(&&*word.to_lowercase())) => {
+                hz = "click".to_string();
+            }
+            Some(_) if is_word(cell) => stimulus = cell,
             Some(factor) => match self.number::<f64>(column)? {
                 Some(0.0) => hz = "click".to_string(),
                 Some(value) if factor == 1.0 => hz = value.to_string(),
@@ -301,7 +297,7 @@ impl Row<'_> {
             }
         }
         push(recording, "frequency_hz", hz);
-        if unit.is_none() {
+        if unit.is_none() || !stimulus.is_empty() {
             push(recording, "stimulus", stimulus);
         }
         Ok(())
@@ -363,6 +359,12 @@ impl Row<'_> {
 /// Adds a column, with a value or without: all rows of a table have all its columns.
 fn push(recording: &mut Recording, name: &str, value: impl Into<String>) {
     recording.columns.push((name.into(), value.into()));
+}
+
+/// Whether a cell of numbers holds a word instead, such as `Noise`.
+fn is_word(cell: &str) -> bool {
+    let letters = cell.chars().all(|c| c.is_alphabetic() || " -_".contains(c)) && cell.contains(char::is_alphabetic);
+    letters && !delimited::is_missing(cell) && cell.parse::<f64>().is_err()
 }
 
 /// `4 kHz` or `500Hz` in Hz.

@@ -57,6 +57,14 @@ pub fn tidy(text: &str) -> String {
     }
 }
 
+/// The number of a level with its unit behind it: `60 dB nHL`.
+pub fn level(text: &str) -> Option<f64> {
+    let plain = text.trim().to_lowercase();
+    let (number, scale) = plain.split_once("db")?;
+    let known = ["", "spl", "pespl", "pe spl", "nhl", "hl", "ehl"].contains(&scale.trim());
+    number.trim().parse().ok().filter(|level: &f64| known && level.is_finite())
+}
+
 /// A frequency in Hz from one in kHz, without the digits that the multiplication adds.
 pub fn hz_from_khz(khz: f64) -> f64 {
     (khz * 1e9).round() / 1e6
