@@ -2,7 +2,7 @@
 
 use super::assume::Assumptions;
 use super::prepare::{Axis, Preparation, PreparedRows, RowReport, no_column};
-use super::read::{Notices, Options, Recordings, SubjectFrom, read_paths};
+use super::read::{self, Notices, Options, Recordings, SubjectFrom, read_paths};
 use super::recording::Recording;
 use super::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES, synth};
 use crate::config::{DataConfig, Encoding};
@@ -213,7 +213,7 @@ impl<'a> Columns<'a> {
 fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss: bool) -> Result<f64> {
     let cell = cell.trim();
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));
-    if cell.is_empty() || (may_miss && super::read::is_missing(cell)) {
+    if cell.is_empty() || (may_miss && read::is_missing(cell)) {
         let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the training rows' \
                       median, beside a further input (model.static_dim grows by 1) that says so";
         return if may_miss { Ok(f64::NAN) } else { refuse("empty, but a number is needed".to_string(), remedy) };
@@ -225,13 +225,9 @@ fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss:
             refuse(format!("\"{cell}\" is not a finite number in the range of 32-bit floats"), remedy)
         }
         Err(_) => {
-            let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<f64>().is_ok();
-            let remedy = if comma {
-                "use a decimal point"
-            } else {
-                "write a number, remove the row, or set the column's encoding to \"one_hot\""
-            };
-            refuse(format!("\"{cell}\" is not a number"), remedy)
+            let plain = "write a number, remove the row, or set the column's encoding to \"one_hot\"";
+            let remedy = read::without_comma(cell).unwrap_or(plain.to_string());
+            refuse(format!("\"{cell}\" is not a number"), &remedy)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the columns of a table with one row per recording hold, by their names.
 
-use super::delimited::{Layout, trimmed};
+use super::delimited::{self, Layout};
 use super::{text, time_down};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::ByteRecord;
@@ -86,7 +86,7 @@ impl Naming {
         let (mut numbered, mut named, mut times) = (BTreeSet::new(), BTreeSet::new(), 0);
         for name in names {
             let number = plain_number(&name);
-            times += usize::from(number.is_none() && name.parse::<f64>().is_ok_and(f64::is_finite));
+            times += usize::from(number.is_none() && without_x(&name).parse::<f64>().is_ok_and(f64::is_finite));
             numbered.extend(number);
             named.extend(sample_number(&name, "s"));
         }
@@ -139,7 +139,7 @@ impl Columns {
         if nameless > MOST_NAMELESS {
             return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
         }
-        let names: Vec<String> = names.iter().map(|name| trimmed(name).into_owned()).collect();
+        let names: Vec<String> = names.iter().map(delimited::name).collect();
         let mut holds = distinct(&names, naming)?;
         if naming != Naming::Own {
             one_subject(&names, &mut holds);
@@ -253,8 +253,14 @@ fn digits(text: &str) -> Option<usize> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// A column that is named by a number alone: `7`, `007`, or `7.0` as pandas writes it.
+/// A name without the `X` that R puts before a number.
+fn without_x(name: &str) -> &str {
+    name.strip_prefix('X').filter(|number| number.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(name)
+}
+
+/// A column that is named by a number alone: `7`, `007`, `7.0` as pandas writes it, or `X7` as R does.
 fn plain_number(name: &str) -> Option<usize> {
+    let name = without_x(name);
     let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));
     digits(whole).filter(|_| !fraction.is_empty() && fraction.bytes().all(|b| b == b'0'))
 }

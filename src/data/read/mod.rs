@@ -35,6 +35,7 @@ pub mod wfdb;
 
 pub(super) use columns::{names_subject, own_name};
 pub use delimited::is_missing;
+pub(super) use delimited::without_comma;
 pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format, ReadFn};
 pub use source::Source;

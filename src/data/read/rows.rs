@@ -320,8 +320,8 @@ impl Row<'_> {
             Ok(number) if number.is_finite() => Ok(Some(number)),
             Ok(_) => Err(self.not_finite(column)),
             Err(_) => {
-                let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<T>().is_ok();
-                let remedy = if comma { "use a decimal point" } else { "write a number, or leave the cell empty" };
+                let plain = "write a number, or leave the cell empty";
+                let remedy = delimited::without_comma(cell).unwrap_or(plain.to_string());
                 Err(self.error(Some(column), format!("\"{cell}\" is not a number"), remedy))
             }
         }

@@ -9,6 +9,7 @@ mod npz;
 mod other_responses;
 mod paths;
 mod samples;
+mod spreadsheets;
 mod subjects;
 mod tables;
 mod text_exports;

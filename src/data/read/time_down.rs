@@ -28,7 +28,7 @@ mod sweeps;
 pub use detect::runs_down;
 
 use super::columns::{Naming, own_name};
-use super::delimited::{Decimals, Layout, ambiguous, is_missing, plain_number, trimmed};
+use super::delimited::{Decimals, Layout, ambiguous, is_missing, name, plain_number, trimmed};
 use super::vocabulary::{self, Stimulus, Unit, other_response_in_note};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::{Error, Result};
@@ -131,7 +131,7 @@ impl<'a> Table<'a> {
         notices: &mut Vec<String>,
     ) -> Result<Self> {
         let line = layout.header_line;
-        let names: Vec<String> = names.iter().map(|cell| trimmed(cell).into_owned()).collect();
+        let names: Vec<String> = names.iter().map(name).collect();
         let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
             return Err(source.line(line, "there is no column with the time of each sample"));
         };
