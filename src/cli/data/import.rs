@@ -76,8 +76,8 @@ impl Import {
                 let unknown = count(&|r| r.t0_ms.is_none());
                 if unknown > 0 {
                     notice(format!(
-                        "ABRA takes the first sample for the stimulus onset, and of {unknown} recordings it is not known \
-                         when they begin: latencies are right there only if they do so at the onset"
+                        "ABRA takes the first sample for the stimulus onset, and of {unknown} recordings it is not \
+                         known when they begin: latencies are right there only if they do so at the onset"
                     ));
                 }
                 if subjects.len() > 1 {

@@ -75,10 +75,11 @@ pub(super) fn names() -> String {
 /// Why a text with samples in it is no table that is read: the line of the names, the problem and the remedy.
 fn unread(head: &[u8]) -> Option<(usize, &'static str, &'static str)> {
     let is_table = |names: &mut dyn Iterator<Item = Cow<str>>| Naming::of(names).is_some();
-    let small = Layout::find(head, |names| is_table(&mut names.iter().map(|name| name.to_lowercase().into())));
-    if let Some(Layout { header_line, .. }) = small {
-        let remedy = "name them in small letters: s0, s1, s2, …";
-        return Some((header_line, "the samples are named `S0`, `S1`, …, and this is no table that is read", remedy));
+    // one `S0` may be a subject
+    let capital = |name: &Cow<str>| name.strip_prefix('S').is_some_and(|number| number.parse::<u32>().is_ok());
+    let large = Layout::find(head, |names| names.iter().filter(capital).count() >= FEWEST_NUMBERED);
+    if let Some(Layout { header_line, .. }) = large {
+        return Some((header_line, "the samples are named `S0`, `S1`, …", "name them in small letters: s0, s1, s2, …"));
     }
     let words = |line: Cow<str>| -> Vec<String> {
         line.split_whitespace().map(|word| word.trim_matches('"').to_string()).collect()
@@ -90,12 +91,15 @@ fn unread(head: &[u8]) -> Option<(usize, &'static str, &'static str)> {
         let remedy = "separate them by commas: R writes them so with write.csv, or write.table(…, sep = \",\")";
         return Some((header_line, "spaces separate the names of the columns", remedy));
     }
-    let number = |name: Cow<str>| name.trim_start_matches('X').parse::<f64>().is_ok();
-    let times = Layout::find(head, |names| names.iter().filter(|name| number(name.clone())).count() >= FEWEST_NUMBERED);
+    let times = Layout::find(head, |names| {
+        let numbers = names.iter().filter_map(|name| name.trim_start_matches('X').parse::<f64>().ok());
+        let numbers: Vec<f64> = numbers.collect();
+        numbers.len() >= FEWEST_NUMBERED && numbers.is_sorted_by(|a, b| a < b)
+    });
     times.map(|Layout { header_line, .. }| {
-        let remedy = "if the columns are named by times, number them instead (0, 1, 2, …) and say --sample-rate-hz and --t0-ms \
-                      (data.sample_rate_hz, data.t0_ms); if no line names them, write one";
-        (header_line, "its numbers do not count the samples of a recording", remedy)
+        let remedy = "number the samples (0, 1, 2, …), and say their times by --sample-rate-hz and --t0-ms \
+                      (data.sample_rate_hz, data.t0_ms)";
+        (header_line, "the columns are named by numbers that do not count samples, such as their times", remedy)
     })
 }
 
@@ -109,15 +113,12 @@ pub(super) fn unknown(source: &Source) -> Error {
     let parts = [&b"[Content_Types].xml"[..], b"xl/", b"docProps/", b"application/vnd.oasis"];
     let holds = |part: &[u8]| source.head().windows(part.len()).any(|window| window == part);
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") || (bytes.starts_with(b"PK") && parts.into_iter().any(holds)) {
-        return source.error(
-            "",
-            "is a workbook of a spreadsheet, and no text",
-            "save its sheet as CSV, and name that file",
-        );
+        let problem = "is of no format that is read here: it is a workbook of a spreadsheet";
+        return source.error("", problem, "save its sheet as CSV, and name that file");
     }
     let cause = matches!(source.extension().as_str(), "csv" | "tsv" | "txt").then(|| unread(source.head())).flatten();
     if let Some((line, problem, remedy)) = cause {
-        return source.error(format_args!("line {line}"), problem, remedy);
+        return source.error("", format!("is of no format that is read here: in line {line} {problem}"), remedy);
     }
     let remedy = match source.extension().as_str() {
         "dat" => "if these are the samples of a WFDB record, name its header (.hea)".to_string(),

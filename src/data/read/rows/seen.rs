@@ -37,8 +37,8 @@ impl Seen {
     pub fn doubt(&self, shape: &Shape) -> Option<String> {
         let column = &shape.columns.names[shape.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?];
         Some(format!(
-            "{}: column `{column}` has another value in each row, and was taken for the subject; if it numbers the rows, \
-             say which column names the subjects in data.subject_column, or head that one `subject`",
+            "{}: column `{column}` has another value in each row, and was taken for the subject; if it numbers the \
+             rows, say which column names the subjects in data.subject_column, or head that one `subject`",
             shape.source.name()
         ))
     }

@@ -64,10 +64,7 @@ fn the_x_that_r_puts_before_numbers_is_no_part_of_them() {
     // times are no numbers of samples
     let times: String = (0..40).map(|i| format!(",X{}", f64::from(i) * 0.5)).collect();
     let message = refusal("t.csv", format!("Level{times}\n60{times}\n"));
-    assert!(
-        message.contains("line 1: its numbers do not count the samples") && message.contains("--t0-ms"),
-        "{message}"
-    );
+    assert!(message.contains("line 1 the columns are named by numbers") && message.contains("--t0-ms"), "{message}");
 }
 
 #[test]
@@ -77,24 +74,34 @@ fn what_is_no_table_says_why() {
         (
             "t.csv",
             format!("a note\nSubject,Level{}\nA,60{}\n", numbers("S", 0), cells(0.0)),
-            "line 2: the samples are named `S0`",
+            "line 2 the samples are named `S0`",
             "s0, s1",
         ),
-        ("t.txt", names(" ") + "\n", "line 1: spaces separate the names", "write.csv"),
-        ("t.csv", names("   ") + "\n", "line 1: spaces separate the names", "write.csv"),
-        ("t.csv", format!("who{}\nA{}\n", cells(0.05), cells(0.0)), "line 1: its numbers do not count", "0, 1, 2"),
+        ("t.txt", names(" ") + "\n", "line 1 spaces separate the names", "write.csv"),
+        ("t.csv", names("   ") + "\n", "line 1 spaces separate the names", "write.csv"),
+        (
+            "t.csv",
+            format!("who{}\nA{}\n", cells(0.1), cells(0.0)),
+            "line 1 the columns are named by numbers",
+            "0, 1, 2",
+        ),
         (
             "t.xlsx",
             "PK\u{3}\u{4}\u{14}  \0\0[Content_Types].xml \0".to_string(),
-            "is a workbook of a spreadsheet",
+            "it is a workbook of a spreadsheet",
             "as CSV",
         ),
-        ("t.csv", "PK\u{3}\u{4}\u{14}  \0\0xl/workbook.xml \0".to_string(), "is a workbook of a spreadsheet", "as CSV"),
+        (
+            "t.csv",
+            "PK\u{3}\u{4}\u{14}  \0\0xl/workbook.xml \0".to_string(),
+            "it is a workbook of a spreadsheet",
+            "as CSV",
+        ),
     ] {
         let message = refusal(name, content);
         assert!(message.contains(part) && message.contains(remedy), "{message}");
     }
-    assert!(refusal("t.xls", *b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1").contains("is a workbook of a spreadsheet"));
+    assert!(refusal("t.xls", *b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1").contains("it is a workbook of a spreadsheet"));
 }
 
 #[test]
