@@ -40,8 +40,8 @@ impl Assumptions {
     pub fn apply(self, recordings: Recordings) -> Recordings {
         let (source, uniform, notices) = (recordings.source.clone(), recordings.uniform, recordings.notices.clone());
         let (replaced, amplitudes) = (BTreeMap::new(), Amplitudes::default());
-        let (assumptions, said, prepared) = (self, notices.clone(), 0);
-        let assumed = Assumed { recordings, assumptions, notices: said, replaced, prepared, amplitudes };
+        let (assumptions, said) = (self, notices.clone());
+        let assumed = Assumed { recordings, assumptions, notices: said, replaced, prepared: 0, amplitudes, labels: 0 };
         Recordings::new(&source, uniform, notices, Box::new(assumed))
     }
 }
@@ -55,6 +55,8 @@ struct Assumed {
     /// Rows whose unit and gain were left as they are.
     prepared: usize,
     amplitudes: Amplitudes,
+    /// Labels without a unit of their own that were taken in the given one.
+    labels: usize,
 }
 
 impl Iterator for Assumed {
@@ -133,6 +135,9 @@ impl Assumed {
         if let Some(given) = *unit {
             replaced("unit", recording.unit.map(|unit| unit.to_string()), given.to_string());
             factor *= given.microvolts() / recording.unit.map_or(1.0, Unit::microvolts);
+            let labels = recording.peaks.iter_mut().zip(recording.unitless);
+            let labels = labels.filter(|(label, unitless)| *unitless && !label.is_nan());
+            self.labels += labels.map(|(label, _)| *label = (f64::from(*label) * factor) as f32).count();
         }
         if let Some(given) = *gain {
             replaced("gain", recording.gain.map(|gain| gain.value.to_string()), given.to_string());
@@ -160,6 +165,11 @@ impl Assumed {
                  them",
                 self.prepared
             ));
+        }
+        if let (Some(unit), 1..) = (self.assumptions.unit, self.labels) {
+            let labels = self.labels;
+            self.notices
+                .push(format!("{labels} amplitudes of waves state no unit: they were taken in {unit}, as the samples"));
         }
         if let Some(notice) = self.amplitudes.notice() {
             self.notices.push(notice);
@@ -336,6 +346,25 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn amplitudes_without_a_unit_have_that_of_the_samples() {
+        let (samples, cells): (String, String) = (1..=16).map(|i| (format!(",{i}"), format!(",{i}00"))).unzip();
+        let names = "Patient,Wave V latency,Wave V amplitude,Wave III amplitude (uV),peak_i_uv";
+        let text = format!("{names}{samples}\nP1,5.6,500,0.4,0.3{cells}\nP2,,,,{cells}\n");
+        let read = |unit| {
+            let set = crate::data::read::open_bytes("t.csv", text.clone().into()).unwrap();
+            let mut set = Assumptions { unit, ..Assumptions::default() }.apply(set);
+            let first = set.next_row().unwrap().unwrap();
+            assert!(set.next_row().unwrap().unwrap().peaks[5].is_nan() && set.next_row().is_none());
+            (first.samples[2], format!("{:?}", first.peaks), set.notices.take())
+        };
+        let (sample, peaks, notices) = read(Some(Unit::Nanovolt));
+        assert_eq!((sample, peaks.as_str()), (0.3, "[NaN, NaN, 5.6, 0.3, 0.4, 0.5]"));
+        let expected = "1 amplitudes of waves state no unit: they were taken in nV, as the samples";
+        assert!(notices.iter().any(|notice| notice == expected), "{notices:?}");
+        assert_eq!(read(None).1, "[NaN, NaN, 5.6, 0.3, 0.4, 500.0]");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::assume::Assumptions;
 use super::prepare::{Axis, Preparation, PreparedRows, RowReport, no_column};
-use super::read::{Notices, Options, Recordings, SubjectFrom, read_paths};
+use super::read::{self, Notices, Options, Recordings, SubjectFrom, read_paths};
 use super::recording::Recording;
 use super::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES, synth};
 use crate::config::{DataConfig, Encoding};
@@ -33,7 +33,8 @@ fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, u
     match &config.path {
         Some(path) => {
             let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
-            let options = Options { subject_from: subject_from.as_ref(), ..Options::default() };
+            let subject_given = config.subject_column != DataConfig::default().subject_column;
+            let options = Options { subject_from: subject_from.as_ref(), subject_given, ..Options::default() };
             read_paths(&[PathBuf::from(path)], &options, progress)
         }
         None => built_in(config, signal_length),
@@ -217,7 +218,7 @@ impl<'a> Columns<'a> {
 fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss: bool) -> Result<f64> {
     let cell = cell.trim();
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));
-    if super::read::is_missing(cell) {
+    if read::is_missing(cell) {
         let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the training rows' \
                       median, beside a further input (model.static_dim grows by 1) that says so";
         return if may_miss { Ok(f64::NAN) } else { refuse("empty, but a number is needed".to_string(), remedy) };
@@ -229,13 +230,9 @@ fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss:
             refuse(format!("\"{cell}\" is not a finite number in the range of 32-bit floats"), remedy)
         }
         Err(_) => {
-            let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<f64>().is_ok();
-            let remedy = if comma {
-                "use a decimal point"
-            } else {
-                "write a number, remove the row, or set the column's encoding to \"one_hot\""
-            };
-            refuse(format!("\"{cell}\" is not a number"), remedy)
+            let plain = "write a number, remove the row, or set the column's encoding to \"one_hot\"";
+            let remedy = read::without_comma(cell).unwrap_or(plain.to_string());
+            refuse(format!("\"{cell}\" is not a number"), &remedy)
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Recording {
     pub columns: Vec<(Arc<str>, String)>,
     /// Labels in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: [f32; PEAK_COLUMNS.len()],
+    /// Labels whose unit the file does not state: the samples' unit is theirs.
+    pub unitless: [bool; PEAK_COLUMNS.len()],
     /// What a simulation knows and a recording does not.
     pub truth: Option<Box<GroundTruth>>,
 }
@@ -81,6 +83,7 @@ impl Recording {
             gain: None,
             columns: Vec::new(),
             peaks: [f32::NAN; PEAK_COLUMNS.len()],
+            unitless: [false; PEAK_COLUMNS.len()],
             truth: None,
         }
     }

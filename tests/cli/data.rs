@@ -171,11 +171,15 @@ fn the_built_in_set_is_written_as_abra_takes_it() {
     let import = "data import synth.csv --format abra --out abra.csv";
     place.refused(2, import, &["has no frequency_hz"]);
     place.refused(2, "data import synth.csv --format abra", &["--out"]);
-    place.ok(&format!("{import} --frequency-hz click"));
+    let unknown = "ABRA takes the first sample for the stimulus onset";
+    assert!(!place.ok(&format!("{import} --frequency-hz click")).stderr.contains(unknown));
     let (synth, abra) = (place.text("synth.csv"), place.text("abra.csv"));
     assert!(abra.starts_with("Freq(Hz),Level(dB),Samp. Per.,0,1,"), "{}", &abra[..60]);
     assert_eq!(column(&abra, "Level(dB)"), column(&synth, "level_db"));
     assert_eq!(column(&abra, "199"), column(&synth, "s199"));
     place.ok("data import abra.csv --t0-ms 0 --out back.csv");
     assert_eq!(column(&place.text("back.csv"), "s7"), column(&synth, "s7"));
+    // what ABRA's table says of the time is nothing
+    let said = place.ok("data import abra.csv --subject A1 --format abra --out again.csv").stderr;
+    assert!(said.contains(unknown) && !said.contains("do not say who was recorded"), "{said}");
 }

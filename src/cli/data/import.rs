@@ -73,6 +73,13 @@ impl Import {
                 abra_csv::write(path, &recordings)?;
                 say(format!("{} recordings in {}", recordings.len(), path.display()));
                 let subjects: BTreeSet<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();
+                let unknown = count(&|r| r.t0_ms.is_none());
+                if unknown > 0 {
+                    notice(format!(
+                        "ABRA takes the first sample for the stimulus onset, and of {unknown} recordings it is not \
+                         known when they begin: latencies are right there only if they do so at the onset"
+                    ));
+                }
                 if subjects.len() > 1 {
                     let subjects = subjects.len();
                     notice(format!(

@@ -155,6 +155,7 @@ fn cells_name_row_line_and_column() {
         &["a.csv: row 2 (line 4), column `s1`: \"abc\" is not a number"],
     );
     refused(table(&["P1,,60,20000,0,,1,\"0,5\",3"]), &["column `s1`", "decimal point"]);
+    refused(table(&["P1,,\"2,000\",20000,0,,1,2,3"]), &["column `level_db`", "write 2000 or 2.000"]);
     for missing in ["NaN", "NA", ""] {
         refused(table(&[&format!("P1,,60,20000,0,,{missing},2,3")]), &["row 1 (line 2), column `s0`: empty or NaN"]);
     }

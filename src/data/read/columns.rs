@@ -1,9 +1,12 @@
 //! What the columns of a table with one row per recording hold, by their names.
 
-use super::delimited::{Layout, trimmed};
+mod labels;
+
+use super::delimited::{self, Layout};
 use super::{text, time_down, units};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::ByteRecord;
+use labels::label;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,8 +43,8 @@ pub enum Holds {
     T0Ms,
     /// When the stimulus begins: only 0 is clear.
     OnsetDelayMs,
-    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours.
-    Peak(usize, f64),
+    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours; none for an amplitude without a unit.
+    Peak(usize, Option<f64>),
     /// The unit of the row's samples.
     Unit,
     /// A number under one of our names.
@@ -89,7 +92,7 @@ impl Naming {
         let (mut numbered, mut named, mut times) = (BTreeSet::new(), BTreeSet::new(), 0);
         for name in names {
             let number = plain_number(&name);
-            times += usize::from(number.is_none() && name.parse::<f64>().is_ok_and(f64::is_finite));
+            times += usize::from(number.is_none() && without_x(&name).parse::<f64>().is_ok_and(f64::is_finite));
             numbered.extend(number);
             named.extend(sample_number(&name, "s"));
         }
@@ -142,7 +145,7 @@ impl Columns {
         if nameless > MOST_NAMELESS {
             return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
         }
-        let names: Vec<String> = names.iter().map(|name| trimmed(name).into_owned()).collect();
+        let names: Vec<String> = names.iter().map(delimited::name).collect();
         let mut holds = distinct(&names, naming)?;
         if naming != Naming::Own {
             if let Some(mark) = names.iter().find(|name| naming == Naming::Numbered(1) && is_of_biosig(name)) {
@@ -267,8 +270,14 @@ fn digits(text: &str) -> Option<usize> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// A column that is named by a number alone: `7`, `007`, or `7.0` as pandas writes it.
+/// A name without the `X` that R puts before a number.
+fn without_x(name: &str) -> &str {
+    name.strip_prefix('X').filter(|number| number.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(name)
+}
+
+/// A column that is named by a number alone: `7`, `007`, `7.0` as pandas writes it, or `X7` as R does.
 fn plain_number(name: &str) -> Option<usize> {
+    let name = without_x(name);
     let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));
     digits(whole).filter(|_| !fraction.is_empty() && fraction.bytes().all(|b| b == b'0'))
 }
@@ -285,7 +294,7 @@ fn own(name: &str) -> Holds {
         _ => match (sample_number(name, "s"), sample_number(name, "truth_s"), peak) {
             (Some(i), _, _) => Holds::Sample(i),
             (_, Some(i), _) => Holds::TruthSample(i),
-            (_, _, Some(peak)) => Holds::Peak(peak, 1.0),
+            (_, _, Some(peak)) => Holds::Peak(peak, Some(1.0)),
             _ => truth_latency().map_or_else(|| Holds::Other(name.into()), Holds::TruthLatency),
         },
     }
@@ -320,10 +329,11 @@ pub fn names_subject(name: &str) -> bool {
 /// What the words of a name say; `None` if they are not known.
 pub fn meaning(name: &str) -> Option<Holds> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    Some(match plain.as_str() {
-        "subject" | "subjectid" | "subid" | "patient" | "patientid" | "id" | "animal" | "animalid" | "mouse" => {
-            Holds::Subject
-        }
+    let scales = ["pespl", "spl", "nhl", "ehl", "hl"].iter();
+    let db = scales.filter_map(|scale| plain.strip_suffix(scale)).find(|plain| plain.ends_with("db"));
+    Some(match db.unwrap_or(&plain) {
+        "subject" | "subjectid" | "subjectname" | "subid" | "patient" | "patientid" | "patientname" | "id"
+        | "animal" | "animalid" | "mouse" => Holds::Subject,
         "ear" | "side" | "testear" => Holds::Ear,
         "freqhz" | "frequencyhz" | "stimfreqhz" => Holds::Frequency(Some(1.0)),
         "freqkhz" | "frequencykhz" | "stimfreqkhz" => Holds::Frequency(Some(1000.0)),
@@ -333,49 +343,31 @@ pub fn meaning(name: &str) -> Option<Holds> {
         "sampper" | "sampperus" | "sampleperiodus" => Holds::SamplePeriodUs,
         "ostime" | "onsetdelay" | "ostimems" | "onsetdelayms" => Holds::OnsetDelayMs,
         "t0ms" => Holds::T0Ms,
-        "level" | "leveldb" | "leveldbspl" | "leveldbnhl" | "intensity" | "intensitydb" | "intensitydbnhl"
-        | "intensitydbspl" | "stimuluslevel" | "stimulusleveldb" => Holds::Number("level_db"),
+        "level"
+        | "leveldb"
+        | "intensity"
+        | "intensitydb"
+        | "stimuluslevel"
+        | "stimulusleveldb"
+        | "stimlevel"
+        | "stimleveldb"
+        | "stimulusintensity"
+        | "stimulusintensitydb"
+        | "stimintensity"
+        | "stimintensitydb"
+        | "soundlevel"
+        | "soundleveldb"
+        | "db" => Holds::Number("level_db"),
         "rate" | "ratehz" | "stimrate" | "stimulusrate" | "clickrate" | "rates" => Holds::Number("rate_hz"),
         "averages" | "naverages" | "noavgs" | "noaverages" | "sweeps" | "nsweeps" | "numberofsweeps" => {
             Holds::Number("n_averages")
         }
         "artifacts" | "nartifacts" | "noarts" | "noartifacts" | "rejected" => Holds::Number("n_artifacts"),
-        "threshold" | "thresholddb" | "thresholddbspl" | "thresholddbnhl" => Holds::Number("threshold_db"),
+        "threshold" | "thresholddb" => Holds::Number("threshold_db"),
         "channel" | "chan" => Holds::Other("channel".into()),
         "polarity" => Holds::Other("polarity".into()),
         _ => return None,
     })
-}
-
-/// A label in words: a wave (I, III, V; 1, 3, 5; first, third, fifth) with latency or amplitude, in any order.
-fn label(name: &str) -> Option<(usize, f64)> {
-    let own = PEAK_COLUMNS.iter().position(|peak| peak.eq_ignore_ascii_case(name));
-    if let Some(own) = own {
-        return Some((own, 1.0));
-    }
-    let spaced: String = name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
-    let (mut wave, mut latency, mut factor) = (None, None, 1.0);
-    for word in spaced.split_whitespace() {
-        let found = match word {
-            "i" | "1" | "first" | "1st" | "p1" | "w1" | "wi" | "wave1" | "wavei" => Some(0),
-            "iii" | "3" | "third" | "3rd" | "p3" | "w3" | "wiii" | "wave3" | "waveiii" => Some(1),
-            "v" | "5" | "fifth" | "5th" | "p5" | "w5" | "wv" | "wave5" | "wavev" => Some(2),
-            _ => None,
-        };
-        match (found, word) {
-            (Some(_), _) if wave.is_some() => return None,
-            (Some(_), _) => wave = found,
-            (_, "latency" | "lat" | "latencies") => latency = Some(true),
-            (_, "amplitude" | "amp" | "ampl") => latency = Some(false),
-            (_, "nv") => factor = 1e-3,
-            (_, "us" | "µs" | "μs") => factor = 1e-3,
-            (_, "mv" | "s") => return None,
-            (_, "ms" | "uv" | "µv" | "μv" | "wave" | "peak" | "abr" | "of" | "the") => {}
-            _ => return None,
-        }
-    }
-    let (wave, latency) = (wave?, latency?);
-    Some((if latency { wave } else { wave + PEAK_COLUMNS.len() / 2 }, factor))
 }
 
 /// A column's own name in the manner of the others.

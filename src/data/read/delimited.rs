@@ -1,11 +1,16 @@
 //! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what separates cells,
 //! how the text is encoded, and whether commas are decimal points.
 
+mod decimals;
+
+pub use decimals::{Decimals, ambiguous, plain_number, without_comma};
+
 use super::Source;
 use super::source::HEAD;
 use crate::error::Result;
 use crate::text::utf_16;
 use csv::{ByteRecord, ReaderBuilder};
+use decimals::decimals_of;
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
@@ -13,16 +18,6 @@ use std::io::{Cursor, Read};
 const MOST_PREAMBLE: usize = 100;
 /// Rows that are looked at for decimal commas, and more only if these do not tell.
 const PROBED_ROWS: usize = 50;
-
-/// What a comma or a point in a number of a table is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Decimals {
-    Point,
-    Comma,
-    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000. Or some have decimal commas,
-    /// and more have points. Each is then what it can only be.
-    Unknown,
-}
 
 /// How a table is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +40,7 @@ impl Layout {
                 named_delimiter = Some(line[4]);
                 continue;
             }
+            let line = with_breaks(&text[mark + start..], line.len());
             let delimiter = named_delimiter.unwrap_or_else(|| delimiter(line));
             if is_header(&Cells::split(line, delimiter)) {
                 return Some(Layout { delimiter, offset: mark + start, header_line: number + 1 });
@@ -54,13 +50,21 @@ impl Layout {
     }
 
     /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them
-    /// whole; blank lines are none.
+    /// whole; blank ones are none.
     pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<Cells> {
         let text = utf8(head);
-        let lines = lines(text.get(self.offset..).unwrap_or_default()).filter(|(_, line)| !line.is_empty());
-        let cut = head.len() >= HEAD;
-        let whole = lines.filter(|(start, line)| !cut || self.offset + start + line.len() < text.len());
-        whole.take(count).map(|(_, line)| Cells::split(line, self.delimiter)).collect()
+        let text = text.get(self.offset..).unwrap_or_default();
+        let mut reader = records(text, self.delimiter, text.len().min(1 << 13));
+        let (mut lines, mut record, cut) = (Vec::new(), ByteRecord::new(), head.len() >= HEAD);
+        while lines.len() < count && reader.read_byte_record(&mut record).is_ok_and(|more| more) {
+            if cut && reader.position().byte() as usize >= text.len() {
+                break;
+            }
+            if !is_blank(&record) {
+                lines.push(Cells(record.clone()));
+            }
+        }
+        lines
     }
 
     /// The lines before the names of the columns.
@@ -111,12 +115,7 @@ impl Layout {
         std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
             .map_err(source.unreadable())?;
         let text = Numbered { text, recent: Vec::new(), start: 0, line: self.header_line, counted: 0 };
-        // flexible: ragged rows are refused with a remedy
-        let mut reader =
-            ReaderBuilder::new().flexible(true).delimiter(self.delimiter).buffer_capacity(1 << 16).from_reader(text);
-        // the first line is given as the others are, and not kept twice beside
-        reader.set_byte_headers(ByteRecord::new());
-        Ok(Table { reader, decimals: Decimals::Point })
+        Ok(Table { reader: records(text, self.delimiter, 1 << 16), decimals: Decimals::Point })
     }
 }
 
@@ -127,16 +126,20 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads the next line of cells; returns its number in the file from 1, or `None` at the end.
+    /// Reads the next line of cells; returns its number in the file from 1, or `None` at the end. Lines whose cells are
+    /// all empty are none, as spreadsheets leave them.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
     pub fn next(&mut self, source: &Source, record: &mut ByteRecord) -> Result<Option<usize>> {
-        let before = self.reader.position().byte();
-        match self.reader.read_byte_record(record) {
-            Ok(true) => Ok(Some(self.reader.get_mut().line_after(before))),
-            Ok(false) => Ok(None),
-            Err(error) => Err(source.unreadable()(io_error(error))),
+        loop {
+            let before = self.reader.position().byte();
+            match self.reader.read_byte_record(record) {
+                Ok(true) if is_blank(record) => {}
+                Ok(true) => return Ok(Some(self.reader.get_mut().line_after(before))),
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(source.unreadable()(io_error(error))),
+            }
         }
     }
 }
@@ -203,62 +206,6 @@ pub fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A number's text with a point. `None` where a mark may separate thousands or decimals: `2.000` in a table with
-/// decimal commas, and `2,000` too where nothing tells what commas are.
-pub fn plain_number(cell: &str, decimals: Decimals) -> Option<Cow<'_, str>> {
-    if decimals == Decimals::Point || !cell.contains([',', '.']) {
-        return Some(Cow::Borrowed(cell));
-    }
-    if is_grouped(cell, '.') || (decimals == Decimals::Unknown && is_grouped(cell, ',')) {
-        return None;
-    }
-    Some(match cell.split_once(',') {
-        Some((whole, fraction)) if !whole.contains('.') || is_grouped(whole, '.') => {
-            format!("{}.{fraction}", whole.replace('.', "")).into()
-        }
-        // `1.5,2` is no number
-        _ => Cow::Borrowed(cell),
-    })
-}
-
-/// What is wrong with a number that [`plain_number`] cannot tell, and the remedy.
-pub fn ambiguous(cell: &str, decimals: Decimals) -> (String, String) {
-    let mark = if cell.contains('.') { "point" } else { "comma" };
-    let whole = cell.replace(['.', ','], "");
-    let remedy = match decimals {
-        Decimals::Unknown => {
-            format!("write {whole} or {cell}0: the other numbers of this table do not tell what points and commas are")
-        }
-        _ => format!("write {whole} or {}: commas are decimal points in this table", cell.replacen('.', ",", 1)),
-    };
-    (format!("\"{cell}\" may have a decimal {mark} or a {mark} between thousands"), remedy)
-}
-
-/// Whether a mark may separate thousands in a number: `2.000`, `-1.234.567`, but not `0.125`.
-fn is_grouped(cell: &str, mark: char) -> bool {
-    let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
-    let mut groups = cell.trim_start_matches(['-', '+']).split(mark);
-    let first = groups.next().unwrap_or_default();
-    cell.contains(mark)
-        && (1..=3).contains(&first.len())
-        && digits(first)
-        && !first.starts_with('0')
-        && groups.all(|group| group.len() == 3 && digits(group))
-}
-
-/// What a cell tells of the commas and points of its table.
-fn decimals_of(cell: &str) -> Decimals {
-    if is_grouped(cell, '.') || is_grouped(cell, ',') {
-        return Decimals::Unknown;
-    }
-    let is_number = |text: &str| text.parse::<f64>().is_ok();
-    match cell.contains(',') {
-        true if plain_number(cell, Decimals::Comma).is_some_and(|plain| is_number(&plain)) => Decimals::Comma,
-        false if cell.contains('.') && is_number(cell) => Decimals::Point,
-        _ => Decimals::Unknown,
-    }
-}
-
 /// Whether a cell stands for an unknown value, as R, Python and spreadsheets write it.
 pub fn is_missing(cell: &str) -> bool {
     matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "<NA>" | "null" | "NULL" | "None")
@@ -284,6 +231,29 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
+/// The line that a text begins with, up to `length`, and the lines below it as far as a quoted cell goes on there.
+fn with_breaks(text: &[u8], length: usize) -> &[u8] {
+    let open = |line: &[u8]| line.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+    if !open(&text[..length]) {
+        return &text[..length];
+    }
+    let ends = lines(text).skip(1).take(MOST_PREAMBLE).find(|(_, line)| open(line));
+    ends.map_or(&text[..length], |(start, line)| &text[..start + line.len()])
+}
+
+/// A reader of lines, with a buffer of so many bytes. Ragged lines are refused later, with a remedy.
+fn records<R: Read>(text: R, delimiter: u8, buffer: usize) -> csv::Reader<R> {
+    let mut builder = ReaderBuilder::new();
+    let mut reader = builder.flexible(true).delimiter(delimiter).buffer_capacity(buffer.max(1)).from_reader(text);
+    // the first line is given as the others are, and not kept twice beside
+    reader.set_byte_headers(ByteRecord::new());
+    reader
+}
+
+fn is_blank(record: &ByteRecord) -> bool {
+    record.iter().all(|cell| cell.trim_ascii().is_empty())
+}
+
 /// The separator that a line has most of, outside of quotes.
 fn delimiter(line: &[u8]) -> u8 {
     let mut quoted = false;
@@ -306,7 +276,7 @@ pub struct Cells(ByteRecord);
 
 impl Cells {
     pub fn split(line: &[u8], delimiter: u8) -> Cells {
-        let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
+        let mut reader = records(line, delimiter, line.len().min(1 << 13));
         let mut record = ByteRecord::new();
         match reader.read_byte_record(&mut record) {
             Ok(true) => Cells(record),
@@ -317,6 +287,14 @@ impl Cells {
     /// One after the other: a vector of them would take many times the line.
     pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.0.iter().map(trimmed)
+    }
+}
+
+/// The name of a column on one line: a spreadsheet's cell may break it.
+pub fn name(cell: &[u8]) -> String {
+    match trimmed(cell) {
+        name if name.contains(['\n', '\r']) => name.split_whitespace().collect::<Vec<_>>().join(" "),
+        name => name.into_owned(),
     }
 }
 
@@ -347,28 +325,6 @@ mod tests {
         assert!(find(&[b"\xff\xfe", &utf16[..]].concat(), &["x", "s0"]).is_some());
         assert!(find(&utf16, &["x", "s0"]).is_some());
         assert!(find(b"a,b\n1,2\n", &["a", "s0"]).is_none());
-    }
-
-    #[test]
-    fn thousands_and_decimals_are_told_apart_or_not_read() {
-        let number = |cell| plain_number(cell, Decimals::Comma).map(Cow::into_owned);
-        for (cell, plain) in [
-            ("0,5", "0.5"),
-            ("-1,25", "-1.25"),
-            ("1.234,5", "1234.5"),
-            ("-1.234.567,0", "-1234567.0"),
-            ("0.125", "0.125"),
-            ("1.5", "1.5"),
-            ("1e-3", "1e-3"),
-            ("2000", "2000"),
-        ] {
-            assert_eq!(number(cell).as_deref(), Some(plain), "{cell}");
-        }
-        assert_eq!((number("2.000"), number("-1.234.567")), (None, None));
-        assert!(number("1.5,2").unwrap().parse::<f64>().is_err() && number("1,2,3").unwrap().parse::<f64>().is_err());
-        assert_eq!(plain_number("2.000", Decimals::Point).as_deref(), Some("2.000"));
-        let unknown = |cell| plain_number(cell, Decimals::Unknown).map(Cow::into_owned);
-        assert_eq!((unknown("2.000"), unknown("-2,000"), unknown("x,y").as_deref()), (None, None, Some("x.y")));
     }
 
     #[test]

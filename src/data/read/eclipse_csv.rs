@@ -7,7 +7,8 @@
 //! | `1`, `2`, … `467` (also `1.0`, …) | the samples in µV, at least 16 |
 //!
 //! Sample rate and time of the first sample must be given, unless columns `sample_rate_hz` and `t0_ms` were added. Where
-//! semicolons or tabs separate the cells, commas may be decimal points.
+//! semicolons or tabs separate the cells, commas may be decimal points. An amplitude whose name states no unit is in that
+//! of the samples: µV, or as `--unit` (`data.unit`) says.
 
 use super::columns::Naming;
 use super::{Format, ReadFn, rows};

@@ -1,10 +1,13 @@
 //! The list of formats, and which of them a file is.
 
+use super::columns::{FEWEST_NUMBERED, Naming};
+use super::delimited::Layout;
 use super::{
     Reading, Source, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii,
     time_down, wfdb,
 };
 use crate::error::{Error, Result};
+use std::borrow::Cow;
 
 /// One file format; each stands in the file of its reader.
 pub struct Format {
@@ -69,12 +72,54 @@ pub(super) fn names() -> String {
     FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join("; ")
 }
 
+/// Why a text with samples in it is no table that is read: the line of the names, the problem and the remedy.
+fn unread(head: &[u8]) -> Option<(usize, &'static str, &'static str)> {
+    let is_table = |names: &mut dyn Iterator<Item = Cow<str>>| Naming::of(names).is_some();
+    // one `S0` may be a subject
+    let capital = |name: &Cow<str>| name.strip_prefix('S').is_some_and(|number| number.parse::<u32>().is_ok());
+    let large = Layout::find(head, |names| names.iter().filter(capital).count() >= FEWEST_NUMBERED);
+    if let Some(Layout { header_line, .. }) = large {
+        return Some((header_line, "the samples are named `S0`, `S1`, …", "name them in small letters: s0, s1, s2, …"));
+    }
+    let words = |line: Cow<str>| -> Vec<String> {
+        line.split_whitespace().map(|word| word.trim_matches('"').to_string()).collect()
+    };
+    let spaced = Layout::find(head, |names| {
+        names.iter().nth(1).is_none() && is_table(&mut names.iter().flat_map(words).map(Cow::from))
+    });
+    if let Some(Layout { header_line, .. }) = spaced {
+        let remedy = "separate them by commas: R writes them so with write.csv, or write.table(…, sep = \",\")";
+        return Some((header_line, "spaces separate the names of the columns", remedy));
+    }
+    let times = Layout::find(head, |names| {
+        let numbers = names.iter().filter_map(|name| name.trim_start_matches('X').parse::<f64>().ok());
+        let numbers: Vec<f64> = numbers.collect();
+        numbers.len() >= FEWEST_NUMBERED && numbers.is_sorted_by(|a, b| a < b)
+    });
+    times.map(|Layout { header_line, .. }| {
+        let remedy = "number the samples (0, 1, 2, …), and say their times by --sample-rate-hz and --t0-ms \
+                      (data.sample_rate_hz, data.t0_ms)";
+        (header_line, "the columns are named by numbers that do not count samples, such as their times", remedy)
+    })
+}
+
 /// The error for a named file of no known format.
 pub(super) fn unknown(source: &Source) -> Error {
     if source.bytes().is_empty() {
         return source.error("", "the file is empty", "export or copy it again");
     }
     let bytes = source.bytes();
+    // a workbook is a zip of these, or an older container
+    let parts = [&b"[Content_Types].xml"[..], b"xl/", b"docProps/", b"application/vnd.oasis"];
+    let holds = |part: &[u8]| source.head().windows(part.len()).any(|window| window == part);
+    if bytes.starts_with(b"\xd0\xcf\x11\xe0") || (bytes.starts_with(b"PK") && parts.into_iter().any(holds)) {
+        let problem = "is of no format that is read here: it is a workbook of a spreadsheet";
+        return source.error("", problem, "save its sheet as CSV, and name that file");
+    }
+    let cause = matches!(source.extension().as_str(), "csv" | "tsv" | "txt").then(|| unread(source.head())).flatten();
+    if let Some((line, problem, remedy)) = cause {
+        return source.error("", format!("is of no format that is read here: in line {line} {problem}"), remedy);
+    }
     let remedy = match source.extension().as_str() {
         "dat" => "if these are the samples of a WFDB record, name its header (.hea)".to_string(),
         // pickles since version 2 begin so, and NumPy pickles object arrays

@@ -241,6 +241,10 @@ fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Re
                 }
             }
             "rate_hz" => recording.say(column, text::not_negative(source, line, "`Stim. Rate`", value)?),
+            "level_db" => match text::level(value) {
+                Some(level) => recording.say(column, level),
+                None => recording.say(column, text::tidy(value)),
+            },
             _ => recording.say(column, text::tidy(value)),
         }
     }

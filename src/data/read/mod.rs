@@ -36,6 +36,7 @@ pub mod wfdb;
 
 pub(super) use columns::{names_subject, own_name};
 pub use delimited::is_missing;
+pub(super) use delimited::without_comma;
 pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format, ReadFn};
 pub use source::Source;
@@ -83,7 +84,21 @@ pub struct Stream {
     pub names_subjects: bool,
     /// Complete after the last row.
     pub notices: Notices,
+    /// Complete after the last row.
+    pub at_end: AtEnd,
 }
+
+/// What only all rows of a table tell.
+#[derive(Default)]
+pub struct Told {
+    /// Why it holds no ABRs, if that is so.
+    pub not_abr: Option<String>,
+    /// What speaks against its subjects.
+    pub doubt: Option<String>,
+}
+
+/// What a table's last row completes.
+pub type AtEnd = Rc<RefCell<Told>>;
 
 /// What is to be said, while recordings are still being read.
 #[derive(Clone, Default)]
@@ -108,6 +123,15 @@ pub struct Options<'a> {
     pub out: Option<&'a Path>,
     /// Who was recorded, by the path of each file.
     pub subject_from: Option<&'a SubjectFrom>,
+    /// Whether the user says in another way who was recorded, so that nothing is to be said of guesses.
+    pub subject_given: bool,
+}
+
+impl Options<'_> {
+    /// Whether the user says who was recorded.
+    fn names_subjects(&self) -> bool {
+        self.subject_from.is_some() || self.subject_given
+    }
 }
 
 /// The recordings of a set, one by one in the order of their files; each has its row number and its subject.
@@ -184,7 +208,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
             }
             continue;
         };
-        match read_file(format, head)? {
+        match read_file(format, head, options)? {
             (Reading::Recordings { recordings, subject, notices }, guess, of_file) => {
                 faults.extend(of_file.into_iter().map(|(row, fault)| (rows + row, fault)));
                 rows += recordings.len();
@@ -199,7 +223,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     if !skipped.is_empty() {
         notices.push(format!("{} files of no known format were skipped: {}", skipped.len(), skipped.join(", ")));
     }
-    let recordings = read.finish(options.subject_from, &notices)?;
+    let recordings = read.finish(options, &notices)?;
     // one table that was found is what it would be if it were named
     let uniform = tables == [true];
     let rows = recordings.into_iter().enumerate().map(move |(row, recording)| match faults.remove(&row) {
@@ -223,8 +247,9 @@ pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
 fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Option<Rows>> {
     let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
     let path = head.path().to_path_buf();
-    let Stream { mut rows, names_subjects, notices: of_table } = open(head)?;
-    let mut who = subjects::OfFile::new(&path, names_subjects, options.subject_from)?;
+    let Stream { mut rows, names_subjects, notices: of_table, at_end } = open(head)?;
+    let mut who = subjects::OfFile::new(&path, names_subjects, options)?;
+    let given = options.names_subjects();
     let notices = notices.clone();
     let named = std::iter::from_fn(move || match rows.next() {
         Some(Ok(recording)) => Some(Ok(who.name(recording))),
@@ -232,8 +257,10 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
             Some(Err(Faulty { error, column, recording: recording.map(|recording| Box::new(who.name(*recording))) }))
         }
         None => {
-            of_table.take().into_iter().chain(who.notice()).for_each(|notice| notices.push(notice));
-            None
+            let Told { not_abr: reason, doubt } = at_end.take();
+            let doubt = doubt.filter(|_| !given);
+            of_table.take().into_iter().chain(doubt).chain(who.notice()).for_each(|notice| notices.push(notice));
+            reason.map(|reason| Err(not_abr(&path, &reason).into()))
         }
     });
     Ok(Some(Box::new(named)))
@@ -243,7 +270,7 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
 type Faults = Vec<(usize, (Box<Error>, Option<Arc<str>>))>;
 
 /// Reads a file at once; returns too whether a missing subject may be guessed, and the faults of its rows.
-fn read_file(format: &Format, head: Source) -> Result<(Reading, bool, Faults)> {
+fn read_file(format: &Format, head: Source, options: &Options) -> Result<(Reading, bool, Faults)> {
     match format.read {
         ReadFn::Whole(read) => {
             let source = head.whole()?;
@@ -266,7 +293,12 @@ fn read_file(format: &Format, head: Source) -> Result<(Reading, bool, Faults)> {
                     Err(Faulty { error, .. }) => return Err(*error),
                 }
             }
-            let notices = stream.notices.take();
+            let Told { not_abr, doubt } = stream.at_end.take();
+            if let Some(reason) = not_abr {
+                return Ok((Reading::NotAbr(reason), false, faults));
+            }
+            let doubt = doubt.filter(|_| !options.names_subjects());
+            let notices = stream.notices.take().into_iter().chain(doubt).collect();
             Ok((Reading::Recordings { recordings, subject: None, notices }, !stream.names_subjects, faults))
         }
     }
@@ -282,7 +314,7 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Recordings> {
     if let Some(rows) = open_rows(source.clone(), &Options::default(), &notices)? {
         return Ok(Recordings::new(name, true, notices, rows));
     }
-    match read_file(format, source)?.0 {
+    match read_file(format, source, &Options::default())?.0 {
         Reading::Recordings { recordings, notices: of_file, .. } => {
             of_file.into_iter().for_each(|notice| notices.push(notice));
             Ok(Recordings::new(name, false, notices, Box::new(recordings.into_iter().map(Ok))))

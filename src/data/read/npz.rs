@@ -35,7 +35,7 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{Format, Notices, ReadFn, Recording, Source, Stream, delimited, text, units};
+use super::{AtEnd, Format, Notices, ReadFn, Recording, Source, Stream, delimited, text, units};
 use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
@@ -112,7 +112,7 @@ fn open(source: Source) -> Result<Stream> {
         ));
     }
     let names_subjects = arrays.contains_key("subject_id");
-    Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices })
+    Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices, at_end: AtEnd::default() })
 }
 
 /// All arrays by name; together they are no larger than [`MOST`] times the file.

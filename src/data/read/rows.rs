@@ -3,17 +3,19 @@
 //! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so (NaN) for
 //! whoever reads the set to report or refuse.
 
+mod cells;
+mod seen;
+
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Decimals, Table};
-use super::vocabulary::Stimulus;
-use super::{Notices, Recording, Source, Stream, tdt, text, units};
+use super::vocabulary;
+use super::{AtEnd, Notices, Recording, Source, Stream, tdt, text, units};
 use crate::config::Unit;
+use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
-use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, StringRecord};
-use std::borrow::Cow;
-use std::fmt::Display;
+use seen::Seen;
 use std::sync::Arc;
 
 /// Opens a table.
@@ -30,12 +32,23 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
     let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
-    let notices = Notices::default();
+    let (notices, at_end) = (Notices::default(), AtEnd::default());
+    if let Some((line, name, response)) =
+        vocabulary::other_test(&layout.preamble(&source)?, &[',', ';', '\t', ':', '='])
+    {
+        at_end.borrow_mut().not_abr = Some(format!("line {line}: `{name}` names {response}"));
+        return Ok(Stream { rows: Box::new(std::iter::empty()), names_subjects, notices, at_end });
+    }
+    let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names[column])).collect();
+    let is_id =
+        |&column: &usize| columns.holds[column] == Holds::Subject && columns.names[column].eq_ignore_ascii_case("id");
+    let lone_id = (0..columns.names.len()).find(is_id);
     let unit = units::of_table(&source, &layout, &columns.names)?;
-    let file = source.file_name().into();
-    let shape = Shape { file, source, columns, naming, unit, decimals: table.decimals };
-    let rows = Rows { shape, table, cells: record, row: 0, seen: Seen::default(), notices: notices.clone() };
-    Ok(Stream { rows: Box::new(rows), names_subjects, notices })
+    let (file, decimals) = (source.file_name().into(), table.decimals);
+    let shape = Shape { file, source, columns, tests, lone_id, naming, unit, decimals };
+    let (notices_of_rows, end) = (notices.clone(), at_end.clone());
+    let rows = Rows { shape, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
+    Ok(Stream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
 /// What all rows of a table share.
@@ -43,6 +56,10 @@ struct Shape {
     source: Source,
     file: Arc<str>,
     columns: Columns,
+    /// The columns that say what was recorded.
+    tests: Vec<usize>,
+    /// The column of the subjects, if it is called `ID` and may number the rows.
+    lone_id: Option<usize>,
     naming: Naming,
     /// Of all samples, as the lines above the rows state it.
     unit: Option<Unit>,
@@ -53,52 +70,51 @@ struct Rows {
     shape: Shape,
     table: Table,
     cells: ByteRecord,
-    /// Rows read so far.
-    row: usize,
     seen: Seen,
     notices: Notices,
-}
-
-/// What a user should know after the last row.
-#[derive(Default)]
-struct Seen {
-    /// Cells that are not UTF-8.
-    odd_cells: usize,
-    /// The onset delays that are not 0, in ms.
-    delays_ms: Vec<f64>,
+    at_end: AtEnd,
 }
 
 impl Iterator for Rows {
     type Item = Result<Recording, Faulty>;
 
     fn next(&mut self) -> Option<Result<Recording, Faulty>> {
-        match self.table.next(&self.shape.source, &mut self.cells) {
-            Ok(Some(line)) => {
-                self.row += 1;
-                let (cells, odd) = as_text(std::mem::take(&mut self.cells));
+        loop {
+            let line = match self.table.next(&self.shape.source, &mut self.cells) {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    self.conclude();
+                    return None;
+                }
+                Err(error) => return Some(Err(error.into())),
+            };
+            let (cells, odd) = as_text(std::mem::take(&mut self.cells));
+            let row = Row { shape: &self.shape, row: self.seen.rows + 1, line, cells: &cells };
+            let other = row.other_response();
+            let read = other.is_none().then(|| row.recording(&mut self.seen));
+            self.cells = cells.into_byte_record();
+            if let Some(read) = read {
+                self.seen.rows += 1;
+                if let (Some(_), Ok(recording)) = (self.shape.lone_id, &read) {
+                    self.seen.note_id(recording);
+                }
                 self.seen.odd_cells += odd;
-                let read = Row { shape: &self.shape, row: self.row, line, cells: &cells }.recording(&mut self.seen);
-                self.cells = cells.into_byte_record();
-                Some(read)
+                return Some(read);
             }
-            Ok(None) => {
-                self.conclude();
-                None
-            }
-            Err(error) => Some(Err(error.into())),
+            self.seen.others += 1;
+            self.seen.other = self.seen.other.take().or(other);
         }
     }
 }
 
 impl Rows {
     fn conclude(&mut self) {
-        let Seen { odd_cells, delays_ms } = std::mem::take(&mut self.seen);
-        let name = self.shape.source.name();
-        if odd_cells > 0 {
-            self.notices.push(format!("{name}: {odd_cells} cells are not UTF-8 and were read as Windows-1252"));
-        }
-        if let Some(notice) = tdt::delay_notice(&delays_ms) {
-            self.notices.push(format!("{name}: {notice}"));
+        let seen = std::mem::take(&mut self.seen);
+        let mut at_end = self.at_end.borrow_mut();
+        at_end.doubt = seen.doubt(&self.shape);
+        match seen.rows {
+            0 => at_end.not_abr = seen.other,
+            _ => seen.notices(&self.shape).into_iter().for_each(|notice| self.notices.push(notice)),
         }
     }
 }
@@ -150,6 +166,14 @@ impl Row<'_> {
         }
     }
 
+    /// Where a cell says that this is no ABR, and what it is.
+    fn other_response(&self) -> Option<String> {
+        self.shape.tests.iter().find_map(|&column| {
+            let response = vocabulary::other_response_in_note(self.cells.get(column)?)?;
+            Some(format!("line {}: column `{}` names {response}", self.line, self.shape.columns.names[column]))
+        })
+    }
+
     fn traces(&self, recording: &mut Recording) -> Result<()> {
         recording.samples = self.trace(&self.shape.columns.samples)?;
         if let Some(truth) = &mut recording.truth {
@@ -167,11 +191,9 @@ impl Row<'_> {
     fn convert(&self, recording: &mut Recording) -> Result<()> {
         let unit = recording.unit.or(self.shape.unit);
         let Columns { holds, names, .. } = &self.shape.columns;
+        // an amplitude whose name states no unit
         let bare = |(column, holds): &(usize, &Holds)| {
-            let amplitude = matches!(**holds, Holds::Peak(peak, 1.0) if peak >= PEAK_COLUMNS.len() / 2);
-            let name = names[*column].to_lowercase();
-            let named = ["uv", "µv", "μv"].iter().any(|unit| name.contains(unit));
-            amplitude && !named && !delimited::is_missing(self.text(*column))
+            matches!(holds, Holds::Peak(_, None)) && !delimited::is_missing(self.text(*column))
         };
         if let Some(other) = unit.filter(|unit| *unit != Unit::Microvolt)
             && let Some((column, _)) = holds.iter().enumerate().find(bare)
@@ -239,7 +261,10 @@ impl Row<'_> {
                 Some(delay_ms) => seen.delays_ms.push(delay_ms),
                 None => {}
             },
-            Holds::Peak(peak, factor) => recording.peaks[*peak] = self.label(column, *factor)?,
+            Holds::Peak(peak, factor) => {
+                recording.peaks[*peak] = self.label(column, factor.unwrap_or(1.0))?;
+                recording.unitless[*peak] = factor.is_none();
+            }
             Holds::TruthLatency(wave) => {
                 if let Some(truth) = &mut recording.truth {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
@@ -248,9 +273,13 @@ impl Row<'_> {
             Holds::Unit => recording.unit = self.unit(column, cell)?,
             Holds::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
             Holds::Number(name) => {
-                let value = if *name == "rate_hz" { self.not_negative(column)? } else { self.number(column)? };
-                let value = value.map_or(String::new(), |value: f64| value.to_string());
-                push(recording, name, value);
+                let level = text::level(cell).filter(|_| name.ends_with("_db"));
+                let value = match level {
+                    Some(level) => Some(level),
+                    None if *name == "rate_hz" => self.not_negative(column)?,
+                    None => self.number::<f64>(column)?,
+                };
+                push(recording, name, value.map_or(String::new(), |value| value.to_string()));
             }
             Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
             Holds::Other(name) => {
@@ -262,133 +291,9 @@ impl Row<'_> {
         }
         Ok(())
     }
-
-    fn positive(&self, column: usize, what: &str) -> Result<Option<f64>> {
-        match self.number::<f64>(column)? {
-            Some(value) if value <= 0.0 => {
-                let remedy = format!("a {what} is above 0: correct it, or leave the cell empty if it is not known");
-                Err(self.error(Some(column), format!("{value} is no {what}"), remedy))
-            }
-            other => Ok(other),
-        }
-    }
-
-    fn not_negative(&self, column: usize) -> Result<Option<f64>> {
-        match self.number::<f64>(column)? {
-            Some(value) if value < 0.0 => {
-                let remedy = "correct it, or leave the cell empty if it is not known";
-                Err(self.error(Some(column), format!("{value} is below 0"), remedy))
-            }
-            other => Ok(other),
-        }
-    }
-
-    /// A latency or amplitude in our unit, NaN where there is none.
-    fn label(&self, column: usize, factor: f64) -> Result<f32> {
-        let label = self.number::<f64>(column)?.map_or(f32::NAN, |value| (value * factor) as f32);
-        match label.is_infinite() {
-            true => Err(self.not_finite(column)),
-            false => Ok(label),
-        }
-    }
-
-    /// A stimulus: its frequency, or as it stands where the unit is not known.
-    fn frequency(&self, column: usize, unit: Option<f64>, cell: &str, recording: &mut Recording) -> Result<()> {
-        let (mut hz, mut stimulus) = (String::new(), "");
-        match unit {
-            _ if cell.to_lowercase().contains("click") => hz = "click".to_string(),
-            Some(factor) => match self.not_negative(column)? {
-                Some(0.0) => hz = "click".to_string(),
-                Some(value) if factor == 1.0 => hz = value.to_string(),
-                Some(value) => hz = text::hz_from_khz(value).to_string(),
-                None => {}
-            },
-            None => {
-                let plain = self.plain(column, cell)?;
-                let number = plain.parse().ok();
-                let name = &self.shape.columns.names[column];
-                match number.and_then(|number| Stimulus::without_unit(name, number)) {
-                    Some(Stimulus::Click) => hz = "click".to_string(),
-                    Some(Stimulus::Tone(value)) => hz = value.to_string(),
-                    _ => match with_unit(&plain) {
-                        Some(value) => hz = value.to_string(),
-                        None => stimulus = cell,
-                    },
-                }
-            }
-        }
-        push(recording, "frequency_hz", hz);
-        if unit.is_none() {
-            push(recording, "stimulus", stimulus);
-        }
-        Ok(())
-    }
-
-    /// A finite number, or `None` in a cell without a value.
-    fn number<T: num_traits::Float + std::str::FromStr>(&self, column: usize) -> Result<Option<T>> {
-        let cell = self.text(column);
-        // most cells are plain numbers
-        if let Ok(number) = cell.parse::<T>()
-            && number.is_finite()
-            && self.shape.decimals == Decimals::Point
-        {
-            return Ok(Some(number));
-        }
-        if delimited::is_missing(cell) {
-            return Ok(None);
-        }
-        match self.plain(column, cell)?.parse::<T>() {
-            Ok(number) if number.is_finite() => Ok(Some(number)),
-            Ok(_) => Err(self.not_finite(column)),
-            Err(_) => {
-                let comma = cell.contains(',') && cell.replacen(',', ".", 1).parse::<T>().is_ok();
-                let remedy = if comma { "use a decimal point" } else { "write a number, or leave the cell empty" };
-                Err(self.error(Some(column), format!("\"{cell}\" is not a number"), remedy))
-            }
-        }
-    }
-
-    fn text(&self, column: usize) -> &str {
-        self.cells[column].trim_ascii()
-    }
-
-    fn not_finite(&self, column: usize) -> Error {
-        let problem = format!("\"{}\" is not a finite number", self.text(column));
-        let remedy = "correct the value or remove the row; leave the cell of an unknown value empty";
-        self.error(Some(column), problem, remedy)
-    }
-
-    /// A cell's text, with a decimal point where it is a number with a decimal comma.
-    fn plain<'c>(&self, column: usize, cell: &'c str) -> Result<Cow<'c, str>> {
-        match delimited::plain_number(cell, self.shape.decimals) {
-            Some(plain) if plain.parse::<f64>().is_ok() => Ok(plain),
-            Some(_) => Ok(Cow::Borrowed(cell)),
-            None => {
-                let (problem, remedy) = delimited::ambiguous(cell, self.shape.decimals);
-                Err(self.error(Some(column), problem, remedy))
-            }
-        }
-    }
-
-    fn error(&self, column: Option<usize>, problem: impl Display, remedy: impl Display) -> Error {
-        let column =
-            column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
-        self.shape.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
-    }
 }
 
 /// Adds a column, with a value or without: all rows of a table have all its columns.
 fn push(recording: &mut Recording, name: &str, value: impl Into<String>) {
     recording.columns.push((name.into(), value.into()));
-}
-
-/// `4 kHz` or `500Hz` in Hz.
-fn with_unit(cell: &str) -> Option<f64> {
-    let lower = cell.to_lowercase();
-    let (number, khz) = match lower.strip_suffix("khz") {
-        Some(number) => (number, true),
-        None => (lower.strip_suffix("hz")?, false),
-    };
-    let value: f64 = number.trim().parse().ok().filter(|value: &f64| value.is_finite())?;
-    Some(if khz { text::hz_from_khz(value) } else { value })
 }

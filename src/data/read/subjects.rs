@@ -2,10 +2,13 @@
 //!
 //! Names that are made from paths depend on where the files are, never on how their paths were typed.
 
+mod names;
+
 use super::delimited::{Layout, is_missing, trimmed};
-use super::{Notices, Recording, Source};
+use super::{Notices, Options, Recording, Source};
 use crate::error::{Error, Result};
 use csv::ByteRecord;
+use names::without_level;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -126,6 +129,8 @@ pub(super) struct OfFile {
     subject: Subject,
     /// Rows whose subject was replaced or guessed.
     changed: usize,
+    /// Whether a guess is replaced, and so not said.
+    given: bool,
 }
 
 enum Subject {
@@ -138,13 +143,13 @@ enum Subject {
 }
 
 impl OfFile {
-    pub fn new(path: &Path, names_subjects: bool, from: Option<&SubjectFrom>) -> Result<OfFile> {
-        let subject = match from {
+    pub fn new(path: &Path, names_subjects: bool, options: &Options) -> Result<OfFile> {
+        let subject = match options.subject_from {
             Some(from) => Subject::Given(from.of(path)?),
             None if names_subjects => Subject::Stated,
             None => Subject::Guessed(guess(path)),
         };
-        Ok(OfFile { name: path.display().to_string(), subject, changed: 0 })
+        Ok(OfFile { name: path.display().to_string(), subject, changed: 0, given: options.subject_given })
     }
 
     pub fn name(&mut self, mut recording: Recording) -> Recording {
@@ -168,7 +173,7 @@ impl OfFile {
     pub fn notice(&self) -> Option<String> {
         let notice = match &self.subject {
             Subject::Given(_) if self.changed > 0 => Some(replaced(self.changed)),
-            Subject::Guessed(_) if self.changed > 0 => Some(guessed(1, 1)),
+            Subject::Guessed(_) if self.changed > 0 && !self.given => Some(guessed(1, 1)),
             _ => None,
         };
         notice.map(|notice| format!("{}: {notice}", self.name))
@@ -227,19 +232,22 @@ impl Collected {
     /// All recordings, each with the name of its file and of its subject.
     ///
     /// # Errors
-    /// A file that `from` does not name.
-    pub fn finish(mut self, from: Option<&SubjectFrom>, notices: &Notices) -> Result<Vec<Recording>> {
+    /// A file that `options.subject_from` does not name.
+    pub fn finish(mut self, options: &Options, notices: &Notices) -> Result<Vec<Recording>> {
         self.notices.drain(..).for_each(|notice| notices.push(notice));
         let paths: Vec<Vec<String>> = self.files.iter().map(|file| real_parts(&file.path)).collect();
         for (file, name) in self.files.iter_mut().zip(shortest_ends(&paths)) {
             let name: std::sync::Arc<str> = name.into();
             file.recordings.iter_mut().for_each(|recording| recording.file = name.clone());
         }
-        match from {
-            Some(from) => self.take_given(from, notices)?,
-            None => self.take_guessed(&paths, notices),
+        let about_subjects = Notices::default();
+        match options.subject_from {
+            Some(from) => self.take_given(from, &about_subjects)?,
+            None => self.take_guessed(&paths, &about_subjects),
         }
-        shared(&self.files).iter().for_each(|notice| notices.push(notice.clone()));
+        if !options.subject_given {
+            about_subjects.take().into_iter().chain(shared(&self.files)).for_each(|notice| notices.push(notice));
+        }
         Ok(self.files.into_iter().flat_map(|file| file.recordings).collect())
     }
 
@@ -351,19 +359,4 @@ fn shortest_ends(paths: &[Vec<String>]) -> Vec<String> {
         }
     }
     names.into_iter().zip(paths).map(|(name, path)| name.unwrap_or_else(|| path.join("/"))).collect()
-}
-
-/// A name without the level at its end: `TEMP-08-60db` and `TEMP-08-20db` are one subject, who must not stand in two splits.
-fn without_level(stem: &str) -> &str {
-    let Some(rest) = strip_suffix_ignoring_case(stem, "db") else { return stem };
-    let rest = rest.trim_end_matches([' ', '_']);
-    let shorter = rest.trim_end_matches(|c: char| c.is_ascii_digit());
-    let trimmed = shorter.trim_end_matches(['-', '_', ' ', '.']);
-    if shorter.len() == rest.len() || trimmed.is_empty() { stem } else { trimmed }
-}
-
-fn strip_suffix_ignoring_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
-    let split = text.len().checked_sub(suffix.len())?;
-    let (rest, end) = (text.get(..split)?, text.get(split..)?);
-    end.eq_ignore_ascii_case(suffix).then_some(rest)
 }

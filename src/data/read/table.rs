@@ -12,7 +12,11 @@
 //!
 //! Commas, semicolons, tabs or bars separate the cells, which may be quoted; where it is not a comma, commas may be decimal
 //! points. Lines may stand before the names. Text is UTF-8, UTF-16 or Windows-1252. An empty cell or `NA` is a value that is
-//! not known.
+//! not known; a row of empty cells is none.
+//!
+//! A row whose test, protocol, type, paradigm, modality, condition or stimulus names another response than ABRs
+//! (`cVEMP`, `ECochG`, and not ABRs as well) is left out, with a notice; a table without any other row is none of ABRs.
+//! The tables of recorders are read so too.
 
 use super::columns::Naming;
 use super::{Format, ReadFn, rows};

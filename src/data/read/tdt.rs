@@ -9,11 +9,22 @@ pub fn sample_rate_hz(computed: f64) -> f64 {
     exact.into_iter().find(|exact| (computed / exact - 1.0).abs() < 1e-5).unwrap_or(computed)
 }
 
-/// The ear that free text names.
+/// Words behind `left` and `right` that do not mean an ear: `left early`, `right after noise`.
+const NO_EAR: [&str; 10] = ["early", "after", "before", "at", "the", "over", "out", "alone", "away", "behind"];
+
+/// The ear that free text names. A letter is one as a word of its own, but not with a point, as in a person's name.
 pub fn ear(text: &str) -> Option<&'static str> {
-    let mut found = None;
-    for word in text.split(|c: char| !c.is_alphabetic()) {
-        let ear = match word.to_lowercase().as_str() {
+    let (mut found, mut rest) = (None, text.trim());
+    while let Some(start) = rest.find(char::is_alphabetic) {
+        let before = rest[..start].chars().next_back();
+        let end = rest[start..].find(|c: char| !c.is_alphabetic()).map_or(rest.len(), |length| start + length);
+        let word = rest[start..end].to_lowercase();
+        rest = &rest[end..];
+        let joins = |c: Option<char>, marks: &str| c.is_some_and(|c| c.is_alphanumeric() || marks.contains(c));
+        let next = rest.trim_start().split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+        let ear = match word.as_str() {
+            "left" | "right" if rest.starts_with(' ') && NO_EAR.contains(&next) => continue,
+            "l" | "r" if rest != "." && (joins(before, "'’") || joins(rest.chars().next(), ".'’")) => continue,
             "left" | "l" => "L",
             "right" | "r" => "R",
             _ => continue,
@@ -91,6 +102,29 @@ pub fn delay_notice(delays_ms: &[f64]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ear_is_a_word_and_no_part_of_a_name() {
+        for (text, ear) in [
+            ("Left Ear", Some("L")),
+            ("R", Some("R")),
+            ("l.", Some("L")),
+            ("L ear, click", Some("L")),
+            ("M1_R", Some("R")),
+            ("(R)", Some("R")),
+            ("left, 2 weeks after noise", Some("L")),
+            ("left ear; R. Jones", Some("L")),
+            ("left and right", None),
+            ("recorded by L. Smith", None),
+            ("animal left early; R. Jones", None),
+            ("right after noise", None),
+            ("l'animal 3", None),
+            ("M2R4", None),
+            ("brightness", None),
+        ] {
+            assert_eq!(super::ear(text), ear, "{text}");
+        }
+    }
 
     #[test]
     fn onset_delays_are_counted_with_their_range() {

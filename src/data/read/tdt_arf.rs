@@ -305,6 +305,7 @@ fn recording(source: &Source, group: &Group, record: &Record) -> Result<Recordin
     recording.say("channel", record.channel);
     for ((name, unit), &value) in group.variables.iter().zip(&record.variables).filter(|(_, value)| value.is_finite()) {
         match name.as_str() {
+            "freq" | "frequency" if value == 0.0 => recording.say("frequency_hz", "click"),
             "freq" | "frequency" if unit.eq_ignore_ascii_case("khz") => {
                 recording.say("frequency_hz", text::hz_from_khz(decimal(value)));
             }

@@ -21,6 +21,8 @@
 //! …
 //! ```
 //!
+//! A `Freq` of 0 stands for a click, and a word for a stimulus without a frequency (`Noise`).
+//!
 //! The sample rate is points over duration; as the duration has six digits, a rate of TDT's processors (25 MHz over a
 //! power of two) within 1e-5 of it is meant. With an onset delay of 0 the first sample is at the stimulus onset; for
 //! any other, how the two lie is not documented, and the time stays unknown.
@@ -30,7 +32,8 @@
 //! well), or where another line of a header does so (such as the stimulus' file, but not the subject's name), or a
 //! variable is one of two tones.
 
-use super::{Format, ReadFn, Reading, Recording, Source, tdt, text, vocabulary};
+use super::vocabulary::{self, Stimulus};
+use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::config::Unit;
 use crate::error::Result;
 
@@ -151,19 +154,20 @@ impl Reader<'_> {
 
     fn variable(&mut self, line: usize, name: &str, value: &str) -> Result<()> {
         let Some(record) = &mut self.record else { return Ok(()) };
-        let (number, unit) = value.split_once(' ').unwrap_or((value, ""));
         let name = name.to_lowercase();
         match name.as_str() {
             _ if tdt::is_one_of_two_tones(&name) => {
                 self.group.other = Some(format!("line {line}: the variable `{name}` belongs to {}", vocabulary::DPOAE));
             }
             "freq" | "frequency" => {
-                text::not_negative(self.source, line, "`Freq`", number)?;
-                let value = text::number(self.source, line, "`Freq`", number)?;
-                let khz = unit.trim().eq_ignore_ascii_case("khz");
-                record.recording.say("frequency_hz", if khz { text::hz_from_khz(value) } else { value });
+                if let Some(stimulus) = Stimulus::parse(self.source, line, "`Freq`", value, vocabulary::Unit::Hz)? {
+                    stimulus.say(&mut record.recording);
+                }
             }
-            "level" => record.recording.say("level_db", text::number(self.source, line, "`Level`", number)?),
+            "level" => {
+                let number = value.split(' ').next().unwrap_or_default();
+                record.recording.say("level_db", text::number(self.source, line, "`Level`", number)?);
+            }
             _ => {}
         }
         Ok(())

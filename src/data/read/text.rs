@@ -70,6 +70,14 @@ pub fn known(cell: &str) -> &str {
     if delimited::is_missing(cell) && cell != "None" { "" } else { cell }
 }
 
+/// The number of a level with its unit behind it: `60 dB nHL`.
+pub fn level(text: &str) -> Option<f64> {
+    let plain = text.trim().to_lowercase();
+    let (number, scale) = plain.split_once("db")?;
+    let known = ["", "spl", "pespl", "pe spl", "nhl", "hl", "ehl"].contains(&scale.trim());
+    number.trim().parse().ok().filter(|level: &f64| known && level.is_finite())
+}
+
 /// A frequency in Hz from one in kHz, without the digits that the multiplication adds.
 pub fn hz_from_khz(khz: f64) -> f64 {
     (khz * 1e9).round() / 1e6

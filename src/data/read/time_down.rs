@@ -12,7 +12,7 @@
 //! where the times begin again. `8 kHz 30 dB left` gives the stimulus, the level and the ear, `30 dB Cz` the level and
 //! the channel. A name that is a number alone is taken for a level, or for a channel where the names count from 0 or 1,
 //! with a notice. What is no average by the last word of its name (`SEM`, `SD`, `N`, `diff`, …) is left out, with a
-//! notice.
+//! notice; so are columns whose name, group or line before the names tells of another response (`Protocol,cVEMP`).
 //!
 //! Read so are also MNE's `to_data_frame` (`time`, a column per channel; or long, with `channel` and `value`), EPL's
 //! `Time,C,R,AVG` (the average of both polarities is read, and nothing else), and the tables of CFTS 3 (`.tsv`). Times
@@ -28,8 +28,8 @@ mod sweeps;
 pub use detect::runs_down;
 
 use super::columns::{Naming, own_name};
-use super::delimited::{Decimals, Layout, ambiguous, is_missing, plain_number, trimmed};
-use super::vocabulary::{Stimulus, Unit};
+use super::delimited::{Decimals, Layout, ambiguous, is_missing, name, plain_number, trimmed};
+use super::vocabulary::{self, Stimulus, Unit, other_response_in_note};
 use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
 use crate::error::{Error, Result};
 use attributes::Attribute;
@@ -72,6 +72,10 @@ fn read(source: &Source) -> Result<Reading> {
     let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
     };
+    // a line of cells has a value for each column
+    if let Some((line, name, response)) = vocabulary::other_test(&layout.preamble(source)?, &[':', '=']) {
+        return Ok(Reading::NotAbr(format!("line {line}: `{name}` names {response}")));
+    }
     let mut lines = layout.open(source)?;
     let mut record = ByteRecord::new();
     lines.next(source, &mut record)?;
@@ -82,9 +86,15 @@ fn read(source: &Source) -> Result<Reading> {
         Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
     }
     table.refuse_constants(&sweeps)?;
-    let mut recordings = Vec::new();
+    let (mut recordings, mut others) = (Vec::new(), Vec::new());
     for sweep in sweeps {
-        sweep.finish(&table, &mut recordings, &mut notices)?;
+        sweep.finish(&table, &mut recordings, &mut others, &mut notices)?;
+    }
+    if let Some(first) = others.first() {
+        if recordings.is_empty() {
+            return Ok(Reading::NotAbr(first.clone()));
+        }
+        notices.push(format!("{} recordings were left out: {first}", others.len()));
     }
     let rate = recordings.first().and_then(|recording: &Recording| recording.sample_rate_hz);
     if let Some(rate) = rate.filter(|rate| !RATES_HZ.contains(rate)) {
@@ -121,7 +131,7 @@ impl<'a> Table<'a> {
         notices: &mut Vec<String>,
     ) -> Result<Self> {
         let line = layout.header_line;
-        let names: Vec<String> = names.iter().map(|cell| trimmed(cell).into_owned()).collect();
+        let names: Vec<String> = names.iter().map(name).collect();
         let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
             return Err(source.line(line, "there is no column with the time of each sample"));
         };
@@ -252,6 +262,18 @@ impl<'a> Table<'a> {
         self.attributes
             .iter()
             .try_for_each(|attribute| self.say(attribute.line, &attribute.name, attribute.value(column), recording))
+    }
+
+    /// Where a line before the names, a name or a group says that a column holds no ABRs, and what it holds.
+    fn other_response(&self, column: usize, sweep: &Sweep) -> Option<String> {
+        let attributes = self.attributes.iter().map(|a| (a.line, a.name.as_str(), a.value(column)));
+        let groups = self.groups().zip(&sweep.groups);
+        let groups = groups.map(|(group, value)| (sweep.lines[0], self.names[group].as_str(), value.as_str()));
+        let own = std::iter::once((self.line, "test", self.names[column].as_str()));
+        let mut all = attributes.chain(groups).chain(own).filter(|(_, name, _)| vocabulary::names_test(name));
+        all.find_map(|(line, _, value)| {
+            Some(format!("line {line}: `{}` names {}", text::excerpt(value), other_response_in_note(value)?))
+        })
     }
 
     /// Whether a column or a line before the names holds the names of channels.

@@ -122,6 +122,40 @@ pub fn other_response_in_note(note: &str) -> Option<&'static str> {
     other_response(note).filter(|_| !words(note).any(is_aside))
 }
 
+/// Names of columns and lines that say what was recorded, in small letters and digits alone.
+const TESTS: [&str; 14] = [
+    "test",
+    "testtype",
+    "testname",
+    "typeoftest",
+    "protocol",
+    "protocolname",
+    "type",
+    "recordingtype",
+    "exam",
+    "paradigm",
+    "modality",
+    "condition",
+    "stimulus",
+    "stimulustype",
+];
+
+/// Whether a column or line of this name says what was recorded.
+pub fn names_test(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    TESTS.contains(&plain.as_str())
+}
+
+/// The first line of a text that says what was recorded, and that it is no ABR: its number, its name and the response.
+/// One of `separators` ends a line's name.
+pub fn other_test<'a>(text: &'a str, separators: &[char]) -> Option<(usize, &'a str, &'static str)> {
+    text::lines(text).find_map(|(number, line)| {
+        let (name, value) = line.split_once(separators)?;
+        let response = other_response_in_note(value).filter(|_| names_test(name))?;
+        Some((number, name.trim_matches(|c: char| !c.is_alphanumeric()), response))
+    })
+}
+
 /// The runs of letters of a text.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())

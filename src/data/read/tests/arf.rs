@@ -27,6 +27,8 @@ fn a_click_and_a_delay_are_what_the_file_says_of_them() {
     let recordings = read_bytes("x.arf", Arf { delay_ms: 1.5, ..click }.bytes(1)).unwrap();
     assert_eq!(recordings[0].column("frequency_hz"), Some("click"));
     assert_eq!(recordings[0].t0_ms, None, "where the delay lies is not documented");
+    let zero = Arf { variables: [("Freq", "Hz", 0.0), ("Level", "dB", 70.0)], ..Arf::new() };
+    assert_eq!(read_bytes("x.arf", zero.bytes(1)).unwrap()[0].column("frequency_hz"), Some("click"));
     let khz = Arf { variables: [("Frequency", "kHz", 5.6), ("Level", "dB", 70.0)], ..Arf::new() };
     assert_eq!(read_bytes("x.arf", khz.bytes(1)).unwrap()[0].column("frequency_hz"), Some("5600"));
 }

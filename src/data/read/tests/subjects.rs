@@ -118,6 +118,55 @@ fn a_pattern_or_a_table_says_who_was_recorded() {
 }
 
 #[test]
+fn one_animal_at_several_levels_is_one_subject() {
+    let files = ["A1 20dB SPL", "A1 40dB SPL", "B2_20dBnHL", "B2_40dBnHL", "C3_20dB_L", "C3_20dB_R", "D4_left"];
+    let files: Vec<(String, &str)> = files.iter().map(|name| (format!("{name}.csv"), TABLE)).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let (recordings, _) = read_all(&[folder(&files).path().to_path_buf()]).unwrap();
+    assert_eq!(subjects(&recordings), ["A1", "A1", "B2", "B2", "C3", "C3", "D4"]);
+}
+
+#[test]
+fn nothing_is_said_of_a_guess_that_the_user_replaces() {
+    let folder = folder(&[("a/x.csv", TABLE), ("b/x.csv", TABLE)]);
+    for path in [folder.path().to_path_buf(), folder.path().join("a/x.csv")] {
+        let said = |subject_given: bool| {
+            let options = Options { subject_given, ..Options::default() };
+            let mut set = read_paths(std::slice::from_ref(&path), &options, |_, _| {}).unwrap();
+            set.by_ref().for_each(|row| assert!(row.is_ok()));
+            set.notices.take().iter().any(|notice| notice.contains("do not say who was recorded"))
+        };
+        assert!(said(false) && !said(true), "{}", path.display());
+    }
+}
+
+#[test]
+fn an_id_in_every_row_may_be_a_row_number() {
+    let names: String = (1..=16).map(|i| format!(",{i}")).collect();
+    let rows = |ids: &[&str]| -> String { ids.iter().map(|id| format!("{id},P1,30{}\n", ",0.5".repeat(16))).collect() };
+    let folder = tempfile::tempdir().unwrap();
+    for (id, ids, doubted) in [
+        ("ID", &["1", "2", "3", "4", "5"][..], true),
+        ("id", &["1", "2", "3", "4", "4"][..], false),
+        ("ID", &["1", "2", "3"][..], false),
+        ("Patient ID", &["1", "2", "3", "4", "5"][..], false),
+    ] {
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, format!("{id},Name,Intensity{names}\n{}", rows(ids))).unwrap();
+        for (paths, given) in [(path.clone(), false), (folder.path().to_path_buf(), false), (path, true)] {
+            let options = Options { subject_given: given, ..Options::default() };
+            let mut set = read_paths(&[paths], &options, |_, _| {}).unwrap();
+            let read: Vec<Recording> = set.by_ref().map(Result::unwrap).collect();
+            assert_eq!(subjects(&read), ids);
+            let is_doubt = |n: &String| n.contains("t.csv: column `ID` has another value in each row");
+            let notices = set.notices.take();
+            assert_eq!(notices.iter().any(is_doubt), doubted && !given, "{ids:?} {notices:?}");
+            assert!(notices.iter().all(|n| !is_doubt(n) || n.contains("data.subject_column")));
+        }
+    }
+}
+
+#[test]
 fn the_output_is_no_input() {
     let folder = folder(&[("rec/a.csv", TABLE), ("rec/all.csv", TABLE)]);
     let out = folder.path().join("rec/all.csv");

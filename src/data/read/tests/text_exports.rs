@@ -58,6 +58,15 @@ fn smartep_stimuli_are_frequencies_or_words() {
 }
 
 #[test]
+fn smartep_levels_are_numbers() {
+    for (text, level) in [("60 dB nHL", "60"), ("-5.0dB", "-5"), ("60 dB peSPL", "60"), ("", "")] {
+        let content = smartep(5).replace("Intensity:,60", &format!("Intensity:,{text}"));
+        let read = read_bytes("x.TXT", content.into_bytes()).unwrap();
+        assert_eq!([0, 1].map(|i| read[i].column("level_db").unwrap_or("")), [level, "-5"], "{text}");
+    }
+}
+
+#[test]
 fn smartep_recordings_of_other_responses_are_left_out() {
     let with = |line: &str| smartep(5).replace("Data Pnt:", &format!("{line}\nData Pnt:"));
     let read = |line: &str| ihs_smartep::read(&Source::in_memory("x.TXT", with(line).into_bytes())).unwrap();
@@ -122,6 +131,24 @@ fn biosig_groups_and_records_are_read_in_volts() {
 }
 
 #[test]
+fn biosig_stimuli_are_frequencies_clicks_or_words_and_a_name_is_no_ear() {
+    for (freq, frequency_hz, stimulus) in [
+        ("0", Some("click"), None),
+        ("0 Hz", Some("click"), None),
+        ("8000", Some("8000"), None),
+        ("16 kHz", Some("16000"), None),
+        ("Noise", None, Some("Noise")),
+    ] {
+        let text = biosig().replace("Freq = 11.3 kHz", &format!("Freq = {freq}"));
+        let read = read_bytes("x.txt", text.replace("Left Ear", "recorded by L. Smith").into()).unwrap();
+        let columns = ["frequency_hz", "stimulus", "level_db", "ear"].map(|c| read[0].column(c));
+        assert_eq!(columns, [frequency_hz, stimulus, Some("80"), None], "{freq}");
+    }
+    let message = refusal("x.txt", biosig().replace("Freq = 11.3 kHz", "Freq = -8 kHz"));
+    assert!(message.contains("line 18: `Freq` should be a frequency or a stimulus' name"), "{message}");
+}
+
+#[test]
 fn biosig_groups_of_other_responses_are_left_out() {
     let read = |text: String| tdt_biosig_ascii::read(&Source::in_memory("x.txt", text.into_bytes())).unwrap();
     for (from, to, expected) in [
@@ -154,7 +181,7 @@ fn a_damaged_biosig_file_names_its_line() {
         (good.replacen("-1.5e-006", "-1.5e+306", 1), "line 22: a sample of"),
         (good.replacen("-1.5e-006", "oops", 1), "line 22: a sample should be a number, but is `oops`"),
         (good.replacen("Records: 2", "Records: 3", 1), "line 3: the group should have 3 records, but 2 follow"),
-        (good.replacen("Freq = ", "Freq = -", 1), "`Freq` should be 0 or above, but is -"),
+        (good.replacen("Freq = ", "Freq = -", 1), "`Freq` should be a frequency or a stimulus' name, but is `-"),
         (good.replacen("0.12288", "-1", 1), "line 10: `Aqu. Duration` should be above 0, but is -1"),
         (good[..good.find("Records").unwrap()].to_string(), "the file ends before the first record"),
         (good.replace("ABR Group", "DPOAE Group"), "line 1: a group of DPOAE, not of ABRs"),

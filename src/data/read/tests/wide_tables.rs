@@ -78,6 +78,7 @@ fn a_missing_sample_stays_one() {
 fn a_damaged_table_names_its_line() {
     for (bad, expected) in [
         (abra().replace("-2,", "x,"), "row 1 (line 2), column `1`: \"x\" is not a number"),
+        (abra().replace("8000", "inf"), "row 1 (line 2), column `Freq(Hz)`: \"inf\" is not a finite number"),
         (abra().replace("8000", "8k"), "row 1 (line 2), column `Freq(Hz)`: \"8k\" is not a number"),
         (abra().replace("75.5", "loud"), "row 2 (line 3), column `Level(dB)`: \"loud\" is not a number"),
         (abra().replace(",7\n", ",7,4\n"), "row 1 (line 2): 24 values, but the header has 23 columns"),
@@ -112,4 +113,32 @@ fn all_rows_have_all_columns_and_each_name_once() {
     let cells =
         |recording: &Recording| ["frequency_hz", "stimulus"].map(|name| recording.cell(name).unwrap().into_owned());
     assert_eq!(recordings.iter().map(cells).collect::<Vec<_>>(), [["4000", ""], ["", "noise"]]);
+}
+
+#[test]
+fn a_stimulus_in_a_column_of_frequencies_and_a_level_with_its_unit_are_read() {
+    for (from, to, columns) in [
+        ("8000", "Noise", [None, Some("Noise"), Some("80")]),
+        ("8000", "Click", [Some("click"), None, Some("80")]),
+        ("8000", "NoClick", [None, Some("NoClick"), Some("80")]),
+        (",80,", ",65 dB nHL,", [Some("8000"), None, Some("65")]),
+    ] {
+        let read = read_bytes("x.csv", abra().replacen(from, to, 1).into()).unwrap();
+        assert_eq!(["frequency_hz", "stimulus", "level_db"].map(|c| read[0].column(c)), columns, "{to}");
+    }
+    for name in [
+        "Level (dB HL)",
+        "Level (dB eHL)",
+        "Level(dB peSPL)",
+        "Stimulus Level (dB nHL)",
+        "Stimulus Level (dB HL)",
+        "Stim. Intensity (dB SPL)",
+        "Intensity [dB p.e. SPL]",
+        "dB nHL",
+    ] {
+        let read = read_bytes("x.csv", abra().replace("Level(dB)", name).into()).unwrap();
+        assert_eq!(read[0].column("level_db"), Some("80"), "{name}");
+    }
+    let read = read_bytes("x.csv", abra().replace("Level(dB)", "Level (dB SL)").into()).unwrap();
+    assert_eq!(read[0].column("level_db_sl"), Some("80"), "above the threshold of each subject");
 }

@@ -14,8 +14,8 @@ const JITTER: f64 = 0.25;
 /// One run of rising times.
 pub struct Sweep {
     /// The line of each instant.
-    lines: Vec<usize>,
-    groups: Vec<String>,
+    pub lines: Vec<usize>,
+    pub groups: Vec<String>,
     times: Vec<f64>,
     /// The samples of each instant, in the order of the columns.
     pub samples: Vec<f32>,
@@ -120,8 +120,14 @@ impl Sweep {
         }
     }
 
-    /// Its recordings: one for each column that has samples.
-    pub fn finish(self, table: &Table, recordings: &mut Vec<Recording>, notices: &mut Vec<String>) -> Result<()> {
+    /// Its recordings: one for each column that has samples, without those of other responses.
+    pub fn finish(
+        self,
+        table: &Table,
+        recordings: &mut Vec<Recording>,
+        others: &mut Vec<String>,
+        notices: &mut Vec<String>,
+    ) -> Result<()> {
         self.check_length(table.source)?;
         let step = self.step(table.source)?;
         let unit_ms = match time_unit(&table.names[table.time]).flatten() {
@@ -141,6 +147,10 @@ impl Sweep {
             let sample = |row: usize| self.samples[row * width + i];
             let length = (0..self.times.len()).rev().find(|&row| !sample(row).is_nan()).map_or(0, |last| last + 1);
             if length == 0 {
+                continue;
+            }
+            if let Some(other) = table.other_response(column, &self) {
+                others.push(other);
                 continue;
             }
             let mut recording = Recording::new((0..length).map(sample).collect());
