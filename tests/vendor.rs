@@ -176,7 +176,7 @@ fn a_config_of_this_repository_fits_the_table_of_real_recordings() {
     config.data.path = Some(data.join("human_click.csv").display().to_string());
     let (data, notices) = load(&config.data, config.model.signal_length, |_, _| {}).unwrap();
     assert_eq!(data.signals.dim(), (234, 200));
-    assert!(notices[0].ends_with("234 rows, the first 200 samples of each; 295 more of each were cut"), "{notices:?}");
+    assert!(notices[0].ends_with("234 rows, prepared: 200 samples at 20000 Hz from 0 ms"), "{notices:?}");
     assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
     let split = split(&data, &config.data).unwrap();
     let (scalers, _) = Scalers::fit(&data, &config.data, &split.train).unwrap();

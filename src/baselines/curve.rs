@@ -1,5 +1,6 @@
 //! The mean trace as a smooth curve of the condition: at each sample a cubic in each encoded number, all added up.
 
+use super::products::Products;
 use super::stored;
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -66,10 +67,11 @@ impl Curve {
         let terms = 1 + inputs.iter().map(|input| input.powers).sum::<usize>();
         let length = signal(0).len();
         let folds = groups.iter().max().map_or(1, |last| (last + 1).min(FOLDS));
-        let mut parts: Vec<Moments> = (0..folds).map(|_| Moments::new(terms, length)).collect();
+        let mut parts: Vec<Fold> = (0..folds).map(|_| Fold::new(terms, length)).collect();
         for (row, condition) in conditions.outer_iter().enumerate() {
             parts[groups[row] % folds].add(&terms_of(&inputs, condition), signal(row));
         }
+        let parts: Vec<Moments> = parts.into_iter().map(Fold::finish).collect();
         let mut all = Moments::new(terms, length);
         parts.iter().for_each(|part| all.merge(part, 1.0));
         let error = |ridge: f64| -> f64 {
@@ -82,8 +84,12 @@ impl Curve {
         };
         let errors = RIDGES.map(|ridge| if folds > 1 { error(ridge) } else { ridge });
         let best = (0..RIDGES.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).expect("some ridges");
-        let solved = all.solve(RIDGES[best]);
-        Curve { inputs, weights: Array2::from_shape_fn((terms, length), |place| solved[place]) }
+        Curve { inputs, weights: all.solve(RIDGES[best]) }
+    }
+
+    /// `[L]` in µV under an encoded condition `[S]`.
+    pub fn at(&self, condition: ArrayView1<f32>) -> Array1<f64> {
+        Array1::from(terms_of(&self.inputs, condition)).dot(&self.weights)
     }
 
     /// `[M, L]` in µV under encoded `conditions [M, S]`.
@@ -100,49 +106,70 @@ impl Curve {
 #[derive(Debug, Clone)]
 struct Moments {
     rows: f64,
-    /// Of terms with terms.
-    gram: DMatrix<f64>,
-    /// Of terms with samples.
-    cross: DMatrix<f64>,
+    /// Of terms with terms, `[terms, terms]`.
+    gram: Array2<f64>,
+    /// Of terms with samples, `[terms, L]`.
+    cross: Array2<f64>,
     /// Of samples with themselves.
     squares: f64,
 }
 
 impl Moments {
     fn new(terms: usize, length: usize) -> Moments {
-        let (gram, cross) = (DMatrix::zeros(terms, terms), DMatrix::zeros(terms, length));
+        let (gram, cross) = (Array2::zeros((terms, terms)), Array2::zeros((terms, length)));
         Moments { rows: 0.0, gram, cross, squares: 0.0 }
-    }
-
-    fn add(&mut self, terms: &[f64], signal: ArrayView1<f32>) {
-        self.rows += 1.0;
-        for (i, a) in terms.iter().enumerate() {
-            terms.iter().enumerate().for_each(|(j, b)| self.gram[(i, j)] += a * b);
-            signal.iter().enumerate().for_each(|(j, v)| self.cross[(i, j)] += a * f64::from(*v));
-        }
-        self.squares += signal.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
     }
 
     fn merge(&mut self, other: &Moments, sign: f64) {
         self.rows += sign * other.rows;
-        self.gram += &other.gram * sign;
-        self.cross += &other.cross * sign;
+        self.gram.scaled_add(sign, &other.gram);
+        self.cross.scaled_add(sign, &other.cross);
         self.squares += sign * other.squares;
     }
 
     /// The weights `[terms, L]` of least squares with a ridge.
-    fn solve(&self, ridge: f64) -> DMatrix<f64> {
-        let mut gram = self.gram.clone();
-        for i in 0..gram.nrows() {
+    fn solve(&self, ridge: f64) -> Array2<f64> {
+        let (terms, length) = self.cross.dim();
+        let mut gram = DMatrix::from_fn(terms, terms, |i, j| self.gram[[i, j]]);
+        for i in 0..terms {
             // the constant is left alone, unless there is no row at all
             gram[(i, i)] += if i > 0 { ridge * self.rows.max(1.0) } else { f64::MIN_POSITIVE };
         }
-        Cholesky::new(gram).map_or_else(|| self.cross.map(|_| 0.0), |cholesky| cholesky.solve(&self.cross))
+        let cross = DMatrix::from_fn(terms, length, |i, j| self.cross[[i, j]]);
+        let solved = Cholesky::new(gram).map(|cholesky| cholesky.solve(&cross));
+        solved.map_or_else(|| Array2::zeros((terms, length)), |w| Array2::from_shape_fn((terms, length), |at| w[at]))
     }
 
     /// The squared error of `weights` on these rows.
-    fn error(&self, weights: &DMatrix<f64>) -> f64 {
-        self.squares - 2.0 * weights.dot(&self.cross) + weights.dot(&(&self.gram * weights))
+    fn error(&self, weights: &Array2<f64>) -> f64 {
+        self.squares - 2.0 * (weights * &self.cross).sum() + (weights * &self.gram.dot(weights)).sum()
+    }
+}
+
+/// The sums of one fold's rows.
+struct Fold {
+    rows: f64,
+    gram: Products,
+    cross: Products,
+    squares: f64,
+}
+
+impl Fold {
+    fn new(terms: usize, length: usize) -> Fold {
+        Fold { rows: 0.0, gram: Products::new(terms, terms), cross: Products::new(terms, length), squares: 0.0 }
+    }
+
+    fn add(&mut self, terms: &[f64], signal: ArrayView1<f32>) {
+        let terms = || terms.iter().map(|v| *v as f32);
+        self.rows += 1.0;
+        self.gram.add(terms(), terms());
+        self.cross.add(terms(), signal.iter().copied());
+        self.squares += signal.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+    }
+
+    fn finish(self) -> Moments {
+        let Fold { rows, gram, cross, squares } = self;
+        Moments { rows, gram: gram.finish(), cross: cross.finish(), squares }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The linear mixed model of traces: a smooth curve of the condition, an effect of the listener, and noise (Laird and Ware 1982,
 //! Biometrics 38:963). The best linear guess of the noise-free trace is Wiener's (1949): the posterior mean.
 
-use super::pca::{CHUNK, eigen};
+use super::pca::eigen;
+use super::products::{CHUNK, Products};
 use super::stored;
 use crate::data::cells::Cells;
 use crate::rng::Stream;
@@ -67,32 +68,34 @@ impl Covariance {
 }
 
 impl MixedModel {
-    /// Fits to rows `signals [N, L]` in µV of these `groups`, whose `curve [N, L]` is known; `averages` are the sweeps behind
-    /// each row, where they are known of all. `None` where no group has two rows.
+    /// Fits to rows of these `groups` by what the curve of the condition leaves of each, `residual(row) [L]` in µV; `averages`
+    /// are the sweeps behind each row, where they are known of all. `None` where no group has two rows.
     pub fn fit(
-        signals: ArrayView2<f32>,
-        curve: &Array2<f64>,
+        residual: impl Fn(usize) -> Array1<f64>,
         groups: (&Cells, Grouping),
         averages: Option<&[f32]>,
     ) -> Option<MixedModel> {
         let (cells, grouping) = groups;
-        let (n, length) = signals.dim();
-        let weight = |row: usize| averages.map_or(1.0, |averages| f64::from(averages[row]));
+        let n = cells.iter().map(<[u32]>::len).sum::<usize>();
         let freedom = n.checked_sub(cells.iter().len()).filter(|freedom| *freedom > 0)?;
-        let mut within = Scatter::new(length);
-        let (mut between, mut noise_in_means) = (Scatter::new(length), 0.0);
+        let weight = |row: &u32| averages.map_or(1.0, |averages| f64::from(averages[*row as usize]));
+        let length = residual(0).len();
+        let (mut within, mut between) = (Products::new(length, length), Products::new(length, length));
+        let mut noise_in_means = 0.0;
+        let add = |to: &mut Products, row: Array1<f64>| {
+            let narrow = || row.iter().map(|v| *v as f32);
+            to.add(narrow(), narrow());
+        };
         for rows in cells.iter() {
-            let residual = |row: u32| {
-                let row = row as usize;
-                signals.row(row).mapv(f64::from) - curve.row(row)
-            };
-            let total: f64 = rows.iter().map(|row| weight(*row as usize)).sum();
-            let sum = rows.iter().fold(Array1::zeros(length), |sum, row| sum + residual(*row) * weight(*row as usize));
-            let mean: Array1<f64> = sum / total;
+            let total: f64 = rows.iter().map(weight).sum();
+            let mut mean = Array1::zeros(length);
+            rows.iter().for_each(|row| mean.scaled_add(weight(row) / total, &residual(*row as usize)));
             if rows.len() > 1 {
-                rows.iter().for_each(|row| within.add((residual(*row) - &mean) * weight(*row as usize).sqrt()));
+                rows.iter().for_each(|row| {
+                    add(&mut within, (residual(*row as usize) - &mean) * weight(row).sqrt());
+                });
             }
-            between.add(mean * (rows.len() as f64).sqrt());
+            add(&mut between, mean * (rows.len() as f64).sqrt());
             noise_in_means += rows.len() as f64 / total;
         }
         let noise = within.finish() / freedom as f64;
@@ -161,37 +164,6 @@ impl MixedModel {
     }
 }
 
-/// A sum of squares, a few rows at a time.
-struct Scatter {
-    sum: Array2<f64>,
-    rows: Vec<f64>,
-}
-
-impl Scatter {
-    fn new(length: usize) -> Scatter {
-        Scatter { sum: Array2::zeros((length, length)), rows: Vec::new() }
-    }
-
-    fn add(&mut self, row: Array1<f64>) {
-        self.rows.extend(row);
-        if self.rows.len() >= CHUNK * self.sum.nrows() {
-            self.take_in();
-        }
-    }
-
-    fn take_in(&mut self) {
-        let length = self.sum.nrows();
-        let rows = std::mem::take(&mut self.rows);
-        let rows = Array2::from_shape_vec((rows.len() / length, length), rows).expect("whole rows");
-        self.sum += &rows.t().dot(&rows);
-    }
-
-    fn finish(mut self) -> Array2<f64> {
-        self.take_in();
-        self.sum
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +190,10 @@ mod tests {
         (signals, truth, Cells::of(&data, &(0..n).collect::<Vec<_>>()), averages)
     }
 
+    fn residual(signals: &Array2<f32>) -> impl Fn(usize) -> Array1<f64> {
+        |row| signals.row(row).mapv(f64::from)
+    }
+
     fn error(a: &Array2<f32>, truth: &Array2<f64>) -> f64 {
         (a.mapv(f64::from) - truth).mapv(|v| v * v).mean().unwrap()
     }
@@ -226,7 +202,7 @@ mod tests {
     fn covariances_come_back_and_the_posterior_is_wieners() {
         let (signals, truth, cells, averages) = simulated(|_| 1.0);
         let curve = Array2::zeros(truth.raw_dim());
-        let model = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), None).unwrap();
+        let model = MixedModel::fit(residual(&signals), (&cells, Grouping::Cells), None).unwrap();
         let noise = model.noise.matrix();
         assert!((noise.diag().mean().unwrap() - 1.0).abs() < 0.05, "{}", noise.diag());
         let energy: f64 = (0..12).map(|i| (0.9 * f64::from(i)).sin().powi(2)).sum();
@@ -242,9 +218,9 @@ mod tests {
     fn noise_is_that_of_one_sweep_and_falls_with_the_averages() {
         let (signals, truth, cells, averages) = simulated(|row| if row % 2 == 0 { 4.0 } else { 100.0 });
         let curve = Array2::zeros(truth.raw_dim());
-        let model = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), Some(&averages)).unwrap();
+        let model = MixedModel::fit(residual(&signals), (&cells, Grouping::Cells), Some(&averages)).unwrap();
         assert!((model.noise.matrix().diag().mean().unwrap() - 1.0).abs() < 0.05);
-        let blind = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), None).unwrap();
+        let blind = MixedModel::fit(residual(&signals), (&cells, Grouping::Cells), None).unwrap();
         let [knows, not] = [&model, &blind].map(|m| error(&m.denoise(signals.view(), &curve, &averages), &truth));
         assert!(knows < not, "{knows} {not}");
         // a sweep alone is trusted along the shape, many everywhere
@@ -254,9 +230,8 @@ mod tests {
 
     #[test]
     fn noise_is_drawn_with_its_covariance_and_falls_with_the_averages() {
-        let (signals, truth, cells, _) = simulated(|_| 1.0);
-        let curve = Array2::zeros(truth.raw_dim());
-        let model = MixedModel::fit(signals.view(), &curve, (&cells, Grouping::Cells), None).unwrap();
+        let (signals, _, cells, _) = simulated(|_| 1.0);
+        let model = MixedModel::fit(residual(&signals), (&cells, Grouping::Cells), None).unwrap();
         let streams = [2, 3].map(|layer| Stream::new(9, Purpose::Test, layer));
         let mut drawn = Array2::<f32>::zeros((8000, 12));
         for (row, mut trace) in drawn.outer_iter_mut().enumerate() {
@@ -270,8 +245,8 @@ mod tests {
 
     #[test]
     fn rows_that_are_all_alone_tell_nothing_of_noise() {
-        let (signals, truth, _, _) = simulated(|_| 1.0);
+        let (signals, _, _, _) = simulated(|_| 1.0);
         let alone = Cells::of(&crate::data::fixture::dataset(480, 480), &(0..480).collect::<Vec<_>>());
-        assert_eq!(MixedModel::fit(signals.view(), &truth, (&alone, Grouping::Cells), None), None);
+        assert_eq!(MixedModel::fit(residual(&signals), (&alone, Grouping::Cells), None), None);
     }
 }

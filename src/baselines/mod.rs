@@ -4,6 +4,7 @@ mod curve;
 mod mixed;
 mod nearest;
 mod pca;
+mod products;
 mod stored;
 
 pub use curve::Curve;
@@ -39,12 +40,11 @@ impl Baselines {
     pub fn fit(dataset: &Dataset, scalers: &Scalers, split: &Split, max_rank: usize) -> Result<Baselines> {
         let train = &split.train;
         let conditions = scalers.encode_statics(&dataset.source, &dataset.statics, train)?;
-        let signals = dataset.signals.select(Axis(0), train);
         let listeners = Cells::of_subjects(dataset, train);
         let of_row: Vec<usize> = (0..train.len()).map(|place| listeners.cell(place)).collect();
         let curve = Curve::fit(conditions.view(), |row| dataset.signals.row(train[row]), &of_row);
         let judges = if split.validation.is_empty() { train } else { &split.validation };
-        let pca = Pca::fit(signals.view());
+        let pca = Pca::fit(train.len(), |row| dataset.signals.row(train[row]));
         let rank = choose_rank(&pca, dataset, judges, max_rank);
         let cells = Cells::of(dataset, train);
         // as soon as a half of the rows tell what noise is
@@ -55,9 +55,9 @@ impl Baselines {
         };
         let averages: Vec<f32> = train.iter().map(|&row| dataset.averages[row]).collect();
         let known = averages.iter().all(|averages| *averages >= 1.0);
-        let predicted = curve.predict(conditions.view());
         let averages = known.then_some(&averages[..]);
-        let mixed_model = MixedModel::fit(signals.view(), &predicted, (&groups, grouping), averages);
+        let residual = |row: usize| dataset.signals.row(train[row]).mapv(f64::from) - curve.at(conditions.row(row));
+        let mixed_model = MixedModel::fit(residual, (&groups, grouping), averages);
         Ok(Baselines { curve, pca: pca.truncated(rank), mixed_model })
     }
 

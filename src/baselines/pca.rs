@@ -1,7 +1,8 @@
 //! Principal components of traces.
 
+use super::products::Products;
 use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 /// Principal components of traces: the best linear autoencoder of each rank (Baldi and Hornik 1989, Neural Networks 2:53).
@@ -18,9 +19,6 @@ pub struct Pca {
     #[serde(with = "super::stored::vector")]
     pub variances: Array1<f64>,
 }
-
-/// Rows whose products are taken at once: a copy of all in f64 would take more memory than they do.
-pub(super) const CHUNK: usize = 1024;
 
 /// Eigenvectors (a column each, of length 1, the largest element positive) and eigenvalues of a covariance, the largest first.
 ///
@@ -53,24 +51,21 @@ impl Pca {
         self
     }
 
-    /// Fits to the training rows `train [N, L]` in µV.
+    /// Fits to the training rows `row(0) … row(n - 1) [L]` in µV.
     ///
     /// # Panics
     /// If there is no row or no sample, or a value that is not finite.
-    pub fn fit(train: ArrayView2<f32>) -> Pca {
-        let n = train.nrows();
-        let sum = train.outer_iter().fold(Array1::<f64>::zeros(train.ncols()), |mut sum, row| {
-            sum.zip_mut_with(&row, |sum, v| *sum += f64::from(*v));
-            sum
-        });
+    pub fn fit<'a>(n: usize, row: impl Fn(usize) -> ArrayView1<'a, f32>) -> Pca {
         assert!(n > 0, "PCA: no training rows");
-        let mean = sum / n as f64;
-        let mut scatter = Array2::zeros((mean.len(), mean.len()));
-        for rows in train.axis_chunks_iter(Axis(0), CHUNK) {
-            let centred = rows.mapv(f64::from) - &mean;
-            scatter += &centred.t().dot(&centred);
+        let mut mean = Array1::<f64>::zeros(row(0).len());
+        (0..n).for_each(|i| mean.zip_mut_with(&row(i), |sum, v| *sum += f64::from(*v)));
+        mean /= n as f64;
+        let mut products = Products::new(mean.len(), mean.len());
+        for i in 0..n {
+            let centred = row(i).iter().zip(&mean).map(|(v, mean)| (f64::from(*v) - mean) as f32).collect::<Vec<_>>();
+            products.add(centred.iter().copied(), centred.iter().copied());
         }
-        let (components, variances) = eigen(&(scatter / n as f64));
+        let (components, variances) = eigen(&(products.finish() / n as f64));
         Pca { mean, components, variances }
     }
 

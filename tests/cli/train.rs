@@ -194,7 +194,6 @@ fn every_shipped_configuration_is_ready_to_train() {
     assert!(!place.path("run").exists());
 }
 
-/// 20 rows with the columns that `human_click.json` conditions on.
 /// 20 rows of two subjects with the columns of the real recordings, 15 ms at 24.4 kHz.
 fn recorded() -> String {
     let samples: Vec<String> = (0..366).map(|i| format!("s{i}")).collect();

@@ -1,0 +1,49 @@
+//! Sums of products of many rows, a few of them at a time: a copy of all would take more memory than the rows.
+
+use ndarray::{Array2, ArrayView2, linalg::general_mat_mul};
+
+/// Rows at a time.
+pub const CHUNK: usize = 512;
+
+/// `Σ aᵀ b` over rows `a [A]` and `b [B]`. A chunk's products run in f32, which is far more exact than recordings are, and a
+/// multiple faster; the chunks are added up in f64.
+pub struct Products {
+    sum: Array2<f64>,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    chunk: Array2<f32>,
+}
+
+impl Products {
+    pub fn new(a: usize, b: usize) -> Products {
+        Products { sum: Array2::zeros((a, b)), a: Vec::new(), b: Vec::new(), chunk: Array2::zeros((a, b)) }
+    }
+
+    /// Takes a row of each in.
+    ///
+    /// # Panics
+    /// Where their lengths are not those of the sum.
+    pub fn add(&mut self, a: impl IntoIterator<Item = f32>, b: impl IntoIterator<Item = f32>) {
+        self.a.extend(a);
+        self.b.extend(b);
+        if self.a.len() >= CHUNK * self.sum.nrows() {
+            self.take_in();
+        }
+    }
+
+    fn take_in(&mut self) {
+        let (width, other) = self.sum.dim();
+        let rows = self.a.len() / width;
+        let view = |values, width| ArrayView2::from_shape((rows, width), values).expect("whole rows");
+        general_mat_mul(1.0, &view(&self.a, width).t(), &view(&self.b, other), 0.0, &mut self.chunk);
+        self.sum.zip_mut_with(&self.chunk, |sum, v| *sum += f64::from(*v));
+        self.a.clear();
+        self.b.clear();
+    }
+
+    /// The sum.
+    pub fn finish(mut self) -> Array2<f64> {
+        self.take_in();
+        self.sum
+    }
+}
