@@ -289,3 +289,42 @@ fn a_saved_model_has_all_that_a_strict_load_asks_for() {
     assert_eq!(names(saved.under("")), wanted);
     assert_eq!(saved.about["trained"]["step"], 2);
 }
+
+#[test]
+fn a_linear_path_leads_around_both_networks() {
+    let config = ModelConfig { linear_path: true, ..small() };
+    let mut model = model(&config, 3);
+    let shapes: BTreeMap<String, Vec<usize>> = state(&model).into_iter().map(|(name, (s, _))| (name, s)).collect();
+    assert_eq!(shapes["encoder.mu_layer.weight"], [5, 10 + 20]);
+    assert_eq!(shapes["encoder.logvar_layer.weight"], [5, 10 + 20]);
+    assert_eq!(shapes["decoder.signal_head.4.weight"], [20, 16 + 5]);
+    assert_eq!(shapes["decoder.static_head.8.weight"][1], 8);
+    // with the networks' part of the last layers at 0 the rest is a matrix
+    let mut values = state(&model);
+    for (name, network) in [("encoder.mu_layer.weight", 10), ("decoder.signal_head.4.weight", 16)] {
+        let (shape, weights) = values.get_mut(name).expect("a weight");
+        weights.chunks_exact_mut(shape[1]).for_each(|row| row[..network].fill(0.0));
+    }
+    let find = |name: &str| values.get(name).map(|(shape, values)| (shape.as_slice(), values.as_slice()));
+    model.load_state("changed", find).expect("the same names");
+    let (signal, condition) = (normals(20, 10), normals(3, 11));
+    let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, ..Batch::default() };
+    let output = model.forward(&batch, Mode::Eval).expect("a pass");
+    let (z, decoded) = (model.read(output.z).expect("values"), model.read(output.decoded.signal).expect("values"));
+    let affine = |name: &str, network: usize, input: &[f32], row: usize| {
+        let (shape, weights) = &values[&format!("{name}.weight")];
+        let weights = &weights[row * shape[1] + network..(row + 1) * shape[1]];
+        let product: f64 = weights.iter().zip(input).map(|(w, x)| f64::from(w * x)).sum();
+        product + f64::from(values[&format!("{name}.bias")].1[row])
+    };
+    for row in 0..ROWS {
+        for unit in 0..5 {
+            let wanted = affine("encoder.mu_layer", 10, &signal[20 * row..20 * (row + 1)], unit);
+            assert!((f64::from(z[5 * row + unit]) - wanted).abs() < 1e-5, "row {row}, unit {unit}");
+        }
+        for i in 0..20 {
+            let wanted = affine("decoder.signal_head.4", 16, &z[5 * row..5 * (row + 1)], i);
+            assert!((f64::from(decoded[20 * row + i]) - wanted).abs() < 1e-5, "row {row}, sample {i}");
+        }
+    }
+}

@@ -88,12 +88,11 @@ impl MixedModel {
         };
         for rows in cells.iter() {
             let total: f64 = rows.iter().map(weight).sum();
+            let residuals: Vec<Array1<f64>> = rows.iter().map(|row| residual(*row as usize)).collect();
             let mut mean = Array1::zeros(length);
-            rows.iter().for_each(|row| mean.scaled_add(weight(row) / total, &residual(*row as usize)));
+            rows.iter().zip(&residuals).for_each(|(row, v)| mean.scaled_add(weight(row) / total, v));
             if rows.len() > 1 {
-                rows.iter().for_each(|row| {
-                    add(&mut within, (residual(*row as usize) - &mean) * weight(row).sqrt());
-                });
+                rows.iter().zip(residuals).for_each(|(row, v)| add(&mut within, (v - &mean) * weight(row).sqrt()));
             }
             add(&mut between, mean * (rows.len() as f64).sqrt());
             noise_in_means += rows.len() as f64 / total;

@@ -69,13 +69,17 @@ impl Baselines {
 
 /// The rank whose reconstructions of `rows` are nearest to their truth.
 fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) -> usize {
+    let recorded = |rows: &[usize]| dataset.signals.select(Axis(0), rows);
+    let chunks = rows.chunks(products::CHUNK);
+    if let Some(truth) = &dataset.truth {
+        return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), truth.signals.select(Axis(0), rows))));
+    }
     let (truth, known) = truth(dataset, rows);
     if known.is_empty() {
-        let signals = dataset.signals.select(Axis(0), rows);
-        return pca.choose_rank(max_rank, signals.view(), signals.view());
+        return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), recorded(rows))));
     }
-    let input = dataset.signals.select(Axis(0), &known.iter().map(|&place| rows[place]).collect::<Vec<_>>());
-    pca.choose_rank(max_rank, input.view(), truth.view())
+    let input = recorded(&known.iter().map(|&place| rows[place]).collect::<Vec<_>>());
+    pca.choose_rank(max_rank, std::iter::once((input, truth)))
 }
 
 /// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a simulation, or

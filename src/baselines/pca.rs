@@ -77,20 +77,23 @@ impl Pca {
         reconstruction.mapv(|v| v as f32)
     }
 
-    /// The rank from 0 to `max_rank` at which the reconstruction of the validation rows `input [M, L]` is nearest to
-    /// `target [M, L]` (least squared error; of equals the lowest). With the noise-free truth as target, components that carry
-    /// mostly noise are left out. Where there is no truth, the target is the input itself, and as every further component
-    /// brings a reconstruction nearer to its own input, that chooses `max_rank`.
+    /// The rank from 0 to `max_rank` at which the reconstruction of the validation rows is nearest to their targets (least squared
+    /// error; of equals the lowest): `pairs` are inputs and targets `[M, L]` in µV, some rows at a time. With the noise-free truth
+    /// as target, components that carry mostly noise are left out. Where there is no truth, the target is the input itself, and
+    /// as every further component brings a reconstruction nearer to its own input, that chooses `max_rank`.
     ///
     /// # Panics
     /// If the shapes differ.
-    pub fn choose_rank(&self, max_rank: usize, input: ArrayView2<f32>, target: ArrayView2<f32>) -> usize {
-        assert_eq!(input.dim(), target.dim(), "PCA: input and target");
-        let max_rank = max_rank.min(self.mean.len());
+    pub fn choose_rank(&self, max_rank: usize, pairs: impl Iterator<Item = (Array2<f32>, Array2<f32>)>) -> usize {
+        let max_rank = max_rank.min(self.components.ncols());
         // With orthonormal components, scores s of the input and t of the target: ‖target - reconstruction‖² at rank k is
         // ‖target - mean‖² - Σ_{j<k} s_j (2 t_j - s_j), so each component has a gain of its own.
-        let (input, target) = (self.scores(input, max_rank), self.scores(target, max_rank));
-        let gains = (&input * &(&target * 2.0 - &input)).sum_axis(Axis(0));
+        let mut gains = Array1::<f64>::zeros(max_rank);
+        for (input, target) in pairs {
+            assert_eq!(input.dim(), target.dim(), "PCA: input and target");
+            let (input, target) = (self.scores(input.view(), max_rank), self.scores(target.view(), max_rank));
+            gains += &(&input * &(&target * 2.0 - &input)).sum_axis(Axis(0));
+        }
         let (mut best_rank, mut best, mut total) = (0, 0.0, 0.0);
         for (component, gain) in gains.iter().enumerate() {
             total += gain;

@@ -27,7 +27,7 @@ pub struct Arguments {
 enum Command {
     /// Train a model into a run folder
     Train(train::Train),
-    /// Measure a model on rows of a data set, beside two baselines
+    /// Measure a model on rows of a data set, beside simple methods
     Eval(eval::Eval),
     /// Generate traces for conditions, in microvolts
     Generate(generate::Generate),

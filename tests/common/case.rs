@@ -92,6 +92,7 @@ impl Case {
             static_head_dims: self.static_head.clone(),
             peak_head_dim: self.peak_head,
             head_dropout: self.head_dropout,
+            ..ModelConfig::default()
         }
     }
 
