@@ -17,7 +17,7 @@ const FILE_PREPARED: &str = "file_prepared";
 /// The sections of `data.prepare`, with which the parts of such a text begin.
 const STEPS: [&str; 5] = ["polarity", "baseline", "band_pass", "sample_rate_hz", "window"];
 
-/// What was done to a row before, in the words of [`describe`]; anything else in such a column (`yes`, a date) is a
+/// What was done to a row before, in the words of `describe`; anything else in such a column (`yes`, a date) is a
 /// lab's own.
 pub fn preparation_of(recording: &Recording) -> Option<&str> {
     let is_step = |part: &str| {
