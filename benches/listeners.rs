@@ -21,7 +21,7 @@ const TRAIN_ROWS: usize = 200;
 const DECODERS: [(&str, &[&str]); 3] = [
     ("film", &[]),
     ("plain", &["model.use_film=false"]),
-    ("concat", &["model.use_film=false", "model.joint_generation=false"]),
+    ("concat", &["model.use_film=false", "model.joint_generation=false", "model.concat_dropout=[0.1,0.1,0.1]"]),
 ];
 
 #[derive(Parser)]
@@ -95,7 +95,6 @@ fn run(arguments: &Arguments, keys: &[&str], listeners: usize, draw: u64) -> Res
     let mut overrides = arguments.set.clone();
     overrides.extend(keys.iter().map(|key| key.to_string()));
     let mut config = Config::load(arguments.config.as_ref(), &overrides)?;
-    config.model.concat_dropout = vec![0.1; config.model.decoder_dims.len()];
     config.training.seed = Some(draw + 1);
     let mut others = config.data.clone();
     (config.data.synth.subjects, config.data.synth.rows_per_subject) = (listeners, TRAIN_ROWS);

@@ -110,6 +110,8 @@ impl Trainer {
         }
         // what an evaluation will refuse is better refused before the training
         scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
+        // before the model, which then takes the memory that this frees
+        let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
         notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
@@ -119,7 +121,6 @@ impl Trainer {
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
         let progress = Progress::new(film_gradients.len());
-        let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &config.data);
         let mut trainer = Trainer {

@@ -122,6 +122,11 @@ fn conditions_from_a_table() {
     assert_eq!(rates[..2], ["11", "11"]);
     assert!(rates[2..].iter().all(|rate| rate.parse::<f64>().is_ok()), "{rates:?}");
 
+    // as a spreadsheet with decimal commas saves it
+    place.write("commas.csv", "sep=;\r\nlevel_db;rate_hz\r\n20,5;11\r\n80,25;\r\n");
+    let table = generate(&place, "-n 1 --conditions commas.csv");
+    assert_eq!(column(&table, "level_db"), ["20.5", "80.25"]);
+
     let refused = |text: &[u8], parts: &[&str]| {
         place.write("bad.csv", text);
         let generate = "generate --model run/best.safetensors --conditions bad.csv --out made.csv";
@@ -134,7 +139,8 @@ fn conditions_from_a_table() {
     refused(b"level_db,rate_hz\n20,11\n20\n", &["row 2 (line 3): 1 values, but the header has 2 columns"]);
     refused(b"level_db,level_db\n20,30\n", &["header: two columns are named `level_db`"]);
     refused(b"level_db,\n20,30\n", &["header: column 2 has no name"]);
-    refused(b"level_db\n\xff\n", &["UTF-8"]);
+    refused(b"level_db\n\xff\n", &["row 1, column `level_db`"]);
+    refused(b"level_db;rate_hz\n20,5;1.000\n30,5;11\n", &["row 1 (line 2), column `rate_hz`", "1.000"]);
     refused(b"level_db\n", &["holds no condition"]);
     refused(b"", &["no"]);
     let missing = "generate --model run/best.safetensors --conditions none.csv";

@@ -1,7 +1,9 @@
 //! A table of conditions: one row each, a column a static parameter, empty where not named.
 
+use crate::data::read::Source;
+use crate::data::read::delimited::{Layout, ambiguous, plain_number, trimmed};
 use crate::error::{Error, Result};
-use csv::ReaderBuilder;
+use csv::ByteRecord;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -9,35 +11,37 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Input`] for a table without rows, a column without a name or with
-/// another's, and (with row and line) a ragged row.
+/// another's, and (with row and line) a ragged row or a number that may mean two.
 pub fn read_conditions(path: &Path) -> Result<Vec<Vec<(String, String)>>> {
-    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
-    let source = path.display().to_string();
-    let unreadable = |error: csv::Error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => Error::io("read", path)(error),
-        other => Error::input(&source, "", format!("no table of text: {other:?}"), "save the table as UTF-8"),
-    };
-    // flexible: ragged rows are refused below, with a remedy
-    let mut reader = ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
-    let names: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(str::to_string).collect();
-    check_names(&source, &names)?;
+    let source = Source::open_head(path)?;
+    let refuse = |place: String, problem: String, remedy: &str| Error::input(source.name(), place, problem, remedy);
+    let remedy = "write a header line of static columns and a row a condition";
+    let layout = Layout::find(source.head(), |cells| cells.iter().any(|cell| !cell.is_empty()));
+    let layout = layout.ok_or_else(|| refuse(String::new(), "holds no condition".to_string(), remedy))?;
+    let (mut table, mut record) = (layout.open(&source)?, ByteRecord::new());
+    table.next(&source, &mut record)?;
+    let names: Vec<String> = record.iter().map(|cell| trimmed(cell).into_owned()).collect();
+    check_names(source.name(), &names)?;
     let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(unreadable)?;
+    while let Some(line) = table.next(&source, &mut record)? {
+        let place = || format!("row {} (line {line})", rows.len() + 1);
         if record.len() != names.len() {
-            let line = record.position().map_or(0, |position| position.line());
             let problem = format!("{} values, but the header has {} columns", record.len(), names.len());
             let remedy = "give every row a value (or an empty cell) for each column";
-            return Err(Error::input(&source, format!("row {} (line {line})", rows.len() + 1), problem, remedy));
+            return Err(refuse(place(), problem, remedy));
         }
-        let cells = record.iter().map(str::to_string);
-        rows.push(names.iter().cloned().zip(cells).filter(|(_, cell)| !cell.is_empty()).collect());
+        let mut row = Vec::new();
+        for (name, cell) in names.iter().zip(record.iter().map(trimmed)).filter(|(_, cell)| !cell.is_empty()) {
+            let Some(plain) = plain_number(&cell, table.decimals) else {
+                let (problem, remedy) = ambiguous(&cell, table.decimals);
+                return Err(refuse(format!("{}, column `{name}`", place()), problem, &remedy));
+            };
+            let is_number = plain.parse::<f64>().is_ok();
+            row.push((name.clone(), if is_number { plain.into_owned() } else { cell.into_owned() }));
+        }
+        rows.push(row);
     }
-    if rows.is_empty() {
-        let remedy = "write a header line of static columns and a row a condition";
-        return Err(Error::input(&source, "", "holds no condition", remedy));
-    }
-    Ok(rows)
+    if rows.is_empty() { Err(refuse(String::new(), "holds no condition".to_string(), remedy)) } else { Ok(rows) }
 }
 
 fn check_names(source: &str, names: &[String]) -> Result<()> {
