@@ -3,64 +3,74 @@
 use super::split::is_row_number;
 use super::{Dataset, Values};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The cells of some rows of a data set. Rows are named by their place among these.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cells {
     /// The cell of each row.
     of_row: Vec<u32>,
-    /// The rows of each cell, in rising order.
-    rows: Vec<Vec<u32>>,
+    /// The rows of the first cell in rising order, then those of the next.
+    rows: Vec<u32>,
+    /// Where each cell's rows begin in `rows`, and where the last one's end.
+    starts: Vec<u32>,
 }
 
 impl Cells {
     /// Groups `rows` of `dataset` by subject and the static columns as they stand. A row without a subject is alone.
     pub fn of(dataset: &Dataset, rows: &[usize]) -> Cells {
-        Cells::by(dataset, rows, true)
-    }
-
-    fn by(dataset: &Dataset, rows: &[usize], condition: bool) -> Cells {
-        let statics = if condition { &dataset.statics[..] } else { &[] };
-        let mut texts: HashMap<&str, u64> = HashMap::new();
-        let mut cells: HashMap<Vec<u64>, u32> = HashMap::new();
-        let mut made = Cells::default();
-        for (place, &row) in rows.iter().enumerate() {
-            let mut number = |text| {
-                let next = texts.len() as u64;
-                *texts.entry(text).or_insert(next)
-            };
-            let subject = dataset.subjects[row].as_str();
-            let alone = if subject.is_empty() || is_row_number(subject) { place as u64 + 1 } else { 0 };
-            let mut key = vec![alone, number(subject)];
-            key.extend(statics.iter().map(|column| match &column.values {
-                // 0 and -0 are one value, and so are all NaN
-                Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits(),
-                Values::Number(values) => (values[row] + 0.0).to_bits(),
-                Values::Text(values) => number(&values[row]),
-            }));
-            let cell = *cells.entry(key).or_insert_with(|| {
-                made.rows.push(Vec::new());
-                made.rows.len() as u32 - 1
-            });
-            made.of_row.push(cell);
-            made.rows[cell as usize].push(place as u32);
-        }
-        made
+        Cells::by(rows, |place, row, hasher| {
+            hash_subject(dataset, place, row, hasher);
+            for column in &dataset.statics {
+                match &column.values {
+                    // 0 and -0 are one value, and so are all NaN
+                    Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits().hash(hasher),
+                    Values::Number(values) => (values[row] + 0.0).to_bits().hash(hasher),
+                    Values::Text(values) => values[row].hash(hasher),
+                }
+            }
+        })
     }
 
     /// Groups `rows` by their subjects alone.
     pub fn of_subjects(dataset: &Dataset, rows: &[usize]) -> Cells {
-        Cells::by(dataset, rows, false)
+        Cells::by(rows, |place, row, hasher| hash_subject(dataset, place, row, hasher))
+    }
+
+    /// Rows of one hash of 128 bits are of one cell: two of 10^9 cells have one by chance once in 10^21 data sets.
+    fn by(rows: &[usize], hash: impl Fn(usize, usize, &mut DefaultHasher)) -> Cells {
+        let mut numbers: HashMap<[u64; 2], u32> = HashMap::new();
+        let cell = |(place, &row): (usize, &usize)| {
+            let key = [0_u8, 1].map(|half| {
+                let mut hasher = DefaultHasher::new();
+                half.hash(&mut hasher);
+                hash(place, row, &mut hasher);
+                hasher.finish()
+            });
+            let next = numbers.len() as u32;
+            *numbers.entry(key).or_insert(next)
+        };
+        let of_row: Vec<u32> = rows.iter().enumerate().map(cell).collect();
+        let mut starts = vec![0; numbers.len() + 1];
+        of_row.iter().for_each(|&cell| starts[cell as usize + 1] += 1);
+        (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
+        let (mut next, mut by_cell) = (starts.clone(), vec![0; of_row.len()]);
+        for (place, &cell) in of_row.iter().enumerate() {
+            by_cell[next[cell as usize] as usize] = place as u32;
+            next[cell as usize] += 1;
+        }
+        Cells { of_row, rows: by_cell, starts }
     }
 
     /// The rows of each cell, in the order of their first rows.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> {
-        self.rows.iter().map(Vec::as_slice)
+        self.starts.windows(2).map(|ends| &self.rows[ends[0] as usize..ends[1] as usize])
     }
 
     /// All rows of a row's cell, itself included.
     pub fn with(&self, row: usize) -> &[u32] {
-        &self.rows[self.of_row[row] as usize]
+        let cell = self.cell(row);
+        &self.rows[self.starts[cell] as usize..self.starts[cell + 1] as usize]
     }
 
     /// The number of a row's cell.
@@ -72,6 +82,13 @@ impl Cells {
     pub fn with_siblings(&self) -> usize {
         self.iter().filter(|rows| rows.len() > 1).map(<[u32]>::len).sum()
     }
+}
+
+/// A row without a subject has a place of its own.
+fn hash_subject(dataset: &Dataset, place: usize, row: usize, hasher: &mut DefaultHasher) {
+    let subject = dataset.subjects[row].as_str();
+    let alone = subject.is_empty() || is_row_number(subject);
+    (subject, alone.then_some(place)).hash(hasher);
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which rows train, which validate, which are kept for the test.
 
 use crate::config::{DataConfig, HeldValue, SplitBy};
-use crate::data::{Column, Dataset, Values, hash::data_hash};
+use crate::data::{Column, Dataset, Values};
 use crate::error::{Error, Result, nearest};
 use crate::rng::{Purpose, Stream};
 use serde::Serialize;
@@ -91,8 +91,9 @@ impl Split {
         Ok(())
     }
 
-    /// What says which rows and subjects went where: with the data's hash, enough to tell whether a row was trained on.
-    pub fn manifest(&self, dataset: &Dataset, config: &DataConfig) -> Value {
+    /// What says which rows and subjects went where: with the data's hash (see [`data_hash`](super::hash::data_hash)), enough to
+    /// tell whether a row was trained on.
+    pub fn manifest(&self, dataset: &Dataset, hash: &str, config: &DataConfig) -> Value {
         #[derive(Serialize)]
         struct Part<'a> {
             rows: usize,
@@ -107,7 +108,7 @@ impl Split {
         };
         json!({
             "data": dataset.source,
-            "sha256": data_hash(dataset),
+            "sha256": hash,
             "split": config.split,
             "seed": config.seed,
             "train": part(&self.train),

@@ -122,7 +122,7 @@ impl Trainer {
         let film_gradients = model.film_gradients();
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
-        let manifest = split.manifest(dataset, &config.data);
+        let manifest = split.manifest(dataset, &facts.hash, &config.data);
         let mut trainer = Trainer {
             seed,
             model,
