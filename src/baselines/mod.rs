@@ -17,7 +17,7 @@ use crate::data::cells::Cells;
 use crate::data::scale::Scalers;
 use crate::data::split::Split;
 use crate::error::Result;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 /// The baselines that need no training row once they are fitted.
@@ -91,24 +91,11 @@ pub fn truth(dataset: &Dataset, rows: &[usize]) -> (Array2<f32>, Vec<usize>) {
     let cells = Cells::of(dataset, rows);
     let known: Vec<usize> = (0..rows.len()).filter(|&place| cells.with(place).len() > 1).collect();
     let mut truth = Array2::zeros((known.len(), dataset.signals.ncols()));
-    let sums: Vec<Array1<f64>> = cells.iter().map(|members| sum(dataset.signals.view(), members, rows)).collect();
-    for (mut to, &place) in truth.outer_iter_mut().zip(&known) {
-        let others = (cells.with(place).len() - 1) as f64;
-        let own = dataset.signals.row(rows[place]);
-        ndarray::Zip::from(&mut to)
-            .and(&sums[cells.cell(place)])
-            .and(own)
-            .for_each(|to, sum, own| *to = ((sum - f64::from(*own)) / others) as f32);
-    }
+    cells.means_of_others(
+        |place| dataset.signals.row(rows[place]),
+        |place, mean| truth.row_mut(known.binary_search(&place).expect("not alone")).assign(&mean),
+    );
     (truth, known)
-}
-
-fn sum(signals: ArrayView2<f32>, members: &[u32], rows: &[usize]) -> Array1<f64> {
-    let mut sum = Array1::zeros(signals.ncols());
-    for &place in members {
-        sum.zip_mut_with(&signals.row(rows[place as usize]), |sum, v| *sum += f64::from(*v));
-    }
-    sum
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{DataConfig, SynthConfig};
 use crate::data::load;
-use ndarray::{Array2, array, s};
+use ndarray::{Array2, ArrayView2, array, s};
 
 /// Values without a pattern, the same in every run.
 fn scattered(rows: usize, columns: usize) -> Array2<f32> {

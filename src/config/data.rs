@@ -79,6 +79,13 @@ impl Default for DataConfig {
     }
 }
 
+impl DataConfig {
+    /// Whether the configuration names another column with the subjects than the project's own.
+    pub fn names_subject_column(&self) -> bool {
+        self.subject_column != "subject_id"
+    }
+}
+
 /// A unit of voltage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {

@@ -32,7 +32,7 @@ pub struct Assumptions {
 impl Assumptions {
     /// What a configuration says, but for the time axis: there a statement that contradicts it is an error.
     pub fn of(config: &DataConfig) -> Assumptions {
-        let subject_column = (config.subject_column != "subject_id").then(|| config.subject_column.clone());
+        let subject_column = config.names_subject_column().then(|| config.subject_column.clone());
         Assumptions { unit: config.unit, gain: config.gain, subject_column, ..Assumptions::default() }
     }
 

@@ -2,6 +2,7 @@
 
 use super::split::is_row_number;
 use super::{Dataset, Values};
+use ndarray::{Array1, ArrayView1};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -76,6 +77,26 @@ impl Cells {
     /// The number of a row's cell.
     pub fn cell(&self, row: usize) -> usize {
         self.of_row[row] as usize
+    }
+
+    /// Gives `take` each row that is not alone, with the mean of the other rows of its cell; `row` is a row's samples.
+    pub fn means_of_others<'a>(
+        &self,
+        row: impl Fn(usize) -> ArrayView1<'a, f32>,
+        mut take: impl FnMut(usize, Array1<f32>),
+    ) {
+        for members in self.iter().filter(|members| members.len() > 1) {
+            let mut sum = Array1::<f64>::zeros(row(members[0] as usize).len());
+            for &member in members {
+                sum.zip_mut_with(&row(member as usize), |sum, v| *sum += f64::from(*v));
+            }
+            let others = (members.len() - 1) as f64;
+            for &member in members {
+                let own = row(member as usize);
+                let mean = sum.iter().zip(own).map(|(sum, own)| ((sum - f64::from(*own)) / others) as f32);
+                take(member as usize, mean.collect());
+            }
+        }
     }
 
     /// Rows that are not alone in their cell.

@@ -33,7 +33,7 @@ fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, u
     match &config.path {
         Some(path) => {
             let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
-            let subject_given = config.subject_column != DataConfig::default().subject_column;
+            let subject_given = config.names_subject_column();
             let options = Options { subject_from: subject_from.as_ref(), subject_given, ..Options::default() };
             read_paths(&[PathBuf::from(path)], &options, progress)
         }
@@ -165,7 +165,7 @@ impl<'a> Columns<'a> {
         let needed = self.config.split.needs_subjects();
         let column = &self.config.subject_column;
         if needed && recording.subject.is_empty() {
-            if column != "subject_id" && recording.cell(column).is_none() {
+            if self.config.names_subject_column() && recording.cell(column).is_none() {
                 return Err(no_column(&self.source, recording, column, "data.subject_column"));
             }
             let remedy = "name the subject, or remove the row";

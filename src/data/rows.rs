@@ -4,7 +4,7 @@ use super::Dataset;
 use super::cells::Cells;
 use super::scale::Scalers;
 use crate::error::Result;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array2, Axis};
 
 /// Encoded rows: what the model sees of a data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,20 +48,7 @@ impl Rows {
     /// Lets each row be decoded to the mean of the others of its cell; rows that are alone stay as they are.
     pub fn aim_at_siblings(&mut self, cells: &Cells) {
         let mut target = self.signal.clone();
-        for members in cells.iter().filter(|members| members.len() > 1) {
-            let mut sum = Array1::<f64>::zeros(self.signal.ncols());
-            for &row in members {
-                sum.zip_mut_with(&self.signal.row(row as usize), |sum, v| *sum += f64::from(*v));
-            }
-            let others = (members.len() - 1) as f64;
-            for &row in members {
-                let own = self.signal.row(row as usize);
-                ndarray::Zip::from(target.row_mut(row as usize))
-                    .and(own)
-                    .and(&sum)
-                    .for_each(|target, own, sum| *target = ((sum - f64::from(*own)) / others) as f32);
-            }
-        }
+        cells.means_of_others(|row| self.signal.row(row), |row, mean| target.row_mut(row).assign(&mean));
         self.target = Some(target);
     }
 

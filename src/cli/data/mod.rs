@@ -80,7 +80,7 @@ impl Assume {
         source::check_apart(out, config.subject_from.as_deref().map(Path::new))?;
         let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
         let Assumptions { subject, frequency_hz, .. } = given;
-        let subject_given = subject.is_some() || config.subject_column != DataConfig::default().subject_column;
+        let subject_given = subject.is_some() || config.names_subject_column();
         let options = Options { out, subject_from: subject_from.as_ref(), subject_given };
         let assumptions = Assumptions { sample_rate_hz, t0_ms, subject, frequency_hz, ..Assumptions::of(config) };
         source::open(paths, &options, assumptions)
