@@ -1,15 +1,18 @@
 //! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
 
-use crate::baselines::Grouping;
+use crate::baselines::{Grouping, MixedModel};
 use crate::checkpoint::Trained;
 use crate::data::scale::{StaticCode, StaticScaler};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result, nearest};
-use crate::infer::decode;
 use crate::model::Cvae;
 use crate::rng::{Purpose, Stream};
 use ndarray::Array2;
 use std::fmt::{self, Display, Formatter};
+
+mod draw;
+
+pub use draw::{draw_traces, missing_variation};
 
 /// Samples made at once, at most: they are kept in memory until they are written.
 const LARGEST_SAMPLES: usize = 500_000_000;
@@ -55,6 +58,8 @@ pub struct Request {
     /// Each is generated `count` times; `None` generates without a condition (FiLM as the identity).
     pub conditions: Option<Vec<Condition>>,
     pub count: usize,
+    /// Each of `count` subjects goes through all conditions, in their order; what is not named is drawn once for each.
+    pub series: bool,
     pub seed: u64,
     /// The traces get the noise of so many averages, as it was in the training rows; `None`: none.
     pub averages: Option<f64>,
@@ -65,6 +70,8 @@ pub struct Request {
 pub struct Generated {
     /// `[N, L]` in µV.
     pub signals: Array2<f32>,
+    /// Whose each row is, counted from 0.
+    pub subjects: Vec<u32>,
     /// The condition of each row; none when generated without.
     pub given: Vec<Column>,
     /// The condition as the static head reads it off the decoder; none from a concat decoder.
@@ -73,85 +80,83 @@ pub struct Generated {
     pub peaks: Option<Array2<f32>>,
 }
 
-/// Draws `request.count` traces a condition, each with its own latent and its own training row for what is not named.
+/// Draws `request.count` traces a condition, each of a subject of its own, or a series of all conditions a subject; whole training
+/// rows near the named values bring what is not named.
 ///
 /// # Errors
 /// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither named nor
 /// can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where the noise of one
 /// sweep is not known.
 pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<Generated> {
-    let rows = count_rows(model, request)?;
+    let rows = rows(model, request)?;
     let given = match &request.conditions {
-        Some(conditions) => complete(trained, conditions, request)?,
+        Some(conditions) => complete(trained, conditions, &rows, request)?,
         None => Vec::new(),
     };
-    let all: Vec<usize> = (0..rows).collect();
+    let all: Vec<usize> = (0..rows.len()).collect();
     let encoded = match &request.conditions {
         Some(_) => Some(trained.scalers.encode_statics("--static", &given, &all)?),
         None => None,
     };
-    let latent = model.config.latent_dim;
-    let mut z = Array2::zeros((rows, latent));
-    draw_latents(trained, encoded.as_ref(), request.seed, &mut z);
-    let decoded = decode(model, &z, encoded.as_ref())?;
-    let scalers = &trained.scalers;
-    let mut signals = scalers.decode_signals(decoded.signal.view(), None);
+    let subjects: Vec<u32> = rows.iter().map(|row| row.subject).collect();
+    let (mut signals, heads) = draw_traces(trained, model, encoded.as_ref(), &subjects, request.seed)?;
     if let Some(averages) = request.averages {
-        add_noise(trained, averages, request.seed, &mut signals)?;
+        let noise = sweep_noise(trained)?;
+        add_noise(noise, |_| averages, request.seed, &mut signals);
     }
     Ok(Generated {
         signals,
+        subjects,
         given,
-        read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
-        peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
+        read: heads.condition.map_or(Vec::new(), |read| trained.scalers.decode_statics(read.view())),
+        peaks: heads.peaks.map(|peaks| trained.scalers.decode_peaks(peaks.view())),
     })
 }
 
-/// Adds the noise of the training rows, as that of so many averages.
-fn add_noise(trained: &Trained, averages: f64, seed: u64, signals: &mut Array2<f32>) -> Result<()> {
-    let mixed_model = trained.baselines.as_ref().and_then(|baselines| baselines.mixed_model.as_ref());
-    let Some(noise) = mixed_model.filter(|model| model.grouping == Grouping::Cells && model.by_averages) else {
-        return Err(Error::usage(
+/// The noise of one sweep of the training rows.
+fn sweep_noise(trained: &Trained) -> Result<&MixedModel> {
+    noise(trained).filter(|model| model.by_averages).ok_or_else(|| {
+        Error::usage(
             "--averages: how noisy one sweep is, is not known of this model's training rows",
             "train on several recordings of each subject and condition, with their column n_averages, or leave it out",
-        ));
-    };
+        )
+    })
+}
+
+/// The noise of recordings, where the training rows told it from the rest.
+pub fn noise(trained: &Trained) -> Option<&MixedModel> {
+    let mixed_model = trained.baselines.as_ref()?.mixed_model.as_ref()?;
+    (mixed_model.grouping == Grouping::Cells).then_some(mixed_model)
+}
+
+/// Adds the noise of the training rows to `signals [N, L]` in µV, as that of so many averages a row.
+pub fn add_noise(noise: &MixedModel, averages: impl Fn(usize) -> f64, seed: u64, signals: &mut Array2<f32>) {
     let streams = [3, 4].map(|layer| Stream::new(seed, Purpose::Generate, layer));
     for (row, mut trace) in signals.outer_iter_mut().enumerate() {
-        noise.add_noise(averages, streams, row as u32, trace.as_slice_mut().expect("row-major"));
-    }
-    Ok(())
-}
-
-/// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).
-pub fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, seed: u64, z: &mut Array2<f32>) {
-    let normals = Stream::new(seed, Purpose::Generate, 0);
-    // the rows of one condition stand together
-    let mut near = None;
-    for (row, mut z) in z.rows_mut().into_iter().enumerate() {
-        let z = z.as_slice_mut().expect("row-major");
-        let Some(prior) = &trained.prior else {
-            normals.normals(row as u32, z);
-            continue;
-        };
-        let wanted = condition.map(|condition| condition.row(row));
-        let same = row > 0 && condition.is_none_or(|condition| condition.row(row) == condition.row(row - 1));
-        if !same {
-            near = Some(prior.near(wanted));
-        }
-        let mut draws = Stream::new(seed, Purpose::Generate, 2).draws(row as u32);
-        prior.draw(near.as_ref().expect("of the first row"), &mut draws, normals, row as u32, z);
+        noise.add_noise(averages(row), streams, row as u32, trace.as_slice_mut().expect("row-major"));
     }
 }
 
-fn count_rows(model: &Cvae, request: &Request) -> Result<usize> {
-    let conditions = request.conditions.as_ref().map_or(1, Vec::len);
-    let rows = request.count.saturating_mul(conditions);
+/// A generated row: the condition it stands under, by its place, and whose it is.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    condition: usize,
+    subject: u32,
+}
+
+/// The rows in their order: of a condition the next to each other, or of a subject.
+fn rows(model: &Cvae, request: &Request) -> Result<Vec<Row>> {
+    let (conditions, count) = (request.conditions.as_ref().map_or(1, Vec::len), request.count);
+    let rows = count.saturating_mul(conditions);
     if rows.saturating_mul(model.config.signal_length.max(model.config.latent_dim)) > LARGEST_SAMPLES {
-        let problem = format!("{} traces for each of {conditions} conditions are too many at once", request.count);
+        let problem = format!("{count} traces for each of {conditions} conditions are too many at once");
         return Err(Error::usage(problem, "ask for fewer, several times, each with another --seed"));
     }
-    Ok(rows)
+    let row = |row: usize| match request.series {
+        true => Row { condition: row % conditions, subject: (row / conditions) as u32 },
+        false => Row { condition: row / count, subject: row as u32 },
+    };
+    Ok((0..rows).map(row).collect())
 }
 
 /// Checks every named static; `table` is the file the conditions stand in, if they do.
@@ -191,26 +196,33 @@ fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (Stri
 }
 
 /// Every static column for every row: the named values, and whole training rows near them for the rest.
-fn complete(trained: &Trained, conditions: &[Condition], request: &Request) -> Result<Vec<Column>> {
+fn complete(trained: &Trained, conditions: &[Condition], rows: &[Row], request: &Request) -> Result<Vec<Column>> {
     check_conditions(trained, None, conditions)?;
     let names: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
     let stream = Stream::new(request.seed, Purpose::Generate, 1);
     let mut columns: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
-    for (i, condition) in conditions.iter().enumerate() {
-        let near = if condition.len() < names.len() { nearest_rows(trained, condition)? } else { Vec::new() };
-        for repeat in 0..request.count {
-            let mut draws = stream.draws((i * request.count + repeat) as u32);
-            let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
-            for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
-                let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-                let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_statics[j], row)));
-                column.push(value.ok_or_else(|| {
-                    Error::usage(
-                        format!("{name} is not named, and bare weights bring no training rows to draw it from"),
-                        format!("name it with --static {name}=VALUE"),
-                    )
-                })?);
-            }
+    let all_named = conditions.iter().all(|condition| condition.len() >= names.len());
+    let mut near: Option<(usize, Vec<usize>)> = None;
+    for row in rows {
+        let condition = &conditions[row.condition];
+        // a subject of a series keeps what the first condition brought
+        let drawn_for = if request.series { 0 } else { row.condition };
+        if near.as_ref().is_none_or(|(of, _)| *of != drawn_for) {
+            let rows = if all_named { Vec::new() } else { nearest_rows(trained, &conditions[drawn_for])? };
+            near = Some((drawn_for, rows));
+        }
+        let (_, near) = near.as_ref().expect("just made");
+        let mut draws = stream.draws(row.subject);
+        let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
+        for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
+            let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+            let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_statics[j], row)));
+            column.push(value.ok_or_else(|| {
+                Error::usage(
+                    format!("{name} is not named, and bare weights bring no training rows to draw it from"),
+                    format!("name it with --static {name}=VALUE"),
+                )
+            })?);
         }
     }
     trained.scalers.statics.iter().zip(columns).map(|(scaler, values)| to_column(scaler, values)).collect()

@@ -65,12 +65,12 @@
 //!
 //! // five traces at 60 dB; the other static parameters are those of training rows near 60 dB
 //! let at_60_db = vec![("level_db".to_string(), Value::Number(60.0))];
-//! let request = Request { conditions: Some(vec![at_60_db]), count: 5, seed: 1, averages: None };
+//! let request = Request { conditions: Some(vec![at_60_db]), count: 5, series: false, seed: 1, averages: None };
 //! let traces = generate(&trained, &mut model, &request)?;
 //! assert_eq!(traces.signals.dim(), (5, 200)); // in µV
 //!
 //! // without any condition FiLM is the identity
-//! let request = Request { conditions: None, count: 5, seed: 1, averages: None };
+//! let request = Request { conditions: None, count: 5, series: false, seed: 1, averages: None };
 //! assert_eq!(generate(&trained, &mut model, &request)?.signals.dim(), (5, 200));
 //! # Ok::<(), abr_film::error::Error>(())
 //! ```

@@ -174,6 +174,20 @@ impl Draws {
         ((u64::from(self.word()) * u64::from(n)) >> 32) as u32
     }
 
+    /// An index by its weight; the last one of any weight where rounding leads beyond.
+    pub fn weighted(&mut self, weights: impl Iterator<Item = f64> + Clone) -> usize {
+        let mut left = self.uniform() * weights.clone().sum::<f64>();
+        let mut last = 0;
+        for (index, weight) in weights.enumerate().filter(|(_, weight)| *weight > 0.0) {
+            last = index;
+            left -= weight;
+            if left < 0.0 {
+                break;
+            }
+        }
+        last
+    }
+
     /// Shuffles in place (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {

@@ -1,6 +1,7 @@
 //! What a model has to beat on the same rows: simple methods, fitted on the training rows and kept in the checkpoint.
 
 mod curve;
+mod listeners;
 mod mixed;
 mod nearest;
 mod pca;
@@ -8,6 +9,7 @@ mod products;
 mod stored;
 
 pub use curve::Curve;
+pub use listeners::ListenerSpread;
 pub use mixed::{Grouping, MixedModel};
 pub use nearest::{NEIGHBOURS, NearestCondition};
 pub use pca::Pca;
@@ -29,6 +31,9 @@ pub struct Baselines {
     pub pca: Pca,
     /// Reconstructs by the covariances between and within; none where no listener was recorded twice.
     pub mixed_model: Option<MixedModel>,
+    /// None in a checkpoint of before it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listeners: Option<ListenerSpread>,
 }
 
 impl Baselines {
@@ -58,7 +63,8 @@ impl Baselines {
         let averages = known.then_some(&averages[..]);
         let residual = |row: usize| dataset.signals.row(train[row]).mapv(f64::from) - curve.at(conditions.row(row));
         let mixed_model = MixedModel::fit(residual, (&groups, grouping), averages);
-        Ok(Baselines { curve, pca: pca.truncated(rank), mixed_model })
+        let listeners = Some(ListenerSpread::of(dataset, train));
+        Ok(Baselines { curve, pca: pca.truncated(rank), mixed_model, listeners })
     }
 
     /// The mean training trace in µV.

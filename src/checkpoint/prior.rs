@@ -5,15 +5,26 @@ use crate::config::{Config, Prior};
 use crate::model::AggregatedPosterior;
 use ndarray::Array2;
 
+/// More than any training leaves: beyond it a file is damaged.
+const MOST_VARIATION: f32 = 10.0;
+
 /// The tensors of a prior, as they stand beside the weights.
-pub fn prior_tensors(prior: AggregatedPosterior) -> [Tensor; 3] {
-    let tensor = |name: &str, values: Array2<f32>| Tensor {
+pub fn prior_tensors(prior: AggregatedPosterior) -> [Tensor; 5] {
+    let tensor = |name: &str, shape: &[usize], values: Vec<f32>| Tensor {
         name: format!("prior.{name}"),
-        shape: values.shape().to_vec(),
-        values: values.into_iter().collect(),
+        shape: shape.to_vec(),
+        values,
     };
-    let (condition, mu, logvar) = prior.into_parts();
-    [tensor("condition", condition), tensor("mu", mu), tensor("logvar", logvar)]
+    let matrix = |name: &str, values: Array2<f32>| tensor(name, values.shape(), values.iter().copied().collect());
+    let variation = prior.variation;
+    let (condition, mu, logvar, subject) = prior.into_parts();
+    [
+        matrix("condition", condition),
+        matrix("mu", mu),
+        matrix("logvar", logvar),
+        tensor("subject", &[subject.len()], subject.iter().map(|subject| *subject as f32).collect()),
+        tensor("variation", &[1], vec![variation]),
+    ]
 }
 
 /// The prior that a model of this configuration has; else the name of the tensor that is missing or does not fit.
@@ -31,9 +42,24 @@ pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<Aggrega
     let condition = matrix("prior.condition", config.model.static_dim)?;
     let (mu, logvar) = (matrix("prior.mu", latent)?, matrix("prior.logvar", latent)?);
     let rows = condition.nrows();
-    match (mu.nrows() == rows, logvar.nrows() == rows) {
-        (true, true) => Ok(Some(AggregatedPosterior::new(condition, mu, logvar))),
-        (false, _) => Err("prior.mu"),
-        _ => Err("prior.logvar"),
+    for (name, found) in [("prior.mu", &mu), ("prior.logvar", &logvar)] {
+        if found.nrows() != rows {
+            return Err(name);
+        }
     }
+    // a prior of before subjects were kept: each row stands for one
+    let subject = match Tensor::find(tensors, "prior.subject") {
+        Some((_, values)) if values.len() == rows && values.iter().all(|v| (0.0..rows as f32).contains(v)) => {
+            values.iter().map(|subject| *subject as u32).collect()
+        }
+        Some(_) => return Err("prior.subject"),
+        None => (0..rows as u32).collect(),
+    };
+    let mut prior = AggregatedPosterior::new(condition, mu, logvar, subject);
+    prior.variation = match Tensor::find(tensors, "prior.variation") {
+        Some((_, &[strength])) if (0.0..=MOST_VARIATION).contains(&strength) => strength,
+        Some(_) => return Err("prior.variation"),
+        None => 0.0,
+    };
+    Ok(Some(prior))
 }

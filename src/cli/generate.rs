@@ -38,6 +38,10 @@ pub struct Generate {
     /// Add the noise of so many averages, as the training rows had it; `inf` adds none
     #[arg(long, value_name = "N|inf", value_parser = averages, default_value = "inf")]
     averages: f64,
+    /// One draw of a subject through all conditions, N subjects, one after the other: a level series with
+    /// --static level_db=20:80:7, say. What is not named is drawn once a subject
+    #[arg(long, conflicts_with = "unconditional")]
+    series: bool,
     /// Seed of the latents and of what is drawn from the training rows
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -64,7 +68,8 @@ impl Generate {
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let table = self.conditions.as_ref().map(|path| path.display().to_string());
         let averages = Some(self.averages).filter(|n| n.is_finite());
-        let request = Request { conditions, count: self.count as usize, seed: self.seed, averages };
+        let request =
+            Request { conditions, count: self.count as usize, series: self.series, seed: self.seed, averages };
         let (dataset, extra) = self.device.with(|device| {
             notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
@@ -87,7 +92,7 @@ impl Generate {
                 sample_rate_hz: trained.data.sample_rate_hz,
                 t0_ms: trained.data.t0_ms,
                 statics: made.given,
-                subjects: (1..=rows).map(|row| format!("generated-{row}")).collect(),
+                subjects: made.subjects.iter().map(|subject| format!("generated-{}", subject + 1)).collect(),
                 averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
                 truth: None,
             };

@@ -22,15 +22,13 @@ impl Cells {
     pub fn of(dataset: &Dataset, rows: &[usize]) -> Cells {
         Cells::by(rows, |place, row, hasher| {
             hash_subject(dataset, place, row, hasher);
-            for column in &dataset.statics {
-                match &column.values {
-                    // 0 and -0 are one value, and so are all NaN
-                    Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits().hash(hasher),
-                    Values::Number(values) => (values[row] + 0.0).to_bits().hash(hasher),
-                    Values::Text(values) => values[row].hash(hasher),
-                }
-            }
+            hash_condition(dataset, row, hasher);
         })
+    }
+
+    /// Groups `rows` by their conditions alone.
+    pub fn of_conditions(dataset: &Dataset, rows: &[usize]) -> Cells {
+        Cells::by(rows, |_, row, hasher| hash_condition(dataset, row, hasher))
     }
 
     /// Groups `rows` by their subjects alone.
@@ -110,6 +108,17 @@ fn hash_subject(dataset: &Dataset, place: usize, row: usize, hasher: &mut Defaul
     let subject = dataset.subjects[row].as_str();
     let alone = subject.is_empty() || is_row_number(subject);
     (subject, alone.then_some(place)).hash(hasher);
+}
+
+fn hash_condition(dataset: &Dataset, row: usize, hasher: &mut DefaultHasher) {
+    for column in &dataset.statics {
+        match &column.values {
+            // 0 and -0 are one value, and so are all NaN
+            Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits().hash(hasher),
+            Values::Number(values) => (values[row] + 0.0).to_bits().hash(hasher),
+            Values::Text(values) => values[row].hash(hasher),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod scale;
 pub mod split;
 pub mod synth;
 pub mod table;
+pub mod variation;
 
 pub use assume::Assumptions;
 pub use load::{assemble, built_in, load};

@@ -4,8 +4,7 @@ use super::Reference;
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::generate::draw_latents;
-use crate::infer::decode;
+use crate::generate::draw_traces;
 use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, Axis};
 use serde::Serialize;
@@ -57,10 +56,9 @@ impl Generated {
         let mut variances = vec![(0.0, 0.0); conditions.nrows()];
         for (at, condition) in conditions.outer_iter().enumerate() {
             let repeated = Array2::from_shape_fn((draws, condition.len()), |(_, i)| condition[i]);
-            let mut z = Array2::zeros((draws, model.config.latent_dim));
-            draw_latents(trained, Some(&repeated), SEED + at as u64, &mut z);
-            let signals = decode(model, &z, Some(&repeated))?.signal;
-            let traces = trained.scalers.decode_signals(signals.view(), None).mapv(f64::from);
+            let subjects: Vec<u32> = (0..draws as u32).collect();
+            let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, SEED + at as u64)?;
+            let traces = traces.mapv(f64::from);
             let mean = traces.mean_axis(Axis(0)).expect("some draws");
             let about =
                 |centre: ArrayView1<f64>| traces.outer_iter().map(|t| squares(t, centre)).sum::<f64>() / draws as f64;

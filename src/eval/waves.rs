@@ -55,7 +55,8 @@ pub fn wave_v_by_level(trained: &Trained, model: &mut Cvae) -> Result<Option<Vec
     let levels = LEVELS_DB.map(|level_db| {
         let named = LOSSES.map(|name| (name, 0.0)).into_iter().chain([("level_db", level_db)]);
         let condition = named.map(|(name, value)| (name.to_string(), Value::Number(value))).collect();
-        let request = Request { conditions: Some(vec![condition]), count: TRACES, seed: 0, averages: None };
+        let request =
+            Request { conditions: Some(vec![condition]), count: TRACES, series: false, seed: 0, averages: None };
         let generated = generate(trained, model, &request)?;
         let truth = simulate(trained, &generated.given)?;
         Ok(WaveAtLevel { level_db, generated: wave_v(&generated.signals, trained), truth: wave_v(&truth, trained) })

@@ -6,7 +6,7 @@
 //! arXiv:1705.07120), given the condition by a kernel (Nadaraya 1964; Watson 1964), moved along a line from the row's condition
 //! to the given one (as Beaumont et al. 2002, Genetics 162:2025, adjust draws).
 
-use crate::rng::{Draws, Stream};
+use crate::rng::Draws;
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
@@ -14,14 +14,16 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 const BANDWIDTH: f64 = 1.0 / 3.0;
 /// The kernel is widened until so many rows count (Kish's effective number), or all of them.
 const FEWEST_ROWS: f64 = 50.0;
-/// Draws scatter about a row's posterior by this share of the deviation between rows (the smoothed bootstrap, Silverman and
-/// Young 1987): listeners between those that were recorded, and no copies.
+/// Draws scatter about a subject by this share of the deviation between subjects (the smoothed bootstrap, Silverman and Young
+/// 1987): listeners between those that were recorded, and no copies.
 const SMOOTHING: f64 = 0.5;
 
 /// What is added on the diagonal of the regression for each row: with few listeners a slope is theirs as much as the condition's.
 const RIDGE: f64 = 0.01;
 
 /// Posteriors of training rows with their conditions.
+///
+/// A latent has a part of its subject, which is the same in all that is drawn of one, and a part of the recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AggregatedPosterior {
     /// `[N, S]`, encoded.
@@ -30,43 +32,67 @@ pub struct AggregatedPosterior {
     mu: Array2<f32>,
     /// `[N, Z]`
     logvar: Array2<f32>,
+    /// Whose each row is, counted from 0.
+    subject: Vec<u32>,
+    /// How far generated subjects vary beyond these rows: the factor on the deviations of `training.augment`.
+    pub variation: f32,
     /// `[S, Z]`: how mu goes with the condition, by linear regression.
     slope: Array2<f32>,
+    /// The rows of each subject.
+    rows: Vec<Vec<usize>>,
 }
 
-/// Rows by how near their conditions are to a given one.
+/// Rows and subjects by how near their conditions are to a given one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Near {
-    /// Sums of the weights of the rows so far.
-    cumulative: Vec<f64>,
-    /// `[S]`: where draws are moved to from the condition of their row.
-    wanted: Option<Array1<f32>>,
+    /// `[N, Z]`: mu of the rows, moved from their conditions to the given one.
+    moved: Array2<f32>,
+    /// Of each row among those of its subject, the nearest of which has 1.
+    weights: Vec<f64>,
+    /// Of each subject.
+    subjects: Vec<f64>,
+    /// `[subjects, Z]`: the weighted means of their rows, and that of all.
+    means: Array2<f64>,
+    mean: Array1<f64>,
+}
+
+/// Who is drawn: a training subject, and two whose difference smooths.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Subject {
+    own: usize,
+    between: [usize; 2],
 }
 
 impl AggregatedPosterior {
     /// The rows at most whose posteriors are kept.
     pub const MOST_ROWS: usize = 4096;
 
-    /// Rows with encoded conditions `[N, S]` and posteriors `[N, Z]`.
+    /// Rows with encoded conditions `[N, S]` and posteriors `[N, Z]`, and whose each is, counted from 0.
     ///
     /// # Panics
     /// When there is no row, or not as many of each.
-    pub fn new(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32>) -> Self {
+    pub fn new(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32>, subject: Vec<u32>) -> Self {
         assert!(condition.nrows() > 0 && condition.nrows() == mu.nrows(), "AggregatedPosterior: rows");
         assert_eq!(mu.dim(), logvar.dim(), "AggregatedPosterior: mu and logvar");
+        assert_eq!(subject.len(), mu.nrows(), "AggregatedPosterior: subjects");
         let slope = slope(&condition, &mu);
-        AggregatedPosterior { condition, mu, logvar, slope }
+        let mut rows = vec![Vec::new(); 1 + *subject.iter().max().expect("a row") as usize];
+        subject.iter().enumerate().for_each(|(row, &subject)| rows[subject as usize].push(row));
+        rows.retain(|rows| !rows.is_empty());
+        AggregatedPosterior { condition, mu, logvar, subject, variation: 0.0, slope, rows }
     }
 
-    /// Conditions `[N, S]`, mu and logvar `[N, Z]`.
-    pub fn into_parts(self) -> (Array2<f32>, Array2<f32>, Array2<f32>) {
-        (self.condition, self.mu, self.logvar)
+    /// Conditions `[N, S]`, mu and logvar `[N, Z]`, and whose each row is.
+    pub fn into_parts(self) -> (Array2<f32>, Array2<f32>, Array2<f32>, Vec<u32>) {
+        (self.condition, self.mu, self.logvar, self.subject)
+    }
+
+    /// The conditions of the rows `[N, S]`.
+    pub fn condition(&self) -> &Array2<f32> {
+        &self.condition
     }
 
     /// The weights of all rows under a condition `[S]`; without one all weigh the same.
-    ///
-    /// # Panics
-    /// When there is no row.
     pub fn near(&self, condition: Option<ArrayView1<f32>>) -> Near {
         let rows = self.condition.outer_iter();
         let squares: Vec<f64> = match condition {
@@ -75,47 +101,78 @@ impl AggregatedPosterior {
             }
             None => vec![0.0; rows.len()],
         };
-        let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
-        let enough = FEWEST_ROWS.min(squares.len() as f64 * 0.99);
-        let mut bandwidth = BANDWIDTH;
-        loop {
-            let weight = |square: &f64| (-(square - nearest) / (2.0 * bandwidth * bandwidth)).exp();
-            let (mut sum, mut sum_of_squares) = (0.0, 0.0);
-            let cumulative: Vec<f64> = squares
-                .iter()
-                .map(|square| {
-                    let weight = weight(square);
-                    sum += weight;
-                    sum_of_squares += weight * weight;
-                    sum
-                })
-                .collect();
-            if sum * sum >= enough * sum_of_squares {
-                return Near { cumulative, wanted: condition.map(|wanted| wanted.to_owned()) };
+        let moved = match condition {
+            Some(wanted) => &self.mu + &(&wanted - &self.condition).dot(&self.slope),
+            None => self.mu.clone(),
+        };
+        let (weight, least) = kernel(&squares);
+        let latent = self.mu.ncols();
+        let (mut weights, mut subjects) = (vec![0.0; squares.len()], Vec::with_capacity(self.rows.len()));
+        let (mut means, mut mean) = (Array2::zeros((self.rows.len(), latent)), Array1::<f64>::zeros(latent));
+        for (rows, mut own) in self.rows.iter().zip(means.outer_iter_mut()) {
+            let nearest = rows.iter().map(|&row| squares[row]).fold(f64::INFINITY, f64::min);
+            let mut total = 0.0;
+            for &row in rows {
+                weights[row] = weight(squares[row] - nearest);
+                total += weights[row];
+                own.zip_mut_with(&moved.row(row), |sum, v| *sum += weights[row] * f64::from(*v));
             }
-            bandwidth *= 1.25;
+            own /= total;
+            subjects.push(total * weight(nearest - least));
+            mean.scaled_add(total * weight(nearest - least), &own);
         }
+        mean /= subjects.iter().sum::<f64>();
+        Near { moved, weights, subjects, means, mean }
     }
 
-    /// Draws a latent `[Z]` from the rows that are near; `normals` are those of its trace.
-    pub fn draw(&self, near: &Near, draws: &mut Draws, normals: Stream, trace: u32, z: &mut [f32]) {
-        normals.normals(trace, z);
-        let [row, one, other] = [near.row(draws), near.row(draws), near.row(draws)];
-        // the difference of two rows has twice the variance between rows
-        let share = (SMOOTHING / 2.0_f64.sqrt()) as f32;
+    /// Draws a subject for recordings under these conditions.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn subject<'a>(&self, near: impl Iterator<Item = &'a Near>, draws: &mut Draws) -> Subject {
+        let mut weights = vec![0.0; self.rows.len()];
+        near.for_each(|near| weights.iter_mut().zip(&near.subjects).for_each(|(sum, weight)| *sum += weight));
+        let mut pick = || draws.weighted(weights.iter().copied());
+        Subject { own: pick(), between: [pick(), pick()] }
+    }
+
+    /// Draws the latent `[Z]` of a recording: `z` holds the standard normal numbers of its subject, which become its latent.
+    pub fn draw(&self, near: &Near, subject: &Subject, recording: &mut Draws, z: &mut [f32]) {
+        let rows = &self.rows[subject.own];
+        let row = rows[recording.weighted(rows.iter().map(|&row| near.weights[row]))];
+        // the difference of two subjects has twice the variance between subjects; the whole keeps it
+        let keep = 1.0 / (1.0 + SMOOTHING * SMOOTHING).sqrt();
+        let share = SMOOTHING / 2.0_f64.sqrt();
+        let [one, other] = subject.between;
         for (unit, z) in z.iter_mut().enumerate() {
-            let between = self.mu[[one, unit]] - self.mu[[other, unit]];
-            let moved: f32 = near
-                .wanted
-                .iter()
-                .flatten()
-                .zip(self.condition.row(row))
-                .zip(self.slope.column(unit))
-                .map(|((wanted, is), slope)| (wanted - is) * slope)
-                .sum();
-            *z = self.mu[[row, unit]] + moved + *z * (0.5 * self.logvar[[row, unit]]).exp() + share * between;
+            let means = near.means.column(unit);
+            let about = means[subject.own] - near.mean[unit] + share * (means[one] - means[other]);
+            let of_recording = f64::from(near.moved[[row, unit]]) - means[subject.own];
+            let drawn = f64::from(*z) * (0.5 * f64::from(self.logvar[[row, unit]])).exp();
+            *z = (near.mean[unit] + keep * about + of_recording + drawn) as f32;
         }
     }
+}
+
+/// The kernel by which rows count whose squared distances from the given condition are these, of the square beyond the least one;
+/// and that.
+fn kernel(squares: &[f64]) -> (impl Fn(f64) -> f64, f64) {
+    let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
+    let enough = FEWEST_ROWS.min(squares.len() as f64 * 0.99);
+    let mut bandwidth = BANDWIDTH;
+    let weight = |square: f64, bandwidth: f64| (-square / (2.0 * bandwidth * bandwidth)).exp();
+    loop {
+        let (mut sum, mut sum_of_squares) = (0.0, 0.0);
+        for square in squares {
+            let weight = weight(square - nearest, bandwidth);
+            (sum, sum_of_squares) = (sum + weight, sum_of_squares + weight * weight);
+        }
+        if sum * sum >= enough * sum_of_squares {
+            break;
+        }
+        bandwidth *= 1.25;
+    }
+    (move |square| weight(square, bandwidth), nearest)
 }
 
 /// The ridge regression of `mu` on `condition`, both about their means.
@@ -135,46 +192,44 @@ fn slope(condition: &Array2<f32>, mu: &Array2<f32>) -> Array2<f32> {
     Array2::from_shape_fn((width, mu.ncols()), |at| solved[at] as f32)
 }
 
-impl Near {
-    fn row(&self, draws: &mut Draws) -> usize {
-        let total = self.cumulative.last().expect("there are rows");
-        let wanted = draws.uniform() * total;
-        self.cumulative.partition_point(|sum| *sum < wanted).min(self.cumulative.len() - 1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Purpose;
-    use ndarray::array;
+    use crate::rng::{Purpose, Stream};
+    use ndarray::{Array3, array, s};
 
-    /// Levels from -1.5 to 1.5, 40 rows each, and a unit that is twice the level; the other tells odd rows from even ones.
+    /// Levels from -1.5 to 1.5, 40 rows each, and a unit that is twice the level; the other tells the two subjects apart.
     fn prior() -> AggregatedPosterior {
         let level = |row: usize| -1.5 + 0.25 * (row % 13) as f32;
+        let subject = |row: usize| (row / 13 % 2) as u32;
         AggregatedPosterior::new(
             Array2::from_shape_fn((520, 1), |(row, _)| level(row)),
             Array2::from_shape_fn((520, 2), |(row, unit)| match unit {
                 0 => 2.0 * level(row),
-                _ => {
-                    if row / 13 % 2 == 0 {
-                        3.0
-                    } else {
-                        -3.0
-                    }
-                }
+                _ => 3.0 - 6.0 * subject(row) as f32,
             }),
             Array2::from_elem((520, 2), (0.04_f32).ln()),
+            (0..520).map(subject).collect(),
         )
     }
 
-    fn drawn(prior: &AggregatedPosterior, condition: Option<Array1<f32>>) -> Array2<f32> {
-        let near = prior.near(condition.as_ref().map(|c| c.view()));
-        let stream = Stream::new(3, Purpose::Test, 0);
-        let mut z = Array2::zeros((4000, 2));
-        for (row, mut z) in z.outer_iter_mut().enumerate() {
-            let mut draws = Stream::new(3, Purpose::Test, 1).draws(row as u32);
-            prior.draw(&near, &mut draws, stream, row as u32, z.as_slice_mut().unwrap());
+    fn stream(layer: u32) -> Stream {
+        Stream::new(3, Purpose::Test, layer)
+    }
+
+    /// So many subjects, each under all conditions: `[subjects, conditions, 2]`.
+    fn drawn(prior: &AggregatedPosterior, conditions: &[Option<f32>], subjects: u32) -> Array3<f32> {
+        let near = conditions.iter().map(|c| prior.near(c.map(|c| array![c]).as_ref().map(|c| c.view())));
+        let near: Vec<Near> = near.collect();
+        let mut z = Array3::zeros((subjects as usize, conditions.len(), 2));
+        for (sample, mut series) in z.outer_iter_mut().enumerate() {
+            let subject = prior.subject(near.iter(), &mut stream(0).draws(sample as u32));
+            for (at, mut z) in series.outer_iter_mut().enumerate() {
+                let z = z.as_slice_mut().unwrap();
+                stream(1).normals(sample as u32, z);
+                let recording = (sample * conditions.len() + at) as u32;
+                prior.draw(&near[at], &subject, &mut stream(2).draws(recording), z);
+            }
         }
         z
     }
@@ -188,15 +243,28 @@ mod tests {
     fn latents_are_those_of_rows_with_a_near_condition() {
         let prior = prior();
         for level in [-0.5_f32, 0.0, 0.5] {
-            let z = drawn(&prior, Some(array![level]));
-            let (mean, variance) = moments(z.column(0));
-            // moved along the line, rows differ by their posteriors alone; smoothing adds a quarter of the kernel's variance,
-            // 1/9 in levels and four times that in the unit
-            let wanted = 0.25 * 4.0 / 9.0 + 0.04;
+            let z = drawn(&prior, &[Some(level)], 4000);
+            let (mean, variance) = moments(z.slice(s![.., 0, 0]));
+            // moved along the line, rows differ by their posteriors alone
             assert!((mean - 2.0 * f64::from(level)).abs() < 0.06, "{level}: {mean}");
-            assert!((variance - wanted).abs() < 0.05, "{level}: {variance} {wanted}");
-            let (mean, variance) = moments(z.column(1));
-            assert!(mean.abs() < 0.3 && (variance - (9.0 * 1.25 + 0.04)).abs() < 0.6, "{mean} {variance}");
+            assert!((variance - 0.04).abs() < 0.02, "{level}: {variance}");
+            // smoothing moves subjects, and keeps their variance
+            let of_subjects = z.slice(s![.., 0, 1]);
+            let (mean, variance) = moments(of_subjects);
+            assert!(mean.abs() < 0.3 && (variance - 9.04).abs() < 0.6, "{mean} {variance}");
+            let between = of_subjects.iter().filter(|v| (v.abs() - 2.7).abs() > 1.0).count();
+            assert!((1000..3000).contains(&between), "{between}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_the_same_under_all_conditions() {
+        let z = drawn(&prior(), &[Some(-1.0), Some(1.0), Some(-1.0)], 500);
+        for series in z.outer_iter() {
+            // recordings of one subject differ by their rows, which the line brings near to each other
+            assert!((series[[0, 1]] - series[[1, 1]]).abs() < 1e-3, "{series}");
+            assert!((series[[0, 0]] - series[[2, 0]]).abs() < 0.1, "{series}");
+            assert!((series[[1, 0]] - series[[0, 0]] - 4.0).abs() < 0.1, "{series}");
         }
     }
 
@@ -204,19 +272,20 @@ mod tests {
     fn far_from_all_rows_the_nearest_count_and_without_a_condition_all() {
         let prior = prior();
         let near = prior.near(Some(array![40.0].view()));
-        let weights = near.cumulative.iter().scan(0.0, |before, sum| Some(sum - std::mem::replace(before, *sum)));
-        let sum: f64 = weights.zip(prior.condition.column(0)).map(|(weight, level)| weight * f64::from(*level)).sum();
-        let level = sum / near.cumulative[519];
-        assert!((1.3..1.5).contains(&level), "{level}");
-        let (mean, variance) = moments(drawn(&prior, None).column(0));
+        let total: f64 = near.weights.iter().sum();
+        let level = near.weights.iter().zip(prior.condition.column(0)).map(|(w, l)| w * f64::from(*l)).sum::<f64>();
+        assert!((1.3..1.5).contains(&(level / total)), "{level} {total}");
+        assert!(near.mean.iter().all(|v| v.is_finite()));
+        let (mean, variance) = moments(drawn(&prior, &[None], 4000).slice(s![.., 0, 0]));
         // the variance of 13 even steps of a half
-        let wanted = 0.25 * (13.0 * 13.0 - 1.0) / 12.0 * 1.25 + 0.04;
+        let wanted = 0.25 * (13.0 * 13.0 - 1.0) / 12.0 + 0.04;
         assert!(mean.abs() < 0.15 && (variance - wanted).abs() < 0.3, "{mean} {variance} {wanted}");
     }
 
     #[test]
     fn one_row_alone_is_its_own_posterior() {
-        let prior = AggregatedPosterior::new(array![[0.0]], array![[1.0, -2.0]], Array2::from_elem((1, 2), -200.0));
-        assert_eq!(drawn(&prior, Some(array![5.0])).row(7), array![1.0, -2.0]);
+        let logvar = Array2::from_elem((1, 2), -200.0);
+        let prior = AggregatedPosterior::new(array![[0.0]], array![[1.0, -2.0]], logvar, vec![0]);
+        assert_eq!(drawn(&prior, &[Some(5.0)], 8).slice(s![7, 0, ..]), array![1.0, -2.0]);
     }
 }

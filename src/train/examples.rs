@@ -4,10 +4,8 @@ use crate::config::{AugmentConfig, Config, Target};
 use crate::data::Dataset;
 use crate::data::cells::Cells;
 use crate::data::rows::{Gathered, Rows};
+use crate::data::variation::Variation;
 use crate::rng::{Draws, Stream};
-
-/// Knots of the stretching factor along a trace; it is linear between them.
-const KNOTS: usize = 5;
 
 /// The training rows with their cells, and how examples are made of them.
 pub struct Examples {
@@ -19,9 +17,8 @@ pub struct Examples {
     samples_per_ms: f64,
     /// Rows of the cell at hand, in the order in which they were drawn.
     drawn: Vec<u32>,
-    /// Where the samples of the trace at hand are taken from.
-    times: Vec<f32>,
-    trace: Vec<f32>,
+    /// Of the example at hand.
+    variation: Variation,
 }
 
 impl Examples {
@@ -36,8 +33,7 @@ impl Examples {
             augment: training.augment.clone(),
             samples_per_ms: dataset.sample_rate_hz / 1000.0,
             drawn: Vec::new(),
-            times: Vec::new(),
-            trace: Vec::new(),
+            variation: Variation::default(),
             rows,
         }
     }
@@ -109,52 +105,13 @@ impl Examples {
 
     /// The same random change of all `traces`.
     fn change<const N: usize>(&mut self, draws: &mut Draws, traces: [&mut [f32]; N]) {
-        let AugmentConfig { gain, stretch, shift_ms } = self.augment;
         if self.augment.is_off() {
             return;
         }
-        let factor = (gain * draws.normal()).exp() as f32;
-        let warped = stretch > 0.0 || shift_ms > 0.0;
-        if warped {
-            let shift = shift_ms * draws.normal() * self.samples_per_ms;
-            let knots: [f64; KNOTS] = std::array::from_fn(|_| stretch * draws.normal());
-            times(shift, &knots, self.rows.signal.ncols(), &mut self.times);
-        }
-        for trace in traces {
-            if warped {
-                self.trace.clear();
-                self.trace.extend_from_slice(trace);
-                trace.iter_mut().zip(&self.times).for_each(|(v, &time)| *v = at(&self.trace, time));
-            }
-            trace.iter_mut().for_each(|v| *v *= factor);
-        }
+        let axis = (self.rows.signal.ncols(), self.samples_per_ms);
+        self.variation.draw(&self.augment, 1.0, draws, axis);
+        traces.into_iter().for_each(|trace| self.variation.apply(trace));
     }
-}
-
-/// Where each sample of a warped trace lies in the one it is made of: later by `shift`, then on at a pace of 1 plus a factor
-/// that is linear between `knots`.
-fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
-    into.clear();
-    let mut time = shift;
-    let scale = (KNOTS - 1) as f64 / length.saturating_sub(1).max(1) as f64;
-    for i in 0..length {
-        into.push(time as f32);
-        let place = i as f64 * scale;
-        let knot = (place as usize).min(KNOTS - 2);
-        let weight = place - knot as f64;
-        // time never runs backwards
-        time += (1.0 + (1.0 - weight) * knots[knot] + weight * knots[knot + 1]).max(0.0);
-    }
-}
-
-/// A trace between its samples: the cubic of Catmull and Rom (1974) through four of them; its first and last sample go on.
-fn at(trace: &[f32], time: f32) -> f32 {
-    let last = trace.len() as isize - 1;
-    let whole = time.floor();
-    let sample = |i: isize| trace[(whole as isize + i).clamp(0, last) as usize];
-    let [a, b, c, d] = [sample(-1), sample(0), sample(1), sample(2)];
-    let t = time - whole;
-    b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)))
 }
 
 #[cfg(test)]

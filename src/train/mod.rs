@@ -49,6 +49,8 @@ pub struct Trainer {
     facts: DataFacts,
     manifest: serde_json::Value,
     train: Examples,
+    /// Whose each training row is, counted from 0.
+    subjects: Vec<u32>,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
     /// Steps that the device has not told of yet, the oldest first.
@@ -123,8 +125,10 @@ impl Trainer {
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
+        let listeners = Cells::of_subjects(dataset, &split.train);
         let mut trainer = Trainer {
             seed,
+            subjects: (0..split.train.len()).map(|place| listeners.cell(place) as u32).collect(),
             model,
             optimizer,
             schedule,

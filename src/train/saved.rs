@@ -4,6 +4,7 @@ use super::{Progress, Trainer};
 use crate::checkpoint::{Checkpoint, Tensor, prior_tensors};
 use crate::config::Prior;
 use crate::error::{Error, Result};
+use crate::generate::missing_variation;
 use crate::infer::encode;
 use crate::model::AggregatedPosterior;
 
@@ -13,7 +14,11 @@ impl Trainer {
         let values = self.model.state()?.into_iter();
         let mut state: Vec<Tensor> = values.map(|(name, shape, values)| Tensor { name, shape, values }).collect();
         if self.config.model.prior == Prior::Aggregated {
-            state.extend(prior_tensors(self.prior()?));
+            let mut prior = self.prior()?;
+            let (progress, tensors) = (&self.progress, prior_tensors(prior.clone()).to_vec());
+            let trained = self.with_tensors(progress.epoch, progress.step, tensors).trained;
+            prior.variation = missing_variation(&trained.expect("of a training"), &mut self.model)?;
+            state.extend(prior_tensors(prior));
         }
         Ok(state)
     }
@@ -22,9 +27,11 @@ impl Trainer {
     fn prior(&mut self) -> Result<AggregatedPosterior> {
         let rows = &self.train.rows;
         let kept = rows.len().min(AggregatedPosterior::MOST_ROWS);
-        let kept = rows.select(&(0..kept).map(|i| i * rows.len() / kept).collect::<Vec<_>>());
+        let kept: Vec<usize> = (0..kept).map(|i| i * rows.len() / kept).collect();
+        let subjects = kept.iter().map(|row| self.subjects[*row]).collect();
+        let kept = rows.select(&kept);
         let (mu, logvar) = encode(&mut self.model, &kept)?;
-        Ok(AggregatedPosterior::new(kept.condition, mu, logvar))
+        Ok(AggregatedPosterior::new(kept.condition, mu, logvar, subjects))
     }
 
     /// Puts the best weights seen back into the model; leaves it as it is when there are none.

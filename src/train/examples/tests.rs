@@ -108,26 +108,3 @@ fn a_shift_moves_both_traces_alike() {
     // 0.05 ms are 1.22 samples
     assert!((deviation - 1.22).abs() < 0.3, "{deviation}");
 }
-
-#[test]
-fn time_runs_on_at_the_pace_of_the_knots() {
-    let mut into = Vec::new();
-    times(0.0, &[0.0; KNOTS], 50, &mut into);
-    assert!(into.iter().enumerate().all(|(i, t)| *t == i as f32));
-    times(1.5, &[0.1; KNOTS], 50, &mut into);
-    assert!(into.iter().enumerate().all(|(i, t)| (*t - (1.5 + 1.1 * i as f32)).abs() < 1e-4));
-    // faster and faster, never backwards
-    times(0.0, &[-2.0, -1.0, 0.0, 1.0, 2.0], 50, &mut into);
-    assert!(into.windows(2).all(|pair| pair[1] >= pair[0]) && into[49] - into[48] > 2.8);
-}
-
-#[test]
-fn between_samples_a_trace_is_smooth_and_at_them_it_is_itself() {
-    let trace: Vec<f32> = (0..40).map(|i| (0.5 * i as f32).sin()).collect();
-    assert!((0..40).all(|i| at(&trace, i as f32) == trace[i]));
-    for i in 4..140 {
-        let time = 0.25 * i as f32;
-        assert!((at(&trace, time) - (0.5 * time).sin()).abs() < 5e-3, "{time}");
-    }
-    assert_eq!((at(&trace, -3.0), at(&trace, 99.5)), (trace[0], trace[39]));
-}

@@ -1,0 +1,108 @@
+//! Random changes of a trace as listeners differ from each other: its amplitude, its pace and its delay.
+
+use crate::config::AugmentConfig;
+use crate::rng::Draws;
+
+/// Knots of the stretching factor along a trace; it is linear between them.
+const KNOTS: usize = 5;
+
+/// One change, drawn once and the same for all traces that it is applied to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variation {
+    factor: f32,
+    /// Where each sample of a changed trace lies in the one it is made of; empty where time stays as it is.
+    times: Vec<f32>,
+    /// The trace at hand before its change.
+    trace: Vec<f32>,
+}
+
+impl Default for Variation {
+    /// No change.
+    fn default() -> Self {
+        Variation { factor: 1.0, times: Vec::new(), trace: Vec::new() }
+    }
+}
+
+impl Variation {
+    /// Draws a change of traces of `length` samples anew, `strength` times as large as the configuration says.
+    pub fn draw(
+        &mut self,
+        config: &AugmentConfig,
+        strength: f64,
+        draws: &mut Draws,
+        (length, samples_per_ms): (usize, f64),
+    ) {
+        let AugmentConfig { gain, stretch, shift_ms } = config;
+        self.factor = (strength * gain * draws.normal()).exp() as f32;
+        self.times.clear();
+        if *stretch > 0.0 || *shift_ms > 0.0 {
+            let shift = strength * shift_ms * draws.normal() * samples_per_ms;
+            let knots: [f64; KNOTS] = std::array::from_fn(|_| strength * stretch * draws.normal());
+            times(shift, &knots, length, &mut self.times);
+        }
+    }
+
+    /// Changes a trace.
+    pub fn apply(&mut self, trace: &mut [f32]) {
+        if !self.times.is_empty() {
+            self.trace.clear();
+            self.trace.extend_from_slice(trace);
+            trace.iter_mut().zip(&self.times).for_each(|(v, &time)| *v = at(&self.trace, time));
+        }
+        trace.iter_mut().for_each(|v| *v *= self.factor);
+    }
+}
+
+/// Where each sample of a warped trace lies in the one it is made of: later by `shift`, then on at a pace of 1 plus a factor
+/// that is linear between `knots`.
+fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
+    into.clear();
+    let mut time = shift;
+    let scale = (KNOTS - 1) as f64 / length.saturating_sub(1).max(1) as f64;
+    for i in 0..length {
+        into.push(time as f32);
+        let place = i as f64 * scale;
+        let knot = (place as usize).min(KNOTS - 2);
+        let weight = place - knot as f64;
+        // time never runs backwards
+        time += (1.0 + (1.0 - weight) * knots[knot] + weight * knots[knot + 1]).max(0.0);
+    }
+}
+
+/// A trace between its samples: the cubic of Catmull and Rom (1974) through four of them; its first and last sample go on.
+fn at(trace: &[f32], time: f32) -> f32 {
+    let last = trace.len() as isize - 1;
+    let whole = time.floor();
+    let sample = |i: isize| trace[(whole as isize + i).clamp(0, last) as usize];
+    let [a, b, c, d] = [sample(-1), sample(0), sample(1), sample(2)];
+    let t = time - whole;
+    b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_runs_on_at_the_pace_of_the_knots() {
+        let mut into = Vec::new();
+        times(0.0, &[0.0; KNOTS], 50, &mut into);
+        assert!(into.iter().enumerate().all(|(i, t)| *t == i as f32));
+        times(1.5, &[0.1; KNOTS], 50, &mut into);
+        assert!(into.iter().enumerate().all(|(i, t)| (*t - (1.5 + 1.1 * i as f32)).abs() < 1e-4));
+        // faster and faster, never backwards
+        times(0.0, &[-2.0, -1.0, 0.0, 1.0, 2.0], 50, &mut into);
+        assert!(into.windows(2).all(|pair| pair[1] >= pair[0]) && into[49] - into[48] > 2.8);
+    }
+
+    #[test]
+    fn between_samples_a_trace_is_smooth_and_at_them_it_is_itself() {
+        let trace: Vec<f32> = (0..40).map(|i| (0.5 * i as f32).sin()).collect();
+        assert!((0..40).all(|i| at(&trace, i as f32) == trace[i]));
+        for i in 4..140 {
+            let time = 0.25 * i as f32;
+            assert!((at(&trace, time) - (0.5 * time).sin()).abs() < 5e-3, "{time}");
+        }
+        assert_eq!((at(&trace, -3.0), at(&trace, 99.5)), (trace[0], trace[39]));
+    }
+}

@@ -1,0 +1,127 @@
+//! Traces of subjects drawn anew: their latents, decoded, and varied as listeners differ beyond those that trained.
+
+use crate::checkpoint::Trained;
+use crate::data::variation::Variation;
+use crate::error::Result;
+use crate::infer::{DecodedRows, decode};
+use crate::model::{Cvae, Near};
+use crate::rng::{Purpose, Stream};
+use ndarray::{Array2, ArrayView2, Axis};
+use std::collections::HashMap;
+
+/// What lies near a condition is kept for so many conditions.
+const KEPT: usize = 64;
+
+/// Noise-free traces `[N, L]` in µV and what the decoder's heads say, under conditions `[N, S]` (encoded; `None`: FiLM is the
+/// identity). Rows with one number in `subjects [N]` are of one subject, drawn anew by that number and the seed.
+///
+/// # Errors
+/// A concat decoder without a condition; a device that has no room, or is gone.
+///
+/// # Panics
+/// If there are not as many subjects as conditions.
+pub fn draw_traces(
+    trained: &Trained,
+    model: &mut Cvae,
+    condition: Option<&Array2<f32>>,
+    subjects: &[u32],
+    seed: u64,
+) -> Result<(Array2<f32>, DecodedRows)> {
+    let mut z = Array2::zeros((subjects.len(), model.config.latent_dim));
+    draw_latents(trained, condition, subjects, seed, &mut z);
+    let decoded = decode(model, &z, condition)?;
+    let mut traces = trained.scalers.decode_signals(decoded.signal.view(), None);
+    let strength = trained.prior.as_ref().map_or(0.0, |prior| f64::from(prior.variation));
+    vary(trained, strength, subjects, seed, &mut traces);
+    Ok((traces, decoded))
+}
+
+/// Conditions of training rows under which, and subjects in each from which [`missing_variation`] is found.
+const CONDITIONS: usize = 32;
+const SUBJECTS: usize = 16;
+/// Larger variations than those of training are not made of too small a spread.
+const MOST_VARIATION: f64 = 1.0;
+
+/// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the training
+/// listeners: the factor on the deviations of `training.augment`, from 0 to 1. One listener alone says nothing of others: 1.
+///
+/// # Errors
+/// A device that has no room, or is gone.
+pub fn missing_variation(trained: &Trained, model: &mut Cvae) -> Result<f32> {
+    let augment = &trained.config.training.augment;
+    let listeners = trained.baselines.as_ref().and_then(|baselines| baselines.listeners);
+    let (Some(prior), Some(listeners), false) = (&trained.prior, listeners, augment.is_off()) else { return Ok(0.0) };
+    if listeners.listeners == 1 {
+        return Ok(MOST_VARIATION as f32);
+    }
+    let Some(wanted) = listeners.of_another() else { return Ok(0.0) };
+    let rows = prior.condition();
+    let conditions = CONDITIONS.min(rows.nrows());
+    let row = |draw: usize| (draw / SUBJECTS) * rows.nrows() / conditions;
+    let repeated =
+        Array2::from_shape_fn((conditions * SUBJECTS, rows.ncols()), |(draw, column)| rows[[row(draw), column]]);
+    let subjects: Vec<u32> = (0..repeated.nrows() as u32).collect();
+    let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, 0)?;
+    let mut changed = traces.clone();
+    vary(trained, MOST_VARIATION, &subjects, 0, &mut changed);
+    let added = (&changed - &traces).mapv(|v| f64::from(v).powi(2)).sum() / subjects.len() as f64;
+    let of_condition = |draws: ArrayView2<f32>| draws.mapv(f64::from).var_axis(Axis(0), 1.0).sum();
+    let drawn = traces.axis_chunks_iter(Axis(0), SUBJECTS).map(of_condition).sum::<f64>() / conditions as f64;
+    let strength = ((wanted - drawn).max(0.0) / added).sqrt();
+    Ok(if strength.is_finite() { strength.min(MOST_VARIATION) as f32 } else { 0.0 })
+}
+
+/// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).
+fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[u32], seed: u64, z: &mut Array2<f32>) {
+    if let Some(condition) = condition {
+        assert_eq!(condition.nrows(), subjects.len(), "draw_traces: conditions and subjects");
+    }
+    let [normals, of_subject, of_recording] = [0, 2, 5].map(|layer| Stream::new(seed, Purpose::Generate, layer));
+    for (&subject, mut z) in subjects.iter().zip(z.rows_mut()) {
+        normals.normals(subject, z.as_slice_mut().expect("row-major"));
+    }
+    let Some(prior) = &trained.prior else { return };
+    let mut rows_of: Vec<Vec<usize>> = Vec::new();
+    let mut place = HashMap::new();
+    for (row, subject) in subjects.iter().enumerate() {
+        let place = *place.entry(subject).or_insert_with(|| {
+            rows_of.push(Vec::new());
+            rows_of.len() - 1
+        });
+        rows_of[place].push(row);
+    }
+    let mut kept: HashMap<Vec<u32>, Near> = HashMap::new();
+    let key = |row: usize| condition.map_or(Vec::new(), |c| c.row(row).iter().map(|v| v.to_bits()).collect());
+    for rows in rows_of {
+        if kept.len() > KEPT {
+            kept.clear();
+        }
+        for &row in &rows {
+            kept.entry(key(row)).or_insert_with(|| prior.near(condition.map(|condition| condition.row(row))));
+        }
+        let near = |row: &usize| &kept[&key(*row)];
+        let subject = prior.subject(rows.iter().map(near), &mut of_subject.draws(subjects[rows[0]]));
+        for row in &rows {
+            let mut recording = of_recording.draws(*row as u32);
+            let mut z = z.row_mut(*row);
+            prior.draw(near(row), &subject, &mut recording, z.as_slice_mut().expect("row-major"));
+        }
+    }
+}
+
+/// Varies each subject's traces, `strength` times as far as training does.
+fn vary(trained: &Trained, strength: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
+    if strength == 0.0 {
+        return;
+    }
+    let axis = (traces.ncols(), trained.data.sample_rate_hz / 1000.0);
+    let stream = Stream::new(seed, Purpose::Generate, 6);
+    let mut variation = Variation::default();
+    let mut drawn = None;
+    for (&subject, mut trace) in subjects.iter().zip(traces.rows_mut()) {
+        if drawn.replace(subject) != Some(subject) {
+            variation.draw(&trained.config.training.augment, strength, &mut stream.draws(subject), axis);
+        }
+        variation.apply(trace.as_slice_mut().expect("row-major"));
+    }
+}
