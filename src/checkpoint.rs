@@ -330,14 +330,15 @@ impl Checkpoint {
         notices
     }
 
-    /// Refuses to resume under another configuration; only the number of epochs may differ, and where the data lies.
+    /// Refuses to resume under another configuration; only the number of epochs may differ, where the data lies, and the species,
+    /// which training does not see.
     pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
         let mut config = config.clone();
         config.data.path = None;
         let differences = self.trained_for_resume(source)?.config.differences(&config);
         let changed: Vec<String> = differences
             .into_iter()
-            .filter(|(key, ..)| key != "training.num_epochs")
+            .filter(|(key, ..)| !["training.num_epochs", "data.species"].contains(&key.as_str()))
             .map(|(key, was, is)| format!("{key} was {was}, is {is}"))
             .collect();
         if changed.is_empty() {

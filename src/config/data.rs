@@ -20,6 +20,8 @@ pub struct DataConfig {
     /// What conditions the model, in order: a name, or a name with how it enters.
     pub static_columns: Vec<StaticColumn>,
     pub subject_column: String,
+    /// Who was recorded: says where waves are looked for. Training does not see it.
+    pub species: Species,
     /// Used where the table has no column `sample_rate_hz`.
     pub sample_rate_hz: Option<f64>,
     /// Used where the table has no column `t0_ms`.
@@ -59,6 +61,7 @@ impl Default for DataConfig {
             path: None,
             static_columns: SYNTH_COLUMNS.map(synth_column).to_vec(),
             subject_column: "subject_id".into(),
+            species: Species::Human,
             sample_rate_hz: None,
             t0_ms: None,
             unit: None,
@@ -84,6 +87,14 @@ impl DataConfig {
     pub fn names_subject_column(&self) -> bool {
         self.subject_column != "subject_id"
     }
+}
+
+/// Who was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Species {
+    Human,
+    Mouse,
 }
 
 /// A unit of voltage.

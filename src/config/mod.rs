@@ -7,8 +7,8 @@ mod load;
 mod prepare;
 
 pub use data::{
-    DataConfig, Design, EncodedColumn, Encoding, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS, SignalScaling, SplitBy,
-    StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
+    DataConfig, Design, EncodedColumn, Encoding, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS, SignalScaling, Species,
+    SplitBy, StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
 };
 pub use examples::{AugmentConfig, Prior, Target};
 pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};

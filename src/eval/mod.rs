@@ -2,11 +2,14 @@
 
 mod data;
 mod generated;
+pub mod level_functions;
 pub mod metrics;
 pub mod peaks;
 mod report;
+pub mod species;
 mod trained_on;
 mod truth;
+pub mod wave_errors;
 pub mod waves;
 
 pub use generated::Generated;

@@ -14,7 +14,7 @@ use serde::Serialize;
 /// the vertex of the parabola through the three samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeakRule {
-    /// The first and last time of the window.
+    /// When the window begins, and before when it ends.
     pub window_ms: [f64; 2],
     pub trough_within_ms: f64,
 }
@@ -45,7 +45,7 @@ impl PeakRule {
     /// The wave in a trace of µV whose first sample lies at `t0_ms`; `None` where its window holds no local maximum.
     pub fn pick(&self, trace: ArrayView1<f32>, sample_rate_hz: f64, t0_ms: f64) -> Option<Peak> {
         let step_ms = 1000.0 / sample_rate_hz;
-        let within = |latency_ms: f64| (self.window_ms[0]..=self.window_ms[1]).contains(&latency_ms);
+        let within = |latency_ms: f64| (self.window_ms[0]..self.window_ms[1]).contains(&latency_ms);
         let reach = (self.trough_within_ms / step_ms).round() as usize;
         (1..trace.len().saturating_sub(1))
             .filter(|&i| within(t0_ms + i as f64 * step_ms))
@@ -72,20 +72,20 @@ fn vertex([before, peak, after]: [f64; 3]) -> (f64, f64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::{DataConfig, SynthConfig};
     use crate::data::{Dataset, load};
     use ndarray::{Array1, Axis};
 
     /// Gaussian bumps (centre ms, height µV, width ms) sampled at 20 kHz from `t0_ms`.
-    fn bumps(t0_ms: f64, bumps: &[(f64, f64, f64)]) -> Array1<f32> {
+    pub fn bumps(t0_ms: f64, bumps: &[(f64, f64, f64)]) -> Array1<f32> {
         let height = |t_ms: f64| bumps.iter().map(|(c, h, w)| h * (-0.5 * ((t_ms - c) / w).powi(2)).exp()).sum::<f64>();
         Array1::from_shape_fn(200, |i| height(t0_ms + i as f64 * 0.05) as f32)
     }
 
     /// Adults without hearing loss at one level.
-    fn healthy(level_db: f64) -> Dataset {
+    pub fn healthy(level_db: f64) -> Dataset {
         let causes =
             [("level_db", level_db), ("conductive_loss_db", 0.0), ("cochlear_loss_db", 0.0), ("neuropathy", 0.0)];
         let fixed = causes.map(|(name, value)| (name.to_string(), value)).into();

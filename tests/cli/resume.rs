@@ -152,8 +152,9 @@ fn all_but_the_epochs_is_refused_by_name() {
     // the configuration of another run
     place.write("other.json", place.text("smoke.json").replace("0.001", "0.002"));
     place.refused(1, &resume("--config other.json"), &["training.learning_rate was 0.001, is 0.002"]);
-    // the file the run was started with says no T_max: what the run had is kept
-    let said = place.ok(&resume("--config smoke.json --set training.num_epochs=10 --threads 1 --device cpu")).stderr;
+    // the file the run was started with says no T_max: what the run had is kept; training does not see the species
+    let more = "--set training.num_epochs=10 --set data.species=mouse --threads 1 --device cpu";
+    let said = place.ok(&resume(&format!("--config smoke.json {more}"))).stderr;
     assert!(said.contains("training.scheduler.T_max stays 9: from there on the learning rate is 0.00001"), "{said}");
 }
 

@@ -142,6 +142,7 @@ pub(super) fn static_width(config: &Config) -> Check {
 mod tests {
     use super::super::tests::refused;
     use super::*;
+    use crate::config::Species;
 
     fn with_route(dim: usize, route: &str) -> String {
         format!(
@@ -195,5 +196,14 @@ mod tests {
         let config = Config::from_json("a.json", r#"{"data": {"allow_repeats": true}}"#, &[]).unwrap();
         assert!(config.data.allow_repeats);
         refused(r#"{"data": {"allow_repeats": "yes"}}"#, &["data.allow_repeats", "the default is false"]);
+    }
+
+    #[test]
+    fn the_species_is_human_unless_another_is_named() {
+        assert_eq!(DataConfig::default().species, Species::Human);
+        let mouse = Config::from_json("a.json", r#"{"data": {"species": "mouse"}}"#, &[]).unwrap();
+        assert_eq!(mouse.data.species, Species::Mouse);
+        assert_eq!(Config::from_json("again", &mouse.to_json_pretty(), &[]).unwrap(), mouse);
+        refused(r#"{"data": {"species": "rat"}}"#, &["data.species", "`human`", "`mouse`", "the default is \"human\""]);
     }
 }
