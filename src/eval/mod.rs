@@ -2,6 +2,7 @@
 
 mod data;
 mod generated;
+pub mod measures;
 pub mod metrics;
 pub mod peaks;
 mod report;
