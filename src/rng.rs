@@ -28,6 +28,8 @@ pub enum Purpose {
     Example = 9,
     /// How an evaluation deals rows out.
     Evaluate = 10,
+    /// What the linear mixed model draws; sample: the group.
+    Effect = 11,
     /// Inputs of tests and benches.
     Test = 8,
 }

@@ -5,7 +5,7 @@ use super::pca::eigen;
 use super::products::{CHUNK, Products};
 use super::stored;
 use crate::data::cells::Cells;
-use crate::rng::Stream;
+use crate::rng::{Purpose, Stream};
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,19 @@ impl Covariance {
         let mut matrix = self.factors.dot(&self.factors.t());
         matrix.diag_mut().iter_mut().for_each(|v| *v += self.rest);
         matrix
+    }
+}
+
+impl Covariance {
+    /// A normal vector `[L]` of this covariance; its random numbers are a sample of two streams.
+    fn draw(&self, streams: [Stream; 2], sample: u32) -> Array1<f64> {
+        let (length, components) = self.factors.dim();
+        let (mut along, mut rest) = (vec![0.0; components], vec![0.0; length]);
+        streams[0].normals(sample, &mut along);
+        streams[1].normals(sample, &mut rest);
+        let along: Array1<f64> = along.into_iter().map(f64::from).collect();
+        let rest: Array1<f64> = rest.into_iter().map(f64::from).collect();
+        self.factors.dot(&along) + rest * self.rest.sqrt()
     }
 }
 
@@ -131,16 +144,16 @@ impl MixedModel {
         made
     }
 
+    /// The effect `[L]` in µV of a group drawn anew: what its traces differ from the curve, without noise.
+    pub fn draw_effect(&self, seed: u64, group: u32) -> Array1<f64> {
+        let streams = [0, 1].map(|layer| Stream::new(seed, Purpose::Effect, layer));
+        self.between.draw(streams, group)
+    }
+
     /// Adds the noise of a recording of so many averages to `trace [L]` in µV; its random numbers are a sample of two streams.
     pub fn add_noise(&self, averages: f64, streams: [Stream; 2], sample: u32, trace: &mut [f32]) {
-        let (length, components) = self.noise.factors.dim();
-        let (mut along, mut rest) = (vec![0.0; components], vec![0.0; length]);
-        streams[0].normals(sample, &mut along);
-        streams[1].normals(sample, &mut rest);
-        let along: Array1<f64> = along.into_iter().map(f64::from).collect();
-        let noise = self.noise.factors.dot(&along);
-        for ((v, noise), rest) in trace.iter_mut().zip(noise).zip(rest) {
-            *v += ((noise + self.noise.rest.sqrt() * f64::from(rest)) / averages.sqrt()) as f32;
+        for (v, noise) in trace.iter_mut().zip(self.noise.draw(streams, sample)) {
+            *v += (noise / averages.sqrt()) as f32;
         }
     }
 
@@ -166,7 +179,6 @@ impl MixedModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Purpose;
 
     /// 60 cells of 8 rows: an effect along `shape` of variance 4, white noise of variance 1 of one sweep; curve 0.
     fn simulated(sweeps: impl Fn(usize) -> f32) -> (Array2<f32>, Array2<f64>, Cells, Vec<f32>) {

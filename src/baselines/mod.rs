@@ -22,13 +22,23 @@ use crate::error::Result;
 use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
+/// So many principal components are kept, even where fewer reconstruct best.
+const FEWEST_COMPONENTS: usize = 16;
+
+fn all() -> usize {
+    usize::MAX
+}
+
 /// The baselines that need no training row once they are fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baselines {
     /// Predicts from the condition alone.
     pub curve: Curve,
-    /// Reconstructs by its components; their number is chosen on the validation rows.
+    /// Its components: those by which it reconstructs, and so many that traces can be compared in them.
     pub pca: Pca,
+    /// By how many components it reconstructs, as chosen on the validation rows; all of them if it is not said.
+    #[serde(default = "all")]
+    pub rank: usize,
     /// Reconstructs by the covariances between and within; none where no listener was recorded twice.
     pub mixed_model: Option<MixedModel>,
     /// None in a checkpoint of before it was measured.
@@ -64,7 +74,7 @@ impl Baselines {
         let residual = |row: usize| dataset.signals.row(train[row]).mapv(f64::from) - curve.at(conditions.row(row));
         let mixed_model = MixedModel::fit(residual, (&groups, grouping), averages);
         let listeners = Some(ListenerSpread::of(dataset, train));
-        Ok(Baselines { curve, pca: pca.truncated(rank), mixed_model, listeners })
+        Ok(Baselines { curve, pca: pca.truncated(rank.max(FEWEST_COMPONENTS)), rank, mixed_model, listeners })
     }
 
     /// The mean training trace in µV.

@@ -3,9 +3,11 @@
 mod data;
 mod generated;
 pub mod level_functions;
+pub mod measures;
 pub mod metrics;
 pub mod peaks;
 mod report;
+mod sides;
 pub mod species;
 mod trained_on;
 mod truth;
@@ -14,6 +16,7 @@ pub mod waves;
 
 pub use generated::Generated;
 pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report};
+pub use sides::Compared;
 pub use trained_on::TrainedOn;
 pub use truth::{Truth, TruthSource};
 
@@ -237,8 +240,8 @@ fn baselines(
         mixed_model: mixed,
         nearest_condition: nearest.map(|made| reference.measure(&made)),
         neighbours,
-        rank: fitted.pca.components.ncols(),
-        pca: reference.measure(&fitted.pca.reconstruct(reference.recorded.view(), usize::MAX)),
+        rank: fitted.rank.min(fitted.pca.components.ncols()),
+        pca: reference.measure(&fitted.pca.reconstruct(reference.recorded.view(), fitted.rank)),
     }))
 }
 

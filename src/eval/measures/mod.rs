@@ -1,0 +1,39 @@
+//! Measures of how alike two sets of points are, of draws against what happened, and of how sure a measure is.
+//!
+//! One file a measure, which opens with its formula, its source and its conventions. All are functions of numbers
+//! alone: they know neither models nor data sets. Points are rows, `[N, F]`; traces are rows of L samples. A weight
+//! says how many times a row counts, so that [`bootstrap()`] can draw rows again without copying them. What a formula
+//! leaves undefined is NaN.
+
+mod auc;
+mod bootstrap;
+mod coverage;
+mod distances;
+mod frechet;
+mod linear;
+mod logistic;
+mod mmd;
+mod moments;
+mod neighbours;
+mod quantile;
+mod ridge;
+mod scores;
+mod spectrum;
+mod two_sample;
+
+pub use auc::auc;
+pub use bootstrap::{Interval, bootstrap, of_rows};
+pub use coverage::Intervals;
+pub use frechet::{Gaussian, frechet};
+pub use logistic::Logistic;
+pub use mmd::Mmd;
+pub use moments::{Standard, covariance, mean};
+pub use neighbours::{DensityCoverage, density_and_coverage, memorisation, nearest_distances};
+pub use quantile::{median, quantile};
+pub use ridge::Ridge;
+pub use scores::{EnergyScore, VariogramScore};
+pub use spectrum::{distance_db, power};
+pub use two_sample::{Classifier, HeldOut, Sample, Scored, two_sample};
+
+#[cfg(test)]
+mod tests;

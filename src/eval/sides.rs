@@ -1,0 +1,211 @@
+//! Real traces, and generated twins of them: of as many subjects drawn anew, each through the conditions of a real one.
+
+use super::measures::bootstrap;
+use super::measures::{Interval, of_rows};
+use crate::baselines::Baselines;
+use crate::checkpoint::Trained;
+use crate::data::cells::Cells;
+use crate::data::{Dataset, Values};
+use crate::error::Result;
+use crate::generate::{add_noise, draw_traces, noise};
+use crate::model::Cvae;
+use ndarray::{Array2, ArrayView2, Axis};
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+
+/// Rows at most, evenly from all: some measures look at all pairs.
+const MOST_ROWS: usize = 2000;
+/// The principal components in which traces are compared.
+pub const COMPONENTS: usize = 8;
+/// The seed of the noise on real traces; twins have others.
+const REAL: u64 = 1 << 63;
+
+/// What of real and generated traces is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "traces", rename_all = "snake_case")]
+pub enum Compared {
+    /// Recordings, and generated ones with the noise of as many averages.
+    Recordings,
+    /// Noise-free traces of a simulation and generated ones, both with the noise of the median number of averages: no trace is so
+    /// noisy that it could be anything.
+    NoiseAdded { averages: f64 },
+    /// Noise-free traces of a simulation and generated ones, as the noise of the training rows is not known.
+    NoiseFree,
+    /// Recordings with their noise, and generated traces without, as it is not known: no fair comparison.
+    NoiseOnOneSide,
+}
+
+/// Real traces with what is needed to draw their twins.
+pub struct Sides<'a> {
+    trained: &'a Trained,
+    pub dataset: &'a Dataset,
+    pub compared: Compared,
+    /// `[N]`: their rows in the data set.
+    pub rows: Vec<usize>,
+    /// `[N, L]` in µV, as they are compared.
+    pub real: Array2<f64>,
+    /// `[N, L]` in µV: the curve of the condition.
+    pub curve: Array2<f64>,
+    /// `[N]`: whose each row is, counted from 0; its twin has the same number.
+    pub subjects: Vec<usize>,
+    /// `[N]`: what is drawn again for intervals: the subject, or of one subject alone the cell.
+    pub groups: Vec<usize>,
+    /// `[N]`: levels in dB, if the model is conditioned on `level_db`.
+    pub levels_db: Option<Vec<f64>>,
+    /// `[N, S]`, encoded.
+    condition: Array2<f32>,
+    /// `[N]`: by which the noise of one sweep is divided.
+    averages: Vec<f64>,
+}
+
+/// Generated traces of the conditions of [`Sides`].
+pub struct Twins {
+    /// `[N, L]` in µV, without noise.
+    pub clean: Array2<f32>,
+    /// `[N, L]` in µV, as they are compared.
+    pub compared: Array2<f64>,
+}
+
+impl<'a> Sides<'a> {
+    /// Of these rows of a data set; `None` for bare weights, which have no baselines.
+    ///
+    /// # Errors
+    /// A static value that cannot be encoded.
+    pub fn new(trained: &'a Trained, dataset: &'a Dataset, rows: &[usize]) -> Result<Option<Sides<'a>>> {
+        let Some(baselines) = &trained.baselines else { return Ok(None) };
+        let kept = rows.len().min(MOST_ROWS);
+        let rows: Vec<usize> = (0..kept).map(|i| rows[i * rows.len() / kept]).collect();
+        let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
+        let (compared, averages) = compare(trained, dataset, &rows);
+        let real = match (&dataset.truth, compared) {
+            (Some(truth), Compared::NoiseFree | Compared::NoiseAdded { .. }) => truth.signals.select(Axis(0), &rows),
+            _ => dataset.signals.select(Axis(0), &rows),
+        };
+        let subjects = numbers(&Cells::of_subjects(dataset, &rows));
+        let one = subjects.iter().all(|subject| *subject == 0);
+        let groups = if one { numbers(&Cells::of(dataset, &rows)) } else { subjects.clone() };
+        let mut sides = Sides {
+            compared,
+            curve: baselines.curve.predict(condition.view()),
+            subjects,
+            groups,
+            levels_db: levels(dataset, &rows),
+            real: Array2::zeros((0, 0)),
+            trained,
+            dataset,
+            rows,
+            condition,
+            averages,
+        };
+        sides.real = match compared {
+            Compared::NoiseAdded { .. } => sides.with_noise(real, REAL),
+            _ => real.mapv(f64::from),
+        };
+        Ok(Some(sides))
+    }
+
+    /// Draws a twin of each row.
+    ///
+    /// # Errors
+    /// A device that has no room, or is gone.
+    pub fn twins(&self, model: &mut Cvae, seed: u64) -> Result<Twins> {
+        let subjects: Vec<u32> = self.subjects.iter().map(|subject| *subject as u32).collect();
+        let (clean, _) = draw_traces(self.trained, model, Some(&self.condition), &subjects, seed)?;
+        Ok(Twins { compared: self.with_noise(clean.clone(), seed), clean })
+    }
+
+    /// The twins of the linear mixed model: the curve of the condition and an effect of the subject.
+    pub fn mixed_model_twins(&self, seed: u64) -> Option<Array2<f64>> {
+        let model = self.baselines().mixed_model.as_ref()?;
+        let group_of = match model.grouping {
+            crate::baselines::Grouping::Cells => numbers(&Cells::of(self.dataset, &self.rows)),
+            crate::baselines::Grouping::Subjects => self.subjects.clone(),
+        };
+        let mut traces = self.curve.clone();
+        for (mut trace, group) in traces.outer_iter_mut().zip(group_of) {
+            trace += &model.draw_effect(seed, group as u32);
+        }
+        Some(self.with_noise(traces.mapv(|v| v as f32), seed))
+    }
+
+    /// `[N, components]`: what traces `[N, L]` in µV differ from the curve of their conditions, in principal components of the
+    /// training rows.
+    pub fn scores(&self, traces: ArrayView2<f64>) -> Array2<f64> {
+        let components = &self.baselines().pca.components;
+        let kept = COMPONENTS.min(components.ncols());
+        (&traces - &self.curve).dot(&components.slice(ndarray::s![.., ..kept]))
+    }
+
+    /// A measure with its interval; it is given how often each row counts.
+    pub fn interval(&self, measure: impl Fn(&[f64]) -> f64 + Sync) -> Interval {
+        let groups = self.groups.iter().max().map_or(0, |last| last + 1);
+        bootstrap(groups, |weights| measure(&of_rows(&self.groups, weights)))
+    }
+
+    /// Subjects among the rows.
+    pub fn subject_count(&self) -> usize {
+        self.subjects.iter().max().map_or(0, |last| last + 1)
+    }
+
+    /// Noise-free traces as they are compared.
+    pub fn with_noise(&self, mut traces: Array2<f32>, seed: u64) -> Array2<f64> {
+        let noise =
+            noise(self.trained).filter(|_| matches!(self.compared, Compared::Recordings | Compared::NoiseAdded { .. }));
+        if let Some(noise) = noise {
+            add_noise(noise, |row| self.averages[row], seed, &mut traces);
+        }
+        traces.mapv(f64::from)
+    }
+
+    pub fn baselines(&self) -> &Baselines {
+        self.trained.baselines.as_ref().expect("a condition of new")
+    }
+}
+
+/// What can be compared, and by how many averages the noise of each row is divided.
+fn compare(trained: &Trained, dataset: &Dataset, rows: &[usize]) -> (Compared, Vec<f64>) {
+    let averages: Vec<f64> = rows.iter().map(|&row| f64::from(dataset.averages[row])).collect();
+    let known = averages.iter().all(|n| *n >= 1.0);
+    let by_averages = noise(trained).map(|noise| noise.by_averages);
+    let ones = || vec![1.0; rows.len()];
+    match (by_averages, dataset.truth.is_some()) {
+        (Some(true), true) if known => {
+            let middle = super::measures::median(&mut averages.clone());
+            (Compared::NoiseAdded { averages: middle }, vec![middle; rows.len()])
+        }
+        (Some(true), false) if known => (Compared::Recordings, averages),
+        (Some(false), true) => (Compared::NoiseAdded { averages: 1.0 }, ones()),
+        (Some(false), false) => (Compared::Recordings, ones()),
+        (_, true) => (Compared::NoiseFree, ones()),
+        (_, false) => (Compared::NoiseOnOneSide, ones()),
+    }
+}
+
+/// The number of each row's cell.
+pub fn numbers(cells: &Cells) -> Vec<usize> {
+    let rows = cells.iter().map(<[u32]>::len).sum();
+    (0..rows).map(|row| cells.cell(row)).collect()
+}
+
+fn levels(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
+    let column = dataset.statics.iter().find(|column| column.name == "level_db")?;
+    match &column.values {
+        Values::Number(levels) => Some(rows.iter().map(|&row| levels[row]).collect()),
+        Values::Text(_) => None,
+    }
+}
+
+impl Display for Compared {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        match self {
+            Compared::Recordings => write!(f, "recordings, and generated ones with noise of as many averages"),
+            Compared::NoiseAdded { averages } => {
+                write!(f, "simulated and generated traces, both with the noise of {averages} averages")
+            }
+            Compared::NoiseFree => write!(f, "noise-free traces, simulated and generated"),
+            Compared::NoiseOnOneSide => {
+                write!(f, "recordings, and generated traces without noise (theirs is not known): no fair comparison")
+            }
+        }
+    }
+}
