@@ -5,10 +5,11 @@
 
 use abr_film::checkpoint::Trained;
 use abr_film::config::Config;
-use abr_film::data::{Dataset, load};
+use abr_film::data::{Dataset, Values, load};
 use abr_film::device::{Kind, with};
 use abr_film::error::Result;
-use abr_film::eval::{Part, Report, evaluate};
+use abr_film::eval::{Beside, Calibration, Part, Report, evaluate};
+use abr_film::rng::{Purpose, Stream};
 use abr_film::train::{Outcome, Trainer};
 use clap::Parser;
 use std::ops::ControlFlow;
@@ -17,11 +18,24 @@ const TEST_LISTENERS: usize = 100;
 const TEST_ROWS: usize = 15;
 const TRAIN_ROWS: usize = 200;
 
-/// What is compared: the decoder, and the keys that make it.
-const DECODERS: [(&str, &[&str]); 3] = [
-    ("film", &[]),
-    ("plain", &["model.use_film=false"]),
-    ("concat", &["model.use_film=false", "model.joint_generation=false", "model.concat_dropout=[0.1,0.1,0.1]"]),
+/// What is trained: a decoder, and the keys that make it; or a control that the measures have to catch.
+struct Trial {
+    name: &'static str,
+    keys: &'static [&'static str],
+    /// Whether the training rows have each other's levels.
+    shuffled: bool,
+}
+
+const TRIALS: [Trial; 5] = [
+    Trial { name: "film", keys: &[], shuffled: false },
+    Trial { name: "plain", keys: &["model.use_film=false"], shuffled: false },
+    Trial {
+        name: "concat",
+        keys: &["model.use_film=false", "model.joint_generation=false", "model.concat_dropout=[0.1,0.1,0.1]"],
+        shuffled: false,
+    },
+    Trial { name: "collapsed", keys: &["training.likelihood=mse", "training.kl_weight=100"], shuffled: false },
+    Trial { name: "shuffled", keys: &[], shuffled: true },
 ];
 
 #[derive(Parser)]
@@ -38,8 +52,8 @@ struct Arguments {
     /// Keys that replace the configuration's
     #[arg(long)]
     set: Vec<String>,
-    /// film, plain, concat
-    #[arg(long, value_delimiter = ',', default_values_t = DECODERS.map(|(name, _)| name.to_string()))]
+    /// film, plain, concat; and two controls: collapsed (kl_weight 100), shuffled (levels of other rows)
+    #[arg(long, value_delimiter = ',', default_values_t = ["film", "plain", "concat"].map(String::from))]
     decoders: Vec<String>,
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -50,40 +64,105 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    println!("| listeners | decoder | reconstruction | generated mean | spread |");
-    println!("| --- | --- | --- | --- | --- |");
+    let headings = COLUMNS.map(|column| column.heading);
+    println!("| listeners | | {} |", headings.join(" | "));
+    println!("| --- | --- |{}", " --- |".repeat(headings.len()));
     for &listeners in &arguments.listeners {
-        let mut baselines: Vec<Report> = Vec::new();
-        for (name, keys) in DECODERS.iter().filter(|(name, _)| arguments.decoders.iter().any(|d| d == name)) {
-            let reports: Vec<Report> =
-                (0..arguments.draws).map(|draw| run(&arguments, keys, listeners, draw)).collect::<Result<_>>()?;
-            let of = |value: &dyn Fn(&Report) -> Option<f64>| mean_and_deviation(reports.iter().map(value));
-            println!(
-                "| {listeners} | {name} | {} | {} | {} |",
-                of(&|r| r.model.truth_explained_variance),
-                of(&|r| r.generated.as_ref()?.mean_explained_variance),
-                of(&|r| r.generated.as_ref()?.spread),
-            );
-            baselines = reports;
+        let mut last: Vec<Report> = Vec::new();
+        for trial in TRIALS.iter().filter(|trial| arguments.decoders.iter().any(|name| name == trial.name)) {
+            last = (0..arguments.draws).map(|draw| run(&arguments, trial, listeners, draw)).collect::<Result<_>>()?;
+            print_row(listeners, trial.name, COLUMNS.map(|column| column.model), &last);
+            for warning in last.iter().flat_map(|report| &report.warnings) {
+                eprintln!("{listeners} {}: {warning}", trial.name);
+            }
         }
-        for (name, value) in BASELINES {
-            println!("| {listeners} | {name} | {} | | |", mean_and_deviation(baselines.iter().map(value)));
-        }
+        print_row(listeners, "linear mixed model", COLUMNS.map(|column| column.mixed_model), &last);
+        let alone = |value: Value| std::array::from_fn(|i| if i == 0 { value } else { NOTHING });
+        print_row(listeners, "PCA", alone(|r| r.baselines.as_ref()?.pca.truth_explained_variance), &last);
+        print_row(listeners, "the recording itself", alone(|r| r.recording.as_ref()?.truth_explained_variance), &last);
+        let curve: Value = |r| r.baselines.as_ref()?.curve.truth_explained_variance;
+        print_row(listeners, "curve of level", std::array::from_fn(|i| if i < 2 { curve } else { NOTHING }), &last);
+        let halves: [Value; COLUMNS.len()] = std::array::from_fn(|i| match COLUMNS[i].heading {
+            "AUC, logistic" => |r: &Report| Some(r.likeness.as_ref()?.real_halves?.logistic),
+            "AUC, neighbours" => |r: &Report| Some(r.likeness.as_ref()?.real_halves?.neighbours),
+            _ => NOTHING,
+        });
+        print_row(listeners, "real against real", halves, &last);
     }
     Ok(())
 }
 
 type Value = fn(&Report) -> Option<f64>;
 
-const BASELINES: [(&str, Value); 4] = [
-    ("linear mixed model", |r| r.baselines.as_ref()?.mixed_model.as_ref()?.errors.truth_explained_variance),
-    ("PCA", |r| r.baselines.as_ref()?.pca.truth_explained_variance),
-    ("curve of level", |r| r.baselines.as_ref()?.curve.truth_explained_variance),
-    ("the recording itself", |r| r.recording.as_ref()?.truth_explained_variance),
+const NOTHING: Value = |_| None;
+
+/// A measure of the model, and of the linear mixed model.
+struct Column {
+    heading: &'static str,
+    model: Value,
+    mixed_model: Value,
+}
+
+#[rustfmt::skip] // a line each
+const COLUMNS: [Column; 10] = [
+    Column {
+        heading: "reconstruction",
+        model: |r| r.model.truth_explained_variance,
+        mixed_model: |r| r.baselines.as_ref()?.mixed_model.as_ref()?.errors.truth_explained_variance,
+    },
+    Column { heading: "generated mean", model: |r| Some(r.generated.as_ref()?.mean_explained_variance?.value), mixed_model: NOTHING },
+    Column { heading: "spread", model: |r| Some(r.generated.as_ref()?.spread?.value), mixed_model: NOTHING },
+    Column { heading: "inside 80 %", model: |r| inside(&r.generated.as_ref()?.model), mixed_model: |r| inside(mixed(r)?) },
+    Column { heading: "energy score, µV", model: |r| energy(&r.generated.as_ref()?.model), mixed_model: |r| energy(mixed(r)?) },
+    Column { heading: "Fréchet / floor", model: |r| frechet(&r.likeness.as_ref()?.model), mixed_model: |r| frechet(beside(r)?) },
+    Column {
+        heading: "AUC, logistic",
+        model: |r| Some(r.likeness.as_ref()?.model.auc.logistic.value),
+        mixed_model: |r| Some(beside(r)?.auc.logistic.value),
+    },
+    Column {
+        heading: "AUC, neighbours",
+        model: |r| Some(r.likeness.as_ref()?.model.auc.neighbours.value),
+        mixed_model: |r| Some(beside(r)?.auc.neighbours.value),
+    },
+    Column { heading: "level read, r", model: |r| Some(r.level_probe.as_ref()?.generated.r.value), mixed_model: NOTHING },
+    Column {
+        heading: "latency slope / real",
+        model: |r| Some(r.wave_errors.as_ref()?.levels.as_ref()?.latency_slope_ratio.value),
+        mixed_model: NOTHING,
+    },
 ];
+
+fn mixed(report: &Report) -> Option<&Calibration> {
+    report.generated.as_ref()?.mixed_model.as_ref()
+}
+
+fn beside(report: &Report) -> Option<&Beside> {
+    report.likeness.as_ref()?.mixed_model.as_ref()
+}
+
+fn inside(calibration: &Calibration) -> Option<f64> {
+    Some(calibration.inside[1].value)
+}
+
+fn energy(calibration: &Calibration) -> Option<f64> {
+    Some(calibration.energy_score_uv.value)
+}
+
+fn frechet(beside: &Beside) -> Option<f64> {
+    Some(beside.frechet_over_floor?.value)
+}
+
+fn print_row(listeners: usize, name: &str, values: [Value; COLUMNS.len()], reports: &[Report]) {
+    let cells = values.map(|value| mean_and_deviation(reports.iter().map(value)));
+    println!("| {listeners} | {name} | {} |", cells.join(" | "));
+}
 
 fn mean_and_deviation(values: impl Iterator<Item = Option<f64>>) -> String {
     let values: Vec<f64> = values.flatten().collect();
+    if values.is_empty() {
+        return String::new();
+    }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
@@ -91,9 +170,9 @@ fn mean_and_deviation(values: impl Iterator<Item = Option<f64>>) -> String {
 }
 
 /// Trains on some listeners, and measures on others.
-fn run(arguments: &Arguments, keys: &[&str], listeners: usize, draw: u64) -> Result<Report> {
+fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Result<Report> {
     let mut overrides = arguments.set.clone();
-    overrides.extend(keys.iter().map(|key| key.to_string()));
+    overrides.extend(trial.keys.iter().map(|key| key.to_string()));
     let mut config = Config::load(arguments.config.as_ref(), &overrides)?;
     config.training.seed = Some(draw + 1);
     let mut others = config.data.clone();
@@ -101,7 +180,10 @@ fn run(arguments: &Arguments, keys: &[&str], listeners: usize, draw: u64) -> Res
     (others.synth.subjects, others.synth.rows_per_subject) = (TEST_LISTENERS, TEST_ROWS);
     (config.data.seed, others.seed) = (1000 + draw, 9000 + draw);
     let length = config.model.signal_length;
-    let (train, _) = load(&config.data, length, |_, _| {})?;
+    let (mut train, _) = load(&config.data, length, |_, _| {})?;
+    if trial.shuffled {
+        shuffle_levels(&mut train, draw);
+    }
     let (mut test, _) = load(&others, length, |_, _| {})?;
     test.source = "other listeners".into();
     with(Kind::Cpu, Some(arguments.threads), |device| {
@@ -110,12 +192,17 @@ fn run(arguments: &Arguments, keys: &[&str], listeners: usize, draw: u64) -> Res
             let outcome = trainer.epoch(|_| ControlFlow::Continue(()))?;
             assert!(matches!(outcome, Outcome::Done(_)));
         }
-        measure(&mut trainer, &test)
+        measure(&mut trainer, &test, &train)
     })
 }
 
-fn measure(trainer: &mut Trainer, test: &Dataset) -> Result<Report> {
+fn shuffle_levels(data: &mut Dataset, seed: u64) {
+    let Values::Number(levels) = &mut data.statics[0].values else { unreachable!("levels are numbers") };
+    Stream::new(seed, Purpose::Test, 0).draws(0).shuffle(levels);
+}
+
+fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset) -> Result<Report> {
     trainer.restore_best()?;
     let trained: Trained = trainer.best().expect("an epoch").trained.expect("facts");
-    evaluate(&trained, trainer.model(), test, Part::All)
+    evaluate(&trained, trainer.model(), test, Part::All, Some(training))
 }

@@ -90,7 +90,7 @@ fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) ->
     if let Some(truth) = &dataset.truth {
         return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), truth.signals.select(Axis(0), rows))));
     }
-    let (truth, known) = truth(dataset, rows);
+    let (truth, known) = truth(dataset, rows, &Cells::of(dataset, rows));
     if known.is_empty() {
         return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), recorded(rows))));
     }
@@ -99,12 +99,11 @@ fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) ->
 }
 
 /// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a simulation, or
-/// else the mean of the *other* rows of a row's cell, whose noise is not that of the row.
-pub fn truth(dataset: &Dataset, rows: &[usize]) -> (Array2<f32>, Vec<usize>) {
+/// else the mean of the *other* rows of a row's cell, whose noise is not that of the row. `cells` are those of `rows`.
+pub fn truth(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Array2<f32>, Vec<usize>) {
     if let Some(truth) = &dataset.truth {
         return (truth.signals.select(Axis(0), rows), (0..rows.len()).collect());
     }
-    let cells = Cells::of(dataset, rows);
     let known: Vec<usize> = (0..rows.len()).filter(|&place| cells.with(place).len() > 1).collect();
     let mut truth = Array2::zeros((known.len(), dataset.signals.ncols()));
     cells.means_of_others(

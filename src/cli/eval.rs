@@ -23,6 +23,9 @@ pub struct Eval {
     /// Which rows; train, val and test only on the data the model was trained on
     #[arg(long, value_enum, default_value_t = PartName::Test)]
     split: PartName,
+    /// The recordings that the model was trained on, where --data names others: what needs training rows is then measured too
+    #[arg(long, value_name = "FILE")]
+    training_data: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Write eval.json and traces.csv (the errors of each trace) into this folder
@@ -58,7 +61,8 @@ impl Eval {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;
-            evaluate(&trained, &mut model, &dataset, part)
+            let training = self.training_data.as_ref().map(|path| source::load_for(&trained, Some(path), true));
+            evaluate(&trained, &mut model, &dataset, part, training.transpose()?.as_ref())
         })?;
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;

@@ -1,26 +1,31 @@
-//! What a model generates under the conditions of recordings: its mean beside theirs, and how far it spreads.
+//! What a model generates under the conditions of recordings: its mean beside theirs, how far it spreads, and whether what happened
+//! lies among its draws as often as it should.
 
 use super::Reference;
+use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};
+use super::sides::Sides;
 use crate::checkpoint::Trained;
-use crate::data::Dataset;
 use crate::error::Result;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter};
 
-/// Traces drawn in all, about …
-const DRAWS: usize = 20_000;
-/// … so many for each condition at least …
-const FEWEST: usize = 16;
-/// … and at most.
-const MOST: usize = 200;
+/// Draws for each condition: of few conditions …
+const MANY_DRAWS: usize = 199;
+/// … and of more than [`FEW_CONDITIONS`]. With both the intervals of [`SHARES`] lie on draws (see [`Intervals`]).
+const FEW_DRAWS: usize = 39;
+const FEW_CONDITIONS: usize = 100;
+/// Of the intervals that are to hold so much.
+pub const SHARES: [f64; 3] = [0.5, 0.8, 0.95];
+/// The variogram score looks at every so many samples.
+const STRIDE: usize = 4;
 /// The seed of the draws.
 const SEED: u64 = 0;
 
-/// Draws under the conditions of rows that have a truth, weighed as these rows are.
+/// Draws under the conditions of rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Generated {
     /// Different conditions among the rows.
@@ -29,81 +34,164 @@ pub struct Generated {
     pub draws: usize,
     /// Share of the truth's variance that the mean of the draws explains, without what the number of draws adds; none where
     /// there is no truth or the training mean is not known.
-    pub mean_explained_variance: Option<f64>,
+    pub mean_explained_variance: Option<Interval>,
     /// Root of the variance of draws over that of the truth, each about the curve of the condition (see
     /// [`Curve`](crate::baselines::Curve)): 1 is as far as listeners spread. The noise in a truth of means is taken off.
-    pub spread: Option<f64>,
+    pub spread: Option<Interval>,
+    /// Real traces among the model's draws, and among those of the linear mixed model; both as [`super::Compared`] says.
+    pub model: Calibration,
+    pub mixed_model: Option<Calibration>,
+}
+
+/// Real traces among draws under their conditions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// For each of [`SHARES`], the share of real samples inside the central interval of the draws.
+    pub inside: [Interval; SHARES.len()],
+    /// Means over rows of the proper scores in µV; lower is better (see [`EnergyScore`] and [`VariogramScore`]).
+    pub energy_score_uv: Interval,
+    pub variogram_score_uv: Interval,
+}
+
+/// What is known of one row.
+#[derive(Default, Clone)]
+struct Row {
+    /// Squares summed over the samples, in µV²: truth less mean draw, truth less training mean, draws and truth less curve. NaN
+    /// without a truth.
+    error: f64,
+    total: f64,
+    drawn: f64,
+    real: f64,
+    model: Scores,
+    mixed_model: Scores,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Scores {
+    inside: [f64; SHARES.len()],
+    energy: f64,
+    variogram: f64,
 }
 
 impl Generated {
     pub(super) fn measure(
         trained: &Trained,
         model: &mut Cvae,
-        dataset: &Dataset,
-        rows: &[usize],
+        sides: &Sides,
         reference: &Reference,
     ) -> Result<Generated> {
-        let known = reference.truth.as_ref().map_or((0..rows.len()).collect(), |(_, known)| known.clone());
-        let rows: Vec<usize> = known.iter().map(|&place| rows[place]).collect();
-        let encoded = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
-        let (firsts, of_row) = distinct(&encoded);
-        let conditions = encoded.select(Axis(0), &firsts);
-        let draws = (DRAWS / conditions.nrows()).clamp(FEWEST, MOST);
-        let curve = trained.baselines.as_ref().map(|fitted| fitted.curve.predict(conditions.view()));
-        let length = reference.recorded.ncols();
-        let mut means = Array2::<f64>::zeros((conditions.nrows(), length));
-        // of each condition's draws: the variance about their mean, and about the curve, summed over the samples
-        let mut variances = vec![(0.0, 0.0); conditions.nrows()];
-        for (at, condition) in conditions.outer_iter().enumerate() {
+        let (firsts, of_row) = distinct(&sides.condition);
+        let draws = if firsts.len() > FEW_CONDITIONS { FEW_DRAWS } else { MANY_DRAWS };
+        let mut under: Vec<Vec<usize>> = vec![Vec::new(); firsts.len()];
+        of_row.iter().enumerate().for_each(|(row, &at)| under[at].push(row));
+        let mut rows = vec![Row::default(); of_row.len()];
+        let mixed_model = sides.baselines().mixed_model.as_ref();
+        for (at, members) in under.iter().enumerate() {
+            let condition = sides.condition.row(firsts[at]);
             let repeated = Array2::from_shape_fn((draws, condition.len()), |(_, i)| condition[i]);
             let subjects: Vec<u32> = (0..draws as u32).collect();
-            let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, SEED + at as u64)?;
-            let traces = traces.mapv(f64::from);
-            let mean = traces.mean_axis(Axis(0)).expect("some draws");
-            let about =
-                |centre: ArrayView1<f64>| traces.outer_iter().map(|t| squares(t, centre)).sum::<f64>() / draws as f64;
-            let of_curve = curve.as_ref().map_or(f64::NAN, |curve| about(curve.row(at)));
-            variances[at] = (about(mean.view()) * draws as f64 / (draws - 1) as f64, of_curve);
-            means.row_mut(at).assign(&mean);
-        }
-        let mut made = Generated { conditions: firsts.len(), draws, mean_explained_variance: None, spread: None };
-        if let (Some((truth, _)), Some(mean)) = (&reference.truth, &reference.mean) {
-            let noise = noise(dataset, &rows);
-            let (mut error, mut total, mut real, mut drawn) = (0.0, 0.0, 0.0, 0.0);
-            for (row, (truth, &at)) in truth.outer_iter().zip(&of_row).enumerate() {
-                let truth = truth.mapv(f64::from);
-                error += squares(truth.view(), means.row(at)) - variances[at].0 / draws as f64;
-                total += squares(truth.view(), mean.mapv(f64::from).view());
-                drawn += variances[at].1;
-                real += curve.as_ref().map_or(f64::NAN, |curve| squares(truth.view(), curve.row(at))) - noise[row];
+            let seed = SEED + at as u64;
+            let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, seed)?;
+            let curve = sides.curve.row(firsts[at]);
+            let moments = Moments::of(traces.mapv(f64::from).view(), curve);
+            members.iter().for_each(|&row| moments.compare(sides, reference, row, &mut rows[row]));
+            score(sides, &traces, seed, members, |row, scores| rows[row].model = scores);
+            if let Some(mixed_model) = mixed_model {
+                let effect = |draw: u32| (&mixed_model.draw_effect(seed, draw) + &curve).mapv(|v| v as f32);
+                let effects: Vec<_> = subjects.iter().map(|draw| effect(*draw)).collect();
+                let views: Vec<_> = effects.iter().map(|effect| effect.view()).collect();
+                let traces = ndarray::stack(Axis(0), &views).expect("traces of one length");
+                score(sides, &traces, seed, members, |row, scores| rows[row].mixed_model = scores);
             }
-            made.mean_explained_variance = Some(1.0 - error / total).filter(|v| v.is_finite());
-            made.spread = Some((drawn / real).sqrt()).filter(|v| v.is_finite());
         }
-        Ok(made)
+        // rows without a truth take no part
+        let share = |of: &(dyn Fn(&Row) -> (f64, f64) + Sync), finish: fn(f64, f64) -> f64| {
+            let interval = sides.interval(|weights| {
+                let (mut above, mut below) = (0.0, 0.0);
+                for (row, weight) in rows.iter().zip(weights).filter(|(row, _)| !row.total.is_nan()) {
+                    let (a, b) = of(row);
+                    (above, below) = (above + weight * a, below + weight * b);
+                }
+                finish(above, below)
+            });
+            Some(interval).filter(|interval| interval.value.is_finite())
+        };
+        Ok(Generated {
+            conditions: firsts.len(),
+            draws,
+            mean_explained_variance: share(&|row| (row.error, row.total), |error, total| 1.0 - error / total),
+            spread: share(&|row| (row.drawn, row.real), |drawn, real| (drawn / real).sqrt()),
+            model: Calibration::of(sides, &rows, |row| &row.model),
+            mixed_model: mixed_model.map(|_| Calibration::of(sides, &rows, |row| &row.mixed_model)),
+        })
     }
 }
 
-/// The noise's part in each truth, in µV² summed over the samples: 0 in that of a simulation, and in a mean of n others a share 1 / n
-/// of the variance within the cell.
-fn noise(dataset: &Dataset, rows: &[usize]) -> Vec<f64> {
-    if dataset.truth.is_some() {
-        return vec![0.0; rows.len()];
+impl Calibration {
+    fn of(sides: &Sides, rows: &[Row], scores: fn(&Row) -> &Scores) -> Calibration {
+        let mean = |of: &(dyn Fn(&Scores) -> f64 + Sync)| {
+            sides.interval(|weights| {
+                let weighted = rows.iter().zip(weights).map(|(row, weight)| weight * of(scores(row)));
+                weighted.sum::<f64>() / weights.iter().sum::<f64>()
+            })
+        };
+        Calibration {
+            inside: std::array::from_fn(|i| mean(&|scores| scores.inside[i])),
+            energy_score_uv: mean(&|scores| scores.energy),
+            variogram_score_uv: mean(&|scores| scores.variogram),
+        }
     }
-    let cells = crate::data::cells::Cells::of(dataset, rows);
-    let within: Vec<f64> = cells
-        .iter()
-        .map(|members| {
-            let traces: Vec<_> = members.iter().map(|place| dataset.signals.row(rows[*place as usize])).collect();
-            let n = traces.len() as f64;
-            let variance = |i: usize| {
-                let mean = traces.iter().map(|t| f64::from(t[i])).sum::<f64>() / n;
-                traces.iter().map(|t| (f64::from(t[i]) - mean).powi(2)).sum::<f64>()
-            };
-            (0..dataset.signals.ncols()).map(variance).sum::<f64>() / ((n - 1.0) * (n - 1.0))
-        })
-        .collect();
-    (0..rows.len()).map(|row| within[cells.cell(row)]).collect()
+}
+
+/// The draws under one condition.
+struct Moments {
+    mean: ndarray::Array1<f64>,
+    /// What the number of draws adds to the error of their mean.
+    of_mean: f64,
+    about_curve: f64,
+}
+
+impl Moments {
+    fn of(traces: ArrayView2<f64>, curve: ArrayView1<f64>) -> Moments {
+        let draws = traces.nrows() as f64;
+        let mean = traces.mean_axis(Axis(0)).expect("some draws");
+        let about = |centre: ArrayView1<f64>| traces.outer_iter().map(|t| squares(t, centre)).sum::<f64>();
+        Moments { of_mean: about(mean.view()) / (draws - 1.0) / draws, about_curve: about(curve) / draws, mean }
+    }
+
+    fn compare(&self, sides: &Sides, reference: &Reference, row: usize, into: &mut Row) {
+        let truth = reference.truth_of(sides.places[row]).zip(reference.mean.as_ref());
+        let Some((truth, training_mean)) = truth else {
+            into.total = f64::NAN;
+            return;
+        };
+        let truth = truth.mapv(f64::from);
+        into.error = squares(truth.view(), self.mean.view()) - self.of_mean;
+        into.total = squares(truth.view(), training_mean.mapv(f64::from).view());
+        into.drawn = self.about_curve;
+        let noise = reference.noise_of_truth(sides.places[row]);
+        into.real = squares(truth.view(), sides.curve.row(row)) - noise;
+    }
+}
+
+/// Scores the rows under one condition; draws get the noise of each row's averages.
+fn score(sides: &Sides, traces: &Array2<f32>, seed: u64, members: &[usize], mut keep: impl FnMut(usize, Scores)) {
+    let mut by_averages: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for &row in members {
+        by_averages.entry(sides.averages[row].to_bits()).or_default().push(row);
+    }
+    let sparse = |v: ArrayView1<f64>| v.slice(s![..;STRIDE]).to_owned();
+    for rows in by_averages.into_values() {
+        let draws = sides.with_noise_of(traces.clone(), |_| sides.averages[rows[0]], seed);
+        let (intervals, energy) = (Intervals::new(draws.view()), EnergyScore::new(draws.view()));
+        let variogram = VariogramScore::new(draws.slice(s![.., ..;STRIDE]));
+        for row in rows {
+            let real = sides.real.row(row);
+            let inside = SHARES.map(|share| intervals.inside(real, share));
+            let variogram = variogram.score(sparse(real).view());
+            keep(row, Scores { inside, energy: energy.score(real), variogram });
+        }
+    }
 }
 
 fn squares(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
@@ -128,10 +216,25 @@ impl Display for Generated {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         write!(f, "generated under {} conditions, {} draws each", self.conditions, self.draws)?;
         if let Some(explained) = self.mean_explained_variance {
-            write!(f, ": their mean explains {:.1} % of the truth's variance", 100.0 * explained)?;
+            write!(f, ": their mean explains {explained:.3} of the truth's variance")?;
         }
         if let Some(spread) = self.spread {
             write!(f, "; they spread {spread:.2} times as far as listeners do")?;
+        }
+        let shares = SHARES.map(|share| format!("{:.0} %", 100.0 * share));
+        writeln!(
+            f,
+            "\n{:<30} {} {:>22} {:>16}",
+            "real samples inside intervals of",
+            shares.map(|s| format!("{s:>8}")).join(""),
+            "energy score, µV",
+            "variogram score"
+        )?;
+        let lines = [("model", Some(&self.model)), ("linear mixed model", self.mixed_model.as_ref())];
+        for (name, calibration) in lines.into_iter().filter_map(|(name, c)| Some((name, c?))) {
+            let inside = calibration.inside.map(|v| format!("{:>6.1} %", 100.0 * v.value)).join("");
+            let [energy, variogram] = [calibration.energy_score_uv, calibration.variogram_score_uv];
+            writeln!(f, "  {name:<30} {inside} {energy:>22.3} {variogram:>16.4}", variogram = variogram.value)?;
         }
         Ok(())
     }

@@ -1,26 +1,36 @@
 //! How good a model is: errors in physical units, what the latent does, baselines on the same rows, and the waves of a trace.
 
+mod by_group;
 mod data;
 mod generated;
 pub mod level_functions;
+mod likeness;
 pub mod measures;
 pub mod metrics;
 pub mod peaks;
+pub mod probes;
+mod reference;
 mod report;
-mod sides;
+pub mod sides;
 pub mod species;
 mod trained_on;
 mod truth;
+mod warnings;
 pub mod wave_errors;
+mod wave_report;
 pub mod waves;
 
-pub use generated::Generated;
+pub use by_group::{Group, GroupErrors};
+pub use generated::{Calibration, Generated, SHARES};
+pub use likeness::{Aucs, Beside, Floor, Likeness, Variances};
+pub use probes::{LevelProbe, TrainOnSynthetic};
 pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report};
 pub use sides::Compared;
 pub use trained_on::TrainedOn;
 pub use truth::{Truth, TruthSource};
+pub use wave_report::{LevelReport, WaveReport};
 
-use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition, truth};
+use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition};
 use crate::checkpoint::Trained;
 use crate::data::rows::Rows;
 use crate::data::{
@@ -32,10 +42,15 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::infer::{decode, encode};
 use crate::model::Cvae;
-use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors, explained_variance};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors};
+use ndarray::{Array1, Array2, Axis};
+use reference::Reference;
 use serde::Serialize;
+use sides::Sides;
 use waves::wave_v_by_level;
+
+/// The seed of the twins that are set beside real rows.
+const TWINS_SEED: u64 = 1;
 
 /// Which rows to evaluate on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,50 +96,105 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     })
 }
 
-/// Measures a model on one part of a data set.
+/// Measures a model on one part of a data set. `training` are the data it was trained on, where the rows to measure are of others:
+/// with them, what needs training rows is measured too.
 ///
 /// # Errors
-/// A part of data that is not what the model was trained on: only [`Part::All`] has a meaning there. An empty part.
-pub fn evaluate(trained: &Trained, model: &mut Cvae, dataset: &Dataset, part: Part) -> Result<Report> {
+/// A part of data that is not what the model was trained on: only [`Part::All`] has a meaning there. An empty part. Training data
+/// that are not those of the model.
+pub fn evaluate(
+    trained: &Trained,
+    model: &mut Cvae,
+    dataset: &Dataset,
+    part: Part,
+    training: Option<&Dataset>,
+) -> Result<Report> {
     let known = trained.is_bare() || data_hash(dataset) == trained.data.hash;
     let rows = choose_rows(trained, dataset, part, known)?;
     let made = reconstruct(trained, model, dataset, &rows)?;
     let given: Vec<Column> = dataset.statics.iter().map(|column| column.select(&rows)).collect();
     let labels = dataset.peaks.select(Axis(0), &rows);
-    let training = match known {
+    let here = match known {
         true if trained.is_bare() && part == Part::All => split(dataset, &trained.config.data).ok(),
         true => Some(split(dataset, &trained.config.data)?),
         false => None,
     };
     let mean = trained.baselines.as_ref().map(Baselines::mean);
-    let mean = mean.or_else(|| training.as_ref().map(|split| mean_trace(dataset, &split.train)));
+    let mean = mean.or_else(|| here.as_ref().map(|split| mean_trace(dataset, &split.train)));
     let reference = Reference::of(dataset, &rows, mean);
-    let baselines = baselines(trained, dataset, &rows, training.as_ref(), &reference)?;
-    let generated = match trained.is_bare() {
-        true => None,
-        false => Some(Generated::measure(trained, model, dataset, &rows, &reference)?),
+    let training_rows = match (&here, training) {
+        (Some(split), _) => Some((dataset, split.train.clone())),
+        (None, Some(set)) => Some((set, training_rows(trained, set)?)),
+        (None, None) => None,
     };
-    Ok(Report {
+    let mut report = Report {
         part,
         data: dataset.source.clone(),
         rows: rows.len(),
         subjects: subjects(dataset, &rows).len(),
-        trained_on: TrainedOn::new(&trained.data, dataset, &rows, training.as_ref().map_or(&[][..], |t| &t.train[..])),
-        truth: Truth::of(dataset, &rows, &reference),
+        trained_on: TrainedOn::new(&trained.data, dataset, &rows, here.as_ref().map_or(&[][..], |t| &t.train[..])),
+        truth: Truth::of(dataset, &reference),
         model: reference.measure(&made.signals_uv),
         recording: reference.truth.is_some().then(|| reference.measure(&reference.recorded)),
-        baselines,
-        generated,
+        baselines: baselines(trained, dataset, &rows, here.as_ref(), &reference)?,
+        generated: None,
+        likeness: None,
+        level_probe: None,
+        train_on_synthetic: None,
+        wave_errors: None,
         latent: LatentUnits::of(made.mu.view(), made.logvar.view()),
         conditions: conditions(trained, model, &made, &given)?,
         waves: match dataset.source == synth::SOURCE && !trained.is_bare() {
             true => wave_v_by_level(trained, model)?,
             false => None,
         },
+        by_subject: by_group::by_subject(dataset, &rows, &made.signals_uv, &reference),
+        by_condition: by_group::by_condition(dataset, &rows, &made.signals_uv, &reference),
         peaks: made.peaks.map(|peaks| PeakErrors::of(peaks.view(), labels.view()).to_vec()),
         traces: TraceErrors::of(made.signals_uv.view(), reference.recorded.view()).traces,
         row_numbers: rows,
-    })
+        warnings: Vec::new(),
+    };
+    if let Some(sides) = Sides::new(trained, dataset, &report.row_numbers)? {
+        measure_generated(trained, model, &sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
+    }
+    report.warnings = warnings::warnings(&report);
+    Ok(report)
+}
+
+/// What a model generates, beside the real rows.
+fn measure_generated(
+    trained: &Trained,
+    model: &mut Cvae,
+    sides: &Sides,
+    training: Option<(&Dataset, Vec<usize>)>,
+    (made, reference): (&Array2<f32>, &Reference),
+    report: &mut Report,
+) -> Result<()> {
+    let training = match &training {
+        Some((dataset, rows)) => Sides::new(trained, dataset, rows)?,
+        None => None,
+    };
+    let twins = sides.twins(model, TWINS_SEED)?;
+    report.generated = Some(Generated::measure(trained, model, sides, reference)?);
+    report.likeness = Some(Likeness::of(sides, training.as_ref(), &twins));
+    report.level_probe = LevelProbe::of(sides, &twins);
+    report.train_on_synthetic = match &training {
+        Some(training) => TrainOnSynthetic::of(training, sides, model)?,
+        None => None,
+    };
+    report.wave_errors = WaveReport::of(sides, &twins, made, reference);
+    Ok(())
+}
+
+/// The training rows of the data that a model was trained on.
+fn training_rows(trained: &Trained, training: &Dataset) -> Result<Vec<usize>> {
+    if data_hash(training) != trained.data.hash {
+        let remedy = "name the file that the model was trained on, or none: what needs training rows is then left out";
+        let problem = "is not the data this model was trained on";
+        return Err(Error::input(&training.source, "--training-data", problem, remedy));
+    }
+    Ok(split(training, &trained.config.data)?.train)
 }
 
 fn mean_trace(dataset: &Dataset, rows: &[usize]) -> Array1<f32> {
@@ -176,36 +246,6 @@ fn conditions(
     };
     let film_off = without.map(|read| errors(&trained.scalers.decode_statics(read.view())));
     Ok(Some(Conditions { film_on: errors(&made.read), film_off }))
-}
-
-/// What the rows are measured against.
-struct Reference {
-    /// `[N, L]` in µV.
-    recorded: Array2<f32>,
-    /// Of the rows at these places, `[.., L]` in µV; none where no row has one.
-    truth: Option<(Array2<f32>, Vec<usize>)>,
-    /// The mean training trace in µV; not known of bare weights.
-    mean: Option<Array1<f32>>,
-}
-
-impl Reference {
-    fn of(dataset: &Dataset, rows: &[usize], mean: Option<Array1<f32>>) -> Reference {
-        let truth = Some(truth(dataset, rows)).filter(|(_, known)| !known.is_empty());
-        Reference { recorded: dataset.signals.select(Axis(0), rows), truth, mean }
-    }
-
-    fn measure(&self, estimate: &Array2<f32>) -> Estimate {
-        let explained = |estimate: ArrayView2<f32>, reference: ArrayView2<f32>| {
-            self.mean.as_ref().map(|mean| explained_variance(estimate, reference, mean.view()))
-        };
-        let of_truth = self.truth.as_ref().map(|(truth, known)| (estimate.select(Axis(0), known), truth.view()));
-        Estimate {
-            recorded: TraceErrors::of(estimate.view(), self.recorded.view()).summary(),
-            explained_variance: explained(estimate.view(), self.recorded.view()),
-            truth: of_truth.as_ref().map(|(estimate, truth)| TraceErrors::of(estimate.view(), *truth).summary()),
-            truth_explained_variance: of_truth.and_then(|(estimate, truth)| explained(estimate.view(), truth)),
-        }
-    }
 }
 
 /// The baselines on the rows: those of the checkpoint and, where the training rows are at hand, the nearest of them.

@@ -1,9 +1,8 @@
 //! What an evaluation says: as JSON, as a table a row a trace, and as text.
 
-use super::generated::Generated;
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary, ValueErrors};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
-use super::{Part, TrainedOn, Truth};
+use super::{Generated, GroupErrors, LevelProbe, Likeness, Part, TrainOnSynthetic, TrainedOn, Truth, WaveReport};
 use crate::baselines::Grouping;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
@@ -28,11 +27,25 @@ pub struct Report {
     pub baselines: Option<BaselineErrors>,
     /// What the model generates under the conditions of the rows; none of bare weights.
     pub generated: Option<Generated>,
+    /// Generated twins of the rows beside them; none of bare weights.
+    pub likeness: Option<Likeness>,
+    /// None without levels.
+    pub level_probe: Option<LevelProbe>,
+    /// None where the training rows are not at hand.
+    pub train_on_synthetic: Option<TrainOnSynthetic>,
+    /// None without a truth, and of bare weights.
+    pub wave_errors: Option<WaveReport>,
     pub latent: LatentUnits,
     /// None for a decoder without a static head.
     pub conditions: Option<Conditions>,
     /// Generated traces beside simulated ones, on the built-in data.
     pub waves: Option<Vec<WaveAtLevel>>,
+    /// Empty where rows name no subject.
+    pub by_subject: Vec<GroupErrors>,
+    /// Empty where nearly each row has a condition of its own.
+    pub by_condition: Vec<GroupErrors>,
+    /// What should keep one from using the generated traces.
+    pub warnings: Vec<String>,
     /// From a model with a peak head.
     pub peaks: Option<Vec<PeakErrors>>,
     /// The model's errors against the recorded traces, one a row, in the order of [`MEASURES`].
@@ -52,8 +65,12 @@ pub struct Estimate {
     pub explained_variance: Option<f64>,
     /// Against the truth, of the rows that have one.
     pub truth: Option<TraceSummary>,
-    /// The same share of the truth.
+    /// The same share of the truth …
     pub truth_explained_variance: Option<f64>,
+    /// … its 95 % interval with other subjects (see [`bootstrap`](super::measures::bootstrap())) …
+    pub truth_interval: Option<[f64; 2]>,
+    /// … and as a part of what can be explained.
+    pub share_of_ceiling: Option<f64>,
 }
 
 /// What the model is held against.
@@ -139,7 +156,19 @@ impl Display for Report {
             writeln!(f, "{truth}")?;
         }
         if let Some(generated) = &self.generated {
-            writeln!(f, "\n{generated}")?;
+            write!(f, "\n{generated}")?;
+        }
+        if let Some(likeness) = &self.likeness {
+            write!(f, "\n{likeness}")?;
+        }
+        if let Some(probe) = &self.level_probe {
+            writeln!(f, "\n{probe}")?;
+        }
+        if let Some(synthetic) = &self.train_on_synthetic {
+            writeln!(f, "\n{synthetic}")?;
+        }
+        if let Some(waves) = &self.wave_errors {
+            write!(f, "\n{waves}")?;
         }
         let latent = &self.latent;
         let (active, units) = (latent.active_units, latent.kl_nats.len());
@@ -176,6 +205,10 @@ impl Display for Report {
             }
             writeln!(f, "  {:<20} {:>6} {:>8.3} {:>8.3}", p.label, p.count, p.mae, p.bias)?;
         }
+        for (i, warning) in self.warnings.iter().enumerate() {
+            let first = if i == 0 { "\n" } else { "" };
+            writeln!(f, "{first}warning: {warning}")?;
+        }
         Ok(())
     }
 }
@@ -186,7 +219,10 @@ fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
         let (width, decimals) = MEASURES[i].format;
         format!("{:>width$.decimals$}", e.recorded.spreads[i].mean)
     });
-    let shares = [e.explained_variance, e.truth_explained_variance].map(share);
+    let mut shares = [e.explained_variance, e.truth_explained_variance].map(share);
+    if let Some([low, high]) = e.truth_interval {
+        shares[1] = format!("{} [{:.1}, {:.1}]", shares[1].trim_end_matches(" %"), 100.0 * low, 100.0 * high);
+    }
     columns_of_traces(f, &format!("  {name}"), errors, shares.each_ref().map(String::as_str))
 }
 
@@ -196,7 +232,7 @@ fn columns_of_traces(
     measures: [String; MEASURES.len()],
     [explained, of_truth]: [&str; 2],
 ) -> fmt::Result {
-    writeln!(f, "{first:<30} {} {explained:>10} {of_truth:>13}", measures.join(" "))
+    writeln!(f, "{first:<30} {} {explained:>10} {of_truth:>19}", measures.join(" "))
 }
 
 fn wave_line(wave: &WaveOf) -> String {

@@ -1,8 +1,8 @@
 //! Real traces, and generated twins of them: of as many subjects drawn anew, each through the conditions of a real one.
 
-use super::measures::bootstrap;
-use super::measures::{Interval, of_rows};
-use crate::baselines::Baselines;
+use super::measures::{Interval, bootstrap, of_rows};
+use super::species::Picker;
+use crate::baselines::{Baselines, Grouping};
 use crate::checkpoint::Trained;
 use crate::data::cells::Cells;
 use crate::data::{Dataset, Values};
@@ -40,22 +40,24 @@ pub struct Sides<'a> {
     trained: &'a Trained,
     pub dataset: &'a Dataset,
     pub compared: Compared,
-    /// `[N]`: their rows in the data set.
+    /// `[N]`: their rows in the data set, and their places among the rows that were asked for.
     pub rows: Vec<usize>,
+    pub places: Vec<usize>,
     /// `[N, L]` in µV, as they are compared.
     pub real: Array2<f64>,
     /// `[N, L]` in µV: the curve of the condition.
     pub curve: Array2<f64>,
     /// `[N]`: whose each row is, counted from 0; its twin has the same number.
     pub subjects: Vec<usize>,
+    pub cells: Cells,
     /// `[N]`: what is drawn again for intervals: the subject, or of one subject alone the cell.
     pub groups: Vec<usize>,
     /// `[N]`: levels in dB, if the model is conditioned on `level_db`.
     pub levels_db: Option<Vec<f64>>,
     /// `[N, S]`, encoded.
-    condition: Array2<f32>,
+    pub condition: Array2<f32>,
     /// `[N]`: by which the noise of one sweep is divided.
-    averages: Vec<f64>,
+    pub averages: Vec<f64>,
 }
 
 /// Generated traces of the conditions of [`Sides`].
@@ -74,7 +76,8 @@ impl<'a> Sides<'a> {
     pub fn new(trained: &'a Trained, dataset: &'a Dataset, rows: &[usize]) -> Result<Option<Sides<'a>>> {
         let Some(baselines) = &trained.baselines else { return Ok(None) };
         let kept = rows.len().min(MOST_ROWS);
-        let rows: Vec<usize> = (0..kept).map(|i| rows[i * rows.len() / kept]).collect();
+        let places: Vec<usize> = (0..kept).map(|i| i * rows.len() / kept).collect();
+        let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
         let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
         let (compared, averages) = compare(trained, dataset, &rows);
         let real = match (&dataset.truth, compared) {
@@ -82,18 +85,20 @@ impl<'a> Sides<'a> {
             _ => dataset.signals.select(Axis(0), &rows),
         };
         let subjects = numbers(&Cells::of_subjects(dataset, &rows));
+        let cells = Cells::of(dataset, &rows);
         let one = subjects.iter().all(|subject| *subject == 0);
-        let groups = if one { numbers(&Cells::of(dataset, &rows)) } else { subjects.clone() };
         let mut sides = Sides {
             compared,
             curve: baselines.curve.predict(condition.view()),
+            groups: if one { numbers(&cells) } else { subjects.clone() },
             subjects,
-            groups,
+            cells,
             levels_db: levels(dataset, &rows),
             real: Array2::zeros((0, 0)),
             trained,
             dataset,
             rows,
+            places,
             condition,
             averages,
         };
@@ -118,8 +123,8 @@ impl<'a> Sides<'a> {
     pub fn mixed_model_twins(&self, seed: u64) -> Option<Array2<f64>> {
         let model = self.baselines().mixed_model.as_ref()?;
         let group_of = match model.grouping {
-            crate::baselines::Grouping::Cells => numbers(&Cells::of(self.dataset, &self.rows)),
-            crate::baselines::Grouping::Subjects => self.subjects.clone(),
+            Grouping::Cells => numbers(&self.cells),
+            Grouping::Subjects => self.subjects.clone(),
         };
         let mut traces = self.curve.clone();
         for (mut trace, group) in traces.outer_iter_mut().zip(group_of) {
@@ -148,13 +153,24 @@ impl<'a> Sides<'a> {
     }
 
     /// Noise-free traces as they are compared.
-    pub fn with_noise(&self, mut traces: Array2<f32>, seed: u64) -> Array2<f64> {
+    pub fn with_noise(&self, traces: Array2<f32>, seed: u64) -> Array2<f64> {
+        self.with_noise_of(traces, |row| self.averages[row], seed)
+    }
+
+    /// Noise-free traces with the noise of so many averages, if they are compared with noise.
+    pub fn with_noise_of(&self, mut traces: Array2<f32>, averages: impl Fn(usize) -> f64, seed: u64) -> Array2<f64> {
         let noise =
             noise(self.trained).filter(|_| matches!(self.compared, Compared::Recordings | Compared::NoiseAdded { .. }));
         if let Some(noise) = noise {
-            add_noise(noise, |row| self.averages[row], seed, &mut traces);
+            add_noise(noise, averages, seed, &mut traces);
         }
         traces.mapv(f64::from)
+    }
+
+    /// What finds waves in the traces of either side.
+    pub fn picker(&self) -> Picker {
+        let Dataset { sample_rate_hz, t0_ms, .. } = *self.dataset;
+        Picker { species: self.trained.config.data.species, sample_rate_hz, t0_ms }
     }
 
     pub fn baselines(&self) -> &Baselines {

@@ -33,22 +33,16 @@ pub enum TruthSource {
 }
 
 impl Truth {
-    pub(super) fn of(dataset: &Dataset, rows: &[usize], reference: &Reference) -> Option<Truth> {
+    pub(super) fn of(dataset: &Dataset, reference: &Reference) -> Option<Truth> {
         let (_, known) = reference.truth.as_ref()?;
-        let (source, ceiling) = match &dataset.truth {
-            Some(_) => (TruthSource::NoiseFree, 1.0),
-            None => {
-                let cells = Cells::of(dataset, rows);
-                (TruthSource::Siblings, ceiling(&reference.recorded, &cells, reference.mean.as_ref()))
-            }
-        };
-        Some(Truth { source, rows: known.len(), ceiling })
+        let source = if dataset.truth.is_some() { TruthSource::NoiseFree } else { TruthSource::Siblings };
+        Some(Truth { source, rows: known.len(), ceiling: reference.ceiling? })
     }
 }
 
 /// The mean over [`SPLITS`] splits of `2 r / (1 + r)`, r the correlation of the halves' means about `centre`, over all cells
 /// of two rows or more and all samples; NaN where nothing varies.
-fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Array1<f32>>) -> f64 {
+pub(super) fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Array1<f32>>) -> f64 {
     let zero = Array1::zeros(signals.ncols());
     let centre = centre.unwrap_or(&zero);
     let several: Vec<&[u32]> = cells.iter().filter(|members| members.len() > 1).collect();

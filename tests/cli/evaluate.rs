@@ -62,7 +62,7 @@ fn text_json_and_files_say_the_same() {
     let place = Place::trained("");
     let said = place.ok("eval --model run/best.safetensors --out results");
     assert!(said.stdout.starts_with("built-in data, test: 16 rows of 2 subjects"), "{}", said.stdout);
-    let headings = "traces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained  of the truth";
+    let headings = "traces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained        of the truth";
     assert!(said.stdout.lines().any(|line| line == headings), "{}", said.stdout);
     for part in ["model", "PCA, rank", "nearest condition", "latent:", "static head, FiLM on", "level_db", "wave V"] {
         assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
@@ -132,9 +132,36 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     assert_eq!(mixed["grouping"], "cells");
     assert!(explained(mixed) > explained(&report["baselines"]["curve"]));
     let generated = &report["generated"];
-    assert_eq!((&generated["conditions"], &generated["draws"]), (&2.into(), &200.into()));
-    assert!(generated["mean_explained_variance"].as_f64() < Some(0.5), "{generated}");
-    assert!((0.05..2.0).contains(&generated["spread"].as_f64().unwrap()), "{generated}");
+    assert_eq!((&generated["conditions"], &generated["draws"]), (&2.into(), &199.into()));
+    let value = |what: &Value| what["value"].as_f64().unwrap_or_else(|| panic!("{what}"));
+    assert!(value(&generated["mean_explained_variance"]) < 0.5, "{generated}");
+    assert!((0.05..2.0).contains(&value(&generated["spread"])), "{generated}");
+    for calibration in ["model", "mixed_model"] {
+        let inside: Vec<f64> = (0..3).map(|i| value(&generated[calibration]["inside"][i])).collect();
+        assert!(inside.is_sorted() && inside[2] <= 1.0, "{generated}");
+        assert!(value(&generated[calibration]["energy_score_uv"]) > 0.0, "{generated}");
+    }
+    // intervals hold what they are of, and are by subjects
+    let model = &report["model"];
+    let interval = [0, 1].map(|end| model["truth_interval"][end].as_f64().unwrap());
+    assert!((interval[0]..=interval[1]).contains(&explained(model)), "{model}");
+    assert!((model["share_of_ceiling"].as_f64().unwrap() - explained(model) / ceiling).abs() < 1e-9, "{model}");
+    let likeness = &report["likeness"];
+    assert_eq!((&likeness["traces"], &likeness["subjects"]), (&"recordings".into(), &6.into()));
+    assert!(likeness["training"].is_null() && likeness["model"]["frechet_over_floor"].is_null(), "{likeness}");
+    for auc in [&likeness["model"]["auc"]["logistic"], &likeness["mixed_model"]["auc"]["neighbours"]] {
+        assert!((0.0..=1.0).contains(&value(auc)), "{auc}");
+    }
+    assert_eq!(report["by_subject"].as_array().unwrap().len(), 6);
+    assert_eq!(report["by_condition"][1]["condition"]["level_db"], 60.0);
+    assert!(report["train_on_synthetic"].is_null());
+    // with the training rows at hand more can be said
+    let with_training = self::report(&place, "--data others.csv --split all --training-data train.csv");
+    let likeness = &with_training["likeness"];
+    assert!(value(&likeness["model"]["frechet_over_floor"]) > 0.0, "{likeness}");
+    assert!(likeness["model"]["memorisation"].as_f64() > Some(0.0), "{likeness}");
+    let twice = "eval --model run/best.safetensors --data others.csv --split all --training-data others.csv";
+    place.refused(1, twice, &["others.csv", "--training-data", "is not the data this model was trained on"]);
     let said = place.ok("eval --model run/best.safetensors --data others.csv --split all").stdout;
     for part in
         ["linear mixed model", "curve of the condition", "other recordings of the same subject", "generated under 2"]

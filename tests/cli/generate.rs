@@ -44,6 +44,29 @@ fn named_values_are_kept_and_the_rest_is_drawn_as_whole_training_rows() {
 }
 
 #[test]
+fn a_series_is_of_one_subject() {
+    let place = Place::trained("--set model.prior=aggregated");
+    let table = generate(&place, "-n 3 --series --static level_db=20:80:4");
+    let levels = ["20", "40", "60", "80"];
+    assert_eq!(column(&table, "level_db"), [levels, levels, levels].concat());
+    let names = column(&table, "subject_id");
+    assert!(names.chunks(4).enumerate().all(|(i, of)| of.iter().all(|name| *name == format!("generated-{}", i + 1))));
+    // what is not named is drawn once
+    for name in ["age_years", "rate_hz", "cochlear_loss_db"] {
+        assert!(column(&table, name).chunks(4).all(|of| of.iter().all(|value| *value == of[0])), "{name}");
+    }
+    assert!(column(&table, "age_years").iter().collect::<BTreeSet<_>>().len() > 1);
+    // two levels of one subject are nearer to each other than those of two
+    let traces = samples(&generate(&place, "-n 60 --series --static level_db=70:75:2"));
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+    let own: f32 = traces.chunks(2).map(|pair| distance(&pair[0], &pair[1])).sum();
+    let others: f32 = traces.chunks(2).zip(traces.chunks(2).skip(1)).map(|(a, b)| distance(&a[0], &b[1])).sum();
+    assert!(own < 0.5 * others, "{own} {others}");
+    let both = "generate --model run/best.safetensors --series --unconditional";
+    place.command(both).assert().code(2);
+}
+
+#[test]
 fn the_seed_decides_and_every_row_has_its_own_latent() {
     let place = Place::trained("");
     let all: String = STATICS.iter().map(|name| format!(" --static {name}=30")).collect();

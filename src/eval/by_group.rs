@@ -1,0 +1,107 @@
+//! The model's errors subject by subject and condition by condition.
+
+use super::Reference;
+use super::metrics::{TraceErrors, explained_variance};
+use crate::data::cells::Cells;
+use crate::data::split::is_row_number;
+use crate::data::{Column, Dataset, Values};
+use ndarray::{Array2, Axis};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Of more conditions than this no table is made.
+const MOST_CONDITIONS: usize = 200;
+
+/// The errors of some rows, against their truth if they have one, else against the recordings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupErrors {
+    /// Whose rows, or under which condition.
+    #[serde(flatten)]
+    pub group: Group,
+    pub rows: usize,
+    pub mse_uv2: f64,
+    pub rmse_uv: f64,
+    /// The mean correlation of the rows for which it is defined.
+    pub pearson_r: f64,
+    /// As in [`Estimate`](super::Estimate); none where the training mean is not known.
+    pub explained_variance: Option<f64>,
+    pub share_of_ceiling: Option<f64>,
+}
+
+/// What rows have in common.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    Subject(String),
+    /// The static columns and their values.
+    Condition(Map<String, Value>),
+}
+
+/// One entry a subject; none where rows name none.
+pub(super) fn by_subject(
+    dataset: &Dataset,
+    rows: &[usize],
+    made: &Array2<f32>,
+    reference: &Reference,
+) -> Vec<GroupErrors> {
+    if rows.iter().any(|&row| is_row_number(&dataset.subjects[row]) || dataset.subjects[row].is_empty()) {
+        return Vec::new();
+    }
+    let of = |members: &[u32]| {
+        let name = dataset.subjects[rows[members[0] as usize]].clone();
+        GroupErrors::of(Group::Subject(name), members, made, reference)
+    };
+    Cells::of_subjects(dataset, rows).iter().filter_map(of).collect()
+}
+
+/// One entry a condition; none where nearly each row has its own.
+pub(super) fn by_condition(
+    dataset: &Dataset,
+    rows: &[usize],
+    made: &Array2<f32>,
+    reference: &Reference,
+) -> Vec<GroupErrors> {
+    let conditions = Cells::of_conditions(dataset, rows);
+    let count = conditions.iter().len();
+    if count > MOST_CONDITIONS || 2 * count > rows.len() {
+        return Vec::new();
+    }
+    let of = |members: &[u32]| {
+        let row = rows[members[0] as usize];
+        let named = dataset.statics.iter().map(|column| (column.name.clone(), value(column, row)));
+        GroupErrors::of(Group::Condition(named.collect()), members, made, reference)
+    };
+    conditions.iter().filter_map(of).collect()
+}
+
+fn value(column: &Column, row: usize) -> Value {
+    match &column.values {
+        Values::Number(values) => Value::from(values[row]),
+        Values::Text(values) => Value::from(values[row].as_str()),
+    }
+}
+
+impl GroupErrors {
+    /// None where rows of other groups have a truth and these have not.
+    fn of(group: Group, members: &[u32], made: &Array2<f32>, reference: &Reference) -> Option<GroupErrors> {
+        let places = members.iter().map(|place| *place as usize);
+        let (places, target): (Vec<usize>, Vec<_>) = match &reference.truth {
+            Some(_) => places.filter_map(|place| Some((place, reference.truth_of(place)?))).unzip(),
+            None => places.map(|place| (place, reference.recorded.row(place))).unzip(),
+        };
+        let target = ndarray::stack(Axis(0), &target).ok()?;
+        let made = made.select(Axis(0), &places);
+        let summary = TraceErrors::of(made.view(), target.view()).summary();
+        let mse_uv2 = summary.spreads[0].mean;
+        let explained = reference.mean.as_ref().map(|mean| explained_variance(made.view(), target.view(), mean.view()));
+        Some(GroupErrors {
+            group,
+            rows: places.len(),
+            mse_uv2,
+            rmse_uv: mse_uv2.sqrt(),
+            pearson_r: summary.spreads[3].mean,
+            explained_variance: explained,
+            share_of_ceiling: explained.zip(reference.ceiling).map(|(explained, ceiling)| explained / ceiling),
+        })
+    }
+}

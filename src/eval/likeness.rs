@@ -1,0 +1,296 @@
+//! How like real traces generated ones are as a whole: distances of the two sets, classifiers that try to tell them apart, and
+//! neighbours. Traces enter as what they differ from the curve of their conditions, in principal components of the training rows,
+//! so that a trace under a wrong condition is far from all real ones.
+
+use super::measures::{
+    Classifier, Gaussian, Interval, Mmd, Sample, density_and_coverage, distance_db, frechet, mean, memorisation, power,
+    two_sample,
+};
+use super::sides::{Compared, Sides, Twins, numbers};
+use crate::rng::{Purpose, Stream};
+use ndarray::{Array1, Array2, Axis};
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+
+/// Neighbours of density and coverage.
+const NEIGHBOURS: usize = 5;
+/// Rows of the mean discrepancy at most, evenly from all: its intervals go through all pairs.
+const MOST_PAIRED: usize = 600;
+/// Times that the real subjects are halved to see what a classifier makes of two sets alike.
+const HALVINGS: u64 = 5;
+/// The seed of folds and of the twins of the linear mixed model.
+const SEED: u64 = 1;
+/// The band of the spectral distance: that of most recordings.
+const BAND_HZ: [f64; 2] = [100.0, 3000.0];
+
+/// Real traces and generated ones beside each other.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Likeness {
+    #[serde(flatten)]
+    pub compared: Compared,
+    pub rows: usize,
+    pub subjects: usize,
+    /// The model's traces beside the real ones.
+    pub model: Beside,
+    /// Those of the linear mixed model: the curve of the condition and a normal effect of the subject.
+    pub mixed_model: Option<Beside>,
+    /// Training rows beside the real ones: what unlike sets of real subjects have; none where they are not at hand.
+    pub training: Option<Floor>,
+    /// What the two classifiers make of two halves of the real subjects, mean of some halvings: .5 but for chance. None of fewer
+    /// than four subjects.
+    pub real_halves: Option<Aucs<f64>>,
+}
+
+/// One set of generated traces beside the real ones.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Beside {
+    /// Squared Fréchet distance in µV² (see [`frechet`]).
+    pub frechet_uv2: Interval,
+    /// The same over that of training and real rows.
+    pub frechet_over_floor: Option<Interval>,
+    /// Squared maximum mean discrepancy (see [`Mmd`]); 0 for equal sets.
+    pub mmd2: Interval,
+    /// Area under the curve of classifiers that tell generated traces of subjects not seen from real ones; .5 where they cannot.
+    pub auc: Aucs<Interval>,
+    /// See [`density_and_coverage`].
+    pub density: f64,
+    pub coverage: f64,
+    /// Median distance to the nearest training row, over that of the real rows; well below 1 for copies.
+    pub memorisation: Option<f64>,
+    /// Between the mean power spectra from 100 to 3000 Hz (see [`distance_db`]).
+    pub spectral_distance_db: Interval,
+    /// Parts of the variance about the curve of the condition.
+    pub variance: Variances,
+    /// Those of the real traces.
+    pub real_variance: Variances,
+}
+
+/// The distances of training rows from real ones.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Floor {
+    pub frechet_uv2: f64,
+    pub mmd2: f64,
+    pub spectral_distance_db: f64,
+}
+
+/// Areas under the curve of the two classifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Aucs<T> {
+    /// Logistic regression on principal components and their squares.
+    pub logistic: T,
+    /// Distances to the fifth neighbour.
+    pub neighbours: T,
+}
+
+/// Parts of the variance of traces about the curve of their conditions, in µV² a sample; NaN where it is not told.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Variances {
+    /// Of what all recordings of a subject share: the mean product of two of its cells.
+    pub between_subjects: f64,
+    /// Of what a subject's cells do not share.
+    pub within_subjects: f64,
+    /// Of recordings about the mean of their cell.
+    pub noise: f64,
+}
+
+impl Likeness {
+    /// Of the real rows and their twins; `training` are the training rows, where they are at hand.
+    pub(super) fn of(sides: &Sides, training: Option<&Sides>, twins: &Twins) -> Likeness {
+        let real = Set::of(sides, &sides.real);
+        let train = training.map(|training| Set::of(training, &training.real));
+        let floor = train.as_ref().map(|train| {
+            let ones = |set: &Set| vec![1.0; set.rows.len()];
+            Floor {
+                frechet_uv2: frechet(&train.gaussian(None), &real.gaussian(None)),
+                mmd2: Mmd::new(train.paired().view(), real.paired().view()).squared(&ones(train), &ones(&real)),
+                spectral_distance_db: real.spectral_distance(train, None, sides),
+            }
+        });
+        let beside = |traces: &Array2<f64>| Beside::of(sides, &real, &Set::of(sides, traces), train.as_ref(), floor);
+        Likeness {
+            compared: sides.compared,
+            rows: sides.rows.len(),
+            subjects: sides.subject_count(),
+            model: beside(&twins.compared),
+            mixed_model: sides.mixed_model_twins(SEED).as_ref().map(beside),
+            training: floor,
+            real_halves: real_halves(sides, &real.scores),
+        }
+    }
+}
+
+/// Traces as the measures see them.
+struct Set {
+    /// `[N, components]`
+    scores: Array2<f64>,
+    /// `[N, L / 2 + 1]` in µV²/Hz.
+    spectra: Array2<f64>,
+    /// The rows of the mean discrepancy.
+    rows: Vec<usize>,
+    variances: Variances,
+}
+
+impl Set {
+    fn of(sides: &Sides, traces: &Array2<f64>) -> Set {
+        let rate_hz = sides.dataset.sample_rate_hz;
+        let spectra: Vec<Array1<f64>> = traces.outer_iter().map(|trace| power(trace, rate_hz)).collect();
+        let views: Vec<_> = spectra.iter().map(|spectrum| spectrum.view()).collect();
+        let kept = traces.nrows().min(MOST_PAIRED);
+        Set {
+            scores: sides.scores(traces.view()),
+            spectra: ndarray::stack(Axis(0), &views).expect("spectra of one length"),
+            rows: (0..kept).map(|i| i * traces.nrows() / kept).collect(),
+            variances: Variances::of(sides, traces),
+        }
+    }
+
+    fn gaussian(&self, weights: Option<&[f64]>) -> Gaussian {
+        Gaussian::of(self.scores.view(), weights)
+    }
+
+    fn paired(&self) -> Array2<f64> {
+        self.scores.select(Axis(0), &self.rows)
+    }
+
+    fn spectral_distance(&self, other: &Set, weights: Option<&[f64]>, sides: &Sides) -> f64 {
+        let other_weights = weights.filter(|weights| weights.len() == other.spectra.nrows());
+        let (p, q) = (mean(self.spectra.view(), weights), mean(other.spectra.view(), other_weights));
+        distance_db(p.view(), q.view(), sides.dataset.sample_rate_hz, sides.real.ncols(), BAND_HZ)
+    }
+}
+
+impl Beside {
+    fn of(sides: &Sides, real: &Set, made: &Set, train: Option<&Set>, floor: Option<Floor>) -> Beside {
+        let distance = |weights: &[f64]| frechet(&real.gaussian(Some(weights)), &made.gaussian(Some(weights)));
+        let frechet_uv2 = sides.interval(distance);
+        let over = |floor: f64| sides.interval(|weights| distance(weights) / floor);
+        let discrepancy = Mmd::new(real.paired().view(), made.paired().view());
+        let paired = |weights: &[f64]| -> Vec<f64> { real.rows.iter().map(|&row| weights[row]).collect() };
+        let neighbours = density_and_coverage(real.scores.view(), made.scores.view(), NEIGHBOURS);
+        Beside {
+            frechet_uv2,
+            frechet_over_floor: floor.map(|floor| over(floor.frechet_uv2)),
+            mmd2: sides.interval(|weights| discrepancy.squared(&paired(weights), &paired(weights))),
+            auc: Aucs {
+                logistic: auc(sides, real, made, Classifier::Logistic),
+                neighbours: auc(sides, real, made, Classifier::Neighbours),
+            },
+            density: neighbours.density,
+            coverage: neighbours.coverage,
+            memorisation: train.map(|train| memorisation(train.scores.view(), made.scores.view(), real.scores.view())),
+            spectral_distance_db: sides.interval(|weights| real.spectral_distance(made, Some(weights), sides)),
+            variance: made.variances,
+            real_variance: real.variances,
+        }
+    }
+}
+
+/// Twins are other subjects than those whose conditions they have.
+fn auc(sides: &Sides, real: &Set, made: &Set, classifier: Classifier) -> Interval {
+    let count = sides.subject_count();
+    let others: Vec<usize> = sides.subjects.iter().map(|subject| subject + count).collect();
+    let held_out = two_sample(
+        Sample { points: real.scores.view(), subjects: &sides.subjects },
+        Sample { points: made.scores.view(), subjects: &others },
+        classifier,
+        SEED,
+    );
+    sides.interval(|weights| held_out.auc(Some(weights), Some(weights)))
+}
+
+/// The classifiers on one half of the real subjects against the other.
+fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
+    let count = sides.subject_count();
+    if count < 4 {
+        return None;
+    }
+    let mean_auc = |classifier: Classifier| {
+        let of_halving = |seed: u64| {
+            let mut order: Vec<usize> = (0..count).collect();
+            let stream = Stream::new(seed, Purpose::Evaluate, 3);
+            stream.draws(0).shuffle(&mut order);
+            let first: Vec<bool> = (0..count).map(|subject| order[..count / 2].contains(&subject)).collect();
+            let half = |wanted: bool| {
+                let rows: Vec<usize> =
+                    (0..scores.nrows()).filter(|&row| first[sides.subjects[row]] == wanted).collect();
+                let subjects: Vec<usize> = rows.iter().map(|&row| sides.subjects[row]).collect();
+                (scores.select(Axis(0), &rows), subjects)
+            };
+            let (a, b) = (half(true), half(false));
+            let [a, b] = [&a, &b].map(|(points, subjects)| Sample { points: points.view(), subjects });
+            two_sample(a, b, classifier, seed).auc(None, None)
+        };
+        (0..HALVINGS).map(of_halving).sum::<f64>() / HALVINGS as f64
+    };
+    Some(Aucs { logistic: mean_auc(Classifier::Logistic), neighbours: mean_auc(Classifier::Neighbours) })
+}
+
+impl Variances {
+    /// By moments, from pairs of different recordings (Henderson 1953, Biometrics 9:226): products of two of one cell have no noise
+    /// in them, and products of two cells of one subject only what these share.
+    fn of(sides: &Sides, traces: &Array2<f64>) -> Variances {
+        let residuals = traces - &sides.curve;
+        let length = traces.ncols();
+        let sums = |groups: &[usize]| {
+            let count = groups.iter().max().map_or(0, |last| last + 1);
+            let mut sums = Array2::<f64>::zeros((count, length));
+            let mut sizes = vec![0.0; count];
+            for (residual, &group) in residuals.outer_iter().zip(groups) {
+                sums.row_mut(group).zip_mut_with(&residual, |sum, v| *sum += v);
+                sizes[group] += 1.0;
+            }
+            let squares: f64 = sums.iter().map(|v| v * v).sum();
+            (squares, sizes.iter().map(|n| n * n).sum::<f64>())
+        };
+        let n = residuals.nrows() as f64;
+        let total: f64 = residuals.iter().map(|v| v * v).sum();
+        let ((in_cells, cell_pairs), (in_subjects, subject_pairs)) =
+            (sums(&numbers(&sides.cells)), sums(&sides.subjects));
+        let mean = |sum: f64, pairs: f64| if pairs > 0.0 { sum / pairs / length as f64 } else { f64::NAN };
+        let of_rows = mean(total, n);
+        let of_cells = mean(in_cells - total, cell_pairs - n);
+        let of_subjects = mean(in_subjects - in_cells, subject_pairs - cell_pairs);
+        // without two rows of a cell the noise is not told from the rest
+        let noise = of_rows - of_cells;
+        let within = if noise.is_nan() { of_rows - of_subjects } else { of_cells - of_subjects };
+        Variances { between_subjects: of_subjects, within_subjects: within, noise }
+    }
+}
+
+impl Display for Likeness {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        writeln!(f, "as a whole: {}; {} rows of {} subjects", self.compared, self.rows, self.subjects)?;
+        writeln!(f, "{:<34} {:>28} {:>28}", "", "model", "linear mixed model")?;
+        type Show = fn(&Beside) -> String;
+        let optional = |v: Option<String>| v.unwrap_or_else(|| "-".into());
+        let lines: [(&str, Show); 9] = [
+            ("Fréchet distance, µV²", |b| format!("{:.4}", b.frechet_uv2)),
+            ("  over training rows' own", |b| b.frechet_over_floor.map_or("-".into(), |v| format!("{v:.2}"))),
+            ("mean discrepancy (MMD²)", |b| format!("{:.4}", b.mmd2)),
+            ("told apart: AUC, logistic", |b| format!("{:.2}", b.auc.logistic)),
+            ("told apart: AUC, neighbours", |b| format!("{:.2}", b.auc.neighbours)),
+            ("density, coverage", |b| format!("{:.2}, {:.2}", b.density, b.coverage)),
+            ("nearest training row, over real", |b| b.memorisation.map_or("-".into(), |v| format!("{v:.2}"))),
+            ("spectral distance, dB", |b| format!("{:.1}", b.spectral_distance_db)),
+            ("SD between, within, noise, µV", |b| b.variance.deviations()),
+        ];
+        for (name, show) in lines {
+            let mixed = optional(self.mixed_model.as_ref().map(show));
+            writeln!(f, "  {name:<32} {:>28} {mixed:>28}", show(&self.model))?;
+        }
+        writeln!(f, "  {:<32} {:>28}", "  of the real traces", self.model.real_variance.deviations())?;
+        if let Some(halves) = self.real_halves {
+            let both = format!("{:.2}, {:.2}", halves.logistic, halves.neighbours);
+            writeln!(f, "  {:<32} {both:>28}", "AUCs of two halves of the real")?;
+        }
+        Ok(())
+    }
+}
+
+impl Variances {
+    /// The roots of the three parts; `-` where one is not told.
+    fn deviations(&self) -> String {
+        let root = |v: f64| if v.is_nan() { "-".into() } else { format!("{:.3}", v.max(0.0).sqrt()) };
+        [self.between_subjects, self.within_subjects, self.noise].map(root).join(", ")
+    }
+}

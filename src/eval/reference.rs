@@ -1,0 +1,103 @@
+//! What the estimates of rows are measured against.
+
+use super::measures::{Interval, bootstrap, of_rows};
+use super::metrics::{TraceErrors, explained_variance};
+use super::report::Estimate;
+use super::sides::numbers;
+use crate::baselines::truth;
+use crate::data::Dataset;
+use crate::data::cells::Cells;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+
+/// The rows at hand; a row's place is its number among them.
+pub(super) struct Reference {
+    /// `[N, L]` in µV.
+    pub recorded: Array2<f32>,
+    /// Of the rows at these places, `[.., L]` in µV; none where no row has one.
+    pub truth: Option<(Array2<f32>, Vec<usize>)>,
+    /// The share of the truth's variance that can be explained; 1 of a simulation.
+    pub ceiling: Option<f64>,
+    /// The mean training trace in µV; not known of bare weights.
+    pub mean: Option<Array1<f32>>,
+    pub cells: Cells,
+    /// What is drawn again for intervals: the subject of each row, or of one subject alone its cell.
+    groups: Vec<usize>,
+    /// The noise in the truth of each cell's rows, in µV² summed over the samples.
+    noise: Vec<f64>,
+}
+
+impl Reference {
+    pub fn of(dataset: &Dataset, rows: &[usize], mean: Option<Array1<f32>>) -> Reference {
+        let cells = Cells::of(dataset, rows);
+        let recorded = dataset.signals.select(Axis(0), rows);
+        let subjects = numbers(&Cells::of_subjects(dataset, rows));
+        let one = subjects.iter().all(|subject| *subject == 0);
+        let noise = match dataset.truth {
+            Some(_) => vec![0.0; cells.iter().len()],
+            None => cells.iter().map(|members| noise_of_mean(&recorded, members)).collect(),
+        };
+        let truth = Some(truth(dataset, rows, &cells)).filter(|(_, known)| !known.is_empty());
+        let ceiling = truth.as_ref().map(|_| match dataset.truth {
+            Some(_) => 1.0,
+            None => super::truth::ceiling(&recorded, &cells, mean.as_ref()),
+        });
+        Reference { truth, ceiling, mean, groups: if one { numbers(&cells) } else { subjects }, noise, recorded, cells }
+    }
+
+    /// The truth of the row at a place, in µV.
+    pub fn truth_of(&self, place: usize) -> Option<ArrayView1<'_, f32>> {
+        let (truth, known) = self.truth.as_ref()?;
+        known.binary_search(&place).ok().map(|at| truth.row(at))
+    }
+
+    /// The noise's part in the truth of the row at a place, in µV² summed over the samples: 0 in that of a simulation, and in a
+    /// mean of n others a share 1 / n of the variance within the cell.
+    pub fn noise_of_truth(&self, place: usize) -> f64 {
+        self.noise[self.cells.cell(place)]
+    }
+
+    pub fn measure(&self, estimate: &Array2<f32>) -> Estimate {
+        let explained = |estimate: ArrayView2<f32>, reference: ArrayView2<f32>| {
+            self.mean.as_ref().map(|mean| explained_variance(estimate, reference, mean.view()))
+        };
+        let of_truth = self.truth.as_ref().map(|(truth, known)| (estimate.select(Axis(0), known), truth.view()));
+        let interval = of_truth.as_ref().and_then(|(estimate, _)| self.interval(estimate));
+        Estimate {
+            recorded: TraceErrors::of(estimate.view(), self.recorded.view()).summary(),
+            explained_variance: explained(estimate.view(), self.recorded.view()),
+            truth: of_truth.as_ref().map(|(estimate, truth)| TraceErrors::of(estimate.view(), *truth).summary()),
+            truth_explained_variance: of_truth.and_then(|(estimate, truth)| explained(estimate.view(), truth)),
+            truth_interval: interval.and_then(|interval| Some([interval.low?, interval.high?])),
+            share_of_ceiling: interval.zip(self.ceiling).map(|(interval, ceiling)| interval.value / ceiling),
+        }
+    }
+
+    /// The explained share of the truth's variance, drawn again by subjects; `estimate` has the rows with a truth alone.
+    fn interval(&self, estimate: &Array2<f32>) -> Option<Interval> {
+        let ((truth, known), mean) = (self.truth.as_ref()?, self.mean.as_ref()?);
+        let squares = |a: ArrayView1<f32>, b: ArrayView1<f32>| -> f64 {
+            a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+        };
+        let rows = truth.outer_iter().zip(estimate.outer_iter());
+        let sums: Vec<(f64, f64)> =
+            rows.map(|(truth, estimate)| (squares(estimate, truth), squares(truth, mean.view()))).collect();
+        let groups: Vec<usize> = known.iter().map(|&place| self.groups[place]).collect();
+        let count = self.groups.iter().max().map_or(0, |last| last + 1);
+        Some(bootstrap(count, |weights| {
+            let weighted = of_rows(&groups, weights);
+            let sum = |of: fn(&(f64, f64)) -> f64| -> f64 {
+                sums.iter().zip(&weighted).map(|(sums, weight)| weight * of(sums)).sum()
+            };
+            1.0 - sum(|sums| sums.0) / sum(|sums| sums.1)
+        }))
+    }
+}
+
+/// The noise in the mean of all but one of a cell's rows, summed over the samples; NaN of one row.
+fn noise_of_mean(recorded: &Array2<f32>, members: &[u32]) -> f64 {
+    let rows: Vec<usize> = members.iter().map(|row| *row as usize).collect();
+    let traces = recorded.select(Axis(0), &rows).mapv(f64::from);
+    let others = rows.len() as f64 - 1.0;
+    let mean = traces.mean_axis(Axis(0)).expect("a cell has rows");
+    (&traces - &mean).iter().map(|v| v * v).sum::<f64>() / (others * others)
+}

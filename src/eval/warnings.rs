@@ -1,0 +1,60 @@
+//! What of an evaluation should keep one from using generated traces.
+
+use super::Report;
+
+/// A classifier that tells generated traces from real ones this well needs no eye.
+const TOLD_APART: f64 = 0.75;
+/// Spreads of draws over listeners that are off.
+const SPREAD: [f64; 2] = [0.7, 1.4];
+/// Shares of real samples inside 80 % intervals that are off.
+const INSIDE: [f64; 2] = [0.65, 0.92];
+/// The least that a probe of real traces must read of the level, for it to say something of generated ones, …
+const READABLE: f64 = 0.3;
+/// … and the part of that correlation below which generated traces do not follow their level.
+const FOLLOWED: f64 = 0.5;
+/// Nearest training rows this much nearer than they are to real ones are copies.
+const COPIED: f64 = 0.5;
+
+/// One line for each.
+pub(super) fn warnings(report: &Report) -> Vec<String> {
+    let mut found = Vec::new();
+    if report.latent.active_units == 0 {
+        found.push(
+            "the latent has collapsed: no unit is active, and all traces under one condition are alike (a smaller \
+             training.kl_weight, or likelihood: \"calibrated\")"
+                .to_string(),
+        );
+    }
+    if let Some(likeness) = &report.likeness {
+        let auc = likeness.model.auc;
+        let best = auc.logistic.value.max(auc.neighbours.value);
+        if best > TOLD_APART {
+            found.push(format!("generated traces can be told from real ones: AUC {best:.2}, where .5 is chance"));
+        }
+        if let Some(ratio) = likeness.model.memorisation.filter(|ratio| *ratio < COPIED) {
+            found.push(format!("generated traces lie {ratio:.2} times as far from training rows as real ones: copies"));
+        }
+    }
+    if let Some(generated) = &report.generated {
+        let outside = |value: f64, [low, high]: [f64; 2]| !(low..=high).contains(&value);
+        if let Some(spread) = generated.spread.filter(|spread| outside(spread.value, SPREAD)) {
+            found.push(format!("draws spread {:.2} times as far as listeners do", spread.value));
+        }
+        let inside = generated.model.inside[1].value;
+        if outside(inside, INSIDE) {
+            found.push(format!("80 % intervals of draws hold {:.0} % of real samples", 100.0 * inside));
+        }
+    }
+    if let Some(probe) = &report.level_probe {
+        let (real, generated) = (probe.real.r.value, probe.generated.r.value);
+        // a correlation that is not defined is none
+        let followed = generated >= FOLLOWED * real;
+        if real > READABLE && !followed {
+            found.push(format!(
+                "generated traces do not follow their level: a probe that reads it off real traces with r = {real:.2} reads \
+                 r = {generated:.2} off them"
+            ));
+        }
+    }
+    found
+}
