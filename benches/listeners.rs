@@ -34,7 +34,11 @@ const TRIALS: [Trial; 5] = [
         keys: &["model.use_film=false", "model.joint_generation=false", "model.concat_dropout=[0.1,0.1,0.1]"],
         shuffled: false,
     },
-    Trial { name: "collapsed", keys: &["training.likelihood=mse", "training.kl_weight=100"], shuffled: false },
+    Trial {
+        name: "collapsed",
+        keys: &["training.likelihood=mse", "training.kl_weight=100", "model.prior=standard"],
+        shuffled: false,
+    },
     Trial { name: "shuffled", keys: &[], shuffled: true },
 ];
 
@@ -68,26 +72,32 @@ fn main() -> Result<()> {
     println!("| listeners | | {} |", headings.join(" | "));
     println!("| --- | --- |{}", " --- |".repeat(headings.len()));
     for &listeners in &arguments.listeners {
-        let mut last: Vec<Report> = Vec::new();
+        let mut first: Vec<Report> = Vec::new();
         for trial in TRIALS.iter().filter(|trial| arguments.decoders.iter().any(|name| name == trial.name)) {
-            last = (0..arguments.draws).map(|draw| run(&arguments, trial, listeners, draw)).collect::<Result<_>>()?;
-            print_row(listeners, trial.name, COLUMNS.map(|column| column.model), &last);
-            for warning in last.iter().flat_map(|report| &report.warnings) {
+            let draws = 0..arguments.draws;
+            let reports: Vec<Report> =
+                draws.map(|draw| run(&arguments, trial, listeners, draw)).collect::<Result<_>>()?;
+            print_row(listeners, trial.name, COLUMNS.map(|column| column.model), &reports);
+            for warning in reports.iter().flat_map(|report| &report.warnings) {
                 eprintln!("{listeners} {}: {warning}", trial.name);
             }
+            // baselines are the same for each, but for a control's training rows
+            if first.is_empty() {
+                first = reports;
+            }
         }
-        print_row(listeners, "linear mixed model", COLUMNS.map(|column| column.mixed_model), &last);
+        print_row(listeners, "linear mixed model", COLUMNS.map(|column| column.mixed_model), &first);
         let alone = |value: Value| std::array::from_fn(|i| if i == 0 { value } else { NOTHING });
-        print_row(listeners, "PCA", alone(|r| r.baselines.as_ref()?.pca.truth_explained_variance), &last);
-        print_row(listeners, "the recording itself", alone(|r| r.recording.as_ref()?.truth_explained_variance), &last);
+        print_row(listeners, "PCA", alone(|r| r.baselines.as_ref()?.pca.truth_explained_variance), &first);
+        print_row(listeners, "the recording itself", alone(|r| r.recording.as_ref()?.truth_explained_variance), &first);
         let curve: Value = |r| r.baselines.as_ref()?.curve.truth_explained_variance;
-        print_row(listeners, "curve of level", std::array::from_fn(|i| if i < 2 { curve } else { NOTHING }), &last);
+        print_row(listeners, "curve of level", std::array::from_fn(|i| if i < 2 { curve } else { NOTHING }), &first);
         let halves: [Value; COLUMNS.len()] = std::array::from_fn(|i| match COLUMNS[i].heading {
             "AUC, logistic" => |r: &Report| Some(r.likeness.as_ref()?.real_halves?.logistic),
             "AUC, neighbours" => |r: &Report| Some(r.likeness.as_ref()?.real_halves?.neighbours),
             _ => NOTHING,
         });
-        print_row(listeners, "real against real", halves, &last);
+        print_row(listeners, "real against real", halves, &first);
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn draw_traces(
 
 /// Conditions of training rows under which, and subjects in each from which [`missing_variation`] is found.
 const CONDITIONS: usize = 32;
-const SUBJECTS: usize = 16;
+const SUBJECTS: usize = 64;
 /// Larger variations than those of training are not made of too small a spread.
 const MOST_VARIATION: f64 = 1.0;
 

@@ -62,7 +62,8 @@ fn text_json_and_files_say_the_same() {
     let place = Place::trained("");
     let said = place.ok("eval --model run/best.safetensors --out results");
     assert!(said.stdout.starts_with("built-in data, test: 16 rows of 2 subjects"), "{}", said.stdout);
-    let headings = "traces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained        of the truth";
+    let headings =
+        "traces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained        of the truth";
     assert!(said.stdout.lines().any(|line| line == headings), "{}", said.stdout);
     for part in ["model", "PCA, rank", "nearest condition", "latent:", "static head, FiLM on", "level_db", "wave V"] {
         assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
