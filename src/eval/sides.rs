@@ -2,6 +2,7 @@
 
 use super::measures::bootstrap;
 use super::measures::{Interval, of_rows};
+use super::species::Picker;
 use crate::baselines::Baselines;
 use crate::checkpoint::Trained;
 use crate::data::cells::Cells;
@@ -155,6 +156,12 @@ impl<'a> Sides<'a> {
             add_noise(noise, |row| self.averages[row], seed, &mut traces);
         }
         traces.mapv(f64::from)
+    }
+
+    /// What finds waves in the traces of either side.
+    pub fn picker(&self) -> Picker {
+        let Dataset { sample_rate_hz, t0_ms, .. } = *self.dataset;
+        Picker { species: self.trained.config.data.species, sample_rate_hz, t0_ms }
     }
 
     pub fn baselines(&self) -> &Baselines {

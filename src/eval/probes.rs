@@ -1,0 +1,145 @@
+//! Probes: small regressions that read off a trace what it was recorded under and what it shows.
+//!
+//! A generated trace is of use where one can read from it what one reads from a real one. A probe sees a trace by its
+//! coordinates on the first principal components of the training rows, 16 at most, and by their squares: a wave that
+//! comes later is no multiple of the same wave. The traces are as they were compared ([`Sides`]), noise included, and
+//! nothing is taken off them.
+
+mod labels;
+mod synthetic;
+
+pub use synthetic::{Absent, Task, TrainOnSynthetic};
+
+use super::measures::{Interval, Ridge, of_rows};
+use super::sides::{Sides, Twins};
+use super::wave_errors::mean;
+use crate::rng::{Purpose, Stream};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
+
+/// The principal components that a probe sees, at most.
+const COMPONENTS: usize = 16;
+/// The penalty of every probe.
+const RIDGE: f64 = 1e-2;
+const FOLDS: usize = 5;
+
+/// How well the level is read off real traces, and off their twins, by a ridge regression that real traces trained.
+///
+/// A real row is read by a probe that has not seen its subject: five folds of whole subjects, fewer of fewer subjects,
+/// and of one subject alone folds of its rows. A twin is read by the probe of each fold; its reading is their mean.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LevelProbe {
+    pub real: LevelReading,
+    pub generated: LevelReading,
+}
+
+/// Levels as a probe reads them, beside those that were given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LevelReading {
+    /// Mean of |read - given|.
+    pub mae_db: Interval,
+    /// Pearson's correlation of the levels read with those given; NaN where one of them does not vary.
+    pub r: Interval,
+}
+
+impl LevelProbe {
+    /// Of the rows whose level is known; `None` where they have fewer than two levels.
+    pub fn of(sides: &Sides, twins: &Twins) -> Option<LevelProbe> {
+        let (rows, levels) = with_level(sides).filter(|(_, levels)| vary(levels))?;
+        let points = |traces: &Array2<f64>| features(sides, traces.view()).select(Axis(0), &rows);
+        let subjects: Vec<usize> = rows.iter().map(|&row| sides.subjects[row]).collect();
+        let (real, twins) = (points(&sides.real), points(&twins.compared));
+        let (real, generated) = out_of_fold(real.view(), &levels, &folds(&subjects), twins.view());
+        let reading = |read: &[f64]| LevelReading {
+            mae_db: sides.interval(|weights| mae(read, &levels, &of_rows(&rows, weights))),
+            r: sides.interval(|weights| correlation(read, &levels, &of_rows(&rows, weights))),
+        };
+        Some(LevelProbe { real: reading(&real), generated: reading(&generated) })
+    }
+}
+
+/// The places of the rows with a level, and their levels in dB; `None` where the model knows no levels.
+fn with_level(sides: &Sides) -> Option<(Vec<usize>, Vec<f64>)> {
+    let levels = sides.levels_db.as_ref()?.iter().copied().enumerate();
+    Some(levels.filter(|(_, level)| level.is_finite()).unzip())
+}
+
+fn vary(values: &[f64]) -> bool {
+    values.iter().any(|value| *value != values[0])
+}
+
+/// `[N, 2 K]`: what probes see of `traces [N, L]` in µV.
+fn features(sides: &Sides, traces: ArrayView2<f64>) -> Array2<f64> {
+    features_by(sides.baselines().pca.components.view(), traces)
+}
+
+/// By principal components `[L, rank]`.
+fn features_by(components: ArrayView2<f64>, traces: ArrayView2<f64>) -> Array2<f64> {
+    let kept = COMPONENTS.min(components.ncols());
+    let scores = traces.dot(&components.slice(s![.., ..kept]));
+    let squares = &scores * &scores;
+    concatenate(Axis(1), &[scores.view(), squares.view()]).expect("as many rows")
+}
+
+/// The fold of each row, from 0: subjects are dealt out evenly in an order by chance, and so are the rows of one subject
+/// alone.
+fn folds(subjects: &[usize]) -> Vec<usize> {
+    let units: Vec<usize> =
+        if subjects.iter().all(|s| *s == subjects[0]) { (0..subjects.len()).collect() } else { subjects.to_vec() };
+    let mut order: Vec<usize> = BTreeSet::from_iter(units.iter().copied()).into_iter().collect();
+    Stream::new(0, Purpose::Evaluate, 3).draws(0).shuffle(&mut order);
+    let fold_of: BTreeMap<usize, usize> = order.into_iter().enumerate().map(|(i, unit)| (unit, i % FOLDS)).collect();
+    units.iter().map(|unit| fold_of[unit]).collect()
+}
+
+/// The target `[N]` as read off `points [N, F]`, each row by a regression on the rows of other folds; and as read off
+/// `others [M, F]`, the mean of what these regressions make of each.
+///
+/// # Panics
+/// If there are fewer than two folds.
+fn out_of_fold(
+    points: ArrayView2<f64>,
+    target: &[f64],
+    folds: &[usize],
+    others: ArrayView2<f64>,
+) -> (Vec<f64>, Vec<f64>) {
+    let count = folds.iter().max().map_or(0, |last| last + 1);
+    let target = ArrayView1::from(target);
+    let (mut read, mut of_others) = (vec![f64::NAN; points.nrows()], Array1::zeros(others.nrows()));
+    for fold in 0..count {
+        let (held_out, train): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|&row| folds[row] == fold);
+        let select = |rows: &[usize]| points.select(Axis(0), rows);
+        let probe = Ridge::fit(select(&train).view(), target.select(Axis(0), &train).view(), None, RIDGE);
+        let of_held_out = probe.predict(select(&held_out).view());
+        held_out.iter().zip(of_held_out).for_each(|(&row, value)| read[row] = value);
+        of_others += &(probe.predict(others) / count as f64);
+    }
+    (read, of_others.to_vec())
+}
+
+/// The weighted mean of |read - given|; NaN of no weight.
+fn mae(read: &[f64], given: &[f64], weights: &[f64]) -> f64 {
+    mean(read.iter().zip(given).zip(weights).map(|((read, given), weight)| (*weight, (read - given).abs())))
+}
+
+/// Pearson's correlation; NaN where one side does not vary.
+fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
+    let mean_of = |of: &dyn Fn(usize) -> f64| mean(weights.iter().enumerate().map(|(i, weight)| (*weight, of(i))));
+    let (mean_a, mean_b) = (mean_of(&|i| a[i]), mean_of(&|i| b[i]));
+    let ab = mean_of(&|i| (a[i] - mean_a) * (b[i] - mean_b));
+    let (aa, bb) = (mean_of(&|i| (a[i] - mean_a).powi(2)), mean_of(&|i| (b[i] - mean_b).powi(2)));
+    ab / (aa * bb).sqrt()
+}
+
+impl Display for LevelProbe {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let LevelProbe { real, generated } = self;
+        write!(f, "level as a probe of real traces reads it: real r {:.2}, MAE {:.1} dB; ", real.r, real.mae_db)?;
+        write!(f, "generated r {:.2}, MAE {:.1} dB", generated.r, generated.mae_db)
+    }
+}
+
+#[cfg(test)]
+mod tests;

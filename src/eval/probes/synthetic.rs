@@ -1,0 +1,287 @@
+//! Train on synthetic, test on real: whether generated traces teach what real ones teach (Esteban, Hyland and Rätsch 2017,
+//! arXiv:1706.02633).
+//!
+//! One probe learns from the real training rows and others from twins of these rows, five sets with a seed each; all are
+//! tested by real rows of subjects that no one has seen. What they are to say comes from noise-free traces: of real rows
+//! the simulation's, or else the mean of the other recordings of the cell ([`truth`]); of twins their own. What they see
+//! is as compared, with noise where that has some.
+
+use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
+use super::super::sides::{Compared, Sides, Twins};
+use super::labels::{noise_alone, present_uv, responses, threshold_wave};
+use super::{RIDGE, features, mae, vary, with_level};
+use crate::baselines::truth;
+use crate::error::Result;
+use crate::model::Cvae;
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+use std::mem::discriminant;
+use std::ops::RangeInclusive;
+
+const SEEDS: RangeInclusive<u64> = 1..=5;
+/// What the seed of twins differs by from that of noise alone: it is not the noise on them.
+const NOISE: u64 = 1 << 62;
+/// A smaller class than this share of the rows is too small to learn.
+const SMALLEST_CLASS: f64 = 0.05;
+
+/// Probes trained on real rows beside probes trained on generated ones, by real rows of other subjects.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainOnSynthetic {
+    /// Whose amplitude tells whether there is a response, and whose latency is read.
+    pub wave: &'static str,
+    pub absent: Absent,
+    /// Whether a response is present: the area under the curve of logistic regression. `None` where there are too few
+    /// rows without one, and what noise alone looks like is not known.
+    pub response: Option<Task>,
+    /// The level by ridge regression: mean |error| in dB. `None` where the model or the test rows have no levels, or
+    /// the training rows one alone.
+    pub level: Option<Task>,
+    /// The wave's latency by ridge regression, of rows with a response: mean |error| in ms. `None` where no real row
+    /// has one.
+    pub latency: Option<Task>,
+}
+
+/// The rows without a response.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "rows", rename_all = "snake_case")]
+pub enum Absent {
+    /// Those whose wave is smaller than so many µV or not there.
+    Below { uv: f64 },
+    /// As one class has less than 5 % of the real rows by that rule: noise alone, once for each row.
+    NoiseAlone,
+}
+
+/// One thing to read off traces.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Task {
+    /// Test rows, those of noise alone included.
+    pub rows: usize,
+    /// By the probe that real rows trained; its interval is over test subjects.
+    pub real: Interval,
+    /// The mean of the probes that generated rows trained; NaN where a seed's rows teach nothing at all.
+    pub synthetic: Interval,
+    /// Of the probes of five seeds; divisor 4.
+    pub synthetic_sd: f64,
+}
+
+impl TrainOnSynthetic {
+    /// Learns from the real rows of `train` and from twins of them, and is tested by the real rows of `test`, of the same
+    /// model and of other subjects. `None` where the two are not compared alike, or noise is on one side only.
+    ///
+    /// # Errors
+    /// A device that has no room, or is gone.
+    pub fn of(train: &Sides, test: &Sides, model: &mut Cvae) -> Result<Option<TrainOnSynthetic>> {
+        let alike = discriminant(&train.compared) == discriminant(&test.compared);
+        if !alike || train.compared == Compared::NoiseOnOneSide {
+            return Ok(None);
+        }
+        let [real, exam] = [train, test].map(Source::real);
+        let twins = |seed| Ok(Source::twins(train, &train.twins(model, seed)?, &real.known));
+        let synthetic: Vec<Source> = SEEDS.map(twins).collect::<Result<_>>()?;
+        let school = School { train, test, real, exam, synthetic };
+        let species = test.picker().species;
+        let by_rule = school.real.has_both_classes() && school.exam.has_both_classes();
+        Ok(Some(TrainOnSynthetic {
+            wave: threshold_wave(species),
+            absent: if by_rule { Absent::Below { uv: present_uv(species) } } else { Absent::NoiseAlone },
+            response: if by_rule { Some(school.response_by_rule()) } else { school.response_beside_noise() },
+            level: school.level(),
+            latency: school.latency(),
+        }))
+    }
+}
+
+/// Rows that teach or test: real ones, or twins of them.
+struct Source {
+    /// `[N, F]`: of all rows as compared.
+    points: Array2<f64>,
+    /// The places of the rows whose real noise-free trace is known.
+    known: Vec<usize>,
+    /// Of each of these: the latency of its response in ms, `None` where it has none.
+    responses: Vec<Option<f64>>,
+}
+
+/// What one probe learns or is asked.
+pub(super) struct Lesson {
+    /// `[M, F]`
+    pub points: Array2<f64>,
+    /// `[M]`; 1 for yes and 0 for no.
+    pub answers: Vec<f64>,
+}
+
+struct School<'a> {
+    train: &'a Sides<'a>,
+    test: &'a Sides<'a>,
+    real: Source,
+    /// The test rows.
+    exam: Source,
+    /// One a seed.
+    synthetic: Vec<Source>,
+}
+
+impl Source {
+    fn real(sides: &Sides) -> Source {
+        let (clean, known) = truth(sides.dataset, &sides.rows);
+        Source::new(sides, &sides.real, clean.view(), known)
+    }
+
+    fn twins(sides: &Sides, twins: &Twins, known: &[usize]) -> Source {
+        Source::new(sides, &twins.compared, twins.clean.select(Axis(0), known).view(), known.to_vec())
+    }
+
+    /// `clean` are the noise-free traces of the rows at the places `known`.
+    fn new(sides: &Sides, compared: &Array2<f64>, clean: ArrayView2<f32>, known: Vec<usize>) -> Source {
+        let level_db = |row: usize| sides.levels_db.as_ref().map(|levels| levels[known[row]]);
+        let responses = responses(&sides.picker(), clean, level_db);
+        Source { points: features(sides, compared.view()), known, responses }
+    }
+
+    fn has_both_classes(&self) -> bool {
+        let present = self.responses.iter().flatten().count() as f64 / self.responses.len() as f64;
+        (SMALLEST_CLASS..=1.0 - SMALLEST_CLASS).contains(&present)
+    }
+
+    /// The places of the rows with a response.
+    fn present(&self) -> Vec<usize> {
+        let rows = self.known.iter().zip(&self.responses);
+        rows.filter(|(_, response)| response.is_some()).map(|(place, _)| *place).collect()
+    }
+
+    fn lesson(&self, places: &[usize], answers: Vec<f64>) -> Lesson {
+        Lesson { points: self.points.select(Axis(0), places), answers }
+    }
+}
+
+impl School<'_> {
+    fn response_by_rule(&self) -> Task {
+        let lesson = |source: &Source| {
+            let present = source.responses.iter().map(|response| f64::from(u8::from(response.is_some())));
+            source.lesson(&source.known, present.collect())
+        };
+        self.task(&self.exam.known, lesson(&self.exam), self.lessons(lesson), odds, judge_odds)
+    }
+
+    /// Of rows beside noise alone, as many of one as of the other.
+    fn response_beside_noise(&self) -> Option<Task> {
+        let ((rows, noise), (asked, noise_asked)) = (noise_alone(self.train)?, noise_alone(self.test)?);
+        let lesson = |source: &Source, places: &[usize], noise: ArrayView2<f64>| {
+            let (responses, noise) = (source.points.select(Axis(0), places), features(self.train, noise));
+            let points = concatenate(Axis(0), &[responses.view(), noise.view()]).expect("points of as many numbers");
+            Lesson { points, answers: [vec![1.0; places.len()], vec![0.0; places.len()]].concat() }
+        };
+        let exam = lesson(&self.exam, &asked, noise_asked.view());
+        let of_seed = |(source, seed): (&Source, u64)| {
+            let silence = Array2::zeros(self.train.real.raw_dim());
+            let noise = self.train.with_noise(silence, NOISE + seed).select(Axis(0), &rows);
+            lesson(source, &rows, noise.view())
+        };
+        let synthetic = self.synthetic.iter().zip(SEEDS).map(of_seed).collect();
+        let lessons = (lesson(&self.real, &rows, noise.view()), synthetic);
+        Some(self.task(&[&asked[..], &asked].concat(), exam, lessons, odds, judge_odds))
+    }
+
+    fn level(&self) -> Option<Task> {
+        let (rows, levels) = with_level(self.train).filter(|(_, levels)| vary(levels))?;
+        let (asked, answers) = with_level(self.test).filter(|(_, levels)| !levels.is_empty())?;
+        let lessons = self.lessons(|source| source.lesson(&rows, levels.clone()));
+        Some(self.task(&asked, self.exam.lesson(&asked, answers), lessons, line, mae))
+    }
+
+    fn latency(&self) -> Option<Task> {
+        let lesson =
+            |source: &Source| source.lesson(&source.present(), source.responses.iter().flatten().copied().collect());
+        let (real, exam) = (self.real.present(), self.exam.present());
+        let some = !real.is_empty() && !exam.is_empty();
+        some.then(|| self.task(&exam, lesson(&self.exam), self.lessons(lesson), line, mae))
+    }
+
+    /// Of the real rows, and of each seed's.
+    fn lessons(&self, of: impl Fn(&Source) -> Lesson) -> (Lesson, Vec<Lesson>) {
+        (of(&self.real), self.synthetic.iter().map(&of).collect())
+    }
+
+    /// Asks each learner about the rows at `places`; `judge` is given what was read, the answers and their weights.
+    fn task(
+        &self,
+        places: &[usize],
+        exam: Lesson,
+        (real, synthetic): (Lesson, Vec<Lesson>),
+        read: fn(&Lesson, ArrayView2<f64>) -> Vec<f64>,
+        judge: fn(&[f64], &[f64], &[f64]) -> f64,
+    ) -> Task {
+        let real = read(&real, exam.points.view());
+        let synthetic: Vec<Vec<f64>> = synthetic.iter().map(|lesson| read(lesson, exam.points.view())).collect();
+        let marks = |weights: &[f64]| -> Vec<f64> {
+            synthetic.iter().map(|read| judge(read, &exam.answers, weights)).collect()
+        };
+        let mean = |marks: &[f64]| marks.iter().sum::<f64>() / marks.len() as f64;
+        let of_seeds = marks(&vec![1.0; places.len()]);
+        let variance =
+            of_seeds.iter().map(|mark| (mark - mean(&of_seeds)).powi(2)).sum::<f64>() / (of_seeds.len() - 1) as f64;
+        Task {
+            rows: places.len(),
+            real: self.test.interval(|weights| judge(&real, &exam.answers, &of_rows(places, weights))),
+            synthetic: self.test.interval(|weights| mean(&marks(&of_rows(places, weights)))),
+            synthetic_sd: variance.sqrt(),
+        }
+    }
+}
+
+/// What ridge regression reads off `points [M, F]`; NaN where there is nothing to learn from.
+fn line(lesson: &Lesson, points: ArrayView2<f64>) -> Vec<f64> {
+    if lesson.answers.is_empty() {
+        return vec![f64::NAN; points.nrows()];
+    }
+    Ridge::fit(lesson.points.view(), ArrayView1::from(&lesson.answers), None, RIDGE).predict(points).to_vec()
+}
+
+/// The log-odds of logistic regression; who has seen one class alone cannot tell, and says 0.
+pub(super) fn odds(lesson: &Lesson, points: ArrayView2<f64>) -> Vec<f64> {
+    let labels = yes(&lesson.answers);
+    if !labels.contains(&true) || !labels.contains(&false) {
+        return vec![0.0; points.nrows()];
+    }
+    Logistic::fit(lesson.points.view(), &labels, RIDGE).score(points)
+}
+
+fn judge_odds(odds: &[f64], answers: &[f64], weights: &[f64]) -> f64 {
+    auc(odds, &yes(answers), Some(weights))
+}
+
+fn yes(answers: &[f64]) -> Vec<bool> {
+    answers.iter().map(|answer| *answer > 0.5).collect()
+}
+
+/// A line a task that there is: what is read, how well by a probe of real traces, and how well by those of generated ones.
+impl Display for TrainOnSynthetic {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let wave = self.wave;
+        let response = match self.absent {
+            Absent::Below { uv } => format!("wave {wave} of {uv} µV or more, AUC"),
+            Absent::NoiseAlone => "response or noise alone, AUC".into(),
+        };
+        let tasks = [
+            (response, self.response, 3),
+            ("level, MAE in dB".into(), self.level, 1),
+            (format!("latency of wave {wave}, MAE in ms"), self.latency, 3),
+        ];
+        let line = |(what, task, decimals): (String, Option<Task>, usize)| {
+            let Task { rows, real, synthetic, synthetic_sd } = task?;
+            let (real, synthetic) = (format!("{real:.decimals$}"), format!("{synthetic:.decimals$}"));
+            Some([what, real, synthetic, format!("{synthetic_sd:.decimals$}"), rows.to_string()])
+        };
+        let lines: Vec<[String; 5]> = tasks.into_iter().filter_map(line).collect();
+        let widths: [usize; 5] =
+            std::array::from_fn(|i| lines.iter().map(|line| line[i].chars().count()).max().unwrap_or(0));
+        let [a, b, c, d, e] = widths;
+        for (i, [what, real, synthetic, sd, rows]) in lines.iter().enumerate() {
+            let end = if i + 1 == lines.len() { "" } else { "\n" };
+            write!(
+                f,
+                "{what:a$}  trained on real {real:b$}  on synthetic {synthetic:c$}  SD {sd:>d$}  {rows:>e$} rows{end}"
+            )?;
+        }
+        Ok(())
+    }
+}
