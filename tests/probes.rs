@@ -8,9 +8,11 @@ use abr_film::eval::{Compared, sides::Sides};
 use abr_film::train::Trainer;
 use std::ops::ControlFlow;
 
-/// Level series of so many listeners.
+/// Level series of so many listeners without hearing loss, which would shift the level that they hear.
 fn series(config: &mut Config, listeners: usize, rows: usize, seed: u64) -> Dataset {
     (config.data.synth.subjects, config.data.synth.rows_per_subject, config.data.seed) = (listeners, rows, seed);
+    config.data.synth.fixed =
+        ["conductive_loss_db", "cochlear_loss_db", "neuropathy"].map(|name| (name.into(), 0.0)).into();
     load(&config.data, config.model.signal_length, |_, _| {}).unwrap().0
 }
 
