@@ -83,8 +83,8 @@ fn features_by(components: ArrayView2<f64>, traces: ArrayView2<f64>) -> Array2<f
     concatenate(Axis(1), &[scores.view(), squares.view()]).expect("as many rows")
 }
 
-/// The fold of each row, from 0: subjects are dealt out evenly in an order by chance, and so are the rows of one subject
-/// alone.
+/// The fold of each row, from 0: subjects are dealt out evenly in an order by chance, and so are the rows of one
+/// subject alone.
 fn folds(subjects: &[usize]) -> Vec<usize> {
     let units: Vec<usize> =
         if subjects.iter().all(|s| *s == subjects[0]) { (0..subjects.len()).collect() } else { subjects.to_vec() };

@@ -1,10 +1,10 @@
-//! Train on synthetic, test on real: whether generated traces teach what real ones teach (Esteban, Hyland and Rätsch 2017,
-//! arXiv:1706.02633).
+//! Train on synthetic, test on real: whether generated traces teach what real ones teach (Esteban, Hyland and Rätsch
+//! 2017, arXiv:1706.02633).
 //!
-//! One probe learns from the real training rows and others from twins of these rows, five sets with a seed each; all are
-//! tested by real rows of subjects that no one has seen. What they are to say comes from noise-free traces: of real rows
-//! the simulation's, or else the mean of the other recordings of the cell ([`truth`]); of twins their own. What they see
-//! is as compared, with noise where that has some.
+//! One probe learns from the real training rows and others from twins of these rows, five sets with a seed each; all
+//! are tested by real rows of subjects that no one has seen. What they are to say comes from noise-free traces: of
+//! real rows the simulation's, or else the mean of the other recordings of the cell ([`truth`]); of twins their own.
+//! What they see is as compared, with noise where that has some.
 
 use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
 use super::super::sides::{Compared, Sides, Twins};
@@ -66,8 +66,8 @@ pub struct Task {
 }
 
 impl TrainOnSynthetic {
-    /// Learns from the real rows of `train` and from twins of them, and is tested by the real rows of `test`, of the same
-    /// model and of other subjects. `None` where the two are not compared alike, or noise is on one side only.
+    /// Learns from the real rows of `train` and from twins of them, and is tested by the real rows of `test`, of the
+    /// same model and of other subjects. `None` where the two are not compared alike, or noise is on one side only.
     ///
     /// # Errors
     /// A device that has no room, or is gone.
@@ -253,7 +253,8 @@ fn yes(answers: &[f64]) -> Vec<bool> {
     answers.iter().map(|answer| *answer > 0.5).collect()
 }
 
-/// A line a task that there is: what is read, how well by a probe of real traces, and how well by those of generated ones.
+/// A line a task that there is: what is read, how well by a probe of real traces, and how well by those of generated
+/// ones.
 impl Display for TrainOnSynthetic {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let wave = self.wave;
