@@ -140,7 +140,7 @@ impl Set {
             scores: sides.scores(traces.view()),
             spectra: ndarray::stack(Axis(0), &views).expect("spectra of one length"),
             rows: (0..kept).map(|i| i * traces.nrows() / kept).collect(),
-            variances: Variances::of(sides, traces),
+            variances: Variances::of(&(traces - &sides.curve), &numbers(&sides.cells), &sides.subjects),
         }
     }
 
@@ -226,11 +226,12 @@ fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
 }
 
 impl Variances {
+    /// Of residuals `[N, L]` in µV, by the cell and the subject of each row.
+    ///
     /// By moments, from pairs of different recordings (Henderson 1953, Biometrics 9:226): products of two of one cell have no noise
     /// in them, and products of two cells of one subject only what these share.
-    fn of(sides: &Sides, traces: &Array2<f64>) -> Variances {
-        let residuals = traces - &sides.curve;
-        let length = traces.ncols();
+    fn of(residuals: &Array2<f64>, cells: &[usize], subjects: &[usize]) -> Variances {
+        let length = residuals.ncols();
         let sums = |groups: &[usize]| {
             let count = groups.iter().max().map_or(0, |last| last + 1);
             let mut sums = Array2::<f64>::zeros((count, length));
@@ -244,8 +245,7 @@ impl Variances {
         };
         let n = residuals.nrows() as f64;
         let total: f64 = residuals.iter().map(|v| v * v).sum();
-        let ((in_cells, cell_pairs), (in_subjects, subject_pairs)) =
-            (sums(&numbers(&sides.cells)), sums(&sides.subjects));
+        let ((in_cells, cell_pairs), (in_subjects, subject_pairs)) = (sums(cells), sums(subjects));
         let mean = |sum: f64, pairs: f64| if pairs > 0.0 { sum / pairs / length as f64 } else { f64::NAN };
         let of_rows = mean(total, n);
         let of_cells = mean(in_cells - total, cell_pairs - n);
@@ -292,5 +292,42 @@ impl Variances {
     fn deviations(&self) -> String {
         let root = |v: f64| if v.is_nan() { "-".into() } else { format!("{:.3}", v.max(0.0).sqrt()) };
         [self.between_subjects, self.within_subjects, self.noise].map(root).join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    /// 60 subjects of 3 cells of 4 rows: variances 4 between subjects, 1 between cells, .25 of noise.
+    fn simulated(rows_of_cell: usize) -> (Array2<f64>, Vec<usize>, Vec<usize>) {
+        let rows = 180 * rows_of_cell;
+        let (cell, subject) = (|row: usize| row / rows_of_cell, |row: usize| row / (3 * rows_of_cell));
+        let normals = |layer: u32, sample: usize| {
+            let mut values = vec![0.0_f32; 30];
+            Stream::new(6, Purpose::Test, layer).normals(sample as u32, &mut values);
+            values
+        };
+        let residuals = Array2::from_shape_fn((rows, 30), |(row, i)| {
+            let of = |layer, sample| f64::from(normals(layer, sample)[i]);
+            2.0 * of(0, subject(row)) + of(1, cell(row)) + 0.5 * of(2, row)
+        });
+        (residuals, (0..rows).map(cell).collect(), (0..rows).map(subject).collect())
+    }
+
+    #[test]
+    fn the_parts_of_the_variance_come_back() {
+        let (residuals, cells, subjects) = simulated(4);
+        let found = Variances::of(&residuals, &cells, &subjects);
+        // 1800 effects of subjects, 5400 of cells
+        assert!((found.between_subjects - 4.0).abs() < 0.4, "{found:?}");
+        assert!((found.within_subjects - 1.0).abs() < 0.06, "{found:?}");
+        assert!((found.noise - 0.25).abs() < 0.01, "{found:?}");
+        // of single recordings noise and cell are one
+        let (residuals, cells, subjects) = simulated(1);
+        let found = Variances::of(&residuals, &cells, &subjects);
+        assert!(found.noise.is_nan() && (found.within_subjects - 1.25).abs() < 0.1, "{found:?}");
+        assert_eq!(found.deviations().split(", ").nth(2), Some("-"));
     }
 }

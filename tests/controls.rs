@@ -1,0 +1,71 @@
+//! Models that must be called out: one whose latent has collapsed, and one that was trained under other rows' levels.
+
+use abr_film::config::Config;
+use abr_film::data::{Dataset, Values, load};
+use abr_film::device::Cpu;
+use abr_film::eval::{Part, Report, evaluate};
+use abr_film::rng::{Purpose, Stream};
+use abr_film::train::Trainer;
+use std::ops::ControlFlow;
+
+const COLLAPSED: &[&str] = &["training.likelihood=mse", "training.kl_weight=100", "model.prior=standard"];
+
+/// Trains on ten listeners without hearing loss, and measures on forty others.
+fn report(keys: &[&str], shuffled: bool) -> Report {
+    let keys: Vec<String> = keys.iter().chain(&["training.num_epochs=40"]).map(|key| key.to_string()).collect();
+    let mut config = Config::from_json("listeners.json", include_str!("../configs/listeners.json"), &keys).unwrap();
+    config.data.synth.fixed =
+        ["conductive_loss_db", "cochlear_loss_db", "neuropathy"].map(|name| (name.into(), 0.0)).into();
+    let mut series = |listeners: usize, rows: usize, seed: u64| {
+        (config.data.synth.subjects, config.data.synth.rows_per_subject, config.data.seed) = (listeners, rows, seed);
+        load(&config.data, config.model.signal_length, |_, _| {}).unwrap().0
+    };
+    let (mut train, mut test): (Dataset, Dataset) = (series(10, 65, 1000), series(40, 13, 9000));
+    test.source = "others".into();
+    if shuffled {
+        let Values::Number(levels) = &mut train.statics[0].values else { panic!("levels are numbers") };
+        Stream::new(1, Purpose::Test, 0).draws(0).shuffle(levels);
+    }
+    let (mut trainer, _) = Trainer::new(&config, &train, Box::new(Cpu::<f32>::new())).unwrap();
+    while !trainer.finished() {
+        trainer.epoch(|_| ControlFlow::Continue(())).unwrap();
+    }
+    trainer.restore_best().unwrap();
+    let trained = trainer.best().unwrap().trained.unwrap();
+    evaluate(&trained, trainer.model(), &test, Part::All, Some(&train)).unwrap()
+}
+
+fn aucs(report: &Report) -> [f64; 2] {
+    let auc = report.likeness.as_ref().unwrap().model.auc;
+    [auc.logistic.value, auc.neighbours.value]
+}
+
+fn warned(report: &Report, of: &str) -> bool {
+    report.warnings.iter().any(|warning| warning.contains(of))
+}
+
+#[test]
+fn a_collapsed_model_is_called_out() {
+    let collapsed = report(COLLAPSED, false);
+    println!("{collapsed}");
+    assert!(aucs(&collapsed).iter().all(|auc| *auc > 0.9), "{:?}", aucs(&collapsed));
+    for warning in ["the latent has collapsed", "told from real ones", "draws spread", "80 % intervals"] {
+        assert!(warned(&collapsed, warning), "{warning}: {:?}", collapsed.warnings);
+    }
+    assert!(!warned(&collapsed, "do not follow their level"), "{:?}", collapsed.warnings);
+}
+
+#[test]
+fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
+    let shuffled = report(&[], true);
+    assert!(warned(&shuffled, "do not follow their level"), "{:?}", shuffled.warnings);
+    let sound = report(&[], false);
+    println!("{sound}");
+    for warning in ["the latent has collapsed", "told from real ones", "do not follow their level", "copies"] {
+        assert!(!warned(&sound, warning), "{warning}: {:?}", sound.warnings);
+    }
+    let halves = sound.likeness.as_ref().unwrap().real_halves.unwrap();
+    for auc in [halves.logistic, halves.neighbours] {
+        assert!((auc - 0.5).abs() < 0.07, "{auc} of two halves of the real listeners");
+    }
+}
