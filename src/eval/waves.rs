@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView1, Axis};
 use serde::Serialize;
 
 /// The levels in dB nHL.
-pub const LEVELS_DB: [f64; 3] = [80.0, 60.0, 40.0];
+pub const LEVELS_DB: [f64; 4] = [80.0, 60.0, 40.0, 20.0];
 /// Traces behind each mean.
 pub const TRACES: usize = 200;
 /// What no listener here has.

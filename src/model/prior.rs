@@ -3,23 +3,23 @@
 //! A standard normal prior is what the KL term pulls the posteriors to, all together and without regard to the condition. What
 //! the decoder has learned to decode under a condition are the posteriors of the rows that had it: their mixture, the
 //! aggregated posterior (Hoffman and Johnson 2016, "ELBO surgery"; Tomczak and Welling 2018, "VAE with a VampPrior",
-//! arXiv:1705.07120), given the condition by a kernel (Nadaraya 1964; Watson 1964), moved along a line from the row's condition
-//! to the given one (as Beaumont et al. 2002, Genetics 162:2025, adjust draws).
+//! arXiv:1705.07120), given the condition by a kernel (Nadaraya 1964; Watson 1964), moved along a regression from the row's
+//! condition to the given one (as Beaumont et al. 2002, Genetics 162:2025, adjust draws).
+
+mod regression;
 
 use crate::rng::Draws;
-use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
+use regression::Regression;
 
-/// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows.
-const BANDWIDTH: f64 = 1.0 / 3.0;
+/// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows: along the direction in
+/// which latents change most. Along the others it is wider ([`Regression::metric`]).
+const BANDWIDTH: f64 = 0.2;
 /// The kernel is widened until so many rows count (Kish's effective number), or all of them.
-const FEWEST_ROWS: f64 = 50.0;
+const FEWEST_ROWS: f64 = 20.0;
 /// Draws scatter about a subject by this share of the deviation between subjects (the smoothed bootstrap, Silverman and Young
 /// 1987): listeners between those that were recorded, and no copies.
 const SMOOTHING: f64 = 0.5;
-
-/// What is added on the diagonal of the regression for each row: with few listeners a slope is theirs as much as the condition's.
-const RIDGE: f64 = 0.01;
 
 /// Posteriors of training rows with their conditions.
 ///
@@ -36,8 +36,14 @@ pub struct AggregatedPosterior {
     subject: Vec<u32>,
     /// How far generated subjects vary beyond these rows: the factor on the deviations of `training.augment`.
     pub variation: f32,
-    /// `[S, Z]`: how mu goes with the condition, by linear regression.
-    slope: Array2<f32>,
+    /// How mu goes with the condition …
+    regression: Regression,
+    /// `[N, Z]`: … and what it leaves of mu.
+    residual: Array2<f64>,
+    /// `[S, S]`: conditions times this lie as far apart as latents change between them …
+    metric: Array2<f64>,
+    /// `[N, S]`: … and those of the rows times it.
+    places: Array2<f64>,
     /// The rows of each subject.
     rows: Vec<Vec<usize>>,
 }
@@ -46,7 +52,7 @@ pub struct AggregatedPosterior {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Near {
     /// `[N, Z]`: mu of the rows, moved from their conditions to the given one.
-    moved: Array2<f32>,
+    moved: Array2<f64>,
     /// Of each row among those of its subject, the nearest of which has 1.
     weights: Vec<f64>,
     /// Of each subject.
@@ -75,11 +81,26 @@ impl AggregatedPosterior {
         assert!(condition.nrows() > 0 && condition.nrows() == mu.nrows(), "AggregatedPosterior: rows");
         assert_eq!(mu.dim(), logvar.dim(), "AggregatedPosterior: mu and logvar");
         assert_eq!(subject.len(), mu.nrows(), "AggregatedPosterior: subjects");
-        let slope = slope(&condition, &mu);
         let mut rows = vec![Vec::new(); 1 + *subject.iter().max().expect("a row") as usize];
         subject.iter().enumerate().for_each(|(row, &subject)| rows[subject as usize].push(row));
         rows.retain(|rows| !rows.is_empty());
-        AggregatedPosterior { condition, mu, logvar, subject, variation: 0.0, slope, rows }
+        let regression = Regression::new(&condition, &mu, &rows);
+        let mut residual = mu.mapv(f64::from);
+        residual.outer_iter_mut().zip(condition.outer_iter()).for_each(|(mut mu, c)| mu -= &regression.at(c));
+        let metric = regression.metric(&condition);
+        let places = condition.mapv(f64::from).dot(&metric);
+        AggregatedPosterior {
+            condition,
+            mu,
+            logvar,
+            subject,
+            variation: 0.0,
+            regression,
+            residual,
+            metric,
+            places,
+            rows,
+        }
     }
 
     /// Conditions `[N, S]`, mu and logvar `[N, Z]`, and whose each row is.
@@ -94,16 +115,14 @@ impl AggregatedPosterior {
 
     /// The weights of all rows under a condition `[S]`; without one all weigh the same.
     pub fn near(&self, condition: Option<ArrayView1<f32>>) -> Near {
-        let rows = self.condition.outer_iter();
-        let squares: Vec<f64> = match condition {
+        let (squares, moved) = match condition {
             Some(wanted) => {
-                rows.map(|row| row.iter().zip(&wanted).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()).collect()
+                let place = wanted.mapv(f64::from).dot(&self.metric);
+                let square = |row: ArrayView1<f64>| row.iter().zip(&place).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+                let squares: Vec<f64> = self.places.outer_iter().map(square).collect();
+                (squares, &self.residual + &self.regression.at(wanted))
             }
-            None => vec![0.0; rows.len()],
-        };
-        let moved = match condition {
-            Some(wanted) => &self.mu + &(&wanted - &self.condition).dot(&self.slope),
-            None => self.mu.clone(),
+            None => (vec![0.0; self.mu.nrows()], self.mu.mapv(f64::from)),
         };
         let (weight, least) = kernel(&squares);
         let latent = self.mu.ncols();
@@ -115,7 +134,7 @@ impl AggregatedPosterior {
             for &row in rows {
                 weights[row] = weight(squares[row] - nearest);
                 total += weights[row];
-                own.zip_mut_with(&moved.row(row), |sum, v| *sum += weights[row] * f64::from(*v));
+                own.scaled_add(weights[row], &moved.row(row));
             }
             own /= total;
             subjects.push(total * weight(nearest - least));
@@ -147,7 +166,7 @@ impl AggregatedPosterior {
         for (unit, z) in z.iter_mut().enumerate() {
             let means = near.means.column(unit);
             let about = means[subject.own] - near.mean[unit] + share * (means[one] - means[other]);
-            let of_recording = f64::from(near.moved[[row, unit]]) - means[subject.own];
+            let of_recording = near.moved[[row, unit]] - means[subject.own];
             let drawn = f64::from(*z) * (0.5 * f64::from(self.logvar[[row, unit]])).exp();
             *z = (near.mean[unit] + keep * about + of_recording + drawn) as f32;
         }
@@ -173,23 +192,6 @@ fn kernel(squares: &[f64]) -> (impl Fn(f64) -> f64, f64) {
         bandwidth *= 1.25;
     }
     (move |square| weight(square, bandwidth), nearest)
-}
-
-/// The ridge regression of `mu` on `condition`, both about their means.
-fn slope(condition: &Array2<f32>, mu: &Array2<f32>) -> Array2<f32> {
-    let centred = |values: &Array2<f32>| {
-        let values = values.mapv(f64::from);
-        let mean = values.mean_axis(Axis(0)).expect("there are rows");
-        values - mean
-    };
-    let (condition, mu) = (centred(condition), centred(mu));
-    let width = condition.ncols();
-    let (gram, cross) = (condition.t().dot(&condition), condition.t().dot(&mu));
-    let ridge = RIDGE * condition.nrows() as f64;
-    let gram = DMatrix::from_fn(width, width, |i, j| gram[[i, j]] + if i == j { ridge } else { 0.0 });
-    let cross = DMatrix::from_fn(width, mu.ncols(), |i, j| cross[[i, j]]);
-    let solved = Cholesky::new(gram).expect("a ridge makes it positive").solve(&cross);
-    Array2::from_shape_fn((width, mu.ncols()), |at| solved[at] as f32)
 }
 
 #[cfg(test)]
@@ -245,7 +247,7 @@ mod tests {
         for level in [-0.5_f32, 0.0, 0.5] {
             let z = drawn(&prior, &[Some(level)], 4000);
             let (mean, variance) = moments(z.slice(s![.., 0, 0]));
-            // moved along the line, rows differ by their posteriors alone
+            // moved along the regression, rows differ by their posteriors alone
             assert!((mean - 2.0 * f64::from(level)).abs() < 0.06, "{level}: {mean}");
             assert!((variance - 0.04).abs() < 0.02, "{level}: {variance}");
             // smoothing moves subjects, and keeps their variance
@@ -261,7 +263,7 @@ mod tests {
     fn a_subject_is_the_same_under_all_conditions() {
         let z = drawn(&prior(), &[Some(-1.0), Some(1.0), Some(-1.0)], 500);
         for series in z.outer_iter() {
-            // recordings of one subject differ by their rows, which the line brings near to each other
+            // recordings of one subject differ by their rows, which the regression brings near to each other
             assert!((series[[0, 1]] - series[[1, 1]]).abs() < 1e-3, "{series}");
             assert!((series[[0, 0]] - series[[2, 0]]).abs() < 0.1, "{series}");
             assert!((series[[1, 0]] - series[[0, 0]] - 4.0).abs() < 0.1, "{series}");
@@ -274,12 +276,32 @@ mod tests {
         let near = prior.near(Some(array![40.0].view()));
         let total: f64 = near.weights.iter().sum();
         let level = near.weights.iter().zip(prior.condition.column(0)).map(|(w, l)| w * f64::from(*l)).sum::<f64>();
-        assert!((1.3..1.5).contains(&(level / total)), "{level} {total}");
+        assert!((1.3..=1.5).contains(&(level / total)), "{level} {total}");
         assert!(near.mean.iter().all(|v| v.is_finite()));
         let (mean, variance) = moments(drawn(&prior, &[None], 4000).slice(s![.., 0, 0]));
         // the variance of 13 even steps of a half
         let wanted = 0.25 * (13.0 * 13.0 - 1.0) / 12.0 + 0.04;
         assert!(mean.abs() < 0.15 && (variance - wanted).abs() < 0.3, "{mean} {variance} {wanted}");
+    }
+
+    #[test]
+    fn rows_are_moved_along_curves() {
+        // two conditions, few rows: the kernel reaches far, and there are 16 levels of each
+        let level = |row: usize, column: usize| -1.5 + 0.2 * (if column == 0 { row % 16 } else { row / 16 }) as f32;
+        let curve = |a: f32, b: f32| 2.0 * a * a + a * b;
+        let prior = AggregatedPosterior::new(
+            Array2::from_shape_fn((256, 2), |(row, column)| level(row, column)),
+            Array2::from_shape_fn((256, 2), |(row, _)| curve(level(row, 0), level(row, 1))),
+            Array2::from_elem((256, 2), -200.0),
+            (0..256).map(|row| row % 7).collect(),
+        );
+        for wanted in [array![0.0_f32, 0.0], array![1.2, -1.2], array![-1.0, -0.5]] {
+            let near = prior.near(Some(wanted.view()));
+            let curve = f64::from(curve(wanted[0], wanted[1]));
+            // all rows, the farthest too
+            let worst = near.moved.iter().map(|moved| (moved - curve).abs()).fold(0.0, f64::max);
+            assert!(worst < 0.3, "{wanted}: {worst} off {curve}");
+        }
     }
 
     #[test]

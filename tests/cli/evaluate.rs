@@ -37,7 +37,7 @@ fn a_report_measures_model_latent_and_condition_beside_two_baselines() {
     assert_ne!(report["conditions"]["film_on"], report["conditions"]["film_off"]);
     let levels: Vec<f64> =
         report["waves"].as_array().unwrap().iter().map(|w| w["level_db"].as_f64().unwrap()).collect();
-    assert_eq!(levels, [80.0, 60.0, 40.0]);
+    assert_eq!(levels, [80.0, 60.0, 40.0, 20.0]);
 }
 
 #[test]

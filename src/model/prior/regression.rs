@@ -1,0 +1,243 @@
+//! How latents go with the condition: a regression on its monomials, and how far conditions lie apart by it.
+
+use nalgebra::{DMatrix, SymmetricEigen, linalg::Cholesky};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
+
+/// Monomials have this degree at most …
+const HIGHEST_DEGREE: usize = 3;
+/// … and are no more than these, lest many conditions make too many; but the conditions themselves are always there.
+const MOST_TERMS: usize = 150;
+/// What may be added on the diagonal for each row; the one is taken that predicts subjects best who were left out.
+const RIDGES: [f64; 5] = [0.001, 0.01, 0.1, 1.0, 10.0];
+/// Subjects are left out in so many parts.
+const FOLDS: usize = 5;
+/// Terms that deviate less are constant.
+const SMALLEST_DEVIATION: f64 = 1e-6;
+
+/// Gradients are taken at so many rows, by differences over this step to either side.
+const GRADIENTS: usize = 512;
+const STEP: f64 = 1e-3;
+/// What directions count at least in which latents do not change, as a share of the one in which they change most.
+const LEAST_SHARE: f64 = 0.05;
+
+/// Ridge regression of latents `[N, Z]` on the monomials of encoded conditions `[N, S]`: of degree 3 with up to 7 conditions, of
+/// degree 2 with up to 15, else the conditions alone.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Regression {
+    /// The conditions whose product each term is.
+    terms: Vec<Vec<usize>>,
+    /// Of each condition over the rows: beyond it a cubic runs away.
+    range: Vec<[f64; 2]>,
+    /// Of each term over the rows: the mean and the standard deviation.
+    moments: Vec<[f64; 2]>,
+    /// `[1 + terms, Z]`: the intercept comes first.
+    weights: Array2<f64>,
+}
+
+/// Sums over rows: terms by terms, terms by latents, and the squares of the latents.
+struct Sums {
+    rows: f64,
+    gram: DMatrix<f64>,
+    cross: DMatrix<f64>,
+    squares: f64,
+}
+
+impl Regression {
+    /// `rows` are those of each subject.
+    ///
+    /// # Panics
+    /// When there is no row, or a value is not finite.
+    pub fn new(condition: &Array2<f32>, latent: &Array2<f32>, rows: &[Vec<usize>]) -> Self {
+        let column = |j: usize| condition.column(j).into_iter().map(|v| f64::from(*v));
+        let range = (0..condition.ncols())
+            .map(|j| column(j).fold([f64::INFINITY, f64::NEG_INFINITY], |[lo, hi], v| [lo.min(v), hi.max(v)]))
+            .collect();
+        let terms = terms(condition.ncols());
+        let mut fit = Regression {
+            moments: vec![[0.0, 1.0]; terms.len()],
+            weights: Array2::zeros((1 + terms.len(), latent.ncols())),
+            terms,
+            range,
+        };
+        let mut design = Array2::zeros((condition.nrows(), 1 + fit.terms.len()));
+        for (mut design, condition) in design.outer_iter_mut().zip(condition.outer_iter()) {
+            design.assign(&fit.design(&to_f64(condition)));
+        }
+        for (moments, mut term) in fit.moments.iter_mut().zip(design.axis_iter_mut(Axis(1)).skip(1)) {
+            let (mean, deviation) = (term.mean().expect("a row"), term.std(0.0));
+            *moments = [mean, if deviation > SMALLEST_DEVIATION { deviation } else { 1.0 }];
+            term.mapv_inplace(|v| (v - moments[0]) / moments[1]);
+        }
+        let latent = latent.mapv(f64::from);
+        let folds: Vec<Sums> = (0..FOLDS.min(rows.len()))
+            .map(|fold| {
+                let rows: Vec<usize> = rows.iter().skip(fold).step_by(FOLDS).flatten().copied().collect();
+                Sums::of(&design.select(Axis(0), &rows), &latent.select(Axis(0), &rows))
+            })
+            .collect();
+        let solved = solve(folds.iter(), best_ridge(&folds));
+        fit.weights = Array2::from_shape_fn(fit.weights.dim(), |at| solved[at]);
+        fit
+    }
+
+    /// The latent `[Z]` that goes with a condition `[S]`, which is taken into the range of the rows.
+    pub fn at(&self, condition: ArrayView1<f32>) -> Array1<f64> {
+        let within = condition.iter().zip(&self.range).map(|(v, [lo, hi])| f64::from(*v).clamp(*lo, *hi));
+        self.design(&within.collect::<Vec<_>>()).dot(&self.weights)
+    }
+
+    /// A matrix `[S, S]` by which conditions are multiplied so that they lie as far apart as latents change between them.
+    ///
+    /// It is the root of the mean outer product of the gradient over the rows (Härdle and Stoker 1989, JASA 84:986; as a metric
+    /// for kernels, Trivedi et al. 2014, UAI), as a share of its largest eigenvalue. The direction of that keeps its lengths.
+    pub fn metric(&self, condition: &Array2<f32>) -> Array2<f64> {
+        let (rows, width) = condition.dim();
+        let mut product = DMatrix::<f64>::zeros(width, width);
+        let points = GRADIENTS.min(rows);
+        for point in 0..points {
+            let at = to_f64(condition.row(point * rows / points));
+            let beside = |j: usize, step: f64| {
+                let mut moved = at.clone();
+                moved[j] += step;
+                self.design(&moved)
+            };
+            let gradient: Vec<Array1<f64>> =
+                (0..width).map(|j| ((beside(j, STEP) - beside(j, -STEP)) / (2.0 * STEP)).dot(&self.weights)).collect();
+            product += DMatrix::from_fn(width, width, |i, j| gradient[i].dot(&gradient[j]));
+        }
+        let eigen = SymmetricEigen::new(product);
+        let largest = eigen.eigenvalues.max();
+        if largest <= f64::MIN_POSITIVE {
+            return Array2::eye(width);
+        }
+        let share = |value: f64| (value.max(0.0) / largest + LEAST_SHARE) / (1.0 + LEAST_SHARE);
+        let vectors = &eigen.eigenvectors;
+        let root = vectors * DMatrix::from_diagonal(&eigen.eigenvalues.map(|v| share(v).sqrt())) * vectors.transpose();
+        Array2::from_shape_fn((width, width), |at| root[at])
+    }
+
+    /// 1 and the terms `[1 + terms]`, each as a standard score over the rows.
+    fn design(&self, condition: &[f64]) -> Array1<f64> {
+        let product = |term: &Vec<usize>| term.iter().map(|j| condition[*j]).product::<f64>();
+        let scores = self.terms.iter().zip(&self.moments).map(|(term, [mean, sd])| (product(term) - mean) / sd);
+        std::iter::once(1.0).chain(scores).collect()
+    }
+}
+
+impl Sums {
+    fn of(design: &Array2<f64>, latent: &Array2<f64>) -> Self {
+        let matrix = |m: Array2<f64>| DMatrix::from_fn(m.nrows(), m.ncols(), |i, j| m[[i, j]]);
+        Sums {
+            rows: design.nrows() as f64,
+            gram: matrix(design.t().dot(design)),
+            cross: matrix(design.t().dot(latent)),
+            squares: latent.iter().map(|v| v * v).sum(),
+        }
+    }
+
+    /// The squared errors of a regression on these rows.
+    fn error(&self, weights: &DMatrix<f64>) -> f64 {
+        self.squares - 2.0 * weights.dot(&self.cross) + weights.dot(&(&self.gram * weights))
+    }
+}
+
+/// The weights `[1 + terms, Z]` by the rows of all these sums; the intercept is free of the ridge.
+fn solve<'a>(folds: impl Iterator<Item = &'a Sums>, ridge: f64) -> DMatrix<f64> {
+    let sums = folds.map(|s| (s.rows, s.gram.clone(), s.cross.clone()));
+    let (rows, mut gram, cross) = sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2)).expect("a row");
+    (1..gram.nrows()).for_each(|term| gram[(term, term)] += ridge * rows);
+    Cholesky::new(gram).expect("a ridge makes it positive").solve(&cross)
+}
+
+/// The ridge with which subjects that were left out are predicted best; where there is but one, the least.
+fn best_ridge(folds: &[Sums]) -> f64 {
+    let others = |out: usize| folds.iter().enumerate().filter(move |(i, _)| *i != out).map(|(_, sums)| sums);
+    let error = |ridge: f64| -> f64 { (0..folds.len()).map(|i| folds[i].error(&solve(others(i), ridge))).sum() };
+    let [least, rest @ ..] = RIDGES;
+    if folds.len() == 1 {
+        return least;
+    }
+    let better = |best: (f64, f64), next: (f64, f64)| if next.1 < best.1 { next } else { best };
+    rest.map(|ridge| (ridge, error(ridge))).into_iter().fold((least, error(least)), better).0
+}
+
+/// All products of conditions up to the highest degree that has no more than [`MOST_TERMS`].
+fn terms(width: usize) -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = (0..width).map(|j| vec![j]).collect();
+    let mut last = all.clone();
+    for _ in 1..HIGHEST_DEGREE {
+        let longer = |term: &Vec<usize>| {
+            let term = term.clone();
+            (term[term.len() - 1]..width).map(move |j| [&term[..], &[j]].concat())
+        };
+        let next: Vec<Vec<usize>> = last.iter().flat_map(longer).take(MOST_TERMS + 1).collect();
+        if all.len() + next.len() > MOST_TERMS {
+            break;
+        }
+        all.extend_from_slice(&next);
+        last = next;
+    }
+    all
+}
+
+fn to_f64(values: ArrayView1<f32>) -> Vec<f64> {
+    values.iter().map(|v| f64::from(*v)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// 20 subjects of 30 rows with two conditions and a latent.
+    fn fitted(of: impl Fn(f32, f32, usize) -> f32) -> (Regression, Array2<f32>) {
+        let value = |row: usize, column: usize| ((row * [37, 91][column]) % 601) as f32 / 200.0 - 1.5;
+        let condition = Array2::from_shape_fn((600, 2), |(row, column)| value(row, column));
+        let latent = Array2::from_shape_fn((600, 1), |(row, _)| of(value(row, 0), value(row, 1), row / 30));
+        let rows: Vec<Vec<usize>> = (0..20).map(|subject| (subject * 30..(subject + 1) * 30).collect()).collect();
+        (Regression::new(&condition, &latent, &rows), condition)
+    }
+
+    #[test]
+    fn terms_are_all_monomials_as_far_as_they_are_few() {
+        assert_eq!(terms(1), [vec![0], vec![0, 0], vec![0, 0, 0]]);
+        assert_eq!(terms(2).len(), 2 + 3 + 4);
+        assert_eq!(terms(7).len(), 7 + 28 + 84);
+        assert_eq!(terms(8).len(), 8 + 36);
+        assert_eq!(terms(200).len(), 200);
+        assert_eq!(terms(0).len(), 0);
+    }
+
+    #[test]
+    fn curves_and_products_are_followed_within_the_range_of_the_rows() {
+        let curve = |a: f32, b: f32| 1.0 + a * a - 0.5 * a * b;
+        let (fit, _) = fitted(|a, b, _| curve(a, b));
+        for (a, b) in [(0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (1.2, -0.5)] {
+            let (found, wanted) = (fit.at(array![a, b].view())[0], f64::from(curve(a, b)));
+            assert!((found - wanted).abs() < 0.1, "{a} {b}: {found} for {wanted}");
+        }
+        let edge = fit.at(array![1.5, 0.0].view());
+        assert!((&fit.at(array![9.0, 0.0].view()) - &edge).iter().all(|v| v.abs() < 0.01), "{edge}");
+    }
+
+    #[test]
+    fn what_is_a_subjects_own_asks_for_more_ridge() {
+        let own = |subject: usize| if subject % 2 == 0 { 3.0 } else { -3.0 };
+        let total = |fit: &Regression| fit.weights.iter().skip(1).map(|w| w * w).sum::<f64>();
+        let (fit, _) = fitted(|a, _, subject| own(subject) * a);
+        assert!(total(&fit) < 0.1, "{}", total(&fit));
+    }
+
+    #[test]
+    fn distances_count_where_latents_change() {
+        let (fit, condition) = fitted(|a, b, _| 2.0 * (a + b));
+        let metric = fit.metric(&condition);
+        let length = |a: f64, b: f64| metric.dot(&array![a, b]).mapv(|v| v * v).sum().sqrt();
+        assert!((length(1.0, 1.0) - 2.0_f64.sqrt()).abs() < 0.02, "{metric}");
+        let least = (2.0 * LEAST_SHARE / (1.0 + LEAST_SHARE)).sqrt();
+        assert!((length(1.0, -1.0) - least).abs() < 0.05, "{metric}");
+        // of latents that stay the same, all directions are alike
+        let (flat, condition) = fitted(|_, _, _| 0.0);
+        assert_eq!(flat.metric(&condition), Array2::<f64>::eye(2));
+    }
+}
