@@ -91,6 +91,7 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
         rows_of[place].push(row);
     }
     let mut kept: HashMap<Vec<u32>, Near> = HashMap::new();
+    let mut recording = vec![0.0; z.ncols()];
     let key = |row: usize| condition.map_or(Vec::new(), |c| c.row(row).iter().map(|v| v.to_bits()).collect());
     for rows in rows_of {
         if kept.len() > KEPT {
@@ -102,9 +103,9 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
         let near = |row: &usize| &kept[&key(*row)];
         let subject = prior.subject(rows.iter().map(near), &mut of_subject.draws(subjects[rows[0]]));
         for row in &rows {
-            let mut recording = of_recording.draws(*row as u32);
+            of_recording.normals(*row as u32, &mut recording);
             let mut z = z.row_mut(*row);
-            prior.draw(near(row), &subject, &mut recording, z.as_slice_mut().expect("row-major"));
+            prior.draw(near(row), &subject, &recording, z.as_slice_mut().expect("row-major"));
         }
     }
 }
