@@ -9,7 +9,7 @@
 mod regression;
 
 use crate::rng::Draws;
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1};
 use regression::Regression;
 
 /// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows: along the direction in
