@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_a_subjects_own_asks_for_more_ridge() {
-        let own = |subject: usize| if subject % 2 == 0 { 3.0 } else { -3.0 };
+        let own = |subject: usize| if subject.is_multiple_of(2) { 3.0 } else { -3.0 };
         let total = |fit: &Regression| fit.weights.iter().skip(1).map(|w| w * w).sum::<f64>();
         let (fit, _) = fitted(|a, _, subject| own(subject) * a);
         assert!(total(&fit) < 0.1, "{}", total(&fit));
