@@ -1,5 +1,5 @@
-//! What a model generates under the conditions of recordings: its mean beside theirs, how far it spreads, and whether what happened
-//! lies among its draws as often as it should.
+//! What a model generates under the conditions of recordings: its mean beside theirs, how far it spreads, and whether
+//! what happened lies among its draws as often as it should.
 
 use super::Reference;
 use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};

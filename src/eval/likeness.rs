@@ -1,6 +1,6 @@
-//! How like real traces generated ones are as a whole: distances of the two sets, classifiers that try to tell them apart, and
-//! neighbours. Traces enter as what they differ from the curve of their conditions, in principal components of the training rows,
-//! so that a trace under a wrong condition is far from all real ones.
+//! How like real traces generated ones are as a whole: distances of the two sets, classifiers that try to tell them
+//! apart, and neighbours. Traces enter as what they differ from the curve of their conditions, in principal components
+//! of the training rows, so that a trace under a wrong condition is far from all real ones.
 
 use super::measures::{
     Classifier, Gaussian, Interval, Mmd, Sample, density_and_coverage, distance_db, frechet, mean, memorisation, power,
