@@ -1,6 +1,6 @@
 //! What of an evaluation should keep one from using generated traces.
 
-use super::Report;
+use super::{Compared, Report};
 
 /// A classifier that tells generated traces from real ones this well needs no eye.
 const TOLD_APART: f64 = 0.75;
@@ -28,7 +28,9 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
     if let Some(likeness) = &report.likeness {
         let auc = likeness.model.auc;
         let best = auc.logistic.value.max(auc.neighbours.value);
-        if best > TOLD_APART {
+        // noise on one side alone tells them apart by itself
+        let fair = likeness.compared != Compared::NoiseOnOneSide;
+        if fair && best > TOLD_APART {
             found.push(format!("generated traces can be told from real ones: AUC {best:.2}, where .5 is chance"));
         }
         if let Some(ratio) = likeness.model.memorisation.filter(|ratio| *ratio < COPIED) {
@@ -41,7 +43,8 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             found.push(format!("draws spread {:.2} times as far as listeners do", spread.value));
         }
         let inside = generated.model.inside[1].value;
-        if outside(inside, INSIDE) {
+        let fair = report.likeness.as_ref().is_none_or(|likeness| likeness.compared != Compared::NoiseOnOneSide);
+        if fair && outside(inside, INSIDE) {
             found.push(format!("80 % intervals of draws hold {:.0} % of real samples", 100.0 * inside));
         }
     }
