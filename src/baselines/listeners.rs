@@ -51,11 +51,6 @@ impl ListenerSpread {
         let variance = Some(variance / weight as f64).filter(|v| v.is_finite()).map(|v| v.max(0.0));
         ListenerSpread { listeners, variance_uv2: variance }
     }
-
-    /// The variance that a listener never seen has about the mean of these, as they let expect: theirs, and that of their mean.
-    pub fn of_another(&self) -> Option<f64> {
-        Some(self.variance_uv2? * (1.0 + 1.0 / self.listeners as f64))
-    }
 }
 
 fn squared(trace: &Array1<f64>) -> f64 {

@@ -39,11 +39,14 @@ pub fn draw_traces(
 /// Conditions of training rows under which, and subjects in each from which [`missing_variation`] is found.
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
-/// Larger variations than those of training are not made of too small a spread.
-const MOST_VARIATION: f64 = 1.0;
+/// Traces are varied so much further than in training, at most.
+const MOST_VARIATION: f64 = 1.25;
+/// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners beyond the
+/// first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian Data Analysis").
+const PRIOR_LISTENERS: f64 = 2.0;
 
 /// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the training
-/// listeners: the factor on the deviations of `training.augment`, from 0 to 1. One listener alone says nothing of others: 1.
+/// listeners: the factor on the deviations of `training.augment`, from 0 to [`MOST_VARIATION`].
 ///
 /// # Errors
 /// A device that has no room, or is gone.
@@ -51,10 +54,9 @@ pub fn missing_variation(trained: &Trained, model: &mut Cvae) -> Result<f32> {
     let augment = &trained.config.training.augment;
     let listeners = trained.baselines.as_ref().and_then(|baselines| baselines.listeners);
     let (Some(prior), Some(listeners), false) = (&trained.prior, listeners, augment.is_off()) else { return Ok(0.0) };
-    if listeners.listeners == 1 {
-        return Ok(MOST_VARIATION as f32);
-    }
-    let Some(wanted) = listeners.of_another() else { return Ok(0.0) };
+    let others = listeners.listeners as f64 - 1.0;
+    // of one listener alone there is no variance between
+    let Some(between) = listeners.variance_uv2.or((others == 0.0).then_some(0.0)) else { return Ok(0.0) };
     let rows = prior.condition();
     let conditions = CONDITIONS.min(rows.nrows());
     let row = |draw: usize| (draw / SUBJECTS) * rows.nrows() / conditions;
@@ -63,10 +65,13 @@ pub fn missing_variation(trained: &Trained, model: &mut Cvae) -> Result<f32> {
     let subjects: Vec<u32> = (0..repeated.nrows() as u32).collect();
     let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, 0)?;
     let mut changed = traces.clone();
-    vary(trained, MOST_VARIATION, &subjects, 0, &mut changed);
+    vary(trained, 1.0, &subjects, 0, &mut changed);
     let added = (&changed - &traces).mapv(|v| f64::from(v).powi(2)).sum() / subjects.len() as f64;
     let of_condition = |draws: ArrayView2<f32>| draws.mapv(f64::from).var_axis(Axis(0), 1.0).sum();
     let drawn = traces.axis_chunks_iter(Axis(0), SUBJECTS).map(of_condition).sum::<f64>() / conditions as f64;
+    let between = (PRIOR_LISTENERS * added + others * between) / (PRIOR_LISTENERS + others);
+    // a listener's own variance, and that of the mean of these
+    let wanted = between * (1.0 + 1.0 / listeners.listeners as f64);
     let strength = ((wanted - drawn).max(0.0) / added).sqrt();
     Ok(if strength.is_finite() { strength.min(MOST_VARIATION) as f32 } else { 0.0 })
 }
