@@ -175,8 +175,7 @@ impl Checkpoint {
         let mut config = config.clone();
         config.data.path = None;
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
-        // weights of a training bring the prior that their configuration asks for
-        let prior = prior::find(&config, &tensors).ok().flatten();
+        let prior = prior::find(&config, &tensors).expect("weights of a training bring the prior that they ask for");
         let trained = Trained { config, scalers, data: data.clone(), epoch, step, baselines, prior };
         Self::assemble(Some(trained), None, tensors)
     }

@@ -3,8 +3,9 @@
 use abr_film::config::Config;
 use abr_film::data::{Dataset, load};
 use abr_film::device::Cpu;
+use abr_film::eval::Compared;
 use abr_film::eval::probes::{Absent, LevelProbe, Task, TrainOnSynthetic};
-use abr_film::eval::{Compared, sides::Sides};
+use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};
 use abr_film::train::Trainer;
 use std::ops::ControlFlow;
 
@@ -41,11 +42,11 @@ fn generated_traces_teach_something_of_real_ones() {
         if recordings {
             (train.truth, test.truth) = (None, None);
         }
-        let of = |set| {
+        let of = |set, seed| {
             let rows: Vec<usize> = (0..Dataset::len(set)).collect();
-            Sides::new(&trained, set, &rows).unwrap().unwrap()
+            Sides::new(&trained, set, &rows, seed).unwrap().unwrap()
         };
-        let (train, test) = (of(&train), of(&test));
+        let (train, test) = (of(&train, TRAINING), of(&test, EVALUATED));
         assert_eq!(train.compared == Compared::Recordings, recordings);
         let mut twice = || {
             let twins = test.twins(trainer.model(), 7).unwrap();

@@ -34,7 +34,8 @@ pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<Aggrega
     }
     let matrix = |name: &'static str, width: usize| {
         let (shape, values) = Tensor::find(tensors, name).ok_or(name)?;
-        let fits = shape.len() == 2 && shape[0] > 0 && shape[1] == width;
+        let finite = values.iter().all(|value| value.is_finite());
+        let fits = finite && shape.len() == 2 && shape[0] > 0 && shape[1] == width;
         let matrix = Array2::from_shape_vec((shape[0], width), values.to_vec());
         matrix.ok().filter(|_| fits).ok_or(name)
     };

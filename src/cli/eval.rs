@@ -24,7 +24,8 @@ pub struct Eval {
     #[arg(long, value_enum, default_value_t = PartName::Test)]
     split: PartName,
     /// The recordings that the model was trained on, where --data names others: what needs training rows is then measured too
-    #[arg(long, value_name = "FILE")]
+    /// (`built-in`: the built-in set)
+    #[arg(long, value_name = "FILE|built-in")]
     training_data: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -61,7 +62,10 @@ impl Eval {
             let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
             notices.iter().for_each(notice);
             let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;
-            let training = self.training_data.as_ref().map(|path| source::load_for(&trained, Some(path), true));
+            let training = self.training_data.as_ref().map(|path| {
+                let path = Some(path).filter(|path| *path != "built-in");
+                source::load_for(&trained, path, true)
+            });
             evaluate(&trained, &mut model, &dataset, part, training.transpose()?.as_ref())
         })?;
         if let Some(folder) = &self.out {

@@ -25,6 +25,7 @@ pub struct GroupErrors {
     pub pearson_r: f64,
     /// As in [`Estimate`](super::Estimate); none where the training mean is not known.
     pub explained_variance: Option<f64>,
+    /// Of what is no noise in the truth of these rows.
     pub share_of_ceiling: Option<f64>,
 }
 
@@ -94,6 +95,13 @@ impl GroupErrors {
         let summary = TraceErrors::of(made.view(), target.view()).summary();
         let mse_uv2 = summary.spreads[0].mean;
         let explained = reference.mean.as_ref().map(|mean| explained_variance(made.view(), target.view(), mean.view()));
+        // a group has a ceiling of its own: of quiet levels little can be explained
+        let noise: f64 = places.iter().map(|&place| reference.noise_of_truth(place)).sum();
+        let ceiling = reference.truth.as_ref().zip(reference.mean.as_ref()).map(|(_, mean)| {
+            let total: f64 =
+                target.outer_iter().map(|t| (&t - mean).iter().map(|v| f64::from(*v).powi(2)).sum::<f64>()).sum();
+            1.0 - noise / total
+        });
         Some(GroupErrors {
             group,
             rows: places.len(),
@@ -101,7 +109,9 @@ impl GroupErrors {
             rmse_uv: mse_uv2.sqrt(),
             pearson_r: summary.spreads[3].mean,
             explained_variance: explained,
-            share_of_ceiling: explained.zip(reference.ceiling).map(|(explained, ceiling)| explained / ceiling),
+            share_of_ceiling: explained
+                .zip(ceiling.filter(|ceiling| *ceiling > 0.0))
+                .map(|(explained, ceiling)| explained / ceiling),
         })
     }
 }

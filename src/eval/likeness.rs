@@ -14,7 +14,7 @@ use std::fmt::{self, Display, Formatter};
 
 /// Neighbours of density and coverage.
 const NEIGHBOURS: usize = 5;
-/// Rows of the mean discrepancy at most, evenly from all: its intervals go through all pairs.
+/// Rows of the mean discrepancy at most: its intervals go through all pairs.
 const MOST_PAIRED: usize = 600;
 /// Times that the real subjects are halved to see what a classifier makes of two sets alike.
 const HALVINGS: u64 = 5;
@@ -55,7 +55,7 @@ pub struct Beside {
     /// See [`density_and_coverage`].
     pub density: f64,
     pub coverage: f64,
-    /// Median distance to the nearest training row, over that of the real rows; well below 1 for copies.
+    /// Median distance to the nearest training row (of 2000 at most), over that of the real rows; well below 1 for copies.
     pub memorisation: Option<f64>,
     /// Between the mean power spectra from 100 to 3000 Hz (see [`distance_db`]).
     pub spectral_distance_db: Interval,
@@ -119,6 +119,14 @@ impl Likeness {
     }
 }
 
+/// The rows of the mean discrepancy: by chance, as every so manieth may be of one condition.
+fn some(rows: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    Stream::new(0, Purpose::Evaluate, 5).draws(0).shuffle(&mut order);
+    order.truncate(MOST_PAIRED);
+    order
+}
+
 /// Traces as the measures see them.
 struct Set {
     /// `[N, components]`
@@ -135,11 +143,10 @@ impl Set {
         let rate_hz = sides.dataset.sample_rate_hz;
         let spectra: Vec<Array1<f64>> = traces.outer_iter().map(|trace| power(trace, rate_hz)).collect();
         let views: Vec<_> = spectra.iter().map(|spectrum| spectrum.view()).collect();
-        let kept = traces.nrows().min(MOST_PAIRED);
         Set {
             scores: sides.scores(traces.view()),
             spectra: ndarray::stack(Axis(0), &views).expect("spectra of one length"),
-            rows: (0..kept).map(|i| i * traces.nrows() / kept).collect(),
+            rows: some(traces.nrows()),
             variances: Variances::of(&(traces - &sides.curve), &numbers(&sides.cells), &sides.subjects),
         }
     }
@@ -163,7 +170,10 @@ impl Beside {
     fn of(sides: &Sides, real: &Set, made: &Set, train: Option<&Set>, floor: Option<Floor>) -> Beside {
         let distance = |weights: &[f64]| frechet(&real.gaussian(Some(weights)), &made.gaussian(Some(weights)));
         let frechet_uv2 = sides.interval(distance);
-        let over = |floor: f64| sides.interval(|weights| distance(weights) / floor);
+        let over = |floor: f64| {
+            let Interval { value, low, high } = frechet_uv2;
+            Interval { value: value / floor, low: low.map(|low| low / floor), high: high.map(|high| high / floor) }
+        };
         let discrepancy = Mmd::new(real.paired().view(), made.paired().view());
         let paired = |weights: &[f64]| -> Vec<f64> { real.rows.iter().map(|&row| weights[row]).collect() };
         let neighbours = density_and_coverage(real.scores.view(), made.scores.view(), NEIGHBOURS);
@@ -207,7 +217,7 @@ fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
     let mean_auc = |classifier: Classifier| {
         let of_halving = |seed: u64| {
             let mut order: Vec<usize> = (0..count).collect();
-            let stream = Stream::new(seed, Purpose::Evaluate, 3);
+            let stream = Stream::new(seed, Purpose::Evaluate, 6);
             stream.draws(0).shuffle(&mut order);
             let first: Vec<bool> = (0..count).map(|subject| order[..count / 2].contains(&subject)).collect();
             let half = |wanted: bool| {

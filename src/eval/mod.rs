@@ -155,7 +155,11 @@ pub fn evaluate(
         row_numbers: rows,
         warnings: Vec::new(),
     };
-    if let Some(sides) = Sides::new(trained, dataset, &report.row_numbers)? {
+    // a trace is seen by its components
+    let seen_by = trained.baselines.as_ref().map_or(0, |baselines| baselines.pca.components.ncols());
+    if seen_by > 0
+        && let Some(sides) = Sides::new(trained, dataset, &report.row_numbers, sides::EVALUATED)?
+    {
         measure_generated(trained, model, &sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
     }
     report.warnings = warnings::warnings(&report);
@@ -171,10 +175,15 @@ fn measure_generated(
     (made, reference): (&Array2<f32>, &Reference),
     report: &mut Report,
 ) -> Result<()> {
+    // what measures rows never seen says nothing of rows that the model was trained on
+    let seen = report.trained_on.as_ref().is_none_or(|trained_on| trained_on.rows > 0);
     let training = match &training {
-        Some((dataset, rows)) => Sides::new(trained, dataset, rows)?,
-        None => None,
+        Some((dataset, rows)) if !seen => Sides::new(trained, dataset, rows, sides::TRAINING)?,
+        _ => None,
     };
+    let alike =
+        |training: &Sides| std::mem::discriminant(&training.compared) == std::mem::discriminant(&sides.compared);
+    let training = training.filter(alike);
     let twins = sides.twins(model, TWINS_SEED)?;
     report.generated = Some(Generated::measure(trained, model, sides, reference)?);
     report.likeness = Some(Likeness::of(sides, training.as_ref(), &twins));

@@ -9,16 +9,18 @@ use crate::data::{Dataset, Values};
 use crate::error::Result;
 use crate::generate::{add_noise, draw_traces, noise};
 use crate::model::Cvae;
+use crate::rng::{Purpose, Stream};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
-/// Rows at most, evenly from all: some measures look at all pairs.
+/// Rows at most: some measures look at all pairs.
 const MOST_ROWS: usize = 2000;
 /// The principal components in which traces are compared.
 pub const COMPONENTS: usize = 8;
-/// The seed of the noise on real traces; twins have others.
-const REAL: u64 = 1 << 63;
+/// The seeds of the noise on evaluated and on training rows; twins have others.
+pub const EVALUATED: u64 = 1 << 63;
+pub const TRAINING: u64 = EVALUATED + 1;
 
 /// What of real and generated traces is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -69,14 +71,14 @@ pub struct Twins {
 }
 
 impl<'a> Sides<'a> {
-    /// Of these rows of a data set; `None` for bare weights, which have no baselines.
+    /// Of these rows of a data set, of too many those of some subjects; `None` for bare weights, which have no baselines. `seed` is
+    /// that of noise on real traces.
     ///
     /// # Errors
     /// A static value that cannot be encoded.
-    pub fn new(trained: &'a Trained, dataset: &'a Dataset, rows: &[usize]) -> Result<Option<Sides<'a>>> {
+    pub fn new(trained: &'a Trained, dataset: &'a Dataset, rows: &[usize], seed: u64) -> Result<Option<Sides<'a>>> {
         let Some(baselines) = &trained.baselines else { return Ok(None) };
-        let kept = rows.len().min(MOST_ROWS);
-        let places: Vec<usize> = (0..kept).map(|i| i * rows.len() / kept).collect();
+        let places = kept(dataset, rows);
         let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
         let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
         let (compared, averages) = compare(trained, dataset, &rows);
@@ -103,7 +105,7 @@ impl<'a> Sides<'a> {
             averages,
         };
         sides.real = match compared {
-            Compared::NoiseAdded { .. } => sides.with_noise(real, REAL),
+            Compared::NoiseAdded { .. } => sides.with_noise(real, seed),
             _ => real.mapv(f64::from),
         };
         Ok(Some(sides))
@@ -176,6 +178,25 @@ impl<'a> Sides<'a> {
     pub fn baselines(&self) -> &Baselines {
         self.trained.baselines.as_ref().expect("a condition of new")
     }
+}
+
+/// The places of rows of whole subjects, of one alone of whole cells, drawn by chance until there are enough.
+fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
+    if rows.len() <= MOST_ROWS {
+        return (0..rows.len()).collect();
+    }
+    let subjects = Cells::of_subjects(dataset, rows);
+    let units = if subjects.iter().len() > 1 { subjects } else { Cells::of(dataset, rows) };
+    let mut units: Vec<&[u32]> = units.iter().collect();
+    Stream::new(0, Purpose::Evaluate, 4).draws(0).shuffle(&mut units);
+    let mut places: Vec<usize> = Vec::new();
+    for unit in units {
+        if places.is_empty() || places.len() + unit.len() <= MOST_ROWS {
+            places.extend(unit.iter().take(MOST_ROWS).map(|place| *place as usize));
+        }
+    }
+    places.sort_unstable();
+    places
 }
 
 /// What can be compared, and by how many averages the noise of each row is divided.

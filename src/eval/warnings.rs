@@ -2,8 +2,10 @@
 
 use super::{Compared, Report};
 
-/// A classifier that tells generated traces from real ones this well needs no eye.
+/// A classifier that tells generated traces from real ones this well needs no eye …
 const TOLD_APART: f64 = 0.75;
+/// … unless it tells two halves of the real subjects apart nearly as well.
+const BEYOND_HALVES: f64 = 0.15;
 /// Spreads of draws over listeners that are off.
 const SPREAD: [f64; 2] = [0.7, 1.4];
 /// Shares of real samples inside 80 % intervals that are off.
@@ -30,10 +32,12 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
         let best = auc.logistic.value.max(auc.neighbours.value);
         // noise on one side alone tells them apart by itself
         let fair = likeness.compared != Compared::NoiseOnOneSide;
-        if fair && best > TOLD_APART {
+        // of few subjects each is known by itself, real or not
+        let halves = likeness.real_halves.map(|halves| halves.logistic.max(halves.neighbours));
+        if fair && best > TOLD_APART && halves.is_some_and(|halves| best > halves + BEYOND_HALVES) {
             found.push(format!("generated traces can be told from real ones: AUC {best:.2}, where .5 is chance"));
         }
-        if let Some(ratio) = likeness.model.memorisation.filter(|ratio| *ratio < COPIED) {
+        if let Some(ratio) = likeness.model.memorisation.filter(|ratio| fair && *ratio < COPIED) {
             found.push(format!("generated traces lie {ratio:.2} times as far from training rows as real ones: copies"));
         }
     }

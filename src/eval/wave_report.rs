@@ -8,8 +8,11 @@ use super::wave_errors::{WavePairs, WaveSummary};
 use crate::config::Species;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
+/// With more levels there are no functions of them.
+const MOST_LEVELS: usize = 60;
 /// A wave of the truth counts from this amplitude up …
 const FLOOR_UV: f64 = 0.03;
 /// … and from so many deviations of the truth's noise: peak to trough, noise alone makes about as much.
@@ -24,7 +27,7 @@ pub struct WaveReport {
     pub floor_uv: f64,
     /// The model's reconstruction against the truth.
     pub reconstructed: WaveSummary,
-    /// How the waves go with the level; none without levels.
+    /// How the waves go with the level; none without levels, and of more than 60.
     pub levels: Option<LevelReport>,
 }
 
@@ -59,7 +62,7 @@ impl WaveReport {
             sides.levels_db.as_ref().map(|levels| rows.iter().map(|&row| levels[row]).collect());
         let estimates = made.select(Axis(0), &places);
         let pairs = WavePairs::of(&picker, estimates.view(), truth.view(), levels.as_deref(), floor_uv);
-        let levels = levels.map(|levels| {
+        let levels = levels.filter(|levels| are_few(levels)).map(|levels| {
             let subjects: Vec<usize> = rows.iter().map(|&row| sides.subjects[row]).collect();
             let of = |traces: &Array2<f32>| LevelWaves::of(&picker, traces.view(), &levels, &subjects, floor_uv);
             let (real, generated) = (of(&truth), of(&twins.clean.select(Axis(0), &rows)));
@@ -78,6 +81,11 @@ impl WaveReport {
         let reconstructed = pairs.summary(&vec![1.0; rows.len()]);
         Some(WaveReport { species: picker.species, rows: rows.len(), floor_uv, reconstructed, levels })
     }
+}
+
+/// Whether levels are steps of a series: of levels drawn at random each has one trace.
+fn are_few(levels: &[f64]) -> bool {
+    levels.iter().map(|level| level.to_bits()).collect::<BTreeSet<u64>>().len() <= MOST_LEVELS
 }
 
 impl Display for WaveReport {

@@ -7,6 +7,18 @@ use crate::error::{Error, Result};
 use crate::generate::missing_variation;
 use crate::infer::encode;
 use crate::model::AggregatedPosterior;
+use crate::rng::{Purpose, Stream};
+use std::collections::HashMap;
+
+/// The same subjects, counted from 0 in the order of their first rows.
+fn renumbered(subjects: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut numbers = HashMap::new();
+    let number = |subject| {
+        let next = numbers.len() as u32;
+        *numbers.entry(subject).or_insert(next)
+    };
+    subjects.map(number).collect()
+}
 
 impl Trainer {
     /// All values of the model, and the prior that belongs to them if there is one.
@@ -23,12 +35,19 @@ impl Trainer {
         Ok(state)
     }
 
-    /// The posteriors of training rows, evenly from all.
+    /// The posteriors of training rows; where there are too many, of some by chance.
     fn prior(&mut self) -> Result<AggregatedPosterior> {
         let rows = &self.train.rows;
         let kept = rows.len().min(AggregatedPosterior::MOST_ROWS);
-        let kept: Vec<usize> = (0..kept).map(|i| i * rows.len() / kept).collect();
-        let subjects = kept.iter().map(|row| self.subjects[*row]).collect();
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        if kept < order.len() {
+            // every so manieth row may be of one condition
+            Stream::new(self.seed, Purpose::Example, 1).draws(0).shuffle(&mut order);
+            order.truncate(kept);
+            order.sort_unstable();
+        }
+        let kept = order;
+        let subjects = renumbered(kept.iter().map(|row| self.subjects[*row]));
         let kept = rows.select(&kept);
         let (mu, logvar) = encode(&mut self.model, &kept)?;
         Ok(AggregatedPosterior::new(kept.condition, mu, logvar, subjects))
@@ -111,6 +130,11 @@ impl Trainer {
         self.schedule.state = progress.plateau;
         if progress.best.is_some() {
             let mut best = self.state()?;
+            // a run of before these were kept has none
+            let later = ["prior.subject", "prior.variation"];
+            best.retain(|t| {
+                !later.contains(&t.name.as_str()) || checkpoint.find(&format!("best.{}", t.name)).is_some()
+            });
             for tensor in &mut best {
                 let name = format!("best.{}", tensor.name);
                 tensor.values = checkpoint.wanted(source, &name, tensor.values.len())?.to_vec();
@@ -119,5 +143,15 @@ impl Trainer {
         }
         self.progress = progress;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_counted_anew_among_the_rows_that_are_kept() {
+        assert_eq!(renumbered([7000, 3, 7000, 5].into_iter()), [0, 1, 0, 2]);
     }
 }
