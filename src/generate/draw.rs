@@ -4,13 +4,13 @@ use crate::checkpoint::Trained;
 use crate::data::variation::Variation;
 use crate::error::Result;
 use crate::infer::{DecodedRows, decode};
-use crate::model::{Cvae, Near};
+use crate::model::{AggregatedPosterior, Cvae, Near, Subject};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array2, ArrayView2, Axis};
 use std::collections::HashMap;
 
 /// What lies near a condition is kept for so many conditions.
-const KEPT: usize = 64;
+const KEPT: usize = 512;
 
 /// Noise-free traces `[N, L]` in µV and what the decoder's heads say, under conditions `[N, S]` (encoded; `None`: FiLM is the
 /// identity). Rows with one number in `subjects [N]` are of one subject, drawn anew by that number and the seed.
@@ -95,23 +95,37 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
         });
         rows_of[place].push(row);
     }
-    let mut kept: HashMap<Vec<u32>, Near> = HashMap::new();
+    let mut kept = Kept { prior, condition, near: HashMap::new() };
     let mut recording = vec![0.0; z.ncols()];
-    let key = |row: usize| condition.map_or(Vec::new(), |c| c.row(row).iter().map(|v| v.to_bits()).collect());
     for rows in rows_of {
-        if kept.len() > KEPT {
-            kept.clear();
+        // of a long series some conditions tell who is near
+        let some = (0..rows.len().min(KEPT)).map(|i| rows[i * rows.len() / rows.len().min(KEPT)]);
+        let mut weights = vec![0.0; prior.subjects()];
+        some.for_each(|row| kept.near(row).add_weights(&mut weights));
+        let subject = Subject::draw(&weights, &mut of_subject.draws(subjects[rows[0]]));
+        for row in rows {
+            of_recording.normals(row as u32, &mut recording);
+            let mut z = z.row_mut(row);
+            prior.draw(kept.near(row), &subject, &recording, z.as_slice_mut().expect("row-major"));
         }
-        for &row in &rows {
-            kept.entry(key(row)).or_insert_with(|| prior.near(condition.map(|condition| condition.row(row))));
+    }
+}
+
+/// What lies near the last conditions.
+struct Kept<'a> {
+    prior: &'a AggregatedPosterior,
+    condition: Option<&'a Array2<f32>>,
+    near: HashMap<Vec<u32>, Near>,
+}
+
+impl Kept<'_> {
+    fn near(&mut self, row: usize) -> &Near {
+        let condition = self.condition.map(|condition| condition.row(row));
+        let key: Vec<u32> = condition.map_or(Vec::new(), |c| c.iter().map(|v| v.to_bits()).collect());
+        if self.near.len() >= KEPT && !self.near.contains_key(&key) {
+            self.near.clear();
         }
-        let near = |row: &usize| &kept[&key(*row)];
-        let subject = prior.subject(rows.iter().map(near), &mut of_subject.draws(subjects[rows[0]]));
-        for row in &rows {
-            of_recording.normals(*row as u32, &mut recording);
-            let mut z = z.row_mut(*row);
-            prior.draw(near(row), &subject, &recording, z.as_slice_mut().expect("row-major"));
-        }
+        self.near.entry(key).or_insert_with(|| self.prior.near(condition))
     }
 }
 

@@ -9,7 +9,7 @@ mod loss;
 mod prior;
 
 pub use loss::{LossWeights, Losses, Terms};
-pub use prior::{AggregatedPosterior, Near};
+pub use prior::{AggregatedPosterior, Near, Subject};
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::device::{Buffer, Device};

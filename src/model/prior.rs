@@ -18,6 +18,8 @@ use regression::Regression;
 const BANDWIDTH: f64 = 0.2;
 /// The kernel is widened until so many rows count (Kish's effective number), or all of them.
 const FEWEST_ROWS: f64 = 20.0;
+/// Rows and subjects that count less are left out.
+const NEGLIGIBLE: f64 = 1e-9;
 /// Draws scatter about a subject by this share of the deviation between subjects (the smoothed bootstrap, Silverman and Young
 /// 1987): listeners between those that were recorded, and no copies.
 const SMOOTHING: f64 = 0.5;
@@ -56,12 +58,17 @@ pub struct AggregatedPosterior {
 /// Rows and subjects by how near their conditions are to a given one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Near {
+    /// Of each row, from the given condition.
+    squares: Vec<f64>,
+    /// Of the kernel.
+    bandwidth: f64,
+    /// `[Z]`: the latent that goes with the given condition; none without one.
+    expected: Option<Array1<f64>>,
     /// Of each subject.
     subjects: Vec<f64>,
-    /// `[subjects, Z]`: the weighted means of their rows, and that of all.
-    means: Array2<f64>,
+    /// `[Z]`: the weighted mean of all rows.
     mean: Array1<f64>,
-    /// `[Z, Z]`, lower triangular: the Cholesky factor of the covariance of posteriors about these means.
+    /// `[Z, Z]`, lower triangular: the Cholesky factor of the covariance of posteriors about the means of their subjects.
     within: Array2<f64>,
 }
 
@@ -70,6 +77,21 @@ pub struct Near {
 pub struct Subject {
     own: usize,
     between: [usize; 2],
+}
+
+impl Near {
+    /// Adds how near each subject is.
+    pub fn add_weights(&self, weights: &mut [f64]) {
+        weights.iter_mut().zip(&self.subjects).for_each(|(sum, weight)| *sum += weight);
+    }
+}
+
+impl Subject {
+    /// Draws a subject by the weights of all.
+    pub fn draw(weights: &[f64], draws: &mut Draws) -> Subject {
+        let mut pick = || draws.weighted(weights.iter().copied());
+        Subject { own: pick(), between: [pick(), pick()] }
+    }
 }
 
 impl AggregatedPosterior {
@@ -118,54 +140,76 @@ impl AggregatedPosterior {
 
     /// The weights of all rows under a condition `[S]`; without one all weigh the same.
     pub fn near(&self, condition: Option<ArrayView1<f32>>) -> Near {
-        let (squares, moved) = match condition {
+        let (squares, expected) = match condition {
             Some(wanted) => {
                 let place = wanted.mapv(f64::from).dot(&self.metric);
                 let square = |row: ArrayView1<f64>| row.iter().zip(&place).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
                 let squares: Vec<f64> = self.places.outer_iter().map(square).collect();
-                (squares, &self.residual + &self.regression.at(wanted))
+                (squares, Some(self.regression.at(wanted)))
             }
-            None => (vec![0.0; self.mu.nrows()], self.mu.mapv(f64::from)),
+            None => (vec![0.0; self.mu.nrows()], None),
         };
-        let (weight, least) = kernel(&squares);
+        let (bandwidth, least) = kernel(&squares);
         let latent = self.mu.ncols();
-        let mut subjects = Vec::with_capacity(self.rows.len());
-        let mut about = moved.clone();
-        let mut within = Array2::<f64>::zeros((latent, latent));
-        let (mut means, mut mean) = (Array2::zeros((self.rows.len(), latent)), Array1::<f64>::zeros(latent));
-        for (rows, mut own) in self.rows.iter().zip(means.outer_iter_mut()) {
-            let nearest = rows.iter().map(|&row| squares[row]).fold(f64::INFINITY, f64::min);
-            // those of a subject count by how near they are among its own: even one who is far has a mean
-            let of = |row: usize| weight(squares[row] - nearest);
-            let total: f64 = rows.iter().map(|&row| of(row)).sum();
-            rows.iter().for_each(|&row| own.scaled_add(of(row) / total, &moved.row(row)));
-            let share = weight(nearest - least);
-            subjects.push(total * share);
-            mean.scaled_add(total * share, &own);
+        let mut near = Near {
+            squares,
+            bandwidth,
+            expected,
+            subjects: Vec::with_capacity(self.rows.len()),
+            mean: Array1::zeros(latent),
+            within: Array2::zeros((latent, latent)),
+        };
+        // of those who count: each row about the mean of its subject, times the root of its weight
+        let (mut about, mut variances) = (Vec::new(), Array1::<f64>::zeros(latent));
+        for rows in &self.rows {
+            let (own, total, nearest) = self.mean_of(&near, rows);
+            let share = weight(nearest - least, bandwidth);
+            near.subjects.push(total * share);
+            if share < NEGLIGIBLE {
+                continue;
+            }
+            near.mean.scaled_add(total * share, &own);
             for &row in rows {
-                let weight = of(row) * share;
-                let variances = self.logvar.row(row).mapv(|logvar| weight * f64::from(logvar).exp());
-                within.diag_mut().scaled_add(1.0, &variances);
-                let mut about = about.row_mut(row);
-                about -= &own;
-                about *= weight.sqrt();
+                let weight = share * weight(near.squares[row] - nearest, bandwidth);
+                if weight > NEGLIGIBLE {
+                    about.extend((self.moved(&near, row) - &own) * weight.sqrt());
+                    variances.zip_mut_with(&self.logvar.row(row), |sum, v| *sum += weight * f64::from(*v).exp());
+                }
             }
         }
-        let total: f64 = subjects.iter().sum();
-        mean /= total;
-        within = factor(&((within + about.t().dot(&about)) / total));
-        Near { subjects, means, mean, within }
+        let total: f64 = near.subjects.iter().sum();
+        near.mean /= total;
+        let about = Array2::from_shape_vec((about.len() / latent, latent), about).expect("rows of latents");
+        near.within = factor(&((about.t().dot(&about) + Array2::from_diag(&variances)) / total));
+        near
     }
 
-    /// Draws a subject for recordings under these conditions.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn subject<'a>(&self, near: impl Iterator<Item = &'a Near>, draws: &mut Draws) -> Subject {
-        let mut weights = vec![0.0; self.rows.len()];
-        near.for_each(|near| weights.iter_mut().zip(&near.subjects).for_each(|(sum, weight)| *sum += weight));
-        let mut pick = || draws.weighted(weights.iter().copied());
-        Subject { own: pick(), between: [pick(), pick()] }
+    /// Mu `[Z]` of a row, moved from its condition to the given one.
+    fn moved(&self, near: &Near, row: usize) -> Array1<f64> {
+        match &near.expected {
+            Some(expected) => expected + &self.residual.row(row),
+            None => self.mu.row(row).mapv(f64::from),
+        }
+    }
+
+    /// The mean `[Z]` of a subject's rows by how near they are among its own (even one who is far has a mean), the sum of their
+    /// weights, and the square of the nearest.
+    fn mean_of(&self, near: &Near, rows: &[usize]) -> (Array1<f64>, f64, f64) {
+        let nearest = rows.iter().map(|&row| near.squares[row]).fold(f64::INFINITY, f64::min);
+        let (mut mean, mut total) = (Array1::zeros(self.mu.ncols()), 0.0);
+        for &row in rows {
+            let weight = weight(near.squares[row] - nearest, near.bandwidth);
+            if weight > NEGLIGIBLE {
+                mean.scaled_add(weight, &self.moved(near, row));
+                total += weight;
+            }
+        }
+        (mean / total, total, nearest)
+    }
+
+    /// How many there are.
+    pub fn subjects(&self) -> usize {
+        self.rows.len()
     }
 
     /// Draws the latent `[Z]` of a recording from the standard normal numbers of its own, `recording [Z]`, and those of its subject:
@@ -178,10 +222,10 @@ impl AggregatedPosterior {
         // the difference of two subjects has twice the variance between subjects; the whole keeps it
         let keep = 1.0 / (1.0 + SMOOTHING * SMOOTHING).sqrt();
         let share = SMOOTHING / 2.0_f64.sqrt();
-        let [one, other] = subject.between;
+        let mean = |subject: usize| self.mean_of(near, &self.rows[subject]).0;
+        let (own, [one, other]) = (mean(subject.own), subject.between.map(mean));
         for (unit, z) in z.iter_mut().enumerate() {
-            let means = near.means.column(unit);
-            let about = means[subject.own] - near.mean[unit] + share * (means[one] - means[other]);
+            let about = own[unit] - near.mean[unit] + share * (one[unit] - other[unit]);
             *z = (near.mean[unit] + keep * about + within[unit]) as f32;
         }
     }
@@ -197,13 +241,17 @@ fn factor(covariance: &Array2<f64>) -> Array2<f64> {
     factor.map_or_else(|| Array2::zeros((size, size)), |l| Array2::from_shape_fn((size, size), |at| l[at]))
 }
 
-/// The kernel by which rows count whose squared distances from the given condition are these, of the square beyond the least one;
-/// and that.
-fn kernel(squares: &[f64]) -> (impl Fn(f64) -> f64, f64) {
+/// What a row counts whose squared distance is this.
+fn weight(square: f64, bandwidth: f64) -> f64 {
+    (-square / (2.0 * bandwidth * bandwidth)).exp()
+}
+
+/// The bandwidth of the kernel by which rows count whose squared distances from the given condition are these, and the least of
+/// these.
+fn kernel(squares: &[f64]) -> (f64, f64) {
     let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
     let enough = FEWEST_ROWS.min(squares.len() as f64 * 0.99);
     let mut bandwidth = BANDWIDTH;
-    let weight = |square: f64, bandwidth: f64| (-square / (2.0 * bandwidth * bandwidth)).exp();
     loop {
         let (mut sum, mut sum_of_squares) = (0.0, 0.0);
         for square in squares {
@@ -211,11 +259,10 @@ fn kernel(squares: &[f64]) -> (impl Fn(f64) -> f64, f64) {
             (sum, sum_of_squares) = (sum + weight, sum_of_squares + weight * weight);
         }
         if sum * sum >= enough * sum_of_squares {
-            break;
+            return (bandwidth, nearest);
         }
         bandwidth *= 1.25;
     }
-    (move |square| weight(square, bandwidth), nearest)
 }
 
 #[cfg(test)]
@@ -249,7 +296,9 @@ mod tests {
         let near: Vec<Near> = near.collect();
         let mut z = Array3::zeros((subjects as usize, conditions.len(), 2));
         for (sample, mut series) in z.outer_iter_mut().enumerate() {
-            let subject = prior.subject(near.iter(), &mut stream(0).draws(sample as u32));
+            let mut weights = vec![0.0; prior.subjects()];
+            near.iter().for_each(|near| near.add_weights(&mut weights));
+            let subject = Subject::draw(&weights, &mut stream(0).draws(sample as u32));
             for (at, mut z) in series.outer_iter_mut().enumerate() {
                 let z = z.as_slice_mut().unwrap();
                 stream(1).normals(sample as u32, z);
@@ -322,7 +371,8 @@ mod tests {
         for wanted in [array![0.0_f32, 0.0], array![1.2, -1.2], array![-1.0, -0.5]] {
             let near = prior.near(Some(wanted.view()));
             let curve = f64::from(curve(wanted[0], wanted[1]));
-            let worst = near.means.iter().map(|mean| (mean - curve).abs()).fold(0.0, f64::max);
+            let mean = |rows: &Vec<usize>| prior.mean_of(&near, rows).0;
+            let worst = prior.rows.iter().flat_map(mean).map(|mean| (mean - curve).abs()).fold(0.0, f64::max);
             assert!(worst < 0.3, "{wanted}: {worst} off {curve}");
             // and each row about the mean of its subject
             assert!(near.within[[0, 0]] < 0.1, "{wanted}: {}", near.within);
