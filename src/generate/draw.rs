@@ -46,7 +46,7 @@ const MOST_VARIATION: f64 = 1.25;
 const PRIOR_LISTENERS: f64 = 2.0;
 
 /// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the training
-/// listeners: the factor on the deviations of `training.augment`, from 0 to [`MOST_VARIATION`].
+/// listeners: the factor on the deviations of `training.augment`, from 0 to 1.25.
 ///
 /// # Errors
 /// A device that has no room, or is gone.
