@@ -66,9 +66,12 @@ pub fn missing_variation(trained: &Trained, model: &mut Cvae) -> Result<f32> {
     let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, 0)?;
     let mut changed = traces.clone();
     vary(trained, 1.0, &subjects, 0, &mut changed);
-    let added = (&changed - &traces).mapv(|v| f64::from(v).powi(2)).sum() / subjects.len() as f64;
-    let of_condition = |draws: ArrayView2<f32>| draws.mapv(f64::from).var_axis(Axis(0), 1.0).sum();
-    let drawn = traces.axis_chunks_iter(Axis(0), SUBJECTS).map(of_condition).sum::<f64>() / conditions as f64;
+    let about_means = |traces: &Array2<f32>| {
+        let of_condition = |draws: ArrayView2<f32>| draws.mapv(f64::from).var_axis(Axis(0), 1.0).sum();
+        traces.axis_chunks_iter(Axis(0), SUBJECTS).map(of_condition).sum::<f64>() / conditions as f64
+    };
+    let drawn = about_means(&traces);
+    let added = about_means(&changed) - drawn;
     let between = (PRIOR_LISTENERS * added + others * between) / (PRIOR_LISTENERS + others);
     // a listener's own variance, and that of the mean of these
     let wanted = between * (1.0 + 1.0 / listeners.listeners as f64);
