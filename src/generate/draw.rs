@@ -39,14 +39,15 @@ pub fn draw_traces(
 /// Conditions of training rows under which, and subjects in each from which [`missing_variation`] is found.
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
-/// Traces are varied so much further than in training, at most.
-const MOST_VARIATION: f64 = 1.25;
+/// Traces are varied so far at most. Training varies them more than life does; as much in generated traces smears their mean and
+/// what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, where it explains .42 at 0).
+const MOST_VARIATION: f64 = 0.5;
 /// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners beyond the
 /// first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian Data Analysis").
 const PRIOR_LISTENERS: f64 = 2.0;
 
 /// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the training
-/// listeners: the factor on the deviations of `training.augment`, from 0 to 1.25.
+/// listeners: the factor on the deviations of `training.augment`, from 0 to 0.5.
 ///
 /// # Errors
 /// A device that has no room, or is gone.

@@ -12,6 +12,7 @@ use crate::rng::Draws;
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1};
 use regression::Regression;
+use std::cell::OnceCell;
 
 /// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows: along the direction in
 /// which latents change most. Along the others it is wider ([`Regression::metric`]).
@@ -66,7 +67,9 @@ pub struct Near {
     expected: Option<Array1<f64>>,
     /// Of each subject.
     subjects: Vec<f64>,
-    /// `[Z]`: the weighted mean of all rows.
+    /// `[Z]`: the weighted mean of each subject's rows, once it is needed …
+    means: Vec<OnceCell<Array1<f64>>>,
+    /// … and of all rows.
     mean: Array1<f64>,
     /// `[Z, Z]`, lower triangular: the Cholesky factor of the covariance of posteriors about the means of their subjects.
     within: Array2<f64>,
@@ -156,6 +159,7 @@ impl AggregatedPosterior {
             bandwidth,
             expected,
             subjects: Vec::with_capacity(self.rows.len()),
+            means: vec![OnceCell::new(); self.rows.len()],
             mean: Array1::zeros(latent),
             within: Array2::zeros((latent, latent)),
         };
@@ -222,7 +226,7 @@ impl AggregatedPosterior {
         // the difference of two subjects has twice the variance between subjects; the whole keeps it
         let keep = 1.0 / (1.0 + SMOOTHING * SMOOTHING).sqrt();
         let share = SMOOTHING / 2.0_f64.sqrt();
-        let mean = |subject: usize| self.mean_of(near, &self.rows[subject]).0;
+        let mean = |subject: usize| near.means[subject].get_or_init(|| self.mean_of(near, &self.rows[subject]).0);
         let (own, [one, other]) = (mean(subject.own), subject.between.map(mean));
         for (unit, z) in z.iter_mut().enumerate() {
             let about = own[unit] - near.mean[unit] + share * (one[unit] - other[unit]);
