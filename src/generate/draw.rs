@@ -40,7 +40,7 @@ pub fn draw_traces(
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
 /// Traces are varied so far at most. Training varies them more than life does; as much in generated traces smears their mean and
-/// what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, where it explains .42 at 0).
+/// what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, .32 at .5 and .42 at 0).
 const MOST_VARIATION: f64 = 0.5;
 /// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners beyond the
 /// first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian Data Analysis").
