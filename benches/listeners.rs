@@ -113,18 +113,33 @@ struct Column {
     mixed_model: Value,
 }
 
-#[rustfmt::skip] // a line each
 const COLUMNS: [Column; 10] = [
     Column {
         heading: "reconstruction",
         model: |r| r.model.truth_explained_variance,
         mixed_model: |r| r.baselines.as_ref()?.mixed_model.as_ref()?.errors.truth_explained_variance,
     },
-    Column { heading: "generated mean", model: |r| Some(r.generated.as_ref()?.mean_explained_variance?.value), mixed_model: NOTHING },
+    Column {
+        heading: "generated mean",
+        model: |r| Some(r.generated.as_ref()?.mean_explained_variance?.value),
+        mixed_model: NOTHING,
+    },
     Column { heading: "spread", model: |r| Some(r.generated.as_ref()?.spread?.value), mixed_model: NOTHING },
-    Column { heading: "inside 80 %", model: |r| inside(&r.generated.as_ref()?.model), mixed_model: |r| inside(mixed(r)?) },
-    Column { heading: "energy score, µV", model: |r| energy(&r.generated.as_ref()?.model), mixed_model: |r| energy(mixed(r)?) },
-    Column { heading: "Fréchet / floor", model: |r| frechet(&r.likeness.as_ref()?.model), mixed_model: |r| frechet(beside(r)?) },
+    Column {
+        heading: "inside 80 %",
+        model: |r| inside(&r.generated.as_ref()?.model),
+        mixed_model: |r| inside(mixed(r)?),
+    },
+    Column {
+        heading: "energy score, µV",
+        model: |r| energy(&r.generated.as_ref()?.model),
+        mixed_model: |r| energy(mixed(r)?),
+    },
+    Column {
+        heading: "Fréchet / floor",
+        model: |r| frechet(&r.likeness.as_ref()?.model),
+        mixed_model: |r| frechet(beside(r)?),
+    },
     Column {
         heading: "AUC, logistic",
         model: |r| Some(r.likeness.as_ref()?.model.auc.logistic.value),
@@ -135,7 +150,11 @@ const COLUMNS: [Column; 10] = [
         model: |r| Some(r.likeness.as_ref()?.model.auc.neighbours.value),
         mixed_model: |r| Some(beside(r)?.auc.neighbours.value),
     },
-    Column { heading: "level read, r", model: |r| Some(r.level_probe.as_ref()?.generated.r.value), mixed_model: NOTHING },
+    Column {
+        heading: "level read, r",
+        model: |r| Some(r.level_probe.as_ref()?.generated.r.value),
+        mixed_model: NOTHING,
+    },
     Column {
         heading: "latency slope / real",
         model: |r| Some(r.wave_errors.as_ref()?.levels.as_ref()?.latency_slope_ratio.value),

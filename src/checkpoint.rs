@@ -3,7 +3,7 @@
 
 mod prior;
 
-pub use prior::prior_tensors;
+pub use prior::{prior_tensors, variation_tensor};
 
 use crate::baselines::Baselines;
 use crate::config::Config;

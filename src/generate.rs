@@ -80,13 +80,13 @@ pub struct Generated {
     pub peaks: Option<Array2<f32>>,
 }
 
-/// Draws `request.count` traces a condition, each of a subject of its own, or a series of all conditions a subject; whole training
-/// rows near the named values bring what is not named.
+/// Draws `request.count` traces a condition, each of a subject of its own, or a series of all conditions a subject;
+/// whole training rows near the named values bring what is not named.
 ///
 /// # Errors
-/// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither named nor
-/// can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where the noise of one
-/// sweep is not known.
+/// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither
+/// named nor can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where
+/// the noise of one sweep is not known.
 pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<Generated> {
     let rows = rows(model, request)?;
     let given = match &request.conditions {
@@ -162,8 +162,8 @@ fn rows(model: &Cvae, request: &Request) -> Result<Vec<Row>> {
 /// Checks every named static; `table` is the file the conditions stand in, if they do.
 ///
 /// # Errors
-/// A name that is no static column (with the nearest one), or a value that cannot be encoded: with the file, row and column,
-/// or the `--static` flag.
+/// A name that is no static column (with the nearest one), or a value that cannot be encoded: with the file, row and
+/// column, or the `--static` flag.
 pub fn check_conditions(trained: &Trained, table: Option<&str>, conditions: &[Condition]) -> Result<()> {
     for (row, (name, value)) in conditions.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |named| (i, named))) {
         check_value(trained, name, value).map_err(|(problem, remedy)| match table {

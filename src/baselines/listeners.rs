@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ListenerSpread {
     pub listeners: usize,
-    /// Variance between listeners, summed over the samples, in µV²; the noise of their means is taken off. None where no
-    /// condition was recorded of two listeners and several times of one.
+    /// Variance between listeners, summed over the samples, in µV²; the noise of their means is taken off. None where
+    /// no condition was recorded of two listeners and several times of one.
     pub variance_uv2: Option<f64>,
 }
 
 impl ListenerSpread {
-    /// Of `rows` of a data set: under each condition the variance of the cells' means (divisor n - 1, so that few listeners do
-    /// not seem alike), less that of the noise in them, as it is found within cells (analysis of variance; Searle, Casella and
-    /// McCulloch 1992, "Variance Components").
+    /// Of `rows` of a data set: under each condition the variance of the cells' means (divisor n - 1, so that few
+    /// listeners do not seem alike), less that of the noise in them, as it is found within cells (analysis of variance;
+    /// Searle, Casella and McCulloch 1992, "Variance Components").
     pub fn of(dataset: &Dataset, rows: &[usize]) -> ListenerSpread {
         let cells = Cells::of(dataset, rows);
         let conditions = Cells::of_conditions(dataset, rows);

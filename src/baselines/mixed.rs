@@ -1,5 +1,5 @@
-//! The linear mixed model of traces: a smooth curve of the condition, an effect of the listener, and noise (Laird and Ware 1982,
-//! Biometrics 38:963). The best linear guess of the noise-free trace is Wiener's (1949): the posterior mean.
+//! The linear mixed model of traces: a smooth curve of the condition, an effect of the listener, and noise (Laird and
+//! Ware 1982, Biometrics 38:963). The best linear guess of the noise-free trace is Wiener's (1949): the posterior mean.
 
 use super::pca::eigen;
 use super::products::{CHUNK, Products};
@@ -81,8 +81,8 @@ impl Covariance {
 }
 
 impl MixedModel {
-    /// Fits to rows of these `groups` by what the curve of the condition leaves of each, `residual(row) [L]` in µV; `averages`
-    /// are the sweeps behind each row, where they are known of all. `None` where no group has two rows.
+    /// Fits to rows of these `groups` by what the curve of the condition leaves of each, `residual(row) [L]` in µV;
+    /// `averages` are the sweeps behind each row, where they are known of all. `None` where no group has two rows.
     pub fn fit(
         residual: impl Fn(usize) -> Array1<f64>,
         groups: (&Cells, Grouping),
@@ -121,7 +121,8 @@ impl MixedModel {
         })
     }
 
-    /// The posterior mean `[M, L]` in µV of the noise-free traces behind `signals [M, L]`, whose `curve [M, L]` is known.
+    /// The posterior mean `[M, L]` in µV of the noise-free traces behind `signals [M, L]`, whose `curve [M, L]` is
+    /// known.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -144,13 +145,16 @@ impl MixedModel {
         made
     }
 
-    /// The effect `[L]` in µV of a group drawn anew: what its traces differ from the curve, without noise.
-    pub fn draw_effect(&self, seed: u64, group: u32) -> Array1<f64> {
+    /// Draws noise-free traces `[N, L]` in µV of these groups about `curves [N, L]`: rows of one group differ from
+    /// theirs alike.
+    pub fn draw(&self, mut curves: Array2<f64>, groups: impl Iterator<Item = u32>, seed: u64) -> Array2<f32> {
         let streams = [0, 1].map(|layer| Stream::new(seed, Purpose::Effect, layer));
-        self.between.draw(streams, group)
+        curves.outer_iter_mut().zip(groups).for_each(|(mut trace, group)| trace += &self.between.draw(streams, group));
+        curves.mapv(|v| v as f32)
     }
 
-    /// Adds the noise of a recording of so many averages to `trace [L]` in µV; its random numbers are a sample of two streams.
+    /// Adds the noise of a recording of so many averages to `trace [L]` in µV; its random numbers are a sample of two
+    /// streams.
     pub fn add_noise(&self, averages: f64, streams: [Stream; 2], sample: u32, trace: &mut [f32]) {
         for (v, noise) in trace.iter_mut().zip(self.noise.draw(streams, sample)) {
             *v += (noise / averages.sqrt()) as f32;

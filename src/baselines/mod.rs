@@ -47,8 +47,8 @@ pub struct Baselines {
 }
 
 impl Baselines {
-    /// Fits to the training rows; what is chosen is chosen on the validation rows (on the training rows where there are none),
-    /// against the truth where it is known: that of a simulation, or else the mean of the other rows of a cell.
+    /// Fits to the training rows; what is chosen is chosen on the validation rows (on the training rows where there are
+    /// none), against the truth where it is known: that of a simulation, or else the mean of the other rows of a cell.
     ///
     /// # Errors
     /// A static value that cannot be encoded.
@@ -56,8 +56,7 @@ impl Baselines {
         let train = &split.train;
         let conditions = scalers.encode_statics(&dataset.source, &dataset.statics, train)?;
         let listeners = Cells::of_subjects(dataset, train);
-        let of_row: Vec<usize> = (0..train.len()).map(|place| listeners.cell(place)).collect();
-        let curve = Curve::fit(conditions.view(), |row| dataset.signals.row(train[row]), &of_row);
+        let curve = Curve::fit(conditions.view(), |row| dataset.signals.row(train[row]), &listeners.numbers());
         let judges = if split.validation.is_empty() { train } else { &split.validation };
         let pca = Pca::fit(train.len(), |row| dataset.signals.row(train[row]));
         let rank = choose_rank(&pca, dataset, judges, max_rank);
@@ -98,8 +97,9 @@ fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) ->
     pca.choose_rank(max_rank, std::iter::once((input, truth)))
 }
 
-/// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a simulation, or
-/// else the mean of the *other* rows of a row's cell, whose noise is not that of the row. `cells` are those of `rows`.
+/// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a
+/// simulation, or else the mean of the *other* rows of a row's cell, whose noise is not that of the row. `cells` are
+/// those of `rows`.
 pub fn truth(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Array2<f32>, Vec<usize>) {
     if let Some(truth) = &dataset.truth {
         return (truth.signals.select(Axis(0), rows), (0..rows.len()).collect());

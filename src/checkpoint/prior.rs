@@ -8,22 +8,25 @@ use ndarray::Array2;
 /// More than any training leaves: beyond it a file is damaged.
 const MOST_VARIATION: f32 = 10.0;
 
-/// The tensors of a prior, as they stand beside the weights.
-pub fn prior_tensors(prior: AggregatedPosterior) -> [Tensor; 5] {
+/// The strength of a prior's variation as a tensor.
+pub fn variation_tensor(strength: f32) -> Tensor {
+    Tensor { name: "prior.variation".into(), shape: vec![1], values: vec![strength] }
+}
+
+/// The tensors of an [`AggregatedPosterior`] as they stand beside the weights, but for its variation: encoded
+/// conditions `[N, S]`, posteriors `[N, Z]` and whose each row is, counted from 0.
+pub fn prior_tensors(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32>, subject: Vec<u32>) -> [Tensor; 4] {
     let tensor = |name: &str, shape: &[usize], values: Vec<f32>| Tensor {
         name: format!("prior.{name}"),
         shape: shape.to_vec(),
         values,
     };
     let matrix = |name: &str, values: Array2<f32>| tensor(name, values.shape(), values.iter().copied().collect());
-    let variation = prior.variation;
-    let (condition, mu, logvar, subject) = prior.into_parts();
     [
         matrix("condition", condition),
         matrix("mu", mu),
         matrix("logvar", logvar),
         tensor("subject", &[subject.len()], subject.iter().map(|subject| *subject as f32).collect()),
-        tensor("variation", &[1], vec![variation]),
     ]
 }
 

@@ -23,8 +23,8 @@ pub struct Eval {
     /// Which rows; train, val and test only on the data the model was trained on
     #[arg(long, value_enum, default_value_t = PartName::Test)]
     split: PartName,
-    /// The recordings that the model was trained on, where --data names others: what needs training rows is then measured too
-    /// (`built-in`: the built-in set)
+    /// The recordings that the model was trained on, where --data names others: what needs training rows is then
+    /// measured too (`built-in`: the built-in set)
     #[arg(long, value_name = "FILE|built-in")]
     training_data: Option<String>,
     #[command(flatten)]

@@ -72,6 +72,11 @@ impl Cells {
         &self.rows[self.starts[cell] as usize..self.starts[cell + 1] as usize]
     }
 
+    /// The number of each row's cell.
+    pub fn numbers(&self) -> Vec<usize> {
+        self.of_row.iter().map(|cell| *cell as usize).collect()
+    }
+
     /// The number of a row's cell.
     pub fn cell(&self, row: usize) -> usize {
         self.of_row[row] as usize

@@ -101,8 +101,8 @@ impl Gathered {
     }
 }
 
-/// The bounds of an epoch's batches of `size` over `rows` rows; a last batch of one row joins the one before, since batch norm
-/// has no variance of one.
+/// The bounds of an epoch's batches of `size` over `rows` rows; a last batch of one row joins the one before, since
+/// batch norm has no variance of one.
 pub fn batch_bounds(rows: usize, size: usize) -> Vec<(usize, usize)> {
     let mut bounds: Vec<_> = (0..rows).step_by(size).map(|start| (start, (start + size).min(rows))).collect();
     if let [.., before, last] = bounds.as_mut_slice()

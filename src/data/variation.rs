@@ -53,8 +53,8 @@ impl Variation {
     }
 }
 
-/// Where each sample of a warped trace lies in the one it is made of: later by `shift`, then on at a pace of 1 plus a factor
-/// that is linear between `knots`.
+/// Where each sample of a warped trace lies in the one it is made of: later by `shift`, then on at a pace of 1 plus a
+/// factor that is linear between `knots`.
 fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
     into.clear();
     let mut time = shift;
@@ -69,7 +69,8 @@ fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
     }
 }
 
-/// A trace between its samples: the cubic of Catmull and Rom (1974) through four of them; its first and last sample go on.
+/// A trace between its samples: the cubic of Catmull and Rom (1974) through four of them; its first and last sample go
+/// on.
 fn at(trace: &[f32], time: f32) -> f32 {
     let last = trace.len() as isize - 1;
     let whole = time.floor();

@@ -1,7 +1,7 @@
 //! The model's errors subject by subject and condition by condition.
 
 use super::Reference;
-use super::metrics::{TraceErrors, explained_variance};
+use super::metrics::{TraceErrors, explained_variance, squares};
 use crate::data::cells::Cells;
 use crate::data::split::is_row_number;
 use crate::data::{Column, Dataset, Values};
@@ -97,11 +97,10 @@ impl GroupErrors {
         let explained = reference.mean.as_ref().map(|mean| explained_variance(made.view(), target.view(), mean.view()));
         // a group has a ceiling of its own: of quiet levels little can be explained
         let noise: f64 = places.iter().map(|&place| reference.noise_of_truth(place)).sum();
-        let ceiling = reference.truth.as_ref().zip(reference.mean.as_ref()).map(|(_, mean)| {
-            let total: f64 =
-                target.outer_iter().map(|t| (&t - mean).iter().map(|v| f64::from(*v).powi(2)).sum::<f64>()).sum();
-            1.0 - noise / total
-        });
+        let ceiling =
+            reference.truth.as_ref().zip(reference.mean.as_ref()).map(|(_, mean)| {
+                1.0 - noise / target.outer_iter().map(|target| squares(target, mean.view())).sum::<f64>()
+            });
         Some(GroupErrors {
             group,
             rows: places.len(),

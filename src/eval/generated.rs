@@ -32,13 +32,15 @@ pub struct Generated {
     pub conditions: usize,
     /// Draws for each.
     pub draws: usize,
-    /// Share of the truth's variance that the mean of the draws explains, without what the number of draws adds; none where
-    /// there is no truth or the training mean is not known.
+    /// Share of the truth's variance that the mean of the draws explains, without what the number of draws adds; none
+    /// where there is no truth or the training mean is not known.
     pub mean_explained_variance: Option<Interval>,
     /// Root of the variance of draws over that of the truth, each about the curve of the condition (see
-    /// [`Curve`](crate::baselines::Curve)): 1 is as far as listeners spread. The noise in a truth of means is taken off.
+    /// [`Curve`](crate::baselines::Curve)): 1 is as far as listeners spread. The noise in a truth of means is taken
+    /// off.
     pub spread: Option<Interval>,
-    /// Real traces among the model's draws, and among those of the linear mixed model; both as [`super::Compared`] says.
+    /// Real traces among the model's draws, and among those of the linear mixed model; both as [`super::Compared`]
+    /// says.
     pub model: Calibration,
     pub mixed_model: Option<Calibration>,
 }
@@ -56,8 +58,8 @@ pub struct Calibration {
 /// What is known of one row.
 #[derive(Default, Clone)]
 struct Row {
-    /// Squares summed over the samples, in µV²: truth less mean draw, truth less training mean, draws and truth less curve. NaN
-    /// without a truth.
+    /// Squares summed over the samples, in µV²: truth less mean draw, truth less training mean, draws and truth less
+    /// curve. NaN without a truth.
     error: f64,
     total: f64,
     drawn: f64,
@@ -93,14 +95,12 @@ impl Generated {
             let seed = SEED + at as u64;
             let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, seed)?;
             let curve = sides.curve.row(firsts[at]);
-            let moments = Moments::of(traces.mapv(f64::from).view(), curve);
-            members.iter().for_each(|&row| moments.compare(sides, reference, row, &mut rows[row]));
+            let statistics = DrawStatistics::of(traces.mapv(f64::from).view(), curve);
+            members.iter().for_each(|&row| statistics.compare(sides, reference, row, &mut rows[row]));
             score(sides, &traces, seed, members, |row, scores| rows[row].model = scores);
             if let Some(mixed_model) = mixed_model {
-                let effect = |draw: u32| (&mixed_model.draw_effect(seed, draw) + &curve).mapv(|v| v as f32);
-                let effects: Vec<_> = subjects.iter().map(|draw| effect(*draw)).collect();
-                let views: Vec<_> = effects.iter().map(|effect| effect.view()).collect();
-                let traces = ndarray::stack(Axis(0), &views).expect("traces of one length");
+                let curves = curve.broadcast((draws, curve.len())).expect("a row each").to_owned();
+                let traces = mixed_model.draw(curves, subjects.iter().copied(), seed);
                 score(sides, &traces, seed, members, |row, scores| rows[row].mixed_model = scores);
             }
         }
@@ -144,19 +144,19 @@ impl Calibration {
 }
 
 /// The draws under one condition.
-struct Moments {
+struct DrawStatistics {
     mean: ndarray::Array1<f64>,
     /// What the number of draws adds to the error of their mean.
     of_mean: f64,
     about_curve: f64,
 }
 
-impl Moments {
-    fn of(traces: ArrayView2<f64>, curve: ArrayView1<f64>) -> Moments {
+impl DrawStatistics {
+    fn of(traces: ArrayView2<f64>, curve: ArrayView1<f64>) -> DrawStatistics {
         let draws = traces.nrows() as f64;
         let mean = traces.mean_axis(Axis(0)).expect("some draws");
         let about = |centre: ArrayView1<f64>| traces.outer_iter().map(|t| squares(t, centre)).sum::<f64>();
-        Moments { of_mean: about(mean.view()) / (draws - 1.0) / draws, about_curve: about(curve) / draws, mean }
+        DrawStatistics { of_mean: about(mean.view()) / (draws - 1.0) / draws, about_curve: about(curve) / draws, mean }
     }
 
     fn compare(&self, sides: &Sides, reference: &Reference, row: usize, into: &mut Row) {

@@ -6,7 +6,7 @@ use super::measures::{
     Classifier, Gaussian, Interval, Mmd, Sample, density_and_coverage, distance_db, frechet, mean, memorisation, power,
     two_sample,
 };
-use super::sides::{Compared, Sides, Twins, numbers};
+use super::sides::{Compared, Sides, Twins, count};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Axis};
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub struct Likeness {
     pub mixed_model: Option<Beside>,
     /// Training rows beside the real ones: what unlike sets of real subjects have; none where they are not at hand.
     pub training: Option<Floor>,
-    /// What the two classifiers make of two halves of the real subjects, mean of some halvings: .5 but for chance. None of fewer
-    /// than four subjects.
+    /// What the two classifiers make of two halves of the real subjects, mean of some halvings: .5 but for chance. None
+    /// of fewer than four subjects.
     pub real_halves: Option<Aucs<f64>>,
 }
 
@@ -50,12 +50,14 @@ pub struct Beside {
     pub frechet_over_floor: Option<Interval>,
     /// Squared maximum mean discrepancy (see [`Mmd`]); 0 for equal sets.
     pub mmd2: Interval,
-    /// Area under the curve of classifiers that tell generated traces of subjects not seen from real ones; .5 where they cannot.
+    /// Area under the curve of classifiers that tell generated traces of subjects not seen from real ones; .5 where
+    /// they cannot.
     pub auc: Aucs<Interval>,
     /// See [`density_and_coverage`].
     pub density: f64,
     pub coverage: f64,
-    /// Median distance to the nearest training row (of 2000 at most), over that of the real rows; well below 1 for copies.
+    /// Median distance to the nearest training row (of 2000 at most), over that of the real rows; well below 1 for
+    /// copies.
     pub memorisation: Option<f64>,
     /// Between the mean power spectra from 100 to 3000 Hz (see [`distance_db`]).
     pub spectral_distance_db: Interval,
@@ -147,7 +149,7 @@ impl Set {
             scores: sides.scores(traces.view()),
             spectra: ndarray::stack(Axis(0), &views).expect("spectra of one length"),
             rows: some(traces.nrows()),
-            variances: Variances::of(&(traces - &sides.curve), &numbers(&sides.cells), &sides.subjects),
+            variances: Variances::of(&(traces - &sides.curve), &sides.cells.numbers(), &sides.subjects),
         }
     }
 
@@ -238,14 +240,13 @@ fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
 impl Variances {
     /// Of residuals `[N, L]` in µV, by the cell and the subject of each row.
     ///
-    /// By moments, from pairs of different recordings (Henderson 1953, Biometrics 9:226): products of two of one cell have no noise
-    /// in them, and products of two cells of one subject only what these share.
+    /// By moments, from pairs of different recordings (Henderson 1953, Biometrics 9:226): products of two of one cell
+    /// have no noise in them, and products of two cells of one subject only what these share.
     fn of(residuals: &Array2<f64>, cells: &[usize], subjects: &[usize]) -> Variances {
         let length = residuals.ncols();
         let sums = |groups: &[usize]| {
-            let count = groups.iter().max().map_or(0, |last| last + 1);
-            let mut sums = Array2::<f64>::zeros((count, length));
-            let mut sizes = vec![0.0; count];
+            let mut sums = Array2::<f64>::zeros((count(groups), length));
+            let mut sizes = vec![0.0; count(groups)];
             for (residual, &group) in residuals.outer_iter().zip(groups) {
                 sums.row_mut(group).zip_mut_with(&residual, |sum, v| *sum += v);
                 sizes[group] += 1.0;

@@ -135,7 +135,7 @@ fn determination(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
 }
 
 /// `Σ(e - r)²`
-fn squares(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
+pub(super) fn squares(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64 {
     pairs(e, r).map(|(e, r)| (e - r).powi(2)).sum()
 }
 

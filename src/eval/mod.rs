@@ -1,4 +1,5 @@
-//! How good a model is: errors in physical units, what the latent does, baselines on the same rows, and the waves of a trace.
+//! How good a model is: errors in physical units, what the latent does, baselines on the same rows, and the waves of a
+//! trace.
 
 mod by_group;
 mod data;
@@ -96,12 +97,12 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     })
 }
 
-/// Measures a model on one part of a data set. `training` are the data it was trained on, where the rows to measure are of others:
-/// with them, what needs training rows is measured too.
+/// Measures a model on one part of a data set. `training` are the data it was trained on, where the rows to measure are
+/// of others: with them, what needs training rows is measured too.
 ///
 /// # Errors
-/// A part of data that is not what the model was trained on: only [`Part::All`] has a meaning there. An empty part. Training data
-/// that are not those of the model.
+/// A part of data that is not what the model was trained on: only [`Part::All`] has a meaning there. An empty part.
+/// Training data that are not those of the model.
 pub fn evaluate(
     trained: &Trained,
     model: &mut Cvae,
@@ -181,9 +182,7 @@ fn measure_generated(
         Some((dataset, rows)) if !seen => Sides::new(trained, dataset, rows, sides::TRAINING)?,
         _ => None,
     };
-    let alike =
-        |training: &Sides| std::mem::discriminant(&training.compared) == std::mem::discriminant(&sides.compared);
-    let training = training.filter(alike);
+    let training = training.filter(|training| training.compared.is_like(&sides.compared));
     let twins = sides.twins(model, TWINS_SEED)?;
     report.generated = Some(Generated::measure(trained, model, sides, reference)?);
     report.likeness = Some(Likeness::of(sides, training.as_ref(), &twins));

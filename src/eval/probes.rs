@@ -10,11 +10,11 @@ mod synthetic;
 
 pub use synthetic::{Absent, Task, TrainOnSynthetic};
 
-use super::measures::{Interval, Ridge, of_rows};
+use super::measures::{Interval, Ridge, of_rows, with_squares};
 use super::sides::{Sides, Twins};
 use super::wave_errors::mean;
 use crate::rng::{Purpose, Stream};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
@@ -78,9 +78,7 @@ fn features(sides: &Sides, traces: ArrayView2<f64>) -> Array2<f64> {
 /// By principal components `[L, rank]`.
 fn features_by(components: ArrayView2<f64>, traces: ArrayView2<f64>) -> Array2<f64> {
     let kept = COMPONENTS.min(components.ncols());
-    let scores = traces.dot(&components.slice(s![.., ..kept]));
-    let squares = &scores * &scores;
-    concatenate(Axis(1), &[scores.view(), squares.view()]).expect("as many rows")
+    with_squares(&traces.dot(&components.slice(s![.., ..kept])))
 }
 
 /// The fold of each row, from 0: subjects are dealt out evenly in an order by chance, and so are the rows of one

@@ -1,9 +1,9 @@
 //! What the estimates of rows are measured against.
 
 use super::measures::{Interval, bootstrap, of_rows};
-use super::metrics::{TraceErrors, explained_variance};
+use super::metrics::{TraceErrors, explained_variance, squares};
 use super::report::Estimate;
-use super::sides::numbers;
+use super::sides::{count, groups};
 use crate::baselines::truth;
 use crate::data::Dataset;
 use crate::data::cells::Cells;
@@ -30,8 +30,7 @@ impl Reference {
     pub fn of(dataset: &Dataset, rows: &[usize], mean: Option<Array1<f32>>) -> Reference {
         let cells = Cells::of(dataset, rows);
         let recorded = dataset.signals.select(Axis(0), rows);
-        let subjects = numbers(&Cells::of_subjects(dataset, rows));
-        let one = subjects.iter().all(|subject| *subject == 0);
+        let (_, groups) = groups(dataset, rows, &cells);
         let noise = match dataset.truth {
             Some(_) => vec![0.0; cells.iter().len()],
             None => cells.iter().map(|members| noise_of_mean(&recorded, members)).collect(),
@@ -41,7 +40,7 @@ impl Reference {
             Some(_) => 1.0,
             None => super::truth::ceiling(&recorded, &cells, mean.as_ref()),
         });
-        Reference { truth, ceiling, mean, groups: if one { numbers(&cells) } else { subjects }, noise, recorded, cells }
+        Reference { truth, ceiling, mean, groups, noise, recorded, cells }
     }
 
     /// The truth of the row at a place, in µV.
@@ -50,8 +49,8 @@ impl Reference {
         known.binary_search(&place).ok().map(|at| truth.row(at))
     }
 
-    /// The noise's part in the truth of the row at a place, in µV² summed over the samples: 0 in that of a simulation, and in a
-    /// mean of n others a share 1 / n of the variance within the cell.
+    /// The noise's part in the truth of the row at a place, in µV² summed over the samples: 0 in that of a simulation,
+    /// and in a mean of n others a share 1 / n of the variance within the cell.
     pub fn noise_of_truth(&self, place: usize) -> f64 {
         self.noise[self.cells.cell(place)]
     }
@@ -72,18 +71,15 @@ impl Reference {
         }
     }
 
-    /// The explained share of the truth's variance, drawn again by subjects; `estimate` has the rows with a truth alone.
+    /// The explained share of the truth's variance, drawn again by subjects; `estimate` has the rows with a truth
+    /// alone.
     fn interval(&self, estimate: &Array2<f32>) -> Option<Interval> {
         let ((truth, known), mean) = (self.truth.as_ref()?, self.mean.as_ref()?);
-        let squares = |a: ArrayView1<f32>, b: ArrayView1<f32>| -> f64 {
-            a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
-        };
         let rows = truth.outer_iter().zip(estimate.outer_iter());
         let sums: Vec<(f64, f64)> =
             rows.map(|(truth, estimate)| (squares(estimate, truth), squares(truth, mean.view()))).collect();
         let groups: Vec<usize> = known.iter().map(|&place| self.groups[place]).collect();
-        let count = self.groups.iter().max().map_or(0, |last| last + 1);
-        Some(bootstrap(count, |weights| {
+        Some(bootstrap(count(&self.groups), |weights| {
             let weighted = of_rows(&groups, weights);
             let sum = |of: fn(&(f64, f64)) -> f64| -> f64 {
                 sums.iter().zip(&weighted).map(|(sums, weight)| weight * of(sums)).sum()

@@ -28,8 +28,8 @@ pub const TRAINING: u64 = EVALUATED + 1;
 pub enum Compared {
     /// Recordings, and generated ones with the noise of as many averages.
     Recordings,
-    /// Noise-free traces of a simulation and generated ones, both with the noise of the median number of averages: no trace is so
-    /// noisy that it could be anything.
+    /// Noise-free traces of a simulation and generated ones, both with the noise of the median number of averages: no
+    /// trace is so noisy that it could be anything.
     NoiseAdded { averages: f64 },
     /// Noise-free traces of a simulation and generated ones, as the noise of the training rows is not known.
     NoiseFree,
@@ -71,8 +71,8 @@ pub struct Twins {
 }
 
 impl<'a> Sides<'a> {
-    /// Of these rows of a data set, of too many those of some subjects; `None` for bare weights, which have no baselines. `seed` is
-    /// that of noise on real traces.
+    /// Of these rows of a data set, of too many those of some subjects; `None` for bare weights, which have no
+    /// baselines. `seed` is that of noise on real traces.
     ///
     /// # Errors
     /// A static value that cannot be encoded.
@@ -86,13 +86,12 @@ impl<'a> Sides<'a> {
             (Some(truth), Compared::NoiseFree | Compared::NoiseAdded { .. }) => truth.signals.select(Axis(0), &rows),
             _ => dataset.signals.select(Axis(0), &rows),
         };
-        let subjects = numbers(&Cells::of_subjects(dataset, &rows));
         let cells = Cells::of(dataset, &rows);
-        let one = subjects.iter().all(|subject| *subject == 0);
+        let (subjects, groups) = groups(dataset, &rows, &cells);
         let mut sides = Sides {
             compared,
             curve: baselines.curve.predict(condition.view()),
-            groups: if one { numbers(&cells) } else { subjects.clone() },
+            groups,
             subjects,
             cells,
             levels_db: levels(dataset, &rows),
@@ -125,18 +124,15 @@ impl<'a> Sides<'a> {
     pub fn mixed_model_twins(&self, seed: u64) -> Option<Array2<f64>> {
         let model = self.baselines().mixed_model.as_ref()?;
         let group_of = match model.grouping {
-            Grouping::Cells => numbers(&self.cells),
+            Grouping::Cells => self.cells.numbers(),
             Grouping::Subjects => self.subjects.clone(),
         };
-        let mut traces = self.curve.clone();
-        for (mut trace, group) in traces.outer_iter_mut().zip(group_of) {
-            trace += &model.draw_effect(seed, group as u32);
-        }
-        Some(self.with_noise(traces.mapv(|v| v as f32), seed))
+        let traces = model.draw(self.curve.clone(), group_of.into_iter().map(|group| group as u32), seed);
+        Some(self.with_noise(traces, seed))
     }
 
-    /// `[N, components]`: what traces `[N, L]` in µV differ from the curve of their conditions, in principal components of the
-    /// training rows.
+    /// `[N, components]`: what traces `[N, L]` in µV differ from the curve of their conditions, in principal components
+    /// of the training rows.
     pub fn scores(&self, traces: ArrayView2<f64>) -> Array2<f64> {
         let components = &self.baselines().pca.components;
         let kept = COMPONENTS.min(components.ncols());
@@ -145,13 +141,12 @@ impl<'a> Sides<'a> {
 
     /// A measure with its interval; it is given how often each row counts.
     pub fn interval(&self, measure: impl Fn(&[f64]) -> f64 + Sync) -> Interval {
-        let groups = self.groups.iter().max().map_or(0, |last| last + 1);
-        bootstrap(groups, |weights| measure(&of_rows(&self.groups, weights)))
+        bootstrap(count(&self.groups), |weights| measure(&of_rows(&self.groups, weights)))
     }
 
     /// Subjects among the rows.
     pub fn subject_count(&self) -> usize {
-        self.subjects.iter().max().map_or(0, |last| last + 1)
+        count(&self.subjects)
     }
 
     /// Noise-free traces as they are compared.
@@ -218,10 +213,16 @@ fn compare(trained: &Trained, dataset: &Dataset, rows: &[usize]) -> (Compared, V
     }
 }
 
-/// The number of each row's cell.
-pub fn numbers(cells: &Cells) -> Vec<usize> {
-    let rows = cells.iter().map(<[u32]>::len).sum();
-    (0..rows).map(|row| cells.cell(row)).collect()
+/// The subject of each row, and what is drawn again for intervals: the subject, or of one subject alone the cell.
+pub(super) fn groups(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Vec<usize>, Vec<usize>) {
+    let subjects = Cells::of_subjects(dataset, rows).numbers();
+    let groups = if count(&subjects) == 1 { cells.numbers() } else { subjects.clone() };
+    (subjects, groups)
+}
+
+/// How many there are of what is numbered from 0.
+pub(super) fn count(numbers: &[usize]) -> usize {
+    numbers.iter().max().map_or(0, |last| last + 1)
 }
 
 fn levels(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
@@ -229,6 +230,13 @@ fn levels(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
     match &column.values {
         Values::Number(levels) => Some(rows.iter().map(|&row| levels[row]).collect()),
         Values::Text(_) => None,
+    }
+}
+
+impl Compared {
+    /// Whether two are compared in one way, whatever the averages.
+    pub fn is_like(&self, other: &Compared) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 

@@ -17,8 +17,9 @@ pub struct Truth {
     pub source: TruthSource,
     /// Rows that have one.
     pub rows: usize,
-    /// The share of its variance that is not noise, and so the most that can be explained: the correlation of the means of two
-    /// halves of each cell's rows, stepped up to all but one of them (Spearman 1910; Brown 1910). 1 for a simulation.
+    /// The share of its variance that is not noise, and so the most that can be explained: the correlation of the means
+    /// of two halves of each cell's rows, stepped up to all but one of them (Spearman 1910; Brown 1910). 1 for a
+    /// simulation.
     pub ceiling: f64,
 }
 
@@ -40,9 +41,9 @@ impl Truth {
     }
 }
 
-/// The mean over [`SPLITS`] splits of `k r / (1 + (k - 1) r)`, r the correlation of the halves' means about `centre`, over all cells
-/// of two rows or more and all samples, and k the times that a truth, the mean of all but one row, is as long as a half; NaN where
-/// nothing varies.
+/// The mean over [`SPLITS`] splits of `k r / (1 + (k - 1) r)`, r the correlation of the halves' means about `centre`,
+/// over all cells of two rows or more and all samples, and k the times that a truth, the mean of all but one row, is as
+/// long as a half; NaN where nothing varies.
 pub(super) fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Array1<f32>>) -> f64 {
     let zero = Array1::zeros(signals.ncols());
     let centre = centre.unwrap_or(&zero);

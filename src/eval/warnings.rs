@@ -27,11 +27,11 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
                 .to_string(),
         );
     }
+    // noise on one side alone tells real traces and generated ones apart by itself
+    let fair = report.likeness.as_ref().is_none_or(|likeness| likeness.compared != Compared::NoiseOnOneSide);
     if let Some(likeness) = &report.likeness {
         let auc = likeness.model.auc;
         let best = auc.logistic.value.max(auc.neighbours.value);
-        // noise on one side alone tells them apart by itself
-        let fair = likeness.compared != Compared::NoiseOnOneSide;
         // of few subjects each is known by itself, real or not
         let halves = likeness.real_halves.map(|halves| halves.logistic.max(halves.neighbours));
         if fair && best > TOLD_APART && halves.is_some_and(|halves| best > halves + BEYOND_HALVES) {
@@ -47,7 +47,6 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             found.push(format!("draws spread {:.2} times as far as listeners do", spread.value));
         }
         let inside = generated.model.inside[1].value;
-        let fair = report.likeness.as_ref().is_none_or(|likeness| likeness.compared != Compared::NoiseOnOneSide);
         if fair && outside(inside, INSIDE) {
             found.push(format!("80 % intervals of draws hold {:.0} % of real samples", 100.0 * inside));
         }

@@ -1,4 +1,5 @@
-//! The waves of reconstructions beside those of the truth, and how they go with the level in real and in generated traces.
+//! The waves of reconstructions beside those of the truth, and how they go with the level in real and in generated
+//! traces.
 
 use super::Reference;
 use super::level_functions::{LevelFunction, LevelWaves, SlopesBeside, slopes_beside};
@@ -42,8 +43,8 @@ pub struct LevelReport {
 }
 
 impl WaveReport {
-    /// Of the rows of `sides` that have a truth; `made [M, L]` are the reconstructions of all evaluated rows. `None` where no row
-    /// has one.
+    /// Of the rows of `sides` that have a truth; `made [M, L]` are the reconstructions of all evaluated rows. `None`
+    /// where no row has one.
     pub(super) fn of(sides: &Sides, twins: &Twins, made: &Array2<f32>, reference: &Reference) -> Option<WaveReport> {
         let known = |row: &usize| reference.truth_of(sides.places[*row]).is_some();
         let rows: Vec<usize> = (0..sides.rows.len()).filter(known).collect();

@@ -1,4 +1,5 @@
-//! Wave V by level: what a model generates, beside what the simulation behind the built-in data says, picked by one rule.
+//! Wave V by level: what a model generates, beside what the simulation behind the built-in data says, picked by one
+//! rule.
 
 use super::peaks::{Peak, WAVE_V};
 use crate::checkpoint::Trained;
@@ -26,8 +27,8 @@ pub struct WaveAtLevel {
     pub truth: WaveOf,
 }
 
-/// Wave V of many traces. The two means differ: where latencies scatter, the waves of the mean trace are lower and broader, and
-/// large waves pull its peak towards themselves.
+/// Wave V of many traces. The two means differ: where latencies scatter, the waves of the mean trace are lower and
+/// broader, and large waves pull its peak towards themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct WaveOf {
     /// Picked from the mean of the traces.
@@ -40,9 +41,9 @@ pub struct WaveOf {
     pub found: usize,
 }
 
-/// Generates at each level, and simulates the same conditions: whatever else the generated traces were given (ages, rates, noise,
-/// as training rows near the condition have them) their simulated twins have too. `None` when the model is not conditioned on
-/// level and losses, or on what is not simulated.
+/// Generates at each level, and simulates the same conditions: whatever else the generated traces were given (ages,
+/// rates, noise, as training rows near the condition have them) their simulated twins have too. `None` when the model
+/// is not conditioned on level and losses, or on what is not simulated.
 ///
 /// # Errors
 /// See [`generate`].

@@ -7,13 +7,13 @@ use crate::infer::{DecodedRows, decode};
 use crate::model::{AggregatedPosterior, Cvae, Near, Subject};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array2, ArrayView2, Axis};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What lies near a condition is kept for so many conditions.
 const KEPT: usize = 512;
 
-/// Noise-free traces `[N, L]` in µV and what the decoder's heads say, under conditions `[N, S]` (encoded; `None`: FiLM is the
-/// identity). Rows with one number in `subjects [N]` are of one subject, drawn anew by that number and the seed.
+/// Noise-free traces `[N, L]` in µV and what the decoder's heads say, under conditions `[N, S]` (encoded; `None`: FiLM
+/// is the identity). Rows with one number in `subjects [N]` are of one subject, drawn anew by that number and the seed.
 ///
 /// # Errors
 /// A concat decoder without a condition; a device that has no room, or is gone.
@@ -39,15 +39,17 @@ pub fn draw_traces(
 /// Conditions of training rows under which, and subjects in each from which [`missing_variation`] is found.
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
-/// Traces are varied so far at most. Training varies them more than life does; as much in generated traces smears their mean and
-/// what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, .32 at .5 and .42 at 0).
+/// Traces are varied so far at most. Training varies them more than life does; as much in generated traces smears their
+/// mean and what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, .32 at .5 and .42 at
+/// 0).
 const MOST_VARIATION: f64 = 0.5;
-/// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners beyond the
-/// first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian Data Analysis").
+/// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners
+/// beyond the first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian
+/// Data Analysis").
 const PRIOR_LISTENERS: f64 = 2.0;
 
-/// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the training
-/// listeners: the factor on the deviations of `training.augment`, from 0 to 0.5.
+/// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the
+/// training listeners: the factor on the deviations of `training.augment`, from 0 to 0.5.
 ///
 /// # Errors
 /// A device that has no room, or is gone.
@@ -90,23 +92,17 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
         normals.normals(subject, z.as_slice_mut().expect("row-major"));
     }
     let Some(prior) = &trained.prior else { return };
-    let mut rows_of: Vec<Vec<usize>> = Vec::new();
-    let mut place = HashMap::new();
-    for (row, subject) in subjects.iter().enumerate() {
-        let place = *place.entry(subject).or_insert_with(|| {
-            rows_of.push(Vec::new());
-            rows_of.len() - 1
-        });
-        rows_of[place].push(row);
-    }
+    let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    subjects.iter().enumerate().for_each(|(row, subject)| rows_of.entry(*subject).or_default().push(row));
     let mut kept = Kept { prior, condition, near: HashMap::new() };
     let mut recording = vec![0.0; z.ncols()];
-    for rows in rows_of {
+    for (number, rows) in rows_of {
         // of a long series some conditions tell who is near
-        let some = (0..rows.len().min(KEPT)).map(|i| rows[i * rows.len() / rows.len().min(KEPT)]);
+        let told = rows.len().min(KEPT);
+        let some = (0..told).map(|i| rows[i * rows.len() / told]);
         let mut weights = vec![0.0; prior.subjects()];
         some.for_each(|row| kept.near(row).add_weights(&mut weights));
-        let subject = Subject::draw(&weights, &mut of_subject.draws(subjects[rows[0]]));
+        let subject = Subject::draw(&weights, &mut of_subject.draws(number));
         for row in rows {
             of_recording.normals(row as u32, &mut recording);
             let mut z = z.row_mut(row);

@@ -1,10 +1,10 @@
 //! Where latents come from when traces are generated: what the encoder made of training rows whose conditions are near.
 //!
-//! A standard normal prior is what the KL term pulls the posteriors to, all together and without regard to the condition. What
-//! the decoder has learned to decode under a condition are the posteriors of the rows that had it: their mixture, the
-//! aggregated posterior (Hoffman and Johnson 2016, "ELBO surgery"; Tomczak and Welling 2018, "VAE with a VampPrior",
-//! arXiv:1705.07120), given the condition by a kernel (Nadaraya 1964; Watson 1964), moved along a regression from the row's
-//! condition to the given one (as Beaumont et al. 2002, Genetics 162:2025, adjust draws).
+//! A standard normal prior is what the KL term pulls the posteriors to, all together and without regard to the
+//! condition. What the decoder has learned to decode under a condition are the posteriors of the rows that had it:
+//! their mixture, the aggregated posterior (Hoffman and Johnson 2016, "ELBO surgery"; Tomczak and Welling 2018, "VAE
+//! with a VampPrior", arXiv:1705.07120), given the condition by a kernel (Nadaraya 1964; Watson 1964), moved along a
+//! regression from the row's condition to the given one (as Beaumont et al. 2002, Genetics 162:2025, adjust draws).
 
 mod regression;
 
@@ -14,19 +14,19 @@ use ndarray::{Array1, Array2, ArrayView1};
 use regression::Regression;
 use std::cell::OnceCell;
 
-/// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows: along the direction in
-/// which latents change most. Along the others it is wider ([`Regression::metric`]).
+/// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows: along the
+/// direction in which latents change most. Along the others it is wider ([`Regression::metric`]).
 const BANDWIDTH: f64 = 0.2;
 /// The kernel is widened until so many rows count (Kish's effective number), or all of them.
 const FEWEST_ROWS: f64 = 20.0;
 /// Rows and subjects that count less are left out.
 const NEGLIGIBLE: f64 = 1e-9;
-/// Draws scatter about a subject by this share of the deviation between subjects (the smoothed bootstrap, Silverman and Young
-/// 1987): listeners between those that were recorded, and no copies.
+/// Draws scatter about a subject by this share of the deviation between subjects (the smoothed bootstrap, Silverman and
+/// Young 1987): listeners between those that were recorded, and no copies.
 const SMOOTHING: f64 = 0.5;
-/// What rows of one subject under one condition differ by is noise for the most part, which is no trait of a trace without noise
-/// and only makes a subject uncertain: so much of its variance is the recording's, the rest the subject's. Our choice; tests and
-/// retests differ far less than listeners do (Edwards et al. 1982).
+/// What rows of one subject under one condition differ by is noise for the most part, which is no trait of a trace
+/// without noise and only makes a subject uncertain: so much of its variance is the recording's, the rest the
+/// subject's. Our choice; tests and retests differ far less than listeners do (Edwards et al. 1982).
 const OF_RECORDING: f64 = 0.1;
 
 /// Posteriors of training rows with their conditions.
@@ -40,8 +40,6 @@ pub struct AggregatedPosterior {
     mu: Array2<f32>,
     /// `[N, Z]`
     logvar: Array2<f32>,
-    /// Whose each row is, counted from 0.
-    subject: Vec<u32>,
     /// How far generated subjects vary beyond these rows: the factor on the deviations of `training.augment`.
     pub variation: f32,
     /// How mu goes with the condition …
@@ -71,7 +69,8 @@ pub struct Near {
     means: Vec<OnceCell<Array1<f64>>>,
     /// … and of all rows.
     mean: Array1<f64>,
-    /// `[Z, Z]`, lower triangular: the Cholesky factor of the covariance of posteriors about the means of their subjects.
+    /// `[Z, Z]`, lower triangular: the Cholesky factor of the covariance of posteriors about the means of their
+    /// subjects.
     within: Array2<f64>,
 }
 
@@ -117,23 +116,7 @@ impl AggregatedPosterior {
         residual.outer_iter_mut().zip(condition.outer_iter()).for_each(|(mut mu, c)| mu -= &regression.at(c));
         let metric = regression.metric(&condition);
         let places = condition.mapv(f64::from).dot(&metric);
-        AggregatedPosterior {
-            condition,
-            mu,
-            logvar,
-            subject,
-            variation: 0.0,
-            regression,
-            residual,
-            metric,
-            places,
-            rows,
-        }
-    }
-
-    /// Conditions `[N, S]`, mu and logvar `[N, Z]`, and whose each row is.
-    pub fn into_parts(self) -> (Array2<f32>, Array2<f32>, Array2<f32>, Vec<u32>) {
-        (self.condition, self.mu, self.logvar, self.subject)
+        AggregatedPosterior { condition, mu, logvar, variation: 0.0, regression, residual, metric, places, rows }
     }
 
     /// The conditions of the rows `[N, S]`.
@@ -196,8 +179,8 @@ impl AggregatedPosterior {
         }
     }
 
-    /// The mean `[Z]` of a subject's rows by how near they are among its own (even one who is far has a mean), the sum of their
-    /// weights, and the square of the nearest.
+    /// The mean `[Z]` of a subject's rows by how near they are among its own (even one who is far has a mean), the sum
+    /// of their weights, and the square of the nearest.
     fn mean_of(&self, near: &Near, rows: &[usize]) -> (Array1<f64>, f64, f64) {
         let nearest = rows.iter().map(|&row| near.squares[row]).fold(f64::INFINITY, f64::min);
         let (mut mean, mut total) = (Array1::zeros(self.mu.ncols()), 0.0);
@@ -216,8 +199,8 @@ impl AggregatedPosterior {
         self.rows.len()
     }
 
-    /// Draws the latent `[Z]` of a recording from the standard normal numbers of its own, `recording [Z]`, and those of its subject:
-    /// `z` holds these, and becomes the latent.
+    /// Draws the latent `[Z]` of a recording from the standard normal numbers of its own, `recording [Z]`, and those of
+    /// its subject: `z` holds these, and becomes the latent.
     pub fn draw(&self, near: &Near, subject: &Subject, recording: &[f32], z: &mut [f32]) {
         let mixed = z.iter().zip(recording).map(|(subject, recording)| {
             (1.0 - OF_RECORDING).sqrt() * f64::from(*subject) + OF_RECORDING.sqrt() * f64::from(*recording)
@@ -250,8 +233,8 @@ fn weight(square: f64, bandwidth: f64) -> f64 {
     (-square / (2.0 * bandwidth * bandwidth)).exp()
 }
 
-/// The bandwidth of the kernel by which rows count whose squared distances from the given condition are these, and the least of
-/// these.
+/// The bandwidth of the kernel by which rows count whose squared distances from the given condition are these, and the
+/// least of these.
 fn kernel(squares: &[f64]) -> (f64, f64) {
     let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
     let enough = FEWEST_ROWS.min(squares.len() as f64 * 0.99);
@@ -275,7 +258,8 @@ mod tests {
     use crate::rng::{Purpose, Stream};
     use ndarray::{Array3, array, s};
 
-    /// Levels from -1.5 to 1.5, 40 rows each, and a unit that is twice the level; the other tells the two subjects apart.
+    /// Levels from -1.5 to 1.5, 40 rows each, and a unit that is twice the level; the other tells the two subjects
+    /// apart.
     fn prior() -> AggregatedPosterior {
         let level = |row: usize| -1.5 + 0.25 * (row % 13) as f32;
         let subject = |row: usize| (row / 13 % 2) as u32;

@@ -50,7 +50,7 @@ pub struct Trainer {
     manifest: serde_json::Value,
     train: Examples,
     /// Whose each training row is, counted from 0.
-    subjects: Vec<u32>,
+    subjects: Vec<usize>,
     validation: Rows,
     film_gradients: Vec<Vec<Buffer>>,
     /// Steps that the device has not told of yet, the oldest first.
@@ -125,10 +125,9 @@ impl Trainer {
         let progress = Progress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
-        let listeners = Cells::of_subjects(dataset, &split.train);
         let mut trainer = Trainer {
             seed,
-            subjects: (0..split.train.len()).map(|place| listeners.cell(place) as u32).collect(),
+            subjects: Cells::of_subjects(dataset, &split.train).numbers(),
             model,
             optimizer,
             schedule,

@@ -1,7 +1,7 @@
 //! What of a training is saved, and how one goes on from it.
 
 use super::{Progress, Trainer};
-use crate::checkpoint::{Checkpoint, Tensor, prior_tensors};
+use crate::checkpoint::{Checkpoint, Tensor, prior_tensors, variation_tensor};
 use crate::config::Prior;
 use crate::error::{Error, Result};
 use crate::generate::missing_variation;
@@ -11,7 +11,7 @@ use crate::rng::{Purpose, Stream};
 use std::collections::HashMap;
 
 /// The same subjects, counted from 0 in the order of their first rows.
-fn renumbered(subjects: impl Iterator<Item = u32>) -> Vec<u32> {
+fn renumbered(subjects: impl Iterator<Item = usize>) -> Vec<u32> {
     let mut numbers = HashMap::new();
     let number = |subject| {
         let next = numbers.len() as u32;
@@ -26,31 +26,29 @@ impl Trainer {
         let values = self.model.state()?.into_iter();
         let mut state: Vec<Tensor> = values.map(|(name, shape, values)| Tensor { name, shape, values }).collect();
         if self.config.model.prior == Prior::Aggregated {
-            let mut prior = self.prior()?;
-            let (progress, tensors) = (&self.progress, prior_tensors(prior.clone()).to_vec());
-            let trained = self.with_tensors(progress.epoch, progress.step, tensors).trained;
-            prior.variation = missing_variation(&trained.expect("of a training"), &mut self.model)?;
-            state.extend(prior_tensors(prior));
+            let prior = self.prior()?;
+            let trained = self.with_tensors(self.progress.epoch, self.progress.step, prior.to_vec()).trained;
+            let variation = missing_variation(&trained.expect("of a training"), &mut self.model)?;
+            state.extend(prior);
+            state.push(variation_tensor(variation));
         }
         Ok(state)
     }
 
     /// The posteriors of training rows; where there are too many, of some by chance.
-    fn prior(&mut self) -> Result<AggregatedPosterior> {
+    fn prior(&mut self) -> Result<[Tensor; 4]> {
         let rows = &self.train.rows;
-        let kept = rows.len().min(AggregatedPosterior::MOST_ROWS);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        if kept < order.len() {
+        let mut kept: Vec<usize> = (0..rows.len()).collect();
+        if kept.len() > AggregatedPosterior::MOST_ROWS {
             // every so manieth row may be of one condition
-            Stream::new(self.seed, Purpose::Example, 1).draws(0).shuffle(&mut order);
-            order.truncate(kept);
-            order.sort_unstable();
+            Stream::new(self.seed, Purpose::Example, 1).draws(0).shuffle(&mut kept);
+            kept.truncate(AggregatedPosterior::MOST_ROWS);
+            kept.sort_unstable();
         }
-        let kept = order;
         let subjects = renumbered(kept.iter().map(|row| self.subjects[*row]));
         let kept = rows.select(&kept);
         let (mu, logvar) = encode(&mut self.model, &kept)?;
-        Ok(AggregatedPosterior::new(kept.condition, mu, logvar, subjects))
+        Ok(prior_tensors(kept.condition, mu, logvar, subjects))
     }
 
     /// Puts the best weights seen back into the model; leaves it as it is when there are none.
@@ -64,7 +62,8 @@ impl Trainer {
     /// The weights as they stand, ready to be used.
     ///
     /// # Errors
-    /// A step whose loss was not finite, be it still on its way: until [`Trainer::resume`] the weights have made their step by it.
+    /// A step whose loss was not finite, be it still on its way: until [`Trainer::resume`] the weights have made their
+    /// step by it.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.settle()?;
         let state = self.state()?;
@@ -99,8 +98,8 @@ impl Trainer {
     /// Goes on where [`Trainer::snapshot`] was taken.
     ///
     /// # Errors
-    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of epochs
-    /// may differ.
+    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of
+    /// epochs may differ.
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.check_same_config(source, &self.config)?;
         checkpoint.check_same_data(source, &self.facts)?;

@@ -27,7 +27,7 @@ pub use coverage::Intervals;
 pub use frechet::{Gaussian, frechet};
 pub use logistic::Logistic;
 pub use mmd::Mmd;
-pub use moments::{Standard, covariance, mean};
+pub use moments::{Standard, covariance, mean, with_squares};
 pub use neighbours::{DensityCoverage, density_and_coverage, memorisation, nearest_distances};
 pub use quantile::{median, quantile};
 pub use ridge::Ridge;

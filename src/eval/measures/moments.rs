@@ -3,7 +3,7 @@
 //! A weight of 2 counts a row twice. The covariance has the divisor `Σw - 1`, as `numpy.cov` with `fweights`; the SD
 //! that points are standardised by has `Σw`, as `numpy.std`.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
 /// One weight a row: 1 where none are given.
 pub(super) fn filled(weights: Option<&[f64]>, rows: usize) -> Array1<f64> {
@@ -31,6 +31,11 @@ pub fn covariance(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Array2<f6
     let weights = filled(weights, points.nrows());
     let weighted = &centred * &weights.view().insert_axis(Axis(1));
     weighted.t().dot(&centred) / (weights.sum() - 1.0)
+}
+
+/// `[N, 2 F]`: the points, then their squares.
+pub fn with_squares(points: &Array2<f64>) -> Array2<f64> {
+    concatenate(Axis(1), &[points.view(), (points * points).view()]).expect("as many rows")
 }
 
 /// What makes the columns of some points have mean 0 and SD 1.

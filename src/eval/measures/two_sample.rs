@@ -13,7 +13,7 @@
 //! equal populations. [`HeldOut::auc`] is the mean of the folds' areas, weighted by their pairs.
 
 use super::distances::{distances_from, nth};
-use super::{Logistic, Standard, auc};
+use super::{Logistic, Standard, auc, with_squares};
 use crate::rng::{Draws, Purpose, Stream};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,7 +140,7 @@ impl Trained {
         let rule = match classifier {
             Classifier::Logistic => {
                 let is_b: Vec<bool> = (0..pooled.nrows()).map(|row| row >= train[0].nrows()).collect();
-                let features = with_squares(standard.apply(pooled.view()));
+                let features = with_squares(&standard.apply(pooled.view()));
                 Rule::Logistic(Logistic::fit(features.view(), &is_b, RIDGE))
             }
             Classifier::Neighbours => {
@@ -155,7 +155,7 @@ impl Trained {
     fn scores(&self, points: ArrayView2<f64>) -> Vec<f64> {
         let points = self.standard.apply(points);
         match &self.rule {
-            Rule::Logistic(logistic) => logistic.score(with_squares(points).view()),
+            Rule::Logistic(logistic) => logistic.score(with_squares(&points).view()),
             Rule::Neighbours([a, b]) => {
                 let log_distance = |_, to: &mut [f64]| nth(to, NEIGHBOURS).max(LEAST_DISTANCE).ln();
                 let to = |train: &Array2<f64>| distances_from(points.view(), train.view(), log_distance);
@@ -163,12 +163,6 @@ impl Trained {
             }
         }
     }
-}
-
-/// `[N, 2 F]`: the points, then their squares.
-fn with_squares(points: Array2<f64>) -> Array2<f64> {
-    let squares = &points * &points;
-    concatenate(Axis(1), &[points.view(), squares.view()]).expect("as many rows")
 }
 
 /// So many rows, drawn by chance where there are more. Their order does not matter here.

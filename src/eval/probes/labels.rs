@@ -50,7 +50,7 @@ pub(super) fn noise_alone(sides: &Sides) -> Option<(Vec<usize>, Array2<f64>)> {
             let truth = sides.dataset.truth.as_ref()?.signals.select(Axis(0), &sides.rows);
             ((0..sides.rows.len()).collect(), &sides.real - &truth.mapv(f64::from))
         }
-        Compared::Recordings => differences(&Cells::of(sides.dataset, &sides.rows), sides.real.view()),
+        Compared::Recordings => differences(&sides.cells, sides.real.view()),
     };
     Some(known).filter(|(places, _)| !places.is_empty())
 }

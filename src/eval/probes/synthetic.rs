@@ -16,7 +16,6 @@ use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
-use std::mem::discriminant;
 use std::ops::RangeInclusive;
 
 const SEEDS: RangeInclusive<u64> = 1..=5;
@@ -72,8 +71,7 @@ impl TrainOnSynthetic {
     /// # Errors
     /// A device that has no room, or is gone.
     pub fn of(train: &Sides, test: &Sides, model: &mut Cvae) -> Result<Option<TrainOnSynthetic>> {
-        let alike = discriminant(&train.compared) == discriminant(&test.compared);
-        if !alike || train.compared == Compared::NoiseOnOneSide {
+        if !train.compared.is_like(&test.compared) || train.compared == Compared::NoiseOnOneSide {
             return Ok(None);
         }
         let [real, exam] = [train, test].map(Source::real);

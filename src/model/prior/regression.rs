@@ -20,8 +20,8 @@ const STEP: f64 = 1e-3;
 /// What directions count at least in which latents do not change, as a share of the one in which they change most.
 const LEAST_SHARE: f64 = 0.05;
 
-/// Ridge regression of latents `[N, Z]` on the monomials of encoded conditions `[N, S]`: of degree 3 with up to 7 conditions, of
-/// degree 2 with up to 15, else the conditions alone.
+/// Ridge regression of latents `[N, Z]` on the monomials of encoded conditions `[N, S]`: of degree 3 with up to 7
+/// conditions, of degree 2 with up to 15, else the conditions alone.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Regression {
     /// The conditions whose product each term is.
@@ -86,10 +86,12 @@ impl Regression {
         self.design(&within.collect::<Vec<_>>()).dot(&self.weights)
     }
 
-    /// A matrix `[S, S]` by which conditions are multiplied so that they lie as far apart as latents change between them.
+    /// A matrix `[S, S]` by which conditions are multiplied so that they lie as far apart as latents change between
+    /// them.
     ///
-    /// It is the root of the mean outer product of the gradient over the rows (Härdle and Stoker 1989, JASA 84:986; as a metric
-    /// for kernels, Trivedi et al. 2014, UAI), as a share of its largest eigenvalue. The direction of that keeps its lengths.
+    /// It is the root of the mean outer product of the gradient over the rows (Härdle and Stoker 1989, JASA 84:986; as
+    /// a metric for kernels, Trivedi et al. 2014, UAI), as a share of its largest eigenvalue. The direction of that
+    /// keeps its lengths.
     pub fn metric(&self, condition: &Array2<f32>) -> Array2<f64> {
         let (rows, width) = condition.dim();
         let mut product = DMatrix::<f64>::zeros(width, width);
