@@ -3,7 +3,7 @@
 
 mod prior;
 
-pub use prior::{prior_tensors, variation_tensor};
+pub use prior::{prior_tensors, spread_tensors};
 
 use crate::baselines::Baselines;
 use crate::config::Config;

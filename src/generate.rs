@@ -12,7 +12,7 @@ use std::fmt::{self, Display, Formatter};
 
 mod draw;
 
-pub use draw::{draw_traces, missing_variation};
+pub use draw::{draw_traces, missing_spread};
 
 /// Samples made at once, at most: they are kept in memory until they are written.
 const LARGEST_SAMPLES: usize = 500_000_000;

@@ -97,6 +97,7 @@ pub mod nn;
 pub mod ops;
 pub mod pass;
 pub mod report;
+pub mod residual;
 pub mod rng;
 pub mod tape;
 pub mod tensor;

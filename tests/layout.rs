@@ -24,7 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("baselines", &["data", "error", "rng", "config"]),
     ("checkpoint", &["baselines", "model", "data", "device", "error", "config", "files"]),
     ("infer", &["model", "data", "error"]),
-    ("generate", &["baselines", "infer", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("residual", &["baselines", "checkpoint", "config", "rng"]),
+    ("generate", &["baselines", "residual", "infer", "checkpoint", "model", "data", "error", "rng", "config"]),
     (
         "train",
         &[
@@ -43,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["eval", "train", "data"]),
-    ("eval", &["baselines", "infer", "generate", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("eval", &["baselines", "residual", "infer", "generate", "checkpoint", "model", "data", "error", "rng", "config"]),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -11,7 +11,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 /// The components of a covariance that are kept, at most.
-const MOST_COMPONENTS: usize = 48;
+const MOST_COMPONENTS: usize = 96;
 /// Components of less than this share of the largest are left out.
 const SMALLEST_SHARE: f64 = 1e-4;
 
@@ -128,7 +128,7 @@ impl MixedModel {
     /// If the shapes differ.
     pub fn denoise(&self, signals: ArrayView2<f32>, curve: &Array2<f64>, averages: &[f32]) -> Array2<f32> {
         let mut made = Array2::zeros(signals.raw_dim());
-        let key = |row: usize| if self.by_averages { self.sweeps(averages[row]).to_bits() } else { 1.0_f64.to_bits() };
+        let key = |row: usize| self.sweeps(averages[row]).to_bits();
         let mut order: Vec<usize> = (0..signals.nrows()).collect();
         order.sort_by_key(|row| key(*row));
         for rows in order.chunk_by(|a, b| key(*a) == key(*b)) {
@@ -161,9 +161,20 @@ impl MixedModel {
         }
     }
 
-    /// Numbers of averages that are not known, or of no sense, count as one sweep … of a model that knows none.
-    fn sweeps(&self, averages: f32) -> f64 {
-        if averages.is_finite() && averages >= 1.0 { f64::from(averages) } else { 1.0 }
+    /// The covariance `[L, L]` between groups, in µV².
+    pub fn between(&self) -> Array2<f64> {
+        self.between.matrix()
+    }
+
+    /// The covariance `[L, L]` of noise in µV²: of one sweep if it is `by_averages`.
+    pub fn noise(&self) -> Array2<f64> {
+        self.noise.matrix()
+    }
+
+    /// By how much the noise of a recording is less than [`MixedModel::noise`]. Numbers of averages that are not known,
+    /// or of no sense, count as one sweep.
+    pub fn sweeps(&self, averages: f32) -> f64 {
+        if self.by_averages && averages.is_finite() && averages >= 1.0 { f64::from(averages) } else { 1.0 }
     }
 
     /// `(B + N / averages)⁻¹ B`, by which a residual is multiplied from the right.

@@ -6,14 +6,15 @@ use crate::model::AggregatedPosterior;
 use ndarray::Array2;
 
 /// More than any training leaves: beyond it a file is damaged.
-const MOST_VARIATION: f32 = 10.0;
+const MOST: f32 = 10.0;
 
-/// The strength of a prior's variation as a tensor.
-pub fn variation_tensor(strength: f32) -> Tensor {
-    Tensor { name: "prior.variation".into(), shape: vec![1], values: vec![strength] }
+/// How far generated subjects vary, and what is added to their traces, as tensors.
+pub fn spread_tensors(variation: f32, residual_share: f32) -> [Tensor; 2] {
+    let tensor = |name: &str, value| Tensor { name: format!("prior.{name}"), shape: vec![1], values: vec![value] };
+    [tensor("variation", variation), tensor("residual_share", residual_share)]
 }
 
-/// The tensors of an [`AggregatedPosterior`] as they stand beside the weights, but for its variation: encoded
+/// The tensors of an [`AggregatedPosterior`] as they stand beside the weights, but for its spread: encoded
 /// conditions `[N, S]`, posteriors `[N, Z]` and whose each row is, counted from 0.
 pub fn prior_tensors(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32>, subject: Vec<u32>) -> [Tensor; 4] {
     let tensor = |name: &str, shape: &[usize], values: Vec<f32>| Tensor {
@@ -60,10 +61,12 @@ pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<Aggrega
         None => (0..rows as u32).collect(),
     };
     let mut prior = AggregatedPosterior::new(condition, mu, logvar, subject);
-    prior.variation = match Tensor::find(tensors, "prior.variation") {
-        Some((_, &[strength])) if (0.0..=MOST_VARIATION).contains(&strength) => strength,
-        Some(_) => return Err("prior.variation"),
-        None => 0.0,
+    let number = |name: &'static str| match Tensor::find(tensors, name) {
+        Some((_, &[value])) if (0.0..=MOST).contains(&value) => Ok(value),
+        Some(_) => Err(name),
+        None => Ok(0.0),
     };
+    prior.variation = number("prior.variation")?;
+    prior.residual_share = number("prior.residual_share")?;
     Ok(Some(prior))
 }

@@ -23,6 +23,16 @@ pub enum Prior {
     Aggregated,
 }
 
+/// What is added to what the network makes of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResidualKind {
+    /// Nothing.
+    None,
+    /// Shapes of a wave's width, as large as listeners differ: see [`crate::residual`].
+    Gaussian,
+}
+
 /// Random changes of the training rows, anew in each step, the same for input and target. None by default. Polarity is never
 /// changed: its sign is information.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

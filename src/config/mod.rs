@@ -10,7 +10,7 @@ pub use data::{
     DataConfig, Design, EncodedColumn, Encoding, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS, SignalScaling, Species,
     SplitBy, StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
 };
-pub use examples::{AugmentConfig, Prior, Target};
+pub use examples::{AugmentConfig, Prior, ResidualKind, Target};
 pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
@@ -93,6 +93,9 @@ pub struct ModelConfig {
     pub linear_path: bool,
     /// Where generated traces' latents come from: `standard`, or `aggregated` (kept in the checkpoint).
     pub prior: Prior,
+    /// What is added to what the network makes of a trace: nothing (`none`), or a `gaussian` residual, where recordings
+    /// of one subject under one condition tell what noise is.
+    pub residual: ResidualKind,
 }
 
 impl Default for ModelConfig {
@@ -116,6 +119,7 @@ impl Default for ModelConfig {
             head_dropout: 0.1,
             linear_path: false,
             prior: Prior::Standard,
+            residual: ResidualKind::None,
         }
     }
 }

@@ -43,6 +43,7 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::infer::{decode, encode};
 use crate::model::Cvae;
+use crate::residual::Residual;
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors};
 use ndarray::{Array1, Array2, Axis};
 use reference::Reference;
@@ -66,8 +67,10 @@ pub enum Part {
 /// Recordings as the model gives them back, with z = mu.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reconstruction {
-    /// `[N, L]` in µV.
+    /// `[N, L]` in µV: what the network makes, and the residual if the model has one.
     pub signals_uv: Array2<f32>,
+    /// `[N, L]` in µV: what the network makes alone.
+    pub network_uv: Array2<f32>,
     /// The condition as the static head reads it; none from a concat decoder.
     pub read: Vec<Column>,
     /// `[N, 6]` in ms and µV, from a model with a peak head.
@@ -88,8 +91,15 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     let (mu, logvar) = encode(model, &encoded)?;
     let decoded = decode(model, &mu, Some(&encoded.condition))?;
     let (_, moments) = scalers.encode_signals(dataset.signals.select(Axis(0), rows).view());
+    let network_uv = scalers.decode_signals(decoded.signal.view(), Some(&moments));
+    let mut signals_uv = network_uv.clone();
+    if let Some(residual) = Residual::of(trained) {
+        let averages: Vec<f32> = rows.iter().map(|&row| dataset.averages[row]).collect();
+        residual.add(dataset.signals.select(Axis(0), rows).view(), &averages, &mut signals_uv);
+    }
     Ok(Reconstruction {
-        signals_uv: scalers.decode_signals(decoded.signal.view(), Some(&moments)),
+        network_uv,
+        signals_uv,
         read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
         mu,

@@ -5,8 +5,9 @@ use crate::data::variation::Variation;
 use crate::error::Result;
 use crate::infer::{DecodedRows, decode};
 use crate::model::{AggregatedPosterior, Cvae, Near, Subject};
+use crate::residual::Residual;
 use crate::rng::{Purpose, Stream};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use std::collections::{BTreeMap, HashMap};
 
 /// What lies near a condition is kept for so many conditions.
@@ -31,12 +32,14 @@ pub fn draw_traces(
     draw_latents(trained, condition, subjects, seed, &mut z);
     let decoded = decode(model, &z, condition)?;
     let mut traces = trained.scalers.decode_signals(decoded.signal.view(), None);
-    let strength = trained.prior.as_ref().map_or(0.0, |prior| f64::from(prior.variation));
-    vary(trained, strength, subjects, seed, &mut traces);
+    if let Some(prior) = &trained.prior {
+        vary(trained, f64::from(prior.variation), subjects, seed, &mut traces);
+        add_residuals(trained, f64::from(prior.residual_share), subjects, seed, &mut traces);
+    }
     Ok((traces, decoded))
 }
 
-/// Conditions of training rows under which, and subjects in each from which [`missing_variation`] is found.
+/// Conditions of training rows under which, and subjects in each from which [`missing_spread`] is found.
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
 /// Traces are varied so far at most. Training varies them more than life does; as much in generated traces smears their
@@ -46,20 +49,26 @@ const MOST_VARIATION: f64 = 0.5;
 /// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners
 /// beyond the first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian
 /// Data Analysis").
-const PRIOR_LISTENERS: f64 = 2.0;
+const PRIOR_LISTENERS: f64 = 4.0;
 
-/// By how much the traces that are drawn are to be varied so that they spread as a listener never seen would about the
-/// training listeners: the factor on the deviations of `training.augment`, from 0 to 0.5.
+/// What traces that are drawn need to spread as a listener never seen would about the training listeners: the factor on
+/// the deviations of `training.augment` by which they vary, from 0 to 0.5; and, for what is then still missing, the
+/// residual (`model.residual`) over their own root mean square.
 ///
 /// # Errors
 /// A device that has no room, or is gone.
-pub fn missing_variation(trained: &Trained, model: &mut Cvae) -> Result<f32> {
+pub fn missing_spread(trained: &Trained, model: &mut Cvae) -> Result<(f32, f32)> {
+    let nothing = Ok((0.0, 0.0));
     let augment = &trained.config.training.augment;
+    let has_residual = Residual::of(trained).is_some();
     let listeners = trained.baselines.as_ref().and_then(|baselines| baselines.listeners);
-    let (Some(prior), Some(listeners), false) = (&trained.prior, listeners, augment.is_off()) else { return Ok(0.0) };
+    let (Some(prior), Some(listeners)) = (&trained.prior, listeners) else { return nothing };
+    if augment.is_off() && !has_residual {
+        return nothing;
+    }
     let others = listeners.listeners as f64 - 1.0;
     // of one listener alone there is no variance between
-    let Some(between) = listeners.variance_uv2.or((others == 0.0).then_some(0.0)) else { return Ok(0.0) };
+    let Some(between) = listeners.variance_uv2.or((others == 0.0).then_some(0.0)) else { return nothing };
     let rows = prior.condition();
     let conditions = CONDITIONS.min(rows.nrows());
     let row = |draw: usize| (draw / SUBJECTS) * rows.nrows() / conditions;
@@ -75,11 +84,28 @@ pub fn missing_variation(trained: &Trained, model: &mut Cvae) -> Result<f32> {
     };
     let drawn = about_means(&traces);
     let added = about_means(&changed) - drawn;
-    let between = (PRIOR_LISTENERS * added + others * between) / (PRIOR_LISTENERS + others);
-    // a listener's own variance, and that of the mean of these
-    let wanted = between * (1.0 + 1.0 / listeners.listeners as f64);
-    let strength = ((wanted - drawn).max(0.0) / added).sqrt();
-    Ok(if strength.is_finite() { strength.min(MOST_VARIATION) as f32 } else { 0.0 })
+    let counted = if augment.is_off() { 0.0 } else { PRIOR_LISTENERS };
+    let between = (counted * added + others * between) / (counted + others);
+    // a listener's own variance, that of the mean of these, and how badly it is known
+    let wanted = between * (1.0 + 1.0 / listeners.listeners as f64) * wider(counted + others);
+    let missing = wanted - drawn;
+    if !(missing > 0.0 && missing.is_finite()) {
+        return nothing;
+    }
+    let variation = if added > 0.0 { (missing / added).sqrt().min(MOST_VARIATION) } else { 0.0 };
+    let rest = (missing - variation * variation * added).max(0.0);
+    let own = traces.outer_iter().map(|trace| mean_square(trace) * trace.len() as f64).sum::<f64>();
+    let residual_share = if has_residual { (rest / (own / traces.nrows() as f64)).sqrt() } else { 0.0 };
+    Ok((variation as f32, if residual_share.is_finite() { residual_share as f32 } else { 0.0 }))
+}
+
+/// By how much the variance is larger of normal draws whose 80 % interval is that of Student's distribution: a variance
+/// that is known by so many degrees of freedom (Abramowitz and Stegun, 26.7.5).
+fn wider(freedom: f64) -> f64 {
+    let z = 1.281_551_565_5_f64;
+    let first = (z.powi(3) + z) / (4.0 * freedom);
+    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * freedom * freedom);
+    (1.0 + (first + second) / z).powi(2)
 }
 
 /// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).
@@ -143,5 +169,25 @@ fn vary(trained: &Trained, strength: f64, subjects: &[u32], seed: u64, traces: &
             variation.draw(&trained.config.training.augment, strength, &mut stream.draws(subject), axis);
         }
         variation.apply(trace.as_slice_mut().expect("row-major"));
+    }
+}
+
+/// The mean square of a trace about its mean, in µV².
+fn mean_square(trace: ArrayView1<f32>) -> f64 {
+    trace.mapv(f64::from).var(0.0)
+}
+
+/// Adds to each trace a residual of its subject, so large over the trace's own root mean square.
+fn add_residuals(trained: &Trained, share: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
+    let Some(residual) = Residual::of(trained).filter(|_| share > 0.0) else { return };
+    let (shape, stream) = (residual.shape(), Stream::new(seed, Purpose::Generate, 7));
+    let mut drawn: Option<(u32, Array1<f64>)> = None;
+    for (&subject, mut trace) in subjects.iter().zip(traces.rows_mut()) {
+        let (_, residual) = match drawn.take() {
+            Some(same) if same.0 == subject => drawn.insert(same),
+            _ => drawn.insert((subject, shape.draw(stream, subject))),
+        };
+        let size = share * mean_square(trace.view()).sqrt();
+        trace.iter_mut().zip(residual.iter()).for_each(|(v, r)| *v += (size * r) as f32);
     }
 }

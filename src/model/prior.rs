@@ -42,6 +42,8 @@ pub struct AggregatedPosterior {
     logvar: Array2<f32>,
     /// How far generated subjects vary beyond these rows: the factor on the deviations of `training.augment`.
     pub variation: f32,
+    /// What is added to generated traces over how far they go up and down themselves ([`crate::residual`]).
+    pub residual_share: f32,
     /// How mu goes with the condition …
     regression: Regression,
     /// `[N, Z]`: … and what it leaves of mu.
@@ -116,7 +118,7 @@ impl AggregatedPosterior {
         residual.outer_iter_mut().zip(condition.outer_iter()).for_each(|(mut mu, c)| mu -= &regression.at(c));
         let metric = regression.metric(&condition);
         let places = condition.mapv(f64::from).dot(&metric);
-        AggregatedPosterior { condition, mu, logvar, variation: 0.0, regression, residual, metric, places, rows }
+        AggregatedPosterior { condition, mu, logvar, variation: 0.0, residual_share: 0.0, regression, residual, metric, places, rows }
     }
 
     /// The conditions of the rows `[N, S]`.

@@ -1,10 +1,10 @@
 //! What of a training is saved, and how one goes on from it.
 
 use super::{Progress, Trainer};
-use crate::checkpoint::{Checkpoint, Tensor, prior_tensors, variation_tensor};
+use crate::checkpoint::{Checkpoint, Tensor, prior_tensors, spread_tensors};
 use crate::config::Prior;
 use crate::error::{Error, Result};
-use crate::generate::missing_variation;
+use crate::generate::missing_spread;
 use crate::infer::encode;
 use crate::model::AggregatedPosterior;
 use crate::rng::{Purpose, Stream};
@@ -28,9 +28,9 @@ impl Trainer {
         if self.config.model.prior == Prior::Aggregated {
             let prior = self.prior()?;
             let trained = self.with_tensors(self.progress.epoch, self.progress.step, prior.to_vec()).trained;
-            let variation = missing_variation(&trained.expect("of a training"), &mut self.model)?;
+            let (variation, residual_share) = missing_spread(&trained.expect("of a training"), &mut self.model)?;
             state.extend(prior);
-            state.push(variation_tensor(variation));
+            state.extend(spread_tensors(variation, residual_share));
         }
         Ok(state)
     }
@@ -130,7 +130,7 @@ impl Trainer {
         if progress.best.is_some() {
             let mut best = self.state()?;
             // a run of before these were kept has none
-            let later = ["prior.subject", "prior.variation"];
+            let later = ["prior.subject", "prior.variation", "prior.residual_share"];
             best.retain(|t| {
                 !later.contains(&t.name.as_str()) || checkpoint.find(&format!("best.{}", t.name)).is_some()
             });

@@ -1,0 +1,185 @@
+//! What the network leaves of a trace: the shapes of a new listener that its few latents cannot take.
+//!
+//! It is Gaussian, of the time scale of a wave, and as large along the trace as listeners differ there. How large it is
+//! in a recording is not known beforehand: it is found in the recording itself, beside the noise (empirical Bayes;
+//! Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", 5.4). What is left of a recording then tells
+//! the residual by Wiener's filter (1949).
+
+use crate::baselines::{Grouping, MixedModel};
+use crate::checkpoint::Trained;
+use crate::config::ResidualKind;
+use crate::rng::Stream;
+use nalgebra::{DMatrix, DVector, SymmetricEigen, linalg::Cholesky};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
+
+/// Samples this far apart go together by 1/e of what they do by the listeners' own differences: about the width of a
+/// wave, so that the residual is not bound to the latencies of those who trained.
+const CORRELATION_MS: f64 = 1.0;
+/// The variance along the trace is that of listeners, smoothed over so long.
+const WINDOW_MS: f64 = 2.0;
+/// The variances that a residual may have, over that of listeners under one condition: none, or one of these.
+const LARGEST: f64 = 1.0;
+const HALVINGS: i32 = 8;
+/// The noise of a recording over what its averages let expect: powers of the root of 2 between these …
+const NOISE_HALF_STEPS: std::ops::RangeInclusive<i32> = -4..=8;
+/// … with this standard deviation of the logarithm, as recordings go.
+const NOISE_DEVIATION: f64 = 0.5;
+/// Directions in which noise has less than this share of its largest variance lie beyond the band of the recordings.
+const IN_BAND: f64 = 0.01;
+/// Sizes that are less likely than this share of the likeliest are left out.
+const NEGLIGIBLE: f64 = 1e-9;
+
+/// The residual of a model whose training rows told noise from listeners.
+pub struct Residual<'a> {
+    mixed_model: &'a MixedModel,
+    /// `[L, L]`: the covariance of a residual as large as listeners differ, in µV².
+    covariance: DMatrix<f64>,
+}
+
+/// Traces in a basis in which neither noise nor residual go together, and noise has variance 1. It spans the band of the
+/// recordings: beyond it there is neither, and their ratio is chance.
+struct Basis {
+    /// `[K, L]`: this times a trace stands in the basis …
+    to: DMatrix<f64>,
+    /// `[L, K]`: … and this times one in the basis is a trace again.
+    from: DMatrix<f64>,
+    /// `[K]`: the variances of the residual.
+    variances: Vec<f64>,
+}
+
+impl<'a> Residual<'a> {
+    /// That of a model, if its configuration asks for one and several recordings of a cell told what noise is.
+    pub fn of(trained: &'a Trained) -> Option<Residual<'a>> {
+        if trained.config.model.residual == ResidualKind::None {
+            return None;
+        }
+        let mixed_model = trained.baselines.as_ref()?.mixed_model.as_ref()?;
+        (mixed_model.grouping == Grouping::Cells).then(|| Residual {
+            mixed_model,
+            covariance: local(&mixed_model.between(), trained.data.sample_rate_hz / 1000.0),
+        })
+    }
+
+    /// Adds to `made [N, L]`, what the network makes of `recorded [N, L]`, the posterior mean of the residual; all in
+    /// µV. `averages [N]` are the sweeps behind each row.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn add(&self, recorded: ArrayView2<f32>, averages: &[f32], made: &mut Array2<f32>) {
+        assert_eq!(recorded.dim(), made.dim(), "Residual::add: shapes");
+        assert_eq!(recorded.nrows(), averages.len(), "Residual::add: averages");
+        let basis = Basis::new(&self.mixed_model.noise(), &self.covariance);
+        let rows: Vec<usize> = (0..made.nrows()).collect();
+        let posterior = |row: &usize| {
+            let sweeps = self.mixed_model.sweeps(averages[*row]);
+            basis.posterior(recorded.row(*row), made.row(*row), sweeps)
+        };
+        let added: Vec<DVector<f64>> = rows.par_iter().map(posterior).collect();
+        for (mut trace, residual) in made.outer_iter_mut().zip(added) {
+            trace.iter_mut().zip(residual.iter()).for_each(|(v, r)| *v += *r as f32);
+        }
+    }
+
+    /// What draws residuals of variance 1 on average along the trace.
+    pub fn shape(&self) -> Shape {
+        let length = self.covariance.nrows();
+        let mean = self.covariance.trace() / length as f64;
+        let unit = &self.covariance / mean + DMatrix::identity(length, length) * 1e-9;
+        let factor = Cholesky::new(unit).filter(|_| mean > 0.0).map(|cholesky| cholesky.l());
+        Shape { factor: factor.unwrap_or_else(|| DMatrix::zeros(length, length)) }
+    }
+}
+
+/// The shapes of residuals.
+pub struct Shape {
+    /// `[L, L]`
+    factor: DMatrix<f64>,
+}
+
+impl Shape {
+    /// A residual `[L]`; its random numbers are a sample of a stream.
+    pub fn draw(&self, stream: Stream, sample: u32) -> Array1<f64> {
+        let mut normals = vec![0.0; self.factor.nrows()];
+        stream.normals(sample, &mut normals);
+        let normals = DVector::from_iterator(normals.len(), normals.into_iter().map(f64::from));
+        (&self.factor * normals).iter().copied().collect()
+    }
+}
+
+impl Basis {
+    fn new(noise: &Array2<f64>, residual: &DMatrix<f64>) -> Basis {
+        let noise = SymmetricEigen::new(DMatrix::from_fn(noise.nrows(), noise.ncols(), |i, j| noise[[i, j]]));
+        let least = IN_BAND * noise.eigenvalues.max();
+        let band: Vec<usize> = (0..noise.eigenvalues.len()).filter(|&i| noise.eigenvalues[i] > least).collect();
+        let deviations = DVector::from_iterator(band.len(), band.iter().map(|&i| noise.eigenvalues[i].sqrt()));
+        let band = noise.eigenvectors.select_columns(&band);
+        let whiten = &band * DMatrix::from_diagonal(&deviations.map(|v| 1.0 / v));
+        let SymmetricEigen { eigenvectors, eigenvalues } =
+            SymmetricEigen::new(whiten.transpose() * residual * &whiten);
+        Basis {
+            to: (whiten * &eigenvectors).transpose(),
+            from: band * DMatrix::from_diagonal(&deviations) * eigenvectors,
+            variances: eigenvalues.iter().map(|v| v.max(0.0)).collect(),
+        }
+    }
+
+    /// The posterior mean `[L]` in µV of the residual: the mean of Wiener's over the sizes of residual and noise, by how
+    /// well each of them explains what the network leaves of the recording.
+    fn posterior(&self, recorded: ArrayView1<f32>, made: ArrayView1<f32>, sweeps: f64) -> DVector<f64> {
+        let left = recorded.iter().zip(made).map(|(a, b)| sweeps.sqrt() * (f64::from(*a) - f64::from(*b)));
+        let left = &self.to * DVector::from_iterator(recorded.len(), left);
+        let sizes = sizes();
+        let log_likelihood = |&(residual, noise): &(f64, f64)| {
+            let terms = left.iter().zip(&self.variances).map(|(v, variance)| {
+                let variance = noise + residual * sweeps * variance;
+                variance.ln() + v * v / variance
+            });
+            -0.5 * (terms.sum::<f64>() + (noise.ln() / NOISE_DEVIATION).powi(2))
+        };
+        let logs: Vec<f64> = sizes.iter().map(log_likelihood).collect();
+        let best = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights = logs.iter().map(|log| (log - best).exp());
+        let likely: Vec<(&(f64, f64), f64)> = sizes.iter().zip(weights).filter(|(_, w)| *w > NEGLIGIBLE).collect();
+        let total: f64 = likely.iter().map(|(_, weight)| weight).sum();
+        let kept = left.iter().zip(&self.variances).map(|(v, variance)| {
+            let gains = likely.iter().map(|((residual, noise), weight)| {
+                let residual = residual * sweeps * variance;
+                weight * residual / (noise + residual)
+            });
+            v * gains.sum::<f64>() / (total * sweeps.sqrt())
+        });
+        &self.from * DVector::from_iterator(left.len(), kept)
+    }
+}
+
+/// Variances of residual and noise.
+fn sizes() -> Vec<(f64, f64)> {
+    let residuals = std::iter::once(0.0).chain((0..=HALVINGS).map(|halvings| LARGEST * 0.5_f64.powi(halvings)));
+    let noises = || NOISE_HALF_STEPS.map(|steps| 2.0_f64.powf(0.5 * f64::from(steps)));
+    residuals.flat_map(|residual| noises().map(move |noise| (residual, noise))).collect()
+}
+
+/// A covariance `[L, L]` that forgets at what latencies listeners differ: their variance along the trace, smoothed, and
+/// their mean autocorrelation, which falls off within a wave's width. Its trace is that of `between`.
+fn local(between: &Array2<f64>, samples_per_ms: f64) -> DMatrix<f64> {
+    let length = between.nrows();
+    let variance: Vec<f64> = between.diag().iter().map(|v| v.max(0.0)).collect();
+    let half = (0.5 * WINDOW_MS * samples_per_ms).round() as usize;
+    let smoothed = |i: usize| {
+        let window = &variance[i.saturating_sub(half)..(i + half + 1).min(length)];
+        (window.iter().sum::<f64>() / window.len() as f64).sqrt()
+    };
+    let deviations: Vec<f64> = (0..length).map(smoothed).collect();
+    // divided by the length whatever the lag, so that no direction gets a variance below 0
+    let together = |lag: usize| (lag..length).map(|i| between[[i, i - lag]]).sum::<f64>();
+    let falls = |lag: usize| together(lag) * (-(lag as f64) / (CORRELATION_MS * samples_per_ms)).exp();
+    let correlation: Vec<f64> = (0..length).map(|lag| falls(lag) / falls(0)).collect();
+    let matrix = DMatrix::from_fn(length, length, |i, j| deviations[i] * deviations[j] * correlation[i.abs_diff(j)]);
+    let trace = matrix.trace();
+    if trace > 0.0 && trace.is_finite() {
+        matrix * (variance.iter().sum::<f64>() / trace)
+    } else {
+        DMatrix::zeros(length, length)
+    }
+}
