@@ -8,10 +8,14 @@ use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
 use abr_film::device::{Kind, with};
 use abr_film::error::Result;
-use abr_film::eval::{Beside, Calibration, Part, Report, evaluate};
+use abr_film::eval::measures::{Classifier, Sample, two_sample};
+use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};
+use abr_film::eval::{Aucs, Beside, Calibration, Part, Report, evaluate};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::train::{Outcome, Trainer};
 use clap::Parser;
+use ndarray::Axis;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 const TEST_LISTENERS: usize = 100;
@@ -72,18 +76,18 @@ fn main() -> Result<()> {
     println!("| listeners | | {} |", headings.join(" | "));
     println!("| --- | --- |{}", " --- |".repeat(headings.len()));
     for &listeners in &arguments.listeners {
-        let mut first: Vec<Report> = Vec::new();
+        let (mut first, mut about_mean): (Vec<Report>, Vec<Aucs<f64>>) = (Vec::new(), Vec::new());
         for trial in TRIALS.iter().filter(|trial| arguments.decoders.iter().any(|name| name == trial.name)) {
             let draws = 0..arguments.draws;
-            let reports: Vec<Report> =
-                draws.map(|draw| run(&arguments, trial, listeners, draw)).collect::<Result<_>>()?;
+            let runs = draws.map(|draw| run(&arguments, trial, listeners, draw)).collect::<Result<Vec<_>>>()?;
+            let (reports, aucs): (Vec<Report>, Vec<Aucs<f64>>) = runs.into_iter().unzip();
             print_row(listeners, trial.name, COLUMNS.map(|column| column.model), &reports);
             for warning in reports.iter().flat_map(|report| &report.warnings) {
                 eprintln!("{listeners} {}: {warning}", trial.name);
             }
             // baselines are the same for each, but for a control's training rows
             if first.is_empty() {
-                first = reports;
+                (first, about_mean) = (reports, aucs);
             }
         }
         print_row(listeners, "linear mixed model", COLUMNS.map(|column| column.mixed_model), &first);
@@ -98,6 +102,12 @@ fn main() -> Result<()> {
             _ => NOTHING,
         });
         print_row(listeners, "real against real", halves, &first);
+        let cells = COLUMNS.map(|column| match column.heading {
+            "AUC, logistic" => mean_and_deviation(about_mean.iter().map(|aucs| Some(aucs.logistic))),
+            "AUC, neighbours" => mean_and_deviation(about_mean.iter().map(|aucs| Some(aucs.neighbours))),
+            _ => String::new(),
+        });
+        println!("| {listeners} | real about the mean of these | {} |", cells.join(" | "));
     }
     Ok(())
 }
@@ -199,7 +209,7 @@ fn mean_and_deviation(values: impl Iterator<Item = Option<f64>>) -> String {
 }
 
 /// Trains on some listeners, and measures on others.
-fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Result<Report> {
+fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Result<(Report, Aucs<f64>)> {
     let mut overrides = arguments.set.clone();
     overrides.extend(trial.keys.iter().map(|key| key.to_string()));
     let mut config = Config::load(arguments.config.as_ref(), &overrides)?;
@@ -215,13 +225,15 @@ fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Res
     }
     let (mut test, _) = load(&others, length, |_, _| {})?;
     test.source = "other listeners".into();
+    others.seed = 19_000 + draw;
+    let (more, _) = load(&others, length, |_, _| {})?;
     with(Kind::Cpu, Some(arguments.threads), |device| {
         let (mut trainer, _) = Trainer::new(&config, &train, device)?;
         while !trainer.finished() {
             let outcome = trainer.epoch(|_| ControlFlow::Continue(()))?;
             assert!(matches!(outcome, Outcome::Done(_)));
         }
-        measure(&mut trainer, &test, &train)
+        measure(&mut trainer, &test, &train, more)
     })
 }
 
@@ -230,8 +242,35 @@ fn shuffle_levels(data: &mut Dataset, seed: u64) {
     Stream::new(seed, Purpose::Test, 0).draws(0).shuffle(levels);
 }
 
-fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset) -> Result<Report> {
+fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Dataset) -> Result<(Report, Aucs<f64>)> {
     trainer.restore_best()?;
     let trained: Trained = trainer.best().expect("an epoch").trained.expect("facts");
-    evaluate(&trained, trainer.model(), test, Part::All, Some(training))
+    let report = evaluate(&trained, trainer.model(), test, Part::All, Some(training))?;
+    Ok((report, about_training_mean(&trained, test, more)?))
+}
+
+/// How well the classifiers tell test listeners from others whose mean at each level is moved to the training listeners'
+/// curve: what it costs that few listeners lie elsewhere than all do, though each trace is right.
+fn about_training_mean(trained: &Trained, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
+    let curve = sides(trained, &more, EVALUATED)?.curve;
+    let Values::Number(levels) = &more.statics[0].values else { unreachable!("levels are numbers") };
+    let truth = &mut more.truth.as_mut().expect("a simulation").signals;
+    let mut at_level: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    levels.iter().enumerate().for_each(|(row, level)| at_level.entry(level.to_bits()).or_default().push(row));
+    for rows in at_level.values() {
+        let mean = truth.select(Axis(0), rows).mapv(f64::from).mean_axis(Axis(0)).expect("a row");
+        rows.iter()
+            .for_each(|&row| truth.row_mut(row).zip_mut_with(&(&curve.row(row) - &mean), |v, d| *v += *d as f32));
+    }
+    let (real, moved) = (sides(trained, test, EVALUATED)?, sides(trained, &more, TRAINING)?);
+    let points = [&real, &moved].map(|sides| sides.scores(sides.real.view()));
+    let [a, b] = [(&points[0], &real), (&points[1], &moved)]
+        .map(|(points, sides)| Sample { points: points.view(), subjects: &sides.subjects });
+    let auc = |classifier| two_sample(a, b, classifier, 1).auc(None, None);
+    Ok(Aucs { logistic: auc(Classifier::Logistic), neighbours: auc(Classifier::Neighbours) })
+}
+
+fn sides<'a>(trained: &'a Trained, data: &'a Dataset, seed: u64) -> Result<Sides<'a>> {
+    let rows: Vec<usize> = (0..TEST_LISTENERS * TEST_ROWS).collect();
+    Ok(Sides::new(trained, data, &rows, seed)?.expect("baselines"))
 }

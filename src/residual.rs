@@ -115,8 +115,7 @@ impl Basis {
         let deviations = DVector::from_iterator(band.len(), band.iter().map(|&i| noise.eigenvalues[i].sqrt()));
         let band = noise.eigenvectors.select_columns(&band);
         let whiten = &band * DMatrix::from_diagonal(&deviations.map(|v| 1.0 / v));
-        let SymmetricEigen { eigenvectors, eigenvalues } =
-            SymmetricEigen::new(whiten.transpose() * residual * &whiten);
+        let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(whiten.transpose() * residual * &whiten);
         Basis {
             to: (whiten * &eigenvectors).transpose(),
             from: band * DMatrix::from_diagonal(&deviations) * eigenvectors,
@@ -181,5 +180,110 @@ fn local(between: &Array2<f64>, samples_per_ms: f64) -> DMatrix<f64> {
         matrix * (variance.iter().sum::<f64>() / trace)
     } else {
         DMatrix::zeros(length, length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Purpose;
+
+    const LENGTH: usize = 80;
+
+    fn normals(layer: u32, sample: u32) -> DVector<f64> {
+        let mut values = vec![0.0_f32; LENGTH];
+        Stream::new(11, Purpose::Test, layer).normals(sample, &mut values);
+        DVector::from_iterator(LENGTH, values.into_iter().map(f64::from))
+    }
+
+    /// Listeners differ by 1 µV² in the first half and by 4 µV² in the second, in slow waves; 20 samples are 1 ms.
+    fn between() -> Array2<f64> {
+        let deviation = |i: usize| if i < LENGTH / 2 { 1.0 } else { 2.0 };
+        Array2::from_shape_fn((LENGTH, LENGTH), |(i, j)| {
+            deviation(i) * deviation(j) * (0.2 * (i as f64 - j as f64)).cos()
+        })
+    }
+
+    /// White noise of one sweep, 100 µV², below a quarter of the sample rate; none above.
+    fn noise() -> Array2<f64> {
+        Array2::from_shape_fn((LENGTH, LENGTH), |(i, j)| {
+            let lag = i as f64 - j as f64;
+            let sinc =
+                if lag == 0.0 { 0.5 } else { (std::f64::consts::FRAC_PI_2 * lag).sin() / (std::f64::consts::PI * lag) };
+            200.0 * sinc
+        })
+    }
+
+    fn root(covariance: DMatrix<f64>) -> DMatrix<f64> {
+        let eigen = SymmetricEigen::new(covariance);
+        let deviations = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
+        &eigen.eigenvectors * DMatrix::from_diagonal(&deviations)
+    }
+
+    fn trace(values: &DVector<f64>) -> Array1<f32> {
+        values.iter().map(|v| *v as f32).collect()
+    }
+
+    /// Mean squares of the residual, of the error of its posterior mean, and of that of Wiener's, to whom the sizes are
+    /// told; rows whose residual has `size` times the variance of listeners, and whose noise has `noisier` times what
+    /// its averages let expect.
+    fn errors(size: f64, noisier: f64) -> [f64; 3] {
+        let (covariance, noise, sweeps) = (local(&between(), 20.0), Array2::eye(LENGTH) * 100.0, 400.0);
+        let basis = Basis::new(&noise, &covariance);
+        let residual_covariance = covariance * size;
+        let noise_covariance = DMatrix::from_fn(LENGTH, LENGTH, |i, j| noise[[i, j]]) * (noisier / sweeps);
+        let total = &residual_covariance + &noise_covariance + DMatrix::identity(LENGTH, LENGTH) * 1e-3;
+        let wiener = &residual_covariance * total.try_inverse().unwrap();
+        let (shapes, noises) = (root(residual_covariance), root(noise_covariance));
+        let mut sums = [0.0; 3];
+        for row in 0..60 {
+            let residual = &shapes * normals(0, row);
+            let left = &residual + &noises * normals(1, row);
+            let posterior = basis.posterior(trace(&left).view(), Array1::zeros(LENGTH).view(), sweeps);
+            let squares = [residual.norm_squared(), (&residual - posterior).norm_squared()];
+            sums[0] += squares[0];
+            sums[1] += squares[1];
+            sums[2] += (residual - &wiener * left).norm_squared();
+        }
+        sums.map(|sum| sum / (60.0 * LENGTH as f64))
+    }
+
+    #[test]
+    fn a_residual_is_told_from_noise_whatever_their_sizes() {
+        // noise has 0.25 µV² a sample, listeners 2.5
+        for (size, noisier) in [(1.0, 1.0), (0.25, 1.0), (1.0, 4.0), (0.25, 0.5)] {
+            let [whole, left, wiener] = errors(size, noisier);
+            assert!((whole / (2.5 * size) - 1.0).abs() < 0.2, "{whole}");
+            assert!(left < 1.15 * wiener, "{size} {noisier}: {left} {wiener} of {whole}");
+        }
+    }
+
+    #[test]
+    fn noise_alone_is_no_residual() {
+        let [_, left, _] = errors(0.0, 1.0);
+        assert!(left < 0.04 * 0.25, "{left}");
+    }
+
+    #[test]
+    fn nothing_is_added_beyond_the_band() {
+        let basis = Basis::new(&noise(), &local(&between(), 20.0));
+        assert!((LENGTH / 2 - 3..=LENGTH / 2 + 3).contains(&basis.variances.len()), "{}", basis.variances.len());
+        // the highest frequency there is
+        let recorded: Array1<f32> = (0..LENGTH).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+        let added = basis.posterior(recorded.view(), Array1::zeros(LENGTH).view(), 400.0);
+        assert!(added.norm_squared() < 1e-3 * LENGTH as f64, "{}", added.norm_squared());
+    }
+
+    #[test]
+    fn it_is_local_and_as_large_as_listeners_differ() {
+        let covariance = local(&between(), 20.0);
+        assert!((covariance.trace() / between().diag().sum() - 1.0).abs() < 1e-12);
+        let at = |i: usize, j: usize| covariance[(i, j)];
+        assert!((at(10, 10) - 1.0).abs() < 0.05 && (at(70, 70) - 4.0).abs() < 0.2, "{} {}", at(10, 10), at(70, 70));
+        // 20 samples are 1 ms; of a lag of 31 the listeners' correlation is nearly 1 again
+        assert!((at(10, 11) / at(10, 10) - 0.93).abs() < 0.03, "{}", at(10, 11));
+        assert!(at(5, 36).abs() < 0.25 * at(10, 10), "{}", at(5, 36));
+        assert!(SymmetricEigen::new(covariance).eigenvalues.min() > -1e-9);
+        assert_eq!(local(&Array2::zeros((4, 4)), 20.0), DMatrix::zeros(4, 4));
     }
 }

@@ -146,6 +146,7 @@ pub fn evaluate(
         trained_on: TrainedOn::new(&trained.data, dataset, &rows, here.as_ref().map_or(&[][..], |t| &t.train[..])),
         truth: Truth::of(dataset, &reference),
         model: reference.measure(&made.signals_uv),
+        network: Residual::of(trained).map(|_| reference.measure(&made.network_uv)),
         recording: reference.truth.is_some().then(|| reference.measure(&reference.recorded)),
         baselines: baselines(trained, dataset, &rows, here.as_ref(), &reference)?,
         generated: None,

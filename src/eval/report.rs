@@ -19,8 +19,10 @@ pub struct Report {
     pub trained_on: Option<TrainedOn>,
     /// Where the truth of the rows comes from; none where no row has one.
     pub truth: Option<Truth>,
-    /// The model's reconstruction with z = mu.
+    /// The model's reconstruction with z = mu, and its residual if it has one.
     pub model: Estimate,
+    /// What the network makes without a residual; none of a model that has none.
+    pub network: Option<Estimate>,
     /// The recorded trace itself as an estimate of the truth, where there is one.
     pub recording: Option<Estimate>,
     /// On the same rows; none for bare weights without their training rows.
@@ -136,6 +138,9 @@ impl Display for Report {
         writeln!(f)?;
         columns_of_traces(f, "traces (means over rows)", headings, ["explained", "of the truth"])?;
         line(f, "model", &self.model)?;
+        if let Some(network) = &self.network {
+            line(f, "the network alone", network)?;
+        }
         if let Some(b) = &self.baselines {
             if let Some(mixed) = &b.mixed_model {
                 line(f, "linear mixed model", &mixed.errors)?;

@@ -12,10 +12,13 @@ use crate::model::Cvae;
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
 /// Rows at most: some measures look at all pairs.
 const MOST_ROWS: usize = 2000;
+/// Where there are more, each subject keeps so many at least.
+const FEWEST_OF_SUBJECT: usize = 16;
 /// The principal components in which traces are compared.
 pub const COMPONENTS: usize = 8;
 /// The seeds of the noise on evaluated and on training rows; twins have others.
@@ -71,7 +74,7 @@ pub struct Twins {
 }
 
 impl<'a> Sides<'a> {
-    /// Of these rows of a data set, of too many those of some subjects; `None` for bare weights, which have no
+    /// Of these rows of a data set, of too many some of each subject; `None` for bare weights, which have no
     /// baselines. `seed` is that of noise on real traces.
     ///
     /// # Errors
@@ -175,20 +178,28 @@ impl<'a> Sides<'a> {
     }
 }
 
-/// The places of rows of whole subjects, of one alone of whole cells, drawn by chance until there are enough.
+/// The places of rows that stand for all: as many of each subject, in turn one of each of its cells, drawn by chance; of
+/// too many subjects those of some.
 fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     if rows.len() <= MOST_ROWS {
         return (0..rows.len()).collect();
     }
-    let subjects = Cells::of_subjects(dataset, rows);
-    let units = if subjects.iter().len() > 1 { subjects } else { Cells::of(dataset, rows) };
-    let mut units: Vec<&[u32]> = units.iter().collect();
-    Stream::new(0, Purpose::Evaluate, 4).draws(0).shuffle(&mut units);
+    let (subjects, cells) = (Cells::of_subjects(dataset, rows), Cells::of(dataset, rows));
+    let mut subjects: Vec<&[u32]> = subjects.iter().collect();
+    let mut draws = Stream::new(0, Purpose::Evaluate, 4).draws(0);
+    draws.shuffle(&mut subjects);
+    let each = FEWEST_OF_SUBJECT.max(MOST_ROWS / subjects.len());
     let mut places: Vec<usize> = Vec::new();
-    for unit in units {
-        if places.is_empty() || places.len() + unit.len() <= MOST_ROWS {
-            places.extend(unit.iter().take(MOST_ROWS).map(|place| *place as usize));
-        }
+    for subject in subjects {
+        let mut members: Vec<usize> = subject.iter().map(|place| *place as usize).collect();
+        draws.shuffle(&mut members);
+        let mut of_cell = HashMap::new();
+        members.sort_by_cached_key(|place| {
+            let turn: &mut usize = of_cell.entry(cells.cell(*place)).or_default();
+            *turn += 1;
+            *turn
+        });
+        places.extend(members.into_iter().take(each.min(MOST_ROWS - places.len())));
     }
     places.sort_unstable();
     places
@@ -252,5 +263,34 @@ impl Display for Compared {
                 write!(f, "recordings, and generated traces without noise (theirs is not known): no fair comparison")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Column, fixture};
+
+    /// How many subjects and cells there are among the rows that are kept.
+    fn kept_of(rows: usize, subjects: usize, levels: usize) -> [usize; 3] {
+        let mut data = fixture::dataset(rows, 1);
+        data.subjects = (0..rows).map(|row| format!("S{}", row % subjects)).collect();
+        let level = |row: usize| (row / subjects % levels) as f64;
+        let levels = Values::Number((0..rows).map(level).collect());
+        data.statics = vec![Column { name: "level_db".into(), values: levels }];
+        let all: Vec<usize> = (0..rows).collect();
+        let kept = kept(&data, &all);
+        assert!(kept.is_sorted() && kept.windows(2).all(|pair| pair[0] < pair[1]));
+        let count = |cells: Cells| cells.iter().len();
+        [kept.len(), count(Cells::of_subjects(&data, &kept)), count(Cells::of(&data, &kept))]
+    }
+
+    #[test]
+    fn all_subjects_and_cells_are_kept_as_far_as_there_is_room() {
+        assert_eq!(kept_of(2000, 10, 5), [2000, 10, 50]);
+        assert_eq!(kept_of(10_000, 50, 13), [2000, 50, 650]);
+        assert_eq!(kept_of(10_000, 1, 13), [2000, 1, 13]);
+        // of 500 subjects 125, with 16 rows each
+        assert_eq!(kept_of(10_000, 500, 4), [2000, 125, 500]);
     }
 }

@@ -118,7 +118,18 @@ impl AggregatedPosterior {
         residual.outer_iter_mut().zip(condition.outer_iter()).for_each(|(mut mu, c)| mu -= &regression.at(c));
         let metric = regression.metric(&condition);
         let places = condition.mapv(f64::from).dot(&metric);
-        AggregatedPosterior { condition, mu, logvar, variation: 0.0, residual_share: 0.0, regression, residual, metric, places, rows }
+        AggregatedPosterior {
+            condition,
+            mu,
+            logvar,
+            variation: 0.0,
+            residual_share: 0.0,
+            regression,
+            residual,
+            metric,
+            places,
+            rows,
+        }
     }
 
     /// The conditions of the rows `[N, S]`.

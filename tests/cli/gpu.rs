@@ -85,7 +85,7 @@ fn a_training_is_the_cpu_s() {
                 --set training.optimizer.type=adamw --set film.learning_rate_scale=0.5";
     let strangers = "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] \
                      --set training.target=sibling --set training.input_recordings=3 --set model.linear_path=true \
-                     --set model.prior=aggregated --set training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1}";
+                     --set model.prior=aggregated --set model.residual=gaussian --set training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1}";
     for (name, more) in [("plain", ""), ("more", more), ("strangers", strangers)] {
         let said = place.ok(&format!("train --config smoke.json --out gpu-{name} {gpu} {more}")).stderr;
         assert!(said.contains("on GPU "), "{said}");

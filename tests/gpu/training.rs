@@ -148,7 +148,7 @@ fn info_counts_the_programs_of_a_step() {
         ("null", &["model.joint_generation=false", "model.use_film=false", "model.concat_dropout=[0.1,0.2]"]),
         ("null", &["training.likelihood=calibrated"]),
         ("null", &["training.kl_warmup_epochs=2"]),
-        ("null", &["model.linear_path=true", "model.prior=aggregated"]),
+        ("null", &["model.linear_path=true", "model.prior=aggregated", "model.residual=gaussian"]),
     ];
     for (clip, others) in settings {
         let mut trainer = trainer_with(clip, others, Box::new(Gpu::new(context.clone())));
