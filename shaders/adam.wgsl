@@ -10,7 +10,6 @@ struct Params {
     c2: f32,
     inverse_root: f32,
     eps: f32,
-    l2: f32,
 }
 
 // Where a chunk begins in each buffer, and its length.
@@ -24,8 +23,9 @@ struct Chunk {
     rate: u32,
 }
 
-// The learning rate over the bias correction, and what decoupled decay leaves of a value.
-struct Rate { step_size: f32, keep: f32 }
+// The learning rate over the bias correction, what decoupled decay leaves of a value, and the share of the value in the
+// gradient, by decay that is not decoupled.
+struct Rate { step_size: f32, keep: f32, l2: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> chunks: array<Chunk>;
@@ -51,7 +51,7 @@ fn update(
     let rate = rates[chunk.rate];
     for (var i = lane; i < chunk.len; i += 256u) {
         let x = values[chunk.value + i];
-        let g = gradients[chunk.gradient + i] * scale[0] + p.l2 * x;
+        let g = gradients[chunk.gradient + i] * scale[0] + rate.l2 * x;
         let m = p.b1 * first[chunk.m + i] + p.c1 * g;
         let v = p.b2 * second[chunk.v + i] + p.c2 * g * g;
         first[chunk.m + i] = m;

@@ -32,6 +32,22 @@ pub fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>
     Ok((matrix(mu), matrix(logvar)))
 }
 
+/// The means of the learned prior `[N, Z]` under conditions `[N, S]`; `None` of another prior.
+///
+/// # Errors
+/// A device that has no room, or is gone.
+pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<Array2<f32>>> {
+    let mut means = Vec::new();
+    for rows in condition.axis_chunks_iter(ndarray::Axis(0), CHUNK) {
+        let values = rows.to_slice().expect("rows of a row-major array");
+        model.rehearse(|model| model.prior_mean(rows.nrows(), values).map(drop))?;
+        let Some(mean) = model.prior_mean(rows.nrows(), values)? else { return Ok(None) };
+        means.extend(model.read(mean)?);
+    }
+    let shape = (condition.nrows(), model.config.latent_dim);
+    Ok(Some(Array2::from_shape_vec(shape, means).expect("a value a cell")))
+}
+
 /// What the decoder says, in the model's own units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecodedRows {

@@ -7,10 +7,10 @@ mod common {
     pub mod skipped;
 }
 
-use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
+use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
 use abr_film::data::load;
 use abr_film::device::Cpu;
-use abr_film::model::{Batch, Cvae, LossWeights};
+use abr_film::model::{Batch, Cvae, LossWeights, Terms};
 use abr_film::nn::{layers::Mode, optim::Optimizer};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::train::Trainer;
@@ -71,7 +71,13 @@ fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, early: 
     let eps = normals(config.latent_dim, 12);
     let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, eps: Some(&eps), ..Batch::default() };
     let (parameters, tape) = model.parts();
-    let mut optimizer = Optimizer::new(optimizer, 0.5, parameters, tape).expect("room for the moments");
+    let mut optimizer = Optimizer::new(
+        optimizer,
+        &FilmConfig { learning_rate_scale: 0.5, weight_decay: Some(0.3), ..FilmConfig::default() },
+        parameters,
+        tape,
+    )
+    .expect("room for the moments");
     for step in 0..steps {
         let output = model.forward(&batch, Mode::Train { seed: 1, step }).expect("a forward pass");
         let weights = LossWeights::new(&TrainingConfig::default(), None);
@@ -327,4 +333,54 @@ fn a_linear_path_leads_around_both_networks() {
             assert!((f64::from(decoded[20 * row + i]) - wanted).abs() < 1e-5, "row {row}, sample {i}");
         }
     }
+}
+
+/// The terms of the loss in evaluation mode.
+fn terms(model: &mut Cvae, batch: &Batch) -> Terms {
+    let output = model.forward(batch, Mode::Eval).expect("a pass");
+    let weights = LossWeights::new(&TrainingConfig::default(), None);
+    let losses = model.losses(&output, batch, &weights).expect("losses");
+    losses.read(model.tape()).expect("values").0
+}
+
+#[test]
+fn weights_are_those_of_the_errors() {
+    let mut model = model(&small(), 3);
+    let (signal, condition) = (normals(20, 10), normals(3, 11));
+    let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, ..Batch::default() };
+    let output = model.forward(&batch, Mode::Eval).expect("a pass");
+    let decoded = model.read(output.decoded.signal).expect("values");
+    let roots: Vec<f32> = (0..ROWS * 20).map(|i| 0.5 + (i / 20) as f32).collect();
+    let errors = decoded.iter().zip(&signal).zip(&roots).map(|((a, b), root)| f64::from(root * (a - b)).powi(2));
+    let wanted = errors.sum::<f64>() / (ROWS * 20) as f64;
+    let plain = terms(&mut model, &batch);
+    let weighted = terms(&mut model, &Batch { root_weights: Some(&roots), ..batch });
+    assert!((weighted.signal / wanted - 1.0).abs() < 1e-5, "{} {wanted}", weighted.signal);
+    assert!((weighted.signal / plain.signal - 1.0).abs() > 0.1);
+    assert_eq!((weighted.kl, weighted.condition), (plain.kl, plain.condition));
+}
+
+#[test]
+fn a_learned_prior_is_what_the_kl_pulls_to() {
+    let config = ModelConfig { prior: Prior::Learned, ..small() };
+    let mut model = model(&config, 3);
+    let (signal, condition) = (normals(20, 10), normals(3, 11));
+    let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, ..Batch::default() };
+    let output = model.forward(&batch, Mode::Eval).expect("a pass");
+    let (mu, logvar) = model.read_posterior(output.posterior).expect("values");
+    let prior = model.prior_mean(ROWS, &condition).expect("a pass").expect("a learned prior");
+    let prior = model.read(prior).expect("values");
+    assert!(prior.iter().any(|mean| mean.abs() > 0.1));
+    // Kullback and Leibler's divergence of two normal distributions, the second of variance 1
+    let kl = mu.iter().zip(&logvar).zip(&prior).map(|((mu, logvar), mean)| {
+        let (about, logvar) = (f64::from(mu - mean), f64::from(*logvar));
+        0.5 * (about * about + logvar.exp() - 1.0 - logvar)
+    });
+    let wanted = kl.sum::<f64>() / ROWS as f64;
+    let found = terms(&mut model, &batch).kl;
+    assert!((found / wanted - 1.0).abs() < 1e-5, "{found} {wanted}");
+    train(&mut model, 20);
+    assert!(terms(&mut model, &batch).kl < found);
+    let moved = model.prior_mean(ROWS, &condition).expect("a pass").expect("a learned prior");
+    assert_ne!(model.read(moved).expect("values"), prior);
 }

@@ -130,7 +130,8 @@ fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
     let ids = shapes.map(|shape| parameters.declare(format!("{shape:?}"), shape, true, Init::Linear { fan_in: 3 }));
     parameters.place(&mut tape, 1).unwrap();
     let [weight, bias, posterior, single, last_bias] = ids.map(|id| parameters.var(id));
-    let mut optimizer = Optimizer::new(&OptimizerConfig::default(), 1.0, &parameters, &mut tape).unwrap();
+    let mut optimizer =
+        Optimizer::new(&OptimizerConfig::default(), &Default::default(), &parameters, &mut tape).unwrap();
     for _ in 0..3 {
         tape.rewind();
         let x = tape.input([3, 3], &[0.3, -1.2, 0.8, 1.1, 0.4, -0.6, -0.9, 0.7, 1.5]).unwrap();

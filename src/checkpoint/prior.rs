@@ -33,7 +33,7 @@ pub fn prior_tensors(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32
 
 /// The prior that a model of this configuration has; else the name of the tensor that is missing or does not fit.
 pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<AggregatedPosterior>, &'static str> {
-    if config.model.prior == Prior::Standard {
+    if config.model.prior != Prior::Aggregated {
         return Ok(None);
     }
     let matrix = |name: &'static str, width: usize| {

@@ -102,7 +102,8 @@ fn film(f: &FilmConfig) -> Check {
     count("film.hidden_dim", f.hidden_dim, 1..=MAX_WIDTH)?;
     number("film.conditioning_strength", f.conditioning_strength, 0.0..)?;
     number("film.condition_dropout", f.condition_dropout, 0.0..=1.0)?;
-    number("film.learning_rate_scale", f.learning_rate_scale, 0.0..)
+    number("film.learning_rate_scale", f.learning_rate_scale, 0.0..)?;
+    f.weight_decay.map_or(Ok(()), |decay| number("film.weight_decay", decay, 0.0..))
 }
 
 fn training(t: &TrainingConfig) -> Check {

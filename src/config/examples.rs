@@ -19,6 +19,9 @@ pub enum Target {
 pub enum Prior {
     /// A standard normal distribution.
     Standard,
+    /// A normal distribution of variance 1 whose mean a network tells from the condition, learned with the model (Sohn,
+    /// Lee and Yan 2015, "Learning Structured Output Representation using Deep Conditional Generative Models").
+    Learned,
     /// The posteriors of training rows with conditions near the given one.
     Aggregated,
 }

@@ -91,7 +91,8 @@ pub struct ModelConfig {
     /// Whether a linear path leads around both networks: the signal is an input of mu and logvar too, and z of the decoded
     /// signal.
     pub linear_path: bool,
-    /// Where generated traces' latents come from: `standard`, or `aggregated` (kept in the checkpoint).
+    /// Where generated traces' latents come from: `standard`, `learned` with the model, or `aggregated` (kept in the
+    /// checkpoint).
     pub prior: Prior,
     /// What is added to what the network makes of a trace: nothing (`none`), or a `gaussian` residual, where recordings
     /// of one subject under one condition tell what noise is.
@@ -136,6 +137,8 @@ pub struct FilmConfig {
     pub condition_dropout: f64,
     /// Factor on the learning rate of the FiLM parameters.
     pub learning_rate_scale: f64,
+    /// Weight decay of the FiLM parameters; `null`: the optimiser's.
+    pub weight_decay: Option<f64>,
     /// Free text, shown by `abr-film info`.
     pub description: String,
 }
@@ -147,6 +150,7 @@ impl Default for FilmConfig {
             conditioning_strength: 1.0,
             condition_dropout: 0.0,
             learning_rate_scale: 1.0,
+            weight_decay: None,
             description: String::new(),
         }
     }
@@ -173,6 +177,10 @@ pub struct TrainingConfig {
     /// The input is the mean of so many recordings of a cell at most; how many is drawn in each step.
     pub input_recordings: usize,
     pub augment: AugmentConfig,
+    /// Whether errors weigh the less, the noisier the recording is that they are held against: as `n / (n + m)` by its
+    /// number of averages n (or, where no row has one, by the static `residual_noise_nv` v, n = 1 / v²) and the median m
+    /// of the training rows; rows of which it is not known count as the median.
+    pub weight_by_noise: bool,
     /// Epochs without improvement before training stops; `null`: never.
     pub early_stopping_patience: Option<usize>,
     pub optimizer: OptimizerConfig,
@@ -197,6 +205,7 @@ impl Default for TrainingConfig {
             target: Target::Same,
             input_recordings: 1,
             augment: AugmentConfig::default(),
+            weight_by_noise: false,
             early_stopping_patience: Some(15),
             optimizer: OptimizerConfig::default(),
             scheduler: SchedulerConfig::default(),

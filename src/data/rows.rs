@@ -31,6 +31,8 @@ pub struct Gathered {
     pub peak_mask: Vec<f32>,
     /// Empty where the target is the signal.
     pub target: Vec<f32>,
+    /// Root of the weight of each row's errors, once for each sample; empty where all are 1.
+    pub root_weights: Vec<f32>,
 }
 
 impl Rows {
@@ -74,9 +76,10 @@ impl Rows {
         self.len() == 0
     }
 
-    /// Copies rows, in the order of `indices`.
+    /// Copies rows, in the order of `indices`; their errors are not weighted.
     pub fn gather(&self, indices: impl ExactSizeIterator<Item = usize> + Clone, into: &mut Gathered) {
         into.rows = indices.len();
+        into.root_weights.clear();
         let columns = [
             (Some(&self.signal), &mut into.signal),
             (Some(&self.condition), &mut into.condition),

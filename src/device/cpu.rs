@@ -119,9 +119,9 @@ impl<T: Real> Cpu<T> {
         self.early.done.push(p.gradient);
     }
 
-    /// Hands a parameter's value and moments to `work`, with the step at its own learning rate.
+    /// Hands a parameter's value and moments to `work`, with the step of its own group.
     fn step(&mut self, step: &AdamStep, p: &Learned, work: impl FnOnce(&Self, &AdamStep, [&mut Tensor<T>; 3])) {
-        let step = AdamStep { learning_rate: step.learning_rate * p.rate_scale, ..*step };
+        let step = step.of(p.group);
         let buffers = [p.value, p.m, p.v];
         let mut taken = buffers.map(|b| self.take(b));
         work(self, &step, taken.each_mut());

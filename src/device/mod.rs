@@ -9,7 +9,7 @@ pub use counter::Counter;
 pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
-pub use crate::kernels::adam::{AdamStep, Clip, Factors};
+pub use crate::kernels::adam::{AdamStep, Clip, Factors, Group};
 use crate::kernels::awake::Awake;
 use crate::kernels::gemm::{self, Kernel, VARIABLE};
 use crate::ops::AnyOp;
@@ -44,8 +44,7 @@ pub struct Learned {
     pub gradient: Buffer,
     pub m: Buffer,
     pub v: Buffer,
-    /// Factor on the learning rate.
-    pub rate_scale: f64,
+    pub group: Group,
 }
 
 /// What a GPU was asked for.

@@ -3,7 +3,7 @@
 use crate::checkpoint::Trained;
 use crate::data::variation::Variation;
 use crate::error::Result;
-use crate::infer::{DecodedRows, decode};
+use crate::infer::{DecodedRows, decode, prior_means};
 use crate::model::{AggregatedPosterior, Cvae, Near, Subject};
 use crate::residual::Residual;
 use crate::rng::{Purpose, Stream};
@@ -30,6 +30,9 @@ pub fn draw_traces(
 ) -> Result<(Array2<f32>, DecodedRows)> {
     let mut z = Array2::zeros((subjects.len(), model.config.latent_dim));
     draw_latents(trained, condition, subjects, seed, &mut z);
+    if let Some(means) = condition.map(|condition| prior_means(model, condition)).transpose()?.flatten() {
+        z += &means;
+    }
     let decoded = decode(model, &z, condition)?;
     let mut traces = trained.scalers.decode_signals(decoded.signal.view(), None);
     if let Some(prior) = &trained.prior {
@@ -86,8 +89,10 @@ pub fn missing_spread(trained: &Trained, model: &mut Cvae) -> Result<(f32, f32)>
     let added = about_means(&changed) - drawn;
     let counted = if augment.is_off() { 0.0 } else { PRIOR_LISTENERS };
     let between = (counted * added + others * between) / (counted + others);
-    // a listener's own variance, that of the mean of these, and how badly it is known
-    let wanted = between * (1.0 + 1.0 / listeners.listeners as f64) * wider(counted + others);
+    // how badly it is known; of one listener the augmentation's word is taken
+    let wider = if others == 0.0 { 1.0 } else { wider(counted + others) };
+    // a listener's own variance, and that of the mean of these
+    let wanted = between * (1.0 + 1.0 / listeners.listeners as f64) * wider;
     let missing = wanted - drawn;
     if !(missing > 0.0 && missing.is_finite()) {
         return nothing;
@@ -108,7 +113,8 @@ fn wider(freedom: f64) -> f64 {
     (1.0 + (first + second) / z).powi(2)
 }
 
-/// A latent for each row: standard normal, or from the training rows' posteriors (`model.prior`).
+/// A latent for each row: standard normal, to which a learned prior adds its mean, or from the training rows' posteriors
+/// (`model.prior`).
 fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[u32], seed: u64, z: &mut Array2<f32>) {
     if let Some(condition) = condition {
         assert_eq!(condition.nrows(), subjects.len(), "draw_traces: conditions and subjects");

@@ -7,7 +7,7 @@
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
 use crate::error::Result;
-use crate::ops::{Calibrated, Kl, MAX_INPUTS, MaskedL1, Mse, WeightedSum};
+use crate::ops::{Calibrated, Kl, MAX_INPUTS, MaskedL1, Mse, Mul, WeightedSum};
 use crate::tape::{Tape, Var};
 use serde::{Deserialize, Serialize};
 
@@ -114,8 +114,13 @@ pub(super) fn losses(
     batch: &Batch,
     weights: &LossWeights,
 ) -> Result<Losses> {
-    let signal = tape.apply(Mse, &[output.decoded.signal, output.target])?;
-    let kl = tape.apply(Kl, &[output.posterior])?;
+    let (mut decoded, mut target) = (output.decoded.signal, output.target);
+    if let Some(roots) = batch.root_weights {
+        let roots = tape.input([batch.rows, config.signal_length], roots)?;
+        [decoded, target] = [tape.apply(Mul, &[decoded, roots])?, tape.apply(Mul, &[target, roots])?];
+    }
+    let signal = tape.apply(Mse, &[decoded, target])?;
+    let kl = tape.apply(Kl, &[output.about_prior])?;
     let condition = match output.decoded.condition {
         Some(read) => Some(tape.apply(Mse, &[read, output.input_condition])?),
         None => None,

@@ -5,13 +5,14 @@
 mod decoder;
 mod encoder;
 mod film;
+mod learned_prior;
 mod loss;
 mod prior;
 
 pub use loss::{LossWeights, Losses, Terms};
 pub use prior::{AggregatedPosterior, Near, Subject};
 
-use crate::config::{FilmConfig, ModelConfig};
+use crate::config::{FilmConfig, ModelConfig, Prior};
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
 use crate::nn::layers::{Mode, Pass};
@@ -21,6 +22,7 @@ use crate::rng::{Purpose, Stream};
 use crate::tape::{Tape, Var};
 use decoder::Decoder;
 use encoder::Encoder;
+use learned_prior::LearnedPrior;
 
 /// The model with its parameters, on a device.
 pub struct Cvae {
@@ -31,6 +33,8 @@ pub struct Cvae {
     parameters: Parameters,
     encoder: Encoder,
     decoder: Decoder,
+    /// With `model.prior: "learned"`.
+    prior: Option<LearnedPrior>,
     tape: Tape,
     strengths: Vec<f32>,
     zeros: Vec<f32>,
@@ -45,6 +49,8 @@ pub struct Batch<'a> {
     pub signal: &'a [f32],
     /// `[B, L]`: what the signal is to be decoded to; `None`: itself.
     pub target: Option<&'a [f32]>,
+    /// `[B, L]`: the root of the weight of each error of the signal; `None`: 1.
+    pub root_weights: Option<&'a [f32]>,
     /// `[B, S]`
     pub condition: &'a [f32],
     /// `[B, P]`; 0 where unlabelled. Needed for the loss of a model with a peak head.
@@ -60,6 +66,8 @@ pub struct Batch<'a> {
 pub struct Output {
     /// `[B, 2 Z]`: mu beside logvar; see [`Cvae::read_posterior`].
     pub posterior: Var,
+    /// `[B, 2 Z]`: the same, mu less the prior's mean.
+    about_prior: Var,
     /// `[B, Z]`
     pub z: Var,
     pub decoded: Decoded,
@@ -87,6 +95,7 @@ impl Cvae {
         let mut parameters = Parameters::default();
         let encoder = Encoder::new(config, &mut parameters);
         let decoder = Decoder::new(config, film, &mut parameters);
+        let prior = (config.prior == Prior::Learned).then(|| LearnedPrior::new(config, &mut parameters));
         let mut tape = Tape::new(device);
         parameters.place(&mut tape, seed)?;
         Ok(Cvae {
@@ -96,6 +105,7 @@ impl Cvae {
             parameters,
             encoder,
             decoder,
+            prior,
             tape,
             strengths: Vec::new(),
             zeros: Vec::new(),
@@ -120,7 +130,21 @@ impl Cvae {
         let posterior = self.encoder.forward(&mut pass, signal, condition)?;
         let z = pass.tape.apply(Reparameterize, &[posterior, eps])?;
         let decoded = self.decoder.forward(&mut pass, z, Some((condition, strength)))?;
-        Ok(Output { posterior, z, decoded, target, input_condition: condition })
+        let about_prior = match &self.prior {
+            Some(prior) => prior.about(&mut pass, posterior, condition)?,
+            None => posterior,
+        };
+        Ok(Output { posterior, about_prior, z, decoded, target, input_condition: condition })
+    }
+
+    /// The mean of the learned prior `[B, Z]` under conditions `[B, S]`, in evaluation mode; `None` of another prior.
+    /// Forgets the pass before.
+    pub fn prior_mean(&mut self, rows: usize, condition: &[f32]) -> Result<Option<Var>> {
+        let Some(prior) = &self.prior else { return Ok(None) };
+        self.tape.rewind();
+        let condition = self.tape.input([rows, self.config.static_dim], condition)?;
+        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        prior.mean(&mut pass, condition).map(Some)
     }
 
     /// The posterior in evaluation mode: mu beside logvar, `[B, 2 Z]`. Forgets the pass before.

@@ -1,8 +1,8 @@
 //! The optimiser: Adam or AdamW over all parameters, after clipping by the global norm.
 
 use super::params::Parameters;
-use crate::config::{OptimizerConfig, OptimizerKind};
-use crate::device::{AdamStep, Buffer, Clip, Learned, Role};
+use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
+use crate::device::{AdamStep, Buffer, Clip, Group, Learned, Role};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -31,30 +31,26 @@ struct Moments {
 }
 
 impl Optimizer {
-    /// Moments at 0. FiLM parameters take `film_rate_scale` of the learning rate.
+    /// Moments at 0; FiLM's parameters are a group of their own.
     ///
     /// # Errors
     /// A device that has no room for the moments.
     ///
     /// # Panics
     /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
-    pub fn new(
-        config: &OptimizerConfig,
-        film_rate_scale: f64,
-        parameters: &Parameters,
-        tape: &mut Tape,
-    ) -> Result<Self> {
+    pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
+        let film = Group { rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
         let (mut learned, mut early, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         let shapes: Vec<Shape> = parameters.learned().map(|(var, _)| tape.shape(var)).collect();
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
         for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
-            let film = members[0].0.film_block().is_some();
-            assert!(members.iter().all(|(p, _)| p.film_block().is_some() == film), "a stack of two learning rates");
-            let parameter = Learned { value, gradient, m, v, rate_scale: if film { film_rate_scale } else { 1.0 } };
+            let is_film = members[0].0.film_block().is_some();
+            assert!(members.iter().all(|(p, _)| p.film_block().is_some() == is_film), "a stack of two groups");
+            let parameter = Learned { value, gradient, m, v, group: if is_film { film } else { Group::ALL } };
             learned.push(parameter);
             // the norms of FiLM's gradients are reported
-            if !film {
+            if !is_film {
                 early.push(parameter);
             }
             for (parameter, offset) in members {

@@ -15,9 +15,10 @@ pub fn dispatches(config: &Config, rows: usize) -> Result<u64> {
     let (c, training) = (&config.model, &config.training);
     let mut model = Cvae::new(c, &config.film, 0, Box::new(Counter::default()))?;
     let (parameters, tape) = model.parts();
-    let mut optimizer = Optimizer::new(&training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
+    let mut optimizer = Optimizer::new(&training.optimizer, &config.film, parameters, tape)?;
     // what nobody looks at need not be there
-    let batch = Batch { rows, eps: Some(&[]), ..Batch::default() };
+    let root_weights = training.weight_by_noise.then_some(&[][..]);
+    let batch = Batch { rows, eps: Some(&[]), root_weights, ..Batch::default() };
     let output = model.forward(&batch, Mode::Train { seed: 0, step: 0 })?;
     let losses = model.losses(&output, &batch, &LossWeights::new(training, None))?;
     model.backward(losses.total)?;

@@ -1,10 +1,10 @@
 //! From training rows to what a step sees: an input, and the target that it is to be decoded to.
 
 use crate::config::{AugmentConfig, Config, Target};
-use crate::data::Dataset;
 use crate::data::cells::Cells;
 use crate::data::rows::{Gathered, Rows};
 use crate::data::variation::Variation;
+use crate::data::{Dataset, Values};
 use crate::rng::{Draws, Stream};
 
 /// The training rows with their cells, and how examples are made of them.
@@ -13,6 +13,8 @@ pub struct Examples {
     cells: Cells,
     target: Target,
     input_recordings: usize,
+    /// Root of the weight of each row's errors as a target, if they are weighted.
+    root_weights: Option<Vec<f32>>,
     augment: AugmentConfig,
     samples_per_ms: f64,
     /// Rows of the cell at hand, in the order in which they were drawn.
@@ -30,6 +32,7 @@ impl Examples {
             cells: if needs_cells { Cells::of(dataset, indices) } else { Cells::default() },
             target: training.target,
             input_recordings: training.input_recordings,
+            root_weights: training.weight_by_noise.then(|| root_weights(dataset, indices)),
             augment: training.augment.clone(),
             samples_per_ms: dataset.sample_rate_hz / 1000.0,
             drawn: Vec::new(),
@@ -55,7 +58,7 @@ impl Examples {
         into: &mut Gathered,
     ) {
         self.rows.gather(indices.clone(), into);
-        if !self.uses_cells() && self.augment.is_off() {
+        if !self.uses_cells() && self.augment.is_off() && self.root_weights.is_none() {
             return;
         }
         let length = self.rows.signal.ncols();
@@ -67,18 +70,22 @@ impl Examples {
             let span = example * length..(example + 1) * length;
             let signal = &mut into.signal[span.clone()];
             let target = into.target.get_mut(span);
+            let mut target_row = row;
             match target {
                 Some(target) => {
-                    self.pick(row, &mut draws, signal, target);
+                    target_row = self.pick(row, &mut draws, signal, target);
                     self.change(&mut draws, [signal, target]);
                 }
                 None => self.change(&mut draws, [signal]),
             }
+            if let Some(roots) = &self.root_weights {
+                into.root_weights.extend(std::iter::repeat_n(roots[target_row], length));
+            }
         }
     }
 
-    /// The mean of some rows of the cell, the row among them, and what it is to be decoded to.
-    fn pick(&mut self, row: usize, draws: &mut Draws, signal: &mut [f32], target: &mut [f32]) {
+    /// The mean of some rows of the cell, the row among them, and what it is to be decoded to, whose row it returns.
+    fn pick(&mut self, row: usize, draws: &mut Draws, signal: &mut [f32], target: &mut [f32]) -> usize {
         let trace = |row: u32| self.rows.signal.row(row as usize).to_slice().expect("row-major");
         let siblings = self.target == Target::Sibling;
         let members = self.cells.with(row);
@@ -101,6 +108,7 @@ impl Examples {
         }
         let share = 1.0 / inputs as f32;
         signal.iter_mut().for_each(|sum| *sum *= share);
+        target_row as usize
     }
 
     /// The same random change of all `traces`.
@@ -111,6 +119,31 @@ impl Examples {
         let axis = (self.rows.signal.ncols(), self.samples_per_ms);
         self.variation.draw(&self.augment, 1.0, draws, axis);
         traces.into_iter().for_each(|trace| self.variation.apply(trace));
+    }
+}
+
+/// The roots of `n / (n + m)` over their mean, by how precise each row is, n, and their median m.
+fn root_weights(dataset: &Dataset, indices: &[usize]) -> Vec<f32> {
+    let precisions = precisions(dataset, indices);
+    let mut known: Vec<f64> = precisions.iter().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    let median = known.get(known.len() / 2).copied().unwrap_or(1.0);
+    let weights: Vec<f64> = precisions.iter().map(|n| n.unwrap_or(median)).map(|n| n / (n + median)).collect();
+    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+    weights.into_iter().map(|weight| (weight / mean).sqrt() as f32).collect()
+}
+
+/// One over the variance of each row's noise, but for a factor: its averages, or else what `residual_noise_nv` says.
+fn precisions(dataset: &Dataset, indices: &[usize]) -> Vec<Option<f64>> {
+    let averages = |&row: &usize| f64::from(dataset.averages[row]);
+    let known = |values: Vec<f64>| values.into_iter().map(|n| Some(n).filter(|n| n.is_finite() && *n > 0.0)).collect();
+    let by_averages: Vec<Option<f64>> = known(indices.iter().map(averages).collect());
+    let column = dataset.statics.iter().find(|column| column.name == "residual_noise_nv");
+    match column.map(|column| &column.values) {
+        Some(Values::Number(noise)) if by_averages.iter().all(Option::is_none) => {
+            known(indices.iter().map(|&row| noise[row].powi(-2)).collect())
+        }
+        _ => by_averages,
     }
 }
 

@@ -118,7 +118,7 @@ impl Trainer {
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
         notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
         let (parameters, tape) = model.parts();
-        let optimizer = Optimizer::new(&config.training.optimizer, config.film.learning_rate_scale, parameters, tape)?;
+        let optimizer = Optimizer::new(&config.training.optimizer, &config.film, parameters, tape)?;
         let training = &config.training;
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
@@ -362,6 +362,7 @@ fn as_batch<'a>(rows: &'a Gathered, eps: Option<&'a [f32]>) -> Batch<'a> {
         rows: rows.rows,
         signal: &rows.signal,
         target: (!rows.target.is_empty()).then_some(&rows.target),
+        root_weights: (!rows.root_weights.is_empty()).then_some(&rows.root_weights),
         condition: &rows.condition,
         peaks: &rows.peaks,
         peak_mask: &rows.peak_mask,

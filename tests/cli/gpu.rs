@@ -86,7 +86,8 @@ fn a_training_is_the_cpu_s() {
     let strangers = "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] \
                      --set training.target=sibling --set training.input_recordings=3 --set model.linear_path=true \
                      --set model.prior=aggregated --set model.residual=gaussian --set training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1}";
-    for (name, more) in [("plain", ""), ("more", more), ("strangers", strangers)] {
+    let learned = "--set training.weight_by_noise=true --set model.prior=learned --set film.weight_decay=0.01";
+    for (name, more) in [("plain", ""), ("more", more), ("strangers", strangers), ("learned", learned)] {
         let said = place.ok(&format!("train --config smoke.json --out gpu-{name} {gpu} {more}")).stderr;
         assert!(said.contains("on GPU "), "{said}");
         place.ok(&format!("train --config smoke.json --out cpu-{name} --device cpu {more}"));

@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::recording::Recording;
 use super::spy::{Noise, Spy};
+use abr_film::config::FilmConfig;
 use abr_film::device::Role;
 use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};
 use abr_film::nn::{layers::Mode, optim::Optimizer};
@@ -96,7 +97,7 @@ impl Inputs {
 
     fn batch(&self, rows: usize) -> Batch<'_> {
         let Inputs { signal, condition, eps, peaks, peak_mask, z: _ } = self;
-        Batch { rows, signal, condition, peaks, peak_mask, eps: Some(eps), target: None }
+        Batch { rows, signal, condition, peaks, peak_mask, eps: Some(eps), target: None, root_weights: None }
     }
 }
 
@@ -128,7 +129,8 @@ impl Run {
 
     fn train(&mut self, case: &Case, bend: Bend) {
         let (parameters, tape) = self.model.parts();
-        let optimizer = Optimizer::new(&case.optimizer(), case.film_learning_rate_scale, parameters, tape);
+        let film = FilmConfig { learning_rate_scale: case.film_learning_rate_scale, ..FilmConfig::default() };
+        let optimizer = Optimizer::new(&case.optimizer(), &film, parameters, tape);
         let mut optimizer = optimizer.expect("room for the moments");
         let rate = case.learning_rate * if let Bend::Rate(part) = bend { 1.0 + part } else { 1.0 };
         for step in 0..3 {

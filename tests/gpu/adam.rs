@@ -4,13 +4,13 @@ use super::cases::draw;
 use super::gpu::context;
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Factors, Learned, Role};
+use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Factors, Group, Learned, Role};
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
 
 /// More than a workgroup steps, some rows, and a single number.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
-const SCALES: [f64; 3] = [1.0, 0.25, 1.0];
+const GROUPS: [Group; 3] = [Group::ALL, Group { rate_scale: 0.25, weight_decay: Some(0.3) }, Group::ALL];
 
 /// Value, gradient, first and second moment of every parameter.
 fn placed(device: &mut dyn Device) -> Vec<Learned> {
@@ -25,8 +25,7 @@ fn placed(device: &mut dyn Device) -> Vec<Learned> {
         }
     }
     let [value, gradient, m, v] = buffers;
-    let learned =
-        |i: usize| Learned { value: value[i], gradient: gradient[i], m: m[i], v: v[i], rate_scale: SCALES[i] };
+    let learned = |i: usize| Learned { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
     (0..SHAPES.len()).map(learned).collect()
 }
 
@@ -42,8 +41,8 @@ fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64>
 }
 
 /// By how much value and moments may be off: the roundings of each product and sum of the formula, on absolute values.
-fn tolerance(step: &AdamStep, (scale, rate_scale): (f64, f64), [x, g, m, v]: [f64; 4]) -> [f64; 3] {
-    let ([b1, b2], Factors { step_size, inverse_root, keep, l2 }) = (step.betas, step.factors(rate_scale));
+fn tolerance(step: &AdamStep, (scale, group): (f64, Group), [x, g, m, v]: [f64; 4]) -> [f64; 3] {
+    let ([b1, b2], Factors { step_size, inverse_root, keep, l2 }) = (step.betas, step.of(group).factors());
     let gradient = (g * scale).abs() + l2 * x.abs();
     // the scale comes of a norm, a sum over chunks
     let of_gradient = if step.clip.is_some() { 48.0 } else { 3.0 } * U * gradient;
@@ -83,7 +82,7 @@ fn every_kind_of_step_is_the_cpu_s() {
             let of = |device: &dyn Device, l: &Learned| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
             let (got, want) = (of(&gpu, of_gpu), of(&cpu, of_cpu));
             for at in 0..got[0].len() {
-                let tolerance = tolerance(&step, (scale, SCALES[i]), start[i].each_ref().map(|values| values[at]));
+                let tolerance = tolerance(&step, (scale, GROUPS[i]), start[i].each_ref().map(|values| values[at]));
                 for (which, name) in ["value", "first moment", "second moment"].into_iter().enumerate() {
                     let (got, want) = (got[which][at], want[which][at]);
                     // it is read in f32

@@ -106,7 +106,16 @@ impl Rows {
 
     fn batch(&self) -> Batch<'_> {
         let Rows { count, signal, condition, peaks, mask, eps } = self;
-        Batch { rows: *count, signal, condition, peaks, peak_mask: mask, eps: Some(eps), target: None }
+        Batch {
+            rows: *count,
+            signal,
+            condition,
+            peaks,
+            peak_mask: mask,
+            eps: Some(eps),
+            target: None,
+            root_weights: None,
+        }
     }
 }
 
@@ -218,7 +227,13 @@ fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
     let config = config(true, Kind::Film);
     let (rows, mut model) = (Rows::new(&config, ROWS), model(&config, device));
     let (parameters, tape) = model.parts();
-    let mut optimizer = Optimizer::new(&Default::default(), 0.5, parameters, tape).expect("room for the moments");
+    let mut optimizer = Optimizer::new(
+        &Default::default(),
+        &FilmConfig { learning_rate_scale: 0.5, ..FilmConfig::default() },
+        parameters,
+        tape,
+    )
+    .expect("room for the moments");
     let mut losses = Vec::new();
     for step in 0..steps {
         let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step }).expect("a forward pass");

@@ -2,9 +2,9 @@
 
 use super::gpu::context;
 use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, read, weights};
-use abr_film::config::Likelihood;
+use abr_film::config::{FilmConfig, Likelihood};
 use abr_film::device::gpu::{Checks, Context, Gpu};
-use abr_film::device::{AdamStep, Clip, Cpu, Device, Learned, Role};
+use abr_film::device::{AdamStep, Clip, Cpu, Device, Group, Learned, Role};
 use abr_film::model::{Cvae, Losses};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -101,7 +101,13 @@ fn a_nan_in_a_step_reaches_the_next_loss() {
     let Some(context) = context(Checks::Off) else { return };
     let mut fixture = Fixture::new(context, Kind::Film, Likelihood::Mse);
     let (parameters, tape) = fixture.model.parts();
-    let mut optimizer = Optimizer::new(&Default::default(), 0.5, parameters, tape).expect("room for the moments");
+    let mut optimizer = Optimizer::new(
+        &Default::default(),
+        &FilmConfig { learning_rate_scale: 0.5, ..FilmConfig::default() },
+        parameters,
+        tape,
+    )
+    .expect("room for the moments");
     let (losses, _) = fixture.loss(None, TRAIN);
     fixture.model.backward(losses.total).expect("a backward pass");
     let (state, moments) =
@@ -155,7 +161,7 @@ fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
                 gradient: gradients[i],
                 m: first[i],
                 v: second[i],
-                rate_scale: 1.0,
+                group: Group::ALL,
             });
             device.adam(&step, &learned);
             let all = [read(&*device, values[0], 3), read(&*device, values[1], 4)].concat();

@@ -141,13 +141,15 @@ fn programs_are_made_before_the_first_step() {
 #[test]
 fn info_counts_the_programs_of_a_step() {
     let Some(context) = context(Checks::Off) else { return };
-    let settings: [(&str, &[&str]); 7] = [
+    let settings: [(&str, &[&str]); 9] = [
         ("null", &["model.predict_peaks=true"]),
         ("0.5", &["model.predict_peaks=true"]),
         ("null", &["model.use_film=false"]),
         ("null", &["model.joint_generation=false", "model.use_film=false", "model.concat_dropout=[0.1,0.2]"]),
         ("null", &["training.likelihood=calibrated"]),
         ("null", &["training.kl_warmup_epochs=2"]),
+        ("null", &["training.weight_by_noise=true"]),
+        ("0.5", &["model.prior=learned", "film.weight_decay=0.1"]),
         ("null", &["model.linear_path=true", "model.prior=aggregated", "model.residual=gaussian"]),
     ];
     for (clip, others) in settings {

@@ -4,7 +4,7 @@ use super::State;
 use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
 use super::recorder::Dispatch;
-use crate::device::{AdamStep, Buffer, Clip, Factors, Learned};
+use crate::device::{AdamStep, Buffer, Clip, Factors, Group, Learned};
 use crate::error::Result;
 use crate::pass::{MAX_BINDS, Operand, Pass};
 use arrayvec::ArrayVec;
@@ -21,7 +21,7 @@ const SQUARES: usize = 42;
 pub struct Plan {
     of: Vec<Learned>,
     parts: Vec<Part>,
-    scales: Vec<f64>,
+    groups: Vec<Group>,
 }
 
 /// Parameters whose values, gradients and moments lie in the same blocks.
@@ -53,15 +53,15 @@ pub struct Squares {
 
 impl Plan {
     fn new(context: &Context, memory: &mut Memory, learned: &[Learned]) -> Result<Self> {
-        let mut scales = Vec::new();
+        let mut groups = Vec::new();
         let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(Place, bool)>)> = Vec::new();
         for p in learned {
             let places = [p.value, p.gradient, p.m, p.v].map(|b| memory.place(b));
             let blocks = places.each_ref().map(|place| place.block);
             assert!(blocks[2] != blocks[3], "adam: first and second moments of one allocation");
-            let rate = scales.iter().position(|s| *s == p.rate_scale).unwrap_or_else(|| {
-                scales.push(p.rate_scale);
-                scales.len() - 1
+            let group = groups.iter().position(|group| *group == p.group).unwrap_or_else(|| {
+                groups.push(p.group);
+                groups.len() - 1
             });
             let index = parts.iter().position(|(of, ..)| *of == blocks).unwrap_or_else(|| {
                 parts.push((blocks, Vec::new(), Vec::new()));
@@ -70,7 +70,7 @@ impl Plan {
             let (_, table, touched) = &mut parts[index];
             for (start, len) in chunks(&places[0]) {
                 table.extend(places.each_ref().map(|place| (place.bytes.start / 4) as u32 + start));
-                table.extend([len, rate as u32]);
+                table.extend([len, group as u32]);
             }
             touched.extend(places.into_iter().zip([true, false, true, true]));
         }
@@ -79,7 +79,7 @@ impl Plan {
             Ok(Part { blocks, chunks: memory.table(context, &table.into())?, count, touched })
         };
         let parts = parts.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(Plan { of: learned.to_vec(), parts, scales })
+        Ok(Plan { of: learned.to_vec(), parts, groups })
     }
 }
 
@@ -120,19 +120,19 @@ impl State {
             Some(plan) if plan.of == learned => plan,
             _ => Plan::new(context, &mut self.memory, learned)?,
         };
-        let rates = |scale: &f64| {
-            let factors = step.factors(*scale);
-            [factors.step_size as f32, factors.keep as f32]
+        let rates = |group: &Group| {
+            let Factors { step_size, keep, l2, .. } = step.of(*group).factors();
+            [step_size, keep, l2].map(|factor| factor as f32)
         };
-        let rates: Vec<f32> = plan.scales.iter().flat_map(rates).collect();
+        let rates: Vec<f32> = plan.groups.iter().flat_map(rates).collect();
         let place = self.scratch(context, RATES, rates.len())?;
         self.recorder.write(context, &mut self.memory, &place, bytemuck::cast_slice(&rates));
         let scale = self.scale(context, step.clip)?;
-        let ([b1, b2], Factors { inverse_root, l2, .. }) = (step.betas, step.factors(1.0));
+        let ([b1, b2], Factors { inverse_root, .. }) = (step.betas, step.factors());
         for part in &plan.parts {
             let [values, gradients, first, second] = part.blocks.map(|block| whole(&self.memory, block));
             let pass = Pass::new("update", part.count).u(part.count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2);
-            let pass = pass.f(inverse_root).f(step.eps).f(l2);
+            let pass = pass.f(inverse_root).f(step.eps);
             let bound = [
                 ("chunks", &part.chunks),
                 ("rates", &place),

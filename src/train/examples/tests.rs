@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::Column;
 use crate::data::fixture::dataset;
 use crate::rng::Purpose;
 
@@ -107,4 +108,43 @@ fn a_shift_moves_both_traces_alike() {
     let deviation = (shifts.iter().map(|v| v * v).sum::<f64>() / shifts.len() as f64).sqrt();
     // 0.05 ms are 1.22 samples
     assert!((deviation - 1.22).abs() < 0.3, "{deviation}");
+}
+
+#[test]
+fn errors_weigh_by_the_noise_of_their_target() {
+    let averages = |row: usize| if row.is_multiple_of(3) { 100.0 } else { 400.0 };
+    let mut config = Config::default();
+    (config.training.weight_by_noise, config.training.target) = (true, Target::Sibling);
+    let mut data = dataset(90, 3);
+    // cells of 90 rows, and rows of which it is not known count as the median
+    data.averages = (0..90).map(|row| if row == 1 { f32::NAN } else { averages(row) }).collect();
+    data.signals = ndarray::Array2::from_shape_fn((90, 40), |(row, _)| row as f32);
+    let rows: Vec<usize> = (0..90).collect();
+    let roots = root_weights(&data, &rows);
+    // 100 / (100 + 400) and 400 / (400 + 400)
+    assert!((roots[2] / roots[0] - (0.5_f32 / 0.2).sqrt()).abs() < 1e-6 && roots[1] == roots[2]);
+    let mean = roots.iter().map(|root| root * root).sum::<f32>() / 90.0;
+    assert!((mean - 1.0).abs() < 1e-5, "{mean}");
+    // twice the noise is a quarter of the averages
+    let mut by_noise = data.clone();
+    by_noise.averages = vec![f32::NAN; 90];
+    let noise = (0..90).map(|row| if row == 1 { f64::NAN } else { 1000.0 / f64::from(averages(row)).sqrt() }).collect();
+    by_noise.statics.push(Column { name: "residual_noise_nv".into(), values: Values::Number(noise) });
+    assert!(root_weights(&by_noise, &rows).iter().zip(&roots).all(|(a, b)| (a - b).abs() < 1e-6));
+
+    let encoded = Rows {
+        signal: data.signals.clone(),
+        condition: ndarray::Array2::zeros((90, 1)),
+        peaks: ndarray::Array2::zeros((90, 6)),
+        peak_mask: ndarray::Array2::zeros((90, 6)),
+        target: None,
+    };
+    let mut examples = Examples::new(&config, &data, &rows, encoded);
+    let mut into = Gathered::default();
+    for step in 0..STEPS {
+        examples.gather([3, 47].into_iter(), Stream::new(1, Purpose::Example, 0).at(step), &mut into);
+        assert_eq!(into.root_weights.len(), 80);
+        let target = into.target[40] as usize;
+        assert!(into.root_weights[40..].iter().all(|root| *root == roots[target]), "{target}");
+    }
 }

@@ -1,0 +1,47 @@
+//! A prior that is learned with the model: z is normal about a mean that goes with the condition.
+
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::nn::layers::{Linear, LinearInit, Pass, ReluLayer};
+use crate::nn::params::Parameters;
+use crate::ops::{Add, Concat, Mul};
+use crate::tape::Var;
+
+/// Condition through Linear, ReLU and Linear to the mean of z, whose variance is 1. The KL term then pulls posteriors to
+/// this mean, and it to them.
+#[derive(Debug)]
+pub struct LearnedPrior {
+    hidden: ReluLayer,
+    mean: Linear,
+    latent: usize,
+}
+
+impl LearnedPrior {
+    /// As wide inside as the last level of the encoder.
+    pub fn new(c: &ModelConfig, p: &mut Parameters) -> Self {
+        let width = c.encoder_dims.last().copied().unwrap_or(c.latent_dim);
+        LearnedPrior {
+            hidden: ReluLayer::new(p, ("prior_network", 0), [c.static_dim, width], 0.0, LinearInit::Xavier),
+            mean: Linear::new(p, "prior_network.mu_layer", width, c.latent_dim, LinearInit::Xavier),
+            latent: c.latent_dim,
+        }
+    }
+
+    /// Condition `[B, S]` to the mean of z `[B, Z]`.
+    pub fn mean(&self, pass: &mut Pass, condition: Var) -> Result<Var> {
+        let hidden = self.hidden.forward(pass, condition)?;
+        self.mean.forward(pass, hidden)
+    }
+
+    /// The posterior `[B, 2 Z]`, mu less the prior's mean: its KL from a standard normal is that from the prior.
+    pub fn about(&self, pass: &mut Pass, posterior: Var, condition: Var) -> Result<Var> {
+        let mean = self.mean(pass, condition)?;
+        let [rows, _] = pass.tape.shape(posterior);
+        let values = rows * self.latent;
+        let minus_one = pass.tape.input([rows, self.latent], &vec![-1.0; values])?;
+        let zeros = pass.tape.input([rows, self.latent], &vec![0.0; values])?;
+        let less = pass.tape.apply(Mul, &[mean, minus_one])?;
+        let change = pass.tape.apply(Concat, &[less, zeros])?;
+        pass.tape.apply(Add, &[posterior, change])
+    }
+}
