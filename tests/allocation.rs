@@ -76,6 +76,8 @@ fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
         "training.batch_size=16",
         "model.predict_peaks=true",
         "film.condition_dropout=0.2",
+        "model.prior=learned",
+        "training.weight_by_noise=true",
         clip,
         "training.optimizer.type=\"adamw\"",
     ];

@@ -64,6 +64,10 @@ fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
     for warning in ["the latent has collapsed", "told from real ones", "do not follow their level", "copies"] {
         assert!(!warned(&sound, warning), "{warning}: {:?}", sound.warnings);
     }
+    // and its residual brings it nearer to the truth
+    let explained = |e: &abr_film::eval::Estimate| e.truth_explained_variance.unwrap();
+    let (network, model) = (explained(sound.network.as_ref().unwrap()), explained(&sound.model));
+    assert!(model > network + 0.005, "{model} with the residual, {network} without");
     let halves = sound.likeness.as_ref().unwrap().real_halves.unwrap();
     for auc in [halves.logistic, halves.neighbours] {
         assert!((auc - 0.5).abs() < 0.07, "{auc} of two halves of the real listeners");

@@ -35,6 +35,14 @@ pub struct MixedModel {
     noise: Covariance,
     /// Whether a row's noise is that of one sweep divided by its number of averages.
     pub by_averages: bool,
+    /// Median number of averages of the training rows, that of a row of which it is not known; 1 if none knows it, and in
+    /// a file of before it was kept.
+    #[serde(default = "one")]
+    typical_averages: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// A covariance by its largest components, and the mean variance of the others.
@@ -118,6 +126,7 @@ impl MixedModel {
             between: Covariance::of(&between),
             noise: Covariance::of(&noise),
             by_averages: averages.is_some(),
+            typical_averages: averages.map_or(1.0, median),
         })
     }
 
@@ -172,9 +181,13 @@ impl MixedModel {
     }
 
     /// By how much the noise of a recording is less than [`MixedModel::noise`]. Numbers of averages that are not known,
-    /// or of no sense, count as one sweep.
+    /// or of no sense, count as the training rows' median.
     pub fn sweeps(&self, averages: f32) -> f64 {
-        if self.by_averages && averages.is_finite() && averages >= 1.0 { f64::from(averages) } else { 1.0 }
+        match self.by_averages {
+            true if averages.is_finite() && averages >= 1.0 => f64::from(averages),
+            true => self.typical_averages,
+            false => 1.0,
+        }
     }
 
     /// `(B + N / averages)⁻¹ B`, by which a residual is multiplied from the right.
@@ -189,6 +202,12 @@ impl MixedModel {
         let solved = Cholesky::new(padded).map(|cholesky| cholesky.solve(&matrix(&between)));
         solved.map_or_else(|| Array2::zeros((length, length)), |g| Array2::from_shape_fn((length, length), |at| g[at]))
     }
+}
+
+fn median(averages: &[f32]) -> f64 {
+    let mut sorted = averages.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    f64::from(sorted[sorted.len() / 2])
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ pub struct FilmConfig {
     pub condition_dropout: f64,
     /// Factor on the learning rate of the FiLM parameters.
     pub learning_rate_scale: f64,
-    /// Weight decay of the FiLM parameters; `null`: the optimiser's.
+    /// Weight decay of the FiLM weights, its biases having none; `null`: the optimiser's, of all.
     pub weight_decay: Option<f64>,
     /// Free text, shown by `abr-film info`.
     pub description: String,

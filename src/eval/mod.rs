@@ -41,7 +41,7 @@ use crate::data::{
     synth,
 };
 use crate::error::{Error, Result};
-use crate::infer::{decode, encode};
+use crate::infer::{decode, encode, prior_means};
 use crate::model::Cvae;
 use crate::residual::Residual;
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors};
@@ -79,6 +79,8 @@ pub struct Reconstruction {
     pub mu: Array2<f32>,
     /// `[N, Z]`
     pub logvar: Array2<f32>,
+    /// `[N, Z]`: the mean of a learned prior, else 0.
+    pub prior_mean: Array2<f32>,
 }
 
 /// Encodes and decodes rows of a data set.
@@ -90,6 +92,7 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     let encoded = Rows::encode(dataset, scalers, rows)?;
     let (mu, logvar) = encode(model, &encoded)?;
     let decoded = decode(model, &mu, Some(&encoded.condition))?;
+    let prior_mean = prior_means(model, &encoded.condition)?.unwrap_or_else(|| Array2::zeros(mu.raw_dim()));
     let (_, moments) = scalers.encode_signals(dataset.signals.select(Axis(0), rows).view());
     let network_uv = scalers.decode_signals(decoded.signal.view(), Some(&moments));
     let mut signals_uv = network_uv.clone();
@@ -104,6 +107,7 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
         mu,
         logvar,
+        prior_mean,
     })
 }
 
@@ -146,7 +150,7 @@ pub fn evaluate(
         trained_on: TrainedOn::new(&trained.data, dataset, &rows, here.as_ref().map_or(&[][..], |t| &t.train[..])),
         truth: Truth::of(dataset, &reference),
         model: reference.measure(&made.signals_uv),
-        network: Residual::of(trained).map(|_| reference.measure(&made.network_uv)),
+        network: Residual::mixed_model(trained).map(|_| reference.measure(&made.network_uv)),
         recording: reference.truth.is_some().then(|| reference.measure(&reference.recorded)),
         baselines: baselines(trained, dataset, &rows, here.as_ref(), &reference)?,
         generated: None,
@@ -154,7 +158,7 @@ pub fn evaluate(
         level_probe: None,
         train_on_synthetic: None,
         wave_errors: None,
-        latent: LatentUnits::of(made.mu.view(), made.logvar.view()),
+        latent: LatentUnits::of((&made.mu - &made.prior_mean).view(), made.logvar.view()),
         conditions: conditions(trained, model, &made, &given)?,
         waves: match dataset.source == synth::SOURCE && !trained.is_bare() {
             true => wave_v_by_level(trained, model)?,

@@ -37,6 +37,7 @@ pub struct Report {
     pub train_on_synthetic: Option<TrainOnSynthetic>,
     /// None without a truth, and of bare weights.
     pub wave_errors: Option<WaveReport>,
+    /// KL from the prior, where it is learned with the model, else from a standard normal.
     pub latent: LatentUnits,
     /// None for a decoder without a static head.
     pub conditions: Option<Conditions>,

@@ -188,19 +188,24 @@ fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut subjects: Vec<&[u32]> = subjects.iter().collect();
     let mut draws = Stream::new(0, Purpose::Evaluate, 4).draws(0);
     draws.shuffle(&mut subjects);
-    let each = FEWEST_OF_SUBJECT.max(MOST_ROWS / subjects.len());
-    let mut places: Vec<usize> = Vec::new();
+    subjects.truncate(MOST_ROWS / FEWEST_OF_SUBJECT);
+    // subjects in turn, and of each its cells in turn
+    let mut queue: Vec<(usize, usize)> = Vec::new();
     for subject in subjects {
         let mut members: Vec<usize> = subject.iter().map(|place| *place as usize).collect();
         draws.shuffle(&mut members);
-        let mut of_cell = HashMap::new();
-        members.sort_by_cached_key(|place| {
-            let turn: &mut usize = of_cell.entry(cells.cell(*place)).or_default();
+        let mut of_cell: HashMap<usize, usize> = HashMap::new();
+        let mut turns: Vec<(usize, usize)> = Vec::new();
+        for place in members {
+            let turn = of_cell.entry(cells.cell(place)).or_default();
+            turns.push((*turn, place));
             *turn += 1;
-            *turn
-        });
-        places.extend(members.into_iter().take(each.min(MOST_ROWS - places.len())));
+        }
+        turns.sort_by_key(|(turn, _)| *turn);
+        queue.extend(turns.into_iter().enumerate().map(|(turn, (_, place))| (turn, place)));
     }
+    queue.sort_by_key(|(turn, _)| *turn);
+    let mut places: Vec<usize> = queue.into_iter().take(MOST_ROWS).map(|(_, place)| place).collect();
     places.sort_unstable();
     places
 }
@@ -292,5 +297,11 @@ mod tests {
         assert_eq!(kept_of(10_000, 1, 13), [2000, 1, 13]);
         // of 500 subjects 125, with 16 rows each
         assert_eq!(kept_of(10_000, 500, 4), [2000, 125, 500]);
+        // one has many rows, the others few
+        let mut data = fixture::dataset(5000, 1);
+        data.subjects = (0..5000).map(|row| format!("S{}", if row < 90 { row / 10 } else { 9 })).collect();
+        let kept = kept(&data, &(0..5000).collect::<Vec<_>>());
+        assert_eq!(kept.len(), 2000);
+        assert!((0..90).all(|row| kept.contains(&row)));
     }
 }

@@ -1,6 +1,7 @@
 //! Traces of subjects drawn anew: their latents, decoded, and varied as listeners differ beyond those that trained.
 
 use crate::checkpoint::Trained;
+use crate::config::Prior;
 use crate::data::variation::Variation;
 use crate::error::Result;
 use crate::infer::{DecodedRows, decode, prior_means};
@@ -30,7 +31,13 @@ pub fn draw_traces(
 ) -> Result<(Array2<f32>, DecodedRows)> {
     let mut z = Array2::zeros((subjects.len(), model.config.latent_dim));
     draw_latents(trained, condition, subjects, seed, &mut z);
-    if let Some(means) = condition.map(|condition| prior_means(model, condition)).transpose()?.flatten() {
+    let drawn_condition = match condition {
+        None if trained.config.model.prior == Prior::Learned => training_conditions(trained, subjects, seed)?,
+        _ => None,
+    };
+    if let Some(condition) = condition.or(drawn_condition.as_ref())
+        && let Some(means) = prior_means(model, condition)?
+    {
         z += &means;
     }
     let decoded = decode(model, &z, condition)?;
@@ -42,6 +49,18 @@ pub fn draw_traces(
     Ok((traces, decoded))
 }
 
+/// Without a condition a learned prior is that of all training rows: the condition of one by chance, for each subject.
+fn training_conditions(trained: &Trained, subjects: &[u32], seed: u64) -> Result<Option<Array2<f32>>> {
+    let columns = &trained.data.train_statics;
+    let rows = columns.first().map_or(0, |column| column.values.len());
+    if rows == 0 {
+        return Ok(None);
+    }
+    let stream = Stream::new(seed, Purpose::Generate, 8);
+    let drawn: Vec<usize> = subjects.iter().map(|&s| stream.draws(s).below(rows as u32) as usize).collect();
+    trained.scalers.encode_statics("the training rows", columns, &drawn).map(Some)
+}
+
 /// Conditions of training rows under which, and subjects in each from which [`missing_spread`] is found.
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
@@ -49,6 +68,8 @@ const SUBJECTS: usize = 64;
 /// mean and what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, .32 at .5 and .42 at
 /// 0).
 const MOST_VARIATION: f64 = 0.5;
+/// A residual is at most so large over the trace that it is added to: more would hide it.
+const MOST_RESIDUAL: f64 = 2.0;
 /// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners
 /// beyond the first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian
 /// Data Analysis").
@@ -63,7 +84,7 @@ const PRIOR_LISTENERS: f64 = 4.0;
 pub fn missing_spread(trained: &Trained, model: &mut Cvae) -> Result<(f32, f32)> {
     let nothing = Ok((0.0, 0.0));
     let augment = &trained.config.training.augment;
-    let has_residual = Residual::of(trained).is_some();
+    let has_residual = Residual::mixed_model(trained).is_some();
     let listeners = trained.baselines.as_ref().and_then(|baselines| baselines.listeners);
     let (Some(prior), Some(listeners)) = (&trained.prior, listeners) else { return nothing };
     if augment.is_off() && !has_residual {
@@ -100,14 +121,15 @@ pub fn missing_spread(trained: &Trained, model: &mut Cvae) -> Result<(f32, f32)>
     let variation = if added > 0.0 { (missing / added).sqrt().min(MOST_VARIATION) } else { 0.0 };
     let rest = (missing - variation * variation * added).max(0.0);
     let own = traces.outer_iter().map(|trace| mean_square(trace) * trace.len() as f64).sum::<f64>();
-    let residual_share = if has_residual { (rest / (own / traces.nrows() as f64)).sqrt() } else { 0.0 };
+    let residual_share =
+        if has_residual { (rest / (own / traces.nrows() as f64)).sqrt().min(MOST_RESIDUAL) } else { 0.0 };
     Ok((variation as f32, if residual_share.is_finite() { residual_share as f32 } else { 0.0 }))
 }
 
 /// By how much the variance is larger of normal draws whose 80 % interval is that of Student's distribution: a variance
-/// that is known by so many degrees of freedom (Abramowitz and Stegun, 26.7.5).
+/// that is known by so many degrees of freedom, from 3 on (Abramowitz and Stegun, 26.7.5).
 fn wider(freedom: f64) -> f64 {
-    let z = 1.281_551_565_5_f64;
+    let (z, freedom) = (1.281_551_565_5_f64, freedom.max(3.0));
     let first = (z.powi(3) + z) / (4.0 * freedom);
     let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * freedom * freedom);
     (1.0 + (first + second) / z).powi(2)
@@ -195,5 +217,21 @@ fn add_residuals(trained: &Trained, share: f64, subjects: &[u32], seed: u64, tra
         };
         let size = share * mean_square(trace.view()).sqrt();
         trace.iter_mut().zip(residual.iter()).for_each(|(v, r)| *v += (size * r) as f32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_those_of_students_distribution() {
+        // scipy.stats.t.ppf(0.9, n)
+        for (freedom, quantile) in [(3.0, 1.637_744), (5.0, 1.475_884), (13.0, 1.350_171), (53.0, 1.297_654)] {
+            let wanted = (quantile / 1.281_552_f64).powi(2);
+            assert!((wider(freedom) / wanted - 1.0).abs() < 0.01, "{freedom}: {} {wanted}", wider(freedom));
+        }
+        assert_eq!(wider(1.0), wider(3.0));
+        assert!((wider(1e9) - 1.0).abs() < 1e-6);
     }
 }

@@ -14,6 +14,8 @@ pub struct LearnedPrior {
     hidden: ReluLayer,
     mean: Linear,
     latent: usize,
+    minus_ones: Vec<f32>,
+    zeros: Vec<f32>,
 }
 
 impl LearnedPrior {
@@ -24,6 +26,8 @@ impl LearnedPrior {
             hidden: ReluLayer::new(p, ("prior_network", 0), [c.static_dim, width], 0.0, LinearInit::Xavier),
             mean: Linear::new(p, "prior_network.mu_layer", width, c.latent_dim, LinearInit::Xavier),
             latent: c.latent_dim,
+            minus_ones: Vec::new(),
+            zeros: Vec::new(),
         }
     }
 
@@ -34,12 +38,14 @@ impl LearnedPrior {
     }
 
     /// The posterior `[B, 2 Z]`, mu less the prior's mean: its KL from a standard normal is that from the prior.
-    pub fn about(&self, pass: &mut Pass, posterior: Var, condition: Var) -> Result<Var> {
+    pub fn about(&mut self, pass: &mut Pass, posterior: Var, condition: Var) -> Result<Var> {
         let mean = self.mean(pass, condition)?;
         let [rows, _] = pass.tape.shape(posterior);
         let values = rows * self.latent;
-        let minus_one = pass.tape.input([rows, self.latent], &vec![-1.0; values])?;
-        let zeros = pass.tape.input([rows, self.latent], &vec![0.0; values])?;
+        self.minus_ones.resize(values, -1.0);
+        self.zeros.resize(values, 0.0);
+        let minus_one = pass.tape.input([rows, self.latent], &self.minus_ones)?;
+        let zeros = pass.tape.input([rows, self.latent], &self.zeros)?;
         let less = pass.tape.apply(Mul, &[mean, minus_one])?;
         let change = pass.tape.apply(Concat, &[less, zeros])?;
         pass.tape.apply(Add, &[posterior, change])

@@ -130,7 +130,7 @@ impl Cvae {
         let posterior = self.encoder.forward(&mut pass, signal, condition)?;
         let z = pass.tape.apply(Reparameterize, &[posterior, eps])?;
         let decoded = self.decoder.forward(&mut pass, z, Some((condition, strength)))?;
-        let about_prior = match &self.prior {
+        let about_prior = match &mut self.prior {
             Some(prior) => prior.about(&mut pass, posterior, condition)?,
             None => posterior,
         };

@@ -46,8 +46,14 @@ impl Optimizer {
         for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
             let is_film = members[0].0.film_block().is_some();
+            let group = match is_film {
+                // gamma's bias is 1, where FiLM is the identity
+                true if members[0].0.shape.len() == 1 => Group { weight_decay: film.weight_decay.map(|_| 0.0), ..film },
+                true => film,
+                false => Group::ALL,
+            };
             assert!(members.iter().all(|(p, _)| p.film_block().is_some() == is_film), "a stack of two groups");
-            let parameter = Learned { value, gradient, m, v, group: if is_film { film } else { Group::ALL } };
+            let parameter = Learned { value, gradient, m, v, group };
             learned.push(parameter);
             // the norms of FiLM's gradients are reported
             if !is_film {

@@ -46,6 +46,11 @@ impl Examples {
         self.uses_cells().then(|| self.cells.with_siblings())
     }
 
+    /// Whether errors were to be weighted, but no row has another weight.
+    pub fn weights_are_equal(&self) -> bool {
+        self.root_weights.as_ref().is_some_and(|roots| roots.iter().all(|root| *root == roots[0]))
+    }
+
     fn uses_cells(&self) -> bool {
         self.target == Target::Sibling || self.input_recordings > 1
     }
@@ -128,7 +133,9 @@ fn root_weights(dataset: &Dataset, indices: &[usize]) -> Vec<f32> {
     let mut known: Vec<f64> = precisions.iter().flatten().copied().collect();
     known.sort_by(f64::total_cmp);
     let median = known.get(known.len() / 2).copied().unwrap_or(1.0);
-    let weights: Vec<f64> = precisions.iter().map(|n| n.unwrap_or(median)).map(|n| n / (n + median)).collect();
+    // of a row without any noise 1
+    let weights = precisions.iter().map(|n| n.map_or(0.5, |n| 1.0 / (1.0 + median / n)));
+    let weights: Vec<f64> = weights.collect();
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     weights.into_iter().map(|weight| (weight / mean).sqrt() as f32).collect()
 }
@@ -136,7 +143,7 @@ fn root_weights(dataset: &Dataset, indices: &[usize]) -> Vec<f32> {
 /// One over the variance of each row's noise, but for a factor: its averages, or else what `residual_noise_nv` says.
 fn precisions(dataset: &Dataset, indices: &[usize]) -> Vec<Option<f64>> {
     let averages = |&row: &usize| f64::from(dataset.averages[row]);
-    let known = |values: Vec<f64>| values.into_iter().map(|n| Some(n).filter(|n| n.is_finite() && *n > 0.0)).collect();
+    let known = |values: Vec<f64>| values.into_iter().map(|n| Some(n).filter(|n| *n > 0.0)).collect();
     let by_averages: Vec<Option<f64>> = known(indices.iter().map(averages).collect());
     let column = dataset.statics.iter().find(|column| column.name == "residual_noise_nv");
     match column.map(|column| &column.values) {

@@ -15,9 +15,9 @@ use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
-use crate::baselines::Baselines;
+use crate::baselines::{Baselines, Grouping};
 use crate::checkpoint::{DataFacts, Tensor};
-use crate::config::{Config, Target};
+use crate::config::{Config, ResidualKind, Target};
 use crate::data::cells::Cells;
 use crate::data::rows::{Gathered, Rows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
@@ -106,6 +106,13 @@ impl Trainer {
                 dataset.source
             ));
         }
+        if train.weights_are_equal() {
+            notices.push(format!(
+                "{}: neither n_averages nor a static column residual_noise_nv tells the noise of the training rows: \
+                 training.weight_by_noise changes nothing",
+                dataset.source
+            ));
+        }
         let mut validation = Rows::encode(dataset, &scalers, &split.validation)?;
         if config.training.target == Target::Sibling {
             validation.aim_at_siblings(&Cells::of(dataset, &split.validation));
@@ -114,6 +121,14 @@ impl Trainer {
         scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
         // before the model, which then takes the memory that this frees
         let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
+        let noise_is_known = baselines.mixed_model.as_ref().is_some_and(|model| model.grouping == Grouping::Cells);
+        if config.model.residual == ResidualKind::Gaussian && !noise_is_known {
+            notices.push(format!(
+                "{}: most training rows are alone under their subject's condition, so their noise is not known: \
+                 model.residual changes nothing",
+                dataset.source
+            ));
+        }
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
         notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
