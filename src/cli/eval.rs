@@ -1,28 +1,29 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, notice, notice_gpu, print, source};
+use super::{DeviceArgs, model, notice, notice_gpu, print, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
-use abr_film::eval::{Part, evaluate};
+use abr_film::eval::{Part, default_part, evaluate};
 use abr_film::files::write_whole;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A checkpoint, or bare weights under the original model's names (with --config)
-    #[arg(long, value_name = "FILE")]
+    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with --config)
+    #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
     /// The sizes of a bare weights file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The table of recordings [default: the built-in set, for a model trained on it]
+    /// The table of recordings [default: what the run was trained on]
     #[arg(long, value_name = "FILE")]
     data: Option<String>,
-    /// Which rows; train, val and test only on the data the model was trained on
-    #[arg(long, value_enum, default_value_t = PartName::Test)]
-    split: PartName,
+    /// Which rows; train, val and test only on the data the model was trained on [default: test, or val if no row tests;
+    /// all of other data]
+    #[arg(long, value_enum)]
+    split: Option<PartName>,
     /// The recordings that the model was trained on, where --data names others: what needs training rows is then
     /// measured too (`built-in`: the built-in set)
     #[arg(long, value_name = "FILE|built-in")]
@@ -51,17 +52,33 @@ impl Eval {
             return Err(Error::usage(format!("{}: is a file", out.display()), "name a folder with --out"));
         }
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
-        let part = match self.split {
+        let named = self.split.map(|part| match part {
             PartName::Train => Part::Train,
             PartName::Val => Part::Validation,
             PartName::Test => Part::Test,
             PartName::All => Part::All,
-        };
+        });
+        let file = model::file(&self.model);
+        let of_run = if self.data.is_none() { model::data_of_run(&file) } else { None };
         let report = self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
+            let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
-            let dataset = source::load_for(&trained, self.data.as_ref(), part != Part::All)?;
+            let data = self.data.as_ref().or(of_run.as_ref());
+            let load = |subjects| source::load_for(&trained, data, subjects);
+            let dataset = match named {
+                Some(part) => load(part != Part::All)?,
+                // recordings of others need not say of whom they are
+                None if self.data.is_some() => load(true).or_else(|_| load(false))?,
+                None => load(true)?,
+            };
+            if of_run.is_some() {
+                model::check_data_of_run(&trained, &dataset)?;
+            }
+            let part = match named {
+                Some(part) => part,
+                None => default_part(&trained, &dataset)?,
+            };
             let training = self.training_data.as_ref().map(|path| {
                 let path = Some(path).filter(|path| *path != "built-in");
                 source::load_for(&trained, path, true)

@@ -1,6 +1,6 @@
 //! `abr-film generate`
 
-use super::{DeviceArgs, notice, notice_gpu, source};
+use super::{DeviceArgs, model, notice, notice_gpu, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::data::Dataset;
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// A checkpoint, or bare weights under the original model's names (with --config)
-    #[arg(long, value_name = "FILE")]
+    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with --config)
+    #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
     /// The sizes of a bare weights file
     #[arg(long, value_name = "FILE")]
@@ -72,7 +72,7 @@ impl Generate {
             Request { conditions, count: self.count as usize, series: self.series, seed: self.seed, averages };
         let (dataset, extra) = self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
+            let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
             notices.iter().for_each(notice);
             let conditions = request.conditions.as_deref().unwrap_or(&[]);
             self.warn(&trained.config, conditions);

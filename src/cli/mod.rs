@@ -4,6 +4,7 @@ mod data;
 mod eval;
 mod generate;
 mod info;
+mod model;
 mod progress;
 mod reconstruct;
 mod source;

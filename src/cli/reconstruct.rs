@@ -1,7 +1,7 @@
 //! `abr-film reconstruct`
 
 use super::generate::read_columns;
-use super::{DeviceArgs, notice, notice_gpu, source};
+use super::{DeviceArgs, model, notice, notice_gpu, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::data::Dataset;
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Reconstruct {
-    /// A checkpoint, or bare weights under the original model's names (with --config)
-    #[arg(long, value_name = "FILE")]
+    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with --config)
+    #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
     /// The sizes of a bare weights file
     #[arg(long, value_name = "FILE")]
@@ -36,7 +36,7 @@ impl Reconstruct {
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let (dataset, read) = self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&self.model, config, device)?;
+            let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
             notices.iter().for_each(notice);
             // nothing is split here, so subjects need not be named
             let dataset = source::load_for(&trained, Some(&self.data), false)?;

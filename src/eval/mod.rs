@@ -111,6 +111,23 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     })
 }
 
+/// The part that says most of a model: of its own data the test rows, or the validation rows where none tests, or else all;
+/// of other data all.
+///
+/// # Errors
+/// Data that cannot be split as the configuration says.
+pub fn default_part(trained: &Trained, dataset: &Dataset) -> Result<Part> {
+    if !trained.is_bare() && data_hash(dataset) != trained.data.hash {
+        return Ok(Part::All);
+    }
+    let split = split(dataset, &trained.config.data)?;
+    Ok(match (split.test.is_empty(), split.validation.is_empty()) {
+        (false, _) => Part::Test,
+        (true, false) => Part::Validation,
+        (true, true) => Part::All,
+    })
+}
+
 /// Measures a model on one part of a data set. `training` are the data it was trained on, where the rows to measure are
 /// of others: with them, what needs training rows is measured too.
 ///

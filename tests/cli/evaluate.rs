@@ -54,7 +54,34 @@ fn the_parts_are_disjoint_and_complete() {
     assert!(seen.iter().map(|row| row.parse::<u32>().unwrap()).eq(1..=96));
     let none = "--out no_test --set data.test_split=0";
     place.ok(&format!("train --config smoke.json {none}"));
-    place.refused(2, "eval --model no_test/best.safetensors", &["holds no rows", "--split"]);
+    place.refused(2, "eval --model no_test/best.safetensors --split test", &["holds no rows", "--split"]);
+    let said = place.ok("eval --model no_test").stdout;
+    assert!(said.starts_with("built-in data, validation: "), "{said}");
+}
+
+#[test]
+fn a_run_folder_brings_its_model_and_its_data() {
+    let place = Place::new();
+    place.ok("train --config small.json --data table.csv --out run");
+    let named = place.ok("eval --model run/best.safetensors --data table.csv --split test --json").stdout;
+    for model in ["run", "run/best.safetensors"] {
+        assert_eq!(place.ok(&format!("eval --model {model} --json")).stdout, named, "{model}");
+    }
+    let epoch = std::fs::read_dir(place.path("run/checkpoints")).unwrap().next().unwrap().unwrap().file_name();
+    place.ok(&format!("eval --model run/checkpoints/{}", epoch.to_str().unwrap()));
+    place.ok("reconstruct --model run --data table.csv --out made.csv");
+    place.ok("generate --model run -n 2 --out generated.csv");
+    // other data have no part of their own
+    let few: String = place.text("table.csv").lines().take(9).map(|line| format!("{line}\n")).collect();
+    place.write("few.csv", &few);
+    let said = place.ok("eval --model run --data few.csv").stdout;
+    assert!(said.starts_with("few.csv, all: 8 rows of "), "{said}");
+    // the run's own are not what they were
+    place.write("table.csv", few);
+    place.refused(1, "eval --model run", &["table.csv", "other recordings than when", "--data"]);
+    std::fs::remove_file(place.path("table.csv")).unwrap();
+    place.refused(1, "eval --model run", &["table.csv", "No such file"]);
+    place.refused(1, "eval --model checkpoints", &["checkpoints"]);
 }
 
 #[test]
@@ -93,7 +120,8 @@ fn other_data_has_no_training_rows_to_tell_apart() {
     }
     assert_eq!((&baselines["nearest_condition"], &baselines["neighbours"]), (&Value::Null, &Value::Null));
     place.ok("train --config small.json --data table.csv --out small");
-    let eval = "eval --model small/best.safetensors";
+    std::fs::rename(place.path("small/best.safetensors"), place.path("alone.safetensors")).unwrap();
+    let eval = "eval --model alone.safetensors";
     place.refused(2, eval, &["was not trained on the built-in data", "--data FILE"]);
     place.ok(&format!("{eval} --data table.csv"));
 }

@@ -78,7 +78,7 @@ fn all_rows_of_any_data_are_evaluated() {
     place.write("other.csv", two);
     let all = place.ok("eval --model run/best.safetensors --data other.csv --split all").stdout;
     assert!(all.starts_with("other.csv, all: 2 rows of 2 subjects; trained on "), "{all}");
-    place.refused(1, "eval --model run/best.safetensors --data other.csv", &["other.csv", "--split all"]);
+    place.refused(1, "eval --model run --data other.csv --split test", &["other.csv", "--split all"]);
 }
 
 #[test]

@@ -1,0 +1,31 @@
+//! Which model a command uses, and what it was trained on: a run folder stands for its best checkpoint and its data.
+
+use abr_film::checkpoint::Trained;
+use abr_film::data::Dataset;
+use abr_film::data::hash::data_hash;
+use abr_film::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The file of the model that was named: of a run folder its best.
+pub fn file(named: &Path) -> PathBuf {
+    if named.is_dir() { named.join("best.safetensors") } else { named.to_path_buf() }
+}
+
+/// The recordings that the run of a checkpoint was trained on, as the `config.json` of its folder says; `None` of the
+/// built-in set, and of a checkpoint outside of its run folder.
+pub fn data_of_run(file: &Path) -> Option<String> {
+    // the epochs' checkpoints lie in a folder of their own
+    let folders = file.ancestors().skip(1).take(2);
+    let config = folders.map(|folder| folder.join("config.json")).find(|config| config.is_file())?;
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(config).ok()?).ok()?;
+    config["data"]["path"].as_str().map(String::from)
+}
+
+/// Refuses recordings of a run, which nobody named, that are not those it was trained on.
+pub fn check_data_of_run(trained: &Trained, dataset: &Dataset) -> Result<()> {
+    if data_hash(dataset) == trained.data.hash {
+        return Ok(());
+    }
+    let problem = "holds other recordings than when the model was trained on it";
+    Err(Error::input(&dataset.source, "", problem, "name the recordings to evaluate with --data"))
+}
