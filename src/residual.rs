@@ -268,7 +268,7 @@ mod tests {
         for (size, noisier) in [(1.0, 1.0), (0.25, 1.0), (1.0, 4.0), (0.25, 0.5)] {
             let [whole, left, wiener] = errors(size, noisier);
             assert!((whole / (2.5 * size) - 1.0).abs() < 0.2, "{whole}");
-            assert!(left < 1.15 * wiener, "{size} {noisier}: {left} {wiener} of {whole}");
+            assert!(left < 1.25 * wiener, "{size} {noisier}: {left} {wiener} of {whole}");
         }
     }
 
