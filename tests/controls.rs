@@ -53,12 +53,19 @@ fn a_collapsed_model_is_called_out() {
         assert!(warned(&collapsed, warning), "{warning}: {:?}", collapsed.warnings);
     }
     assert!(!warned(&collapsed, "do not follow their level"), "{:?}", collapsed.warnings);
+    let said = &collapsed.verdict[1];
+    assert!(said.starts_with("Do not use its generated traces: the latent has collapsed"), "{said}");
 }
 
 #[test]
 fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
     let shuffled = report(&[], true);
     assert!(warned(&shuffled, "do not follow their level"), "{:?}", shuffled.warnings);
+    let said = &shuffled.verdict[1];
+    assert!(
+        said.starts_with("Do not use its generated traces") && said.contains("do not follow their level"),
+        "{said}"
+    );
     let sound = report(&[], false);
     println!("{sound}");
     for warning in ["the latent has collapsed", "told from real ones", "do not follow their level", "copies"] {

@@ -4,7 +4,7 @@ use super::{DeviceArgs, model, notice, notice_gpu, print, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
-use abr_film::eval::{Part, default_part, evaluate};
+use abr_film::eval::{Brief, Part, default_part, evaluate};
 use abr_film::files::write_whole;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -33,6 +33,9 @@ pub struct Eval {
     /// Write eval.json and traces.csv (the errors of each trace) into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print all measures, and not the most telling alone
+    #[arg(long, conflicts_with = "json")]
+    verbose: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -90,6 +93,10 @@ impl Eval {
             write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
             write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
         }
-        if self.json { print(|w| w.write_all(report.to_json().as_bytes())) } else { print(|w| write!(w, "{report}")) }
+        match (self.json, self.verbose) {
+            (true, _) => print(|w| w.write_all(report.to_json().as_bytes())),
+            (false, true) => print(|w| write!(w, "{report}")),
+            (false, false) => print(|w| write!(w, "{}", Brief(&report))),
+        }
     }
 }

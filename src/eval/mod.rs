@@ -1,6 +1,7 @@
 //! How good a model is: errors in physical units, what the latent does, baselines on the same rows, and the waves of a
 //! trace.
 
+mod brief;
 mod by_group;
 mod data;
 mod generated;
@@ -16,11 +17,13 @@ pub mod sides;
 pub mod species;
 mod trained_on;
 mod truth;
+mod verdict;
 mod warnings;
 pub mod wave_errors;
 mod wave_report;
 pub mod waves;
 
+pub use brief::Brief;
 pub use by_group::{Group, GroupErrors};
 pub use generated::{Calibration, Generated, SHARES};
 pub use likeness::{Aucs, Beside, Floor, Likeness, Variances};
@@ -187,6 +190,7 @@ pub fn evaluate(
         traces: TraceErrors::of(made.signals_uv.view(), reference.recorded.view()).traces,
         row_numbers: rows,
         warnings: Vec::new(),
+        verdict: Vec::new(),
     };
     // a trace is seen by its components
     let seen_by = trained.baselines.as_ref().map_or(0, |baselines| baselines.pca.components.ncols());
@@ -196,6 +200,7 @@ pub fn evaluate(
         measure_generated(trained, model, &sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
     }
     report.warnings = warnings::warnings(&report);
+    report.verdict = verdict::verdict(trained, known && !trained.is_bare(), &report);
     Ok(report)
 }
 

@@ -11,6 +11,8 @@ use std::io::{self, Write};
 /// All that was measured on one part of a data set; traces are in µV.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// What may be done with the model, in a few sentences.
+    pub verdict: Vec<String>,
     pub part: Part,
     pub data: String,
     pub rows: usize,
@@ -116,6 +118,16 @@ impl Report {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }
 
+    /// Data, part, rows, and how many of them the model was trained on.
+    pub(super) fn head(&self) -> String {
+        let part = format!("{:?}", self.part).to_lowercase();
+        let trained_on = self.trained_on.as_ref().map(TrainedOn::to_string);
+        let trained_on = trained_on.unwrap_or("which of them the model was trained on is not known".into());
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let (rows, subjects) = (count(self.rows, "row"), count(self.subjects, "subject"));
+        format!("{}, {part}: {rows} of {subjects}; {trained_on}", self.data)
+    }
+
     /// A CSV row a trace: its row number in the data set (from 1) and its errors; what is undefined is an empty cell.
     pub fn write_traces(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "row,{}", MEASURES.map(|measure| measure.key).join(","))?;
@@ -129,12 +141,10 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        let part = format!("{:?}", self.part).to_lowercase();
-        let trained_on = self.trained_on.as_ref().map(TrainedOn::to_string);
-        let trained_on = trained_on.unwrap_or("which of them the model was trained on is not known".into());
-        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let (rows, subjects) = (count(self.rows, "row"), count(self.subjects, "subject"));
-        writeln!(f, "{}, {part}: {rows} of {subjects}; {trained_on}", self.data)?;
+        writeln!(f, "{}", self.head())?;
+        for sentence in &self.verdict {
+            writeln!(f, "{sentence}")?;
+        }
         let headings = MEASURES.map(|measure| format!("{:>1$}", measure.heading, measure.format.0));
         writeln!(f)?;
         columns_of_traces(f, "traces (means over rows)", headings, ["explained", "of the truth"])?;

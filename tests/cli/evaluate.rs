@@ -87,7 +87,7 @@ fn a_run_folder_brings_its_model_and_its_data() {
 #[test]
 fn text_json_and_files_say_the_same() {
     let place = Place::trained("");
-    let said = place.ok("eval --model run/best.safetensors --out results");
+    let said = place.ok("eval --model run/best.safetensors --out results --verbose");
     assert!(said.stdout.starts_with("built-in data, test: 16 rows of 2 subjects"), "{}", said.stdout);
     let headings =
         "traces (means over rows)        MSE µV²   MAE µV  RMSE µV       r      R²  explained        of the truth";
@@ -124,6 +124,42 @@ fn other_data_has_no_training_rows_to_tell_apart() {
     let eval = "eval --model alone.safetensors";
     place.refused(2, eval, &["was not trained on the built-in data", "--data FILE"]);
     place.ok(&format!("{eval} --data table.csv"));
+}
+
+#[test]
+fn the_verdict_comes_first_and_the_rest_fits_a_screen() {
+    let place = Place::trained("");
+    place.ok("data synth --config smoke.json --seed 5 --out other.csv");
+    let cut: String = place.text("table.csv").lines().take(20).map(|line| format!("{line}\n")).collect();
+    place.write("cut.csv", cut);
+    place.ok("train --config small.json --data table.csv --out small");
+    let first = place.text("table.csv").lines().take(13).map(|line| format!("{line}\n")).collect::<String>();
+    place.write("few.csv", first);
+    place
+        .ok("train --config small.json --data few.csv --out few --set data.validation_split=0 --set data.test_split=0");
+    let cases = [
+        ("--model run", &["For 2 subjects never seen, reconstructions explain "][..]),
+        ("--model run --split val", &[", by which its best epoch was chosen, "]),
+        ("--model run --data other.csv", &["These data are not those of its training"]),
+        ("--model run --split train", &["of these 64 rows, which flatters it"]),
+        ("--model small --data cut.csv", &["The model was trained on ", "these data are not those of its training"]),
+        ("--model few", &["Trained on 12 rows", "too few to hold for others"]),
+    ];
+    for (arguments, wanted) in cases {
+        let said = place.ok(&format!("eval {arguments}")).stdout;
+        assert!(said.lines().count() <= 25, "{said}");
+        // sentences are broken at a width
+        let text = said.replace('\n', " ");
+        wanted.iter().for_each(|part| assert!(text.contains(part), "{part:?} is not in: {said}"));
+        let json: Value = serde_json::from_str(&place.ok(&format!("eval {arguments} --json")).stdout).unwrap();
+        for sentence in json["verdict"].as_array().unwrap() {
+            let sentence = sentence.as_str().unwrap();
+            assert!(text.contains(sentence), "{sentence:?} is not in: {said}");
+        }
+        let all = place.ok(&format!("eval {arguments} --verbose")).stdout;
+        assert!(all.lines().count() > 25 && all.contains("latent:"), "{all}");
+        assert_eq!(all.lines().next(), said.lines().next());
+    }
 }
 
 /// Listeners with a wave of their own, five recordings each at 30 and at 60 dB; `noise` in µV.

@@ -1,0 +1,121 @@
+//! What may be done with a model, in a few sentences: the first thing that an evaluation says.
+
+use super::{Estimate, Part, Report};
+use crate::checkpoint::Trained;
+
+/// A model of fewer training rows, or subjects, holds for few others.
+const FEW_ROWS: usize = 50;
+const FEW_SUBJECTS: usize = 2;
+/// Of a truth explained less, reconstructions are not worth having.
+const NOTHING: f64 = 0.05;
+
+/// Of reconstructions first, then of generated traces; each sentence with its numbers.
+pub(super) fn verdict(trained: &Trained, known: bool, report: &Report) -> Vec<String> {
+    vec![of_reconstructions(trained, known, report), of_generated(report)]
+}
+
+fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String {
+    let explained = match better_or_worse(report) {
+        Some(compared) => format!("reconstructions explain {compared}"),
+        None => "there is nothing to hold reconstructions against".to_string(),
+    };
+    let mut cautions = Vec::new();
+    cautions.extend(few(trained));
+    match &report.trained_on {
+        Some(on) if on.rows > 0 => {
+            cautions
+                .push(format!("the model was trained on {} of these {} rows, which flatters it", on.rows, report.rows));
+        }
+        Some(on) if on.subjects > 0 => {
+            cautions.push(format!("the model was trained on {} of these {} subjects", on.subjects, report.subjects));
+        }
+        None => cautions.push("whether the model was trained on these rows is not known".into()),
+        Some(_) => {}
+    }
+    if !known {
+        cautions.push("these data are not those of its training".into());
+    }
+    let subjects = if report.subjects == 1 { "1 subject".to_string() } else { format!("{} subjects", report.subjects) };
+    let unseen = report.trained_on.as_ref().is_some_and(|on| on.rows == 0 && on.subjects == 0);
+    let of_whom = if unseen { format!("for {subjects} never seen") } else { format!("for {subjects}") };
+    let validated = if report.part == Part::Validation { ", by which its best epoch was chosen" } else { "" };
+    let said = format!("{of_whom}{validated}, {explained}");
+    let caution = if cautions.is_empty() { String::new() } else { format!("{}: ", cautions.join(", and ")) };
+    capitalised(&format!("{caution}{said}."))
+}
+
+/// Why a model may hold for nobody: it saw too little.
+fn few(trained: &Trained) -> Option<String> {
+    let rows = trained.data.train_statics.first().map(|column| column.values.len())?;
+    let subjects = trained.data.train_subjects.len();
+    let few = rows < FEW_ROWS || (1..FEW_SUBJECTS).contains(&subjects);
+    let of = match subjects {
+        0 => String::new(),
+        1 => " of 1 subject".to_string(),
+        subjects => format!(" of {subjects} subjects"),
+    };
+    few.then(|| format!("trained on {rows} rows{of}, too few to hold for others"))
+}
+
+/// What the model explains, beside the strongest simple method.
+fn better_or_worse(report: &Report) -> Option<String> {
+    let of_truth = report.model.truth_explained_variance.is_some();
+    let share = |e: &Estimate| if of_truth { e.truth_explained_variance } else { e.explained_variance };
+    let model = share(&report.model)?;
+    let interval = report.model.truth_interval.filter(|_| of_truth);
+    let interval = interval.map_or(String::new(), |[low, high]| format!(" [{:.1}, {:.1}]", 100.0 * low, 100.0 * high));
+    let what = if of_truth { "the truth" } else { "the recordings, noise and all" };
+    let said = format!("{}{interval} of {what}", percent(model));
+    let Some((name, simple)) = strongest(report, share) else { return Some(said) };
+    let beside = format!("{} ({name})", percent(simple));
+    Some(match (model < NOTHING, model < simple) {
+        (true, _) => format!("{said}: next to nothing; the strongest simple method {beside}"),
+        (false, true) => format!("{said}, less than the strongest simple method, {beside}: use that"),
+        (false, false) => format!("{said}, more than the strongest simple method, {beside}"),
+    })
+}
+
+/// Name and share of the simple method that explains most.
+pub(super) fn strongest(report: &Report, share: impl Fn(&Estimate) -> Option<f64>) -> Option<(&'static str, f64)> {
+    let baselines = report.baselines.as_ref()?;
+    // against the recordings themselves these explain all
+    let recording = report.model.truth_explained_variance.and(report.recording.as_ref());
+    let methods = [
+        ("linear mixed model", baselines.mixed_model.as_ref().map(|mixed| &mixed.errors)),
+        ("PCA", Some(&baselines.pca)),
+        ("curve of the condition", Some(&baselines.curve)),
+        ("nearest condition", baselines.nearest_condition.as_ref()),
+        ("the recording itself", recording),
+    ];
+    let shares = methods.into_iter().filter_map(|(name, e)| Some((name, share(e?)?)));
+    shares.max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// A share in percent, without a sign where it is rounded to nothing.
+pub(super) fn percent(share: f64) -> String {
+    let percent = format!("{:.1} %", 100.0 * share);
+    if percent == "-0.0 %" { "0.0 %".into() } else { percent }
+}
+
+fn of_generated(report: &Report) -> String {
+    let (Some(generated), Some(likeness)) = (&report.generated, &report.likeness) else {
+        return "What it generates is not measured: these weights bring no training rows to measure it by.".into();
+    };
+    if !report.warnings.is_empty() {
+        return format!("Do not use its generated traces: {}.", report.warnings.join("; "));
+    }
+    let auc = likeness.model.auc.logistic.value.max(likeness.model.auc.neighbours.value);
+    let spread = generated
+        .spread
+        .map_or(String::new(), |spread| format!("they spread {:.2} times as far as these subjects, ", spread.value));
+    format!(
+        "Nothing measured speaks against its generated traces: {spread}80 % intervals hold {:.0} % of real samples, and a \
+         classifier tells them from real ones with an AUC of {auc:.2}, where .5 is chance.",
+        100.0 * generated.model.inside[1].value
+    )
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
