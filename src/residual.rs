@@ -85,26 +85,35 @@ impl<'a> Residual<'a> {
         }
     }
 
-    /// What draws residuals of variance 1 on average along the trace.
+    /// What draws residuals of variance 1 on average along the trace, within the band of the recordings.
     pub fn shape(&self) -> Shape {
-        let length = self.covariance.nrows();
-        let mean = self.covariance.trace() / length as f64;
-        let unit = &self.covariance / mean + DMatrix::identity(length, length) * 1e-9;
-        let factor = Cholesky::new(unit).filter(|_| mean > 0.0).map(|cholesky| cholesky.l());
-        Shape { factor: factor.unwrap_or_else(|| DMatrix::zeros(length, length)) }
+        Shape::new(&self.mixed_model.noise(), &self.covariance)
     }
 }
 
 /// The shapes of residuals.
 pub struct Shape {
-    /// `[L, L]`
+    /// `[L, K]`
     factor: DMatrix<f64>,
 }
 
 impl Shape {
+    /// Nothing where there is no noise, and so no band, or no residual.
+    fn new(noise: &Array2<f64>, covariance: &DMatrix<f64>) -> Shape {
+        let (band, _) = band(noise);
+        let within = band.transpose() * covariance * &band;
+        let (size, mean) = (within.nrows(), within.trace() / covariance.nrows() as f64);
+        if !(mean > 0.0 && mean.is_finite()) {
+            return Shape { factor: DMatrix::zeros(covariance.nrows(), 0) };
+        }
+        let unit = within / mean + DMatrix::identity(size, size) * 1e-9;
+        let factor = Cholesky::new(unit).map(|cholesky| cholesky.l());
+        Shape { factor: band * factor.unwrap_or_else(|| DMatrix::zeros(size, size)) }
+    }
+
     /// A residual `[L]`; its random numbers are a sample of a stream.
     pub fn draw(&self, stream: Stream, sample: u32) -> Array1<f64> {
-        let mut normals = vec![0.0; self.factor.nrows()];
+        let mut normals = vec![0.0; self.factor.ncols()];
         stream.normals(sample, &mut normals);
         let normals = DVector::from_iterator(normals.len(), normals.into_iter().map(f64::from));
         (&self.factor * normals).iter().copied().collect()
@@ -114,14 +123,10 @@ impl Shape {
 impl Basis {
     /// `None` without any noise: what there is then to tell from it is not known.
     fn new(noise: &Array2<f64>, residual: &DMatrix<f64>) -> Option<Basis> {
-        let noise = SymmetricEigen::new(DMatrix::from_fn(noise.nrows(), noise.ncols(), |i, j| noise[[i, j]]));
-        let least = IN_BAND * noise.eigenvalues.max();
-        let band: Vec<usize> = (0..noise.eigenvalues.len()).filter(|&i| noise.eigenvalues[i] > least).collect();
-        if band.is_empty() {
+        let (band, deviations) = band(noise);
+        if deviations.is_empty() {
             return None;
         }
-        let deviations = DVector::from_iterator(band.len(), band.iter().map(|&i| noise.eigenvalues[i].sqrt()));
-        let band = noise.eigenvectors.select_columns(&band);
         let whiten = &band * DMatrix::from_diagonal(&deviations.map(|v| 1.0 / v));
         let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(whiten.transpose() * residual * &whiten);
         Some(Basis {
@@ -159,6 +164,15 @@ impl Basis {
         });
         &self.from * DVector::from_iterator(left.len(), kept)
     }
+}
+
+/// The directions `[L, K]` of the recordings' band, and the deviations `[K]` of their noise.
+fn band(noise: &Array2<f64>) -> (DMatrix<f64>, DVector<f64>) {
+    let noise = SymmetricEigen::new(DMatrix::from_fn(noise.nrows(), noise.ncols(), |i, j| noise[[i, j]]));
+    let least = IN_BAND * noise.eigenvalues.max();
+    let inside: Vec<usize> = (0..noise.eigenvalues.len()).filter(|&i| noise.eigenvalues[i] > least).collect();
+    let deviations = inside.iter().map(|&i| noise.eigenvalues[i].sqrt());
+    (noise.eigenvectors.select_columns(&inside), DVector::from_iterator(inside.len(), deviations))
 }
 
 /// Variances of residual and noise.
@@ -287,6 +301,26 @@ mod tests {
         let added = basis.posterior(recorded.view(), Array1::zeros(LENGTH).view(), 400.0);
         assert!(Basis::new(&Array2::zeros((4, 4)), &DMatrix::identity(4, 4)).is_none());
         assert!(added.norm_squared() < 1e-3 * LENGTH as f64, "{}", added.norm_squared());
+    }
+
+    #[test]
+    fn residuals_are_drawn_within_the_band_with_variance_1() {
+        let shape = Shape::new(&noise(), &local(&between(), 20.0));
+        let (mut variance, mut halves, mut steps) = (0.0, [0.0; 2], 0.0);
+        for sample in 0..400 {
+            let drawn = shape.draw(Stream::new(3, Purpose::Test, 5), sample);
+            variance += drawn.mapv(|v| v * v).mean().unwrap() / 400.0;
+            (0..LENGTH).for_each(|i| halves[2 * i / LENGTH] += drawn[i] * drawn[i]);
+            // alternating signs are the highest frequency there is
+            let alternating: f64 = drawn.iter().enumerate().map(|(i, v)| if i % 2 == 0 { *v } else { -v }).sum();
+            steps += alternating * alternating / (LENGTH as f64 * 400.0);
+        }
+        assert!((variance - 1.0).abs() < 0.1, "{variance}");
+        // deviations of 1 and 2, smoothed
+        assert!((2.0..5.0).contains(&(halves[1] / halves[0])), "{halves:?}");
+        assert!(steps < 1e-2, "{steps}");
+        let nothing = Shape::new(&Array2::zeros((4, 4)), &DMatrix::identity(4, 4));
+        assert_eq!(nothing.draw(Stream::new(3, Purpose::Test, 5), 0), Array1::<f64>::zeros(4));
     }
 
     #[test]
