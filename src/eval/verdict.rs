@@ -40,7 +40,7 @@ fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String
     let of_whom = if unseen { format!("for {subjects} never seen") } else { format!("for {subjects}") };
     let validated = if report.part == Part::Validation { ", by which its best epoch was chosen" } else { "" };
     let said = format!("{of_whom}{validated}, {explained}");
-    let caution = if cautions.is_empty() { String::new() } else { format!("{}: ", cautions.join(", and ")) };
+    let caution = if cautions.is_empty() { String::new() } else { format!("{}: ", cautions.join("; ")) };
     capitalised(&format!("{caution}{said}."))
 }
 
