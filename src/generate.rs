@@ -1,6 +1,6 @@
 //! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
 
-use crate::baselines::{Grouping, MixedModel};
+use crate::baselines::MixedModel;
 use crate::checkpoint::Trained;
 use crate::data::scale::{StaticCode, StaticScaler};
 use crate::data::{Column, Values};
@@ -125,8 +125,7 @@ fn sweep_noise(trained: &Trained) -> Result<&MixedModel> {
 
 /// The noise of recordings, where the training rows told it from the rest.
 pub fn noise(trained: &Trained) -> Option<&MixedModel> {
-    let mixed_model = trained.baselines.as_ref()?.mixed_model.as_ref()?;
-    (mixed_model.grouping == Grouping::Cells).then_some(mixed_model)
+    trained.baselines.as_ref()?.noise()
 }
 
 /// Adds the noise of the training rows to `signals [N, L]` in µV, as that of so many averages a row.

@@ -5,7 +5,7 @@
 //! Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", 5.4). What is left of a recording then tells
 //! the residual by Wiener's filter (1949).
 
-use crate::baselines::{Grouping, MixedModel};
+use crate::baselines::MixedModel;
 use crate::checkpoint::Trained;
 use crate::config::ResidualKind;
 use crate::rng::Stream;
@@ -61,8 +61,7 @@ impl<'a> Residual<'a> {
     /// What it is made of, if there is one.
     pub fn mixed_model(trained: &'a Trained) -> Option<&'a MixedModel> {
         let asked_for = trained.config.model.residual == ResidualKind::Gaussian;
-        let mixed_model = trained.baselines.as_ref().filter(|_| asked_for)?.mixed_model.as_ref()?;
-        (mixed_model.grouping == Grouping::Cells).then_some(mixed_model)
+        trained.baselines.as_ref().filter(|_| asked_for)?.noise()
     }
 
     /// Adds to `made [N, L]`, what the network makes of `recorded [N, L]`, the posterior mean of the residual; all in

@@ -76,6 +76,11 @@ impl Baselines {
         Ok(Baselines { curve, pca: pca.truncated(rank.max(FEWEST_COMPONENTS)), rank, mixed_model, listeners })
     }
 
+    /// The mixed model, where recordings of a cell told noise from the rest.
+    pub fn noise(&self) -> Option<&MixedModel> {
+        self.mixed_model.as_ref().filter(|model| model.grouping == Grouping::Cells)
+    }
+
     /// The mean training trace in µV.
     pub fn mean(&self) -> Array1<f32> {
         self.pca.mean.mapv(|v| v as f32)

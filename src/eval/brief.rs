@@ -1,7 +1,7 @@
 //! An evaluation on one screen: the verdict, and a table that asks for no glossary.
 
-use super::verdict::{percent, strongest};
-use super::{Estimate, Report};
+use super::Report;
+use super::verdict::{explains_truth, percent, share, strongest};
 use std::fmt::{self, Display, Formatter};
 
 /// Sentences are broken at this width.
@@ -58,14 +58,12 @@ fn line(what: &str, model: impl Into<String>, beside: impl Into<String>, right: 
 }
 
 fn explained(report: &Report) -> Line {
-    let of_truth = report.model.truth_explained_variance.is_some();
-    let share = |e: &Estimate| if of_truth { e.truth_explained_variance } else { e.explained_variance };
+    let of_truth = explains_truth(report);
     let known = |share: Option<f64>| share.map_or("not known".into(), percent);
     let ceiling = report.truth.as_ref().map_or(1.0, |truth| truth.ceiling);
-    let beside =
-        strongest(report, share).map_or(String::new(), |(name, explained)| format!("{} {name}", percent(explained)));
+    let beside = strongest(report).map_or(String::new(), |(name, explained)| format!("{} {name}", percent(explained)));
     let what = if of_truth { "reconstructions explain of the truth" } else { "reconstructions explain of recordings" };
-    line(what, known(share(&report.model)), beside, &if of_truth { percent(ceiling) } else { String::new() })
+    line(what, known(share(report, &report.model)), beside, &if of_truth { percent(ceiling) } else { String::new() })
 }
 
 /// The wave that hearing is judged by.

@@ -96,12 +96,13 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     let (mu, logvar) = encode(model, &encoded)?;
     let decoded = decode(model, &mu, Some(&encoded.condition))?;
     let prior_mean = prior_means(model, &encoded.condition)?.unwrap_or_else(|| Array2::zeros(mu.raw_dim()));
-    let (_, moments) = scalers.encode_signals(dataset.signals.select(Axis(0), rows).view());
+    let recorded = dataset.signals.select(Axis(0), rows);
+    let (_, moments) = scalers.encode_signals(recorded.view());
     let network_uv = scalers.decode_signals(decoded.signal.view(), Some(&moments));
     let mut signals_uv = network_uv.clone();
     if let Some(residual) = Residual::of(trained) {
         let averages: Vec<f32> = rows.iter().map(|&row| dataset.averages[row]).collect();
-        residual.add(dataset.signals.select(Axis(0), rows).view(), &averages, &mut signals_uv);
+        residual.add(recorded.view(), &averages, &mut signals_uv);
     }
     Ok(Reconstruction {
         network_uv,
@@ -200,7 +201,7 @@ pub fn evaluate(
         measure_generated(trained, model, &sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
     }
     report.warnings = warnings::warnings(&report);
-    report.verdict = verdict::verdict(trained, known && !trained.is_bare(), &report);
+    report.verdict = verdict::verdict(trained, known, &report);
     Ok(report)
 }
 

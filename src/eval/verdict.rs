@@ -59,14 +59,13 @@ fn few(trained: &Trained) -> Option<String> {
 
 /// What the model explains, beside the strongest simple method.
 fn better_or_worse(report: &Report) -> Option<String> {
-    let of_truth = report.model.truth_explained_variance.is_some();
-    let share = |e: &Estimate| if of_truth { e.truth_explained_variance } else { e.explained_variance };
-    let model = share(&report.model)?;
+    let of_truth = explains_truth(report);
+    let model = share(report, &report.model)?;
     let interval = report.model.truth_interval.filter(|_| of_truth);
     let interval = interval.map_or(String::new(), |[low, high]| format!(" [{:.1}, {:.1}]", 100.0 * low, 100.0 * high));
     let what = if of_truth { "the truth" } else { "the recordings, noise and all" };
     let said = format!("{}{interval} of {what}", percent(model));
-    let Some((name, simple)) = strongest(report, share) else { return Some(said) };
+    let Some((name, simple)) = strongest(report) else { return Some(said) };
     let beside = format!("{} ({name})", percent(simple));
     Some(match (model < NOTHING, model < simple) {
         (true, _) => format!("{said}: next to nothing; the strongest simple method {beside}"),
@@ -75,11 +74,21 @@ fn better_or_worse(report: &Report) -> Option<String> {
     })
 }
 
+/// Whether there is a truth to explain, and not the recordings alone.
+pub(super) fn explains_truth(report: &Report) -> bool {
+    report.model.truth_explained_variance.is_some()
+}
+
+/// What an estimate explains: of the truth where there is one, else of the recordings.
+pub(super) fn share(report: &Report, estimate: &Estimate) -> Option<f64> {
+    if explains_truth(report) { estimate.truth_explained_variance } else { estimate.explained_variance }
+}
+
 /// Name and share of the simple method that explains most.
-pub(super) fn strongest(report: &Report, share: impl Fn(&Estimate) -> Option<f64>) -> Option<(&'static str, f64)> {
+pub(super) fn strongest(report: &Report) -> Option<(&'static str, f64)> {
     let baselines = report.baselines.as_ref()?;
     // against the recordings themselves these explain all
-    let recording = report.model.truth_explained_variance.and(report.recording.as_ref());
+    let recording = report.recording.as_ref().filter(|_| explains_truth(report));
     let methods = [
         ("linear mixed model", baselines.mixed_model.as_ref().map(|mixed| &mixed.errors)),
         ("PCA", Some(&baselines.pca)),
@@ -87,7 +96,7 @@ pub(super) fn strongest(report: &Report, share: impl Fn(&Estimate) -> Option<f64
         ("nearest condition", baselines.nearest_condition.as_ref()),
         ("the recording itself", recording),
     ];
-    let shares = methods.into_iter().filter_map(|(name, e)| Some((name, share(e?)?)));
+    let shares = methods.into_iter().filter_map(|(name, e)| Some((name, share(report, e?)?)));
     shares.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 

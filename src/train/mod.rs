@@ -15,7 +15,7 @@ use open::Open;
 use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, Progress};
 
-use crate::baselines::{Baselines, Grouping};
+use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::{Config, ResidualKind, Target};
 use crate::data::cells::Cells;
@@ -121,8 +121,7 @@ impl Trainer {
         scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
         // before the model, which then takes the memory that this frees
         let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
-        let noise_is_known = baselines.mixed_model.as_ref().is_some_and(|model| model.grouping == Grouping::Cells);
-        if config.model.residual == ResidualKind::Gaussian && !noise_is_known {
+        if config.model.residual == ResidualKind::Gaussian && baselines.noise().is_none() {
             notices.push(format!(
                 "{}: most training rows are alone under their subject's condition, so their noise is not known: \
                  model.residual changes nothing",

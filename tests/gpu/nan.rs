@@ -1,13 +1,12 @@
 //! A NaN that is anywhere reaches the loss.
 
 use super::gpu::context;
-use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, read, weights};
-use abr_film::config::{FilmConfig, Likelihood};
+use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, optimizer, read, weights};
+use abr_film::config::Likelihood;
 use abr_film::device::gpu::{Checks, Context, Gpu};
 use abr_film::device::{AdamStep, Clip, Cpu, Device, Group, Learned, Role};
 use abr_film::model::{Cvae, Losses};
 use abr_film::nn::layers::Mode;
-use abr_film::nn::optim::Optimizer;
 use std::sync::Arc;
 
 /// A model on the GPU, and what it is trained on.
@@ -100,14 +99,7 @@ enum Planted {
 fn a_nan_in_a_step_reaches_the_next_loss() {
     let Some(context) = context(Checks::Off) else { return };
     let mut fixture = Fixture::new(context, Kind::Film, Likelihood::Mse);
-    let (parameters, tape) = fixture.model.parts();
-    let mut optimizer = Optimizer::new(
-        &Default::default(),
-        &FilmConfig { learning_rate_scale: 0.5, ..FilmConfig::default() },
-        parameters,
-        tape,
-    )
-    .expect("room for the moments");
+    let mut optimizer = optimizer(&mut fixture.model);
     let (losses, _) = fixture.loss(None, TRAIN);
     fixture.model.backward(losses.total).expect("a backward pass");
     let (state, moments) =

@@ -12,14 +12,19 @@ fn examples(change: impl Fn(&mut crate::config::TrainingConfig)) -> Examples {
     let mut data = dataset(90, 3);
     data.signals = ndarray::Array2::from_shape_fn((90, 40), |(row, i)| row as f32 + 0.01 * (0.4 * i as f32).sin());
     let rows: Vec<usize> = (0..90).collect();
-    let encoded = Rows {
+    Examples::new(&config, &data, &rows, encoded(&data))
+}
+
+/// The signals as they are, nothing else.
+fn encoded(data: &Dataset) -> Rows {
+    let rows = data.signals.nrows();
+    Rows {
         signal: data.signals.clone(),
-        condition: ndarray::Array2::zeros((90, 1)),
-        peaks: ndarray::Array2::zeros((90, 6)),
-        peak_mask: ndarray::Array2::zeros((90, 6)),
+        condition: ndarray::Array2::zeros((rows, 1)),
+        peaks: ndarray::Array2::zeros((rows, 6)),
+        peak_mask: ndarray::Array2::zeros((rows, 6)),
         target: None,
-    };
-    Examples::new(&config, &data, &rows, encoded)
+    }
 }
 
 /// Input and target of one row at many steps.
@@ -132,14 +137,7 @@ fn errors_weigh_by_the_noise_of_their_target() {
     by_noise.statics.push(Column { name: "residual_noise_nv".into(), values: Values::Number(noise) });
     assert!(root_weights(&by_noise, &rows).iter().zip(&roots).all(|(a, b)| (a - b).abs() < 1e-6));
 
-    let encoded = Rows {
-        signal: data.signals.clone(),
-        condition: ndarray::Array2::zeros((90, 1)),
-        peaks: ndarray::Array2::zeros((90, 6)),
-        peak_mask: ndarray::Array2::zeros((90, 6)),
-        target: None,
-    };
-    let mut examples = Examples::new(&config, &data, &rows, encoded);
+    let mut examples = Examples::new(&config, &data, &rows, encoded(&data));
     let mut into = Gathered::default();
     for step in 0..STEPS {
         examples.gather([3, 47].into_iter(), Stream::new(1, Purpose::Example, 0).at(step), &mut into);
