@@ -6,6 +6,7 @@ mod by_group;
 mod data;
 mod generated;
 pub mod level_functions;
+pub mod level_series;
 mod likeness;
 pub mod measures;
 pub mod metrics;

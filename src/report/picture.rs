@@ -1,0 +1,112 @@
+//! A picture as SVG and as PNG.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use resvg::tiny_skia::{Color, Pixmap, Transform};
+use resvg::usvg::{Options, Tree};
+
+/// plotters knows whole units alone: so many of them are one CSS pixel, so that traces are smooth.
+const UNITS_PER_PIXEL: u32 = 8;
+/// The font of PNG pictures; SVG takes that of its reader.
+pub const FONT: &str = "sans-serif";
+
+/// A place to draw on.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What drawing says; into a string it does not fail.
+pub type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// So many CSS pixels in the units of an [`Area`].
+pub fn px(pixels: f64) -> u32 {
+    (pixels * f64::from(UNITS_PER_PIXEL)).round().max(0.0) as u32
+}
+
+/// [`px`] of an offset, which may be negative.
+pub fn offset(pixels: f64) -> i32 {
+    (pixels * f64::from(UNITS_PER_PIXEL)).round() as i32
+}
+
+/// A drawing on a transparent ground.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// In CSS pixels.
+    width: u32,
+    height: u32,
+    /// What it shows, in one sentence, for those who do not see it.
+    title: String,
+    /// The elements inside of `<svg>`.
+    elements: String,
+}
+
+impl Picture {
+    /// A picture of this size in CSS pixels.
+    ///
+    /// # Panics
+    /// If `draw` fails: the drawing is at fault then.
+    pub fn draw([width, height]: [u32; 2], title: &str, draw: impl FnOnce(&Area) -> Drawn) -> Picture {
+        let mut svg = String::new();
+        {
+            let size = (width * UNITS_PER_PIXEL, height * UNITS_PER_PIXEL);
+            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+            draw(&area).and_then(|()| area.present()).expect("drawing into a string does not fail");
+        }
+        let inside = svg.find('>').zip(svg.rfind("</svg>")).expect("an svg element");
+        let elements = svg[inside.0 + 1..inside.1].to_string();
+        Picture { width, height, title: title.to_string(), elements }
+    }
+
+    /// The `<svg>` element, to stand in a page: the page gives the ground.
+    pub fn element(&self) -> String {
+        self.svg("")
+    }
+
+    /// A file of its own, on white.
+    pub fn to_svg(&self) -> String {
+        self.svg(r##"<rect width="100%" height="100%" fill="#FFFFFF"/>"##) + "\n"
+    }
+
+    fn svg(&self, ground: &str) -> String {
+        let [width, height] = [self.width, self.height];
+        let (w, h) = (width * UNITS_PER_PIXEL, height * UNITS_PER_PIXEL);
+        let title = self.title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {w} {h}\" stroke-linejoin=\"round\">\n<title>{title}</title>\n{ground}{}</svg>",
+            self.elements
+        )
+    }
+
+    /// The same on white, `scale` pixels for each CSS pixel: 96 dots an inch times `scale`.
+    ///
+    /// # Panics
+    /// If the picture is larger than memory.
+    pub fn to_png(&self, scale: f32) -> Vec<u8> {
+        let mut options = Options { font_family: "DejaVu Sans".to_string(), ..Options::default() };
+        options.fontdb_mut().load_font_data(dejavu::sans::regular().to_vec());
+        options.fontdb_mut().set_sans_serif_family("DejaVu Sans");
+        let tree = Tree::from_str(&self.element(), &options).expect("our own SVG is sound");
+        let side = |pixels: u32| (pixels as f32 * scale).ceil().max(1.0) as u32;
+        let mut pixels = Pixmap::new(side(self.width), side(self.height)).expect("a picture that fits into memory");
+        pixels.fill(Color::WHITE);
+        resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
+        pixels.encode_png().expect("encoding into memory does not fail")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_svg_and_png_of_one_size() {
+        let picture = Picture::draw([40, 30], "a < b & c", |area| {
+            area.draw(&Text::new("µV", (offset(2.0), offset(2.0)), (FONT, px(12.0))))
+        });
+        let svg = picture.to_svg();
+        assert!(svg.contains("<title>a &lt; b &amp; c</title>") && svg.contains("viewBox=\"0 0 320 240\""), "{svg}");
+        let png = picture.to_png(2.0);
+        assert_eq!(&png[1..4], b"PNG");
+        assert_eq!(&png[16..24], &[0, 0, 0, 80, 0, 0, 0, 60]);
+        // text is drawn: more than one white
+        assert!(png.len() > Picture::draw([40, 30], "", |_| Ok(())).to_png(2.0).len());
+    }
+}
