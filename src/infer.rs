@@ -48,6 +48,27 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
     Ok(Some(Array2::from_shape_vec(shape, means).expect("a value a cell")))
 }
 
+/// Gamma and beta `[N, F]` of each FiLM block under conditions `[N, S]`, as the decoder applies them; none without FiLM.
+///
+/// # Errors
+/// A device that has no room, or is gone.
+pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Array2<f32>; 2]>> {
+    let rows = condition.nrows();
+    let values = condition.as_slice().expect("rows of a row-major array");
+    model.rehearse(|model| model.modulation(rows, values).map(drop))?;
+    let Some(var) = model.modulation(rows, values)? else { return Ok(Vec::new()) };
+    let widths = model.config.decoder_dims.clone();
+    let all = Array2::from_shape_vec((rows, 2 * widths.iter().sum::<usize>()), model.read(var)?);
+    let (all, mut first) = (all.expect("a value a unit"), 0);
+    let strength = model.conditioning_strength as f32;
+    let mut part = |width: usize| {
+        first += width;
+        all.slice(ndarray::s![.., first - width..first]).to_owned()
+    };
+    let block = |width: usize| [part(width).mapv(|gamma| 1.0 + strength * (gamma - 1.0)), part(width) * strength];
+    Ok(widths.into_iter().map(block).collect())
+}
+
 /// What the decoder says, in the model's own units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecodedRows {

@@ -54,10 +54,9 @@ fn generated_traces_teach_something_of_real_ones() {
             (probe, TrainOnSynthetic::of(&train, &test, trainer.model()).unwrap().unwrap())
         };
         let (probe, taught) = twice();
-        println!("{:?}\n{probe}\n{taught}\n{}", test.compared, serde_json::to_string(&taught).unwrap());
-        assert!(probe.real.r.value > 0.6 && probe.generated.r.value.is_finite(), "{probe}");
+        println!("{:?}\n{probe:?}\n{taught:?}", test.compared);
+        assert!(probe.real.r.value > 0.6 && probe.generated.r.value.is_finite(), "{probe:?}");
         assert_eq!(taught.wave, "V");
-        assert_eq!(taught.to_string().lines().count(), 3, "{taught}");
         holds(&taught.response.unwrap(), 0.5..1.001);
         holds(&taught.level.unwrap(), 0.0..25.0);
         holds(&taught.latency.unwrap(), 0.0..1.5);

@@ -1,7 +1,8 @@
 //! An evaluation on one screen: the verdict, and a table that asks for no glossary.
 
-use super::Report;
-use super::verdict::{explains_truth, percent, share, strongest};
+use super::table::{Cell, Table};
+use super::verdict::{explains_truth, strongest};
+use super::{Calibration, Estimate, Report};
 use std::fmt::{self, Display, Formatter};
 
 /// Sentences are broken at this width.
@@ -10,9 +11,6 @@ const WIDTH: usize = 110;
 /// A report in at most 25 lines; `{}` of the report itself says all.
 pub struct Brief<'a>(pub &'a Report);
 
-/// What was measured, of the model, beside it, and what would be right.
-type Line = [String; 4];
-
 impl Display for Brief<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let report = self.0;
@@ -20,13 +18,8 @@ impl Display for Brief<'_> {
         for sentence in &report.verdict {
             wrapped(f, sentence)?;
         }
-        let headings = ["", "model", "beside", "right"].map(String::from);
-        writeln!(f)?;
-        for [what, model, beside, right] in std::iter::once(headings).chain(lines(report)) {
-            let line = format!("{what:<42} {model:<22} {beside:<32} {right}");
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        writeln!(f, "\nall measures: --verbose, --json; what they are: docs/evaluation.md")
+        writeln!(f, "\n{}", report.summary())?;
+        writeln!(f, "all measures: --verbose, --json; what they are: docs/evaluation.md")
     }
 }
 
@@ -45,96 +38,109 @@ fn wrapped(f: &mut Formatter, sentence: &str) -> fmt::Result {
     writeln!(f, "{line}")
 }
 
-fn lines(report: &Report) -> Vec<Line> {
-    let mut lines = vec![explained(report)];
-    lines.extend(last_wave(report));
-    lines.extend(generated(report));
-    lines.extend(levels(report));
-    lines
-}
-
-fn line(what: &str, model: impl Into<String>, beside: impl Into<String>, right: &str) -> Line {
-    [what.into(), model.into(), beside.into(), right.into()]
-}
-
-fn explained(report: &Report) -> Line {
-    let of_truth = explains_truth(report);
-    let known = |share: Option<f64>| share.map_or("not known".into(), percent);
-    let ceiling = report.truth.as_ref().map_or(1.0, |truth| truth.ceiling);
-    let beside = strongest(report).map_or(String::new(), |(name, explained)| format!("{} {name}", percent(explained)));
-    let what = if of_truth { "reconstructions explain of the truth" } else { "reconstructions explain of recordings" };
-    line(what, known(share(report, &report.model)), beside, &if of_truth { percent(ceiling) } else { String::new() })
-}
-
-/// The wave that hearing is judged by.
-fn last_wave(report: &Report) -> Vec<Line> {
-    let Some(wave) = report.wave_errors.as_ref().and_then(|waves| waves.reconstructed.waves.last()) else {
-        return Vec::new();
-    };
-    vec![
-        line(
-            &format!("  wave {}: latency off by, at .2 ms or less", wave.wave),
-            format!("{:.2} ms, {:.0} %", wave.latency_mae_ms, 100.0 * wave.hits[1]),
-            "",
-            "0 ms, 100 %",
-        ),
-        line(
-            &format!("  wave {}: amplitude over the truth's", wave.wave),
-            format!("{:.2}", wave.amplitude_ratio),
-            "",
-            "1",
-        ),
-    ]
-}
-
-fn generated(report: &Report) -> Vec<Line> {
-    let (Some(generated), Some(likeness)) = (&report.generated, &report.likeness) else { return Vec::new() };
-    let mixed = generated.mixed_model.as_ref();
-    let whole = |share: f64| format!("{:.0} %", 100.0 * share);
-    let beside_mixed =
-        |value: Option<String>| value.map_or(String::new(), |value| format!("{value} linear mixed model"));
-    let mut lines = Vec::new();
-    if let Some(mean) = generated.mean_explained_variance {
-        let curve = report.baselines.as_ref().and_then(|b| b.curve.truth_explained_variance);
-        let curve = curve.map_or(String::new(), |curve| format!("{} curve of the condition", percent(curve)));
-        lines.push(line("mean of generated traces explains", percent(mean.value), curve, "as much as can be"));
+impl Report {
+    /// The most telling measures: of the model, beside it, and what would be right.
+    pub fn summary(&self) -> Table {
+        let mut table = Table::new("in short", &["", "model", "beside", "right"]);
+        self.of_reconstructions(&mut table);
+        self.of_generated(&mut table);
+        self.of_levels(&mut table);
+        let latent = &self.latent;
+        let used = Cell::count(latent.active_units, "/latent/active_units")
+            + " of "
+            + Cell::count(latent.kl_nats.len(), "/latent/kl_nats");
+        table.push("latent units that are used", [used, Cell::none(), Cell::name("some")]);
+        table
     }
-    if let Some(spread) = generated.spread {
-        lines.push(line("  they spread, over these subjects", format!("{spread:.2}"), "", "1"));
-    }
-    let inside = |calibration: &super::Calibration| whole(calibration.inside[1].value);
-    let energy = |calibration: &super::Calibration| format!("{:.3} µV", calibration.energy_score_uv.value);
-    lines.push(line(
-        "  80 % intervals hold of real samples",
-        inside(&generated.model),
-        beside_mixed(mixed.map(inside)),
-        "80 %",
-    ));
-    lines.push(line("  energy score", energy(&generated.model), beside_mixed(mixed.map(energy)), "low"));
-    let auc = |beside: &super::Beside| beside.auc.logistic.value.max(beside.auc.neighbours.value);
-    let of_mixed = likeness.mixed_model.as_ref().map(|beside| format!("{:.2}", auc(beside)));
-    lines.push(line(
-        "  told from real ones, AUC",
-        format!("{:.2}", auc(&likeness.model)),
-        beside_mixed(of_mixed),
-        ".5",
-    ));
-    lines
-}
 
-fn levels(report: &Report) -> Vec<Line> {
-    let mut lines = Vec::new();
-    if let Some(probe) = &report.level_probe {
-        let real = format!("{:.2} real", probe.real.r.value);
-        lines.push(line("  level read off, r", format!("{:.2}", probe.generated.r.value), real, "as real"));
+    fn of_reconstructions(&self, table: &mut Table) {
+        let of_truth = explains_truth(self);
+        let what = if of_truth { "the ground truth" } else { "the recordings" };
+        let share = |estimate: &Estimate, at: &str| match of_truth {
+            true => Cell::some(estimate.truth_explained_variance, |v| {
+                Cell::percent(v, 1, &format!("{at}/truth_explained_variance"))
+            }),
+            false => {
+                Cell::some(estimate.explained_variance, |v| Cell::percent(v, 1, &format!("{at}/explained_variance")))
+            }
+        };
+        let beside = strongest(self).map_or_else(Cell::none, |best| share(best.estimate, best.at) + " " + best.name);
+        let most = self.truth.as_ref().filter(|_| of_truth);
+        let most = Cell::some(most, |truth| Cell::percent(truth.ceiling, 1, "/truth/ceiling"));
+        table.push(format!("reconstructions explain of {what}"), [share(&self.model, "/model"), beside, most]);
+        let Some(waves) = &self.wave_errors else { return };
+        // the wave that hearing is judged by
+        let (last, wave) = match waves.reconstructed.waves.iter().enumerate().last() {
+            Some(last) => last,
+            None => return,
+        };
+        let at = |name: &str| format!("/wave_errors/reconstructed/waves/{last}/{name}");
+        let latency = Cell::number(wave.latency_mae_ms, 2, &at("latency_mae_ms")) + " ms";
+        let hits = Cell::percent(wave.hits[1], 0, &at("hits/1"));
+        let name = wave.wave;
+        table.push(format!("  wave {name}: latency is off by"), [latency, Cell::none(), Cell::name("0 ms")]);
+        table.push(format!("  wave {name}: latency within .2 ms"), [hits, Cell::none(), Cell::name("100 %")]);
+        let ratio = Cell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio"));
+        table.push(format!("  wave {name}: amplitude over the real one"), [ratio, Cell::none(), Cell::name("1")]);
     }
-    let levels = report.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
-    if let Some(slopes) = levels.and_then(|levels| levels.slopes.last()) {
-        let slope = slopes.latency_ms_per_10_db;
-        let what = format!("  wave {}: latency for each 10 dB", slopes.wave);
-        lines.push(line(&what, format!("{:.2} ms", slope.generated), format!("{:.2} ms real", slope.real), "as real"));
+
+    fn of_generated(&self, table: &mut Table) {
+        let (Some(generated), Some(likeness)) = (&self.generated, &self.likeness) else { return };
+        if let Some(mean) = generated.mean_explained_variance {
+            let curve = self.baselines.as_ref().and_then(|b| b.curve.truth_explained_variance);
+            let curve = Cell::some(curve, |v| {
+                Cell::percent(v, 1, "/baselines/curve/truth_explained_variance") + " curve of the condition"
+            });
+            let mean = Cell::percent(mean.value, 1, "/generated/mean_explained_variance/value");
+            table.push("mean of generated traces explains", [mean, curve, Cell::name("as much as can be")]);
+        }
+        if let Some(spread) = generated.spread {
+            let spread = Cell::interval(spread, 2, "/generated/spread");
+            table.push("  they spread, over these subjects", [spread, Cell::none(), Cell::name("1")]);
+        }
+        let mixed = generated.mixed_model.as_ref();
+        let beside_mixed = |cell: fn(&Calibration, &str) -> Cell| {
+            Cell::some(mixed, |mixed| cell(mixed, "/generated/mixed_model") + " linear mixed model")
+        };
+        let inside = |c: &Calibration, at: &str| Cell::percent(c.inside[1].value, 0, &format!("{at}/inside/1/value"));
+        let cells = [inside(&generated.model, "/generated/model"), beside_mixed(inside), Cell::name("80 %")];
+        table.push("  80 % intervals hold of real samples", cells);
+        let energy = |c: &Calibration, at: &str| {
+            Cell::number(c.energy_score_uv.value, 3, &format!("{at}/energy_score_uv/value")) + " µV"
+        };
+        let cells = [energy(&generated.model, "/generated/model"), beside_mixed(energy), Cell::name("low")];
+        table.push("  energy score", cells);
+        let auc = |beside: &super::Beside, at: &str| {
+            let [logistic, neighbours] = [beside.auc.logistic.value, beside.auc.neighbours.value];
+            let (value, which) =
+                if logistic >= neighbours { (logistic, "logistic") } else { (neighbours, "neighbours") };
+            Cell::number(value, 2, &format!("{at}/auc/{which}/value"))
+        };
+        let of_mixed = Cell::some(likeness.mixed_model.as_ref(), |beside| {
+            auc(beside, "/likeness/mixed_model") + " linear mixed model"
+        });
+        table.push("  told from real ones, AUC", [auc(&likeness.model, "/likeness/model"), of_mixed, Cell::name(".5")]);
     }
-    let (active, units) = (report.latent.active_units, report.latent.kl_nats.len());
-    lines.push(line("latent units that are used", format!("{active} of {units}"), "", "some"));
-    lines
+
+    fn of_levels(&self, table: &mut Table) {
+        if let Some(probe) = &self.level_probe {
+            let r = |value, side: &str| Cell::number(value, 2, &format!("/level_probe/{side}/r/value"));
+            let cells = [
+                r(probe.generated.r.value, "generated"),
+                r(probe.real.r.value, "real") + " real",
+                Cell::name("as real"),
+            ];
+            table.push("  level read off, r", cells);
+        }
+        let levels = self.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
+        if let Some((last, slopes)) = levels.and_then(|levels| levels.slopes.iter().enumerate().last()) {
+            let slope = slopes.latency_ms_per_10_db;
+            let ms = |value, side: &str| {
+                let at = format!("/wave_errors/levels/slopes/{last}/latency_ms_per_10_db/{side}");
+                Cell::number(value, 2, &at) + " ms"
+            };
+            let cells = [ms(slope.generated, "generated"), ms(slope.real, "real") + " real", Cell::name("as real")];
+            table.push(format!("  wave {}: latency for each 10 dB", slopes.wave), cells);
+        }
+    }
 }

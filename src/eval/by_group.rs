@@ -2,12 +2,14 @@
 
 use super::Reference;
 use super::metrics::{TraceErrors, explained_variance, squares};
+use super::table::{Cell, Table};
 use crate::data::cells::Cells;
 use crate::data::split::is_row_number;
 use crate::data::{Column, Dataset, Values};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::fmt::{self, Display, Formatter};
 
 /// Of more conditions than this no table is made.
 const MOST_CONDITIONS: usize = 200;
@@ -112,5 +114,39 @@ impl GroupErrors {
                 .zip(ceiling.filter(|ceiling| *ceiling > 0.0))
                 .map(|(explained, ceiling)| explained / ceiling),
         })
+    }
+}
+
+/// A row a group; `at` is where the list stands in the JSON.
+pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], of_truth: bool) -> Table {
+    let against = if of_truth { "the ground truth" } else { "the recordings" };
+    let headings = ["", "rows", "RMSE, µV", "r", "explained", "of what can be"];
+    let mut table = Table::new(title, &headings).with_note(format!("reconstructions against {against}"));
+    for (i, group) in groups.iter().enumerate() {
+        let at = |name: &str| format!("{at}/{i}/{name}");
+        let cells = [
+            Cell::count(group.rows, &at("rows")),
+            Cell::number(group.rmse_uv, 4, &at("rmse_uv")),
+            Cell::number(group.pearson_r, 3, &at("pearson_r")),
+            Cell::some(group.explained_variance, |v| Cell::percent(v, 1, &at("explained_variance"))),
+            Cell::some(group.share_of_ceiling, |v| Cell::percent(v, 1, &at("share_of_ceiling"))),
+        ];
+        table.push(group.group.to_string(), cells);
+    }
+    table
+}
+
+impl Display for Group {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        match self {
+            Group::Subject(name) => f.write_str(name),
+            Group::Condition(values) => {
+                let named = values.iter().map(|(name, value)| match value {
+                    Value::String(text) => format!("{name} {text}"),
+                    other => format!("{name} {other}"),
+                });
+                f.write_str(&named.collect::<Vec<_>>().join(", "))
+            }
+        }
     }
 }

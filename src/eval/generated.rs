@@ -4,6 +4,7 @@
 use super::Reference;
 use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};
 use super::sides::Sides;
+use super::table::{Cell, Table};
 use crate::checkpoint::Trained;
 use crate::error::Result;
 use crate::generate::draw_traces;
@@ -11,7 +12,6 @@ use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{self, Display, Formatter};
 
 /// Draws for each condition: of few conditions …
 const MANY_DRAWS: usize = 199;
@@ -212,30 +212,47 @@ fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
     (firsts, of_row)
 }
 
-impl Display for Generated {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        write!(f, "generated under {} conditions, {} draws each", self.conditions, self.draws)?;
-        if let Some(explained) = self.mean_explained_variance {
-            write!(f, ": their mean explains {explained:.3} of the truth's variance")?;
+impl Generated {
+    /// The draws beside real traces, and beside those of the linear mixed model.
+    pub(super) fn table(&self) -> Table {
+        let (conditions, draws) = (self.conditions, self.draws);
+        let title = format!("generated under {conditions} conditions, {draws} draws each");
+        let inside = SHARES.map(|share| format!("{:.0} % intervals hold", 100.0 * share));
+        let [a, b, c] = inside.each_ref().map(String::as_str);
+        let headings = ["", "mean explains", "spread", a, b, c, "energy score, µV", "variogram score, µV"];
+        let mut table = Table::new(title, &headings).with_note(
+            "mean: share of the ground truth's variance; spread: over that of these listeners, 1 is right; intervals: of \
+             real samples; scores: low is good",
+        );
+        let at = |name: &str| format!("/generated/{name}");
+        let of_mean = self.mean_explained_variance.map(|mean| {
+            let number = |value, part| Cell::percent(value, 1, &format!("/generated/mean_explained_variance/{part}"));
+            match (mean.low, mean.high) {
+                (Some(low), Some(high)) => {
+                    number(mean.value, "value") + " [" + number(low, "low") + ", " + number(high, "high") + "]"
+                }
+                _ => number(mean.value, "value"),
+            }
+        });
+        let spread = Cell::some(self.spread, |spread| Cell::interval(spread, 2, &at("spread")));
+        table.push(
+            "model",
+            [of_mean.unwrap_or_else(Cell::none), spread].into_iter().chain(self.model.cells(&at("model"))),
+        );
+        if let Some(mixed) = &self.mixed_model {
+            let cells = [Cell::none(), Cell::none()].into_iter().chain(mixed.cells(&at("mixed_model")));
+            table.push("linear mixed model", cells);
         }
-        if let Some(spread) = self.spread {
-            write!(f, "; they spread {spread:.2} times as far as listeners do")?;
-        }
-        let shares = SHARES.map(|share| format!("{:.0} %", 100.0 * share));
-        writeln!(
-            f,
-            "\n{:<30} {} {:>22} {:>16}",
-            "real samples inside intervals of",
-            shares.map(|s| format!("{s:>8}")).join(""),
-            "energy score, µV",
-            "variogram score"
-        )?;
-        let lines = [("model", Some(&self.model)), ("linear mixed model", self.mixed_model.as_ref())];
-        for (name, calibration) in lines.into_iter().filter_map(|(name, c)| Some((name, c?))) {
-            let inside = calibration.inside.map(|v| format!("{:>6.1} %", 100.0 * v.value)).join("");
-            let [energy, variogram] = [calibration.energy_score_uv, calibration.variogram_score_uv];
-            writeln!(f, "  {name:<30} {inside} {energy:>22.3} {variogram:>16.4}", variogram = variogram.value)?;
-        }
-        Ok(())
+        table
+    }
+}
+
+impl Calibration {
+    fn cells(&self, at: &str) -> Vec<Cell> {
+        let inside = self.inside.iter().enumerate();
+        let inside = inside.map(|(i, share)| Cell::percent(share.value, 1, &format!("{at}/inside/{i}/value")));
+        let energy = Cell::interval(self.energy_score_uv, 3, &format!("{at}/energy_score_uv"));
+        let variogram = Cell::number(self.variogram_score_uv.value, 4, &format!("{at}/variogram_score_uv/value"));
+        inside.chain([energy, variogram]).collect()
     }
 }

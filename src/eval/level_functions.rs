@@ -3,6 +3,7 @@
 //! In noise the rule marks whatever is largest, so traces should be clean (means of many, or generated), and a wave
 //! counts only from a floor up. An undefined number (a mean over nothing) is NaN, in JSON `null`.
 
+use super::measures::Interval;
 use super::peaks::Peak;
 use super::species::Picker;
 use super::wave_errors::{ROUNDING, mean, total};
@@ -69,10 +70,10 @@ pub struct LevelPoint {
     pub traces: f64,
     /// Those in which the wave was found. Means are over these.
     pub found: f64,
-    pub latency_ms: f64,
+    pub latency_ms: Interval,
     /// Standard deviation over traces, `√(Σ w (x - x̄)² / Σ w)`.
     pub latency_sd_ms: f64,
-    pub amplitude_uv: f64,
+    pub amplitude_uv: Interval,
 }
 
 /// Slopes of one wave, generated beside real.
@@ -92,6 +93,22 @@ pub struct Beside {
     pub difference: f64,
     /// `generated / real`
     pub ratio: f64,
+}
+
+impl LevelFunction {
+    /// The numbers of the points that have an interval.
+    pub(super) fn means(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().flat_map(|point| [point.latency_ms.value, point.amplitude_uv.value])
+    }
+
+    /// Puts their intervals in their places, in the order of [`means`](Self::means).
+    pub(super) fn set_intervals(&mut self, intervals: &mut impl Iterator<Item = Interval>) {
+        for point in &mut self.points {
+            for mean in [&mut point.latency_ms, &mut point.amplitude_uv] {
+                *mean = intervals.next().expect("an interval a mean");
+            }
+        }
+    }
 }
 
 impl LevelWaves {
@@ -173,9 +190,9 @@ impl LevelWaves {
                 level_db,
                 traces: total(rows().map(|row| &weights[row])),
                 found: total(found.iter().map(|(weight, _)| weight)),
-                latency_ms,
+                latency_ms: Interval::exact(latency_ms),
                 latency_sd_ms: mean_of(&|peak| (peak.latency_ms - latency_ms).powi(2)).sqrt(),
-                amplitude_uv: mean_of(&|peak| peak.amplitude_uv),
+                amplitude_uv: Interval::exact(mean_of(&|peak| peak.amplitude_uv)),
             }
         };
         levels_db.into_iter().map(point).collect()

@@ -7,10 +7,10 @@ use super::measures::{
     two_sample,
 };
 use super::sides::{Compared, Sides, Twins, count};
+use super::table::{Cell, Table};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Axis};
 use serde::Serialize;
-use std::fmt::{self, Display, Formatter};
 
 /// Neighbours of density and coverage.
 const NEIGHBOURS: usize = 5;
@@ -61,10 +61,10 @@ pub struct Beside {
     pub memorisation: Option<f64>,
     /// Between the mean power spectra from 100 to 3000 Hz (see [`distance_db`]).
     pub spectral_distance_db: Interval,
-    /// Parts of the variance about the curve of the condition.
-    pub variance: Variances,
+    /// What traces vary by about the curve of the condition.
+    pub sd_uv: Deviations,
     /// Those of the real traces.
-    pub real_variance: Variances,
+    pub real_sd_uv: Deviations,
 }
 
 /// The distances of training rows from real ones.
@@ -84,15 +84,26 @@ pub struct Aucs<T> {
     pub neighbours: T,
 }
 
-/// Parts of the variance of traces about the curve of their conditions, in µV² a sample; NaN where it is not told.
+/// Standard deviations of traces about the curve of their conditions, in µV; NaN where a part is not told.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Variances {
-    /// Of what all recordings of a subject share: the mean product of two of its cells.
+pub struct Deviations {
+    /// Of what all recordings of a subject share.
     pub between_subjects: f64,
     /// Of what a subject's cells do not share.
     pub within_subjects: f64,
     /// Of recordings about the mean of their cell.
     pub noise: f64,
+}
+
+/// Parts of the variance of traces about the curve of their conditions, in µV² a sample; NaN where it is not told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Variances {
+    /// Of what all recordings of a subject share: the mean product of two of its cells.
+    between_subjects: f64,
+    /// Of what a subject's cells do not share.
+    within_subjects: f64,
+    /// Of recordings about the mean of their cell.
+    noise: f64,
 }
 
 impl Likeness {
@@ -191,8 +202,8 @@ impl Beside {
             coverage: neighbours.coverage,
             memorisation: train.map(|train| memorisation(train.scores.view(), made.scores.view(), real.scores.view())),
             spectral_distance_db: sides.interval(|weights| real.spectral_distance(made, Some(weights), sides)),
-            variance: made.variances,
-            real_variance: real.variances,
+            sd_uv: Deviations::of(&made.variances),
+            real_sd_uv: Deviations::of(&real.variances),
         }
     }
 }
@@ -268,41 +279,72 @@ impl Variances {
     }
 }
 
-impl Display for Likeness {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        writeln!(f, "as a whole: {}; {} rows of {} subjects", self.compared, self.rows, self.subjects)?;
-        writeln!(f, "{:<34} {:>28} {:>28}", "", "model", "linear mixed model")?;
-        type Show = fn(&Beside) -> String;
-        let optional = |v: Option<String>| v.unwrap_or_else(|| "-".into());
+impl Likeness {
+    /// Generated traces beside real ones as a whole.
+    pub(super) fn table(&self) -> Table {
+        let title = format!("as a whole, {} rows of {} subjects", self.rows, self.subjects);
+        let mut table = Table::new(title, &["", "model", "linear mixed model"]).with_note(self.compared.to_string());
+        type Show = fn(&Beside, &str) -> Cell;
         let lines: [(&str, Show); 9] = [
-            ("Fréchet distance, µV²", |b| format!("{:.4}", b.frechet_uv2)),
-            ("  over training rows' own", |b| b.frechet_over_floor.map_or("-".into(), |v| format!("{v:.2}"))),
-            ("mean discrepancy (MMD²)", |b| format!("{:.4}", b.mmd2)),
-            ("told apart: AUC, logistic", |b| format!("{:.2}", b.auc.logistic)),
-            ("told apart: AUC, neighbours", |b| format!("{:.2}", b.auc.neighbours)),
-            ("density, coverage", |b| format!("{:.2}, {:.2}", b.density, b.coverage)),
-            ("nearest training row, over real", |b| b.memorisation.map_or("-".into(), |v| format!("{v:.2}"))),
-            ("spectral distance, dB", |b| format!("{:.1}", b.spectral_distance_db)),
-            ("SD between, within, noise, µV", |b| b.variance.deviations()),
+            ("Fréchet distance, µV²", |b, at| Cell::interval(b.frechet_uv2, 4, &format!("{at}/frechet_uv2"))),
+            ("  over training rows' own", |b, at| {
+                Cell::some(b.frechet_over_floor, |v| Cell::interval(v, 2, &format!("{at}/frechet_over_floor")))
+            }),
+            ("mean discrepancy (MMD²)", |b, at| Cell::interval(b.mmd2, 4, &format!("{at}/mmd2"))),
+            ("told apart: AUC, logistic", |b, at| Cell::interval(b.auc.logistic, 2, &format!("{at}/auc/logistic"))),
+            ("told apart: AUC, neighbours", |b, at| {
+                Cell::interval(b.auc.neighbours, 2, &format!("{at}/auc/neighbours"))
+            }),
+            ("density, coverage", |b, at| {
+                Cell::number(b.density, 2, &format!("{at}/density"))
+                    + ", "
+                    + Cell::number(b.coverage, 2, &format!("{at}/coverage"))
+            }),
+            ("nearest training row, over real", |b, at| {
+                Cell::some(b.memorisation, |v| Cell::number(v, 2, &format!("{at}/memorisation")))
+            }),
+            ("spectral distance, dB", |b, at| {
+                Cell::interval(b.spectral_distance_db, 1, &format!("{at}/spectral_distance_db"))
+            }),
+            ("SD between, within, noise, µV", |b, at| b.sd_uv.cell(&format!("{at}/sd_uv"))),
         ];
+        let mixed = self.mixed_model.as_ref();
         for (name, show) in lines {
-            let mixed = optional(self.mixed_model.as_ref().map(show));
-            writeln!(f, "  {name:<32} {:>28} {mixed:>28}", show(&self.model))?;
+            let of_mixed = Cell::some(mixed, |beside| show(beside, "/likeness/mixed_model"));
+            table.push(name, [show(&self.model, "/likeness/model"), of_mixed]);
         }
-        writeln!(f, "  {:<32} {:>28}", "  of the real traces", self.model.real_variance.deviations())?;
+        let real = self.model.real_sd_uv.cell("/likeness/model/real_sd_uv");
+        table.push("  of the real traces", [real, Cell::none()]);
         if let Some(halves) = self.real_halves {
-            let both = format!("{:.2}, {:.2}", halves.logistic, halves.neighbours);
-            writeln!(f, "  {:<32} {both:>28}", "AUCs of two halves of the real")?;
+            let at = "/likeness/real_halves";
+            let both = Cell::number(halves.logistic, 2, &format!("{at}/logistic"))
+                + ", "
+                + Cell::number(halves.neighbours, 2, &format!("{at}/neighbours"));
+            table.push("AUCs of two halves of the real", [both, Cell::none()]);
         }
-        Ok(())
+        table
     }
 }
 
-impl Variances {
-    /// The roots of the three parts; `-` where one is not told.
-    fn deviations(&self) -> String {
-        let root = |v: f64| if v.is_nan() { "-".into() } else { format!("{:.3}", v.max(0.0).sqrt()) };
-        [self.between_subjects, self.within_subjects, self.noise].map(root).join(", ")
+impl Deviations {
+    /// The roots of the parts of the variance; 0 of one whose estimate is negative.
+    fn of(variances: &Variances) -> Deviations {
+        // NaN stays what it is
+        let root = |v: f64| if v < 0.0 { 0.0 } else { v.sqrt() };
+        Deviations {
+            between_subjects: root(variances.between_subjects),
+            within_subjects: root(variances.within_subjects),
+            noise: root(variances.noise),
+        }
+    }
+
+    fn cell(&self, at: &str) -> Cell {
+        let part = |value, name| Cell::number(value, 3, &format!("{at}/{name}"));
+        part(self.between_subjects, "between_subjects")
+            + ", "
+            + part(self.within_subjects, "within_subjects")
+            + ", "
+            + part(self.noise, "noise")
     }
 }
 
@@ -339,6 +381,7 @@ mod tests {
         let (residuals, cells, subjects) = simulated(1);
         let found = Variances::of(&residuals, &cells, &subjects);
         assert!(found.noise.is_nan() && (found.within_subjects - 1.25).abs() < 0.1, "{found:?}");
-        assert_eq!(found.deviations().split(", ").nth(2), Some("-"));
+        assert!(Deviations::of(&found).noise.is_nan());
+        assert_eq!(Deviations::of(&Variances { within_subjects: -1.0, ..found }).within_subjects, 0.0);
     }
 }

@@ -10,12 +10,16 @@ pub mod level_series;
 mod likeness;
 pub mod measures;
 pub mod metrics;
+pub mod norms;
 pub mod peaks;
+pub mod pictures;
 pub mod probes;
 mod reference;
 mod report;
 pub mod sides;
 pub mod species;
+mod table;
+mod tables;
 mod trained_on;
 mod truth;
 mod verdict;
@@ -27,10 +31,12 @@ pub mod waves;
 pub use brief::Brief;
 pub use by_group::{Group, GroupErrors};
 pub use generated::{Calibration, Generated, SHARES};
-pub use likeness::{Aucs, Beside, Floor, Likeness, Variances};
+pub use likeness::{Aucs, Beside, Deviations, Floor, Likeness};
+pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
-pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report};
+pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report, Training};
 pub use sides::Compared;
+pub use table::{Cell, Place, Table};
 pub use trained_on::TrainedOn;
 pub use truth::{Truth, TruthSource};
 pub use wave_report::{LevelReport, WaveReport};
@@ -50,9 +56,10 @@ use crate::model::Cvae;
 use crate::residual::Residual;
 use metrics::{ColumnErrors, LatentUnits, PeakErrors, TraceErrors};
 use ndarray::{Array1, Array2, Axis};
+use pictures::Evaluated;
 use reference::Reference;
 use serde::Serialize;
-use sides::Sides;
+use sides::{Sides, level_column};
 use waves::wave_v_by_level;
 
 /// The seed of the twins that are set beside real rows.
@@ -188,19 +195,25 @@ pub fn evaluate(
         },
         by_subject: by_group::by_subject(dataset, &rows, &made.signals_uv, &reference),
         by_condition: by_group::by_condition(dataset, &rows, &made.signals_uv, &reference),
-        peaks: made.peaks.map(|peaks| PeakErrors::of(peaks.view(), labels.view()).to_vec()),
+        peaks: made.peaks.as_ref().map(|peaks| PeakErrors::of(peaks.view(), labels.view()).to_vec()),
         traces: TraceErrors::of(made.signals_uv.view(), reference.recorded.view()).traces,
         row_numbers: rows,
         warnings: Vec::new(),
         verdict: Vec::new(),
+        training: Training::of(trained, model.parameters().count()),
+        pictures: None,
     };
     // a trace is seen by its components
     let seen_by = trained.baselines.as_ref().map_or(0, |baselines| baselines.pca.components.ncols());
-    if seen_by > 0
-        && let Some(sides) = Sides::new(trained, dataset, &report.row_numbers, sides::EVALUATED)?
-    {
-        measure_generated(trained, model, &sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
+    let sides = match seen_by {
+        0 => None,
+        _ => Sides::new(trained, dataset, &report.row_numbers, sides::EVALUATED)?,
+    };
+    if let Some(sides) = &sides {
+        measure_generated(trained, model, sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
     }
+    let evaluated = Evaluated { dataset, rows: &report.row_numbers, made: &made, reference: &reference };
+    report.pictures = Some(Pictures::of(trained, model, &evaluated, sides.as_ref())?);
     report.warnings = warnings::warnings(&report);
     report.verdict = verdict::verdict(trained, known, &report);
     Ok(report)

@@ -12,12 +12,12 @@ pub use synthetic::{Absent, Task, TrainOnSynthetic};
 
 use super::measures::{Interval, Ridge, of_rows, with_squares};
 use super::sides::{Sides, Twins};
+use super::table::{Cell, Table};
 use super::wave_errors::mean;
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display, Formatter};
 
 /// The principal components that a probe sees, at most.
 const COMPONENTS: usize = 16;
@@ -131,11 +131,14 @@ fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
     ab / (aa * bb).sqrt()
 }
 
-impl Display for LevelProbe {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        let LevelProbe { real, generated } = self;
-        write!(f, "level as a probe of real traces reads it: real r {:.2}, MAE {:.1} dB; ", real.r, real.mae_db)?;
-        write!(f, "generated r {:.2}, MAE {:.1} dB", generated.r, generated.mae_db)
+impl LevelProbe {
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new("level read off by a probe of real traces", &["", "r", "MAE, dB"]);
+        for (side, reading) in [("real", &self.real), ("generated", &self.generated)] {
+            let number = |of, decimals, name| Cell::interval(of, decimals, &format!("/level_probe/{side}/{name}"));
+            table.push(side, [number(reading.r, 2, "r"), number(reading.mae_db, 1, "mae_db")]);
+        }
+        table
     }
 }
 

@@ -1,10 +1,14 @@
 //! What an evaluation says: as JSON, as a table a row a trace, and as text.
 
-use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary, ValueErrors};
-use super::waves::{TRACES, WaveAtLevel, WaveOf};
-use super::{Generated, GroupErrors, LevelProbe, Likeness, Part, TrainOnSynthetic, TrainedOn, Truth, WaveReport};
+use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary};
+use super::waves::WaveAtLevel;
+use super::{
+    Generated, GroupErrors, LevelProbe, Likeness, Part, Pictures, TrainOnSynthetic, TrainedOn, Truth, WaveReport,
+};
 use crate::baselines::Grouping;
+use crate::checkpoint::Trained;
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
 
@@ -53,12 +57,45 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// From a model with a peak head.
     pub peaks: Option<Vec<PeakErrors>>,
+    pub training: Training,
+    /// What the pictures of the report show; none before they are made.
+    pub pictures: Option<Pictures>,
     /// The model's errors against the recorded traces, one a row, in the order of [`MEASURES`].
     #[serde(skip)]
     pub traces: Vec<[f64; MEASURES.len()]>,
     /// Their row numbers in the data set, from 0.
     #[serde(skip)]
     pub row_numbers: Vec<usize>,
+}
+
+/// How the model came to be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Training {
+    /// As the checkpoint holds it: every default written out, without the place of the data.
+    pub config: Value,
+    /// Of the data it was trained on; empty of bare weights.
+    pub data_hash: String,
+    /// Epochs of training behind the weights, from 1; 0 of bare weights.
+    pub epoch: usize,
+    pub parameters: usize,
+    /// Who trained, validated and tested, as the run folder's `split.json` says; none outside of a run folder.
+    pub split: Option<Value>,
+    /// The lines of the run folder's `metrics.jsonl`; none outside of one.
+    pub epochs: Vec<Value>,
+}
+
+impl Training {
+    /// What the checkpoint itself says.
+    pub(super) fn of(trained: &Trained, parameters: usize) -> Training {
+        Training {
+            config: serde_json::to_value(&trained.config).expect("plain data"),
+            data_hash: trained.data.hash.clone(),
+            epoch: trained.epoch,
+            parameters,
+            split: None,
+            epochs: Vec::new(),
+        }
+    }
 }
 
 /// How well traces were estimated.
@@ -119,7 +156,7 @@ impl Report {
     }
 
     /// Data, part, rows, and how many of them the model was trained on.
-    pub(super) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         let part = format!("{:?}", self.part).to_lowercase();
         let trained_on = self.trained_on.as_ref().map(TrainedOn::to_string);
         let trained_on = trained_on.unwrap_or("which of them the model was trained on is not known".into());
@@ -145,81 +182,14 @@ impl Display for Report {
         for sentence in &self.verdict {
             writeln!(f, "{sentence}")?;
         }
-        let headings = MEASURES.map(|measure| format!("{:>1$}", measure.heading, measure.format.0));
-        writeln!(f)?;
-        columns_of_traces(f, "traces (means over rows)", headings, ["explained", "of the truth"])?;
-        line(f, "model", &self.model)?;
-        if let Some(network) = &self.network {
-            line(f, "the network alone", network)?;
-        }
-        if let Some(b) = &self.baselines {
-            if let Some(mixed) = &b.mixed_model {
-                line(f, "linear mixed model", &mixed.errors)?;
-            }
-            line(f, &format!("PCA, rank {}", b.rank), &b.pca)?;
-            line(f, "curve of the condition", &b.curve)?;
-            if let (Some(nearest), Some(neighbours)) = (&b.nearest_condition, b.neighbours) {
-                line(f, &format!("nearest condition, {neighbours} rows"), nearest)?;
-            }
-        }
-        if let Some(recording) = &self.recording {
-            line(f, "the recording itself", recording)?;
-        }
         if self.baselines.is_none() {
-            writeln!(f, "(no baselines: the training rows are not in this data)")?;
+            writeln!(f, "no simple methods beside it: the training rows are not in these data")?;
         }
         if let Some(truth) = &self.truth {
             writeln!(f, "{truth}")?;
         }
-        if let Some(generated) = &self.generated {
-            write!(f, "\n{generated}")?;
-        }
-        if let Some(likeness) = &self.likeness {
-            write!(f, "\n{likeness}")?;
-        }
-        if let Some(probe) = &self.level_probe {
-            writeln!(f, "\n{probe}")?;
-        }
-        if let Some(synthetic) = &self.train_on_synthetic {
-            writeln!(f, "\n{synthetic}")?;
-        }
-        if let Some(waves) = &self.wave_errors {
-            write!(f, "\n{waves}")?;
-        }
-        let latent = &self.latent;
-        let (active, units) = (latent.active_units, latent.kl_nats.len());
-        writeln!(
-            f,
-            "\nlatent: {active} of {units} units active, KL {:.2} nats; unit: KL nats, variance of mu",
-            latent.total_kl_nats
-        )?;
-        let mut order: Vec<usize> = (0..units).collect();
-        order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
-        for line in order.chunks(4) {
-            let unit =
-                |&unit: &usize| format!("{unit:>5}: {:>6.3} {:>6.3}", latent.kl_nats[unit], latent.activity[unit]);
-            writeln!(f, "{}", line.iter().map(unit).collect::<String>())?;
-        }
-        if let Some(conditions) = &self.conditions {
-            columns(f, "static head, FiLM on", &conditions.film_on)?;
-            if let Some(off) = &conditions.film_off {
-                columns(f, "static head, FiLM as the identity", off)?;
-            }
-        }
-        if let Some(levels) = &self.waves {
-            let title = format!("wave V, no hearing loss, {TRACES} traces");
-            writeln!(f, "\n{title:<34} {:>16} {:>25}", "mean trace", "each trace: mean ± SD, found")?;
-            for wave in levels {
-                for (name, wave_v) in [("generated", &wave.generated), ("simulated", &wave.truth)] {
-                    writeln!(f, "  {:>3} dB  {name:<23} {}", wave.level_db, wave_line(wave_v))?;
-                }
-            }
-        }
-        for (i, p) in self.peaks.iter().flatten().enumerate() {
-            if i == 0 {
-                writeln!(f, "\npeak head              labels      MAE     bias")?;
-            }
-            writeln!(f, "  {:<20} {:>6} {:>8.3} {:>8.3}", p.label, p.count, p.mae, p.bias)?;
+        for table in self.tables() {
+            write!(f, "\n{table}")?;
         }
         for (i, warning) in self.warnings.iter().enumerate() {
             let first = if i == 0 { "\n" } else { "" };
@@ -227,49 +197,4 @@ impl Display for Report {
         }
         Ok(())
     }
-}
-
-fn line(f: &mut Formatter, name: &str, e: &Estimate) -> fmt::Result {
-    let share = |v: Option<f64>| v.map_or("-".to_string(), |v| format!("{:.1} %", 100.0 * v));
-    let errors = std::array::from_fn(|i| {
-        let (width, decimals) = MEASURES[i].format;
-        format!("{:>width$.decimals$}", e.recorded.spreads[i].mean)
-    });
-    let mut shares = [e.explained_variance, e.truth_explained_variance].map(share);
-    if let Some([low, high]) = e.truth_interval {
-        shares[1] = format!("{} [{:.1}, {:.1}]", shares[1].trim_end_matches(" %"), 100.0 * low, 100.0 * high);
-    }
-    columns_of_traces(f, &format!("  {name}"), errors, shares.each_ref().map(String::as_str))
-}
-
-fn columns_of_traces(
-    f: &mut Formatter,
-    first: &str,
-    measures: [String; MEASURES.len()],
-    [explained, of_truth]: [&str; 2],
-) -> fmt::Result {
-    writeln!(f, "{first:<30} {} {explained:>10} {of_truth:>19}", measures.join(" "))
-}
-
-fn wave_line(wave: &WaveOf) -> String {
-    let (Some(trace), Some(each), Some(sd)) = (wave.mean_trace, wave.mean_wave, wave.latency_sd_ms) else {
-        return "no peak".to_string();
-    };
-    format!(
-        "{:.2} ms {:.2} µV     {:.2} ± {sd:.2} ms {:.2} µV {:>5}",
-        trace.latency_ms, trace.amplitude_uv, each.latency_ms, each.amplitude_uv, wave.found
-    )
-}
-
-fn columns(f: &mut Formatter, title: &str, columns: &[ColumnErrors]) -> fmt::Result {
-    writeln!(f, "\n{title:<34}      MAE     RMSE     bias      R²")?;
-    for column in columns {
-        match column.errors {
-            ValueErrors::Number { mae, rmse, bias, r2 } => {
-                writeln!(f, "  {:<32} {mae:>8.3} {rmse:>8.3} {bias:>8.3} {r2:>7.3}", column.name)?;
-            }
-            ValueErrors::Text { accuracy } => writeln!(f, "  {:<32} {:.1} % right", column.name, 100.0 * accuracy)?,
-        }
-    }
-    Ok(())
 }

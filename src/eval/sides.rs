@@ -1,6 +1,6 @@
 //! Real traces, and generated twins of them: of as many subjects drawn anew, each through the conditions of a real one.
 
-use super::measures::{Interval, bootstrap, of_rows};
+use super::measures::{Interval, bootstrap, bootstrap_all, of_rows};
 use super::species::Picker;
 use crate::baselines::{Baselines, Grouping};
 use crate::checkpoint::Trained;
@@ -97,7 +97,7 @@ impl<'a> Sides<'a> {
             groups,
             subjects,
             cells,
-            levels_db: levels(dataset, &rows),
+            levels_db: level_column(dataset, &rows),
             real: Array2::zeros((0, 0)),
             trained,
             dataset,
@@ -145,6 +145,11 @@ impl<'a> Sides<'a> {
     /// A measure with its interval; it is given how often each row counts.
     pub fn interval(&self, measure: impl Fn(&[f64]) -> f64 + Sync) -> Interval {
         bootstrap(count(&self.groups), |weights| measure(&of_rows(&self.groups, weights)))
+    }
+
+    /// Several measures with their intervals, taken at once.
+    pub fn intervals(&self, measures: impl Fn(&[f64]) -> Vec<f64> + Sync) -> Vec<Interval> {
+        bootstrap_all(count(&self.groups), |weights| measures(&of_rows(&self.groups, weights)))
     }
 
     /// Subjects among the rows.
@@ -241,7 +246,8 @@ pub(super) fn count(numbers: &[usize]) -> usize {
     numbers.iter().max().map_or(0, |last| last + 1)
 }
 
-fn levels(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
+/// The level of each row in dB, where the model is conditioned on it.
+pub(super) fn level_column(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
     let column = dataset.statics.iter().find(|column| column.name == "level_db")?;
     match &column.values {
         Values::Number(levels) => Some(rows.iter().map(|&row| levels[row]).collect()),

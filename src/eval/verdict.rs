@@ -65,7 +65,7 @@ fn better_or_worse(report: &Report) -> Option<String> {
     let interval = interval.map_or(String::new(), |[low, high]| format!(" [{:.1}, {:.1}]", 100.0 * low, 100.0 * high));
     let what = if of_truth { "the truth" } else { "the recordings, noise and all" };
     let said = format!("{}{interval} of {what}", percent(model));
-    let Some((name, simple)) = strongest(report) else { return Some(said) };
+    let Some(Simple { name, share: simple, .. }) = strongest(report) else { return Some(said) };
     let beside = format!("{} ({name})", percent(simple));
     Some(match (model < NOTHING, model < simple) {
         (true, _) => format!("{said}: next to nothing; the strongest simple method {beside}"),
@@ -80,28 +80,41 @@ pub(super) fn explains_truth(report: &Report) -> bool {
 }
 
 /// What an estimate explains: of the truth where there is one, else of the recordings.
-pub(super) fn share(report: &Report, estimate: &Estimate) -> Option<f64> {
+fn share(report: &Report, estimate: &Estimate) -> Option<f64> {
     if explains_truth(report) { estimate.truth_explained_variance } else { estimate.explained_variance }
 }
 
-/// Name and share of the simple method that explains most.
-pub(super) fn strongest(report: &Report) -> Option<(&'static str, f64)> {
+/// A simple method, and where it stands in the JSON.
+pub(super) struct Simple<'a> {
+    pub name: &'static str,
+    pub at: &'static str,
+    pub estimate: &'a Estimate,
+    /// What it explains.
+    pub share: f64,
+}
+
+/// The simple method that explains most.
+pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
     let baselines = report.baselines.as_ref()?;
     // against the recordings themselves these explain all
     let recording = report.recording.as_ref().filter(|_| explains_truth(report));
+    let mixed = baselines.mixed_model.as_ref().map(|mixed| &mixed.errors);
     let methods = [
-        ("linear mixed model", baselines.mixed_model.as_ref().map(|mixed| &mixed.errors)),
-        ("PCA", Some(&baselines.pca)),
-        ("curve of the condition", Some(&baselines.curve)),
-        ("nearest condition", baselines.nearest_condition.as_ref()),
-        ("the recording itself", recording),
+        ("linear mixed model", "/baselines/mixed_model", mixed),
+        ("PCA", "/baselines/pca", Some(&baselines.pca)),
+        ("curve of the condition", "/baselines/curve", Some(&baselines.curve)),
+        ("nearest condition", "/baselines/nearest_condition", baselines.nearest_condition.as_ref()),
+        ("the recording itself", "/recording", recording),
     ];
-    let shares = methods.into_iter().filter_map(|(name, e)| Some((name, share(report, e?)?)));
-    shares.max_by(|a, b| a.1.total_cmp(&b.1))
+    let known = methods.into_iter().filter_map(|(name, at, estimate)| {
+        let estimate = estimate?;
+        Some(Simple { name, at, estimate, share: share(report, estimate)? })
+    });
+    known.max_by(|a, b| a.share.total_cmp(&b.share))
 }
 
 /// A share in percent, without a sign where it is rounded to nothing.
-pub(super) fn percent(share: f64) -> String {
+fn percent(share: f64) -> String {
     let percent = format!("{:.1} %", 100.0 * share);
     if percent == "-0.0 %" { "0.0 %".into() } else { percent }
 }

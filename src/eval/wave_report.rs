@@ -2,15 +2,16 @@
 //! traces.
 
 use super::Reference;
-use super::level_functions::{LevelFunction, LevelWaves, SlopesBeside, slopes_beside};
+use super::level_functions::{Beside, LevelFunction, LevelPoint, LevelWaves, SlopesBeside, slopes_beside};
 use super::measures::{Interval, median};
+use super::norms::{Norm, norms};
 use super::sides::{Sides, Twins};
+use super::table::{Cell, Table};
 use super::wave_errors::{WavePairs, WaveSummary};
 use crate::config::Species;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt::{self, Display, Formatter};
 
 /// With more levels there are no functions of them.
 const MOST_LEVELS: usize = 60;
@@ -40,6 +41,8 @@ pub struct LevelReport {
     pub slopes: Vec<SlopesBeside>,
     /// Of the last wave: the generated slope of latency over the real one.
     pub latency_slope_ratio: Interval,
+    /// What papers say of the species; empty where none is known here.
+    pub norms: &'static [Norm],
 }
 
 impl WaveReport {
@@ -67,20 +70,30 @@ impl WaveReport {
             let subjects: Vec<usize> = rows.iter().map(|&row| sides.subjects[row]).collect();
             let of = |traces: &Array2<f32>| LevelWaves::of(&picker, traces.view(), &levels, &subjects, floor_uv);
             let (real, generated) = (of(&truth), of(&twins.clean.select(Axis(0), &rows)));
-            let beside = |weights: &[f64]| slopes_beside(&real.functions(weights), &generated.functions(weights));
-            let ones = vec![1.0; rows.len()];
-            LevelReport {
-                latency_slope_ratio: sides.interval(|weights| {
-                    let weights: Vec<f64> = rows.iter().map(|&row| weights[row]).collect();
-                    beside(&weights).last().map_or(f64::NAN, |slopes| slopes.latency_ms_per_10_db.ratio)
-                }),
-                slopes: beside(&ones),
-                real: real.functions(&ones),
-                generated: generated.functions(&ones),
-            }
+            LevelReport::of(sides, &rows, &real, &generated, picker.species)
         });
         let reconstructed = pairs.summary(&vec![1.0; rows.len()]);
         Some(WaveReport { species: picker.species, rows: rows.len(), floor_uv, reconstructed, levels })
+    }
+}
+
+impl LevelReport {
+    /// Of the waves of `rows` and of their twins.
+    fn of(sides: &Sides, rows: &[usize], real: &LevelWaves, generated: &LevelWaves, species: Species) -> LevelReport {
+        let both = |weights: &[f64]| (real.functions(weights), generated.functions(weights));
+        let (mut of_real, mut made) = both(&vec![1.0; rows.len()]);
+        let intervals = sides.intervals(|weights| {
+            let weights: Vec<f64> = rows.iter().map(|&row| weights[row]).collect();
+            let (real, generated) = both(&weights);
+            let slopes = slopes_beside(&real, &generated);
+            let ratio = slopes.last().map_or(f64::NAN, |slopes| slopes.latency_ms_per_10_db.ratio);
+            std::iter::once(ratio).chain(real.iter().chain(&generated).flat_map(LevelFunction::means)).collect()
+        });
+        let mut intervals = intervals.into_iter();
+        let latency_slope_ratio = intervals.next().expect("the ratio comes first");
+        of_real.iter_mut().chain(&mut made).for_each(|function| function.set_intervals(&mut intervals));
+        let slopes = slopes_beside(&of_real, &made);
+        LevelReport { real: of_real, generated: made, slopes, latency_slope_ratio, norms: norms(species) }
     }
 }
 
@@ -89,56 +102,101 @@ fn are_few(levels: &[f64]) -> bool {
     levels.iter().map(|level| level.to_bits()).collect::<BTreeSet<u64>>().len() <= MOST_LEVELS
 }
 
-impl Display for WaveReport {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+impl WaveReport {
+    /// Reconstructions against the ground truth, and the waves by level.
+    pub(super) fn tables(&self) -> Vec<Table> {
+        let mut tables = vec![self.errors()];
+        if let Some(levels) = &self.levels {
+            tables.push(levels.slopes_table());
+            tables.extend(levels.wave_tables());
+        }
+        tables
+    }
+
+    fn errors(&self) -> Table {
         let (rows, floor) = (self.rows, self.floor_uv);
-        writeln!(f, "waves of {rows} rows with a truth, from {floor:.2} µV up; reconstruction against truth")?;
-        writeln!(
-            f,
-            "  {:<6} {:>7} {:>8} {:>13} {:>9} {:>13} {:>13} {:>16}",
-            "wave", "rows", "found", "latency MAE", "bias", "within .1 ms", "within .2 ms", "amplitude ratio"
-        )?;
-        let percent = |v: f64| format!("{:.0} %", 100.0 * v);
-        for wave in &self.reconstructed.waves {
-            writeln!(
-                f,
-                "  {:<6} {:>7} {:>8} {:>10.3} ms {:>6.3} ms {:>13} {:>13} {:>16.2}",
-                wave.wave,
-                wave.rows,
-                percent(wave.found),
-                wave.latency_mae_ms,
-                wave.latency_bias_ms,
-                percent(wave.hits[0]),
-                percent(wave.hits[1]),
-                wave.amplitude_ratio
-            )?;
+        let headings =
+            ["", "rows", "found", "latency MAE, ms", "bias, ms", "within .1 ms", "within .2 ms", "amplitude ratio"];
+        let mut table = Table::new("waves of reconstructions", &headings)
+            .with_note(format!("of {rows} rows with a ground truth, from {floor:.2} µV up"));
+        for (i, wave) in self.reconstructed.waves.iter().enumerate() {
+            let at = |name: &str| format!("/wave_errors/reconstructed/waves/{i}/{name}");
+            let cells = [
+                Cell::number(wave.rows, 0, &at("rows")),
+                Cell::percent(wave.found, 0, &at("found")),
+                Cell::number(wave.latency_mae_ms, 3, &at("latency_mae_ms")),
+                Cell::number(wave.latency_bias_ms, 3, &at("latency_bias_ms")),
+                Cell::percent(wave.hits[0], 0, &at("hits/0")),
+                Cell::percent(wave.hits[1], 0, &at("hits/1")),
+                Cell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio")),
+            ];
+            table.push(wave.wave, cells);
         }
         let interval = &self.reconstructed.interval;
-        let [first, last] = interval.waves;
-        writeln!(
-            f,
-            "  {first}–{last}    {:>7} {:>8} {:>10.3} ms; {:.2} ms for {:.2} ms",
-            interval.rows, "", interval.mae_ms, interval.estimate_ms, interval.reference_ms
-        )?;
-        let Some(levels) = &self.levels else { return Ok(()) };
-        writeln!(f, "waves by level, real / generated")?;
-        writeln!(
-            f,
-            "  {:<6} {:>22} {:>22} {:>24} {:>24}",
-            "wave", "latency, ms/10 dB", "amplitude, µV/10 dB", "latency falls, steps", "amplitude rises, steps"
-        )?;
-        for ((slopes, real), generated) in levels.slopes.iter().zip(&levels.real).zip(&levels.generated) {
-            let (latency, amplitude) = (slopes.latency_ms_per_10_db, slopes.amplitude_uv_per_10_db);
-            writeln!(
-                f,
-                "  {:<6} {:>22} {:>22} {:>24} {:>24}",
-                slopes.wave,
-                format!("{:.3} / {:.3}", latency.real, latency.generated),
-                format!("{:.3} / {:.3}", amplitude.real, amplitude.generated),
-                format!("{} / {}", percent(real.latency_monotone), percent(generated.latency_monotone)),
-                format!("{} / {}", percent(real.amplitude_monotone), percent(generated.amplitude_monotone)),
-            )?;
+        let ([first, last], at) = (interval.waves, "/wave_errors/reconstructed/interval");
+        let mae = Cell::number(interval.mae_ms, 3, &format!("{at}/mae_ms"));
+        let rows = Cell::number(interval.rows, 0, &format!("{at}/rows"));
+        table.push(format!("{first}–{last}"), [rows, Cell::default(), mae]);
+        table
+    }
+}
+
+impl LevelReport {
+    fn slopes_table(&self) -> Table {
+        let headings =
+            ["", "latency, ms/10 dB", "amplitude, µV/10 dB", "latency falls, steps", "amplitude rises, steps"];
+        let mut table = Table::new("waves by level, real / generated", &headings);
+        let at = |name: &str| format!("/wave_errors/levels/{name}");
+        let beside = |i: usize, name: &str, beside: Beside| {
+            let part = |value, part| Cell::number(value, 3, &at(&format!("slopes/{i}/{name}/{part}")));
+            part(beside.real, "real") + " / " + part(beside.generated, "generated")
+        };
+        for (i, ((slopes, real), generated)) in self.slopes.iter().zip(&self.real).zip(&self.generated).enumerate() {
+            let shares = |name: &str, of: fn(&LevelFunction) -> f64| {
+                Cell::percent(of(real), 0, &at(&format!("real/{i}/{name}")))
+                    + " / "
+                    + Cell::percent(of(generated), 0, &at(&format!("generated/{i}/{name}")))
+            };
+            let cells = [
+                beside(i, "latency_ms_per_10_db", slopes.latency_ms_per_10_db),
+                beside(i, "amplitude_uv_per_10_db", slopes.amplitude_uv_per_10_db),
+                shares("latency_monotone", |function| function.latency_monotone),
+                shares("amplitude_monotone", |function| function.amplitude_monotone),
+            ];
+            table.push(slopes.wave, cells);
         }
-        writeln!(f, "  slope of the last wave's latency, generated over real: {:.2}", levels.latency_slope_ratio)
+        let ratio = Cell::interval(self.latency_slope_ratio, 2, &at("latency_slope_ratio"));
+        table.push("slope of the last wave's latency, generated over real", [ratio]);
+        table
+    }
+
+    /// A table a wave: what its pictures show.
+    fn wave_tables(&self) -> Vec<Table> {
+        let of_wave = |(i, (real, generated)): (usize, (&LevelFunction, &LevelFunction))| {
+            let headings = [
+                "",
+                "real: found of",
+                "latency, ms",
+                "amplitude, µV",
+                "generated: found of",
+                "latency, ms",
+                "amplitude, µV",
+            ];
+            let mut table = Table::new(format!("wave {} by level", real.wave), &headings);
+            for (j, (of_real, made)) in real.points.iter().zip(&generated.points).enumerate() {
+                let cells = |side: &str, point: &LevelPoint| {
+                    let at = |name: &str| format!("/wave_errors/levels/{side}/{i}/points/{j}/{name}");
+                    let found = Cell::number(point.found, 0, &at("found"))
+                        + " of "
+                        + Cell::number(point.traces, 0, &at("traces"));
+                    let latency = Cell::interval(point.latency_ms, 2, &at("latency_ms"));
+                    [found, latency, Cell::interval(point.amplitude_uv, 3, &at("amplitude_uv"))]
+                };
+                let both = cells("real", of_real).into_iter().chain(cells("generated", made));
+                table.push(format!("{} dB", of_real.level_db), both);
+            }
+            table
+        };
+        self.real.iter().zip(&self.generated).enumerate().map(of_wave).collect()
     }
 }

@@ -147,11 +147,11 @@ impl Decoder {
         }
     }
 
-    /// The number of FiLM blocks.
-    pub fn film_blocks(&self) -> usize {
+    /// The FiLM blocks, if it has any.
+    pub fn film(&self) -> Option<&Film> {
         match self {
-            Decoder::Joint { film, .. } => film.as_ref().map_or(0, Film::blocks),
-            Decoder::Concat { .. } => 0,
+            Decoder::Joint { film, .. } => film.as_ref(),
+            Decoder::Concat { .. } => None,
         }
     }
 }

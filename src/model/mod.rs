@@ -22,6 +22,7 @@ use crate::rng::{Purpose, Stream};
 use crate::tape::{Tape, Var};
 use decoder::Decoder;
 use encoder::Encoder;
+use film::Film;
 use learned_prior::LearnedPrior;
 
 /// The model with its parameters, on a device.
@@ -180,6 +181,16 @@ impl Cvae {
         self.decoder.forward(&mut pass, z, condition)
     }
 
+    /// Gamma and beta of all FiLM blocks `[B, Σ 2 F]` under conditions `[B, S]`, at strength 1: a block's gamma, then its
+    /// beta, the blocks in order; `None` without FiLM. Forgets the pass before.
+    pub fn modulation(&mut self, rows: usize, condition: &[f32]) -> Result<Option<Var>> {
+        let Some(film) = self.decoder.film() else { return Ok(None) };
+        self.tape.rewind();
+        let condition = self.tape.input([rows, self.config.static_dim], condition)?;
+        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        film.forward(&mut pass, condition).map(Some)
+    }
+
     /// The strength of each row's condition, `[B, 1]`: in training, 0 for a row whose condition is dropped in this step.
     fn strength(&mut self, rows: usize, mode: Mode) -> Result<Var> {
         let strength = self.conditioning_strength as f32;
@@ -264,7 +275,7 @@ impl Cvae {
 
     /// The gradient buffers of each FiLM block, in order.
     pub fn film_gradients(&self) -> Vec<Vec<Buffer>> {
-        let mut blocks = vec![Vec::new(); self.decoder.film_blocks()];
+        let mut blocks = vec![Vec::new(); self.decoder.film().map_or(0, Film::blocks)];
         for (parameter, var) in self.parameters.iter() {
             if let Some(block) = parameter.film_block() {
                 blocks[block - 1].push(self.tape.buffers(var).1);

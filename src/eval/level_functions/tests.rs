@@ -57,9 +57,15 @@ fn points_are_means_over_the_traces_with_the_wave() {
     let function = of(&rows);
     let [soft, loud] = &function.points[..] else { panic!("two levels") };
     assert_eq!((soft.level_db, soft.traces, soft.found), (40.0, 1.0, 1.0));
-    assert!(near(soft.latency_ms, 7.0) && soft.latency_sd_ms == 0.0 && near(soft.amplitude_uv, 0.2), "{soft:?}");
+    assert!(
+        near(soft.latency_ms.value, 7.0) && soft.latency_sd_ms == 0.0 && near(soft.amplitude_uv.value, 0.2),
+        "{soft:?}"
+    );
     assert_eq!((loud.level_db, loud.traces, loud.found), (60.0, 3.0, 2.0), "one lies below the floor");
-    assert!(near(loud.latency_ms, 6.2) && near(loud.latency_sd_ms, 0.2) && near(loud.amplitude_uv, 0.4), "{loud:?}");
+    assert!(
+        near(loud.latency_ms.value, 6.2) && near(loud.latency_sd_ms, 0.2) && near(loud.amplitude_uv.value, 0.4),
+        "{loud:?}"
+    );
 }
 
 #[test]
@@ -100,9 +106,9 @@ fn a_weight_is_as_many_subjects() {
     let numbers = |functions: &[LevelFunction]| {
         let v = &functions[V];
         let at = &v.points[0];
-        [v.latency_slope_ms_per_10_db, v.amplitude_slope_uv_per_10_db, v.steps, v.latency_monotone, at.latency_ms]
+        [v.latency_slope_ms_per_10_db, v.amplitude_slope_uv_per_10_db, v.steps, v.latency_monotone, at.latency_ms.value]
             .into_iter()
-            .chain([at.latency_sd_ms, at.amplitude_uv, at.found, at.traces])
+            .chain([at.latency_sd_ms, at.amplitude_uv.value, at.found, at.traces])
             .collect::<Vec<_>>()
     };
     let (a, b) = (numbers(&weighed), numbers(&repeated));
@@ -150,7 +156,10 @@ fn wave_v_of_the_built_in_data_follows_its_law() {
     let at = |level_db: f64| v.points.iter().find(|point| point.level_db == level_db).unwrap();
     // `4.9 ms exp(-level / 40 dB)` later than its limit, whose slope between 20 and 75 dB is some 0.4 ms for 10 dB
     let delay = |level_db: f64| 4.9 * (-level_db / 40.0).exp();
-    assert!((at(20.0).latency_ms - at(70.0).latency_ms - (delay(20.0) - delay(70.0))).abs() < 0.15, "{v:?}");
+    assert!(
+        (at(20.0).latency_ms.value - at(70.0).latency_ms.value - (delay(20.0) - delay(70.0))).abs() < 0.15,
+        "{v:?}"
+    );
     assert!((-0.55..-0.3).contains(&v.latency_slope_ms_per_10_db), "{v:?}");
     assert!(v.amplitude_slope_uv_per_10_db > 0.02, "{v:?}");
     // each recording has a gain of its own besides

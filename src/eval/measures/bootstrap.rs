@@ -33,14 +33,34 @@ pub struct Interval {
 /// Replicates that are NaN are left out. There is no interval with fewer than two groups, nor where fewer than half of
 /// the replicates are left.
 pub fn bootstrap(groups: usize, measure: impl Fn(&[f64]) -> f64 + Sync) -> Interval {
-    let value = measure(&vec![1.0; groups]);
+    bootstrap_all(groups, |weights| vec![measure(weights)]).remove(0)
+}
+
+/// Several measures at once, each as in [`bootstrap`]: for those that cost as much together as one alone.
+pub fn bootstrap_all(groups: usize, measures: impl Fn(&[f64]) -> Vec<f64> + Sync) -> Vec<Interval> {
+    let values = measures(&vec![1.0; groups]);
     let replicates = if groups < 2 { 0 } else { REPLICATES };
-    let replicates = (0..replicates).into_par_iter().map(|replicate| measure(&drawn(groups, replicate)));
-    let mut replicates: Vec<f64> = replicates.filter(|value| !value.is_nan()).collect();
-    replicates.sort_unstable_by(f64::total_cmp);
-    let enough = replicates.len() >= REPLICATES as usize / 2;
-    let at = |share: f64| enough.then(|| quantile(&replicates, share));
-    Interval { value, low: at((1.0 - SHARE) / 2.0), high: at((1.0 + SHARE) / 2.0) }
+    let replicates = (0..replicates).into_par_iter().map(|replicate| measures(&drawn(groups, replicate)));
+    let replicates: Vec<Vec<f64>> = replicates.collect();
+    let interval = |(i, value): (usize, f64)| {
+        let drawn = replicates.iter().map(|replicate| replicate[i]);
+        Interval::of(value, drawn.filter(|value| !value.is_nan()).collect())
+    };
+    values.into_iter().enumerate().map(interval).collect()
+}
+
+impl Interval {
+    /// A value without an interval.
+    pub fn exact(value: f64) -> Interval {
+        Interval { value, low: None, high: None }
+    }
+
+    fn of(value: f64, mut replicates: Vec<f64>) -> Interval {
+        replicates.sort_unstable_by(f64::total_cmp);
+        let enough = replicates.len() >= REPLICATES as usize / 2;
+        let at = |share: f64| enough.then(|| quantile(&replicates, share));
+        Interval { value, low: at((1.0 - SHARE) / 2.0), high: at((1.0 + SHARE) / 2.0) }
+    }
 }
 
 /// How often each group is drawn in a replicate.

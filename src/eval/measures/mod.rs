@@ -22,7 +22,7 @@ mod spectrum;
 mod two_sample;
 
 pub use auc::auc;
-pub use bootstrap::{Interval, bootstrap, of_rows};
+pub use bootstrap::{Interval, bootstrap, bootstrap_all, of_rows};
 pub use coverage::Intervals;
 pub use frechet::{Gaussian, frechet};
 pub use logistic::Logistic;

@@ -8,6 +8,7 @@
 
 use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
 use super::super::sides::{Compared, Sides, Twins};
+use super::super::table::{Cell, Table};
 use super::labels::{noise_alone, present_uv, responses, threshold_wave};
 use super::{RIDGE, features, mae, vary, with_level};
 use crate::baselines::truth;
@@ -15,7 +16,6 @@ use crate::error::Result;
 use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use serde::Serialize;
-use std::fmt::{self, Display, Formatter};
 use std::ops::RangeInclusive;
 
 const SEEDS: RangeInclusive<u64> = 1..=5;
@@ -251,36 +251,34 @@ fn yes(answers: &[f64]) -> Vec<bool> {
     answers.iter().map(|answer| *answer > 0.5).collect()
 }
 
-/// A line a task that there is: what is read, how well by a probe of real traces, and how well by those of generated
-/// ones.
-impl Display for TrainOnSynthetic {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+impl TrainOnSynthetic {
+    /// A row a task that there is: what is read, how well by a probe of real traces, and how well by those of generated
+    /// ones.
+    pub(in super::super) fn table(&self) -> Table {
         let wave = self.wave;
         let response = match self.absent {
             Absent::Below { uv } => format!("wave {wave} of {uv} µV or more, AUC"),
             Absent::NoiseAlone => "response or noise alone, AUC".into(),
         };
         let tasks = [
-            (response, self.response, 3),
-            ("level, MAE in dB".into(), self.level, 1),
-            (format!("latency of wave {wave}, MAE in ms"), self.latency, 3),
+            (response, "response", self.response, 3),
+            ("level, MAE in dB".into(), "level", self.level, 1),
+            (format!("latency of wave {wave}, MAE in ms"), "latency", self.latency, 3),
         ];
-        let line = |(what, task, decimals): (String, Option<Task>, usize)| {
-            let Task { rows, real, synthetic, synthetic_sd } = task?;
-            let (real, synthetic) = (format!("{real:.decimals$}"), format!("{synthetic:.decimals$}"));
-            Some([what, real, synthetic, format!("{synthetic_sd:.decimals$}"), rows.to_string()])
-        };
-        let lines: Vec<[String; 5]> = tasks.into_iter().filter_map(line).collect();
-        let widths: [usize; 5] =
-            std::array::from_fn(|i| lines.iter().map(|line| line[i].chars().count()).max().unwrap_or(0));
-        let [a, b, c, d, e] = widths;
-        for (i, [what, real, synthetic, sd, rows]) in lines.iter().enumerate() {
-            let end = if i + 1 == lines.len() { "" } else { "\n" };
-            write!(
-                f,
-                "{what:a$}  trained on real {real:b$}  on synthetic {synthetic:c$}  SD {sd:>d$}  {rows:>e$} rows{end}"
-            )?;
+        let headings = ["", "trained on real", "on generated", "SD", "rows"];
+        let mut table = Table::new("what probes learn", &headings)
+            .with_note("probes learn from real training rows or from generated ones; real rows of others test them");
+        for (what, name, task, decimals) in tasks {
+            let Some(Task { rows, real, synthetic, synthetic_sd }) = task else { continue };
+            let at = |part: &str| format!("/train_on_synthetic/{name}/{part}");
+            let cells = [
+                Cell::interval(real, decimals, &at("real")),
+                Cell::interval(synthetic, decimals, &at("synthetic")),
+                Cell::number(synthetic_sd, decimals, &at("synthetic_sd")),
+                Cell::count(rows, &at("rows")),
+            ];
+            table.push(what, cells);
         }
-        Ok(())
+        table
     }
 }

@@ -1,0 +1,74 @@
+//! Which latent units are used at which levels, and where recordings lie in the latent space.
+
+use crate::eval::Reconstruction;
+use crate::eval::metrics::LatentUnits;
+use ndarray::Axis;
+use serde::Serialize;
+
+/// Points of the map, at most.
+const MOST_POINTS: usize = 400;
+
+/// The latent by level.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatentMap {
+    /// By ascending level; empty without levels.
+    pub kl_by_level: Vec<KlAtLevel>,
+    /// The two units with the largest KL; `None` of fewer than two units.
+    pub units: Option<[usize; 2]>,
+    /// Rows by their mu of these two units; of many some, evenly spaced.
+    pub points: Vec<LatentPoint>,
+}
+
+/// The KL of each unit over rows of one level.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KlAtLevel {
+    pub level_db: f64,
+    pub rows: usize,
+    /// `[Z]`
+    pub kl_nats: Vec<f64>,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LatentPoint {
+    pub mu: [f32; 2],
+    pub level_db: Option<f64>,
+}
+
+impl LatentMap {
+    /// Of rows whose levels are `levels_db [N]`, NaN where one is not known.
+    pub(super) fn of(made: &Reconstruction, levels_db: Option<&[f64]>) -> LatentMap {
+        let centred = &made.mu - &made.prior_mean;
+        let kl = LatentUnits::of(centred.view(), made.logvar.view()).kl_nats;
+        let mut order: Vec<usize> = (0..kl.len()).collect();
+        order.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]));
+        let units = match order[..] {
+            [first, second, ..] => Some([first, second]),
+            _ => None,
+        };
+        let step = made.mu.nrows().div_ceil(MOST_POINTS).max(1);
+        let level = |row: usize| levels_db.map(|levels| levels[row]).filter(|level| level.is_finite());
+        let point = |units: [usize; 2]| {
+            let mu = move |row: usize| units.map(|unit| made.mu[[row, unit]]);
+            (0..made.mu.nrows()).step_by(step).map(move |row| LatentPoint { mu: mu(row), level_db: level(row) })
+        };
+        LatentMap {
+            kl_by_level: levels_db.map_or(Vec::new(), |levels| by_level(made, levels)),
+            units,
+            points: units.map_or(Vec::new(), |units| point(units).collect()),
+        }
+    }
+}
+
+fn by_level(made: &Reconstruction, levels: &[f64]) -> Vec<KlAtLevel> {
+    let mut distinct: Vec<f64> = levels.iter().copied().filter(|level| level.is_finite()).collect();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    let at = |level_db: f64| {
+        let rows: Vec<usize> = (0..levels.len()).filter(|&row| levels[row] == level_db).collect();
+        let mu = made.mu.select(Axis(0), &rows) - made.prior_mean.select(Axis(0), &rows);
+        let units = LatentUnits::of(mu.view(), made.logvar.select(Axis(0), &rows).view());
+        KlAtLevel { level_db, rows: rows.len(), kl_nats: units.kl_nats }
+    };
+    distinct.into_iter().map(at).collect()
+}

@@ -1,0 +1,72 @@
+//! What the pictures of a report show, as numbers: it stands in the JSON, and [`report`](crate::report) draws it.
+
+mod film;
+mod latent;
+mod traces;
+
+pub use film::{FilmResponse, Quantiles};
+pub use latent::{KlAtLevel, LatentMap, LatentPoint};
+
+use super::level_series::LevelSeries;
+use super::reference::Reference;
+use super::sides::Sides;
+use super::{Reconstruction, level_column};
+use crate::checkpoint::Trained;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::model::Cvae;
+use serde::Serialize;
+
+/// More levels than this are no steps of a series: they are taken together by tens of dB.
+const MOST_LEVELS: usize = 12;
+
+/// The numbers behind the pictures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pictures {
+    /// Of some listeners two panels each: real traces over what is drawn under their conditions, and one drawn listener.
+    /// None of bare weights.
+    pub level_series: Option<LevelSeries>,
+    /// Of rows between the best and the worst reconstructed one a panel each.
+    pub reconstructions: LevelSeries,
+    pub latent: LatentMap,
+    /// One a FiLM block; empty without FiLM.
+    pub film: Vec<FilmResponse>,
+}
+
+/// The rows that are evaluated, and what the model makes of them.
+pub(super) struct Evaluated<'a> {
+    pub dataset: &'a Dataset,
+    pub rows: &'a [usize],
+    pub made: &'a Reconstruction,
+    pub reference: &'a Reference,
+}
+
+impl Pictures {
+    pub(super) fn of(
+        trained: &Trained,
+        model: &mut Cvae,
+        evaluated: &Evaluated,
+        sides: Option<&Sides>,
+    ) -> Result<Pictures> {
+        Ok(Pictures {
+            level_series: sides.map(|sides| traces::level_series(trained, model, evaluated, sides)).transpose()?,
+            reconstructions: traces::reconstructions(trained, evaluated),
+            latent: LatentMap::of(evaluated.made, evaluated.levels().as_deref()),
+            film: film::responses(trained, model, evaluated)?,
+        })
+    }
+}
+
+impl Evaluated<'_> {
+    /// The level of each row in dB, by tens where there are too many; `None` where the model knows none.
+    fn levels(&self) -> Option<Vec<f64>> {
+        let levels = level_column(self.dataset, self.rows)?;
+        let mut distinct: Vec<f64> = levels.iter().copied().filter(|level| level.is_finite()).collect();
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup();
+        match distinct.len() > MOST_LEVELS {
+            true => Some(levels.iter().map(|level| (level / 10.0).round() * 10.0).collect()),
+            false => Some(levels),
+        }
+    }
+}

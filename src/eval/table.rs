@@ -1,0 +1,185 @@
+//! Tables of an evaluation: the terminal and the page show the same ones, and each number in them says where it stands in the
+//! JSON.
+
+use super::measures::Interval;
+use std::fmt::{self, Display, Formatter};
+
+/// A heading, and rows of cells; the first cell of a row names it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    pub title: String,
+    /// What one must know to read it.
+    pub note: Option<String>,
+    pub headings: Vec<String>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// Text, and for each number in it its place in the JSON.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cell {
+    pub text: String,
+    /// In the order in which the numbers stand in the text; none of names and constants.
+    pub numbers: Vec<Place>,
+}
+
+/// A number's place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// A JSON pointer (RFC 6901); of an array, how many it holds.
+    pub pointer: String,
+    /// Whether it is shown in percent.
+    pub percent: bool,
+}
+
+impl Table {
+    pub fn new(title: impl Into<String>, headings: &[&str]) -> Table {
+        let headings = headings.iter().map(|heading| heading.to_string()).collect();
+        Table { title: title.into(), note: None, headings, rows: Vec::new() }
+    }
+
+    pub fn with_note(self, note: impl Into<String>) -> Table {
+        Table { note: Some(note.into()), ..self }
+    }
+
+    pub fn push(&mut self, name: impl Into<String>, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push([Cell::name(name)].into_iter().chain(cells).collect());
+    }
+}
+
+impl Cell {
+    /// A name, or what is not measured.
+    pub fn name(text: impl Into<String>) -> Cell {
+        Cell { text: text.into(), numbers: Vec::new() }
+    }
+
+    pub fn none() -> Cell {
+        Cell::name("-")
+    }
+
+    /// With so many decimals.
+    pub fn number(value: f64, decimals: usize, pointer: &str) -> Cell {
+        Cell::of(value, format!("{value:.decimals$}"), pointer, false)
+    }
+
+    pub fn count(value: usize, pointer: &str) -> Cell {
+        Cell::of(value as f64, value.to_string(), pointer, false)
+    }
+
+    /// A share in percent.
+    pub fn percent(share: f64, decimals: usize, pointer: &str) -> Cell {
+        let text = format!("{:.decimals$} %", 100.0 * share);
+        // a share that is rounded to nothing has no sign
+        let text = if text.starts_with("-0") && !text.contains(|c: char| ('1'..='9').contains(&c)) {
+            text[1..].to_string()
+        } else {
+            text
+        };
+        Cell::of(share, text, pointer, true)
+    }
+
+    fn of(value: f64, text: String, pointer: &str, percent: bool) -> Cell {
+        match value.is_finite() {
+            true => Cell { text, numbers: vec![Place { pointer: pointer.into(), percent }] },
+            false => Cell::none(),
+        }
+    }
+
+    /// A value with its interval, if it has one.
+    pub fn interval(interval: Interval, decimals: usize, pointer: &str) -> Cell {
+        let number = |value, name| Cell::number(value, decimals, &format!("{pointer}/{name}"));
+        let value = number(interval.value, "value");
+        match (interval.low, interval.high) {
+            (Some(low), Some(high)) => value + " [" + number(low, "low") + ", " + number(high, "high") + "]",
+            _ => value,
+        }
+    }
+
+    /// Where there is a value.
+    pub fn some<T>(value: Option<T>, cell: impl FnOnce(T) -> Cell) -> Cell {
+        value.map_or_else(Cell::none, cell)
+    }
+}
+
+impl std::ops::Add for Cell {
+    type Output = Cell;
+
+    fn add(mut self, other: Cell) -> Cell {
+        self.text += &other.text;
+        self.numbers.extend(other.numbers);
+        self
+    }
+}
+
+impl std::ops::Add<&str> for Cell {
+    type Output = Cell;
+
+    fn add(mut self, text: &str) -> Cell {
+        self.text += text;
+        self
+    }
+}
+
+/// Columns as wide as they must be, the first one to the left and all others to the right.
+impl Display for Table {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let headings: Vec<&str> =
+            std::iter::once(self.title.as_str()).chain(self.headings.iter().skip(1).map(String::as_str)).collect();
+        let rows: Vec<Vec<&str>> =
+            self.rows.iter().map(|row| row.iter().map(|cell| cell.text.as_str()).collect()).collect();
+        let width = |column: usize| {
+            // a title may be long, and is followed by nothing where the columns have no headings
+            let heading = if column == 0 && headings.len() == 1 { None } else { headings.get(column) };
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let indent = if column == 0 { 2 } else { 0 };
+            let widest = cells.map(|cell| cell.chars().count() + indent).max().unwrap_or(0);
+            widest.max(heading.map_or(0, |heading| heading.chars().count()))
+        };
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0).max(headings.len());
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut line = |cells: &[&str], indent: &str| {
+            let first = cells.first().map_or(String::new(), |first| format!("{indent}{first}"));
+            let mut text = format!("{first:<0$}", widths[0]);
+            for (cell, width) in cells.iter().zip(&widths).skip(1) {
+                text += &format!("  {cell:>width$}");
+            }
+            writeln!(f, "{}", text.trim_end())
+        };
+        line(&headings, "")?;
+        rows.iter().try_for_each(|row| line(row, "  "))?;
+        match &self.note {
+            Some(note) => writeln!(f, "  ({note})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_know_the_places_of_their_numbers() {
+        let interval = Interval { value: 0.71, low: Some(0.6), high: Some(0.8) };
+        let cell = Cell::interval(interval, 2, "/a") + " of " + Cell::percent(0.925, 1, "/b");
+        assert_eq!(cell.text, "0.71 [0.60, 0.80] of 92.5 %");
+        let places: Vec<(&str, bool)> = cell.numbers.iter().map(|n| (n.pointer.as_str(), n.percent)).collect();
+        assert_eq!(places, [("/a/value", false), ("/a/low", false), ("/a/high", false), ("/b", true)]);
+        assert_eq!(Cell::number(f64::NAN, 2, "/a"), Cell::none());
+        assert_eq!(Cell::percent(-0.0001, 1, "/a").text, "0.0 %");
+        assert_eq!(Cell::percent(-0.01, 1, "/a").text, "-1.0 %");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be() {
+        let mut table = Table::new("waves", &["", "latency, ms", "n"]).with_note("of all rows");
+        table.push("V", [Cell::number(5.6, 2, "/v"), Cell::count(12, "/n")]);
+        table.push("a longer name", [Cell::none(), Cell::none()]);
+        let lines = [
+            "waves            latency, ms   n",
+            "  V                     5.60  12",
+            "  a longer name            -   -",
+            "  (of all rows)",
+        ];
+        assert_eq!(table.to_string().lines().collect::<Vec<_>>(), lines);
+    }
+}
