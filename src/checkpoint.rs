@@ -329,15 +329,15 @@ impl Checkpoint {
         notices
     }
 
-    /// Refuses to resume under another configuration; only the number of epochs may differ, where the data lies, and the species,
-    /// which training does not see.
+    /// Refuses to resume under another configuration; only the number of epochs may differ, where the data lies, and what
+    /// training does not see: the species and whether there is a report.
     pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
         let mut config = config.clone();
         config.data.path = None;
         let differences = self.trained_for_resume(source)?.config.differences(&config);
         let changed: Vec<String> = differences
             .into_iter()
-            .filter(|(key, ..)| !["training.num_epochs", "data.species"].contains(&key.as_str()))
+            .filter(|(key, ..)| !["training.num_epochs", "data.species", "output.report"].contains(&key.as_str()))
             .map(|(key, was, is)| format!("{key} was {was}, is {is}"))
             .collect();
         if changed.is_empty() {

@@ -1,11 +1,10 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, model, notice, notice_gpu, print, source};
+use super::{DeviceArgs, model, notice, notice_gpu, print, report, say, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
 use abr_film::eval::{Brief, Part, default_part, evaluate};
-use abr_film::files::write_whole;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -30,7 +29,7 @@ pub struct Eval {
     training_data: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Write eval.json and traces.csv (the errors of each trace) into this folder
+    /// Write report.html, eval.json and traces.csv (the errors of each trace) into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print all measures, and not the most telling alone
@@ -63,7 +62,7 @@ impl Eval {
         });
         let file = model::file(&self.model);
         let of_run = if self.data.is_none() { model::data_of_run(&file) } else { None };
-        let report = self.device.with(|device| {
+        let mut evaluation = self.device.with(|device| {
             notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
@@ -88,15 +87,17 @@ impl Eval {
             });
             evaluate(&trained, &mut model, &dataset, part, training.transpose()?.as_ref())
         })?;
+        if let Some(run) = model::run_folder(&file) {
+            report::add_record(&mut evaluation, &run);
+        }
         if let Some(folder) = &self.out {
-            std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-            write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
-            write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
+            report::write(&evaluation, folder, &report::name(&self.model))?;
+            say(format!("the report is {}", folder.join("report.html").display()));
         }
         match (self.json, self.verbose) {
-            (true, _) => print(|w| w.write_all(report.to_json().as_bytes())),
-            (false, true) => print(|w| write!(w, "{report}")),
-            (false, false) => print(|w| write!(w, "{}", Brief(&report))),
+            (true, _) => print(|w| w.write_all(evaluation.to_json().as_bytes())),
+            (false, true) => print(|w| write!(w, "{evaluation}")),
+            (false, false) => print(|w| write!(w, "{}", Brief(&evaluation))),
         }
     }
 }

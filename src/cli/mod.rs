@@ -7,6 +7,7 @@ mod info;
 mod model;
 mod progress;
 mod reconstruct;
+mod report;
 mod source;
 mod train;
 

@@ -4,6 +4,7 @@ use abr_film::checkpoint::Trained;
 use abr_film::data::Dataset;
 use abr_film::data::hash::data_hash;
 use abr_film::error::{Error, Result};
+use abr_film::train::RunFolder;
 use std::path::{Path, PathBuf};
 
 /// The file of the model that was named: of a run folder its best.
@@ -11,12 +12,17 @@ pub fn file(named: &Path) -> PathBuf {
     if named.is_dir() { named.join("best.safetensors") } else { named.to_path_buf() }
 }
 
+/// The run folder that a checkpoint lies in; `None` outside of one.
+pub fn run_folder(file: &Path) -> Option<RunFolder> {
+    // the epochs' checkpoints lie in a folder of their own
+    let folders = file.ancestors().skip(1).take(2);
+    folders.map(RunFolder::at).find(|folder| folder.config().is_file())
+}
+
 /// The recordings that the run of a checkpoint was trained on, as the `config.json` of its folder says; `None` of the
 /// built-in set, and of a checkpoint outside of its run folder.
 pub fn data_of_run(file: &Path) -> Option<String> {
-    // the epochs' checkpoints lie in a folder of their own
-    let folders = file.ancestors().skip(1).take(2);
-    let config = folders.map(|folder| folder.join("config.json")).find(|config| config.is_file())?;
+    let config = run_folder(file)?.config();
     let config: serde_json::Value = serde_json::from_slice(&std::fs::read(config).ok()?).ok()?;
     config["data"]["path"].as_str().map(String::from)
 }

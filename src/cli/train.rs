@@ -1,12 +1,13 @@
 //! `abr-film train`
 
 use super::progress::Progress;
-use super::{DeviceArgs, notice, say, source};
+use super::{DeviceArgs, notice, report, say, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::{Config, SchedulerKind};
 use abr_film::data::Dataset;
 use abr_film::device::Device;
 use abr_film::error::{Error, Result};
+use abr_film::eval::{default_part, evaluate};
 use abr_film::train::{Outcome, RunFolder, Trainer};
 use clap::Args;
 use std::ops::ControlFlow;
@@ -70,7 +71,11 @@ impl Train {
                 Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
                 None => folder.create(&config, trainer.manifest(), self.force)?,
             }
-            train(&mut trainer, &folder, &interrupted)
+            train(&mut trainer, &folder, &interrupted)?;
+            match config.output.report {
+                true => report(&mut trainer, &dataset, &folder),
+                false => Ok(()),
+            }
         })
     }
 
@@ -178,6 +183,28 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
         .best
         .map_or("no best epoch".to_string(), |best| format!("best epoch {} (loss {:.4})", best.epoch, best.objective));
     say(format!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display()));
+    Ok(())
+}
+
+/// Evaluates the best weights on the rows that say most, and writes the report. What cannot be evaluated costs no run: it
+/// has been saved.
+fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<()> {
+    let Some(trained) = trainer.best().and_then(|best| best.trained) else { return Ok(()) };
+    say("evaluating the best weights for the report (the run is saved)");
+    let part = default_part(&trained, dataset)?;
+    let mut evaluation = match evaluate(&trained, trainer.model(), dataset, part, None) {
+        Ok(evaluation) => evaluation,
+        Err(error) => {
+            notice(format!("no report: {error}"));
+            return Ok(());
+        }
+    };
+    report::add_record(&mut evaluation, folder);
+    report::write(&evaluation, folder.path(), &report::name(folder.path()))?;
+    for sentence in &evaluation.verdict {
+        say(sentence);
+    }
+    say(format!("the report is {}", folder.path().join("report.html").display()));
     Ok(())
 }
 

@@ -299,10 +299,17 @@ pub struct OutputConfig {
     pub save_every_n_epochs: usize,
     /// `false`: no `best.safetensors`; early stopping then restores in memory.
     pub save_best_model: bool,
+    /// Evaluate the best weights when training has ended, into `report.html`, `eval.json` and `traces.csv`.
+    pub report: bool,
 }
 
 impl Default for OutputConfig {
     fn default() -> Self {
-        OutputConfig { checkpoint_dir: "checkpoints".into(), save_every_n_epochs: 10, save_best_model: true }
+        OutputConfig {
+            checkpoint_dir: "checkpoints".into(),
+            save_every_n_epochs: 10,
+            save_best_model: true,
+            report: true,
+        }
     }
 }

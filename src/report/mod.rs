@@ -1,8 +1,12 @@
 //! Numbers as pictures. Nothing is computed here but places on the page.
 
+mod chart;
+mod charts;
 mod level_series;
+mod page;
 mod picture;
 mod style;
 
 pub use level_series::draw_level_series;
+pub use page::page;
 pub use picture::Picture;

@@ -21,6 +21,15 @@ pub const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
 /// In turn, for lines that have no source.
 pub const SERIES: [RGBColor; 5] = [BLUE, VERMILION, GREEN, PURPLE, ORANGE];
 
+/// From low to high; they stay apart, and are seen on white as on black (Tol, "bright").
+pub const RAMP: [RGBColor; 5] = [
+    RGBColor(0x44, 0x77, 0xAA),
+    RGBColor(0x66, 0xCC, 0xEE),
+    RGBColor(0x22, 0x88, 0x33),
+    RGBColor(0xCC, 0xBB, 0x44),
+    RGBColor(0xEE, 0x66, 0x77),
+];
+
 /// Sizes in CSS pixels.
 pub const TEXT: f64 = 12.0;
 pub const HEADING: f64 = 14.0;

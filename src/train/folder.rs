@@ -5,21 +5,33 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{TEMPORARY, write_whole};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A folder that holds one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the epochs'
-/// checkpoints, `summary.json`.
+/// checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`, `traces.csv`.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
 /// The files of a run beside its epochs' checkpoints.
-const FILES: [&str; 6] =
-    ["config.json", "split.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "summary.json"];
+const FILES: [&str; 9] = [
+    "config.json",
+    "split.json",
+    "metrics.jsonl",
+    "best.safetensors",
+    "last.safetensors",
+    "summary.json",
+    "eval.json",
+    "traces.csv",
+    "report.html",
+];
+/// Those of a run that has ended.
+const OF_THE_END: [&str; 4] = ["summary.json", "eval.json", "traces.csv", "report.html"];
 
 impl RunFolder {
     /// The folder of a run, which need not be there yet.
@@ -59,7 +71,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// See [`RunFolder::check_free`].
-    pub fn create(&self, config: &Config, split: &serde_json::Value, force: bool) -> Result<()> {
+    pub fn create(&self, config: &Config, split: &Value, force: bool) -> Result<()> {
         self.check_free(config, force)?;
         let checkpoints = self.checkpoint_folders(config);
         for file in self.run_files(config).into_iter().chain(self.strays(config)) {
@@ -123,15 +135,14 @@ impl RunFolder {
         write_whole(&self.config(), |w| w.write_all(config.to_json_pretty().as_bytes()))
     }
 
-    fn write_json(&self, name: &str, value: &serde_json::Value) -> Result<()> {
+    fn write_json(&self, name: &str, value: &Value) -> Result<()> {
         write_whole(&self.path.join(name), |w| w.write_all(format!("{value:#}\n").as_bytes()))
     }
 
     /// Makes ready to go on after `epochs` epochs.
     pub fn reopen(&self, config: &Config, epochs: usize) -> Result<()> {
-        // a summary is of a run that has ended
-        let summary = self.path.join("summary.json");
-        self.strays(config).iter().chain([&summary]).for_each(|file| _ = fs::remove_file(file));
+        let ended = OF_THE_END.map(|name| self.path.join(name));
+        self.strays(config).iter().chain(&ended).for_each(|file| _ = fs::remove_file(file));
         self.trim_metrics(epochs)?;
         self.write_config(config)
     }
@@ -142,6 +153,14 @@ impl RunFolder {
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
         let kept: String = text.lines().take(epochs).flat_map(|line| [line, "\n"]).collect();
         write_whole(&path, |w| w.write_all(kept.as_bytes()))
+    }
+
+    /// The lines of `metrics.jsonl` and what `split.json` says; nothing of what is not there or cannot be read.
+    pub fn record(&self) -> (Vec<Value>, Option<Value>) {
+        let text = fs::read_to_string(self.metrics()).unwrap_or_default();
+        let epochs = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let split = fs::read(self.path.join("split.json")).ok();
+        (epochs, split.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// Writes all that an epoch's end calls for: its line, the best weights, every n epochs a checkpoint and the state.
@@ -193,7 +212,7 @@ impl RunFolder {
     }
 
     /// Writes `summary.json`.
-    pub fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
+    pub fn write_summary(&self, summary: &Value) -> Result<()> {
         self.write_json("summary.json", summary)
     }
 }

@@ -15,6 +15,7 @@ mod missing_file;
 mod one_way;
 mod prepare;
 mod repeats;
+mod report;
 mod resume;
 mod run_folder;
 #[path = "../common/skipped.rs"]

@@ -1,0 +1,257 @@
+//! An evaluation as one HTML file: no script, no request, for light and dark screens and for print.
+
+use super::charts;
+use super::level_series::draw_level_series;
+use super::picture::Picture;
+use crate::eval::{Report, Table};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says where
+/// (`data-json`: JSON pointers, with `%` behind one that is shown in percent).
+pub fn page(report: &Report, name: &str) -> String {
+    let sections: Vec<(&str, &str, Markup)> = [
+        ("short", "In short", Some(table(&report.summary(), ""))),
+        ("explained", "What reconstructions explain", explained(report)),
+        ("series", "Level series, real beside generated", level_series(report)),
+        ("levels", "Waves by level", waves(report)),
+        ("reconstructions", "Reconstructions, from the best to the worst", reconstructions(report)),
+        ("spread", "Spread and coverage of generated traces", spread(report)),
+        ("latent", "What the latent holds", latent(report)),
+        ("film", "What FiLM does", film(report)),
+        ("learning", "Learning curves", learning(report)),
+        ("measures", "All measures", Some(measures(report))),
+        ("data", "Data, split and configuration", Some(data(report))),
+    ]
+    .into_iter()
+    .filter_map(|(id, title, section)| Some((id, title, section?)))
+    .collect();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (name) ": abr-film report" }
+                // no request for an icon either
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    header {
+                        h1 { (name) }
+                        p .head { (report.head()) }
+                    }
+                    (verdict(report))
+                    nav { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
+                    @for (id, title, section) in &sections {
+                        section id=(id) { h2 { (title) } (section) }
+                    }
+                    footer { "abr-film " (env!("CARGO_PKG_VERSION")) "; what the measures are: docs/evaluation.md" }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn verdict(report: &Report) -> Markup {
+    html! {
+        @let class = if report.warnings.is_empty() { "verdict" } else { "verdict warning" };
+        div class=(class) { @for sentence in &report.verdict { p { (sentence) } } }
+    }
+}
+
+fn figure(picture: &Picture, caption: Markup) -> Markup {
+    html! { figure { (PreEscaped(picture.element())) figcaption { (caption) } } }
+}
+
+fn table(table: &Table, title: &str) -> Markup {
+    html! {
+        @if !title.is_empty() { h3 { (title) } }
+        div .table {
+            table {
+                @if table.headings.iter().any(|heading| !heading.is_empty()) {
+                    thead { tr { @for heading in &table.headings { th scope="col" { (heading) } } } }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (i, cell) in row.iter().enumerate() {
+                                @if i == 0 {
+                                    th scope="row" { (cell.text) }
+                                } @else if cell.numbers.is_empty() {
+                                    td { (cell.text) }
+                                } @else {
+                                    td data-json=(places(cell)) { (cell.text) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if let Some(note) = &table.note { p .note { (note) } }
+    }
+}
+
+fn places(cell: &crate::eval::Cell) -> String {
+    let place = |place: &crate::eval::Place| format!("{}{}", place.pointer, if place.percent { "%" } else { "" });
+    cell.numbers.iter().map(place).collect::<Vec<_>>().join(" ")
+}
+
+fn explained(report: &Report) -> Option<Markup> {
+    let picture = charts::explained(report)?;
+    let truth = report.truth.as_ref().map(|truth| truth.to_string());
+    Some(html! {
+        (figure(&picture, html! {
+            "Share of the variance about the mean trace of the training rows, with 95 % intervals over listeners."
+            @if let Some(truth) = truth { " " (capitalised(&truth)) "." }
+        }))
+    })
+}
+
+fn level_series(report: &Report) -> Option<Markup> {
+    let series = report.pictures.as_ref()?.level_series.as_ref().filter(|series| !series.panels.is_empty())?;
+    let picture = draw_level_series(series);
+    Some(html! {
+        (figure(&picture, html! {
+            "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions. "
+            "Right: one of these drawn listeners. Marked peaks are picked by one rule, and lines follow a wave through the levels."
+        }))
+    })
+}
+
+fn waves(report: &Report) -> Option<Markup> {
+    let levels = report.wave_errors.as_ref()?.levels.as_ref()?;
+    let mut sources: Vec<&str> = levels.norms.iter().map(|norm| norm.source).collect();
+    sources.dedup();
+    Some(html! {
+        @for picture in charts::waves_by_level(levels) {
+            (figure(&picture, html! { "Means of the traces in which the wave was found, with 95 % intervals over listeners." }))
+        }
+        @if sources.is_empty() {
+            p .note { "No published norms are drawn: none are known here of this species and these stimuli." }
+        } @else {
+            p .note { "Norms, with two standard deviations where they are known: " (sources.join("; ")) "." }
+        }
+    })
+}
+
+fn reconstructions(report: &Report) -> Option<Markup> {
+    let series = Some(&report.pictures.as_ref()?.reconstructions).filter(|series| !series.panels.is_empty())?;
+    Some(html! {
+        (figure(&draw_level_series(series), html! {
+            "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."
+        }))
+    })
+}
+
+fn spread(report: &Report) -> Option<Markup> {
+    let picture = charts::calibration(report.generated.as_ref()?)?;
+    Some(html! {
+        (figure(&picture, html! {
+            "An interval of draws should hold as many real samples as it says; draws should spread as far as listeners do."
+        }))
+    })
+}
+
+fn latent(report: &Report) -> Option<Markup> {
+    let picture = charts::latent(&report.pictures.as_ref()?.latent, &report.latent.kl_nats);
+    Some(html! {
+        (figure(&picture, html! {
+            "A unit with a KL near 0 is not used. Where recordings of different levels lie apart, the latent holds what the "
+            "condition should say."
+        }))
+    })
+}
+
+fn film(report: &Report) -> Option<Markup> {
+    let responses = Some(&report.pictures.as_ref()?.film).filter(|film| !film.is_empty())?;
+    let pictures = charts::film(responses);
+    (!pictures.is_empty()).then(|| {
+        html! {
+            @for picture in pictures {
+                (figure(&picture, html! { "gamma 1 and beta 0 leave a unit as it is." }))
+            }
+            p .note { "All other conditioning variables stay at their medians." }
+        }
+    })
+}
+
+fn learning(report: &Report) -> Option<Markup> {
+    let picture = charts::learning(&report.training.epochs)?;
+    let epoch = report.training.epoch;
+    Some(html! { (figure(&picture, html! { "The weights evaluated here are those of epoch " (epoch) "." })) })
+}
+
+fn measures(report: &Report) -> Markup {
+    html! {
+        @for t in report.tables() {
+            @let long = t.rows.len() > 16;
+            details open[!long] { summary { (t.title) } (table(&t, "")) }
+        }
+        @if !report.warnings.is_empty() {
+            h3 { "Warnings" }
+            ul { @for warning in &report.warnings { li { (warning) } } }
+        }
+    }
+}
+
+fn data(report: &Report) -> Markup {
+    let training = &report.training;
+    let config = serde_json::to_string_pretty(&training.config).expect("plain data");
+    html! {
+        dl {
+            dt { "data" } dd { (report.data) }
+            @if !training.data_hash.is_empty() {
+                dt { "SHA-256 of the data trained on" } dd { code { (training.data_hash) } }
+            }
+            dt { "parameters of the model" } dd data-json="/training/parameters" { (training.parameters) }
+        }
+        @if let Some(split) = &training.split { (parts(split)) }
+        details { summary { "configuration" } pre { (config) } }
+    }
+}
+
+/// Who trained, validated and tested.
+fn parts(split: &Value) -> Markup {
+    let named = ["train", "validation", "test", "unused"].map(|part| (part, &split[part]));
+    let subjects = |part: &Value| -> Vec<String> {
+        let names = part["subjects"].as_array().map_or(&[][..], Vec::as_slice);
+        names.iter().filter_map(|name| name.as_str().map(String::from)).collect()
+    };
+    html! {
+        div .table {
+            table {
+                thead { tr { th scope="col" { "part" } th scope="col" { "rows" } th scope="col" { "subjects" } } }
+                tbody {
+                    @for (name, part) in &named {
+                        @let rows = part["rows"].as_u64().unwrap_or(0);
+                        @if rows > 0 {
+                            tr {
+                                th scope="row" { (name) }
+                                td data-json={ "/training/split/" (name) "/rows" } { (rows) }
+                                td data-json={ "/training/split/" (name) "/subjects" } { (subjects(part).len()) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @for (name, part) in &named {
+            @let names = subjects(part);
+            @if !names.is_empty() {
+                details { summary { "subjects: " (name) } p .note { (names.join(", ")) } }
+            }
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
