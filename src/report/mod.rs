@@ -4,5 +4,5 @@ mod level_series;
 mod picture;
 mod style;
 
-pub use level_series::draw_level_series;
+pub use level_series::{SeriesOptions, draw_level_series};
 pub use picture::Picture;
