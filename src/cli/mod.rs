@@ -5,6 +5,7 @@ mod eval;
 mod generate;
 mod info;
 mod model;
+mod plot;
 mod progress;
 mod reconstruct;
 mod report;
@@ -35,6 +36,8 @@ enum Command {
     Generate(generate::Generate),
     /// Pass recordings through the model: encode, decode, write
     Reconstruct(reconstruct::Reconstruct),
+    /// Draw recorded, prepared, reconstructed and generated traces by level, alone or one over the other
+    Plot(plot::Plot),
     /// Show a model's layers, parameters and device
     Info(info::Info),
     /// Make data sets
@@ -87,6 +90,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
+        Command::Plot(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Data(command) => command.run(),
     }

@@ -68,11 +68,29 @@ pub fn load_for(trained: &Trained, data: Option<&String>, subjects: bool) -> Res
 /// Refuses a file that a table cannot be written to, before any work is done for it.
 pub fn check_table(out: Option<&Path>) -> Result<()> {
     let Some(path) = out else { return Ok(()) };
-    let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    if !csv && !is_npz(path) && !path.starts_with("/dev") {
+    if !has_ending(path, "csv") && !is_npz(path) && !path.starts_with("/dev") {
         let remedy = "name a file that ends in .csv or .npz";
         return Err(Error::usage(format!("{}: neither a .csv nor an .npz file", path.display()), remedy));
     }
+    check_place(path)
+}
+
+/// Refuses a file that a picture cannot be written to, before any work is done for it.
+pub fn check_picture(path: &Path) -> Result<()> {
+    if !has_ending(path, "svg") && !has_ending(path, "png") {
+        let remedy = "name a file that ends in .svg or .png";
+        return Err(Error::usage(format!("{}: neither a .svg nor a .png file", path.display()), remedy));
+    }
+    check_place(path)
+}
+
+/// Whether a file's name ends in `.` and this, in small or capital letters.
+pub fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
+}
+
+/// Refuses what is no place for a file.
+fn check_place(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::usage(format!("{}: is a folder", path.display()), "name a file"));
     }
@@ -99,7 +117,7 @@ pub fn check_apart<'a>(out: Option<&Path>, inputs: impl IntoIterator<Item = &'a 
 
 /// Whether NumPy's format is asked for.
 pub fn is_npz(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))
+    has_ending(path, "npz")
 }
 
 /// Writes a table to a file, whole or not at all, or to stdout.

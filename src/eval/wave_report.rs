@@ -16,9 +16,9 @@ use std::collections::BTreeSet;
 /// With more levels there are no functions of them.
 const MOST_LEVELS: usize = 60;
 /// A wave of the truth counts from this amplitude up …
-const FLOOR_UV: f64 = 0.03;
+pub(super) const FLOOR_UV: f64 = 0.03;
 /// … and from so many deviations of the truth's noise: peak to trough, noise alone makes about as much.
-const FLOOR_IN_NOISE: f64 = 4.0;
+pub(super) const FLOOR_IN_NOISE: f64 = 4.0;
 
 /// Waves of the species (see [`species`](super::species)) in rows that have a truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]

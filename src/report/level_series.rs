@@ -1,123 +1,186 @@
-//! A subject's traces stacked by level, loud above soft, as an SVG picture.
+//! Level series: traces stacked by level, loud above soft, every panel to one scale in µV.
 
-use crate::data::inspect::{LevelSeries, Panel};
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+mod around;
+mod ink;
+mod panel;
+mod scale;
 
-const PANEL: (u32, u32) = (420, 560);
-const TITLE_HEIGHT: u32 = 40;
-const MOST_PANELS: usize = 12;
-const COLUMNS: usize = 4;
-/// The largest trace of a panel spans so many levels from peak to peak.
-const LARGEST_LEVELS: f64 = 1.6;
-const FONT: &str = "sans-serif";
-const INK: RGBColor = RGBColor(31, 78, 121);
+use super::picture::{Area, Drawn, Picture};
+use super::style::{SERIES, colour};
+use crate::eval::level_series::{Band, Layer, LevelSeries, Source};
+use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
+use ink::wrap;
+use plotters::style::RGBColor;
+use scale::Scale;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>>;
+/// How a level series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SeriesOptions {
+    /// In CSS pixels; `None`: as the panels need it.
+    pub width: Option<u32>,
+    /// The times that are shown, in ms after stimulus onset; `None`: all that there are.
+    pub window_ms: Option<[f64; 2]>,
+    /// What the bands show, for the words below the panels; `None`: those say nothing of bands.
+    pub band: Option<Band>,
+}
 
-/// Draws the first twelve panels: time in ms to the right, levels one above the other, all traces of a panel to one
-/// scale, which its heading gives.
-pub fn draw_level_series(series: &LevelSeries) -> String {
-    let shown = series.panels.len().min(MOST_PANELS);
-    let (columns, rows) = (shown.min(COLUMNS), shown.div_ceil(COLUMNS));
-    let size = (columns as u32 * PANEL.0, rows as u32 * PANEL.1 + TITLE_HEIGHT);
-    let mut svg = String::new();
-    {
-        let page = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let more = match series.panels.len() - shown {
-            0 => String::new(),
-            more => format!(" ({more} more series are not shown)"),
+/// Left of the first column of panels, for the levels.
+const LEFT: f64 = 56.0;
+/// Right of the last, for the scale bar.
+const RIGHT: f64 = 66.0;
+/// Between columns.
+const GAP: f64 = 18.0;
+const MOST_COLUMNS: usize = 5;
+/// No panel is narrower, unless one alone is.
+const NARROWEST: f64 = 110.0;
+const NARROWEST_PICTURE: u32 = 240;
+const LINE: f64 = 16.0;
+/// Below a panel, for its times.
+const AXIS: f64 = 42.0;
+const EDGE: f64 = 8.0;
+
+/// Draws all panels: time to the right, levels one above the other at the same height in each panel, means with their bands
+/// and single traces, a line for each wave over the levels, and the threshold.
+///
+/// # Panics
+/// Without a panel, or if no sample of any mean is finite.
+pub fn draw_level_series(series: &LevelSeries, options: &SeriesOptions) -> Picture {
+    let page = Page::of(series, options);
+    let size = [page.width, page.height].map(|side| side.ceil() as u32);
+    Picture::draw(size, &page.title(), |area| page.draw(area))
+}
+
+/// Where everything stands, in CSS pixels.
+struct Page<'a> {
+    series: &'a LevelSeries,
+    scale: Scale,
+    colours: Vec<LayerColour<'a>>,
+    columns: usize,
+    width: f64,
+    height: f64,
+    panel_width: f64,
+    head: Vec<Vec<usize>>,
+    /// Of the panel with the most lines.
+    title_lines: usize,
+    threshold: bool,
+    note: Vec<String>,
+}
+
+/// The colour of a layer in all panels.
+struct LayerColour<'a> {
+    source: Source,
+    name: &'a str,
+    colour: RGBColor,
+}
+
+impl<'a> Page<'a> {
+    fn of(series: &'a LevelSeries, options: &SeriesOptions) -> Page<'a> {
+        let panels = series.panels.len();
+        assert!(panels > 0, "a panel to draw");
+        let scale = Scale::of(series, options.window_ms);
+        let (columns, width) = columns(panels, options.width.map(|width| width.max(NARROWEST_PICTURE)));
+        let panel_width = (width - LEFT - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
+        let colours = layer_colours(series);
+        let head = head_lines(series, &colours, width - 2.0 * EDGE);
+        let title_lines = series.panels.iter().map(|panel| wrap(&panel.title, super::style::TEXT, panel_width).len());
+        let note = note(series, options.band);
+        let mut page = Page {
+            series,
+            columns,
+            width,
+            height: 0.0,
+            panel_width,
+            head,
+            title_lines: title_lines.max().unwrap_or(0),
+            threshold: series.panels.iter().any(|panel| panel.threshold_db.is_some()),
+            note: wrap(&note, ink::SMALL, width - 2.0 * EDGE),
+            colours,
+            scale,
         };
-        let draw = || -> Drawn {
-            page.fill(&WHITE)?;
-            let body = page.titled(&format!("{}{more}", series.subject), (FONT, 20))?;
-            for (area, panel) in body.split_evenly((rows, columns)).iter().zip(&series.panels) {
-                draw_panel(area, panel)?;
-            }
-            page.present()
-        };
-        draw().expect("drawing into a string does not fail");
+        let below = page.note.len() as f64 * LINE + EDGE;
+        page.height = page.first_row() + page.row_height() * panels.div_ceil(columns) as f64 + below;
+        page
     }
-    svg
-}
 
-fn draw_panel(area: &Area, panel: &Panel) -> Drawn {
-    let levels = panel.levels();
-    let points = || panel.traces.iter().flat_map(|trace| &trace.points);
-    let (from_ms, to_ms) = extent(points().map(|p| p.0));
-    let spans = panel.traces.iter().map(|trace| extent(trace.points.iter().map(|p| p.1))).map(|(lo, hi)| hi - lo);
-    let largest_uv = spans.fold(0.0, f64::max);
-    // flat traces have no scale of their own
-    let row_uv = if largest_uv > 0.0 { largest_uv / LARGEST_LEVELS } else { 1.0 };
-    let top = levels.len() as f64;
-    let caption = if panel.title.is_empty() { "level series" } else { &panel.title };
-    let caption = format!("{caption}: {} µV from level to level", significant(row_uv));
-    let mut chart = ChartBuilder::on(area)
-        .margin(10)
-        .caption(caption, (FONT, 14))
-        .x_label_area_size(36)
-        .y_label_area_size(60)
-        .build_cartesian_2d(from_ms..to_ms, -1.2..top + 0.2)?;
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .x_desc("ms after stimulus onset")
-        .y_labels(0)
-        .axis_style(BLACK.mix(0.5))
-        .light_line_style(TRANSPARENT)
-        .label_style((FONT, 12))
-        .draw()?;
-    let style = TextStyle::from((FONT, 12).into_font()).pos(Pos::new(HPos::Right, VPos::Center));
-    for (row, level) in levels.iter().enumerate() {
-        let place = EmptyElement::at((from_ms, row as f64));
-        chart.plotting_area().draw(&(place + Text::new(format!("{level} dB"), (-8, 0), style.clone())))?;
+    fn first_row(&self) -> f64 {
+        EDGE + self.head.len() as f64 * LINE + 4.0
     }
-    for trace in &panel.traces {
-        let row = levels.iter().position(|level| *level == trace.level_db).unwrap_or(0) as f64;
-        let middle = trace.points.iter().map(|p| p.1).sum::<f64>() / trace.points.len().max(1) as f64;
-        let line = trace.points.iter().map(|(ms, uv)| (*ms, row + (uv - middle) / row_uv));
-        chart.draw_series(LineSeries::new(line, INK.mix(0.8).stroke_width(1)))?;
-    }
-    Ok(())
-}
 
-impl Panel {
-    /// Each level once, rising.
-    fn levels(&self) -> Vec<f64> {
-        let mut levels: Vec<f64> = self.traces.iter().map(|trace| trace.level_db).collect();
-        levels.dedup();
-        levels
+    fn row_height(&self) -> f64 {
+        self.above_plot() + self.scale.height() + AXIS
+    }
+
+    /// A panel's title and threshold.
+    fn above_plot(&self) -> f64 {
+        (self.title_lines + usize::from(self.threshold)) as f64 * LINE + 6.0
+    }
+
+    fn draw(&self, area: &Area) -> Drawn {
+        draw_head(area, self)?;
+        for (place, panel) in self.series.panels.iter().enumerate() {
+            let (row, column) = (place / self.columns, place % self.columns);
+            let left = LEFT + column as f64 * (self.panel_width + GAP);
+            let top = self.first_row() + row as f64 * self.row_height();
+            let plot = panel::Plot { page: self, left, top: top + self.above_plot() };
+            panel::draw(area, &plot, panel, column == 0)?;
+        }
+        let shown = self.series.panels.len().min(self.columns) as f64;
+        let right = LEFT + shown * self.panel_width + (shown - 1.0) * GAP;
+        draw_scale_bar(area, &self.scale, right, self.first_row() + self.above_plot())?;
+        draw_note(area, &self.note, self.height)
+    }
+
+    fn colour_of(&self, layer: &Layer) -> RGBColor {
+        let own = |known: &&LayerColour| known.source == layer.source && known.name == layer.name;
+        self.colours.iter().find(own).map_or(colour(layer.source), |known| known.colour)
+    }
+
+    /// For those who do not see it.
+    fn title(&self) -> String {
+        let titles: Vec<&str> =
+            self.series.panels.iter().map(|panel| panel.title.as_str()).filter(|title| !title.is_empty()).collect();
+        let layers: Vec<&str> = self.colours.iter().map(|layer| layer.name).collect();
+        let of = if titles.is_empty() { String::new() } else { format!(" of {}", titles.join("; ")) };
+        format!("Level series{of}: {}", layers.join(", "))
     }
 }
 
-fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
-}
-
-/// Two significant digits.
-fn significant(value: f64) -> String {
-    let digits = (1 - value.log10().floor() as i32).max(0) as usize;
-    format!("{value:.digits$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::inspect::Trace;
-
-    #[test]
-    fn traces_without_height_or_width_are_drawn() {
-        let trace = |points: &[(f64, f64)]| Trace { level_db: 40.0, points: points.to_vec() };
-        for (trace, caption) in [
-            (trace(&[(0.0, 0.1), (0.5, 0.1), (1.0, 0.1)]), "1.0 µV from level to level"),
-            (trace(&[(-1.5, 3.0)]), "1.0 µV from level to level"),
-            (trace(&[(0.0, -0.4), (0.5, 0.4)]), "0.50 µV from level to level"),
-        ] {
-            let panels = vec![Panel { title: String::new(), traces: vec![trace] }];
-            let svg = draw_level_series(&LevelSeries { subject: "A1".to_string(), panels });
-            assert!(svg.contains(caption) && svg.contains("40 dB"), "{svg}");
+/// So many columns, and the width with them.
+fn columns(panels: usize, width: Option<u32>) -> (usize, f64) {
+    // rows as even as can be
+    let even = |most: usize| panels.div_ceil(panels.div_ceil(most));
+    let needs = |columns: usize, panel: f64| LEFT + RIGHT + columns as f64 * (panel + GAP) - GAP;
+    match width.map(f64::from) {
+        Some(width) => {
+            let most = (1..=MOST_COLUMNS).rev().find(|columns| needs(*columns, NARROWEST) <= width).unwrap_or(1);
+            (even(most), width)
+        }
+        None => {
+            let columns = even(MOST_COLUMNS);
+            (columns, needs(columns, [320.0, 250.0, 200.0, 170.0, 160.0][columns - 1]))
         }
     }
 }
+
+/// Each layer once. The first of a source has the source's colour, others what is left.
+fn layer_colours(series: &LevelSeries) -> Vec<LayerColour<'_>> {
+    let mut layers: Vec<(Source, &str)> = Vec::new();
+    for layer in series.panels.iter().flat_map(|panel| &panel.layers) {
+        if !layers.contains(&(layer.source, layer.name.as_str())) {
+            layers.push((layer.source, &layer.name));
+        }
+    }
+    let of_sources: Vec<RGBColor> = layers.iter().map(|(source, _)| colour(*source)).collect();
+    let mut left = SERIES.into_iter().filter(|colour| !of_sources.contains(colour)).cycle();
+    let first = |place: usize| layers[..place].iter().all(|(source, _)| *source != layers[place].0);
+    let colours = (0..layers.len()).map(|place| match first(place) {
+        true => of_sources[place],
+        false => left.next().unwrap_or(of_sources[place]),
+    });
+    let colours: Vec<RGBColor> = colours.collect();
+    let named = layers.iter().zip(colours);
+    named.map(|((source, name), colour)| LayerColour { source: *source, name, colour }).collect()
+}
+
+#[cfg(test)]
+mod tests;

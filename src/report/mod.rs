@@ -7,6 +7,6 @@ mod page;
 mod picture;
 mod style;
 
-pub use level_series::draw_level_series;
+pub use level_series::{SeriesOptions, draw_level_series};
 pub use page::page;
 pub use picture::Picture;

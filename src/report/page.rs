@@ -1,13 +1,15 @@
 //! An evaluation as one HTML file: no script, no request, for light and dark screens and for print.
 
 use super::charts;
-use super::level_series::draw_level_series;
+use super::charts::WIDTH;
+use super::level_series::{SeriesOptions, draw_level_series};
 use super::picture::Picture;
 use crate::eval::{Report, Table};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 const STYLE: &str = include_str!("page.css");
+const SERIES: SeriesOptions = SeriesOptions { width: Some(WIDTH), window_ms: None, band: None };
 
 /// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says where
 /// (`data-json`: JSON pointers, with `%` behind one that is shown in percent).
@@ -116,7 +118,7 @@ fn explained(report: &Report) -> Option<Markup> {
 
 fn level_series(report: &Report) -> Option<Markup> {
     let series = report.pictures.as_ref()?.level_series.as_ref().filter(|series| !series.panels.is_empty())?;
-    let picture = draw_level_series(series);
+    let picture = draw_level_series(series, &SERIES);
     Some(html! {
         (figure(&picture, html! {
             "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions. "
@@ -144,7 +146,7 @@ fn waves(report: &Report) -> Option<Markup> {
 fn reconstructions(report: &Report) -> Option<Markup> {
     let series = Some(&report.pictures.as_ref()?.reconstructions).filter(|series| !series.panels.is_empty())?;
     Some(html! {
-        (figure(&draw_level_series(series), html! {
+        (figure(&draw_level_series(series, &SERIES), html! {
             "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."
         }))
     })

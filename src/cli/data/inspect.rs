@@ -1,16 +1,14 @@
 //! `abr-film data inspect`
 
-use super::Assume;
-use crate::cli::{print, source};
-use abr_film::config::Config;
-use abr_film::data::inspect::{Inspection, inspect, level_series};
-use abr_film::data::prepare::complete_axis;
-use abr_film::data::{Assumptions, Recording};
-use abr_film::error::{Error, Result};
-use abr_film::files::write_whole;
-use abr_film::report::draw_level_series;
+use super::{Assume, config_of};
+use crate::cli::{plot, print, source};
+use abr_film::config::Species;
+use abr_film::data::Recording;
+use abr_film::data::inspect::{Inspection, inspect};
+use abr_film::error::Result;
+use abr_film::eval::level_series::{Choice, Set, Summary, source_of, stated_species};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Inspect {
@@ -29,36 +27,28 @@ pub struct Inspect {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Draw the level series of a subject: traces stacked by level
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw the level series of a subject: traces stacked by level (`abr-film plot` can more)
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
-    /// Whose [default: the first with the most levels]
+    /// Whose [default: the first with the most levels; all together where nobody has two]
     #[arg(long, value_name = "NAME", requires = "plot")]
     subject: Option<String>,
 }
 
 impl Inspect {
     pub fn run(&self) -> Result<()> {
-        if let Some(path) = &self.plot
-            && !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"))
-        {
-            return Err(Error::usage(format!("{}: not a .svg file", path.display()), "name a file that ends in .svg"));
+        if let Some(out) = &self.plot {
+            source::check_picture(out)?;
+            let named = self.paths.iter().chain(&self.config).map(PathBuf::as_path);
+            source::check_apart(Some(out), named)?;
         }
-        let recordings = self.recordings()?;
+        let config = config_of(self.config.as_deref(), &self.set)?;
+        let recordings = self.assume.recordings(&self.paths, self.plot.as_deref(), &config)?;
         self.print(&inspect(&recordings))?;
-        self.draw(&recordings)
-    }
-
-    fn recordings(&self) -> Result<Vec<Recording>> {
-        let Config { data: mut config, .. } = match &self.config {
-            Some(path) => Config::load(path, &self.set)?,
-            None => Config::from_json("--set", "{}", &self.set)?,
-        };
-        let set = self.assume.open(&self.paths, None, &mut config, Assumptions::default())?;
-        let name = set.source.clone();
-        let mut recordings = source::collect(set)?;
-        recordings.iter_mut().try_for_each(|recording| complete_axis(&name, recording, &config))?;
-        Ok(recordings)
+        match &self.plot {
+            Some(out) => self.draw(out, &recordings, config.data.species),
+            None => Ok(()),
+        }
     }
 
     fn print(&self, found: &Inspection) -> Result<()> {
@@ -68,9 +58,12 @@ impl Inspect {
         }
     }
 
-    fn draw(&self, recordings: &[Recording]) -> Result<()> {
-        let Some(path) = &self.plot else { return Ok(()) };
-        let svg = draw_level_series(&level_series(recordings, self.subject.as_deref())?);
-        write_whole(path, |w| w.write_all(svg.as_bytes()))
+    fn draw(&self, out: &Path, recordings: &[Recording], species: Species) -> Result<()> {
+        let source = source_of(recordings);
+        let set = Set { name: plot::word(source).to_string(), source, recordings };
+        let waves = Some(stated_species(recordings).unwrap_or(species));
+        let summary = Summary { waves, ..Summary::default() };
+        let choice = Choice { subjects: self.subject.iter().cloned().collect(), summary, ..Choice::default() };
+        plot::draw(out, &[set], &choice, &plot::Size::default())
     }
 }

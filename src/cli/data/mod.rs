@@ -6,8 +6,9 @@ mod prepare;
 mod synth;
 
 use crate::cli::source;
-use abr_film::config::{DataConfig, Unit};
-use abr_film::data::Assumptions;
+use abr_film::config::{Config, DataConfig, Unit};
+use abr_film::data::prepare::complete_axis;
+use abr_film::data::{Assumptions, Recording};
 use abr_film::data::read::{Options, Recordings, SubjectFrom};
 use abr_film::error::Result;
 use clap::{Args, Subcommand};
@@ -36,9 +37,17 @@ impl Data {
     }
 }
 
+/// The configuration of a file with what `--set` says, or what that says alone.
+pub fn config_of(path: Option<&Path>, set: &[String]) -> Result<Config> {
+    match path {
+        Some(path) => Config::load(path, set),
+        None => Config::from_json("--set", "{}", set),
+    }
+}
+
 /// What the user says about recordings, whatever their files state.
 #[derive(Debug, Args)]
-struct Assume {
+pub struct Assume {
     /// Sample rate of all recordings; one that a file states is replaced, with a note
     #[arg(long, value_name = "HZ", value_parser = positive)]
     sample_rate_hz: Option<f64>,
@@ -85,14 +94,25 @@ impl Assume {
         let assumptions = Assumptions { sample_rate_hz, t0_ms, subject, frequency_hz, ..Assumptions::of(config) };
         source::open(paths, &options, assumptions)
     }
+
+    /// All recordings, with the sample rates and times that a configuration knows of them; filters and preparation are not
+    /// applied. `out` is never read.
+    pub fn recordings(&self, paths: &[PathBuf], out: Option<&Path>, config: &Config) -> Result<Vec<Recording>> {
+        let mut config = config.data.clone();
+        let set = self.open(paths, out, &mut config, Assumptions::default())?;
+        let name = set.source.clone();
+        let mut recordings = source::collect(set)?;
+        recordings.iter_mut().try_for_each(|recording| complete_axis(&name, recording, &config))?;
+        Ok(recordings)
+    }
 }
 
-fn positive(text: &str) -> std::result::Result<f64, String> {
+pub fn positive(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
     number.ok_or_else(|| "a number above 0 is wanted".to_string())
 }
 
-fn finite(text: &str) -> std::result::Result<f64, String> {
+pub fn finite(text: &str) -> std::result::Result<f64, String> {
     text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| "a finite number is wanted".to_string())
 }
 

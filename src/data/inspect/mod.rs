@@ -3,12 +3,10 @@
 
 mod amplitude;
 mod problems;
-mod series;
 mod text;
 
 pub use amplitude::{LevelAmplitude, MEASURES, Measure};
 pub use problems::{CHECKS, Check, Problems};
-pub use series::{LevelSeries, Panel, Trace, level_series};
 
 use super::prepare::Axis;
 use super::{PEAK_COLUMNS, Recording};

@@ -1,6 +1,15 @@
 //! Level series: traces of one listener, or of several, by level, as a threshold is read from them. This is what pictures of
 //! traces show; numbers are in ms after stimulus onset and in µV.
 
+mod choose;
+mod panels;
+mod recordings;
+mod summary;
+mod trace;
+
+pub use recordings::{Choice, Gathered, Set, from_recordings, source_of, stated_species};
+pub use summary::{Band, Summary};
+
 use serde::Serialize;
 
 /// Panels side by side, all to one scale.

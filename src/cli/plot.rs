@@ -1,0 +1,217 @@
+//! `abr-film plot`
+
+use super::data::{Assume, config_of, finite, positive};
+use super::{notice, say, source};
+use abr_film::config::Species;
+use abr_film::data::Recording;
+use abr_film::error::{Error, Result};
+use abr_film::eval::level_series::{
+    Band, Choice, Gathered, Set, Source, Summary, from_recordings, source_of, stated_species,
+};
+use abr_film::files::write_whole;
+use abr_film::report::{SeriesOptions, draw_level_series};
+use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Dots an inch that journals ask for.
+const DPI: u16 = 300;
+/// CSS pixels of an inch.
+const CSS_DPI: f32 = 96.0;
+
+#[derive(Debug, Args)]
+pub struct Plot {
+    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it, and named in the legend by what it
+    /// is, or by NAME
+    #[arg(required = true, value_name = "[NAME=]PATH")]
+    paths: Vec<String>,
+    /// The picture to write
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    out: PathBuf,
+    /// Whose traces; may be repeated [default: the first with the most levels; all together where nobody has two]
+    #[arg(long, value_name = "NAME")]
+    subject: Vec<String>,
+    /// All subjects together
+    #[arg(long, conflicts_with = "subject")]
+    pool: bool,
+    /// The times to draw, in ms after stimulus onset [default: all]
+    #[arg(long, value_name = "FROM:TO", value_parser = window, allow_hyphen_values = true)]
+    window: Option<Window>,
+    /// The band about the mean: so many percent of the traces, those in the middle; or `sd`, `sem`, `none`
+    #[arg(long, value_name = "PERCENT|sd|sem|none", default_value = "80")]
+    band: Band,
+    /// Leave single traces out
+    #[arg(long)]
+    no_repeats: bool,
+    /// Mark no waves
+    #[arg(long)]
+    no_waves: bool,
+    /// Whose waves are marked [default: what the column `species` says, else the configuration, else human]
+    #[arg(long, value_enum, conflicts_with = "no_waves")]
+    species: Option<SpeciesName>,
+    /// The threshold [default: what the column `threshold_db` says]
+    #[arg(long, value_name = "DB", value_parser = finite, allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// Take levels together, rounded to multiples of this
+    #[arg(long, value_name = "DB", value_parser = positive)]
+    level_step: Option<f64>,
+    /// Draw the noise-free traces of a simulation (`truth_s0` …), too
+    #[arg(long)]
+    truth: bool,
+    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects and species
+    /// holds here as it does there; its filters and preparation are not applied
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a configuration key, such as data.t0_ms=-1.5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    assume: Assume,
+    /// Width of the picture in CSS pixels, 96 an inch (a column of 85 mm has 321) [default: as the panels need it]
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(240..=4000))]
+    width: Option<u32>,
+    /// Dots an inch of a PNG
+    #[arg(long, value_name = "N", default_value_t = DPI, value_parser = clap::value_parser!(u16).range(48..=1200))]
+    dpi: u16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SpeciesName {
+    Human,
+    Mouse,
+}
+
+/// From and to, in ms.
+#[derive(Debug, Clone, Copy)]
+struct Window([f64; 2]);
+
+/// How large a picture is.
+#[derive(Debug)]
+pub struct Size {
+    width: Option<u32>,
+    dpi: u16,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Size { width: None, dpi: DPI }
+    }
+}
+
+impl Plot {
+    pub fn run(&self) -> Result<()> {
+        source::check_picture(&self.out)?;
+        let inputs: Vec<(Option<&str>, PathBuf)> = self.paths.iter().map(|text| name_and_path(text)).collect();
+        let named = inputs.iter().map(|(_, path)| path).chain(&self.config);
+        source::check_apart(Some(&self.out), named.map(PathBuf::as_path))?;
+        let config = config_of(self.config.as_deref(), &self.set)?;
+        let mut tables = Vec::new();
+        for (_, path) in &inputs {
+            tables.push(self.assume.recordings(std::slice::from_ref(path), Some(&self.out), &config)?);
+        }
+        let sets = sets(&inputs, &tables)?;
+        let choice = self.choice(&tables, config.data.species);
+        draw(&self.out, &sets, &choice, &Size { width: self.width, dpi: self.dpi })
+    }
+
+    fn choice(&self, tables: &[Vec<Recording>], configured: Species) -> Choice {
+        let asked = self.species.map(|species| match species {
+            SpeciesName::Human => Species::Human,
+            SpeciesName::Mouse => Species::Mouse,
+        });
+        let stated = || tables.iter().find_map(|table| stated_species(table));
+        let species = asked.or_else(stated).unwrap_or(configured);
+        let repeats = if self.no_repeats { 0 } else { Summary::default().repeats };
+        Choice {
+            subjects: self.subject.clone(),
+            pool: self.pool,
+            window_ms: self.window.map(|window| window.0),
+            level_step_db: self.level_step,
+            threshold_db: self.threshold,
+            truth: self.truth,
+            summary: Summary { band: self.band, repeats, waves: (!self.no_waves).then_some(species) },
+        }
+    }
+}
+
+/// Draws sets of recordings into a file, and says what was drawn.
+pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()> {
+    let gathered = from_recordings(sets, choice)?;
+    gathered.notices.iter().for_each(notice);
+    let options =
+        SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
+    let picture = draw_level_series(&gathered.series, &options);
+    let bytes = match source::has_ending(out, "png") {
+        true => picture.to_png(f32::from(size.dpi) / CSS_DPI),
+        false => picture.to_svg().into_bytes(),
+    };
+    write_whole(out, |w| w.write_all(&bytes))?;
+    say(summary(&gathered, sets, out));
+    Ok(())
+}
+
+/// What a set of a source is called.
+pub fn word(source: Source) -> &'static str {
+    match source {
+        Source::Recorded => "recorded",
+        Source::GroundTruth => "without noise",
+        Source::Reconstructed => "reconstructed",
+        Source::Generated => "generated",
+    }
+}
+
+/// `A1: 2 panels, 7 levels, 84 traces in levels.svg`
+fn summary(gathered: &Gathered, sets: &[Set], out: &Path) -> String {
+    let whose: Vec<String> = match sets {
+        [_] => gathered.whose.clone(),
+        _ => sets.iter().zip(&gathered.whose).map(|(set, whose)| format!("{}: {whose}", set.name)).collect(),
+    };
+    let panels = &gathered.series.panels;
+    let layers = || panels.iter().flat_map(|panel| &panel.layers).filter(|layer| layer.source != Source::GroundTruth);
+    let levels: BTreeSet<Option<u64>> =
+        layers().flat_map(|layer| &layer.levels).map(|level| level.level_db.map(f64::to_bits)).collect();
+    let traces = layers().flat_map(|layer| &layer.levels).map(|level| level.traces).sum();
+    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let [panels, levels, traces] =
+        [(panels.len(), "panel"), (levels.len(), "level"), (traces, "trace")].map(|(n, what)| counted(n, what));
+    format!("{}: {panels}, {levels}, {traces} in {}", whose.join("; "), out.display())
+}
+
+/// `NAME=PATH`, or a path; one that is there is no name and path.
+fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !Path::new(text).exists() => (Some(name), path.into()),
+        _ => (None, text.into()),
+    }
+}
+
+/// Each table as a set; those without a name are called after what they are, or after their files if that is the same.
+fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<Set<'a>>> {
+    let sources: Vec<Source> = inputs
+        .iter()
+        .zip(tables)
+        .map(|((name, _), table)| {
+            let all = [Source::Recorded, Source::Reconstructed, Source::Generated];
+            let named = all.into_iter().find(|source| Some(word(*source)) == *name);
+            named.unwrap_or_else(|| source_of(table))
+        })
+        .collect();
+    let names = |word_of: &dyn Fn(usize) -> String| -> Vec<String> {
+        (0..inputs.len()).map(|i| inputs[i].0.map_or_else(|| word_of(i), str::to_string)).collect()
+    };
+    let stem = |i: usize| inputs[i].1.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let path = |i: usize| inputs[i].1.display().to_string();
+    let differ = |names: &Vec<String>| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    let by = [names(&|i| word(sources[i]).to_string()), names(&stem), names(&path)];
+    let Some(names) = by.into_iter().find(differ) else {
+        return Err(Error::usage("two of what is drawn have one name", "give each its own: NAME=PATH"));
+    };
+    let set = |((name, source), recordings): ((String, Source), &'a Vec<Recording>)| Set { name, source, recordings };
+    Ok(names.into_iter().zip(sources).zip(tables).map(set).collect())
+}
+
+fn window(text: &str) -> std::result::Result<Window, String> {
+    let ends = text.split_once(':').and_then(|(from, to)| Some([from.parse().ok()?, to.parse().ok()?]));
+    let ends = ends.filter(|[from, to]: &[f64; 2]| from.is_finite() && to.is_finite() && from < to);
+    ends.map(Window).ok_or_else(|| "two times in ms are wanted, the earlier first, such as -1:10".to_string())
+}
