@@ -138,8 +138,7 @@ impl Plot {
 pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()> {
     let gathered = from_recordings(sets, choice)?;
     gathered.notices.iter().for_each(notice);
-    let options =
-        SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
+    let options = SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
     let picture = draw_level_series(&gathered.series, &options);
     let bytes = match source::has_ending(out, "png") {
         true => picture.to_png(f32::from(size.dpi) / CSS_DPI),

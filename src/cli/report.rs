@@ -3,7 +3,7 @@
 use abr_film::error::{Error, Result};
 use abr_film::eval::Report;
 use abr_film::files::write_whole;
-use abr_film::report::page;
+use abr_film::report::{page, pictures};
 use abr_film::train::RunFolder;
 use std::path::Path;
 
@@ -19,6 +19,15 @@ pub fn write(report: &Report, folder: &Path, name: &str) -> Result<()> {
     write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
     write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
     write_whole(&folder.join("report.html"), |w| w.write_all(page(report, name).as_bytes()))
+}
+
+/// Writes the pictures of the report, each as a file of its own, into `pictures` in a folder.
+pub fn write_pictures(report: &Report, folder: &Path) -> Result<()> {
+    let folder = folder.join("pictures");
+    std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+    pictures(report).into_iter().try_for_each(|(name, picture)| {
+        write_whole(&folder.join(format!("{name}.svg")), |w| w.write_all(picture.to_svg().as_bytes()))
+    })
 }
 
 /// What a model is called on its page: as its run folder, or as the file outside of one.

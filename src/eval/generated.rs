@@ -217,12 +217,12 @@ impl Generated {
     pub(super) fn table(&self) -> Table {
         let (conditions, draws) = (self.conditions, self.draws);
         let title = format!("generated under {conditions} conditions, {draws} draws each");
-        let inside = SHARES.map(|share| format!("{:.0} % intervals hold", 100.0 * share));
+        let inside = SHARES.map(|share| format!("in {:.0} %", 100.0 * share));
         let [a, b, c] = inside.each_ref().map(String::as_str);
         let headings = ["", "mean explains", "spread", a, b, c, "energy score, µV", "variogram score, µV"];
         let mut table = Table::new(title, &headings).with_note(
-            "mean: share of the ground truth's variance; spread: over that of these listeners, 1 is right; intervals: of \
-             real samples; scores: low is good",
+            "mean: share of the ground truth's variance; spread: over that of these listeners, 1 is right; in 50 %: share of \
+             real samples inside the central half of the draws; scores: low is good",
         );
         let at = |name: &str| format!("/generated/{name}");
         let of_mean = self.mean_explained_variance.map(|mean| {

@@ -9,7 +9,7 @@ pub struct Norm {
     pub wave: &'static str,
     /// By ascending level.
     pub points: &'static [NormPoint],
-    /// Whom and what the numbers are of, and the papers.
+    /// The papers.
     pub source: &'static str,
 }
 
@@ -30,8 +30,8 @@ pub struct NormPoint {
 /// 1974, Arch Otolaryngol 99:30, and Picton et al. 1981, J Otolaryngol Suppl 9. The built-in data are made after the same
 /// papers: there, agreement says nothing new.
 const HUMAN: [Norm; 3] = [
-    Norm { wave: "I", points: &[at(80.0, 1.6, Some(0.1), Some(0.25))], source: HALL },
-    Norm { wave: "III", points: &[at(80.0, 3.7, Some(0.15), Some(0.25))], source: HALL },
+    Norm { wave: "I", points: &[at(80.0, 1.6, Some(0.1), Some(0.25))], source: "Hall 2007" },
+    Norm { wave: "III", points: &[at(80.0, 3.7, Some(0.15), Some(0.25))], source: "Hall 2007" },
     Norm {
         wave: "V",
         points: &[
@@ -40,10 +40,9 @@ const HUMAN: [Norm; 3] = [
             at(60.0, 6.0, None, None),
             at(80.0, 5.6, Some(0.2), Some(0.5)),
         ],
-        source: "clicks, adults with normal hearing: Hall 2007; by level Hecox & Galambos 1974, Picton et al. 1981",
+        source: "Hall 2007; by level: Hecox & Galambos 1974, Picton et al. 1981",
     },
 ];
-const HALL: &str = "clicks, adults with normal hearing: Hall 2007";
 
 const fn at(level_db: f64, latency_ms: f64, latency_sd_ms: Option<f64>, amplitude_uv: Option<f64>) -> NormPoint {
     NormPoint { level_db, latency_ms, latency_sd_ms, amplitude_uv }

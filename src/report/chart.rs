@@ -33,7 +33,7 @@ pub struct Chart<'a> {
 /// An axis; without a range it holds what there is.
 #[derive(Clone, Copy)]
 pub struct Axis<'a> {
-    /// With its unit.
+    /// With its unit; an axis without a label has no ticks either.
     pub label: &'a str,
     pub range: Option<[f64; 2]>,
 }
@@ -104,7 +104,7 @@ impl Chart<'_> {
         let mut chart = ChartBuilder::on(&body)
             .margin(px(2.0))
             .x_label_area_size(px(36.0))
-            .y_label_area_size(px(54.0))
+            .y_label_area_size(px(if self.y.label.is_empty() { 12.0 } else { 54.0 }))
             .build_cartesian_2d(x0..x1, y0..y1)?;
         let (by_x, by_y) = (decimals(x1 - x0), decimals(y1 - y0));
         chart
@@ -112,7 +112,7 @@ impl Chart<'_> {
             .x_desc(self.x.label)
             .y_desc(self.y.label)
             .x_labels(6)
-            .y_labels(6)
+            .y_labels(if self.y.label.is_empty() { 0 } else { 6 })
             .x_label_formatter(&|v| format!("{v:.by_x$}"))
             .y_label_formatter(&|v| format!("{v:.by_y$}"))
             .bold_line_style(GRID.stroke_width(px(0.8)))

@@ -240,13 +240,13 @@ pub fn film(responses: &[FilmResponse]) -> Vec<Picture> {
         let FilmResponse { block, units, variable, values, gamma, beta } = response;
         let label = if variable == "level_db" { "level, dB" } else { variable };
         let titles = ["gamma", "beta"].map(|what| format!("{what}, block {block} ({units} units)"));
-        let chart = |title, colour, quantiles| Chart {
+        let chart = |title, what, colour, quantiles| Chart {
             title,
             x: Axis { label, range: None },
-            y: Axis { label: "", range: None },
+            y: Axis { label: what, range: None },
             series: series(colour, values, quantiles),
         };
-        let charts = vec![chart(&titles[0], PURPLE, gamma), chart(&titles[1], GREEN, beta)];
+        let charts = vec![chart(&titles[0], "gamma", PURPLE, gamma), chart(&titles[1], "beta", GREEN, beta)];
         row(&format!("Gamma and beta of FiLM block {block} against {label}"), HEIGHT - 40, charts)
     };
     responses.iter().filter_map(both).collect()

@@ -4,6 +4,7 @@ use super::charts;
 use super::charts::WIDTH;
 use super::level_series::{SeriesOptions, draw_level_series};
 use super::picture::Picture;
+use crate::eval::level_series::LevelSeries;
 use crate::eval::{Report, Table};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
@@ -58,6 +59,31 @@ pub fn page(report: &Report, name: &str) -> String {
         }
     };
     page.into_string()
+}
+
+/// The pictures of the page by names for files.
+pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
+    let levels = report.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
+    let waves = levels.map_or(Vec::new(), charts::waves_by_level);
+    let shown = report.pictures.as_ref();
+    let series = |series: &LevelSeries| draw_level_series(series, &SERIES);
+    let film = shown.map_or(Vec::new(), |shown| charts::film(&shown.film));
+    let single = [
+        ("explained", charts::explained(report)),
+        ("level_series", shown.and_then(|shown| some_panels(shown.level_series.as_ref()?)).map(series)),
+        ("reconstructions", shown.and_then(|shown| some_panels(&shown.reconstructions)).map(series)),
+        ("coverage", report.generated.as_ref().and_then(charts::calibration)),
+        ("latent", shown.map(|shown| charts::latent(&shown.latent, &report.latent.kl_nats))),
+        ("learning", charts::learning(&report.training.epochs)),
+    ];
+    let single = single.into_iter().filter_map(|(name, picture)| Some((name.to_string(), picture?)));
+    let by_level = ["latency", "amplitude"].map(String::from).into_iter().zip(waves);
+    let film = film.into_iter().enumerate().map(|(i, picture)| (format!("film_{}", i + 1), picture));
+    single.chain(by_level).chain(film).collect()
+}
+
+fn some_panels(series: &LevelSeries) -> Option<&LevelSeries> {
+    Some(series).filter(|series| !series.panels.is_empty())
 }
 
 fn verdict(report: &Report) -> Markup {
@@ -117,7 +143,7 @@ fn explained(report: &Report) -> Option<Markup> {
 }
 
 fn level_series(report: &Report) -> Option<Markup> {
-    let series = report.pictures.as_ref()?.level_series.as_ref().filter(|series| !series.panels.is_empty())?;
+    let series = some_panels(report.pictures.as_ref()?.level_series.as_ref()?)?;
     let picture = draw_level_series(series, &SERIES);
     Some(html! {
         (figure(&picture, html! {
@@ -129,8 +155,7 @@ fn level_series(report: &Report) -> Option<Markup> {
 
 fn waves(report: &Report) -> Option<Markup> {
     let levels = report.wave_errors.as_ref()?.levels.as_ref()?;
-    let mut sources: Vec<&str> = levels.norms.iter().map(|norm| norm.source).collect();
-    sources.dedup();
+    let sources: Vec<String> = levels.norms.iter().map(|norm| format!("{} {}", norm.wave, norm.source)).collect();
     Some(html! {
         @for picture in charts::waves_by_level(levels) {
             (figure(&picture, html! { "Means of the traces in which the wave was found, with 95 % intervals over listeners." }))
@@ -138,13 +163,17 @@ fn waves(report: &Report) -> Option<Markup> {
         @if sources.is_empty() {
             p .note { "No published norms are drawn: none are known here of this species and these stimuli." }
         } @else {
-            p .note { "Norms, with two standard deviations where they are known: " (sources.join("; ")) "." }
+            p .note {
+                "Norms are of clicks about ten times a second and of adults with normal hearing, with two standard deviations "
+                "where they are known: " (sources.join("; ")) ". Listeners who are older, hear worse or were stimulated faster "
+                "have later waves."
+            }
         }
     })
 }
 
 fn reconstructions(report: &Report) -> Option<Markup> {
-    let series = Some(&report.pictures.as_ref()?.reconstructions).filter(|series| !series.panels.is_empty())?;
+    let series = some_panels(&report.pictures.as_ref()?.reconstructions)?;
     Some(html! {
         (figure(&draw_level_series(series, &SERIES), html! {
             "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."

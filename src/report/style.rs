@@ -31,7 +31,7 @@ pub const RAMP: [RGBColor; 5] = [
 ];
 
 /// Sizes in CSS pixels.
-pub const TEXT: f64 = 12.0;
+pub const TEXT: f64 = 12.5;
 pub const HEADING: f64 = 14.0;
 pub const STROKE: f64 = 1.6;
 pub const THIN_STROKE: f64 = 0.8;

@@ -48,7 +48,7 @@ fn in_json(json: &Value, place: &str) -> f64 {
 
 #[test]
 fn page_terminal_and_json_say_the_same() {
-    let place = Place::trained("");
+    let place = Place::trained("--set output.report=true");
     let (page, json) = (place.text("run/report.html"), place.json("run/eval.json"));
     let cells = cells(&page);
     assert!(cells.len() > 150, "only {} cells", cells.len());
@@ -87,12 +87,26 @@ fn page_terminal_and_json_say_the_same() {
 
 #[test]
 fn a_report_has_all_its_parts() {
-    let place = Place::trained("");
+    let place = Place::trained("--set output.report=true");
     let page = place.text("run/report.html");
     for part in [
-        "In short", "What reconstructions explain", "Level series", "Waves by level", "Reconstructions", "coverage", "latent",
-        "What FiLM does", "Learning curves", "All measures", "configuration", "SHA-256", "subjects: train", "Hall 2007",
-        "gamma, block 1", "linear mixed model", "principal components",
+        "In short",
+        "What reconstructions explain",
+        "Level series",
+        "Waves by level",
+        "Reconstructions",
+        "coverage",
+        "latent",
+        "What FiLM does",
+        "Learning curves",
+        "All measures",
+        "configuration",
+        "SHA-256",
+        "subjects: train",
+        "Hall 2007",
+        "gamma, block 1",
+        "linear mixed model",
+        "principal components",
     ] {
         assert!(page.contains(part), "{part:?} is not in the report");
     }
@@ -107,7 +121,7 @@ fn a_report_has_all_its_parts() {
 #[test]
 fn a_run_without_a_report_says_nothing_of_one() {
     let place = Place::new();
-    let said = place.ok("train --config smoke.json --out run --set output.report=false").stderr;
+    let said = place.ok("train --config smoke.json --out run").stderr;
     assert!(!said.contains("report") && !place.path("run/report.html").exists(), "{said}");
     place.ok("eval --model run --out evaluated");
     assert!(place.text("evaluated/report.html").contains("Learning curves"));
@@ -176,7 +190,7 @@ window.addEventListener("load", () => {
 #[test]
 fn a_browser_shows_the_report() {
     let Some(chromium) = chromium() else { return };
-    let place = Place::trained("");
+    let place = Place::trained("--set output.report=true");
     let page = place.text("run/report.html");
     place.write("probed.html", page.replace("<body>", &format!("<body>{PROBE}")));
     let url = format!("file://{}", place.path("probed.html").display());

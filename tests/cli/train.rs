@@ -5,15 +5,18 @@ use std::path::Path;
 
 #[test]
 fn a_run_folder_holds_what_the_readme_says() {
-    let place = Place::trained("");
+    let place = Place::trained("--set output.report=true");
     let files = [
         "best.safetensors",
         "checkpoints",
         "config.json",
+        "eval.json",
         "last.safetensors",
         "metrics.jsonl",
+        "report.html",
         "split.json",
         "summary.json",
+        "traces.csv",
     ];
     assert_eq!(place.names("run"), files);
     // smoke.json saves every second of three epochs

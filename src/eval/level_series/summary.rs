@@ -271,9 +271,8 @@ mod tests {
 
     #[test]
     fn a_wave_is_marked_on_the_trace_if_it_stands_out_of_the_noise() {
-        let bump = |ms: f64, uv: f64| {
-            move |i: usize| (uv * (-0.5 * ((i as f64 * 0.05 - ms) / 0.3).powi(2)).exp()) as f32
-        };
+        let bump =
+            |ms: f64, uv: f64| move |i: usize| (uv * (-0.5 * ((i as f64 * 0.05 - ms) / 0.3).powi(2)).exp()) as f32;
         let trace = |noise: f32| (0..200).map(|i| bump(5.7, 0.5)(i) + bump(1.6, 0.02)(i) + noise).collect::<Vec<f32>>();
         let human = Summary { waves: Some(Species::Human), ..summary(Band::None) };
         let marks = |noise: f32| {

@@ -9,7 +9,6 @@ pub use latent::{KlAtLevel, LatentMap, LatentPoint};
 
 use super::level_series::LevelSeries;
 use super::reference::Reference;
-use super::sides::Sides;
 use super::{Reconstruction, level_column};
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
@@ -42,15 +41,11 @@ pub(super) struct Evaluated<'a> {
 }
 
 impl Pictures {
-    pub(super) fn of(
-        trained: &Trained,
-        model: &mut Cvae,
-        evaluated: &Evaluated,
-        sides: Option<&Sides>,
-    ) -> Result<Pictures> {
+    /// `can_draw`: whether there are training rows to draw listeners by.
+    pub(super) fn of(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated, can_draw: bool) -> Result<Pictures> {
         Ok(Pictures {
-            level_series: sides.map(|sides| traces::level_series(trained, model, evaluated, sides)).transpose()?,
-            reconstructions: traces::reconstructions(trained, evaluated),
+            level_series: can_draw.then(|| traces::level_series(trained, model, evaluated)).transpose()?,
+            reconstructions: traces::reconstructions(evaluated),
             latent: LatentMap::of(evaluated.made, evaluated.levels().as_deref()),
             film: film::responses(trained, model, evaluated)?,
         })

@@ -4,30 +4,27 @@ use super::Evaluated;
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::eval::level_series::{Layer, LevelSeries, Panel, Source, TracesAtLevel, WaveMark};
-use crate::eval::measures::quantile;
+use crate::eval::level_series::{Band, Layer, LevelSeries, Panel, Source, Summary, TracesAtLevel};
 use crate::eval::metrics::squares;
-use crate::eval::sides::Sides;
-use crate::eval::species::Picker;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Listeners whose series is shown.
-const LISTENERS: usize = 3;
+const LISTENERS: usize = 2;
 /// Levels of a series, at most; of more every second, third, ….
 const LEVELS: usize = 8;
 /// Listeners that are drawn under the conditions of a real one.
 const DRAWS: usize = 60;
-/// Of which the band holds so much at each sample.
-const BAND: f64 = 0.8;
+/// Of these.
+const BAND: Band = Band::Central(80.0);
+/// A mean alone.
+const PLAIN: Summary = Summary { band: Band::None, repeats: 0, waves: None };
 /// The seed of the draws.
 const SEED: u64 = 2;
 /// Where rows stand between the one that is reconstructed best and the one reconstructed worst.
 const RANKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
-/// A wave is marked from this amplitude up, in µV.
-const FLOOR_UV: f64 = 0.03;
 
 /// One real listener's rows of one level, by their places among the evaluated ones.
 struct Cell {
@@ -36,12 +33,7 @@ struct Cell {
 }
 
 /// Of the listeners with the most levels two panels each.
-pub(super) fn level_series(
-    trained: &Trained,
-    model: &mut Cvae,
-    evaluated: &Evaluated,
-    sides: &Sides,
-) -> Result<LevelSeries> {
+pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
     let mut panels = Vec::new();
     for (name, cells) in listeners(evaluated) {
         // the rows of each cell share a condition, or nearly: that of its first row stands for it
@@ -53,15 +45,15 @@ pub(super) fn level_series(
         // each draw is one listener through all levels
         let subjects: Vec<u32> = (0..rows).map(|row| (row % DRAWS) as u32).collect();
         let (draws, _) = draw_traces(trained, model, Some(&repeated), &subjects, SEED)?;
-        let picker = sides.picker();
-        let real = |cell: &Cell| real_traces(evaluated, &picker, cell);
+        let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
+        let real = |cell: &Cell| real_traces(evaluated, cell, &marked);
         let of_draws = |(i, cell): (usize, &Cell)| {
             let of_cell = draws.slice(ndarray::s![i * DRAWS..(i + 1) * DRAWS, ..]);
-            at_level(dataset, &picker, cell.level_db, of_cell, true, false)
+            at_level(dataset, cell.level_db, of_cell, &Summary { band: BAND, ..PLAIN })
         };
         let drawn_one = |(i, cell): (usize, &Cell)| {
             let row = draws.slice(ndarray::s![i * DRAWS..i * DRAWS + 1, ..]);
-            at_level(dataset, &picker, cell.level_db, row, false, true)
+            at_level(dataset, cell.level_db, row, &marked)
         };
         let (source, what) = match (&dataset.truth, evaluated.reference.truth.is_some()) {
             (Some(_), _) => (Source::GroundTruth, "ground truth"),
@@ -111,67 +103,28 @@ fn listeners(evaluated: &Evaluated) -> Vec<(String, Vec<Cell>)> {
 }
 
 /// The noise-free traces of a cell, or its recordings.
-fn real_traces(evaluated: &Evaluated, picker: &Picker, cell: &Cell) -> TracesAtLevel {
+fn real_traces(evaluated: &Evaluated, cell: &Cell, summary: &Summary) -> TracesAtLevel {
     let rows: Vec<usize> = cell.places.iter().map(|&place| evaluated.rows[place]).collect();
     let dataset = evaluated.dataset;
     let traces = match &dataset.truth {
         Some(truth) => truth.signals.select(Axis(0), &rows),
         None => dataset.signals.select(Axis(0), &rows),
     };
-    at_level(dataset, picker, cell.level_db, traces.view(), false, true)
+    at_level(dataset, cell.level_db, traces.view(), summary)
 }
 
-/// The mean of traces, with a band and the waves where they are asked for.
-fn at_level(
-    dataset: &Dataset,
-    picker: &Picker,
-    level_db: Option<f64>,
-    traces: ArrayView2<f32>,
-    band: bool,
-    waves: bool,
-) -> TracesAtLevel {
-    let mean = traces.mean_axis(Axis(0)).expect("a cell has traces");
-    let edge = |share: f64| {
-        traces.axis_iter(Axis(1)).map(|samples| rounded(sorted_quantile(samples, share))).collect::<Vec<f32>>()
-    };
-    TracesAtLevel {
-        level_db,
-        t0_ms: dataset.t0_ms,
-        step_ms: 1000.0 / dataset.sample_rate_hz,
-        traces: traces.nrows(),
-        band_uv: band.then(|| [edge((1.0 - BAND) / 2.0), edge((1.0 + BAND) / 2.0)]),
-        repeats_uv: Vec::new(),
-        waves: if waves { marks(picker, mean.view(), level_db) } else { Vec::new() },
-        mean_uv: mean.iter().map(|v| rounded(f64::from(*v))).collect(),
-    }
-}
-
-fn sorted_quantile(samples: ArrayView1<f32>, share: f64) -> f64 {
-    let mut samples: Vec<f64> = samples.iter().map(|v| f64::from(*v)).collect();
-    samples.sort_by(f64::total_cmp);
-    quantile(&samples, share)
-}
-
-/// To a tenth of a nanovolt: no picture shows more, and the JSON stays small.
-fn rounded(uv: f64) -> f32 {
-    ((uv * 1e4).round() / 1e4) as f32
-}
-
-fn marks(picker: &Picker, trace: ArrayView1<f32>, level_db: Option<f64>) -> Vec<WaveMark> {
-    let names = picker.species.waves().iter().map(|wave| wave.name);
-    let found = names.zip(picker.pick(trace, level_db));
-    let large = found.filter_map(|(wave, peak)| Some((wave, peak.filter(|peak| peak.amplitude_uv >= FLOOR_UV)?)));
-    large
-        .map(|(wave, peak)| {
-            let sample = (peak.latency_ms - picker.t0_ms) * picker.sample_rate_hz / 1000.0;
-            let at = (sample.round().max(0.0) as usize).min(trace.len() - 1);
-            WaveMark { wave, latency_ms: peak.latency_ms, at_uv: f64::from(trace[at]) }
-        })
-        .collect()
+/// Traces `[N, L]` summed up, to a tenth of a nanovolt: no picture shows more, and the JSON stays small.
+fn at_level(dataset: &Dataset, level_db: Option<f64>, traces: ArrayView2<f32>, summary: &Summary) -> TracesAtLevel {
+    let traces: Vec<&[f32]> = traces.outer_iter().map(|trace| trace.to_slice().expect("row-major")).collect();
+    let axis = [dataset.t0_ms, 1000.0 / dataset.sample_rate_hz];
+    let mut at_level = TracesAtLevel::summarise(level_db, axis, &traces, summary);
+    let values = std::iter::once(&mut at_level.mean_uv).chain(at_level.band_uv.iter_mut().flatten());
+    values.flatten().for_each(|uv| *uv = (*uv * 1e4).round() / 1e4);
+    at_level
 }
 
 /// Rows by the share of them that is explained, from the best to the worst.
-pub(super) fn reconstructions(trained: &Trained, evaluated: &Evaluated) -> LevelSeries {
+pub(super) fn reconstructions(evaluated: &Evaluated) -> LevelSeries {
     let Evaluated { dataset, rows, made, reference } = evaluated;
     let target = |place: usize| reference.truth_of(place).unwrap_or_else(|| reference.recorded.row(place));
     let unexplained = |place: usize| {
@@ -184,15 +137,13 @@ pub(super) fn reconstructions(trained: &Trained, evaluated: &Evaluated) -> Level
     let mut order: Vec<(usize, f64)> = (0..rows.len()).map(|place| (place, unexplained(place))).collect();
     order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     let shown: BTreeSet<usize> = RANKS.iter().map(|rank| (rank * (order.len() - 1) as f64).round() as usize).collect();
-    let picker =
-        Picker { species: trained.config.data.species, sample_rate_hz: dataset.sample_rate_hz, t0_ms: dataset.t0_ms };
     let levels = evaluated.levels();
     let panel = |rank: usize| {
         let (place, error) = order[rank];
         let level_db = levels.as_ref().map(|levels| levels[place]).filter(|level| level.is_finite());
         let layer = |source, name: &str, trace: ArrayView1<f32>| {
             let traces = trace.insert_axis(Axis(0));
-            let levels = vec![at_level(dataset, &picker, level_db, traces, false, false)];
+            let levels = vec![at_level(dataset, level_db, traces, &PLAIN)];
             Layer { source, name: name.to_string(), levels }
         };
         let mut layers = vec![layer(Source::Recorded, "recorded", reference.recorded.row(place))];

@@ -151,8 +151,7 @@ impl Plot<'_> {
     ) -> Drawn {
         let Some([low, high]) = &traces.band_uv else { return Ok(()) };
         let [low, high] = [low, high].map(|edge| self.places(panel, traces, edge));
-        let edges: Vec<Option<[Place; 2]>> =
-            low.into_iter().zip(high).map(|(low, high)| Some([low?, high?])).collect();
+        let edges: Vec<Option<[Place; 2]>> = low.into_iter().zip(high).map(|(low, high)| Some([low?, high?])).collect();
         ink::between(area, &edges, colour)
     }
 
