@@ -4,6 +4,7 @@ use super::Evaluated;
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::eval::level_column;
 use crate::eval::level_series::{Band, Layer, LevelSeries, Panel, Source, Summary, TracesAtLevel};
 use crate::eval::metrics::squares;
 use crate::generate::draw_traces;
@@ -55,23 +56,19 @@ pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Eval
             let row = draws.slice(ndarray::s![i * DRAWS..i * DRAWS + 1, ..]);
             at_level(dataset, cell.level_db, row, &marked)
         };
-        let (source, what) = match (&dataset.truth, evaluated.reference.truth.is_some()) {
-            (Some(_), _) => (Source::GroundTruth, "ground truth"),
-            _ => (Source::Recorded, "recorded, mean"),
+        let (source, what) = match &dataset.truth {
+            Some(_) => (Source::GroundTruth, "ground truth"),
+            None => (Source::Recorded, "recorded, mean"),
         };
         let drawn = cells.iter().enumerate().map(of_draws).collect();
         let layers = vec![
-            Layer { source: Source::Generated, name: format!("{DRAWS} generated listeners, 80 % band"), levels: drawn },
+            Layer { source: Source::Generated, name: "generated".into(), levels: drawn },
             Layer { source, name: what.to_string(), levels: cells.iter().map(real).collect() },
         ];
-        panels.push(Panel { title: name.clone(), threshold_db: None, layers });
+        panels.push(Panel { title: format!("{name} over {DRAWS} generated"), threshold_db: None, layers });
         let one = cells.iter().enumerate().map(drawn_one).collect();
-        let one = Layer { source: Source::Generated, name: "one generated listener".into(), levels: one };
-        panels.push(Panel {
-            title: format!("generated under the conditions of {name}"),
-            threshold_db: None,
-            layers: vec![one],
-        });
+        let one = Layer { source: Source::Generated, name: "generated".into(), levels: one };
+        panels.push(Panel { title: format!("one generated, as {name}"), threshold_db: None, layers: vec![one] });
     }
     Ok(LevelSeries { panels })
 }
@@ -137,13 +134,13 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> LevelSeries {
     let mut order: Vec<(usize, f64)> = (0..rows.len()).map(|place| (place, unexplained(place))).collect();
     order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     let shown: BTreeSet<usize> = RANKS.iter().map(|rank| (rank * (order.len() - 1) as f64).round() as usize).collect();
-    let levels = evaluated.levels();
+    let levels = level_column(dataset, rows);
     let panel = |rank: usize| {
         let (place, error) = order[rank];
         let level_db = levels.as_ref().map(|levels| levels[place]).filter(|level| level.is_finite());
         let layer = |source, name: &str, trace: ArrayView1<f32>| {
             let traces = trace.insert_axis(Axis(0));
-            let levels = vec![at_level(dataset, level_db, traces, &PLAIN)];
+            let levels = vec![at_level(dataset, None, traces, &PLAIN)];
             Layer { source, name: name.to_string(), levels }
         };
         let mut layers = vec![layer(Source::Recorded, "recorded", reference.recorded.row(place))];
@@ -152,9 +149,10 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> LevelSeries {
             layers.push(layer(Source::GroundTruth, name, truth));
         }
         layers.push(layer(Source::Reconstructed, "reconstructed", made.signals_uv.row(place)));
+        let level = level_db.map_or(String::new(), |level| format!(", {level} dB"));
         let share =
-            if error.is_finite() { format!(", {:.0} % explained", 100.0 * (1.0 - error)) } else { String::new() };
-        Panel { title: format!("{}{share}", dataset.subjects[rows[place]]), threshold_db: None, layers }
+            if error.is_finite() { format!(": {:.0} % explained", 100.0 * (1.0 - error)) } else { String::new() };
+        Panel { title: format!("{}{level}{share}", dataset.subjects[rows[place]]), threshold_db: None, layers }
     };
     LevelSeries { panels: shown.into_iter().map(panel).collect() }
 }
