@@ -22,7 +22,7 @@ const DRAWS: usize = 60;
 const BAND: Band = Band::Central(80.0);
 /// A mean alone.
 const PLAIN: Summary = Summary { band: Band::None, repeats: 0, waves: None };
-/// The seed of the draws.
+/// The seed of the draws for the first listener; the next have the next ones.
 const SEED: u64 = 2;
 /// Where rows stand between the one that is reconstructed best and the one reconstructed worst.
 const RANKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
@@ -36,7 +36,7 @@ struct Cell {
 /// Of the listeners with the most levels two panels each.
 pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
     let mut panels = Vec::new();
-    for (name, cells) in listeners(evaluated) {
+    for (seed, (name, cells)) in (SEED..).zip(listeners(evaluated)) {
         // the rows of each cell share a condition, or nearly: that of its first row stands for it
         let firsts: Vec<usize> = cells.iter().map(|cell| evaluated.rows[cell.places[0]]).collect();
         let dataset = evaluated.dataset;
@@ -45,7 +45,7 @@ pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Eval
         let repeated = Array2::from_shape_fn((rows, condition.ncols()), |(row, i)| condition[[row / DRAWS, i]]);
         // each draw is one listener through all levels
         let subjects: Vec<u32> = (0..rows).map(|row| (row % DRAWS) as u32).collect();
-        let (draws, _) = draw_traces(trained, model, Some(&repeated), &subjects, SEED)?;
+        let (draws, _) = draw_traces(trained, model, Some(&repeated), &subjects, seed)?;
         let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
         let real = |cell: &Cell| real_traces(evaluated, cell, &marked);
         let of_draws = |(i, cell): (usize, &Cell)| {
