@@ -121,7 +121,8 @@ impl Plot {
         });
         let stated = || tables.iter().find_map(|table| stated_species(table));
         let species = asked.or_else(stated).unwrap_or(configured);
-        let repeats = if self.no_repeats { 0 } else { Summary::default().repeats };
+        // one over the other they are the fewer
+        let repeats = if self.no_repeats { 0 } else { Summary::default().repeats / tables.len().min(3) };
         Choice {
             subjects: self.subject.clone(),
             pool: self.pool,
@@ -138,8 +139,7 @@ impl Plot {
 pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()> {
     let gathered = from_recordings(sets, choice)?;
     gathered.notices.iter().for_each(notice);
-    let options =
-        SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
+    let options = SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
     let picture = draw_level_series(&gathered.series, &options);
     let bytes = match source::has_ending(out, "png") {
         true => picture.to_png(f32::from(size.dpi) / CSS_DPI),
@@ -154,7 +154,7 @@ pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()
 pub fn word(source: Source) -> &'static str {
     match source {
         Source::Recorded => "recorded",
-        Source::GroundTruth => "without noise",
+        Source::GroundTruth => "noise-free",
         Source::Reconstructed => "reconstructed",
         Source::Generated => "generated",
     }

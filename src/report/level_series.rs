@@ -6,7 +6,7 @@ mod panel;
 mod scale;
 
 use super::picture::{Area, Drawn, Picture};
-use super::style::{SERIES, colour};
+use super::style::{HEADING, SERIES, TEXT, colour};
 use crate::eval::level_series::{Band, Layer, LevelSeries, Source};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
 use ink::wrap;
@@ -35,6 +35,7 @@ const MOST_COLUMNS: usize = 5;
 const NARROWEST: f64 = 110.0;
 const NARROWEST_PICTURE: u32 = 240;
 const LINE: f64 = 16.0;
+const HEADING_LINE: f64 = 21.0;
 /// Below a panel, for its times.
 const AXIS: f64 = 42.0;
 const EDGE: f64 = 8.0;
@@ -59,7 +60,11 @@ struct Page<'a> {
     width: f64,
     height: f64,
     panel_width: f64,
+    /// What the titles of all panels have in common.
+    heading: Vec<String>,
     head: Vec<Vec<usize>>,
+    /// The rest of each panel's title, in lines.
+    titles: Vec<Vec<String>>,
     /// Of the panel with the most lines.
     title_lines: usize,
     threshold: bool,
@@ -82,7 +87,8 @@ impl<'a> Page<'a> {
         let panel_width = (width - LEFT - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
         let colours = layer_colours(series);
         let head = head_lines(series, &colours, width - 2.0 * EDGE);
-        let title_lines = series.panels.iter().map(|panel| wrap(&panel.title, super::style::TEXT, panel_width).len());
+        let (heading, titles) = titles(series);
+        let titles: Vec<Vec<String>> = titles.iter().map(|title| wrap(title, TEXT, panel_width)).collect();
         let note = note(series, options.band);
         let mut page = Page {
             series,
@@ -90,8 +96,10 @@ impl<'a> Page<'a> {
             width,
             height: 0.0,
             panel_width,
+            heading: wrap(&heading, HEADING, width - 2.0 * EDGE),
             head,
-            title_lines: title_lines.max().unwrap_or(0),
+            title_lines: titles.iter().map(Vec::len).max().unwrap_or(0),
+            titles,
             threshold: series.panels.iter().any(|panel| panel.threshold_db.is_some()),
             note: wrap(&note, ink::SMALL, width - 2.0 * EDGE),
             colours,
@@ -103,7 +111,11 @@ impl<'a> Page<'a> {
     }
 
     fn first_row(&self) -> f64 {
-        EDGE + self.head.len() as f64 * LINE + 4.0
+        self.legend() + self.head.len() as f64 * LINE + 4.0
+    }
+
+    fn legend(&self) -> f64 {
+        EDGE + self.heading.len() as f64 * HEADING_LINE
     }
 
     fn row_height(&self) -> f64 {
@@ -122,7 +134,7 @@ impl<'a> Page<'a> {
             let left = LEFT + column as f64 * (self.panel_width + GAP);
             let top = self.first_row() + row as f64 * self.row_height();
             let plot = panel::Plot { page: self, left, top: top + self.above_plot() };
-            panel::draw(area, &plot, panel, column == 0)?;
+            panel::draw(area, &plot, panel, &self.titles[place], column == 0)?;
         }
         let shown = self.series.panels.len().min(self.columns) as f64;
         let right = LEFT + shown * self.panel_width + (shown - 1.0) * GAP;
@@ -143,6 +155,19 @@ impl<'a> Page<'a> {
         let of = if titles.is_empty() { String::new() } else { format!(" of {}", titles.join("; ")) };
         format!("Level series{of}: {}", layers.join(", "))
     }
+}
+
+/// What all panels' titles have in common, and what is left of each. Their parts stand between commas; no line ends in one.
+fn titles(series: &LevelSeries) -> (String, Vec<String>) {
+    let parts: Vec<Vec<String>> = series
+        .panels
+        .iter()
+        .map(|panel| panel.title.split(", ").map(|part| part.replace(' ', "\u{a0}")).collect())
+        .collect();
+    let common = |part: &String| parts.iter().all(|others| others.contains(part));
+    let (shared, _): (Vec<String>, Vec<String>) = parts[0].iter().cloned().partition(common);
+    let own = |parts: &Vec<String>| parts.iter().filter(|part| !common(part)).cloned().collect::<Vec<_>>().join(", ");
+    (shared.join(", "), parts.iter().map(own).collect())
 }
 
 /// So many columns, and the width with them.

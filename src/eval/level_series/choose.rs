@@ -1,8 +1,8 @@
 //! Whose traces are drawn.
 
+use super::Source;
 use super::recordings::{Choice, Set};
 use super::trace::Trace;
-use super::Source;
 use crate::data::Recording;
 use crate::error::{Error, Result, nearest};
 use std::collections::{BTreeMap, BTreeSet};

@@ -199,13 +199,14 @@ fn panel(
         let first = stated().next()?;
         stated().all(|other| other == first).then_some(first)
     });
+    let simulations = usable.iter().filter(|usable| usable.set.recordings.iter().any(|r| r.truth.is_some())).count();
     let mut layers: Vec<Layer> = Vec::new();
     for place in 0..usable.len() {
         let traces: Vec<Trace> =
             members.iter().filter(|group| group.set == place).flat_map(|group| group.traces.iter().copied()).collect();
         let set = usable[place].set;
         let name = chosen[place].layer_name(&set.name);
-        let truth_name = if usable.len() > 1 { format!("{name}, without noise") } else { "without noise".to_string() };
+        let truth_name = if simulations > 1 { format!("{name}, noise-free") } else { "noise-free".to_string() };
         let mut levels = levels(&traces, &title, choice, &choice.summary, |r| Some(&r.samples))?;
         levels.iter_mut().filter(|l| l.level_db < threshold_db).for_each(|level| level.waves.clear());
         let mut layer = |source, name, levels: Vec<TracesAtLevel>| {
@@ -273,7 +274,10 @@ fn two_axes(title: &str, level: Option<f64>, a: &Trace, b: &Trace) -> Error {
     let level = level.map_or("one level".to_string(), |db| format!("{db} dB"));
     let whose = if title.is_empty() { String::new() } else { format!("{title}: ") };
     let problem = format!("{whose}traces of {level} were sampled at different times: {} and {}", axis(a), axis(b));
-    Error::usage(problem, "abr-film data prepare brings recordings to one sample rate and window; or choose a --subject")
+    Error::usage(
+        problem,
+        "abr-film data prepare brings recordings to one sample rate and window; or choose a --subject",
+    )
 }
 
 fn empty_window(usable: &[Usable], [from_ms, to_ms]: [f64; 2]) -> Error {
@@ -284,3 +288,6 @@ fn empty_window(usable: &[Usable], [from_ms, to_ms]: [f64; 2]) -> Error {
     let problem = format!("nothing was recorded between {from_ms} and {to_ms} ms after stimulus onset");
     Error::usage(problem, format!("choose a window within {from:.3} to {to:.3} ms"))
 }
+
+#[cfg(test)]
+mod tests;

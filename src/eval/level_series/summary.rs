@@ -11,6 +11,10 @@ use std::str::FromStr;
 
 /// With fewer traces a central share is drawn from the lowest to the highest of them.
 const FEWEST_OF_SHARE: usize = 5;
+/// Waves come later than this, in people and in mice.
+const BEFORE_WAVES_MS: f64 = 1.0;
+/// So many samples before it tell how much noise a trace has.
+const FEWEST_BEFORE_WAVES: usize = 10;
 
 /// How traces of one level are summed up.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,8 +120,8 @@ fn deviation(values: &[f64]) -> f64 {
 impl TracesAtLevel {
     /// Sums up traces in µV that begin at one time and share a sample rate; shorter ones lack their last samples.
     ///
-    /// Waves are marked from 0.03 µV and four standard errors of the mean up. What a single trace's noise is, it does not
-    /// say: there the 0.03 µV stand alone.
+    /// Waves are marked from 0.03 µV and from four standard errors of the mean up; of a single trace, from four deviations
+    /// of what it holds before any wave.
     ///
     /// # Panics
     /// Without traces.
@@ -147,7 +151,10 @@ impl TracesAtLevel {
                 edges.iter_mut().zip(at).for_each(|(edge, at)| edge[i] = at as f32);
             }
         }
-        let noise_uv = if errors > 0 { (error_squares / errors as f64).sqrt() } else { 0.0 };
+        let noise_uv = match errors {
+            0 => before_waves_uv(&mean_uv, [t0_ms, step_ms]),
+            _ => (error_squares / errors as f64).sqrt(),
+        };
         let waves = match summary.waves {
             Some(species) => {
                 let picker = Picker { species, sample_rate_hz: 1000.0 / step_ms, t0_ms };
@@ -192,6 +199,13 @@ fn repeats(traces: &[&[f32]], most: usize) -> Vec<Vec<f32>> {
         1 => Vec::new(),
         _ => (0..shown).map(|i| traces[i * all / shown].to_vec()).collect(),
     }
+}
+
+/// The deviation of the samples before the first wave; 0 where there are few.
+fn before_waves_uv(trace_uv: &[f32], [t0_ms, step_ms]: [f64; 2]) -> f64 {
+    let before = trace_uv.iter().enumerate().filter(|(i, _)| t0_ms + *i as f64 * step_ms < BEFORE_WAVES_MS);
+    let values: Vec<f64> = before.map(|(_, v)| f64::from(*v)).filter(|v| v.is_finite()).collect();
+    if values.len() < FEWEST_BEFORE_WAVES { 0.0 } else { deviation(&values) }
 }
 
 fn waves(picker: &Picker, mean_uv: &[f32], level_db: Option<f64>, floor_uv: f64) -> Vec<WaveMark> {
@@ -271,9 +285,8 @@ mod tests {
 
     #[test]
     fn a_wave_is_marked_on_the_trace_if_it_stands_out_of_the_noise() {
-        let bump = |ms: f64, uv: f64| {
-            move |i: usize| (uv * (-0.5 * ((i as f64 * 0.05 - ms) / 0.3).powi(2)).exp()) as f32
-        };
+        let bump =
+            |ms: f64, uv: f64| move |i: usize| (uv * (-0.5 * ((i as f64 * 0.05 - ms) / 0.3).powi(2)).exp()) as f32;
         let trace = |noise: f32| (0..200).map(|i| bump(5.7, 0.5)(i) + bump(1.6, 0.02)(i) + noise).collect::<Vec<f32>>();
         let human = Summary { waves: Some(Species::Human), ..summary(Band::None) };
         let marks = |noise: f32| {
