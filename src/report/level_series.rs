@@ -9,7 +9,7 @@ use super::picture::{Area, Drawn, Picture};
 use super::style::{HEADING, SERIES, TEXT, colour};
 use crate::eval::level_series::{Band, Layer, LevelSeries, Source};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
-use ink::wrap;
+use ink::{text_width, wrap};
 use plotters::style::RGBColor;
 use scale::Scale;
 
@@ -24,7 +24,7 @@ pub struct SeriesOptions {
     pub band: Option<Band>,
 }
 
-/// Left of the first column of panels, for the levels.
+/// Left of the first column of panels, for the levels, at least.
 const LEFT: f64 = 56.0;
 /// Right of the last, for the scale bar.
 const RIGHT: f64 = 66.0;
@@ -57,6 +57,8 @@ struct Page<'a> {
     scale: Scale,
     colours: Vec<LayerColour<'a>>,
     columns: usize,
+    /// Of the first column of panels.
+    left: f64,
     width: f64,
     height: f64,
     panel_width: f64,
@@ -83,8 +85,10 @@ impl<'a> Page<'a> {
         let panels = series.panels.len();
         assert!(panels > 0, "a panel to draw");
         let scale = Scale::of(series, options.window_ms);
-        let (columns, width) = columns(panels, options.width.map(|width| width.max(NARROWEST_PICTURE)));
-        let panel_width = (width - LEFT - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
+        let levels = scale.levels.iter().map(|level| text_width(&panel::level_words(*level), TEXT));
+        let left = levels.map(|width| width + 2.0 * EDGE).fold(LEFT, f64::max);
+        let (columns, width) = columns(panels, left, options.width.map(|width| width.max(NARROWEST_PICTURE)));
+        let panel_width = (width - left - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
         let colours = layer_colours(series);
         let head = head_lines(series, &colours, width - 2.0 * EDGE);
         let (heading, titles) = titles(series);
@@ -93,6 +97,7 @@ impl<'a> Page<'a> {
         let mut page = Page {
             series,
             columns,
+            left,
             width,
             height: 0.0,
             panel_width,
@@ -131,13 +136,13 @@ impl<'a> Page<'a> {
         draw_head(area, self)?;
         for (place, panel) in self.series.panels.iter().enumerate() {
             let (row, column) = (place / self.columns, place % self.columns);
-            let left = LEFT + column as f64 * (self.panel_width + GAP);
+            let left = self.left + column as f64 * (self.panel_width + GAP);
             let top = self.first_row() + row as f64 * self.row_height();
             let plot = panel::Plot { page: self, left, top: top + self.above_plot() };
             panel::draw(area, &plot, panel, &self.titles[place], column == 0)?;
         }
         let shown = self.series.panels.len().min(self.columns) as f64;
-        let right = LEFT + shown * self.panel_width + (shown - 1.0) * GAP;
+        let right = self.left + shown * self.panel_width + (shown - 1.0) * GAP;
         draw_scale_bar(area, &self.scale, right, self.first_row() + self.above_plot())?;
         draw_note(area, &self.note, self.height)
     }
@@ -171,10 +176,10 @@ fn titles(series: &LevelSeries) -> (String, Vec<String>) {
 }
 
 /// So many columns, and the width with them.
-fn columns(panels: usize, width: Option<u32>) -> (usize, f64) {
+fn columns(panels: usize, left: f64, width: Option<u32>) -> (usize, f64) {
     // rows as even as can be
     let even = |most: usize| panels.div_ceil(panels.div_ceil(most));
-    let needs = |columns: usize, panel: f64| LEFT + RIGHT + columns as f64 * (panel + GAP) - GAP;
+    let needs = |columns: usize, panel: f64| left + RIGHT + columns as f64 * (panel + GAP) - GAP;
     match width.map(f64::from) {
         Some(width) => {
             let most = (1..=MOST_COLUMNS).rev().find(|columns| needs(*columns, NARROWEST) <= width).unwrap_or(1);

@@ -176,7 +176,7 @@ fn what_cannot_be_drawn_is_refused() {
     // a table may be called so, and is not replaced
     place.write("table.svg", table(&LISTENER));
     refused("plot table.svg --out table.svg", &["--out would replace table.svg"]);
-    refused("data inspect table.svg --plot table.svg", &["would replace table.svg"]);
+    refused("data inspect table.svg --plot table.svg", &["--plot would replace table.svg"]);
 }
 
 #[test]

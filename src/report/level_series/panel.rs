@@ -1,7 +1,6 @@
 //! One panel.
 
 use super::ink::{self, HPos, Place, SMALL, VPos};
-use super::scale::middle_uv;
 use super::{LINE, Page};
 use crate::eval::level_series::{Layer, Panel, TracesAtLevel, WaveMark};
 use crate::report::picture::{Area, Drawn};
@@ -69,7 +68,7 @@ impl Plot<'_> {
 
     fn y(&self, panel: &Panel, level_db: Option<f64>, uv: f64) -> f64 {
         let scale = &self.page.scale;
-        let about = uv - middle_uv(panel, level_db).unwrap_or(0.0);
+        let about = uv - scale.middle_uv(panel, level_db).unwrap_or(0.0);
         self.top + scale.y(scale.row(level_db) as f64) - about * scale.px_per_uv
     }
 
@@ -128,7 +127,7 @@ impl Plot<'_> {
 
     fn draw_levels(&self, area: &Area) -> Drawn {
         for (row, level) in self.page.scale.levels.iter().enumerate() {
-            let words = level.map_or("no level".to_string(), |db| format!("{} dB", decibels(db)));
+            let words = level_words(*level);
             let place = (self.left - 8.0, self.top + self.page.scale.y(row as f64));
             ink::text(area, &words, place, TEXT, INK, (HPos::Right, VPos::Center))?;
         }
@@ -168,7 +167,7 @@ impl Plot<'_> {
         Ok(())
     }
 
-    /// Each wave's name once: at the loudest level of the first layer that has it. Names that would touch move to the right.
+    /// Each wave's name once: at the loudest level that has it. Names that would touch move to the right.
     fn draw_names(&self, area: &Area, panel: &Panel) -> Drawn {
         let mut drawn: Vec<(f64, f64)> = Vec::new();
         for (wave, colour, (x, y)) in self.names(panel) {
@@ -185,10 +184,13 @@ impl Plot<'_> {
     /// The waves of a panel in the order of their latencies, with the middle of the lower edge of each name.
     fn names(&self, panel: &Panel) -> Vec<(&'static str, RGBColor, Place)> {
         let name = |wave: &'static str| {
-            let marked = |layer: &&Layer| layer.levels.iter().any(|traces| self.mark(traces, wave).is_some());
-            let layer = panel.layers.iter().find(marked)?;
-            let loudest = layer.levels.iter().rev().find_map(|traces| Some((traces, self.mark(traces, wave)?)));
-            let (traces, mark) = loudest?;
+            // of levels as loud that of the first layer
+            let marked = panel.layers.iter().filter_map(|layer| {
+                let loudest = layer.levels.iter().rev().find_map(|traces| Some((traces, self.mark(traces, wave)?)));
+                loudest.map(|(traces, mark)| (layer, traces, mark))
+            });
+            let (layer, traces, mark) =
+                marked.reduce(|first, next| if next.1.level_db > first.1.level_db { next } else { first })?;
             let (x, y) = self.peak(panel, traces, mark);
             let y = self.highest(panel, traces.level_db, mark.latency_ms).min(y) - 3.0;
             Some((wave, self.page.colour_of(layer), (x, y)))
@@ -228,6 +230,11 @@ fn wave_names(layers: &[Layer]) -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// A level beside its line.
+pub fn level_words(level_db: Option<f64>) -> String {
+    level_db.map_or("no level".to_string(), |db| format!("{} dB", decibels(db)))
 }
 
 /// A level without superfluous digits.

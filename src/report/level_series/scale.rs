@@ -96,6 +96,22 @@ impl Scale {
         (self.from_ms - slack..=self.to_ms + slack).contains(&ms)
     }
 
+    /// What of a level stands on its line: the mean of all its means over the time that is shown; `None` where the panel
+    /// lacks the level.
+    pub fn middle_uv(&self, panel: &Panel, level_db: Option<f64>) -> Option<f64> {
+        let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
+        let mean = |values: &mut dyn Iterator<Item = f64>| {
+            let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+            (n > 0.0).then(|| sum / n)
+        };
+        let means = own.map(|traces| {
+            let shown =
+                traces.mean_uv.iter().enumerate().filter(|(i, v)| v.is_finite() && self.shows(traces.time_ms(*i)));
+            shown.map(|(_, v)| f64::from(*v))
+        });
+        mean(&mut means.filter_map(|mut values| mean(&mut values)))
+    }
+
     /// The scale at which one level's traces are as large as may be.
     fn largest(&self, outline: &Outline) -> f64 {
         let of = |(part, pitches): (&Extent, f64)| pitches * self.pitch / part.high().max(-part.low());
@@ -116,7 +132,7 @@ impl Scale {
     /// Of each level that the panel has, the softest first.
     fn outlines(&self, panel: &Panel) -> Vec<Outline> {
         let rows = self.levels.iter().enumerate().filter_map(|(row, level)| {
-            let middle = middle_uv(panel, *level)?;
+            let middle = self.middle_uv(panel, *level)?;
             let own = || panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == *level);
             let parts = PARTS.map(|part| {
                 let mut extent = Extent::new();
@@ -176,17 +192,6 @@ impl Extent {
     fn over(&self, other: &Extent) -> f64 {
         self.0.iter().zip(&other.0).map(|(own, other)| own.1 - other.0).fold(f64::NEG_INFINITY, f64::max)
     }
-}
-
-/// What of a level stands on its line: the mean over time of all its means; `None` where the panel lacks the level.
-pub fn middle_uv(panel: &Panel, level_db: Option<f64>) -> Option<f64> {
-    let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
-    let mean = |values: &mut dyn Iterator<Item = f64>| {
-        let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
-        (n > 0.0).then(|| sum / n)
-    };
-    let means = own.map(|traces| traces.mean_uv.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)));
-    mean(&mut means.filter_map(|mut values| mean(&mut values)))
 }
 
 fn levels(series: &LevelSeries) -> Vec<Option<f64>> {

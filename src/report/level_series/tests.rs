@@ -141,8 +141,8 @@ fn threshold_waves_and_what_the_lines_are_are_named() {
 
 #[test]
 fn panels_wrap_and_fit_the_width() {
-    assert_eq!(columns(10, None).0, 5);
-    assert_eq!(columns(6, None).0, 3);
-    assert_eq!(columns(4, Some(400)), (2, 400.0));
-    assert_eq!(columns(1, Some(321)), (1, 321.0));
+    assert_eq!(columns(10, LEFT, None).0, 5);
+    assert_eq!(columns(6, LEFT, None).0, 3);
+    assert_eq!(columns(4, LEFT, Some(400)), (2, 400.0));
+    assert_eq!(columns(1, LEFT, Some(321)), (1, 321.0));
 }
