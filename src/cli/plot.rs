@@ -21,8 +21,8 @@ const CSS_DPI: f32 = 96.0;
 
 #[derive(Debug, Args)]
 pub struct Plot {
-    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it, and named in the legend by what it
-    /// is, or by NAME
+    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it, and named in the legend
+    /// by what it is, or by NAME
     #[arg(required = true, value_name = "[NAME=]PATH")]
     paths: Vec<String>,
     /// The picture to write
@@ -58,8 +58,8 @@ pub struct Plot {
     /// Draw the noise-free traces of a simulation (`truth_s0` …), too
     #[arg(long)]
     truth: bool,
-    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects and species
-    /// holds here as it does there; its filters and preparation are not applied
+    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects
+    /// and species holds here as it does there; its filters and preparation are not applied
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a configuration key, such as data.t0_ms=-1.5
@@ -185,7 +185,8 @@ fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
     }
 }
 
-/// Each table as a set; those without a name are called after what they are, or after their files if that is the same.
+/// Each table as a set; those without a name are called after what they are, or after their files if that is the
+/// same.
 fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<Set<'a>>> {
     let sources: Vec<Source> = inputs
         .iter()

@@ -40,8 +40,8 @@ const HEADING_LINE: f64 = 21.0;
 const AXIS: f64 = 42.0;
 const EDGE: f64 = 8.0;
 
-/// Draws all panels: time to the right, levels one above the other at the same height in each panel, means with their bands
-/// and single traces, a line for each wave over the levels, and the threshold.
+/// Draws all panels: time to the right, levels one above the other at the same height in each panel, means with their
+/// bands and single traces, a line for each wave over the levels, and the threshold.
 ///
 /// # Panics
 /// Without a panel, or if no sample of any mean is finite.
@@ -162,7 +162,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// What all panels' titles have in common, and what is left of each. Their parts stand between commas; no line ends in one.
+/// What all panels' titles have in common, and what is left of each. Their parts stand between commas; no line ends
+/// in one.
 fn titles(series: &LevelSeries) -> (String, Vec<String>) {
     let parts: Vec<Vec<String>> = series
         .panels

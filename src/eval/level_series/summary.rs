@@ -120,8 +120,8 @@ fn deviation(values: &[f64]) -> f64 {
 impl TracesAtLevel {
     /// Sums up traces in µV that begin at one time and share a sample rate; shorter ones lack their last samples.
     ///
-    /// Waves are marked from 0.03 µV and from four standard errors of the mean up; of a single trace, from four deviations
-    /// of what it holds before any wave.
+    /// Waves are marked from 0.03 µV and from four standard errors of the mean up; of a single trace, from four
+    /// deviations of what it holds before any wave.
     ///
     /// # Panics
     /// Without traces.
@@ -299,5 +299,13 @@ mod tests {
         assert!(v.wave == "V" && (v.latency_ms - 5.7).abs() < 0.01 && (v.at_uv - 0.5).abs() < 0.01, "{v:?}");
         // the error of the mean of two that differ by 2 × 0.2 µV is 0.2 µV
         assert_eq!(marks(0.2), []);
+        // a single trace's noise is that of its first ms: of ±0.05 µV four deviations hide nothing of 0.5 µV, of
+        // ±0.15 all
+        let single = |noise: f32| {
+            let mut trace = trace(0.0);
+            (0..20).for_each(|i| trace[i] += if i % 2 == 0 { noise } else { -noise });
+            TracesAtLevel::summarise(Some(80.0), [0.0, 0.05], &[&trace], &human).waves.len()
+        };
+        assert_eq!((single(0.05), single(0.15)), (1, 0));
     }
 }

@@ -56,11 +56,13 @@ fn legend(series: &LevelSeries, layer: &LayerColour) -> String {
     let (fewest, most) =
         own.fold((usize::MAX, 0), |(fewest, most), level| (fewest.min(level.traces), most.max(level.traces)));
     let traces = match (fewest, most) {
-        (1, 1) => "1 trace a level".to_string(),
-        (fewest, most) if fewest == most => format!("{most} traces a level"),
-        (fewest, most) => format!("{fewest}–{most} traces a level"),
+        (1, 1) => "1 trace".to_string(),
+        (fewest, most) if fewest == most => format!("{most} traces"),
+        (fewest, most) => format!("{fewest}–{most} traces"),
     };
-    format!("{} ({traces})", layer.name)
+    let mut levels = series.panels.iter().flat_map(|panel| &panel.layers).flat_map(|layer| &layer.levels);
+    let each = if levels.any(|level| level.level_db.is_some()) { " a level" } else { "" };
+    format!("{} ({traces}{each})", layer.name)
 }
 
 /// A bar of round height right of the first row of panels, whose plots begin at `top`.

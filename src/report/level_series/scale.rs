@@ -77,7 +77,8 @@ impl Scale {
         row as f64 * self.pitch
     }
 
-    /// How far below the plot's upper edge a level's line lies; rows count from the softest, and parts of them are between.
+    /// How far below the plot's upper edge a level's line lies; rows count from the softest, and parts of them are
+    /// between.
     pub fn y(&self, row: f64) -> f64 {
         self.height() - self.below - row * self.pitch
     }
@@ -96,8 +97,8 @@ impl Scale {
         (self.from_ms - slack..=self.to_ms + slack).contains(&ms)
     }
 
-    /// What of a level stands on its line: the mean of all its means over the time that is shown; `None` where the panel
-    /// lacks the level.
+    /// What of a level stands on its line: the mean of all its means over the time that is shown; `None` where the
+    /// panel lacks the level.
     pub fn middle_uv(&self, panel: &Panel, level_db: Option<f64>) -> Option<f64> {
         let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
         let mean = |values: &mut dyn Iterator<Item = f64>| {
