@@ -21,8 +21,8 @@ const CSS_DPI: f32 = 96.0;
 
 #[derive(Debug, Args)]
 pub struct Plot {
-    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it, and named in the legend by what it
-    /// is, or by NAME
+    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it, and named in the legend
+    /// by what it is, or by NAME
     #[arg(required = true, value_name = "[NAME=]PATH")]
     paths: Vec<String>,
     /// The picture to write
@@ -58,8 +58,8 @@ pub struct Plot {
     /// Draw the noise-free traces of a simulation (`truth_s0` …), too
     #[arg(long)]
     truth: bool,
-    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects and species
-    /// holds here as it does there; its filters and preparation are not applied
+    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects
+    /// and species holds here as it does there; its filters and preparation are not applied
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a configuration key, such as data.t0_ms=-1.5
@@ -121,7 +121,8 @@ impl Plot {
         });
         let stated = || tables.iter().find_map(|table| stated_species(table));
         let species = asked.or_else(stated).unwrap_or(configured);
-        let repeats = if self.no_repeats { 0 } else { Summary::default().repeats };
+        // one over the other they are the fewer
+        let repeats = if self.no_repeats { 0 } else { Summary::default().repeats / tables.len().min(3) };
         Choice {
             subjects: self.subject.clone(),
             pool: self.pool,
@@ -153,7 +154,7 @@ pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()
 pub fn word(source: Source) -> &'static str {
     match source {
         Source::Recorded => "recorded",
-        Source::GroundTruth => "without noise",
+        Source::GroundTruth => "noise-free",
         Source::Reconstructed => "reconstructed",
         Source::Generated => "generated",
     }
@@ -184,7 +185,8 @@ fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
     }
 }
 
-/// Each table as a set; those without a name are called after what they are, or after their files if that is the same.
+/// Each table as a set; those without a name are called after what they are, or after their files if that is the
+/// same.
 fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<Set<'a>>> {
     let sources: Vec<Source> = inputs
         .iter()

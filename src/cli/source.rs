@@ -104,12 +104,17 @@ fn check_place(path: &Path) -> Result<()> {
 
 /// Refuses to replace what a command reads: an input, a configuration or a model.
 pub fn check_apart<'a>(out: Option<&Path>, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    check_flag_apart("--out", out, inputs)
+}
+
+/// [`check_apart`] for a file that another flag names.
+pub fn check_flag_apart<'a>(flag: &str, out: Option<&Path>, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let whole = |path: &Path| std::fs::canonicalize(path).ok();
     let Some(out) = out.and_then(whole).filter(|out| out.is_file()) else { return Ok(()) };
     match inputs.into_iter().find(|input| whole(input).as_ref() == Some(&out)) {
         Some(input) => {
-            let problem = format!("--out would replace {}, which is read", input.display());
-            Err(Error::usage(problem, "name another file with --out"))
+            let problem = format!("{flag} would replace {}, which is read", input.display());
+            Err(Error::usage(problem, format!("name another file with {flag}")))
         }
         None => Ok(()),
     }

@@ -6,10 +6,10 @@ mod panel;
 mod scale;
 
 use super::picture::{Area, Drawn, Picture};
-use super::style::{SERIES, colour};
+use super::style::{HEADING, SERIES, TEXT, colour};
 use crate::eval::level_series::{Band, Layer, LevelSeries, Source};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
-use ink::wrap;
+use ink::{text_width, wrap};
 use plotters::style::RGBColor;
 use scale::Scale;
 
@@ -24,7 +24,7 @@ pub struct SeriesOptions {
     pub band: Option<Band>,
 }
 
-/// Left of the first column of panels, for the levels.
+/// Left of the first column of panels, for the levels, at least.
 const LEFT: f64 = 56.0;
 /// Right of the last, for the scale bar.
 const RIGHT: f64 = 66.0;
@@ -35,12 +35,13 @@ const MOST_COLUMNS: usize = 5;
 const NARROWEST: f64 = 110.0;
 const NARROWEST_PICTURE: u32 = 240;
 const LINE: f64 = 16.0;
+const HEADING_LINE: f64 = 21.0;
 /// Below a panel, for its times.
 const AXIS: f64 = 42.0;
 const EDGE: f64 = 8.0;
 
-/// Draws all panels: time to the right, levels one above the other at the same height in each panel, means with their bands
-/// and single traces, a line for each wave over the levels, and the threshold.
+/// Draws all panels: time to the right, levels one above the other at the same height in each panel, means with their
+/// bands and single traces, a line for each wave over the levels, and the threshold.
 ///
 /// # Panics
 /// Without a panel, or if no sample of any mean is finite.
@@ -56,10 +57,16 @@ struct Page<'a> {
     scale: Scale,
     colours: Vec<LayerColour<'a>>,
     columns: usize,
+    /// Of the first column of panels.
+    left: f64,
     width: f64,
     height: f64,
     panel_width: f64,
+    /// What the titles of all panels have in common.
+    heading: Vec<String>,
     head: Vec<Vec<usize>>,
+    /// The rest of each panel's title, in lines.
+    titles: Vec<Vec<String>>,
     /// Of the panel with the most lines.
     title_lines: usize,
     threshold: bool,
@@ -78,20 +85,26 @@ impl<'a> Page<'a> {
         let panels = series.panels.len();
         assert!(panels > 0, "a panel to draw");
         let scale = Scale::of(series, options.window_ms);
-        let (columns, width) = columns(panels, options.width.map(|width| width.max(NARROWEST_PICTURE)));
-        let panel_width = (width - LEFT - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
+        let levels = scale.levels.iter().map(|level| text_width(&panel::level_words(*level), TEXT));
+        let left = levels.map(|width| width + 2.0 * EDGE).fold(LEFT, f64::max);
+        let (columns, width) = columns(panels, left, options.width.map(|width| width.max(NARROWEST_PICTURE)));
+        let panel_width = (width - left - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
         let colours = layer_colours(series);
         let head = head_lines(series, &colours, width - 2.0 * EDGE);
-        let title_lines = series.panels.iter().map(|panel| wrap(&panel.title, super::style::TEXT, panel_width).len());
+        let (heading, titles) = titles(series);
+        let titles: Vec<Vec<String>> = titles.iter().map(|title| wrap(title, TEXT, panel_width)).collect();
         let note = note(series, options.band);
         let mut page = Page {
             series,
             columns,
+            left,
             width,
             height: 0.0,
             panel_width,
+            heading: wrap(&heading, HEADING, width - 2.0 * EDGE),
             head,
-            title_lines: title_lines.max().unwrap_or(0),
+            title_lines: titles.iter().map(Vec::len).max().unwrap_or(0),
+            titles,
             threshold: series.panels.iter().any(|panel| panel.threshold_db.is_some()),
             note: wrap(&note, ink::SMALL, width - 2.0 * EDGE),
             colours,
@@ -103,7 +116,11 @@ impl<'a> Page<'a> {
     }
 
     fn first_row(&self) -> f64 {
-        EDGE + self.head.len() as f64 * LINE + 4.0
+        self.legend() + self.head.len() as f64 * LINE + 4.0
+    }
+
+    fn legend(&self) -> f64 {
+        EDGE + self.heading.len() as f64 * HEADING_LINE
     }
 
     fn row_height(&self) -> f64 {
@@ -119,13 +136,13 @@ impl<'a> Page<'a> {
         draw_head(area, self)?;
         for (place, panel) in self.series.panels.iter().enumerate() {
             let (row, column) = (place / self.columns, place % self.columns);
-            let left = LEFT + column as f64 * (self.panel_width + GAP);
+            let left = self.left + column as f64 * (self.panel_width + GAP);
             let top = self.first_row() + row as f64 * self.row_height();
             let plot = panel::Plot { page: self, left, top: top + self.above_plot() };
-            panel::draw(area, &plot, panel, column == 0)?;
+            panel::draw(area, &plot, panel, &self.titles[place], column == 0)?;
         }
         let shown = self.series.panels.len().min(self.columns) as f64;
-        let right = LEFT + shown * self.panel_width + (shown - 1.0) * GAP;
+        let right = self.left + shown * self.panel_width + (shown - 1.0) * GAP;
         draw_scale_bar(area, &self.scale, right, self.first_row() + self.above_plot())?;
         draw_note(area, &self.note, self.height)
     }
@@ -145,11 +162,25 @@ impl<'a> Page<'a> {
     }
 }
 
+/// What all panels' titles have in common, and what is left of each. Their parts stand between commas; no line ends
+/// in one.
+fn titles(series: &LevelSeries) -> (String, Vec<String>) {
+    let parts: Vec<Vec<String>> = series
+        .panels
+        .iter()
+        .map(|panel| panel.title.split(", ").map(|part| part.replace(' ', "\u{a0}")).collect())
+        .collect();
+    let common = |part: &String| parts.iter().all(|others| others.contains(part));
+    let (shared, _): (Vec<String>, Vec<String>) = parts[0].iter().cloned().partition(common);
+    let own = |parts: &Vec<String>| parts.iter().filter(|part| !common(part)).cloned().collect::<Vec<_>>().join(", ");
+    (shared.join(", "), parts.iter().map(own).collect())
+}
+
 /// So many columns, and the width with them.
-fn columns(panels: usize, width: Option<u32>) -> (usize, f64) {
+fn columns(panels: usize, left: f64, width: Option<u32>) -> (usize, f64) {
     // rows as even as can be
     let even = |most: usize| panels.div_ceil(panels.div_ceil(most));
-    let needs = |columns: usize, panel: f64| LEFT + RIGHT + columns as f64 * (panel + GAP) - GAP;
+    let needs = |columns: usize, panel: f64| left + RIGHT + columns as f64 * (panel + GAP) - GAP;
     match width.map(f64::from) {
         Some(width) => {
             let most = (1..=MOST_COLUMNS).rev().find(|columns| needs(*columns, NARROWEST) <= width).unwrap_or(1);

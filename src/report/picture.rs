@@ -88,8 +88,25 @@ impl Picture {
         let mut pixels = Pixmap::new(side(self.width), side(self.height)).expect("a picture that fits into memory");
         pixels.fill(Color::WHITE);
         resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
-        pixels.encode_png().expect("encoding into memory does not fail")
+        sized(&pixels.encode_png().expect("encoding into memory does not fail"), scale)
     }
+}
+
+/// A PNG that says how large it is printed: a chunk `pHYs` (PNG specification, 11.3.5.3) with the pixels of a metre.
+fn sized(png: &[u8], scale: f32) -> Vec<u8> {
+    let per_metre = (96.0 * f64::from(scale) / 0.0254).round() as u32;
+    let mut chunk = b"pHYs".to_vec();
+    chunk.extend([per_metre, per_metre].into_iter().flat_map(u32::to_be_bytes));
+    chunk.push(1);
+    // after the signature and the header, which have one length in all files
+    let (head, rest) = png.split_at(8 + 25);
+    [head, &(chunk.len() as u32 - 4).to_be_bytes(), &chunk, &crc(&chunk).to_be_bytes(), rest].concat()
+}
+
+/// The check sum of PNG chunks (PNG specification, annex D).
+fn crc(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc)))
 }
 
 #[cfg(test)]
@@ -106,6 +123,9 @@ mod tests {
         let png = picture.to_png(2.0);
         assert_eq!(&png[1..4], b"PNG");
         assert_eq!(&png[16..24], &[0, 0, 0, 80, 0, 0, 0, 60]);
+        // 2 × 96 dots an inch; the check sum is that of any other writer
+        assert_eq!((&png[37..41], &png[41..45]), (&b"pHYs"[..], &7559_u32.to_be_bytes()[..]));
+        assert_eq!(crc(b"IEND"), 0xAE42_6082);
         // text is drawn: more than one white
         assert!(png.len() > Picture::draw([40, 30], "", |_| Ok(())).to_png(2.0).len());
     }

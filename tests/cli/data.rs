@@ -57,7 +57,7 @@ fn bad_files_and_names_are_refused() {
     place.write("odd.csv", "a,b\n1,2\n");
     place.refused(1, "data import odd.csv --out out.csv", &["odd.csv", "format"]);
     place.refused(1, "data inspect smoke.json", &["smoke.json", "format"]);
-    place.refused(2, "data inspect table.csv --plot x.png", &["x.png", ".svg"]);
+    place.refused(2, "data inspect table.csv --plot x.pdf", &["x.pdf", ".svg or .png"]);
 }
 
 #[test]

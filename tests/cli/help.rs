@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 
-const COMMANDS: [(&str, &[&str]); 9] = [
+const COMMANDS: [(&str, &[&str]); 10] = [
     (
         "train",
         &[
@@ -29,6 +29,26 @@ const COMMANDS: [(&str, &[&str]); 9] = [
         &["--model", "--config", "-n", "--static", "--conditions", "--unconditional", "--strength", "--seed", "--out"],
     ),
     ("reconstruct", &["--model", "--config", "--data", "--out", "--device"]),
+    (
+        "plot",
+        &[
+            "--out",
+            "--subject",
+            "--pool",
+            "--window",
+            "--band",
+            "--no-repeats",
+            "--no-waves",
+            "--species",
+            "--threshold",
+            "--level-step",
+            "--truth",
+            "--config",
+            "--t0-ms",
+            "--width",
+            "--dpi",
+        ],
+    ),
     ("info", &["--config", "--model", "--json"]),
     ("data import", &["--sample-rate-hz", "--t0-ms", "--frequency-hz", "--format", "--out"]),
     ("data inspect", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--json", "--plot", "--subject"]),

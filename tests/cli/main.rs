@@ -13,6 +13,7 @@ mod inspect;
 mod interrupt;
 mod missing_file;
 mod one_way;
+mod plot;
 mod prepare;
 mod repeats;
 mod report;

@@ -27,7 +27,7 @@ pub struct Inspect {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Draw the level series of a subject: traces stacked by level (`abr-film plot` can more)
+    /// Draw the level series of a subject: traces stacked by level (`abr-film plot` does more)
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// Whose [default: the first with the most levels; all together where nobody has two]
@@ -40,7 +40,7 @@ impl Inspect {
         if let Some(out) = &self.plot {
             source::check_picture(out)?;
             let named = self.paths.iter().chain(&self.config).map(PathBuf::as_path);
-            source::check_apart(Some(out), named)?;
+            source::check_flag_apart("--plot", Some(out), named)?;
         }
         let config = config_of(self.config.as_deref(), &self.set)?;
         let recordings = self.assume.recordings(&self.paths, self.plot.as_deref(), &config)?;

@@ -46,9 +46,9 @@ impl Chosen {
     }
 }
 
-/// Who is drawn of each set: those who are asked for; else the first with the most levels, of each set the same one where it
-/// has them. Generated traces beside others are taken together, since their subjects are nobody's; so is a set in which
-/// nobody has two levels.
+/// Who is drawn of each set: those who are asked for; else the first with the most levels, of each set the same one
+/// where it has them. Generated traces beside others are taken together, since their subjects are nobody's; so is a
+/// set in which nobody has two levels.
 pub(super) fn choose(sets: &[(&Set, &[Trace])], choice: &Choice) -> Result<Vec<Chosen>> {
     let mut chosen = if choice.pool {
         sets.iter().map(|(_, traces)| Chosen::all(traces)).collect()

@@ -52,7 +52,8 @@ impl Conditions {
         [self.who.clone(), frequency, ear, channel].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether traces of these conditions may stand among those of others: they contradict in nothing, and state no more.
+    /// Whether traces of these conditions may stand among those of others: they contradict in nothing, and state no
+    /// more.
     fn holds(&self, other: &Conditions) -> bool {
         fn wider<T: PartialEq>(own: &Option<T>, other: &Option<T>) -> bool {
             own.is_none() || own == other

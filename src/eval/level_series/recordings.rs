@@ -1,4 +1,5 @@
-//! From sets of recordings to their level series: who is drawn, what traces share a panel, and what is said of each level.
+//! From sets of recordings to their level series: who is drawn, what traces share a panel, and what is said of each
+//! level.
 
 use super::choose::{Chosen, choose};
 use super::panels::{Conditions, Group, panels};
@@ -50,8 +51,8 @@ pub struct Gathered {
     pub notices: Vec<String>,
 }
 
-/// Where recordings come from, as far as their table shows: what `generate` writes names its subjects `generated-1` and so
-/// on, and what `reconstruct` writes has columns that end in `_read`.
+/// Where recordings come from, as far as their table shows: what `generate` writes names its subjects `generated-1`
+/// and so on, and what `reconstruct` writes has columns that end in `_read`.
 pub fn source_of(recordings: &[Recording]) -> Source {
     let generated = |r: &Recording| r.subject.strip_prefix("generated-").is_some_and(|n| n.parse::<u64>().is_ok());
     let read = |r: &Recording| r.columns.iter().any(|(name, _)| name.ends_with("_read"));
@@ -76,13 +77,13 @@ pub fn stated_species(recordings: &[Recording]) -> Option<Species> {
 
 /// The level series of sets of recordings, each a layer over those before it.
 ///
-/// A panel holds one subject's traces (or those of all that are taken together) of one ear, channel and frequency. A set that
-/// lacks such a column is drawn in all panels. Waves are marked from the threshold up, where one is known.
+/// A panel holds one subject's traces (or those of all that are taken together) of one ear, channel and frequency. A
+/// set that lacks such a column is drawn in all panels. Waves are marked from the threshold up, where one is known.
 ///
 /// # Errors
-/// A subject that no set has (with the nearest name); no trace of a set that can be drawn, with what is missing alone; a window
-/// without samples; more levels than can be told apart; traces of one level that were sampled at different times; `truth`
-/// where no simulation is.
+/// A subject that no set has (with the nearest name); no trace of a set that can be drawn, with what is missing
+/// alone; a window without samples; more levels than can be told apart; traces of one level that were sampled at
+/// different times; `truth` where no simulation is.
 pub fn from_recordings(sets: &[Set], choice: &Choice) -> Result<Gathered> {
     let usable: Vec<Usable> = sets.iter().map(|set| Usable::of(set, sets.len() > 1)).collect();
     let refs: Vec<(&Set, &[Trace])> = usable.iter().map(|u| (u.set, &u.traces[..])).collect();
@@ -199,13 +200,14 @@ fn panel(
         let first = stated().next()?;
         stated().all(|other| other == first).then_some(first)
     });
+    let simulations = usable.iter().filter(|usable| usable.set.recordings.iter().any(|r| r.truth.is_some())).count();
     let mut layers: Vec<Layer> = Vec::new();
     for place in 0..usable.len() {
         let traces: Vec<Trace> =
             members.iter().filter(|group| group.set == place).flat_map(|group| group.traces.iter().copied()).collect();
         let set = usable[place].set;
         let name = chosen[place].layer_name(&set.name);
-        let truth_name = if usable.len() > 1 { format!("{name}, without noise") } else { "without noise".to_string() };
+        let truth_name = if simulations > 1 { format!("{name}, noise-free") } else { "noise-free".to_string() };
         let mut levels = levels(&traces, &title, choice, &choice.summary, |r| Some(&r.samples))?;
         levels.iter_mut().filter(|l| l.level_db < threshold_db).for_each(|level| level.waves.clear());
         let mut layer = |source, name, levels: Vec<TracesAtLevel>| {
@@ -287,3 +289,6 @@ fn empty_window(usable: &[Usable], [from_ms, to_ms]: [f64; 2]) -> Error {
     let problem = format!("nothing was recorded between {from_ms} and {to_ms} ms after stimulus onset");
     Error::usage(problem, format!("choose a window within {from:.3} to {to:.3} ms"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,10 @@ use std::str::FromStr;
 
 /// With fewer traces a central share is drawn from the lowest to the highest of them.
 const FEWEST_OF_SHARE: usize = 5;
+/// Waves come later than this, in people and in mice.
+const BEFORE_WAVES_MS: f64 = 1.0;
+/// So many samples before it tell how much noise a trace has.
+const FEWEST_BEFORE_WAVES: usize = 10;
 
 /// How traces of one level are summed up.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,8 +120,8 @@ fn deviation(values: &[f64]) -> f64 {
 impl TracesAtLevel {
     /// Sums up traces in µV that begin at one time and share a sample rate; shorter ones lack their last samples.
     ///
-    /// Waves are marked from 0.03 µV and four standard errors of the mean up. What a single trace's noise is, it does not
-    /// say: there the 0.03 µV stand alone.
+    /// Waves are marked from 0.03 µV and from four standard errors of the mean up; of a single trace, from four
+    /// deviations of what it holds before any wave.
     ///
     /// # Panics
     /// Without traces.
@@ -147,7 +151,10 @@ impl TracesAtLevel {
                 edges.iter_mut().zip(at).for_each(|(edge, at)| edge[i] = at as f32);
             }
         }
-        let noise_uv = if errors > 0 { (error_squares / errors as f64).sqrt() } else { 0.0 };
+        let noise_uv = match errors {
+            0 => before_waves_uv(&mean_uv, [t0_ms, step_ms]),
+            _ => (error_squares / errors as f64).sqrt(),
+        };
         let waves = match summary.waves {
             Some(species) => {
                 let picker = Picker { species, sample_rate_hz: 1000.0 / step_ms, t0_ms };
@@ -192,6 +199,13 @@ fn repeats(traces: &[&[f32]], most: usize) -> Vec<Vec<f32>> {
         1 => Vec::new(),
         _ => (0..shown).map(|i| traces[i * all / shown].to_vec()).collect(),
     }
+}
+
+/// The deviation of the samples before the first wave; 0 where there are few.
+fn before_waves_uv(trace_uv: &[f32], [t0_ms, step_ms]: [f64; 2]) -> f64 {
+    let before = trace_uv.iter().enumerate().filter(|(i, _)| t0_ms + *i as f64 * step_ms < BEFORE_WAVES_MS);
+    let values: Vec<f64> = before.map(|(_, v)| f64::from(*v)).filter(|v| v.is_finite()).collect();
+    if values.len() < FEWEST_BEFORE_WAVES { 0.0 } else { deviation(&values) }
 }
 
 fn waves(picker: &Picker, mean_uv: &[f32], level_db: Option<f64>, floor_uv: f64) -> Vec<WaveMark> {
@@ -285,5 +299,13 @@ mod tests {
         assert!(v.wave == "V" && (v.latency_ms - 5.7).abs() < 0.01 && (v.at_uv - 0.5).abs() < 0.01, "{v:?}");
         // the error of the mean of two that differ by 2 × 0.2 µV is 0.2 µV
         assert_eq!(marks(0.2), []);
+        // a single trace's noise is that of its first ms: of ±0.05 µV four deviations hide nothing of 0.5 µV, of
+        // ±0.15 all
+        let single = |noise: f32| {
+            let mut trace = trace(0.0);
+            (0..20).for_each(|i| trace[i] += if i % 2 == 0 { noise } else { -noise });
+            TracesAtLevel::summarise(Some(80.0), [0.0, 0.05], &[&trace], &human).waves.len()
+        };
+        assert_eq!((single(0.05), single(0.15)), (1, 0));
     }
 }

@@ -2,10 +2,10 @@
 
 use super::ink::{self, HPos, SMALL, VPos, text_width};
 use super::scale::Scale;
-use super::{EDGE, LINE, LayerColour, Page};
+use super::{EDGE, HEADING_LINE, LINE, LayerColour, Page};
 use crate::eval::level_series::{Band, LevelSeries, TracesAtLevel};
 use crate::report::picture::{Area, Drawn};
-use crate::report::style::{INK, MUTED, STROKE, TEXT};
+use crate::report::style::{HEADING, INK, MUTED, STROKE, TEXT};
 use plotters::prelude::Color;
 
 /// The line of a legend's colour, and from one layer to the next.
@@ -29,8 +29,12 @@ pub fn head_lines(series: &LevelSeries, layers: &[LayerColour], width: f64) -> V
 }
 
 pub fn draw_head(area: &Area, page: &Page) -> Drawn {
+    for (line, words) in page.heading.iter().enumerate() {
+        let place = (EDGE, EDGE + line as f64 * HEADING_LINE);
+        ink::text(area, words, place, HEADING, INK, (HPos::Left, VPos::Top))?;
+    }
     for (line, layers) in page.head.iter().enumerate() {
-        let (mut x, y) = (EDGE, EDGE + (line as f64 + 0.5) * LINE);
+        let (mut x, y) = (EDGE, page.legend() + (line as f64 + 0.5) * LINE);
         for layer in layers.iter().map(|place| &page.colours[*place]) {
             let words = legend(page.series, layer);
             ink::straight(area, (x, y), (x + SWATCH, y), layer.colour.to_rgba(), 1.4 * STROKE)?;
@@ -52,11 +56,13 @@ fn legend(series: &LevelSeries, layer: &LayerColour) -> String {
     let (fewest, most) =
         own.fold((usize::MAX, 0), |(fewest, most), level| (fewest.min(level.traces), most.max(level.traces)));
     let traces = match (fewest, most) {
-        (1, 1) => "1 trace a level".to_string(),
-        (fewest, most) if fewest == most => format!("{most} traces a level"),
-        (fewest, most) => format!("{fewest}–{most} traces a level"),
+        (1, 1) => "1 trace".to_string(),
+        (fewest, most) if fewest == most => format!("{most} traces"),
+        (fewest, most) => format!("{fewest}–{most} traces"),
     };
-    format!("{} ({traces})", layer.name)
+    let mut levels = series.panels.iter().flat_map(|panel| &panel.layers).flat_map(|layer| &layer.levels);
+    let each = if levels.any(|level| level.level_db.is_some()) { " a level" } else { "" };
+    format!("{} ({traces}{each})", layer.name)
 }
 
 /// A bar of round height right of the first row of panels, whose plots begin at `top`.

@@ -74,10 +74,10 @@ pub fn text_width(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * size * CHARACTER_EM
 }
 
-/// Words in lines of at most so many CSS pixels; a word that is wider has a line of its own.
+/// Words between blanks in lines of at most so many CSS pixels; a word that is wider has a line of its own.
 pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
         match lines.last_mut() {
             Some(line) if text_width(&format!("{line} {word}"), size) <= width => {
                 line.push(' ');

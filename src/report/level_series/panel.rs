@@ -1,18 +1,17 @@
 //! One panel.
 
-use super::ink::{self, HPos, Place, SMALL, VPos, wrap};
-use super::scale::middle_uv;
+use super::ink::{self, HPos, Place, SMALL, VPos};
 use super::{LINE, Page};
 use crate::eval::level_series::{Layer, Panel, TracesAtLevel, WaveMark};
 use crate::report::picture::{Area, Drawn};
 use crate::report::style::{BAND, GRID, INK, MUTED, STROKE, TEXT, THIN_STROKE};
-use plotters::prelude::Color;
+use plotters::style::{Color, RGBAColor, RGBColor};
 
 /// How much of a single trace's colour is seen, and of the line from wave to wave.
 const REPEAT: f64 = 0.35;
 const TRACK: f64 = 0.6;
 /// No two times of the axis stand closer, in CSS pixels.
-const CLOSEST_TIMES: f64 = 34.0;
+const CLOSEST_TIMES: f64 = 28.0;
 /// A wave's name keeps clear of what is drawn so many ms about it.
 const NAME_MS: f64 = 0.25;
 
@@ -24,8 +23,8 @@ pub struct Plot<'a> {
 }
 
 /// Draws title, threshold, axis and layers; the levels beside them if `first` in its row.
-pub fn draw(area: &Area, plot: &Plot, panel: &Panel, first: bool) -> Drawn {
-    plot.draw_title(area, panel)?;
+pub fn draw(area: &Area, plot: &Plot, panel: &Panel, title: &[String], first: bool) -> Drawn {
+    plot.draw_title(area, panel, title)?;
     plot.draw_times(area)?;
     if first {
         plot.draw_levels(area)?;
@@ -69,7 +68,7 @@ impl Plot<'_> {
 
     fn y(&self, panel: &Panel, level_db: Option<f64>, uv: f64) -> f64 {
         let scale = &self.page.scale;
-        let about = uv - middle_uv(panel, level_db).unwrap_or(0.0);
+        let about = uv - scale.middle_uv(panel, level_db).unwrap_or(0.0);
         self.top + scale.y(scale.row(level_db) as f64) - about * scale.px_per_uv
     }
 
@@ -84,9 +83,9 @@ impl Plot<'_> {
         values_uv.iter().enumerate().map(place).collect()
     }
 
-    fn draw_title(&self, area: &Area, panel: &Panel) -> Drawn {
+    fn draw_title(&self, area: &Area, panel: &Panel, title: &[String]) -> Drawn {
         let top = self.top - self.page.above_plot();
-        for (line, words) in wrap(&panel.title, TEXT, self.page.panel_width).iter().enumerate() {
+        for (line, words) in title.iter().enumerate() {
             let place = (self.left, top + line as f64 * LINE);
             ink::text(area, words, place, TEXT, INK, (HPos::Left, VPos::Top))?;
         }
@@ -128,7 +127,7 @@ impl Plot<'_> {
 
     fn draw_levels(&self, area: &Area) -> Drawn {
         for (row, level) in self.page.scale.levels.iter().enumerate() {
-            let words = level.map_or("no level".to_string(), |db| format!("{} dB", decibels(db)));
+            let words = level_words(*level);
             let place = (self.left - 8.0, self.top + self.page.scale.y(row as f64));
             ink::text(area, &words, place, TEXT, INK, (HPos::Right, VPos::Center))?;
         }
@@ -142,13 +141,7 @@ impl Plot<'_> {
         ink::dashes(area, (self.left, y), self.right(), MUTED.to_rgba())
     }
 
-    fn draw_band(
-        &self,
-        area: &Area,
-        panel: &Panel,
-        traces: &TracesAtLevel,
-        colour: plotters::style::RGBAColor,
-    ) -> Drawn {
+    fn draw_band(&self, area: &Area, panel: &Panel, traces: &TracesAtLevel, colour: RGBAColor) -> Drawn {
         let Some([low, high]) = &traces.band_uv else { return Ok(()) };
         let [low, high] = [low, high].map(|edge| self.places(panel, traces, edge));
         let edges: Vec<Option<[Place; 2]>> = low.into_iter().zip(high).map(|(low, high)| Some([low?, high?])).collect();
@@ -174,19 +167,37 @@ impl Plot<'_> {
         Ok(())
     }
 
-    /// Each wave's name once: at the loudest level of the first layer that has it.
+    /// Each wave's name once: at the loudest level that has it. Names that would touch move to the right.
     fn draw_names(&self, area: &Area, panel: &Panel) -> Drawn {
-        for wave in wave_names(&panel.layers) {
-            let marked = |layer: &&Layer| layer.levels.iter().any(|traces| self.mark(traces, wave).is_some());
-            let Some(layer) = panel.layers.iter().find(marked) else { continue };
-            let loudest = layer.levels.iter().rev().find_map(|traces| Some((traces, self.mark(traces, wave)?)));
-            let Some((traces, mark)) = loudest else { continue };
-            let (x, y) = self.peak(panel, traces, mark);
-            let y = self.highest(panel, traces.level_db, mark.latency_ms).min(y) - 3.0;
-            let colour = self.page.colour_of(layer);
+        let mut drawn: Vec<(f64, f64)> = Vec::new();
+        for (wave, colour, (x, y)) in self.names(panel) {
+            let half = ink::text_width(wave, TEXT) / 2.0;
+            let beside =
+                drawn.iter().filter(|(_, other)| (y - other).abs() < TEXT).map(|(right, _)| right + half + 2.0);
+            let x = beside.fold(x, f64::max);
+            drawn.push((x + half, y));
             ink::text(area, wave, (x, y), TEXT, colour, (HPos::Center, VPos::Bottom))?;
         }
         Ok(())
+    }
+
+    /// The waves of a panel in the order of their latencies, with the middle of the lower edge of each name.
+    fn names(&self, panel: &Panel) -> Vec<(&'static str, RGBColor, Place)> {
+        let name = |wave: &'static str| {
+            // of levels as loud that of the first layer
+            let marked = panel.layers.iter().filter_map(|layer| {
+                let loudest = layer.levels.iter().rev().find_map(|traces| Some((traces, self.mark(traces, wave)?)));
+                loudest.map(|(traces, mark)| (layer, traces, mark))
+            });
+            let (layer, traces, mark) =
+                marked.reduce(|first, next| if next.1.level_db > first.1.level_db { next } else { first })?;
+            let (x, y) = self.peak(panel, traces, mark);
+            let y = self.highest(panel, traces.level_db, mark.latency_ms).min(y) - 3.0;
+            Some((wave, self.page.colour_of(layer), (x, y)))
+        };
+        let mut names: Vec<_> = wave_names(&panel.layers).into_iter().filter_map(name).collect();
+        names.sort_by(|(.., a), (.., b)| a.0.total_cmp(&b.0));
+        names
     }
 
     /// The upper edge of all that is drawn of the loudest level about a time, of the means alone of others.
@@ -219,6 +230,11 @@ fn wave_names(layers: &[Layer]) -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// A level beside its line.
+pub fn level_words(level_db: Option<f64>) -> String {
+    level_db.map_or("no level".to_string(), |db| format!("{} dB", decibels(db)))
 }
 
 /// A level without superfluous digits.

@@ -77,7 +77,8 @@ impl Scale {
         row as f64 * self.pitch
     }
 
-    /// How far below the plot's upper edge a level's line lies; rows count from the softest, and parts of them are between.
+    /// How far below the plot's upper edge a level's line lies; rows count from the softest, and parts of them are
+    /// between.
     pub fn y(&self, row: f64) -> f64 {
         self.height() - self.below - row * self.pitch
     }
@@ -94,6 +95,22 @@ impl Scale {
     pub fn shows(&self, ms: f64) -> bool {
         let slack = 1e-9 * (self.to_ms - self.from_ms);
         (self.from_ms - slack..=self.to_ms + slack).contains(&ms)
+    }
+
+    /// What of a level stands on its line: the mean of all its means over the time that is shown; `None` where the
+    /// panel lacks the level.
+    pub fn middle_uv(&self, panel: &Panel, level_db: Option<f64>) -> Option<f64> {
+        let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
+        let mean = |values: &mut dyn Iterator<Item = f64>| {
+            let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+            (n > 0.0).then(|| sum / n)
+        };
+        let means = own.map(|traces| {
+            let shown =
+                traces.mean_uv.iter().enumerate().filter(|(i, v)| v.is_finite() && self.shows(traces.time_ms(*i)));
+            shown.map(|(_, v)| f64::from(*v))
+        });
+        mean(&mut means.filter_map(|mut values| mean(&mut values)))
     }
 
     /// The scale at which one level's traces are as large as may be.
@@ -116,7 +133,7 @@ impl Scale {
     /// Of each level that the panel has, the softest first.
     fn outlines(&self, panel: &Panel) -> Vec<Outline> {
         let rows = self.levels.iter().enumerate().filter_map(|(row, level)| {
-            let middle = middle_uv(panel, *level)?;
+            let middle = self.middle_uv(panel, *level)?;
             let own = || panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == *level);
             let parts = PARTS.map(|part| {
                 let mut extent = Extent::new();
@@ -176,17 +193,6 @@ impl Extent {
     fn over(&self, other: &Extent) -> f64 {
         self.0.iter().zip(&other.0).map(|(own, other)| own.1 - other.0).fold(f64::NEG_INFINITY, f64::max)
     }
-}
-
-/// What of a level stands on its line: the mean over time of all its means; `None` where the panel lacks the level.
-pub fn middle_uv(panel: &Panel, level_db: Option<f64>) -> Option<f64> {
-    let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
-    let mean = |values: &mut dyn Iterator<Item = f64>| {
-        let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
-        (n > 0.0).then(|| sum / n)
-    };
-    let means = own.map(|traces| traces.mean_uv.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)));
-    mean(&mut means.filter_map(|mut values| mean(&mut values)))
 }
 
 fn levels(series: &LevelSeries) -> Vec<Option<f64>> {
