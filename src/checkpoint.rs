@@ -140,6 +140,14 @@ impl Trained {
         }
     }
 
+    /// As it comes back from a file, on its way to which some numbers are rounded: what is measured now is then what the
+    /// checkpoint is measured by later.
+    pub fn as_stored(&self) -> Trained {
+        let text = serde_json::to_string(self).expect("plain data");
+        let stored: Trained = serde_json::from_str(&text).expect("what was just written");
+        Trained { prior: self.prior.clone(), ..stored }
+    }
+
     /// Whether these are bare weights.
     pub fn is_bare(&self) -> bool {
         self.data.hash.is_empty()

@@ -190,6 +190,7 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
 /// has been saved.
 fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<()> {
     let Some(trained) = trainer.best().and_then(|best| best.trained) else { return Ok(()) };
+    let trained = trained.as_stored();
     say("evaluating the best weights for the report (the run is saved)");
     let part = default_part(&trained, dataset)?;
     let mut evaluation = match evaluate(&trained, trainer.model(), dataset, part, None) {
