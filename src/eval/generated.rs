@@ -217,7 +217,7 @@ impl Generated {
     pub(super) fn table(&self) -> Table {
         let (conditions, draws) = (self.conditions, self.draws);
         let title = format!("generated under {conditions} conditions, {draws} draws each");
-        let inside = SHARES.map(|share| format!("in {:.0} %", 100.0 * share));
+        let inside = SHARES.map(|share| format!("in\u{a0}{:.0}\u{a0}%", 100.0 * share));
         let [a, b, c] = inside.each_ref().map(String::as_str);
         let headings = ["", "mean explains", "spread", a, b, c, "energy score, µV", "variogram score, µV"];
         let mut table = Table::new(title, &headings).with_note(

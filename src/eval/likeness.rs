@@ -6,6 +6,7 @@ use super::measures::{
     Classifier, Gaussian, Interval, Mmd, Sample, density_and_coverage, distance_db, frechet, mean, memorisation, power,
     two_sample,
 };
+use super::report::count_of;
 use super::sides::{Compared, Sides, Twins, count};
 use super::table::{Cell, Table};
 use crate::rng::{Purpose, Stream};
@@ -282,7 +283,7 @@ impl Variances {
 impl Likeness {
     /// Generated traces beside real ones as a whole.
     pub(super) fn table(&self) -> Table {
-        let title = format!("as a whole, {} rows of {} subjects", self.rows, self.subjects);
+        let title = format!("as a whole, {} of {}", count_of(self.rows, "row"), count_of(self.subjects, "subject"));
         let mut table = Table::new(title, &["", "model", "linear mixed model"]).with_note(self.compared.to_string());
         type Show = fn(&Beside, &str) -> Cell;
         let lines: [(&str, Show); 9] = [

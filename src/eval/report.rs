@@ -160,8 +160,7 @@ impl Report {
         let part = format!("{:?}", self.part).to_lowercase();
         let trained_on = self.trained_on.as_ref().map(TrainedOn::to_string);
         let trained_on = trained_on.unwrap_or("which of them the model was trained on is not known".into());
-        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let (rows, subjects) = (count(self.rows, "row"), count(self.subjects, "subject"));
+        let (rows, subjects) = (count_of(self.rows, "row"), count_of(self.subjects, "subject"));
         format!("{}, {part}: {rows} of {subjects}; {trained_on}", self.data)
     }
 
@@ -197,4 +196,9 @@ impl Display for Report {
         }
         Ok(())
     }
+}
+
+/// `1 row`, `2 rows`
+pub(super) fn count_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

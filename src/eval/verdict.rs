@@ -1,5 +1,6 @@
 //! What may be done with a model, in a few sentences: the first thing that an evaluation says.
 
+use super::report::count_of;
 use super::{Estimate, Part, Report};
 use crate::checkpoint::Trained;
 
@@ -11,7 +12,7 @@ const NOTHING: f64 = 0.05;
 
 /// Of reconstructions first, then of generated traces; each sentence with its numbers.
 pub(super) fn verdict(trained: &Trained, known: bool, report: &Report) -> Vec<String> {
-    vec![of_reconstructions(trained, known, report), of_generated(report)]
+    vec![of_reconstructions(trained, known, report), of_generated(trained, report)]
 }
 
 fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String {
@@ -35,7 +36,7 @@ fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String
     if !known {
         cautions.push("these data are not those of its training".into());
     }
-    let subjects = if report.subjects == 1 { "1 subject".to_string() } else { format!("{} subjects", report.subjects) };
+    let subjects = count_of(report.subjects, "subject");
     let unseen = report.trained_on.as_ref().is_some_and(|on| on.rows == 0 && on.subjects == 0);
     let of_whom = if unseen { format!("for {subjects} never seen") } else { format!("for {subjects}") };
     let validated = if report.part == Part::Validation { ", by which its best epoch was chosen" } else { "" };
@@ -49,11 +50,7 @@ fn few(trained: &Trained) -> Option<String> {
     let rows = trained.data.train_statics.first().map(|column| column.values.len())?;
     let subjects = trained.data.train_subjects.len();
     let few = rows < FEW_ROWS || (1..FEW_SUBJECTS).contains(&subjects);
-    let of = match subjects {
-        0 => String::new(),
-        1 => " of 1 subject".to_string(),
-        subjects => format!(" of {subjects} subjects"),
-    };
+    let of = if subjects == 0 { String::new() } else { format!(" of {}", count_of(subjects, "subject")) };
     few.then(|| format!("trained on {rows} rows{of}, too few to hold for others"))
 }
 
@@ -119,7 +116,7 @@ fn percent(share: f64) -> String {
     if percent == "-0.0 %" { "0.0 %".into() } else { percent }
 }
 
-fn of_generated(report: &Report) -> String {
+fn of_generated(trained: &Trained, report: &Report) -> String {
     let (Some(generated), Some(likeness)) = (&report.generated, &report.likeness) else {
         return "What it generates is not measured: these weights bring no training rows to measure it by.".into();
     };
@@ -130,8 +127,12 @@ fn of_generated(report: &Report) -> String {
     let spread = generated
         .spread
         .map_or(String::new(), |spread| format!("they spread {:.2} times as far as these subjects, ", spread.value));
+    let said = match few(trained) {
+        None => "Nothing measured speaks against its generated traces",
+        Some(_) => "Its generated traces stand for those few, whatever else is measured",
+    };
     format!(
-        "Nothing measured speaks against its generated traces: {spread}80 % intervals hold {:.0} % of real samples, and a \
+        "{said}: {spread}80 % intervals hold {:.0} % of real samples, and a \
          classifier tells them from real ones with an AUC of {auc:.2}, where .5 is chance.",
         100.0 * generated.model.inside[1].value
     )

@@ -69,6 +69,13 @@ pub struct Point {
     pub high: Option<f64>,
 }
 
+impl Series<'_> {
+    /// Whether it stands in the legend: what has no point does not.
+    fn is_named(&self) -> bool {
+        !self.name.is_empty() && self.points.iter().any(Point::is_drawn)
+    }
+}
+
 impl Point {
     pub fn at(x: f64, y: f64) -> Point {
         Point { x, y, low: None, high: None }
@@ -166,7 +173,7 @@ impl Chart<'_> {
     /// Names with their colours in lines under the title; how high they are.
     fn legend(&self, area: &Area, width: f64) -> Result<f64, DrawingAreaErrorKind<std::io::Error>> {
         let (mut x, mut y) = (8.0, 24.0);
-        let named: Vec<&Series> = self.series.iter().filter(|series| !series.name.is_empty()).collect();
+        let named: Vec<&Series> = self.series.iter().filter(|series| series.is_named()).collect();
         for (i, series) in named.iter().enumerate() {
             let own = 26.0 + LETTER * TEXT * series.name.chars().count() as f64 + 12.0;
             if i > 0 && x + own > width {

@@ -6,7 +6,7 @@ use super::style::{BLUE, GREEN, GRID, HEADING, INK, MUTED, ORANGE, PURPLE, RAMP,
 use crate::eval::level_functions::{LevelFunction, LevelPoint};
 use crate::eval::measures::Interval;
 use crate::eval::pictures::{FilmResponse, LatentMap, Quantiles};
-use crate::eval::{Calibration, Generated, LevelReport, Report, SHARES};
+use crate::eval::{Calibration, Cell, Generated, LevelReport, Report, SHARES};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
@@ -89,7 +89,7 @@ pub fn explained(report: &Report) -> Option<Picture> {
 
 /// A line a method: its value as a dot, its interval as a bar, and the value in words.
 fn bars(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2]>)], ceiling: Option<f64>) -> Drawn {
-    let (left, right, top) = (180.0, 740.0, 38.0);
+    let (left, right, top) = (180.0, 690.0, 38.0);
     // what is worse than the mean trace stands at the left edge
     let x = |share: f64| offset(left + (right - left) * share.clamp(0.0, 1.0));
     let heading = text_style(HEADING, INK, Pos::new(HPos::Left, VPos::Top));
@@ -114,9 +114,10 @@ fn bars(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2]>)], cei
             area.draw(&PathElement::new(line, colour.mix(0.5).stroke_width(px(4.0))))?;
         }
         area.draw(&Circle::new((x(*value), y), px(4.0), colour.filled()))?;
+        let percent = |share: f64| Cell::percent(share, 1, "").text;
         let text = match interval {
-            Some([low, high]) => format!("{:.1} % [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high),
-            None => format!("{:.1} %", 100.0 * value),
+            Some([low, high]) => format!("{} [{}, {}]", percent(*value), percent(*low), percent(*high)),
+            None => percent(*value),
         };
         let style = text_style(TEXT, INK, Pos::new(HPos::Left, VPos::Center));
         area.draw(&Text::new(text, (offset(right + 12.0), y), style))?;

@@ -85,8 +85,9 @@ impl<'a> Page<'a> {
         let panels = series.panels.len();
         assert!(panels > 0, "a panel to draw");
         let scale = Scale::of(series, options.window_ms);
-        let levels = scale.levels.iter().map(|level| text_width(&panel::level_words(*level), TEXT));
-        let left = levels.map(|width| width + 2.0 * EDGE).fold(LEFT, f64::max);
+        let levels = panel::level_words(&scale.levels);
+        let left =
+            levels.iter().map(|words| text_width(words, TEXT)).map(|width| width + 2.0 * EDGE).fold(LEFT, f64::max);
         let (columns, width) = columns(panels, left, options.width.map(|width| width.max(NARROWEST_PICTURE)));
         let panel_width = (width - left - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
         let colours = layer_colours(series);

@@ -136,7 +136,7 @@ fn explained(report: &Report) -> Option<Markup> {
     let truth = report.truth.as_ref().map(|truth| truth.to_string());
     Some(html! {
         (figure(&picture, html! {
-            "Share of the variance about the mean trace of the training rows, with 95 % intervals over listeners."
+            "Share of the variance about the mean trace of the training rows, with 95 % intervals over listeners (of one listener alone over conditions)."
             @if let Some(truth) = truth { " " (capitalised(&truth)) "." }
         }))
     })

@@ -126,10 +126,9 @@ impl Plot<'_> {
     }
 
     fn draw_levels(&self, area: &Area) -> Drawn {
-        for (row, level) in self.page.scale.levels.iter().enumerate() {
-            let words = level_words(*level);
+        for (row, words) in level_words(&self.page.scale.levels).iter().enumerate() {
             let place = (self.left - 8.0, self.top + self.page.scale.y(row as f64));
-            ink::text(area, &words, place, TEXT, INK, (HPos::Right, VPos::Center))?;
+            ink::text(area, words, place, TEXT, INK, (HPos::Right, VPos::Center))?;
         }
         Ok(())
     }
@@ -232,9 +231,14 @@ fn wave_names(layers: &[Layer]) -> Vec<&'static str> {
     names
 }
 
-/// A level beside its line.
-pub fn level_words(level_db: Option<f64>) -> String {
-    level_db.map_or("no level".to_string(), |db| format!("{} dB", decibels(db)))
+/// The words beside the line of each level; beside one line alone, without a level, there is nothing to say.
+pub fn level_words(levels_db: &[Option<f64>]) -> Vec<String> {
+    let words = |level_db: &Option<f64>| match level_db {
+        Some(db) => format!("{} dB", decibels(*db)),
+        None if levels_db.len() == 1 => String::new(),
+        None => "no level".to_string(),
+    };
+    levels_db.iter().map(words).collect()
 }
 
 /// A level without superfluous digits.
