@@ -10,7 +10,7 @@ abr_film() { cargo run --release --quiet --locked -- "$@"; }
 
 abr_film train --config configs/quickstart.json --out "$work/quickstart"
 abr_film eval --model "$work/quickstart" --out "$work/eval" >"$work/eval.txt"
-cp "$work/eval/pictures/latency.svg" "$work/eval/pictures/level_series.svg" "$out/"
+cp "$work/eval/pictures/latency.svg" "$out/"
 
 # listeners with normal hearing that nobody trained on, and generated ones under the same conditions
 mkdir "$work/simulated"
@@ -25,4 +25,4 @@ abr_film plot "100 simulated listeners=$work/simulated" "100 generated ones=$wor
     --width 480 --out "$out/four_levels.svg"
 
 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,940 --screenshot="$out/report.png" \
-    "file://$work/quickstart/report.html"
+    "file://$work/quickstart/report.html" 2>/dev/null

@@ -55,7 +55,6 @@ impl Report {
 
     fn of_reconstructions(&self, table: &mut Table) {
         let of_truth = explains_truth(self);
-        let what = if of_truth { "the ground truth" } else { "the recordings" };
         let share = |estimate: &Estimate, at: &str| match of_truth {
             true => Cell::some(estimate.truth_explained_variance, |v| {
                 Cell::percent(v, 1, &format!("{at}/truth_explained_variance"))
@@ -67,7 +66,10 @@ impl Report {
         let beside = strongest(self).map_or_else(Cell::none, |best| share(best.estimate, best.at) + " " + best.name);
         let most = self.truth.as_ref().filter(|_| of_truth);
         let most = Cell::some(most, |truth| Cell::percent(truth.ceiling, 1, "/truth/ceiling"));
-        table.push(format!("reconstructions explain of {what}"), [share(&self.model, "/model"), beside, most]);
+        table.push(
+            format!("reconstructions explain of {}", self.target().trim_end_matches(", noise and all")),
+            [share(&self.model, "/model"), beside, most],
+        );
         let Some(waves) = &self.wave_errors else { return };
         // the wave that hearing is judged by
         let (last, wave) = match waves.reconstructed.waves.iter().enumerate().last() {

@@ -118,8 +118,7 @@ impl GroupErrors {
 }
 
 /// A row a group; `at` is where the list stands in the JSON.
-pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], of_truth: bool) -> Table {
-    let against = if of_truth { "the ground truth" } else { "the recordings" };
+pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], against: &str) -> Table {
     let headings = ["", "rows", "RMSE, µV", "r", "explained", "of what can be"];
     let mut table = Table::new(title, &headings).with_note(format!("reconstructions against {against}"));
     for (i, group) in groups.iter().enumerate() {

@@ -164,6 +164,14 @@ impl Report {
         format!("{}, {part}: {rows} of {subjects}; {trained_on}", self.data)
     }
 
+    /// What an explained share is a share of.
+    pub fn target(&self) -> &'static str {
+        match &self.truth {
+            Some(truth) if self.model.truth_explained_variance.is_some() => truth.source.name(),
+            _ => "the recordings, noise and all",
+        }
+    }
+
     /// A CSV row a trace: its row number in the data set (from 1) and its errors; what is undefined is an empty cell.
     pub fn write_traces(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "row,{}", MEASURES.map(|measure| measure.key).join(","))?;

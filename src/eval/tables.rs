@@ -26,12 +26,12 @@ impl Report {
             tables.extend(off.map(|off| columns_table("the same with FiLM as the identity", "film_off", off)));
         }
         tables.push(latent_table(&self.latent));
-        let of_truth = self.truth.is_some();
+        let against = self.truth.as_ref().map_or("the recordings", |truth| truth.source.name());
         for (title, at, groups) in
             [("subjects", "/by_subject", &self.by_subject), ("conditions", "/by_condition", &self.by_condition)]
         {
             if !groups.is_empty() {
-                tables.push(by_group::table(title, at, groups, of_truth));
+                tables.push(by_group::table(title, at, groups, against));
             }
         }
         tables
@@ -40,8 +40,9 @@ impl Report {
     /// The model beside the simple methods.
     fn traces_table(&self) -> Table {
         let measures = MEASURES.map(|measure| measure.heading);
-        let headings: Vec<&str> =
-            [""].into_iter().chain(measures).chain(["explained", "of the ground truth"]).collect();
+        let of_target =
+            self.truth.as_ref().map_or("of the truth".into(), |truth| format!("of {}", truth.source.name()));
+        let headings: Vec<&str> = [""].into_iter().chain(measures).chain(["explained", of_target.as_str()]).collect();
         let mut table = Table::new("reconstructions, means over rows", &headings).with_note(
             "against the recordings; explained: share of the variance about the mean trace of the training rows",
         );

@@ -33,6 +33,16 @@ pub enum TruthSource {
     Siblings,
 }
 
+impl TruthSource {
+    /// As users know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TruthSource::NoiseFree => "the ground truth",
+            TruthSource::Siblings => "the cell average",
+        }
+    }
+}
+
 impl Truth {
     pub(super) fn of(dataset: &Dataset, reference: &Reference) -> Option<Truth> {
         let (_, known) = reference.truth.as_ref()?;
@@ -76,10 +86,10 @@ impl Display for Truth {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let rows = self.rows;
         match self.source {
-            TruthSource::NoiseFree => write!(f, "truth: the noise-free traces of {rows} rows"),
+            TruthSource::NoiseFree => write!(f, "ground truth: the noise-free traces of {rows} rows"),
             TruthSource::Siblings => write!(
                 f,
-                "truth: for {rows} rows, the mean of the other recordings of the same subject and condition; {:.0} % of its \
+                "cell average: for {rows} rows, the mean of the other recordings of the same subject and condition; {:.0} % of its \
                  variance can be explained, the rest is noise",
                 100.0 * self.ceiling
             ),

@@ -60,7 +60,7 @@ fn better_or_worse(report: &Report) -> Option<String> {
     let model = share(report, &report.model)?;
     let interval = report.model.truth_interval.filter(|_| of_truth);
     let interval = interval.map_or(String::new(), |[low, high]| format!(" [{:.1}, {:.1}]", 100.0 * low, 100.0 * high));
-    let what = if of_truth { "the truth" } else { "the recordings, noise and all" };
+    let what = report.target();
     let said = format!("{}{interval} of {what}", percent(model));
     let Some(Simple { name, share: simple, .. }) = strongest(report) else { return Some(said) };
     let beside = format!("{} ({name})", percent(simple));

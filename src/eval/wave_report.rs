@@ -1,13 +1,13 @@
 //! The waves of reconstructions beside those of the truth, and how they go with the level in real and in generated
 //! traces.
 
-use super::Reference;
 use super::level_functions::{Beside, LevelFunction, LevelPoint, LevelWaves, SlopesBeside, slopes_beside};
 use super::measures::{Interval, median};
 use super::norms::{Norm, norms};
 use super::sides::{Sides, Twins};
 use super::table::{Cell, Table};
 use super::wave_errors::{WavePairs, WaveSummary};
+use super::{Reference, TruthSource};
 use crate::config::Species;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub(super) const FLOOR_IN_NOISE: f64 = 4.0;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WaveReport {
     pub species: Species,
+    /// What stands for the real traces.
+    pub against: TruthSource,
     pub rows: usize,
     /// A wave counts from this amplitude up, peak to trough.
     pub floor_uv: f64,
@@ -73,7 +75,11 @@ impl WaveReport {
             LevelReport::of(sides, &rows, &real, &generated, picker.species)
         });
         let reconstructed = pairs.summary(&vec![1.0; rows.len()]);
-        Some(WaveReport { species: picker.species, rows: rows.len(), floor_uv, reconstructed, levels })
+        let against = match sides.dataset.truth {
+            Some(_) => TruthSource::NoiseFree,
+            None => TruthSource::Siblings,
+        };
+        Some(WaveReport { species: picker.species, against, rows: rows.len(), floor_uv, reconstructed, levels })
     }
 }
 
@@ -118,7 +124,7 @@ impl WaveReport {
         let headings =
             ["", "rows", "found", "latency MAE, ms", "bias, ms", "within .1 ms", "within .2 ms", "amplitude ratio"];
         let mut table = Table::new("waves of reconstructions", &headings)
-            .with_note(format!("of {rows} rows with a ground truth, from {floor:.2} µV up"));
+            .with_note(format!("against {}, {rows} rows, from {floor:.2} µV up", self.against.name()));
         for (i, wave) in self.reconstructed.waves.iter().enumerate() {
             let at = |name: &str| format!("/wave_errors/reconstructed/waves/{i}/{name}");
             let cells = [

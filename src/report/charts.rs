@@ -80,10 +80,9 @@ pub fn explained(report: &Report) -> Option<Picture> {
     if known.is_empty() {
         return None;
     }
-    let what = if of_truth { "of the ground truth" } else { "of the recordings, noise and all" };
     let ceiling = report.truth.as_ref().filter(|_| of_truth).map(|truth| truth.ceiling);
     let height = 60 + 26 * known.len() as u32;
-    let title = format!("What reconstructions explain {what}");
+    let title = format!("What reconstructions explain of {}", report.target());
     Some(Picture::draw([WIDTH, height], &title, |area| bars(area, &title, &known, ceiling)))
 }
 
