@@ -1,4 +1,4 @@
-//! The text of a file, whatever encoding an editor or a recorder saved it in.
+//! The text of a file, whatever encoding an editor or a recorder saved it in, and sentences.
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
@@ -25,6 +25,12 @@ impl Display for Encoding {
             Encoding::Windows1252 => "Windows-1252",
         })
     }
+}
+
+/// Text that begins a sentence.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
 /// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with a mark or without, or else Windows-1252,

@@ -43,8 +43,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "files",
         ],
     ),
-    ("report", &["eval", "train", "data"]),
-    ("eval", &["baselines", "residual", "infer", "generate", "checkpoint", "model", "data", "error", "rng", "config"]),
+    ("report", &["eval", "text"]),
+    (
+        "eval",
+        &[
+            "baselines",
+            "residual",
+            "infer",
+            "generate",
+            "checkpoint",
+            "model",
+            "data",
+            "error",
+            "rng",
+            "config",
+            "text",
+        ],
+    ),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -29,7 +29,7 @@ pub struct Eval {
     training_data: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Write report.html, its pictures as SVG, eval.json and traces.csv (the errors of each trace) into this folder
+    /// Write report.html, its pictures as SVG, eval.json and errors.csv (those of each trace) into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print all measures, and not the most telling alone
@@ -91,7 +91,7 @@ impl Eval {
             report::add_record(&mut evaluation, &run);
         }
         if let Some(folder) = &self.out {
-            report::write(&evaluation, folder, &report::name(&self.model))?;
+            report::write(&evaluation, folder, &report::name(&file))?;
             report::write_pictures(&evaluation, folder)?;
             say(format!("the report is {}", folder.join("report.html").display()));
         }

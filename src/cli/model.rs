@@ -16,7 +16,8 @@ pub fn file(named: &Path) -> PathBuf {
 pub fn run_folder(file: &Path) -> Option<RunFolder> {
     // the epochs' checkpoints lie in a folder of their own
     let folders = file.ancestors().skip(1).take(2);
-    folders.map(RunFolder::at).find(|folder| folder.config().is_file())
+    let is_run = |folder: &RunFolder| folder.config().is_file() && folder.metrics().is_file();
+    folders.map(RunFolder::at).find(is_run)
 }
 
 /// The recordings that the run of a checkpoint was trained on, as the `config.json` of its folder says; `None` of the

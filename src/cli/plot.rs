@@ -85,6 +85,11 @@ enum SpeciesName {
 #[derive(Debug, Clone, Copy)]
 struct Window([f64; 2]);
 
+/// Narrower windows hold no two samples of any recorder.
+const NARROWEST_WINDOW_MS: f64 = 1e-3;
+/// A PNG has so many pixels at most: each takes four bytes.
+const MOST_PIXELS: f64 = 2e8;
+
 /// How large a picture is.
 #[derive(Debug)]
 pub struct Size {
@@ -142,7 +147,15 @@ pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()
     let options = SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
     let picture = draw_level_series(&gathered.series, &options);
     let bytes = match source::has_ending(out, "png") {
-        true => picture.to_png(f32::from(size.dpi) / CSS_DPI),
+        true => {
+            let scale = f32::from(size.dpi) / CSS_DPI;
+            let pixels: f64 = picture.size().map(|side| f64::from(side) * f64::from(scale)).iter().product();
+            if pixels > MOST_PIXELS {
+                let problem = format!("the picture would have {:.0} million pixels", pixels / 1e6);
+                return Err(Error::usage(problem, "choose a smaller --dpi or --width, or write SVG"));
+            }
+            picture.to_png(scale)
+        }
         false => picture.to_svg().into_bytes(),
     };
     write_whole(out, |w| w.write_all(&bytes))?;
@@ -214,5 +227,8 @@ fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) ->
 fn window(text: &str) -> std::result::Result<Window, String> {
     let ends = text.split_once(':').and_then(|(from, to)| Some([from.parse().ok()?, to.parse().ok()?]));
     let ends = ends.filter(|[from, to]: &[f64; 2]| from.is_finite() && to.is_finite() && from < to);
-    ends.map(Window).ok_or_else(|| "two times in ms are wanted, the earlier first, such as -1:10".to_string())
+    let ends = ends.filter(|[from, to]| to - from >= NARROWEST_WINDOW_MS);
+    let wanted =
+        || format!("two times in ms are wanted, the earlier first and {NARROWEST_WINDOW_MS} ms before, such as -1:10");
+    ends.map(Window).ok_or_else(wanted)
 }

@@ -1,9 +1,10 @@
-//! The files of an evaluation: `report.html`, `eval.json` and `traces.csv`.
+//! The files of an evaluation: `report.html`, `eval.json` and `errors.csv`.
 
+use super::model;
 use abr_film::error::{Error, Result};
 use abr_film::eval::Report;
 use abr_film::files::write_whole;
-use abr_film::report::{page, pictures};
+use abr_film::report::{PICTURES, page, pictures};
 use abr_film::train::RunFolder;
 use std::path::Path;
 
@@ -17,7 +18,7 @@ pub fn add_record(report: &mut Report, run: &RunFolder) {
 pub fn write(report: &Report, folder: &Path, name: &str) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
-    write_whole(&folder.join("traces.csv"), |w| report.write_traces(w))?;
+    write_whole(&folder.join("errors.csv"), |w| report.write_traces(w))?;
     write_whole(&folder.join("report.html"), |w| w.write_all(page(report, name).as_bytes()))
 }
 
@@ -25,18 +26,25 @@ pub fn write(report: &Report, folder: &Path, name: &str) -> Result<()> {
 pub fn write_pictures(report: &Report, folder: &Path) -> Result<()> {
     let folder = folder.join("pictures");
     std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+    // those of an evaluation before, which may have had others
+    let ours = |name: &str| PICTURES.contains(&name) || name.starts_with("film_");
+    for entry in std::fs::read_dir(&folder).map_err(Error::io("read the folder", &folder))?.flatten() {
+        let path = entry.path();
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.extension().is_some_and(|extension| extension == "svg") && ours(&stem) {
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
     pictures(report).into_iter().try_for_each(|(name, picture)| {
         write_whole(&folder.join(format!("{name}.svg")), |w| w.write_all(picture.to_svg().as_bytes()))
     })
 }
 
-/// What a model is called on its page: as its run folder, or as the file outside of one.
+/// What the model of a checkpoint is called on its page: as its run folder, or as the file outside of one.
 pub fn name(model: &Path) -> String {
-    let whole = std::path::absolute(model).unwrap_or_else(|_| model.to_path_buf());
-    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let folder = whole.ancestors().take(3).find(|folder| folder.join("config.json").is_file());
-    folder
-        .and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
-        .or_else(|| stem(&whole))
-        .unwrap_or_default()
+    let last = |path: &Path| {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        whole.file_stem().map_or(String::new(), |name| name.to_string_lossy().into_owned())
+    };
+    model::run_folder(model).map_or_else(|| last(model), |run| last(run.path()))
 }

@@ -58,7 +58,7 @@ impl Train {
             None => folder.check_free(&config, self.force)?,
         }
         let dataset = source::load_data(&config)?;
-        let interrupted = on_interrupt()?;
+        let interrupt = Interrupt::watch()?;
         self.device.with(|device| {
             let mut trainer = prepare(&config, &dataset, device, &folder, last.as_ref())?;
             if self.dry_run {
@@ -71,11 +71,12 @@ impl Train {
                 Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
                 None => folder.create(&config, trainer.manifest(), self.force)?,
             }
-            train(&mut trainer, &folder, &interrupted)?;
-            match config.output.report {
-                true => report(&mut trainer, &dataset, &folder),
-                false => Ok(()),
+            train(&mut trainer, &folder, &interrupt.raised)?;
+            if config.output.report {
+                interrupt.reporting.store(true, Ordering::Relaxed);
+                report(&mut trainer, &dataset, &folder);
             }
+            Ok(())
         })
     }
 
@@ -188,25 +189,26 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
 
 /// Evaluates the best weights on the rows that say most, and writes the report. What cannot be evaluated costs no run: it
 /// has been saved.
-fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<()> {
-    let Some(trained) = trainer.best().and_then(|best| best.trained) else { return Ok(()) };
-    let trained = trained.as_stored();
-    say("evaluating the best weights for the report (the run is saved)");
-    let part = default_part(&trained, dataset)?;
-    let mut evaluation = match evaluate(&trained, trainer.model(), dataset, part, None) {
-        Ok(evaluation) => evaluation,
-        Err(error) => {
-            notice(format!("no report: {error}"));
-            return Ok(());
+fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
+    say("evaluating the best weights for the report; the run is saved");
+    match evaluate_best(trainer, dataset, folder) {
+        Ok(sentences) => {
+            sentences.iter().for_each(say);
+            say(format!("the report is {}", folder.path().join("report.html").display()));
         }
-    };
-    report::add_record(&mut evaluation, folder);
-    report::write(&evaluation, folder.path(), &report::name(folder.path()))?;
-    for sentence in &evaluation.verdict {
-        say(sentence);
+        Err(error) => notice(format!("no report: {error}")),
     }
-    say(format!("the report is {}", folder.path().join("report.html").display()));
-    Ok(())
+}
+
+/// The verdict, once all is written.
+fn evaluate_best(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<Vec<String>> {
+    let best = trainer.best().and_then(|best| best.trained);
+    let trained = best.ok_or_else(|| Error::usage("no epoch was the best", "train longer"))?.as_stored();
+    let part = default_part(&trained, dataset)?;
+    let mut evaluation = evaluate(&trained, trainer.model(), dataset, part, None)?;
+    report::add_record(&mut evaluation, folder);
+    report::write(&evaluation, folder.path(), &report::name(&folder.best()))?;
+    Ok(evaluation.verdict)
 }
 
 fn introduce(trainer: &mut Trainer, dataset: &Dataset) {
@@ -227,16 +229,28 @@ fn default_folder(config: Option<&Path>) -> PathBuf {
     PathBuf::from("runs").join(format!("{name}-{}", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")))
 }
 
-/// A flag that Ctrl-C (or a request to terminate) raises; the second one ends the program at once.
-fn on_interrupt() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = flag.clone();
-    ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        say("finishing this step (press Ctrl-C again to lose it)");
-    })
-    .map_err(|e| Error::usage(format!("cannot watch for Ctrl-C: {e}"), "run without a signal handler around"))?;
-    Ok(flag)
+/// Ctrl-C, or a request to terminate: the second one ends the program at once.
+#[derive(Default)]
+struct Interrupt {
+    raised: AtomicBool,
+    /// Whether all is saved but the report.
+    reporting: AtomicBool,
+}
+
+impl Interrupt {
+    fn watch() -> Result<Arc<Interrupt>> {
+        let interrupt = Arc::new(Interrupt::default());
+        let watching = interrupt.clone();
+        ctrlc::set_handler(move || {
+            if watching.raised.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            say(match watching.reporting.load(Ordering::Relaxed) {
+                true => "finishing the report; the run is saved (press Ctrl-C again to leave without it)",
+                false => "finishing this step (press Ctrl-C again to lose it)",
+            });
+        })
+        .map_err(|e| Error::usage(format!("cannot watch for Ctrl-C: {e}"), "run without a signal handler around"))?;
+        Ok(interrupt)
+    }
 }

@@ -299,7 +299,7 @@ pub struct OutputConfig {
     pub save_every_n_epochs: usize,
     /// `false`: no `best.safetensors`; early stopping then restores in memory.
     pub save_best_model: bool,
-    /// Evaluate the best weights when training has ended, into `report.html`, `eval.json` and `traces.csv`.
+    /// Evaluate the best weights when training has ended, into `report.html`, `eval.json` and `errors.csv`.
     pub report: bool,
 }
 

@@ -1,8 +1,9 @@
 //! An evaluation on one screen: the verdict, and a table that asks for no glossary.
 
+use super::probes::threshold_wave;
 use super::table::{Cell, Table};
 use super::verdict::{explains_truth, strongest};
-use super::{Calibration, Estimate, Report};
+use super::{Calibration, Estimate, LevelReport, Report};
 use std::fmt::{self, Display, Formatter};
 
 /// Sentences are broken at this width.
@@ -39,17 +40,13 @@ fn wrapped(f: &mut Formatter, sentence: &str) -> fmt::Result {
 }
 
 impl Report {
-    /// The most telling measures: of the model, beside it, and what would be right.
+    /// The most telling measures: of the model, of what it is compared with, and what would be ideal.
     pub fn summary(&self) -> Table {
-        let mut table = Table::new("in short", &["", "model", "beside", "right"]);
+        let mut table = Table::new("in short", &["", "this model", "compared with", "ideal"]);
         self.of_reconstructions(&mut table);
         self.of_generated(&mut table);
         self.of_levels(&mut table);
-        let latent = &self.latent;
-        let used = Cell::count(latent.active_units, "/latent/active_units")
-            + " of "
-            + Cell::count(latent.kl_nats.len(), "/latent/kl_nats");
-        table.push("latent units that are used", [used, Cell::none(), Cell::name("some")]);
+        table.push("units of the latent code in use", [self.latent.used(), Cell::none(), Cell::name("some")]);
         table
     }
 
@@ -63,27 +60,29 @@ impl Report {
                 Cell::some(estimate.explained_variance, |v| Cell::percent(v, 1, &format!("{at}/explained_variance")))
             }
         };
-        let beside = strongest(self).map_or_else(Cell::none, |best| share(best.estimate, best.at) + " " + best.name);
+        let beside = strongest(self)
+            .map_or_else(Cell::none, |best| share(best.estimate, best.at).with(&format!(" by {}", best.name)));
         let most = self.truth.as_ref().filter(|_| of_truth);
         let most = Cell::some(most, |truth| Cell::percent(truth.ceiling, 1, "/truth/ceiling"));
         table.push(
-            format!("reconstructions explain of {}", self.target().trim_end_matches(", noise and all")),
+            format!("reconstructions: explain of {}", self.target()),
             [share(&self.model, "/model"), beside, most],
         );
         let Some(waves) = &self.wave_errors else { return };
-        // the wave that hearing is judged by
-        let (last, wave) = match waves.reconstructed.waves.iter().enumerate().last() {
-            Some(last) => last,
-            None => return,
+        let of_threshold = threshold_wave(waves.species);
+        let Some((last, wave)) =
+            waves.reconstructed.waves.iter().enumerate().find(|(_, wave)| wave.wave == of_threshold)
+        else {
+            return;
         };
         let at = |name: &str| format!("/wave_errors/reconstructed/waves/{last}/{name}");
-        let latency = Cell::number(wave.latency_mae_ms, 2, &at("latency_mae_ms")) + " ms";
+        let latency = Cell::number(wave.latency_mae_ms, 2, &at("latency_mae_ms")).with(" ms");
         let hits = Cell::percent(wave.hits[1], 0, &at("hits/1"));
         let name = wave.wave;
-        table.push(format!("  wave {name}: latency is off by"), [latency, Cell::none(), Cell::name("0 ms")]);
-        table.push(format!("  wave {name}: latency within .2 ms"), [hits, Cell::none(), Cell::name("100 %")]);
+        table.push(format!("  latency of wave {name} is off by"), [latency, Cell::none(), Cell::name("0 ms")]);
+        table.push(format!("  latency of wave {name} right to 0.2 ms"), [hits, Cell::none(), Cell::name("100 %")]);
         let ratio = Cell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio"));
-        table.push(format!("  wave {name}: amplitude over the real one"), [ratio, Cell::none(), Cell::name("1")]);
+        table.push(format!("  amplitude of wave {name} over the real one"), [ratio, Cell::none(), Cell::name("1")]);
     }
 
     fn of_generated(&self, table: &mut Table) {
@@ -91,27 +90,30 @@ impl Report {
         if let Some(mean) = generated.mean_explained_variance {
             let curve = self.baselines.as_ref().and_then(|b| b.curve.truth_explained_variance);
             let curve = Cell::some(curve, |v| {
-                Cell::percent(v, 1, "/baselines/curve/truth_explained_variance") + " curve of the condition"
+                Cell::percent(v, 1, "/baselines/curve/truth_explained_variance").with(" by curve of the condition")
             });
             let mean = Cell::percent(mean.value, 1, "/generated/mean_explained_variance/value");
-            table.push("mean of generated traces explains", [mean, curve, Cell::name("as much as can be")]);
+            table.push(
+                format!("generated: their mean explains of {}", self.target()),
+                [mean, curve, Cell::name("as much as can be")],
+            );
         }
         if let Some(spread) = generated.spread {
             let spread = Cell::interval(spread, 2, "/generated/spread");
-            table.push("  they spread, over these subjects", [spread, Cell::none(), Cell::name("1")]);
+            table.push("generated: spread over that of these listeners", [spread, Cell::none(), Cell::name("1")]);
         }
         let mixed = generated.mixed_model.as_ref();
         let beside_mixed = |cell: fn(&Calibration, &str) -> Cell| {
-            Cell::some(mixed, |mixed| cell(mixed, "/generated/mixed_model") + " linear mixed model")
+            Cell::some(mixed, |mixed| cell(mixed, "/generated/mixed_model").with(" by linear mixed model"))
         };
         let inside = |c: &Calibration, at: &str| Cell::percent(c.inside[1].value, 0, &format!("{at}/inside/1/value"));
         let cells = [inside(&generated.model, "/generated/model"), beside_mixed(inside), Cell::name("80 %")];
-        table.push("  80 % intervals hold of real samples", cells);
+        table.push("generated: 80 % intervals hold of real samples", cells);
         let energy = |c: &Calibration, at: &str| {
-            Cell::number(c.energy_score_uv.value, 3, &format!("{at}/energy_score_uv/value")) + " µV"
+            Cell::number(c.energy_score_uv.value, 3, &format!("{at}/energy_score_uv/value")).with(" µV")
         };
         let cells = [energy(&generated.model, "/generated/model"), beside_mixed(energy), Cell::name("low")];
-        table.push("  energy score", cells);
+        table.push("generated: distance to real ones (energy score)", cells);
         let auc = |beside: &super::Beside, at: &str| {
             let [logistic, neighbours] = [beside.auc.logistic.value, beside.auc.neighbours.value];
             let (value, which) =
@@ -119,30 +121,38 @@ impl Report {
             Cell::number(value, 2, &format!("{at}/auc/{which}/value"))
         };
         let of_mixed = Cell::some(likeness.mixed_model.as_ref(), |beside| {
-            auc(beside, "/likeness/mixed_model") + " linear mixed model"
+            auc(beside, "/likeness/mixed_model").with(" by linear mixed model")
         });
-        table.push("  told from real ones, AUC", [auc(&likeness.model, "/likeness/model"), of_mixed, Cell::name(".5")]);
+        table.push(
+            "generated: told from real ones by a classifier",
+            [auc(&likeness.model, "/likeness/model"), of_mixed, Cell::name("0.5, by chance alone")],
+        );
     }
 
-    fn of_levels(&self, table: &mut Table) {
+    fn of_levels<'a>(&'a self, table: &mut Table) {
         if let Some(probe) = &self.level_probe {
             let r = |value, side: &str| Cell::number(value, 2, &format!("/level_probe/{side}/r/value"));
             let cells = [
                 r(probe.generated.r.value, "generated"),
-                r(probe.real.r.value, "real") + " real",
+                r(probe.real.r.value, "real").with(" in real ones"),
                 Cell::name("as real"),
             ];
-            table.push("  level read off, r", cells);
+            table.push("generated: level read off them, correlation", cells);
         }
         let levels = self.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
-        if let Some((last, slopes)) = levels.and_then(|levels| levels.slopes.iter().enumerate().last()) {
+        let of_threshold = self.wave_errors.as_ref().map(|waves| threshold_wave(waves.species));
+        let find = |levels: &'a LevelReport| {
+            levels.slopes.iter().enumerate().find(|(_, slopes)| Some(slopes.wave) == of_threshold)
+        };
+        if let Some((last, slopes)) = levels.and_then(find) {
             let slope = slopes.latency_ms_per_10_db;
             let ms = |value, side: &str| {
                 let at = format!("/wave_errors/levels/slopes/{last}/latency_ms_per_10_db/{side}");
-                Cell::number(value, 2, &at) + " ms"
+                Cell::number(value, 2, &at).with(" ms")
             };
-            let cells = [ms(slope.generated, "generated"), ms(slope.real, "real") + " real", Cell::name("as real")];
-            table.push(format!("  wave {}: latency for each 10 dB", slopes.wave), cells);
+            let cells =
+                [ms(slope.generated, "generated"), ms(slope.real, "real").with(" in real ones"), Cell::name("as real")];
+            table.push(format!("generated: latency of wave {} for 10 dB more", slopes.wave), cells);
         }
     }
 }

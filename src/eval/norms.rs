@@ -48,11 +48,12 @@ const fn at(level_db: f64, latency_ms: f64, latency_sd_ms: Option<f64>, amplitud
     NormPoint { level_db, latency_ms, latency_sd_ms, amplitude_uv }
 }
 
-/// The norms of a species; of mice none, as strains and ways of stimulation differ by more than what is compared.
-pub fn norms(species: Species) -> &'static [Norm] {
+/// The norms of a species, of clicks: where the recordings were conditioned on the frequency of a tone there are none, and
+/// none of mice, whose strains and ways of stimulation differ by more than what is compared.
+pub fn norms(species: Species, tones: bool) -> &'static [Norm] {
     match species {
-        Species::Human => &HUMAN,
-        Species::Mouse => &[],
+        Species::Human if !tones => &HUMAN,
+        _ => &[],
     }
 }
 

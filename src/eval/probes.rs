@@ -8,6 +8,8 @@
 mod labels;
 mod synthetic;
 
+pub(super) use labels::threshold_wave;
+
 pub use synthetic::{Absent, Task, TrainOnSynthetic};
 
 use super::measures::{Interval, Ridge, of_rows, with_squares};

@@ -172,6 +172,15 @@ impl<'a> Sides<'a> {
         traces.mapv(f64::from)
     }
 
+    /// Whether the model is conditioned on the frequency of tones.
+    pub fn tones(&self) -> bool {
+        let frequency = self.dataset.statics.iter().find(|column| column.name == "frequency_hz");
+        frequency.is_some_and(|column| match &column.values {
+            Values::Number(_) => true,
+            Values::Text(values) => self.rows.iter().any(|&row| values[row].parse::<f64>().is_ok()),
+        })
+    }
+
     /// What finds waves in the traces of either side.
     pub fn picker(&self) -> Picker {
         let Dataset { sample_rate_hz, t0_ms, .. } = *self.dataset;

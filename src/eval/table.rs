@@ -94,6 +94,11 @@ impl Cell {
         }
     }
 
+    /// With words behind its number, if it has one.
+    pub fn with(self, words: &str) -> Cell {
+        if self.numbers.is_empty() { self } else { self + words }
+    }
+
     /// Where there is a value.
     pub fn some<T>(value: Option<T>, cell: impl FnOnce(T) -> Cell) -> Cell {
         value.map_or_else(Cell::none, cell)

@@ -26,6 +26,7 @@ impl Report {
             tables.extend(off.map(|off| columns_table("the same with FiLM as the identity", "film_off", off)));
         }
         tables.push(latent_table(&self.latent));
+        tables.extend(self.pictures.as_ref().map(|pictures| pictures.reconstructed_table()));
         let against = self.truth.as_ref().map_or("the recordings", |truth| truth.source.name());
         for (title, at, groups) in
             [("subjects", "/by_subject", &self.by_subject), ("conditions", "/by_condition", &self.by_condition)]
@@ -80,15 +81,20 @@ fn push_estimate(table: &mut Table, name: &str, e: &Estimate, at: &str) {
     table.push(name, measures.chain([explained, of_truth]));
 }
 
+impl LatentUnits {
+    /// How many units are used, and of how many.
+    pub(super) fn used(&self) -> Cell {
+        let used = Cell::count(self.active_units, "/latent/active_units");
+        used + " of " + Cell::count(self.kl_nats.len(), "/latent/kl_nats")
+    }
+}
+
 /// Units by falling KL.
 fn latent_table(latent: &LatentUnits) -> Table {
     let mut table = Table::new("latent units", &["", "KL, nats", "variance of mu"]);
     let total = Cell::number(latent.total_kl_nats, 2, "/latent/total_kl_nats");
     table.push("all", [total, Cell::name("")]);
-    let used = Cell::count(latent.active_units, "/latent/active_units")
-        + " of "
-        + Cell::count(latent.kl_nats.len(), "/latent/kl_nats");
-    table.push("used", [used, Cell::name("")]);
+    table.push("used", [latent.used(), Cell::name("")]);
     let mut order: Vec<usize> = (0..latent.kl_nats.len()).collect();
     order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
     for unit in order {
@@ -110,7 +116,7 @@ fn columns_table(title: &str, side: &str, columns: &[ColumnErrors]) -> Table {
                 table.push(&column.name, numbers.map(|(value, name)| Cell::number(value, 3, &at(name))));
             }
             ValueErrors::Text { accuracy } => {
-                table.push(&column.name, [Cell::percent(accuracy, 1, &at("accuracy")) + " right"]);
+                table.push(&column.name, [Cell::percent(accuracy, 1, &at("accuracy")).with(" right")]);
             }
         }
     }

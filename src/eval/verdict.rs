@@ -1,8 +1,10 @@
 //! What may be done with a model, in a few sentences: the first thing that an evaluation says.
 
 use super::report::count_of;
-use super::{Estimate, Part, Report};
+use super::table::Cell;
+use super::{Compared, Estimate, Likeness, Part, Report};
 use crate::checkpoint::Trained;
+use crate::text::capitalised;
 
 /// A model of fewer training rows, or subjects, holds for few others.
 const FEW_ROWS: usize = 50;
@@ -59,7 +61,7 @@ fn better_or_worse(report: &Report) -> Option<String> {
     let of_truth = explains_truth(report);
     let model = share(report, &report.model)?;
     let interval = report.model.truth_interval.filter(|_| of_truth);
-    let interval = interval.map_or(String::new(), |[low, high]| format!(" [{:.1}, {:.1}]", 100.0 * low, 100.0 * high));
+    let interval = interval.map_or(String::new(), |[low, high]| format!(" [{}, {}]", bare(low), bare(high)));
     let what = report.target();
     let said = format!("{}{interval} of {what}", percent(model));
     let Some(Simple { name, share: simple, .. }) = strongest(report) else { return Some(said) };
@@ -110,10 +112,25 @@ pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
     known.max_by(|a, b| a.share.total_cmp(&b.share))
 }
 
-/// A share in percent, without a sign where it is rounded to nothing.
+/// A share in percent.
 fn percent(share: f64) -> String {
-    let percent = format!("{:.1} %", 100.0 * share);
-    if percent == "-0.0 %" { "0.0 %".into() } else { percent }
+    Cell::percent(share, 1, "").text
+}
+
+/// The same without its sign.
+fn bare(share: f64) -> String {
+    percent(share).trim_end_matches(" %").to_string()
+}
+
+/// What keeps these rows from telling whether generated traces hold; none where they can tell.
+fn no_judges(likeness: &Likeness) -> Option<&'static str> {
+    match (likeness.compared, likeness.real_halves) {
+        (Compared::NoiseOnOneSide, _) => {
+            Some("the noise of these recordings is not known, and generated traces have none")
+        }
+        (_, None) => Some("these are too few subjects to tell generated listeners from real ones"),
+        _ => None,
+    }
 }
 
 fn of_generated(trained: &Trained, report: &Report) -> String {
@@ -127,18 +144,14 @@ fn of_generated(trained: &Trained, report: &Report) -> String {
     let spread = generated
         .spread
         .map_or(String::new(), |spread| format!("they spread {:.2} times as far as these subjects, ", spread.value));
-    let said = match few(trained) {
-        None => "Nothing measured speaks against its generated traces",
-        Some(_) => "Its generated traces stand for those few, whatever else is measured",
+    let said = match (few(trained), no_judges(likeness)) {
+        (Some(_), _) => "Its generated traces stand for those few, whatever else is measured".to_string(),
+        (None, Some(why)) => format!("Whether its generated traces hold cannot be said here, as {why}"),
+        (None, None) => "Nothing measured speaks against its generated traces".to_string(),
     };
     format!(
         "{said}: {spread}80 % intervals hold {:.0} % of real samples, and a \
          classifier tells them from real ones with an AUC of {auc:.2}, where .5 is chance.",
         100.0 * generated.model.inside[1].value
     )
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }

@@ -99,7 +99,13 @@ impl LevelReport {
         let latency_slope_ratio = intervals.next().expect("the ratio comes first");
         of_real.iter_mut().chain(&mut made).for_each(|function| function.set_intervals(&mut intervals));
         let slopes = slopes_beside(&of_real, &made);
-        LevelReport { real: of_real, generated: made, slopes, latency_slope_ratio, norms: norms(species) }
+        LevelReport {
+            real: of_real,
+            generated: made,
+            slopes,
+            latency_slope_ratio,
+            norms: norms(species, sides.tones()),
+        }
     }
 }
 

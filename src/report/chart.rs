@@ -1,20 +1,16 @@
 //! A chart of lines, points, error bars and bands over two axes, with a legend above.
 
-use super::picture::{Area, Drawn, FONT, offset, px};
+use super::picture::{Area, CHARACTER_EM, Drawn, FONT, FONT_IS_SMALLER, offset, px};
 use super::style::{BAND, GRID, HEADING, INK, MUTED, STROKE, TEXT};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// plotters divides the sizes of fonts by this.
-const FONT_SIZE_FACTOR: f64 = 1.24;
-/// Width of a letter in its size, about.
-const LETTER: f64 = 0.58;
 /// Of an axis that holds all there is, beyond it.
 const MARGIN: f64 = 0.06;
 
 /// A font of so many CSS pixels.
 pub fn font(pixels: f64) -> (&'static str, u32) {
-    (FONT, px(pixels * FONT_SIZE_FACTOR))
+    (FONT, px(pixels * FONT_IS_SMALLER))
 }
 
 /// Text of so many CSS pixels; `pos` says which of its points lies where it is drawn.
@@ -70,9 +66,14 @@ pub struct Point {
 }
 
 impl Series<'_> {
+    /// Whether there is a point to draw.
+    pub fn has_points(&self) -> bool {
+        self.points.iter().any(Point::is_drawn)
+    }
+
     /// Whether it stands in the legend: what has no point does not.
     fn is_named(&self) -> bool {
-        !self.name.is_empty() && self.points.iter().any(Point::is_drawn)
+        !self.name.is_empty() && self.has_points()
     }
 }
 
@@ -93,7 +94,7 @@ impl Point {
 impl Chart<'_> {
     /// Whether there is a point to draw.
     pub fn is_empty(&self) -> bool {
-        !self.series.iter().flat_map(|series| &series.points).any(Point::is_drawn)
+        !self.series.iter().any(Series::has_points)
     }
 
     /// Draws onto all of an area.
@@ -137,6 +138,8 @@ impl Chart<'_> {
                     }
                     Mark::Line => {
                         chart.draw_series(line(part, series.colour.stroke_width(px(STROKE))))?;
+                        // a point between gaps
+                        chart.draw_series(dots(if part.len() == 1 { part } else { &[] }, series.colour))?;
                     }
                     Mark::Dashed => {
                         let style = series.colour.stroke_width(px(STROKE));
@@ -145,11 +148,11 @@ impl Chart<'_> {
                     }
                     Mark::Dots => {
                         chart.draw_series(line(part, series.colour.stroke_width(px(STROKE))))?;
-                        chart.draw_series(bars(part, series.colour))?;
+                        chart.draw_series(error_bars(part, series.colour))?;
                         chart.draw_series(dots(part, series.colour))?;
                     }
                     Mark::Points => {
-                        chart.draw_series(bars(part, series.colour))?;
+                        chart.draw_series(error_bars(part, series.colour))?;
                         chart.draw_series(dots(part, series.colour))?;
                     }
                 }
@@ -163,9 +166,14 @@ impl Chart<'_> {
         let points = self.series.iter().flat_map(|series| &series.points).filter(|point| point.is_drawn());
         let values = points.flat_map(of).filter(|v| v.is_finite());
         let [low, high] = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[lo, hi], v| [lo.min(v), hi.max(v)]);
-        match (low < high, low.is_finite()) {
+        // what differs by rounding alone is one value
+        let differ = high - low > 1e-9 * low.abs().max(high.abs());
+        match (differ, low.is_finite()) {
             (true, _) => [low - margin * (high - low), high + margin * (high - low)],
-            (false, true) => [low - 0.5, high + 0.5],
+            (false, true) => {
+                let by = if low == 0.0 { 0.5 } else { 0.1 * low.abs() };
+                [low - by, high + by]
+            }
             (false, false) => [0.0, 1.0],
         }
     }
@@ -175,7 +183,7 @@ impl Chart<'_> {
         let (mut x, mut y) = (8.0, 24.0);
         let named: Vec<&Series> = self.series.iter().filter(|series| series.is_named()).collect();
         for (i, series) in named.iter().enumerate() {
-            let own = 26.0 + LETTER * TEXT * series.name.chars().count() as f64 + 12.0;
+            let own = 26.0 + CHARACTER_EM * TEXT * series.name.chars().count() as f64 + 12.0;
             if i > 0 && x + own > width {
                 (x, y) = (8.0, y + 16.0);
             }
@@ -217,7 +225,7 @@ fn dots(points: &[Point], colour: RGBColor) -> impl Iterator<Item = Circle<(f64,
     points.iter().map(move |p| Circle::new((p.x, p.y), px(2.6), colour.filled()))
 }
 
-fn bars(points: &[Point], colour: RGBColor) -> impl Iterator<Item = PathElement<(f64, f64)>> {
+fn error_bars(points: &[Point], colour: RGBColor) -> impl Iterator<Item = PathElement<(f64, f64)>> {
     let ends = points.iter().filter_map(|p| Some((p.x, p.low?, p.high?)));
     ends.map(move |(x, low, high)| PathElement::new(vec![(x, low), (x, high)], colour.mix(0.6).stroke_width(px(1.4))))
 }
@@ -252,10 +260,11 @@ mod tests {
             Picture::draw([300, 200], "", |area| chart.draw(area)).to_svg()
         };
         for mark in [Mark::Line, Mark::Dashed, Mark::Dots, Mark::Points, Mark::Band] {
-            for points in [vec![], vec![Point::at(1.0, 2.0)], vec![Point::at(f64::NAN, 2.0), Point::at(1.0, f64::NAN)]]
-            {
+            let nothing = vec![Point::at(f64::NAN, 2.0), Point::at(1.0, f64::NAN)];
+            for (points, named) in [(vec![], false), (vec![Point::at(1.0, 2.0)], true), (nothing, false)] {
                 let svg = picture(points, mark);
-                assert!(svg.contains("a chart") && svg.contains("a name") && svg.contains("level, dB"), "{svg}");
+                assert!(svg.contains("a chart") && svg.contains("level, dB"), "{svg}");
+                assert_eq!(svg.contains("a name"), named, "{svg}");
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             }
         }

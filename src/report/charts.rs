@@ -83,12 +83,12 @@ pub fn explained(report: &Report) -> Option<Picture> {
     let ceiling = report.truth.as_ref().filter(|_| of_truth).map(|truth| truth.ceiling);
     let height = 60 + 26 * known.len() as u32;
     let title = format!("What reconstructions explain of {}", report.target());
-    Some(Picture::draw([WIDTH, height], &title, |area| bars(area, &title, &known, ceiling)))
+    Some(Picture::draw([WIDTH, height], &title, |area| methods_chart(area, &title, &known, ceiling)))
 }
 
 /// A line a method: its value as a dot, its interval as a bar, and the value in words.
-fn bars(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2]>)], ceiling: Option<f64>) -> Drawn {
-    let (left, right, top) = (180.0, 690.0, 38.0);
+fn methods_chart(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2]>)], ceiling: Option<f64>) -> Drawn {
+    let (left, right, top) = (180.0, 650.0, 38.0);
     // what is worse than the mean trace stands at the left edge
     let x = |share: f64| offset(left + (right - left) * share.clamp(0.0, 1.0));
     let heading = text_style(HEADING, INK, Pos::new(HPos::Left, VPos::Top));
@@ -107,12 +107,19 @@ fn bars(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2]>)], cei
     for (i, (name, value, interval)) in methods.iter().enumerate() {
         let (y, colour) = (offset(top + 26.0 * i as f64 + 10.0), if i == 0 { VERMILION } else { INK });
         let label = text_style(TEXT, INK, Pos::new(HPos::Right, VPos::Center));
-        area.draw(&Text::new(*name, (offset(left - 10.0), y), label))?;
+        area.draw(&Text::new(*name, (offset(left - 14.0), y), label))?;
         if let Some([low, high]) = interval {
             let line = vec![(x(*low), y), (x(*high), y)];
             area.draw(&PathElement::new(line, colour.mix(0.5).stroke_width(px(4.0))))?;
         }
-        area.draw(&Circle::new((x(*value), y), px(4.0), colour.filled()))?;
+        match *value < 0.0 {
+            true => {
+                let tip = [(left - 7.0, 0.0), (left + 2.0, -5.0), (left + 2.0, 5.0)];
+                let tip: Vec<(i32, i32)> = tip.iter().map(|(x, by)| (offset(*x), y + offset(*by))).collect();
+                area.draw(&Polygon::new(tip, colour.filled()))?;
+            }
+            false => area.draw(&Circle::new((x(*value), y), px(4.0), colour.filled()))?,
+        }
         let percent = |share: f64| Cell::percent(share, 1, "").text;
         let text = match interval {
             Some([low, high]) => format!("{} [{}, {}]", percent(*value), percent(*low), percent(*high)),
@@ -151,17 +158,17 @@ pub fn waves_by_level(levels: &LevelReport) -> Vec<Picture> {
             }
             (real.wave, series, label)
         };
-    let picture = |what: &str, of, label, by_norm| {
-        let titles: Vec<String> = levels.real.iter().map(|real| format!("wave {}", real.wave)).collect();
-        let charts = (0..levels.real.len()).map(|i| chart(i, of, label, by_norm)).zip(&titles);
-        let charts = charts.map(|((_, series, label), title)| Chart {
-            title,
-            x: Axis { label: "level, dB", range: None },
-            y: Axis { label, range: None },
-            series,
-        });
-        row(&format!("{what} of each wave by level, generated beside real"), HEIGHT, charts.collect())
-    };
+    let picture =
+        |what: &str, of, label, by_norm| {
+            let titles: Vec<String> = levels.real.iter().map(|real| format!("wave {}", real.wave)).collect();
+            let charts = (0..levels.real.len()).map(|i| chart(i, of, label, by_norm)).zip(&titles);
+            // norms alone are no picture of what was measured
+            let measured = |series: &[Series]| series[..2].iter().any(Series::has_points);
+            let charts = charts.filter(|((_, series, _), _)| measured(series)).map(|((_, series, label), title)| {
+                Chart { title, x: Axis { label: "level, dB", range: None }, y: Axis { label, range: None }, series }
+            });
+            row(&format!("{what} of each wave by level, generated beside real"), HEIGHT, charts.collect())
+        };
     let latency_norm = |norm: &crate::eval::norms::NormPoint| {
         let two_sd = norm.latency_sd_ms.map(|sd| 2.0 * sd);
         let (low, high) = (two_sd.map(|by| norm.latency_ms - by), two_sd.map(|by| norm.latency_ms + by));

@@ -8,5 +8,5 @@ mod picture;
 mod style;
 
 pub use level_series::{SeriesOptions, draw_level_series};
-pub use page::{page, pictures};
+pub use page::{PICTURES, page, pictures};
 pub use picture::Picture;

@@ -3,9 +3,10 @@
 use super::charts;
 use super::charts::WIDTH;
 use super::level_series::{SeriesOptions, draw_level_series};
-use super::picture::Picture;
+use super::picture::{Picture, printable};
 use crate::eval::level_series::{Band, LevelSeries};
 use crate::eval::{Report, Table};
+use crate::text::capitalised;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
@@ -58,10 +59,14 @@ pub fn page(report: &Report, name: &str) -> String {
             }
         }
     };
-    page.into_string()
+    printable(&page.into_string())
 }
 
-/// The pictures of the page by names for files.
+/// The names of the pictures, beside `film_1`, `film_2`, … of each FiLM block.
+pub const PICTURES: [&str; 8] =
+    ["explained", "level_series", "reconstructions", "coverage", "latent", "learning", "latency", "amplitude"];
+
+/// The pictures of the page by names for files: those of [`PICTURES`] that there are, and one a FiLM block.
 pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
     let levels = report.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
     let waves = levels.map_or(Vec::new(), charts::waves_by_level);
@@ -133,13 +138,25 @@ fn places(cell: &crate::eval::Cell) -> String {
 
 fn explained(report: &Report) -> Option<Markup> {
     let picture = charts::explained(report)?;
-    let truth = report.truth.as_ref().map(|truth| truth.to_string());
+    let truth = report.truth.as_ref().map(|truth| capitalised(&truth.to_string()));
     Some(html! {
         (figure(&picture, html! {
-            "Share of the variance about the mean trace of the training rows, with 95 % intervals over listeners (of one listener alone over conditions)."
-            @if let Some(truth) = truth { " " (capitalised(&truth)) "." }
+            "Share of the variance about the mean trace of the training rows"
+            @if report.model.truth_interval.is_some() { ", with 95 % intervals over " (resampled(report)) }
+            ". An arrow at the left: below 0, worse than that mean. "
+            @if let Some(truth) = truth {
+                (truth) ". "
+                @if report.truth.as_ref().is_some_and(|truth| truth.ceiling < 1.0) {
+                    "The green line is what can be explained."
+                }
+            }
         }))
     })
+}
+
+/// What intervals are over.
+fn resampled(report: &Report) -> &'static str {
+    if report.subjects > 1 { "listeners" } else { "the conditions of this listener" }
 }
 
 fn level_series(report: &Report) -> Option<Markup> {
@@ -147,7 +164,8 @@ fn level_series(report: &Report) -> Option<Markup> {
     let picture = draw_level_series(series, &SERIES);
     Some(html! {
         (figure(&picture, html! {
-            "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions. "
+            "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions (mean and the "
+            "central 80 %). "
             "Right: one of these drawn listeners. Marked peaks are picked by one rule, and lines follow a wave through the levels."
         }))
     })
@@ -158,14 +176,14 @@ fn waves(report: &Report) -> Option<Markup> {
     let sources: Vec<String> = levels.norms.iter().map(|norm| format!("{} {}", norm.wave, norm.source)).collect();
     Some(html! {
         @for picture in charts::waves_by_level(levels) {
-            (figure(&picture, html! { "Means of the traces in which the wave was found, with 95 % intervals over listeners." }))
+            (figure(&picture, html! { "Means of the traces in which the wave was found, with 95 % intervals over " (resampled(report)) " where there are enough." }))
         }
         @if sources.is_empty() {
-            p .note { "No published norms are drawn: none are known here of this species and these stimuli." }
+            p .note { "No published norms are drawn: those at hand are of people and clicks." }
         } @else {
             p .note {
                 "Norms are of clicks about ten times a second and of adults with normal hearing, with two standard deviations "
-                "where they are known: " (sources.join("; ")) ". Listeners who are older, hear worse or were stimulated faster "
+                "where they are known; levels are taken for dB nHL. " (sources.join("; ")) ". Listeners who are older, hear worse or were stimulated faster "
                 "have later waves."
             }
         }
@@ -178,6 +196,7 @@ fn reconstructions(report: &Report) -> Option<Markup> {
         (figure(&draw_level_series(series, &SERIES), html! {
             "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."
         }))
+        @if let Some(pictures) = &report.pictures { (table(&pictures.reconstructed_table(), "")) }
     })
 }
 
@@ -195,7 +214,8 @@ fn latent(report: &Report) -> Option<Markup> {
     Some(html! {
         (figure(&picture, html! {
             "A unit with a KL near 0 is not used. Where recordings of different levels lie apart, the latent holds what the "
-            "condition should say."
+            "condition should say. "
+            @if report.training.config["model"]["prior"] == "learned" { "Means of the learned prior are taken off." }
         }))
     })
 }
@@ -208,7 +228,7 @@ fn film(report: &Report) -> Option<Markup> {
             @for picture in pictures {
                 (figure(&picture, html! { "gamma 1 and beta 0 leave a unit as it is." }))
             }
-            p .note { "All other conditioning variables stay at their medians." }
+            p .note { "All other conditioning variables stay at their medians, and text at what is most frequent." }
         }
     })
 }
@@ -280,9 +300,4 @@ fn parts(split: &Value) -> Markup {
             }
         }
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }

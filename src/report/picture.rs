@@ -10,10 +10,21 @@ const UNITS_PER_PIXEL: u32 = 8;
 /// The font of PNG pictures; SVG takes that of its reader.
 pub const FONT: &str = "sans-serif";
 
+/// plotters' SVG makes a font so much smaller than it is told.
+pub const FONT_IS_SMALLER: f64 = 1.24;
+/// The mean width of a character in the size of its font; DejaVu Sans, which is wide.
+pub const CHARACTER_EM: f64 = 0.6;
+
 /// A place to draw on.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// What drawing says; into a string it does not fail.
 pub type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// Text with a mark in the place of each character that XML has none for (XML 1.0, production 2).
+pub fn printable(text: &str) -> String {
+    let known = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
+    text.chars().map(|c| if known(c) { c } else { '\u{FFFD}' }).collect()
+}
 
 /// So many CSS pixels in the units of an [`Area`].
 pub fn px(pixels: f64) -> u32 {
@@ -50,8 +61,13 @@ impl Picture {
             draw(&area).and_then(|()| area.present()).expect("drawing into a string does not fail");
         }
         let inside = svg.find('>').zip(svg.rfind("</svg>")).expect("an svg element");
-        let elements = svg[inside.0 + 1..inside.1].to_string();
+        let elements = printable(&svg[inside.0 + 1..inside.1]);
         Picture { width, height, title: title.to_string(), elements }
+    }
+
+    /// Width and height in CSS pixels.
+    pub fn size(&self) -> [u32; 2] {
+        [self.width, self.height]
     }
 
     /// The `<svg>` element, to stand in a page: the page gives the ground.
@@ -67,7 +83,7 @@ impl Picture {
     fn svg(&self, ground: &str) -> String {
         let [width, height] = [self.width, self.height];
         let (w, h) = (width * UNITS_PER_PIXEL, height * UNITS_PER_PIXEL);
-        let title = self.title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let title = printable(&self.title).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {w} {h}\" stroke-linejoin=\"round\">\n<title>{title}</title>\n{ground}{}</svg>",
@@ -112,6 +128,14 @@ fn crc(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_of_a_name_breaks_a_picture() {
+        let name = "a\u{1}b\u{FFFF}µ";
+        let picture = Picture::draw([40, 30], name, |area| area.draw(&Text::new(name, (0, 0), (FONT, px(12.0)))));
+        assert_eq!(picture.to_svg().matches("a\u{FFFD}b\u{FFFD}µ").count(), 2);
+        assert_eq!(&picture.to_png(1.0)[1..4], b"PNG");
+    }
 
     #[test]
     fn a_picture_is_svg_and_png_of_one_size() {

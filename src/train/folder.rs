@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A folder that holds one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the epochs'
-/// checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`, `traces.csv`.
+/// checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`, `errors.csv`.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -27,11 +27,11 @@ const FILES: [&str; 9] = [
     "last.safetensors",
     "summary.json",
     "eval.json",
-    "traces.csv",
+    "errors.csv",
     "report.html",
 ];
 /// Those of a run that has ended.
-const OF_THE_END: [&str; 4] = ["summary.json", "eval.json", "traces.csv", "report.html"];
+const OF_THE_END: [&str; 4] = ["summary.json", "eval.json", "errors.csv", "report.html"];
 
 impl RunFolder {
     /// The folder of a run, which need not be there yet.

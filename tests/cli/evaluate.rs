@@ -48,7 +48,7 @@ fn the_parts_are_disjoint_and_complete() {
     let mut seen: Vec<String> = Vec::new();
     for split in ["train", "val", "test"] {
         place.ok(&format!("eval --model run/best.safetensors --split {split} --out {split}"));
-        seen.extend(column(&place.text(&format!("{split}/traces.csv")), "row"));
+        seen.extend(column(&place.text(&format!("{split}/errors.csv")), "row"));
     }
     seen.sort_by_key(|row| row.parse::<u32>().unwrap());
     assert!(seen.iter().map(|row| row.parse::<u32>().unwrap()).eq(1..=96));
@@ -97,7 +97,7 @@ fn text_json_and_files_say_the_same() {
         assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
     }
     assert_eq!(place.json("results/eval.json"), report(&place, "--device cpu --threads 1"));
-    let traces = cells(&place.text("results/traces.csv"));
+    let traces = cells(&place.text("results/errors.csv"));
     assert_eq!((traces.len(), traces[0].join(",").as_str()), (17, "row,mse_uv2,mae_uv,rmse_uv,pearson_r,r2"));
     assert!(traces[1..].iter().flatten().all(|cell| cell.parse::<f64>().is_ok()));
 }

@@ -97,7 +97,16 @@ fn every_command_prepares_alike() {
         ("generate", "-n 3 --static level_db=30:50:2"),
     ] {
         let (ours, theirs) = both(command, more);
-        assert_eq!(ours.replace("recordings.csv", "done.csv"), theirs, "{command} {more}");
+        let ours = ours.replace("recordings.csv", "done.csv");
+        match serde_json::from_str::<serde_json::Value>(&ours) {
+            Ok(mut ours) => {
+                let mut theirs: serde_json::Value = serde_json::from_str(&theirs).expect("JSON");
+                // how the two came to be differs
+                (ours["training"], theirs["training"]) = Default::default();
+                assert_eq!(ours, theirs, "{command} {more}");
+            }
+            Err(_) => assert_eq!(ours, theirs, "{command} {more}"),
+        }
     }
     let (made, _) = both("generate", "");
     assert_eq!((column(&made, "sample_rate_hz"), column(&made, "t0_ms")), (vec!["20000".into()], vec!["0.1".into()]));

@@ -16,6 +16,11 @@ fn plain(html: &str) -> String {
     html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
+/// What a browser shows of HTML; tags part words.
+fn without_tags(html: &str) -> String {
+    html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect::<Vec<_>>().join(" ")
+}
+
 /// The cells of a page that say where their numbers stand: the places, and the text.
 fn cells(page: &str) -> Vec<(Vec<String>, String)> {
     let cell = |rest: &str| {
@@ -60,27 +65,40 @@ fn page_terminal_and_json_say_the_same() {
             assert!(is_rounded(shown, value), "{text:?}: {place} is {value}");
         }
     }
-    // a cell of a table that holds a number says where it stands, or what would be right
-    let constants = ["100 %", "80 %", "0 ms", "1", ".5"];
+    // a cell of a table that holds a number says where it stands, or what would be ideal
+    let constants = ["100 %", "80 %", "0 ms", "1", "0.5, by chance alone"];
     for text in between(&page, "<td>", "</td>").filter(|text| !numbers(text).is_empty()) {
         assert!(constants.contains(&text), "{text:?} does not say where it stands in the JSON");
     }
-    let short = place.ok("eval --model run");
-    let all = place.ok("eval --model run --verbose");
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let [short, all] = [words(&short.stdout), words(&all.stdout)];
+    let short = place.ok("eval --model run").stdout;
+    let all = place.ok("eval --model run --verbose").stdout;
     for sentence in json["verdict"].as_array().expect("sentences") {
         let sentence = words(sentence.as_str().expect("text"));
-        assert!(words(&plain(&page)).contains(&sentence) && short.contains(&sentence) && all.contains(&sentence));
+        for said in [&plain(&page), &short, &all] {
+            assert!(words(said).contains(&sentence), "{sentence:?}");
+        }
     }
-    for (places, text) in &cells {
-        let on_terminal = short.contains(&words(text)) || all.contains(&words(text));
-        assert!(on_terminal || places[0].starts_with("/training"), "{text:?} is not on the terminal");
+    // each row of a table is a line of the terminal; the split alone is not
+    let lines: Vec<String> = short.lines().chain(all.lines()).map(words).collect();
+    let rows = between(&page, "<tr><th scope=\"row\">", "</tr>").filter(|row| !row.contains("/training/split"));
+    let rows: Vec<String> = rows.map(|row| words(&plain(&without_tags(row)))).collect();
+    assert!(rows.len() > 60, "only {} rows", rows.len());
+    for row in rows {
+        assert!(lines.contains(&row), "{row:?} is not on the terminal");
     }
     // the evaluation of the checkpoint is that of the training's end
     assert_eq!(place.ok("eval --model run --json").stdout, place.text("run/eval.json"));
+    std::fs::create_dir_all(place.path("again/pictures")).expect("a folder");
+    for name in ["film_9.svg", "mine.svg"] {
+        place.write(&format!("again/pictures/{name}"), "before");
+    }
     place.ok("eval --model run --out again");
-    for name in ["eval.json", "traces.csv", "report.html"] {
+    // pictures of an evaluation before go, and nothing else
+    assert!(!place.path("again/pictures/film_9.svg").exists() && place.path("again/pictures/mine.svg").exists());
+    let pictures = page.matches("<svg ").count();
+    assert_eq!(place.names("again/pictures").len(), pictures + 1);
+    for name in ["eval.json", "errors.csv", "report.html"] {
         assert_eq!(place.bytes(&format!("again/{name}")), place.bytes(&format!("run/{name}")), "{name}");
     }
 }

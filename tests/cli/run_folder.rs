@@ -22,7 +22,7 @@ fn a_run_is_not_overwritten_unless_told_so() {
 #[test]
 fn force_removes_a_runs_own_files_alone() {
     let place = Place::trained("--set output.checkpoint_dir=saved");
-    let keep = ["run/notes.txt", "run/saved/mine.safetensors", "run/eval.json"];
+    let keep = ["run/notes.txt", "run/saved/mine.safetensors", "run/traces.csv"];
     keep.iter().for_each(|name| place.write(name, "mine"));
     // what a killed process leaves behind
     let strays = ["run/.abr-film-a1b2c3", "run/saved/.abr-film-d4e5f6"];

@@ -41,7 +41,7 @@ fn a_held_out_level_is_tested_alone() {
     let report = place.ok("eval --model run/best.safetensors --data table.csv --out report");
     assert!(report.stdout.contains("; trained on none of these rows and none of these subjects"), "{}", report.stdout);
     // every third row is of one subject, and level follows the row's number
-    let rows: Vec<u64> = place.text("report/traces.csv").lines().skip(1).map(|l| first(l).parse().unwrap()).collect();
+    let rows: Vec<u64> = place.text("report/errors.csv").lines().skip(1).map(|l| first(l).parse().unwrap()).collect();
     assert!(!rows.is_empty() && rows.iter().all(|row| [40, 50].contains(&(20 + 10 * ((row - 1) % 7)))), "{rows:?}");
 }
 

@@ -10,13 +10,13 @@ fn a_run_folder_holds_what_the_readme_says() {
         "best.safetensors",
         "checkpoints",
         "config.json",
+        "errors.csv",
         "eval.json",
         "last.safetensors",
         "metrics.jsonl",
         "report.html",
         "split.json",
         "summary.json",
-        "traces.csv",
     ];
     assert_eq!(place.names("run"), files);
     // smoke.json saves every second of three epochs

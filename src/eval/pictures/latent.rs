@@ -31,6 +31,7 @@ pub struct KlAtLevel {
 /// One row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LatentPoint {
+    /// Less the mean of a learned prior.
     pub mu: [f32; 2],
     pub level_db: Option<f64>,
 }
@@ -48,14 +49,15 @@ impl LatentMap {
         };
         let step = made.mu.nrows().div_ceil(MOST_POINTS).max(1);
         let level = |row: usize| levels_db.map(|levels| levels[row]).filter(|level| level.is_finite());
-        let point = |units: [usize; 2]| {
-            let mu = move |row: usize| units.map(|unit| made.mu[[row, unit]]);
-            (0..made.mu.nrows()).step_by(step).map(move |row| LatentPoint { mu: mu(row), level_db: level(row) })
+        let point = |units: [usize; 2], row: usize| LatentPoint {
+            mu: units.map(|unit| centred[[row, unit]]),
+            level_db: level(row),
         };
+        let rows = (0..made.mu.nrows()).step_by(step);
         LatentMap {
             kl_by_level: levels_db.map_or(Vec::new(), |levels| by_level(made, levels)),
             units,
-            points: units.map_or(Vec::new(), |units| point(units).collect()),
+            points: units.map_or(Vec::new(), |units| rows.map(|row| point(units, row)).collect()),
         }
     }
 }

@@ -9,6 +9,7 @@ pub use latent::{KlAtLevel, LatentMap, LatentPoint};
 
 use super::level_series::LevelSeries;
 use super::reference::Reference;
+use super::table::{Cell, Table};
 use super::{Reconstruction, level_column};
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
@@ -25,11 +26,25 @@ pub struct Pictures {
     /// Of some listeners two panels each: real traces over what is drawn under their conditions, and one drawn listener.
     /// None of bare weights.
     pub level_series: Option<LevelSeries>,
-    /// Of rows between the best and the worst reconstructed one a panel each.
+    /// Rows between the best reconstructed one and the worst …
+    pub reconstructed: Vec<ShownRow>,
+    /// … a panel each.
     pub reconstructions: LevelSeries,
     pub latent: LatentMap,
     /// One a FiLM block; empty without FiLM.
     pub film: Vec<FilmResponse>,
+}
+
+/// A row whose reconstruction is shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShownRow {
+    /// In the data set, from 1.
+    pub row: usize,
+    pub subject: String,
+    pub level_db: Option<f64>,
+    /// `1 - Σ(made - target)² / Σ(target - training mean)²` of this row, the target being what stands for the truth, or else
+    /// the recording; none where that is not defined.
+    pub explained_variance: Option<f64>,
 }
 
 /// The rows that are evaluated, and what the model makes of them.
@@ -41,11 +56,26 @@ pub(super) struct Evaluated<'a> {
 }
 
 impl Pictures {
+    /// The rows whose reconstructions are shown.
+    pub fn reconstructed_table(&self) -> Table {
+        let mut table = Table::new("reconstructions that are shown", &["", "level, dB", "explained"]);
+        for (i, shown) in self.reconstructed.iter().enumerate() {
+            let at = |name: &str| format!("/pictures/reconstructed/{i}/{name}");
+            let level = Cell::some(shown.level_db, |level| Cell::number(level, 1, &at("level_db")));
+            let share =
+                Cell::some(shown.explained_variance, |share| Cell::percent(share, 1, &at("explained_variance")));
+            table.push(format!("row {}: {}", shown.row, shown.subject), [level, share]);
+        }
+        table
+    }
+
     /// `can_draw`: whether there are training rows to draw listeners by.
     pub(super) fn of(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated, can_draw: bool) -> Result<Pictures> {
+        let (reconstructed, reconstructions) = traces::reconstructions(evaluated);
         Ok(Pictures {
             level_series: can_draw.then(|| traces::level_series(trained, model, evaluated)).transpose()?,
-            reconstructions: traces::reconstructions(evaluated),
+            reconstructed,
+            reconstructions,
             latent: LatentMap::of(evaluated.made, evaluated.levels().as_deref()),
             film: film::responses(trained, model, evaluated)?,
         })

@@ -1,15 +1,15 @@
 //! The traces that a report shows: level series of listeners, real beside generated, and reconstructions with the truth.
 
-use super::Evaluated;
+use super::{Evaluated, ShownRow};
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::eval::level_column;
 use crate::eval::level_series::{Band, Layer, LevelSeries, Panel, Source, Summary, TracesAtLevel};
-use crate::eval::metrics::squares;
+use crate::eval::metrics::explained_variance;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Listeners whose series is shown.
@@ -33,44 +33,74 @@ struct Cell {
     places: Vec<usize>,
 }
 
-/// Of the listeners with the most levels two panels each.
+/// Of the listeners with the most levels two panels each: their own traces over draws, and one draw. Where the rows of a
+/// level differ in other conditions, a draw is the mean of as many traces, one under the condition of each row: like is set
+/// beside like.
 pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
+    let dataset = evaluated.dataset;
+    let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
+    let banded = Summary { band: BAND, ..PLAIN };
     let mut panels = Vec::new();
     for (seed, (name, cells)) in (SEED..).zip(listeners(evaluated)) {
-        // the rows of each cell share a condition, or nearly: that of its first row stands for it
-        let firsts: Vec<usize> = cells.iter().map(|cell| evaluated.rows[cell.places[0]]).collect();
-        let dataset = evaluated.dataset;
-        let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &firsts)?;
-        let rows = cells.len() * DRAWS;
-        let repeated = Array2::from_shape_fn((rows, condition.ncols()), |(row, i)| condition[[row / DRAWS, i]]);
-        // each draw is one listener through all levels
-        let subjects: Vec<u32> = (0..rows).map(|row| (row % DRAWS) as u32).collect();
-        let (draws, _) = draw_traces(trained, model, Some(&repeated), &subjects, seed)?;
-        let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
-        let real = |cell: &Cell| real_traces(evaluated, cell, &marked);
-        let of_draws = |(i, cell): (usize, &Cell)| {
-            let of_cell = draws.slice(ndarray::s![i * DRAWS..(i + 1) * DRAWS, ..]);
-            at_level(dataset, cell.level_db, of_cell, &Summary { band: BAND, ..PLAIN })
-        };
-        let drawn_one = |(i, cell): (usize, &Cell)| {
-            let row = draws.slice(ndarray::s![i * DRAWS..i * DRAWS + 1, ..]);
-            at_level(dataset, cell.level_db, row, &marked)
+        let draws = draws(trained, model, evaluated, &cells, seed)?;
+        let sum_up = |summary: &Summary, of: fn(&Array2<f32>) -> ArrayView2<f32>| -> Vec<TracesAtLevel> {
+            let both = cells.iter().zip(&draws);
+            both.map(|(cell, draws)| at_level(dataset, cell.level_db, of(draws), summary)).collect()
         };
         let (source, what) = match &dataset.truth {
             Some(_) => (Source::GroundTruth, "ground truth"),
             None => (Source::Recorded, "recorded, mean"),
         };
-        let drawn = cells.iter().enumerate().map(of_draws).collect();
+        let generated = |levels| Layer { source: Source::Generated, name: "generated".into(), levels };
+        let own = cells.iter().map(|cell| real_traces(evaluated, cell, &marked)).collect();
         let layers = vec![
-            Layer { source: Source::Generated, name: "generated".into(), levels: drawn },
-            Layer { source, name: what.to_string(), levels: cells.iter().map(real).collect() },
+            generated(sum_up(&banded, |draws| draws.view())),
+            Layer { source, name: what.to_string(), levels: own },
         ];
         panels.push(Panel { title: format!("{name} over {DRAWS} generated"), threshold_db: None, layers });
-        let one = cells.iter().enumerate().map(drawn_one).collect();
-        let one = Layer { source: Source::Generated, name: "generated".into(), levels: one };
-        panels.push(Panel { title: format!("one generated, as {name}"), threshold_db: None, layers: vec![one] });
+        let layers = vec![generated(sum_up(&marked, |draws| draws.slice(ndarray::s![..1, ..])))];
+        panels.push(Panel { title: format!("one generated, as {name}"), threshold_db: None, layers });
     }
     Ok(LevelSeries { panels })
+}
+
+/// `[DRAWS, L]` in µV for each cell: a listener drawn anew goes through all of them.
+fn draws(
+    trained: &Trained,
+    model: &mut Cvae,
+    evaluated: &Evaluated,
+    cells: &[Cell],
+    seed: u64,
+) -> Result<Vec<Array2<f32>>> {
+    let dataset = evaluated.dataset;
+    let rows: Vec<usize> = cells.iter().flat_map(|cell| &cell.places).map(|&place| evaluated.rows[place]).collect();
+    let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
+    let mut sums: Vec<Array2<f32>> = Vec::new();
+    let mut first = 0;
+    for cell in cells {
+        let mut sum = Array2::<f32>::zeros((DRAWS, dataset.signals.ncols()));
+        for (row, count) in distinct(&condition, first..first + cell.places.len()) {
+            let repeated = Array2::from_shape_fn((DRAWS, condition.ncols()), |(_, i)| condition[[row, i]]);
+            let subjects: Vec<u32> = (0..DRAWS as u32).collect();
+            let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, seed)?;
+            sum.scaled_add(count as f32 / cell.places.len() as f32, &traces);
+        }
+        first += cell.places.len();
+        sums.push(sum);
+    }
+    Ok(sums)
+}
+
+/// Of some rows the first of each distinct condition, and how many have it.
+fn distinct(condition: &Array2<f32>, rows: std::ops::Range<usize>) -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for row in rows {
+        match found.iter_mut().find(|(first, _)| condition.row(*first) == condition.row(row)) {
+            Some((_, count)) => *count += 1,
+            None => found.push((row, 1)),
+        }
+    }
+    found
 }
 
 /// The listeners with the most levels, and their cells by ascending level.
@@ -110,37 +140,57 @@ fn real_traces(evaluated: &Evaluated, cell: &Cell, summary: &Summary) -> TracesA
     at_level(dataset, cell.level_db, traces.view(), summary)
 }
 
-/// Traces `[N, L]` summed up, to a tenth of a nanovolt: no picture shows more, and the JSON stays small.
+/// Traces `[N, L]` summed up, to a ten thousandth of the largest sample: no picture shows more, and the JSON stays small.
 fn at_level(dataset: &Dataset, level_db: Option<f64>, traces: ArrayView2<f32>, summary: &Summary) -> TracesAtLevel {
     let traces: Vec<&[f32]> = traces.outer_iter().map(|trace| trace.to_slice().expect("row-major")).collect();
     let axis = [dataset.t0_ms, 1000.0 / dataset.sample_rate_hz];
     let mut at_level = TracesAtLevel::summarise(level_db, axis, &traces, summary);
-    let values = std::iter::once(&mut at_level.mean_uv).chain(at_level.band_uv.iter_mut().flatten());
-    values.flatten().for_each(|uv| *uv = (*uv * 1e4).round() / 1e4);
+    let largest = at_level
+        .mean_uv
+        .iter()
+        .chain(at_level.band_uv.iter().flatten().flatten())
+        .fold(0.0, |m: f32, v| m.max(v.abs()));
+    if largest > 0.0 {
+        let grain = 10_f64.powi(f64::from(largest).log10().floor() as i32 - 4);
+        let values = std::iter::once(&mut at_level.mean_uv).chain(at_level.band_uv.iter_mut().flatten());
+        values.flatten().for_each(|uv| *uv = ((f64::from(*uv) / grain).round() * grain) as f32);
+    }
     at_level
 }
 
-/// Rows by the share of them that is explained, from the best to the worst.
-pub(super) fn reconstructions(evaluated: &Evaluated) -> LevelSeries {
+/// Rows by what is explained of them, from the best to the worst, and their traces.
+pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSeries) {
     let Evaluated { dataset, rows, made, reference } = evaluated;
     let target = |place: usize| reference.truth_of(place).unwrap_or_else(|| reference.recorded.row(place));
-    let unexplained = |place: usize| {
-        let target = target(place);
-        let own = target.dot(&target);
-        let error = squares(made.signals_uv.row(place), target) / f64::from(own);
-        // of a trace without a response nothing can be explained
-        if error.is_finite() { error } else { f64::INFINITY }
+    let nothing = Array1::zeros(dataset.signals.ncols());
+    let centre = reference.mean.as_ref().unwrap_or(&nothing);
+    // of a trace like the mean nothing can be explained
+    let explained = |place: usize| {
+        let share = explained_variance(
+            made.signals_uv.row(place).insert_axis(Axis(0)),
+            target(place).insert_axis(Axis(0)),
+            centre.view(),
+        );
+        Some(share).filter(|share| share.is_finite())
     };
-    let mut order: Vec<(usize, f64)> = (0..rows.len()).map(|place| (place, unexplained(place))).collect();
-    order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-    let shown: BTreeSet<usize> = RANKS.iter().map(|rank| (rank * (order.len() - 1) as f64).round() as usize).collect();
+    let mut order: Vec<(usize, Option<f64>)> = (0..rows.len()).map(|place| (place, explained(place))).collect();
+    let key = |share: Option<f64>| share.unwrap_or(f64::NEG_INFINITY);
+    order.sort_by(|a, b| key(b.1).total_cmp(&key(a.1)).then(a.0.cmp(&b.0)));
+    let ranks: BTreeSet<usize> = RANKS.iter().map(|rank| (rank * (order.len() - 1) as f64).round() as usize).collect();
     let levels = level_column(dataset, rows);
-    let panel = |rank: usize| {
-        let (place, error) = order[rank];
-        let level_db = levels.as_ref().map(|levels| levels[place]).filter(|level| level.is_finite());
+    let shown: Vec<ShownRow> = ranks
+        .into_iter()
+        .map(|rank| ShownRow {
+            row: rows[order[rank].0] + 1,
+            subject: dataset.subjects[rows[order[rank].0]].clone(),
+            level_db: levels.as_ref().map(|levels| levels[order[rank].0]).filter(|level| level.is_finite()),
+            explained_variance: order[rank].1,
+        })
+        .collect();
+    let panel = |row: &ShownRow| {
+        let place = rows.iter().position(|other| other + 1 == row.row).expect("one of the rows");
         let layer = |source, name: &str, trace: ArrayView1<f32>| {
-            let traces = trace.insert_axis(Axis(0));
-            let levels = vec![at_level(dataset, None, traces, &PLAIN)];
+            let levels = vec![at_level(dataset, None, trace.insert_axis(Axis(0)), &PLAIN)];
             Layer { source, name: name.to_string(), levels }
         };
         let mut layers = vec![layer(Source::Recorded, "recorded", reference.recorded.row(place))];
@@ -149,10 +199,21 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> LevelSeries {
             layers.push(layer(Source::GroundTruth, name, truth));
         }
         layers.push(layer(Source::Reconstructed, "reconstructed", made.signals_uv.row(place)));
-        let level = level_db.map_or(String::new(), |level| format!(", {level} dB"));
-        let share =
-            if error.is_finite() { format!(": {:.0} % explained", 100.0 * (1.0 - error)) } else { String::new() };
-        Panel { title: format!("{}{level}{share}", dataset.subjects[rows[place]]), threshold_db: None, layers }
+        let level = row.level_db.map_or(String::new(), |level| format!(", {level} dB"));
+        Panel { title: format!("row {}: {}{level}", row.row, row.subject), threshold_db: None, layers }
     };
-    LevelSeries { panels: shown.into_iter().map(panel).collect() }
+    let panels = shown.iter().map(panel).collect();
+    (shown, LevelSeries { panels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_by_their_conditions() {
+        let condition = ndarray::arr2(&[[9.0, 9.0], [1.0, 0.0], [2.0, 0.0], [1.0, 0.0], [1.0, 1.0_f32]]);
+        assert_eq!(distinct(&condition, 1..5), [(1, 2), (2, 1), (4, 1)]);
+        assert_eq!(distinct(&condition, 1..1), []);
+    }
 }

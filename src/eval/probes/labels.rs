@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use std::f64::consts::SQRT_2;
 
 /// The wave that thresholds are read from: V in people, I in mice.
-pub(super) fn threshold_wave(species: Species) -> &'static str {
+pub(in super::super) fn threshold_wave(species: Species) -> &'static str {
     match species {
         Species::Human => "V",
         Species::Mouse => "I",

@@ -6,6 +6,7 @@ use super::{EDGE, HEADING_LINE, LINE, LayerColour, Page};
 use crate::eval::level_series::{Band, LevelSeries, TracesAtLevel};
 use crate::report::picture::{Area, Drawn};
 use crate::report::style::{HEADING, INK, MUTED, STROKE, TEXT};
+use crate::text::capitalised;
 use plotters::prelude::Color;
 
 /// The line of a legend's colour, and from one layer to the next.
@@ -112,8 +113,7 @@ pub fn note(series: &LevelSeries, band: Option<Band>) -> String {
         any(|level| !level.waves.is_empty()).then(|| "dots: waves picked by rule".to_string()),
     ];
     let words = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+    if words.is_empty() { words } else { capitalised(&words) + "." }
 }
 
 pub fn draw_note(area: &Area, lines: &[String], height: f64) -> Drawn {

@@ -1,16 +1,12 @@
 //! Lines, areas and words at places in CSS pixels.
 
-use crate::report::picture::{Area, Drawn, FONT, offset, px};
+use crate::report::picture::{Area, CHARACTER_EM, Drawn, FONT, FONT_IS_SMALLER, offset, px};
 use plotters::prelude::*;
 use plotters::style::text_anchor::Pos;
 pub use plotters::style::text_anchor::{HPos, VPos};
 
 /// The size of what stands in the background.
 pub const SMALL: f64 = 11.0;
-/// plotters' SVG makes a font so much smaller than it is told.
-const FONT_IS_SMALLER: f64 = 1.24;
-/// The mean width of a character; DejaVu Sans, which is wide.
-const CHARACTER_EM: f64 = 0.6;
 
 pub type Place = (f64, f64);
 
