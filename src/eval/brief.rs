@@ -90,13 +90,10 @@ impl Report {
         if let Some(mean) = generated.mean_explained_variance {
             let curve = self.baselines.as_ref().and_then(|b| b.curve.truth_explained_variance);
             let curve = Cell::some(curve, |v| {
-                Cell::percent(v, 1, "/baselines/curve/truth_explained_variance").with(" by curve of the condition")
+                Cell::percent(v, 1, "/baselines/curve/truth_explained_variance").with(" by the condition alone")
             });
             let mean = Cell::percent(mean.value, 1, "/generated/mean_explained_variance/value");
-            table.push(
-                format!("generated: their mean explains of {}", self.target()),
-                [mean, curve, Cell::name("as much as can be")],
-            );
+            table.push(format!("generated: mean explains of {}", self.target()), [mean, curve, Cell::name("much")]);
         }
         if let Some(spread) = generated.spread {
             let spread = Cell::interval(spread, 2, "/generated/spread");
@@ -125,7 +122,7 @@ impl Report {
         });
         table.push(
             "generated: told from real ones by a classifier",
-            [auc(&likeness.model, "/likeness/model"), of_mixed, Cell::name("0.5, by chance alone")],
+            [auc(&likeness.model, "/likeness/model"), of_mixed, Cell::name("0.5 (chance)")],
         );
     }
 

@@ -112,7 +112,8 @@ fn methods_chart(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2
             let line = vec![(x(*low), y), (x(*high), y)];
             area.draw(&PathElement::new(line, colour.mix(0.5).stroke_width(px(4.0))))?;
         }
-        match *value < 0.0 {
+        // what is rounded to 0 is not below it
+        match *value < -5e-4 {
             true => {
                 let tip = [(left - 7.0, 0.0), (left + 2.0, -5.0), (left + 2.0, 5.0)];
                 let tip: Vec<(i32, i32)> = tip.iter().map(|(x, by)| (offset(*x), y + offset(*by))).collect();

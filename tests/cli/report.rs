@@ -66,7 +66,7 @@ fn page_terminal_and_json_say_the_same() {
         }
     }
     // a cell of a table that holds a number says where it stands, or what would be ideal
-    let constants = ["100 %", "80 %", "0 ms", "1", "0.5, by chance alone"];
+    let constants = ["100 %", "80 %", "0 ms", "1", "0.5 (chance)"];
     for text in between(&page, "<td>", "</td>").filter(|text| !numbers(text).is_empty()) {
         assert!(constants.contains(&text), "{text:?} does not say where it stands in the JSON");
     }
