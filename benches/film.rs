@@ -1,12 +1,13 @@
 //! What FiLM costs, as ratios of two that are measured in turns: `cargo bench --bench film`.
 //!
-//! - `film`: one kernel by two, `mul` then `add`, which write the product to memory and read it back, in both directions; that traffic is
-//!   what fusing saves.
+//! - `film`: one kernel by two, `mul` then `add`, which write the product to memory and read it back, in both
+//!   directions; that traffic is what fusing saves.
 //! - `block`: the fused block of a decoder level (LeakyReLU, batch norm, dropout) with a modulation by without.
 //! - `decoder`: with FiLM and its MLPs by without, in evaluation mode, backward from a loss on both of its heads.
 //! - `training`: the same of the whole model in training mode, the encoder included, without the optimiser.
 //!
-//! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS` sets the threads.
+//! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS`
+//! sets the threads.
 
 mod common;
 #[path = "../tests/common/cases.rs"]

@@ -1,11 +1,13 @@
-//! Matrix products at the layers of the documented model, in the three forms of a linear layer, against `matrixmultiply` (the kernel
-//! `portable`) and against what the CPU's multiply-add units can do at all: `cargo bench --bench gemm`.
+//! Matrix products at the layers of the documented model, in the three forms of a linear layer, against
+//! `matrixmultiply` (the kernel `portable`) and against what the CPU's multiply-add units can do at all: `cargo bench
+//! --bench gemm`.
 //!
-//! Two tables come first, in GFLOP/s, the kernels in turns: one of each shape and form (alone: `cargo bench --bench gemm -- shapes`) and
-//! one of all layers of a step together (alone: `-- sums`). Then criterion's figures for some numbers of rows, whose `Gelem/s` are
-//! GFLOP/s as well. `ABR_FILM_THREADS` sets the threads.
+//! Two tables come first, in GFLOP/s, the kernels in turns: one of each shape and form (alone: `cargo bench --bench
+//! gemm -- shapes`) and one of all layers of a step together (alone: `-- sums`). Then criterion's figures for some
+//! numbers of rows, whose `Gelem/s` are GFLOP/s as well. `ABR_FILM_THREADS` sets the threads.
 //!
-//! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only one.
+//! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only
+//! one.
 
 mod common;
 #[path = "../tests/common/cases.rs"]

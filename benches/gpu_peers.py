@@ -41,7 +41,8 @@ LAYERS = ((207, 512), (7, 512), (64, 1024), (512, 1024), (1024, 2048), (2048, 20
 # rows, inputs and outputs of what shows the card
 LARGE = (4096, 4096, 4096)
 GENERATE = (1, 1024)
-# the goals of a step at batch 32: ms, and how many times as fast as PyTorch eager; and the share of the peak of the large product
+# the goals of a step at batch 32: ms, and how many times as fast as PyTorch eager; and the share of the peak of the
+# large product
 STEP_GOAL_MS, STEP_GOAL_TIMES, PEAK_GOAL_PERCENT = 0.5, 4, 60
 NOT_THERE = "not available"
 

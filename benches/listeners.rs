@@ -1,7 +1,7 @@
 //! How well models hold for listeners never seen, by how many they were trained on: `cargo bench --bench listeners`.
 //!
-//! Level series of the built-in listeners, whose noise-free traces are known: 200 recordings of each who trains, 15 of each of
-//! 100 others who test, over several draws of the listeners. Prints a table in Markdown; see docs/results.md.
+//! Level series of the built-in listeners, whose noise-free traces are known: 200 recordings of each who trains, 15 of
+//! each of 100 others who test, over several draws of the listeners. Prints a table in Markdown; see docs/results.md.
 
 use abr_film::checkpoint::Trained;
 use abr_film::config::Config;
@@ -249,8 +249,8 @@ fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Data
     Ok((report, about_training_mean(&trained, test, more)?))
 }
 
-/// How well the classifiers tell test listeners from others whose mean at each level is moved to the training listeners'
-/// curve: what it costs that few listeners lie elsewhere than all do, though each trace is right.
+/// How well the classifiers tell test listeners from others whose mean at each level is moved to the training
+/// listeners' curve: what it costs that few listeners lie elsewhere than all do, though each trace is right.
 fn about_training_mean(trained: &Trained, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
     let curve = sides(trained, &more, EVALUATED)?.curve;
     let Values::Number(levels) = &more.statics[0].values else { unreachable!("levels are numbers") };

@@ -1,8 +1,8 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 //!
-//! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear`, `linear_relu` and `grouped_linear`, which criterion
-//! calls `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into the caches. Matrix
-//! products at every shape and form of the model: `cargo bench --bench gemm`.
+//! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear`, `linear_relu` and `grouped_linear`,
+//! which criterion calls `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into
+//! the caches. Matrix products at every shape and form of the model: `cargo bench --bench gemm`.
 //!
 //! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`).
 

@@ -1,7 +1,9 @@
-//! Our side of `benches/peers.py` and `benches/gpu_peers.py`: the training step of the documented model, decoding, one product, or
-//! next to nothing (what it costs to start a program), measured as these scripts ask. Alone it does nothing.
+//! Our side of `benches/peers.py` and `benches/gpu_peers.py`: the training step of the documented model, decoding, one
+//! product, or next to nothing (what it costs to start a program), measured as these scripts ask. Alone it does
+//! nothing.
 //!
-//! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's gradients, Adam.
+//! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's
+//! gradients, Adam.
 
 #[path = "../tests/common/cases.rs"]
 mod draw;
@@ -153,7 +155,8 @@ fn dispatch() -> Result<()> {
     op(nothing())
 }
 
-/// What a step asks of the device: programs started, compute passes, and how often it was waited for with nothing left to do.
+/// What a step asks of the device: programs started, compute passes, and how often it was waited for with nothing left
+/// to do.
 fn counts() -> Result<()> {
     const STEPS: u64 = 4;
     let (config, batch) = (config()?, argument("batch", 32));
@@ -176,7 +179,8 @@ fn counts() -> Result<()> {
     })
 }
 
-/// What this machine can do: multiply-adds in GFLOP/s, and the time to move what an Adam pass over the parameters moves.
+/// What this machine can do: multiply-adds in GFLOP/s, and the time to move what an Adam pass over the parameters
+/// moves.
 fn limits() {
     let (name, rate) = peak::all().first().copied().unwrap_or(("unknown", || 0.0));
     let (each, count) = (PARAMETERS / threads(), threads());

@@ -1,9 +1,9 @@
 //! Where the time of a training step goes, by kind of work and by op: `cargo bench --bench profile`.
 //!
-//! A device that times what it is asked for stands between the model and the CPU. It has all of the optimiser's work done in one
-//! place, to be told apart from the products; a training makes what it can of it within the backward pass, and its whole step is
-//! measured beside that. On one thread, unless `ABR_FILM_THREADS` says otherwise: then the time of an op is that of its calls,
-//! however many threads help.
+//! A device that times what it is asked for stands between the model and the CPU. It has all of the optimiser's work
+//! done in one place, to be told apart from the products; a training makes what it can of it within the backward pass,
+//! and its whole step is measured beside that. On one thread, unless `ABR_FILM_THREADS` says otherwise: then the time
+//! of an op is that of its calls, however many threads help.
 
 mod common;
 #[path = "common/trainer.rs"]
@@ -129,8 +129,8 @@ fn kind(what: &str) -> &'static str {
     }
 }
 
-/// Medians in seconds of the steps' parts and, as `step`, of whole steps, these and a training's. What no part accounts for is the
-/// `rest`: batches gathered, noise drawn, values copied, the tape.
+/// Medians in seconds of the steps' parts and, as `step`, of whole steps, these and a training's. What no part accounts
+/// for is the `rest`: batches gathered, noise drawn, values copied, the tape.
 fn profile(batch: usize) -> Result<Spent> {
     let spent = Arc::new(Mutex::new(Spent::new()));
     let mut trainer = trainer(true, batch, Box::new(Clock { cpu: Cpu::new(), spent: spent.clone() }))?;
@@ -150,7 +150,8 @@ fn profile(batch: usize) -> Result<Spent> {
     Ok(all.into_iter().map(|(what, times)| (what, median(times))).collect())
 }
 
-/// The sum of all parts, which the shares are of: the median of whole steps is above it where the machine interrupts many.
+/// The sum of all parts, which the shares are of: the median of whole steps is above it where the machine interrupts
+/// many.
 fn parts_of(spent: &Spent) -> f64 {
     spent.iter().filter(|(what, _)| what.0 != "step").map(|(_, time)| time).sum()
 }

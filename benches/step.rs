@@ -1,11 +1,12 @@
-//! The whole training step (batch gathered, noise drawn, forward, loss, backward, Adam) of the documented model with FiLM and
-//! without, and what FiLM adds: `cargo bench --bench step`. Where a step's time goes: `cargo bench --bench profile`.
+//! The whole training step (batch gathered, noise drawn, forward, loss, backward, Adam) of the documented model with
+//! FiLM and without, and what FiLM adds: `cargo bench --bench step`. Where a step's time goes: `cargo bench --bench
+//! profile`.
 //!
-//! With and without alternate step by step, so that what else the machine does meets both alike; the last line of each batch
-//! is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
+//! With and without alternate step by step, so that what else the machine does meets both alike; the last line of each
+//! batch is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
 //!
-//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`), at its own batches; each turn there is some steps and a wait. Slow
-//! steps, as on an adapter that computes on the CPU, are timed a few times, and left out from five seconds on.
+//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`), at its own batches; each turn there is some steps and a wait.
+//! Slow steps, as on an adapter that computes on the CPU, are timed a few times, and left out from five seconds on.
 
 mod common;
 #[path = "../tests/common/cases.rs"]

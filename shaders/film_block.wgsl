@@ -171,8 +171,8 @@ fn clear_others(thread: u32, threads: u32) {
     }
 }
 
-// The whole backward pass of some columns. Mean and deviation are computed anew, which costs less than the binding that reading
-// them would take.
+// The whole backward pass of some columns. Mean and deviation are computed anew, which costs less than the binding that
+// reading them would take.
 @compute @workgroup_size(256)
 fn backward(
     @builtin(workgroup_id) group: vec3<u32>,

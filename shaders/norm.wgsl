@@ -1,6 +1,6 @@
 // include index, sum
-// Sums of squares: a workgroup has one chunk of one buffer. What follows, over few numbers, is the CPU's, in f64; only what gradients
-// are scaled by is needed at once, and worked out here too.
+// Sums of squares: a workgroup has one chunk of one buffer. What follows, over few numbers, is the CPU's, in f64; only
+// what gradients are scaled by is needed at once, and worked out here too.
 
 struct Params {
     chunks: u32,

@@ -1,5 +1,5 @@
-//! Checkpoints: a safetensors file of weights under the original model's names, with all that eval and generate need in its one
-//! metadata key. It holds no time, path or thread count: equal training gives equal bytes.
+//! Checkpoints: a safetensors file of weights under the original model's names, with all that eval and generate need in
+//! its one metadata key. It holds no time, path or thread count: equal training gives equal bytes.
 
 mod prior;
 
@@ -140,8 +140,8 @@ impl Trained {
         }
     }
 
-    /// As it comes back from a file, on its way to which some numbers are rounded: what is measured now is then what the
-    /// checkpoint is measured by later.
+    /// As it comes back from a file, on its way to which some numbers are rounded: what is measured now is then what
+    /// the checkpoint is measured by later.
     pub fn as_stored(&self) -> Trained {
         let text = serde_json::to_string(self).expect("plain data");
         let stored: Trained = serde_json::from_str(&text).expect("what was just written");
@@ -248,8 +248,8 @@ impl Checkpoint {
         write_whole(path, |w| w.write_all(&file))
     }
 
-    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`). F16 and BF16 values become f32 as they are;
-    /// F64 values are rounded.
+    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`). F16 and BF16 values become f32 as they
+    /// are; F64 values are rounded.
     ///
     /// # Errors
     /// A file that is missing, truncated, or no safetensors file; values of another type; metadata of another version.
@@ -292,8 +292,8 @@ impl Checkpoint {
         Ok(Self::assemble(trained, progress.flatten(), tensors))
     }
 
-    /// Puts the model on a device, under `config` where the file itself says no sizes: a bare file's values then enter and leave
-    /// as they are. Returns notices for the user too.
+    /// Puts the model on a device, under `config` where the file itself says no sizes: a bare file's values then enter
+    /// and leave as they are. Returns notices for the user too.
     ///
     /// # Errors
     /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration, or both.
@@ -337,8 +337,8 @@ impl Checkpoint {
         notices
     }
 
-    /// Refuses to resume under another configuration; only the number of epochs may differ, where the data lies, and what
-    /// training does not see: the species and whether there is a report.
+    /// Refuses to resume under another configuration; only the number of epochs may differ, where the data lies, and
+    /// what training does not see: the species and whether there is a report.
     pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
         let mut config = config.clone();
         config.data.path = None;

@@ -1,4 +1,5 @@
-//! The one error type of every edge a user can reach: it names what was read, where, what is wrong and what to do about it.
+//! The one error type of every edge a user can reach: it names what was read, where, what is wrong and what to do about
+//! it.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// An unusable input: `source_name` is the file (or what stands for it), `place` the row, column, key or tensor in it.
+    /// An unusable input: `source_name` is the file (or what stands for it), `place` the row, column, key or tensor in
+    /// it.
     pub fn input(source_name: impl Display, place: impl Display, problem: impl Display, remedy: impl Display) -> Self {
         Error::Input {
             source_name: source_name.to_string(),
@@ -45,7 +47,8 @@ impl Error {
         }
     }
 
-    /// An unusable configuration: `source_name` is the file or the `--set` flag, `place` the dotted key (or line and column).
+    /// An unusable configuration: `source_name` is the file or the `--set` flag, `place` the dotted key (or line and
+    /// column).
     pub fn config(source_name: impl Display, place: impl Display, problem: impl Display, remedy: impl Display) -> Self {
         Error::Config {
             source_name: source_name.to_string(),

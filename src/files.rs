@@ -8,9 +8,9 @@ use std::path::Path;
 /// How the names of temporary files begin; a process that is killed may leave one behind.
 pub const TEMPORARY: &str = ".abr-film-";
 
-/// Writes a file through `write`: into a temporary file in the same folder, which is flushed to the disk and then renamed.
-/// Whoever reads `path` sees the old content or all of the new. What is no regular file (`/dev/stdout`, a pipe) is written
-/// straight away, and a link's target is replaced, not the link.
+/// Writes a file through `write`: into a temporary file in the same folder, which is flushed to the disk and then
+/// renamed. Whoever reads `path` sees the old content or all of the new. What is no regular file (`/dev/stdout`, a
+/// pipe) is written straight away, and a link's target is replaced, not the link.
 ///
 /// # Errors
 /// [`Error::Io`] that names `path`; what stood there before is untouched and nothing else is left behind.

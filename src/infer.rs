@@ -48,7 +48,8 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
     Ok(Some(Array2::from_shape_vec(shape, means).expect("a value a cell")))
 }
 
-/// Gamma and beta `[N, F]` of each FiLM block under conditions `[N, S]`, as the decoder applies them; none without FiLM.
+/// Gamma and beta `[N, F]` of each FiLM block under conditions `[N, S]`, as the decoder applies them; none without
+/// FiLM.
 ///
 /// # Errors
 /// A device that has no room, or is gone.

@@ -1,6 +1,6 @@
 //! `abr-film` learns to generate auditory brainstem responses (ABRs): traces of 200 samples, say, conditioned on static
-//! parameters such as stimulus level, rate and age. The model is a conditional variational autoencoder whose decoder is modulated
-//! by FiLM, `gamma(s) * x + beta(s)`; the engine under it is written by hand and meant to be read.
+//! parameters such as stimulus level, rate and age. The model is a conditional variational autoencoder whose decoder is
+//! modulated by FiLM, `gamma(s) * x + beta(s)`; the engine under it is written by hand and meant to be read.
 //!
 //! # The map
 //!
@@ -77,9 +77,9 @@
 //!
 //! # What is promised of numbers
 //!
-//! One build on one kind of machine gives the same bytes for the same seed, configuration and data, for any number of threads, and
-//! whether a training was stopped and resumed or not. Other kernels (the portable ones against AVX-512, say), or another C library's
-//! `exp` and `log`, may round differently.
+//! One build on one kind of machine gives the same bytes for the same seed, configuration and data, for any number of
+//! threads, and whether a training was stopped and resumed or not. Other kernels (the portable ones against AVX-512,
+//! say), or another C library's `exp` and `log`, may round differently.
 
 pub mod baselines;
 pub mod checkpoint;

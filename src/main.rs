@@ -6,8 +6,8 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Mesa's layer that picks a GPU for a display complains on stderr where there is none, before every other line; which GPU is
-    // taken is decided here anyway
+    // Mesa's layer that picks a GPU for a display complains on stderr where there is none, before every other line;
+    // which GPU is taken is decided here anyway
     #[cfg(target_os = "linux")]
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: no other thread has been started yet.

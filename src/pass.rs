@@ -1,5 +1,5 @@
-//! What an op asks of a GPU, as data: which entry point of its shader runs, on which tensors, with which numbers, how often.
-//! Nothing here knows how a GPU is driven, and an op knows nothing else of one.
+//! What an op asks of a GPU, as data: which entry point of its shader runs, on which tensors, with which numbers, how
+//! often. Nothing here knows how a GPU is driven, and an op knows nothing else of one.
 
 pub mod product;
 
@@ -32,9 +32,9 @@ pub enum Operand {
     Table(Arc<[u32]>),
 }
 
-/// What one variable of a shader is bound to: one tensor; or several that are joined into one buffer, with the place of each
-/// (an index into the buffer) among the shader's numbers. Joined tensors that lie in one arena, as parameters do, cost nothing;
-/// others are copied together, and back.
+/// What one variable of a shader is bound to: one tensor; or several that are joined into one buffer, with the place of
+/// each (an index into the buffer) among the shader's numbers. Joined tensors that lie in one arena, as parameters do,
+/// cost nothing; others are copied together, and back.
 #[derive(Debug, Clone)]
 pub struct Bind {
     /// The variable's name in the shader.
@@ -42,8 +42,8 @@ pub struct Bind {
     pub operands: ArrayVec<Operand, 4>,
 }
 
-/// One dispatch. The shader's numbers (its uniform struct) are the places of joined tensors, in the order of the bindings, and
-/// then `words`.
+/// One dispatch. The shader's numbers (its uniform struct) are the places of joined tensors, in the order of the
+/// bindings, and then `words`.
 #[derive(Debug, Clone)]
 pub struct Pass {
     pub entry: &'static str,
@@ -89,8 +89,8 @@ impl Pass {
         self
     }
 
-    /// Binds the gradient of an input, or where none is wanted something that nobody reads; the word says whether what lies there
-    /// is overwritten (1) or added to (0).
+    /// Binds the gradient of an input, or where none is wanted something that nobody reads; the word says whether what
+    /// lies there is overwritten (1) or added to (0).
     pub fn gradient(self, name: &'static str, index: usize, targets: Targets, len: usize) -> Self {
         let (operand, fresh) = target(index, targets, len);
         self.bind(name, operand).u(fresh)
@@ -117,8 +117,8 @@ impl Pass {
         self
     }
 
-    /// Six words of a dropout: key, tag, step, threshold, multiplier. Without one, the multiplier is 1 and nothing is below the
-    /// threshold.
+    /// Six words of a dropout: key, tag, step, threshold, multiplier. Without one, the multiplier is 1 and nothing is
+    /// below the threshold.
     pub fn mask(mut self, mask: Option<Mask>) -> Self {
         let (numbers, below, keep) = mask.map_or(([0; 4], 0, 1.0), |m| (m.stream.numbers(), m.drop_below, m.keep));
         self.words.extend(numbers);
@@ -141,9 +141,9 @@ pub fn len([rows, columns]: Shape) -> usize {
     rows * columns
 }
 
-/// Sums over many elements take two passes, `partial` into one number a workgroup and `finish` over these; few take `forward`
-/// alone. `read` binds what is summed, `result` the output; the words are the count, `first`, and in the last pass the number of
-/// partial sums.
+/// Sums over many elements take two passes, `partial` into one number a workgroup and `finish` over these; few take
+/// `forward` alone. `read` binds what is summed, `result` the output; the words are the count, `first`, and in the last
+/// pass the number of partial sums.
 pub fn reduction(count: usize, read: &[(&'static str, Operand)], result: Operand, words: &[f64]) -> Passes {
     /// Elements that one workgroup sums.
     const CHUNK: usize = 1 << 13;

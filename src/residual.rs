@@ -25,8 +25,9 @@ const HALVINGS: i32 = 8;
 const NOISE_HALF_STEPS: std::ops::RangeInclusive<i32> = -4..=8;
 /// … with this standard deviation of the logarithm, as recordings go.
 const NOISE_DEVIATION: f64 = 0.5;
-/// Directions in which noise has less than this share of its largest variance lie beyond the band of the recordings. From
-/// 1e-4 to 0.01 it changes little (mice, listeners and the built-in data); below, sizes are found where nothing is.
+/// Directions in which noise has less than this share of its largest variance lie beyond the band of the recordings.
+/// From 1e-4 to 0.01 it changes little (mice, listeners and the built-in data); below, sizes are found where nothing
+/// is.
 const IN_BAND: f64 = 0.01;
 /// Sizes that are less likely than this share of the likeliest are left out.
 const NEGLIGIBLE: f64 = 1e-9;
@@ -38,8 +39,8 @@ pub struct Residual<'a> {
     covariance: DMatrix<f64>,
 }
 
-/// Traces in a basis in which neither noise nor residual go together, and noise has variance 1. It spans the band of the
-/// recordings: beyond it there is neither, and their ratio is chance.
+/// Traces in a basis in which neither noise nor residual go together, and noise has variance 1. It spans the band of
+/// the recordings: beyond it there is neither, and their ratio is chance.
 struct Basis {
     /// `[K, L]`: this times a trace stands in the basis …
     to: DMatrix<f64>,
@@ -136,8 +137,8 @@ impl Basis {
         })
     }
 
-    /// The posterior mean `[L]` in µV of the residual: the mean of Wiener's over the sizes of residual and noise, by how
-    /// well each of them explains what the network leaves of the recording.
+    /// The posterior mean `[L]` in µV of the residual: the mean of Wiener's over the sizes of residual and noise, by
+    /// how well each of them explains what the network leaves of the recording.
     fn posterior(&self, recorded: ArrayView1<f32>, made: ArrayView1<f32>, sweeps: f64) -> DVector<f64> {
         let left = recorded.iter().zip(made).map(|(a, b)| sweeps.sqrt() * (f64::from(*a) - f64::from(*b)));
         let left = &self.to * DVector::from_iterator(recorded.len(), left);

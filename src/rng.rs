@@ -1,8 +1,9 @@
-//! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11).
+//! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
+//! SC'11).
 //!
-//! A word is a pure function of (seed, purpose, layer, step, sample, element), so it is the same for any thread count, device
-//! or order of evaluation, and after a resume. The counter holds
-//! `[element / 4, sample, step, purpose << 16 | layer]`, the key the seed's two halves.
+//! A word is a pure function of (seed, purpose, layer, step, sample, element), so it is the same for any thread count,
+//! device or order of evaluation, and after a resume. The counter holds `[element / 4, sample, step, purpose << 16 |
+//! layer]`, the key the seed's two halves.
 
 /// What a stream of random words is for; streams of different purposes never overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 /// Counters that [`Stream::lanes`] works on at a time: one AVX-512 register of words.
 pub const LANES: usize = 16;
 
-/// [`philox`] of `LANES` counters under one key, the same round for all: loops that the compiler turns into vector code.
+/// [`philox`] of `LANES` counters under one key, the same round for all: loops that the compiler turns into vector
+/// code.
 #[inline(always)]
 fn philox_lanes(mut counter: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
     for round in 0..10 {

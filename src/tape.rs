@@ -1,7 +1,7 @@
 //! Reverse-mode automatic differentiation: a program that is written anew each step, in memory that is not.
 //!
-//! A step rewinds the tape, puts its inputs on it, applies ops, and goes back from the loss. The program may differ from step to
-//! step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
+//! A step rewinds the tape, puts its inputs on it, applies ops, and goes back from the loss. The program may differ
+//! from step to step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
 
 use crate::device::{Buffer, Counts, Device, Role, Target};
 use crate::error::Result;
@@ -288,8 +288,8 @@ impl Tape {
         self.device.answer(wait, values)
     }
 
-    /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter whose optimiser step was
-    /// made early is undefined.
+    /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter whose
+    /// optimiser step was made early is undefined.
     ///
     /// # Errors
     /// As [`Tape::read`].

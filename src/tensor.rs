@@ -13,8 +13,8 @@ pub type View<'a, T> = ArrayView2<'a, T>;
 /// A tensor that is written.
 pub type ViewMut<'a, T> = ArrayViewMut2<'a, T>;
 
-/// A tensor that a gradient is added to. A fresh one holds nothing yet: whatever lies there is overwritten, all of it, which saves
-/// filling it with zeros first.
+/// A tensor that a gradient is added to. A fresh one holds nothing yet: whatever lies there is overwritten, all of it,
+/// which saves filling it with zeros first.
 pub struct Gradient<'a, T> {
     pub values: ViewMut<'a, T>,
     pub fresh: bool,
@@ -46,7 +46,8 @@ pub trait Real: num_traits::Float + AddAssign + SubAssign + Sum + Send + Sync + 
     /// Widens exactly.
     fn wide(self) -> f64;
 
-    /// `C = alpha A B + beta C` with element strides `[row, column]`, `sizes` `[m, k, n]`; `C` is not read when `beta` is 0.
+    /// `C = alpha A B + beta C` with element strides `[row, column]`, `sizes` `[m, k, n]`; `C` is not read when `beta`
+    /// is 0.
     ///
     /// # Safety
     /// `a`, `b`, `c` point to `m x k`, `k x n` and `m x n` elements at those strides, and `c` overlaps neither.

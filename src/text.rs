@@ -33,8 +33,8 @@ pub fn capitalised(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
-/// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with a mark or without, or else Windows-1252,
-/// in which any bytes are text: a caller that must be sure refuses that.
+/// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with a mark or without, or else
+/// Windows-1252, in which any bytes are text: a caller that must be sure refuses that.
 ///
 /// No character is replaced, so different files never become one text by what could not be read.
 ///

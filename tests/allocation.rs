@@ -1,10 +1,10 @@
-//! A steady training step allocates nothing: the tape's slots keep their buffers, the threads what they pack operands into. The
-//! one exception is named: where `matrixmultiply` is the kernel (`ABR_FILM_KERNEL=portable`, or another CPU), it allocates and frees
-//! packing buffers of its own in every product.
+//! A steady training step allocates nothing: the tape's slots keep their buffers, the threads what they pack operands
+//! into. The one exception is named: where `matrixmultiply` is the kernel (`ABR_FILM_KERNEL=portable`, or another CPU),
+//! it allocates and frees packing buffers of its own in every product.
 //!
-//! On two threads which of them does what is chance: rayon's queues may grow, a few words at a time, and a step may be the first in which
-//! a thread needs a room of scratch more (see `kernels::scratch`). That ends, so few steps may have it, and all together less than
-//! the first step took.
+//! On two threads which of them does what is chance: rayon's queues may grow, a few words at a time, and a step may be
+//! the first in which a thread needs a room of scratch more (see `kernels::scratch`). That ends, so few steps may have
+//! it, and all together less than the first step took.
 
 use abr_film::config::Config;
 use abr_film::data::load;
@@ -15,7 +15,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Packing buffers are aligned to a vector register or a cache line; nothing else asks for more than a word's alignment.
+/// Packing buffers are aligned to a vector register or a cache line; nothing else asks for more than a word's
+/// alignment.
 const PACKING_ALIGNMENT: usize = 32;
 
 static OURS: AtomicUsize = AtomicUsize::new(0);
@@ -66,10 +67,11 @@ static ALLOCATOR: Counting = Counting;
 
 const EPOCHS: usize = 3;
 
-/// What was allocated during each step of some epochs, but for the first of each later one, before which an epoch is ended and another
-/// begun: `(count, bytes)` of ours, and the count of packing buffers.
+/// What was allocated during each step of some epochs, but for the first of each later one, before which an epoch is
+/// ended and another begun: `(count, bytes)` of ours, and the count of packing buffers.
 fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
-    // every part that a step can have: FiLM, peaks, condition dropout, clipping, AdamW, a batch of another size at the end
+    // every part that a step can have: FiLM, peaks, condition dropout, clipping, AdamW, a batch of another size at the
+    // end
     let settings = [
         "data.synth.subjects=30",
         "data.synth.rows_per_subject=8",

@@ -23,7 +23,8 @@ fn zeros<T: Real>(like: &[Array2<T>]) -> Vec<Array2<T>> {
     like.iter().map(|x| Array2::zeros(x.dim())).collect()
 }
 
-/// One op behind the other: outputs of each, then the gradients of each one's inputs; `side` holds the other inputs of each.
+/// One op behind the other: outputs of each, then the gradients of each one's inputs; `side` holds the other inputs of
+/// each.
 fn chain<T: Real>(
     ops: &[AnyOp],
     x: &Array2<T>,
@@ -46,7 +47,8 @@ fn chain<T: Real>(
     (outputs, gradients)
 }
 
-/// The outputs and gradients of the fused op; the gradients from fresh buffers, after those added to zeros were found equal.
+/// The outputs and gradients of the fused op; the gradients from fresh buffers, after those added to zeros were found
+/// equal.
 fn fused<T: Real>(op: AnyOp, inputs: &[Array2<T>], cotangent: &Array2<T>) -> (Vec<Array2<T>>, Vec<Array2<T>>) {
     let outputs = forward(&op, inputs);
     let nothing: Vec<_> = inputs.iter().map(|x| Array2::from_elem(x.dim(), T::nan())).collect();

@@ -1,6 +1,8 @@
-//! Each micro-kernel against sums in f64 and against `matrixmultiply`, and its bits against other cuts and other kernels.
+//! Each micro-kernel against sums in f64 and against `matrixmultiply`, and its bits against other cuts and other
+//! kernels.
 //!
-//! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a failure.
+//! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a
+//! failure.
 
 mod common {
     pub mod skipped;
@@ -43,8 +45,8 @@ fn exact(a: ArrayView2<f32>, b: ArrayView2<f32>, c: Option<&Array2<f32>>) -> (Ar
     (wide(a).dot(&wide(b)) + &start, wide(a).mapv(f64::abs).dot(&wide(b).mapv(f64::abs)) + start.mapv(f64::abs))
 }
 
-/// The forms of a linear layer (forward: b transposed; input gradient: plain; weight gradient: a transposed), and operands of
-/// which neither rows nor columns are consecutive.
+/// The forms of a linear layer (forward: b transposed; input gradient: plain; weight gradient: a transposed), and
+/// operands of which neither rows nor columns are consecutive.
 fn forms(m: usize, k: usize, n: usize, check: impl Fn(&str, ArrayView2<f32>, ArrayView2<f32>)) {
     let (a, b) = (random([m, k], 0), random([k, n], 1));
     let (at, bt) = (transposed(&a), transposed(&b));
@@ -192,8 +194,8 @@ fn unusual_targets() {
     }
 }
 
-/// An element's bits depend on its row and its column alone: not on the rows (a row alone has bits of its own) and columns beside them,
-/// on the threads, nor on which of the two instruction sets with fused multiply-adds it is.
+/// An element's bits depend on its row and its column alone: not on the rows (a row alone has bits of its own) and
+/// columns beside them, on the threads, nor on which of the two instruction sets with fused multiply-adds it is.
 #[test]
 fn bits_depend_on_row_and_column_alone() {
     let (m, k, n) = (70, 523, 901);

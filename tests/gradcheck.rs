@@ -1,9 +1,9 @@
 //! Every op's backward pass against central differences of its forward pass, in f64: `cargo test --test gradcheck`.
 //!
-//! The cotangent is random (a cotangent of ones misses most wrong backward kernels: batch norm's dx under it is zero) and the
-//! gradient buffers are prefilled (a kernel that overwrites instead of adding is caught), and once more fresh, full of NaN (one that adds
-//! instead of overwriting). Each op is checked once more with its
-//! gradient bent by a part in a thousand, and must fail then.
+//! The cotangent is random (a cotangent of ones misses most wrong backward kernels: batch norm's dx under it is zero)
+//! and the gradient buffers are prefilled (a kernel that overwrites instead of adding is caught), and once more fresh,
+//! full of NaN (one that adds instead of overwriting). Each op is checked once more with its gradient bent by a part in
+//! a thousand, and must fail then.
 
 #[macro_use]
 mod common {
@@ -18,18 +18,19 @@ use common::cases::draw;
 use common::ops::{backward, forward};
 use ndarray::Array2;
 
-/// Steps of the central difference: its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of the
-/// largest term in f64 for functions whose derivatives are of order one.
+/// Steps of the central difference: its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of
+/// the largest term in f64 for functions whose derivatives are of order one.
 const STEP: f64 = 1e-5;
 
-/// Largest difference allowed, relative to 1 + the largest gradient: a hundred times the error above, a thousandth of the bend.
+/// Largest difference allowed, relative to 1 + the largest gradient: a hundred times the error above, a thousandth of
+/// the bend.
 const TOLERANCE: f64 = 1e-7;
 
 /// The bend that each check must notice.
 const BEND: f64 = 1e-3;
 
-/// The largest relative difference between an op's gradients and central differences, and whether any gradient is there at all;
-/// `bend` scales the op's gradients.
+/// The largest relative difference between an op's gradients and central differences, and whether any gradient is there
+/// at all; `bend` scales the op's gradients.
 fn error(case: &Case, bend: f64) -> (f64, bool) {
     let x: Vec<Array2<f64>> =
         case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();

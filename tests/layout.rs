@@ -1,4 +1,5 @@
-//! The architecture, held to what the sources say: who imports whom, one file an op, and files short enough to read in a sitting.
+//! The architecture, held to what the sources say: who imports whom, one file an op, and files short enough to read in
+//! a sitting.
 
 use abr_film::ops::AnyOp;
 use std::collections::BTreeSet;
@@ -232,5 +233,19 @@ fn files_can_be_read_in_a_sitting() {
         .filter(|(lines, _)| *lines > LONGEST_FILE)
         .map(|(lines, path)| format!("{}: {lines} lines", path.display()))
         .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn comments_fit_into_120_columns() {
+    let rust = ["src", "tests", "benches"].into_iter().flat_map(sources);
+    let mut long = Vec::new();
+    for path in rust.chain(files("shaders", "wgsl")) {
+        let text = std::fs::read_to_string(&path).expect("a source");
+        // a row of a table is one line
+        let comment = |line: &&str| line.trim_start().starts_with("//") && !line.contains(" |");
+        let lines = text.lines().zip(1..).filter(|(line, _)| comment(line) && line.chars().count() > 120);
+        long.extend(lines.map(|(_, number)| format!("{}:{number}", path.display())));
+    }
     assert!(long.is_empty(), "{long:#?}");
 }

@@ -1,5 +1,5 @@
-//! The model before and after its first steps: what initial weights promise, what FiLM's strength does, and the names under
-//! which PyTorch knows the parameters.
+//! The model before and after its first steps: what initial weights promise, what FiLM's strength does, and the names
+//! under which PyTorch knows the parameters.
 
 mod common {
     pub mod recording;
@@ -132,8 +132,8 @@ fn strength_0_is_film_off_and_one_half_is_half_the_departure_from_the_identity()
 
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
     let largest = full.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-    // eight roundings an element of two levels (the halved bias, FiLM's five), then 24 + 16 terms of the head: sqrt(56) with
-    // the same room as in the comparison with PyTorch, 16
+    // eight roundings an element of two levels (the halved bias, FiLM's five), then 24 + 16 terms of the head: sqrt(56)
+    // with the same room as in the comparison with PyTorch, 16
     let tolerance = 16.0 * 56.0_f32.sqrt() * f32::EPSILON / 2.0 * largest;
     println!("strength one half: off by {:.2} of the tolerance", apart(&half, &by_weights) / tolerance);
     assert!(apart(&half, &by_weights) <= tolerance);
@@ -177,7 +177,8 @@ fn assert_uniform(name: &str, values: &[f32], bound: f64) {
     if values.len() >= 1000 {
         let count = values.len() as f64;
         let variance = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / count;
-        // the square of a uniform value has the variance 4/45 of the bound's fourth power: five standard errors, in parts
+        // the square of a uniform value has the variance 4/45 of the bound's fourth power: five standard errors, in
+        // parts
         let error = 5.0 * (4.0 / 45.0 / count).sqrt() * 3.0;
         assert!((variance / (bound * bound / 3.0) - 1.0).abs() < error, "{name}: variance {variance}, bound {bound}");
     }
@@ -217,8 +218,8 @@ fn check_initial(state: &State) -> BTreeMap<&'static str, usize> {
 #[test]
 fn initial_weights_follow_their_distributions() {
     let config = ModelConfig { predict_peaks: true, ..ModelConfig::default() };
-    // five encoder layers; a gamma and a beta MLP of two layers at four levels; four levels, two heads of two and one of three
-    // layers, of which all but each head's last have a batch norm
+    // five encoder layers; a gamma and a beta MLP of two layers at four levels; four levels, two heads of two and one
+    // of three layers, of which all but each head's last have a batch norm
     let kinds = check_initial(&state(&model(&config, 1)));
     let expected =
         [("batch norm", 4 * 8), ("default", 2 * (8 + 4 + 7)), ("encoder", 2 * 5), ("the last of FiLM's", 2 * 8)];

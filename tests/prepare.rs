@@ -32,8 +32,8 @@ struct Resampling {
     y: Vec<f64>,
 }
 
-/// The traces reach 12 µV and the sections of the steepest filter, whose poles lie 1e-3 from the unit circle, amplify f64's
-/// rounding of 1e-15 by some thousands in either pass.
+/// The traces reach 12 µV and the sections of the steepest filter, whose poles lie 1e-3 from the unit circle, amplify
+/// f64's rounding of 1e-15 by some thousands in either pass.
 const FILTER_TOLERANCE: f64 = 1e-9;
 /// Sums of at most 200 weighted samples: f64's rounding, some hundred times over.
 const RESAMPLE_TOLERANCE: f64 = 1e-11;

@@ -1,5 +1,5 @@
-//! Every reader on bent, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a small
-//! multiple of their size, whatever a header claims. The allocator counts what is alive.
+//! Every reader on bent, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a
+//! small multiple of their size, whatever a header claims. The allocator counts what is alive.
 
 #[allow(dead_code, reason = "the readers' own tests use all of it")]
 #[path = "../src/data/read/tests/samples.rs"]

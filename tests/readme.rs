@@ -1,5 +1,5 @@
-//! The README's commands are run as they stand, in a folder that holds what a clone holds; only the training of a few minutes is
-//! replaced by one of seconds.
+//! The README's commands are run as they stand, in a folder that holds what a clone holds; only the training of a few
+//! minutes is replaced by one of seconds.
 
 use abr_film::data::read::{FORMATS, Format};
 use std::path::Path;
@@ -28,7 +28,8 @@ fn every_command_of_the_readme_works_twice() {
                 assert_eq!(command, "cargo test", "a command this test does not know");
                 continue;
             };
-            // a second training in the same folder is refused, as the README says; the two commands at its top use --force
+            // a second training in the same folder is refused, as the README says; the two commands at its top use
+            // --force
             let refused = round == 1 && arguments.starts_with("train") && !arguments.contains("--force");
             if refused && !arguments.contains("--resume") {
                 continue;

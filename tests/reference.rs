@@ -1,9 +1,9 @@
-//! Recorded PyTorch tensors (`tests/reference/README.md` says what they hold) against the engine on the CPU, in f64 and in f32:
-//! `cargo test --test reference`, with `-- --nocapture` for the margins.
+//! Recorded PyTorch tensors (`tests/reference/README.md` says what they hold) against the engine on the CPU, in f64 and
+//! in f32: `cargo test --test reference`, with `-- --nocapture` for the margins.
 //!
-//! Whatever a recording holds is compared; a tensor that no comparison knows fails its test. Each check runs once more with its
-//! gradients bent by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference` (by
-//! default beside the repository), one of them of the model at its full size, take part where they are there.
+//! Whatever a recording holds is compared; a tensor that no comparison knows fails its test. Each check runs once more
+//! with its gradients bent by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference`
+//! (by default beside the repository), one of them of the model at its full size, take part where they are there.
 
 // beside the folder of recordings rustfmt would look there without the path
 #[path = "common"]
@@ -121,10 +121,10 @@ fn check_model<T: Real>(recording: &Recording, title: &str) {
     }
     assert!(seen > 0 && blind.is_empty(), "{title}: gradients bent, and within the tolerance: {blind:?}");
 
-    // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own rounding,
-    // and what must show in every tensor is a hundredth of the learning rate. Beside what a float32 recording leaves open
-    // (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right angles, show that in
-    // some tensors.
+    // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own
+    // rounding, and what must show in every tensor is a hundredth of the learning rate. Beside what a float32 recording
+    // leaves open (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right
+    // angles, show that in some tensors.
     let bent = run(Bend::Rate(if in_f64 { 1e-2 } else { 1e-1 }));
     let (_, blind) = bent.noticed(|name| alive("step3", name));
     assert!(blind.is_empty(), "{title}: learning rate bent, and within the tolerance: {blind:?}");

@@ -1,5 +1,5 @@
-//! Every program in the languages of the GPUs that these tests seldom run on, Metal's and DirectX's, as wgpu's own translator writes them;
-//! their compilers are not here to read them.
+//! Every program in the languages of the GPUs that these tests seldom run on, Metal's and DirectX's, as wgpu's own
+//! translator writes them; their compilers are not here to read them.
 
 #![cfg(feature = "gpu")]
 

@@ -1,5 +1,6 @@
-//! The readers on recordings as four recorders wrote them, and on the same recordings as tables. The files are not part of this
-//! repository (see common/shared.rs): without them the tests say that they were skipped, and one that they say so.
+//! The readers on recordings as four recorders wrote them, and on the same recordings as tables. The files are not part
+//! of this repository (see common/shared.rs): without them the tests say that they were skipped, and one that they say
+//! so.
 
 mod common {
     pub mod shared;

@@ -67,8 +67,8 @@ pub fn measure_on<T: Send>(
     });
 }
 
-/// Whether to print a table: where cargo asks for all benches or, as criterion's filter, for this name. No name of a table is a
-/// part of a bench's, so that asking for a table runs nothing else.
+/// Whether to print a table: where cargo asks for all benches or, as criterion's filter, for this name. No name of a
+/// table is a part of a bench's, so that asking for a table runs nothing else.
 pub fn wanted(table: &str) -> bool {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut names = arguments.iter().filter(|a| !a.starts_with('-')).peekable();
@@ -86,8 +86,8 @@ pub fn seconds(work: impl FnOnce()) -> f64 {
 pub struct Pair {
     /// Medians in seconds.
     pub medians: [f64; 2],
-    /// The median over the rounds of the first's time by the second's: rounds that the machine slowed slow both, so this wavers less
-    /// than the ratio of the medians.
+    /// The median over the rounds of the first's time by the second's: rounds that the machine slowed slow both, so
+    /// this wavers less than the ratio of the medians.
     pub ratio: f64,
 }
 

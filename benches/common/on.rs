@@ -1,5 +1,5 @@
-//! The device that is measured: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, or else the first
-//! real one. A GPU is given work for as long as is measured, and waited for once, at the end.
+//! The device that is measured: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, or else
+//! the first real one. A GPU is given work for as long as is measured, and waited for once, at the end.
 
 #![allow(dead_code, reason = "no bench uses all of it")]
 
@@ -136,7 +136,8 @@ pub fn nothing() -> Case {
     Case { name: "dispatch", op: Add.into(), inputs: vec![([1, 64], Fill::Normal); 2] }
 }
 
-/// The least seconds of one run; `work` is told how often to run before it waits. None where one takes longer than [`LONGEST`].
+/// The least seconds of one run; `work` is told how often to run before it waits. None where one takes longer than
+/// [`LONGEST`].
 pub fn least(mut work: impl FnMut(usize) -> Result<()>) -> Result<Option<f64>> {
     let mut timed = |times: usize| {
         let start = Instant::now();

@@ -1,8 +1,9 @@
 //! The matrix products of a training step of the documented model, and how fast they are.
 //!
-//! The kernels take turns product by product, so that what else the machine does meets all alike. That takes products whose kernel can be
-//! chosen. Forward that is what a step runs; the gradient of an input is one product here, while a step forks it along its depth
-//! (`gemm_by_depth`), and that of a weight, while a step without a clip makes it in parts, each with Adam's step (`Linear::step_weight`).
+//! The kernels take turns product by product, so that what else the machine does meets all alike. That takes products
+//! whose kernel can be chosen. Forward that is what a step runs; the gradient of an input is one product here, while a
+//! step forks it along its depth (`gemm_by_depth`), and that of a weight, while a step without a clip makes it in
+//! parts, each with Adam's step (`Linear::step_weight`).
 
 use crate::common::{BATCHES, inside, median, seconds};
 use crate::draw::draw;
@@ -52,7 +53,8 @@ impl Shape {
     }
 }
 
-/// Every layer: the encoder's (mu and logvar in one), FiLM's (all hidden layers in one), the decoder's levels, the heads'.
+/// Every layer: the encoder's (mu and logvar in one), FiLM's (all hidden layers in one), the decoder's levels, the
+/// heads'.
 pub const SHAPES: [Shape; 17] = [
     layer(207, 512, 1).with(Dx::None),
     // and a head's
@@ -153,7 +155,8 @@ pub fn rates(pool: &ThreadPool, layers: &mut [Layer], form: Form, rounds: usize)
     times.into_iter().map(|times| flops * repeats / median(times) / 1e9).collect()
 }
 
-/// Prints the peak of all threads at once, measured now, and returns that of the best instructions; 0 where none is known.
+/// Prints the peak of all threads at once, measured now, and returns that of the best instructions; 0 where none is
+/// known.
 pub fn peaks(pool: &ThreadPool) -> f64 {
     let together = |rate: fn() -> f64| pool.broadcast(|_| rate()).into_iter().sum::<f64>();
     let peaks: Vec<_> = peak::all().into_iter().map(|(name, rate)| (name, together(rate))).collect();

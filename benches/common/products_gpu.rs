@@ -1,4 +1,5 @@
-//! The matrix products of the documented model on a GPU, as its ops make them, and what it costs to start a program at all.
+//! The matrix products of the documented model on a GPU, as its ops make them, and what it costs to start a program at
+//! all.
 
 use crate::on::{LONGEST, On, Placed, layer, least, nothing};
 use crate::products::{FORMS, Form, SHAPES};

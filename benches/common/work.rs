@@ -1,13 +1,15 @@
-//! What an op has to do at least, whatever its loops: the floating-point operations of matrix products, the bytes of all else.
+//! What an op has to do at least, whatever its loops: the floating-point operations of matrix products, the bytes of
+//! all else.
 
 use crate::op::Bench;
 use abr_film::ops::AnyOp;
 use criterion::Throughput;
 use ndarray::Array2;
 
-/// Forward and backward. A matrix product counts its FLOPs (an element of criterion's `Gelem/s`), two a multiply-add: `2 B I O`
-/// forward, twice that backward. Every other op counts the bytes of each tensor that it must read or write, once: forward its inputs
-/// and outputs; backward the gradients, the one that comes in and those that go out, and what they depend on.
+/// Forward and backward. A matrix product counts its FLOPs (an element of criterion's `Gelem/s`), two a multiply-add:
+/// `2 B I O` forward, twice that backward. Every other op counts the bytes of each tensor that it must read or write,
+/// once: forward its inputs and outputs; backward the gradients, the one that comes in and those that go out, and what
+/// they depend on.
 pub fn work(bench: &mut Bench) -> [Throughput; 2] {
     let is_product = matches!(bench.op, AnyOp::Linear(_) | AnyOp::LinearRelu(_) | AnyOp::GroupedLinear(_));
     if let (true, [x, weight, _]) = (is_product, &bench.inputs[..]) {

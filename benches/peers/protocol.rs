@@ -1,6 +1,7 @@
-//! How a measured program talks to `benches/peers.py`. Its arguments say what to run (`step batch=32 film=false`); after the
-//! first run it writes one line of JSON. Then each line it reads is a number of seconds to run for, and is answered by the
-//! median of the runs' times; on a device that works by itself, by that of some runs in a row and a wait.
+//! How a measured program talks to `benches/peers.py`. Its arguments say what to run (`step batch=32 film=false`);
+//! after the first run it writes one line of JSON. Then each line it reads is a number of seconds to run for, and is
+//! answered by the median of the runs' times; on a device that works by itself, by that of some runs in a row and a
+//! wait.
 
 #[path = "../common/median.rs"]
 pub mod median;

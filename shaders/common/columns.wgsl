@@ -1,4 +1,5 @@
-// Sums down the columns: a workgroup of 256 threads has COLUMNS columns, a thread four of them (a quad) in every 64th row.
+// Sums down the columns: a workgroup of 256 threads has COLUMNS columns, a thread four of them (a quad) in every 64th
+// row.
 const COLUMNS: u32 = 16u;
 const ROW_LANES: u32 = 64u;
 

@@ -1,4 +1,5 @@
-// What the workgroups of a Linear do that has all columns of x and all rows of W: a tile each, those of one split behind each other.
+// What the workgroups of a Linear do that has all columns of x and all rows of W: a tile each, those of one split
+// behind each other.
 @compute @workgroup_size(256)
 fn forward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
     let number = number_of(group);

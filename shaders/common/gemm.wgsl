@@ -1,21 +1,23 @@
 // The inner part of a matrix product: 256 threads make a tile of TILE x TILE sums over k, DEPTH terms at a time.
 //
-// A term of a tile costs 2 TILE loads for TILE^2 multiply-adds. An H100 has 132 cores (SMs) of 128 multiply-adds a clock, which
-// get about 24 bytes a clock each from the second cache: a tile of 128 needs 8 of these, one of 32 all of them. From workgroup
-// memory (128 bytes a clock) 8 x 8 sums a thread take 4 loads of a vec4 for 64 multiply-adds, 4 x 4 sums 2 for 16. So large tiles
-// where there are enough of them for all cores; where there are few, as at 32 rows, what counts is the time until loads arrive, and
-// so how many are on their way: then small tiles and deep ones. TILE * DEPTH is 2048 always: both operands together fill the 16 KiB
-// that WebGPU promises, and are 256 blocks of 4 x 4, a thread each. The block of the next DEPTH is fetched into registers while
-// this one is multiplied. `src/pass/product.rs` chooses the tile.
+// A term of a tile costs 2 TILE loads for TILE^2 multiply-adds. An H100 has 132 cores (SMs) of 128 multiply-adds a
+// clock, which get about 24 bytes a clock each from the second cache: a tile of 128 needs 8 of these, one of 32 all of
+// them. From workgroup memory (128 bytes a clock) 8 x 8 sums a thread take 4 loads of a vec4 for 64 multiply-adds, 4 x
+// 4 sums 2 for 16. So large tiles where there are enough of them for all cores; where there are few, as at 32 rows,
+// what counts is the time until loads arrive, and so how many are on their way: then small tiles and deep ones. TILE *
+// DEPTH is 2048 always: both operands together fill the 16 KiB that WebGPU promises, and are 256 blocks of 4 x 4, a
+// thread each. The block of the next DEPTH is fetched into registers while this one is multiplied.
+// `src/pass/product.rs` chooses the tile.
 override TILE: u32 = 32u;
-// Every row of the operands begins at a multiple of four numbers: they are read as vec4, 64 bytes of a row at least side by side.
-// Otherwise number by number, of which four instructions share what the first one fetched.
+// Every row of the operands begins at a multiple of four numbers: they are read as vec4, 64 bytes of a row at least
+// side by side. Otherwise number by number, of which four instructions share what the first one fetched.
 override ALIGNED: bool = false;
 override DEPTH: u32 = 2048u / TILE;
 // Quads (four numbers) of a line, and of a row along k.
 override QUADS: u32 = TILE / 4u;
 override LAYERS: u32 = DEPTH / 4u;
-// Threads along a side of the tile. Those that do not fit share the terms: tiles of 32 and 64 have four slices of 64 threads.
+// Threads along a side of the tile. Those that do not fit share the terms: tiles of 32 and 64 have four slices of 64
+// threads.
 override SIDE: u32 = 8u * (TILE / 128u + 1u);
 override SLICE: u32 = SIDE * SIDE;
 override OF_SLICE: u32 = DEPTH * SLICE / 256u;
@@ -25,8 +27,8 @@ override ROTATION: u32 = (TILE + 63u) / 64u;
 var<workgroup> tiles: array<vec4<f32>, 1024>;
 const RIGHT: u32 = 512u;
 
-// The sums of a thread: four columns of four rows, a row a vec4; of tiles above 32 four times that, half a tile apart. Named one by
-// one, as what is indexed might not stay in registers.
+// The sums of a thread: four columns of four rows, a row a vec4; of tiles above 32 four times that, half a tile apart.
+// Named one by one, as what is indexed might not stay in registers.
 var<private> s00: mat4x4<f32>;
 var<private> s01: mat4x4<f32>;
 var<private> s10: mat4x4<f32>;
@@ -39,8 +41,8 @@ fn clear_sums() {
     s11 = mat4x4<f32>();
 }
 
-// Where a quad of line k lies. Quads change places from layer to layer, so that threads that store a column of them, as those do
-// that turn rows into lines, meet different banks.
+// Where a quad of line k lies. Quads change places from layer to layer, so that threads that store a column of them, as
+// those do that turn rows into lines, meet different banks.
 fn quad_place(k: u32, quad: u32) -> u32 {
     return k * QUADS + (quad ^ (k / 4u * ROTATION % 8u));
 }
@@ -56,8 +58,8 @@ fn block_of(lane: u32, turned: bool) -> Block {
     return Block(b / QUADS * 4u, b % QUADS * 4u);
 }
 
-// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's. There are `terms`
-// more: those beyond are 0, whatever was fetched for them.
+// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's.
+// There are `terms` more: those beyond are 0, whatever was fetched for them.
 fn put_block(lane: u32, block: mat4x4<f32>, turned: bool, terms: u32) {
     let at = block_of(lane, turned);
     var lines = block;
@@ -120,8 +122,8 @@ fn quadrant(q: u32) -> mat4x4<f32> {
 // Rows of a quadrant that a thread has in the end.
 override ROWS: u32 = SLICE / 64u;
 
-// The sums of all slices, added up in the same order always. With slices a thread gets the row of its slice's number alone, as the
-// first of the result; without, it keeps all four.
+// The sums of all slices, added up in the same order always. With slices a thread gets the row of its slice's number
+// alone, as the first of the result; without, it keeps all four.
 fn joined(lane: u32, sums: mat4x4<f32>) -> mat4x4<f32> {
     if (SLICE == 256u) {
         return sums;
@@ -158,9 +160,9 @@ fn last_quad_of(count: u32) -> u32 {
     return max(count, 4u) - 4u;
 }
 
-// The places of four numbers of a row, in a matrix of rows of `pitch` that has some. Beyond `end` the last number stands for those that are not
-// there: a load that waits for no condition is on its way with the others. Places of aligned numbers begin at what a compiler can
-// see to be a multiple of four.
+// The places of four numbers of a row, in a matrix of rows of `pitch` that has some. Beyond `end` the last number
+// stands for those that are not there: a load that waits for no condition is on its way with the others. Places of
+// aligned numbers begin at what a compiler can see to be a multiple of four.
 fn places(row: u32, pitch: u32, column: u32, end: u32) -> vec4<u32> {
     if (ALIGNED) {
         return vec4<u32>(0u, 1u, 2u, 3u) + (row * (pitch / 4u) + min(column, last_quad_of(end)) / 4u) * 4u;

@@ -14,7 +14,8 @@ fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
     return group.y * groups.x + group.x;
 }
 
-// Elements of a thread of a sum whose loads are under way together; the last element stands for those that are not there.
+// Elements of a thread of a sum whose loads are under way together; the last element stands for those that are not
+// there.
 const ELEMENTS_AT_ONCE: u32 = 8u;
 
 // A gradient with a part added; a fresh one holds nothing yet.
@@ -22,7 +23,8 @@ fn added(old: f32, part: f32, fresh: u32) -> f32 {
     return select(old + part, part, fresh != 0u);
 }
 
-// By its bits: compilers take it that no number is unequal to itself, and make `max` and `min`, which swallow a NaN, of comparisons.
+// By its bits: compilers take it that no number is unequal to itself, and make `max` and `min`, which swallow a NaN, of
+// comparisons.
 fn is_nan(v: f32) -> bool {
     return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
 }

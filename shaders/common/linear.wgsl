@@ -1,9 +1,10 @@
-// The three products of a Linear, a tile each: y = x W^T + b, dx = dy W, dW = dy^T x with db. x may be some columns of a wider
-// tensor, and W some rows, which is how grouped_linear uses them. Terms beyond the last are 0 in the tiles. A shader that includes this
-// says with `finished` what is done to four columns of a row of x W^T + b, and with `arriving` how dy comes.
+// The three products of a Linear, a tile each: y = x W^T + b, dx = dy W, dW = dy^T x with db. x may be some columns of
+// a wider tensor, and W some rows, which is how grouped_linear uses them. Terms beyond the last are 0 in the tiles. A
+// shader that includes this says with `finished` what is done to four columns of a row of x W^T + b, and with
+// `arriving` how dy comes.
 //
-// A product of few tiles and many terms may be split: its tiles are made `splits` times, each time from `deep` terms, into
-// `partials`, which `join_forward` or `join_backward` adds up in order.
+// A product of few tiles and many terms may be split: its tiles are made `splits` times, each time from `deep` terms,
+// into `partials`, which `join_forward` or `join_backward` adds up in order.
 struct Params {
     rows: u32,
     inner: u32,
@@ -53,8 +54,8 @@ fn tiles_over(extent: u32) -> u32 {
     return (extent + TILE - 1u) / TILE;
 }
 
-// Four numbers of a row of x, of W, of dy. Beyond the last row and the last column is some other number: sums that have it are not
-// kept, and terms are made 0 by `put_block`.
+// Four numbers of a row of x, of W, of dy. Beyond the last row and the last column is some other number: sums that have
+// it are not kept, and terms are made 0 by `put_block`.
 fn x_quad(row: u32, first: u32, column: u32) -> vec4<f32> {
     let at = places(min(row, last_of(p.rows)), p.width, first + column, first + p.inner);
     if (ALIGNED) {

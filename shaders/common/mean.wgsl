@@ -1,6 +1,7 @@
-// What comes of a sum over many elements, always in the same order: `forward` does it alone where they are few; else `partial`
-// makes a sum a workgroup and `finish` adds these up (`reduction` in src/pass.rs). The shader says what a `Sum` is, which `term` an
-// element adds to it, and its `result`; `p.count` elements lie in chunks of `p.chunk`, one a workgroup.
+// What comes of a sum over many elements, always in the same order: `forward` does it alone where they are few; else
+// `partial` makes a sum a workgroup and `finish` adds these up (`reduction` in src/pass.rs). The shader says what a
+// `Sum` is, which `term` an element adds to it, and its `result`; `p.count` elements lie in chunks of `p.chunk`, one a
+// workgroup.
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partials: array<Sum>;
 

@@ -1,9 +1,11 @@
-// What batch norm knows of the four columns of a quad. The shader gives the `values` that are normalised, four columns of a row.
+// What batch norm knows of the four columns of a quad. The shader gives the `values` that are normalised, four columns
+// of a row.
 
 // weight, bias, running mean and variance, at places that the shader is told
 @group(0) @binding(2) var<storage, read> parameters: array<f32>;
 
-// Four columns. The last stands for those that are not there, so that no load waits for a condition; what comes of these nobody keeps.
+// Four columns. The last stands for those that are not there, so that no load waits for a condition; what comes of
+// these nobody keeps.
 fn quad(column: u32) -> vec4<u32> {
     return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.columns - 1u));
 }

@@ -1,5 +1,5 @@
-// The sum over a workgroup of 256 threads, always in the same order: halves onto halves. The shader says whether a `Sum` is a number or
-// a vector.
+// The sum over a workgroup of 256 threads, always in the same order: halves onto halves. The shader says whether a
+// `Sum` is a number or a vector.
 var<workgroup> of_lanes: array<Sum, 256>;
 
 fn workgroup_sum(lane: u32, value: Sum) -> Sum {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The highest power of an encoded number.
 const DEGREE: usize = 3;
-/// What is added on the diagonal for each row, but for the constant. The smallest only lets powers that say the same share it;
-/// with few listeners larger ones keep the curve from what is theirs alone.
+/// What is added on the diagonal for each row, but for the constant. The smallest only lets powers that say the same
+/// share it; with few listeners larger ones keep the curve from what is theirs alone.
 const RIDGES: [f64; 7] = [1e-6, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0];
 /// Groups of listeners that are left out in turn, at most.
 const FOLDS: usize = 10;
@@ -17,8 +17,8 @@ const FOLDS: usize = 10;
 /// Least squares on the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
-    /// For each encoded number: its smallest and largest value in training, beyond which the curve goes on flat, and the powers
-    /// in use: no more than values less one, so that a category or a flag is a step.
+    /// For each encoded number: its smallest and largest value in training, beyond which the curve goes on flat, and
+    /// the powers in use: no more than values less one, so that a category or a flag is a step.
     inputs: Vec<Input>,
     /// `[1 + powers, L]` in µV.
     #[serde(with = "stored::matrix")]
@@ -53,8 +53,8 @@ impl Input {
 }
 
 impl Curve {
-    /// Fits to encoded `conditions [N, S]` and the rows `signal(row) [L]` in µV of these `groups`, which are left out in turn
-    /// to choose the ridge.
+    /// Fits to encoded `conditions [N, S]` and the rows `signal(row) [L]` in µV of these `groups`, which are left out
+    /// in turn to choose the ridge.
     ///
     /// # Panics
     /// If there is no row.

@@ -35,8 +35,8 @@ pub struct MixedModel {
     noise: Covariance,
     /// Whether a row's noise is that of one sweep divided by its number of averages.
     pub by_averages: bool,
-    /// Median number of averages of the training rows, that of a row of which it is not known; 1 if none knows it, and in
-    /// a file of before it was kept.
+    /// Median number of averages of the training rows, that of a row of which it is not known; 1 if none knows it, and
+    /// in a file of before it was kept.
     #[serde(default = "one")]
     typical_averages: f64,
 }

@@ -8,7 +8,8 @@ pub const NEIGHBOURS: [usize; 7] = [1, 5, 10, 25, 50, 100, 200];
 
 /// Predicts a trace from its condition alone: the mean of the training traces with the nearest conditions.
 ///
-/// Near is the Euclidean distance of the encoded (standardised) conditions; of equally near rows the first counts as nearer.
+/// Near is the Euclidean distance of the encoded (standardised) conditions; of equally near rows the first counts as
+/// nearer.
 #[derive(Debug, Clone, Copy)]
 pub struct NearestCondition<'a> {
     conditions: ArrayView2<'a, f32>,
@@ -26,8 +27,8 @@ impl<'a> NearestCondition<'a> {
         NearestCondition { conditions, signals }
     }
 
-    /// `[M, L]` in µV: for each row of `conditions [M, S]` the mean trace of the `neighbours` nearest training rows, of all of
-    /// them where there are fewer.
+    /// `[M, L]` in µV: for each row of `conditions [M, S]` the mean trace of the `neighbours` nearest training rows, of
+    /// all of them where there are fewer.
     pub fn predict(&self, conditions: ArrayView2<f32>, neighbours: usize) -> Array2<f32> {
         let (rows, length) = (conditions.nrows(), self.signals.ncols());
         let mut traces = vec![0.0; rows * length];
@@ -40,8 +41,8 @@ impl<'a> NearestCondition<'a> {
         Array2::from_shape_vec((rows, length), traces).expect("rows of L samples")
     }
 
-    /// The one of `candidates` whose prediction of the validation rows (`conditions [M, S]`, `target [M, L]` in µV) has the
-    /// least squared error; of equals the first. A noisy target will do: its noise is no part of the prediction.
+    /// The one of `candidates` whose prediction of the validation rows (`conditions [M, S]`, `target [M, L]` in µV) has
+    /// the least squared error; of equals the first. A noisy target will do: its noise is no part of the prediction.
     ///
     /// # Panics
     /// If there is no candidate.

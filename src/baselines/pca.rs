@@ -5,13 +5,15 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
-/// Principal components of traces: the best linear autoencoder of each rank (Baldi and Hornik 1989, Neural Networks 2:53).
+/// Principal components of traces: the best linear autoencoder of each rank (Baldi and Hornik 1989, Neural Networks
+/// 2:53).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pca {
     /// `[L]` in µV: the mean training trace.
     #[serde(with = "super::stored::vector")]
     pub mean: Array1<f64>,
-    /// `[L, rank]`: a component a column, orthonormal, that of the largest variance first; its largest element is positive.
+    /// `[L, rank]`: a component a column, orthonormal, that of the largest variance first; its largest element is
+    /// positive.
     #[serde(with = "super::stored::matrix")]
     pub components: Array2<f64>,
     /// `[rank]` in µV²: the training rows' variance along each component (divisor N). The training rows' mean
@@ -20,7 +22,8 @@ pub struct Pca {
     pub variances: Array1<f64>,
 }
 
-/// Eigenvectors (a column each, of length 1, the largest element positive) and eigenvalues of a covariance, the largest first.
+/// Eigenvectors (a column each, of length 1, the largest element positive) and eigenvalues of a covariance, the largest
+/// first.
 ///
 /// # Panics
 /// If a value is not finite.
@@ -69,7 +72,8 @@ impl Pca {
         Pca { mean, components, variances }
     }
 
-    /// `[M, L]` in µV: `traces [M, L]` as their first `rank` components show them; rank 0 is the training mean, from L on all.
+    /// `[M, L]` in µV: `traces [M, L]` as their first `rank` components show them; rank 0 is the training mean, from L
+    /// on all.
     pub fn reconstruct(&self, traces: ArrayView2<f32>, rank: usize) -> Array2<f32> {
         let rank = rank.min(self.components.ncols());
         let components = self.components.slice(s![.., ..rank]);
@@ -77,17 +81,18 @@ impl Pca {
         reconstruction.mapv(|v| v as f32)
     }
 
-    /// The rank from 0 to `max_rank` at which the reconstruction of the validation rows is nearest to their targets (least squared
-    /// error; of equals the lowest): `pairs` are inputs and targets `[M, L]` in µV, some rows at a time. With the noise-free truth
-    /// as target, components that carry mostly noise are left out. Where there is no truth, the target is the input itself, and
-    /// as every further component brings a reconstruction nearer to its own input, that chooses `max_rank`.
+    /// The rank from 0 to `max_rank` at which the reconstruction of the validation rows is nearest to their targets
+    /// (least squared error; of equals the lowest): `pairs` are inputs and targets `[M, L]` in µV, some rows at a time.
+    /// With the noise-free truth as target, components that carry mostly noise are left out. Where there is no truth,
+    /// the target is the input itself, and as every further component brings a reconstruction nearer to its own input,
+    /// that chooses `max_rank`.
     ///
     /// # Panics
     /// If the shapes differ.
     pub fn choose_rank(&self, max_rank: usize, pairs: impl Iterator<Item = (Array2<f32>, Array2<f32>)>) -> usize {
         let max_rank = max_rank.min(self.components.ncols());
-        // With orthonormal components, scores s of the input and t of the target: ‖target - reconstruction‖² at rank k is
-        // ‖target - mean‖² - Σ_{j<k} s_j (2 t_j - s_j), so each component has a gain of its own.
+        // With orthonormal components, scores s of the input and t of the target: ‖target - reconstruction‖² at rank k
+        // is ‖target - mean‖² - Σ_{j<k} s_j (2 t_j - s_j), so each component has a gain of its own.
         let mut gains = Array1::<f64>::zeros(max_rank);
         for (input, target) in pairs {
             assert_eq!(input.dim(), target.dim(), "PCA: input and target");

@@ -5,8 +5,8 @@ use ndarray::{Array2, ArrayView2, linalg::general_mat_mul};
 /// Rows at a time.
 pub const CHUNK: usize = 128;
 
-/// `Σ aᵀ b` over rows `a [A]` and `b [B]`. A chunk's products run in f32, which is far more exact than recordings are, and a
-/// multiple faster; the chunks are added up in f64.
+/// `Σ aᵀ b` over rows `a [A]` and `b [B]`. A chunk's products run in f32, which is far more exact than recordings are,
+/// and a multiple faster; the chunks are added up in f64.
 pub struct Products {
     sum: Array2<f64>,
     a: Vec<f32>,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with --config)
+    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with
+    /// --config)
     #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
     /// The sizes of a bare weights file
@@ -19,8 +20,8 @@ pub struct Eval {
     /// The table of recordings [default: what the run was trained on]
     #[arg(long, value_name = "FILE")]
     data: Option<String>,
-    /// Which rows; train, val and test only on the data the model was trained on [default: test, or val if no row tests;
-    /// all of other data]
+    /// Which rows; train, val and test only on the data the model was trained on [default: test, or val if no row
+    /// tests; all of other data]
     #[arg(long, value_enum)]
     split: Option<PartName>,
     /// The recordings that the model was trained on, where --data names others: what needs training rows is then

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with --config)
+    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with
+    /// --config)
     #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
     /// The sizes of a bare weights file
@@ -22,8 +23,8 @@ pub struct Generate {
     /// Traces a condition
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
-    /// A static parameter, or a range of COUNT values; several ranges give every combination. What is not named is drawn as
-    /// whole training rows nearest the named values
+    /// A static parameter, or a range of COUNT values; several ranges give every combination. What is not named is
+    /// drawn as whole training rows nearest the named values
     #[arg(long = "static", value_name = "NAME=VALUE|NAME=LO:HI:COUNT")]
     statics: Vec<String>,
     /// A table of conditions: one row each, a column a static parameter

@@ -18,7 +18,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write, stderr, stdout};
 
-/// Learn to generate auditory brainstem responses: train, evaluate and sample a FiLM-conditioned variational autoencoder.
+/// Learn to generate auditory brainstem responses: train, evaluate and sample a FiLM-conditioned variational
+/// autoencoder.
 #[derive(Debug, Parser)]
 #[command(name = "abr-film", version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -51,7 +52,8 @@ struct DeviceArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     device: DeviceName,
-    /// A GPU by words of its name (see `info`) [default: the variable ABR_FILM_ADAPTER]; software ones are only taken so
+    /// A GPU by words of its name (see `info`) [default: the variable ABR_FILM_ADAPTER]; software ones are only taken
+    /// so
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
     /// CPU threads [default: one a core]; results do not depend on it

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Reconstruct {
-    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with --config)
+    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with
+    /// --config)
     #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
     /// The sizes of a bare weights file

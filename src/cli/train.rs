@@ -187,8 +187,8 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     Ok(())
 }
 
-/// Evaluates the best weights on the rows that say most, and writes the report. What cannot be evaluated costs no run: it
-/// has been saved.
+/// Evaluates the best weights on the rows that say most, and writes the report. What cannot be evaluated costs no run:
+/// it has been saved.
 fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
     say("evaluating the best weights for the report; the run is saved");
     match evaluate_best(trainer, dataset, folder) {

@@ -30,17 +30,18 @@ pub struct DataConfig {
     pub unit: Option<Unit>,
     /// Amplification: samples are divided by it; `null`: what the files state, else 1.
     pub gain: Option<f64>,
-    /// Who was recorded, by the path of each file: a regular expression with a group, or a CSV table with the columns `file` and
-    /// `subject_id`; `null`: as the files state, or else from their names.
+    /// Who was recorded, by the path of each file: a regular expression with a group, or a CSV table with the columns
+    /// `file` and `subject_id`; `null`: as the files state, or else from their names.
     pub subject_from: Option<String>,
     /// Rows that are used, by what their columns hold; all by default.
     pub filters: Vec<RowFilter>,
     /// What is done to each recording.
     pub prepare: PrepareConfig,
-    /// Numbers beyond these two quantiles of the training rows (0 to 1) enter as the quantiles; `null`: all as they are.
+    /// Numbers beyond these two quantiles of the training rows (0 to 1) enter as the quantiles; `null`: all as they
+    /// are.
     pub clip_statics: Option<[f64; 2]>,
-    /// Number columns of `static_columns` that may have empty cells: those enter as the training rows' median, beside a second
-    /// input that is 1 there. In all others an empty cell is an error.
+    /// Number columns of `static_columns` that may have empty cells: those enter as the training rows' median, beside a
+    /// second input that is 1 there. In all others an empty cell is an error.
     pub impute_statics: Vec<String>,
     pub split: SplitBy,
     /// Whether rows with the same samples may stand in two parts of the split. By default such data are refused.

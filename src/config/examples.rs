@@ -1,4 +1,5 @@
-//! What a training step sees of a recording: itself or others of its cell, as they are or as other listeners might have them.
+//! What a training step sees of a recording: itself or others of its cell, as they are or as other listeners might have
+//! them.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +37,8 @@ pub enum ResidualKind {
     Gaussian,
 }
 
-/// Random changes of the training rows, anew in each step, the same for input and target. None by default. Polarity is never
-/// changed: its sign is information.
+/// Random changes of the training rows, anew in each step, the same for input and target. None by default. Polarity is
+/// never changed: its sign is information.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {

@@ -1,4 +1,5 @@
-//! The configuration file: every key and its default. [`load`](Config::load) reads one, [`check`](Config::check) knows the ranges.
+//! The configuration file: every key and its default. [`load`](Config::load) reads one, [`check`](Config::check) knows
+//! the ranges.
 
 mod check;
 mod data;
@@ -31,7 +32,8 @@ pub struct Config {
 
 impl Config {
     /// The same configuration with everything implied written out: `training.seed`, and the cosine's
-    /// `training.scheduler.T_max`. Other schedules have none: on a resume the number of epochs may differ, and nothing else.
+    /// `training.scheduler.T_max`. Other schedules have none: on a resume the number of epochs may differ, and nothing
+    /// else.
     pub fn resolved(mut self) -> Config {
         if self.training.scheduler.kind == SchedulerKind::Cosine {
             self.training.scheduler.t_max.get_or_insert(self.training.num_epochs);
@@ -45,7 +47,8 @@ impl Config {
         format!("{:#}\n", self.to_value())
     }
 
-    /// The keys whose values differ, as (dotted key, value here, value in `other`); a key that one side lacks is `unset` there.
+    /// The keys whose values differ, as (dotted key, value here, value in `other`); a key that one side lacks is
+    /// `unset` there.
     pub fn differences(&self, other: &Config) -> Vec<(String, String, String)> {
         let (mine, theirs) = (flatten(&self.to_value()), flatten(&other.to_value()));
         let keys: std::collections::BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
@@ -74,7 +77,8 @@ pub struct ModelConfig {
     pub predict_peaks: bool,
     /// Always 6: latencies of waves I, III, V, then their amplitudes. (P)
     pub num_peaks: usize,
-    /// `true`: signal and static heads on one decoder; `false`: the legacy decoder that concatenates the condition to z.
+    /// `true`: signal and static heads on one decoder; `false`: the legacy decoder that concatenates the condition to
+    /// z.
     pub joint_generation: bool,
     pub use_film: bool,
     pub encoder_dims: Vec<usize>,
@@ -88,8 +92,8 @@ pub struct ModelConfig {
     pub static_head_dims: Vec<usize>,
     pub peak_head_dim: usize,
     pub head_dropout: f64,
-    /// Whether a linear path leads around both networks: the signal is an input of mu and logvar too, and z of the decoded
-    /// signal.
+    /// Whether a linear path leads around both networks: the signal is an input of mu and logvar too, and z of the
+    /// decoded signal.
     pub linear_path: bool,
     /// Where generated traces' latents come from: `standard`, `learned` with the model, or `aggregated` (kept in the
     /// checkpoint).
@@ -165,8 +169,8 @@ pub struct TrainingConfig {
     pub num_epochs: usize,
     /// `mse`: mean squared error plus `kl_weight` times KL; `calibrated`: sigma-VAE, KL counts once.
     pub likelihood: Likelihood,
-    /// Weight of the KL term under `likelihood: "mse"`. The default is the largest tried that keeps five units active on the
-    /// built-in data (see the README); the documented configuration has 0.01.
+    /// Weight of the KL term under `likelihood: "mse"`. The default is the largest tried that keeps five units active
+    /// on the built-in data (see the README); the documented configuration has 0.01.
     pub kl_weight: f64,
     /// Epochs over which the KL weight rises linearly from 0 to its final value.
     pub kl_warmup_epochs: usize,
@@ -178,8 +182,8 @@ pub struct TrainingConfig {
     pub input_recordings: usize,
     pub augment: AugmentConfig,
     /// Whether errors weigh the less, the noisier the recording is that they are held against: as `n / (n + m)` by its
-    /// number of averages n (or, where no row has one, by the static `residual_noise_nv` v, n = 1 / v²) and the median m
-    /// of the training rows; rows of which it is not known count as the median.
+    /// number of averages n (or, where no row has one, by the static `residual_noise_nv` v, n = 1 / v²) and the median
+    /// m of the training rows; rows of which it is not known count as the median.
     pub weight_by_noise: bool,
     /// Epochs without improvement before training stops; `null`: never.
     pub early_stopping_patience: Option<usize>,

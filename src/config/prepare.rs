@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Keeps the rows whose cell in one column fits. At least one of the conditions must be there, and all that are must hold.
+/// Keeps the rows whose cell in one column fits. At least one of the conditions must be there, and all that are must
+/// hold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowFilter {
@@ -102,7 +103,8 @@ fn usual_order() -> usize {
 pub struct Window {
     /// Time of the first sample.
     pub from_ms: f64,
-    /// The end, one sample after the last; it follows from `model.signal_length` and is checked against it. `null`: not checked.
+    /// The end, one sample after the last; it follows from `model.signal_length` and is checked against it. `null`: not
+    /// checked.
     #[serde(default)]
     pub to_ms: Option<f64>,
 }

@@ -1,5 +1,5 @@
-//! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks wrong with
-//! the unit of a whole set.
+//! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks
+//! wrong with the unit of a whole set.
 
 use super::prepare::preparation_of;
 use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};

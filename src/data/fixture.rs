@@ -3,7 +3,8 @@
 use super::{Column, Dataset, Truth, Values, WAVES};
 use ndarray::Array2;
 
-/// `rows` rows of 5 samples, the subjects in turn; a number column `level_db` (20, 30, …) and a text column `ear` (L, R).
+/// `rows` rows of 5 samples, the subjects in turn; a number column `level_db` (20, 30, …) and a text column `ear` (L,
+/// R).
 pub fn dataset(rows: usize, subjects: usize) -> Dataset {
     let wave = |scale: f32| Array2::from_shape_fn((rows, 5), |(r, i)| scale * ((r * 5 + i) as f32 * 0.7).sin());
     let mut peaks = Array2::from_shape_fn((rows, 6), |(r, p)| p as f32 + r as f32 * 0.1);

@@ -10,8 +10,8 @@ use crate::error::{Error, Result, nearest};
 use ndarray::Array2;
 use std::path::PathBuf;
 
-/// Loads `data.path`, or generates the built-in set when there is none, filtered and prepared for a model of `signal_length`
-/// samples. Returns notices for the user too; `progress` is given the number of files done and of all.
+/// Loads `data.path`, or generates the built-in set when there is none, filtered and prepared for a model of
+/// `signal_length` samples. Returns notices for the user too; `progress` is given the number of files done and of all.
 ///
 /// # Errors
 /// See [`read_paths`], [`PreparedRows`] and [`assemble`].
@@ -61,12 +61,12 @@ fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec
     notices.into_iter().map(|notice| format!("{}: {notice}", dataset.source)).collect()
 }
 
-/// Recordings as a data set: signals `[N, signal_length]` in µV, the columns of `data.static_columns` as numbers or text,
-/// subjects, peaks, and truth where all rows have it.
+/// Recordings as a data set: signals `[N, signal_length]` in µV, the columns of `data.static_columns` as numbers or
+/// text, subjects, peaks, and truth where all rows have it.
 ///
 /// # Errors
-/// A row that cannot be read or prepared; with row, place and column: a static cell that is empty (unless it may be), or no finite
-/// number in the range of f32; a subject that is needed and not known; truth in some rows alone.
+/// A row that cannot be read or prepared; with row, place and column: a static cell that is empty (unless it may be),
+/// or no finite number in the range of f32; a subject that is needed and not known; truth in some rows alone.
 pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset> {
     let mut columns = Columns::new(config, rows.source(), rows.uniform());
     for recording in rows.by_ref() {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 pub struct Recording {
     /// Number of the row in its set, from 1; rows that filters leave out count.
     pub row: usize,
-    /// The file it came from, as messages and tables name it; no two files of a set share a name. Empty for built-in data.
+    /// The file it came from, as messages and tables name it; no two files of a set share a name. Empty for built-in
+    /// data.
     pub file: Arc<str>,
     /// Line of the file, for text with one row per recording.
     pub line: Option<usize>,
@@ -32,8 +33,8 @@ pub struct Recording {
     pub gain: Option<Gain>,
     /// Other columns, by these names where they fit: `ear` (`L`, `R`), `channel`, `frequency_hz` (a number or `click`),
     /// `stimulus` (its name, where it has no frequency), `level_db`, `masker_level_db`, `rate_hz`, `n_averages`,
-    /// `n_artifacts`, `polarity`, `threshold_db`, `record` (its place in the file). What is not known is absent, or empty
-    /// where the table has such a column.
+    /// `n_artifacts`, `polarity`, `threshold_db`, `record` (its place in the file). What is not known is absent, or
+    /// empty where the table has such a column.
     pub columns: Vec<(Arc<str>, String)>,
     /// Labels in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: [f32; PEAK_COLUMNS.len()],

@@ -36,9 +36,9 @@ impl Key {
     }
 }
 
-/// Groups of rows with the same samples, as numbers from 0: exact copies, and rows of the same length whose samples agree
-/// within 1e-4 µV throughout and range over more than 1e-2 µV. Flat rows repeat none. Both the groups and the rows in them are
-/// in rising order.
+/// Groups of rows with the same samples, as numbers from 0: exact copies, and rows of the same length whose samples
+/// agree within 1e-4 µV throughout and range over more than 1e-2 µV. Flat rows repeat none. Both the groups and the
+/// rows in them are in rising order.
 pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
     let mut keys: Vec<(u32, Key, u32)> = Vec::with_capacity(rows.len());
     keys.extend(rows.iter().enumerate().filter_map(|(row, samples)| {

@@ -22,9 +22,9 @@ pub struct Split {
     pub unused: Vec<usize>,
 }
 
-/// Deals the subjects (or the rows, when `data.split` is `"row"`) out by `data.seed`: the shares are rounded, but at least one
-/// unit validates and, if `data.test_split` is above 0, at least one tests. Subjects go by name: the order of the rows does not
-/// matter. See [`SplitBy`] for folds, and for conditions and subjects that are held out.
+/// Deals the subjects (or the rows, when `data.split` is `"row"`) out by `data.seed`: the shares are rounded, but at
+/// least one unit validates and, if `data.test_split` is above 0, at least one tests. Subjects go by name: the order of
+/// the rows does not matter. See [`SplitBy`] for folds, and for conditions and subjects that are held out.
 ///
 /// # Errors
 /// [`Error::Input`] if too few are left to train on, if no row tests a held-out condition, or if nobody bears a
@@ -91,8 +91,8 @@ impl Split {
         Ok(())
     }
 
-    /// What says which rows and subjects went where: with the data's hash (see [`data_hash`](super::hash::data_hash)), enough to
-    /// tell whether a row was trained on.
+    /// What says which rows and subjects went where: with the data's hash (see [`data_hash`](super::hash::data_hash)),
+    /// enough to tell whether a row was trained on.
     pub fn manifest(&self, dataset: &Dataset, hash: &str, config: &DataConfig) -> Value {
         #[derive(Serialize)]
         struct Part<'a> {

@@ -41,7 +41,8 @@ struct Tensor<T> {
 }
 
 impl<T> Default for Tensor<T> {
-    /// What stands in a buffer's place while it is being written: an op that also reads it meets a shape that cannot fit.
+    /// What stands in a buffer's place while it is being written: an op that also reads it meets a shape that cannot
+    /// fit.
     fn default() -> Self {
         Tensor { shape: [0, 0], values: Vec::new(), window: None }
     }
@@ -98,8 +99,8 @@ impl<T: Real> Cpu<T> {
 }
 
 impl<T: Real> Cpu<T> {
-    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step now, in place of
-    /// its gradient.
+    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step
+    /// now, in place of its gradient.
     fn is_early(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
         let all_of_it = target.fresh && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
@@ -174,8 +175,9 @@ impl<T: Real> Device for Cpu<T> {
         let tensor = |&shape: &Shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]], window: None };
         self.tensors.extend(shapes.iter().map(tensor));
         if role == Role::Moment {
-            // a moment is read before it is written. Memory that was only read is a page of zeros that all share; to give it one of its own
-            // by the first write then interrupts all threads, thousands of times in the first step
+            // a moment is read before it is written. Memory that was only read is a page of zeros that all share; to
+            // give it one of its own by the first write then interrupts all threads, thousands of times in the first
+            // step
             self.tensors[first as usize..]
                 .par_iter_mut()
                 .for_each(|t| std::hint::black_box(&mut t.values).fill(T::zero()));

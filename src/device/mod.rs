@@ -60,8 +60,9 @@ pub struct Counts {
     pub waits: u64,
 }
 
-/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only [`Device::read`] and
-/// [`Device::answer`] wait. Shapes that do not fit, or a buffer named both as input and output, are the caller's bug and panic.
+/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only
+/// [`Device::read`] and [`Device::answer`] wait. Shapes that do not fit, or a buffer named both as input and output,
+/// are the caller's bug and panic.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
     fn name(&self) -> String;
@@ -69,12 +70,13 @@ pub trait Device: Send {
     /// One zero-filled buffer a shape.
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>>;
 
-    /// A part of a buffer under a name of its own: `shape` numbers from number `offset` on. It can be read, written and copied, and its norm be
-    /// taken; an op writes whole buffers.
+    /// A part of a buffer under a name of its own: `shape` numbers from number `offset` on. It can be read, written and
+    /// copied, and its norm be taken; an op writes whole buffers.
     fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
-    /// Gives activations that one op writes these shapes; their content is undefined afterwards. Memory once grown is kept. It is
-    /// asked of every activation before it is used in a program, be its shape what it was: a device may move it.
+    /// Gives activations that one op writes these shapes; their content is undefined afterwards. Memory once grown is
+    /// kept. It is asked of every activation before it is used in a program, be its shape what it was: a device may
+    /// move it.
     fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()>;
 
     /// Row-major values in.
@@ -100,32 +102,37 @@ pub trait Device: Send {
         dinputs: &[Option<Target>],
     );
 
-    /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at hand, which then need not
-    /// be kept: [`Device::adam`], with the same step, does the others. A device may leave all to that.
+    /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at
+    /// hand, which then need not be kept: [`Device::adam`], with the same step, does the others. A device may leave all
+    /// to that.
     fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}
 
-    /// Works out the Euclidean norm over all values of the buffers of each group, to be told by the next question. All are from one call
-    /// of [`Device::alloc`], or windows into such. What nobody has asked for when the optimiser has made its step is forgotten by the next call.
+    /// Works out the Euclidean norm over all values of the buffers of each group, to be told by the next question. All
+    /// are from one call of [`Device::alloc`], or windows into such. What nobody has asked for when the optimiser has
+    /// made its step is forgotten by the next call.
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()>;
 
-    /// One optimiser step over all parameters, but for those that made it early. The norm that [`AdamStep::clip`] is held against is
-    /// the last that [`Device::norms`] worked out, in a call for it alone. First and second moments come from two calls of [`Device::alloc`].
+    /// One optimiser step over all parameters, but for those that made it early. The norm that [`AdamStep::clip`] is
+    /// held against is the last that [`Device::norms`] worked out, in a call for it alone. First and second moments
+    /// come from two calls of [`Device::alloc`].
     fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);
 
-    /// Asks for the first values of some buffers (one at least), and behind them for the norms worked out since the last question, and
-    /// lets all that was asked for before begin. It waits for nothing: [`Device::answer`] is to be called until it says `false`.
+    /// Asks for the first values of some buffers (one at least), and behind them for the norms worked out since the
+    /// last question, and lets all that was asked for before begin. It waits for nothing: [`Device::answer`] is to be
+    /// called until it says `false`.
     fn ask(&mut self, firsts: &[Buffer]) -> Result<()>;
 
-    /// Answers the oldest open question and says `true`; or says `false`, when there is none, or none that is due. A device that works by
-    /// itself leaves its newest questions open, one or two, unless it is to `wait`: so it is never out of work while the next is
-    /// being prepared.
+    /// Answers the oldest open question and says `true`; or says `false`, when there is none, or none that is due. A
+    /// device that works by itself leaves its newest questions open, one or two, unless it is to `wait`: so it is never
+    /// out of work while the next is being prepared.
     ///
     /// # Panics
     /// When `values` has another length than the answer: the firsts and the norms of its question.
     fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool>;
 
-    /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs to compile: what
-    /// is asked for until [`Device::rehearsed`] is noted and not carried out. There is nothing to be read then.
+    /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs
+    /// to compile: what is asked for until [`Device::rehearsed`] is noted and not carried out. There is nothing to be
+    /// read then.
     fn rehearse(&mut self) -> bool {
         false
     }
@@ -158,8 +165,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
     pub kind: Kind,
-    /// Words that the adapter's name must have in it; the variable [`ADAPTER`] by default. Where there are some, `Auto` is `Gpu`. A GPU
-    /// that computes on the CPU is taken only if it is named.
+    /// Words that the adapter's name must have in it; the variable [`ADAPTER`] by default. Where there are some, `Auto`
+    /// is `Gpu`. A GPU that computes on the CPU is taken only if it is named.
     pub adapter: Option<String>,
 }
 

@@ -6,12 +6,12 @@ use crate::data::{Dataset, hash::data_hash, load};
 use crate::error::{Error, Result};
 
 impl Trained {
-    /// Loads recordings as this model was trained to see them: `data`, or the set it was trained on where that is built in.
-    /// `subjects`: whether they must be named. Returns notices for the user too; `progress` as in [`load`].
+    /// Loads recordings as this model was trained to see them: `data`, or the set it was trained on where that is built
+    /// in. `subjects`: whether they must be named. Returns notices for the user too; `progress` as in [`load`].
     ///
     /// # Errors
-    /// See [`load`]; recordings that, once prepared, lie at other times than those of the training; no `data` for a model that was
-    /// not trained on the built-in set.
+    /// See [`load`]; recordings that, once prepared, lie at other times than those of the training; no `data` for a
+    /// model that was not trained on the built-in set.
     pub fn load(
         &self,
         data: Option<&String>,

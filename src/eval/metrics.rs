@@ -1,7 +1,7 @@
 //! Errors of traces, static columns and peak labels in their own units, and what the latent units carry.
 //!
-//! Sums run in f64, row after row. A value that a formula leaves undefined (a correlation with a flat trace, a mean over
-//! nothing) is NaN, which JSON shows as `null`; no mean or median takes one in without saying so in a count.
+//! Sums run in f64, row after row. A value that a formula leaves undefined (a correlation with a flat trace, a mean
+//! over nothing) is NaN, which JSON shows as `null`; no mean or median takes one in without saying so in a count.
 
 use crate::data::{Column, PEAK_COLUMNS, Values};
 use ndarray::{ArrayView1, ArrayView2, Axis, Zip};
@@ -20,8 +20,8 @@ pub struct Measure {
     pub heading: &'static str,
     /// Width and decimals in text.
     pub format: (usize, usize),
-    /// The key in JSON for the number of rows where it is undefined (NaN), which its mean and median leave out; None if it is
-    /// always defined.
+    /// The key in JSON for the number of rows where it is undefined (NaN), which its mean and median leave out; None if
+    /// it is always defined.
     pub rows_without: Option<&'static str>,
     of: fn(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64,
 }
@@ -46,8 +46,9 @@ pub const MEASURES: [Measure; 5] = [
 pub struct TraceErrors {
     /// One a row, in the order of [`MEASURES`].
     pub traces: Vec<[f64; MEASURES.len()]>,
-    /// `1 - Σ(e - r)² / Σ(r - m)²` over all rows and samples, `m [L]` the mean trace of these reference rows; NaN where they
-    /// are all alike. It asks more than R² of a trace, whose r̄ is one number: the mean response explains nothing here.
+    /// `1 - Σ(e - r)² / Σ(r - m)²` over all rows and samples, `m [L]` the mean trace of these reference rows; NaN where
+    /// they are all alike. It asks more than R² of a trace, whose r̄ is one number: the mean response explains nothing
+    /// here.
     pub pooled_r2: f64,
 }
 
@@ -164,9 +165,9 @@ impl Spread {
 }
 
 /// The share of the reference's variance around the training mean that the estimate explains:
-/// `1 - Σ(estimate - reference)² / Σ(reference - train_mean)²`, pooled over the rows and samples of `[N, L]`; `train_mean [L]`
-/// is the mean trace of the training rows. 1 is perfect, 0 what the training mean alone achieves, NaN where the reference is
-/// that mean.
+/// `1 - Σ(estimate - reference)² / Σ(reference - train_mean)²`, pooled over the rows and samples of `[N, L]`;
+/// `train_mean [L]` is the mean trace of the training rows. 1 is perfect, 0 what the training mean alone achieves, NaN
+/// where the reference is that mean.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -204,7 +205,8 @@ fn squared_deviation(rows: ArrayView2<f32>, centre: &[f64]) -> f64 {
 pub struct LatentUnits {
     /// Mean over the rows of `-1/2 (1 + logvar - mu² - exp(logvar))`, one a unit, in nats.
     pub kl_nats: Vec<f64>,
-    /// Variance of mu over the rows, one a unit: the activity of Burda, Grosse and Salakhutdinov 2016 (arXiv:1509.00519, 5.2).
+    /// Variance of mu over the rows, one a unit: the activity of Burda, Grosse and Salakhutdinov 2016
+    /// (arXiv:1509.00519, 5.2).
     pub activity: Vec<f64>,
     /// Sum of `kl_nats`.
     pub total_kl_nats: f64,
@@ -251,8 +253,8 @@ pub struct ColumnErrors {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ValueErrors {
-    /// In the column's own units; `bias` is the mean of `read - given`, `r2` is `1 - Σ(read - given)² / Σ(given - mean)²` with
-    /// the mean of these rows, NaN where all are given alike.
+    /// In the column's own units; `bias` is the mean of `read - given`, `r2` is `1 - Σ(read - given)² / Σ(given -
+    /// mean)²` with the mean of these rows, NaN where all are given alike.
     Number { mae: f64, rmse: f64, bias: f64, r2: f64 },
     /// The share of rows read as given.
     Text { accuracy: f64 },
@@ -309,8 +311,8 @@ pub struct PeakErrors {
 }
 
 impl PeakErrors {
-    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled (or, in a
-    /// whole column, not predicted: no training row was labelled).
+    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled
+    /// (or, in a whole column, not predicted: no training row was labelled).
     ///
     /// # Panics
     /// If the shapes differ or are not `[N, 6]`.

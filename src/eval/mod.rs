@@ -123,8 +123,8 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     })
 }
 
-/// The part that says most of a model: of its own data the test rows, or the validation rows where none tests, or else all;
-/// of other data all.
+/// The part that says most of a model: of its own data the test rows, or the validation rows where none tests, or else
+/// all; of other data all.
 ///
 /// # Errors
 /// Data that cannot be split as the configuration says.

@@ -1,17 +1,17 @@
 //! Waves I, III and V picked from a trace by rule, with no eye and no label.
 //!
-//! The rule is meant for clean traces (noise-free ones, means of many): in noise it marks whatever is largest. Two traces
-//! compare only by the same rule.
+//! The rule is meant for clean traces (noise-free ones, means of many): in noise it marks whatever is largest. Two
+//! traces compare only by the same rule.
 
 use ndarray::ArrayView1;
 use serde::Serialize;
 
 /// Where a wave is looked for, and how its amplitude is read.
 ///
-/// Of the local maxima within the window the one with the largest amplitude is the wave; of equals the earliest. A local
-/// maximum has a sample on either side, is above the one before and not below the one after. Its amplitude is measured as
-/// clinics do, from the peak to the following trough: the lowest sample up to `trough_within_ms` later. The peak itself is
-/// the vertex of the parabola through the three samples.
+/// Of the local maxima within the window the one with the largest amplitude is the wave; of equals the earliest. A
+/// local maximum has a sample on either side, is above the one before and not below the one after. Its amplitude is
+/// measured as clinics do, from the peak to the following trough: the lowest sample up to `trough_within_ms` later. The
+/// peak itself is the vertex of the parabola through the three samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeakRule {
     /// When the window begins, and before when it ends.
@@ -19,11 +19,12 @@ pub struct PeakRule {
     pub trough_within_ms: f64,
 }
 
-// The windows are ours. They begin before the earliest adults at high levels (I, III and V of clicks of 80 dB nHL at about
-// 1.6, 3.7 and 5.6 ms, deviations of 0.1 to 0.2 ms: Hall 2007, New Handbook of Auditory Evoked Responses; Rowe 1978,
-// Electroencephalogr Clin Neurophysiol 44:459) and end where the wave is lost as the level falls: wave V late, at 8 to 9 ms
-// near threshold (Hecox & Galambos 1974, Arch Otolaryngol 99:30), I and III at moderate levels. The troughs are looked for as
-// far as those of the built-in data's labels: up to the next large wave, V's up to the slow negativity after it.
+// The windows are ours. They begin before the earliest adults at high levels (I, III and V of clicks of 80 dB nHL at
+// about 1.6, 3.7 and 5.6 ms, deviations of 0.1 to 0.2 ms: Hall 2007, New Handbook of Auditory Evoked Responses; Rowe
+// 1978, Electroencephalogr Clin Neurophysiol 44:459) and end where the wave is lost as the level falls: wave V late, at
+// 8 to 9 ms near threshold (Hecox & Galambos 1974, Arch Otolaryngol 99:30), I and III at moderate levels. The troughs
+// are looked for as far as those of the built-in data's labels: up to the next large wave, V's up to the slow
+// negativity after it.
 
 /// Wave I.
 pub const WAVE_I: PeakRule = PeakRule { window_ms: [1.0, 3.0], trough_within_ms: 0.9 };
@@ -65,7 +66,8 @@ fn trough_uv(trace: ArrayView1<f32>, peak: usize, reach: usize) -> f64 {
     trace.iter().skip(peak).take(reach + 1).fold(f64::INFINITY, |low, &v| low.min(v.into()))
 }
 
-/// The vertex (offset from the middle in samples, height) of the parabola through three samples whose middle is the highest.
+/// The vertex (offset from the middle in samples, height) of the parabola through three samples whose middle is the
+/// highest.
 fn vertex([before, peak, after]: [f64; 3]) -> (f64, f64) {
     let offset = 0.5 * (before - after) / (before - 2.0 * peak + after);
     (offset, peak - 0.25 * (before - after) * offset)
@@ -146,8 +148,8 @@ pub(super) mod tests {
         }
     }
 
-    /// The share of noise-free traces whose picked wave agrees with the truth in latency and with the label in amplitude, and
-    /// the share with a visible wave.
+    /// The share of noise-free traces whose picked wave agrees with the truth in latency and with the label in
+    /// amplitude, and the share with a visible wave.
     fn agreement(set: &Dataset, rule: PeakRule, wave: usize, label: usize) -> (f64, f64) {
         let truth = set.truth.as_ref().unwrap();
         let rows = truth.signals.outer_iter().zip(truth.latencies_ms.outer_iter()).zip(set.peaks.outer_iter());

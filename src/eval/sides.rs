@@ -192,8 +192,8 @@ impl<'a> Sides<'a> {
     }
 }
 
-/// The places of rows that stand for all: as many of each subject, in turn one of each of its cells, drawn by chance; of
-/// too many subjects those of some.
+/// The places of rows that stand for all: as many of each subject, in turn one of each of its cells, drawn by chance;
+/// of too many subjects those of some.
 fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     if rows.len() <= MOST_ROWS {
         return (0..rows.len()).collect();

@@ -1,5 +1,5 @@
-//! Tables of an evaluation: the terminal and the page show the same ones, and each number in them says where it stands in the
-//! JSON.
+//! Tables of an evaluation: the terminal and the page show the same ones, and each number in them says where it stands
+//! in the JSON.
 
 use super::measures::Interval;
 use std::fmt::{self, Display, Formatter};

@@ -136,8 +136,8 @@ fn wider(freedom: f64) -> f64 {
     (1.0 + (first + second + third) / z).powi(2)
 }
 
-/// A latent for each row: standard normal, to which a learned prior adds its mean, or from the training rows' posteriors
-/// (`model.prior`).
+/// A latent for each row: standard normal, to which a learned prior adds its mean, or from the training rows'
+/// posteriors (`model.prior`).
 fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[u32], seed: u64, z: &mut Array2<f32>) {
     if let Some(condition) = condition {
         assert_eq!(condition.nrows(), subjects.len(), "draw_traces: conditions and subjects");

@@ -71,8 +71,8 @@ impl AdamStep {
 pub struct Clip(pub f64);
 
 impl Clip {
-    /// What gradients of this global norm are multiplied by, as PyTorch's `clip_grad_norm_` has it: a norm that is NaN makes all of them
-    /// NaN.
+    /// What gradients of this global norm are multiplied by, as PyTorch's `clip_grad_norm_` has it: a norm that is NaN
+    /// makes all of them NaN.
     pub fn scale(self, norm: f64) -> f64 {
         let scale = self.0 / (norm + 1e-6);
         // not `min`, which takes the other number for a NaN
@@ -80,7 +80,8 @@ impl Clip {
     }
 }
 
-/// Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1; decoupled decay after Loshchilov and Hutter 2019 (arXiv:1711.05101).
+/// Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1; decoupled decay after Loshchilov and Hutter 2019
+/// (arXiv:1711.05101).
 ///
 /// Every gradient is multiplied by `scale` first.
 ///

@@ -1,7 +1,7 @@
 //! Threads that wait for work awake.
 //!
-//! A step is some hundred forks, microseconds apart. A thread of the pool that finds no work goes to sleep after some of these, and
-//! takes tens to wake up, which is as long as many a kernel.
+//! A step is some hundred forks, microseconds apart. A thread of the pool that finds no work goes to sleep after some
+//! of these, and takes tens to wake up, which is as long as many a kernel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,8 +26,9 @@ struct State {
 }
 
 impl Awake {
-    /// Begins; to be called where nothing else runs in the pool, as it waits for all other threads. Outside of a pool, and in one of
-    /// more threads than the machine has cores, where a thread that looks for work keeps another from its own, nothing happens.
+    /// Begins; to be called where nothing else runs in the pool, as it waits for all other threads. Outside of a pool,
+    /// and in one of more threads than the machine has cores, where a thread that looks for work keeps another from its
+    /// own, nothing happens.
     pub fn new() -> Self {
         let state = Arc::new(State::default());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -42,7 +43,8 @@ impl Awake {
                 look_for_work(&shared.over);
             }
         });
-        // a thread that began to help with a fork first would find this in its queue when it waits within, and never come back to it
+        // a thread that began to help with a fork first would find this in its queue when it waits within, and never
+        // come back to it
         while state.looking.load(Ordering::Relaxed) < threads - 1 {
             std::thread::yield_now();
         }

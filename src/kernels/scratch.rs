@@ -1,8 +1,9 @@
 //! Memory for the length of a call, kept by the thread for the next one: a step like those before allocates nothing.
 //!
-//! A thread keeps as many rooms as it ever had in use at once, each as long as was ever asked of it. On one thread that is the same in every
-//! step. On several, what a thread does while it waits depends on which tasks it finds: a step may, seldom, be the first to need a room
-//! more, or a longer one. There is an end to that: no thread can have more in use than an op has tasks.
+//! A thread keeps as many rooms as it ever had in use at once, each as long as was ever asked of it. On one thread that
+//! is the same in every step. On several, what a thread does while it waits depends on which tasks it finds: a step
+//! may, seldom, be the first to need a room more, or a longer one. There is an end to that: no thread can have more in
+//! use than an op has tasks.
 
 use crate::tensor::Real;
 use std::any::Any;
@@ -23,8 +24,8 @@ fn kept<T: Real, R>(work: impl FnOnce(&mut Vec<Vec<T>>) -> R) -> R {
     })
 }
 
-/// Gives `work` room for so many numbers; what lies there is undefined. A call within the call gets room of its own, and so does
-/// whatever this thread is given to do while `work` waits for other threads.
+/// Gives `work` room for so many numbers; what lies there is undefined. A call within the call gets room of its own,
+/// and so does whatever this thread is given to do while `work` waits for other threads.
 pub fn with_scratch<T: Real, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
     let mut room: Vec<T> = kept(Vec::pop).unwrap_or_default();
     if room.len() < len {
@@ -79,8 +80,8 @@ mod tests {
                     taken.store(true, SeqCst);
                     (thread, other)
                 };
-                // the second thread takes the second half of this, and stays in it until its own second half was taken: by the
-                // first thread, which has nothing else to do
+                // the second thread takes the second half of this, and stays in it until its own second half was taken:
+                // by the first thread, which has nothing else to do
                 let second = || {
                     begun.store(true, SeqCst);
                     (own(), rayon::join(|| until(&taken), task).1)

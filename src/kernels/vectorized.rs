@@ -1,11 +1,11 @@
 //! Loops compiled once for each instruction set, the best of which is taken at run time.
 //!
 //! A crate is compiled for the oldest CPU it may run on, which on x86-64 has four lanes. A `vectorized!` function
-//! is an ordinary one, compiled three times: the compiler turns its loops into AVX-512, AVX2 or plain code. The bits are the same in all
-//! three, since it neither reorders sums nor fuses a product with a sum.
+//! is an ordinary one, compiled three times: the compiler turns its loops into AVX-512, AVX2 or plain code. The bits
+//! are the same in all three, since it neither reorders sums nor fuses a product with a sum.
 
-/// `vectorized! { pub fn name<T>(argument: Type, …) { … } }`: see the module. Loops over slices of one known length become vector
-/// code; what the body calls must be inlined into it to share in that.
+/// `vectorized! { pub fn name<T>(argument: Type, …) { … } }`: see the module. Loops over slices of one known length
+/// become vector code; what the body calls must be inlined into it to share in that.
 macro_rules! vectorized {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident<T $(, $F:ident: $bound:path)? $(, const $N:ident: usize)?>($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*

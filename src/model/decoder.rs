@@ -1,7 +1,7 @@
 //! From z (and the condition) to the signal, the condition as it can be read off, and the peaks.
 //!
-//! The joint decoder's levels are modulated by FiLM, or by nothing (`use_film: false`); the legacy concat decoder sees the
-//! condition beside z at its input.
+//! The joint decoder's levels are modulated by FiLM, or by nothing (`use_film: false`); the legacy concat decoder sees
+//! the condition beside z at its input.
 
 use super::Decoded;
 use super::film::{Film, FilmBlock};

@@ -1,5 +1,6 @@
 //! FiLM's MLPs: from the condition to a gamma and a beta for every unit of every decoder level (Perez et al. 2018,
-//! arXiv:1709.07871, section 3.1). All hidden layers share one input, so they are one product, and all output layers are one op.
+//! arXiv:1709.07871, section 3.1). All hidden layers share one input, so they are one product, and all output layers
+//! are one op.
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;

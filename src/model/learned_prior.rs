@@ -7,8 +7,8 @@ use crate::nn::params::Parameters;
 use crate::ops::{Add, Concat, Mul};
 use crate::tape::Var;
 
-/// Condition through Linear, ReLU and Linear to the mean of z, whose variance is 1. The KL term then pulls posteriors to
-/// this mean, and it to them.
+/// Condition through Linear, ReLU and Linear to the mean of z, whose variance is 1. The KL term then pulls posteriors
+/// to this mean, and it to them.
 #[derive(Debug)]
 pub struct LearnedPrior {
     hidden: ReluLayer,

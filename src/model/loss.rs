@@ -1,8 +1,8 @@
 //! `mse(signal) + w_s mse(condition) + w_kl KL + w_p L1(peaks)`, or the same under a calibrated likelihood.
 //!
 //! Mind the scale: mean squared error against a KL that is summed over the latent is a Gaussian decoder of variance
-//! `kl_weight L / 2`; whatever varies less than that is not worth encoding. `calibrated` sets that variance to the current error
-//! (sigma-VAE, see [`crate::ops::calibrated`]).
+//! `kl_weight L / 2`; whatever varies less than that is not worth encoding. `calibrated` sets that variance to the
+//! current error (sigma-VAE, see [`crate::ops::calibrated`]).
 
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
@@ -40,8 +40,8 @@ impl LossWeights {
         }
     }
 
-    /// One number to compare models by, from mean terms: the loss, or under `calibrated` `L/2 ln(error) + KL`, where the
-    /// error holds all reconstruction terms at their weights. NaN if a term is.
+    /// One number to compare models by, from mean terms: the loss, or under `calibrated` `L/2 ln(error) + KL`, where
+    /// the error holds all reconstruction terms at their weights. NaN if a term is.
     pub fn objective(&self, terms: &Terms, signal_length: usize) -> f64 {
         let error = terms.signal + self.condition * terms.condition + self.peaks * terms.peaks;
         match self.likelihood {

@@ -181,8 +181,8 @@ impl Cvae {
         self.decoder.forward(&mut pass, z, condition)
     }
 
-    /// Gamma and beta of all FiLM blocks `[B, Σ 2 F]` under conditions `[B, S]`, at strength 1: a block's gamma, then its
-    /// beta, the blocks in order; `None` without FiLM. Forgets the pass before.
+    /// Gamma and beta of all FiLM blocks `[B, Σ 2 F]` under conditions `[B, S]`, at strength 1: a block's gamma, then
+    /// its beta, the blocks in order; `None` without FiLM. Forgets the pass before.
     pub fn modulation(&mut self, rows: usize, condition: &[f32]) -> Result<Option<Var>> {
         let Some(film) = self.decoder.film() else { return Ok(None) };
         self.tape.rewind();
@@ -191,7 +191,8 @@ impl Cvae {
         film.forward(&mut pass, condition).map(Some)
     }
 
-    /// The strength of each row's condition, `[B, 1]`: in training, 0 for a row whose condition is dropped in this step.
+    /// The strength of each row's condition, `[B, 1]`: in training, 0 for a row whose condition is dropped in this
+    /// step.
     fn strength(&mut self, rows: usize, mode: Mode) -> Result<Var> {
         let strength = self.conditioning_strength as f32;
         self.strengths.clear();
@@ -217,8 +218,8 @@ impl Cvae {
         self.tape.backward(loss)
     }
 
-    /// Lets the device make ready what `work` will ask it for, which is not carried out; nothing may be read. A device that has
-    /// nothing to make ready does nothing, and so does this.
+    /// Lets the device make ready what `work` will ask it for, which is not carried out; nothing may be read. A device
+    /// that has nothing to make ready does nothing, and so does this.
     ///
     /// # Errors
     /// A program that the device cannot make, and what `work` returns.

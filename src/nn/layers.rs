@@ -10,7 +10,8 @@ use crate::tape::{Tape, Var};
 /// Whether layers learn or are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout acts, batch norm uses (and gathers) the batch's statistics; `step` counts from 0 and keys the random words.
+    /// Dropout acts, batch norm uses (and gathers) the batch's statistics; `step` counts from 0 and keys the random
+    /// words.
     Train { seed: u64, step: u32 },
     /// No dropout, batch norm by its running statistics.
     Eval,
@@ -141,7 +142,8 @@ impl ReluLayer {
     }
 }
 
-/// Linear, LeakyReLU, BatchNorm, Dropout: four places of a PyTorch `Sequential`; then FiLM, if it is given a modulation.
+/// Linear, LeakyReLU, BatchNorm, Dropout: four places of a PyTorch `Sequential`; then FiLM, if it is given a
+/// modulation.
 #[derive(Debug)]
 pub struct NormLayer {
     linear: Linear,
@@ -191,7 +193,8 @@ impl NormLayer {
     /// As [`Linear::forward`].
     ///
     /// # Panics
-    /// When a shape does not fit, in training where B is 1, and when `film` has fewer than `2 * outputs` columns from its first on.
+    /// When a shape does not fit, in training where B is 1, and when `film` has fewer than `2 * outputs` columns from
+    /// its first on.
     pub fn forward(&self, pass: &mut Pass, x: Var, film: Option<Modulation>) -> Result<Var> {
         let x = self.linear.forward(pass, x)?;
         let [weight, bias, mean, variance] =

@@ -69,8 +69,8 @@ impl Optimizer {
         Ok(Optimizer { config: config.clone(), learned, early, begun: false, gradients, moments, steps: 0 })
     }
 
-    /// Lets the backward pass to come make the step already where it can, with this learning rate; gradients may then not be there to be
-    /// read. [`Optimizer::step`] finishes the step, without a clip.
+    /// Lets the backward pass to come make the step already where it can, with this learning rate; gradients may then
+    /// not be there to be read. [`Optimizer::step`] finishes the step, without a clip.
     pub fn begin(&mut self, tape: &mut Tape, learning_rate: f64) {
         self.begun = true;
         tape.device_mut().step_early(&self.next(learning_rate, None), &self.early);
@@ -89,9 +89,9 @@ impl Optimizer {
         }
     }
 
-    /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it are
-    /// scaled down to it first (PyTorch's `clip_grad_norm_`); that norm is then the last that the next question is answered with (see
-    /// [`Device::norms`](crate::device::Device::norms)). It waits for nothing.
+    /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it
+    /// are scaled down to it first (PyTorch's `clip_grad_norm_`); that norm is then the last that the next question is
+    /// answered with (see [`Device::norms`](crate::device::Device::norms)). It waits for nothing.
     ///
     /// # Errors
     /// A device that has no room for the norm, or is gone.

@@ -29,8 +29,8 @@ impl Schedule {
 
     /// The rate of an epoch, counted from 0.
     ///
-    /// Warm-up rises linearly and reaches the full rate at epoch `warmup_epochs`. Cosine then falls to `eta_min` at epoch
-    /// `T_max` (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5) and stays there.
+    /// Warm-up rises linearly and reaches the full rate at epoch `warmup_epochs`. Cosine then falls to `eta_min` at
+    /// epoch `T_max` (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5) and stays there.
     pub fn rate(&self, epoch: usize) -> f64 {
         let (config, warmup) = (&self.config, self.config.warmup_epochs);
         if epoch < warmup {
@@ -48,8 +48,8 @@ impl Schedule {
         }
     }
 
-    /// Tells `plateau` whether the epoch's validation loss was the lowest so far: after more than `patience` epochs that were
-    /// not, the rate is multiplied by `factor` (PyTorch's `ReduceLROnPlateau` with threshold 0).
+    /// Tells `plateau` whether the epoch's validation loss was the lowest so far: after more than `patience` epochs
+    /// that were not, the rate is multiplied by `factor` (PyTorch's `ReduceLROnPlateau` with threshold 0).
     pub fn observe(&mut self, improved: bool) {
         self.state.bad_epochs = if improved { 0 } else { self.state.bad_epochs + 1 };
         if self.config.kind == SchedulerKind::Plateau && self.state.bad_epochs > self.config.patience {

@@ -1,8 +1,8 @@
-//! `y = (x - mean) / sqrt(var + eps) * weight + bias`, a column at a time: PyTorch's `BatchNorm1d` (Ioffe and Szegedy 2015,
-//! arXiv:1502.03167, algorithm 1).
+//! `y = (x - mean) / sqrt(var + eps) * weight + bias`, a column at a time: PyTorch's `BatchNorm1d` (Ioffe and Szegedy
+//! 2015, arXiv:1502.03167, algorithm 1).
 //!
-//! In training mean and (biased) variance are the batch's, and the running statistics move towards them by `momentum`, the
-//! running variance with the unbiased one; in evaluation they are the running ones.
+//! In training mean and (biased) variance are the batch's, and the running statistics move towards them by `momentum`,
+//! the running variance with the unbiased one; in evaluation they are the running ones.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -13,8 +13,8 @@
 //! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
 //!
 //! Gradient, with `xhat = (x - mean) / sqrt(var + eps)`: `dbias = sum dy`, `dweight = sum dy xhat`, and in training
-//! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps) dy`.
-//! In training B must be at least 2: one row has no variance.
+//! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps)
+//! dy`. In training B must be at least 2: one row has no variance.
 //!
 //! The model runs it within [`film_block`](super::film_block); this is the reference.
 
@@ -40,8 +40,8 @@ impl BatchNorm {
         rows as f64 / (rows as f64 - 1.0).max(1.0)
     }
 
-    /// Mean and (biased) variance of some columns: the batch's in training, the `running` ones in evaluation. A batch is its number of rows,
-    /// these columns of each row, and what is done to each value first.
+    /// Mean and (biased) variance of some columns: the batch's in training, the `running` ones in evaluation. A batch
+    /// is its number of rows, these columns of each row, and what is done to each value first.
     #[inline(always)]
     pub(super) fn statistics<'a, T: Real>(
         self,

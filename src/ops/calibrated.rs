@@ -1,8 +1,8 @@
-//! `y = r L / (2 max(m, floor))`: the reconstruction error r under a Gaussian likelihood whose variance is the current mean
-//! squared error m, sigma-VAE (Rybkin, Daniilidis and Levine 2021, arXiv:2006.13202, section 4).
+//! `y = r L / (2 max(m, floor))`: the reconstruction error r under a Gaussian likelihood whose variance is the current
+//! mean squared error m, sigma-VAE (Rybkin, Daniilidis and Levine 2021, arXiv:2006.13202, section 4).
 //!
-//! The optimal variance makes the log-likelihood `L/2 ln(m)`, whose gradient is that of `m L / 2` divided by m held constant:
-//! so m gets no gradient here, and the terms of r keep their weights against each other.
+//! The optimal variance makes the log-likelihood `L/2 ln(m)`, whose gradient is that of `m L / 2` divided by m held
+//! constant: so m gets no gradient here, and the terms of r keep their weights against each other.
 //!
 //! | tensor | shape |
 //! | --- | --- |

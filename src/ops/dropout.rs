@@ -1,13 +1,15 @@
-//! `y = x * mask`, where the mask is 0 with probability p and `1 / (1 - p)` otherwise (Srivastava et al. 2014, inverted).
+//! `y = x * mask`, where the mask is 0 with probability p and `1 / (1 - p)` otherwise (Srivastava et al. 2014,
+//! inverted).
 //!
 //! | tensor | shape |
 //! | --- | --- |
 //! | x, y, mask (kept) | `[B, N]` |
 //!
-//! Gradient: `dx = dy * mask`. An element is dropped when its Philox word is below `p * 2^32`, an integer comparison: the mask
-//! has the same bits on every device. The word is that of (seed, layer, step, row of the batch, column).
+//! Gradient: `dx = dy * mask`. An element is dropped when its Philox word is below `p * 2^32`, an integer comparison:
+//! the mask has the same bits on every device. The word is that of (seed, layer, step, row of the batch, column).
 //!
-//! The model runs it within [`film_block`](super::film_block) and [`linear_relu`](super::linear_relu); this is the reference.
+//! The model runs it within [`film_block`](super::film_block) and [`linear_relu`](super::linear_relu); this is the
+//! reference.
 
 use super::{Case, Fill, Op, Shapes, slice, want};
 use crate::kernels::map::accumulate;

@@ -1,8 +1,8 @@
 //! `y = ((1 - c) + c gamma) * x + c beta`: feature-wise linear modulation with a strength c a row, in one pass.
 //!
-//! FiLM is `y = gamma * x + beta` (Perez et al. 2018, arXiv:1709.07871, eq. 1), which this is for c = 1, to the bit. c scales
-//! the departure from the identity: `gamma -> 1 + c (gamma - 1)`, `beta -> c beta`; c = 0 gives `y = x` to the bit (a row whose
-//! condition was dropped), c above 1 extrapolates.
+//! FiLM is `y = gamma * x + beta` (Perez et al. 2018, arXiv:1709.07871, eq. 1), which this is for c = 1, to the bit. c
+//! scales the departure from the identity: `gamma -> 1 + c (gamma - 1)`, `beta -> c beta`; c = 0 gives `y = x` to the
+//! bit (a row whose condition was dropped), c above 1 extrapolates.
 //!
 //! | tensor | shape |
 //! | --- | --- |

@@ -1,6 +1,6 @@
-//! `y = film(dropout(batch_norm(leaky_relu(x))))`: what follows the `Linear` of a decoder level, in one pass forward and one
-//! backward (FiLM behind the normalisation of a block as in Perez et al. 2018, arXiv:1709.07871, figure 3). Dropout and FiLM may be
-//! left out: so it is the block of a head too, and of a decoder without a condition.
+//! `y = film(dropout(batch_norm(leaky_relu(x))))`: what follows the `Linear` of a decoder level, in one pass forward
+//! and one backward (FiLM behind the normalisation of a block as in Perez et al. 2018, arXiv:1709.07871, figure 3).
+//! Dropout and FiLM may be left out: so it is the block of a head too, and of a decoder without a condition.
 //!
 //! Each part is the op of its name, to the bit: [`leaky_relu`](super::leaky_relu), [`batch_norm`](super::batch_norm),
 //! [`dropout`](super::dropout), [`film`](super::film).
@@ -16,9 +16,9 @@
 //! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
 //! | kept, with dropout: its mask | `[B, F]` |
 //!
-//! Gradient, with `a = leaky_relu(x)`, `xhat = (a - mean) / sqrt(var + eps)`, `v = mask (xhat weight + bias)`: `dgamma = c v dy`,
-//! `dbeta = c dy`, `dn = mask ((1 - c) + c gamma) dy`, `dbias = sum dn`, `dweight = sum dn xhat`, and
-//! `da = weight / sqrt(var + eps) (dn - dbias / B - xhat dweight / B)` (in evaluation, without the last two), `dx = da` where
+//! Gradient, with `a = leaky_relu(x)`, `xhat = (a - mean) / sqrt(var + eps)`, `v = mask (xhat weight + bias)`: `dgamma
+//! = c v dy`, `dbeta = c dy`, `dn = mask ((1 - c) + c gamma) dy`, `dbias = sum dn`, `dweight = sum dn xhat`, and `da =
+//! weight / sqrt(var + eps) (dn - dbias / B - xhat dweight / B)` (in evaluation, without the last two), `dx = da` where
 //! `x > 0`, `slope da` elsewhere.
 
 use super::film::modulate_row;
@@ -117,7 +117,8 @@ impl Op for FilmBlock {
         let [dx, dweight, dbias, dmodulation] =
             [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
         let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
-        // nothing reads the running statistics in training, and to name them would end the compute pass: they wait for their new values
+        // nothing reads the running statistics in training, and to name them would end the compute pass: they wait for
+        // their new values
         let running = if self.training { [1, 2] } else { [3, 4] };
         let parameters = [1, 2].into_iter().chain(running).map(Operand::Input);
         let pass = self.bind_film(pass.join("parameters", parameters)).bind("dy", Operand::DOutput);
@@ -207,7 +208,8 @@ impl FilmBlock {
         Inputs { x, weight, bias, running_mean, running_var, film }
     }
 
-    /// The gradients of gamma and beta. The other columns of a fresh gradient of the modulation become 0: other levels add to them.
+    /// The gradients of gamma and beta. The other columns of a fresh gradient of the modulation become 0: other levels
+    /// add to them.
     fn halves<'a, T: Real>(&self, d: &'a mut Gradient<T>, columns: usize) -> (Gradient<'a, T>, Gradient<'a, T>) {
         let (fresh, first) = (d.fresh, self.film.expect("a modulation"));
         let (before, rest) = d.values.view_mut().split_at(Axis(1), first);

@@ -1,5 +1,5 @@
-//! `y_g = x_g W_g^T + b_g`: several `Linear`s side by side, each from its own columns of x to its own columns of y. The output layers
-//! of all FiLM MLPs of a step are one such op.
+//! `y_g = x_g W_g^T + b_g`: several `Linear`s side by side, each from its own columns of x to its own columns of y. The
+//! output layers of all FiLM MLPs of a step are one such op.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -60,8 +60,8 @@ struct Groups<'a> {
 }
 
 impl Groups<'_> {
-    /// Calls `work` with each group's columns of x, those of y, and its part of what is written, in parallel. `cut` divides what is written
-    /// behind so many columns of x and of y.
+    /// Calls `work` with each group's columns of x, those of y, and its part of what is written, in parallel. `cut`
+    /// divides what is written behind so many columns of x and of y.
     fn each<P: Send>(
         self,
         parts: P,

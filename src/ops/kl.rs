@@ -1,5 +1,5 @@
-//! `y = mean over rows of -1/2 sum(1 + logvar - mu^2 - exp(logvar))`: the divergence of `N(mu, exp(logvar))` from `N(0, 1)`,
-//! in nats (Kingma and Welling 2014, arXiv:1312.6114, appendix B).
+//! `y = mean over rows of -1/2 sum(1 + logvar - mu^2 - exp(logvar))`: the divergence of `N(mu, exp(logvar))` from `N(0,
+//! 1)`, in nats (Kingma and Welling 2014, arXiv:1312.6114, appendix B).
 //!
 //! | tensor | shape |
 //! | --- | --- |

@@ -30,8 +30,9 @@ pub struct Linear;
 const PART: usize = 1 << 15;
 
 impl Linear {
-    /// dW = dy^T x, and at once W's optimiser step by it, a few rows at a time: the gradient is never written to memory. The bits are
-    /// those of [`Op::backward`] into a fresh gradient, and then [`adam`](crate::kernels::adam::adam).
+    /// dW = dy^T x, and at once W's optimiser step by it, a few rows at a time: the gradient is never written to
+    /// memory. The bits are those of [`Op::backward`] into a fresh gradient, and then
+    /// [`adam`](crate::kernels::adam::adam).
     ///
     /// x `[B, I]`, dy `[B, O]`; W and its moments `[O, I]`.
     ///
@@ -57,7 +58,8 @@ impl Linear {
         });
     }
 
-    /// Whether [`Linear::step_weight`] pays for `x` `[B, I]`: with many rows the product takes the time, and is better made in one.
+    /// Whether [`Linear::step_weight`] pays for `x` `[B, I]`: with many rows the product takes the time, and is better
+    /// made in one.
     pub fn steps([rows, _]: Shape) -> bool {
         rows <= 128
     }
@@ -106,7 +108,8 @@ impl Products<'_> {
         [product].into_iter().chain(join).collect()
     }
 
-    /// Both products of the backward pass in one dispatch, and where one is split the sum of its parts; `rest` as there.
+    /// Both products of the backward pass in one dispatch, and where one is split the sum of its parts; `rest` as
+    /// there.
     pub fn backward(&self, targets: Targets, rest: impl Fn(Pass, &Plan) -> Pass) -> Passes {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
         let groups = vec![inner; self.widths.len()];

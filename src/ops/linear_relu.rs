@@ -1,5 +1,5 @@
-//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) of slope 0 and, if there is one,
-//! [`dropout`](super::dropout), each to the bit; its gradients where dy is finite.
+//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) of slope 0 and, if
+//! there is one, [`dropout`](super::dropout), each to the bit; its gradients where dy is finite.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -8,9 +8,9 @@
 //! | b (bias) | `[1, O]` |
 //! | y | `[B, O]` |
 //!
-//! Gradient: with `d = dy / (1 - p)` where `y > 0`, 0 elsewhere, that of `linear` for d: what is 0 in y was dropped or cut off, so
-//! neither a mask nor the product is kept. A NaN stays NaN in y. An infinite or NaN dy does not pass where y is 0, where the ops one by one
-//! make NaN of it.
+//! Gradient: with `d = dy / (1 - p)` where `y > 0`, 0 elsewhere, that of `linear` for d: what is 0 in y was dropped or
+//! cut off, so neither a mask nor the product is kept. A NaN stays NaN in y. An infinite or NaN dy does not pass where
+//! y is 0, where the ops one by one make NaN of it.
 
 use super::leaky_relu::leaky_relu;
 use super::linear::Products;

@@ -5,8 +5,8 @@
 //! | x, target (no gradient), mask (0 or 1; no gradient) | `[B, P]` |
 //! | y | `[1, 1]` |
 //!
-//! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A target
-//! under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
+//! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A
+//! target under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
 use crate::kernels::map::accumulate;

@@ -1,5 +1,5 @@
-//! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table, from
-//! which every check and bench is generated.
+//! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table,
+//! from which every check and bench is generated.
 
 use crate::pass::{Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
@@ -8,8 +8,8 @@ use ndarray::Axis;
 
 /// An op has at most this many inputs.
 pub const MAX_INPUTS: usize = 7;
-/// An op has at most this many outputs: the first is the result, the others are kept for the backward pass (or, as batch
-/// norm's running statistics, for the caller) and carry no gradient.
+/// An op has at most this many outputs: the first is the result, the others are kept for the backward pass (or, as
+/// batch norm's running statistics, for the caller) and carry no gradient.
 pub const MAX_OUTPUTS: usize = 6;
 
 /// The shapes of an op's outputs.
@@ -32,8 +32,8 @@ pub trait Op: Sized {
     /// Overwrites every output; never reads one.
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]);
 
-    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it; overwrites all of one
-    /// that is fresh.
+    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it;
+    /// overwrites all of one that is fresh.
     fn backward<T: Real>(
         &self,
         inputs: &[View<T>],

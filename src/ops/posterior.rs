@@ -1,4 +1,5 @@
-//! `y = [clamp(mu), clamp(logvar)]` of `x = [mu, logvar]`: keeps both halves of the posterior in a range that `exp` survives.
+//! `y = [clamp(mu), clamp(logvar)]` of `x = [mu, logvar]`: keeps both halves of the posterior in a range that `exp`
+//! survives.
 //!
 //! | tensor | shape |
 //! | --- | --- |

@@ -18,8 +18,8 @@ pub struct Product<'a> {
     pub depth: usize,
 }
 
-/// The tiles of one dispatch, and for each of its products how many workgroups share the terms of a tile, and how many terms
-/// each of them has.
+/// The tiles of one dispatch, and for each of its products how many workgroups share the terms of a tile, and how many
+/// terms each of them has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     pub tile: Tile,
@@ -54,9 +54,9 @@ impl Tile {
         STAGED / 2 / self.side()
     }
 
-    /// Clocks of a step on a core. A core makes 128 multiply-adds a clock, a step has `side^2 depth` of them: 512, 1024, 2048 clocks.
-    /// Small tiles wait for workgroup memory half as long again (`shaders/common/gemm.wgsl`), and for what they fetch (16 KiB, 680
-    /// clocks); middle ones join their slices.
+    /// Clocks of a step on a core. A core makes 128 multiply-adds a clock, a step has `side^2 depth` of them: 512,
+    /// 1024, 2048 clocks. Small tiles wait for workgroup memory half as long again (`shaders/common/gemm.wgsl`), and
+    /// for what they fetch (16 KiB, 680 clocks); middle ones join their slices.
     fn step(self) -> usize {
         match self {
             Tile::Small => 768,
@@ -98,8 +98,9 @@ impl Cut {
 
 /// The cheapest plan for one product, or for two in one dispatch.
 ///
-/// All workgroups start together if there is a core for each: then the one with most terms takes longest. If there are more, the
-/// cores share all steps. A split makes chains shorter and costs a second dispatch, which adds the partial sums up.
+/// All workgroups start together if there is a core for each: then the one with most terms takes longest. If there are
+/// more, the cores share all steps. A split makes chains shorter and costs a second dispatch, which adds the partial
+/// sums up.
 pub fn plan(products: &[Product]) -> Plan {
     let candidates = Tile::ALL.into_iter().flat_map(|tile| [false, true].map(|split| (tile, split)));
     let planned = candidates.map(|(tile, split)| {

@@ -13,8 +13,8 @@ use serde_json::Value;
 const STYLE: &str = include_str!("page.css");
 const SERIES: SeriesOptions = SeriesOptions { width: Some(WIDTH), window_ms: None, band: Some(Band::Central(80.0)) };
 
-/// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says where
-/// (`data-json`: JSON pointers, with `%` behind one that is shown in percent).
+/// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says
+/// where (`data-json`: JSON pointers, with `%` behind one that is shown in percent).
 pub fn page(report: &Report, name: &str) -> String {
     let sections: Vec<(&str, &str, Markup)> = [
         ("short", "In short", Some(table(&report.summary(), ""))),

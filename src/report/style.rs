@@ -1,5 +1,5 @@
-//! Colours and strokes that all pictures share. The page has another value of each colour for dark screens (`page.css`), so no
-//! picture may use others.
+//! Colours and strokes that all pictures share. The page has another value of each colour for dark screens
+//! (`page.css`), so no picture may use others.
 
 use crate::eval::level_series::Source;
 use plotters::style::RGBColor;

@@ -7,7 +7,8 @@ use crate::model::{Batch, Cvae, LossWeights};
 use crate::nn::layers::Mode;
 use crate::nn::optim::Optimizer;
 
-/// How many programs a GPU starts for one training step of so many rows, found by going through one without computing it.
+/// How many programs a GPU starts for one training step of so many rows, found by going through one without computing
+/// it.
 ///
 /// # Errors
 /// None on a configuration that was checked.

@@ -11,8 +11,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A folder that holds one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the epochs'
-/// checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`, `errors.csv`.
+/// A folder that holds one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`,
+/// the epochs' checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`,
+/// `errors.csv`.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -42,8 +43,8 @@ impl RunFolder {
     /// Whether a new run may be written here; nothing is changed.
     ///
     /// # Errors
-    /// When it holds a run already, unless `force`, or is no folder that can be written to; a checkpoint folder that bears the
-    /// name of a run's file.
+    /// When it holds a run already, unless `force`, or is no folder that can be written to; a checkpoint folder that
+    /// bears the name of a run's file.
     pub fn check_free(&self, config: &Config, force: bool) -> Result<()> {
         let path = &self.path;
         let checkpoint_dir = Path::new(&config.output.checkpoint_dir);
@@ -66,8 +67,8 @@ impl RunFolder {
         tempfile::tempfile_in(existing).map(drop).map_err(Error::io("write into", existing))
     }
 
-    /// A new run's folder, made if missing, with its `config.json` and its `split.json`: who trains, validates and tests. With `force`, the files of a run that is there go first,
-    /// and only they.
+    /// A new run's folder, made if missing, with its `config.json` and its `split.json`: who trains, validates and
+    /// tests. With `force`, the files of a run that is there go first, and only they.
     ///
     /// # Errors
     /// See [`RunFolder::check_free`].

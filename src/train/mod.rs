@@ -1,4 +1,5 @@
-//! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any step.
+//! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any
+//! step.
 
 mod dispatches;
 mod examples;
@@ -76,7 +77,8 @@ pub enum Outcome {
 }
 
 impl Trainer {
-    /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the user too.
+    /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the
+    /// user too.
     ///
     /// # Errors
     /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; rows with the
@@ -169,8 +171,8 @@ impl Trainer {
         Ok((trainer, notices))
     }
 
-    /// Lets the device make ready all that a training asks of it, and find room for it, before the first step: a program that cannot be
-    /// made, or too large a batch, is told at the start.
+    /// Lets the device make ready all that a training asks of it, and find room for it, before the first step: a
+    /// program that cannot be made, or too large a batch, is told at the start.
     fn rehearse(&mut self) -> Result<()> {
         if !self.model.tape().device_mut().rehearse() {
             return Ok(());
@@ -187,8 +189,8 @@ impl Trainer {
         self.model.tape().device_mut().rehearsed()
     }
 
-    /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of them after
-    /// [`Trainer::settle`].
+    /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of
+    /// them after [`Trainer::settle`].
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -218,8 +220,8 @@ impl Trainer {
         self.progress.epoch >= self.config.training.num_epochs || self.progress.stopped_early
     }
 
-    /// Runs the next epoch, or what is left of an interrupted one. After each step `watch` is given the step's number in the
-    /// epoch (from 1) and may ask to stop.
+    /// Runs the next epoch, or what is left of an interrupted one. After each step `watch` is given the step's number
+    /// in the epoch (from 1) and may ask to stop.
     ///
     /// # Errors
     /// A loss that is not finite, in training or in validation.
@@ -245,18 +247,19 @@ impl Trainer {
         stream.draws(0).shuffle(&mut self.order);
     }
 
-    /// One optimiser step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the shapes of a step
-    /// were seen, it allocates nothing on one thread of the CPU, except where `matrixmultiply` is the kernel of matrix products, which
-    /// allocates what it packs operands into. On several threads tasks fall to them by chance: rayon's queues may grow, and seldom a
-    /// thread needs one room more for what lies within a kernel than in any step before, and keeps it (see
-    /// [`kernels::scratch`](crate::kernels::scratch)).
+    /// One optimiser step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the
+    /// shapes of a step were seen, it allocates nothing on one thread of the CPU, except where `matrixmultiply` is the
+    /// kernel of matrix products, which allocates what it packs operands into. On several threads tasks fall to them by
+    /// chance: rayon's queues may grow, and seldom a thread needs one room more for what lies within a kernel than in
+    /// any step before, and keeps it (see [`kernels::scratch`](crate::kernels::scratch)).
     ///
-    /// A device that works by itself is left to it: this returns while the step and the one before may still be on their way, and
-    /// waits for the one before these. [`Trainer::settle`] waits for all.
+    /// A device that works by itself is left to it: this returns while the step and the one before may still be on
+    /// their way, and waits for the one before these. [`Trainer::settle`] waits for all.
     ///
     /// # Errors
-    /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the message names which.
-    /// The weights are not to be used then, as they have made their step by it. And a device that is gone, or has no room.
+    /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the
+    /// message names which. The weights are not to be used then, as they have made their step by it. And a device that
+    /// is gone, or has no room.
     ///
     /// # Panics
     /// When `start..end` is empty, a single row, or beyond the order's rows.

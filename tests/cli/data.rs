@@ -75,7 +75,8 @@ fn prepared_recordings_are_what_a_training_sees() {
     place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
 }
 
-/// Preparing before a training or on its way is one, to the byte of the checkpoint, the truth included; twice is refused.
+/// Preparing before a training or on its way is one, to the byte of the checkpoint, the truth included; twice is
+/// refused.
 #[test]
 fn what_is_prepared_trains_to_the_same_bytes_and_is_not_prepared_again() {
     let place = Place::new();

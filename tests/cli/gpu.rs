@@ -4,13 +4,13 @@ use crate::skipped::skipped;
 use crate::support::{Place, samples};
 use serde_json::Value;
 
-/// How far values from the same weights may be apart, as a part of the largest: 16 sqrt(n) roundings of 2^-24, for the n = 400 or so terms of
-/// the sums that stand one behind the other in the model of `smoke.json`; three times that for the written decimals and the
-/// scalers.
+/// How far values from the same weights may be apart, as a part of the largest: 16 sqrt(n) roundings of 2^-24, for the
+/// n = 400 or so terms of the sums that stand one behind the other in the model of `smoke.json`; three times that for
+/// the written decimals and the scalers.
 const DECODED: f64 = 6e-5;
 
-/// How far losses of a training of some ten steps may be apart, as a part: those 16 sqrt(n) roundings once. A loss is a mean, and what the
-/// weights are off by after so few steps is smaller than that.
+/// How far losses of a training of some ten steps may be apart, as a part: those 16 sqrt(n) roundings once. A loss is a
+/// mean, and what the weights are off by after so few steps is smaller than that.
 const TRAINED: f64 = 2e-5;
 
 /// The flags of the GPU that tests run on, and a word about it; without one None, unless one is required.
@@ -147,8 +147,8 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
         assert_eq!(said.stderr.matches("note: on GPU ").count(), usize::from(device == gpu), "{}", said.stderr);
         serde_json::from_str::<Value>(&said.stdout).expect("JSON")["model"].clone()
     };
-    // errors are differences of traces, and taken to be a tenth of them at least; correlations and explained variance near 0 are
-    // differences of far larger numbers
+    // errors are differences of traces, and taken to be a tenth of them at least; correlations and explained variance
+    // near 0 are differences of far larger numbers
     let (got, want) = (report(&gpu), report("--device cpu"));
     for measure in ["mse_uv2", "mae_uv", "rmse_uv"] {
         near(&got["recorded"][measure]["mean"], &want["recorded"][measure]["mean"], 10.0 * DECODED, measure);

@@ -25,7 +25,8 @@ fn configuration(place: &Place) -> Value {
     config
 }
 
-/// 24 rows of eight subjects from two recorders, upside down on a drift; one more was aborted, and holds what is no number.
+/// 24 rows of eight subjects from two recorders, upside down on a drift; one more was aborted, and holds what is no
+/// number.
 fn recordings() -> String {
     let names: Vec<String> = (0..WIDTH).map(|i| format!("s{i}")).collect();
     let mut text = format!("subject_id,part,sample_rate_hz,t0_ms,level_db,peak_i_ms,peak_i_uv,{}\n", names.join(","));
@@ -63,7 +64,8 @@ fn trained() -> Place {
     place
 }
 
-/// What is prepared on the way gives, in every command, what the prepared recordings themselves give without preparation.
+/// What is prepared on the way gives, in every command, what the prepared recordings themselves give without
+/// preparation.
 #[test]
 fn every_command_prepares_alike() {
     let place = trained();

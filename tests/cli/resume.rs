@@ -86,8 +86,8 @@ fn fewer_epochs_and_then_more() {
     }
 }
 
-/// Stopped after each of its steps in turn, a training ends in the same bytes. What no command can time exactly is done here
-/// with the library: [`Trainer::epoch`] is told to stop.
+/// Stopped after each of its steps in turn, a training ends in the same bytes. What no command can time exactly is done
+/// here with the library: [`Trainer::epoch`] is told to stop.
 #[test]
 fn stopped_after_any_step() {
     let place = Place::new();

@@ -1,4 +1,5 @@
-//! Who trains, validates and tests: the manifest, folds, held-out conditions, and what `eval` says of subjects it knows.
+//! Who trains, validates and tests: the manifest, folds, held-out conditions, and what `eval` says of subjects it
+//! knows.
 
 use crate::support::Place;
 use std::collections::BTreeSet;

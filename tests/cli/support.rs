@@ -68,7 +68,8 @@ impl Place {
         serde_json::from_str(&self.text(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The program in this folder; arguments are separated by spaces. It computes on the CPU, unless they ask for a GPU.
+    /// The program in this folder; arguments are separated by spaces. It computes on the CPU, unless they ask for a
+    /// GPU.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.folder.path()).args(arguments.split_whitespace());
@@ -88,8 +89,8 @@ impl Place {
         Said { stdout, stderr }
     }
 
-    /// Runs a command that must be refused: with this exit code, one error that holds all of `parts` and a remedy, nothing on
-    /// stdout, and not one byte changed in the folder.
+    /// Runs a command that must be refused: with this exit code, one error that holds all of `parts` and a remedy,
+    /// nothing on stdout, and not one byte changed in the folder.
     #[track_caller]
     pub fn refused(&self, code: i32, arguments: &str, parts: &[&str]) {
         let before = self.tree();

@@ -51,7 +51,8 @@ fn a_checkpoint_says_what_it_is() {
     assert!(text.contains("trained") && text.contains("at 20000 Hz from 0 ms"), "{text}");
 }
 
-/// Writes the weights of a checkpoint without anything else, as PyTorch would: `rename` gives each name's new one, or drops it.
+/// Writes the weights of a checkpoint without anything else, as PyTorch would: `rename` gives each name's new one, or
+/// drops it.
 fn strip(place: &Place, from: &str, to: &str, rename: impl Fn(&str) -> Option<String>, more: &[&str]) {
     let bytes = place.bytes(from);
     let file = SafeTensors::deserialize(&bytes).expect("a checkpoint");

@@ -1,4 +1,5 @@
-//! Random inputs, for tests and benches: zeros would flatter what is measured, as branches and caches behave otherwise then.
+//! Random inputs, for tests and benches: zeros would flatter what is measured, as branches and caches behave otherwise
+//! then.
 
 use abr_film::ops::Fill;
 use abr_film::rng::{Purpose, Stream};

@@ -1,5 +1,5 @@
-//! The GPU that tests run on: the adapter that `ABR_FILM_ADAPTER` names, or any. Where there is none, tests say SKIPPED and pass;
-//! with `ABR_FILM_REQUIRE_GPU=1` they fail.
+//! The GPU that tests run on: the adapter that `ABR_FILM_ADAPTER` names, or any. Where there is none, tests say SKIPPED
+//! and pass; with `ABR_FILM_REQUIRE_GPU=1` they fail.
 
 use super::skipped::skipped;
 use abr_film::device::ADAPTER;

@@ -54,8 +54,8 @@ impl OpCase<'_> {
         counts
     }
 
-    /// The roundings an element of a result takes, one after the other: a sum takes one a term, `exp` (good to two units in the last
-    /// place) four.
+    /// The roundings an element of a result takes, one after the other: a sum takes one a term, `exp` (good to two
+    /// units in the last place) four.
     pub fn roundings(&self, inputs: &[[usize; 2]]) -> f64 {
         let [rows, columns] = inputs[0];
         let count = match self.op {

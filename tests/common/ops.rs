@@ -13,8 +13,8 @@ pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
     outputs
 }
 
-/// The gradients that a backward pass *adds* to `prefilled` ones (one an input; only those of differentiable inputs are given to
-/// the op), or writes over them where they are `fresh`.
+/// The gradients that a backward pass *adds* to `prefilled` ones (one an input; only those of differentiable inputs are
+/// given to the op), or writes over them where they are `fresh`.
 pub fn backward<T: Real>(
     op: &AnyOp,
     inputs: &[Array2<T>],

@@ -20,8 +20,8 @@ pub type Found = BTreeMap<String, Vec<f64>>;
 #[derive(Clone, Copy, PartialEq)]
 pub enum Bend {
     Nothing,
-    /// The gradients of the first step, every other tensor's by this part and the rest by twice as much: one factor for all would
-    /// be lost on a clip.
+    /// The gradients of the first step, every other tensor's by this part and the rest by twice as much: one factor for
+    /// all would be lost on a clip.
     Gradients(f64),
     /// The learning rate, by this part.
     Rate(f64),
@@ -239,8 +239,8 @@ fn put_decoded(model: &mut Cvae, found: &mut Found, prefix: &str, decoded: &Deco
     }
 }
 
-/// The Euclidean norm as torch's float32 computes it, in eight sums: over millions of values they lose the small squares beside
-/// their own size, by up to six parts in a hundred thousand.
+/// The Euclidean norm as torch's float32 computes it, in eight sums: over millions of values they lose the small
+/// squares beside their own size, by up to six parts in a hundred thousand.
 fn norm(values: &[f64]) -> f64 {
     let mut sums = [0.0_f32; 8];
     for chunk in values.chunks(8) {
@@ -251,8 +251,8 @@ fn norm(values: &[f64]) -> f64 {
     f64::from(sums.iter().sum::<f32>().sqrt())
 }
 
-/// A variable's values to 48 bits. A device gives f32 out: so what it rounded away is asked for as well, as the sum of the value
-/// and its negated rounding. (The sum is put behind the program, where no gradient comes by.)
+/// A variable's values to 48 bits. A device gives f32 out: so what it rounded away is asked for as well, as the sum of
+/// the value and its negated rounding. (The sum is put behind the program, where no gradient comes by.)
 fn read(tape: &mut Tape, var: Var) -> Vec<f64> {
     let (shape, high) = (tape.shape(var), tape.read(var).expect("values"));
     let negated = tape.input(shape, &negated(&high)).expect("room");

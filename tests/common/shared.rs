@@ -1,5 +1,5 @@
-//! Recordings that are not part of the repository. `ABR_FILM_SHARED` names their folder, by default `../shared` beside the
-//! repository. Where it is not there, tests say SKIPPED and pass; with `ABR_FILM_REQUIRE_SHARED=1` they fail.
+//! Recordings that are not part of the repository. `ABR_FILM_SHARED` names their folder, by default `../shared` beside
+//! the repository. Where it is not there, tests say SKIPPED and pass; with `ABR_FILM_REQUIRE_SHARED=1` they fail.
 
 use super::skipped::skipped;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::io::{Write, stderr};
 
-/// Writes to standard error that the running test is skipped, and why. The test harness captures `eprintln!` and shows it
-/// only for tests that fail; it does not capture this.
+/// Writes to standard error that the running test is skipped, and why. The test harness captures `eprintln!` and shows
+/// it only for tests that fail; it does not capture this.
 pub fn skipped(why: impl Display) {
     let test = std::thread::current();
     // in one piece: other tests write too

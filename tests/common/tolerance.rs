@@ -1,8 +1,8 @@
 //! How far a replayed model case may be from its recording: rounding, by the number of terms it grows over.
 //!
-//! A sum of n terms, each rounded by a part u, is off by about sqrt(n) u; a chain of layers by the square root of all its terms.
-//! [`SPREAD`] is for what this leaves out. Errors are parts of the largest value of a tensor: the small ones are differences
-//! of large ones.
+//! A sum of n terms, each rounded by a part u, is off by about sqrt(n) u; a chain of layers by the square root of all
+//! its terms. [`SPREAD`] is for what this leaves out. Errors are parts of the largest value of a tensor: the small ones
+//! are differences of large ones.
 
 use super::case::Case;
 use super::recording::Recording;
@@ -91,8 +91,8 @@ impl<'a> Tolerances<'a> {
         (SPREAD * terms.sqrt() * self.unit + self.reading) * largest(want)
     }
 
-    /// Errors have no direction: a norm is off by about the root mean square of its elements' errors, here four times that;
-    /// and by what is rounded in each of its eight f32 sums.
+    /// Errors have no direction: a norm is off by about the root mean square of its elements' errors, here four times
+    /// that; and by what is rounded in each of its eight f32 sums.
     fn of_norm(&self, elements: &[f64], want: f64) -> f64 {
         let count = elements.len() as f64;
         4.0 * (elements.iter().map(|e| e * e).sum::<f64>() / count).sqrt() + (count / 8.0).sqrt().max(1.0) * F32 * want
@@ -104,8 +104,8 @@ impl<'a> Tolerances<'a> {
             return vec![self.statistics(want); want.len()];
         }
         if let Some(layer) = name.strip_suffix(".running_mean") {
-            // the second step's batch sees the bias ahead after one step, the third's after two: .09 of a third of its tolerance
-            // and .1 of two thirds
+            // the second step's batch sees the bias ahead after one step, the third's after two: .09 of a third of its
+            // tolerance and .1 of two thirds
             return self.moved(&bias_ahead(layer)).iter().map(|bias| self.statistics(want) + 0.1 * bias).collect();
         }
         // a step is a product (of decoupled decay) and a difference
@@ -113,8 +113,8 @@ impl<'a> Tolerances<'a> {
         want.iter().zip(self.moved(name)).map(|(value, moved)| rounding(value) + moved).collect()
     }
 
-    /// Running statistics. A tenth of a batch's enters; its parameters are apart by `moved` of gradients that are a tenth of the
-    /// largest, in all terms up to here.
+    /// Running statistics. A tenth of a batch's enters; its parameters are apart by `moved` of gradients that are a
+    /// tenth of the largest, in all terms up to here.
     fn statistics(&self, want: &[f64]) -> f64 {
         let apart = 8.4 * self.case.learning_rate * self.other_side() * self.terms.sqrt();
         self.forward(want) + apart * largest(want)
@@ -122,10 +122,11 @@ impl<'a> Tolerances<'a> {
 
     /// How far apart three Adam steps may take a parameter.
     ///
-    /// A step is `rate m / sqrt(v)` with m a mean and v a mean square of the gradients g so far, hence |m| <= sqrt(v) but for
-    /// half a percent. If every g is off by at most d, so are m and sqrt(v), and the step by `2 rate d / sqrt(v)`. v is at
-    /// least the first g's share: all of g^2, then 1/2, then 1/3 of it. So three steps: `2 (1 + 1.42 + 1.74) rate d / |g|`; but
-    /// never more than six times the rate, to where a gradient of which nothing but rounding is left takes them.
+    /// A step is `rate m / sqrt(v)` with m a mean and v a mean square of the gradients g so far, hence |m| <= sqrt(v)
+    /// but for half a percent. If every g is off by at most d, so are m and sqrt(v), and the step by `2 rate d /
+    /// sqrt(v)`. v is at least the first g's share: all of g^2, then 1/2, then 1/3 of it. So three steps: `2 (1 + 1.42
+    /// + 1.74) rate d / |g|`; but never more than six times the rate, to where a gradient of which nothing but rounding
+    /// is left takes them.
     fn moved(&self, name: &str) -> Vec<f64> {
         let gradient = self.values("grad", name);
         let off = self.backward(gradient) + self.other_side() * largest(gradient);
@@ -145,13 +146,15 @@ impl<'a> Tolerances<'a> {
         off / if self.masked { size.max(SMALLEST_GRADIENT) } else { size }
     }
 
-    /// How far the later gradients may be off because some value is on the other side of a kink, as a part of the largest.
+    /// How far the later gradients may be off because some value is on the other side of a kink, as a part of the
+    /// largest.
     ///
-    /// A unit ahead of batch norm that keeps its sign over the batch has a bias without gradient: 0, or in float32 some 1e-8
-    /// of rounding, out of which Adam makes a step of up to the full rate. No output knows; but in some row the unit may pass
-    /// through 0 a step earlier or later than elsewhere, and then one of batch x width terms of a gradient has another slope.
-    /// record.py takes seeds with no such bias; the recordings in float32 have dozens. (Moved on purpose as far as Adam may take
-    /// them, they take the engine's other parameters as far from themselves as they are from the recording: 1e-5 to 1e-4.)
+    /// A unit ahead of batch norm that keeps its sign over the batch has a bias without gradient: 0, or in float32 some
+    /// 1e-8 of rounding, out of which Adam makes a step of up to the full rate. No output knows; but in some row the
+    /// unit may pass through 0 a step earlier or later than elsewhere, and then one of batch x width terms of a
+    /// gradient has another slope. record.py takes seeds with no such bias; the recordings in float32 have dozens.
+    /// (Moved on purpose as far as Adam may take them, they take the engine's other parameters as far from themselves
+    /// as they are from the recording: 1e-5 to 1e-4.)
     fn other_side(&self) -> f64 {
         let batch_norm = self.recording.under("param/").any(|name| name.ends_with("running_mean"));
         if self.in_f64 || !batch_norm { 0.0 } else { 1.0 / self.case.terms_of_a_level() as f64 }

@@ -1,4 +1,5 @@
-//! The whole model on the GPU beside the CPU: losses, every gradient, a training's loss curve; what NaN does, and Philox.
+//! The whole model on the GPU beside the CPU: losses, every gradient, a training's loss curve; what NaN does, and
+//! Philox.
 
 #![cfg(feature = "gpu")]
 
@@ -254,7 +255,8 @@ fn a_loss_curve() {
     let (want, cpu) = (curve(Box::new(Cpu::<f64>::new()), 100), curve(Box::new(Cpu::<f32>::new()), 100));
     let got = curve(Box::new(Gpu::new(context)), 100);
     let off = |got: &[f64]| got.iter().zip(&want).map(|(a, b)| (a - b).abs() / b.abs()).fold(0.0, f64::max);
-    // a training carries every rounding on: the CPU's own f32 is the measure of that, and the GPU's roundings are others
+    // a training carries every rounding on: the CPU's own f32 is the measure of that, and the GPU's roundings are
+    // others
     let tolerance = 8.0 * off(&cpu);
     println!("100 steps: the GPU is off by {:.1e}, the CPU in f32 by {:.1e}", off(&got), off(&cpu));
     assert!(off(&got) <= tolerance, "off by {:.1e}, allowed {tolerance:.1e}", off(&got));

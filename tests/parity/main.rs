@@ -1,8 +1,8 @@
 //! Every op on the GPU in f32 against the CPU in f64: `cargo test --test parity`.
 //!
-//! Outputs are full of NaN beforehand; gradients hold noise, which they must keep, and once more are fresh and full of NaN. Each
-//! check also judges a result that is bent by a part in a thousand, and must notice, in every case. The shaders run with the device's
-//! bounds checks and without.
+//! Outputs are full of NaN beforehand; gradients hold noise, which they must keep, and once more are fresh and full of
+//! NaN. Each check also judges a result that is bent by a part in a thousand, and must notice, in every case. The
+//! shaders run with the device's bounds checks and without.
 
 #![cfg(feature = "gpu")]
 
@@ -122,8 +122,9 @@ impl Run {
     }
 }
 
-/// What is too small a part of a tensor to be noticed. The bound of a product grows with its terms, which cancel; and of two or three
-/// rows, of which every normalisation makes almost the same, the gradient of what was normalised is almost 0.
+/// What is too small a part of a tensor to be noticed. The bound of a product grows with its terms, which cancel; and
+/// of two or three rows, of which every normalisation makes almost the same, the gradient of what was normalised is
+/// almost 0.
 fn bend(case: &Case, tensor: &str) -> Option<f64> {
     let few = case.inputs[0].0[0] < 4 && matches!(case.op, AnyOp::BatchNorm(_) | AnyOp::FilmBlock(_));
     let long = case.inputs.iter().any(|(shape, _)| shape.iter().any(|extent| *extent > 500));

@@ -108,7 +108,8 @@ fn partials(case: &Case) -> usize {
     binds.map(len).max().expect("every product names them")
 }
 
-/// A GPU whose partial sums are all NaN where this case has its own: fresh memory is 0, and a sum that nobody wrote would pass for one.
+/// A GPU whose partial sums are all NaN where this case has its own: fresh memory is 0, and a sum that nobody wrote
+/// would pass for one.
 fn with_nan_in_scratch(context: Arc<Context>, case: &Case) -> Gpu {
     let nan = |shape| (shape, Fill::Value(f64::NAN));
     let larger = Case { name: "nan", op: Linear.into(), inputs: NAN.map(nan).into() };

@@ -15,8 +15,8 @@ pub struct Compared<'a> {
 #[derive(Default)]
 pub struct Record(BTreeMap<String, Seen>);
 
-/// In parts of the tolerance: the largest error, and of those cases that must notice a bent result the least that it is off. And the
-/// largest tolerance there in parts of the tensor's root mean square.
+/// In parts of the tolerance: the largest error, and of those cases that must notice a bent result the least that it is
+/// off. And the largest tolerance there in parts of the tensor's root mean square.
 struct Seen {
     straight: f64,
     bent: f64,
@@ -27,7 +27,8 @@ impl Record {
     /// Compares a result.
     ///
     /// # Panics
-    /// When an element is off by more than its tolerance, or when the tolerances are too large to notice what they must.
+    /// When an element is off by more than its tolerance, or when the tolerances are too large to notice what they
+    /// must.
     pub fn compare(&mut self, what: Compared, got: &Array2<f32>, want: &Array2<f64>, tolerance: &Array2<f64>) {
         let Compared { case, tensor, bend } = what;
         let worst = |bend: f64| {

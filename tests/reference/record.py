@@ -23,8 +23,9 @@ import record_ops
 
 Tensors = dict[str, Tensor]
 
-# A value this near a kink, or a gradient this small, could differ between float32 and float64 in more than rounding: the slope
-# of a ReLU or the sign of an error flips, or Adam's g / sqrt(g^2) amplifies noise. The first seed without such values is taken.
+# A value this near a kink, or a gradient this small, could differ between float32 and float64 in more than rounding:
+# the slope of a ReLU or the sign of an error flips, or Adam's g / sqrt(g^2) amplifies noise. The first seed without
+# such values is taken.
 KINK_MARGIN = 1e-4
 SMALLEST_GRADIENT = 1e-6
 
@@ -85,7 +86,8 @@ CASES = [
     Case("plain", 400, use_film=False),
     Case("concat", 500, **CONCAT, **SMALL),
     Case("concat_peaks", 600, **CONCAT, predict_peaks=True, peak_weight=0.7),
-    # without BatchNorm: before it, units that keep their sign over the batch, as such a z makes them, have a bias gradient of 0 +- noise
+    # without BatchNorm: before it, units that keep their sign over the batch, as such a z makes them, have a bias
+    # gradient of 0 +- noise
     Case("clamps", 700, **CONCAT, saturate=True, kl_weight=0.02),
     Case("dropout", 800, predict_peaks=True, encoder_dropout=[0.2, 0.2, 0.1], decoder_dropout=0.15, head_dropout=0.1,
          noise_seed=0x0123_4567_89AB_CDEF),

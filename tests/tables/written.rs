@@ -1,5 +1,5 @@
-//! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly or with
-//! one fault.
+//! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly
+//! or with one fault.
 
 use abr_film::config::{Cell, DataConfig, EncodedColumn, Encoding, RowFilter, StaticColumn, Unit};
 use abr_film::data::{PEAK_COLUMNS, WAVES};

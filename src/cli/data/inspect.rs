@@ -15,8 +15,8 @@ pub struct Inspect {
     /// Tables, recorders' files, folders or quoted globs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain and subjects holds
-    /// here as it does there; its filters and preparation are not applied
+    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain and subjects
+    /// holds here as it does there; its filters and preparation are not applied
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a configuration key, such as data.t0_ms=-1.5

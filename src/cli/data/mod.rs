@@ -51,24 +51,26 @@ pub struct Assume {
     /// Sample rate of all recordings; one that a file states is replaced, with a note
     #[arg(long, value_name = "HZ", value_parser = positive)]
     sample_rate_hz: Option<f64>,
-    /// Time of the first sample after stimulus onset, of all recordings; one that a file states is replaced, with a note
+    /// Time of the first sample after stimulus onset, of all recordings; one that a file states is replaced, with a
+    /// note
     #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = finite)]
     t0_ms: Option<f64>,
     /// Unit of the samples as they stand in the files [default: what the files state, else µV]
     #[arg(long, value_name = "V|mV|uV|nV", value_parser = unit)]
     unit: Option<Unit>,
-    /// Amplification: samples are divided by it, or by it instead of the gain that a WFDB header states (that of an .arf
-    /// multiplies); below 0 inverts the traces
+    /// Amplification: samples are divided by it, or by it instead of the gain that a WFDB header states (that of an
+    /// .arf multiplies); below 0 inverts the traces
     #[arg(long, value_name = "G", value_parser = gain, allow_negative_numbers = true)]
     gain: Option<f64>,
-    /// Who was recorded, by the path of each file: a regular expression with one group, or a CSV table with the columns file and
-    /// subject_id
+    /// Who was recorded, by the path of each file: a regular expression with one group, or a CSV table with the columns
+    /// file and subject_id
     #[arg(long, value_name = "PATTERN|FILE.csv")]
     subject_from: Option<String>,
 }
 
 impl Assume {
-    /// Opens a set as its files, the configuration and the flags describe it; the flags win. `given` has what else is said.
+    /// Opens a set as its files, the configuration and the flags describe it; the flags win. `given` has what else is
+    /// said.
     fn open(
         &self,
         paths: &[PathBuf],
@@ -95,8 +97,8 @@ impl Assume {
         source::open(paths, &options, assumptions)
     }
 
-    /// All recordings, with the sample rates and times that a configuration knows of them; filters and preparation are not
-    /// applied. `out` is never read.
+    /// All recordings, with the sample rates and times that a configuration knows of them; filters and preparation are
+    /// not applied. `out` is never read.
     pub fn recordings(&self, paths: &[PathBuf], out: Option<&Path>, config: &Config) -> Result<Vec<Recording>> {
         let mut config = config.data.clone();
         let set = self.open(paths, out, &mut config, Assumptions::default())?;

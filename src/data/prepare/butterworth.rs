@@ -9,12 +9,12 @@
 //! | high-pass | `w / p` | 1, N times |
 //! | band-pass from w1 to w2 | `q ± sqrt(q² - w1 w2)`, `q = p (w2 - w1) / 2` | -1 and 1, N times each |
 //!
-//! and the bilinear transform takes them to `z = (1 + s) / (1 - s)` (Oppenheim & Schafer, Discrete-Time Signal Processing, 7.1).
-//! The order is that of one pass: a band-pass has 2N poles, and going both ways squares the response, so that the gain at the
-//! edges is 1/2 (-6 dB).
+//! and the bilinear transform takes them to `z = (1 + s) / (1 - s)` (Oppenheim & Schafer, Discrete-Time Signal
+//! Processing, 7.1). The order is that of one pass: a band-pass has 2N poles, and going both ways squares the response,
+//! so that the gain at the edges is 1/2 (-6 dB).
 //!
-//! Padding and initial states are those of SciPy's `sosfiltfilt` (Gustafsson 1996, IEEE Trans Signal Process 44:988, describes the
-//! problem they solve), whose output this agrees with.
+//! Padding and initial states are those of SciPy's `sosfiltfilt` (Gustafsson 1996, IEEE Trans Signal Process 44:988,
+//! describes the problem they solve), whose output this agrees with.
 
 use nalgebra::Complex;
 use std::f64::consts::PI;
@@ -75,13 +75,14 @@ impl Butterworth {
         3 * (2 * self.sections.len() + 1 - first_order)
     }
 
-    /// Whether rounding has left all poles within the unit circle: edges that are very low for the sample rate drive them out.
+    /// Whether rounding has left all poles within the unit circle: edges that are very low for the sample rate drive
+    /// them out.
     pub fn is_stable(&self) -> bool {
         self.sections.iter().all(|Section { a, .. }| a[1] < 1.0 && a[0].abs() < 1.0 + a[1])
     }
 
-    /// Filters forwards and then backwards, in place of the trace: SciPy's `sosfiltfilt`. The trace is extended at both ends,
-    /// turned about its first and last sample, and each pass starts as if its first sample had lasted for ever.
+    /// Filters forwards and then backwards, in place of the trace: SciPy's `sosfiltfilt`. The trace is extended at both
+    /// ends, turned about its first and last sample, and each pass starts as if its first sample had lasted for ever.
     ///
     /// # Panics
     /// If the trace is not longer than [`Butterworth::padding`].
@@ -133,7 +134,8 @@ fn to_z(s: Complex<f64>) -> Complex<f64> {
     (s + 1.0) / (-s + 1.0)
 }
 
-/// The sections of the poles that `transform` makes of each of the prototype's, with `zeros` in turn, and gain 1 at `unit`.
+/// The sections of the poles that `transform` makes of each of the prototype's, with `zeros` in turn, and gain 1 at
+/// `unit`.
 fn sections(
     order: usize,
     transform: impl Fn(Complex<f64>) -> Vec<Complex<f64>>,

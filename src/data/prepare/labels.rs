@@ -11,8 +11,8 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Unlabels the waves of one row (in the order of [`PEAK_COLUMNS`]) whose latency lies outside of the `samples` of `axis`:
-    /// latency and amplitude, since what is not in the trace cannot be read off it.
+    /// Unlabels the waves of one row (in the order of [`PEAK_COLUMNS`]) whose latency lies outside of the `samples` of
+    /// `axis`: latency and amplitude, since what is not in the trace cannot be read off it.
     pub fn mask(&mut self, peaks: &mut [f32], axis: &Axis, samples: usize) {
         let waves = PEAK_COLUMNS.len() / 2;
         for wave in 0..waves {

@@ -1,15 +1,17 @@
-//! What is done to a recording before the model sees it: `data.prepare`, the same in training, evaluation and reconstruction.
+//! What is done to a recording before the model sees it: `data.prepare`, the same in training, evaluation and
+//! reconstruction.
 //!
 //! The steps come in this order:
 //!
 //! 1. **polarity**: all later steps see the trace the right way up.
 //! 2. **baseline**: before the filter, which would otherwise ring where an offset begins.
-//! 3. **band-pass**: at the recording's own rate and over all of it, so that what the filter makes of the ends lies as far from
-//!    the window as the recording allows, and so that nothing is left to fold over when samples are taken out.
+//! 3. **band-pass**: at the recording's own rate and over all of it, so that what the filter makes of the ends lies as
+//!    far from the window as the recording allows, and so that nothing is left to fold over when samples are taken out.
 //! 4. **resampling**: its new samples are put where the window begins, whatever the recording's own grid.
 //! 5. **window**: last, since all before look at samples around it.
 //!
-//! Row filters come before all of this: a row that is left out cannot fail. The truth of simulated rows takes the same way.
+//! Row filters come before all of this: a row that is left out cannot fail. The truth of simulated rows takes the same
+//! way.
 
 pub mod baseline;
 pub mod butterworth;
@@ -152,8 +154,8 @@ impl Preparation {
         Ok(&self.resamplers[&key])
     }
 
-    /// How many samples a recording of this rate that begins at `axis.t0_ms` must have: for simulated ones, which can be as long
-    /// as they should.
+    /// How many samples a recording of this rate that begins at `axis.t0_ms` must have: for simulated ones, which can
+    /// be as long as they should.
     pub fn recorded_length(&self, axis: Axis) -> usize {
         let from_ms = self.config.window.map_or(axis.t0_ms, |window| window.from_ms);
         let rate = self.config.sample_rate_hz.unwrap_or(axis.sample_rate_hz);
@@ -168,8 +170,9 @@ impl Preparation {
     }
 }
 
-/// A trace with `padding` more samples at either end, turned about its first and last sample: before the first sample `x_0` stand
-/// `…, 2 x_0 - x_2, 2 x_0 - x_1`. Level and slope go on; a trace that is too short is turned again and again.
+/// A trace with `padding` more samples at either end, turned about its first and last sample: before the first sample
+/// `x_0` stand `…, 2 x_0 - x_2, 2 x_0 - x_1`. Level and slope go on; a trace that is too short is turned again and
+/// again.
 fn odd_extension(trace: &[f64], padding: usize) -> Vec<f64> {
     let n = trace.len();
     let mut extended = vec![trace.first().copied().unwrap_or(0.0); n + 2 * padding];

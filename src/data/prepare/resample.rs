@@ -5,14 +5,14 @@
 //! `y(t) = Σ_i x_i h(t - i)`, `h(t) = g sinc(c t / r) kaiser(t / (Z r))`, `r = max(up, down) / up`
 //!
 //! where `c` = [`CUTOFF`] of the lower rate's Nyquist frequency, `Z` = [`ZERO_CROSSINGS`] and the Kaiser window has the
-//! [`ATTENUATION_DB`] (Kaiser 1974, Proc IEEE Symp Circuits and Systems, 20; Oppenheim & Schafer, Discrete-Time Signal Processing,
-//! 7.5.3); `g` makes the gain of a constant 1. At the new samples `t` takes but `up` different fractions of a sample, whose
-//! weights are computed once (Crochiere & Rabiner 1983, Multirate Digital Signal Processing, 4.3).
+//! [`ATTENUATION_DB`] (Kaiser 1974, Proc IEEE Symp Circuits and Systems, 20; Oppenheim & Schafer, Discrete-Time Signal
+//! Processing, 7.5.3); `g` makes the gain of a constant 1. At the new samples `t` takes but `up` different fractions of
+//! a sample, whose weights are computed once (Crochiere & Rabiner 1983, Multirate Digital Signal Processing, 4.3).
 //!
-//! The filter is symmetric about `t`, so that nothing is delayed: what the recording shows at a time, the result shows at that time.
-//! Beyond its ends the recording is taken to go on turned about its first and last sample; only the first and last
-//! [`ZERO_CROSSINGS`] samples (of the lower rate) look beyond. This is SciPy's `resample_poly` with this filter as its `window`
-//! and `padtype="antireflect"`.
+//! The filter is symmetric about `t`, so that nothing is delayed: what the recording shows at a time, the result shows
+//! at that time. Beyond its ends the recording is taken to go on turned about its first and last sample; only the first
+//! and last [`ZERO_CROSSINGS`] samples (of the lower rate) look beyond. This is SciPy's `resample_poly` with this
+//! filter as its `window` and `padtype="antireflect"`.
 
 use super::Refusal;
 use std::f64::consts::PI;
@@ -21,7 +21,8 @@ use std::f64::consts::PI;
 pub const ZERO_CROSSINGS: usize = 20;
 /// What is above the lower rate's Nyquist frequency is left with at most this much less.
 pub const ATTENUATION_DB: f64 = 100.0;
-/// Of the lower rate's Nyquist frequency; the gain is 1/2 there. By Kaiser's formula the filter falls off from 0.68 to 1.
+/// Of the lower rate's Nyquist frequency; the gain is 1/2 there. By Kaiser's formula the filter falls off from 0.68 to
+/// 1.
 pub const CUTOFF: f64 = 0.84;
 
 /// Rates are taken to be in the simplest ratio that is nearer than this: 24414.063 stands for 24414.0625.
@@ -38,13 +39,15 @@ pub struct Resampler {
     down: usize,
     /// Position of the first new sample, in parts of `1 / up` of a recorded one.
     start: i64,
-    /// `[up][2 * reach + 2]`: for each fraction the weights of the recorded samples from `reach` before to `reach + 1` after.
+    /// `[up][2 * reach + 2]`: for each fraction the weights of the recorded samples from `reach` before to `reach + 1`
+    /// after.
     weights: Vec<f64>,
     reach: usize,
 }
 
 impl Resampler {
-    /// From one sample rate to another; the first new sample lies `shift` recorded ones after the first of the recording.
+    /// From one sample rate to another; the first new sample lies `shift` recorded ones after the first of the
+    /// recording.
     ///
     /// # Errors
     /// Rates that are in no ratio of whole numbers up to 10000.
@@ -94,7 +97,8 @@ impl Resampler {
     /// If one of them lies more than a sample outside of the recording.
     pub fn apply(&self, samples: &[f64], count: usize) -> Vec<f64> {
         let width = 2 * self.reach + 2;
-        // one more at either end: the first new sample may lie up to one before the first recorded one, the last as far after
+        // one more at either end: the first new sample may lie up to one before the first recorded one, the last as far
+        // after
         let padding = self.reach + 2;
         let extended = super::odd_extension(samples, padding);
         let new = |j: usize| {

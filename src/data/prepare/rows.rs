@@ -26,8 +26,8 @@ pub fn preparation_of(recording: &Recording) -> Option<&str> {
     recording.column(PREPARED).filter(|text| text.split("; ").all(is_step))
 }
 
-/// Recordings that pass `data.filters`, one by one, as `data.prepare` makes them: `signal_length` samples on one time axis, with
-/// their truth and the labels that lie among the samples. A row that a filter leaves out cannot fail.
+/// Recordings that pass `data.filters`, one by one, as `data.prepare` makes them: `signal_length` samples on one time
+/// axis, with their truth and the labels that lie among the samples. A row that a filter leaves out cannot fail.
 pub struct PreparedRows<'a> {
     recordings: Recordings,
     config: &'a DataConfig,
@@ -80,8 +80,8 @@ impl std::fmt::Display for RowReport {
 }
 
 impl<'a> PreparedRows<'a> {
-    /// Filters and prepares `recordings` for a model of `signal_length` samples. What they do not state about their time axis
-    /// comes from `data.sample_rate_hz` and `data.t0_ms`.
+    /// Filters and prepares `recordings` for a model of `signal_length` samples. What they do not state about their
+    /// time axis comes from `data.sample_rate_hz` and `data.t0_ms`.
     pub fn new(recordings: Recordings, config: &'a DataConfig, signal_length: usize) -> PreparedRows<'a> {
         PreparedRows {
             recordings,
@@ -318,7 +318,8 @@ impl Iterator for PreparedRows<'_> {
 /// Takes what a recording does not state about its time axis from `data.sample_rate_hz` and `data.t0_ms`.
 ///
 /// # Errors
-/// A statement that contradicts the configuration, but in a row that was prepared: its axis is no longer the recorder's.
+/// A statement that contradicts the configuration, but in a row that was prepared: its axis is no longer the
+/// recorder's.
 pub fn complete_axis(source: &str, recording: &mut Recording, config: &DataConfig) -> Result<()> {
     let prepared = preparation_of(recording).is_some();
     let value = |key: &str, stated: Option<f64>, setting: Option<f64>| match (stated, setting) {

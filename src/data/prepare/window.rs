@@ -1,7 +1,7 @@
 //! Where the model's samples lie in a recording.
 //!
-//! Without resampling the window begins at the sample nearest to `from_ms`, and its time is that sample's own; with it, at
-//! `from_ms` itself. Up to half a sample may be missing at either end, as times of recorders are rounded.
+//! Without resampling the window begins at the sample nearest to `from_ms`, and its time is that sample's own; with it,
+//! at `from_ms` itself. Up to half a sample may be missing at either end, as times of recorders are rounded.
 
 use super::{Axis, Refusal};
 use crate::config::PrepareConfig;

@@ -1,4 +1,5 @@
-//! The table of ABRA (the Auditory Brainstem Response Analyzer), and BioSig's table of averages: CSV with one row per recording.
+//! The table of ABRA (the Auditory Brainstem Response Analyzer), and BioSig's table of averages: CSV with one row per
+//! recording.
 //!
 //! | column | what |
 //! | --- | --- |
@@ -9,8 +10,8 @@
 //! | `Data(uv)...`, `unit`, or a line `Units: nV` before the names | optional: the unit of the samples, if it is not µV |
 //! | `0`, `1`, `2`, … (also `0.0`, …) | the samples in µV, at least 16 |
 //!
-//! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for the onset). ABRA knows one recording per frequency and level in a
-//! file, so that it wants a file a subject.
+//! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for
+//! the onset). ABRA knows one recording per frequency and level in a file, so that it wants a file a subject.
 
 use super::columns::Naming;
 use super::{Format, ReadFn, Recording, rows};
@@ -32,7 +33,8 @@ pub const FORMAT: Format = Format {
 /// Writes recordings as ABRA reads them.
 ///
 /// # Errors
-/// [`Error::Usage`] for a recording without frequency or level, or that does not begin at the onset, and for different lengths or sample rates, [`Error::Io`].
+/// [`Error::Usage`] for a recording without frequency or level, or that does not begin at the onset, and for different
+/// lengths or sample rates, [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     let rows = recordings.iter().map(Row::of).collect::<Result<Vec<_>>>()?;
     let first =

@@ -208,7 +208,8 @@ fn is_of_biosig(name: &str) -> bool {
     units::of_mark(name).is_some() || plain.starts_with("samp_per") || plain.starts_with("o_s_time")
 }
 
-/// Of several columns that may name the subject, the clearest does, wherever it stands: an `ID` beside it may number the rows.
+/// Of several columns that may name the subject, the clearest does, wherever it stands: an `ID` beside it may number
+/// the rows.
 fn one_subject(names: &[String], holds: &mut [Holds]) {
     let rank = |name: &str| match name.to_lowercase() {
         lower if lower.contains("sub") => 0,

@@ -1,5 +1,5 @@
-//! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what separates cells,
-//! how the text is encoded, and whether commas are decimal points.
+//! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what
+//! separates cells, how the text is encoded, and whether commas are decimal points.
 
 mod decimals;
 
@@ -29,8 +29,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts, after lines
-    /// of any other kind (such as `sep=;`).
+    /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts,
+    /// after lines of any other kind (such as `sep=;`).
     pub fn find(head: &[u8], is_header: impl Fn(&Cells) -> bool) -> Option<Layout> {
         let text = utf8(head);
         let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
@@ -184,7 +184,8 @@ impl Numbered {
     }
 }
 
-/// How often a byte stands in a text; runs of up to 255 bytes are counted in a byte each, which the compiler makes vectors of.
+/// How often a byte stands in a text; runs of up to 255 bytes are counted in a byte each, which the compiler makes
+/// vectors of.
 fn count(text: &[u8], byte: u8) -> usize {
     let run = |run: &[u8]| usize::from(run.iter().map(|&b| u8::from(b == byte)).sum::<u8>());
     text.chunks(255).map(run).sum()

@@ -13,12 +13,13 @@ pub struct Found {
     pub named: bool,
 }
 
-/// Finds the files behind paths, in their order and each once: files as they are, folders with all below them (but nothing hidden, and no linked folders),
-/// and globs (`*`, `?`, `[…]`, `**`). Licences, read-me files and companions (the `.dat` of a `.hea`, the `-analyzed` of a
-/// recording) that were not named themselves are left out.
+/// Finds the files behind paths, in their order and each once: files as they are, folders with all below them (but
+/// nothing hidden, and no linked folders), and globs (`*`, `?`, `[…]`, `**`). Licences, read-me files and companions
+/// (the `.dat` of a `.hea`, the `-analyzed` of a recording) that were not named themselves are left out.
 ///
 /// # Errors
-/// [`Error::Io`] for what does not exist or cannot be listed, [`Error::Usage`] for a glob that is none or finds nothing.
+/// [`Error::Io`] for what does not exist or cannot be listed, [`Error::Usage`] for a glob that is none or finds
+/// nothing.
 pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
     // by the real path, so that nothing is read twice: being named outweighs being found
     let mut found: BTreeMap<PathBuf, Found> = BTreeMap::new();

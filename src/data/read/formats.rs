@@ -48,8 +48,8 @@ pub const FORMATS: &[Format] = &[
     time_down::FORMAT,
 ];
 
-/// The format of a file's content; for a content that fits none, that of an extension which belongs to one alone, so that the
-/// error names what is damaged.
+/// The format of a file's content; for a content that fits none, that of an extension which belongs to one alone, so
+/// that the error names what is damaged.
 pub(super) fn detect(source: &Source) -> Option<&'static Format> {
     let extension = source.extension();
     let named = |format: &Format| format.extensions.contains(&extension.as_str());

@@ -2,11 +2,12 @@
 //!
 //! [`FORMATS`] lists the readers.
 //!
-//! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is assumed:
-//! what a file does not say (a sample rate, the time of its first sample, a level) is absent from its [`Recording`]s.
+//! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is
+//! assumed: what a file does not say (a sample rate, the time of its first sample, a level) is absent from its
+//! [`Recording`]s.
 //!
-//! A reader allocates no more than a small multiple of its file's size, whatever a header claims, and never panics: a damaged
-//! file is refused with its name, the line or byte, what was expected there, and a way out.
+//! A reader allocates no more than a small multiple of its file's size, whatever a header claims, and never panics: a
+//! damaged file is refused with its name, the line or byte, what was expected there, and a way out.
 
 pub mod abra_csv;
 mod bytes;
@@ -175,15 +176,15 @@ impl Iterator for Recordings {
     }
 }
 
-/// Opens files, folders (with all below them) and globs as one data set, in the order of their names; `progress` is given the
-/// number of files done and of all.
+/// Opens files, folders (with all below them) and globs as one data set, in the order of their names; `progress` is
+/// given the number of files done and of all.
 ///
 /// A table that is named alone is read row by row while the set is walked through; everything else is read at once.
 ///
 /// # Errors
-/// [`Error::Io`] for what cannot be read, [`Error::Input`] for a damaged file, for a named one of no known format or without
-/// ABRs (in a folder it is skipped, with a notice), [`Error::Usage`] for an output among the inputs. A set without any recording
-/// gives an error as its first item.
+/// [`Error::Io`] for what cannot be read, [`Error::Input`] for a damaged file, for a named one of no known format or
+/// without ABRs (in a folder it is skipped, with a notice), [`Error::Usage`] for an output among the inputs. A set
+/// without any recording gives an error as its first item.
 pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut(usize, usize)) -> Result<Recordings> {
     let notices = Notices::default();
     let files = expand::without_output(expand(paths)?, options.out, &notices)?;

@@ -7,8 +7,8 @@
 //! | header | `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 200), }` and spaces |
 //! | the rest | the items, by rows (or by columns, in Fortran order) |
 //!
-//! Read are numbers (`f2`, `f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects is a
-//! pickle, which can run any code when it is opened: it is refused.
+//! Read are numbers (`f2`, `f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects
+//! is a pickle, which can run any code when it is opened: it is refused.
 
 use super::npz::MOST;
 use super::text;
@@ -172,8 +172,8 @@ impl Array {
         }
     }
 
-    /// An item as text, empty for NaN. Numbers have the fewest digits; a 16-bit float has all of its value's (37.1 becomes
-    /// 37.09375 there), since the fewest would round 11296 Hz to 11300.
+    /// An item as text, empty for NaN. Numbers have the fewest digits; a 16-bit float has all of its value's (37.1
+    /// becomes 37.09375 there), since the fewest would round 11296 Hz to 11300.
     pub fn text(&self, index: usize) -> String {
         let item = self.item(index);
         match self.kind {

@@ -1,7 +1,8 @@
-//! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are numbered.
+//! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are
+//! numbered.
 //!
-//! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so (NaN) for
-//! whoever reads the set to report or refuse.
+//! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so
+//! (NaN) for whoever reads the set to report or refuse.
 
 mod cells;
 mod seen;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 /// Opens a table.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a table.
+/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a
+/// table.
 pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
         return Err(source.line(1, "the names of the columns are not there"));

@@ -26,8 +26,8 @@ impl SubjectFrom {
     /// A regular expression with a group, or a table with the columns `file` and `subject_id`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an expression without a group or that is none, [`Error::Input`] for a table without these columns,
-    /// [`Error::Io`].
+    /// [`Error::Usage`] for an expression without a group or that is none, [`Error::Input`] for a table without these
+    /// columns, [`Error::Io`].
     pub fn parse(argument: &str) -> Result<SubjectFrom> {
         if Path::new(argument).is_file() {
             return SubjectFrom::read(Path::new(argument));

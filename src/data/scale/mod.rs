@@ -66,8 +66,8 @@ pub struct Scalers {
 #[serde(deny_unknown_fields)]
 pub struct SignalScaler {
     pub scaling: SignalScaling,
-    /// In µV. `global`: of all training samples. `per_trace`: the medians of the training traces' means and of their deviations,
-    /// for traces that are generated and so have none of their own.
+    /// In µV. `global`: of all training samples. `per_trace`: the medians of the training traces' means and of their
+    /// deviations, for traces that are generated and so have none of their own.
     pub moments: Moments,
 }
 
@@ -131,12 +131,12 @@ impl Scalers {
         ))
     }
 
-    /// The condition `[rows.len(), S]` of the named rows of `columns`, which come in the order of `data.static_columns`;
-    /// `source` is what errors call them.
+    /// The condition `[rows.len(), S]` of the named rows of `columns`, which come in the order of
+    /// `data.static_columns`; `source` is what errors call them.
     ///
     /// # Errors
-    /// [`Error::Input`] on a category that the training rows did not have, a log of 0 or less, a value that is missing and may
-    /// not be or too large to be encoded, or other columns than the scaler's.
+    /// [`Error::Input`] on a category that the training rows did not have, a log of 0 or less, a value that is missing
+    /// and may not be or too large to be encoded, or other columns than the scaler's.
     pub fn encode_statics(&self, source: &str, columns: &[Column], rows: &[usize]) -> Result<Array2<f32>> {
         statics::check_names(source, &self.statics, columns)?;
         let mut encoded = Array2::zeros((rows.len(), self.static_dim()));
@@ -149,7 +149,8 @@ impl Scalers {
         Ok(encoded)
     }
 
-    /// `[n, S]` back to columns of n values in their own units; a one-hot column takes the category with the largest input.
+    /// `[n, S]` back to columns of n values in their own units; a one-hot column takes the category with the largest
+    /// input.
     pub fn decode_statics(&self, encoded: ArrayView2<f32>) -> Vec<Column> {
         let mut start = 0;
         let decode = |scaler: &StaticScaler| {
@@ -160,7 +161,8 @@ impl Scalers {
         self.statics.iter().map(decode).collect()
     }
 
-    /// Traces `[n, L]` in µV to the model's numbers, with the moments that [`Scalers::decode_signals`] takes each trace back by.
+    /// Traces `[n, L]` in µV to the model's numbers, with the moments that [`Scalers::decode_signals`] takes each trace
+    /// back by.
     pub fn encode_signals(&self, signals: ArrayView2<f32>) -> (Array2<f32>, Vec<Moments>) {
         let moments: Vec<Moments> = signals.outer_iter().map(|trace| self.signal.moments_of(trace)).collect();
         (map_rows(signals, |row, v| moments[row].encode(v)), moments)
@@ -176,14 +178,14 @@ impl Scalers {
         encoded
     }
 
-    /// The model's traces `[n, L]` to µV: each by its own moments, or all by the training rows' ([`SignalScaler::moments`])
-    /// where no recording stands behind them.
+    /// The model's traces `[n, L]` to µV: each by its own moments, or all by the training rows'
+    /// ([`SignalScaler::moments`]) where no recording stands behind them.
     pub fn decode_signals(&self, signals: ArrayView2<f32>, moments: Option<&[Moments]>) -> Array2<f32> {
         map_rows(signals, |row, v| moments.map_or(self.signal.moments, |m| m[row]).decode(v))
     }
 
-    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0 not. A
-    /// column without a label in training counts as unlabelled.
+    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0
+    /// not. A column without a label in training counts as unlabelled.
     pub fn encode_peaks(&self, peaks: ArrayView2<f32>) -> (Array2<f32>, Array2<f32>) {
         let known = |p: usize, v: f64| self.peaks[p].filter(|_| v.is_finite());
         let mask = map_columns(peaks, |p, v| f64::from(known(p, v).is_some()));
@@ -244,8 +246,8 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
 }
 
-/// The value that a share `q` of the values lies below, between two of them in proportion (type 7 of Hyndman & Fan 1996, Am Stat
-/// 50:361, and NumPy's default).
+/// The value that a share `q` of the values lies below, between two of them in proportion (type 7 of Hyndman & Fan
+/// 1996, Am Stat 50:361, and NumPy's default).
 fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let place = q * (values.len().checked_sub(1)? as f64);

@@ -17,7 +17,8 @@ pub struct StaticScaler {
     /// Smallest and largest value that enters as it is; what lies beyond enters as they do. In the column's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
-    /// What a missing value enters as: the median of the training rows that have one. A second input then tells 1 from 0.
+    /// What a missing value enters as: the median of the training rows that have one. A second input then tells 1 from
+    /// 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<f64>,
 }
@@ -206,8 +207,8 @@ pub(super) fn check_names(source: &str, scalers: &[StaticScaler], columns: &[Col
     ))
 }
 
-/// Fits to the values that the training rows have, each clipped as it will enter; those that are missing do not narrow the
-/// deviation.
+/// Fits to the values that the training rows have, each clipped as it will enter; those that are missing do not narrow
+/// the deviation.
 fn fit_number(
     source: &str,
     column: &Column,

@@ -1,8 +1,8 @@
-//! Who is recorded and how: the causes behind every row, known (the static columns) and hidden (what makes one normal-hearing
-//! listener differ from the next).
+//! Who is recorded and how: the causes behind every row, known (the static columns) and hidden (what makes one
+//! normal-hearing listener differ from the next).
 //!
-//! A subject is a pure function of (seed, subject), a recording of (seed, row): a larger set begins with the smaller one's
-//! subjects, and holding one cause constant leaves every other draw as it was.
+//! A subject is a pure function of (seed, subject), a recording of (seed, row): a larger set begins with the smaller
+//! one's subjects, and holding one cause constant leaves every other draw as it was.
 
 use crate::config::{Design, SynthConfig};
 use crate::error::{Error, Result};
@@ -96,7 +96,8 @@ const WIDTH_LOG_SD: f64 = 0.12;
 const SENSITIVITY_SD_DB: f64 = 4.0;
 const LATENCY_SLOPE_LOG_SD: f64 = 0.08;
 
-// Between recordings of one listener (test and retest; Edwards et al. 1982: far below the difference between listeners).
+// Between recordings of one listener (test and retest; Edwards et al. 1982: far below the difference between
+// listeners).
 const RETEST_LATENCY_SD_MS: f64 = 0.03;
 const RETEST_GAIN_LOG_SD: f64 = 0.06;
 
@@ -105,8 +106,8 @@ const LEVEL_STEP_DB: f64 = 5.0;
 const LEVELS_DB: [f64; 2] = [10.0, 90.0];
 /// Clinics use about 10 to 90 clicks/s.
 const RATES_HZ: [f64; 2] = [9.0, 91.0];
-/// From the 10 000 sweeps of a calm listener (Don & Elberling 1994, 1996) to a short run of a restless one; the ends are our
-/// rounding.
+/// From the 10 000 sweeps of a calm listener (Don & Elberling 1994, 1996) to a short run of a restless one; the ends
+/// are our rounding.
 const RESIDUAL_NOISE_NV: [f64; 2] = [10.0, 80.0];
 /// Averaging goes on until the noise is low enough: most recordings end near the 25 nV asked of a sound "no response"
 /// (NHSP 2013). The spread about it is our choice.

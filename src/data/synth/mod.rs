@@ -1,7 +1,7 @@
 //! The built-in data: simulated click-evoked auditory brainstem responses of a mixed clinic of adults.
 //!
-//! For trying things out, for tests, and for holding what a model learned against a truth that no recording has. It is a
-//! summary of published functions, not a model of the ear, and no substitute for recordings.
+//! For trying things out, for tests, and for holding what a model learned against a truth that no recording has. It is
+//! a summary of published functions, not a model of the ear, and no substitute for recordings.
 //!
 //! # Static columns
 //!
@@ -20,20 +20,23 @@
 //!
 //! # Sources
 //!
-//! - level: Hecox & Galambos 1974 (Arch Otolaryngol 99:30); Picton, Stapells & Campbell 1981 (J Otolaryngol 10 Suppl 9);
-//!   Stockard, Stockard, Westmoreland & Corfits 1979 (Arch Neurol 36:823); Hall 2007 (New Handbook of Auditory Evoked Responses)
-//! - rate: Don, Allen & Starr 1977 (Ann Otol Rhinol Laryngol 86:186); Hyde, Stephens & Thornton 1976 (Br J Audiol 10:41)
-//! - age and sex: Jerger & Hall 1980 (Arch Otolaryngol 106:387); Rowe 1978 (Electroencephalogr Clin Neurophysiol 44:459);
-//!   Konrad-Martin et al. 2012 (J Am Acad Audiol 23:18); Boettcher 2002 (J Speech Lang Hear Res 45:1249)
+//! - level: Hecox & Galambos 1974 (Arch Otolaryngol 99:30); Picton, Stapells & Campbell 1981 (J Otolaryngol 10 Suppl
+//!   9); Stockard, Stockard, Westmoreland & Corfits 1979 (Arch Neurol 36:823); Hall 2007 (New Handbook of Auditory
+//!   Evoked Responses)
+//! - rate: Don, Allen & Starr 1977 (Ann Otol Rhinol Laryngol 86:186); Hyde, Stephens & Thornton 1976 (Br J Audiol
+//!   10:41)
+//! - age and sex: Jerger & Hall 1980 (Arch Otolaryngol 106:387); Rowe 1978 (Electroencephalogr Clin Neurophysiol
+//!   44:459); Konrad-Martin et al. 2012 (J Am Acad Audiol 23:18); Boettcher 2002 (J Speech Lang Hear Res 45:1249)
 //! - conductive loss: McGee & Clemis 1982 (Ann Otol Rhinol Laryngol 91:304)
-//! - cochlear loss: Coats & Martin 1977 (Arch Otolaryngol 103:605); Galambos & Hecox 1978 (Otolaryngol Clin North Am 11:709);
-//!   Rosenhamer, Lindström & Lundborg 1981 (Scand Audiol 10:3)
+//! - cochlear loss: Coats & Martin 1977 (Arch Otolaryngol 103:605); Galambos & Hecox 1978 (Otolaryngol Clin North Am
+//!   11:709); Rosenhamer, Lindström & Lundborg 1981 (Scand Audiol 10:3)
 //! - neuropathy: Starr, Picton, Sininger, Hood & Berlin 1996 (Brain 119:741); Rance et al. 1999 (Ear Hear 20:238)
-//! - variation: Chiappa, Gladstone & Young 1979 (Arch Neurol 36:81); Rowe 1978; Edwards, Buchwald, Tanguay & Schwafel 1982
-//!   (Electroencephalogr Clin Neurophysiol 53:125)
+//! - variation: Chiappa, Gladstone & Young 1979 (Arch Neurol 36:81); Rowe 1978; Edwards, Buchwald, Tanguay & Schwafel
+//!   1982 (Electroencephalogr Clin Neurophysiol 53:125)
 //! - SN10: Davis & Hirsh 1979 (Audiology 18:445)
 //! - noise and F-ratio: Elberling & Don 1984 (Scand Audiol 13:187); Don, Elberling & Waring 1984 (Scand Audiol 13:219);
-//!   Don & Elberling 1994 (J Acoust Soc Am 96:2746) and 1996 (99:491); NHSP 2013 (the English newborn programme's ABR guidance)
+//!   Don & Elberling 1994 (J Acoust Soc Am 96:2746) and 1996 (99:491); NHSP 2013 (the English newborn programme's ABR
+//!   guidance)
 
 mod conditions;
 mod noise;
@@ -52,12 +55,12 @@ use waves::Wave;
 /// What messages call the set.
 pub const SOURCE: &str = "built-in data";
 
-/// A wave counts as present, and is labelled, from this height on and with its peak within the window; below, nobody would
-/// mark it even in the best of averages.
+/// A wave counts as present, and is labelled, from this height on and with its peak within the window; below, nobody
+/// would mark it even in the best of averages.
 pub const VISIBLE_UV: f64 = 0.02;
 
-/// A wave's trough is the lowest point of the trace up to this long after its peak: for I and III before the next large wave,
-/// for V the SN10.
+/// A wave's trough is the lowest point of the trace up to this long after its peak: for I and III before the next large
+/// wave, for V the SN10.
 const TROUGH_WITHIN_MS: [f64; 3] = [0.9, 0.9, 2.5];
 /// Waves I, III and V among the seven.
 const LABELLED: [usize; 3] = [0, 2, waves::V];
@@ -68,15 +71,15 @@ const LONGEST_MS: f64 = 100.0;
 
 /// The built-in set of `config.subjects * config.rows_per_subject` rows, subject by subject.
 ///
-/// Each has `signal_length` samples in µV from 0 ms at `config.sample_rate_hz`; its columns are [`SYNTH_COLUMNS`] in their order;
-/// peaks are the latencies in ms of waves I, III and V, and their amplitudes in µV from the peak to the following trough of
-/// the noise-free trace. Absent waves (see [`VISIBLE_UV`]) are NaN. The truth is always there. A row depends on `config`'s
-/// sample rate and held causes, `signal_length`, `seed`, its subject and its index alone.
+/// Each has `signal_length` samples in µV from 0 ms at `config.sample_rate_hz`; its columns are [`SYNTH_COLUMNS`] in
+/// their order; peaks are the latencies in ms of waves I, III and V, and their amplitudes in µV from the peak to the
+/// following trough of the noise-free trace. Absent waves (see [`VISIBLE_UV`]) are NaN. The truth is always there. A
+/// row depends on `config`'s sample rate and held causes, `signal_length`, `seed`, its subject and its index alone.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8 samples or
-/// of more than 100 ms, and for a cause in `config.fixed` that does not exist or is out of its range.
+/// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8
+/// samples or of more than 100 ms, and for a cause in `config.fixed` that does not exist or is out of its range.
 pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Vec<recording::Recording>> {
     check(config, signal_length)?;
     let simulator = Simulator::new(config, signal_length, seed);

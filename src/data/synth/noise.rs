@@ -13,8 +13,9 @@ const WINDOWS_BEFORE_REPEAT: f64 = 4.0;
 
 /// Gaussian noise of the band, made of sine and cosine lines with random amplitudes.
 ///
-/// `noise[t] = rms * Σ_k a_k (n_k cos(2π f_k t) + m_k sin(2π f_k t))`, `a_k² ∝ 1/f_k`, `Σ a_k² = 1`, with `n`, `m` standard
-/// normal: its mean square is `rms²` on average over draws at every sample; one row's own RMS scatters about it, as in life.
+/// `noise[t] = rms * Σ_k a_k (n_k cos(2π f_k t) + m_k sin(2π f_k t))`, `a_k² ∝ 1/f_k`, `Σ a_k² = 1`, with `n`, `m`
+/// standard normal: its mean square is `rms²` on average over draws at every sample; one row's own RMS scatters about
+/// it, as in life.
 pub(super) struct ColouredNoise {
     /// `a_k cos` and `a_k sin` of each line, one after the other: `[2 lines, length]`.
     basis: Vec<Vec<f64>>,
@@ -58,10 +59,10 @@ const INDEPENDENT_POINTS: f64 = 5.0;
 ///
 /// `Fmp = Var_t(average) / (mean over points of Var_sweeps / N)`.
 ///
-/// The numerator is the variance of `trace` over the window, response and residual noise together. The denominator estimates
-/// the residual noise's variance, `rms²`; over `N` sweeps and `P` independent points it scatters as
-/// `rms² χ²(ν) / ν`, `ν = P (N - 1)`, drawn here by the approximation of Wilson & Hilferty 1931.
-/// About 1 without a response; 3.1 stands for one with 99 % certainty.
+/// The numerator is the variance of `trace` over the window, response and residual noise together. The denominator
+/// estimates the residual noise's variance, `rms²`; over `N` sweeps and `P` independent points it scatters as `rms²
+/// χ²(ν) / ν`, `ν = P (N - 1)`, drawn here by the approximation of Wilson & Hilferty 1931. About 1 without a response;
+/// 3.1 stands for one with 99 % certainty.
 pub(super) fn f_ratio(trace: &[f64], rms: f64, seed: u64, row: u32) -> f64 {
     let n = trace.len() as f64;
     let mean = trace.iter().sum::<f64>() / n;

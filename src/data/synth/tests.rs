@@ -154,7 +154,8 @@ fn the_numbers_are_the_published_ones() {
         let (latency, _) = wave_v(&listener(), &at_level(level_db));
         assert!((low..=high).contains(&latency), "wave V at {level_db} dB nHL: {latency} ms");
     }
-    // Don, Allen and Starr 1977: 0.5 ms from 10 to 100 clicks/s; Jerger and Hall 1980: 0.2 ms and 10 % from 25 to 55 years
+    // Don, Allen and Starr 1977: 0.5 ms from 10 to 100 clicks/s; Jerger and Hall 1980: 0.2 ms and 10 % from 25 to 55
+    // years
     let (latency, amplitude) = wave_v(&listener(), &at_level(60.0));
     let (fast, _) = wave_v(&listener(), &Recording { rate_hz: 100.0, ..at_level(60.0) });
     let (old, weak) = wave_v(&Subject { age_years: 55.0, ..listener() }, &at_level(60.0));
@@ -205,7 +206,8 @@ fn the_true_latency_of_wave_v_is_its_peak_in_the_noise_free_trace() {
     }
     misses.sort_unstable_by(f32::total_cmp);
     assert!(misses.len() > 700, "{}", misses.len());
-    // the grid rounds by half a sample; the slope of the SN10, and of IV in a fused IV–V complex, pull by one or two more
+    // the grid rounds by half a sample; the slope of the SN10, and of IV in a fused IV–V complex, pull by one or two
+    // more
     assert!(misses[misses.len() * 98 / 100] <= 1.5, "98 of 100 within {} samples", misses[misses.len() * 98 / 100]);
     assert!(misses[misses.len() - 1] <= 2.5, "{} samples", misses[misses.len() - 1]);
 }

@@ -1,7 +1,8 @@
-//! Waves I to VII: how latency, amplitude and width follow level, rate, age, hearing loss and the listener, and their trace.
+//! Waves I to VII: how latency, amplitude and width follow level, rate, age, hearing loss and the listener, and their
+//! trace.
 //!
-//! The anchors are a click of 80 dB nHL, 10 clicks/s, a listener of 25 years, the mean of both sexes. Papers are listed in
-//! the [parent module](super); numbers are rounded readings of them, and "ours" where no paper gives one.
+//! The anchors are a click of 80 dB nHL, 10 clicks/s, a listener of 25 years, the mean of both sexes. Papers are listed
+//! in the [parent module](super); numbers are rounded readings of them, and "ours" where no paper gives one.
 
 use super::conditions::{Recording, Subject};
 
@@ -25,11 +26,13 @@ pub(super) struct WaveShape {
     pub rate_loss: f64,
     /// Delay a year; V: 0.2 ms from 25 to 55 years (Jerger & Hall 1980); I less, I–V grows (Rowe 1978).
     pub age_shift_ms: f64,
-    /// Share of the amplitude lost a year; V: 10 % from 25 to 55 years (Jerger & Hall 1980); I faster (Konrad-Martin et al. 2012).
+    /// Share of the amplitude lost a year; V: 10 % from 25 to 55 years (Jerger & Hall 1980); I faster (Konrad-Martin et
+    /// al. 2012).
     pub age_loss: f64,
     /// Men later and women earlier by this; V: 0.2 ms between the sexes (Jerger & Hall 1980), which is mostly I–V.
     pub sex_shift_ms: f64,
-    /// Amplitude falls to `1/e` at this cochlear loss, apart from audibility: I suffers most (Coats & Martin 1977); values ours.
+    /// Amplitude falls to `1/e` at this cochlear loss, apart from audibility: I suffers most (Coats & Martin 1977);
+    /// values ours.
     pub cochlear_decay_db: f64,
 }
 
@@ -61,8 +64,8 @@ const ANCHOR_RATE_HZ: f64 = 10.0;
 const RATE_SPAN_HZ: f64 = 90.0;
 const ANCHOR_AGE_YEARS: f64 = 25.0;
 
-/// Wave V is delayed by `4.9 ms exp(-e / 40 dB)` against its limit of 4.95 ms: 5.6 ms at 80, 6.0 at 60, 6.8 at 40, 7.9 at
-/// 20 dB nHL, some 40 µs/dB at moderate levels (our fit to Hecox & Galambos 1974; Picton et al. 1981).
+/// Wave V is delayed by `4.9 ms exp(-e / 40 dB)` against its limit of 4.95 ms: 5.6 ms at 80, 6.0 at 60, 6.8 at 40, 7.9
+/// at 20 dB nHL, some 40 µs/dB at moderate levels (our fit to Hecox & Galambos 1974; Picton et al. 1981).
 const LEVEL_SHIFT_MS: f64 = 4.9;
 const LEVEL_DECAY_DB: f64 = 40.0;
 /// With a power of 1, wave V at 10 dB is a quarter of that at 80 dB nHL (Don & Elberling 1996; rounded).
@@ -76,8 +79,8 @@ const SEX_GAIN: f64 = 1.118;
 /// IV may melt into V but not swallow it; ours.
 const SMALLEST_IV_V_MS: f64 = 0.55;
 
-// Troughs follow the peak at this distance and have this width, in widths of the wave; SN10 in ms (Davis & Hirsh 1979: a slow
-// negativity about 10 ms after the stimulus near threshold); values ours.
+// Troughs follow the peak at this distance and have this width, in widths of the wave; SN10 in ms (Davis & Hirsh 1979:
+// a slow negativity about 10 ms after the stimulus near threshold); values ours.
 const TROUGH_DELAY: f64 = 2.3;
 const TROUGH_WIDTH: f64 = 1.2;
 const SN10_DELAY_MS: f64 = 1.7;
@@ -100,9 +103,10 @@ pub(super) struct Wave {
 
 /// The level that a normal ear would need for the same response, in dB nHL; no response at or below 0.
 ///
-/// A conductive loss only attenuates (McGee & Clemis 1982). A cochlear loss `h` raises the threshold to `h`; above it the
-/// lag `h (1 - r)²`, `r` from 0 at threshold to 1 at [`FULL_RECRUITMENT_DB`], closes fast (recruitment): near-normal latency
-/// some 20 dB above threshold on a steep function (Galambos & Hecox 1978; Rosenhamer et al. 1981; the square is ours).
+/// A conductive loss only attenuates (McGee & Clemis 1982). A cochlear loss `h` raises the threshold to `h`; above it
+/// the lag `h (1 - r)²`, `r` from 0 at threshold to 1 at [`FULL_RECRUITMENT_DB`], closes fast (recruitment):
+/// near-normal latency some 20 dB above threshold on a steep function (Galambos & Hecox 1978; Rosenhamer et al. 1981;
+/// the square is ours).
 pub(super) fn effective_level_db(subject: &Subject, level_db: f64) -> f64 {
     let at_cochlea_db = level_db - subject.conductive_loss_db - subject.sensitivity_db;
     let loss_db = subject.cochlear_loss_db;

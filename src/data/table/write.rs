@@ -21,9 +21,9 @@ const FIRST: [&str; 10] = [
     "record",
 ];
 
-/// Writes `subject_id`, `file` (if any has one), what is known of each recording, `sample_rate_hz`, `t0_ms`, the labels (if there
-/// are any), the samples in µV, and the truth (if any has one). What is not known is an empty cell, and so is what a shorter
-/// recording does not have. Numbers have the fewest digits that read back to the same bits.
+/// Writes `subject_id`, `file` (if any has one), what is known of each recording, `sample_rate_hz`, `t0_ms`, the labels
+/// (if there are any), the samples in µV, and the truth (if any has one). What is not known is an empty cell, and so is
+/// what a shorter recording does not have. Numbers have the fewest digits that read back to the same bits.
 ///
 /// # Errors
 /// The writer's.

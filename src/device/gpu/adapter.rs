@@ -147,8 +147,8 @@ fn all(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     found
 }
 
-/// Every adapter there is, usable or not. OpenGL is looked at where there is no real GPU that can be used by other ways: the same hardware
-/// would be there twice.
+/// Every adapter there is, usable or not. OpenGL is looked at where there is no real GPU that can be used by other
+/// ways: the same hardware would be there twice.
 pub fn reports() -> Vec<AdapterReport> {
     let report = |adapter: &wgpu::Adapter| {
         let (info, limits) = (adapter.get_info(), adapter.limits());
@@ -180,8 +180,8 @@ pub fn open_real() -> Result<Option<Arc<Context>>> {
     adapter.map(|adapter| Context::open(&adapter, Checks::Off)).transpose()
 }
 
-/// The first adapter whose title (`llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`) has all words of `wanted` in it, in any case; without
-/// one, the first real GPU. One that can be used comes before one that cannot.
+/// The first adapter whose title (`llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`) has all words of `wanted` in it, in any
+/// case; without one, the first real GPU. One that can be used comes before one that cannot.
 ///
 /// # Errors
 /// When there is none such, or it lacks something; the message says what there is.

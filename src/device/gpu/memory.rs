@@ -1,4 +1,5 @@
-//! Memory: parameters, gradients and moments that were asked for together lie in one buffer (an arena), activations have one each.
+//! Memory: parameters, gradients and moments that were asked for together lie in one buffer (an arena), activations
+//! have one each.
 
 use super::adapter::Context;
 use crate::device::{Buffer, Role};
@@ -121,8 +122,8 @@ impl Memory {
         Buffer(self.tensors.len() as u32 - 1)
     }
 
-    /// Gives what one op writes these shapes. Vectors behind the first lie in one block, so that an op may join them. `outgrown`
-    /// hears of each buffer that was replaced by a larger one.
+    /// Gives what one op writes these shapes. Vectors behind the first lie in one block, so that an op may join them.
+    /// `outgrown` hears of each buffer that was replaced by a larger one.
     pub fn reshape(
         &mut self,
         context: &Context,
@@ -173,8 +174,8 @@ impl Memory {
         self.scratch.get(&number).is_some_and(|block| self.blocks[*block].bytes < bytes)
     }
 
-    /// The place of scratch memory of this number; what it held before is lost when it grows, and the number of the buffer then
-    /// outgrown returned.
+    /// The place of scratch memory of this number; what it held before is lost when it grows, and the number of the
+    /// buffer then outgrown returned.
     pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(Place, Option<u64>)> {
         let (block, outgrown) = match self.scratch.get(&number) {
             Some(block) => (*block, self.grow(context, *block, bytes)?),

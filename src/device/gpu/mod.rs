@@ -1,5 +1,5 @@
-//! The GPU, through wgpu: ops run as the passes they ask for, recorded and carried out later. Nothing outside this folder knows of
-//! wgpu.
+//! The GPU, through wgpu: ops run as the passes they ask for, recorded and carried out later. Nothing outside this
+//! folder knows of wgpu.
 
 mod adapter;
 mod memory;
@@ -28,7 +28,8 @@ use std::sync::Arc;
 /// Joined tensors that lie apart are put together in scratch memory from this number on; ops' own numbers are below.
 const JOINED: usize = 32;
 
-/// Questions that stay open where nobody waits for the answer: the GPU works on the newest while the CPU prepares what comes next.
+/// Questions that stay open where nobody waits for the answer: the GPU works on the newest while the CPU prepares what
+/// comes next.
 const OPEN: usize = 2;
 
 /// A device on a GPU.
@@ -108,7 +109,8 @@ impl State {
         self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
     }
 
-    /// Records a pass, or in a rehearsal notes it and finds room for what it is to use; `place` knows where each operand lies.
+    /// Records a pass, or in a rehearsal notes it and finds room for what it is to use; `place` knows where each
+    /// operand lies.
     fn pass(
         &mut self,
         context: &Context,
@@ -165,7 +167,8 @@ impl State {
         Ok(())
     }
 
-    /// Copies tensors that lie apart into scratch memory, where an op sees them as one; what to copy back, if they are written.
+    /// Copies tensors that lie apart into scratch memory, where an op sees them as one; what to copy back, if they are
+    /// written.
     fn put_together(
         &mut self,
         context: &Context,

@@ -29,12 +29,13 @@ struct Part {
     blocks: [usize; 4],
     chunks: Place,
     count: usize,
-    /// What is read and (true) written of the blocks: what is copied to the rest of them, as running statistics are, may still be put off.
+    /// What is read and (true) written of the blocks: what is copied to the rest of them, as running statistics are,
+    /// may still be put off.
     touched: Vec<(Place, bool)>,
 }
 
-/// Norms that were worked out but for the last of it, which is the CPU's, in f64: the sums of squares of the chunks of each group, one behind
-/// the other.
+/// Norms that were worked out but for the last of it, which is the CPU's, in f64: the sums of squares of the chunks of
+/// each group, one behind the other.
 pub struct Norms {
     /// None where nothing was asked for.
     pub sums: Option<Place>,

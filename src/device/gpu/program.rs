@@ -1,5 +1,5 @@
-//! WGSL text to pipelines. A shader is `shaders/<op>.wgsl`, with the files of `shaders/common` that its first line names in front;
-//! its variables are found by their names.
+//! WGSL text to pipelines. A shader is `shaders/<op>.wgsl`, with the files of `shaders/common` that its first line
+//! names in front; its variables are found by their names.
 
 use super::adapter::Context;
 use crate::error::Result;
@@ -33,9 +33,9 @@ pub struct Program {
     pub bindings: Vec<(u32, bool)>,
 }
 
-/// The programs of a device: made by a rehearsal ([`Device::rehearse`](crate::device::Device::rehearse)) of what is to run, or when first
-/// asked for. No device makes them all: a training needs half of the entry points, a decoder a tenth, and a driver takes from some
-/// milliseconds to a fifth of a second for each.
+/// The programs of a device: made by a rehearsal ([`Device::rehearse`](crate::device::Device::rehearse)) of what is to
+/// run, or when first asked for. No device makes them all: a training needs half of the entry points, a decoder a
+/// tenth, and a driver takes from some milliseconds to a fifth of a second for each.
 #[derive(Debug, Default)]
 pub struct Programs {
     modules: HashMap<&'static str, Module>,
@@ -164,8 +164,8 @@ pub fn compile(context: &Context, name: &str, text: &str) -> Result<wgpu::Shader
         Checks::On => context.device.create_shader_module(descriptor),
         Checks::Off => {
             let none = wgpu::ShaderRuntimeChecks::unchecked();
-            // SAFETY: every shader holds its own indices within the shapes it is told, ends its loops, and divides by no 0; the
-            // tests run each of them with the checks on and off.
+            // SAFETY: every shader holds its own indices within the shapes it is told, ends its loops, and divides by
+            // no 0; the tests run each of them with the checks on and off.
             unsafe { context.device.create_shader_module_trusted(descriptor, none) }
         }
     };

@@ -1,5 +1,5 @@
-//! Reading: places of the memory are copied behind all that was recorded into a buffer that can be mapped, which is looked at when the
-//! GPU has come so far.
+//! Reading: places of the memory are copied behind all that was recorded into a buffer that can be mapped, which is
+//! looked at when the GPU has come so far.
 
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, Memory, Place};

@@ -1,5 +1,5 @@
-//! Level series: traces of one listener, or of several, by level, as a threshold is read from them. This is what pictures of
-//! traces show; numbers are in ms after stimulus onset and in µV.
+//! Level series: traces of one listener, or of several, by level, as a threshold is read from them. This is what
+//! pictures of traces show; numbers are in ms after stimulus onset and in µV.
 
 mod choose;
 mod panels;

@@ -84,7 +84,8 @@ fn explained_variance_by_hand_is_pooled_over_rows() {
 
 #[test]
 fn latent_units_by_hand() {
-    // unit 0 is the prior; unit 1 has mu ±1 at variance 1: KL 1/2; unit 2 is off-centre but constant: KL 0.02, no activity
+    // unit 0 is the prior; unit 1 has mu ±1 at variance 1: KL 1/2; unit 2 is off-centre but constant: KL 0.02, no
+    // activity
     let mu = array![[0.0, 1.0, 0.2], [0.0, -1.0, 0.2]];
     let units = LatentUnits::of(mu.view(), Array2::zeros((2, 3)).view());
     assert!(units.kl_nats.iter().zip([0.0, 0.5, 0.02]).all(|(kl, wanted)| (kl - wanted).abs() < 1e-7));

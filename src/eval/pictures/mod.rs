@@ -23,8 +23,8 @@ const MOST_LEVELS: usize = 12;
 /// The numbers behind the pictures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pictures {
-    /// Of some listeners two panels each: real traces over what is drawn under their conditions, and one drawn listener.
-    /// None of bare weights.
+    /// Of some listeners two panels each: real traces over what is drawn under their conditions, and one drawn
+    /// listener. None of bare weights.
     pub level_series: Option<LevelSeries>,
     /// Rows between the best reconstructed one and the worst …
     pub reconstructed: Vec<ShownRow>,
@@ -42,8 +42,8 @@ pub struct ShownRow {
     pub row: usize,
     pub subject: String,
     pub level_db: Option<f64>,
-    /// `1 - Σ(made - target)² / Σ(target - training mean)²` of this row, the target being what stands for the truth, or else
-    /// the recording; none where that is not defined.
+    /// `1 - Σ(made - target)² / Σ(target - training mean)²` of this row, the target being what stands for the truth, or
+    /// else the recording; none where that is not defined.
     pub explained_variance: Option<f64>,
 }
 

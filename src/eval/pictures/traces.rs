@@ -1,4 +1,5 @@
-//! The traces that a report shows: level series of listeners, real beside generated, and reconstructions with the truth.
+//! The traces that a report shows: level series of listeners, real beside generated, and reconstructions with the
+//! truth.
 
 use super::{Evaluated, ShownRow};
 use crate::checkpoint::Trained;
@@ -33,9 +34,9 @@ struct Cell {
     places: Vec<usize>,
 }
 
-/// Of the listeners with the most levels two panels each: their own traces over draws, and one draw. Where the rows of a
-/// level differ in other conditions, a draw is the mean of as many traces, one under the condition of each row: like is set
-/// beside like.
+/// Of the listeners with the most levels two panels each: their own traces over draws, and one draw. Where the rows of
+/// a level differ in other conditions, a draw is the mean of as many traces, one under the condition of each row: like
+/// is set beside like.
 pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
     let dataset = evaluated.dataset;
     let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
@@ -140,7 +141,8 @@ fn real_traces(evaluated: &Evaluated, cell: &Cell, summary: &Summary) -> TracesA
     at_level(dataset, cell.level_db, traces.view(), summary)
 }
 
-/// Traces `[N, L]` summed up, to a ten thousandth of the largest sample: no picture shows more, and the JSON stays small.
+/// Traces `[N, L]` summed up, to a ten thousandth of the largest sample: no picture shows more, and the JSON stays
+/// small.
 fn at_level(dataset: &Dataset, level_db: Option<f64>, traces: ArrayView2<f32>, summary: &Summary) -> TracesAtLevel {
     let traces: Vec<&[f32]> = traces.outer_iter().map(|trace| trace.to_slice().expect("row-major")).collect();
     let axis = [dataset.t0_ms, 1000.0 / dataset.sample_rate_hz];

@@ -17,7 +17,8 @@ pub(super) unsafe fn product(p: &Product, packed: &mut Packed) {
 /// A window into this, at `8 - lanes`, is the mask of the first `lanes`.
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-// SAFETY (of every block below): the caller has AVX2 and FMA and passes pointers that are valid for what the trait says is touched.
+// SAFETY (of every block below): the caller has AVX2 and FMA and passes pointers that are valid for what the trait says
+// is touched.
 #[inline(always)]
 unsafe fn first(lanes: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - lanes).cast()) }
@@ -84,7 +85,8 @@ impl Vector for __m256 {
                     *x = if columns == 8 { Self::load(row) } else { Self::load_first(row, columns) };
                 }
             }
-            // 4 x 4 numbers within each half register: then y[4 i + j] holds, in half q, column 4 q + j of rows 4 i to 4 i + 3
+            // 4 x 4 numbers within each half register: then y[4 i + j] holds, in half q, column 4 q + j of rows 4 i to
+            // 4 i + 3
             let mut y = [Self::zero(); 8];
             for i in [0, 4] {
                 let (a, b) = (_mm256_unpacklo_ps(x[i], x[i + 1]), _mm256_unpackhi_ps(x[i], x[i + 1]));

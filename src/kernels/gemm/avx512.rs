@@ -19,7 +19,8 @@ fn first(lanes: usize) -> __mmask16 {
     ((1_u32 << lanes) - 1) as __mmask16
 }
 
-// SAFETY (of every block below): the caller has AVX-512F and passes pointers that are valid for what the trait says is touched.
+// SAFETY (of every block below): the caller has AVX-512F and passes pointers that are valid for what the trait says is
+// touched.
 impl Vector for __m512 {
     const LANES: usize = 16;
     const HEIGHT: usize = 8;
@@ -81,7 +82,8 @@ impl Vector for __m512 {
                     *x = Self::load_first(from.offset(i as isize * row_stride), columns);
                 }
             }
-            // 4 x 4 numbers within each quarter register: then y[4 i + j] holds, in quarter q, column 4 q + j of rows 4 i to 4 i + 3
+            // 4 x 4 numbers within each quarter register: then y[4 i + j] holds, in quarter q, column 4 q + j of rows 4
+            // i to 4 i + 3
             let mut y = [Self::zero(); 16];
             for i in [0, 4, 8, 12] {
                 let (a, b) = (_mm512_unpacklo_ps(x[i], x[i + 1]), _mm512_unpackhi_ps(x[i], x[i + 1]));

@@ -1,12 +1,14 @@
 //! A product in blocks that fit the caches, in tiles that fit the registers (after Goto and van de Geijn 2008).
 //!
 //! `b` is packed a block of `DEEP` x `WIDE` at a time, panel by panel of a tile's width; it stays in the second
-//! cache while the rows of `a` pass by, a few at a time, which stay in the first. Where `b`'s rows are vectors as they lie, the first
-//! tile of each panel multiplies them from there and packs them in passing: the time they take to arrive is spent multiplying.
+//! cache while the rows of `a` pass by, a few at a time, which stay in the first. Where `b`'s rows are vectors as they
+//! lie, the first tile of each panel multiplies them from there and packs them in passing: the time they take to arrive
+//! is spent multiplying.
 //!
-//! Each element of `c` is, for each block of depth, one chain of fused multiply-adds in order, starting from zero; the chains
-//! are added to it in order, and the bias last. Blocks of depth lie at multiples of `DEEP`, whatever else is cut and whichever operand
-//! is `a`, so an element's bits depend on its row and its column alone (but for a single row: see [`row`](super::row)).
+//! Each element of `c` is, for each block of depth, one chain of fused multiply-adds in order, starting from zero; the
+//! chains are added to it in order, and the bias last. Blocks of depth lie at multiples of `DEEP`, whatever else is cut
+//! and whichever operand is `a`, so an element's bits depend on its row and its column alone (but for a single row: see
+//! [`row`](super::row)).
 
 use super::pack;
 use super::row;
@@ -83,8 +85,8 @@ impl Packed {
 /// Carries out a product.
 ///
 /// # Safety
-/// The CPU has `V`'s instructions; `a`, `b` and `c` point to as many elements as `sizes` and the strides say; `c` overlaps
-/// neither operand.
+/// The CPU has `V`'s instructions; `a`, `b` and `c` point to as many elements as `sizes` and the strides say; `c`
+/// overlaps neither operand.
 #[inline(always)]
 pub(super) unsafe fn product<V: Vector>(p: &Product, packed: &mut Packed) {
     let [packed_a, packed_b, turned] = packed.buffers();

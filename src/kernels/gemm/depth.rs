@@ -8,12 +8,12 @@ use crate::tensor::{Real, View, ViewMut};
 use ndarray::{Axis, s};
 use std::ops::Range;
 
-/// [`gemm`] of few rows by a large `b`, split-K: the sums over the first half of the depth are added to `beta c`, then those over the
-/// second.
+/// [`gemm`] of few rows by a large `b`, split-K: the sums over the first half of the depth are added to `beta c`, then
+/// those over the second.
 ///
-/// Each half of the rows of `b` is then read where a product by its transpose, or a pass over it, finds the same rows: with two
-/// threads, by one alone. A row that both have read must be taken from one before the other can write it; where the two share no
-/// cache that is slower than memory.
+/// Each half of the rows of `b` is then read where a product by its transpose, or a pass over it, finds the same rows:
+/// with two threads, by one alone. A row that both have read must be taken from one before the other can write it;
+/// where the two share no cache that is slower than memory.
 ///
 /// # Panics
 /// As [`gemm`]; and when rows of `c` are not consecutive numbers.

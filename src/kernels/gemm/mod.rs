@@ -36,11 +36,11 @@ const TASKS: usize = 8;
 /// Rows and columns are cut at multiples of these, so that tiles stay whole.
 const UNIT: [usize; 2] = [16, 48];
 
-/// `c = a b` (`beta` 0: `c` is not read) or `c = a b + beta c`; `a` `[M, K]`, `b` `[K, N]`, `c` `[M, N]`; transposed views
-/// (`.t()`) are as good as plain ones.
+/// `c = a b` (`beta` 0: `c` is not read) or `c = a b + beta c`; `a` `[M, K]`, `b` `[K, N]`, `c` `[M, N]`; transposed
+/// views (`.t()`) are as good as plain ones.
 ///
-/// Each element of `c` sums over K in one order whatever the cut, so the bits do not depend on the number of threads; nor on the other
-/// rows and columns, unless M is 1, which has an order of its own.
+/// Each element of `c` sums over K in one order whatever the cut, so the bits do not depend on the number of threads;
+/// nor on the other rows and columns, unless M is 1, which has an order of its own.
 ///
 /// # Panics
 /// When the shapes do not fit, or the environment asks for a kernel that is not there ([`Kernel::selected`]).
@@ -48,7 +48,8 @@ pub fn gemm<T: Real>(a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
     gemm_on(Kernel::in_use(), a, b, beta, c);
 }
 
-/// `c = a b + bias`: `bias` `[1, N]` is added to every row, to the finished sum, and `c` is not read; otherwise as [`gemm`].
+/// `c = a b + bias`: `bias` `[1, N]` is added to every row, to the finished sum, and `c` is not read; otherwise as
+/// [`gemm`].
 ///
 /// # Panics
 /// As [`gemm`].
@@ -82,7 +83,8 @@ pub fn gemm_bias_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, bias: View<
     start(kernel, 0, a, b, T::zero(), Some(every_row), c);
 }
 
-/// Makes the packing buffers of this thread, or of all threads of the pool that it belongs to, so that no later product allocates.
+/// Makes the packing buffers of this thread, or of all threads of the pool that it belongs to, so that no later product
+/// allocates.
 pub fn reserve() {
     #[cfg(target_arch = "x86_64")]
     match rayon::current_thread_index() {
@@ -175,8 +177,8 @@ fn product<T: Real>(plan: &Plan<T>, a: View<T>, b: View<T>, bias: Option<View<T>
 /// By `matrixmultiply`.
 fn portable<T: Real>(beta: T, a: View<T>, b: View<T>, bias: Option<View<T>>, mut c: ViewMut<T>) {
     let strides = |s: &[isize]| [s[0], s[1]];
-    // SAFETY: the views are valid for their shapes and strides, the shapes fit (checked in `start`), and `c` is borrowed
-    // mutably, so it overlaps neither operand.
+    // SAFETY: the views are valid for their shapes and strides, the shapes fit (checked in `start`), and `c` is
+    // borrowed mutably, so it overlaps neither operand.
     unsafe {
         T::gemm(
             [a.nrows(), a.ncols(), b.ncols()],

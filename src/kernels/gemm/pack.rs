@@ -1,7 +1,7 @@
 //! Operands copied into the order in which the tiles read them.
 //!
-//! Besides the transposing, which vectors need, this makes every tile's reads dense: rows of a weight matrix lie 4 KiB apart,
-//! so that a column of them lies in one set of the first cache, and in as many pages as it has rows.
+//! Besides the transposing, which vectors need, this makes every tile's reads dense: rows of a weight matrix lie 4 KiB
+//! apart, so that a column of them lies in one set of the first cache, and in as many pages as it has rows.
 
 use super::blocks::{DEEP, Matrix};
 use super::tile::WIDTH;
@@ -10,7 +10,8 @@ use super::vector::Vector;
 /// Row stride of an `a` block packed by rows: a line more than the depth, so that its rows lie in different sets.
 pub(super) const ROW: usize = DEEP + 16;
 
-/// Vectors in the next panel when `left` are still to come: as many as a tile has, but two and two in place of three and one.
+/// Vectors in the next panel when `left` are still to come: as many as a tile has, but two and two in place of three
+/// and one.
 #[inline(always)]
 pub(super) fn panel(left: usize) -> usize {
     if left == 4 { 2 } else { left.min(WIDTH) }
@@ -55,8 +56,8 @@ pub(super) unsafe fn a(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Ma
     }
 }
 
-/// Packs the `depth` x `columns` block at `b` into panels: vector `v` of row `k` of a panel of `w` vectors, which begins at
-/// vector `p` of the block, at `(p * depth + k * w + v) * LANES`. Lanes beyond the last column are zeros.
+/// Packs the `depth` x `columns` block at `b` into panels: vector `v` of row `k` of a panel of `w` vectors, which
+/// begins at vector `p` of the block, at `(p * depth + k * w + v) * LANES`. Lanes beyond the last column are zeros.
 ///
 /// # Safety
 /// The CPU has `V`'s instructions; `b` points to such a block, `to` to as many whole vectors.

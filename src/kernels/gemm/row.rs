@@ -1,8 +1,8 @@
-//! A single row of `c`, from columns of `b` that are consecutive along the depth: one trace through a layer. Nothing is used
-//! twice, so nothing is packed: what counts is that `b` streams by as it lies.
+//! A single row of `c`, from columns of `b` that are consecutive along the depth: one trace through a layer. Nothing is
+//! used twice, so nothing is packed: what counts is that `b` streams by as it lies.
 //!
-//! Each element is a sum in 16 interleaved chains of fused multiply-adds, which are added up by halves, on either instruction set;
-//! its bits differ from those that the same row has among others.
+//! Each element is a sum in 16 interleaved chains of fused multiply-adds, which are added up by halves, on either
+//! instruction set; its bits differ from those that the same row has among others.
 
 use super::blocks::{Line, Product};
 use super::tile::finish_one;

@@ -9,7 +9,8 @@ pub(super) const WIDTH: usize = 3;
 /// Steps along the depth of a tile between two requests.
 const PACE: usize = 8;
 
-/// Asks for what the next tiles read, a little at a time: rows of a weight matrix are pages apart, which no CPU foresees.
+/// Asks for what the next tiles read, a little at a time: rows of a weight matrix are pages apart, which no CPU
+/// foresees.
 pub(super) struct Ahead {
     pub at: *const f32,
     /// Rows asked for at once, how far apart, and the cache lines of each.
@@ -94,8 +95,8 @@ impl Target {
     }
 }
 
-/// `HEIGHT` rows of `WIDTH` vectors in registers, stored into `c`, or into `turned` unless that is null; gives `HEIGHT`. `FRESH`: the
-/// panel is read where it lies.
+/// `HEIGHT` rows of `WIDTH` vectors in registers, stored into `c`, or into `turned` unless that is null; gives
+/// `HEIGHT`. `FRESH`: the panel is read where it lies.
 ///
 /// # Safety
 /// The CPU has `V`'s instructions; the pointers are valid for a tile; no tile is deeper than `DEEP`.

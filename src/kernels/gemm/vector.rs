@@ -34,8 +34,8 @@ pub(super) trait Vector: Copy {
     /// `self + a * b`, rounded once.
     unsafe fn plus_product(self, a: Self, b: Self) -> Self;
 
-    /// Writes the transpose of the `rows` x `columns` numbers at `from` (rows `row_stride` apart), at most `LANES` each way: `columns`
-    /// vectors, `to_stride` apart, zeros in the lanes of rows that are not there.
+    /// Writes the transpose of the `rows` x `columns` numbers at `from` (rows `row_stride` apart), at most `LANES` each
+    /// way: `columns` vectors, `to_stride` apart, zeros in the lanes of rows that are not there.
     unsafe fn transpose(
         from: *const f32,
         row_stride: isize,
@@ -48,6 +48,7 @@ pub(super) trait Vector: Copy {
     /// Asks for a cache line; any address will do.
     unsafe fn prefetch(at: *const f32);
 
-    /// Asks for a cache line into the second cache: rows 4 KiB apart share a set of the first, whose lines are still in use.
+    /// Asks for a cache line into the second cache: rows 4 KiB apart share a set of the first, whose lines are still in
+    /// use.
     unsafe fn prefetch_second(at: *const f32);
 }

@@ -16,8 +16,9 @@ pub(super) fn reserve() {
     PACKED.with_borrow_mut(Packed::reserve);
 }
 
-/// Whether `c^T = b^T a^T` is the cheaper way to the same bits: with vectors along the rows of `a`, which are transposed then in
-/// place of those of `b`, or along more of a dimension than there is of the other. `by_rows`: rows of `c` are consecutive elements.
+/// Whether `c^T = b^T a^T` is the cheaper way to the same bits: with vectors along the rows of `a`, which are
+/// transposed then in place of those of `b`, or along more of a dimension than there is of the other. `by_rows`: rows
+/// of `c` are consecutive elements.
 pub(super) fn swap<T: Real>(kernel: Kernel, a: &View<T>, b: &View<T>, by_rows: bool) -> bool {
     let [m, k, n] = [a.nrows(), a.ncols(), b.ncols()];
     if m == 1 && by_rows {
@@ -51,8 +52,8 @@ pub(super) fn product<T: Real>(plan: &Plan<T>, a: View<T>, b: View<T>, bias: Opt
         },
     };
     PACKED.with_borrow_mut(|packed| {
-        // SAFETY: `start` has checked that the CPU has the instructions and that the shapes fit; the pointers are to f32, of
-        // views valid for their shapes and strides; `c` is borrowed mutably, so it overlaps neither operand.
+        // SAFETY: `start` has checked that the CPU has the instructions and that the shapes fit; the pointers are to
+        // f32, of views valid for their shapes and strides; `c` is borrowed mutably, so it overlaps neither operand.
         unsafe {
             match plan.kernel {
                 Kernel::Avx512 => avx512::product(&product, packed),

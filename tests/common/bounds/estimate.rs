@@ -1,13 +1,13 @@
-//! A running error analysis (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.3): every number goes with how
-//! far it may be off in f32, and every operation passes that on and adds its own rounding.
+//! A running error analysis (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.3): every number
+//! goes with how far it may be off in f32, and every operation passes that on and adds its own rounding.
 
 use std::ops::{Add, Div, Mul, Sub};
 
 /// What an f32 is rounded by: half a unit in the last place, in parts of the number.
 pub const U: f64 = 1.0 / (1 << 24) as f64;
 
-/// What WGSL allows beyond a correctly rounded result, a unit in the last place being at most 2 U: 2.5 units for a division; 4.5 more
-/// for a root, which is `1 / inverseSqrt`; 3 + 2 |x| for `exp`.
+/// What WGSL allows beyond a correctly rounded result, a unit in the last place being at most 2 U: 2.5 units for a
+/// division; 4.5 more for a root, which is `1 / inverseSqrt`; 3 + 2 |x| for `exp`.
 const OF_DIVISION: f64 = 5.0;
 const OF_INVERSE_ROOT: f64 = OF_DIVISION + 9.0;
 

@@ -3,8 +3,8 @@
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
 use ndarray::Array2;
 
-/// Additions that a term goes through in `reduction` (src/pass.rs): those of a lane, of the tree over 256 lanes, and of the partial
-/// sums of 8192 elements alike.
+/// Additions that a term goes through in `reduction` (src/pass.rs): those of a lane, of the tree over 256 lanes, and of
+/// the partial sums of 8192 elements alike.
 fn additions(count: usize) -> usize {
     let of_one = |count: usize| count.div_ceil(256) + 8;
     match count.div_ceil(8192) {

@@ -1,5 +1,5 @@
-//! How far an op in f32 may be from one in f64, element by element, from what it computes: of products by the lengths of their sums,
-//! of all else by a running error analysis of the op's formula in the order of its shader.
+//! How far an op in f32 may be from one in f64, element by element, from what it computes: of products by the lengths
+//! of their sums, of all else by a running error analysis of the op's formula in the order of its shader.
 
 mod elements;
 mod estimate;

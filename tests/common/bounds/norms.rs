@@ -1,6 +1,6 @@
-//! `batch_norm` and `film_block`, which is the same between a LeakyReLU, a dropout and a modulation: by columns, from the statistics
-//! on. What cancels in `x - mean`, and what the deviation divides, is passed on as it is: of two rows, whose variance may be tiny, the
-//! gradient is all but 0 and its tolerance no smaller than that.
+//! `batch_norm` and `film_block`, which is the same between a LeakyReLU, a dropout and a modulation: by columns, from
+//! the statistics on. What cancels in `x - mean`, and what the deviation divides, is passed on as it is: of two rows,
+//! whose variance may be tiny, the gradient is all but 0 and its tolerance no smaller than that.
 
 use super::elements::factor;
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};

@@ -42,7 +42,8 @@ pub fn biosig() -> String {
 /// Bytes before the first group.
 pub const ARF_HEADER: usize = 8811;
 
-/// A file as BioSigRZ (or RP) writes it: groups with a record each of four samples, the first of them 1, 2, … nV before the gain.
+/// A file as BioSigRZ (or RP) writes it: groups with a record each of four samples, the first of them 1, 2, … nV before
+/// the gain.
 pub struct Arf {
     pub rz: bool,
     pub variables: [(&'static str, &'static str, f32); 2],

@@ -1,4 +1,5 @@
-//! The records were written by the `wfdb` package (`tests/fixtures/wfdb/write.py`), which also read them into `expected.csv`.
+//! The records were written by the `wfdb` package (`tests/fixtures/wfdb/write.py`), which also read them into
+//! `expected.csv`.
 
 use super::refusal;
 use crate::data::read::{Recording, read_all};
