@@ -124,9 +124,9 @@ impl<'a> Tolerances<'a> {
     ///
     /// A step is `rate m / sqrt(v)` with m a mean and v a mean square of the gradients g so far, hence |m| <= sqrt(v)
     /// but for half a percent. If every g is off by at most d, so are m and sqrt(v), and the step by `2 rate d /
-    /// sqrt(v)`. v is at least the first g's share: all of g^2, then 1/2, then 1/3 of it. So three steps: `2 (1 + 1.42
-    /// + 1.74) rate d / |g|`; but never more than six times the rate, to where a gradient of which nothing but rounding
-    /// is left takes them.
+    /// sqrt(v)`. v is at least the first g's share: all of g^2, then 1/2, then 1/3 of it. So three steps:
+    /// `2 (1 + 1.42 + 1.74) rate d / |g|`; but never more than six times the rate, to where a gradient of which nothing
+    /// but rounding is left takes them.
     fn moved(&self, name: &str) -> Vec<f64> {
         let gradient = self.values("grad", name);
         let off = self.backward(gradient) + self.other_side() * largest(gradient);
