@@ -105,7 +105,10 @@ impl LevelFunction {
     pub(super) fn set_intervals(&mut self, intervals: &mut impl Iterator<Item = Interval>) {
         for point in &mut self.points {
             for mean in [&mut point.latency_ms, &mut point.amplitude_uv] {
-                *mean = intervals.next().expect("an interval a mean");
+                let interval = intervals.next().expect("an interval a mean");
+                // drawn again, one subject alone is always itself
+                let known = interval.low < interval.high;
+                *mean = if known { interval } else { Interval::exact(interval.value) };
             }
         }
     }

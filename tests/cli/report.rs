@@ -200,6 +200,7 @@ window.addEventListener("load", () => {
   }
   seen.requests = performance.getEntriesByType("resource").map(entry => entry.name).filter(name => !name.startsWith("data:"));
   seen.overflow = document.documentElement.scrollWidth > window.innerWidth;
+  seen.scrolled = [...document.querySelectorAll("section[id=short] .table")].some(table => table.scrollWidth > table.clientWidth + 1);
   seen.ground = getComputedStyle(document.body).backgroundColor;
   const out = document.createElement("pre"); out.id = "seen"; out.textContent = JSON.stringify(seen); document.body.append(out);
 });
@@ -226,6 +227,7 @@ fn a_browser_shows_the_report() {
         assert_eq!(seen["errors"], serde_json::json!([]), "script errors");
         assert_eq!(seen["requests"], serde_json::json!([]), "requests");
         assert_eq!(seen["overflow"], serde_json::json!(false), "at {width} pixels the page is wider than the window");
+        assert_eq!(seen["scrolled"], serde_json::json!(false), "at {width} pixels the first table is cut off");
         let shown = seen["pictures"].as_array().expect("pictures");
         assert_eq!(shown.len(), pictures);
         for picture in shown {
