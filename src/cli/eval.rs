@@ -92,8 +92,8 @@ impl Eval {
             report::add_record(&mut evaluation, &run);
         }
         if let Some(folder) = &self.out {
-            report::write(&evaluation, folder, &report::name(&file))?;
-            report::write_pictures(&evaluation, folder)?;
+            let pictures = report::write(&evaluation, folder, &report::name(&file))?;
+            report::write_pictures(&pictures, folder)?;
             say(format!("the report is {}", folder.join("report.html").display()));
         }
         match (self.json, self.verbose) {

@@ -1,6 +1,6 @@
 //! `abr-film plot`
 
-use super::data::{Assume, config_of, finite, positive};
+use super::data::{Assume, Configured, finite, positive};
 use super::{notice, say, source};
 use abr_film::config::Species;
 use abr_film::data::Recording;
@@ -58,13 +58,8 @@ pub struct Plot {
     /// Draw the noise-free traces of a simulation (`truth_s0` …), too
     #[arg(long)]
     truth: bool,
-    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects
-    /// and species holds here as it does there; its filters and preparation are not applied
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Override a configuration key, such as data.t0_ms=-1.5
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    configured: Configured,
     #[command(flatten)]
     assume: Assume,
     /// Width of the picture in CSS pixels, 96 an inch (a column of 85 mm has 321) [default: as the panels need it]
@@ -107,9 +102,9 @@ impl Plot {
     pub fn run(&self) -> Result<()> {
         source::check_picture(&self.out)?;
         let inputs: Vec<(Option<&str>, PathBuf)> = self.paths.iter().map(|text| name_and_path(text)).collect();
-        let named = inputs.iter().map(|(_, path)| path).chain(&self.config);
+        let named = inputs.iter().map(|(_, path)| path).chain(&self.configured.config);
         source::check_apart(Some(&self.out), named.map(PathBuf::as_path))?;
-        let config = config_of(self.config.as_deref(), &self.set)?;
+        let config = self.configured.load()?;
         let mut tables = Vec::new();
         for (_, path) in &inputs {
             tables.push(self.assume.recordings(std::slice::from_ref(path), Some(&self.out), &config)?);

@@ -4,7 +4,7 @@ use super::model;
 use abr_film::error::{Error, Result};
 use abr_film::eval::Report;
 use abr_film::files::write_whole;
-use abr_film::report::{PICTURES, page, pictures};
+use abr_film::report::{PICTURES, Picture, page, pictures};
 use abr_film::train::RunFolder;
 use std::path::Path;
 
@@ -14,16 +14,19 @@ pub fn add_record(report: &mut Report, run: &RunFolder) {
     (report.training.epochs, report.training.split) = (epochs, split);
 }
 
-/// Writes the three files into a folder, which is made if missing. `name` is that of the model.
-pub fn write(report: &Report, folder: &Path, name: &str) -> Result<()> {
+/// Writes the three files into a folder, which is made if missing, and returns the pictures of the page. `name` is that
+/// of the model.
+pub fn write(report: &Report, folder: &Path, name: &str) -> Result<Vec<(String, Picture)>> {
+    let pictures = pictures(report);
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
     write_whole(&folder.join("errors.csv"), |w| report.write_traces(w))?;
-    write_whole(&folder.join("report.html"), |w| w.write_all(page(report, name).as_bytes()))
+    write_whole(&folder.join("report.html"), |w| w.write_all(page(report, name, &pictures).as_bytes()))?;
+    Ok(pictures)
 }
 
-/// Writes the pictures of the report, each as a file of its own, into `pictures` in a folder.
-pub fn write_pictures(report: &Report, folder: &Path) -> Result<()> {
+/// Writes the pictures of a report, each as a file of its own, into `pictures` in a folder.
+pub fn write_pictures(pictures: &[(String, Picture)], folder: &Path) -> Result<()> {
     let folder = folder.join("pictures");
     std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
     // those of an evaluation before, which may have had others
@@ -35,7 +38,7 @@ pub fn write_pictures(report: &Report, folder: &Path) -> Result<()> {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
     }
-    pictures(report).into_iter().try_for_each(|(name, picture)| {
+    pictures.iter().try_for_each(|(name, picture)| {
         write_whole(&folder.join(format!("{name}.svg")), |w| w.write_all(picture.to_svg().as_bytes()))
     })
 }

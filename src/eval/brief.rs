@@ -2,7 +2,7 @@
 
 use super::probes::threshold_wave;
 use super::table::{Cell, Table};
-use super::verdict::{explains_truth, strongest};
+use super::verdict::strongest;
 use super::{Calibration, Estimate, LevelReport, Report};
 use std::fmt::{self, Display, Formatter};
 
@@ -51,14 +51,10 @@ impl Report {
     }
 
     fn of_reconstructions(&self, table: &mut Table) {
-        let of_truth = explains_truth(self);
-        let share = |estimate: &Estimate, at: &str| match of_truth {
-            true => Cell::some(estimate.truth_explained_variance, |v| {
-                Cell::percent(v, 1, &format!("{at}/truth_explained_variance"))
-            }),
-            false => {
-                Cell::some(estimate.explained_variance, |v| Cell::percent(v, 1, &format!("{at}/explained_variance")))
-            }
+        let of_truth = self.explains_truth();
+        let name = if of_truth { "truth_explained_variance" } else { "explained_variance" };
+        let share = |estimate: &Estimate, at: &str| {
+            Cell::some(self.share(estimate), |share| Cell::percent(share, 1, &format!("{at}/{name}")))
         };
         let beside = strongest(self)
             .map_or_else(Cell::none, |best| share(best.estimate, best.at).with(&format!(" by {}", best.name)));

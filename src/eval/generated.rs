@@ -199,7 +199,7 @@ fn squares(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
 }
 
 /// The first row of each distinct condition, and for each row which of these it has.
-fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
     let (mut seen, mut firsts) = (HashMap::new(), Vec::new());
     let of_row = conditions.outer_iter().enumerate().map(|(row, condition)| {
         let key: Vec<u32> = condition.iter().map(|v| v.to_bits()).collect();
@@ -225,20 +225,11 @@ impl Generated {
              real samples inside the central half of the draws; scores: low is good",
         );
         let at = |name: &str| format!("/generated/{name}");
-        let of_mean = self.mean_explained_variance.map(|mean| {
-            let number = |value, part| Cell::percent(value, 1, &format!("/generated/mean_explained_variance/{part}"));
-            match (mean.low, mean.high) {
-                (Some(low), Some(high)) => {
-                    number(mean.value, "value") + " [" + number(low, "low") + ", " + number(high, "high") + "]"
-                }
-                _ => number(mean.value, "value"),
-            }
+        let of_mean = Cell::some(self.mean_explained_variance, |mean| {
+            Cell::percent_interval(mean, 1, &at("mean_explained_variance"))
         });
         let spread = Cell::some(self.spread, |spread| Cell::interval(spread, 2, &at("spread")));
-        table.push(
-            "model",
-            [of_mean.unwrap_or_else(Cell::none), spread].into_iter().chain(self.model.cells(&at("model"))),
-        );
+        table.push("model", [of_mean, spread].into_iter().chain(self.model.cells(&at("model"))));
         if let Some(mixed) = &self.mixed_model {
             let cells = [Cell::none(), Cell::none()].into_iter().chain(mixed.cells(&at("mixed_model")));
             table.push("linear mixed model", cells);

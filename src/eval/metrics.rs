@@ -215,6 +215,13 @@ pub struct LatentUnits {
 }
 
 impl LatentUnits {
+    /// The units by falling KL.
+    pub fn by_kl(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.kl_nats.len()).collect();
+        order.sort_by(|&a, &b| self.kl_nats[b].total_cmp(&self.kl_nats[a]));
+        order
+    }
+
     /// From the posterior of N rows, `mu [N, Z]` and `logvar [N, Z]`.
     ///
     /// # Panics

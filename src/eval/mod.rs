@@ -213,7 +213,7 @@ pub fn evaluate(
         measure_generated(trained, model, sides, training_rows, (&made.signals_uv, &reference), &mut report)?;
     }
     let evaluated = Evaluated { dataset, rows: &report.row_numbers, made: &made, reference: &reference };
-    report.pictures = Some(Pictures::of(trained, model, &evaluated, sides.is_some())?);
+    report.pictures = Some(Pictures::of(trained, model, &evaluated, &report.latent, sides.is_some())?);
     report.warnings = warnings::warnings(&report);
     report.verdict = verdict::verdict(trained, known, &report);
     Ok(report)

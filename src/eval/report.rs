@@ -167,7 +167,7 @@ impl Report {
     /// What an explained share is a share of.
     pub fn target(&self) -> &'static str {
         match &self.truth {
-            Some(truth) if self.model.truth_explained_variance.is_some() => truth.source.name(),
+            Some(truth) if self.explains_truth() => truth.source.name(),
             _ => "the recordings, noise and all",
         }
     }

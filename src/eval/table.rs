@@ -86,7 +86,16 @@ impl Cell {
 
     /// A value with its interval, if it has one.
     pub fn interval(interval: Interval, decimals: usize, pointer: &str) -> Cell {
-        let number = |value, name| Cell::number(value, decimals, &format!("{pointer}/{name}"));
+        Cell::interval_of(interval, pointer, |value, at| Cell::number(value, decimals, at))
+    }
+
+    /// The same in percent.
+    pub fn percent_interval(interval: Interval, decimals: usize, pointer: &str) -> Cell {
+        Cell::interval_of(interval, pointer, |share, at| Cell::percent(share, decimals, at))
+    }
+
+    fn interval_of(interval: Interval, pointer: &str, cell: impl Fn(f64, &str) -> Cell) -> Cell {
+        let number = |value, name| cell(value, &format!("{pointer}/{name}"));
         let value = number(interval.value, "value");
         match (interval.low, interval.high) {
             (Some(low), Some(high)) => value + " [" + number(low, "low") + ", " + number(high, "high") + "]",
@@ -132,8 +141,7 @@ impl Display for Table {
         let rows: Vec<Vec<&str>> =
             self.rows.iter().map(|row| row.iter().map(|cell| cell.text.as_str()).collect()).collect();
         let width = |column: usize| {
-            // a title may be long, and is followed by nothing where the columns have no headings
-            let heading = if column == 0 && headings.len() == 1 { None } else { headings.get(column) };
+            let heading = headings.get(column);
             let cells = rows.iter().filter_map(|row| row.get(column));
             let indent = if column == 0 { 2 } else { 0 };
             let widest = cells.map(|cell| cell.chars().count() + indent).max().unwrap_or(0);

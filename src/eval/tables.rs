@@ -95,9 +95,7 @@ fn latent_table(latent: &LatentUnits) -> Table {
     let total = Cell::number(latent.total_kl_nats, 2, "/latent/total_kl_nats");
     table.push("all", [total, Cell::name("")]);
     table.push("used", [latent.used(), Cell::name("")]);
-    let mut order: Vec<usize> = (0..latent.kl_nats.len()).collect();
-    order.sort_by(|&a, &b| latent.kl_nats[b].total_cmp(&latent.kl_nats[a]));
-    for unit in order {
+    for unit in latent.by_kl() {
         let kl = Cell::number(latent.kl_nats[unit], 3, &format!("/latent/kl_nats/{unit}"));
         let activity = Cell::number(latent.activity[unit], 3, &format!("/latent/activity/{unit}"));
         table.push(format!("unit {unit}"), [kl, activity]);

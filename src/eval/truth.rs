@@ -34,6 +34,11 @@ pub enum TruthSource {
 }
 
 impl TruthSource {
+    /// That of the rows of a data set, if they have one.
+    pub fn of(dataset: &Dataset) -> TruthSource {
+        if dataset.truth.is_some() { TruthSource::NoiseFree } else { TruthSource::Siblings }
+    }
+
     /// As users know it.
     pub fn name(self) -> &'static str {
         match self {
@@ -46,8 +51,7 @@ impl TruthSource {
 impl Truth {
     pub(super) fn of(dataset: &Dataset, reference: &Reference) -> Option<Truth> {
         let (_, known) = reference.truth.as_ref()?;
-        let source = if dataset.truth.is_some() { TruthSource::NoiseFree } else { TruthSource::Siblings };
-        Some(Truth { source, rows: known.len(), ceiling: reference.ceiling? })
+        Some(Truth { source: TruthSource::of(dataset), rows: known.len(), ceiling: reference.ceiling? })
     }
 }
 

@@ -58,8 +58,8 @@ fn few(trained: &Trained) -> Option<String> {
 
 /// What the model explains, beside the strongest simple method.
 fn better_or_worse(report: &Report) -> Option<String> {
-    let of_truth = explains_truth(report);
-    let model = share(report, &report.model)?;
+    let of_truth = report.explains_truth();
+    let model = report.share(&report.model)?;
     let interval = report.model.truth_interval.filter(|_| of_truth);
     let interval = interval.map_or(String::new(), |[low, high]| format!(" [{}, {}]", bare(low), bare(high)));
     let what = report.target();
@@ -73,14 +73,16 @@ fn better_or_worse(report: &Report) -> Option<String> {
     })
 }
 
-/// Whether there is a truth to explain, and not the recordings alone.
-pub(super) fn explains_truth(report: &Report) -> bool {
-    report.model.truth_explained_variance.is_some()
-}
+impl Report {
+    /// Whether there is a truth to explain, and not the recordings alone.
+    pub fn explains_truth(&self) -> bool {
+        self.model.truth_explained_variance.is_some()
+    }
 
-/// What an estimate explains: of the truth where there is one, else of the recordings.
-fn share(report: &Report, estimate: &Estimate) -> Option<f64> {
-    if explains_truth(report) { estimate.truth_explained_variance } else { estimate.explained_variance }
+    /// What an estimate explains: of the truth where there is one, else of the recordings.
+    pub fn share(&self, estimate: &Estimate) -> Option<f64> {
+        if self.explains_truth() { estimate.truth_explained_variance } else { estimate.explained_variance }
+    }
 }
 
 /// A simple method, and where it stands in the JSON.
@@ -96,7 +98,7 @@ pub(super) struct Simple<'a> {
 pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
     let baselines = report.baselines.as_ref()?;
     // against the recordings themselves these explain all
-    let recording = report.recording.as_ref().filter(|_| explains_truth(report));
+    let recording = report.recording.as_ref().filter(|_| report.explains_truth());
     let mixed = baselines.mixed_model.as_ref().map(|mixed| &mixed.errors);
     let methods = [
         ("linear mixed model", "/baselines/mixed_model", mixed),
@@ -107,7 +109,7 @@ pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
     ];
     let known = methods.into_iter().filter_map(|(name, at, estimate)| {
         let estimate = estimate?;
-        Some(Simple { name, at, estimate, share: share(report, estimate)? })
+        Some(Simple { name, at, estimate, share: report.share(estimate)? })
     });
     known.max_by(|a, b| a.share.total_cmp(&b.share))
 }

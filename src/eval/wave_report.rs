@@ -75,10 +75,7 @@ impl WaveReport {
             LevelReport::of(sides, &rows, &real, &generated, picker.species)
         });
         let reconstructed = pairs.summary(&vec![1.0; rows.len()]);
-        let against = match sides.dataset.truth {
-            Some(_) => TruthSource::NoiseFree,
-            None => TruthSource::Siblings,
-        };
+        let against = TruthSource::of(sides.dataset);
         Some(WaveReport { species: picker.species, against, rows: rows.len(), floor_uv, reconstructed, levels })
     }
 }

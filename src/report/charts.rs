@@ -5,6 +5,8 @@ use super::picture::{Area, Drawn, Picture, offset, px};
 use super::style::{BLUE, GREEN, GRID, HEADING, INK, MUTED, ORANGE, PURPLE, RAMP, SERIES, STROKE, TEXT, VERMILION};
 use crate::eval::level_functions::{LevelFunction, LevelPoint};
 use crate::eval::measures::Interval;
+use crate::eval::metrics::LatentUnits;
+use crate::eval::norms::NormPoint;
 use crate::eval::pictures::{FilmResponse, LatentMap, Quantiles};
 use crate::eval::{Calibration, Cell, Generated, LevelReport, Report, SHARES};
 use plotters::prelude::*;
@@ -54,12 +56,9 @@ pub fn learning(epochs: &[Value]) -> Option<Picture> {
 
 /// What the model and the simple methods explain, with intervals; `None` where nothing is known.
 pub fn explained(report: &Report) -> Option<Picture> {
-    let of_truth = report.model.truth_explained_variance.is_some();
-    let share = |estimate: &crate::eval::Estimate| -> Option<(f64, Option<[f64; 2]>)> {
-        match of_truth {
-            true => Some((estimate.truth_explained_variance?, estimate.truth_interval)),
-            false => Some((estimate.explained_variance?, None)),
-        }
+    let of_truth = report.explains_truth();
+    let share = |estimate: &crate::eval::Estimate| {
+        Some((report.share(estimate)?, estimate.truth_interval.filter(|_| of_truth)))
     };
     let baselines = report.baselines.as_ref();
     let recording = report.recording.as_ref().filter(|_| of_truth);
@@ -145,43 +144,43 @@ fn of_level(
     Series { name, colour, mark: Mark::Dots, points: function.points.iter().map(point).collect() }
 }
 
-/// Latency by level of each wave, generated beside real, with norms; and amplitude by level.
-pub fn waves_by_level(levels: &LevelReport) -> Vec<Picture> {
+/// Latency by level of each wave, generated beside real, with norms; and amplitude by level. `None` where no wave was
+/// found.
+pub fn waves_by_level(levels: &LevelReport) -> [Option<Picture>; 2] {
     let latency = |point: &LevelPoint| point.latency_ms;
     let amplitude = |point: &LevelPoint| point.amplitude_uv;
-    let chart =
-        |i: usize, of: fn(&LevelPoint) -> Interval, label, by_norm: fn(&crate::eval::norms::NormPoint) -> Point| {
-            let (real, generated) = (&levels.real[i], &levels.generated[i]);
-            let mut series = vec![of_level("real", INK, real, of), of_level("generated", BLUE, generated, of)];
-            if let Some(norm) = levels.norms.iter().find(|norm| norm.wave == real.wave) {
-                let points = norm.points.iter().map(by_norm).collect();
-                series.push(Series { name: "norms", colour: ORANGE, mark: Mark::Points, points });
-            }
-            (real.wave, series, label)
-        };
-    let picture =
-        |what: &str, of, label, by_norm| {
-            let titles: Vec<String> = levels.real.iter().map(|real| format!("wave {}", real.wave)).collect();
-            let charts = (0..levels.real.len()).map(|i| chart(i, of, label, by_norm)).zip(&titles);
-            // norms alone are no picture of what was measured
-            let measured = |series: &[Series]| series[..2].iter().any(Series::has_points);
-            let charts = charts.filter(|((_, series, _), _)| measured(series)).map(|((_, series, label), title)| {
-                Chart { title, x: Axis { label: "level, dB", range: None }, y: Axis { label, range: None }, series }
-            });
-            row(&format!("{what} of each wave by level, generated beside real"), HEIGHT, charts.collect())
-        };
-    let latency_norm = |norm: &crate::eval::norms::NormPoint| {
+    let series_of = |i: usize, of: fn(&LevelPoint) -> Interval, by_norm: fn(&NormPoint) -> Point| {
+        let (real, generated) = (&levels.real[i], &levels.generated[i]);
+        let mut series = vec![of_level("real", INK, real, of), of_level("generated", BLUE, generated, of)];
+        if let Some(norm) = levels.norms.iter().find(|norm| norm.wave == real.wave) {
+            let points = norm.points.iter().map(by_norm).collect();
+            series.push(Series { name: "norms", colour: ORANGE, mark: Mark::Points, points });
+        }
+        series
+    };
+    let picture = |what: &str, of, label, by_norm| {
+        let titles: Vec<String> = levels.real.iter().map(|real| format!("wave {}", real.wave)).collect();
+        let charts = (0..levels.real.len()).map(|i| series_of(i, of, by_norm)).zip(&titles);
+        // norms alone are no picture of what was measured
+        let measured = |series: &[Series]| series[..2].iter().any(Series::has_points);
+        let charts = charts.filter(|(series, _)| measured(series)).map(|(series, title)| Chart {
+            title,
+            x: Axis { label: "level, dB", range: None },
+            y: Axis { label, range: None },
+            series,
+        });
+        row(&format!("{what} of each wave by level, generated beside real"), HEIGHT, charts.collect())
+    };
+    let latency_norm = |norm: &NormPoint| {
         let two_sd = norm.latency_sd_ms.map(|sd| 2.0 * sd);
         let (low, high) = (two_sd.map(|by| norm.latency_ms - by), two_sd.map(|by| norm.latency_ms + by));
         Point::at(norm.level_db, norm.latency_ms).between(low, high)
     };
-    let amplitude_norm =
-        |norm: &crate::eval::norms::NormPoint| Point::at(norm.level_db, norm.amplitude_uv.unwrap_or(f64::NAN));
-    let both = [
+    let amplitude_norm = |norm: &NormPoint| Point::at(norm.level_db, norm.amplitude_uv.unwrap_or(f64::NAN));
+    [
         picture("Latency", latency, "latency, ms", latency_norm),
         picture("Amplitude", amplitude, "amplitude, µV", amplitude_norm),
-    ];
-    both.into_iter().flatten().collect()
+    ]
 }
 
 /// What intervals of draws hold of real samples, beside what they should.
@@ -230,8 +229,8 @@ fn ends(interval: Interval) -> Vec<Point> {
     [interval.low, interval.high].into_iter().flatten().map(|x| Point::at(x, 1.0)).collect()
 }
 
-/// Gamma and beta of each block against what is varied.
-pub fn film(responses: &[FilmResponse]) -> Vec<Picture> {
+/// Gamma and beta of each block against what is varied, with the block's number.
+pub fn film(responses: &[FilmResponse]) -> Vec<(usize, Picture)> {
     let series = |colour, values: &[f64], quantiles: &Quantiles| {
         let [q5, q25, q50, q75, q95] = &quantiles.quantiles[..] else { panic!("five quantiles") };
         let points = |low: &[f64], high: &[f64]| -> Vec<Point> {
@@ -255,22 +254,22 @@ pub fn film(responses: &[FilmResponse]) -> Vec<Picture> {
             series: series(colour, values, quantiles),
         };
         let charts = vec![chart(&titles[0], "gamma", PURPLE, gamma), chart(&titles[1], "beta", GREEN, beta)];
-        row(&format!("Gamma and beta of FiLM block {block} against {label}"), HEIGHT - 40, charts)
+        let picture = row(&format!("Gamma and beta of FiLM block {block} against {label}"), HEIGHT - 40, charts);
+        picture.map(|picture| (*block, picture))
     };
     responses.iter().filter_map(both).collect()
 }
 
 /// KL of each unit by level, and where rows lie in the two units that carry most.
-pub fn latent(map: &LatentMap, kl_nats: &[f64]) -> Picture {
-    let mut order: Vec<usize> = (0..kl_nats.len()).collect();
-    order.sort_by(|&a, &b| kl_nats[b].total_cmp(&kl_nats[a]));
+pub fn latent(map: &LatentMap, latent: &LatentUnits) -> Picture {
+    let mut order = latent.by_kl();
     order.truncate(MOST_UNITS);
     Picture::draw(
         [WIDTH, HEIGHT + 40],
         "Use of the latent: KL of each unit by level, and a map of recordings",
         |area| {
             let (left, right) = area.split_horizontally(px(f64::from(WIDTH) / 2.0));
-            units(&left, map, kl_nats, &order)?;
+            units(&left, map, &latent.kl_nats, &order)?;
             scatter(&right, map)
         },
     )

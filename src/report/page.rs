@@ -15,17 +15,20 @@ const SERIES: SeriesOptions = SeriesOptions { width: Some(WIDTH), window_ms: Non
 
 /// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says
 /// where (`data-json`: JSON pointers, with `%` behind one that is shown in percent).
-pub fn page(report: &Report, name: &str) -> String {
+///
+/// `pictures` are those of [`pictures`].
+pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> String {
+    let drawn = Drawn(pictures);
     let sections: Vec<(&str, &str, Markup)> = [
-        ("short", "In short", Some(table(&report.summary(), ""))),
-        ("explained", "What reconstructions explain", explained(report)),
-        ("series", "Level series, real beside generated", level_series(report)),
-        ("levels", "Waves by level", waves(report)),
-        ("reconstructions", "Reconstructions, from the best to the worst", reconstructions(report)),
-        ("spread", "Spread and coverage of generated traces", spread(report)),
-        ("latent", "What the latent holds", latent(report)),
-        ("film", "What FiLM does", film(report)),
-        ("learning", "Learning curves", learning(report)),
+        ("short", "In short", Some(table(&report.summary()))),
+        ("explained", "What reconstructions explain", explained(report, &drawn)),
+        ("series", "Level series, real beside generated", level_series(report, &drawn)),
+        ("levels", "Waves by level", waves(report, &drawn)),
+        ("reconstructions", "Reconstructions, from the best to the worst", reconstructions(report, &drawn)),
+        ("spread", "Spread and coverage of generated traces", spread(report, &drawn)),
+        ("latent", "What the latent holds", latent(report, &drawn)),
+        ("film", "What FiLM does", film(report, &drawn)),
+        ("learning", "Learning curves", learning(report, &drawn)),
         ("measures", "All measures", Some(measures(report))),
         ("data", "Data, split and configuration", Some(data(report))),
     ]
@@ -64,12 +67,14 @@ pub fn page(report: &Report, name: &str) -> String {
 
 /// The names of the pictures, beside `film_1`, `film_2`, … of each FiLM block.
 pub const PICTURES: [&str; 8] =
-    ["explained", "level_series", "reconstructions", "coverage", "latent", "learning", "latency", "amplitude"];
+    ["explained", "level_series", "reconstructions", "coverage", "latent", "learning", BY_LEVEL[0], BY_LEVEL[1]];
+/// Those of waves by level.
+const BY_LEVEL: [&str; 2] = ["latency", "amplitude"];
 
 /// The pictures of the page by names for files: those of [`PICTURES`] that there are, and one a FiLM block.
 pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
     let levels = report.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
-    let waves = levels.map_or(Vec::new(), charts::waves_by_level);
+    let waves = levels.map(charts::waves_by_level).into_iter().flatten();
     let shown = report.pictures.as_ref();
     let series = |series: &LevelSeries| draw_level_series(series, &SERIES);
     let film = shown.map_or(Vec::new(), |shown| charts::film(&shown.film));
@@ -78,13 +83,16 @@ pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
         ("level_series", shown.and_then(|shown| some_panels(shown.level_series.as_ref()?)).map(series)),
         ("reconstructions", shown.and_then(|shown| some_panels(&shown.reconstructions)).map(series)),
         ("coverage", report.generated.as_ref().and_then(charts::calibration)),
-        ("latent", shown.map(|shown| charts::latent(&shown.latent, &report.latent.kl_nats))),
+        ("latent", shown.map(|shown| charts::latent(&shown.latent, &report.latent))),
         ("learning", charts::learning(&report.training.epochs)),
     ];
-    let single = single.into_iter().filter_map(|(name, picture)| Some((name.to_string(), picture?)));
-    let by_level = ["latency", "amplitude"].map(String::from).into_iter().zip(waves);
-    let film = film.into_iter().enumerate().map(|(i, picture)| (format!("film_{}", i + 1), picture));
-    single.chain(by_level).chain(film).collect()
+    let known = single.into_iter().chain(BY_LEVEL.into_iter().zip(waves));
+    let known = known.filter_map(|(name, picture)| Some((name.to_string(), picture?)));
+    known.chain(film.into_iter().map(|(block, picture)| (film_name(block), picture))).collect()
+}
+
+fn film_name(block: usize) -> String {
+    format!("film_{block}")
 }
 
 fn some_panels(series: &LevelSeries) -> Option<&LevelSeries> {
@@ -98,18 +106,22 @@ fn verdict(report: &Report) -> Markup {
     }
 }
 
-fn figure(picture: &Picture, caption: Markup) -> Markup {
-    html! { figure { (PreEscaped(picture.element())) figcaption { (caption) } } }
+/// Pictures by their names.
+struct Drawn<'a>(&'a [(String, Picture)]);
+
+impl Drawn<'_> {
+    /// With words below; `None` where there is no picture of that name.
+    fn figure(&self, name: &str, caption: Markup) -> Option<Markup> {
+        let (_, picture) = self.0.iter().find(|(own, _)| own == name)?;
+        Some(html! { figure { (PreEscaped(picture.element())) figcaption { (caption) } } })
+    }
 }
 
-fn table(table: &Table, title: &str) -> Markup {
+fn table(table: &Table) -> Markup {
     html! {
-        @if !title.is_empty() { h3 { (title) } }
         div .table {
             table {
-                @if table.headings.iter().any(|heading| !heading.is_empty()) {
-                    thead { tr { @for heading in &table.headings { th scope="col" { (heading) } } } }
-                }
+                thead { tr { @for heading in &table.headings { th scope="col" { (heading) } } } }
                 tbody {
                     @for row in &table.rows {
                         tr {
@@ -136,22 +148,18 @@ fn places(cell: &crate::eval::Cell) -> String {
     cell.numbers.iter().map(place).collect::<Vec<_>>().join(" ")
 }
 
-fn explained(report: &Report) -> Option<Markup> {
-    let picture = charts::explained(report)?;
-    let truth = report.truth.as_ref().map(|truth| capitalised(&truth.to_string()));
-    Some(html! {
-        (figure(&picture, html! {
-            "Share of the variance about the mean trace of the training rows"
-            @if report.model.truth_interval.is_some() { ", with 95 % intervals over " (resampled(report)) }
-            ". An arrow at the left: below 0, worse than that mean. "
-            @if let Some(truth) = truth {
-                (truth) ". "
-                @if report.truth.as_ref().is_some_and(|truth| truth.ceiling < 1.0) {
-                    "The green line is what can be explained."
-                }
-            }
-        }))
-    })
+fn explained(report: &Report, drawn: &Drawn) -> Option<Markup> {
+    let truth = report.truth.as_ref();
+    let caption = html! {
+        "Share of the variance about the mean trace of the training rows"
+        @if report.model.truth_interval.is_some() { ", with 95 % intervals over " (resampled(report)) }
+        ". An arrow at the left: below 0, worse than that mean. "
+        @if let Some(truth) = truth {
+            (capitalised(&truth.to_string())) ". "
+            @if truth.ceiling < 1.0 { "The green line is what can be explained." }
+        }
+    };
+    drawn.figure("explained", caption)
 }
 
 /// What intervals are over.
@@ -159,91 +167,87 @@ fn resampled(report: &Report) -> &'static str {
     if report.subjects > 1 { "listeners" } else { "the conditions of this listener" }
 }
 
-fn level_series(report: &Report) -> Option<Markup> {
-    let series = some_panels(report.pictures.as_ref()?.level_series.as_ref()?)?;
-    let picture = draw_level_series(series, &SERIES);
-    Some(html! {
-        (figure(&picture, html! {
-            "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions (mean and the "
-            "central 80 %). "
-            "Right: one of these drawn listeners. Marked peaks are picked by one rule, and lines follow a wave through the levels."
-        }))
-    })
+fn level_series(_: &Report, drawn: &Drawn) -> Option<Markup> {
+    let caption = html! {
+        "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions "
+        "(mean and the central 80 %). Right: one of these drawn listeners. Marked peaks are picked by one rule, and "
+        "lines follow a wave through the levels."
+    };
+    drawn.figure("level_series", caption)
 }
 
-fn waves(report: &Report) -> Option<Markup> {
+fn waves(report: &Report, drawn: &Drawn) -> Option<Markup> {
     let levels = report.wave_errors.as_ref()?.levels.as_ref()?;
     let sources: Vec<String> = levels.norms.iter().map(|norm| format!("{} {}", norm.wave, norm.source)).collect();
+    let caption = html! {
+        "Means of the traces in which the wave was found, with 95 % intervals over " (resampled(report))
+        " where there are enough."
+    };
     Some(html! {
-        @for picture in charts::waves_by_level(levels) {
-            (figure(&picture, html! { "Means of the traces in which the wave was found, with 95 % intervals over " (resampled(report)) " where there are enough." }))
+        @for name in BY_LEVEL {
+            @if let Some(figure) = drawn.figure(name, caption.clone()) { (figure) }
         }
         @if sources.is_empty() {
             p .note { "No published norms are drawn: those at hand are of people and clicks." }
         } @else {
             p .note {
-                "Norms are of clicks about ten times a second and of adults with normal hearing, with two standard deviations "
-                "where they are known; levels are taken for dB nHL. " (sources.join("; ")) ". Listeners who are older, hear worse or were stimulated faster "
-                "have later waves."
+                "Norms are of clicks about ten times a second and of adults with normal hearing, with two standard "
+                "deviations where they are known; levels are taken for dB nHL. " (sources.join("; ")) ". Listeners who "
+                "are older, hear worse or were stimulated faster have later waves."
             }
         }
     })
 }
 
-fn reconstructions(report: &Report) -> Option<Markup> {
-    let series = some_panels(&report.pictures.as_ref()?.reconstructions)?;
-    Some(html! {
-        (figure(&draw_level_series(series, &SERIES), html! {
-            "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."
-        }))
-        @if let Some(pictures) = &report.pictures { (table(&pictures.reconstructed_table(), "")) }
-    })
+fn reconstructions(report: &Report, drawn: &Drawn) -> Option<Markup> {
+    let caption = html! {
+        "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."
+    };
+    let figure = drawn.figure("reconstructions", caption)?;
+    let rows = report.pictures.as_ref()?.reconstructed_table();
+    Some(html! { (figure) (table(&rows)) })
 }
 
-fn spread(report: &Report) -> Option<Markup> {
-    let picture = charts::calibration(report.generated.as_ref()?)?;
-    Some(html! {
-        (figure(&picture, html! {
-            "An interval of draws should hold as many real samples as it says; draws should spread as far as listeners do."
-        }))
-    })
+fn spread(_: &Report, drawn: &Drawn) -> Option<Markup> {
+    let caption = html! {
+        "An interval of draws should hold as many real samples as it says; draws should spread as far as listeners "
+        "do."
+    };
+    drawn.figure("coverage", caption)
 }
 
-fn latent(report: &Report) -> Option<Markup> {
-    let picture = charts::latent(&report.pictures.as_ref()?.latent, &report.latent.kl_nats);
-    Some(html! {
-        (figure(&picture, html! {
-            "A unit with a KL near 0 is not used. Where recordings of different levels lie apart, the latent holds what the "
-            "condition should say. "
-            @if report.training.config["model"]["prior"] == "learned" { "Means of the learned prior are taken off." }
-        }))
-    })
+fn latent(report: &Report, drawn: &Drawn) -> Option<Markup> {
+    let caption = html! {
+        "A unit with a KL near 0 is not used. Where recordings of different levels lie apart, the latent holds what "
+        "the condition should say. "
+        @if report.training.config["model"]["prior"] == "learned" { "Means of the learned prior are taken off." }
+    };
+    drawn.figure("latent", caption)
 }
 
-fn film(report: &Report) -> Option<Markup> {
-    let responses = Some(&report.pictures.as_ref()?.film).filter(|film| !film.is_empty())?;
-    let pictures = charts::film(responses);
-    (!pictures.is_empty()).then(|| {
+fn film(report: &Report, drawn: &Drawn) -> Option<Markup> {
+    let blocks = &report.pictures.as_ref()?.film;
+    let caption = html! { "gamma 1 and beta 0 leave a unit as it is." };
+    let figures = blocks.iter().filter_map(|block| drawn.figure(&film_name(block.block), caption.clone()));
+    let figures: Vec<Markup> = figures.collect();
+    (!figures.is_empty()).then(|| {
         html! {
-            @for picture in pictures {
-                (figure(&picture, html! { "gamma 1 and beta 0 leave a unit as it is." }))
-            }
+            @for figure in figures { (figure) }
             p .note { "All other conditioning variables stay at their medians, and text at what is most frequent." }
         }
     })
 }
 
-fn learning(report: &Report) -> Option<Markup> {
-    let picture = charts::learning(&report.training.epochs)?;
+fn learning(report: &Report, drawn: &Drawn) -> Option<Markup> {
     let epoch = report.training.epoch;
-    Some(html! { (figure(&picture, html! { "The weights evaluated here are those of epoch " (epoch) "." })) })
+    drawn.figure("learning", html! { "The weights evaluated here are those of epoch " (epoch) "." })
 }
 
 fn measures(report: &Report) -> Markup {
     html! {
         @for t in report.tables() {
             @let long = t.rows.len() > 16;
-            details open[!long] { summary { (t.title) } (table(&t, "")) }
+            details open[!long] { summary { (t.title) } (table(&t)) }
         }
         @if !report.warnings.is_empty() {
             h3 { "Warnings" }

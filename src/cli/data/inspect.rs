@@ -1,6 +1,6 @@
 //! `abr-film data inspect`
 
-use super::{Assume, config_of};
+use super::{Assume, Configured};
 use crate::cli::{plot, print, source};
 use abr_film::config::Species;
 use abr_film::data::Recording;
@@ -15,13 +15,8 @@ pub struct Inspect {
     /// Tables, recorders' files, folders or quoted globs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain and subjects
-    /// holds here as it does there; its filters and preparation are not applied
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Override a configuration key, such as data.t0_ms=-1.5
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    configured: Configured,
     #[command(flatten)]
     assume: Assume,
     /// Print JSON
@@ -39,10 +34,10 @@ impl Inspect {
     pub fn run(&self) -> Result<()> {
         if let Some(out) = &self.plot {
             source::check_picture(out)?;
-            let named = self.paths.iter().chain(&self.config).map(PathBuf::as_path);
+            let named = self.paths.iter().chain(&self.configured.config).map(PathBuf::as_path);
             source::check_flag_apart("--plot", Some(out), named)?;
         }
-        let config = config_of(self.config.as_deref(), &self.set)?;
+        let config = self.configured.load()?;
         let recordings = self.assume.recordings(&self.paths, self.plot.as_deref(), &config)?;
         self.print(&inspect(&recordings))?;
         match &self.plot {

@@ -37,11 +37,25 @@ impl Data {
     }
 }
 
-/// The configuration of a file with what `--set` says, or what that says alone.
-pub fn config_of(path: Option<&Path>, set: &[String]) -> Result<Config> {
-    match path {
-        Some(path) => Config::load(path, set),
-        None => Config::from_json("--set", "{}", set),
+/// The configuration of a training, where recordings are only looked at.
+#[derive(Debug, Args)]
+pub struct Configured {
+    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects
+    /// and species holds here as it does there; its filters and preparation are not applied
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override a configuration key, such as data.t0_ms=-1.5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Configured {
+    /// The file with the overrides; the defaults where none is named.
+    pub fn load(&self) -> Result<Config> {
+        match &self.config {
+            Some(path) => Config::load(path, &self.set),
+            None => Config::from_json("--set", "{}", &self.set),
+        }
     }
 }
 

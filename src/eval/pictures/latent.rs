@@ -1,8 +1,9 @@
 //! Which latent units are used at which levels, and where recordings lie in the latent space.
 
+use super::distinct;
 use crate::eval::Reconstruction;
 use crate::eval::metrics::LatentUnits;
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 use serde::Serialize;
 
 /// Points of the map, at most.
@@ -37,13 +38,10 @@ pub struct LatentPoint {
 }
 
 impl LatentMap {
-    /// Of rows whose levels are `levels_db [N]`, NaN where one is not known.
-    pub(super) fn of(made: &Reconstruction, levels_db: Option<&[f64]>) -> LatentMap {
+    /// Of rows whose levels are `levels_db [N]`, NaN where one is not known; `latent` is the same of all rows.
+    pub(super) fn of(made: &Reconstruction, latent: &LatentUnits, levels_db: Option<&[f64]>) -> LatentMap {
         let centred = &made.mu - &made.prior_mean;
-        let kl = LatentUnits::of(centred.view(), made.logvar.view()).kl_nats;
-        let mut order: Vec<usize> = (0..kl.len()).collect();
-        order.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]));
-        let units = match order[..] {
+        let units = match latent.by_kl()[..] {
             [first, second, ..] => Some([first, second]),
             _ => None,
         };
@@ -55,22 +53,20 @@ impl LatentMap {
         };
         let rows = (0..made.mu.nrows()).step_by(step);
         LatentMap {
-            kl_by_level: levels_db.map_or(Vec::new(), |levels| by_level(made, levels)),
+            kl_by_level: levels_db.map_or(Vec::new(), |levels| by_level(&centred, &made.logvar, levels)),
             units,
             points: units.map_or(Vec::new(), |units| rows.map(|row| point(units, row)).collect()),
         }
     }
 }
 
-fn by_level(made: &Reconstruction, levels: &[f64]) -> Vec<KlAtLevel> {
-    let mut distinct: Vec<f64> = levels.iter().copied().filter(|level| level.is_finite()).collect();
-    distinct.sort_by(f64::total_cmp);
-    distinct.dedup();
+/// Of mu less the prior's mean and logvar, both `[N, Z]`.
+fn by_level(centred: &Array2<f32>, logvar: &Array2<f32>, levels: &[f64]) -> Vec<KlAtLevel> {
     let at = |level_db: f64| {
         let rows: Vec<usize> = (0..levels.len()).filter(|&row| levels[row] == level_db).collect();
-        let mu = made.mu.select(Axis(0), &rows) - made.prior_mean.select(Axis(0), &rows);
-        let units = LatentUnits::of(mu.view(), made.logvar.select(Axis(0), &rows).view());
+        let of_level = |values: &Array2<f32>| values.select(Axis(0), &rows);
+        let units = LatentUnits::of(of_level(centred).view(), of_level(logvar).view());
         KlAtLevel { level_db, rows: rows.len(), kl_nats: units.kl_nats }
     };
-    distinct.into_iter().map(at).collect()
+    distinct(levels).into_iter().map(at).collect()
 }

@@ -8,6 +8,7 @@ pub use film::{FilmResponse, Quantiles};
 pub use latent::{KlAtLevel, LatentMap, LatentPoint};
 
 use super::level_series::LevelSeries;
+use super::metrics::LatentUnits;
 use super::reference::Reference;
 use super::table::{Cell, Table};
 use super::{Reconstruction, level_column};
@@ -70,13 +71,19 @@ impl Pictures {
     }
 
     /// `can_draw`: whether there are training rows to draw listeners by.
-    pub(super) fn of(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated, can_draw: bool) -> Result<Pictures> {
+    pub(super) fn of(
+        trained: &Trained,
+        model: &mut Cvae,
+        evaluated: &Evaluated,
+        latent: &LatentUnits,
+        can_draw: bool,
+    ) -> Result<Pictures> {
         let (reconstructed, reconstructions) = traces::reconstructions(evaluated);
         Ok(Pictures {
             level_series: can_draw.then(|| traces::level_series(trained, model, evaluated)).transpose()?,
             reconstructed,
             reconstructions,
-            latent: LatentMap::of(evaluated.made, evaluated.levels().as_deref()),
+            latent: LatentMap::of(evaluated.made, latent, evaluated.levels().as_deref()),
             film: film::responses(trained, model, evaluated)?,
         })
     }
@@ -86,12 +93,17 @@ impl Evaluated<'_> {
     /// The level of each row in dB, by tens where there are too many; `None` where the model knows none.
     fn levels(&self) -> Option<Vec<f64>> {
         let levels = level_column(self.dataset, self.rows)?;
-        let mut distinct: Vec<f64> = levels.iter().copied().filter(|level| level.is_finite()).collect();
-        distinct.sort_by(f64::total_cmp);
-        distinct.dedup();
-        match distinct.len() > MOST_LEVELS {
+        match distinct(&levels).len() > MOST_LEVELS {
             true => Some(levels.iter().map(|level| (level / 10.0).round() * 10.0).collect()),
             false => Some(levels),
         }
     }
+}
+
+/// Each known level once, ascending.
+fn distinct(levels_db: &[f64]) -> Vec<f64> {
+    let mut distinct: Vec<f64> = levels_db.iter().copied().filter(|level| level.is_finite()).collect();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    distinct
 }

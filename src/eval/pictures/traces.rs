@@ -5,6 +5,7 @@ use super::{Evaluated, ShownRow};
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::eval::generated::distinct;
 use crate::eval::level_column;
 use crate::eval::level_series::{Band, Layer, LevelSeries, Panel, Source, Summary, TracesAtLevel};
 use crate::eval::metrics::explained_variance;
@@ -80,7 +81,7 @@ fn draws(
     let mut first = 0;
     for cell in cells {
         let mut sum = Array2::<f32>::zeros((DRAWS, dataset.signals.ncols()));
-        for (row, count) in distinct(&condition, first..first + cell.places.len()) {
+        for (row, count) in counted(&condition, first..first + cell.places.len()) {
             let repeated = Array2::from_shape_fn((DRAWS, condition.ncols()), |(_, i)| condition[[row, i]]);
             let subjects: Vec<u32> = (0..DRAWS as u32).collect();
             let (traces, _) = draw_traces(trained, model, Some(&repeated), &subjects, seed)?;
@@ -93,14 +94,10 @@ fn draws(
 }
 
 /// Of some rows the first of each distinct condition, and how many have it.
-fn distinct(condition: &Array2<f32>, rows: std::ops::Range<usize>) -> Vec<(usize, usize)> {
-    let mut found: Vec<(usize, usize)> = Vec::new();
-    for row in rows {
-        match found.iter_mut().find(|(first, _)| condition.row(*first) == condition.row(row)) {
-            Some((_, count)) => *count += 1,
-            None => found.push((row, 1)),
-        }
-    }
+fn counted(condition: &Array2<f32>, rows: std::ops::Range<usize>) -> Vec<(usize, usize)> {
+    let (firsts, of_row) = distinct(&condition.slice(ndarray::s![rows.clone(), ..]).to_owned());
+    let mut found: Vec<(usize, usize)> = firsts.into_iter().map(|first| (rows.start + first, 0)).collect();
+    of_row.into_iter().for_each(|which| found[which].1 += 1);
     found
 }
 
@@ -180,17 +177,13 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSer
     order.sort_by(|a, b| key(b.1).total_cmp(&key(a.1)).then(a.0.cmp(&b.0)));
     let ranks: BTreeSet<usize> = RANKS.iter().map(|rank| (rank * (order.len() - 1) as f64).round() as usize).collect();
     let levels = level_column(dataset, rows);
-    let shown: Vec<ShownRow> = ranks
-        .into_iter()
-        .map(|rank| ShownRow {
-            row: rows[order[rank].0] + 1,
-            subject: dataset.subjects[rows[order[rank].0]].clone(),
-            level_db: levels.as_ref().map(|levels| levels[order[rank].0]).filter(|level| level.is_finite()),
-            explained_variance: order[rank].1,
-        })
-        .collect();
-    let panel = |row: &ShownRow| {
-        let place = rows.iter().position(|other| other + 1 == row.row).expect("one of the rows");
+    let show = |(place, explained_variance): (usize, Option<f64>)| ShownRow {
+        row: rows[place] + 1,
+        subject: dataset.subjects[rows[place]].clone(),
+        level_db: levels.as_ref().map(|levels| levels[place]).filter(|level| level.is_finite()),
+        explained_variance,
+    };
+    let panel = |place: usize, row: &ShownRow| {
         let layer = |source, name: &str, trace: ArrayView1<f32>| {
             let levels = vec![at_level(dataset, None, trace.insert_axis(Axis(0)), &PLAIN)];
             Layer { source, name: name.to_string(), levels }
@@ -204,7 +197,12 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSer
         let level = row.level_db.map_or(String::new(), |level| format!(", {level} dB"));
         Panel { title: format!("row {}: {}{level}", row.row, row.subject), threshold_db: None, layers }
     };
-    let panels = shown.iter().map(panel).collect();
+    let both = ranks.into_iter().map(|rank| {
+        let row = show(order[rank]);
+        let panel = panel(order[rank].0, &row);
+        (row, panel)
+    });
+    let (shown, panels) = both.unzip();
     (shown, LevelSeries { panels })
 }
 
@@ -215,7 +213,7 @@ mod tests {
     #[test]
     fn rows_are_counted_by_their_conditions() {
         let condition = ndarray::arr2(&[[9.0, 9.0], [1.0, 0.0], [2.0, 0.0], [1.0, 0.0], [1.0, 1.0_f32]]);
-        assert_eq!(distinct(&condition, 1..5), [(1, 2), (2, 1), (4, 1)]);
-        assert_eq!(distinct(&condition, 1..1), []);
+        assert_eq!(counted(&condition, 1..5), [(1, 2), (2, 1), (4, 1)]);
+        assert_eq!(counted(&condition, 1..1), []);
     }
 }
