@@ -22,12 +22,12 @@ fn import(path: PathBuf) -> (Vec<Recording>, Vec<String>) {
 }
 
 /// One row of a table: its named cells, and its samples.
-struct Row {
+struct VendorRow {
     cells: HashMap<String, String>,
     samples: Vec<f32>,
 }
 
-fn table(path: PathBuf) -> Vec<Row> {
+fn table(path: PathBuf) -> Vec<VendorRow> {
     let mut reader = csv::Reader::from_path(path).unwrap();
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_string).collect();
     let is_sample = |name: &str| name.strip_prefix('s').is_some_and(|n| n.parse::<usize>().is_ok());
@@ -35,13 +35,13 @@ fn table(path: PathBuf) -> Vec<Row> {
         let pairs = || names.iter().map(String::as_str).zip(record.iter());
         let samples = pairs().filter(|(name, _)| is_sample(name)).map(|(_, cell)| cell.parse().unwrap()).collect();
         let cells = pairs().filter(|(name, _)| !is_sample(name)).map(|(n, c)| (n.to_string(), c.to_string())).collect();
-        Row { cells, samples }
+        VendorRow { cells, samples }
     };
     reader.records().map(|record| row(record.unwrap())).collect()
 }
 
 /// That a recording says what a row's columns hold.
-fn assert_says(recording: &Recording, row: &Row, columns: &[&str]) {
+fn assert_says(recording: &Recording, row: &VendorRow, columns: &[&str]) {
     for &name in columns {
         let cell = row.cells[name].as_str();
         assert_eq!(recording.column(name).unwrap_or_default(), cell, "{name} of {:?}", row.cells["rec_id"]);
@@ -62,7 +62,7 @@ fn smartep_equals_the_table_of_its_recordings() {
     assert_eq!(recordings.len(), 9);
     assert_eq!(notices.len(), 1, "{notices:?}");
     let rows = table(data.join("human_click.csv"));
-    let rows: Vec<Row> =
+    let rows: Vec<VendorRow> =
         rows.into_iter().filter(|r| r.cells["subject_id"] == "P8" && r.cells["level_db"] == "60").collect();
     assert_eq!(rows.len(), 9);
     for (recording, row) in recordings.iter().zip(&rows) {

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use std::path::Path;
-use written::{Encoded, FAULTS, Names, Row, Said, Style, Table, latency};
+use written::{Encoded, FAULTS, Names, Said, Style, Table, WantedRow, latency};
 
-fn row() -> impl Strategy<Value = Row> {
+fn row() -> impl Strategy<Value = WantedRow> {
     let sample =
         || prop_oneof![-3.0..3.0_f32, -1e-6..1e-6_f32, (-40..40_i16).prop_map(f32::from), Just(-0.0), Just(1e-40)];
     let trace = || prop::collection::vec(sample(), 30);
@@ -28,7 +28,7 @@ fn row() -> impl Strategy<Value = Row> {
         0..4_usize,
         select(vec!["", "NA", "NaN"]),
     )
-        .prop_map(|(subject, level_db, (group, note), labels, (samples, truth), shorter, missing)| Row {
+        .prop_map(|(subject, level_db, (group, note), labels, (samples, truth), shorter, missing)| WantedRow {
             subject,
             level_db,
             group,

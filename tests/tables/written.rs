@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// A recording as it is meant.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct WantedRow {
     pub subject: &'static str,
     pub level_db: f64,
     pub group: &'static str,
@@ -63,7 +63,7 @@ pub struct Style {
 
 #[derive(Debug, Clone)]
 pub struct Table {
-    pub rows: Vec<Row>,
+    pub rows: Vec<WantedRow>,
     pub length: usize,
     pub cut: usize,
     pub sample_rate_hz: f64,
@@ -113,7 +113,7 @@ impl Table {
     }
 
     /// The labels of a row in ms and µV.
-    pub fn labels(&self, row: &Row) -> [Option<f32>; 6] {
+    pub fn labels(&self, row: &WantedRow) -> [Option<f32>; 6] {
         let lasts_ms = (self.used() - 1) as f64 * 1000.0 / self.sample_rate_hz;
         let mut labels = row.labels;
         labels[..3].iter_mut().flatten().for_each(|part| *part = (self.t0_ms + f64::from(*part) * lasts_ms) as f32);
@@ -133,7 +133,7 @@ impl Table {
         let numbered = matches!(self.style.names, Names::Numbered(_));
         let [subject, level] = if numbered { ["Sub. ID", "Level(dB)"] } else { ["subject_id", "level_db"] };
         let mut columns = Vec::new();
-        let mut add = |name: &str, cell: &dyn Fn(&Row) -> String| {
+        let mut add = |name: &str, cell: &dyn Fn(&WantedRow) -> String| {
             columns.push(std::iter::once(name.to_string()).chain(self.rows.iter().map(cell)).collect::<Vec<_>>());
         };
         add(subject, &|row| row.subject.to_string());
@@ -145,7 +145,7 @@ impl Table {
         for (i, name) in PEAK_COLUMNS.iter().enumerate().filter(|_| self.labelled) {
             add(name, &|row| self.labels(row)[i].map_or(row.missing.to_string(), |label| self.style.number(label)));
         }
-        let trace = |row: &Row, samples: &[f32], i: usize| match i < self.length - row.shorter {
+        let trace = |row: &WantedRow, samples: &[f32], i: usize| match i < self.length - row.shorter {
             true => self.style.number(samples[i]),
             false => row.missing.to_string(),
         };

@@ -36,12 +36,12 @@ pub const FORMAT: Format = Format {
 /// [`Error::Usage`] for a recording without frequency or level, or that does not begin at the onset, and for different
 /// lengths or sample rates, [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
-    let rows = recordings.iter().map(Row::of).collect::<Result<Vec<_>>>()?;
+    let rows = recordings.iter().map(AbraRow::of).collect::<Result<Vec<_>>>()?;
     let first =
         rows.first().ok_or_else(|| Error::usage("there is no recording to write", "name a set that has some"))?;
     if let Some(other) = rows.iter().find(|r| r.samples.len() != first.samples.len() || r.period_us != first.period_us)
     {
-        let shape = |row: &Row| match row.period_us {
+        let shape = |row: &AbraRow| match row.period_us {
             Some(us) => format!("{} samples of {us} µs", row.samples.len()),
             None => format!("{} samples of unknown rate", row.samples.len()),
         };
@@ -54,15 +54,15 @@ pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     write_whole(path, |writer| write_rows(&rows, writer))
 }
 
-struct Row<'a> {
+struct AbraRow<'a> {
     frequency_hz: &'a str,
     level_db: &'a str,
     period_us: Option<f64>,
     samples: &'a [f32],
 }
 
-impl Row<'_> {
-    fn of(recording: &Recording) -> Result<Row<'_>> {
+impl AbraRow<'_> {
+    fn of(recording: &Recording) -> Result<AbraRow<'_>> {
         let need = |name: &str| {
             recording.column(name).ok_or_else(|| {
                 let problem = format!("a recording of {} has no {name}", recording.subject);
@@ -81,11 +81,11 @@ impl Row<'_> {
             let remedy = "cut it first (data prepare, with data.prepare.window.from_ms 0): ABRA takes the first sample for the onset";
             return Err(Error::usage(problem, remedy));
         }
-        Ok(Row { frequency_hz, level_db: need("level_db")?, period_us, samples: &recording.samples })
+        Ok(AbraRow { frequency_hz, level_db: need("level_db")?, period_us, samples: &recording.samples })
     }
 }
 
-fn write_rows(rows: &[Row], writer: &mut dyn Write) -> io::Result<()> {
+fn write_rows(rows: &[AbraRow], writer: &mut dyn Write) -> io::Result<()> {
     let length = rows.first().map_or(0, |row| row.samples.len());
     let period = rows.first().is_some_and(|row| row.period_us.is_some());
     write!(writer, "Freq(Hz),Level(dB){}", if period { ",Samp. Per." } else { "" })?;

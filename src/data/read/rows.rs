@@ -91,7 +91,7 @@ impl Iterator for Rows {
                 Err(error) => return Some(Err(error.into())),
             };
             let (cells, odd) = as_text(std::mem::take(&mut self.cells));
-            let row = Row { shape: &self.shape, row: self.seen.rows + 1, line, cells: &cells };
+            let row = TableRow { shape: &self.shape, row: self.seen.rows + 1, line, cells: &cells };
             let other = row.other_response();
             let read = other.is_none().then(|| row.recording(&mut self.seen));
             self.cells = cells.into_byte_record();
@@ -131,7 +131,7 @@ fn as_text(cells: ByteRecord) -> (StringRecord, usize) {
 }
 
 /// One row and where it stands.
-struct Row<'a> {
+struct TableRow<'a> {
     shape: &'a Shape,
     /// Counted from 1, without the header.
     row: usize,
@@ -139,7 +139,7 @@ struct Row<'a> {
     cells: &'a StringRecord,
 }
 
-impl Row<'_> {
+impl TableRow<'_> {
     /// The recording; the first fault of a cell comes with what the others say.
     fn recording(&self, seen: &mut Seen) -> Result<Recording, Faulty> {
         self.check_width()?;

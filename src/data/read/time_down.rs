@@ -36,7 +36,7 @@ use attributes::Attribute;
 use csv::ByteRecord;
 use detect::find;
 use names::{Named, known, time_unit};
-use sweeps::{Row, Sweep};
+use sweeps::{Sweep, TimeDownRow};
 
 pub const FORMAT: Format = Format {
     name: "table with time down the rows (CSV, TSV)",
@@ -83,7 +83,7 @@ fn read(source: &Source) -> Result<Reading> {
     let table = Table::of(source, &layout, lines.decimals, &record, &mut notices)?;
     let mut sweeps = Vec::new();
     while let Some(line) = lines.next(source, &mut record)? {
-        Row { table: &table, line, record: &record }.add_to(&mut sweeps)?;
+        TimeDownRow { table: &table, line, record: &record }.add_to(&mut sweeps)?;
     }
     table.refuse_constants(&sweeps)?;
     let (mut recordings, mut others) = (Vec::new(), Vec::new());

@@ -140,7 +140,7 @@ struct Simulator {
 
 /// One simulated recording: µV, ms, and the units of [`SYNTH_COLUMNS`].
 #[derive(Debug, Clone, PartialEq)]
-struct Row {
+struct SimulatedRow {
     signal: Vec<f64>,
     truth: Vec<f64>,
     statics: [f64; 7],
@@ -156,7 +156,7 @@ impl Simulator {
     }
 
     /// That listener recorded under those conditions, with the noise of that row.
-    fn row(&self, subject: &Subject, recording: &Recording, row: u32) -> Row {
+    fn row(&self, subject: &Subject, recording: &Recording, row: u32) -> SimulatedRow {
         let waves = waves::waves(subject, recording);
         let truth = waves::trace(&waves, subject.sn10_gain, self.signal_length, self.sample_rate_hz);
         let rms_uv = recording.residual_noise_nv / 1000.0;
@@ -174,7 +174,7 @@ impl Simulator {
             subject.conductive_loss_db,
             subject.cochlear_loss_db,
         ];
-        Row { signal, truth, statics, peaks, latencies_ms, n_averages: recording.n_averages }
+        SimulatedRow { signal, truth, statics, peaks, latencies_ms, n_averages: recording.n_averages }
     }
 
     fn visible(&self, wave: &Wave) -> bool {
@@ -204,7 +204,7 @@ impl Simulator {
     }
 }
 
-impl Row {
+impl SimulatedRow {
     fn recording(self, subject: usize, sample_rate_hz: f64, names: &[Arc<str>; 7]) -> recording::Recording {
         let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
         let mut recording = recording::Recording::new(narrow(&self.signal));

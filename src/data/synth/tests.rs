@@ -281,7 +281,7 @@ fn residual_noise_changes_the_trace_and_not_the_truth() {
     let [quiet, loud] =
         [10.0, 80.0].map(|nv| simulator.row(&listener(), &Recording { residual_noise_nv: nv, ..at_level(60.0) }, 0));
     assert_eq!((&quiet.truth, quiet.peaks), (&loud.truth, loud.peaks));
-    let part = |row: &Row| row.signal.iter().zip(&row.truth).map(|(s, t)| s - t).collect::<Vec<_>>();
+    let part = |row: &SimulatedRow| row.signal.iter().zip(&row.truth).map(|(s, t)| s - t).collect::<Vec<_>>();
     assert!(part(&quiet).iter().zip(part(&loud)).all(|(q, l)| (8.0 * q - l).abs() < 1e-9));
 }
 

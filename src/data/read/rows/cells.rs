@@ -1,6 +1,6 @@
 //! What the cells of a row say: numbers, labels, stimuli; with row, line and column where they say nothing that can be.
 
-use super::{Row, push};
+use super::{TableRow, push};
 use crate::data::read::delimited::{self, Decimals};
 use crate::data::read::vocabulary::{self, Stimulus};
 use crate::data::read::{Recording, text};
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::fmt::Display;
 
-impl Row<'_> {
+impl TableRow<'_> {
     pub(super) fn positive(&self, column: usize, what: &str) -> Result<Option<f64>> {
         match self.number::<f64>(column)? {
             Some(value) if value <= 0.0 => {

@@ -22,13 +22,13 @@ pub struct Sweep {
 }
 
 /// One instant.
-pub struct Row<'a> {
+pub struct TimeDownRow<'a> {
     pub table: &'a Table<'a>,
     pub line: usize,
     pub record: &'a ByteRecord,
 }
 
-impl Row<'_> {
+impl TimeDownRow<'_> {
     pub fn add_to(&self, sweeps: &mut Vec<Sweep>) -> Result<()> {
         let Table { source, names, time, .. } = self.table;
         if self.record.len() != names.len() {
