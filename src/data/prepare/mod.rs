@@ -29,7 +29,7 @@ use crate::config::{BandPass, PrepareConfig};
 use butterworth::{Band, Butterworth};
 use resample::Resampler;
 use std::collections::HashMap;
-use window::Place;
+use window::WindowPosition;
 
 /// Resamplers that are kept, at most: one for each rate and each distance of the window from the recording's own grid.
 const MOST_RESAMPLERS: usize = 64;
@@ -102,17 +102,17 @@ impl Preparation {
             self.band_pass(&band, axis.sample_rate_hz, trace.len())?.zero_phase(&mut trace);
         }
         let length = self.signal_length;
-        let place = Place::find(&self.config, length, trace.len(), axis)?;
+        let window = WindowPosition::find(&self.config, length, trace.len(), axis)?;
         let windowed = match self.config.sample_rate_hz {
-            Some(rate) => self.resampler(axis.sample_rate_hz, rate, place.first)?.apply(&trace, length),
-            None => trace[place.first as usize..][..length].to_vec(),
+            Some(rate) => self.resampler(axis.sample_rate_hz, rate, window.first)?.apply(&trace, length),
+            None => trace[window.first as usize..][..length].to_vec(),
         };
         let samples: Vec<f32> = windowed.into_iter().map(|v| v as f32).collect();
         if !samples.iter().all(|v| v.is_finite()) {
             let remedy = "raise data.prepare.band_pass.low_hz or lower its order";
             return Err(Refusal::new("the filter makes numbers of it that are not finite", remedy));
         }
-        Ok(Prepared { samples, axis: place.axis })
+        Ok(Prepared { samples, axis: window.axis })
     }
 
     fn band_pass(&mut self, band: &BandPass, rate: f64, samples: usize) -> Result<&Butterworth, Refusal> {

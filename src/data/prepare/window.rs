@@ -11,19 +11,24 @@ const SAME_SAMPLE: f64 = 1e-3;
 
 /// The window in one recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
+pub struct WindowPosition {
     /// Position of its first sample in samples of the recording; whole numbers without resampling.
     pub first: f64,
     /// The prepared trace's.
     pub axis: Axis,
 }
 
-impl Place {
+impl WindowPosition {
     /// Finds the window of `signal_length` samples in a recording of `samples`.
     ///
     /// # Errors
     /// A window that the recording does not cover, or that is not as long as the model's signals.
-    pub fn find(config: &PrepareConfig, signal_length: usize, samples: usize, axis: Axis) -> Result<Place, Refusal> {
+    pub fn find(
+        config: &PrepareConfig,
+        signal_length: usize,
+        samples: usize,
+        axis: Axis,
+    ) -> Result<WindowPosition, Refusal> {
         let rate = config.sample_rate_hz.unwrap_or(axis.sample_rate_hz);
         let from_ms = config.window.map_or(axis.t0_ms, |window| window.from_ms);
         let mut first = (from_ms - axis.t0_ms) * axis.sample_rate_hz / 1000.0;
@@ -37,12 +42,12 @@ impl Place {
             true => from_ms,
             false => axis.t0_ms + first * 1000.0 / axis.sample_rate_hz,
         };
-        let place = Place { first, axis: Axis { sample_rate_hz: rate, t0_ms } };
-        place.check_length(config, signal_length)?;
+        let window = WindowPosition { first, axis: Axis { sample_rate_hz: rate, t0_ms } };
+        window.check_length(config, signal_length)?;
         let last = first + (signal_length - 1) as f64 * axis.sample_rate_hz / rate;
         let reach = if config.sample_rate_hz.is_none() { 0.0 } else { 0.5 };
         if first >= -reach && last <= samples as f64 - 1.0 + reach {
-            return Ok(place);
+            return Ok(window);
         }
         let end_ms = t0_ms + (signal_length - 1) as f64 * 1000.0 / rate;
         let wanted = format!("{signal_length} samples at {rate} Hz from {} to {} ms", rounded(t0_ms), rounded(end_ms));
@@ -114,22 +119,22 @@ mod tests {
     #[test]
     fn the_nearest_sample_or_the_very_time() {
         // 1 ms are 24.414 samples
-        let kept = Place::find(&config(None, 0.0, None), 200, 244, AXIS).unwrap();
+        let kept = WindowPosition::find(&config(None, 0.0, None), 200, 244, AXIS).unwrap();
         assert_eq!(kept.first, 24.0);
         assert!((kept.axis.t0_ms - (24.0 / 24.414_062_5 - 1.0)).abs() < 1e-12, "{kept:?}");
-        let resampled = Place::find(&config(Some(20_000.0), 0.0, Some(10.0)), 200, 300, AXIS).unwrap();
+        let resampled = WindowPosition::find(&config(Some(20_000.0), 0.0, Some(10.0)), 200, 300, AXIS).unwrap();
         assert_eq!((resampled.first, resampled.axis.t0_ms), (24.414_062_5, 0.0));
         assert_eq!(resampled.axis.sample_rate_hz, 20_000.0);
         // 0.1 + 0.2 is not 0.3: rounding moves no sample
         let axis = Axis { sample_rate_hz: 20_000.0, t0_ms: 0.1 + 0.2 };
-        let same = Place::find(&config(None, 0.3, None), 10, 10, axis).unwrap();
+        let same = WindowPosition::find(&config(None, 0.3, None), 10, 10, axis).unwrap();
         assert_eq!((same.first, same.axis.t0_ms), (0.0, 0.3));
     }
 
     #[test]
     fn what_is_not_recorded_says_what_is() {
         let refused = |config: &PrepareConfig, samples, parts: &[&str]| {
-            let Refusal { problem, .. } = Place::find(config, 200, samples, AXIS).unwrap_err();
+            let Refusal { problem, .. } = WindowPosition::find(config, 200, samples, AXIS).unwrap_err();
             assert!(parts.iter().all(|part| problem.contains(part)), "{parts:?} are not all in: {problem}");
         };
         let recorded = "244 samples at 24414.0625 Hz from -1 to 8.9533 ms";
@@ -143,12 +148,14 @@ mod tests {
 
     #[test]
     fn half_a_sample_may_be_missing_at_either_end() {
-        let at =
-            |from_ms: f64, samples| Place::find(&config(Some(20_000.0), from_ms, None), 200, samples, AXIS).is_ok();
+        let at = |from_ms: f64, samples| {
+            WindowPosition::find(&config(Some(20_000.0), from_ms, None), 200, samples, AXIS).is_ok()
+        };
         assert!(at(-1.02, 300) && !at(-1.021, 300));
         // 199 new samples are 242.9 recorded ones
         assert!(at(-1.0, 244) && !at(-1.0, 243) && at(-1.0 + 0.55 * 0.040_96, 244) && !at(-1.0 + 0.65 * 0.040_96, 244));
-        let kept = |from_ms: f64, samples| Place::find(&config(None, from_ms, None), 200, samples, AXIS).is_ok();
+        let kept =
+            |from_ms: f64, samples| WindowPosition::find(&config(None, from_ms, None), 200, samples, AXIS).is_ok();
         assert!(kept(-1.02, 200) && kept(-0.98, 200) && !kept(-1.021, 300) && !kept(-0.979, 200));
     }
 

@@ -204,10 +204,10 @@ struct Column<'a> {
     source: &'a Source,
     name: &'a str,
     array: &'a Array,
-    place: Place,
+    field: NpzField,
 }
 
-enum Place {
+enum NpzField {
     Subject,
     SampleRate,
     T0,
@@ -222,19 +222,19 @@ enum Place {
 
 impl<'a> Column<'a> {
     fn of(source: &'a Source, name: &'a str, array: &'a Array) -> Result<Self> {
-        let peak = || PEAK_COLUMNS.iter().position(|peak| *peak == name).map(Place::Peak);
-        let wave = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms")).map(Place::TruthLatency);
-        let place = match name {
-            "subject_id" => Place::Subject,
-            "sample_rate_hz" => Place::SampleRate,
-            "t0_ms" => Place::T0,
-            _ if units::is_name(name) => Place::Unit,
-            "file" => Place::Other(name.into()),
-            _ => peak().or_else(wave).unwrap_or_else(|| Place::Other(text::free_name(name).into())),
+        let peak = || PEAK_COLUMNS.iter().position(|peak| *peak == name).map(NpzField::Peak);
+        let wave = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms")).map(NpzField::TruthLatency);
+        let field = match name {
+            "subject_id" => NpzField::Subject,
+            "sample_rate_hz" => NpzField::SampleRate,
+            "t0_ms" => NpzField::T0,
+            _ if units::is_name(name) => NpzField::Unit,
+            "file" => NpzField::Other(name.into()),
+            _ => peak().or_else(wave).unwrap_or_else(|| NpzField::Other(text::free_name(name).into())),
         };
-        let column = Column { source, name, array, place };
-        match column.place {
-            Place::Subject | Place::Unit | Place::Other(_) => Ok(column),
+        let column = Column { source, name, array, field };
+        match column.field {
+            NpzField::Subject | NpzField::Unit | NpzField::Other(_) => Ok(column),
             _ if array.is_number() => Ok(column),
             _ => Err(column.wrong("it holds text instead of numbers".to_string(), "save numbers, NaN where not known")),
         }
@@ -246,19 +246,19 @@ impl<'a> Column<'a> {
 
     /// Gives a recording an item.
     fn give(&self, index: usize, recording: &mut Recording) -> Result<()> {
-        match &self.place {
-            Place::Subject => {
+        match &self.field {
+            NpzField::Subject => {
                 if !self.array.is_exact(index) {
                     let problem = format!("item {index} is {}, which floats round", self.array.number(index));
                     return Err(self.wrong(problem, "save the names as integers or as text (dtype=str)"));
                 }
                 recording.subject = self.array.text(index);
             }
-            Place::Other(name) => {
+            NpzField::Other(name) => {
                 let text = self.array.text(index);
                 recording.columns.push((name.clone(), text::known(&text).to_string()));
             }
-            Place::Unit => {
+            NpzField::Unit => {
                 let stated = self.array.text(index);
                 if recording.unit.is_none() && !delimited::is_missing(&stated) {
                     let place = || format!("array `{}`, item {index}", self.name);
@@ -266,15 +266,15 @@ impl<'a> Column<'a> {
                     recording.convert_from(Some(unit));
                 }
             }
-            Place::T0 => recording.t0_ms = self.number(index)?,
-            Place::SampleRate => {
+            NpzField::T0 => recording.t0_ms = self.number(index)?,
+            NpzField::SampleRate => {
                 recording.sample_rate_hz = self.number(index)?;
                 if let Some(rate) = recording.sample_rate_hz.filter(|rate| *rate <= 0.0) {
                     return Err(self.wrong(format!("item {index} is {rate}"), "save the samples a second, above 0"));
                 }
             }
-            Place::Peak(peak) => recording.peaks[*peak] = self.number(index)?.map_or(f32::NAN, |label| label as f32),
-            Place::TruthLatency(wave) => {
+            NpzField::Peak(peak) => recording.peaks[*peak] = self.number(index)?.map_or(f32::NAN, |label| label as f32),
+            NpzField::TruthLatency(wave) => {
                 let latency = self.number(index)?.map_or(f32::NAN, |latency| latency as f32);
                 recording.truth.iter_mut().for_each(|truth| truth.latencies_ms[*wave] = latency);
             }
