@@ -105,7 +105,7 @@ pub(super) fn read(source: &Source) -> Result<Reading> {
     let mut collected = tdt::Collected::default();
     for &place in &places[..groups as usize] {
         let mut cursor = Cursor::new(source, place);
-        let group = Group::read(&mut cursor, program)?;
+        let group = ArfGroup::read(&mut cursor, program)?;
         let records = (0..group.records).map(|_| Record::read(&mut cursor, program)).collect::<Result<Vec<_>>>()?;
         let by_group = group.not_abr().map(|reason| (place, reason));
         let by_record = || records.iter().find_map(|record| Some((record.at, record.not_abr()?)));
@@ -137,7 +137,7 @@ fn program(source: &Source, groups: &[usize], records: &[usize]) -> Result<Progr
     Err(source.byte(6 + 4 * GROUPS, problem))
 }
 
-struct Group {
+struct ArfGroup {
     number: i16,
     records: i16,
     subject: String,
@@ -149,8 +149,8 @@ struct Group {
     variables: [(String, String); VARIABLES],
 }
 
-impl Group {
-    fn read(cursor: &mut Cursor, program: Program) -> Result<Group> {
+impl ArfGroup {
+    fn read(cursor: &mut Cursor, program: Program) -> Result<ArfGroup> {
         let what = "a group's header";
         let number = cursor.i16(what)?;
         cursor.i16(what)?;
@@ -167,7 +167,7 @@ impl Group {
             *unit = cursor.text(5, what)?;
         }
         cursor.take(4 + 4 + 2 + 4 + 92, what)?;
-        Ok(Group { number, records, subject, notes, stimulus, variables })
+        Ok(ArfGroup { number, records, subject, notes, stimulus, variables })
     }
 
     fn ear(&self) -> Option<&'static str> {
@@ -272,7 +272,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn recording(source: &Source, group: &Group, record: &Record) -> Result<Recording> {
+fn recording(source: &Source, group: &ArfGroup, record: &Record) -> Result<Recording> {
     let wrong = |what: &str, value: f32| {
         let problem = format!("record {}: {what} should be a number above 0, but is {value}", record.number);
         source.byte(record.at, problem)

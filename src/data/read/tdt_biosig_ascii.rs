@@ -89,13 +89,13 @@ pub(super) fn read(source: &Source) -> Result<Reading> {
 
 struct Reader<'a> {
     source: &'a Source,
-    group: Group<'a>,
+    group: BioSigGroup<'a>,
     record: Option<Record>,
     collected: tdt::Collected,
 }
 
 #[derive(Default)]
-struct Group<'a> {
+struct BioSigGroup<'a> {
     number: String,
     /// How many records its header promises, and in which line.
     records: Option<(f64, usize)>,
