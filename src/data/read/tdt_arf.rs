@@ -106,7 +106,7 @@ pub(super) fn read(source: &Source) -> Result<Reading> {
     for &place in &places[..groups as usize] {
         let mut cursor = Cursor::new(source, place);
         let group = ArfGroup::read(&mut cursor, program)?;
-        let records = (0..group.records).map(|_| Record::read(&mut cursor, program)).collect::<Result<Vec<_>>>()?;
+        let records = (0..group.records).map(|_| ArfRecord::read(&mut cursor, program)).collect::<Result<Vec<_>>>()?;
         let by_group = group.not_abr().map(|reason| (place, reason));
         let by_record = || records.iter().find_map(|record| Some((record.at, record.not_abr()?)));
         if let Some((at, reason)) = by_group.or_else(by_record) {
@@ -192,7 +192,7 @@ impl ArfGroup {
     }
 }
 
-struct Record<'a> {
+struct ArfRecord<'a> {
     /// Where it begins.
     at: usize,
     number: i16,
@@ -209,8 +209,8 @@ struct Record<'a> {
     samples: &'a [u8],
 }
 
-impl<'a> Record<'a> {
-    fn read(cursor: &mut Cursor<'a>, program: Program) -> Result<Record<'a>> {
+impl<'a> ArfRecord<'a> {
+    fn read(cursor: &mut Cursor<'a>, program: Program) -> Result<ArfRecord<'a>> {
         let (at, what) = (cursor.at, "a record's header");
         let number = cursor.i16(what)?;
         cursor.take(2 + program.time_bytes() + 2 + 2, what)?;
@@ -236,7 +236,7 @@ impl<'a> Record<'a> {
             emission = emission.or(tone.then_some(text));
         }
         let samples = cursor.take(4 * usize::from(points), "a record's samples")?;
-        Ok(Record {
+        Ok(ArfRecord {
             at,
             number,
             channel,
@@ -272,7 +272,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn recording(source: &Source, group: &ArfGroup, record: &Record) -> Result<Recording> {
+fn recording(source: &Source, group: &ArfGroup, record: &ArfRecord) -> Result<Recording> {
     let wrong = |what: &str, value: f32| {
         let problem = format!("record {}: {what} should be a number above 0, but is {value}", record.number);
         source.byte(record.at, problem)

@@ -90,7 +90,7 @@ pub(super) fn read(source: &Source) -> Result<Reading> {
 struct Reader<'a> {
     source: &'a Source,
     group: BioSigGroup<'a>,
-    record: Option<Record>,
+    record: Option<BioSigRecord>,
     collected: tdt::Collected,
 }
 
@@ -108,7 +108,7 @@ struct BioSigGroup<'a> {
     delays_ms: Vec<f64>,
 }
 
-struct Record {
+struct BioSigRecord {
     line: usize,
     duration_ms: f64,
     delay_ms: Option<f64>,
@@ -131,7 +131,8 @@ impl Reader<'_> {
                 self.end_record()?;
                 let mut recording = Recording::new(Vec::new());
                 recording.say("record", format_args!("g{}-{value}", self.group.number));
-                self.record = Some(Record { line, duration_ms: f64::NAN, delay_ms: None, points: None, recording });
+                self.record =
+                    Some(BioSigRecord { line, duration_ms: f64::NAN, delay_ms: None, points: None, recording });
             }
             "Group Number" => self.group.number = value.to_string(),
             "Records" => self.group.records = Some((text::number(self.source, line, "`Records`", value)?, line)),
@@ -184,7 +185,7 @@ impl Reader<'_> {
     }
 
     fn end_record(&mut self) -> Result<()> {
-        let Some(Record { line, duration_ms, delay_ms, points, mut recording }) = self.record.take() else {
+        let Some(BioSigRecord { line, duration_ms, delay_ms, points, mut recording }) = self.record.take() else {
             return Ok(());
         };
         let found = recording.samples.len();
