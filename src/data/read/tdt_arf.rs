@@ -61,16 +61,16 @@ pub const FORMAT: Format = Format {
 
 /// The two programs' files differ in the width of their times.
 #[derive(Clone, Copy, PartialEq)]
-enum Program {
+enum BioSigProgram {
     BioSigRz,
     BioSigRp,
 }
 
-impl Program {
+impl BioSigProgram {
     fn time_bytes(self) -> usize {
         match self {
-            Program::BioSigRz => 8,
-            Program::BioSigRp => 4,
+            BioSigProgram::BioSigRz => 8,
+            BioSigProgram::BioSigRp => 4,
         }
     }
 
@@ -127,8 +127,8 @@ fn offsets(cursor: &mut Cursor, count: usize, what: &str) -> Result<Vec<usize>> 
 }
 
 /// Which program's records follow the groups.
-fn program(source: &Source, groups: &[usize], records: &[usize]) -> Result<Program> {
-    for program in [Program::BioSigRz, Program::BioSigRp] {
+fn program(source: &Source, groups: &[usize], records: &[usize]) -> Result<BioSigProgram> {
+    for program in [BioSigProgram::BioSigRz, BioSigProgram::BioSigRp] {
         if groups.iter().any(|group| records.contains(&(group + program.group_bytes()))) {
             return Ok(program);
         }
@@ -150,7 +150,7 @@ struct ArfGroup {
 }
 
 impl ArfGroup {
-    fn read(cursor: &mut Cursor, program: Program) -> Result<ArfGroup> {
+    fn read(cursor: &mut Cursor, program: BioSigProgram) -> Result<ArfGroup> {
         let what = "a group's header";
         let number = cursor.i16(what)?;
         cursor.i16(what)?;
@@ -210,7 +210,7 @@ struct ArfRecord<'a> {
 }
 
 impl<'a> ArfRecord<'a> {
-    fn read(cursor: &mut Cursor<'a>, program: Program) -> Result<ArfRecord<'a>> {
+    fn read(cursor: &mut Cursor<'a>, program: BioSigProgram) -> Result<ArfRecord<'a>> {
         let (at, what) = (cursor.at, "a record's header");
         let number = cursor.i16(what)?;
         cursor.take(2 + program.time_bytes() + 2 + 2, what)?;
