@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use std::path::Path;
-use written::{Encoded, FAULTS, Names, Said, Style, Table, WantedRow, latency};
+use written::{Encoded, FAULTS, Names, Said, Style, WantedRow, WantedTable, latency};
 
 fn row() -> impl Strategy<Value = WantedRow> {
     let sample =
@@ -62,7 +62,7 @@ fn style() -> impl Strategy<Value = Style> {
     )
 }
 
-fn tables() -> impl Strategy<Value = Table> {
+fn tables() -> impl Strategy<Value = WantedTable> {
     let rates = select(vec![20_000.0, 24_414.062_5, 1e5 / 3.0]);
     let flags = any::<(bool, bool, bool)>();
     let rows = prop::collection::vec(row(), 2..7);
@@ -71,7 +71,7 @@ fn tables() -> impl Strategy<Value = Table> {
             // fewer numbered columns than 16 are no samples, nor are they a recording
             let numbered = matches!(style.names, Names::Numbered(_));
             let length = if numbered { length.max(20) } else { length };
-            Table { rows, length, cut, sample_rate_hz, t0_ms, labelled, simulated, may_miss_level, style, at }
+            WantedTable { rows, length, cut, sample_rate_hz, t0_ms, labelled, simulated, may_miss_level, style, at }
         })
 }
 
@@ -108,7 +108,7 @@ impl Seen {
     }
 
     /// What a table means; the fault of one that is read is a level that is missing, or all.
-    fn wanted(table: &Table, fault: Option<&str>) -> Seen {
+    fn wanted(table: &WantedTable, fault: Option<&str>) -> Seen {
         let (used, rows) = (table.used(), &table.rows);
         let simulated = if table.is_simulated() { rows.len() } else { 0 };
         let missing = |i: usize| match fault {
@@ -150,7 +150,7 @@ fn outcome(result: Result<Dataset>) -> Outcome {
     }
 }
 
-fn ways(table: &Table, fault: Option<&str>, said: &Said) -> [(&'static str, Outcome); 4] {
+fn ways(table: &WantedTable, fault: Option<&str>, said: &Said) -> [(&'static str, Outcome); 4] {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     std::fs::create_dir(place("only")).unwrap();

@@ -62,7 +62,7 @@ pub struct Style {
 }
 
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct WantedTable {
     pub rows: Vec<WantedRow>,
     pub length: usize,
     pub cut: usize,
@@ -105,7 +105,7 @@ const GROUP: usize = 2;
 const NOTE: usize = 3;
 const RATE: usize = 4;
 
-impl Table {
+impl WantedTable {
     /// How many samples of each row a model sees.
     pub fn used(&self) -> usize {
         let shortest = self.rows.iter().map(|row| row.shorter).max().unwrap_or(0);
@@ -264,7 +264,7 @@ impl Said {
     }
 
     /// The table as it is meant then.
-    pub fn meant(&self, table: &Table) -> Table {
+    pub fn meant(&self, table: &WantedTable) -> WantedTable {
         let factor = self.unit.map_or(1.0, Unit::microvolts) * self.gain.map_or(1.0, |gain| 1.0 / gain);
         let mut meant = table.clone();
         meant.rows.retain(|row| Some(row.subject) != self.without.as_deref());

@@ -80,9 +80,9 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
-    pub fn open(&self, source: &Source) -> Result<Table> {
+    pub fn open(&self, source: &Source) -> Result<DelimitedTable> {
         let decimals = if self.delimiter == b',' { Decimals::Point } else { self.decimals(source)? };
-        Ok(Table { decimals, ..self.start(source)? })
+        Ok(DelimitedTable { decimals, ..self.start(source)? })
     }
 
     /// What the numbers of the first rows tell; the names alone may fill the head, so rows are read.
@@ -107,7 +107,7 @@ impl Layout {
         })
     }
 
-    fn start(&self, source: &Source) -> Result<Table> {
+    fn start(&self, source: &Source) -> Result<DelimitedTable> {
         let mut text: Box<dyn Read> = match utf_16(source.head()).is_some() {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
             false => source.reader()?,
@@ -115,17 +115,17 @@ impl Layout {
         std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
             .map_err(source.unreadable())?;
         let text = Numbered { text, recent: Vec::new(), start: 0, line: self.header_line, counted: 0 };
-        Ok(Table { reader: records(text, self.delimiter, 1 << 16), decimals: Decimals::Point })
+        Ok(DelimitedTable { reader: records(text, self.delimiter, 1 << 16), decimals: Decimals::Point })
     }
 }
 
 /// A table from the names of its columns on.
-pub struct Table {
+pub struct DelimitedTable {
     reader: csv::Reader<Numbered>,
     pub decimals: Decimals,
 }
 
-impl Table {
+impl DelimitedTable {
     /// Reads the next line of cells; returns its number in the file from 1, or `None` at the end. Lines whose cells are
     /// all empty are none, as spreadsheets leave them.
     ///

@@ -8,7 +8,7 @@ mod cells;
 mod seen;
 
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
-use super::delimited::{self, Decimals, Table};
+use super::delimited::{self, Decimals, DelimitedTable};
 use super::vocabulary;
 use super::{AtEnd, Notices, Recording, Source, Stream, tdt, text, units};
 use crate::config::Unit;
@@ -70,7 +70,7 @@ struct Shape {
 
 struct Rows {
     shape: Shape,
-    table: Table,
+    table: DelimitedTable,
     cells: ByteRecord,
     seen: Seen,
     notices: Notices,

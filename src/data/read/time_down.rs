@@ -80,7 +80,7 @@ fn read(source: &Source) -> Result<Reading> {
     let mut record = ByteRecord::new();
     lines.next(source, &mut record)?;
     let mut notices = Vec::new();
-    let table = Table::of(source, &layout, lines.decimals, &record, &mut notices)?;
+    let table = TimeDownTable::of(source, &layout, lines.decimals, &record, &mut notices)?;
     let mut sweeps = Vec::new();
     while let Some(line) = lines.next(source, &mut record)? {
         TimeDownRow { table: &table, line, record: &record }.add_to(&mut sweeps)?;
@@ -110,7 +110,7 @@ fn read(source: &Source) -> Result<Reading> {
 }
 
 /// What all lines share.
-struct Table<'a> {
+struct TimeDownTable<'a> {
     source: &'a Source,
     decimals: Decimals,
     /// The line of the names.
@@ -122,7 +122,7 @@ struct Table<'a> {
     attributes: Vec<Attribute>,
 }
 
-impl<'a> Table<'a> {
+impl<'a> TimeDownTable<'a> {
     fn of(
         source: &'a Source,
         layout: &Layout,
@@ -162,7 +162,7 @@ impl<'a> Table<'a> {
             notices.push(format!("the columns {columns} were left out: by their names they hold no average response"));
         }
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
-        let mut table = Table { source, decimals, line, names, holds, time, attributes };
+        let mut table = TimeDownTable { source, decimals, line, names, holds, time, attributes };
         notices.extend(table.take_bare_levels()?);
         let last = table.signals().map(|(column, _)| column).max().unwrap_or(0);
         table.attributes.iter().try_for_each(|attribute| attribute.check(source, &table.names, last))?;

@@ -30,7 +30,7 @@ const FIRST: [&str; 10] = [
 pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Result<()> {
     let any = |has: &dyn Fn(&Recording) -> bool| recordings.iter().any(has);
     let longest = |of: &dyn Fn(&Recording) -> usize| recordings.iter().map(of).max().unwrap_or(0);
-    let mut table = Table {
+    let mut table = TableWriter {
         writer: Writer::from_writer(writer),
         cell: String::new(),
         file: any(&|r| r.column("file").is_some() || !r.file.is_empty()),
@@ -57,7 +57,7 @@ fn columns(recordings: &[Recording]) -> Vec<&str> {
     names
 }
 
-struct Table<'a, W: Write> {
+struct TableWriter<'a, W: Write> {
     writer: Writer<W>,
     /// The text of one cell.
     cell: String,
@@ -68,7 +68,7 @@ struct Table<'a, W: Write> {
     truth: usize,
 }
 
-impl<W: Write> Table<'_, W> {
+impl<W: Write> TableWriter<'_, W> {
     fn header(&mut self) -> io::Result<()> {
         self.text("subject_id")?;
         if self.file {

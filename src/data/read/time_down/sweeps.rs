@@ -1,7 +1,7 @@
 //! The instants of a table, line by line, and the recordings that they make.
 
 use super::names::time_unit;
-use super::{Table, is_missing, plain_number, tdt, text, trimmed};
+use super::{TimeDownTable, is_missing, plain_number, tdt, text, trimmed};
 use crate::data::read::{Recording, Source};
 use crate::error::Result;
 use csv::ByteRecord;
@@ -23,14 +23,14 @@ pub struct Sweep {
 
 /// One instant.
 pub struct TimeDownRow<'a> {
-    pub table: &'a Table<'a>,
+    pub table: &'a TimeDownTable<'a>,
     pub line: usize,
     pub record: &'a ByteRecord,
 }
 
 impl TimeDownRow<'_> {
     pub fn add_to(&self, sweeps: &mut Vec<Sweep>) -> Result<()> {
-        let Table { source, names, time, .. } = self.table;
+        let TimeDownTable { source, names, time, .. } = self.table;
         if self.record.len() != names.len() {
             let problem = format!("{} values, but there are {} columns", self.record.len(), names.len());
             return Err(source.line(self.line, problem));
@@ -123,7 +123,7 @@ impl Sweep {
     /// Its recordings: one for each column that has samples, without those of other responses.
     pub fn finish(
         self,
-        table: &Table,
+        table: &TimeDownTable,
         recordings: &mut Vec<Recording>,
         others: &mut Vec<String>,
         notices: &mut Vec<String>,
