@@ -47,14 +47,14 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let lone_id = (0..columns.names.len()).find(is_id);
     let unit = units::of_table(&source, &layout, &columns.names)?;
     let (file, decimals) = (source.file_name().into(), table.decimals);
-    let shape = Shape { file, source, columns, tests, lone_id, naming, unit, decimals };
+    let context = TableContext { file, source, columns, tests, lone_id, naming, unit, decimals };
     let (notices_of_rows, end) = (notices.clone(), at_end.clone());
-    let rows = Rows { shape, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
+    let rows = Rows { context, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
     Ok(Stream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
 /// What all rows of a table share.
-struct Shape {
+struct TableContext {
     source: Source,
     file: Arc<str>,
     columns: Columns,
@@ -69,7 +69,7 @@ struct Shape {
 }
 
 struct Rows {
-    shape: Shape,
+    context: TableContext,
     table: DelimitedTable,
     cells: ByteRecord,
     seen: Seen,
@@ -82,7 +82,7 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Result<Recording, Faulty>> {
         loop {
-            let line = match self.table.next(&self.shape.source, &mut self.cells) {
+            let line = match self.table.next(&self.context.source, &mut self.cells) {
                 Ok(Some(line)) => line,
                 Ok(None) => {
                     self.conclude();
@@ -91,13 +91,13 @@ impl Iterator for Rows {
                 Err(error) => return Some(Err(error.into())),
             };
             let (cells, odd) = as_text(std::mem::take(&mut self.cells));
-            let row = TableRow { shape: &self.shape, row: self.seen.rows + 1, line, cells: &cells };
+            let row = TableRow { context: &self.context, row: self.seen.rows + 1, line, cells: &cells };
             let other = row.other_response();
             let read = other.is_none().then(|| row.recording(&mut self.seen));
             self.cells = cells.into_byte_record();
             if let Some(read) = read {
                 self.seen.rows += 1;
-                if let (Some(_), Ok(recording)) = (self.shape.lone_id, &read) {
+                if let (Some(_), Ok(recording)) = (self.context.lone_id, &read) {
                     self.seen.note_id(recording);
                 }
                 self.seen.odd_cells += odd;
@@ -113,10 +113,10 @@ impl Rows {
     fn conclude(&mut self) {
         let seen = std::mem::take(&mut self.seen);
         let mut at_end = self.at_end.borrow_mut();
-        at_end.doubt = seen.doubt(&self.shape);
+        at_end.doubt = seen.doubt(&self.context);
         match seen.rows {
             0 => at_end.not_abr = seen.other,
-            _ => seen.notices(&self.shape).into_iter().for_each(|notice| self.notices.push(notice)),
+            _ => seen.notices(&self.context).into_iter().for_each(|notice| self.notices.push(notice)),
         }
     }
 }
@@ -132,7 +132,7 @@ fn as_text(cells: ByteRecord) -> (StringRecord, usize) {
 
 /// One row and where it stands.
 struct TableRow<'a> {
-    shape: &'a Shape,
+    context: &'a TableContext,
     /// Counted from 1, without the header.
     row: usize,
     line: usize,
@@ -143,9 +143,9 @@ impl TableRow<'_> {
     /// The recording; the first fault of a cell comes with what the others say.
     fn recording(&self, seen: &mut Seen) -> Result<Recording, Faulty> {
         self.check_width()?;
-        let columns = &self.shape.columns;
+        let columns = &self.context.columns;
         let mut recording =
-            Recording { file: self.shape.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
+            Recording { file: self.context.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
         if !columns.truth.is_empty() {
             recording.truth =
                 Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
@@ -170,19 +170,19 @@ impl TableRow<'_> {
 
     /// Where a cell says that this is no ABR, and what it is.
     fn other_response(&self) -> Option<String> {
-        self.shape.tests.iter().find_map(|&column| {
+        self.context.tests.iter().find_map(|&column| {
             let response = vocabulary::other_response_in_note(self.cells.get(column)?)?;
-            Some(format!("line {}: column `{}` names {response}", self.line, self.shape.columns.names[column]))
+            Some(format!("line {}: column `{}` names {response}", self.line, self.context.columns.names[column]))
         })
     }
 
     fn traces(&self, recording: &mut Recording) -> Result<()> {
-        recording.samples = self.trace(&self.shape.columns.samples)?;
+        recording.samples = self.trace(&self.context.columns.samples)?;
         if let Some(truth) = &mut recording.truth {
-            truth.samples = self.trace(&self.shape.columns.truth)?;
+            truth.samples = self.trace(&self.context.columns.truth)?;
         }
         let found = recording.samples.len();
-        if self.shape.naming == Naming::Own || found >= FEWEST_NUMBERED {
+        if self.context.naming == Naming::Own || found >= FEWEST_NUMBERED {
             return Ok(());
         }
         let problem = format!("there should be {FEWEST_NUMBERED} samples or more, but there are {found}");
@@ -191,8 +191,8 @@ impl TableRow<'_> {
 
     /// Takes the samples to µV from the unit that the row or the table states.
     fn convert(&self, recording: &mut Recording) -> Result<()> {
-        let unit = recording.unit.or(self.shape.unit);
-        let Columns { holds, names, .. } = &self.shape.columns;
+        let unit = recording.unit.or(self.context.unit);
+        let Columns { holds, names, .. } = &self.context.columns;
         // an amplitude whose name states no unit
         let bare = |(column, holds): &(usize, &Holds)| {
             matches!(holds, Holds::Peak(_, None)) && !delimited::is_missing(self.text(*column))
@@ -213,9 +213,9 @@ impl TableRow<'_> {
         if delimited::is_missing(cell) {
             return Ok(None);
         }
-        let place = format!("row {} (line {}), column `{}`", self.row, self.line, self.shape.columns.names[column]);
-        let unit = units::parse(cell).ok_or_else(|| units::unknown(&self.shape.source, &place, cell))?;
-        match self.shape.unit.filter(|table| *table != unit) {
+        let place = format!("row {} (line {}), column `{}`", self.row, self.line, self.context.columns.names[column]);
+        let unit = units::parse(cell).ok_or_else(|| units::unknown(&self.context.source, &place, cell))?;
+        match self.context.unit.filter(|table| *table != unit) {
             Some(table) => {
                 let problem = format!("the samples are in {unit}, but a line above says {table}");
                 Err(self.error(Some(column), problem, "correct or remove the one that is wrong"))
@@ -225,10 +225,10 @@ impl TableRow<'_> {
     }
 
     fn check_width(&self) -> Result<()> {
-        let (found, wanted) = (self.cells.len(), self.shape.columns.names.len());
+        let (found, wanted) = (self.cells.len(), self.context.columns.names.len());
         // separators at the end are harmless where a recorder numbers the samples
         let surplus = self.cells.iter().skip(wanted).any(|cell| !cell.trim_ascii().is_empty());
-        if found == wanted || (found > wanted && !surplus && self.shape.naming != Naming::Own) {
+        if found == wanted || (found > wanted && !surplus && self.context.naming != Naming::Own) {
             return Ok(());
         }
         let problem = format!("{found} values, but the header has {wanted} columns");
@@ -286,7 +286,7 @@ impl TableRow<'_> {
             Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
             Holds::Other(name) => {
                 let plain = self.plain(column, cell)?;
-                let value = if self.shape.naming == Naming::Own { plain.into_owned() } else { text::tidy(&plain) };
+                let value = if self.context.naming == Naming::Own { plain.into_owned() } else { text::tidy(&plain) };
                 recording.columns.push((name.clone(), value));
             }
             Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => {}

@@ -61,7 +61,7 @@ impl TableRow<'_> {
             None => {
                 let plain = self.plain(column, cell)?;
                 let number = plain.parse().ok();
-                let name = &self.shape.columns.names[column];
+                let name = &self.context.columns.names[column];
                 match number.and_then(|number| Stimulus::without_unit(name, number)) {
                     Some(Stimulus::Click) => hz = "click".to_string(),
                     Some(Stimulus::Tone(value)) => hz = value.to_string(),
@@ -85,7 +85,7 @@ impl TableRow<'_> {
         // most cells are plain numbers
         if let Ok(number) = cell.parse::<T>()
             && number.is_finite()
-            && self.shape.decimals == Decimals::Point
+            && self.context.decimals == Decimals::Point
         {
             return Ok(Some(number));
         }
@@ -115,11 +115,11 @@ impl TableRow<'_> {
 
     /// A cell's text, with a decimal point where it is a number with a decimal comma.
     pub(super) fn plain<'c>(&self, column: usize, cell: &'c str) -> Result<Cow<'c, str>> {
-        match delimited::plain_number(cell, self.shape.decimals) {
+        match delimited::plain_number(cell, self.context.decimals) {
             Some(plain) if plain.parse::<f64>().is_ok() => Ok(plain),
             Some(_) => Ok(Cow::Borrowed(cell)),
             None => {
-                let (problem, remedy) = delimited::ambiguous(cell, self.shape.decimals);
+                let (problem, remedy) = delimited::ambiguous(cell, self.context.decimals);
                 Err(self.error(Some(column), problem, remedy))
             }
         }
@@ -127,8 +127,8 @@ impl TableRow<'_> {
 
     pub(super) fn error(&self, column: Option<usize>, problem: impl Display, remedy: impl Display) -> Error {
         let column =
-            column.map(|column| format!(", column `{}`", self.shape.columns.names[column])).unwrap_or_default();
-        self.shape.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
+            column.map(|column| format!(", column `{}`", self.context.columns.names[column])).unwrap_or_default();
+        self.context.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
     }
 }
 

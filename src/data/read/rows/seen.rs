@@ -1,6 +1,6 @@
 //! What a user should know of a table after its last row.
 
-use super::{Shape, tdt};
+use super::{TableContext, tdt};
 use crate::data::recording::Recording;
 use std::collections::HashSet;
 
@@ -34,18 +34,19 @@ impl Seen {
     }
 
     /// What speaks against the subjects.
-    pub fn doubt(&self, shape: &Shape) -> Option<String> {
-        let column = &shape.columns.names[shape.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?];
+    pub fn doubt(&self, context: &TableContext) -> Option<String> {
+        let column =
+            &context.columns.names[context.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?];
         Some(format!(
             "{}: column `{column}` has another value in each row, and was taken for the subject; if it numbers the \
              rows, say which column names the subjects in data.subject_column, or head that one `subject`",
-            shape.source.name()
+            context.source.name()
         ))
     }
 
     /// What is to be said.
-    pub fn notices(&self, shape: &Shape) -> Vec<String> {
-        let name = shape.source.name();
+    pub fn notices(&self, context: &TableContext) -> Vec<String> {
+        let name = context.source.name();
         let mut notices = Vec::new();
         if let Some(first) = &self.other {
             let remedy = "to read such rows all the same, give the column another name";
