@@ -95,13 +95,13 @@ impl Split {
     /// enough to tell whether a row was trained on.
     pub fn manifest(&self, dataset: &Dataset, hash: &str, config: &DataConfig) -> Value {
         #[derive(Serialize)]
-        struct Part<'a> {
+        struct SplitPart<'a> {
             rows: usize,
             subjects: Vec<&'a str>,
             /// Counted from 1, in the order in which they were read, without those that `data.filters` leave out.
             row_numbers: Vec<usize>,
         }
-        let part = |rows: &[usize]| Part {
+        let part = |rows: &[usize]| SplitPart {
             rows: rows.len(),
             subjects: subjects(dataset, rows).into_iter().collect(),
             row_numbers: rows.iter().map(|row| row + 1).collect(),
