@@ -126,14 +126,14 @@ fn last_match(pattern: &Regex, path: &str) -> Option<String> {
 /// Who was recorded in a file that is read alone.
 pub(super) struct OfFile {
     name: String,
-    subject: Subject,
+    subject: SubjectOrigin,
     /// Rows whose subject was replaced or guessed.
     changed: usize,
     /// Whether a guess is replaced, and so not said.
     given: bool,
 }
 
-enum Subject {
+enum SubjectOrigin {
     /// As the user says.
     Given(String),
     /// From the file's name.
@@ -145,9 +145,9 @@ enum Subject {
 impl OfFile {
     pub fn new(path: &Path, names_subjects: bool, options: &Options) -> Result<OfFile> {
         let subject = match options.subject_from {
-            Some(from) => Subject::Given(from.of(path)?),
-            None if names_subjects => Subject::Stated,
-            None => Subject::Guessed(guess(path)),
+            Some(from) => SubjectOrigin::Given(from.of(path)?),
+            None if names_subjects => SubjectOrigin::Stated,
+            None => SubjectOrigin::Guessed(guess(path)),
         };
         Ok(OfFile { name: path.display().to_string(), subject, changed: 0, given: options.subject_given })
     }
@@ -155,11 +155,11 @@ impl OfFile {
     pub fn name(&mut self, mut recording: Recording) -> Recording {
         tidy(&mut recording.subject);
         match &self.subject {
-            Subject::Given(given) if recording.subject != *given => {
+            SubjectOrigin::Given(given) if recording.subject != *given => {
                 self.changed += usize::from(!recording.subject.is_empty());
                 recording.subject.clone_from(given);
             }
-            Subject::Guessed(guess) if recording.subject.is_empty() => {
+            SubjectOrigin::Guessed(guess) if recording.subject.is_empty() => {
                 self.changed += 1;
                 recording.subject.clone_from(guess);
                 recording.subject_guessed = true;
@@ -172,8 +172,8 @@ impl OfFile {
     /// What is to be said after the last row.
     pub fn notice(&self) -> Option<String> {
         let notice = match &self.subject {
-            Subject::Given(_) if self.changed > 0 => Some(replaced(self.changed)),
-            Subject::Guessed(_) if self.changed > 0 && !self.given => Some(guessed(1, 1)),
+            SubjectOrigin::Given(_) if self.changed > 0 => Some(replaced(self.changed)),
+            SubjectOrigin::Guessed(_) if self.changed > 0 && !self.given => Some(guessed(1, 1)),
             _ => None,
         };
         notice.map(|notice| format!("{}: {notice}", self.name))

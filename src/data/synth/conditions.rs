@@ -123,7 +123,7 @@ const SERIES_SWEEP_NOISE_NV: f64 = 894.427;
 
 /// A listener: what is known of one, and what is not.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Subject {
+pub(super) struct SynthSubject {
     pub age_years: f64,
     pub conductive_loss_db: f64,
     pub cochlear_loss_db: f64,
@@ -143,7 +143,7 @@ pub(super) struct Subject {
     pub neuropathy: Option<f64>,
 }
 
-impl Subject {
+impl SynthSubject {
     /// The listener of that index, with the causes in `config.fixed` held.
     pub fn draw(config: &SynthConfig, seed: u64, index: u32) -> Self {
         let draws = |layer| Stream::new(seed, Purpose::Synth, layer).draws(index);
@@ -162,7 +162,7 @@ impl Subject {
 
         let mut traits = draws(layer::SUBJECT);
         let female = traits.uniform() < 0.5;
-        Subject {
+        SynthSubject {
             age_years,
             conductive_loss_db: held("conductive_loss_db", conductive),
             cochlear_loss_db: held("cochlear_loss_db", cochlear),

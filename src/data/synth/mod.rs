@@ -47,7 +47,7 @@ use rayon::prelude::*;
 use super::{GroundTruth, recording};
 use crate::config::{SYNTH_COLUMNS, SynthConfig};
 use crate::error::{Error, Result};
-use conditions::{Recording, Subject};
+use conditions::{Recording, SynthSubject};
 use noise::ColouredNoise;
 use std::sync::Arc;
 use waves::Wave;
@@ -83,7 +83,7 @@ const LONGEST_MS: f64 = 100.0;
 pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Vec<recording::Recording>> {
     check(config, signal_length)?;
     let simulator = Simulator::new(config, signal_length, seed);
-    let subjects: Vec<_> = (0..config.subjects as u32).map(|i| Subject::draw(config, seed, i)).collect();
+    let subjects: Vec<_> = (0..config.subjects as u32).map(|i| SynthSubject::draw(config, seed, i)).collect();
     let names = SYNTH_COLUMNS.map(Arc::from);
     let rows = (0..config.subjects * config.rows_per_subject).into_par_iter().map(|row| {
         let subject = row / config.rows_per_subject;
@@ -156,7 +156,7 @@ impl Simulator {
     }
 
     /// That listener recorded under those conditions, with the noise of that row.
-    fn row(&self, subject: &Subject, recording: &Recording, row: u32) -> SimulatedRow {
+    fn row(&self, subject: &SynthSubject, recording: &Recording, row: u32) -> SimulatedRow {
         let waves = waves::waves(subject, recording);
         let truth = waves::trace(&waves, subject.sn10_gain, self.signal_length, self.sample_rate_hz);
         let rms_uv = recording.residual_noise_nv / 1000.0;

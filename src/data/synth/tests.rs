@@ -5,8 +5,8 @@ use ndarray::Array2;
 use waves::{V, effective_level_db, waves};
 
 /// The listener and the recording at the anchors of [`waves`], with every hidden trait at its middle.
-fn listener() -> Subject {
-    Subject {
+fn listener() -> SynthSubject {
+    SynthSubject {
         age_years: 25.0,
         conductive_loss_db: 0.0,
         cochlear_loss_db: 0.0,
@@ -65,7 +65,7 @@ fn mean_and_sd(values: &[f64]) -> (f64, f64) {
 }
 
 /// Latency and amplitude of wave V.
-fn wave_v(subject: &Subject, recording: &Recording) -> (f64, f64) {
+fn wave_v(subject: &SynthSubject, recording: &Recording) -> (f64, f64) {
     let wave = waves(subject, recording)[V];
     (wave.latency_ms, wave.amplitude_uv)
 }
@@ -130,17 +130,17 @@ fn each_cause_moves_wave_v_the_published_way() {
     let changed = [
         ("lower level", listener(), at_level(60.0)),
         ("higher rate", listener(), Recording { rate_hz: 90.0, ..at_level(70.0) }),
-        ("age", Subject { age_years: 70.0, ..listener() }, at_level(70.0)),
-        ("conductive loss", Subject { conductive_loss_db: 20.0, ..listener() }, at_level(70.0)),
-        ("cochlear loss", Subject { cochlear_loss_db: 45.0, ..listener() }, at_level(70.0)),
-        ("neuropathy", Subject { neuropathy: Some(0.5), ..listener() }, at_level(70.0)),
+        ("age", SynthSubject { age_years: 70.0, ..listener() }, at_level(70.0)),
+        ("conductive loss", SynthSubject { conductive_loss_db: 20.0, ..listener() }, at_level(70.0)),
+        ("cochlear loss", SynthSubject { cochlear_loss_db: 45.0, ..listener() }, at_level(70.0)),
+        ("neuropathy", SynthSubject { neuropathy: Some(0.5), ..listener() }, at_level(70.0)),
     ];
     for (cause, subject, recording) in changed {
         let (later, smaller) = wave_v(&subject, &recording);
         assert!(later > latency + 0.05, "{cause}: {later} ms after {latency} ms");
         assert!(smaller < 0.95 * amplitude, "{cause}: {smaller} µV of {amplitude} µV");
     }
-    let woman = Subject { female: true, ..listener() };
+    let woman = SynthSubject { female: true, ..listener() };
     let (earlier, larger) = wave_v(&woman, &at_level(70.0));
     assert!((latency - earlier - 0.2).abs() < 1e-9 && (larger / amplitude - 1.25).abs() < 0.01);
 }
@@ -158,7 +158,7 @@ fn the_numbers_are_the_published_ones() {
     // years
     let (latency, amplitude) = wave_v(&listener(), &at_level(60.0));
     let (fast, _) = wave_v(&listener(), &Recording { rate_hz: 100.0, ..at_level(60.0) });
-    let (old, weak) = wave_v(&Subject { age_years: 55.0, ..listener() }, &at_level(60.0));
+    let (old, weak) = wave_v(&SynthSubject { age_years: 55.0, ..listener() }, &at_level(60.0));
     assert!(
         (fast - latency - 0.5).abs() < 0.01
             && (old - latency - 0.2).abs() < 0.01
@@ -172,10 +172,10 @@ fn the_numbers_are_the_published_ones() {
 
 #[test]
 fn a_conductive_loss_shifts_the_level_and_a_cochlear_loss_recruits() {
-    let conductive = Subject { conductive_loss_db: 30.0, ..listener() };
+    let conductive = SynthSubject { conductive_loss_db: 30.0, ..listener() };
     assert_eq!(waves(&conductive, &at_level(80.0)), waves(&listener(), &at_level(50.0)));
 
-    let cochlear = Subject { cochlear_loss_db: 50.0, ..listener() };
+    let cochlear = SynthSubject { cochlear_loss_db: 50.0, ..listener() };
     let lag = |level| wave_v(&cochlear, &at_level(level)).0 - wave_v(&listener(), &at_level(level)).0;
     assert!(lag(80.0) < 0.15, "near normal at a high level: {} ms", lag(80.0));
     assert!(lag(55.0) > 1.0, "steep near threshold: {} ms", lag(55.0));
@@ -185,7 +185,7 @@ fn a_conductive_loss_shifts_the_level_and_a_cochlear_loss_recruits() {
     };
     assert!(share(0) < 0.6 * share(V), "wave I suffers most");
 
-    let deaf = Subject { cochlear_loss_db: 70.0, conductive_loss_db: 60.0, ..listener() };
+    let deaf = SynthSubject { cochlear_loss_db: 70.0, conductive_loss_db: 60.0, ..listener() };
     let levels: Vec<_> = (-10..=100).map(|level| effective_level_db(&deaf, f64::from(level))).collect();
     assert!(levels.windows(2).all(|pair| pair[0] < pair[1]), "louder is louder");
 }
@@ -218,7 +218,7 @@ fn listeners_differ_as_much_as_published() {
         2000,
         &[("age_years", 30.0), ("conductive_loss_db", 0.0), ("cochlear_loss_db", 0.0), ("neuropathy", 0.0)],
     );
-    let subjects: Vec<_> = (0..2000).map(|i| Subject::draw(&config, 1, i)).collect();
+    let subjects: Vec<_> = (0..2000).map(|i| SynthSubject::draw(&config, 1, i)).collect();
     let all: Vec<_> = subjects.iter().map(|s| waves(s, &at_level(80.0))).collect();
     let (_, latency_sd) = mean_and_sd(&all.iter().map(|w| w[V].latency_ms).collect::<Vec<_>>());
     let (_, interval_sd) = mean_and_sd(&all.iter().map(|w| w[V].latency_ms - w[0].latency_ms).collect::<Vec<_>>());
@@ -232,14 +232,14 @@ fn listeners_differ_as_much_as_published() {
 fn neuropathy_is_rare_hidden_and_can_be_held() {
     let share = |fixed: &[(&str, f64)]| {
         let config = holding(1, fixed);
-        (0..5000).filter(|i| Subject::draw(&config, 9, *i).neuropathy.is_some()).count() as f64 / 5000.0
+        (0..5000).filter(|i| SynthSubject::draw(&config, 9, *i).neuropathy.is_some()).count() as f64 / 5000.0
     };
     // five standard errors of a share of 0.04 among 5000
     assert!((share(&[]) - 0.04).abs() < 5.0 * (0.04_f64 * 0.96 / 5000.0).sqrt());
     assert_eq!((share(&[("neuropathy", 0.0)]), share(&[("neuropathy", 1.0)])), (0.0, 1.0));
 
     let [healthy, ill] =
-        [None, Some(0.5)].map(|neuropathy| waves(&Subject { neuropathy, ..listener() }, &at_level(80.0)));
+        [None, Some(0.5)].map(|neuropathy| waves(&SynthSubject { neuropathy, ..listener() }, &at_level(80.0)));
     assert!(ill[V].latency_ms - ill[0].latency_ms > healthy[V].latency_ms - healthy[0].latency_ms + 0.4);
     assert!(ill[V].amplitude_uv / healthy[V].amplitude_uv < 0.5 * ill[0].amplitude_uv / healthy[0].amplitude_uv);
 }
