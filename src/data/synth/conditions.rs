@@ -180,7 +180,7 @@ impl SynthSubject {
 
 /// What is particular to one recording.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Recording {
+pub(super) struct SynthRecording {
     pub level_db: f64,
     pub rate_hz: f64,
     pub residual_noise_nv: f64,
@@ -192,7 +192,7 @@ pub(super) struct Recording {
     pub retest_gain: f64,
 }
 
-impl Recording {
+impl SynthRecording {
     /// The recording of that row, with the causes in `config.fixed` held.
     pub fn draw(config: &SynthConfig, seed: u64, row: u32) -> Self {
         let held = |name, drawn| config.fixed.get(name).copied().unwrap_or(drawn);
@@ -213,7 +213,7 @@ impl Recording {
             }
         };
         let mut retest = Stream::new(seed, Purpose::Synth, layer::RETEST).draws(row);
-        Recording {
+        SynthRecording {
             level_db: held("level_db", level_db),
             rate_hz: held("rate_hz", rate_hz),
             residual_noise_nv: held("residual_noise_nv", residual_noise_nv),

@@ -44,10 +44,10 @@ mod waves;
 
 use rayon::prelude::*;
 
-use super::{GroundTruth, recording};
+use super::{GroundTruth, Recording};
 use crate::config::{SYNTH_COLUMNS, SynthConfig};
 use crate::error::{Error, Result};
-use conditions::{Recording, SynthSubject};
+use conditions::{SynthRecording, SynthSubject};
 use noise::ColouredNoise;
 use std::sync::Arc;
 use waves::Wave;
@@ -80,14 +80,14 @@ const LONGEST_MS: f64 = 100.0;
 ///
 /// [`Error::Usage`] for an empty or too large set, a sample rate below 6 kHz or above 1 MHz, a trace of fewer than 8
 /// samples or of more than 100 ms, and for a cause in `config.fixed` that does not exist or is out of its range.
-pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Vec<recording::Recording>> {
+pub fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Vec<Recording>> {
     check(config, signal_length)?;
     let simulator = Simulator::new(config, signal_length, seed);
     let subjects: Vec<_> = (0..config.subjects as u32).map(|i| SynthSubject::draw(config, seed, i)).collect();
     let names = SYNTH_COLUMNS.map(Arc::from);
     let rows = (0..config.subjects * config.rows_per_subject).into_par_iter().map(|row| {
         let subject = row / config.rows_per_subject;
-        let drawn = Recording::draw(config, seed, row as u32);
+        let drawn = SynthRecording::draw(config, seed, row as u32);
         simulator.row(&subjects[subject], &drawn, row as u32).recording(subject, config.sample_rate_hz, &names)
     });
     Ok(rows.collect())
@@ -156,7 +156,7 @@ impl Simulator {
     }
 
     /// That listener recorded under those conditions, with the noise of that row.
-    fn row(&self, subject: &SynthSubject, recording: &Recording, row: u32) -> SimulatedRow {
+    fn row(&self, subject: &SynthSubject, recording: &SynthRecording, row: u32) -> SimulatedRow {
         let waves = waves::waves(subject, recording);
         let truth = waves::trace(&waves, subject.sn10_gain, self.signal_length, self.sample_rate_hz);
         let rms_uv = recording.residual_noise_nv / 1000.0;
@@ -205,9 +205,9 @@ impl Simulator {
 }
 
 impl SimulatedRow {
-    fn recording(self, subject: usize, sample_rate_hz: f64, names: &[Arc<str>; 7]) -> recording::Recording {
+    fn recording(self, subject: usize, sample_rate_hz: f64, names: &[Arc<str>; 7]) -> Recording {
         let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
-        let mut recording = recording::Recording::new(narrow(&self.signal));
+        let mut recording = Recording::new(narrow(&self.signal));
         recording.subject = format!("S{:04}", subject + 1);
         (recording.sample_rate_hz, recording.t0_ms) = (Some(sample_rate_hz), Some(0.0));
         // the fewest digits that read back to the same bits

@@ -21,8 +21,8 @@ fn listener() -> SynthSubject {
     }
 }
 
-fn at_level(level_db: f64) -> Recording {
-    Recording {
+fn at_level(level_db: f64) -> SynthRecording {
+    SynthRecording {
         level_db,
         rate_hz: 10.0,
         residual_noise_nv: 30.0,
@@ -65,7 +65,7 @@ fn mean_and_sd(values: &[f64]) -> (f64, f64) {
 }
 
 /// Latency and amplitude of wave V.
-fn wave_v(subject: &SynthSubject, recording: &Recording) -> (f64, f64) {
+fn wave_v(subject: &SynthSubject, recording: &SynthRecording) -> (f64, f64) {
     let wave = waves(subject, recording)[V];
     (wave.latency_ms, wave.amplitude_uv)
 }
@@ -129,7 +129,7 @@ fn each_cause_moves_wave_v_the_published_way() {
     let (latency, amplitude) = wave_v(&listener(), &at_level(70.0));
     let changed = [
         ("lower level", listener(), at_level(60.0)),
-        ("higher rate", listener(), Recording { rate_hz: 90.0, ..at_level(70.0) }),
+        ("higher rate", listener(), SynthRecording { rate_hz: 90.0, ..at_level(70.0) }),
         ("age", SynthSubject { age_years: 70.0, ..listener() }, at_level(70.0)),
         ("conductive loss", SynthSubject { conductive_loss_db: 20.0, ..listener() }, at_level(70.0)),
         ("cochlear loss", SynthSubject { cochlear_loss_db: 45.0, ..listener() }, at_level(70.0)),
@@ -157,7 +157,7 @@ fn the_numbers_are_the_published_ones() {
     // Don, Allen and Starr 1977: 0.5 ms from 10 to 100 clicks/s; Jerger and Hall 1980: 0.2 ms and 10 % from 25 to 55
     // years
     let (latency, amplitude) = wave_v(&listener(), &at_level(60.0));
-    let (fast, _) = wave_v(&listener(), &Recording { rate_hz: 100.0, ..at_level(60.0) });
+    let (fast, _) = wave_v(&listener(), &SynthRecording { rate_hz: 100.0, ..at_level(60.0) });
     let (old, weak) = wave_v(&SynthSubject { age_years: 55.0, ..listener() }, &at_level(60.0));
     assert!(
         (fast - latency - 0.5).abs() < 0.01
@@ -278,8 +278,8 @@ fn residual_noise_has_the_named_rms_and_falls_with_frequency() {
 #[test]
 fn residual_noise_changes_the_trace_and_not_the_truth() {
     let simulator = Simulator::new(&config(1, 1), 200, 1);
-    let [quiet, loud] =
-        [10.0, 80.0].map(|nv| simulator.row(&listener(), &Recording { residual_noise_nv: nv, ..at_level(60.0) }, 0));
+    let [quiet, loud] = [10.0, 80.0]
+        .map(|nv| simulator.row(&listener(), &SynthRecording { residual_noise_nv: nv, ..at_level(60.0) }, 0));
     assert_eq!((&quiet.truth, quiet.peaks), (&loud.truth, loud.peaks));
     let part = |row: &SimulatedRow| row.signal.iter().zip(&row.truth).map(|(s, t)| s - t).collect::<Vec<_>>();
     assert!(part(&quiet).iter().zip(part(&loud)).all(|(q, l)| (8.0 * q - l).abs() < 1e-9));
@@ -289,7 +289,7 @@ fn residual_noise_changes_the_trace_and_not_the_truth() {
 fn the_f_ratio_is_one_without_a_response_and_grows_with_it() {
     let simulator = Simulator::new(&config(1, 1), 200, 1);
     let ratios = |level_db: f64, residual_noise_nv: f64| {
-        let recording = Recording { residual_noise_nv, ..at_level(level_db) };
+        let recording = SynthRecording { residual_noise_nv, ..at_level(level_db) };
         mean_and_sd(&(0..1000).map(|row| simulator.row(&listener(), &recording, row).statics[3]).collect::<Vec<_>>())
     };
     let (silent, sd) = ratios(-10.0, 30.0);

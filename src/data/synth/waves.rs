@@ -4,7 +4,7 @@
 //! The anchors are a click of 80 dB nHL, 10 clicks/s, a listener of 25 years, the mean of both sexes. Papers are listed
 //! in the [parent module](super); numbers are rounded readings of them, and "ours" where no paper gives one.
 
-use super::conditions::{Recording, SynthSubject};
+use super::conditions::{SynthRecording, SynthSubject};
 
 /// One wave at the anchors, and how it answers the causes.
 pub(super) struct WaveShape {
@@ -115,14 +115,14 @@ pub(super) fn effective_level_db(subject: &SynthSubject, level_db: f64) -> f64 {
 }
 
 /// Waves I to VII of that listener under those conditions.
-pub(super) fn waves(subject: &SynthSubject, recording: &Recording) -> [Wave; 7] {
+pub(super) fn waves(subject: &SynthSubject, recording: &SynthRecording) -> [Wave; 7] {
     let level_db = effective_level_db(subject, recording.level_db);
     let mut waves: [Wave; 7] = std::array::from_fn(|i| wave_of(i, subject, recording, level_db));
     waves[V - 1].latency_ms = waves[V - 1].latency_ms.min(waves[V].latency_ms - SMALLEST_IV_V_MS);
     waves
 }
 
-fn wave_of(index: usize, subject: &SynthSubject, recording: &Recording, level_db: f64) -> Wave {
+fn wave_of(index: usize, subject: &SynthSubject, recording: &SynthRecording, level_db: f64) -> Wave {
     let shape = &WAVES[index];
     let sex = if subject.female { -1.0 } else { 1.0 };
     let years = subject.age_years - ANCHOR_AGE_YEARS;
