@@ -50,7 +50,7 @@ use crate::error::{Error, Result};
 use conditions::{SynthRecording, SynthSubject};
 use noise::ColouredNoise;
 use std::sync::Arc;
-use waves::Wave;
+use waves::SynthWave;
 
 /// What messages call the set.
 pub const SOURCE: &str = "built-in data";
@@ -177,7 +177,7 @@ impl Simulator {
         SimulatedRow { signal, truth, statics, peaks, latencies_ms, n_averages: recording.n_averages }
     }
 
-    fn visible(&self, wave: &Wave) -> bool {
+    fn visible(&self, wave: &SynthWave) -> bool {
         let end_ms = self.time_ms(self.signal_length - 1);
         wave.amplitude_uv >= VISIBLE_UV && (0.0..=end_ms).contains(&wave.latency_ms)
     }

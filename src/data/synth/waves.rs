@@ -95,7 +95,7 @@ const NEUROPATHY_BROADENING: [f64; 2] = [1.2, 1.8];
 
 /// One wave of one recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Wave {
+pub(super) struct SynthWave {
     pub latency_ms: f64,
     pub amplitude_uv: f64,
     pub width_ms: f64,
@@ -115,14 +115,14 @@ pub(super) fn effective_level_db(subject: &SynthSubject, level_db: f64) -> f64 {
 }
 
 /// Waves I to VII of that listener under those conditions.
-pub(super) fn waves(subject: &SynthSubject, recording: &SynthRecording) -> [Wave; 7] {
+pub(super) fn waves(subject: &SynthSubject, recording: &SynthRecording) -> [SynthWave; 7] {
     let level_db = effective_level_db(subject, recording.level_db);
-    let mut waves: [Wave; 7] = std::array::from_fn(|i| wave_of(i, subject, recording, level_db));
+    let mut waves: [SynthWave; 7] = std::array::from_fn(|i| wave_of(i, subject, recording, level_db));
     waves[V - 1].latency_ms = waves[V - 1].latency_ms.min(waves[V].latency_ms - SMALLEST_IV_V_MS);
     waves
 }
 
-fn wave_of(index: usize, subject: &SynthSubject, recording: &SynthRecording, level_db: f64) -> Wave {
+fn wave_of(index: usize, subject: &SynthSubject, recording: &SynthRecording, level_db: f64) -> SynthWave {
     let shape = &WAVES[index];
     let sex = if subject.female { -1.0 } else { 1.0 };
     let years = subject.age_years - ANCHOR_AGE_YEARS;
@@ -152,7 +152,7 @@ fn wave_of(index: usize, subject: &SynthSubject, recording: &SynthRecording, lev
         * nerve.gain;
 
     let width_ms = shape.width_ms * subject.width * nerve.width * (1.0 + BROADENING_PER_MS * level_shift_ms.max(0.0));
-    Wave { latency_ms, amplitude_uv, width_ms }
+    SynthWave { latency_ms, amplitude_uv, width_ms }
 }
 
 struct Nerve {
@@ -176,7 +176,7 @@ fn neuropathy(index: usize, severity: Option<f64>) -> Nerve {
 /// The noise-free trace in µV: every wave a Gaussian bump with a trough after it, wave V with the SN10.
 ///
 /// The bumps' spectra lie within the recording band of 100 to 3000 Hz as they are; no filter is applied.
-pub(super) fn trace(waves: &[Wave; 7], sn10_gain: f64, length: usize, sample_rate_hz: f64) -> Vec<f64> {
+pub(super) fn trace(waves: &[SynthWave; 7], sn10_gain: f64, length: usize, sample_rate_hz: f64) -> Vec<f64> {
     let mut trace = vec![0.0; length];
     let mut add = |centre_ms: f64, height_uv: f64, width_ms: f64| {
         for (i, sample) in trace.iter_mut().enumerate() {
