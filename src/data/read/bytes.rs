@@ -1,16 +1,16 @@
 //! Numbers and text at offsets of binary files, little-endian.
 
-use super::Source;
+use super::SourceFile;
 use crate::error::Result;
 
 /// A place in a file, which moves on with every read.
 pub struct Cursor<'a> {
-    source: &'a Source,
+    source: &'a SourceFile,
     pub at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(source: &'a Source, at: usize) -> Self {
+    pub fn new(source: &'a SourceFile, at: usize) -> Self {
         Cursor { source, at }
     }
 

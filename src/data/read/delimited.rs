@@ -5,7 +5,7 @@ mod decimals;
 
 pub use decimals::{Decimals, ambiguous, plain_number, without_comma};
 
-use super::Source;
+use super::SourceFile;
 use super::source::HEAD;
 use crate::error::Result;
 use crate::text::utf_16;
@@ -71,7 +71,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
-    pub fn preamble(&self, source: &Source) -> Result<String> {
+    pub fn preamble(&self, source: &SourceFile) -> Result<String> {
         let text = utf8(source.head());
         Ok(decode_cell(&text[..self.offset.min(text.len())]).into_owned())
     }
@@ -80,13 +80,13 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
-    pub fn open(&self, source: &Source) -> Result<DelimitedTable> {
+    pub fn open(&self, source: &SourceFile) -> Result<DelimitedTable> {
         let decimals = if self.delimiter == b',' { Decimals::Point } else { self.decimals(source)? };
         Ok(DelimitedTable { decimals, ..self.start(source)? })
     }
 
     /// What the numbers of the first rows tell; the names alone may fill the head, so rows are read.
-    fn decimals(&self, source: &Source) -> Result<Decimals> {
+    fn decimals(&self, source: &SourceFile) -> Result<Decimals> {
         let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
         table.next(source, &mut record)?;
         let (mut commas, mut points, mut rows) = (0_usize, 0_usize, 0);
@@ -107,7 +107,7 @@ impl Layout {
         })
     }
 
-    fn start(&self, source: &Source) -> Result<DelimitedTable> {
+    fn start(&self, source: &SourceFile) -> Result<DelimitedTable> {
         let mut text: Box<dyn Read> = match utf_16(source.head()).is_some() {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
             false => source.reader()?,
@@ -131,7 +131,7 @@ impl DelimitedTable {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
-    pub fn next(&mut self, source: &Source, record: &mut ByteRecord) -> Result<Option<usize>> {
+    pub fn next(&mut self, source: &SourceFile, record: &mut ByteRecord) -> Result<Option<usize>> {
         loop {
             let before = self.reader.position().byte();
             match self.reader.read_byte_record(record) {

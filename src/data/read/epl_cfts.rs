@@ -25,7 +25,7 @@
 pub mod analyzed;
 
 use super::vocabulary::{self, Stimulus, Unit};
-use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
 use crate::config;
 use crate::error::Result;
 use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
@@ -68,7 +68,7 @@ fn recognise(head: &[u8]) -> bool {
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the file and the line that is not as above,
 /// [`Error::Io`](crate::error::Error::Io) if the files beside it cannot be read.
-fn read(source: &Source) -> Result<Reading> {
+fn read(source: &SourceFile) -> Result<Reading> {
     let text = text::decode(source.bytes());
     if let Some(reason) = not_abr(source, &text) {
         return Ok(Reading::NotAbr(reason));
@@ -106,7 +106,7 @@ fn read(source: &Source) -> Result<Reading> {
 }
 
 /// The response other than an ABR that the first line or the file's name names.
-fn not_abr(source: &Source, text: &str) -> Option<String> {
+fn not_abr(source: &SourceFile, text: &str) -> Option<String> {
     let response = |text: &str| {
         vocabulary::other_response(text).or_else(|| {
             vocabulary::words(text).find_map(|word| match word {
@@ -128,7 +128,7 @@ fn not_abr(source: &Source, text: &str) -> Option<String> {
 
 /// The first half of each column.
 fn responses<'a>(
-    source: &Source,
+    source: &SourceFile,
     header: &Header,
     lines: impl Iterator<Item = (usize, &'a str)>,
 ) -> Result<Vec<Vec<f32>>> {
@@ -194,7 +194,7 @@ struct Header {
 }
 
 impl Header {
-    fn read<'a>(source: &Source, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Header> {
+    fn read<'a>(source: &SourceFile, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Header> {
         let mut header = Header::default();
         let (mut last, mut averages_line) = (0, 0);
         for (number, line) in lines {
@@ -229,7 +229,7 @@ impl Header {
         Ok(header)
     }
 
-    fn field(&mut self, source: &Source, number: usize, field: &str) -> Result<()> {
+    fn field(&mut self, source: &SourceFile, number: usize, field: &str) -> Result<()> {
         let field = field.trim().trim_start_matches(':');
         if let Some(run) = field.strip_prefix("RUN-") {
             self.run = run.trim().to_string();
@@ -286,7 +286,7 @@ impl Header {
 }
 
 /// How many µs the unit in `SAMPLE (µsec)` is; whatever a program has made of the `µ`.
-fn microseconds(source: &Source, line: usize, key: &str) -> Result<f64> {
+fn microseconds(source: &SourceFile, line: usize, key: &str) -> Result<f64> {
     let unit = key.split_once('(').map_or("", |(_, unit)| unit.trim_end_matches([')', ' '])).to_lowercase();
     match unit.strip_suffix("sec").or(unit.strip_suffix('s')) {
         Some("m") => Ok(1e3),
@@ -300,7 +300,7 @@ fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     line.get(..mark.len()).filter(|begin| begin.eq_ignore_ascii_case(mark)).map(|_| &line[mark.len()..])
 }
 
-fn parse_levels(source: &Source, number: usize, text: &str) -> Result<Vec<Option<f64>>> {
+fn parse_levels(source: &SourceFile, number: usize, text: &str) -> Result<Vec<Option<f64>>> {
     let text = text.trim().trim_end_matches(';').trim_end();
     if text.is_empty() {
         return Ok(vec![None]);
@@ -315,7 +315,7 @@ fn parse_levels(source: &Source, number: usize, text: &str) -> Result<Vec<Option
     text.split(';').map(level).collect()
 }
 
-fn parse_averages(source: &Source, number: usize, text: &str) -> Result<Vec<String>> {
+fn parse_averages(source: &SourceFile, number: usize, text: &str) -> Result<Vec<String>> {
     let numbers = text.split(|c: char| c == ';' || c.is_whitespace()).filter(|text| !text.is_empty());
     // one more than can be right is enough to refuse them
     let numbers = numbers.take(MOST_LEVELS + 1);

@@ -3,7 +3,7 @@
 use super::columns::{FEWEST_NUMBERED, Naming};
 use super::delimited::Layout;
 use super::{
-    Reading, Source, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii,
+    Reading, SourceFile, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii,
     time_down, wfdb,
 };
 use crate::error::{Error, Result};
@@ -28,9 +28,9 @@ pub struct Format {
 /// How a format is read.
 pub enum ReadFn {
     /// At once, from all of its content.
-    Whole(fn(&Source) -> Result<Reading>),
+    Whole(fn(&SourceFile) -> Result<Reading>),
     /// Row by row, from the beginning of its content.
-    Rows(fn(Source) -> Result<Stream>),
+    Rows(fn(SourceFile) -> Result<Stream>),
 }
 
 /// All formats that are read; of several that fit a content, the first is taken.
@@ -50,7 +50,7 @@ pub const FORMATS: &[Format] = &[
 
 /// The format of a file's content; for a content that fits none, that of an extension which belongs to one alone, so
 /// that the error names what is damaged.
-pub(super) fn detect(source: &Source) -> Option<&'static Format> {
+pub(super) fn detect(source: &SourceFile) -> Option<&'static Format> {
     let extension = source.extension();
     let named = |format: &Format| format.extensions.contains(&extension.as_str());
     let mut fitting = FORMATS.iter().filter(|format| (format.detect)(source.head()));
@@ -104,7 +104,7 @@ fn unread(head: &[u8]) -> Option<(usize, &'static str, &'static str)> {
 }
 
 /// The error for a named file of no known format.
-pub(super) fn unknown(source: &Source) -> Error {
+pub(super) fn unknown(source: &SourceFile) -> Error {
     if source.bytes().is_empty() {
         return source.error("", "the file is empty", "export or copy it again");
     }

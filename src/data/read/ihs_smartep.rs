@@ -31,7 +31,7 @@
 //! such as `VEMP`, and not ABRs as well) is left out; a file without any other recording is no file of ABRs.
 
 use super::vocabulary::{self, Stimulus, Unit};
-use super::{Format, ReadFn, Reading, Recording, Source, text};
+use super::{Format, ReadFn, Reading, Recording, SourceFile, text};
 use crate::config;
 use crate::error::Result;
 
@@ -77,7 +77,7 @@ const COLUMNS: [&str; 9] =
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line that is not as above.
-pub(super) fn read(source: &Source) -> Result<Reading> {
+pub(super) fn read(source: &SourceFile) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let mut lines = text::lines(&text);
     let mut header = Vec::new();
@@ -117,7 +117,7 @@ pub(super) fn read(source: &Source) -> Result<Reading> {
 }
 
 /// The recordings of the blocks, without those of other responses.
-fn finish(source: &Source, label_lines: &[usize; LABELS.len()], mut blocks: Vec<Block>) -> Result<Reading> {
+fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: Vec<Block>) -> Result<Reading> {
     let all = blocks.len();
     let others: Vec<(usize, &str)> = blocks.iter().filter_map(|block| block.other).collect();
     blocks.retain(|block| block.other.is_none());
@@ -131,7 +131,7 @@ fn finish(source: &Source, label_lines: &[usize; LABELS.len()], mut blocks: Vec<
 }
 
 /// The blocks of columns, from the line with their names.
-fn find_blocks<'a>(source: &Source, number: usize, line: &str) -> Result<Vec<Block<'a>>> {
+fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec<Block<'a>>> {
     // counted first: growing would take twice the room
     let mut blocks = Vec::with_capacity(line.matches("Average(uV)").count());
     let mut first = 1;
@@ -199,7 +199,7 @@ fn skip_fields(line: &str, fields: usize) -> &str {
     line.splitn(fields + 1, ',').nth(fields).unwrap_or_default()
 }
 
-fn add_samples(source: &Source, number: usize, line: &str, blocks: &mut [Block]) -> Result<()> {
+fn add_samples(source: &SourceFile, number: usize, line: &str, blocks: &mut [Block]) -> Result<()> {
     let expected = blocks[0].samples.len() + 1;
     let point = line.split(',').next().unwrap_or_default().trim();
     if point.parse() != Ok(expected) {
@@ -223,7 +223,7 @@ fn add_samples(source: &Source, number: usize, line: &str, blocks: &mut [Block])
     Ok(())
 }
 
-fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Result<Recording> {
+fn recording(source: &SourceFile, lines: &[usize; LABELS.len()], block: Block) -> Result<Recording> {
     let period_us = text::positive(source, lines[0], "`Smp. Period`", block.header[0])?;
     let t0_ms = match block.header[1] {
         "" => None,
@@ -252,7 +252,7 @@ fn recording(source: &Source, lines: &[usize; LABELS.len()], block: Block) -> Re
 }
 
 /// The number of the sample at the onset, from 1.
-fn zero_position(source: &Source, line: usize, text: &str, samples: usize) -> Result<f64> {
+fn zero_position(source: &SourceFile, line: usize, text: &str, samples: usize) -> Result<f64> {
     let zero = text::number(source, line, "`Zero Position`", text)?;
     if !(0.0..=samples as f64).contains(&zero) || zero.fract() != 0.0 {
         let problem = format!("`Zero Position` should be 0 or one of the {samples} data points, but is {zero}");

@@ -40,7 +40,7 @@ pub use delimited::is_missing;
 pub(super) use delimited::without_comma;
 pub use expand::{Found, expand};
 pub use formats::{FORMATS, Format, ReadFn};
-pub use source::Source;
+pub use source::SourceFile;
 pub use subjects::SubjectFrom;
 pub(super) use subjects::tidy as tidy_subject;
 pub(super) use text::MAX_SAMPLE_UV;
@@ -191,7 +191,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     let source = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     if let [file] = &files[..]
         && file.named
-        && let Some(rows) = open_rows(Source::open_head(&file.path)?, options, &notices)?
+        && let Some(rows) = open_rows(SourceFile::open_head(&file.path)?, options, &notices)?
     {
         return Ok(Recordings::new(&source, true, notices, rows));
     }
@@ -201,7 +201,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
         // the beginning first: a folder may hold films
-        let head = Source::open_head(&file.path)?;
+        let head = SourceFile::open_head(&file.path)?;
         let Some(format) = formats::detect(&head) else {
             match file.named {
                 true => return Err(formats::unknown(&head)),
@@ -245,7 +245,7 @@ pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
 }
 
 /// A table's rows with their subject, if the file is a table.
-fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Option<Rows>> {
+fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<Option<Rows>> {
     let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
     let path = head.path().to_path_buf();
     let Stream { mut rows, names_subjects, notices: of_table, at_end } = open(head)?;
@@ -271,7 +271,7 @@ fn open_rows(head: Source, options: &Options, notices: &Notices) -> Result<Optio
 type Faults = Vec<(usize, (Box<Error>, Option<Arc<str>>))>;
 
 /// Reads a file at once; returns too whether a missing subject may be guessed, and the faults of its rows.
-fn read_file(format: &Format, head: Source, options: &Options) -> Result<(Reading, bool, Faults)> {
+fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(Reading, bool, Faults)> {
     match format.read {
         ReadFn::Whole(read) => {
             let source = head.whole()?;
@@ -310,7 +310,7 @@ fn read_file(format: &Format, head: Source, options: &Options) -> Result<(Readin
 /// # Errors
 /// As [`read_paths`] for a named file.
 pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Recordings> {
-    let (source, notices) = (Source::in_memory(name, bytes), Notices::default());
+    let (source, notices) = (SourceFile::in_memory(name, bytes), Notices::default());
     let format = formats::detect(&source).ok_or_else(|| formats::unknown(&source))?;
     if let Some(rows) = open_rows(source.clone(), &Options::default(), &notices)? {
         return Ok(Recordings::new(name, true, notices, rows));

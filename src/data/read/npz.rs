@@ -35,7 +35,7 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{AtEnd, Format, Notices, ReadFn, Recording, Source, Stream, delimited, text, units};
+use super::{AtEnd, Format, Notices, ReadFn, Recording, SourceFile, Stream, delimited, text, units};
 use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
@@ -75,7 +75,7 @@ fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`] with the array that is not as above, [`Error::Io`].
-fn open(source: Source) -> Result<Stream> {
+fn open(source: SourceFile) -> Result<Stream> {
     let source = source.whole()?;
     let mut arrays = unpack(&source)?;
     let Some(signal) = arrays.remove("signal") else {
@@ -116,7 +116,7 @@ fn open(source: Source) -> Result<Stream> {
 }
 
 /// All arrays by name; together they are no larger than [`MOST`] times the file.
-fn unpack(source: &Source) -> Result<BTreeMap<String, Array>> {
+fn unpack(source: &SourceFile) -> Result<BTreeMap<String, Array>> {
     let unreadable = |problem: zip::result::ZipError| {
         source.error(
             "",
@@ -141,7 +141,7 @@ fn unpack(source: &Source) -> Result<BTreeMap<String, Array>> {
 }
 
 /// The traces, if they and the cells of a row (of so many bytes) stay within [`MOST`] times the file.
-fn recordings(source: &Source, signal: &Array, truth: Option<&Array>, cells: usize) -> Result<Vec<Recording>> {
+fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells: usize) -> Result<Vec<Recording>> {
     let wrong = |problem: String, remedy: &str| source.error("array `signal`", problem, remedy);
     let (rows, length) = table(source, "signal", signal)?;
     if rows == 0 || length == 0 {
@@ -178,7 +178,7 @@ fn recordings(source: &Source, signal: &Array, truth: Option<&Array>, cells: usi
 }
 
 /// The shape of an array of traces.
-fn table(source: &Source, name: &str, array: &Array) -> Result<(usize, usize)> {
+fn table(source: &SourceFile, name: &str, array: &Array) -> Result<(usize, usize)> {
     let wrong = |problem: String, remedy: &str| Err(source.error(format_args!("array `{name}`"), problem, remedy));
     match array.shape[..] {
         _ if !array.is_float() => {
@@ -201,7 +201,7 @@ fn trace(array: &Array, row: usize) -> Vec<f32> {
 
 /// An array that has an item a row, and where the items go.
 struct Column<'a> {
-    source: &'a Source,
+    source: &'a SourceFile,
     name: &'a str,
     array: &'a Array,
     field: NpzField,
@@ -221,7 +221,7 @@ enum NpzField {
 }
 
 impl<'a> Column<'a> {
-    fn of(source: &'a Source, name: &'a str, array: &'a Array) -> Result<Self> {
+    fn of(source: &'a SourceFile, name: &'a str, array: &'a Array) -> Result<Self> {
         let peak = || PEAK_COLUMNS.iter().position(|peak| *peak == name).map(NpzField::Peak);
         let wave = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms")).map(NpzField::TruthLatency);
         let field = match name {

@@ -10,7 +10,7 @@ mod seen;
 use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
 use super::delimited::{self, Decimals, DelimitedTable};
 use super::vocabulary;
-use super::{AtEnd, Notices, Recording, Source, Stream, tdt, text, units};
+use super::{AtEnd, Notices, Recording, SourceFile, Stream, tdt, text, units};
 use crate::config::Unit;
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// # Errors
 /// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a
 /// table.
-pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
+pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
         return Err(source.line(1, "the names of the columns are not there"));
     };
@@ -55,7 +55,7 @@ pub fn open(source: Source, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
 
 /// What all rows of a table share.
 struct TableContext {
-    source: Source,
+    source: SourceFile,
     file: Arc<str>,
     columns: Columns,
     /// The columns that say what was recorded.

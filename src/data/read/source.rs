@@ -13,7 +13,7 @@ pub const HEAD: usize = 1 << 16;
 
 /// A file that is being read.
 #[derive(Clone)]
-pub struct Source {
+pub struct SourceFile {
     path: PathBuf,
     name: String,
     bytes: Arc<[u8]>,
@@ -23,14 +23,14 @@ pub struct Source {
     on_disk: bool,
 }
 
-impl Source {
+impl SourceFile {
     /// Reads a file.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        Ok(Source { whole: true, ..Source::on_disk(path, bytes) })
+        Ok(SourceFile { whole: true, ..SourceFile::on_disk(path, bytes) })
     }
 
     /// Reads the beginning of a file. What is no regular file (a pipe) is read whole, as it can be read only once.
@@ -39,16 +39,16 @@ impl Source {
     /// [`Error::Io`].
     pub fn open_head(path: &Path) -> Result<Self> {
         if !path.is_file() {
-            return Source::open(path);
+            return SourceFile::open(path);
         }
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(Error::io("read", path))?;
         file.take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-        Ok(Source { whole: bytes.len() < HEAD, ..Source::on_disk(path, bytes) })
+        Ok(SourceFile { whole: bytes.len() < HEAD, ..SourceFile::on_disk(path, bytes) })
     }
 
     fn on_disk(path: &Path, bytes: Vec<u8>) -> Self {
-        Source {
+        SourceFile {
             path: path.to_path_buf(),
             name: path.display().to_string(),
             bytes: bytes.into(),
@@ -59,7 +59,7 @@ impl Source {
 
     /// Content without a file, and so without any beside it.
     pub fn in_memory(name: &str, bytes: Vec<u8>) -> Self {
-        Source { whole: true, on_disk: false, ..Source::on_disk(Path::new(name), bytes) }
+        SourceFile { whole: true, on_disk: false, ..SourceFile::on_disk(Path::new(name), bytes) }
     }
 
     /// The same file with all of its content.
@@ -67,7 +67,7 @@ impl Source {
     /// # Errors
     /// [`Error::Io`].
     pub fn whole(self) -> Result<Self> {
-        if self.whole { Ok(self) } else { Source::open(&self.path) }
+        if self.whole { Ok(self) } else { SourceFile::open(&self.path) }
     }
 
     /// Where it lies.
@@ -137,11 +137,11 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Io`] if it is there and cannot be read.
-    pub fn beside(&self, name: &str) -> Result<Option<Source>> {
+    pub fn beside(&self, name: &str) -> Result<Option<SourceFile>> {
         if !self.on_disk {
             return Ok(None);
         }
-        match Source::open(&self.path.with_file_name(name)) {
+        match SourceFile::open(&self.path.with_file_name(name)) {
             Ok(found) => Ok(Some(found)),
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@
 mod names;
 
 use super::delimited::{Layout, is_missing, trimmed};
-use super::{Notices, Options, Recording, Source};
+use super::{Notices, Options, Recording, SourceFile};
 use crate::error::{Error, Result};
 use csv::ByteRecord;
 use names::without_level;
@@ -43,7 +43,7 @@ impl SubjectFrom {
     }
 
     fn read(path: &Path) -> Result<SubjectFrom> {
-        let source = Source::open(path)?;
+        let source = SourceFile::open(path)?;
         let remedy = "write a CSV table with the columns file and subject_id, one row per file";
         let names = ["file", "subject_id"];
         let layout = Layout::find(source.head(), |cells| names.iter().all(|name| cells.iter().any(|c| c == *name)))

@@ -37,7 +37,7 @@
 //! may be several kinds of recordings.
 
 use super::bytes::Cursor;
-use super::{Format, ReadFn, Reading, Recording, Source, tdt, text, vocabulary};
+use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text, vocabulary};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::Result;
@@ -92,7 +92,7 @@ fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the byte that is not as above.
-pub(super) fn read(source: &Source) -> Result<Reading> {
+pub(super) fn read(source: &SourceFile) -> Result<Reading> {
     let mut cursor = Cursor::new(source, 2);
     let groups = cursor.i16("the number of groups")?;
     if !(1..=GROUPS as i16).contains(&groups) {
@@ -127,7 +127,7 @@ fn offsets(cursor: &mut Cursor, count: usize, what: &str) -> Result<Vec<usize>> 
 }
 
 /// Which program's records follow the groups.
-fn program(source: &Source, groups: &[usize], records: &[usize]) -> Result<BioSigProgram> {
+fn program(source: &SourceFile, groups: &[usize], records: &[usize]) -> Result<BioSigProgram> {
     for program in [BioSigProgram::BioSigRz, BioSigProgram::BioSigRp] {
         if groups.iter().any(|group| records.contains(&(group + program.group_bytes()))) {
             return Ok(program);
@@ -272,7 +272,7 @@ impl<'a> ArfRecord<'a> {
     }
 }
 
-fn recording(source: &Source, group: &ArfGroup, record: &ArfRecord) -> Result<Recording> {
+fn recording(source: &SourceFile, group: &ArfGroup, record: &ArfRecord) -> Result<Recording> {
     let wrong = |what: &str, value: f32| {
         let problem = format!("record {}: {what} should be a number above 0, but is {value}", record.number);
         source.byte(record.at, problem)

@@ -1,6 +1,6 @@
 //! Lines and numbers of text files.
 
-use super::{Source, delimited};
+use super::{SourceFile, delimited};
 use crate::data::PEAK_COLUMNS;
 use crate::error::Result;
 use crate::text::utf_16;
@@ -24,7 +24,7 @@ pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// A finite number.
-pub fn number(source: &Source, line: usize, what: &str, text: &str) -> Result<f64> {
+pub fn number(source: &SourceFile, line: usize, what: &str, text: &str) -> Result<f64> {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(source.line(line, format!("{what} should be a number, but is `{}`", excerpt(text)))),
@@ -32,7 +32,7 @@ pub fn number(source: &Source, line: usize, what: &str, text: &str) -> Result<f6
 }
 
 /// A finite number above zero.
-pub fn positive(source: &Source, line: usize, what: &str, text: &str) -> Result<f64> {
+pub fn positive(source: &SourceFile, line: usize, what: &str, text: &str) -> Result<f64> {
     match number(source, line, what, text)? {
         value if value > 0.0 => Ok(value),
         value => Err(source.line(line, format!("{what} should be above 0, but is {value}"))),
@@ -40,7 +40,7 @@ pub fn positive(source: &Source, line: usize, what: &str, text: &str) -> Result<
 }
 
 /// A number as a column's text, as [`tidy`] has it; one below 0 is refused.
-pub fn not_negative(source: &Source, line: usize, what: &str, text: &str) -> Result<String> {
+pub fn not_negative(source: &SourceFile, line: usize, what: &str, text: &str) -> Result<String> {
     match text.trim().parse::<f64>() {
         Ok(value) if value < 0.0 => Err(source.line(line, format!("{what} should be 0 or above, but is {value}"))),
         _ => Ok(tidy(text)),
@@ -48,7 +48,7 @@ pub fn not_negative(source: &Source, line: usize, what: &str, text: &str) -> Res
 }
 
 /// A sample in µV, from its text in units of `unit_uv` µV.
-pub fn sample(source: &Source, line: usize, text: &str, unit_uv: f64) -> Result<f32> {
+pub fn sample(source: &SourceFile, line: usize, text: &str, unit_uv: f64) -> Result<f32> {
     let value = number(source, line, "a sample", text)? * unit_uv;
     if value.abs() > MAX_SAMPLE_UV {
         return Err(source.line(line, format!("a sample of {value} µV (more than 1000 V) cannot be")));

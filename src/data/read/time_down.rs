@@ -30,7 +30,7 @@ pub use detect::runs_down;
 use super::columns::{Naming, own_name};
 use super::delimited::{Decimals, Layout, ambiguous, is_missing, name, plain_number, trimmed};
 use super::vocabulary::{self, Stimulus, Unit, other_response_in_note};
-use super::{Format, ReadFn, Reading, Recording, Source, tdt, text};
+use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
 use crate::error::{Error, Result};
 use attributes::Attribute;
 use csv::ByteRecord;
@@ -68,7 +68,7 @@ enum Holds {
 /// # Errors
 /// [`Error::Input`] with the line: a cell that is no number, times that stand twice, fall or are not equally spaced, a
 /// column that is no recording.
-fn read(source: &Source) -> Result<Reading> {
+fn read(source: &SourceFile) -> Result<Reading> {
     let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
     };
@@ -111,7 +111,7 @@ fn read(source: &Source) -> Result<Reading> {
 
 /// What all lines share.
 struct TimeDownTable<'a> {
-    source: &'a Source,
+    source: &'a SourceFile,
     decimals: Decimals,
     /// The line of the names.
     line: usize,
@@ -124,7 +124,7 @@ struct TimeDownTable<'a> {
 
 impl<'a> TimeDownTable<'a> {
     fn of(
-        source: &'a Source,
+        source: &'a SourceFile,
         layout: &Layout,
         decimals: Decimals,
         names: &ByteRecord,

@@ -1,6 +1,6 @@
 //! The unit of the samples, where a table with one row per recording states it.
 
-use super::Source;
+use super::SourceFile;
 use super::delimited::Layout;
 use super::text;
 use crate::config::Unit;
@@ -38,7 +38,7 @@ pub fn of_mark(name: &str) -> Option<&str> {
 ///
 /// # Errors
 /// One that is not known, or two that differ.
-pub fn of_table(source: &Source, layout: &Layout, names: &[String]) -> Result<Option<Unit>> {
+pub fn of_table(source: &SourceFile, layout: &Layout, names: &[String]) -> Result<Option<Unit>> {
     let preamble = layout.preamble(source)?;
     let lines = text::lines(&preamble).filter_map(|(line, text)| {
         let mut parts = text.split([':', '=', ',', ';', '\t']).map(plain);
@@ -59,7 +59,7 @@ pub fn of_table(source: &Source, layout: &Layout, names: &[String]) -> Result<Op
 }
 
 /// The error that a unit is not known.
-pub fn unknown(source: &Source, place: &str, stated: &str) -> Error {
+pub fn unknown(source: &SourceFile, place: &str, stated: &str) -> Error {
     source.error(place, format!("`{}` is no unit of voltage that is known here", text::excerpt(stated)), REMEDY)
 }
 

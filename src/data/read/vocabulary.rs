@@ -1,6 +1,6 @@
 //! Words in the headers of recorders' files: stimuli, and responses that are no ABRs.
 
-use super::{Recording, Source, text};
+use super::{Recording, SourceFile, text};
 use crate::error::Result;
 
 /// What a header says of the stimulus.
@@ -26,7 +26,7 @@ impl Stimulus {
     ///
     /// # Errors
     /// [`Error::Input`](crate::error::Error::Input) for a number that is no frequency, such as `-1` or `11,3`.
-    pub fn parse(source: &Source, line: usize, what: &str, value: &str, unit: Unit) -> Result<Option<Stimulus>> {
+    pub fn parse(source: &SourceFile, line: usize, what: &str, value: &str, unit: Unit) -> Result<Option<Stimulus>> {
         let lower = value.trim().to_lowercase();
         let (number, unit) = match (lower.strip_suffix("khz"), lower.strip_suffix("hz")) {
             (Some(number), _) => (number.trim(), Unit::Khz),
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_stimulus_is_a_frequency_a_click_or_a_name() {
         let parse = |value: &str, unit| {
-            let source = Source::in_memory("x", Vec::new());
+            let source = SourceFile::in_memory("x", Vec::new());
             Stimulus::parse(&source, 3, "`FREQ`", value, unit).map_err(|error| error.to_string())
         };
         for (value, unit, hz) in [

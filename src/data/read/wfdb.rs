@@ -25,7 +25,7 @@
 //! signals without a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither
 //! onset nor level.
 
-use super::{Format, ReadFn, Reading, Recording, Source, text, units};
+use super::{Format, ReadFn, Reading, Recording, SourceFile, text, units};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::{Error, Result};
@@ -75,7 +75,7 @@ fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// # Errors
 /// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be
 /// read.
-fn read(source: &Source) -> Result<Reading> {
+fn read(source: &SourceFile) -> Result<Reading> {
     let text = text::decode(source.bytes());
     let header = Header::parse(source, &text)?;
     if header.signals.is_empty() {
@@ -131,7 +131,7 @@ struct Signal {
 }
 
 impl Header {
-    fn parse(source: &Source, text: &str) -> Result<Header> {
+    fn parse(source: &SourceFile, text: &str) -> Result<Header> {
         let mut lines = content(text);
         let Some((number, line)) = lines.next() else {
             return Err(source.line(1, "the file ends before the line that names the record"));
@@ -173,7 +173,7 @@ impl Header {
     }
 
     /// Signals of one file stand together and are of one format.
-    fn check_files(&self, source: &Source) -> Result<()> {
+    fn check_files(&self, source: &SourceFile) -> Result<()> {
         let mut seen = std::collections::BTreeSet::new();
         for together in self.signals.chunk_by(|a, b| a.file == b.file) {
             let first = &together[0];
@@ -190,7 +190,7 @@ impl Header {
     }
 
     /// One of the signals that share a file.
-    fn recording(&self, data: &Source, together: &[Signal], column: usize, unit: Unit) -> Result<Recording> {
+    fn recording(&self, data: &SourceFile, together: &[Signal], column: usize, unit: Unit) -> Result<Recording> {
         let (signal, frame) = (&together[column], together.len() * together[column].bytes);
         let there = data.bytes().len().saturating_sub(signal.offset) / frame;
         let frames = self.samples.unwrap_or(there);
@@ -243,7 +243,7 @@ fn integer(bytes: &[u8]) -> i64 {
 }
 
 impl Signal {
-    fn parse(source: &Source, line: usize, text: &str) -> Result<Signal> {
+    fn parse(source: &SourceFile, line: usize, text: &str) -> Result<Signal> {
         let unread = |problem: String| -> Error { source.error(format_args!("line {line}"), problem, CONVERT) };
         let mut fields = text.split_whitespace();
         let file = fields.next().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A table of conditions: one row each, a column a static parameter, empty where not named.
 
-use crate::data::read::Source;
+use crate::data::read::SourceFile;
 use crate::data::read::delimited::{Layout, ambiguous, plain_number, trimmed};
 use crate::error::{Error, Result};
 use csv::ByteRecord;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// [`Error::Io`] if the file cannot be read, [`Error::Input`] for a table without rows, a column without a name or with
 /// another's, and (with row and line) a ragged row or a number that may mean two.
 pub fn read_conditions(path: &Path) -> Result<Vec<Vec<(String, String)>>> {
-    let source = Source::open_head(path)?;
+    let source = SourceFile::open_head(path)?;
     let refuse = |place: String, problem: String, remedy: &str| Error::input(source.name(), place, problem, remedy);
     let remedy = "write a header line of static columns and a row a condition";
     let layout = Layout::find(source.head(), |cells| cells.iter().any(|cell| !cell.is_empty()));

@@ -23,7 +23,7 @@
 //! (its file says how).
 
 use super::super::vocabulary::{Stimulus, Unit};
-use super::super::{Reading, Recording, Source, delimited, text, units};
+use super::super::{Reading, Recording, SourceFile, delimited, text, units};
 use crate::config;
 use crate::error::Result;
 
@@ -39,7 +39,7 @@ pub fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) if its folder cannot be listed.
-pub fn read(source: &Source) -> Result<Reading> {
+pub fn read(source: &SourceFile) -> Result<Reading> {
     let (name, siblings) = (source.file_name(), source.siblings("")?);
     let reason = match recording_of(&name, |recording| is_there(&siblings, recording)) {
         Some(recording) => format!("it holds the analysed peaks of `{recording}`: name that file to read both"),
@@ -128,7 +128,7 @@ fn is_there(files: &[String], recording: &str) -> bool {
 /// [`Error::Input`](crate::error::Error::Input) with the line of the peaks' file,
 /// [`Error::Io`](crate::error::Error::Io).
 pub(super) fn label(
-    source: &Source,
+    source: &SourceFile,
     khz: Option<f64>,
     levels: &[Option<f64>],
     recordings: &mut [Recording],
@@ -176,7 +176,7 @@ struct Peaks {
 }
 
 impl Peaks {
-    fn read(analyzed: &Source, recorded_khz: Option<f64>) -> Result<Peaks> {
+    fn read(analyzed: &SourceFile, recorded_khz: Option<f64>) -> Result<Peaks> {
         let text = text::decode(analyzed.bytes());
         let mut lines = text::lines(&text).map(|(number, line)| (number, plain(line)));
         let mut threshold_db = None;
@@ -246,7 +246,7 @@ fn plain(line: &str) -> &str {
     line.trim_start_matches(['#', ' '])
 }
 
-fn parse_threshold(analyzed: &Source, number: usize, value: &str) -> Result<Option<f64>> {
+fn parse_threshold(analyzed: &SourceFile, number: usize, value: &str) -> Result<Option<f64>> {
     match value.trim().parse::<f64>() {
         Ok(threshold) => Ok(Some(threshold).filter(|threshold| threshold.is_finite())),
         Err(_) if ["", "none"].contains(&value.trim().to_lowercase().as_str()) => Ok(None),
@@ -254,7 +254,7 @@ fn parse_threshold(analyzed: &Source, number: usize, value: &str) -> Result<Opti
     }
 }
 
-fn check_frequency(analyzed: &Source, number: usize, value: &str, recorded_khz: Option<f64>) -> Result<()> {
+fn check_frequency(analyzed: &SourceFile, number: usize, value: &str, recorded_khz: Option<f64>) -> Result<()> {
     let khz = match Stimulus::parse(analyzed, number, "the frequency", value, Unit::Khz)? {
         Some(Stimulus::Tone(hz)) => hz / 1000.0,
         Some(_) => 0.0,
@@ -287,7 +287,7 @@ fn split_unit(name: &str) -> (String, Option<String>) {
 struct Columns([[Option<(usize, f64)>; 4]; 3]);
 
 impl Columns {
-    fn find(analyzed: &Source, number: usize, line: &str) -> Result<Columns> {
+    fn find(analyzed: &SourceFile, number: usize, line: &str) -> Result<Columns> {
         let mut found = [[None; 4]; 3];
         for (place, column) in line.split('\t').enumerate() {
             let (name, unit) = split_unit(column);
@@ -311,7 +311,7 @@ impl Columns {
     }
 
     /// A line's level and labels.
-    fn parse(&self, analyzed: &Source, number: usize, line: &str) -> Result<(f64, [f32; 6])> {
+    fn parse(&self, analyzed: &SourceFile, number: usize, line: &str) -> Result<(f64, [f32; 6])> {
         let fields: Vec<&str> = line.split('\t').collect();
         let level = match fields[0].trim().parse() {
             Ok(f64::NEG_INFINITY) => f64::NEG_INFINITY,

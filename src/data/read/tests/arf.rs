@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{ARF_HEADER as HEADER, Arf};
-use crate::data::read::{Reading, Source, read_bytes, tdt_arf};
+use crate::data::read::{Reading, SourceFile, read_bytes, tdt_arf};
 
 #[test]
 fn both_programs_files_are_read() {
@@ -56,7 +56,7 @@ fn groups_of_other_responses_are_left_out() {
         let message = refusal("x.arf", vestibular.bytes(2));
         assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
     }
-    let read = |bytes| match tdt_arf::read(&Source::in_memory("x.arf", bytes)).unwrap() {
+    let read = |bytes| match tdt_arf::read(&SourceFile::in_memory("x.arf", bytes)).unwrap() {
         Reading::Recordings { recordings, notices, .. } => (recordings, notices),
         Reading::NotAbr(reason) => panic!("{reason}"),
     };

@@ -1,6 +1,6 @@
 //! The samples that the formats name, and nothing else, lie in `tests/fixtures/formats`.
 
-use crate::data::read::{FORMATS, Format, Source, formats::detect, read_all};
+use crate::data::read::{FORMATS, Format, SourceFile, formats::detect, read_all};
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
@@ -15,7 +15,7 @@ fn samples() -> impl Iterator<Item = (&'static Format, &'static str)> {
 #[test]
 fn a_sample_is_of_its_own_format_alone_and_is_read() {
     for (format, name) in samples() {
-        let source = Source::open(&folder().join(name)).unwrap();
+        let source = SourceFile::open(&folder().join(name)).unwrap();
         let fitting = FORMATS.iter().filter(|format| (format.detect)(source.head()));
         assert_eq!(fitting.map(|format| format.name).collect::<Vec<_>>(), [format.name], "{name}");
         assert_eq!(detect(&source).map(|format| format.name), Some(format.name), "{name}");
@@ -32,7 +32,7 @@ fn each_format_has_a_file_and_each_file_a_format() {
         let beside = |sample: &str| name.starts_with(Path::new(sample).file_stem().unwrap().to_str().unwrap());
         assert!(samples().any(|(_, sample)| beside(sample)), "{name}: neither a sample nor beside one");
     }
-    let heads: Vec<Source> = files.iter().map(|file| Source::open(file).unwrap()).collect();
+    let heads: Vec<SourceFile> = files.iter().map(|file| SourceFile::open(file).unwrap()).collect();
     for format in FORMATS {
         assert!(heads.iter().any(|source| (format.detect)(source.head())), "{}: no file", format.name);
     }

@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{biosig, smartep};
-use crate::data::read::{Reading, Source, ihs_smartep, read_bytes, tdt_biosig_ascii};
+use crate::data::read::{Reading, SourceFile, ihs_smartep, read_bytes, tdt_biosig_ascii};
 
 /// How many recordings a file holds, and the notices.
 fn kept(reading: Reading) -> (usize, Vec<String>) {
@@ -69,7 +69,7 @@ fn smartep_levels_are_numbers() {
 #[test]
 fn smartep_recordings_of_other_responses_are_left_out() {
     let with = |line: &str| smartep(5).replace("Data Pnt:", &format!("{line}\nData Pnt:"));
-    let read = |line: &str| ihs_smartep::read(&Source::in_memory("x.TXT", with(line).into_bytes())).unwrap();
+    let read = |line: &str| ihs_smartep::read(&SourceFile::in_memory("x.TXT", with(line).into_bytes())).unwrap();
     for (line, expected) in [
         ("Comment:,cVEMP left,,,,,,cVEMP right,,,,,", "line 12 names vestibular evoked potentials"),
         ("Stim. Type:,DPOAE,,,,,,DPOAE,,,,,", "line 12 names otoacoustic emissions (DPOAE)"),
@@ -150,7 +150,7 @@ fn biosig_stimuli_are_frequencies_clicks_or_words_and_a_name_is_no_ear() {
 
 #[test]
 fn biosig_groups_of_other_responses_are_left_out() {
-    let read = |text: String| tdt_biosig_ascii::read(&Source::in_memory("x.txt", text.into_bytes())).unwrap();
+    let read = |text: String| tdt_biosig_ascii::read(&SourceFile::in_memory("x.txt", text.into_bytes())).unwrap();
     for (from, to, expected) in [
         ("Reference #1: Left Ear", "Memo: cVEMP, left", "line 5: `cVEMP, left` names vestibular evoked potentials"),
         ("Reference #1: Left Ear", "Reference #2: VsEP", "line 5: `VsEP` names vestibular evoked potentials"),

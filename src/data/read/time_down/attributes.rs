@@ -2,7 +2,7 @@
 
 use super::names::known;
 use crate::data::read::delimited::Cells;
-use crate::data::read::{Source, text};
+use crate::data::read::{SourceFile, text};
 use crate::error::Result;
 
 /// A line before the names.
@@ -37,7 +37,7 @@ impl Attribute {
 
     /// Refuses a line whose values are neither one nor one for each column, up to the last column of samples. What has
     /// no name that is known is a note, in which commas mean nothing.
-    pub fn check(&self, source: &Source, names: &[String], last: usize) -> Result<()> {
+    pub fn check(&self, source: &SourceFile, names: &[String], last: usize) -> Result<()> {
         let given = self.values.len() - self.values.iter().rev().take_while(|value| value.is_empty()).count();
         if given < 2 || (last <= self.values.len() && given < names.len()) {
             return Ok(());

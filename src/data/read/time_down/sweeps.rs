@@ -2,7 +2,7 @@
 
 use super::names::time_unit;
 use super::{TimeDownTable, is_missing, plain_number, tdt, text, trimmed};
-use crate::data::read::{Recording, Source};
+use crate::data::read::{Recording, SourceFile};
 use crate::error::Result;
 use csv::ByteRecord;
 
@@ -99,7 +99,7 @@ impl TimeDownRow<'_> {
 }
 
 impl Sweep {
-    fn check_length(&self, source: &Source) -> Result<()> {
+    fn check_length(&self, source: &SourceFile) -> Result<()> {
         let found = self.times.len();
         if found >= FEWEST {
             return Ok(());
@@ -109,7 +109,7 @@ impl Sweep {
     }
 
     /// The step of the times, which are equally spaced.
-    fn step(&self, source: &Source) -> Result<f64> {
+    fn step(&self, source: &SourceFile) -> Result<f64> {
         match uneven(&self.times) {
             None => Ok(mean_step(&self.times)),
             Some((i, wanted)) => {
