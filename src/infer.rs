@@ -1,6 +1,6 @@
 //! A model in use on many rows: encoding and decoding, a batch at a time.
 
-use crate::data::rows::Rows;
+use crate::data::rows::EncodedRows;
 use crate::error::{Error, Result};
 use crate::model::{Batch, Cvae};
 use ndarray::Array2;
@@ -12,7 +12,7 @@ const CHUNK: usize = 256;
 ///
 /// # Errors
 /// A device that has no room, or is gone.
-pub fn encode(model: &mut Cvae, rows: &Rows) -> Result<(Array2<f32>, Array2<f32>)> {
+pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Array2<f32>)> {
     let (mut mu, mut logvar, mut gathered) = (Vec::new(), Vec::new(), Default::default());
     for start in (0..rows.len()).step_by(CHUNK) {
         rows.gather(start..(start + CHUNK).min(rows.len()), &mut gathered);

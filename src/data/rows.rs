@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis};
 
 /// Encoded rows: what the model sees of a data set.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rows {
+pub struct EncodedRows {
     /// `[N, L]`
     pub signal: Array2<f32>,
     /// `[N, S]`
@@ -35,16 +35,16 @@ pub struct Gathered {
     pub root_weights: Vec<f32>,
 }
 
-impl Rows {
+impl EncodedRows {
     /// Encodes the rows `indices` of a data set, in that order.
     ///
     /// # Errors
     /// A static value the scalers cannot encode.
-    pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<Rows> {
+    pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<EncodedRows> {
         let signal = scalers.encode_rows(dataset.signals.view(), indices);
         let condition = scalers.encode_statics(&dataset.source, &dataset.statics, indices)?;
         let (peaks, peak_mask) = scalers.encode_peaks(dataset.peaks.select(ndarray::Axis(0), indices).view());
-        Ok(Rows { signal, condition, peaks, peak_mask, target: None })
+        Ok(EncodedRows { signal, condition, peaks, peak_mask, target: None })
     }
 
     /// Lets each row be decoded to the mean of the others of its cell; rows that are alone stay as they are.
@@ -55,9 +55,9 @@ impl Rows {
     }
 
     /// These rows alone, in this order.
-    pub fn select(&self, rows: &[usize]) -> Rows {
+    pub fn select(&self, rows: &[usize]) -> EncodedRows {
         let select = |values: &Array2<f32>| values.select(Axis(0), rows);
-        Rows {
+        EncodedRows {
             signal: select(&self.signal),
             condition: select(&self.condition),
             peaks: select(&self.peaks),

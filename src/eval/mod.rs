@@ -43,7 +43,7 @@ pub use wave_report::{LevelReport, WaveReport};
 
 use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition};
 use crate::checkpoint::Trained;
-use crate::data::rows::Rows;
+use crate::data::rows::EncodedRows;
 use crate::data::{
     Column, Dataset,
     hash::data_hash,
@@ -100,7 +100,7 @@ pub struct Reconstruction {
 /// A static value that cannot be encoded.
 pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows: &[usize]) -> Result<Reconstruction> {
     let scalers = &trained.scalers;
-    let encoded = Rows::encode(dataset, scalers, rows)?;
+    let encoded = EncodedRows::encode(dataset, scalers, rows)?;
     let (mu, logvar) = encode(model, &encoded)?;
     let decoded = decode(model, &mu, Some(&encoded.condition))?;
     let prior_mean = prior_means(model, &encoded.condition)?.unwrap_or_else(|| Array2::zeros(mu.raw_dim()));

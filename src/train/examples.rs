@@ -2,14 +2,14 @@
 
 use crate::config::{AugmentConfig, Config, Target};
 use crate::data::cells::Cells;
-use crate::data::rows::{Gathered, Rows};
+use crate::data::rows::{EncodedRows, Gathered};
 use crate::data::variation::Variation;
 use crate::data::{Dataset, Values};
 use crate::rng::{Draws, Stream};
 
 /// The training rows with their cells, and how examples are made of them.
 pub struct Examples {
-    pub rows: Rows,
+    pub rows: EncodedRows,
     cells: Cells,
     target: Target,
     input_recordings: usize,
@@ -25,7 +25,7 @@ pub struct Examples {
 
 impl Examples {
     /// `rows` are the rows `indices` of `dataset`.
-    pub fn new(config: &Config, dataset: &Dataset, indices: &[usize], rows: Rows) -> Examples {
+    pub fn new(config: &Config, dataset: &Dataset, indices: &[usize], rows: EncodedRows) -> Examples {
         let training = &config.training;
         let needs_cells = training.target == Target::Sibling || training.input_recordings > 1;
         Examples {

@@ -20,7 +20,7 @@ use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::{Config, ResidualKind, Target};
 use crate::data::cells::Cells;
-use crate::data::rows::{Gathered, Rows, batch_bounds};
+use crate::data::rows::{EncodedRows, Gathered, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
 use crate::error::Result;
@@ -52,7 +52,7 @@ pub struct Trainer {
     train: Examples,
     /// Whose each training row is, counted from 0.
     subjects: Vec<usize>,
-    validation: Rows,
+    validation: EncodedRows,
     film_gradients: Vec<Vec<Buffer>>,
     /// Steps that the device has not told of yet, the oldest first.
     open: VecDeque<Open>,
@@ -99,7 +99,7 @@ impl Trainer {
         }
         scalers.check_categories(dataset, &config.data, &split)?;
         scalers.check_static_dim(config.model.static_dim)?;
-        let train = Rows::encode(dataset, &scalers, &split.train)?;
+        let train = EncodedRows::encode(dataset, &scalers, &split.train)?;
         let train = Examples::new(&config, dataset, &split.train, train);
         if train.with_siblings() == Some(0) {
             notices.push(format!(
@@ -115,7 +115,7 @@ impl Trainer {
                 dataset.source
             ));
         }
-        let mut validation = Rows::encode(dataset, &scalers, &split.validation)?;
+        let mut validation = EncodedRows::encode(dataset, &scalers, &split.validation)?;
         if config.training.target == Target::Sibling {
             validation.aim_at_siblings(&Cells::of(dataset, &split.validation));
         }

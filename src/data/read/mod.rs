@@ -76,11 +76,11 @@ impl From<Vec<Recording>> for Reading {
 }
 
 /// Rows that are read as they are asked for.
-pub type Rows = Box<dyn Iterator<Item = Result<Recording, Faulty>>>;
+pub type RecordingIter = Box<dyn Iterator<Item = Result<Recording, Faulty>>>;
 
 /// A table that is being read row by row.
 pub struct Stream {
-    pub rows: Rows,
+    pub rows: RecordingIter,
     /// Whether the table has a column that names the subject, so that an empty cell there is a missing name.
     pub names_subjects: bool,
     /// Complete after the last row.
@@ -143,13 +143,13 @@ pub struct Recordings {
     pub uniform: bool,
     /// What was skipped, and what to check; complete after the last recording.
     pub notices: Notices,
-    rows: Rows,
+    rows: RecordingIter,
     row: usize,
 }
 
 impl Recordings {
     /// A set of `rows`, which are numbered from 1.
-    pub fn new(source: &str, uniform: bool, notices: Notices, rows: Rows) -> Self {
+    pub fn new(source: &str, uniform: bool, notices: Notices, rows: RecordingIter) -> Self {
         Recordings { source: source.to_string(), uniform, notices, rows, row: 0 }
     }
 
@@ -245,7 +245,7 @@ pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
 }
 
 /// A table's rows with their subject, if the file is a table.
-fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<Option<Rows>> {
+fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<Option<RecordingIter>> {
     let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
     let path = head.path().to_path_buf();
     let Stream { mut rows, names_subjects, notices: of_table, at_end } = open(head)?;

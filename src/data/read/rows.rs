@@ -49,7 +49,8 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Strea
     let (file, decimals) = (source.file_name().into(), table.decimals);
     let context = TableContext { file, source, columns, tests, lone_id, naming, unit, decimals };
     let (notices_of_rows, end) = (notices.clone(), at_end.clone());
-    let rows = Rows { context, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
+    let rows =
+        TableRows { context, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
     Ok(Stream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
@@ -68,7 +69,7 @@ struct TableContext {
     decimals: Decimals,
 }
 
-struct Rows {
+struct TableRows {
     context: TableContext,
     table: DelimitedTable,
     cells: ByteRecord,
@@ -77,7 +78,7 @@ struct Rows {
     at_end: AtEnd,
 }
 
-impl Iterator for Rows {
+impl Iterator for TableRows {
     type Item = Result<Recording, Faulty>;
 
     fn next(&mut self) -> Option<Result<Recording, Faulty>> {
@@ -109,7 +110,7 @@ impl Iterator for Rows {
     }
 }
 
-impl Rows {
+impl TableRows {
     fn conclude(&mut self) {
         let seen = std::mem::take(&mut self.seen);
         let mut at_end = self.at_end.borrow_mut();

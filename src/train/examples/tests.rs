@@ -16,9 +16,9 @@ fn examples(change: impl Fn(&mut crate::config::TrainingConfig)) -> Examples {
 }
 
 /// The signals as they are, nothing else.
-fn encoded(data: &Dataset) -> Rows {
+fn encoded(data: &Dataset) -> EncodedRows {
     let rows = data.signals.nrows();
-    Rows {
+    EncodedRows {
         signal: data.signals.clone(),
         condition: ndarray::Array2::zeros((rows, 1)),
         peaks: ndarray::Array2::zeros((rows, 6)),
