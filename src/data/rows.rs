@@ -23,7 +23,7 @@ pub struct EncodedRows {
 
 /// A batch's rows, in memory that is used again for the next one.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Gathered {
+pub struct BatchRows {
     pub rows: usize,
     pub signal: Vec<f32>,
     pub condition: Vec<f32>,
@@ -77,7 +77,7 @@ impl EncodedRows {
     }
 
     /// Copies rows, in the order of `indices`; their errors are not weighted.
-    pub fn gather(&self, indices: impl ExactSizeIterator<Item = usize> + Clone, into: &mut Gathered) {
+    pub fn gather(&self, indices: impl ExactSizeIterator<Item = usize> + Clone, into: &mut BatchRows) {
         into.rows = indices.len();
         into.root_weights.clear();
         let columns = [
@@ -97,7 +97,7 @@ impl EncodedRows {
     }
 }
 
-impl Gathered {
+impl BatchRows {
     /// The number of labelled peaks.
     pub fn labels(&self) -> f64 {
         self.peak_mask.iter().map(|m| f64::from(*m)).sum()

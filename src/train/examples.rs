@@ -2,7 +2,7 @@
 
 use crate::config::{AugmentConfig, Config, Target};
 use crate::data::cells::Cells;
-use crate::data::rows::{EncodedRows, Gathered};
+use crate::data::rows::{BatchRows, EncodedRows};
 use crate::data::variation::Variation;
 use crate::data::{Dataset, Values};
 use crate::rng::{Draws, Stream};
@@ -60,7 +60,7 @@ impl Examples {
         &mut self,
         indices: impl ExactSizeIterator<Item = usize> + Clone,
         stream: Stream,
-        into: &mut Gathered,
+        into: &mut BatchRows,
     ) {
         self.rows.gather(indices.clone(), into);
         if !self.uses_cells() && self.augment.is_off() && self.root_weights.is_none() {

@@ -20,7 +20,7 @@ use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, Tensor};
 use crate::config::{Config, ResidualKind, Target};
 use crate::data::cells::Cells;
-use crate::data::rows::{EncodedRows, Gathered, batch_bounds};
+use crate::data::rows::{BatchRows, EncodedRows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
 use crate::device::{Buffer, Device};
 use crate::error::Result;
@@ -63,7 +63,7 @@ pub struct Trainer {
     progress: Progress,
     best_state: Option<Vec<Tensor>>,
     order: Vec<usize>,
-    gathered: Gathered,
+    gathered: BatchRows,
     eps: Vec<f32>,
 }
 
@@ -163,7 +163,7 @@ impl Trainer {
             progress,
             best_state: None,
             order: Vec::new(),
-            gathered: Gathered::default(),
+            gathered: BatchRows::default(),
             eps: Vec::new(),
             config,
         };
@@ -374,7 +374,7 @@ fn sizes(mut bounds: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
     bounds
 }
 
-fn as_batch<'a>(rows: &'a Gathered, eps: Option<&'a [f32]>) -> Batch<'a> {
+fn as_batch<'a>(rows: &'a BatchRows, eps: Option<&'a [f32]>) -> Batch<'a> {
     Batch {
         rows: rows.rows,
         signal: &rows.signal,

@@ -29,7 +29,7 @@ fn encoded(data: &Dataset) -> EncodedRows {
 
 /// Input and target of one row at many steps.
 fn draw(examples: &mut Examples, row: usize) -> Vec<(Vec<f32>, Vec<f32>)> {
-    let mut into = Gathered::default();
+    let mut into = BatchRows::default();
     let draw = |step: u32| {
         examples.gather([3, row].into_iter(), Stream::new(1, Purpose::Example, 0).at(step), &mut into);
         let target = if into.target.is_empty() { Vec::new() } else { into.target[40..].to_vec() };
@@ -138,7 +138,7 @@ fn errors_weigh_by_the_noise_of_their_target() {
     assert!(root_weights(&by_noise, &rows).iter().zip(&roots).all(|(a, b)| (a - b).abs() < 1e-6));
 
     let mut examples = Examples::new(&config, &data, &rows, encoded(&data));
-    let mut into = Gathered::default();
+    let mut into = BatchRows::default();
     for step in 0..STEPS {
         examples.gather([3, 47].into_iter(), Stream::new(1, Purpose::Example, 0).at(step), &mut into);
         assert_eq!(into.root_weights.len(), 80);
