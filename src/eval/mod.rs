@@ -105,8 +105,8 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
     let decoded = decode(model, &mu, Some(&encoded.condition))?;
     let prior_mean = prior_means(model, &encoded.condition)?.unwrap_or_else(|| Array2::zeros(mu.raw_dim()));
     let recorded = dataset.signals.select(Axis(0), rows);
-    let (_, moments) = scalers.encode_signals(recorded.view());
-    let network_uv = scalers.decode_signals(decoded.signal.view(), Some(&moments));
+    let (_, of_traces) = scalers.encode_signals(recorded.view());
+    let network_uv = scalers.decode_signals(decoded.signal.view(), Some(&of_traces));
     let mut signals_uv = network_uv.clone();
     if let Some(residual) = Residual::of(trained) {
         let averages: Vec<f32> = rows.iter().map(|&row| dataset.averages[row]).collect();

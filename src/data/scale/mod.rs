@@ -13,25 +13,25 @@ use serde::{Deserialize, Serialize};
 
 /// A mean and a (population) standard deviation, in the values' own units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Moments {
+pub struct MeanAndStd {
     pub mean: f64,
     pub std: f64,
 }
 
-impl Moments {
+impl MeanAndStd {
     /// Leaves values as they are.
-    pub const IDENTITY: Moments = Moments { mean: 0.0, std: 1.0 };
+    pub const IDENTITY: MeanAndStd = MeanAndStd { mean: 0.0, std: 1.0 };
 
     /// Of the values in their order, in two passes; deviation 0 exactly if all are alike, `None` if there are none.
-    pub fn of(values: impl Iterator<Item = f64> + Clone) -> Option<Moments> {
+    pub fn of(values: impl Iterator<Item = f64> + Clone) -> Option<MeanAndStd> {
         let first = values.clone().next()?;
         if values.clone().all(|v| v == first) {
-            return Some(Moments { mean: first, std: 0.0 });
+            return Some(MeanAndStd { mean: first, std: 0.0 });
         }
         let n = values.clone().count() as f64;
         let mean = values.clone().sum::<f64>() / n;
         let variance = values.map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-        Some(Moments { mean, std: variance.sqrt() })
+        Some(MeanAndStd { mean, std: variance.sqrt() })
     }
 
     /// Standardised; what never varies becomes 0.
@@ -45,8 +45,8 @@ impl Moments {
     }
 
     /// Deviation 1 where there is none, so that encoding and decoding stay each other's inverse.
-    fn or_unit(self) -> Moments {
-        if self.std > 0.0 { self } else { Moments { std: 1.0, ..self } }
+    fn or_unit(self) -> MeanAndStd {
+        if self.std > 0.0 { self } else { MeanAndStd { std: 1.0, ..self } }
     }
 }
 
@@ -58,7 +58,7 @@ pub struct Scalers {
     /// In the order of `data.static_columns`.
     pub statics: Vec<StaticScaler>,
     /// In the order of [`PEAK_COLUMNS`]; none where no training row is labelled, so that nothing could be learned.
-    pub peaks: [Option<Moments>; PEAK_COLUMNS.len()],
+    pub peaks: [Option<MeanAndStd>; PEAK_COLUMNS.len()],
 }
 
 /// How traces are scaled.
@@ -68,7 +68,8 @@ pub struct SignalScaler {
     pub scaling: SignalScaling,
     /// In µV. `global`: of all training samples. `per_trace`: the medians of the training traces' means and of their
     /// deviations, for traces that are generated and so have none of their own.
-    pub moments: Moments,
+    #[serde(rename = "moments")]
+    pub mean_and_std: MeanAndStd,
 }
 
 impl Scalers {
@@ -88,7 +89,7 @@ impl Scalers {
         let signal = SignalScaler::fit(dataset, config.signal_scaling, rows)?;
         let peaks = std::array::from_fn(|p| {
             let labels = rows.iter().map(|&row| f64::from(dataset.peaks[[row, p]])).filter(|label| label.is_finite());
-            Moments::of(labels).map(Moments::or_unit)
+            MeanAndStd::of(labels).map(MeanAndStd::or_unit)
         });
         Ok((Scalers { signal, statics, peaks }, notices))
     }
@@ -97,14 +98,14 @@ impl Scalers {
     pub fn identity(config: &DataConfig) -> Scalers {
         let plain = |name: &str| StaticScaler {
             name: name.into(),
-            code: StaticCode::Standard(Moments::IDENTITY),
+            code: StaticCode::Standard(MeanAndStd::IDENTITY),
             clip: None,
             missing: config.impute_statics.iter().any(|imputed| imputed == name).then_some(0.0),
         };
         Scalers {
-            signal: SignalScaler { scaling: SignalScaling::Global, moments: Moments::IDENTITY },
+            signal: SignalScaler { scaling: SignalScaling::Global, mean_and_std: MeanAndStd::IDENTITY },
             statics: config.static_columns.iter().map(|column| plain(column.name())).collect(),
-            peaks: [Some(Moments::IDENTITY); PEAK_COLUMNS.len()],
+            peaks: [Some(MeanAndStd::IDENTITY); PEAK_COLUMNS.len()],
         }
     }
 
@@ -161,27 +162,27 @@ impl Scalers {
         self.statics.iter().map(decode).collect()
     }
 
-    /// Traces `[n, L]` in µV to the model's numbers, with the moments that [`Scalers::decode_signals`] takes each trace
-    /// back by.
-    pub fn encode_signals(&self, signals: ArrayView2<f32>) -> (Array2<f32>, Vec<Moments>) {
-        let moments: Vec<Moments> = signals.outer_iter().map(|trace| self.signal.moments_of(trace)).collect();
-        (map_rows(signals, |row, v| moments[row].encode(v)), moments)
+    /// Scales traces `[n, L]` in µV to the model's units. Returns the mean and standard deviation of each trace too:
+    /// [`Scalers::decode_signals`] needs them to scale back.
+    pub fn encode_signals(&self, signals: ArrayView2<f32>) -> (Array2<f32>, Vec<MeanAndStd>) {
+        let of_traces: Vec<MeanAndStd> = signals.outer_iter().map(|trace| self.signal.mean_and_std_of(trace)).collect();
+        (map_rows(signals, |row, v| of_traces[row].encode(v)), of_traces)
     }
 
     /// The rows `indices` of traces `[N, L]` in µV as the model's numbers, without a copy in between.
     pub fn encode_rows(&self, signals: ArrayView2<f32>, indices: &[usize]) -> Array2<f32> {
         let mut encoded = Array2::zeros((indices.len(), signals.ncols()));
         for (&row, mut out) in indices.iter().zip(encoded.outer_iter_mut()) {
-            let moments = self.signal.moments_of(signals.row(row));
-            out.zip_mut_with(&signals.row(row), |out, &v| *out = moments.encode(f64::from(v)) as f32);
+            let mean_and_std = self.signal.mean_and_std_of(signals.row(row));
+            out.zip_mut_with(&signals.row(row), |out, &v| *out = mean_and_std.encode(f64::from(v)) as f32);
         }
         encoded
     }
 
-    /// The model's traces `[n, L]` to µV: each by its own moments, or all by the training rows'
-    /// ([`SignalScaler::moments`]) where no recording stands behind them.
-    pub fn decode_signals(&self, signals: ArrayView2<f32>, moments: Option<&[Moments]>) -> Array2<f32> {
-        map_rows(signals, |row, v| moments.map_or(self.signal.moments, |m| m[row]).decode(v))
+    /// Scales traces `[n, L]` in the model's units back to µV: each by its own mean and standard deviation, or all by
+    /// those of the training rows ([`SignalScaler::mean_and_std`]) for traces without a recording.
+    pub fn decode_signals(&self, signals: ArrayView2<f32>, of_traces: Option<&[MeanAndStd]>) -> Array2<f32> {
+        map_rows(signals, |row, v| of_traces.map_or(self.signal.mean_and_std, |m| m[row]).decode(v))
     }
 
     /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0
@@ -189,39 +190,34 @@ impl Scalers {
     pub fn encode_peaks(&self, peaks: ArrayView2<f32>) -> (Array2<f32>, Array2<f32>) {
         let known = |p: usize, v: f64| self.peaks[p].filter(|_| v.is_finite());
         let mask = map_columns(peaks, |p, v| f64::from(known(p, v).is_some()));
-        let values = map_columns(peaks, |p, v| known(p, v).map_or(0.0, |moments| moments.encode(v)));
+        let values = map_columns(peaks, |p, v| known(p, v).map_or(0.0, |mean_and_std| mean_and_std.encode(v)));
         (values, mask)
     }
 
     /// The peak head's output `[n, 6]` to ms and µV; NaN in a column without a label in training.
     pub fn decode_peaks(&self, peaks: ArrayView2<f32>) -> Array2<f32> {
-        map_columns(peaks, |p, v| self.peaks[p].map_or(f64::NAN, |moments| moments.decode(v)))
+        map_columns(peaks, |p, v| self.peaks[p].map_or(f64::NAN, |mean_and_std| mean_and_std.decode(v)))
     }
 
     /// The columns without a label in training.
     pub fn unlabelled_peaks(&self) -> Vec<&'static str> {
-        PEAK_COLUMNS
-            .into_iter()
-            .zip(self.peaks)
-            .filter(|(_, moments)| moments.is_none())
-            .map(|(name, _)| name)
-            .collect()
+        PEAK_COLUMNS.into_iter().zip(self.peaks).filter(|(_, scaler)| scaler.is_none()).map(|(name, _)| name).collect()
     }
 }
 
 impl SignalScaler {
     fn fit(dataset: &Dataset, scaling: SignalScaling, rows: &[usize]) -> Result<SignalScaler> {
         let trace = |&row: &usize| dataset.signals.row(row).into_iter().map(|&v| f64::from(v));
-        let moments = match scaling {
-            SignalScaling::Global => Moments::of(rows.iter().flat_map(trace)),
+        let mean_and_std = match scaling {
+            SignalScaling::Global => MeanAndStd::of(rows.iter().flat_map(trace)),
             SignalScaling::PerTrace => {
-                let all: Vec<Moments> = rows.iter().filter_map(|row| Moments::of(trace(row))).collect();
-                let median_of = |part: fn(&Moments) -> f64| median(all.iter().map(part).collect());
-                median_of(|m| m.mean).zip(median_of(|m| m.std)).map(|(mean, std)| Moments { mean, std })
+                let all: Vec<MeanAndStd> = rows.iter().filter_map(|row| MeanAndStd::of(trace(row))).collect();
+                let median_of = |part: fn(&MeanAndStd) -> f64| median(all.iter().map(part).collect());
+                median_of(|m| m.mean).zip(median_of(|m| m.std)).map(|(mean, std)| MeanAndStd { mean, std })
             }
         };
-        match moments {
-            Some(moments) if moments.std > 0.0 => Ok(SignalScaler { scaling, moments }),
+        match mean_and_std {
+            Some(mean_and_std) if mean_and_std.std > 0.0 => Ok(SignalScaler { scaling, mean_and_std }),
             _ => Err(Error::input(
                 &dataset.source,
                 "the training rows",
@@ -231,10 +227,10 @@ impl SignalScaler {
         }
     }
 
-    fn moments_of(&self, trace: ArrayView1<f32>) -> Moments {
+    fn mean_and_std_of(&self, trace: ArrayView1<f32>) -> MeanAndStd {
         match self.scaling {
-            SignalScaling::Global => self.moments,
-            SignalScaling::PerTrace => Moments::of(trace.iter().map(|&v| f64::from(v))).unwrap_or(self.moments),
+            SignalScaling::Global => self.mean_and_std,
+            SignalScaling::PerTrace => MeanAndStd::of(trace.iter().map(|&v| f64::from(v))).unwrap_or(self.mean_and_std),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The static columns: standardised, logarithmic or one-hot.
 
-use super::{Moments, median, quantile};
+use super::{MeanAndStd, median, quantile};
 use crate::config::{DataConfig, Encoding, StaticColumn};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result};
@@ -46,9 +46,9 @@ impl<'a> How<'a> {
 #[serde(rename_all = "snake_case")]
 pub enum StaticCode {
     /// Moments in the column's unit.
-    Standard(Moments),
+    Standard(MeanAndStd),
     /// Moments of the natural logarithm.
-    Log(Moments),
+    Log(MeanAndStd),
     /// The categories that the configuration lists, in its order, or those of the training rows, in alphabetical order.
     OneHot(Vec<String>),
 }
@@ -152,8 +152,8 @@ impl StaticScaler {
             None => return Err(missing(source, &self.name, row)),
         };
         match &self.code {
-            StaticCode::Standard(moments) => Ok(moments.encode(value)),
-            StaticCode::Log(moments) => Ok(moments.encode(log(source, &self.name, row, value)?)),
+            StaticCode::Standard(mean_and_std) => Ok(mean_and_std.encode(value)),
+            StaticCode::Log(mean_and_std) => Ok(mean_and_std.encode(log(source, &self.name, row, value)?)),
             StaticCode::OneHot(_) => unreachable!("a one-hot column holds text"),
         }
     }
@@ -173,8 +173,8 @@ impl StaticScaler {
         let number =
             |f: &dyn Fn(f64) -> f64| Values::Number(inputs.column(0).iter().map(|&v| f(f64::from(v))).collect());
         let values = match &self.code {
-            StaticCode::Standard(moments) => number(&|v| moments.decode(v)),
-            StaticCode::Log(moments) => number(&|v| moments.decode(v).exp()),
+            StaticCode::Standard(mean_and_std) => number(&|v| mean_and_std.decode(v)),
+            StaticCode::Log(mean_and_std) => number(&|v| mean_and_std.decode(v).exp()),
             StaticCode::OneHot(categories) => {
                 Values::Text(inputs.outer_iter().map(|row| categories[largest(row.iter().copied())].clone()).collect())
             }
@@ -186,8 +186,8 @@ impl StaticScaler {
 impl StaticCode {
     fn or_unit(self) -> StaticCode {
         match self {
-            StaticCode::Standard(moments) => StaticCode::Standard(moments.or_unit()),
-            StaticCode::Log(moments) => StaticCode::Log(moments.or_unit()),
+            StaticCode::Standard(mean_and_std) => StaticCode::Standard(mean_and_std.or_unit()),
+            StaticCode::Log(mean_and_std) => StaticCode::Log(mean_and_std.or_unit()),
             one_hot => one_hot,
         }
     }
@@ -243,11 +243,11 @@ fn fit_number(
         Encoding::Log => {
             let log = |&row: &usize| log(source, name, row, clipped(values[row]));
             let logs = there.iter().map(log).collect::<Result<Vec<_>>>()?;
-            StaticCode::Log(Moments::of(logs.into_iter()).unwrap_or(Moments::IDENTITY))
+            StaticCode::Log(MeanAndStd::of(logs.into_iter()).unwrap_or(MeanAndStd::IDENTITY))
         }
         _ => {
             let values = there.iter().map(|&row| clipped(values[row]));
-            StaticCode::Standard(Moments::of(values).unwrap_or(Moments::IDENTITY))
+            StaticCode::Standard(MeanAndStd::of(values).unwrap_or(MeanAndStd::IDENTITY))
         }
     };
     let scaler = StaticScaler { name: name.clone(), code, clip, missing: median.filter(|_| how.impute) };

@@ -57,34 +57,34 @@ fn scalers_survive_json_bit_for_bit() {
 fn global_signals_are_standardised_and_come_back() {
     let data = dataset(8, 4);
     let scalers = fitted(Encoding::Standard, SignalScaling::Global);
-    let (encoded, moments) = scalers.encode_signals(data.signals.view());
+    let (encoded, of_traces) = scalers.encode_signals(data.signals.view());
     let trained = encoded.select(ndarray::Axis(0), &ROWS);
-    let all = Moments::of(trained.iter().map(|&v| f64::from(v))).unwrap();
+    let all = MeanAndStd::of(trained.iter().map(|&v| f64::from(v))).unwrap();
     // f32 rounding of 30 values near 1
     assert!(all.mean.abs() < 1e-6 && (all.std - 1.0).abs() < 1e-6, "{all:?}");
-    for moments in [None, Some(&moments[..])] {
-        let back = scalers.decode_signals(encoded.view(), moments);
+    for mean_and_std in [None, Some(&of_traces[..])] {
+        let back = scalers.decode_signals(encoded.view(), mean_and_std);
         assert!(back.iter().zip(&data.signals).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 }
 
 #[test]
-fn per_trace_signals_come_back_by_their_own_moments_and_drawn_ones_by_the_median() {
+fn per_trace_signals_come_back_by_their_own_mean_and_deviation_and_drawn_ones_by_the_median() {
     let mut data = dataset(8, 4);
     data.signals.row_mut(5).mapv_inplace(|v| 100.0 * v + 7.0);
     data.signals.row_mut(6).fill(3.0);
     let config = config(Encoding::Standard, SignalScaling::PerTrace);
     let scalers = Scalers::fit(&data, &config, &ROWS).unwrap().0;
-    let (encoded, moments) = scalers.encode_signals(data.signals.view());
-    let loud = Moments::of(encoded.row(5).iter().map(|&v| f64::from(v))).unwrap();
+    let (encoded, of_traces) = scalers.encode_signals(data.signals.view());
+    let loud = MeanAndStd::of(encoded.row(5).iter().map(|&v| f64::from(v))).unwrap();
     assert!(loud.mean.abs() < 1e-6 && (loud.std - 1.0).abs() < 1e-6, "{loud:?}");
     assert!(encoded.row(6).iter().all(|v| *v == 0.0));
-    let back = scalers.decode_signals(encoded.view(), Some(&moments));
+    let back = scalers.decode_signals(encoded.view(), Some(&of_traces));
     // the loud trace reaches 37 µV: 1e-5 is a few f32 roundings there
     assert!(back.iter().zip(&data.signals).all(|(a, b)| (a - b).abs() < 1e-5));
 
     let drawn = scalers.decode_signals(encoded.slice(ndarray::s![5..6, ..]), None);
-    let amplitude = Moments::of(drawn.iter().map(|&v| f64::from(v))).unwrap().std;
+    let amplitude = MeanAndStd::of(drawn.iter().map(|&v| f64::from(v))).unwrap().std;
     assert!((0.05..0.5).contains(&amplitude), "the median trace is a quiet one, not {amplitude} µV");
 }
 
