@@ -18,7 +18,7 @@ const SMALLEST_RANGE_UV: f32 = 1e-2;
 
 /// Two numbers by which most traces can be told apart.
 #[derive(Debug, Clone, Copy)]
-struct Key {
+struct TraceKey {
     /// Largest sample plus mean, in µV: traces without a mean differ in the first, traces that were scaled to one
     /// height in the second. Two copies differ by twice the tolerance at most.
     place: f64,
@@ -26,13 +26,13 @@ struct Key {
     smallest: f32,
 }
 
-impl Key {
+impl TraceKey {
     /// `None` for a trace that is flat or nearly so.
-    fn of(samples: &[f32]) -> Option<Key> {
+    fn of(samples: &[f32]) -> Option<TraceKey> {
         let (smallest, largest) = extremes(samples)?;
         let mean = samples.iter().map(|&v| f64::from(v)).sum::<f64>() / samples.len() as f64;
         let place = f64::from(largest) + mean;
-        (largest - smallest > SMALLEST_RANGE_UV && place.is_finite()).then_some(Key { place, smallest })
+        (largest - smallest > SMALLEST_RANGE_UV && place.is_finite()).then_some(TraceKey { place, smallest })
     }
 }
 
@@ -40,16 +40,16 @@ impl Key {
 /// agree within 1e-4 µV throughout and range over more than 1e-2 µV. Flat rows repeat none. Both the groups and the
 /// rows in them are in rising order.
 pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
-    let mut keys: Vec<(u32, Key, u32)> = Vec::with_capacity(rows.len());
+    let mut keys: Vec<(u32, TraceKey, u32)> = Vec::with_capacity(rows.len());
     keys.extend(rows.iter().enumerate().filter_map(|(row, samples)| {
         // narrow numbers: there is one for each row of a set
-        Some((u32::try_from(samples.len()).ok()?, Key::of(samples)?, u32::try_from(row).ok()?))
+        Some((u32::try_from(samples.len()).ok()?, TraceKey::of(samples)?, u32::try_from(row).ok()?))
     }));
     keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)).then(a.2.cmp(&b.2)));
     let mut groups = Groups((0..rows.len()).collect());
     let mut quiet: HashMap<&[u32], usize> = HashMap::new();
     let is_quiet = |samples: &[f32]| {
-        Key::of(samples).is_none() && !is_flat(samples) && samples.iter().all(|sample| sample.is_finite())
+        TraceKey::of(samples).is_none() && !is_flat(samples) && samples.iter().all(|sample| sample.is_finite())
     };
     for (row, samples) in rows.iter().enumerate().filter(|(_, samples)| is_quiet(samples)) {
         let first = *quiet.entry(bytemuck::cast_slice(samples)).or_insert(row);

@@ -175,7 +175,7 @@ impl Columns {
 fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
     /// What there is one of; `s1` and `s001` are one sample.
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
-    enum Key<'a> {
+    enum ColumnKey<'a> {
         Sample(usize),
         TruthSample(usize),
         Name(&'a str),
@@ -186,10 +186,10 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
         let holds = naming.holds(name);
         let key = match holds {
             Holds::Nothing => None,
-            Holds::Sample(i) => Some(Key::Sample(i)),
-            Holds::TruthSample(i) => Some(Key::TruthSample(i)),
-            Holds::Unit => Some(Key::Name("unit")),
-            _ => Some(Key::Name(name)),
+            Holds::Sample(i) => Some(ColumnKey::Sample(i)),
+            Holds::TruthSample(i) => Some(ColumnKey::TruthSample(i)),
+            Holds::Unit => Some(ColumnKey::Name("unit")),
+            _ => Some(ColumnKey::Name(name)),
         };
         if let Some(first) = key.and_then(|key| seen.insert(key, column)) {
             let (a, b) = (&names[first], name);

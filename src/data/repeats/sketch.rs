@@ -1,6 +1,6 @@
 //! A few rounded samples of each training row, by which a checkpoint knows the row again.
 
-use super::Key;
+use super::TraceKey;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ fn alike(a: &Sketch, b: &Sketch) -> bool {
 
 /// `None` for a flat trace.
 fn sketch(samples: &[f32]) -> Option<Sketch> {
-    let key = Key::of(samples)?;
+    let key = TraceKey::of(samples)?;
     // the low half of the number alone: samples beyond 0.2 V wrap around, and are still told apart
     let units = |uv: f64| (uv / UNIT_UV).round() as i64 as i32;
     let mut sketch = [0; 2 + SAMPLES];
