@@ -68,15 +68,15 @@ fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec
 /// A row that cannot be read or prepared; with row, place and column: a static cell that is empty (unless it may be),
 /// or no finite number in the range of f32; a subject that is needed and not known; truth in some rows alone.
 pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset> {
-    let mut columns = Columns::new(config, rows.source(), rows.uniform());
+    let mut builder = DatasetBuilder::new(config, rows.source(), rows.uniform());
     for recording in rows.by_ref() {
-        columns.push(recording?)?;
+        builder.push(recording?)?;
     }
-    columns.finish()
+    builder.finish()
 }
 
 /// The rows so far, column by column.
-struct Columns<'a> {
+struct DatasetBuilder<'a> {
     config: &'a DataConfig,
     source: String,
     uniform: bool,
@@ -94,13 +94,13 @@ struct Columns<'a> {
     names: Vec<String>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> DatasetBuilder<'a> {
     fn new(config: &'a DataConfig, source: &str, uniform: bool) -> Self {
         let empty = |encoding: Encoding| match encoding {
             Encoding::OneHot => Values::Text(Vec::new()),
             Encoding::Standard | Encoding::Log => Values::Number(Vec::new()),
         };
-        Columns {
+        DatasetBuilder {
             config,
             source: source.to_string(),
             uniform,

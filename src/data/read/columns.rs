@@ -75,7 +75,7 @@ impl Holds {
 
 /// The columns of a table, and where its samples are.
 #[derive(Debug)]
-pub struct Columns {
+pub struct TableColumns {
     pub names: Vec<String>,
     pub holds: Vec<Holds>,
     /// The column of each sample in the order of their numbers.
@@ -134,13 +134,13 @@ impl Naming {
     }
 }
 
-impl Columns {
+impl TableColumns {
     /// Finds what each column holds.
     ///
     /// # Errors
     /// Two columns of one name or for one sample, a sample that is missing between or before others, more than
     /// [`MOST_NAMELESS`] columns without a name.
-    pub fn of(names: &ByteRecord, naming: Naming) -> Result<Columns, Refused> {
+    pub fn of(names: &ByteRecord, naming: Naming) -> Result<TableColumns, Refused> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {
             return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
@@ -162,7 +162,7 @@ impl Columns {
         };
         let samples = places(&|holds| if let Holds::Sample(i) = holds { Some(*i) } else { None });
         let truth = places(&|holds| if let Holds::TruthSample(i) = holds { Some(*i) } else { None });
-        Ok(Columns {
+        Ok(TableColumns {
             samples: without_gap(&samples, |i| naming.sample(i))?,
             truth: without_gap(&truth, |i| format!("truth_s{i}"))?,
             holds,

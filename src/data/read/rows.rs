@@ -7,7 +7,7 @@
 mod cells;
 mod seen;
 
-use super::columns::{Columns, FEWEST_NUMBERED, Holds, Naming};
+use super::columns::{FEWEST_NUMBERED, Holds, Naming, TableColumns};
 use super::delimited::{self, Decimals, DelimitedTable};
 use super::vocabulary;
 use super::{AtEnd, Notices, Recording, SourceFile, Stream, tdt, text, units};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// Opens a table.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`Columns::of`]) and for a file without a
+/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`TableColumns::of`]) and for a file without a
 /// table.
 pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
@@ -32,7 +32,8 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Strea
     let mut record = ByteRecord::new();
     table.next(&source, &mut record)?;
     let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
-    let columns = Columns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
+    let columns =
+        TableColumns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.holds.contains(&Holds::Subject);
     let (notices, at_end) = (Notices::default(), AtEnd::default());
     if let Some((line, name, response)) =
@@ -58,7 +59,7 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Strea
 struct TableContext {
     source: SourceFile,
     file: Arc<str>,
-    columns: Columns,
+    columns: TableColumns,
     /// The columns that say what was recorded.
     tests: Vec<usize>,
     /// The column of the subjects, if it is called `ID` and may number the rows.
@@ -193,7 +194,7 @@ impl TableRow<'_> {
     /// Takes the samples to µV from the unit that the row or the table states.
     fn convert(&self, recording: &mut Recording) -> Result<()> {
         let unit = recording.unit.or(self.context.unit);
-        let Columns { holds, names, .. } = &self.context.columns;
+        let TableColumns { holds, names, .. } = &self.context.columns;
         // an amplitude whose name states no unit
         let bare = |(column, holds): &(usize, &Holds)| {
             matches!(holds, Holds::Peak(_, None)) && !delimited::is_missing(self.text(*column))

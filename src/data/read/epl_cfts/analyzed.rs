@@ -190,7 +190,7 @@ impl Peaks {
                 }
                 Some(("Frequency (kHz)", value)) => check_frequency(analyzed, number, value, recorded_khz)?,
                 _ if split_unit(line.split('\t').next().unwrap_or_default()).0 == "level" && line.contains('\t') => {
-                    break Columns::find(analyzed, number, line)?;
+                    break PeakColumns::find(analyzed, number, line)?;
                 }
                 _ => {}
             }
@@ -284,10 +284,10 @@ fn split_unit(name: &str) -> (String, Option<String>) {
 }
 
 /// Where the columns of [`WAVES`] are, of those that are there, and the factors from their units to ms and µV.
-struct Columns([[Option<(usize, f64)>; 4]; 3]);
+struct PeakColumns([[Option<(usize, f64)>; 4]; 3]);
 
-impl Columns {
-    fn find(analyzed: &SourceFile, number: usize, line: &str) -> Result<Columns> {
+impl PeakColumns {
+    fn find(analyzed: &SourceFile, number: usize, line: &str) -> Result<PeakColumns> {
         let mut found = [[None; 4]; 3];
         for (place, column) in line.split('\t').enumerate() {
             let (name, unit) = split_unit(column);
@@ -307,7 +307,7 @@ impl Columns {
             };
             found.get_or_insert((place, factor));
         }
-        Ok(Columns(found))
+        Ok(PeakColumns(found))
     }
 
     /// A line's level and labels.
