@@ -12,7 +12,7 @@ pub use data::{
     SplitBy, StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
 };
 pub use examples::{AugmentConfig, Prior, ResidualKind, Target};
-pub use prepare::{BandPass, Baseline, Cell, PrepareConfig, RowFilter, Span, Whole, Window};
+pub use prepare::{BandPass, Baseline, FilterValue, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
 use serde::{Deserialize, Serialize};

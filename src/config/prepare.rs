@@ -17,16 +17,16 @@ pub struct RowFilter {
     pub max: Option<f64>,
     /// Only these are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub equals: Option<Vec<Cell>>,
+    pub equals: Option<Vec<FilterValue>>,
     /// These are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not: Option<Vec<Cell>>,
+    pub not: Option<Vec<FilterValue>>,
 }
 
 /// What a cell is compared with: as a number (`20` is `20.0`), or as text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number or a text")]
-pub enum Cell {
+pub enum FilterValue {
     Number(f64),
     Text(String),
 }

@@ -1,7 +1,7 @@
 //! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly
 //! or with one fault.
 
-use abr_film::config::{Cell, DataConfig, EncodedColumn, Encoding, RowFilter, StaticColumn, Unit};
+use abr_film::config::{DataConfig, EncodedColumn, Encoding, FilterValue, RowFilter, StaticColumn, Unit};
 use abr_film::data::{PEAK_COLUMNS, WAVES};
 use std::fmt::{Display, LowerExp};
 use std::path::Path;
@@ -258,7 +258,7 @@ impl Said {
             min: None,
             max: None,
             equals: None,
-            not: Some(vec![Cell::Text(subject.clone())]),
+            not: Some(vec![FilterValue::Text(subject.clone())]),
         };
         DataConfig { unit: self.unit, gain: self.gain, filters: self.without.iter().map(filter).collect(), ..config }
     }

@@ -1,7 +1,7 @@
 //! Row filters: which rows of a table are used, with a count of those that are not.
 
 use super::Refusal;
-use crate::config::{Cell, RowFilter};
+use crate::config::{FilterValue, RowFilter};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
@@ -77,7 +77,7 @@ impl Display for FilterCount {
 
 /// An empty cell is within no bounds.
 fn fits(filter: &RowFilter, text: &str) -> Result<bool, Refusal> {
-    let listed = |list: &Option<Vec<Cell>>| list.as_ref().map(|list| list.iter().any(|cell| equal(cell, text)));
+    let listed = |list: &Option<Vec<FilterValue>>| list.as_ref().map(|list| list.iter().any(|cell| equal(cell, text)));
     if listed(&filter.equals) == Some(false) || listed(&filter.not) == Some(true) {
         return Ok(false);
     }
@@ -94,18 +94,18 @@ fn fits(filter: &RowFilter, text: &str) -> Result<bool, Refusal> {
     Ok(filter.min.is_none_or(|min| number >= min) && filter.max.is_none_or(|max| number <= max))
 }
 
-fn equal(cell: &Cell, text: &str) -> bool {
+fn equal(cell: &FilterValue, text: &str) -> bool {
     match cell {
-        Cell::Text(wanted) => wanted == text,
-        Cell::Number(wanted) => text.parse::<f64>().is_ok_and(|number| number == *wanted),
+        FilterValue::Text(wanted) => wanted == text,
+        FilterValue::Number(wanted) => text.parse::<f64>().is_ok_and(|number| number == *wanted),
     }
 }
 
 fn words(filter: &RowFilter) -> String {
-    let list = |cells: &[Cell]| {
-        let text = |cell: &Cell| match cell {
-            Cell::Number(number) => number.to_string(),
-            Cell::Text(text) => format!("\"{text}\""),
+    let list = |cells: &[FilterValue]| {
+        let text = |cell: &FilterValue| match cell {
+            FilterValue::Number(number) => number.to_string(),
+            FilterValue::Text(text) => format!("\"{text}\""),
         };
         cells.iter().map(text).collect::<Vec<_>>().join(" or ")
     };
