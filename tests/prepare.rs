@@ -1,6 +1,6 @@
 //! Filters and resampling, held to what SciPy makes of the same traces (`tests/fixtures/scipy/record.py`).
 
-use abr_film::data::prepare::butterworth::{Band, Butterworth};
+use abr_film::data::prepare::butterworth::{PassBand, Butterworth};
 use abr_film::data::prepare::resample::Resampler;
 use serde::Deserialize;
 
@@ -52,9 +52,9 @@ fn butterworth_filters_are_scipys() {
     assert_eq!(cases.len(), 10);
     for case in cases {
         let band = match (case.kind.as_str(), &case.edges_hz[..]) {
-            ("bandpass", &[low_hz, high_hz]) => Band::Between(low_hz, high_hz),
-            ("lowpass", &[hz]) => Band::Below(hz),
-            ("highpass", &[hz]) => Band::Above(hz),
+            ("bandpass", &[low_hz, high_hz]) => PassBand::Between(low_hz, high_hz),
+            ("lowpass", &[hz]) => PassBand::Below(hz),
+            ("highpass", &[hz]) => PassBand::Above(hz),
             other => panic!("an unknown filter: {other:?}"),
         };
         let filter = Butterworth::new(case.order, band, case.rate_hz);

@@ -21,7 +21,7 @@ use std::f64::consts::PI;
 
 /// What passes, in Hz.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Band {
+pub enum PassBand {
     Below(f64),
     Above(f64),
     Between(f64, f64),
@@ -45,7 +45,7 @@ impl Butterworth {
     ///
     /// # Panics
     /// For order 0, or edges that do not rise between 0 and half the sample rate: the caller has checked them.
-    pub fn new(order: usize, band: Band, sample_rate_hz: f64) -> Butterworth {
+    pub fn new(order: usize, band: PassBand, sample_rate_hz: f64) -> Butterworth {
         let warp = |hz: f64| {
             assert!(hz > 0.0 && hz < sample_rate_hz / 2.0, "{hz} Hz does not lie below half of {sample_rate_hz} Hz");
             (PI * hz / sample_rate_hz).tan()
@@ -53,9 +53,9 @@ impl Butterworth {
         assert!(order > 0, "a filter has an order of at least 1");
         let one = Complex::new(1.0, 0.0);
         let sections = match band {
-            Band::Below(hz) => sections(order, |p| vec![p * warp(hz)], one, &[-1.0]),
-            Band::Above(hz) => sections(order, |p| vec![p.inv() * warp(hz)], -one, &[1.0]),
-            Band::Between(low_hz, high_hz) => {
+            PassBand::Below(hz) => sections(order, |p| vec![p * warp(hz)], one, &[-1.0]),
+            PassBand::Above(hz) => sections(order, |p| vec![p.inv() * warp(hz)], -one, &[1.0]),
+            PassBand::Between(low_hz, high_hz) => {
                 assert!(low_hz < high_hz, "the band from {low_hz} to {high_hz} Hz is empty");
                 let (low, high) = (warp(low_hz), warp(high_hz));
                 let split = |p: Complex<f64>| {
@@ -183,9 +183,9 @@ mod tests {
     fn the_edges_are_3_db_down_and_the_middle_passes() {
         for order in 1..=6 {
             for (band, edges, middle) in [
-                (Band::Below(3000.0), vec![3000.0], 0.0),
-                (Band::Above(300.0), vec![300.0], RATE_HZ / 2.0),
-                (Band::Between(300.0, 3000.0), vec![300.0, 3000.0], 953.0),
+                (PassBand::Below(3000.0), vec![3000.0], 0.0),
+                (PassBand::Above(300.0), vec![300.0], RATE_HZ / 2.0),
+                (PassBand::Between(300.0, 3000.0), vec![300.0, 3000.0], 953.0),
             ] {
                 let filter = Butterworth::new(order, band, RATE_HZ);
                 for edge in edges {
@@ -195,12 +195,12 @@ mod tests {
                 assert!(filter.is_stable(), "{order} {band:?}");
             }
         }
-        assert!(!Butterworth::new(2, Band::Above(1e-5), RATE_HZ).is_stable());
+        assert!(!Butterworth::new(2, PassBand::Above(1e-5), RATE_HZ).is_stable());
     }
 
     #[test]
     fn nothing_is_shifted_and_the_gain_is_squared() {
-        let filter = Butterworth::new(2, Band::Between(300.0, 3000.0), RATE_HZ);
+        let filter = Butterworth::new(2, PassBand::Between(300.0, 3000.0), RATE_HZ);
         for hz in [300.0, 1000.0, 3000.0, 6000.0] {
             let (before, mut after) = (tone(hz, 4000), tone(hz, 4000));
             filter.zero_phase(&mut after);
@@ -214,16 +214,16 @@ mod tests {
     #[test]
     fn an_offset_is_taken_out_to_the_ends() {
         let mut offset = vec![1000.0; 50];
-        Butterworth::new(2, Band::Between(300.0, 3000.0), RATE_HZ).zero_phase(&mut offset);
+        Butterworth::new(2, PassBand::Between(300.0, 3000.0), RATE_HZ).zero_phase(&mut offset);
         assert!(offset.iter().all(|v| v.abs() < 1e-9), "{offset:?}");
         let mut kept = vec![1000.0; 50];
-        Butterworth::new(3, Band::Below(3000.0), RATE_HZ).zero_phase(&mut kept);
+        Butterworth::new(3, PassBand::Below(3000.0), RATE_HZ).zero_phase(&mut kept);
         assert!(kept.iter().all(|v| (v - 1000.0).abs() < 1e-9), "{kept:?}");
     }
 
     #[test]
     #[should_panic(expected = "longer than the padding of 15")]
     fn a_trace_as_long_as_the_padding_is_a_bug_of_the_caller() {
-        Butterworth::new(2, Band::Between(300.0, 3000.0), RATE_HZ).zero_phase(&mut [0.0; 15]);
+        Butterworth::new(2, PassBand::Between(300.0, 3000.0), RATE_HZ).zero_phase(&mut [0.0; 15]);
     }
 }

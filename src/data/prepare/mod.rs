@@ -26,7 +26,7 @@ pub use labels::Labels;
 pub use rows::{PreparedRows, RowReport, complete_axis, no_column, preparation_of};
 
 use crate::config::{BandPass, PrepareConfig};
-use butterworth::{Band, Butterworth};
+use butterworth::{Butterworth, PassBand};
 use resample::Resampler;
 use std::collections::HashMap;
 use window::WindowPosition;
@@ -124,9 +124,9 @@ impl Preparation {
         }
         let design = || {
             let shape = match (band.low_hz, band.high_hz) {
-                (Some(low), Some(high)) => Band::Between(low, high),
-                (Some(low), None) => Band::Above(low),
-                (None, _) => Band::Below(highest),
+                (Some(low), Some(high)) => PassBand::Between(low, high),
+                (Some(low), None) => PassBand::Above(low),
+                (None, _) => PassBand::Below(highest),
             };
             Butterworth::new(band.order, shape, rate)
         };
