@@ -24,7 +24,7 @@
 
 pub mod analyzed;
 
-use super::vocabulary::{self, Stimulus, Unit};
+use super::vocabulary::{self, FrequencyUnit, Stimulus};
 use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
 use crate::config;
 use crate::error::Result;
@@ -239,7 +239,7 @@ impl Header {
         let key = key.strip_prefix("SW ").unwrap_or(key);
         match key {
             "EAR" => self.ear = tdt::ear(value),
-            "FREQ" => self.stimulus = Stimulus::parse(source, number, "`FREQ`", value, Unit::Khz)?,
+            "FREQ" => self.stimulus = Stimulus::parse(source, number, "`FREQ`", value, FrequencyUnit::Khz)?,
             "# AVERAGES" => self.averages = text::tidy(value),
             "REP RATE (/sec)" => self.rate = text::not_negative(source, number, "`REP RATE`", value)?,
             "Control" => self.control = value.trim().parse().ok(),

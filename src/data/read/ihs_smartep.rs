@@ -30,7 +30,7 @@
 //! SmartEP exports other responses in the same layout. A recording whose header names one (a comment, protocol or test
 //! such as `VEMP`, and not ABRs as well) is left out; a file without any other recording is no file of ABRs.
 
-use super::vocabulary::{self, Stimulus, Unit};
+use super::vocabulary::{self, FrequencyUnit, Stimulus};
 use super::{Format, ReadFn, Reading, Recording, SourceFile, text};
 use crate::config;
 use crate::error::Result;
@@ -236,7 +236,7 @@ fn recording(source: &SourceFile, lines: &[usize; LABELS.len()], block: Block) -
         match column {
             "" => {}
             "frequency_hz" => {
-                if let Some(stimulus) = Stimulus::parse(source, line, "`Stim. Freq.`", value, Unit::Hz)? {
+                if let Some(stimulus) = Stimulus::parse(source, line, "`Stim. Freq.`", value, FrequencyUnit::Hz)? {
                     stimulus.say(&mut recording);
                 }
             }

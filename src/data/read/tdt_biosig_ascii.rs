@@ -161,7 +161,9 @@ impl Reader<'_> {
                 self.group.other = Some(format!("line {line}: the variable `{name}` belongs to {}", vocabulary::DPOAE));
             }
             "freq" | "frequency" => {
-                if let Some(stimulus) = Stimulus::parse(self.source, line, "`Freq`", value, vocabulary::Unit::Hz)? {
+                if let Some(stimulus) =
+                    Stimulus::parse(self.source, line, "`Freq`", value, vocabulary::FrequencyUnit::Hz)?
+                {
                     stimulus.say(&mut record.recording);
                 }
             }

@@ -29,7 +29,7 @@ pub use detect::runs_down;
 
 use super::columns::{Naming, own_name};
 use super::delimited::{Decimals, Layout, ambiguous, is_missing, name, plain_number, trimmed};
-use super::vocabulary::{self, Stimulus, Unit, other_response_in_note};
+use super::vocabulary::{self, FrequencyUnit, Stimulus, other_response_in_note};
 use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
 use crate::error::{Error, Result};
 use attributes::Attribute;
@@ -305,7 +305,7 @@ impl<'a> TimeDownTable<'a> {
             Some("subject_id") => recording.subject = value.to_string(),
             Some(known @ ("frequency" | "frequency_hz" | "frequency_khz")) => {
                 let number = value.parse().ok().filter(|number| *number >= 0.0 && known == "frequency");
-                let unit = if known == "frequency_khz" { Unit::Khz } else { Unit::Hz };
+                let unit = if known == "frequency_khz" { FrequencyUnit::Khz } else { FrequencyUnit::Hz };
                 let stimulus = match number {
                     Some(number) => Stimulus::without_unit(name, number).or(Some(Stimulus::Other(value.to_string()))),
                     None => Stimulus::parse(self.source, line, &format!("`{name}`"), value, unit)?,

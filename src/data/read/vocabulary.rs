@@ -15,7 +15,7 @@ pub enum Stimulus {
 
 /// The unit of a frequency that is written without one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Unit {
+pub enum FrequencyUnit {
     Hz,
     Khz,
 }
@@ -26,16 +26,22 @@ impl Stimulus {
     ///
     /// # Errors
     /// [`Error::Input`](crate::error::Error::Input) for a number that is no frequency, such as `-1` or `11,3`.
-    pub fn parse(source: &SourceFile, line: usize, what: &str, value: &str, unit: Unit) -> Result<Option<Stimulus>> {
+    pub fn parse(
+        source: &SourceFile,
+        line: usize,
+        what: &str,
+        value: &str,
+        unit: FrequencyUnit,
+    ) -> Result<Option<Stimulus>> {
         let lower = value.trim().to_lowercase();
         let (number, unit) = match (lower.strip_suffix("khz"), lower.strip_suffix("hz")) {
-            (Some(number), _) => (number.trim(), Unit::Khz),
-            (_, Some(number)) => (number.trim(), Unit::Hz),
+            (Some(number), _) => (number.trim(), FrequencyUnit::Khz),
+            (_, Some(number)) => (number.trim(), FrequencyUnit::Hz),
             _ => (lower.as_str(), unit),
         };
         Ok(match number.parse::<f64>() {
             Ok(0.0) => Some(Stimulus::Click),
-            Ok(hz) if hz > 0.0 && hz.is_finite() && unit == Unit::Hz => Some(Stimulus::Tone(hz)),
+            Ok(hz) if hz > 0.0 && hz.is_finite() && unit == FrequencyUnit::Hz => Some(Stimulus::Tone(hz)),
             Ok(khz) if khz > 0.0 && khz.is_finite() => Some(Stimulus::Tone(text::hz_from_khz(khz))),
             Err(_) if lower.is_empty() => None,
             Err(_) if lower == "click" || lower == "clicks" => Some(Stimulus::Click),
@@ -172,16 +178,16 @@ mod tests {
             Stimulus::parse(&source, 3, "`FREQ`", value, unit).map_err(|error| error.to_string())
         };
         for (value, unit, hz) in [
-            ("16.00", Unit::Khz, 16_000.0),
-            (" 11.3", Unit::Khz, 11_300.0),
-            ("4000", Unit::Hz, 4000.0),
-            ("4 kHz", Unit::Hz, 4000.0),
-            ("500Hz", Unit::Khz, 500.0),
+            ("16.00", FrequencyUnit::Khz, 16_000.0),
+            (" 11.3", FrequencyUnit::Khz, 11_300.0),
+            ("4000", FrequencyUnit::Hz, 4000.0),
+            ("4 kHz", FrequencyUnit::Hz, 4000.0),
+            ("500Hz", FrequencyUnit::Khz, 500.0),
         ] {
             assert_eq!(parse(value, unit), Ok(Some(Stimulus::Tone(hz))), "{value}");
         }
         for click in ["click", "Clicks", "0", "0.00"] {
-            assert_eq!(parse(click, Unit::Khz), Ok(Some(Stimulus::Click)), "{click}");
+            assert_eq!(parse(click, FrequencyUnit::Khz), Ok(Some(Stimulus::Click)), "{click}");
         }
         for (value, name) in [
             ("noise", "noise"),
@@ -190,11 +196,11 @@ mod tests {
             ("/stim/a b.wav", "a b.wav"),
             ("4-16 kHz", "4-16 kHz"),
         ] {
-            assert_eq!(parse(value, Unit::Khz), Ok(Some(Stimulus::Other(name.to_string()))), "{value}");
+            assert_eq!(parse(value, FrequencyUnit::Khz), Ok(Some(Stimulus::Other(name.to_string()))), "{value}");
         }
-        assert_eq!(parse("  ", Unit::Khz), Ok(None));
+        assert_eq!(parse("  ", FrequencyUnit::Khz), Ok(None));
         for bad in ["-1", "11,3", "1,000 Hz", "inf", "NaN"] {
-            let message = parse(bad, Unit::Khz).unwrap_err();
+            let message = parse(bad, FrequencyUnit::Khz).unwrap_err();
             assert!(message.contains("line 3: `FREQ` should be a frequency or a stimulus' name, but is"), "{message}");
         }
     }

@@ -22,7 +22,7 @@
 //! unlabelled, with a notice, as nothing says which belong together. Note that the analysis was done on filtered traces
 //! (its file says how).
 
-use super::super::vocabulary::{Stimulus, Unit};
+use super::super::vocabulary::{FrequencyUnit, Stimulus};
 use super::super::{Reading, Recording, SourceFile, delimited, text, units};
 use crate::config;
 use crate::error::Result;
@@ -255,7 +255,7 @@ fn parse_threshold(analyzed: &SourceFile, number: usize, value: &str) -> Result<
 }
 
 fn check_frequency(analyzed: &SourceFile, number: usize, value: &str, recorded_khz: Option<f64>) -> Result<()> {
-    let khz = match Stimulus::parse(analyzed, number, "the frequency", value, Unit::Khz)? {
+    let khz = match Stimulus::parse(analyzed, number, "the frequency", value, FrequencyUnit::Khz)? {
         Some(Stimulus::Tone(hz)) => hz / 1000.0,
         Some(_) => 0.0,
         None => return Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::data::read::columns::{self, Holds};
-use crate::data::read::vocabulary::{Stimulus, Unit};
+use crate::data::read::vocabulary::{FrequencyUnit, Stimulus};
 use crate::data::read::{tdt, text};
 
 /// The unit that the name of a column of times states, `None` inside if it states none; `None` for another name.
@@ -109,13 +109,14 @@ fn take_stimulus(name: &str) -> Option<(Stimulus, String)> {
     let tone = || {
         let end = lower.match_indices("hz").map(|(at, _)| at + 2).find(|&end| ends(end))?;
         let before = &lower[..end - 2];
-        let (before, unit) = before.strip_suffix('k').map_or((before, Unit::Hz), |before| (before, Unit::Khz));
+        let (before, unit) =
+            before.strip_suffix('k').map_or((before, FrequencyUnit::Hz), |before| (before, FrequencyUnit::Khz));
         let before = before.trim_end_matches([' ', '_']);
         let prefix = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         let number: f64 = before[prefix.len()..].parse().ok().filter(|number| *number > 0.0)?;
         // the band `0.1-3 kHz` is no tone
         let band = prefix.trim_end().strip_suffix(['-', '–']).is_some_and(|from| from.trim_end().ends_with(is_digit));
-        let hz = if unit == Unit::Khz { text::hz_from_khz(number) } else { number };
+        let hz = if unit == FrequencyUnit::Khz { text::hz_from_khz(number) } else { number };
         (!band).then_some((Stimulus::Tone(hz), prefix.len(), end))
     };
     let click = || {
