@@ -3,8 +3,8 @@
 use super::columns::{FEWEST_NUMBERED, Naming};
 use super::delimited::Layout;
 use super::{
-    Reading, SourceFile, Stream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf, tdt_biosig_ascii,
-    time_down, wfdb,
+    Reading, SourceFile, TableStream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf,
+    tdt_biosig_ascii, time_down, wfdb,
 };
 use crate::error::{Error, Result};
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ pub enum ReadFn {
     /// At once, from all of its content.
     Whole(fn(&SourceFile) -> Result<Reading>),
     /// Row by row, from the beginning of its content.
-    Rows(fn(SourceFile) -> Result<Stream>),
+    Rows(fn(SourceFile) -> Result<TableStream>),
 }
 
 /// All formats that are read; of several that fit a content, the first is taken.

@@ -79,7 +79,7 @@ impl From<Vec<Recording>> for Reading {
 pub type RecordingIter = Box<dyn Iterator<Item = Result<Recording, Faulty>>>;
 
 /// A table that is being read row by row.
-pub struct Stream {
+pub struct TableStream {
     pub rows: RecordingIter,
     /// Whether the table has a column that names the subject, so that an empty cell there is a missing name.
     pub names_subjects: bool,
@@ -248,7 +248,7 @@ pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
 fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<Option<RecordingIter>> {
     let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
     let path = head.path().to_path_buf();
-    let Stream { mut rows, names_subjects, notices: of_table, at_end } = open(head)?;
+    let TableStream { mut rows, names_subjects, notices: of_table, at_end } = open(head)?;
     let mut who = subjects::OfFile::new(&path, names_subjects, options)?;
     let given = options.names_subjects();
     let notices = notices.clone();

@@ -35,7 +35,7 @@
 //! ```
 
 use super::npy::{self, Array};
-use super::{AtEnd, Format, Notices, ReadFn, Recording, SourceFile, Stream, delimited, text, units};
+use super::{AtEnd, Format, Notices, ReadFn, Recording, SourceFile, TableStream, delimited, text, units};
 use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result, nearest};
@@ -75,7 +75,7 @@ fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`] with the array that is not as above, [`Error::Io`].
-fn open(source: SourceFile) -> Result<Stream> {
+fn open(source: SourceFile) -> Result<TableStream> {
     let source = source.whole()?;
     let mut arrays = unpack(&source)?;
     let Some(signal) = arrays.remove("signal") else {
@@ -112,7 +112,12 @@ fn open(source: SourceFile) -> Result<Stream> {
         ));
     }
     let names_subjects = arrays.contains_key("subject_id");
-    Ok(Stream { rows: Box::new(recordings.into_iter().map(Ok)), names_subjects, notices, at_end: AtEnd::default() })
+    Ok(TableStream {
+        rows: Box::new(recordings.into_iter().map(Ok)),
+        names_subjects,
+        notices,
+        at_end: AtEnd::default(),
+    })
 }
 
 /// All arrays by name; together they are no larger than [`MOST`] times the file.

@@ -10,7 +10,7 @@ mod seen;
 use super::columns::{FEWEST_NUMBERED, Holds, Naming, TableColumns};
 use super::delimited::{self, Decimals, DelimitedTable};
 use super::vocabulary;
-use super::{AtEnd, Notices, Recording, SourceFile, Stream, tdt, text, units};
+use super::{AtEnd, Notices, Recording, SourceFile, TableStream, tdt, text, units};
 use crate::config::Unit;
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// # Errors
 /// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`TableColumns::of`]) and for a file without a
 /// table.
-pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Stream> {
+pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<TableStream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
         return Err(source.line(1, "the names of the columns are not there"));
     };
@@ -40,7 +40,7 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Strea
         vocabulary::other_test(&layout.preamble(&source)?, &[',', ';', '\t', ':', '='])
     {
         at_end.borrow_mut().not_abr = Some(format!("line {line}: `{name}` names {response}"));
-        return Ok(Stream { rows: Box::new(std::iter::empty()), names_subjects, notices, at_end });
+        return Ok(TableStream { rows: Box::new(std::iter::empty()), names_subjects, notices, at_end });
     }
     let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names[column])).collect();
     let is_id =
@@ -52,7 +52,7 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Strea
     let (notices_of_rows, end) = (notices.clone(), at_end.clone());
     let rows =
         TableRows { context, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
-    Ok(Stream { rows: Box::new(rows), names_subjects, notices, at_end })
+    Ok(TableStream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
 /// What all rows of a table share.
