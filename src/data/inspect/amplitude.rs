@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A number that tells how large a trace is, in µV.
-pub struct Measure {
+pub struct AmplitudeMeasure {
     /// Its name in JSON.
     pub key: &'static str,
     /// Its heading in text.
@@ -18,9 +18,9 @@ pub struct Measure {
 }
 
 /// What is measured of each trace.
-pub const MEASURES: [Measure; 2] = [
-    Measure { key: "median_peak_to_peak_uv", title: "peak to peak", of: peak_to_peak },
-    Measure { key: "median_rms_uv", title: "RMS", of: root_mean_square },
+pub const MEASURES: [AmplitudeMeasure; 2] = [
+    AmplitudeMeasure { key: "median_peak_to_peak_uv", title: "peak to peak", of: peak_to_peak },
+    AmplitudeMeasure { key: "median_rms_uv", title: "RMS", of: root_mean_square },
 ];
 
 /// The rows of one level and how large their traces are.
@@ -42,7 +42,7 @@ pub fn amplitudes(recordings: &[Recording]) -> Vec<LevelAmplitude> {
         levels.entry(level).or_default().push(recording);
     }
     let summary = |(level_db, rows): (String, Vec<&Recording>)| {
-        let over_rows = |measure: &Measure| {
+        let over_rows = |measure: &AmplitudeMeasure| {
             let values = rows.iter().filter_map(|r| (measure.of)(&r.samples)).filter(|uv| uv.is_finite());
             (measure.key, median(values.collect()))
         };

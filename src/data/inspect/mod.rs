@@ -5,7 +5,7 @@ mod amplitude;
 mod problems;
 mod text;
 
-pub use amplitude::{LevelAmplitude, MEASURES, Measure};
+pub use amplitude::{AmplitudeMeasure, LevelAmplitude, MEASURES};
 pub use problems::{CHECKS, Check, Problems};
 
 use super::prepare::Axis;
