@@ -6,7 +6,7 @@ mod problems;
 mod text;
 
 pub use amplitude::{AmplitudeMeasure, LevelAmplitude, MEASURES};
-pub use problems::{CHECKS, Check, Problems};
+pub use problems::{CHECKS, ProblemCheck, Problems};
 
 use super::prepare::Axis;
 use super::{PEAK_COLUMNS, Recording};

@@ -13,7 +13,7 @@ const CLIPPED_SAMPLES: usize = 4;
 const BLANKED_SAMPLES: usize = 8;
 
 /// A kind of problem that rows may have.
-pub struct Check {
+pub struct ProblemCheck {
     /// Its name in JSON.
     pub key: &'static str,
     /// What its rows are: `3 rows <title>`.
@@ -25,38 +25,38 @@ pub struct Check {
 }
 
 /// All that rows are checked for.
-pub const CHECKS: [Check; 6] = [
-    Check {
+pub const CHECKS: [ProblemCheck; 6] = [
+    ProblemCheck {
         key: "missing_samples",
         title: "with missing samples",
         advice: "a training refuses them: fill the samples in, or leave the rows out",
         find: |recordings| rows(recordings, misses_samples),
     },
-    Check {
+    ProblemCheck {
         key: "labels_outside",
         title: "with a label outside the recorded time",
         advice: "check the label, the sample rate and the time of the first sample",
         find: |recordings| rows(recordings, has_label_outside),
     },
-    Check {
+    ProblemCheck {
         key: "duplicates",
         title: "that repeat an earlier row's samples",
         advice: "keep one of each: copies in two parts of a split make a model look better than it is",
         find: repeated_rows,
     },
-    Check {
+    ProblemCheck {
         key: "clipped",
         title: "clipped",
         advice: "the largest or the smallest value lasts for 4 samples or more: the recorder's range was too small",
         find: |recordings| rows(recordings, |r| !is_flat(&r.samples) && longest_extreme(&r.samples) >= CLIPPED_SAMPLES),
     },
-    Check {
+    ProblemCheck {
         key: "flat",
         title: "flat",
         advice: "all samples are equal: leave the rows out",
         find: |recordings| rows(recordings, |r| is_flat(&r.samples)),
     },
-    Check {
+    ProblemCheck {
         key: "zero_before_onset",
         title: "exactly 0 before the stimulus onset",
         advice: "probably blanked by the recorder: a baseline taken there says nothing",
