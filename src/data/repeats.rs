@@ -2,7 +2,7 @@
 
 mod sketch;
 
-pub use sketch::{Likeness, Sketches};
+pub use sketch::{SketchMatch, Sketches};
 
 use super::assume::extremes;
 use super::split::{Split, some_of};

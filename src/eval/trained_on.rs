@@ -1,7 +1,7 @@
 //! How much of the evaluated rows is no news to the model.
 
 use crate::checkpoint::DataFacts;
-use crate::data::{Dataset, repeats::Likeness, split::subjects};
+use crate::data::{Dataset, repeats::SketchMatch, split::subjects};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -27,17 +27,17 @@ impl TrainedOn {
     pub(super) fn new(facts: &DataFacts, dataset: &Dataset, rows: &[usize], train: &[usize]) -> Option<Self> {
         let sketches = facts.train_sketches.as_ref()?;
         let train: BTreeSet<usize> = train.iter().copied().collect();
-        let likeness = |row: usize| match train.contains(&row) {
-            true => Likeness::Known,
-            false => sketches.likeness(&dataset.signals.row(row).to_vec()),
+        let found = |row: usize| match train.contains(&row) {
+            true => SketchMatch::Known,
+            false => sketches.look_up(&dataset.signals.row(row).to_vec()),
         };
         let names: BTreeSet<&str> = facts.train_subjects.iter().map(String::as_str).collect();
         let (mut known, mut flat_rows) = (Vec::new(), 0);
         for &row in rows {
-            match likeness(row) {
-                Likeness::Known => known.push(row),
-                Likeness::Unknown => {}
-                Likeness::Flat => flat_rows += 1,
+            match found(row) {
+                SketchMatch::Known => known.push(row),
+                SketchMatch::Unknown => {}
+                SketchMatch::Flat => flat_rows += 1,
             }
         }
         let by_samples = subjects(dataset, &known);

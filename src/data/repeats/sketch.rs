@@ -24,7 +24,7 @@ pub struct Sketches(Vec<Sketch>);
 
 /// Whether a trace is one of those that were sketched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
+pub enum SketchMatch {
     Known,
     Unknown,
     /// Flat or nearly so, and so like any other such trace.
@@ -45,13 +45,13 @@ impl Sketches {
     }
 
     /// Compares a trace, in µV, with all that were sketched.
-    pub fn likeness(&self, samples: &[f32]) -> Likeness {
-        let Some(sketch) = sketch(samples) else { return Likeness::Flat };
+    pub fn look_up(&self, samples: &[f32]) -> SketchMatch {
+        let Some(sketch) = sketch(samples) else { return SketchMatch::Flat };
         let first = self.0.partition_point(|known| known[0] < sketch[0].saturating_sub(TOLERANCES[0]));
         let mut near = self.0[first..].iter().take_while(|known| known[0] <= sketch[0].saturating_add(TOLERANCES[0]));
         match near.any(|known| alike(known, &sketch)) {
-            true => Likeness::Known,
-            false => Likeness::Unknown,
+            true => SketchMatch::Known,
+            false => SketchMatch::Unknown,
         }
     }
 }
@@ -155,21 +155,21 @@ mod tests {
     fn a_trained_trace_is_known_and_another_is_not() {
         let signals = traces(40);
         let sketches = Sketches::of(signals.view(), &(0..20).collect::<Vec<_>>());
-        let likeness = |change: &dyn Fn(usize, f32) -> f32, row: usize| {
+        let found = |change: &dyn Fn(usize, f32) -> f32, row: usize| {
             let samples: Vec<f32> = signals.row(row).iter().enumerate().map(|(i, &v)| change(i, v)).collect();
-            sketches.likeness(&samples)
+            sketches.look_up(&samples)
         };
         for row in 0..40 {
-            let wanted = if row < 20 { Likeness::Known } else { Likeness::Unknown };
-            assert_eq!(likeness(&|_, v| v, row), wanted, "row {row}");
+            let wanted = if row < 20 { SketchMatch::Known } else { SketchMatch::Unknown };
+            assert_eq!(found(&|_, v| v, row), wanted, "row {row}");
             // written with four decimals
-            assert_eq!(likeness(&|_, v| (v * 1e4).round() / 1e4, row), wanted, "row {row}");
+            assert_eq!(found(&|_, v| (v * 1e4).round() / 1e4, row), wanted, "row {row}");
         }
-        assert_eq!(likeness(&|i, v| v + if i % 2 == 0 { 9e-5 } else { -9e-5 }, 3), Likeness::Known);
-        assert_eq!(likeness(&|_, v| v + 1e-3, 3), Likeness::Unknown);
-        assert_eq!(likeness(&|_, v| -v, 3), Likeness::Unknown);
-        assert_eq!(likeness(&|_, _| 0.0, 3), Likeness::Flat);
-        assert_eq!(likeness(&|_, v| 0.01 * v, 3), Likeness::Flat);
+        assert_eq!(found(&|i, v| v + if i % 2 == 0 { 9e-5 } else { -9e-5 }, 3), SketchMatch::Known);
+        assert_eq!(found(&|_, v| v + 1e-3, 3), SketchMatch::Unknown);
+        assert_eq!(found(&|_, v| -v, 3), SketchMatch::Unknown);
+        assert_eq!(found(&|_, _| 0.0, 3), SketchMatch::Flat);
+        assert_eq!(found(&|_, v| 0.01 * v, 3), SketchMatch::Flat);
     }
 
     #[test]
@@ -177,8 +177,8 @@ mod tests {
         let volts = traces(40) * 1e7;
         let sketches = Sketches::of(volts.view(), &(0..20).collect::<Vec<_>>());
         for (row, samples) in volts.outer_iter().enumerate() {
-            let wanted = if row < 20 { Likeness::Known } else { Likeness::Unknown };
-            assert_eq!(sketches.likeness(samples.to_slice().unwrap()), wanted, "row {row}");
+            let wanted = if row < 20 { SketchMatch::Known } else { SketchMatch::Unknown };
+            assert_eq!(sketches.look_up(samples.to_slice().unwrap()), wanted, "row {row}");
         }
     }
 
@@ -186,10 +186,10 @@ mod tests {
     fn short_traces_are_sketched_whole() {
         let signals = Array2::from_shape_fn((5, 4), |(row, i)| if i == row { 1.0 } else { 0.0 });
         let sketches = Sketches::of(signals.view(), &[0, 2, 4]);
-        let likeness: Vec<_> = signals.outer_iter().map(|row| sketches.likeness(row.to_slice().unwrap())).collect();
+        let found: Vec<_> = signals.outer_iter().map(|row| sketches.look_up(row.to_slice().unwrap())).collect();
         // row 4 is flat: it was not sketched
-        let [known, unknown, flat] = [Likeness::Known, Likeness::Unknown, Likeness::Flat];
-        assert_eq!(likeness, [known, unknown, known, unknown, flat]);
+        let [known, unknown, flat] = [SketchMatch::Known, SketchMatch::Unknown, SketchMatch::Flat];
+        assert_eq!(found, [known, unknown, known, unknown, flat]);
     }
 
     #[test]
