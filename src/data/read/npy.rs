@@ -22,7 +22,7 @@ const MAX_HEADER: usize = 1 << 14;
 
 /// What items are.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum NpyKind {
     Float,
     Int,
     Unsigned,
@@ -34,7 +34,7 @@ enum Kind {
 /// An array's shape and items.
 #[derive(Debug)]
 pub struct Array {
-    kind: Kind,
+    kind: NpyKind,
     /// Bytes of an item.
     size: usize,
     big_endian: bool,
@@ -119,11 +119,11 @@ impl Array {
     }
 
     pub fn is_float(&self) -> bool {
-        self.kind == Kind::Float
+        self.kind == NpyKind::Float
     }
 
     pub fn is_number(&self) -> bool {
-        !matches!(self.kind, Kind::Unicode | Kind::Bytes)
+        !matches!(self.kind, NpyKind::Unicode | NpyKind::Bytes)
     }
 
     /// The place in memory of a table's item.
@@ -145,7 +145,7 @@ impl Array {
     fn integer(&self, index: usize) -> i64 {
         let bits = self.bits(self.item(index).get(..self.size.min(8)).unwrap_or_default());
         let unused = 64 - 8 * self.size.clamp(1, 8);
-        if self.kind == Kind::Int { (bits << unused) as i64 >> unused } else { bits as i64 }
+        if self.kind == NpyKind::Int { (bits << unused) as i64 >> unused } else { bits as i64 }
     }
 
     /// Whether no other number could have been rounded to this one: floats beyond 2^53 (of 64 bits) skip integers.
@@ -156,19 +156,21 @@ impl Array {
             _ => f64::MANTISSA_DIGITS,
         };
         // NaN is no number at all
-        self.kind != Kind::Float || self.number(index).abs() < 2_f64.powi(digits as i32) || self.number(index).is_nan()
+        self.kind != NpyKind::Float
+            || self.number(index).abs() < 2_f64.powi(digits as i32)
+            || self.number(index).is_nan()
     }
 
     /// A number; text is NaN.
     pub fn number(&self, index: usize) -> f64 {
         let bits = self.integer(index) as u64;
         match self.kind {
-            Kind::Float if self.size == 2 => f16::from_bits(bits as u16).to_f64(),
-            Kind::Float if self.size == 4 => f64::from(f32::from_bits(bits as u32)),
-            Kind::Float => f64::from_bits(bits),
-            Kind::Int => bits as i64 as f64,
-            Kind::Unsigned | Kind::Bool => bits as f64,
-            Kind::Unicode | Kind::Bytes => f64::NAN,
+            NpyKind::Float if self.size == 2 => f16::from_bits(bits as u16).to_f64(),
+            NpyKind::Float if self.size == 4 => f64::from(f32::from_bits(bits as u32)),
+            NpyKind::Float => f64::from_bits(bits),
+            NpyKind::Int => bits as i64 as f64,
+            NpyKind::Unsigned | NpyKind::Bool => bits as f64,
+            NpyKind::Unicode | NpyKind::Bytes => f64::NAN,
         }
     }
 
@@ -177,22 +179,22 @@ impl Array {
     pub fn text(&self, index: usize) -> String {
         let item = self.item(index);
         match self.kind {
-            Kind::Unicode => {
+            NpyKind::Unicode => {
                 let chars = item.chunks_exact(4).map(|four| self.bits(four) as u32).take_while(|&c| c != 0);
                 chars.map(|c| char::from_u32(c).unwrap_or('\u{fffd}')).collect::<String>().trim().to_string()
             }
-            Kind::Bytes => text::decode(item).trim_end_matches('\0').trim().to_string(),
-            Kind::Float if self.number(index).is_nan() => String::new(),
-            Kind::Float if self.size == 4 => (self.number(index) as f32).to_string(),
-            Kind::Int => self.integer(index).to_string(),
-            Kind::Unsigned => (self.integer(index) as u64).to_string(),
+            NpyKind::Bytes => text::decode(item).trim_end_matches('\0').trim().to_string(),
+            NpyKind::Float if self.number(index).is_nan() => String::new(),
+            NpyKind::Float if self.size == 4 => (self.number(index) as f32).to_string(),
+            NpyKind::Int => self.integer(index).to_string(),
+            NpyKind::Unsigned => (self.integer(index) as u64).to_string(),
             _ => self.number(index).to_string(),
         }
     }
 }
 
 /// Byte order, kind and size of `'<f4'`.
-fn descr(text: &str) -> Result<(bool, Kind, usize), Refused> {
+fn descr(text: &str) -> Result<(bool, NpyKind, usize), Refused> {
     let refused = |problem: String, remedy| Err(Refused { problem, remedy });
     let Some((descr, _)) = text.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) else {
         return refused("is a structured array".to_string(), "save each field as an array of its own");
@@ -201,12 +203,12 @@ fn descr(text: &str) -> Result<(bool, Kind, usize), Refused> {
     let (kind, size) = plain.split_at(plain.chars().next().map_or(0, char::len_utf8));
     let size: usize = size.parse().unwrap_or(0);
     let (kind, bytes) = match (kind, size) {
-        ("f", 2 | 4 | 8) => (Kind::Float, size),
-        ("i", 1 | 2 | 4 | 8) => (Kind::Int, size),
-        ("u", 1 | 2 | 4 | 8) => (Kind::Unsigned, size),
-        ("b", 1) => (Kind::Bool, size),
-        ("U", 0..=1_000_000) => (Kind::Unicode, 4 * size),
-        ("S", 0..=1_000_000) => (Kind::Bytes, size),
+        ("f", 2 | 4 | 8) => (NpyKind::Float, size),
+        ("i", 1 | 2 | 4 | 8) => (NpyKind::Int, size),
+        ("u", 1 | 2 | 4 | 8) => (NpyKind::Unsigned, size),
+        ("b", 1) => (NpyKind::Bool, size),
+        ("U", 0..=1_000_000) => (NpyKind::Unicode, 4 * size),
+        ("S", 0..=1_000_000) => (NpyKind::Bytes, size),
         ("O", _) => {
             let problem = "holds Python objects: a pickle, which could run any code and is not opened".to_string();
             return refused(problem, "save numbers or text: np.asarray(values, dtype=float), or dtype=str");
