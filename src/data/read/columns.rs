@@ -84,7 +84,7 @@ pub struct TableColumns {
 }
 
 /// What is wrong with the names of columns: the problem and the way out.
-pub type Refused = (String, String);
+pub type ColumnProblem = (String, String);
 
 impl Naming {
     /// How a table with these columns names them, if it is a table of recordings.
@@ -140,7 +140,7 @@ impl TableColumns {
     /// # Errors
     /// Two columns of one name or for one sample, a sample that is missing between or before others, more than
     /// [`MOST_NAMELESS`] columns without a name.
-    pub fn of(names: &ByteRecord, naming: Naming) -> Result<TableColumns, Refused> {
+    pub fn of(names: &ByteRecord, naming: Naming) -> Result<TableColumns, ColumnProblem> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {
             return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
@@ -172,7 +172,7 @@ impl TableColumns {
 }
 
 /// What each column holds; two of one name or for one sample are refused.
-fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, Refused> {
+fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, ColumnProblem> {
     /// What there is one of; `s1` and `s001` are one sample.
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum ColumnKey<'a> {
@@ -248,7 +248,7 @@ fn keep_first(names: &[String], holds: &mut [Holds]) {
     }
 }
 
-fn without_gap(places: &BTreeMap<usize, usize>, name: impl Fn(usize) -> String) -> Result<Vec<usize>, Refused> {
+fn without_gap(places: &BTreeMap<usize, usize>, name: impl Fn(usize) -> String) -> Result<Vec<usize>, ColumnProblem> {
     for (wanted, &found) in places.keys().enumerate() {
         if wanted != found {
             let problem = format!("column `{}` is missing, though `{}` is there", name(wanted), name(found));

@@ -44,24 +44,24 @@ pub struct Array {
 }
 
 /// What is wrong with an array, and the way out.
-pub struct Refused {
+pub struct NpyError {
     pub problem: String,
     pub remedy: &'static str,
 }
 
-fn damaged(problem: impl Into<String>) -> Refused {
-    Refused { problem: problem.into(), remedy: "the file is damaged or cut short: save or copy it again" }
+fn damaged(problem: impl Into<String>) -> NpyError {
+    NpyError { problem: problem.into(), remedy: "the file is damaged or cut short: save or copy it again" }
 }
 
 impl Array {
     /// Reads an array of at most `most` bytes, which are not allocated before they are there.
-    pub fn read(mut reader: impl Read, most: usize) -> Result<Array, Refused> {
+    pub fn read(mut reader: impl Read, most: usize) -> Result<Array, NpyError> {
         let mut array = Array::header(&mut reader)?;
         let items = array.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
         let Some(bytes) = items.and_then(|items| items.checked_mul(array.size)).filter(|&bytes| bytes <= most) else {
             let problem =
                 format!("its shape {:?} would unpack to more than {most} bytes, {MOST} times the file", array.shape);
-            return Err(Refused {
+            return Err(NpyError {
                 problem,
                 remedy: "if it is really that large, save it with np.savez instead of np.savez_compressed",
             });
@@ -78,7 +78,7 @@ impl Array {
         Ok(array)
     }
 
-    fn header(reader: &mut impl Read) -> Result<Array, Refused> {
+    fn header(reader: &mut impl Read) -> Result<Array, NpyError> {
         let mut begin = [0; 8];
         let mut fill =
             |bytes: &mut [u8]| reader.read_exact(bytes).map_err(|e| damaged(format!("ends inside its header: {e}")));
@@ -194,8 +194,8 @@ impl Array {
 }
 
 /// Byte order, kind and size of `'<f4'`.
-fn descr(text: &str) -> Result<(bool, NpyKind, usize), Refused> {
-    let refused = |problem: String, remedy| Err(Refused { problem, remedy });
+fn descr(text: &str) -> Result<(bool, NpyKind, usize), NpyError> {
+    let refused = |problem: String, remedy| Err(NpyError { problem, remedy });
     let Some((descr, _)) = text.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) else {
         return refused("is a structured array".to_string(), "save each field as an array of its own");
     };
