@@ -1,6 +1,6 @@
 //! Filters and resampling, held to what SciPy makes of the same traces (`tests/fixtures/scipy/record.py`).
 
-use abr_film::data::prepare::butterworth::{PassBand, Butterworth};
+use abr_film::data::prepare::butterworth::{Butterworth, PassBand};
 use abr_film::data::prepare::resample::Resampler;
 use serde::Deserialize;
 

@@ -29,7 +29,7 @@ pub enum Naming {
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Holds {
+pub enum ColumnKind {
     Sample(usize),
     TruthSample(usize),
     /// Index into [`WAVES`].
@@ -55,20 +55,20 @@ pub enum Holds {
     Nothing,
 }
 
-impl Holds {
+impl ColumnKind {
     /// The name by which a filter finds what stands in the column.
     pub fn name(&self) -> Option<Arc<str>> {
         match self {
-            Holds::Subject => Some("subject_id".into()),
-            Holds::Ear => Some("ear".into()),
-            Holds::Frequency(_) => Some("frequency_hz".into()),
-            Holds::SampleRateHz | Holds::SamplePeriodUs => Some("sample_rate_hz".into()),
-            Holds::T0Ms | Holds::OnsetDelayMs => Some("t0_ms".into()),
-            Holds::Peak(peak, _) => Some(PEAK_COLUMNS[*peak].into()),
-            Holds::Number(name) => Some((*name).into()),
-            Holds::Other(name) => Some(name.clone()),
-            Holds::Sample(_) | Holds::TruthSample(_) | Holds::TruthLatency(_) | Holds::Unit => None,
-            Holds::Nothing => None,
+            ColumnKind::Subject => Some("subject_id".into()),
+            ColumnKind::Ear => Some("ear".into()),
+            ColumnKind::Frequency(_) => Some("frequency_hz".into()),
+            ColumnKind::SampleRateHz | ColumnKind::SamplePeriodUs => Some("sample_rate_hz".into()),
+            ColumnKind::T0Ms | ColumnKind::OnsetDelayMs => Some("t0_ms".into()),
+            ColumnKind::Peak(peak, _) => Some(PEAK_COLUMNS[*peak].into()),
+            ColumnKind::Number(name) => Some((*name).into()),
+            ColumnKind::Other(name) => Some(name.clone()),
+            ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::TruthLatency(_) | ColumnKind::Unit => None,
+            ColumnKind::Nothing => None,
         }
     }
 }
@@ -77,7 +77,7 @@ impl Holds {
 #[derive(Debug)]
 pub struct TableColumns {
     pub names: Vec<String>,
-    pub holds: Vec<Holds>,
+    pub kinds: Vec<ColumnKind>,
     /// The column of each sample in the order of their numbers.
     pub samples: Vec<usize>,
     pub truth: Vec<usize>,
@@ -126,7 +126,7 @@ impl Naming {
         }
     }
 
-    fn holds(self, name: &str) -> Holds {
+    fn kind_of(self, name: &str) -> ColumnKind {
         match self {
             Naming::Own => own(name),
             Naming::Numbered(first) => numbered(name, first),
@@ -146,33 +146,33 @@ impl TableColumns {
             return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
         }
         let names: Vec<String> = names.iter().map(delimited::name).collect();
-        let mut holds = distinct(&names, naming)?;
+        let mut kinds = distinct(&names, naming)?;
         if naming != Naming::Own {
             if let Some(mark) = names.iter().find(|name| naming == Naming::Numbered(1) && is_of_biosig(name)) {
                 let problem = format!("column `0` is missing: BioSig, whose tables have `{mark}`, begins there");
                 return Err((problem, "export the table again, or add the column with empty cells".to_string()));
             }
-            one_subject(&names, &mut holds);
-            keep_first(&names, &mut holds);
+            one_subject(&names, &mut kinds);
+            keep_first(&names, &mut kinds);
         }
-        let places = |of: &dyn Fn(&Holds) -> Option<usize>| {
+        let places = |of: &dyn Fn(&ColumnKind) -> Option<usize>| {
             let places: BTreeMap<usize, usize> =
-                holds.iter().enumerate().filter_map(|(column, holds)| Some((of(holds)?, column))).collect();
+                kinds.iter().enumerate().filter_map(|(column, kind)| Some((of(kind)?, column))).collect();
             places
         };
-        let samples = places(&|holds| if let Holds::Sample(i) = holds { Some(*i) } else { None });
-        let truth = places(&|holds| if let Holds::TruthSample(i) = holds { Some(*i) } else { None });
+        let samples = places(&|kind| if let ColumnKind::Sample(i) = kind { Some(*i) } else { None });
+        let truth = places(&|kind| if let ColumnKind::TruthSample(i) = kind { Some(*i) } else { None });
         Ok(TableColumns {
             samples: without_gap(&samples, |i| naming.sample(i))?,
             truth: without_gap(&truth, |i| format!("truth_s{i}"))?,
-            holds,
+            kinds,
             names,
         })
     }
 }
 
 /// What each column holds; two of one name or for one sample are refused.
-fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, ColumnProblem> {
+fn distinct(names: &[String], naming: Naming) -> Result<Vec<ColumnKind>, ColumnProblem> {
     /// What there is one of; `s1` and `s001` are one sample.
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum ColumnKey<'a> {
@@ -183,12 +183,12 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, ColumnProble
     let mut seen = BTreeMap::new();
     let mut all = Vec::new();
     for (column, name) in names.iter().enumerate() {
-        let holds = naming.holds(name);
-        let key = match holds {
-            Holds::Nothing => None,
-            Holds::Sample(i) => Some(ColumnKey::Sample(i)),
-            Holds::TruthSample(i) => Some(ColumnKey::TruthSample(i)),
-            Holds::Unit => Some(ColumnKey::Name("unit")),
+        let kind = naming.kind_of(name);
+        let key = match kind {
+            ColumnKind::Nothing => None,
+            ColumnKind::Sample(i) => Some(ColumnKey::Sample(i)),
+            ColumnKind::TruthSample(i) => Some(ColumnKey::TruthSample(i)),
+            ColumnKind::Unit => Some(ColumnKey::Name("unit")),
             _ => Some(ColumnKey::Name(name)),
         };
         if let Some(first) = key.and_then(|key| seen.insert(key, column)) {
@@ -197,7 +197,7 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<Holds>, ColumnProble
             let problem = format!("columns {} and {} are both named {named}", first + 1, column + 1);
             return Err((problem, "rename or remove one of them".to_string()));
         }
-        all.push(holds);
+        all.push(kind);
     }
     Ok(all)
 }
@@ -210,31 +210,31 @@ fn is_of_biosig(name: &str) -> bool {
 
 /// Of several columns that may name the subject, the clearest does, wherever it stands: an `ID` beside it may number
 /// the rows.
-fn one_subject(names: &[String], holds: &mut [Holds]) {
+fn one_subject(names: &[String], kinds: &mut [ColumnKind]) {
     let rank = |name: &str| match name.to_lowercase() {
         lower if lower.contains("sub") => 0,
         lower if lower.trim() == "id" => 2,
         _ => 1,
     };
-    let subjects = || (0..names.len()).filter(|&column| holds[column] == Holds::Subject);
+    let subjects = || (0..names.len()).filter(|&column| kinds[column] == ColumnKind::Subject);
     let Some(best) = subjects().min_by_key(|&column| rank(&names[column])) else { return };
     for column in subjects().filter(|&column| column != best).collect::<Vec<_>>() {
-        holds[column] = Holds::Other(own_name(&names[column]).into());
+        kinds[column] = ColumnKind::Other(own_name(&names[column]).into());
     }
 }
 
 /// Of two columns with one meaning the first has it; the other stays under its own name.
-fn keep_first(names: &[String], holds: &mut [Holds]) {
+fn keep_first(names: &[String], kinds: &mut [ColumnKind]) {
     let mut taken = BTreeSet::new();
-    for (name, holds) in names.iter().zip(holds.iter_mut()) {
-        let meaning = match &*holds {
-            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => continue,
-            Holds::Peak(peak, _) => PEAK_COLUMNS[*peak].to_string(),
-            Holds::Frequency(_) => "frequency_hz".to_string(),
-            Holds::SamplePeriodUs => "SampleRateHz".to_string(),
-            Holds::OnsetDelayMs => "T0Ms".to_string(),
-            Holds::Number(name) => name.to_string(),
-            Holds::Other(name) => name.to_string(),
+    for (name, kind) in names.iter().zip(kinds.iter_mut()) {
+        let meaning = match &*kind {
+            ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::Nothing => continue,
+            ColumnKind::Peak(peak, _) => PEAK_COLUMNS[*peak].to_string(),
+            ColumnKind::Frequency(_) => "frequency_hz".to_string(),
+            ColumnKind::SamplePeriodUs => "SampleRateHz".to_string(),
+            ColumnKind::OnsetDelayMs => "T0Ms".to_string(),
+            ColumnKind::Number(name) => name.to_string(),
+            ColumnKind::Other(name) => name.to_string(),
             other => format!("{other:?}"),
         };
         if taken.insert(meaning) {
@@ -244,7 +244,7 @@ fn keep_first(names: &[String], holds: &mut [Holds]) {
         while !taken.insert(other.clone()) {
             other.insert_str(0, "file_");
         }
-        *holds = Holds::Other(other.into());
+        *kind = ColumnKind::Other(other.into());
     }
 }
 
@@ -283,20 +283,20 @@ fn plain_number(name: &str) -> Option<usize> {
     digits(whole).filter(|_| !fraction.is_empty() && fraction.bytes().all(|b| b == b'0'))
 }
 
-fn own(name: &str) -> Holds {
+fn own(name: &str) -> ColumnKind {
     let peak = PEAK_COLUMNS.iter().position(|peak| *peak == name);
     let truth_latency = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms"));
     match name {
-        "subject_id" => Holds::Subject,
-        "sample_rate_hz" => Holds::SampleRateHz,
-        "t0_ms" => Holds::T0Ms,
-        _ if units::is_name(name) => Holds::Unit,
-        _ if is_row_number(name) => Holds::Nothing,
+        "subject_id" => ColumnKind::Subject,
+        "sample_rate_hz" => ColumnKind::SampleRateHz,
+        "t0_ms" => ColumnKind::T0Ms,
+        _ if units::is_name(name) => ColumnKind::Unit,
+        _ if is_row_number(name) => ColumnKind::Nothing,
         _ => match (sample_number(name, "s"), sample_number(name, "truth_s"), peak) {
-            (Some(i), _, _) => Holds::Sample(i),
-            (_, Some(i), _) => Holds::TruthSample(i),
-            (_, _, Some(peak)) => Holds::Peak(peak, Some(1.0)),
-            _ => truth_latency().map_or_else(|| Holds::Other(name.into()), Holds::TruthLatency),
+            (Some(i), _, _) => ColumnKind::Sample(i),
+            (_, Some(i), _) => ColumnKind::TruthSample(i),
+            (_, _, Some(peak)) => ColumnKind::Peak(peak, Some(1.0)),
+            _ => truth_latency().map_or_else(|| ColumnKind::Other(name.into()), ColumnKind::TruthLatency),
         },
     }
 }
@@ -305,45 +305,45 @@ fn is_row_number(name: &str) -> bool {
     name.is_empty() || name.strip_prefix("Unnamed: ").is_some_and(|number| digits(number).is_some())
 }
 
-fn numbered(name: &str, first: usize) -> Holds {
+fn numbered(name: &str, first: usize) -> ColumnKind {
     if let Some(number) = plain_number(name) {
         // a number before the first is something else
-        return number.checked_sub(first).map_or_else(|| Holds::Other(own_name(name).into()), Holds::Sample);
+        return number.checked_sub(first).map_or_else(|| ColumnKind::Other(own_name(name).into()), ColumnKind::Sample);
     }
     if is_row_number(name) {
-        return Holds::Nothing;
+        return ColumnKind::Nothing;
     }
     if units::is_name(name) {
-        return Holds::Unit;
+        return ColumnKind::Unit;
     }
     if let Some((peak, factor)) = label(name) {
-        return Holds::Peak(peak, factor);
+        return ColumnKind::Peak(peak, factor);
     }
-    meaning(name).unwrap_or_else(|| Holds::Other(own_name(name).into()))
+    meaning(name).unwrap_or_else(|| ColumnKind::Other(own_name(name).into()))
 }
 
 /// Whether a recorder's column of this name says who was recorded.
 pub fn names_subject(name: &str) -> bool {
-    meaning(name) == Some(Holds::Subject)
+    meaning(name) == Some(ColumnKind::Subject)
 }
 
 /// What the words of a name say; `None` if they are not known.
-pub fn meaning(name: &str) -> Option<Holds> {
+pub fn meaning(name: &str) -> Option<ColumnKind> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let scales = ["pespl", "spl", "nhl", "ehl", "hl"].iter();
     let db = scales.filter_map(|scale| plain.strip_suffix(scale)).find(|plain| plain.ends_with("db"));
     Some(match db.unwrap_or(&plain) {
         "subject" | "subjectid" | "subjectname" | "subid" | "patient" | "patientid" | "patientname" | "id"
-        | "animal" | "animalid" | "mouse" => Holds::Subject,
-        "ear" | "side" | "testear" => Holds::Ear,
-        "freqhz" | "frequencyhz" | "stimfreqhz" => Holds::Frequency(Some(1.0)),
-        "freqkhz" | "frequencykhz" | "stimfreqkhz" => Holds::Frequency(Some(1000.0)),
-        "freq" | "frequency" | "stimfreq" | "stimulus" | "stimulusfrequency" => Holds::Frequency(None),
-        "sampleratehz" | "samplinghz" | "samplingratehz" | "samplingfrequencyhz" => Holds::SampleRateHz,
+        | "animal" | "animalid" | "mouse" => ColumnKind::Subject,
+        "ear" | "side" | "testear" => ColumnKind::Ear,
+        "freqhz" | "frequencyhz" | "stimfreqhz" => ColumnKind::Frequency(Some(1.0)),
+        "freqkhz" | "frequencykhz" | "stimfreqkhz" => ColumnKind::Frequency(Some(1000.0)),
+        "freq" | "frequency" | "stimfreq" | "stimulus" | "stimulusfrequency" => ColumnKind::Frequency(None),
+        "sampleratehz" | "samplinghz" | "samplingratehz" | "samplingfrequencyhz" => ColumnKind::SampleRateHz,
         // BioSig's table of averages
-        "sampper" | "sampperus" | "sampleperiodus" => Holds::SamplePeriodUs,
-        "ostime" | "onsetdelay" | "ostimems" | "onsetdelayms" => Holds::OnsetDelayMs,
-        "t0ms" => Holds::T0Ms,
+        "sampper" | "sampperus" | "sampleperiodus" => ColumnKind::SamplePeriodUs,
+        "ostime" | "onsetdelay" | "ostimems" | "onsetdelayms" => ColumnKind::OnsetDelayMs,
+        "t0ms" => ColumnKind::T0Ms,
         "level"
         | "leveldb"
         | "intensity"
@@ -358,15 +358,15 @@ pub fn meaning(name: &str) -> Option<Holds> {
         | "stimintensitydb"
         | "soundlevel"
         | "soundleveldb"
-        | "db" => Holds::Number("level_db"),
-        "rate" | "ratehz" | "stimrate" | "stimulusrate" | "clickrate" | "rates" => Holds::Number("rate_hz"),
+        | "db" => ColumnKind::Number("level_db"),
+        "rate" | "ratehz" | "stimrate" | "stimulusrate" | "clickrate" | "rates" => ColumnKind::Number("rate_hz"),
         "averages" | "naverages" | "noavgs" | "noaverages" | "sweeps" | "nsweeps" | "numberofsweeps" => {
-            Holds::Number("n_averages")
+            ColumnKind::Number("n_averages")
         }
-        "artifacts" | "nartifacts" | "noarts" | "noartifacts" | "rejected" => Holds::Number("n_artifacts"),
-        "threshold" | "thresholddb" => Holds::Number("threshold_db"),
-        "channel" | "chan" => Holds::Other("channel".into()),
-        "polarity" => Holds::Other("polarity".into()),
+        "artifacts" | "nartifacts" | "noarts" | "noartifacts" | "rejected" => ColumnKind::Number("n_artifacts"),
+        "threshold" | "thresholddb" => ColumnKind::Number("threshold_db"),
+        "channel" | "chan" => ColumnKind::Other("channel".into()),
+        "polarity" => ColumnKind::Other("polarity".into()),
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@
 mod cells;
 mod seen;
 
-use super::columns::{FEWEST_NUMBERED, Holds, Naming, TableColumns};
+use super::columns::{ColumnKind, FEWEST_NUMBERED, Naming, TableColumns};
 use super::delimited::{self, Decimals, DelimitedTable};
 use super::vocabulary;
 use super::{AtEnd, Notices, Recording, SourceFile, TableStream, tdt, text, units};
@@ -34,7 +34,7 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Table
     let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
     let columns =
         TableColumns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
-    let names_subjects = columns.holds.contains(&Holds::Subject);
+    let names_subjects = columns.kinds.contains(&ColumnKind::Subject);
     let (notices, at_end) = (Notices::default(), AtEnd::default());
     if let Some((line, name, response)) =
         vocabulary::other_test(&layout.preamble(&source)?, &[',', ';', '\t', ':', '='])
@@ -43,8 +43,9 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Table
         return Ok(TableStream { rows: Box::new(std::iter::empty()), names_subjects, notices, at_end });
     }
     let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names[column])).collect();
-    let is_id =
-        |&column: &usize| columns.holds[column] == Holds::Subject && columns.names[column].eq_ignore_ascii_case("id");
+    let is_id = |&column: &usize| {
+        columns.kinds[column] == ColumnKind::Subject && columns.names[column].eq_ignore_ascii_case("id")
+    };
     let lone_id = (0..columns.names.len()).find(is_id);
     let unit = units::of_table(&source, &layout, &columns.names)?;
     let (file, decimals) = (source.file_name().into(), table.decimals);
@@ -154,11 +155,11 @@ impl TableRow<'_> {
         }
         recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.truth.len());
         let mut fault: Option<(Error, Option<Arc<str>>)> = None;
-        for (column, holds) in columns.holds.iter().enumerate() {
-            if !matches!(holds, Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing)
-                && let Err(error) = self.take(column, holds, &mut recording, seen)
+        for (column, kind) in columns.kinds.iter().enumerate() {
+            if !matches!(kind, ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::Nothing)
+                && let Err(error) = self.take(column, kind, &mut recording, seen)
             {
-                fault.get_or_insert((error, holds.name()));
+                fault.get_or_insert((error, kind.name()));
             }
         }
         let traces = |recording: &mut Recording| self.traces(recording).and_then(|()| self.convert(recording));
@@ -194,13 +195,13 @@ impl TableRow<'_> {
     /// Takes the samples to µV from the unit that the row or the table states.
     fn convert(&self, recording: &mut Recording) -> Result<()> {
         let unit = recording.unit.or(self.context.unit);
-        let TableColumns { holds, names, .. } = &self.context.columns;
+        let TableColumns { kinds, names, .. } = &self.context.columns;
         // an amplitude whose name states no unit
-        let bare = |(column, holds): &(usize, &Holds)| {
-            matches!(holds, Holds::Peak(_, None)) && !delimited::is_missing(self.text(*column))
+        let bare = |(column, kind): &(usize, &ColumnKind)| {
+            matches!(kind, ColumnKind::Peak(_, None)) && !delimited::is_missing(self.text(*column))
         };
         if let Some(other) = unit.filter(|unit| *unit != Unit::Microvolt)
-            && let Some((column, _)) = holds.iter().enumerate().find(bare)
+            && let Some((column, _)) = kinds.iter().enumerate().find(bare)
         {
             let problem = format!("the unit {other} is stated, but not whether this label is in it");
             let remedy = format!("write the label's unit into its name: `{} (uV)`", names[column]);
@@ -250,33 +251,33 @@ impl TableRow<'_> {
         columns[..length].iter().map(|&column| Ok(self.number(column)?.unwrap_or(f32::NAN))).collect()
     }
 
-    fn take(&self, column: usize, holds: &Holds, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
+    fn take(&self, column: usize, kind: &ColumnKind, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
         let cell = text::known(self.text(column));
-        match holds {
-            Holds::Subject => recording.subject = cell.to_string(),
-            Holds::SampleRateHz => recording.sample_rate_hz = self.positive(column, "sample rate")?,
-            Holds::SamplePeriodUs => {
+        match kind {
+            ColumnKind::Subject => recording.subject = cell.to_string(),
+            ColumnKind::SampleRateHz => recording.sample_rate_hz = self.positive(column, "sample rate")?,
+            ColumnKind::SamplePeriodUs => {
                 let period_us = self.positive(column, "sampling period")?;
                 recording.sample_rate_hz = period_us.map(|us| tdt::sample_rate_hz(1e6 / us));
             }
-            Holds::T0Ms => recording.t0_ms = self.number(column)?,
-            Holds::OnsetDelayMs => match self.number(column)? {
+            ColumnKind::T0Ms => recording.t0_ms = self.number(column)?,
+            ColumnKind::OnsetDelayMs => match self.number(column)? {
                 Some(0.0) => recording.t0_ms = Some(0.0),
                 Some(delay_ms) => seen.delays_ms.push(delay_ms),
                 None => {}
             },
-            Holds::Peak(peak, factor) => {
+            ColumnKind::Peak(peak, factor) => {
                 recording.peaks[*peak] = self.label(column, factor.unwrap_or(1.0))?;
                 recording.unitless[*peak] = factor.is_none();
             }
-            Holds::TruthLatency(wave) => {
+            ColumnKind::TruthLatency(wave) => {
                 if let Some(truth) = &mut recording.truth {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
                 }
             }
-            Holds::Unit => recording.unit = self.unit(column, cell)?,
-            Holds::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
-            Holds::Number(name) => {
+            ColumnKind::Unit => recording.unit = self.unit(column, cell)?,
+            ColumnKind::Ear => push(recording, "ear", tdt::ear(cell).unwrap_or(cell)),
+            ColumnKind::Number(name) => {
                 let level = text::level(cell).filter(|_| name.ends_with("_db"));
                 let value = match level {
                     Some(level) => Some(level),
@@ -285,13 +286,13 @@ impl TableRow<'_> {
                 };
                 push(recording, name, value.map_or(String::new(), |value| value.to_string()));
             }
-            Holds::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
-            Holds::Other(name) => {
+            ColumnKind::Frequency(unit) => self.frequency(column, *unit, cell, recording)?,
+            ColumnKind::Other(name) => {
                 let plain = self.plain(column, cell)?;
                 let value = if self.context.naming == Naming::Own { plain.into_owned() } else { text::tidy(&plain) };
                 recording.columns.push((name.clone(), value));
             }
-            Holds::Sample(_) | Holds::TruthSample(_) | Holds::Nothing => {}
+            ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::Nothing => {}
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ const RATES_HZ: std::ops::RangeInclusive<f64> = 1e3..=1e6;
 const HIGHEST_DB: f64 = 150.0;
 
 /// What a column holds.
-enum Holds {
+enum TimeDownColumn {
     Time,
     /// What changes from one recording to the next further down.
     Group,
@@ -116,7 +116,7 @@ struct TimeDownTable<'a> {
     /// The line of the names.
     line: usize,
     names: Vec<String>,
-    holds: Vec<Holds>,
+    kinds: Vec<TimeDownColumn>,
     /// The column of the times.
     time: usize,
     attributes: Vec<Attribute>,
@@ -141,20 +141,20 @@ impl<'a> TimeDownTable<'a> {
             let notice = "the average of both polarities (AVG) was read; C and R, each alone, were left out";
             notices.push(notice.to_string());
         }
-        let (mut holds, mut left_out) = (Vec::new(), Vec::new());
+        let (mut kinds, mut left_out) = (Vec::new(), Vec::new());
         for (column, name) in names.iter().enumerate() {
             let named = Named::of(name);
-            holds.push(match name.to_lowercase().as_str() {
-                _ if column == time => Holds::Time,
-                "" if column < time => Holds::Nothing,
-                name if known(name).is_some() => Holds::Group,
-                "c" | "r" if polarities => Holds::Nothing,
-                "avg" if polarities => Holds::Signal(Named::default()),
+            kinds.push(match name.to_lowercase().as_str() {
+                _ if column == time => TimeDownColumn::Time,
+                "" if column < time => TimeDownColumn::Nothing,
+                name if known(name).is_some() => TimeDownColumn::Group,
+                "c" | "r" if polarities => TimeDownColumn::Nothing,
+                "avg" if polarities => TimeDownColumn::Signal(Named::default()),
                 _ if polarities || named.is_statistic() => {
                     left_out.push(name.as_str());
-                    Holds::Nothing
+                    TimeDownColumn::Nothing
                 }
-                _ => Holds::Signal(named),
+                _ => TimeDownColumn::Signal(named),
             });
         }
         if !left_out.is_empty() {
@@ -162,7 +162,7 @@ impl<'a> TimeDownTable<'a> {
             notices.push(format!("the columns {columns} were left out: by their names they hold no average response"));
         }
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
-        let mut table = TimeDownTable { source, decimals, line, names, holds, time, attributes };
+        let mut table = TimeDownTable { source, decimals, line, names, kinds, time, attributes };
         notices.extend(table.take_bare_levels()?);
         let last = table.signals().map(|(column, _)| column).max().unwrap_or(0);
         table.attributes.iter().try_for_each(|attribute| attribute.check(source, &table.names, last))?;
@@ -171,13 +171,13 @@ impl<'a> TimeDownTable<'a> {
 
     /// The columns of groups.
     fn groups(&self) -> impl Iterator<Item = usize> {
-        (0..self.holds.len()).filter(|&column| matches!(self.holds[column], Holds::Group))
+        (0..self.kinds.len()).filter(|&column| matches!(self.kinds[column], TimeDownColumn::Group))
     }
 
     /// The columns of samples, and what their names say.
     fn signals(&self) -> impl Iterator<Item = (usize, &Named)> {
-        self.holds.iter().enumerate().filter_map(|(column, holds)| match holds {
-            Holds::Signal(named) => Some((column, named)),
+        self.kinds.iter().enumerate().filter_map(|(column, kind)| match kind {
+            TimeDownColumn::Signal(named) => Some((column, named)),
             _ => None,
         })
     }
@@ -190,8 +190,8 @@ impl<'a> TimeDownTable<'a> {
         let list = bare.iter().map(|(column, _)| self.names[*column].as_str()).collect::<Vec<_>>().join(", ");
         let counted = bare.iter().zip(0..).all(|((_, number), i)| *number == first + f64::from(i));
         if counted && (first == 0.0 || first == 1.0) {
-            for holds in &mut self.holds {
-                if let Holds::Signal(named) = holds
+            for kind in &mut self.kinds {
+                if let TimeDownColumn::Signal(named) = kind
                     && let Some(number) = named.bare_level()
                 {
                     (named.rest, named.level) = (number.to_string(), None);

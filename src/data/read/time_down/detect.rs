@@ -3,7 +3,7 @@
 use super::names::{known, time_unit};
 use super::sweeps::{FEWEST, equal_step, likely_unit};
 use super::{RATES_HZ, is_missing};
-use crate::data::read::columns::{Holds, Naming, meaning};
+use crate::data::read::columns::{ColumnKind, Naming, meaning};
 use crate::data::read::delimited::{Cells, Layout};
 use std::cell::Cell;
 
@@ -45,7 +45,9 @@ pub fn runs_down(layout: &Layout, head: &[u8]) -> bool {
     let Some(step) = times.and_then(|times| equal_step(&times)) else { return false };
     let rate = 1000.0 / (step * stated.unwrap_or_else(|| likely_unit(step).0));
     let tells_of_recordings = |(column, name): (usize, &str)| match meaning(name) {
-        Some(Holds::SampleRateHz | Holds::SamplePeriodUs | Holds::T0Ms | Holds::OnsetDelayMs) => true,
+        Some(ColumnKind::SampleRateHz | ColumnKind::SamplePeriodUs | ColumnKind::T0Ms | ColumnKind::OnsetDelayMs) => {
+            true
+        }
         _ => known(name).is_some() && rows.iter().any(|row| row.iter().nth(column) != rows[0].iter().nth(column)),
     };
     RATES_HZ.contains(&rate) && !names.iter().enumerate().any(|(column, name)| tells_of_recordings((column, &name)))

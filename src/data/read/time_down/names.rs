@@ -1,7 +1,7 @@
 //! What the names of the columns say: the unit of the times, what is one value per recording, levels, units of samples.
 
 use crate::config;
-use crate::data::read::columns::{self, Holds};
+use crate::data::read::columns::{self, ColumnKind};
 use crate::data::read::vocabulary::{FrequencyUnit, Stimulus};
 use crate::data::read::{tdt, text};
 
@@ -27,12 +27,12 @@ pub fn time_unit(name: &str) -> Option<Option<f64>> {
 /// name that is not known.
 pub fn known(name: &str) -> Option<&'static str> {
     match columns::meaning(name) {
-        Some(Holds::Subject) => return Some("subject_id"),
-        Some(Holds::Ear) => return Some("ear"),
-        Some(Holds::Frequency(Some(1000.0))) => return Some("frequency_khz"),
-        Some(Holds::Frequency(Some(_))) => return Some("frequency_hz"),
-        Some(Holds::Frequency(None)) => return Some("frequency"),
-        Some(Holds::Number(ours)) => return Some(ours),
+        Some(ColumnKind::Subject) => return Some("subject_id"),
+        Some(ColumnKind::Ear) => return Some("ear"),
+        Some(ColumnKind::Frequency(Some(1000.0))) => return Some("frequency_khz"),
+        Some(ColumnKind::Frequency(Some(_))) => return Some("frequency_hz"),
+        Some(ColumnKind::Frequency(None)) => return Some("frequency"),
+        Some(ColumnKind::Number(ours)) => return Some(ours),
         _ => {}
     }
     // what MNE and psiexperiment write beside the traces
