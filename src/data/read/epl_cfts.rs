@@ -74,7 +74,7 @@ fn read(source: &SourceFile) -> Result<Reading> {
         return Ok(Reading::NotAbr(reason));
     }
     let mut lines = text::lines(&text).filter(|(_, line)| !line.trim().is_empty());
-    let header = Header::read(source, &mut lines)?;
+    let header = EplHeader::read(source, &mut lines)?;
     let columns = responses(source, &header, lines)?;
     let (mut levels, mut recordings, mut notices) = (Vec::new(), Vec::new(), vec![HALF_DIFFERENCE.to_string()]);
     let (mut controls, mut zeros) = (0, 0);
@@ -129,7 +129,7 @@ fn not_abr(source: &SourceFile, text: &str) -> Option<String> {
 /// The first half of each column.
 fn responses<'a>(
     source: &SourceFile,
-    header: &Header,
+    header: &EplHeader,
     lines: impl Iterator<Item = (usize, &'a str)>,
 ) -> Result<Vec<Vec<f32>>> {
     let levels = header.levels.len();
@@ -175,7 +175,7 @@ fn responses<'a>(
 
 /// What the lines before `:DATA` say.
 #[derive(Default)]
-struct Header {
+struct EplHeader {
     run: String,
     ear: Option<&'static str>,
     stimulus: Option<Stimulus>,
@@ -193,9 +193,9 @@ struct Header {
     data_line: usize,
 }
 
-impl Header {
-    fn read<'a>(source: &SourceFile, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Header> {
-        let mut header = Header::default();
+impl EplHeader {
+    fn read<'a>(source: &SourceFile, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<EplHeader> {
+        let mut header = EplHeader::default();
         let (mut last, mut averages_line) = (0, 0);
         for (number, line) in lines {
             last = number;

@@ -77,7 +77,7 @@ fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// read.
 fn read(source: &SourceFile) -> Result<Reading> {
     let text = text::decode(source.bytes());
-    let header = Header::parse(source, &text)?;
+    let header = WfdbHeader::parse(source, &text)?;
     if header.signals.is_empty() {
         return Ok(Reading::NotAbr("a record without signals".to_string()));
     }
@@ -106,7 +106,7 @@ fn read(source: &SourceFile) -> Result<Reading> {
     }
 }
 
-struct Header {
+struct WfdbHeader {
     record: String,
     sample_rate_hz: f64,
     /// Of each signal; unknown means as many as there are.
@@ -130,8 +130,8 @@ struct Signal {
     name: String,
 }
 
-impl Header {
-    fn parse(source: &SourceFile, text: &str) -> Result<Header> {
+impl WfdbHeader {
+    fn parse(source: &SourceFile, text: &str) -> Result<WfdbHeader> {
         let mut lines = content(text);
         let Some((number, line)) = lines.next() else {
             return Err(source.line(1, "the file ends before the line that names the record"));
@@ -167,7 +167,7 @@ impl Header {
             let problem = format!("the record should have {count} signals, but {} lines follow", signals.len());
             return Err(source.line(number, problem));
         }
-        let header = Header { record: record.to_string(), sample_rate_hz, samples, signals };
+        let header = WfdbHeader { record: record.to_string(), sample_rate_hz, samples, signals };
         header.check_files(source)?;
         Ok(header)
     }
