@@ -46,14 +46,14 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
         Some((u32::try_from(samples.len()).ok()?, TraceKey::of(samples)?, u32::try_from(row).ok()?))
     }));
     keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)).then(a.2.cmp(&b.2)));
-    let mut groups = Groups((0..rows.len()).collect());
+    let mut sets = DisjointSets((0..rows.len()).collect());
     let mut quiet: HashMap<&[u32], usize> = HashMap::new();
     let is_quiet = |samples: &[f32]| {
         TraceKey::of(samples).is_none() && !is_flat(samples) && samples.iter().all(|sample| sample.is_finite())
     };
     for (row, samples) in rows.iter().enumerate().filter(|(_, samples)| is_quiet(samples)) {
         let first = *quiet.entry(bytemuck::cast_slice(samples)).or_insert(row);
-        groups.join(first, row);
+        sets.join(first, row);
     }
     for (i, (length, key, row)) in keys.iter().enumerate() {
         let near = keys[i + 1..].iter().take_while(|(other_length, other, _)| {
@@ -66,16 +66,16 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
             let (row, other_row) = (*row as usize, *other_row as usize);
             match compare(rows[row], rows[other_row]) {
                 Agreement::None => {}
-                Agreement::Close => groups.join(row, other_row),
+                Agreement::Close => sets.join(row, other_row),
                 // what else this row agrees with, its copy does too
                 Agreement::Exact => {
-                    groups.join(row, other_row);
+                    sets.join(row, other_row);
                     break;
                 }
             }
         }
     }
-    groups.of_several()
+    sets.of_several()
 }
 
 enum Agreement {
@@ -102,9 +102,9 @@ fn within(a: f32, b: f32) -> bool {
 }
 
 /// Disjoint sets of rows: each row points to one of its set with a smaller number, the smallest to itself.
-struct Groups(Vec<usize>);
+struct DisjointSets(Vec<usize>);
 
-impl Groups {
+impl DisjointSets {
     fn smallest(&mut self, mut row: usize) -> usize {
         while self.0[row] != row {
             // shorter paths for the next one who asks
