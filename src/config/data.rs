@@ -149,7 +149,7 @@ pub const SYNTH_COLUMNS: [&str; 7] =
 /// How a column of the built-in set enters: the F-ratio spans two orders of magnitude.
 fn synth_column(name: &str) -> StaticColumn {
     match name {
-        "fmp" => StaticColumn::encoded(name, Encoding::Log),
+        "fmp" => StaticColumn::encoded(name, ColumnEncoding::Log),
         _ => StaticColumn::Name(name.into()),
     }
 }
@@ -168,7 +168,7 @@ pub enum StaticColumn {
 
 impl StaticColumn {
     /// A column with its encoding; a one-hot one takes its categories from the training rows.
-    pub fn encoded(name: &str, encoding: Encoding) -> Self {
+    pub fn encoded(name: &str, encoding: ColumnEncoding) -> Self {
         StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding, categories: None })
     }
 
@@ -181,9 +181,9 @@ impl StaticColumn {
     }
 
     /// How it enters the model; a bare name is standardised.
-    pub fn encoding(&self) -> Encoding {
+    pub fn encoding(&self) -> ColumnEncoding {
         match self {
-            StaticColumn::Name(_) => Encoding::Standard,
+            StaticColumn::Name(_) => ColumnEncoding::Standard,
             StaticColumn::Encoded(column) => column.encoding,
         }
     }
@@ -202,7 +202,7 @@ impl StaticColumn {
 #[serde(deny_unknown_fields)]
 pub struct EncodedColumn {
     pub name: String,
-    pub encoding: Encoding,
+    pub encoding: ColumnEncoding,
     /// Only for `one_hot`: all categories, in the order of their inputs; a row with another one is refused. Without
     /// this key they are those of the training rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,7 +212,7 @@ pub struct EncodedColumn {
 /// How a static column enters the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Encoding {
+pub enum ColumnEncoding {
     /// Mean 0, deviation 1 over the training rows.
     Standard,
     /// Natural logarithm, then standardised; values must be above 0.

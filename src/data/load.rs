@@ -5,7 +5,7 @@ use super::prepare::{Axis, Preparation, PreparedRows, RowReport, no_column};
 use super::read::{self, Notices, Options, Recordings, SubjectFrom, read_paths};
 use super::recording::Recording;
 use super::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES, synth};
-use crate::config::{DataConfig, Encoding};
+use crate::config::{ColumnEncoding, DataConfig};
 use crate::error::{Error, Result, nearest};
 use ndarray::Array2;
 use std::path::PathBuf;
@@ -96,9 +96,9 @@ struct DatasetBuilder<'a> {
 
 impl<'a> DatasetBuilder<'a> {
     fn new(config: &'a DataConfig, source: &str, uniform: bool) -> Self {
-        let empty = |encoding: Encoding| match encoding {
-            Encoding::OneHot => Values::Text(Vec::new()),
-            Encoding::Standard | Encoding::Log => Values::Number(Vec::new()),
+        let empty = |encoding: ColumnEncoding| match encoding {
+            ColumnEncoding::OneHot => Values::Text(Vec::new()),
+            ColumnEncoding::Standard | ColumnEncoding::Log => Values::Number(Vec::new()),
         };
         DatasetBuilder {
             config,

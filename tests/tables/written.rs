@@ -1,7 +1,7 @@
 //! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly
 //! or with one fault.
 
-use abr_film::config::{DataConfig, EncodedColumn, Encoding, FilterValue, RowFilter, StaticColumn, Unit};
+use abr_film::config::{ColumnEncoding, DataConfig, EncodedColumn, FilterValue, RowFilter, StaticColumn, Unit};
 use abr_film::data::{PEAK_COLUMNS, WAVES};
 use std::fmt::{Display, LowerExp};
 use std::path::Path;
@@ -232,7 +232,7 @@ impl WantedTable {
     }
 
     pub fn config(&self, path: &Path) -> DataConfig {
-        let group = EncodedColumn { name: "group".into(), encoding: Encoding::OneHot, categories: None };
+        let group = EncodedColumn { name: "group".into(), encoding: ColumnEncoding::OneHot, categories: None };
         DataConfig {
             path: Some(path.display().to_string()),
             static_columns: vec![StaticColumn::Name("level_db".into()), StaticColumn::Encoded(group)],

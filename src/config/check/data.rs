@@ -1,7 +1,9 @@
 //! Split, static columns and the built-in set.
 
 use super::{Check, Problem, count, number};
-use crate::config::{Config, DataConfig, Encoding, HeldValue, SAMPLE_RATES_HZ, SplitBy, StaticColumn, T0_RANGE_MS};
+use crate::config::{
+    ColumnEncoding, Config, DataConfig, HeldValue, SAMPLE_RATES_HZ, SplitBy, StaticColumn, T0_RANGE_MS,
+};
 use std::collections::BTreeSet;
 
 pub(super) fn data(d: &DataConfig) -> Check {
@@ -60,8 +62,8 @@ fn static_column(key: &str, column: &StaticColumn, d: &DataConfig) -> Check {
     column.categories().map_or(Ok(()), |list| categories(&format!("{key}.categories"), column.encoding(), list))
 }
 
-fn categories(key: &str, encoding: Encoding, list: &[String]) -> Check {
-    if encoding != Encoding::OneHot {
+fn categories(key: &str, encoding: ColumnEncoding, list: &[String]) -> Check {
+    if encoding != ColumnEncoding::OneHot {
         let remedy = "set its encoding to \"one_hot\", or leave categories out";
         return Err(Problem::new(key, "stands beside an encoding that has no categories", remedy));
     }
@@ -112,7 +114,7 @@ fn held_out(d: &DataConfig, column: &str, values: &[HeldValue]) -> Check {
 /// The width of a one-hot column without a list of categories is known from the data alone: it is 1 or more.
 pub(super) fn static_width(config: &Config) -> Check {
     let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
-    let open = columns.iter().any(|c| c.encoding() == Encoding::OneHot && c.categories().is_none());
+    let open = columns.iter().any(|c| c.encoding() == ColumnEncoding::OneHot && c.categories().is_none());
     let imputed = config.data.impute_statics.len();
     let listed: usize = columns.iter().map(|c| c.categories().map_or(1, <[String]>::len)).sum();
     let number = listed + imputed;

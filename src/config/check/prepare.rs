@@ -1,7 +1,7 @@
 //! Row filters, preparation, and what is done about odd or missing statics.
 
 use super::{Check, Problem, count, number};
-use crate::config::{Baseline, Config, DataConfig, Encoding, PrepareConfig, RowFilter, Window};
+use crate::config::{Baseline, ColumnEncoding, Config, DataConfig, PrepareConfig, RowFilter, Window};
 use crate::error::nearest;
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -115,7 +115,7 @@ pub(super) fn statics(d: &DataConfig) -> Check {
                 format!("{hint}name columns of data.static_columns: {}", names().collect::<Vec<_>>().join(", "));
             return Err(Problem::new(key, format!("`{name}` is no static column"), remedy));
         };
-        if column.encoding() == Encoding::OneHot {
+        if column.encoding() == ColumnEncoding::OneHot {
             let remedy = "leave it out, and write a category of its own into the empty cells, such as \"unknown\"";
             return Err(Problem::new(key, format!("`{name}` is one-hot, and has no median"), remedy));
         }

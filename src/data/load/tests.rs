@@ -70,7 +70,10 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     levels[2] = 0.1 + 0.2;
     data.subjects[1] = "a, \"quoted\" name".into();
     let config = DataConfig {
-        static_columns: vec![StaticColumn::Name("level_db".into()), StaticColumn::encoded("ear", Encoding::OneHot)],
+        static_columns: vec![
+            StaticColumn::Name("level_db".into()),
+            StaticColumn::encoded("ear", ColumnEncoding::OneHot),
+        ],
         ..DataConfig::default()
     };
     let extra = [Column { name: "level_db_read".into(), values: Values::Number(vec![1.5; 8]) }];
@@ -175,7 +178,7 @@ fn cells_name_row_line_and_column() {
     refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
     refused(table(&[",,60,20000,0,,1,2,3"]), &["column `subject_id`: empty"]);
     refused(table(&["P1,,60,0,0,,1,2,3"]), &["column `sample_rate_hz`: 0 is no sample rate"]);
-    let one_hot = StaticColumn::encoded("note", Encoding::OneHot);
+    let one_hot = StaticColumn::encoded("note", ColumnEncoding::OneHot);
     let config = DataConfig { static_columns: vec![one_hot], ..config() };
     for missing in ["", "NA", "N/A", "NaN", "nan", "null"] {
         let text = format!("{HEADER}\nP1,{missing},60,20000,0,,1,2,3\n");

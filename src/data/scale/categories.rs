@@ -70,7 +70,7 @@ fn refuse(source: &str, column: &Column, how: &StaticColumn, known: &[String], u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{EncodedColumn, Encoding};
+    use crate::config::{ColumnEncoding, EncodedColumn};
     use crate::data::fixture::dataset;
 
     /// Rows 0 to 5 train, 6 and 7 validate, 8 to 16 test; row 17 is unused.
@@ -84,7 +84,7 @@ mod tests {
         ears.iter().for_each(|&(row, ear)| values[row] = ear.into());
         let ear = EncodedColumn {
             name: "ear".into(),
-            encoding: Encoding::OneHot,
+            encoding: ColumnEncoding::OneHot,
             categories: categories.map(|list| list.iter().map(|category| category.to_string()).collect()),
         };
         let static_columns = vec![StaticColumn::Name("level_db".into()), StaticColumn::Encoded(ear)];

@@ -1,7 +1,7 @@
 //! The static columns: standardised, logarithmic or one-hot.
 
 use super::{MeanAndStd, median, quantile};
-use crate::config::{DataConfig, Encoding, StaticColumn};
+use crate::config::{ColumnEncoding, DataConfig, StaticColumn};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -26,7 +26,7 @@ pub struct StaticScaler {
 /// What the configuration says of one column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct How<'a> {
-    pub encoding: Encoding,
+    pub encoding: ColumnEncoding,
     /// Of a one-hot column; `None`: those of the training rows.
     pub categories: Option<&'a [String]>,
     /// Quantiles of the training rows.
@@ -41,7 +41,7 @@ impl<'a> How<'a> {
     }
 }
 
-/// A fitted [`Encoding`].
+/// A fitted [`ColumnEncoding`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StaticCode {
@@ -63,7 +63,7 @@ impl StaticScaler {
     ) -> Result<StaticScaler> {
         let name = column.name.clone();
         let scaler = match how.encoding {
-            Encoding::OneHot => {
+            ColumnEncoding::OneHot => {
                 let values = texts(source, column)?;
                 let trained: BTreeSet<&String> = rows.iter().map(|&row| &values[row]).collect();
                 let listed = how.categories.unwrap_or_default();
@@ -73,7 +73,7 @@ impl StaticScaler {
                 let categories = how.categories.map_or_else(|| trained.into_iter().cloned().collect(), <[_]>::to_vec);
                 StaticScaler { name, code: StaticCode::OneHot(categories), clip: None, missing: None }
             }
-            Encoding::Standard | Encoding::Log => fit_number(source, column, how, rows, notices)?,
+            ColumnEncoding::Standard | ColumnEncoding::Log => fit_number(source, column, how, rows, notices)?,
         };
         if let Some(value) = scaler.constant() {
             notices
@@ -240,7 +240,7 @@ fn fit_number(
         ));
     }
     let code = match how.encoding {
-        Encoding::Log => {
+        ColumnEncoding::Log => {
             let log = |&row: &usize| log(source, name, row, clipped(values[row]));
             let logs = there.iter().map(log).collect::<Result<Vec<_>>>()?;
             StaticCode::Log(MeanAndStd::of(logs.into_iter()).unwrap_or(MeanAndStd::IDENTITY))

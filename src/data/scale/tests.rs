@@ -1,19 +1,22 @@
 use super::*;
-use crate::config::{Encoding, StaticColumn};
+use crate::config::{ColumnEncoding, StaticColumn};
 use crate::data::Values;
 use crate::data::fixture::dataset;
 
 const ROWS: [usize; 6] = [0, 1, 2, 4, 5, 6];
 
-fn config(level: Encoding, scaling: SignalScaling) -> DataConfig {
+fn config(level: ColumnEncoding, scaling: SignalScaling) -> DataConfig {
     DataConfig {
-        static_columns: vec![StaticColumn::encoded("level_db", level), StaticColumn::encoded("ear", Encoding::OneHot)],
+        static_columns: vec![
+            StaticColumn::encoded("level_db", level),
+            StaticColumn::encoded("ear", ColumnEncoding::OneHot),
+        ],
         signal_scaling: scaling,
         ..DataConfig::default()
     }
 }
 
-fn fitted(level: Encoding, scaling: SignalScaling) -> Scalers {
+fn fitted(level: ColumnEncoding, scaling: SignalScaling) -> Scalers {
     Scalers::fit(&dataset(8, 4), &config(level, scaling), &ROWS).unwrap().0
 }
 
@@ -34,7 +37,7 @@ fn training_rows_alone_are_seen() {
     for scaling in [SignalScaling::Global, SignalScaling::PerTrace] {
         // moments, quantiles and the median for what is missing
         let (clip_statics, impute_statics) = (Some([0.1, 0.9]), vec!["level_db".to_string()]);
-        let config = DataConfig { clip_statics, impute_statics, ..config(Encoding::Log, scaling) };
+        let config = DataConfig { clip_statics, impute_statics, ..config(ColumnEncoding::Log, scaling) };
         let fit = |data: &Dataset, rows: &[usize]| Scalers::fit(data, &config, rows).map(|(scalers, _)| scalers);
         let fitted = fit(&poisoned, &ROWS).unwrap();
         assert_eq!(fitted, fit(&clean, &ROWS).unwrap());
@@ -47,7 +50,7 @@ fn training_rows_alone_are_seen() {
 #[test]
 fn scalers_survive_json_bit_for_bit() {
     for scaling in [SignalScaling::Global, SignalScaling::PerTrace] {
-        let scalers = fitted(Encoding::Log, scaling);
+        let scalers = fitted(ColumnEncoding::Log, scaling);
         let text = serde_json::to_string(&scalers).unwrap();
         assert_eq!(serde_json::from_str::<Scalers>(&text).unwrap(), scalers, "{text}");
     }
@@ -56,7 +59,7 @@ fn scalers_survive_json_bit_for_bit() {
 #[test]
 fn global_signals_are_standardised_and_come_back() {
     let data = dataset(8, 4);
-    let scalers = fitted(Encoding::Standard, SignalScaling::Global);
+    let scalers = fitted(ColumnEncoding::Standard, SignalScaling::Global);
     let (encoded, of_traces) = scalers.encode_signals(data.signals.view());
     let trained = encoded.select(ndarray::Axis(0), &ROWS);
     let all = MeanAndStd::of(trained.iter().map(|&v| f64::from(v))).unwrap();
@@ -73,7 +76,7 @@ fn per_trace_signals_come_back_by_their_own_mean_and_deviation_and_drawn_ones_by
     let mut data = dataset(8, 4);
     data.signals.row_mut(5).mapv_inplace(|v| 100.0 * v + 7.0);
     data.signals.row_mut(6).fill(3.0);
-    let config = config(Encoding::Standard, SignalScaling::PerTrace);
+    let config = config(ColumnEncoding::Standard, SignalScaling::PerTrace);
     let scalers = Scalers::fit(&data, &config, &ROWS).unwrap().0;
     let (encoded, of_traces) = scalers.encode_signals(data.signals.view());
     let loud = MeanAndStd::of(encoded.row(5).iter().map(|&v| f64::from(v))).unwrap();
@@ -101,7 +104,7 @@ fn a_median_of_an_even_number_lies_between() {
 #[test]
 fn unlabelled_peaks_are_masked_and_labelled_ones_come_back() {
     let data = dataset(8, 4);
-    let scalers = fitted(Encoding::Standard, SignalScaling::Global);
+    let scalers = fitted(ColumnEncoding::Standard, SignalScaling::Global);
     let (values, mask) = scalers.encode_peaks(data.peaks.view());
     assert_eq!((values[[7, 3]], mask[[7, 3]], mask.sum()), (0.0, 0.0, 47.0));
     let back = scalers.decode_peaks(values.view());
@@ -110,7 +113,7 @@ fn unlabelled_peaks_are_masked_and_labelled_ones_come_back() {
 
     let mut unlabelled = data;
     unlabelled.peaks.fill(f32::NAN);
-    let config = config(Encoding::Standard, SignalScaling::Global);
+    let config = config(ColumnEncoding::Standard, SignalScaling::Global);
     let scalers = Scalers::fit(&unlabelled, &config, &ROWS).unwrap().0;
     assert_eq!((scalers.peaks, scalers.unlabelled_peaks().len()), ([None; 6], 6));
     assert_eq!(scalers.encode_peaks(dataset(8, 4).peaks.view()).1.sum(), 0.0);
@@ -122,14 +125,14 @@ fn flat_traces_are_refused() {
     let mut data = dataset(8, 4);
     data.signals.fill(0.1);
     for scaling in [SignalScaling::Global, SignalScaling::PerTrace] {
-        let message = Scalers::fit(&data, &config(Encoding::Log, scaling), &ROWS).unwrap_err().to_string();
+        let message = Scalers::fit(&data, &config(ColumnEncoding::Log, scaling), &ROWS).unwrap_err().to_string();
         assert!(message.contains("flat"), "{message}");
     }
 }
 
 #[test]
 fn the_width_is_held_against_the_model() {
-    let scalers = fitted(Encoding::Standard, SignalScaling::Global);
+    let scalers = fitted(ColumnEncoding::Standard, SignalScaling::Global);
     assert!(scalers.check_static_dim(3).is_ok());
     let message = scalers.check_static_dim(7).unwrap_err().to_string();
     for part in ["is 7", "make 3 inputs", "level_db, ear (one-hot: L, R)", "set model.static_dim to 3"] {
