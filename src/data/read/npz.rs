@@ -98,7 +98,7 @@ fn open(source: SourceFile) -> Result<TableStream> {
                 continue;
             }
         };
-        let column = Column::of(&source, name, array)?;
+        let column = NpzColumn::of(&source, name, array)?;
         for (row, recording) in recordings.iter_mut().enumerate() {
             column.give(row * step, recording)?;
         }
@@ -205,7 +205,7 @@ fn trace(array: &Array, row: usize) -> Vec<f32> {
 }
 
 /// An array that has an item a row, and where the items go.
-struct Column<'a> {
+struct NpzColumn<'a> {
     source: &'a SourceFile,
     name: &'a str,
     array: &'a Array,
@@ -225,7 +225,7 @@ enum NpzField {
     Other(Arc<str>),
 }
 
-impl<'a> Column<'a> {
+impl<'a> NpzColumn<'a> {
     fn of(source: &'a SourceFile, name: &'a str, array: &'a Array) -> Result<Self> {
         let peak = || PEAK_COLUMNS.iter().position(|peak| *peak == name).map(NpzField::Peak);
         let wave = || WAVES.iter().position(|wave| name == format!("truth_{wave}_ms")).map(NpzField::TruthLatency);
@@ -237,7 +237,7 @@ impl<'a> Column<'a> {
             "file" => NpzField::Other(name.into()),
             _ => peak().or_else(wave).unwrap_or_else(|| NpzField::Other(text::free_name(name).into())),
         };
-        let column = Column { source, name, array, field };
+        let column = NpzColumn { source, name, array, field };
         match column.field {
             NpzField::Subject | NpzField::Unit | NpzField::Other(_) => Ok(column),
             _ if array.is_number() => Ok(column),
