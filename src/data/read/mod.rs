@@ -195,7 +195,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     {
         return Ok(Recordings::new(&source, true, notices, rows));
     }
-    let (mut read, mut skipped, mut tables) = (subjects::Collected::default(), Vec::new(), Vec::new());
+    let (mut read, mut skipped, mut tables) = (subjects::CollectedFiles::default(), Vec::new(), Vec::new());
     // by the number of the row in the set, from 0
     let (mut rows, mut faults) = (0, BTreeMap::new());
     for (done, file) in files.iter().enumerate() {

@@ -197,7 +197,7 @@ fn guess(path: &Path) -> String {
 
 /// What the files read so far hold.
 #[derive(Default)]
-pub(super) struct Collected {
+pub(super) struct CollectedFiles {
     files: Vec<File>,
     notices: Vec<String>,
 }
@@ -209,7 +209,7 @@ struct File {
     guess: Option<String>,
 }
 
-impl Collected {
+impl CollectedFiles {
     /// Takes in a file's recordings; `subject`: from the file's name, where the format has a rule for it.
     pub fn add(
         &mut self,

@@ -44,7 +44,7 @@ pub fn is_one_of_two_tones(variable: &str) -> bool {
 
 /// What a file's groups hold together.
 #[derive(Default)]
-pub struct Collected {
+pub struct CollectedGroups {
     recordings: Vec<Recording>,
     /// The onset delays that are not 0, in ms.
     delays_ms: Vec<f64>,
@@ -52,7 +52,7 @@ pub struct Collected {
     others: Vec<(usize, String)>,
 }
 
-impl Collected {
+impl CollectedGroups {
     /// Adds a group's recordings, and the onset delays of some of them.
     pub fn add(&mut self, recordings: Vec<Recording>, delays_ms: Vec<f64>) {
         self.recordings.extend(recordings);

@@ -102,7 +102,7 @@ pub(super) fn read(source: &SourceFile) -> Result<Reading> {
     let places = offsets(&mut cursor, GROUPS, "the offsets of the groups")?;
     let records = offsets(&mut cursor, RECORDS, "the offsets of the records")?;
     let program = program(source, &places[..groups as usize], &records)?;
-    let mut collected = tdt::Collected::default();
+    let mut collected = tdt::CollectedGroups::default();
     for &place in &places[..groups as usize] {
         let mut cursor = Cursor::new(source, place);
         let group = ArfGroup::read(&mut cursor, program)?;

@@ -91,7 +91,7 @@ struct Reader<'a> {
     source: &'a SourceFile,
     group: BioSigGroup<'a>,
     record: Option<BioSigRecord>,
-    collected: tdt::Collected,
+    collected: tdt::CollectedGroups,
 }
 
 #[derive(Default)]
