@@ -31,7 +31,7 @@ pub struct Layout {
 impl Layout {
     /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts,
     /// after lines of any other kind (such as `sep=;`).
-    pub fn find(head: &[u8], is_header: impl Fn(&Cells) -> bool) -> Option<Layout> {
+    pub fn find(head: &[u8], is_header: impl Fn(&LineCells) -> bool) -> Option<Layout> {
         let text = utf8(head);
         let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut named_delimiter = None;
@@ -42,7 +42,7 @@ impl Layout {
             }
             let line = with_breaks(&text[mark + start..], line.len());
             let delimiter = named_delimiter.unwrap_or_else(|| delimiter(line));
-            if is_header(&Cells::split(line, delimiter)) {
+            if is_header(&LineCells::split(line, delimiter)) {
                 return Some(Layout { delimiter, offset: mark + start, header_line: number + 1 });
             }
         }
@@ -51,7 +51,7 @@ impl Layout {
 
     /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them
     /// whole; blank ones are none.
-    pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<Cells> {
+    pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<LineCells> {
         let text = utf8(head);
         let text = text.get(self.offset..).unwrap_or_default();
         let mut reader = records(text, self.delimiter, text.len().min(1 << 13));
@@ -61,7 +61,7 @@ impl Layout {
                 break;
             }
             if !is_blank(&record) {
-                lines.push(Cells(record.clone()));
+                lines.push(LineCells(record.clone()));
             }
         }
         lines
@@ -273,15 +273,15 @@ fn delimiter(line: &[u8]) -> u8 {
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// A line's cells, without spaces around them.
-pub struct Cells(ByteRecord);
+pub struct LineCells(ByteRecord);
 
-impl Cells {
-    pub fn split(line: &[u8], delimiter: u8) -> Cells {
+impl LineCells {
+    pub fn split(line: &[u8], delimiter: u8) -> LineCells {
         let mut reader = records(line, delimiter, line.len().min(1 << 13));
         let mut record = ByteRecord::new();
         match reader.read_byte_record(&mut record) {
-            Ok(true) => Cells(record),
-            _ => Cells(ByteRecord::new()),
+            Ok(true) => LineCells(record),
+            _ => LineCells(ByteRecord::new()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The lines before the names of the columns: a value for all recordings, or one for each column.
 
 use super::names::known;
-use crate::data::read::delimited::Cells;
+use crate::data::read::delimited::LineCells;
 use crate::data::read::{SourceFile, text};
 use crate::error::Result;
 
@@ -16,7 +16,7 @@ impl Attribute {
     pub fn all(preamble: &str, delimiter: u8) -> Vec<Attribute> {
         let lines = text::lines(preamble.trim_start_matches('\u{feff}'));
         let attributes = lines.filter_map(|(line, text)| {
-            let cells = Cells::split(text.as_bytes(), delimiter);
+            let cells = LineCells::split(text.as_bytes(), delimiter);
             let mut cells = cells.iter().map(String::from);
             let name = cells.next().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("sep="))?;
             let mut values: Vec<String> = cells.collect();

@@ -4,7 +4,7 @@ use super::names::{known, time_unit};
 use super::sweeps::{FEWEST, equal_step, likely_unit};
 use super::{RATES_HZ, is_missing};
 use crate::data::read::columns::{ColumnKind, Naming, meaning};
-use crate::data::read::delimited::{Cells, Layout};
+use crate::data::read::delimited::{Layout, LineCells};
 use std::cell::Cell;
 
 /// Fewer rising times say nothing, even with their unit.
@@ -54,7 +54,7 @@ pub fn runs_down(layout: &Layout, head: &[u8]) -> bool {
 }
 
 /// The column of the times, if there are others: the first that has a name, but for those that describe the samples.
-fn time_column(names: &Cells) -> Option<usize> {
+fn time_column(names: &LineCells) -> Option<usize> {
     let (first, name) = names.iter().enumerate().find(|(_, name)| !name.is_empty() && known(name).is_none())?;
     (time_unit(&name).is_some() && names.iter().nth(1).is_some()).then_some(first)
 }
@@ -62,15 +62,16 @@ fn time_column(names: &Cells) -> Option<usize> {
 /// Whether the line below the names gives a time, and a sample or an empty cell beside it. Behind columns that describe
 /// the samples, where many tables have a time or a latency, the next lines must be later instants of the same
 /// recording.
-fn are_instants(lines: &[Cells]) -> bool {
+fn are_instants(lines: &[LineCells]) -> bool {
     let [names, row, later @ ..] = lines else { return false };
     let Some(column) = time_column(names) else { return false };
-    let time = |row: &Cells| row.iter().nth(column).and_then(|cell| number(&cell));
+    let time = |row: &LineCells| row.iter().nth(column).and_then(|cell| number(&cell));
     let sample = |cell: &str| is_missing(cell) || number(cell).is_some();
     if time(row).is_none() || !row.iter().skip(column + 1).any(|cell| sample(&cell)) {
         return false;
     }
-    let is_later = |(a, b): (&Cells, &Cells)| time(a) < time(b) && a.iter().take(column).eq(b.iter().take(column));
+    let is_later =
+        |(a, b): (&LineCells, &LineCells)| time(a) < time(b) && a.iter().take(column).eq(b.iter().take(column));
     let leads = names.iter().take(column).all(|name| name.is_empty());
     let is_latency = || names.iter().nth(column).is_some_and(|name| name.to_lowercase().starts_with("latency"));
     leads || (!later.is_empty() && !is_latency() && lines[1..].iter().zip(later).all(is_later))
