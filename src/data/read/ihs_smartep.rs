@@ -53,7 +53,7 @@ fn recognise(head: &[u8]) -> bool {
 
 /// One recording's columns, header and samples.
 #[derive(Default)]
-struct Block<'a> {
+struct IhsBlock<'a> {
     /// The column of its header values.
     first: usize,
     /// The column of its average in µV.
@@ -117,7 +117,7 @@ pub(super) fn read(source: &SourceFile) -> Result<Reading> {
 }
 
 /// The recordings of the blocks, without those of other responses.
-fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: Vec<Block>) -> Result<Reading> {
+fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: Vec<IhsBlock>) -> Result<Reading> {
     let all = blocks.len();
     let others: Vec<(usize, &str)> = blocks.iter().filter_map(|block| block.other).collect();
     blocks.retain(|block| block.other.is_none());
@@ -131,7 +131,7 @@ fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: 
 }
 
 /// The blocks of columns, from the line with their names.
-fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec<Block<'a>>> {
+fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec<IhsBlock<'a>>> {
     // counted first: growing would take twice the room
     let mut blocks = Vec::with_capacity(line.matches("Average(uV)").count());
     let mut first = 1;
@@ -139,7 +139,7 @@ fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec
         match name.trim().trim_end_matches(':') {
             "Average" => first = column,
             "Average(uV)" => {
-                blocks.push(Block { first, average_uv: column, ..Block::default() });
+                blocks.push(IhsBlock { first, average_uv: column, ..IhsBlock::default() });
                 first = column + 1;
             }
             _ => {}
@@ -157,10 +157,10 @@ fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec
 
 /// Gives each block the field of its column, in one pass over the line; returns how many there were.
 fn fill<'a, 'b>(
-    blocks: &mut [Block<'a>],
+    blocks: &mut [IhsBlock<'a>],
     line: &'b str,
-    column: impl Fn(&Block) -> usize,
-    mut take: impl FnMut(&mut Block<'a>, &'b str) -> Result<()>,
+    column: impl Fn(&IhsBlock) -> usize,
+    mut take: impl FnMut(&mut IhsBlock<'a>, &'b str) -> Result<()>,
 ) -> Result<usize> {
     let mut next = 0;
     for (i, field) in line.split(',').enumerate() {
@@ -175,7 +175,7 @@ fn fill<'a, 'b>(
 }
 
 /// Marks the blocks whose value in a header line names a response other than an ABR, or whose label does.
-fn find_other_responses(blocks: &mut [Block], number: usize, line: &str) {
+fn find_other_responses(blocks: &mut [IhsBlock], number: usize, line: &str) {
     let (label, mut rest) = line.split_once(',').unwrap_or((line, ""));
     let by_label = vocabulary::other_response(label);
     let is_set = |value: &str| !["", "0", "no", "off", "false", "none"].contains(&value.to_lowercase().as_str());
@@ -199,7 +199,7 @@ fn skip_fields(line: &str, fields: usize) -> &str {
     line.splitn(fields + 1, ',').nth(fields).unwrap_or_default()
 }
 
-fn add_samples(source: &SourceFile, number: usize, line: &str, blocks: &mut [Block]) -> Result<()> {
+fn add_samples(source: &SourceFile, number: usize, line: &str, blocks: &mut [IhsBlock]) -> Result<()> {
     let expected = blocks[0].samples.len() + 1;
     let point = line.split(',').next().unwrap_or_default().trim();
     if point.parse() != Ok(expected) {
@@ -223,7 +223,7 @@ fn add_samples(source: &SourceFile, number: usize, line: &str, blocks: &mut [Blo
     Ok(())
 }
 
-fn recording(source: &SourceFile, lines: &[usize; LABELS.len()], block: Block) -> Result<Recording> {
+fn recording(source: &SourceFile, lines: &[usize; LABELS.len()], block: IhsBlock) -> Result<Recording> {
     let period_us = text::positive(source, lines[0], "`Smp. Period`", block.header[0])?;
     let t0_ms = match block.header[1] {
         "" => None,
