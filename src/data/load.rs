@@ -1,7 +1,7 @@
 //! From what a configuration names to a data set: the one way that training, evaluation and reconstruction go.
 
 use super::assume::Assumptions;
-use super::prepare::{Axis, Preparation, PreparedRows, RowReport, no_column};
+use super::prepare::{Preparation, PreparedRows, RowReport, TimeAxis, no_column};
 use super::read::{self, Notices, Options, Recordings, SubjectFrom, read_paths};
 use super::recording::Recording;
 use super::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES, synth};
@@ -46,7 +46,7 @@ fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, u
 /// # Errors
 /// See [`synth::generate`].
 pub fn built_in(config: &DataConfig, signal_length: usize) -> Result<Recordings> {
-    let axis = Axis { sample_rate_hz: config.synth.sample_rate_hz, t0_ms: 0.0 };
+    let axis = TimeAxis { sample_rate_hz: config.synth.sample_rate_hz, t0_ms: 0.0 };
     let length = Preparation::new(&config.prepare, signal_length).recorded_length(axis);
     let rows = synth::generate(&config.synth, length, config.seed)?;
     Ok(Recordings::new(synth::SOURCE, true, Notices::default(), Box::new(rows.into_iter().map(Ok))))
@@ -87,7 +87,7 @@ struct DatasetBuilder<'a> {
     averages: Vec<f32>,
     truth: Vec<f32>,
     truth_latencies_ms: Vec<f32>,
-    axis: Axis,
+    axis: TimeAxis,
     /// Rows whose subject is a guess from the file's name.
     guessed: usize,
     /// The names of the first row's columns.
@@ -111,7 +111,7 @@ impl<'a> DatasetBuilder<'a> {
             averages: Vec::new(),
             truth: Vec::new(),
             truth_latencies_ms: Vec::new(),
-            axis: Axis { sample_rate_hz: 0.0, t0_ms: 0.0 },
+            axis: TimeAxis { sample_rate_hz: 0.0, t0_ms: 0.0 },
             guessed: 0,
             names: Vec::new(),
         }
@@ -120,8 +120,10 @@ impl<'a> DatasetBuilder<'a> {
     fn push(&mut self, recording: Recording) -> Result<()> {
         if self.subjects.is_empty() {
             let times = "prepared recordings have a time axis";
-            self.axis =
-                Axis { sample_rate_hz: recording.sample_rate_hz.expect(times), t0_ms: recording.t0_ms.expect(times) };
+            self.axis = TimeAxis {
+                sample_rate_hz: recording.sample_rate_hz.expect(times),
+                t0_ms: recording.t0_ms.expect(times),
+            };
             self.names = recording.columns.iter().map(|(name, _)| name.to_string()).collect();
         }
         for (column, values) in self.config.static_columns.iter().zip(&mut self.statics) {

@@ -8,7 +8,7 @@ mod text;
 pub use amplitude::{AmplitudeMeasure, LevelAmplitude, MEASURES};
 pub use problems::{CHECKS, ProblemCheck, Problems};
 
-use super::prepare::Axis;
+use super::prepare::TimeAxis;
 use super::{PEAK_COLUMNS, Recording};
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -122,9 +122,9 @@ fn columns(recordings: &[Recording]) -> Vec<ColumnSummary> {
 }
 
 /// When the samples were taken, if that is known.
-fn axis(recording: &Recording) -> Option<Axis> {
+fn axis(recording: &Recording) -> Option<TimeAxis> {
     let sample_rate_hz = recording.sample_rate_hz.filter(|rate| *rate > 0.0)?;
-    Some(Axis { sample_rate_hz, t0_ms: recording.t0_ms? })
+    Some(TimeAxis { sample_rate_hz, t0_ms: recording.t0_ms? })
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The baseline: the mean of a trace, or of a part of it, is subtracted from all of it.
 
-use super::{Axis, Refusal};
+use super::{Refusal, TimeAxis};
 use crate::config::Baseline;
 
 /// `x_i - mean of the chosen x`; the ends of a span are both included.
 ///
 /// # Errors
 /// A span that the recording does not cover, to within one sample.
-pub fn subtract(baseline: &Baseline, trace: &mut [f64], axis: Axis) -> Result<(), Refusal> {
+pub fn subtract(baseline: &Baseline, trace: &mut [f64], axis: TimeAxis) -> Result<(), Refusal> {
     let chosen = match baseline {
         Baseline::Whole(_) => &trace[..],
         Baseline::Between(span) => {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use crate::config::{Span, Whole};
 
-    const AXIS: Axis = Axis { sample_rate_hz: 1000.0, t0_ms: -2.0 };
+    const AXIS: TimeAxis = TimeAxis { sample_rate_hz: 1000.0, t0_ms: -2.0 };
 
     fn subtracted(baseline: Baseline) -> Result<Vec<f64>, Refusal> {
         let mut trace = vec![1.0, 2.0, 3.0, 10.0, 20.0];

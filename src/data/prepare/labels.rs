@@ -1,6 +1,6 @@
 //! Peak labels that a prepared trace does not show.
 
-use super::Axis;
+use super::TimeAxis;
 use crate::data::PEAK_COLUMNS;
 
 /// Masks peak labels outside of the window.
@@ -13,7 +13,7 @@ pub struct Labels {
 impl Labels {
     /// Unlabels the waves of one row (in the order of [`PEAK_COLUMNS`]) whose latency lies outside of the `samples` of
     /// `axis`: latency and amplitude, since what is not in the trace cannot be read off it.
-    pub fn mask(&mut self, peaks: &mut [f32], axis: &Axis, samples: usize) {
+    pub fn mask(&mut self, peaks: &mut [f32], axis: &TimeAxis, samples: usize) {
         let waves = PEAK_COLUMNS.len() / 2;
         for wave in 0..waves {
             let latency_ms = f64::from(peaks[wave]);

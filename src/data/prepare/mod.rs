@@ -49,7 +49,7 @@ impl Refusal {
 
 /// When the samples of a trace were taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Axis {
+pub struct TimeAxis {
     pub sample_rate_hz: f64,
     /// Time of the first sample relative to the stimulus onset.
     pub t0_ms: f64,
@@ -60,7 +60,7 @@ pub struct Axis {
 pub struct Prepared {
     /// As many as `model.signal_length` asks for, in µV.
     pub samples: Vec<f32>,
-    pub axis: Axis,
+    pub axis: TimeAxis,
 }
 
 /// The steps that `data.prepare` asks for, with the filters of the rates seen so far.
@@ -92,7 +92,7 @@ impl Preparation {
     ///
     /// # Errors
     /// A recording that is too short for filter or window, or whose rate the configuration does not fit.
-    pub fn apply(&mut self, samples: &[f32], axis: Axis) -> Result<Prepared, Refusal> {
+    pub fn apply(&mut self, samples: &[f32], axis: TimeAxis) -> Result<Prepared, Refusal> {
         let polarity = f64::from(self.config.polarity);
         let mut trace: Vec<f64> = samples.iter().map(|&v| polarity * f64::from(v)).collect();
         if let Some(baseline) = &self.config.baseline {
@@ -156,7 +156,7 @@ impl Preparation {
 
     /// How many samples a recording of this rate that begins at `axis.t0_ms` must have: for simulated ones, which can
     /// be as long as they should.
-    pub fn recorded_length(&self, axis: Axis) -> usize {
+    pub fn recorded_length(&self, axis: TimeAxis) -> usize {
         let from_ms = self.config.window.map_or(axis.t0_ms, |window| window.from_ms);
         let rate = self.config.sample_rate_hz.unwrap_or(axis.sample_rate_hz);
         let last_ms = from_ms + (self.signal_length - 1) as f64 * 1000.0 / rate;

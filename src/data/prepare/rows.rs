@@ -1,6 +1,6 @@
 //! The one way from recordings to what a model sees: row filters, then preparation, then the masking of labels.
 
-use super::{Axis, FilterCount, Labels, Preparation, Refusal, RowFilters};
+use super::{FilterCount, Labels, Preparation, Refusal, RowFilters, TimeAxis};
 use crate::config::{DataConfig, PrepareConfig};
 use crate::data::assume::FILE_SUBJECT;
 use crate::data::read::Recordings;
@@ -36,7 +36,7 @@ pub struct PreparedRows<'a> {
     /// What `data.prepare` does, in words; empty if it does nothing.
     description: String,
     /// The first row's, which all others share.
-    axis: Option<Axis>,
+    axis: Option<TimeAxis>,
     report: RowReport,
 }
 
@@ -50,7 +50,7 @@ pub struct RowReport {
     /// Samples after them that are not, in the longest row.
     pub cut: usize,
     /// The times of the samples, if they were prepared.
-    pub prepared: Option<Axis>,
+    pub prepared: Option<TimeAxis>,
     /// Rows that came prepared, and were left as they are.
     pub prepared_before: usize,
     /// What the filters left out.
@@ -70,7 +70,7 @@ impl RowReport {
 
 impl std::fmt::Display for RowReport {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        if let Some(Axis { sample_rate_hz, t0_ms }) = self.prepared {
+        if let Some(TimeAxis { sample_rate_hz, t0_ms }) = self.prepared {
             let used = self.used;
             return write!(f, "{} rows, prepared: {used} samples at {sample_rate_hz} Hz from {t0_ms} ms", self.rows);
         }
@@ -177,7 +177,7 @@ impl<'a> PreparedRows<'a> {
     }
 
     /// When the samples were taken: as the recording states, or else the configuration.
-    fn recorded_axis(&self, recording: &mut Recording) -> Result<Axis> {
+    fn recorded_axis(&self, recording: &mut Recording) -> Result<TimeAxis> {
         complete_axis(&self.recordings.source, recording, self.config)?;
         let known = |key: &str, value: Option<f64>, example: &str| {
             value.ok_or_else(|| {
@@ -189,7 +189,7 @@ impl<'a> PreparedRows<'a> {
         };
         let sample_rate_hz = known("sample_rate_hz", recording.sample_rate_hz, "20000.0")?;
         let t0_ms = known("t0_ms", recording.t0_ms, "0.0 if the first sample is at the stimulus onset")?;
-        Ok(Axis { sample_rate_hz, t0_ms })
+        Ok(TimeAxis { sample_rate_hz, t0_ms })
     }
 
     /// Whether the row was prepared before, in the same way.
@@ -239,7 +239,7 @@ impl<'a> PreparedRows<'a> {
     }
 
     /// The first samples as they are.
-    fn take_first(&mut self, recording: &mut Recording, axis: Axis) -> Result<Axis> {
+    fn take_first(&mut self, recording: &mut Recording, axis: TimeAxis) -> Result<TimeAxis> {
         let used = self.report.used;
         self.report.cut = self.report.cut.max(recording.samples.len() - used);
         recording.samples.truncate(used);
@@ -249,7 +249,7 @@ impl<'a> PreparedRows<'a> {
         Ok(axis)
     }
 
-    fn apply(&mut self, recording: &mut Recording, axis: Axis) -> Result<Axis> {
+    fn apply(&mut self, recording: &mut Recording, axis: TimeAxis) -> Result<TimeAxis> {
         let source = &self.recordings.source;
         let mut apply = |samples: &[f32]| self.preparation.apply(samples, axis);
         let refuse =
@@ -264,7 +264,7 @@ impl<'a> PreparedRows<'a> {
     }
 
     /// All rows must lie at the same times.
-    fn check_axis(&mut self, recording: &Recording, axis: Axis, off: bool) -> Result<()> {
+    fn check_axis(&mut self, recording: &Recording, axis: TimeAxis, off: bool) -> Result<()> {
         let first = *self.axis.get_or_insert(axis);
         if first.same(&axis) {
             return Ok(());
@@ -282,7 +282,7 @@ impl<'a> PreparedRows<'a> {
                 Refusal::new(format!("{is}, but the rows before have {was}"), remedy),
             ));
         }
-        let times = |axis: Axis| format!("at {} Hz from {} ms", axis.sample_rate_hz, axis.t0_ms);
+        let times = |axis: TimeAxis| format!("at {} Hz from {} ms", axis.sample_rate_hz, axis.t0_ms);
         let problem = format!("prepared, its samples lie {}, but those before {}", times(axis), times(first));
         let remedy =
             "set data.prepare.sample_rate_hz and data.prepare.window, which put all rows' samples at the same times";

@@ -19,12 +19,12 @@ fn usual() -> PrepareConfig {
     }
 }
 
-fn axis(sample_rate_hz: f64, t0_ms: f64) -> Axis {
-    Axis { sample_rate_hz, t0_ms }
+fn axis(sample_rate_hz: f64, t0_ms: f64) -> TimeAxis {
+    TimeAxis { sample_rate_hz, t0_ms }
 }
 
 /// A tone burst about 5 ms, upside down on an offset, a mains hum and a high whistle.
-fn recording(samples: usize, axis: Axis) -> Vec<f32> {
+fn recording(samples: usize, axis: TimeAxis) -> Vec<f32> {
     let value = |i: usize| {
         let ms = axis.t0_ms + i as f64 * 1000.0 / axis.sample_rate_hz;
         let hum = 3.0 * (2.0 * PI * 0.05 * ms).sin();
@@ -44,7 +44,7 @@ fn a_response_is_found_where_and_as_it_was_whatever_the_recorder() {
         [(400, axis(24_414.062_5, -2.0)), (1500, axis(100_000.0, -1.5)), (300, axis(20_000.0, -1.013))]
     {
         let made = Preparation::new(&usual(), LENGTH).apply(&recording(samples, axis), axis).unwrap();
-        assert_eq!((made.samples.len(), made.axis), (LENGTH, Axis { sample_rate_hz: 20_000.0, t0_ms: 0.0 }));
+        assert_eq!((made.samples.len(), made.axis), (LENGTH, TimeAxis { sample_rate_hz: 20_000.0, t0_ms: 0.0 }));
         // two passes of the filter leave 0.97 at 1 kHz, and of a hum of 3 µV at 50 Hz 0.003
         let wanted = |i: usize| burst(i as f64 * 0.05);
         let worst = (20..180).map(|i| (f64::from(made.samples[i]) - wanted(i)).abs()).fold(0.0, f64::max);
@@ -89,7 +89,7 @@ fn off_takes_the_first_samples_as_they_are() {
 #[test]
 fn recordings_that_cannot_be_prepared() {
     let mut preparation = Preparation::new(&usual(), LENGTH);
-    let mut refused = |samples: usize, axis: Axis, part: &str| {
+    let mut refused = |samples: usize, axis: TimeAxis, part: &str| {
         let refusal = preparation.apply(&recording(samples, axis), axis).unwrap_err();
         assert!(refusal.problem.contains(part) && !refusal.remedy.is_empty(), "{part:?} is not in {refusal:?}");
     };

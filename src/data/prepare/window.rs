@@ -3,7 +3,7 @@
 //! Without resampling the window begins at the sample nearest to `from_ms`, and its time is that sample's own; with it,
 //! at `from_ms` itself. Up to half a sample may be missing at either end, as times of recorders are rounded.
 
-use super::{Axis, Refusal};
+use super::{Refusal, TimeAxis};
 use crate::config::PrepareConfig;
 
 /// Times nearer than this, in samples, are one: what writing them in ms rounds.
@@ -15,7 +15,7 @@ pub struct WindowPosition {
     /// Position of its first sample in samples of the recording; whole numbers without resampling.
     pub first: f64,
     /// The prepared trace's.
-    pub axis: Axis,
+    pub axis: TimeAxis,
 }
 
 impl WindowPosition {
@@ -27,7 +27,7 @@ impl WindowPosition {
         config: &PrepareConfig,
         signal_length: usize,
         samples: usize,
-        axis: Axis,
+        axis: TimeAxis,
     ) -> Result<WindowPosition, Refusal> {
         let rate = config.sample_rate_hz.unwrap_or(axis.sample_rate_hz);
         let from_ms = config.window.map_or(axis.t0_ms, |window| window.from_ms);
@@ -42,7 +42,7 @@ impl WindowPosition {
             true => from_ms,
             false => axis.t0_ms + first * 1000.0 / axis.sample_rate_hz,
         };
-        let window = WindowPosition { first, axis: Axis { sample_rate_hz: rate, t0_ms } };
+        let window = WindowPosition { first, axis: TimeAxis { sample_rate_hz: rate, t0_ms } };
         window.check_length(config, signal_length)?;
         let last = first + (signal_length - 1) as f64 * axis.sample_rate_hz / rate;
         let reach = if config.sample_rate_hz.is_none() { 0.0 } else { 0.5 };
@@ -75,7 +75,7 @@ impl WindowPosition {
     }
 }
 
-impl Axis {
+impl TimeAxis {
     /// What a recording of so many samples covers, in words.
     pub(super) fn covers(&self, samples: usize) -> String {
         let last_ms = self.t0_ms + (samples as f64 - 1.0) * 1000.0 / self.sample_rate_hz;
@@ -88,7 +88,7 @@ impl Axis {
     }
 
     /// Whether two traces' samples were taken at the same times.
-    pub fn same(&self, other: &Axis) -> bool {
+    pub fn same(&self, other: &TimeAxis) -> bool {
         let rates = (self.sample_rate_hz / other.sample_rate_hz - 1.0).abs() <= 1e-6;
         rates && ((self.t0_ms - other.t0_ms) * self.sample_rate_hz / 1000.0).abs() <= SAME_SAMPLE
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::config::Window;
 
-    const AXIS: Axis = Axis { sample_rate_hz: 24_414.062_5, t0_ms: -1.0 };
+    const AXIS: TimeAxis = TimeAxis { sample_rate_hz: 24_414.062_5, t0_ms: -1.0 };
 
     fn config(sample_rate_hz: Option<f64>, from_ms: f64, to_ms: Option<f64>) -> PrepareConfig {
         PrepareConfig { sample_rate_hz, window: Some(Window { from_ms, to_ms }), ..PrepareConfig::default() }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!((resampled.first, resampled.axis.t0_ms), (24.414_062_5, 0.0));
         assert_eq!(resampled.axis.sample_rate_hz, 20_000.0);
         // 0.1 + 0.2 is not 0.3: rounding moves no sample
-        let axis = Axis { sample_rate_hz: 20_000.0, t0_ms: 0.1 + 0.2 };
+        let axis = TimeAxis { sample_rate_hz: 20_000.0, t0_ms: 0.1 + 0.2 };
         let same = WindowPosition::find(&config(None, 0.3, None), 10, 10, axis).unwrap();
         assert_eq!((same.first, same.axis.t0_ms), (0.0, 0.3));
     }
@@ -161,9 +161,9 @@ mod tests {
 
     #[test]
     fn axes_and_latencies() {
-        let other = |sample_rate_hz, t0_ms| AXIS.same(&Axis { sample_rate_hz, t0_ms });
+        let other = |sample_rate_hz, t0_ms| AXIS.same(&TimeAxis { sample_rate_hz, t0_ms });
         assert!(other(24_414.063, -1.0 + 1e-9) && !other(24_414.062_5, -0.99) && !other(24_415.0, -1.0));
-        let axis = Axis { sample_rate_hz: 20_000.0, t0_ms: 1.0 };
+        let axis = TimeAxis { sample_rate_hz: 20_000.0, t0_ms: 1.0 };
         let inside = |ms| axis.contains(ms, 200);
         assert!(inside(1.0) && inside(10.99) && !inside(0.99) && !inside(11.0));
     }
