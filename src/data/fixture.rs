@@ -1,6 +1,6 @@
 //! A small data set for the tests of this folder.
 
-use super::{Column, Dataset, Truth, Values, WAVES};
+use super::{Column, Dataset, GroundTruths, Values, WAVES};
 use ndarray::Array2;
 
 /// `rows` rows of 5 samples, the subjects in turn; a number column `level_db` (20, 30, …) and a text column `ear` (L,
@@ -24,6 +24,6 @@ pub fn dataset(rows: usize, subjects: usize) -> Dataset {
         peaks,
         subjects: (0..rows).map(|r| format!("S{:03}", r % subjects)).collect(),
         averages: vec![f32::NAN; rows],
-        truth: Some(Truth { signals: wave(0.25), latencies_ms }),
+        truth: Some(GroundTruths { signals: wave(0.25), latencies_ms }),
     }
 }

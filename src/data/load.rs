@@ -4,7 +4,7 @@ use super::assume::Assumptions;
 use super::prepare::{Preparation, PreparedRows, RowReport, TimeAxis, no_column};
 use super::read::{self, Notices, Options, Recordings, SubjectFrom, read_paths};
 use super::recording::Recording;
-use super::{Column, Dataset, PEAK_COLUMNS, Truth, Values, WAVES, synth};
+use super::{Column, Dataset, GroundTruths, PEAK_COLUMNS, Values, WAVES, synth};
 use crate::config::{ColumnEncoding, DataConfig};
 use crate::error::{Error, Result, nearest};
 use ndarray::Array2;
@@ -197,7 +197,7 @@ impl<'a> DatasetBuilder<'a> {
             peaks: matrix(self.peaks, PEAK_COLUMNS.len()),
             subjects: self.subjects,
             averages: self.averages,
-            truth: (!self.truth.is_empty()).then(|| Truth {
+            truth: (!self.truth.is_empty()).then(|| GroundTruths {
                 signals: matrix(self.truth, length),
                 latencies_ms: matrix(self.truth_latencies_ms, WAVES.len()),
             }),

@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
 pub const PEAK_COLUMNS: [&str; 6] = ["peak_i_ms", "peak_iii_ms", "peak_v_ms", "peak_i_uv", "peak_iii_uv", "peak_v_uv"];
 
-/// The waves of [`Truth::latencies_ms`], as they are written in column names.
+/// The waves of [`GroundTruths::latencies_ms`], as they are written in column names.
 pub const WAVES: [&str; 7] = ["i", "ii", "iii", "iv", "v", "vi", "vii"];
 
 /// One row a waveform, with the columns that the config names.
@@ -51,7 +51,7 @@ pub struct Dataset {
     /// The sweeps behind each row; NaN where they are not known.
     pub averages: Vec<f32>,
     /// What a simulation knows and a recording does not.
-    pub truth: Option<Truth>,
+    pub truth: Option<GroundTruths>,
 }
 
 /// One named column of [`Dataset::statics`], in its own units.
@@ -73,7 +73,7 @@ pub enum Values {
 
 /// The noise-free traces and the wave latencies behind simulated rows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Truth {
+pub struct GroundTruths {
     /// `[N, L]` in µV, without noise.
     pub signals: Array2<f32>,
     /// `[N, 7]`: latencies of waves I to VII in ms; NaN where the wave is absent.
