@@ -21,14 +21,14 @@ pub fn text_style<'a>(pixels: f64, colour: RGBColor, pos: Pos) -> TextStyle<'a> 
 /// Lines and points over two axes.
 pub struct Chart<'a> {
     pub title: &'a str,
-    pub x: Axis<'a>,
-    pub y: Axis<'a>,
+    pub x: ChartAxis<'a>,
+    pub y: ChartAxis<'a>,
     pub series: Vec<Series<'a>>,
 }
 
 /// An axis; without a range it holds what there is.
 #[derive(Clone, Copy)]
-pub struct Axis<'a> {
+pub struct ChartAxis<'a> {
     /// With its unit; an axis without a label has no ticks either.
     pub label: &'a str,
     pub range: Option<[f64; 2]>,
@@ -255,7 +255,7 @@ mod tests {
     fn charts_of_nothing_and_of_one_point_are_drawn() {
         let picture = |points: Vec<Point>, mark| {
             let series = vec![Series { name: "a name", colour: BLUE, mark, points }];
-            let axis = |label| Axis { label, range: None };
+            let axis = |label| ChartAxis { label, range: None };
             let chart = Chart { title: "a chart", x: axis("level, dB"), y: axis("ms"), series };
             Picture::draw([300, 200], "", |area| chart.draw(area)).to_svg()
         };

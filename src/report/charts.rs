@@ -1,6 +1,6 @@
 //! The charts of an evaluation, from the numbers in its JSON.
 
-use super::chart::{Axis, Chart, Mark, Point, Series, text_style};
+use super::chart::{Chart, ChartAxis, Mark, Point, Series, text_style};
 use super::picture::{Area, Drawn, Picture, offset, px};
 use super::style::{BLUE, GREEN, GRID, HEADING, INK, MUTED, ORANGE, PURPLE, RAMP, SERIES, STROKE, TEXT, VERMILION};
 use crate::eval::level_functions::{LevelFunction, LevelPoint};
@@ -39,8 +39,8 @@ pub fn learning(epochs: &[Value]) -> Option<Picture> {
     };
     let chart = |title, label, term: &str| Chart {
         title,
-        x: Axis { label: "epoch", range: None },
-        y: Axis { label, range: None },
+        x: ChartAxis { label: "epoch", range: None },
+        y: ChartAxis { label, range: None },
         series: vec![
             Series { name: "training", colour: MUTED, mark: Mark::Line, points: of(&format!("/train/{term}")) },
             Series { name: "validation", colour: BLUE, mark: Mark::Line, points: of(&format!("/validation/{term}")) },
@@ -165,8 +165,8 @@ pub fn waves_by_level(levels: &LevelReport) -> [Option<Picture>; 2] {
         let measured = |series: &[Series]| series[..2].iter().any(Series::has_points);
         let charts = charts.filter(|(series, _)| measured(series)).map(|(series, title)| Chart {
             title,
-            x: Axis { label: "level, dB", range: None },
-            y: Axis { label, range: None },
+            x: ChartAxis { label: "level, dB", range: None },
+            y: ChartAxis { label, range: None },
             series,
         });
         row(&format!("{what} of each wave by level, generated beside real"), HEIGHT, charts.collect())
@@ -202,14 +202,17 @@ pub fn calibration(generated: &Generated) -> Option<Picture> {
     let mixed = generated.mixed_model.as_ref().map(|mixed| of("linear mixed model", ORANGE, mixed));
     let coverage = Chart {
         title: "coverage",
-        x: Axis { label: "interval of draws, %", range: Some([0.0, 100.0]) },
-        y: Axis { label: "real samples in it, %", range: Some([0.0, 100.0]) },
+        x: ChartAxis { label: "interval of draws, %", range: Some([0.0, 100.0]) },
+        y: ChartAxis { label: "real samples in it, %", range: Some([0.0, 100.0]) },
         series: [Some(ideal), Some(of("model", BLUE, &generated.model)), mixed].into_iter().flatten().collect(),
     };
     let spread = generated.spread.map(|spread| Chart {
         title: "spread of draws over that of these listeners",
-        x: Axis { label: "spread; 1 is right", range: Some([0.0, spread.high.unwrap_or(spread.value).max(1.5) * 1.1]) },
-        y: Axis { label: "", range: Some([0.0, 2.0]) },
+        x: ChartAxis {
+            label: "spread; 1 is right",
+            range: Some([0.0, spread.high.unwrap_or(spread.value).max(1.5) * 1.1]),
+        },
+        y: ChartAxis { label: "", range: Some([0.0, 2.0]) },
         series: vec![
             Series {
                 name: "as it should be",
@@ -249,8 +252,8 @@ pub fn film(responses: &[FilmResponse]) -> Vec<(usize, Picture)> {
         let titles = ["gamma", "beta"].map(|what| format!("{what}, block {block} ({units} units)"));
         let chart = |title, what, colour, quantiles| Chart {
             title,
-            x: Axis { label, range: None },
-            y: Axis { label: what, range: None },
+            x: ChartAxis { label, range: None },
+            y: ChartAxis { label: what, range: None },
             series: series(colour, values, quantiles),
         };
         let charts = vec![chart(&titles[0], "gamma", PURPLE, gamma), chart(&titles[1], "beta", GREEN, beta)];
@@ -289,8 +292,8 @@ fn units(area: &Area, map: &LatentMap, kl_nats: &[f64], order: &[usize]) -> Draw
     let all = Series { name: "all levels", colour: INK, mark: Mark::Dots, points: of(kl_nats) };
     let chart = Chart {
         title: "KL of each latent unit",
-        x: Axis { label: "units, the most used first", range: None },
-        y: Axis { label: "KL, nats", range: None },
+        x: ChartAxis { label: "units, the most used first", range: None },
+        y: ChartAxis { label: "KL, nats", range: None },
         series: by_level.chain([all]).collect(),
     };
     chart.draw(area)
@@ -336,8 +339,8 @@ fn scatter(area: &Area, map: &LatentMap) -> Drawn {
     let (x, y) = (format!("mu of unit {first}"), format!("mu of unit {second}"));
     let chart = Chart {
         title: "recordings in the two units that carry most",
-        x: Axis { label: &x, range: None },
-        y: Axis { label: &y, range: None },
+        x: ChartAxis { label: &x, range: None },
+        y: ChartAxis { label: &y, range: None },
         series: with_level.chain([without]).collect(),
     };
     chart.draw(area)
