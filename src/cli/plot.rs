@@ -6,7 +6,7 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::error::{Error, Result};
 use abr_film::eval::level_series::{
-    Band, Choice, Gathered, Set, Source, Summary, from_recordings, source_of, stated_species,
+    Choice, Gathered, Set, Source, SpreadBand, Summary, from_recordings, source_of, stated_species,
 };
 use abr_film::files::write_whole;
 use abr_film::report::{SeriesOptions, draw_level_series};
@@ -39,7 +39,7 @@ pub struct Plot {
     window: Option<Window>,
     /// The band about the mean: so many percent of the traces, those in the middle; or `sd`, `sem`, `none`
     #[arg(long, value_name = "PERCENT|sd|sem|none", default_value = "80")]
-    band: Band,
+    band: SpreadBand,
     /// Leave single traces out
     #[arg(long)]
     no_repeats: bool,

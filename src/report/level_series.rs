@@ -7,7 +7,7 @@ mod scale;
 
 use super::picture::{Area, Drawn, Picture};
 use super::style::{HEADING, SERIES, TEXT, colour};
-use crate::eval::level_series::{Band, Layer, LevelSeries, Source};
+use crate::eval::level_series::{Layer, LevelSeries, Source, SpreadBand};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
 use ink::{text_width, wrap};
 use plotters::style::RGBColor;
@@ -21,7 +21,7 @@ pub struct SeriesOptions {
     /// The times that are shown, in ms after stimulus onset; `None`: all that there are.
     pub window_ms: Option<[f64; 2]>,
     /// What the bands show, for the words below the panels; `None`: those say nothing of bands.
-    pub band: Option<Band>,
+    pub band: Option<SpreadBand>,
 }
 
 /// Left of the first column of panels, for the levels, at least.

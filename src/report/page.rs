@@ -4,14 +4,15 @@ use super::charts;
 use super::charts::WIDTH;
 use super::level_series::{SeriesOptions, draw_level_series};
 use super::picture::{Picture, printable};
-use crate::eval::level_series::{Band, LevelSeries};
+use crate::eval::level_series::{LevelSeries, SpreadBand};
 use crate::eval::{Report, Table};
 use crate::text::capitalised;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 const STYLE: &str = include_str!("page.css");
-const SERIES: SeriesOptions = SeriesOptions { width: Some(WIDTH), window_ms: None, band: Some(Band::Central(80.0)) };
+const SERIES: SeriesOptions =
+    SeriesOptions { width: Some(WIDTH), window_ms: None, band: Some(SpreadBand::Central(80.0)) };
 
 /// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says
 /// where (`data-json`: JSON pointers, with `%` behind one that is shown in percent).

@@ -8,7 +8,7 @@ mod summary;
 mod trace;
 
 pub use recordings::{Choice, Gathered, Set, from_recordings, source_of, stated_species};
-pub use summary::{Band, Summary};
+pub use summary::{SpreadBand, Summary};
 
 use serde::Serialize;
 

@@ -217,7 +217,7 @@ fn panel(
         };
         layer(set.source, name, levels);
         if choice.truth {
-            let mean = Summary { band: super::Band::None, repeats: 0, waves: None };
+            let mean = Summary { band: super::SpreadBand::None, repeats: 0, waves: None };
             let truth = self::levels(&traces, &title, choice, &mean, |r| r.truth.as_ref().map(|truth| &truth.samples))?;
             layer(Source::GroundTruth, truth_name, truth);
         }

@@ -19,7 +19,7 @@ const FEWEST_BEFORE_WAVES: usize = 10;
 /// How traces of one level are summed up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
-    pub band: Band,
+    pub band: SpreadBand,
     /// Single traces that are kept beside the mean, at most; of more, as many are taken evenly from all.
     pub repeats: usize,
     /// Whose waves are marked; `None`: no waves.
@@ -28,13 +28,13 @@ pub struct Summary {
 
 impl Default for Summary {
     fn default() -> Self {
-        Summary { band: Band::default(), repeats: 10, waves: Some(Species::Human) }
+        Summary { band: SpreadBand::default(), repeats: 10, waves: Some(Species::Human) }
     }
 }
 
 /// What a band about the mean shows, sample by sample; it takes two traces at least.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Band {
+pub enum SpreadBand {
     None,
     /// So many in a hundred of the traces, those in the middle; of fewer than five traces, all.
     Central(f64),
@@ -44,61 +44,61 @@ pub enum Band {
     StandardError,
 }
 
-impl Default for Band {
+impl Default for SpreadBand {
     fn default() -> Self {
-        Band::Central(80.0)
+        SpreadBand::Central(80.0)
     }
 }
 
-impl FromStr for Band {
+impl FromStr for SpreadBand {
     type Err = String;
 
     /// `none`, `sd`, `sem`, or a number above 0 and up to 100.
-    fn from_str(text: &str) -> Result<Band, String> {
+    fn from_str(text: &str) -> Result<SpreadBand, String> {
         match text {
-            "none" => Ok(Band::None),
-            "sd" => Ok(Band::Deviation),
-            "sem" => Ok(Band::StandardError),
+            "none" => Ok(SpreadBand::None),
+            "sd" => Ok(SpreadBand::Deviation),
+            "sem" => Ok(SpreadBand::StandardError),
             _ => {
                 let percent = text.parse().ok().filter(|percent| *percent > 0.0 && *percent <= 100.0);
                 let wanted = "a share of the traces above 0 and up to 100 (in percent), sd, sem or none is wanted";
-                percent.map(Band::Central).ok_or_else(|| wanted.to_string())
+                percent.map(SpreadBand::Central).ok_or_else(|| wanted.to_string())
             }
         }
     }
 }
 
-impl Display for Band {
+impl Display for SpreadBand {
     /// As a legend says it.
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         match self {
-            Band::None => f.write_str("none"),
-            Band::Central(100.0) => f.write_str("all traces"),
-            Band::Central(percent) => {
+            SpreadBand::None => f.write_str("none"),
+            SpreadBand::Central(100.0) => f.write_str("all traces"),
+            SpreadBand::Central(percent) => {
                 write!(f, "central {percent} % of the traces (all, where fewer than {FEWEST_OF_SHARE})")
             }
-            Band::Deviation => f.write_str("mean ± standard deviation"),
-            Band::StandardError => f.write_str("mean ± standard error"),
+            SpreadBand::Deviation => f.write_str("mean ± standard deviation"),
+            SpreadBand::StandardError => f.write_str("mean ± standard error"),
         }
     }
 }
 
-impl Band {
+impl SpreadBand {
     /// Lower and upper edge over the values of one sample.
     fn edges(self, values: &mut [f64]) -> Option<[f64; 2]> {
         if values.len() < 2 {
             return None;
         }
         match self {
-            Band::None => None,
-            Band::Central(percent) => {
+            SpreadBand::None => None,
+            SpreadBand::Central(percent) => {
                 values.sort_by(f64::total_cmp);
                 let percent = if values.len() < FEWEST_OF_SHARE { 100.0 } else { percent };
                 let outside = (1.0 - percent / 100.0) / 2.0;
                 Some([quantile(values, outside), quantile(values, 1.0 - outside)])
             }
-            Band::Deviation => about_mean(values, deviation(values)),
-            Band::StandardError => about_mean(values, deviation(values) / (values.len() as f64).sqrt()),
+            SpreadBand::Deviation => about_mean(values, deviation(values)),
+            SpreadBand::StandardError => about_mean(values, deviation(values) / (values.len() as f64).sqrt()),
         }
     }
 }
@@ -226,7 +226,7 @@ fn waves(picker: &Picker, mean_uv: &[f32], level_db: Option<f64>, floor_uv: f64)
 mod tests {
     use super::*;
 
-    fn summary(band: Band) -> Summary {
+    fn summary(band: SpreadBand) -> Summary {
         Summary { band, repeats: 3, waves: None }
     }
 
@@ -242,25 +242,28 @@ mod tests {
 
     #[test]
     fn a_band_holds_what_it_says() {
-        let edges = |band: Band, all: &[f32]| of(&values(all), &summary(band)).band_uv.map(|[lo, hi]| [lo[0], hi[0]]);
+        let edges =
+            |band: SpreadBand, all: &[f32]| of(&values(all), &summary(band)).band_uv.map(|[lo, hi]| [lo[0], hi[0]]);
         let eleven: Vec<f32> = (0..11).map(|i| i as f32).collect();
-        assert_eq!(edges(Band::Central(80.0), &eleven), Some([1.0, 9.0]));
-        assert_eq!(edges(Band::Central(80.0), &[3.0, 1.0, 2.0, 5.0]), Some([1.0, 5.0]));
-        assert_eq!(edges(Band::Central(80.0), &[3.0]), None);
-        assert_eq!(edges(Band::Deviation, &[1.0, 3.0]), Some([2.0 - 2.0_f32.sqrt(), 2.0 + 2.0_f32.sqrt()]));
-        assert_eq!(edges(Band::StandardError, &[1.0, 3.0]), Some([1.0, 3.0]));
-        assert_eq!(edges(Band::None, &eleven), None);
-        for (text, band) in [("90", Band::Central(90.0)), ("sd", Band::Deviation), ("none", Band::None)] {
+        assert_eq!(edges(SpreadBand::Central(80.0), &eleven), Some([1.0, 9.0]));
+        assert_eq!(edges(SpreadBand::Central(80.0), &[3.0, 1.0, 2.0, 5.0]), Some([1.0, 5.0]));
+        assert_eq!(edges(SpreadBand::Central(80.0), &[3.0]), None);
+        assert_eq!(edges(SpreadBand::Deviation, &[1.0, 3.0]), Some([2.0 - 2.0_f32.sqrt(), 2.0 + 2.0_f32.sqrt()]));
+        assert_eq!(edges(SpreadBand::StandardError, &[1.0, 3.0]), Some([1.0, 3.0]));
+        assert_eq!(edges(SpreadBand::None, &eleven), None);
+        for (text, band) in
+            [("90", SpreadBand::Central(90.0)), ("sd", SpreadBand::Deviation), ("none", SpreadBand::None)]
+        {
             assert_eq!(text.parse(), Ok(band));
         }
         for text in ["0", "101", "NaN", "inf", "iqr", ""] {
-            assert!(text.parse::<Band>().is_err(), "{text}");
+            assert!(text.parse::<SpreadBand>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn missing_samples_are_left_out_of_the_mean() {
-        let made = of(&[vec![1.0, f32::NAN, 3.0, f32::NAN], vec![3.0, 5.0]], &summary(Band::default()));
+        let made = of(&[vec![1.0, f32::NAN, 3.0, f32::NAN], vec![3.0, 5.0]], &summary(SpreadBand::default()));
         assert_eq!(made.mean_uv[..3], [2.0, 5.0, 3.0]);
         assert!(made.mean_uv[3].is_nan());
         let [low, high] = made.band_uv.as_ref().unwrap();
@@ -278,9 +281,9 @@ mod tests {
     #[test]
     fn of_many_traces_some_are_kept_and_of_one_none() {
         let nine = values(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
-        assert_eq!(of(&nine, &summary(Band::None)).repeats_uv, [[0.0], [3.0], [6.0]]);
-        assert_eq!(of(&nine[..2], &summary(Band::None)).repeats_uv, [[0.0], [1.0]]);
-        assert!(of(&nine[..1], &summary(Band::None)).repeats_uv.is_empty());
+        assert_eq!(of(&nine, &summary(SpreadBand::None)).repeats_uv, [[0.0], [3.0], [6.0]]);
+        assert_eq!(of(&nine[..2], &summary(SpreadBand::None)).repeats_uv, [[0.0], [1.0]]);
+        assert!(of(&nine[..1], &summary(SpreadBand::None)).repeats_uv.is_empty());
     }
 
     #[test]
@@ -288,7 +291,7 @@ mod tests {
         let bump =
             |ms: f64, uv: f64| move |i: usize| (uv * (-0.5 * ((i as f64 * 0.05 - ms) / 0.3).powi(2)).exp()) as f32;
         let trace = |noise: f32| (0..200).map(|i| bump(5.7, 0.5)(i) + bump(1.6, 0.02)(i) + noise).collect::<Vec<f32>>();
-        let human = Summary { waves: Some(Species::Human), ..summary(Band::None) };
+        let human = Summary { waves: Some(Species::Human), ..summary(SpreadBand::None) };
         let marks = |noise: f32| {
             let traces = [trace(-noise), trace(noise)];
             let traces: Vec<&[f32]> = traces.iter().map(Vec::as_slice).collect();

@@ -7,7 +7,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::eval::generated::distinct;
 use crate::eval::level_column;
-use crate::eval::level_series::{Band, Layer, LevelSeries, Panel, Source, Summary, TracesAtLevel};
+use crate::eval::level_series::{Layer, LevelSeries, Panel, Source, SpreadBand, Summary, TracesAtLevel};
 use crate::eval::metrics::explained_variance;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
@@ -21,9 +21,9 @@ const LEVELS: usize = 8;
 /// Listeners that are drawn under the conditions of a real one.
 const DRAWS: usize = 60;
 /// Of these.
-const BAND: Band = Band::Central(80.0);
+const BAND: SpreadBand = SpreadBand::Central(80.0);
 /// A mean alone.
-const PLAIN: Summary = Summary { band: Band::None, repeats: 0, waves: None };
+const PLAIN: Summary = Summary { band: SpreadBand::None, repeats: 0, waves: None };
 /// The seed of the draws for the first listener; the next have the next ones.
 const SEED: u64 = 2;
 /// Where rows stand between the one that is reconstructed best and the one reconstructed worst.

@@ -3,7 +3,7 @@
 use super::ink::{self, HPos, SMALL, VPos, text_width};
 use super::scale::Scale;
 use super::{EDGE, HEADING_LINE, LINE, LayerColour, Page};
-use crate::eval::level_series::{Band, LevelSeries, TracesAtLevel};
+use crate::eval::level_series::{LevelSeries, SpreadBand, TracesAtLevel};
 use crate::report::picture::{Area, Drawn};
 use crate::report::style::{HEADING, INK, MUTED, STROKE, TEXT};
 use crate::text::capitalised;
@@ -101,7 +101,7 @@ fn one_two_five_up_to(most: f64) -> f64 {
 }
 
 /// What the lines are, for those that are there.
-pub fn note(series: &LevelSeries, band: Option<Band>) -> String {
+pub fn note(series: &LevelSeries, band: Option<SpreadBand>) -> String {
     let any = |what: fn(&TracesAtLevel) -> bool| {
         series.panels.iter().flat_map(|panel| &panel.layers).flat_map(|layer| &layer.levels).any(what)
     };

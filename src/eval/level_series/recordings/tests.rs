@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::GroundTruth;
-use crate::eval::level_series::{Band, WaveMark};
+use crate::eval::level_series::{SpreadBand, WaveMark};
 
 /// Three samples at −0.5, 0 and 0.5 ms, the middle one missing.
 fn recording(subject: &str, level: &str, ear: &str) -> Recording {
@@ -189,7 +189,7 @@ fn a_level_is_averaged_over_traces_of_one_time_axis() {
     all[1].samples = vec![3.0, 5.0, 7.0];
     // as two systems write one rate
     all[1].sample_rate_hz = Some(2000.001);
-    let summary = Summary { band: Band::Central(80.0), repeats: 10, waves: None };
+    let summary = Summary { band: SpreadBand::Central(80.0), repeats: 10, waves: None };
     let series = drawn(&all, &Choice { summary, ..Choice::default() });
     let level = &series.panels[0].layers[0].levels[0];
     assert_eq!(level.mean_uv, [2.0, 5.0, 5.0]);
