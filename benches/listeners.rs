@@ -10,7 +10,7 @@ use abr_film::device::{Kind, with};
 use abr_film::error::Result;
 use abr_film::eval::measures::{Classifier, Sample, two_sample};
 use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};
-use abr_film::eval::{Aucs, Beside, Calibration, Part, Report, evaluate};
+use abr_film::eval::{Aucs, Calibration, LikenessMeasures, Part, Report, evaluate};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::train::{Outcome, Trainer};
 use clap::Parser;
@@ -176,7 +176,7 @@ fn mixed(report: &Report) -> Option<&Calibration> {
     report.generated.as_ref()?.mixed_model.as_ref()
 }
 
-fn beside(report: &Report) -> Option<&Beside> {
+fn beside(report: &Report) -> Option<&LikenessMeasures> {
     report.likeness.as_ref()?.mixed_model.as_ref()
 }
 
@@ -188,7 +188,7 @@ fn energy(calibration: &Calibration) -> Option<f64> {
     Some(calibration.energy_score_uv.value)
 }
 
-fn frechet(beside: &Beside) -> Option<f64> {
+fn frechet(beside: &LikenessMeasures) -> Option<f64> {
     Some(beside.frechet_over_floor?.value)
 }
 

@@ -107,7 +107,7 @@ impl Report {
         };
         let cells = [energy(&generated.model, "/generated/model"), beside_mixed(energy), Cell::name("low")];
         table.push("generated: distance to real ones (energy score)", cells);
-        let auc = |beside: &super::Beside, at: &str| {
+        let auc = |beside: &super::LikenessMeasures, at: &str| {
             let [logistic, neighbours] = [beside.auc.logistic.value, beside.auc.neighbours.value];
             let (value, which) =
                 if logistic >= neighbours { (logistic, "logistic") } else { (neighbours, "neighbours") };

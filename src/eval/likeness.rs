@@ -32,9 +32,9 @@ pub struct Likeness {
     pub rows: usize,
     pub subjects: usize,
     /// The model's traces beside the real ones.
-    pub model: Beside,
+    pub model: LikenessMeasures,
     /// Those of the linear mixed model: the curve of the condition and a normal effect of the subject.
-    pub mixed_model: Option<Beside>,
+    pub mixed_model: Option<LikenessMeasures>,
     /// Training rows beside the real ones: what unlike sets of real subjects have; none where they are not at hand.
     pub training: Option<Floor>,
     /// What the two classifiers make of two halves of the real subjects, mean of some halvings: .5 but for chance. None
@@ -44,7 +44,7 @@ pub struct Likeness {
 
 /// One set of generated traces beside the real ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Beside {
+pub struct LikenessMeasures {
     /// Squared Fréchet distance in µV² (see [`frechet`]).
     pub frechet_uv2: Interval,
     /// The same over that of training and real rows.
@@ -120,7 +120,8 @@ impl Likeness {
                 spectral_distance_db: real.spectral_distance(train, None, sides),
             }
         });
-        let beside = |traces: &Array2<f64>| Beside::of(sides, &real, &Set::of(sides, traces), train.as_ref(), floor);
+        let beside =
+            |traces: &Array2<f64>| LikenessMeasures::of(sides, &real, &Set::of(sides, traces), train.as_ref(), floor);
         Likeness {
             compared: sides.compared,
             rows: sides.rows.len(),
@@ -180,8 +181,8 @@ impl Set {
     }
 }
 
-impl Beside {
-    fn of(sides: &Sides, real: &Set, made: &Set, train: Option<&Set>, floor: Option<Floor>) -> Beside {
+impl LikenessMeasures {
+    fn of(sides: &Sides, real: &Set, made: &Set, train: Option<&Set>, floor: Option<Floor>) -> LikenessMeasures {
         let distance = |weights: &[f64]| frechet(&real.gaussian(Some(weights)), &made.gaussian(Some(weights)));
         let frechet_uv2 = sides.interval(distance);
         let over = |floor: f64| {
@@ -191,7 +192,7 @@ impl Beside {
         let discrepancy = Mmd::new(real.paired().view(), made.paired().view());
         let paired = |weights: &[f64]| -> Vec<f64> { real.rows.iter().map(|&row| weights[row]).collect() };
         let neighbours = density_and_coverage(real.scores.view(), made.scores.view(), NEIGHBOURS);
-        Beside {
+        LikenessMeasures {
             frechet_uv2,
             frechet_over_floor: floor.map(|floor| over(floor.frechet_uv2)),
             mmd2: sides.interval(|weights| discrepancy.squared(&paired(weights), &paired(weights))),
@@ -285,7 +286,7 @@ impl Likeness {
     pub(super) fn table(&self) -> Table {
         let title = format!("as a whole, {} of {}", count_of(self.rows, "row"), count_of(self.subjects, "subject"));
         let mut table = Table::new(title, &["", "model", "linear mixed model"]).with_note(self.compared.to_string());
-        type Show = fn(&Beside, &str) -> Cell;
+        type Show = fn(&LikenessMeasures, &str) -> Cell;
         let lines: [(&str, Show); 9] = [
             ("Fréchet distance, µV²", |b, at| Cell::interval(b.frechet_uv2, 4, &format!("{at}/frechet_uv2"))),
             ("  over training rows' own", |b, at| {

@@ -31,7 +31,7 @@ pub mod waves;
 pub use brief::Brief;
 pub use by_group::{Group, GroupErrors};
 pub use generated::{Calibration, Generated, SHARES};
-pub use likeness::{Aucs, Beside, Deviations, Floor, Likeness};
+pub use likeness::{Aucs, Deviations, Floor, Likeness, LikenessMeasures};
 pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
 pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report, Training};
