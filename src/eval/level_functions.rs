@@ -78,15 +78,15 @@ pub struct LevelPoint {
 
 /// Slopes of one wave, generated beside real.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SlopesBeside {
+pub struct WaveSlopes {
     pub wave: &'static str,
-    pub latency_ms_per_10_db: Beside,
-    pub amplitude_uv_per_10_db: Beside,
+    pub latency_ms_per_10_db: RealAndGenerated,
+    pub amplitude_uv_per_10_db: RealAndGenerated,
 }
 
 /// A generated number beside a real one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Beside {
+pub struct RealAndGenerated {
     pub real: f64,
     pub generated: f64,
     /// `generated - real`
@@ -239,12 +239,12 @@ impl LevelWaves {
 ///
 /// # Panics
 /// If the two are not of the same waves.
-pub fn slopes_beside(real: &[LevelFunction], generated: &[LevelFunction]) -> Vec<SlopesBeside> {
-    assert_eq!(real.len(), generated.len(), "slopes_beside: waves");
+pub fn wave_slopes(real: &[LevelFunction], generated: &[LevelFunction]) -> Vec<WaveSlopes> {
+    assert_eq!(real.len(), generated.len(), "wave_slopes: waves");
     let both = |(real, generated): (&LevelFunction, &LevelFunction)| {
-        assert_eq!(real.wave, generated.wave, "slopes_beside: waves");
-        let beside = |of: fn(&LevelFunction) -> f64| Beside::of(of(real), of(generated));
-        SlopesBeside {
+        assert_eq!(real.wave, generated.wave, "wave_slopes: waves");
+        let beside = |of: fn(&LevelFunction) -> f64| RealAndGenerated::of(of(real), of(generated));
+        WaveSlopes {
             wave: real.wave,
             latency_ms_per_10_db: beside(|function| function.latency_slope_ms_per_10_db),
             amplitude_uv_per_10_db: beside(|function| function.amplitude_slope_uv_per_10_db),
@@ -253,9 +253,9 @@ pub fn slopes_beside(real: &[LevelFunction], generated: &[LevelFunction]) -> Vec
     real.iter().zip(generated).map(both).collect()
 }
 
-impl Beside {
-    fn of(real: f64, generated: f64) -> Beside {
-        Beside { real, generated, difference: generated - real, ratio: generated / real }
+impl RealAndGenerated {
+    fn of(real: f64, generated: f64) -> RealAndGenerated {
+        RealAndGenerated { real, generated, difference: generated - real, ratio: generated / real }
     }
 }
 

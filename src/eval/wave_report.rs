@@ -1,7 +1,7 @@
 //! The waves of reconstructions beside those of the truth, and how they go with the level in real and in generated
 //! traces.
 
-use super::level_functions::{Beside, LevelFunction, LevelPoint, LevelWaves, SlopesBeside, slopes_beside};
+use super::level_functions::{LevelFunction, LevelPoint, LevelWaves, RealAndGenerated, WaveSlopes, wave_slopes};
 use super::measures::{Interval, median};
 use super::norms::{Norm, norms};
 use super::sides::{Sides, Twins};
@@ -40,7 +40,7 @@ pub struct WaveReport {
 pub struct LevelReport {
     pub real: Vec<LevelFunction>,
     pub generated: Vec<LevelFunction>,
-    pub slopes: Vec<SlopesBeside>,
+    pub slopes: Vec<WaveSlopes>,
     /// Of the last wave: the generated slope of latency over the real one.
     pub latency_slope_ratio: Interval,
     /// What papers say of the species; empty where none is known here.
@@ -88,14 +88,14 @@ impl LevelReport {
         let intervals = sides.intervals(|weights| {
             let weights: Vec<f64> = rows.iter().map(|&row| weights[row]).collect();
             let (real, generated) = both(&weights);
-            let slopes = slopes_beside(&real, &generated);
+            let slopes = wave_slopes(&real, &generated);
             let ratio = slopes.last().map_or(f64::NAN, |slopes| slopes.latency_ms_per_10_db.ratio);
             std::iter::once(ratio).chain(real.iter().chain(&generated).flat_map(LevelFunction::means)).collect()
         });
         let mut intervals = intervals.into_iter();
         let latency_slope_ratio = intervals.next().expect("the ratio comes first");
         of_real.iter_mut().chain(&mut made).for_each(|function| function.set_intervals(&mut intervals));
-        let slopes = slopes_beside(&of_real, &made);
+        let slopes = wave_slopes(&of_real, &made);
         LevelReport {
             real: of_real,
             generated: made,
@@ -156,7 +156,7 @@ impl LevelReport {
             ["", "latency, ms/10 dB", "amplitude, µV/10 dB", "latency falls, steps", "amplitude rises, steps"];
         let mut table = Table::new("waves by level, real / generated", &headings);
         let at = |name: &str| format!("/wave_errors/levels/{name}");
-        let beside = |i: usize, name: &str, beside: Beside| {
+        let beside = |i: usize, name: &str, beside: RealAndGenerated| {
             let part = |value, part| Cell::number(value, 3, &at(&format!("slopes/{i}/{name}/{part}")));
             part(beside.real, "real") + " / " + part(beside.generated, "generated")
         };

@@ -130,7 +130,7 @@ fn rows_without_a_level_are_left_out() {
 fn slopes_stand_side_by_side_for_every_wave_of_a_mouse() {
     let moving = |slope: f64| [30.0, 50.0, 70.0].map(|level| (0, level, 1.8 - slope * (level - 50.0), 1.0));
     let of = |slope| waves(&MOUSE, &moving(slope)).functions(&[1.0; 3]);
-    let beside = slopes_beside(&of(0.01), &of(0.005));
+    let beside = wave_slopes(&of(0.01), &of(0.005));
     assert_eq!(beside.iter().map(|s| s.wave).collect::<Vec<_>>(), ["I", "II", "III", "IV", "V"]);
     let latency = beside[0].latency_ms_per_10_db;
     assert!(near(latency.real, -0.1) && near(latency.difference, 0.05) && (latency.ratio - 0.5).abs() < 0.02);
