@@ -30,7 +30,7 @@ const SEED: u64 = 2;
 const RANKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 
 /// One real listener's rows of one level, by their places among the evaluated ones.
-struct Cell {
+struct ListenerLevel {
     level_db: Option<f64>,
     places: Vec<usize>,
 }
@@ -71,7 +71,7 @@ fn draws(
     trained: &Trained,
     model: &mut Cvae,
     evaluated: &Evaluated,
-    cells: &[Cell],
+    cells: &[ListenerLevel],
     seed: u64,
 ) -> Result<Vec<Array2<f32>>> {
     let dataset = evaluated.dataset;
@@ -102,17 +102,17 @@ fn counted(condition: &Array2<f32>, rows: std::ops::Range<usize>) -> Vec<(usize,
 }
 
 /// The listeners with the most levels, and their cells by ascending level.
-fn listeners(evaluated: &Evaluated) -> Vec<(String, Vec<Cell>)> {
+fn listeners(evaluated: &Evaluated) -> Vec<(String, Vec<ListenerLevel>)> {
     let levels = evaluated.levels();
-    let mut of_subject: BTreeMap<&str, BTreeMap<i64, Cell>> = BTreeMap::new();
+    let mut of_subject: BTreeMap<&str, BTreeMap<i64, ListenerLevel>> = BTreeMap::new();
     for (place, &row) in evaluated.rows.iter().enumerate() {
         let level_db = levels.as_ref().map(|levels| levels[place]).filter(|level| level.is_finite());
         // ordered as the levels are; none comes first
         let key = level_db.map_or(i64::MIN, |level| (level * 1000.0).round() as i64);
         let cells = of_subject.entry(evaluated.dataset.subjects[row].as_str()).or_default();
-        cells.entry(key).or_insert_with(|| Cell { level_db, places: Vec::new() }).places.push(place);
+        cells.entry(key).or_insert_with(|| ListenerLevel { level_db, places: Vec::new() }).places.push(place);
     }
-    let mut listeners: Vec<(&str, BTreeMap<i64, Cell>)> = of_subject.into_iter().collect();
+    let mut listeners: Vec<(&str, BTreeMap<i64, ListenerLevel>)> = of_subject.into_iter().collect();
     // a stable sort: of equals those whose names come first
     listeners.sort_by_key(|(_, cells)| std::cmp::Reverse(cells.len()));
     listeners.truncate(LISTENERS);
@@ -128,7 +128,7 @@ fn listeners(evaluated: &Evaluated) -> Vec<(String, Vec<Cell>)> {
 }
 
 /// The noise-free traces of a cell, or its recordings.
-fn real_traces(evaluated: &Evaluated, cell: &Cell, summary: &Summary) -> TracesAtLevel {
+fn real_traces(evaluated: &Evaluated, cell: &ListenerLevel, summary: &Summary) -> TracesAtLevel {
     let rows: Vec<usize> = cell.places.iter().map(|&place| evaluated.rows[place]).collect();
     let dataset = evaluated.dataset;
     let traces = match &dataset.truth {
