@@ -1,7 +1,7 @@
 //! An evaluation on one screen: the verdict, and a table that asks for no glossary.
 
 use super::probes::threshold_wave;
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use super::verdict::strongest;
 use super::{Calibration, Estimate, LevelReport, Report};
 use std::fmt::{self, Display, Formatter};
@@ -46,7 +46,7 @@ impl Report {
         self.of_reconstructions(&mut table);
         self.of_generated(&mut table);
         self.of_levels(&mut table);
-        table.push("units of the latent code in use", [self.latent.used(), Cell::none(), Cell::name("some")]);
+        table.push("units of the latent code in use", [self.latent.used(), TableCell::none(), TableCell::name("some")]);
         table
     }
 
@@ -54,12 +54,12 @@ impl Report {
         let of_truth = self.explains_truth();
         let name = if of_truth { "truth_explained_variance" } else { "explained_variance" };
         let share = |estimate: &Estimate, at: &str| {
-            Cell::some(self.share(estimate), |share| Cell::percent(share, 1, &format!("{at}/{name}")))
+            TableCell::some(self.share(estimate), |share| TableCell::percent(share, 1, &format!("{at}/{name}")))
         };
         let beside = strongest(self)
-            .map_or_else(Cell::none, |best| share(best.estimate, best.at).with(&format!(" by {}", best.name)));
+            .map_or_else(TableCell::none, |best| share(best.estimate, best.at).with(&format!(" by {}", best.name)));
         let most = self.truth.as_ref().filter(|_| of_truth);
-        let most = Cell::some(most, |truth| Cell::percent(truth.ceiling, 1, "/truth/ceiling"));
+        let most = TableCell::some(most, |truth| TableCell::percent(truth.ceiling, 1, "/truth/ceiling"));
         table.push(
             format!("reconstructions: explain of {}", self.target()),
             [share(&self.model, "/model"), beside, most],
@@ -72,63 +72,75 @@ impl Report {
             return;
         };
         let at = |name: &str| format!("/wave_errors/reconstructed/waves/{last}/{name}");
-        let latency = Cell::number(wave.latency_mae_ms, 2, &at("latency_mae_ms")).with(" ms");
-        let hits = Cell::percent(wave.hits[1], 0, &at("hits/1"));
+        let latency = TableCell::number(wave.latency_mae_ms, 2, &at("latency_mae_ms")).with(" ms");
+        let hits = TableCell::percent(wave.hits[1], 0, &at("hits/1"));
         let name = wave.wave;
-        table.push(format!("  latency of wave {name} is off by"), [latency, Cell::none(), Cell::name("0 ms")]);
-        table.push(format!("  latency of wave {name} right to 0.2 ms"), [hits, Cell::none(), Cell::name("100 %")]);
-        let ratio = Cell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio"));
-        table.push(format!("  amplitude of wave {name} over the real one"), [ratio, Cell::none(), Cell::name("1")]);
+        table
+            .push(format!("  latency of wave {name} is off by"), [latency, TableCell::none(), TableCell::name("0 ms")]);
+        table.push(
+            format!("  latency of wave {name} right to 0.2 ms"),
+            [hits, TableCell::none(), TableCell::name("100 %")],
+        );
+        let ratio = TableCell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio"));
+        table.push(
+            format!("  amplitude of wave {name} over the real one"),
+            [ratio, TableCell::none(), TableCell::name("1")],
+        );
     }
 
     fn of_generated(&self, table: &mut Table) {
         let (Some(generated), Some(likeness)) = (&self.generated, &self.likeness) else { return };
         if let Some(mean) = generated.mean_explained_variance {
             let curve = self.baselines.as_ref().and_then(|b| b.curve.truth_explained_variance);
-            let curve = Cell::some(curve, |v| {
-                Cell::percent(v, 1, "/baselines/curve/truth_explained_variance").with(" by the condition alone")
+            let curve = TableCell::some(curve, |v| {
+                TableCell::percent(v, 1, "/baselines/curve/truth_explained_variance").with(" by the condition alone")
             });
-            let mean = Cell::percent(mean.value, 1, "/generated/mean_explained_variance/value");
-            table.push(format!("generated: mean explains of {}", self.target()), [mean, curve, Cell::name("much")]);
+            let mean = TableCell::percent(mean.value, 1, "/generated/mean_explained_variance/value");
+            table
+                .push(format!("generated: mean explains of {}", self.target()), [mean, curve, TableCell::name("much")]);
         }
         if let Some(spread) = generated.spread {
-            let spread = Cell::interval(spread, 2, "/generated/spread");
-            table.push("generated: spread over that of these listeners", [spread, Cell::none(), Cell::name("1")]);
+            let spread = TableCell::interval(spread, 2, "/generated/spread");
+            table.push(
+                "generated: spread over that of these listeners",
+                [spread, TableCell::none(), TableCell::name("1")],
+            );
         }
         let mixed = generated.mixed_model.as_ref();
-        let beside_mixed = |cell: fn(&Calibration, &str) -> Cell| {
-            Cell::some(mixed, |mixed| cell(mixed, "/generated/mixed_model").with(" by linear mixed model"))
+        let beside_mixed = |cell: fn(&Calibration, &str) -> TableCell| {
+            TableCell::some(mixed, |mixed| cell(mixed, "/generated/mixed_model").with(" by linear mixed model"))
         };
-        let inside = |c: &Calibration, at: &str| Cell::percent(c.inside[1].value, 0, &format!("{at}/inside/1/value"));
-        let cells = [inside(&generated.model, "/generated/model"), beside_mixed(inside), Cell::name("80 %")];
+        let inside =
+            |c: &Calibration, at: &str| TableCell::percent(c.inside[1].value, 0, &format!("{at}/inside/1/value"));
+        let cells = [inside(&generated.model, "/generated/model"), beside_mixed(inside), TableCell::name("80 %")];
         table.push("generated: 80 % intervals hold of real samples", cells);
         let energy = |c: &Calibration, at: &str| {
-            Cell::number(c.energy_score_uv.value, 3, &format!("{at}/energy_score_uv/value")).with(" µV")
+            TableCell::number(c.energy_score_uv.value, 3, &format!("{at}/energy_score_uv/value")).with(" µV")
         };
-        let cells = [energy(&generated.model, "/generated/model"), beside_mixed(energy), Cell::name("low")];
+        let cells = [energy(&generated.model, "/generated/model"), beside_mixed(energy), TableCell::name("low")];
         table.push("generated: distance to real ones (energy score)", cells);
         let auc = |beside: &super::LikenessMeasures, at: &str| {
             let [logistic, neighbours] = [beside.auc.logistic.value, beside.auc.neighbours.value];
             let (value, which) =
                 if logistic >= neighbours { (logistic, "logistic") } else { (neighbours, "neighbours") };
-            Cell::number(value, 2, &format!("{at}/auc/{which}/value"))
+            TableCell::number(value, 2, &format!("{at}/auc/{which}/value"))
         };
-        let of_mixed = Cell::some(likeness.mixed_model.as_ref(), |beside| {
+        let of_mixed = TableCell::some(likeness.mixed_model.as_ref(), |beside| {
             auc(beside, "/likeness/mixed_model").with(" by linear mixed model")
         });
         table.push(
             "generated: told from real ones by a classifier",
-            [auc(&likeness.model, "/likeness/model"), of_mixed, Cell::name("0.5 (chance)")],
+            [auc(&likeness.model, "/likeness/model"), of_mixed, TableCell::name("0.5 (chance)")],
         );
     }
 
     fn of_levels<'a>(&'a self, table: &mut Table) {
         if let Some(probe) = &self.level_probe {
-            let r = |value, side: &str| Cell::number(value, 2, &format!("/level_probe/{side}/r/value"));
+            let r = |value, side: &str| TableCell::number(value, 2, &format!("/level_probe/{side}/r/value"));
             let cells = [
                 r(probe.generated.r.value, "generated"),
                 r(probe.real.r.value, "real").with(" in real ones"),
-                Cell::name("as real"),
+                TableCell::name("as real"),
             ];
             table.push("generated: level read off them, correlation", cells);
         }
@@ -141,10 +153,13 @@ impl Report {
             let slope = slopes.latency_ms_per_10_db;
             let ms = |value, side: &str| {
                 let at = format!("/wave_errors/levels/slopes/{last}/latency_ms_per_10_db/{side}");
-                Cell::number(value, 2, &at).with(" ms")
+                TableCell::number(value, 2, &at).with(" ms")
             };
-            let cells =
-                [ms(slope.generated, "generated"), ms(slope.real, "real").with(" in real ones"), Cell::name("as real")];
+            let cells = [
+                ms(slope.generated, "generated"),
+                ms(slope.real, "real").with(" in real ones"),
+                TableCell::name("as real"),
+            ];
             table.push(format!("generated: latency of wave {} for 10 dB more", slopes.wave), cells);
         }
     }

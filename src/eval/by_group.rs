@@ -2,7 +2,7 @@
 
 use super::Reference;
 use super::metrics::{TraceErrors, explained_variance, squares};
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use crate::data::cells::Cells;
 use crate::data::split::is_row_number;
 use crate::data::{Column, Dataset, Values};
@@ -124,11 +124,11 @@ pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], against: &str
     for (i, group) in groups.iter().enumerate() {
         let at = |name: &str| format!("{at}/{i}/{name}");
         let cells = [
-            Cell::count(group.rows, &at("rows")),
-            Cell::number(group.rmse_uv, 4, &at("rmse_uv")),
-            Cell::number(group.pearson_r, 3, &at("pearson_r")),
-            Cell::some(group.explained_variance, |v| Cell::percent(v, 1, &at("explained_variance"))),
-            Cell::some(group.share_of_ceiling, |v| Cell::percent(v, 1, &at("share_of_ceiling"))),
+            TableCell::count(group.rows, &at("rows")),
+            TableCell::number(group.rmse_uv, 4, &at("rmse_uv")),
+            TableCell::number(group.pearson_r, 3, &at("pearson_r")),
+            TableCell::some(group.explained_variance, |v| TableCell::percent(v, 1, &at("explained_variance"))),
+            TableCell::some(group.share_of_ceiling, |v| TableCell::percent(v, 1, &at("share_of_ceiling"))),
         ];
         table.push(group.group.to_string(), cells);
     }

@@ -4,7 +4,7 @@
 use super::Reference;
 use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};
 use super::sides::Sides;
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use crate::checkpoint::Trained;
 use crate::error::Result;
 use crate::generate::draw_traces;
@@ -225,13 +225,13 @@ impl Generated {
              real samples inside the central half of the draws; scores: low is good",
         );
         let at = |name: &str| format!("/generated/{name}");
-        let of_mean = Cell::some(self.mean_explained_variance, |mean| {
-            Cell::percent_interval(mean, 1, &at("mean_explained_variance"))
+        let of_mean = TableCell::some(self.mean_explained_variance, |mean| {
+            TableCell::percent_interval(mean, 1, &at("mean_explained_variance"))
         });
-        let spread = Cell::some(self.spread, |spread| Cell::interval(spread, 2, &at("spread")));
+        let spread = TableCell::some(self.spread, |spread| TableCell::interval(spread, 2, &at("spread")));
         table.push("model", [of_mean, spread].into_iter().chain(self.model.cells(&at("model"))));
         if let Some(mixed) = &self.mixed_model {
-            let cells = [Cell::none(), Cell::none()].into_iter().chain(mixed.cells(&at("mixed_model")));
+            let cells = [TableCell::none(), TableCell::none()].into_iter().chain(mixed.cells(&at("mixed_model")));
             table.push("linear mixed model", cells);
         }
         table
@@ -239,11 +239,11 @@ impl Generated {
 }
 
 impl Calibration {
-    fn cells(&self, at: &str) -> Vec<Cell> {
+    fn cells(&self, at: &str) -> Vec<TableCell> {
         let inside = self.inside.iter().enumerate();
-        let inside = inside.map(|(i, share)| Cell::percent(share.value, 1, &format!("{at}/inside/{i}/value")));
-        let energy = Cell::interval(self.energy_score_uv, 3, &format!("{at}/energy_score_uv"));
-        let variogram = Cell::number(self.variogram_score_uv.value, 4, &format!("{at}/variogram_score_uv/value"));
+        let inside = inside.map(|(i, share)| TableCell::percent(share.value, 1, &format!("{at}/inside/{i}/value")));
+        let energy = TableCell::interval(self.energy_score_uv, 3, &format!("{at}/energy_score_uv"));
+        let variogram = TableCell::number(self.variogram_score_uv.value, 4, &format!("{at}/variogram_score_uv/value"));
         inside.chain([energy, variogram]).collect()
     }
 }

@@ -8,7 +8,7 @@ use super::measures::{
 };
 use super::report::count_of;
 use super::sides::{Compared, Sides, Twins, count};
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Axis};
 use serde::Serialize;
@@ -286,43 +286,47 @@ impl Likeness {
     pub(super) fn table(&self) -> Table {
         let title = format!("as a whole, {} of {}", count_of(self.rows, "row"), count_of(self.subjects, "subject"));
         let mut table = Table::new(title, &["", "model", "linear mixed model"]).with_note(self.compared.to_string());
-        type Show = fn(&LikenessMeasures, &str) -> Cell;
+        type Show = fn(&LikenessMeasures, &str) -> TableCell;
         let lines: [(&str, Show); 9] = [
-            ("Fréchet distance, µV²", |b, at| Cell::interval(b.frechet_uv2, 4, &format!("{at}/frechet_uv2"))),
+            ("Fréchet distance, µV²", |b, at| TableCell::interval(b.frechet_uv2, 4, &format!("{at}/frechet_uv2"))),
             ("  over training rows' own", |b, at| {
-                Cell::some(b.frechet_over_floor, |v| Cell::interval(v, 2, &format!("{at}/frechet_over_floor")))
+                TableCell::some(b.frechet_over_floor, |v| {
+                    TableCell::interval(v, 2, &format!("{at}/frechet_over_floor"))
+                })
             }),
-            ("mean discrepancy (MMD²)", |b, at| Cell::interval(b.mmd2, 4, &format!("{at}/mmd2"))),
-            ("told apart: AUC, logistic", |b, at| Cell::interval(b.auc.logistic, 2, &format!("{at}/auc/logistic"))),
+            ("mean discrepancy (MMD²)", |b, at| TableCell::interval(b.mmd2, 4, &format!("{at}/mmd2"))),
+            ("told apart: AUC, logistic", |b, at| {
+                TableCell::interval(b.auc.logistic, 2, &format!("{at}/auc/logistic"))
+            }),
             ("told apart: AUC, neighbours", |b, at| {
-                Cell::interval(b.auc.neighbours, 2, &format!("{at}/auc/neighbours"))
+                TableCell::interval(b.auc.neighbours, 2, &format!("{at}/auc/neighbours"))
             }),
             ("density, coverage", |b, at| {
-                Cell::number(b.density, 2, &format!("{at}/density"))
+                TableCell::number(b.density, 2, &format!("{at}/density"))
                     + ", "
-                    + Cell::number(b.coverage, 2, &format!("{at}/coverage"))
+                    + TableCell::number(b.coverage, 2, &format!("{at}/coverage"))
             }),
             ("nearest training row, over real", |b, at| {
-                Cell::some(b.memorisation, |v| Cell::number(v, 2, &format!("{at}/memorisation")))
+                TableCell::some(b.memorisation, |v| TableCell::number(v, 2, &format!("{at}/memorisation")))
             }),
             ("spectral distance, dB", |b, at| {
-                Cell::interval(b.spectral_distance_db, 1, &format!("{at}/spectral_distance_db"))
+                TableCell::interval(b.spectral_distance_db, 1, &format!("{at}/spectral_distance_db"))
             }),
             ("SD between, within, noise, µV", |b, at| b.sd_uv.cell(&format!("{at}/sd_uv"))),
         ];
         let mixed = self.mixed_model.as_ref();
         for (name, show) in lines {
-            let of_mixed = Cell::some(mixed, |beside| show(beside, "/likeness/mixed_model"));
+            let of_mixed = TableCell::some(mixed, |beside| show(beside, "/likeness/mixed_model"));
             table.push(name, [show(&self.model, "/likeness/model"), of_mixed]);
         }
         let real = self.model.real_sd_uv.cell("/likeness/model/real_sd_uv");
-        table.push("  of the real traces", [real, Cell::none()]);
+        table.push("  of the real traces", [real, TableCell::none()]);
         if let Some(halves) = self.real_halves {
             let at = "/likeness/real_halves";
-            let both = Cell::number(halves.logistic, 2, &format!("{at}/logistic"))
+            let both = TableCell::number(halves.logistic, 2, &format!("{at}/logistic"))
                 + ", "
-                + Cell::number(halves.neighbours, 2, &format!("{at}/neighbours"));
-            table.push("AUCs of two halves of the real", [both, Cell::none()]);
+                + TableCell::number(halves.neighbours, 2, &format!("{at}/neighbours"));
+            table.push("AUCs of two halves of the real", [both, TableCell::none()]);
         }
         table
     }
@@ -340,8 +344,8 @@ impl Deviations {
         }
     }
 
-    fn cell(&self, at: &str) -> Cell {
-        let part = |value, name| Cell::number(value, 3, &format!("{at}/{name}"));
+    fn cell(&self, at: &str) -> TableCell {
+        let part = |value, name| TableCell::number(value, 3, &format!("{at}/{name}"));
         part(self.between_subjects, "between_subjects")
             + ", "
             + part(self.within_subjects, "within_subjects")

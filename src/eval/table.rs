@@ -11,12 +11,12 @@ pub struct Table {
     /// What one must know to read it.
     pub note: Option<String>,
     pub headings: Vec<String>,
-    pub rows: Vec<Vec<Cell>>,
+    pub rows: Vec<Vec<TableCell>>,
 }
 
 /// Text, and for each number in it its place in the JSON.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Cell {
+pub struct TableCell {
     pub text: String,
     /// In the order in which the numbers stand in the text; none of names and constants.
     pub numbers: Vec<Place>,
@@ -41,32 +41,32 @@ impl Table {
         Table { note: Some(note.into()), ..self }
     }
 
-    pub fn push(&mut self, name: impl Into<String>, cells: impl IntoIterator<Item = Cell>) {
-        self.rows.push([Cell::name(name)].into_iter().chain(cells).collect());
+    pub fn push(&mut self, name: impl Into<String>, cells: impl IntoIterator<Item = TableCell>) {
+        self.rows.push([TableCell::name(name)].into_iter().chain(cells).collect());
     }
 }
 
-impl Cell {
+impl TableCell {
     /// A name, or what is not measured.
-    pub fn name(text: impl Into<String>) -> Cell {
-        Cell { text: text.into(), numbers: Vec::new() }
+    pub fn name(text: impl Into<String>) -> TableCell {
+        TableCell { text: text.into(), numbers: Vec::new() }
     }
 
-    pub fn none() -> Cell {
-        Cell::name("-")
+    pub fn none() -> TableCell {
+        TableCell::name("-")
     }
 
     /// With so many decimals.
-    pub fn number(value: f64, decimals: usize, pointer: &str) -> Cell {
-        Cell::of(value, format!("{value:.decimals$}"), pointer, false)
+    pub fn number(value: f64, decimals: usize, pointer: &str) -> TableCell {
+        TableCell::of(value, format!("{value:.decimals$}"), pointer, false)
     }
 
-    pub fn count(value: usize, pointer: &str) -> Cell {
-        Cell::of(value as f64, value.to_string(), pointer, false)
+    pub fn count(value: usize, pointer: &str) -> TableCell {
+        TableCell::of(value as f64, value.to_string(), pointer, false)
     }
 
     /// A share in percent.
-    pub fn percent(share: f64, decimals: usize, pointer: &str) -> Cell {
+    pub fn percent(share: f64, decimals: usize, pointer: &str) -> TableCell {
         let text = format!("{:.decimals$} %", 100.0 * share);
         // a share that is rounded to nothing has no sign
         let text = if text.starts_with("-0") && !text.contains(|c: char| ('1'..='9').contains(&c)) {
@@ -74,27 +74,27 @@ impl Cell {
         } else {
             text
         };
-        Cell::of(share, text, pointer, true)
+        TableCell::of(share, text, pointer, true)
     }
 
-    fn of(value: f64, text: String, pointer: &str, percent: bool) -> Cell {
+    fn of(value: f64, text: String, pointer: &str, percent: bool) -> TableCell {
         match value.is_finite() {
-            true => Cell { text, numbers: vec![Place { pointer: pointer.into(), percent }] },
-            false => Cell::none(),
+            true => TableCell { text, numbers: vec![Place { pointer: pointer.into(), percent }] },
+            false => TableCell::none(),
         }
     }
 
     /// A value with its interval, if it has one.
-    pub fn interval(interval: Interval, decimals: usize, pointer: &str) -> Cell {
-        Cell::interval_of(interval, pointer, |value, at| Cell::number(value, decimals, at))
+    pub fn interval(interval: Interval, decimals: usize, pointer: &str) -> TableCell {
+        TableCell::interval_of(interval, pointer, |value, at| TableCell::number(value, decimals, at))
     }
 
     /// The same in percent.
-    pub fn percent_interval(interval: Interval, decimals: usize, pointer: &str) -> Cell {
-        Cell::interval_of(interval, pointer, |share, at| Cell::percent(share, decimals, at))
+    pub fn percent_interval(interval: Interval, decimals: usize, pointer: &str) -> TableCell {
+        TableCell::interval_of(interval, pointer, |share, at| TableCell::percent(share, decimals, at))
     }
 
-    fn interval_of(interval: Interval, pointer: &str, cell: impl Fn(f64, &str) -> Cell) -> Cell {
+    fn interval_of(interval: Interval, pointer: &str, cell: impl Fn(f64, &str) -> TableCell) -> TableCell {
         let number = |value, name| cell(value, &format!("{pointer}/{name}"));
         let value = number(interval.value, "value");
         match (interval.low, interval.high) {
@@ -104,30 +104,30 @@ impl Cell {
     }
 
     /// With words behind its number, if it has one.
-    pub fn with(self, words: &str) -> Cell {
+    pub fn with(self, words: &str) -> TableCell {
         if self.numbers.is_empty() { self } else { self + words }
     }
 
     /// Where there is a value.
-    pub fn some<T>(value: Option<T>, cell: impl FnOnce(T) -> Cell) -> Cell {
-        value.map_or_else(Cell::none, cell)
+    pub fn some<T>(value: Option<T>, cell: impl FnOnce(T) -> TableCell) -> TableCell {
+        value.map_or_else(TableCell::none, cell)
     }
 }
 
-impl std::ops::Add for Cell {
-    type Output = Cell;
+impl std::ops::Add for TableCell {
+    type Output = TableCell;
 
-    fn add(mut self, other: Cell) -> Cell {
+    fn add(mut self, other: TableCell) -> TableCell {
         self.text += &other.text;
         self.numbers.extend(other.numbers);
         self
     }
 }
 
-impl std::ops::Add<&str> for Cell {
-    type Output = Cell;
+impl std::ops::Add<&str> for TableCell {
+    type Output = TableCell;
 
-    fn add(mut self, text: &str) -> Cell {
+    fn add(mut self, text: &str) -> TableCell {
         self.text += text;
         self
     }
@@ -173,20 +173,20 @@ mod tests {
     #[test]
     fn cells_know_the_places_of_their_numbers() {
         let interval = Interval { value: 0.71, low: Some(0.6), high: Some(0.8) };
-        let cell = Cell::interval(interval, 2, "/a") + " of " + Cell::percent(0.925, 1, "/b");
+        let cell = TableCell::interval(interval, 2, "/a") + " of " + TableCell::percent(0.925, 1, "/b");
         assert_eq!(cell.text, "0.71 [0.60, 0.80] of 92.5 %");
         let places: Vec<(&str, bool)> = cell.numbers.iter().map(|n| (n.pointer.as_str(), n.percent)).collect();
         assert_eq!(places, [("/a/value", false), ("/a/low", false), ("/a/high", false), ("/b", true)]);
-        assert_eq!(Cell::number(f64::NAN, 2, "/a"), Cell::none());
-        assert_eq!(Cell::percent(-0.0001, 1, "/a").text, "0.0 %");
-        assert_eq!(Cell::percent(-0.01, 1, "/a").text, "-1.0 %");
+        assert_eq!(TableCell::number(f64::NAN, 2, "/a"), TableCell::none());
+        assert_eq!(TableCell::percent(-0.0001, 1, "/a").text, "0.0 %");
+        assert_eq!(TableCell::percent(-0.01, 1, "/a").text, "-1.0 %");
     }
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
         let mut table = Table::new("waves", &["", "latency, ms", "n"]).with_note("of all rows");
-        table.push("V", [Cell::number(5.6, 2, "/v"), Cell::count(12, "/n")]);
-        table.push("a longer name", [Cell::none(), Cell::none()]);
+        table.push("V", [TableCell::number(5.6, 2, "/v"), TableCell::count(12, "/n")]);
+        table.push("a longer name", [TableCell::none(), TableCell::none()]);
         let lines = [
             "waves            latency, ms   n",
             "  V                     5.60  12",

@@ -1,7 +1,7 @@
 //! All tables of an evaluation, in the order in which they are read.
 
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, ValueErrors};
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
 use super::{Estimate, Report, WaveReport, by_group};
 
@@ -69,13 +69,13 @@ impl Report {
 
 fn push_estimate(table: &mut Table, name: &str, e: &Estimate, at: &str) {
     let measures = MEASURES.iter().zip(&e.recorded.spreads).map(|(measure, spread)| {
-        Cell::number(spread.mean, measure.format.1, &format!("{at}/recorded/{}/mean", measure.key))
+        TableCell::number(spread.mean, measure.format.1, &format!("{at}/recorded/{}/mean", measure.key))
     });
-    let share = |v: Option<f64>, name: &str| Cell::some(v, |v| Cell::percent(v, 1, &format!("{at}/{name}")));
+    let share = |v: Option<f64>, name: &str| TableCell::some(v, |v| TableCell::percent(v, 1, &format!("{at}/{name}")));
     let explained = share(e.explained_variance, "explained_variance");
     let mut of_truth = share(e.truth_explained_variance, "truth_explained_variance");
     if let Some([low, high]) = e.truth_interval {
-        let bound = |value, i: usize| Cell::percent(value, 1, &format!("{at}/truth_interval/{i}"));
+        let bound = |value, i: usize| TableCell::percent(value, 1, &format!("{at}/truth_interval/{i}"));
         of_truth = of_truth + " [" + bound(low, 0) + ", " + bound(high, 1) + "]";
     }
     table.push(name, measures.chain([explained, of_truth]));
@@ -83,21 +83,21 @@ fn push_estimate(table: &mut Table, name: &str, e: &Estimate, at: &str) {
 
 impl LatentUnits {
     /// How many units are used, and of how many.
-    pub(super) fn used(&self) -> Cell {
-        let used = Cell::count(self.active_units, "/latent/active_units");
-        used + " of " + Cell::count(self.kl_nats.len(), "/latent/kl_nats")
+    pub(super) fn used(&self) -> TableCell {
+        let used = TableCell::count(self.active_units, "/latent/active_units");
+        used + " of " + TableCell::count(self.kl_nats.len(), "/latent/kl_nats")
     }
 }
 
 /// Units by falling KL.
 fn latent_table(latent: &LatentUnits) -> Table {
     let mut table = Table::new("latent units", &["", "KL, nats", "variance of mu"]);
-    let total = Cell::number(latent.total_kl_nats, 2, "/latent/total_kl_nats");
-    table.push("all", [total, Cell::name("")]);
-    table.push("used", [latent.used(), Cell::name("")]);
+    let total = TableCell::number(latent.total_kl_nats, 2, "/latent/total_kl_nats");
+    table.push("all", [total, TableCell::name("")]);
+    table.push("used", [latent.used(), TableCell::name("")]);
     for unit in latent.by_kl() {
-        let kl = Cell::number(latent.kl_nats[unit], 3, &format!("/latent/kl_nats/{unit}"));
-        let activity = Cell::number(latent.activity[unit], 3, &format!("/latent/activity/{unit}"));
+        let kl = TableCell::number(latent.kl_nats[unit], 3, &format!("/latent/kl_nats/{unit}"));
+        let activity = TableCell::number(latent.activity[unit], 3, &format!("/latent/activity/{unit}"));
         table.push(format!("unit {unit}"), [kl, activity]);
     }
     table
@@ -111,10 +111,10 @@ fn columns_table(title: &str, side: &str, columns: &[ColumnErrors]) -> Table {
         match column.errors {
             ValueErrors::Number { mae, rmse, bias, r2 } => {
                 let numbers = [(mae, "mae"), (rmse, "rmse"), (bias, "bias"), (r2, "r2")];
-                table.push(&column.name, numbers.map(|(value, name)| Cell::number(value, 3, &at(name))));
+                table.push(&column.name, numbers.map(|(value, name)| TableCell::number(value, 3, &at(name))));
             }
             ValueErrors::Text { accuracy } => {
-                table.push(&column.name, [Cell::percent(accuracy, 1, &at("accuracy")).with(" right")]);
+                table.push(&column.name, [TableCell::percent(accuracy, 1, &at("accuracy")).with(" right")]);
             }
         }
     }
@@ -135,18 +135,18 @@ fn wave_v_table(levels: &[WaveAtLevel]) -> Table {
     table
 }
 
-fn wave_cells(wave: &WaveOf, at: &str) -> [Cell; 5] {
+fn wave_cells(wave: &WaveOf, at: &str) -> [TableCell; 5] {
     let peak = |peak: Option<super::peaks::Peak>, name: &str| {
         let at = |part: &str| format!("{at}/{name}/{part}");
-        let latency = Cell::some(peak, |peak| Cell::number(peak.latency_ms, 2, &at("latency_ms")));
-        [latency, Cell::some(peak, |peak| Cell::number(peak.amplitude_uv, 2, &at("amplitude_uv")))]
+        let latency = TableCell::some(peak, |peak| TableCell::number(peak.latency_ms, 2, &at("latency_ms")));
+        [latency, TableCell::some(peak, |peak| TableCell::number(peak.amplitude_uv, 2, &at("amplitude_uv")))]
     };
     let [latency, amplitude] = peak(wave.mean_trace, "mean_trace");
     let [mut each, each_uv] = peak(wave.mean_wave, "mean_wave");
     if let Some(sd) = wave.latency_sd_ms {
-        each = each + " ± " + Cell::number(sd, 2, &format!("{at}/latency_sd_ms"));
+        each = each + " ± " + TableCell::number(sd, 2, &format!("{at}/latency_sd_ms"));
     }
-    [latency, amplitude, each, each_uv, Cell::count(wave.found, &format!("{at}/found"))]
+    [latency, amplitude, each, each_uv, TableCell::count(wave.found, &format!("{at}/found"))]
 }
 
 fn peak_head_table(peaks: &[PeakErrors]) -> Table {
@@ -154,9 +154,9 @@ fn peak_head_table(peaks: &[PeakErrors]) -> Table {
     for (i, peak) in peaks.iter().enumerate() {
         let at = |name: &str| format!("/peaks/{i}/{name}");
         let cells = [
-            Cell::count(peak.count, &at("count")),
-            Cell::number(peak.mae, 3, &at("mae")),
-            Cell::number(peak.bias, 3, &at("bias")),
+            TableCell::count(peak.count, &at("count")),
+            TableCell::number(peak.mae, 3, &at("mae")),
+            TableCell::number(peak.bias, 3, &at("bias")),
         ];
         table.push(peak.label, cells);
     }

@@ -1,7 +1,7 @@
 //! What may be done with a model, in a few sentences: the first thing that an evaluation says.
 
 use super::report::count_of;
-use super::table::Cell;
+use super::table::TableCell;
 use super::{Compared, Estimate, Likeness, Part, Report};
 use crate::checkpoint::Trained;
 use crate::text::capitalised;
@@ -116,7 +116,7 @@ pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
 
 /// A share in percent.
 fn percent(share: f64) -> String {
-    Cell::percent(share, 1, "").text
+    TableCell::percent(share, 1, "").text
 }
 
 /// The same without its sign.

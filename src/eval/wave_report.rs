@@ -5,7 +5,7 @@ use super::level_functions::{LevelFunction, LevelPoint, LevelWaves, RealAndGener
 use super::measures::{Interval, median};
 use super::norms::{Norm, norms};
 use super::sides::{Sides, Twins};
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use super::wave_errors::{WavePairs, WaveSummary};
 use super::{Reference, TruthSource};
 use crate::config::Species;
@@ -131,21 +131,21 @@ impl WaveReport {
         for (i, wave) in self.reconstructed.waves.iter().enumerate() {
             let at = |name: &str| format!("/wave_errors/reconstructed/waves/{i}/{name}");
             let cells = [
-                Cell::number(wave.rows, 0, &at("rows")),
-                Cell::percent(wave.found, 0, &at("found")),
-                Cell::number(wave.latency_mae_ms, 3, &at("latency_mae_ms")),
-                Cell::number(wave.latency_bias_ms, 3, &at("latency_bias_ms")),
-                Cell::percent(wave.hits[0], 0, &at("hits/0")),
-                Cell::percent(wave.hits[1], 0, &at("hits/1")),
-                Cell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio")),
+                TableCell::number(wave.rows, 0, &at("rows")),
+                TableCell::percent(wave.found, 0, &at("found")),
+                TableCell::number(wave.latency_mae_ms, 3, &at("latency_mae_ms")),
+                TableCell::number(wave.latency_bias_ms, 3, &at("latency_bias_ms")),
+                TableCell::percent(wave.hits[0], 0, &at("hits/0")),
+                TableCell::percent(wave.hits[1], 0, &at("hits/1")),
+                TableCell::number(wave.amplitude_ratio, 2, &at("amplitude_ratio")),
             ];
             table.push(wave.wave, cells);
         }
         let interval = &self.reconstructed.interval;
         let ([first, last], at) = (interval.waves, "/wave_errors/reconstructed/interval");
-        let mae = Cell::number(interval.mae_ms, 3, &format!("{at}/mae_ms"));
-        let rows = Cell::number(interval.rows, 0, &format!("{at}/rows"));
-        table.push(format!("{first}–{last}"), [rows, Cell::default(), mae]);
+        let mae = TableCell::number(interval.mae_ms, 3, &format!("{at}/mae_ms"));
+        let rows = TableCell::number(interval.rows, 0, &format!("{at}/rows"));
+        table.push(format!("{first}–{last}"), [rows, TableCell::default(), mae]);
         table
     }
 }
@@ -157,14 +157,14 @@ impl LevelReport {
         let mut table = Table::new("waves by level, real / generated", &headings);
         let at = |name: &str| format!("/wave_errors/levels/{name}");
         let beside = |i: usize, name: &str, beside: RealAndGenerated| {
-            let part = |value, part| Cell::number(value, 3, &at(&format!("slopes/{i}/{name}/{part}")));
+            let part = |value, part| TableCell::number(value, 3, &at(&format!("slopes/{i}/{name}/{part}")));
             part(beside.real, "real") + " / " + part(beside.generated, "generated")
         };
         for (i, ((slopes, real), generated)) in self.slopes.iter().zip(&self.real).zip(&self.generated).enumerate() {
             let shares = |name: &str, of: fn(&LevelFunction) -> f64| {
-                Cell::percent(of(real), 0, &at(&format!("real/{i}/{name}")))
+                TableCell::percent(of(real), 0, &at(&format!("real/{i}/{name}")))
                     + " / "
-                    + Cell::percent(of(generated), 0, &at(&format!("generated/{i}/{name}")))
+                    + TableCell::percent(of(generated), 0, &at(&format!("generated/{i}/{name}")))
             };
             let cells = [
                 beside(i, "latency_ms_per_10_db", slopes.latency_ms_per_10_db),
@@ -174,7 +174,7 @@ impl LevelReport {
             ];
             table.push(slopes.wave, cells);
         }
-        let ratio = Cell::interval(self.latency_slope_ratio, 2, &at("latency_slope_ratio"));
+        let ratio = TableCell::interval(self.latency_slope_ratio, 2, &at("latency_slope_ratio"));
         table.push("slope of the last wave's latency, generated over real", [ratio]);
         table
     }
@@ -195,11 +195,11 @@ impl LevelReport {
             for (j, (of_real, made)) in real.points.iter().zip(&generated.points).enumerate() {
                 let cells = |side: &str, point: &LevelPoint| {
                     let at = |name: &str| format!("/wave_errors/levels/{side}/{i}/points/{j}/{name}");
-                    let found = Cell::number(point.found, 0, &at("found"))
+                    let found = TableCell::number(point.found, 0, &at("found"))
                         + " of "
-                        + Cell::number(point.traces, 0, &at("traces"));
-                    let latency = Cell::interval(point.latency_ms, 2, &at("latency_ms"));
-                    [found, latency, Cell::interval(point.amplitude_uv, 3, &at("amplitude_uv"))]
+                        + TableCell::number(point.traces, 0, &at("traces"));
+                    let latency = TableCell::interval(point.latency_ms, 2, &at("latency_ms"));
+                    [found, latency, TableCell::interval(point.amplitude_uv, 3, &at("amplitude_uv"))]
                 };
                 let both = cells("real", of_real).into_iter().chain(cells("generated", made));
                 table.push(format!("{} dB", of_real.level_db), both);

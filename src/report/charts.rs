@@ -8,7 +8,7 @@ use crate::eval::measures::Interval;
 use crate::eval::metrics::LatentUnits;
 use crate::eval::norms::NormPoint;
 use crate::eval::pictures::{FilmResponse, LatentMap, Quantiles};
-use crate::eval::{Calibration, Cell, Generated, LevelReport, Report, SHARES};
+use crate::eval::{Calibration, Generated, LevelReport, Report, SHARES, TableCell};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
@@ -120,7 +120,7 @@ fn methods_chart(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2
             }
             false => area.draw(&Circle::new((x(*value), y), px(4.0), colour.filled()))?,
         }
-        let percent = |share: f64| Cell::percent(share, 1, "").text;
+        let percent = |share: f64| TableCell::percent(share, 1, "").text;
         let text = match interval {
             Some([low, high]) => format!("{} [{}, {}]", percent(*value), percent(*low), percent(*high)),
             None => percent(*value),

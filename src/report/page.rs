@@ -144,7 +144,7 @@ fn table(table: &Table) -> Markup {
     }
 }
 
-fn places(cell: &crate::eval::Cell) -> String {
+fn places(cell: &crate::eval::TableCell) -> String {
     let place = |place: &crate::eval::Place| format!("{}{}", place.pointer, if place.percent { "%" } else { "" });
     cell.numbers.iter().map(place).collect::<Vec<_>>().join(" ")
 }

@@ -10,7 +10,7 @@ pub use latent::{KlAtLevel, LatentMap, LatentPoint};
 use super::level_series::LevelSeries;
 use super::metrics::LatentUnits;
 use super::reference::Reference;
-use super::table::{Cell, Table};
+use super::table::{Table, TableCell};
 use super::{Reconstruction, level_column};
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
@@ -62,9 +62,10 @@ impl Pictures {
         let mut table = Table::new("reconstructions that are shown", &["", "level, dB", "explained"]);
         for (i, shown) in self.reconstructed.iter().enumerate() {
             let at = |name: &str| format!("/pictures/reconstructed/{i}/{name}");
-            let level = Cell::some(shown.level_db, |level| Cell::number(level, 1, &at("level_db")));
-            let share =
-                Cell::some(shown.explained_variance, |share| Cell::percent(share, 1, &at("explained_variance")));
+            let level = TableCell::some(shown.level_db, |level| TableCell::number(level, 1, &at("level_db")));
+            let share = TableCell::some(shown.explained_variance, |share| {
+                TableCell::percent(share, 1, &at("explained_variance"))
+            });
             table.push(format!("row {}: {}", shown.row, shown.subject), [level, share]);
         }
         table

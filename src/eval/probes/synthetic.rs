@@ -8,7 +8,7 @@
 
 use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
 use super::super::sides::{Compared, Sides, Twins};
-use super::super::table::{Cell, Table};
+use super::super::table::{Table, TableCell};
 use super::labels::{noise_alone, present_uv, responses, threshold_wave};
 use super::{RIDGE, features, mae, vary, with_level};
 use crate::baselines::truth;
@@ -272,10 +272,10 @@ impl TrainOnSynthetic {
             let Some(Task { rows, real, synthetic, synthetic_sd }) = task else { continue };
             let at = |part: &str| format!("/train_on_synthetic/{name}/{part}");
             let cells = [
-                Cell::interval(real, decimals, &at("real")),
-                Cell::interval(synthetic, decimals, &at("synthetic")),
-                Cell::number(synthetic_sd, decimals, &at("synthetic_sd")),
-                Cell::count(rows, &at("rows")),
+                TableCell::interval(real, decimals, &at("real")),
+                TableCell::interval(synthetic, decimals, &at("synthetic")),
+                TableCell::number(synthetic_sd, decimals, &at("synthetic_sd")),
+                TableCell::count(rows, &at("rows")),
             ];
             table.push(what, cells);
         }
