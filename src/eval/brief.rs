@@ -1,7 +1,7 @@
 //! An evaluation on one screen: the verdict, and a table that asks for no glossary.
 
 use super::probes::threshold_wave;
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use super::verdict::strongest;
 use super::{Calibration, Estimate, LevelReport, Report};
 use std::fmt::{self, Display, Formatter};
@@ -41,8 +41,8 @@ fn wrapped(f: &mut Formatter, sentence: &str) -> fmt::Result {
 
 impl Report {
     /// The most telling measures: of the model, of what it is compared with, and what would be ideal.
-    pub fn summary(&self) -> Table {
-        let mut table = Table::new("in short", &["", "this model", "compared with", "ideal"]);
+    pub fn summary(&self) -> ReportTable {
+        let mut table = ReportTable::new("in short", &["", "this model", "compared with", "ideal"]);
         self.of_reconstructions(&mut table);
         self.of_generated(&mut table);
         self.of_levels(&mut table);
@@ -50,7 +50,7 @@ impl Report {
         table
     }
 
-    fn of_reconstructions(&self, table: &mut Table) {
+    fn of_reconstructions(&self, table: &mut ReportTable) {
         let of_truth = self.explains_truth();
         let name = if of_truth { "truth_explained_variance" } else { "explained_variance" };
         let share = |estimate: &Estimate, at: &str| {
@@ -88,7 +88,7 @@ impl Report {
         );
     }
 
-    fn of_generated(&self, table: &mut Table) {
+    fn of_generated(&self, table: &mut ReportTable) {
         let (Some(generated), Some(likeness)) = (&self.generated, &self.likeness) else { return };
         if let Some(mean) = generated.mean_explained_variance {
             let curve = self.baselines.as_ref().and_then(|b| b.curve.truth_explained_variance);
@@ -134,7 +134,7 @@ impl Report {
         );
     }
 
-    fn of_levels<'a>(&'a self, table: &mut Table) {
+    fn of_levels<'a>(&'a self, table: &mut ReportTable) {
         if let Some(probe) = &self.level_probe {
             let r = |value, side: &str| TableCell::number(value, 2, &format!("/level_probe/{side}/r/value"));
             let cells = [

@@ -2,7 +2,7 @@
 
 use super::Reference;
 use super::metrics::{TraceErrors, explained_variance, squares};
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use crate::data::cells::Cells;
 use crate::data::split::is_row_number;
 use crate::data::{Column, Dataset, Values};
@@ -118,9 +118,9 @@ impl GroupErrors {
 }
 
 /// A row a group; `at` is where the list stands in the JSON.
-pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], against: &str) -> Table {
+pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], against: &str) -> ReportTable {
     let headings = ["", "rows", "RMSE, µV", "r", "explained", "of what can be"];
-    let mut table = Table::new(title, &headings).with_note(format!("reconstructions against {against}"));
+    let mut table = ReportTable::new(title, &headings).with_note(format!("reconstructions against {against}"));
     for (i, group) in groups.iter().enumerate() {
         let at = |name: &str| format!("{at}/{i}/{name}");
         let cells = [

@@ -4,7 +4,7 @@
 use super::Reference;
 use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};
 use super::sides::Sides;
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use crate::checkpoint::Trained;
 use crate::error::Result;
 use crate::generate::draw_traces;
@@ -214,13 +214,13 @@ pub(super) fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
 
 impl Generated {
     /// The draws beside real traces, and beside those of the linear mixed model.
-    pub(super) fn table(&self) -> Table {
+    pub(super) fn table(&self) -> ReportTable {
         let (conditions, draws) = (self.conditions, self.draws);
         let title = format!("generated under {conditions} conditions, {draws} draws each");
         let inside = SHARES.map(|share| format!("in\u{a0}{:.0}\u{a0}%", 100.0 * share));
         let [a, b, c] = inside.each_ref().map(String::as_str);
         let headings = ["", "mean explains", "spread", a, b, c, "energy score, µV", "variogram score, µV"];
-        let mut table = Table::new(title, &headings).with_note(
+        let mut table = ReportTable::new(title, &headings).with_note(
             "mean: share of the variance of what stands for the truth; spread: over that of these listeners, 1 is right; in 50 %: share of \
              real samples inside the central half of the draws; scores: low is good",
         );

@@ -8,7 +8,7 @@ use super::measures::{
 };
 use super::report::count_of;
 use super::sides::{Compared, Sides, Twins, count};
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Axis};
 use serde::Serialize;
@@ -283,9 +283,10 @@ impl Variances {
 
 impl Likeness {
     /// Generated traces beside real ones as a whole.
-    pub(super) fn table(&self) -> Table {
+    pub(super) fn table(&self) -> ReportTable {
         let title = format!("as a whole, {} of {}", count_of(self.rows, "row"), count_of(self.subjects, "subject"));
-        let mut table = Table::new(title, &["", "model", "linear mixed model"]).with_note(self.compared.to_string());
+        let mut table =
+            ReportTable::new(title, &["", "model", "linear mixed model"]).with_note(self.compared.to_string());
         type Show = fn(&LikenessMeasures, &str) -> TableCell;
         let lines: [(&str, Show); 9] = [
             ("Fréchet distance, µV²", |b, at| TableCell::interval(b.frechet_uv2, 4, &format!("{at}/frechet_uv2"))),

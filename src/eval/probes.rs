@@ -14,7 +14,7 @@ pub use synthetic::{Absent, Task, TrainOnSynthetic};
 
 use super::measures::{Interval, Ridge, of_rows, with_squares};
 use super::sides::{Sides, Twins};
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use super::wave_errors::mean;
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
@@ -134,8 +134,8 @@ fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
 }
 
 impl LevelProbe {
-    pub(super) fn table(&self) -> Table {
-        let mut table = Table::new("level read off by a probe of real traces", &["", "r", "MAE, dB"]);
+    pub(super) fn table(&self) -> ReportTable {
+        let mut table = ReportTable::new("level read off by a probe of real traces", &["", "r", "MAE, dB"]);
         for (side, reading) in [("real", &self.real), ("generated", &self.generated)] {
             let number = |of, decimals, name| TableCell::interval(of, decimals, &format!("/level_probe/{side}/{name}"));
             table.push(side, [number(reading.r, 2, "r"), number(reading.mae_db, 1, "mae_db")]);

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 
 /// A heading, and rows of cells; the first cell of a row names it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub struct ReportTable {
     pub title: String,
     /// What one must know to read it.
     pub note: Option<String>,
@@ -31,14 +31,14 @@ pub struct Place {
     pub percent: bool,
 }
 
-impl Table {
-    pub fn new(title: impl Into<String>, headings: &[&str]) -> Table {
+impl ReportTable {
+    pub fn new(title: impl Into<String>, headings: &[&str]) -> ReportTable {
         let headings = headings.iter().map(|heading| heading.to_string()).collect();
-        Table { title: title.into(), note: None, headings, rows: Vec::new() }
+        ReportTable { title: title.into(), note: None, headings, rows: Vec::new() }
     }
 
-    pub fn with_note(self, note: impl Into<String>) -> Table {
-        Table { note: Some(note.into()), ..self }
+    pub fn with_note(self, note: impl Into<String>) -> ReportTable {
+        ReportTable { note: Some(note.into()), ..self }
     }
 
     pub fn push(&mut self, name: impl Into<String>, cells: impl IntoIterator<Item = TableCell>) {
@@ -134,7 +134,7 @@ impl std::ops::Add<&str> for TableCell {
 }
 
 /// Columns as wide as they must be, the first one to the left and all others to the right.
-impl Display for Table {
+impl Display for ReportTable {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let headings: Vec<&str> =
             std::iter::once(self.title.as_str()).chain(self.headings.iter().skip(1).map(String::as_str)).collect();
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
-        let mut table = Table::new("waves", &["", "latency, ms", "n"]).with_note("of all rows");
+        let mut table = ReportTable::new("waves", &["", "latency, ms", "n"]).with_note("of all rows");
         table.push("V", [TableCell::number(5.6, 2, "/v"), TableCell::count(12, "/n")]);
         table.push("a longer name", [TableCell::none(), TableCell::none()]);
         let lines = [

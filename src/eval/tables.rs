@@ -1,13 +1,13 @@
 //! All tables of an evaluation, in the order in which they are read.
 
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, ValueErrors};
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
 use super::{Estimate, Report, WaveReport, by_group};
 
 impl Report {
     /// Every table there is.
-    pub fn tables(&self) -> Vec<Table> {
+    pub fn tables(&self) -> Vec<ReportTable> {
         let mut tables = vec![self.traces_table()];
         tables.extend(self.generated.as_ref().map(|generated| generated.table()));
         tables.extend(self.likeness.as_ref().map(|likeness| likeness.table()));
@@ -39,12 +39,12 @@ impl Report {
     }
 
     /// The model beside the simple methods.
-    fn traces_table(&self) -> Table {
+    fn traces_table(&self) -> ReportTable {
         let measures = MEASURES.map(|measure| measure.heading);
         let of_target =
             self.truth.as_ref().map_or("of the truth".into(), |truth| format!("of {}", truth.source.name()));
         let headings: Vec<&str> = [""].into_iter().chain(measures).chain(["explained", of_target.as_str()]).collect();
-        let mut table = Table::new("reconstructions, means over rows", &headings).with_note(
+        let mut table = ReportTable::new("reconstructions, means over rows", &headings).with_note(
             "against the recordings; explained: share of the variance about the mean trace of the training rows",
         );
         push_estimate(&mut table, "model", &self.model, "/model");
@@ -67,7 +67,7 @@ impl Report {
     }
 }
 
-fn push_estimate(table: &mut Table, name: &str, e: &Estimate, at: &str) {
+fn push_estimate(table: &mut ReportTable, name: &str, e: &Estimate, at: &str) {
     let measures = MEASURES.iter().zip(&e.recorded.spreads).map(|(measure, spread)| {
         TableCell::number(spread.mean, measure.format.1, &format!("{at}/recorded/{}/mean", measure.key))
     });
@@ -90,8 +90,8 @@ impl LatentUnits {
 }
 
 /// Units by falling KL.
-fn latent_table(latent: &LatentUnits) -> Table {
-    let mut table = Table::new("latent units", &["", "KL, nats", "variance of mu"]);
+fn latent_table(latent: &LatentUnits) -> ReportTable {
+    let mut table = ReportTable::new("latent units", &["", "KL, nats", "variance of mu"]);
     let total = TableCell::number(latent.total_kl_nats, 2, "/latent/total_kl_nats");
     table.push("all", [total, TableCell::name("")]);
     table.push("used", [latent.used(), TableCell::name("")]);
@@ -103,8 +103,8 @@ fn latent_table(latent: &LatentUnits) -> Table {
     table
 }
 
-fn columns_table(title: &str, side: &str, columns: &[ColumnErrors]) -> Table {
-    let mut table = Table::new(title, &["", "MAE", "RMSE", "bias", "R²"])
+fn columns_table(title: &str, side: &str, columns: &[ColumnErrors]) -> ReportTable {
+    let mut table = ReportTable::new(title, &["", "MAE", "RMSE", "bias", "R²"])
         .with_note("in each column's own units; of text the share of rows that are right");
     for (i, column) in columns.iter().enumerate() {
         let at = |name: &str| format!("/conditions/{side}/{i}/{name}");
@@ -121,10 +121,10 @@ fn columns_table(title: &str, side: &str, columns: &[ColumnErrors]) -> Table {
     table
 }
 
-fn wave_v_table(levels: &[WaveAtLevel]) -> Table {
+fn wave_v_table(levels: &[WaveAtLevel]) -> ReportTable {
     let headings =
         ["", "mean trace: latency, ms", "amplitude, µV", "each trace: latency, ms", "amplitude, µV", "found"];
-    let mut table = Table::new("wave V without hearing loss", &headings)
+    let mut table = ReportTable::new("wave V without hearing loss", &headings)
         .with_note(format!("{TRACES} traces at each level; latency of each trace: mean ± standard deviation"));
     for (i, wave) in levels.iter().enumerate() {
         for (name, side, wave_v) in [("generated", "generated", &wave.generated), ("simulated", "truth", &wave.truth)] {
@@ -149,8 +149,8 @@ fn wave_cells(wave: &WaveOf, at: &str) -> [TableCell; 5] {
     [latency, amplitude, each, each_uv, TableCell::count(wave.found, &format!("{at}/found"))]
 }
 
-fn peak_head_table(peaks: &[PeakErrors]) -> Table {
-    let mut table = Table::new("peak head", &["", "labels", "MAE", "bias"]);
+fn peak_head_table(peaks: &[PeakErrors]) -> ReportTable {
+    let mut table = ReportTable::new("peak head", &["", "labels", "MAE", "bias"]);
     for (i, peak) in peaks.iter().enumerate() {
         let at = |name: &str| format!("/peaks/{i}/{name}");
         let cells = [

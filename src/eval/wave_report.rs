@@ -5,7 +5,7 @@ use super::level_functions::{LevelFunction, LevelPoint, LevelWaves, RealAndGener
 use super::measures::{Interval, median};
 use super::norms::{Norm, norms};
 use super::sides::{Sides, Twins};
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use super::wave_errors::{WavePairs, WaveSummary};
 use super::{Reference, TruthSource};
 use crate::config::Species;
@@ -113,7 +113,7 @@ fn are_few(levels: &[f64]) -> bool {
 
 impl WaveReport {
     /// Reconstructions against the ground truth, and the waves by level.
-    pub(super) fn tables(&self) -> Vec<Table> {
+    pub(super) fn tables(&self) -> Vec<ReportTable> {
         let mut tables = vec![self.errors()];
         if let Some(levels) = &self.levels {
             tables.push(levels.slopes_table());
@@ -122,11 +122,11 @@ impl WaveReport {
         tables
     }
 
-    fn errors(&self) -> Table {
+    fn errors(&self) -> ReportTable {
         let (rows, floor) = (self.rows, self.floor_uv);
         let headings =
             ["", "rows", "found", "latency MAE, ms", "bias, ms", "within .1 ms", "within .2 ms", "amplitude ratio"];
-        let mut table = Table::new("waves of reconstructions", &headings)
+        let mut table = ReportTable::new("waves of reconstructions", &headings)
             .with_note(format!("against {}, {rows} rows, from {floor:.2} µV up", self.against.name()));
         for (i, wave) in self.reconstructed.waves.iter().enumerate() {
             let at = |name: &str| format!("/wave_errors/reconstructed/waves/{i}/{name}");
@@ -151,10 +151,10 @@ impl WaveReport {
 }
 
 impl LevelReport {
-    fn slopes_table(&self) -> Table {
+    fn slopes_table(&self) -> ReportTable {
         let headings =
             ["", "latency, ms/10 dB", "amplitude, µV/10 dB", "latency falls, steps", "amplitude rises, steps"];
-        let mut table = Table::new("waves by level, real / generated", &headings);
+        let mut table = ReportTable::new("waves by level, real / generated", &headings);
         let at = |name: &str| format!("/wave_errors/levels/{name}");
         let beside = |i: usize, name: &str, beside: RealAndGenerated| {
             let part = |value, part| TableCell::number(value, 3, &at(&format!("slopes/{i}/{name}/{part}")));
@@ -180,7 +180,7 @@ impl LevelReport {
     }
 
     /// A table a wave: what its pictures show.
-    fn wave_tables(&self) -> Vec<Table> {
+    fn wave_tables(&self) -> Vec<ReportTable> {
         let of_wave = |(i, (real, generated)): (usize, (&LevelFunction, &LevelFunction))| {
             let headings = [
                 "",
@@ -191,7 +191,7 @@ impl LevelReport {
                 "latency, ms",
                 "amplitude, µV",
             ];
-            let mut table = Table::new(format!("wave {} by level", real.wave), &headings);
+            let mut table = ReportTable::new(format!("wave {} by level", real.wave), &headings);
             for (j, (of_real, made)) in real.points.iter().zip(&generated.points).enumerate() {
                 let cells = |side: &str, point: &LevelPoint| {
                     let at = |name: &str| format!("/wave_errors/levels/{side}/{i}/points/{j}/{name}");

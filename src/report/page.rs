@@ -5,7 +5,7 @@ use super::charts::WIDTH;
 use super::level_series::{SeriesOptions, draw_level_series};
 use super::picture::{Picture, printable};
 use crate::eval::level_series::{LevelSeries, SpreadBand};
-use crate::eval::{Report, Table};
+use crate::eval::{Report, ReportTable};
 use crate::text::capitalised;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
@@ -118,7 +118,7 @@ impl Drawn<'_> {
     }
 }
 
-fn table(table: &Table) -> Markup {
+fn table(table: &ReportTable) -> Markup {
     html! {
         div .table {
             table {

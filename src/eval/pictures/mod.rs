@@ -10,7 +10,7 @@ pub use latent::{KlAtLevel, LatentMap, LatentPoint};
 use super::level_series::LevelSeries;
 use super::metrics::LatentUnits;
 use super::reference::Reference;
-use super::table::{Table, TableCell};
+use super::table::{ReportTable, TableCell};
 use super::{Reconstruction, level_column};
 use crate::checkpoint::Trained;
 use crate::data::Dataset;
@@ -58,8 +58,8 @@ pub(super) struct Evaluated<'a> {
 
 impl Pictures {
     /// The rows whose reconstructions are shown.
-    pub fn reconstructed_table(&self) -> Table {
-        let mut table = Table::new("reconstructions that are shown", &["", "level, dB", "explained"]);
+    pub fn reconstructed_table(&self) -> ReportTable {
+        let mut table = ReportTable::new("reconstructions that are shown", &["", "level, dB", "explained"]);
         for (i, shown) in self.reconstructed.iter().enumerate() {
             let at = |name: &str| format!("/pictures/reconstructed/{i}/{name}");
             let level = TableCell::some(shown.level_db, |level| TableCell::number(level, 1, &at("level_db")));

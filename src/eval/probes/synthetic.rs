@@ -8,7 +8,7 @@
 
 use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
 use super::super::sides::{Compared, Sides, Twins};
-use super::super::table::{Table, TableCell};
+use super::super::table::{ReportTable, TableCell};
 use super::labels::{noise_alone, present_uv, responses, threshold_wave};
 use super::{RIDGE, features, mae, vary, with_level};
 use crate::baselines::truth;
@@ -254,7 +254,7 @@ fn yes(answers: &[f64]) -> Vec<bool> {
 impl TrainOnSynthetic {
     /// A row a task that there is: what is read, how well by a probe of real traces, and how well by those of generated
     /// ones.
-    pub(in super::super) fn table(&self) -> Table {
+    pub(in super::super) fn table(&self) -> ReportTable {
         let wave = self.wave;
         let response = match self.absent {
             Absent::Below { uv } => format!("wave {wave} of {uv} µV or more, AUC"),
@@ -266,7 +266,7 @@ impl TrainOnSynthetic {
             (format!("latency of wave {wave}, MAE in ms"), "latency", self.latency, 3),
         ];
         let headings = ["", "trained on real", "on generated", "SD", "rows"];
-        let mut table = Table::new("what probes learn", &headings)
+        let mut table = ReportTable::new("what probes learn", &headings)
             .with_note("probes learn from real training rows or from generated ones; real rows of others test them");
         for (what, name, task, decimals) in tasks {
             let Some(Task { rows, real, synthetic, synthetic_sd }) = task else { continue };
