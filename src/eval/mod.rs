@@ -36,7 +36,7 @@ pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
 pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report, Training};
 pub use sides::Compared;
-pub use table::{Place, ReportTable, TableCell};
+pub use table::{JsonPlace, ReportTable, TableCell};
 pub use trained_on::TrainedOn;
 pub use truth::{Truth, TruthSource};
 pub use wave_report::{LevelReport, WaveReport};

@@ -19,12 +19,12 @@ pub struct ReportTable {
 pub struct TableCell {
     pub text: String,
     /// In the order in which the numbers stand in the text; none of names and constants.
-    pub numbers: Vec<Place>,
+    pub numbers: Vec<JsonPlace>,
 }
 
 /// A number's place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub struct JsonPlace {
     /// A JSON pointer (RFC 6901); of an array, how many it holds.
     pub pointer: String,
     /// Whether it is shown in percent.
@@ -79,7 +79,7 @@ impl TableCell {
 
     fn of(value: f64, text: String, pointer: &str, percent: bool) -> TableCell {
         match value.is_finite() {
-            true => TableCell { text, numbers: vec![Place { pointer: pointer.into(), percent }] },
+            true => TableCell { text, numbers: vec![JsonPlace { pointer: pointer.into(), percent }] },
             false => TableCell::none(),
         }
     }

@@ -145,7 +145,7 @@ fn table(table: &ReportTable) -> Markup {
 }
 
 fn places(cell: &crate::eval::TableCell) -> String {
-    let place = |place: &crate::eval::Place| format!("{}{}", place.pointer, if place.percent { "%" } else { "" });
+    let place = |place: &crate::eval::JsonPlace| format!("{}{}", place.pointer, if place.percent { "%" } else { "" });
     cell.numbers.iter().map(place).collect::<Vec<_>>().join(" ")
 }
 
