@@ -1,6 +1,6 @@
 //! One panel.
 
-use super::ink::{self, HPos, Place, SMALL, VPos};
+use super::ink::{self, HPos, Position, SMALL, VPos};
 use super::{LINE, Page};
 use crate::eval::level_series::{Layer, Panel, TracesAtLevel, WaveMark};
 use crate::report::picture::{Area, Drawn};
@@ -73,7 +73,7 @@ impl Plot<'_> {
     }
 
     /// `None` where a sample is missing or not shown.
-    fn places(&self, panel: &Panel, traces: &TracesAtLevel, values_uv: &[f32]) -> Vec<Option<Place>> {
+    fn places(&self, panel: &Panel, traces: &TracesAtLevel, values_uv: &[f32]) -> Vec<Option<Position>> {
         let line = self.y(panel, traces.level_db, 0.0);
         let place = |(i, uv): (usize, &f32)| {
             let ms = traces.time_ms(i);
@@ -143,7 +143,8 @@ impl Plot<'_> {
     fn draw_band(&self, area: &Area, panel: &Panel, traces: &TracesAtLevel, colour: RGBAColor) -> Drawn {
         let Some([low, high]) = &traces.band_uv else { return Ok(()) };
         let [low, high] = [low, high].map(|edge| self.places(panel, traces, edge));
-        let edges: Vec<Option<[Place; 2]>> = low.into_iter().zip(high).map(|(low, high)| Some([low?, high?])).collect();
+        let edges: Vec<Option<[Position; 2]>> =
+            low.into_iter().zip(high).map(|(low, high)| Some([low?, high?])).collect();
         ink::between(area, &edges, colour)
     }
 
@@ -151,7 +152,7 @@ impl Plot<'_> {
     fn draw_waves(&self, area: &Area, panel: &Panel, layer: &Layer) -> Drawn {
         let colour = self.page.colour_of(layer);
         for wave in wave_names(std::slice::from_ref(layer)) {
-            let track: Vec<Option<Place>> = layer
+            let track: Vec<Option<Position>> = layer
                 .levels
                 .iter()
                 .map(|traces| self.mark(traces, wave).map(|mark| self.peak(panel, traces, mark)))
@@ -181,7 +182,7 @@ impl Plot<'_> {
     }
 
     /// The waves of a panel in the order of their latencies, with the middle of the lower edge of each name.
-    fn names(&self, panel: &Panel) -> Vec<(&'static str, RGBColor, Place)> {
+    fn names(&self, panel: &Panel) -> Vec<(&'static str, RGBColor, Position)> {
         let name = |wave: &'static str| {
             // of levels as loud that of the first layer
             let marked = panel.layers.iter().filter_map(|layer| {
@@ -217,7 +218,7 @@ impl Plot<'_> {
         traces.waves.iter().find(|mark| mark.wave == wave && self.page.scale.shows(mark.latency_ms))
     }
 
-    fn peak(&self, panel: &Panel, traces: &TracesAtLevel, mark: &WaveMark) -> Place {
+    fn peak(&self, panel: &Panel, traces: &TracesAtLevel, mark: &WaveMark) -> Position {
         (self.x(mark.latency_ms), self.y(panel, traces.level_db, mark.at_uv))
     }
 }
