@@ -13,15 +13,15 @@ use std::path::{Component, Path};
 const MAX_WIDTH: usize = 65_536;
 
 /// The first value that cannot be used.
-pub(super) struct Problem {
+pub(super) struct ConfigProblem {
     key: String,
     problem: String,
     remedy: String,
 }
 
-impl Problem {
+impl ConfigProblem {
     fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Problem { key: key.into(), problem: problem.into(), remedy: remedy.into() }
+        ConfigProblem { key: key.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
     /// Whether the value is at `key`, in it, or around it.
@@ -37,7 +37,7 @@ impl Problem {
     }
 }
 
-type Check = Result<(), Problem>;
+type CheckResult = Result<(), ConfigProblem>;
 
 impl Config {
     /// Checks every range and every rule between keys, for a configuration that was made in code.
@@ -48,7 +48,7 @@ impl Config {
         self.first_problem().map_err(|problem| problem.into_error("configuration"))
     }
 
-    pub(super) fn first_problem(&self) -> Check {
+    pub(super) fn first_problem(&self) -> CheckResult {
         model(&self.model)?;
         film(&self.film)?;
         training(&self.training)?;
@@ -62,7 +62,7 @@ impl Config {
     }
 }
 
-fn model(m: &ModelConfig) -> Check {
+fn model(m: &ModelConfig) -> CheckResult {
     for (key, width) in [
         ("model.signal_length", m.signal_length),
         ("model.static_dim", m.static_dim),
@@ -82,14 +82,14 @@ fn model(m: &ModelConfig) -> Check {
         dropouts("model.concat_dropout", &m.concat_dropout, "model.decoder_dims", m.decoder_dims.len())?;
     }
     if m.num_peaks != 6 {
-        return Err(Problem::new(
+        return Err(ConfigProblem::new(
             "model.num_peaks",
             format!("is {}, must be 6: the latencies of waves I, III and V, then their amplitudes", m.num_peaks),
             "set it to 6 or leave it out; model.predict_peaks turns the peak head on and off",
         ));
     }
     if m.use_film && !m.joint_generation {
-        return Err(Problem::new(
+        return Err(ConfigProblem::new(
             "model.use_film",
             "is true while model.joint_generation is false: the legacy decoder takes the condition beside z and has no FiLM",
             "set model.use_film to false or model.joint_generation to true",
@@ -98,7 +98,7 @@ fn model(m: &ModelConfig) -> Check {
     Ok(())
 }
 
-fn film(f: &FilmConfig) -> Check {
+fn film(f: &FilmConfig) -> CheckResult {
     count("film.hidden_dim", f.hidden_dim, 1..=MAX_WIDTH)?;
     number("film.conditioning_strength", f.conditioning_strength, 0.0..)?;
     number("film.condition_dropout", f.condition_dropout, 0.0..=1.0)?;
@@ -106,7 +106,7 @@ fn film(f: &FilmConfig) -> Check {
     f.weight_decay.map_or(Ok(()), |decay| number("film.weight_decay", decay, 0.0..))
 }
 
-fn training(t: &TrainingConfig) -> Check {
+fn training(t: &TrainingConfig) -> CheckResult {
     let positive = (Excluded(0.0), Unbounded);
     // batch norm needs two rows for a variance
     count("training.batch_size", t.batch_size, 2..)?;
@@ -121,11 +121,11 @@ fn training(t: &TrainingConfig) -> Check {
     number("training.augment.shift_ms", t.augment.shift_ms, 0.0..)?;
     if let Some(patience) = t.early_stopping_patience {
         count("training.early_stopping_patience", patience, 1..)
-            .map_err(|p| Problem { remedy: format!("{}; null never stops early", p.remedy), ..p })?;
+            .map_err(|p| ConfigProblem { remedy: format!("{}; null never stops early", p.remedy), ..p })?;
     }
     if let Some(norm) = t.gradient_clip {
         number("training.gradient_clip", norm, positive)
-            .map_err(|p| Problem { remedy: format!("{}; null does not clip", p.remedy), ..p })?;
+            .map_err(|p| ConfigProblem { remedy: format!("{}; null does not clip", p.remedy), ..p })?;
     }
     for beta in t.optimizer.betas {
         number("training.optimizer.betas", beta, 0.0..1.0)?;
@@ -136,7 +136,7 @@ fn training(t: &TrainingConfig) -> Check {
 }
 
 /// Labels belong to one recording as it is.
-fn labels_stay(c: &Config) -> Check {
+fn labels_stay(c: &Config) -> CheckResult {
     let training = &c.training;
     let key = match training {
         _ if !c.model.predict_peaks => return Ok(()),
@@ -146,10 +146,10 @@ fn labels_stay(c: &Config) -> Check {
         _ => return Ok(()),
     };
     let problem = "changes recordings, and model.predict_peaks needs them as they were labelled";
-    Err(Problem::new(key, problem, "leave one of the two out"))
+    Err(ConfigProblem::new(key, problem, "leave one of the two out"))
 }
 
-fn schedule(t: &TrainingConfig) -> Check {
+fn schedule(t: &TrainingConfig) -> CheckResult {
     let s = &t.scheduler;
     if let Some(epochs) = s.t_max {
         count("training.scheduler.T_max", epochs, 1..)?;
@@ -157,7 +157,7 @@ fn schedule(t: &TrainingConfig) -> Check {
     number("training.scheduler.eta_min", s.eta_min, 0.0..)?;
     number("training.scheduler.factor", s.factor, (Excluded(0.0), Excluded(1.0)))?;
     if s.kind != SchedulerKind::Constant && s.eta_min > t.learning_rate {
-        return Err(Problem::new(
+        return Err(ConfigProblem::new(
             "training.scheduler.eta_min",
             format!("is {}, above training.learning_rate ({}): the rate would rise", s.eta_min, t.learning_rate),
             "set it to at most the learning rate, or use the scheduler type \"constant\"",
@@ -169,7 +169,7 @@ fn schedule(t: &TrainingConfig) -> Check {
     ];
     for (key, epochs, why) in warm_ups {
         if epochs >= t.num_epochs {
-            return Err(Problem::new(
+            return Err(ConfigProblem::new(
                 key,
                 format!("is {epochs}, not below training.num_epochs ({}): {why}", t.num_epochs),
                 "shorten the warm-up or train for more epochs",
@@ -179,46 +179,46 @@ fn schedule(t: &TrainingConfig) -> Check {
     Ok(())
 }
 
-fn checkpoint_dir(folder: &str) -> Check {
+fn checkpoint_dir(folder: &str) -> CheckResult {
     let inside = |path: &Path| path.components().all(|c| matches!(c, Component::Normal(_)));
     if !folder.is_empty() && inside(Path::new(folder)) {
         return Ok(());
     }
-    Err(Problem::new(
+    Err(ConfigProblem::new(
         "output.checkpoint_dir",
         format!("is {folder:?}, must be a folder inside the run folder"),
         "write a plain name such as \"checkpoints\"; --out chooses the run folder",
     ))
 }
 
-fn widths(key: &str, values: &[usize]) -> Check {
+fn widths(key: &str, values: &[usize]) -> CheckResult {
     if values.is_empty() {
-        return Err(Problem::new(key, "is empty, must name at least one layer's width", "for example [128]"));
+        return Err(ConfigProblem::new(key, "is empty, must name at least one layer's width", "for example [128]"));
     }
     values.iter().enumerate().try_for_each(|(i, &value)| count(&format!("{key}[{i}]"), value, 1..=MAX_WIDTH))
 }
 
-fn dropouts(key: &str, values: &[f64], layers_key: &str, layers: usize) -> Check {
+fn dropouts(key: &str, values: &[f64], layers_key: &str, layers: usize) -> CheckResult {
     values.iter().enumerate().try_for_each(|(i, &value)| number(&format!("{key}[{i}]"), value, 0.0..1.0))?;
     if values.len() == layers {
         return Ok(());
     }
-    Err(Problem::new(
+    Err(ConfigProblem::new(
         key,
         format!("has {} values, but {layers_key} has {layers} layers", values.len()),
         "give one dropout a layer",
     ))
 }
 
-fn count(key: &str, value: usize, allowed: impl RangeBounds<usize>) -> Check {
+fn count(key: &str, value: usize, allowed: impl RangeBounds<usize>) -> CheckResult {
     if allowed.contains(&value) { Ok(()) } else { Err(out_of_range(key, value, allowed)) }
 }
 
-fn number(key: &str, value: f64, allowed: impl RangeBounds<f64>) -> Check {
+fn number(key: &str, value: f64, allowed: impl RangeBounds<f64>) -> CheckResult {
     if value.is_finite() && allowed.contains(&value) { Ok(()) } else { Err(out_of_range(key, value, allowed)) }
 }
 
-fn out_of_range<T: std::fmt::Display>(key: &str, value: T, allowed: impl RangeBounds<T>) -> Problem {
+fn out_of_range<T: std::fmt::Display>(key: &str, value: T, allowed: impl RangeBounds<T>) -> ConfigProblem {
     let range = match (allowed.start_bound(), allowed.end_bound()) {
         (Included(lo), Included(hi)) => format!("from {lo} to {hi}"),
         (Included(lo), Excluded(hi)) => format!("from {lo} to below {hi}"),
@@ -227,7 +227,7 @@ fn out_of_range<T: std::fmt::Display>(key: &str, value: T, allowed: impl RangeBo
         (Included(lo), Unbounded) => format!("{lo} or more"),
         _ => "a finite number".to_string(),
     };
-    Problem::new(key, format!("is {value}, must be {range}"), format!("choose a value {range}"))
+    ConfigProblem::new(key, format!("is {value}, must be {range}"), format!("choose a value {range}"))
 }
 
 #[cfg(test)]

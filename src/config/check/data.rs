@@ -1,12 +1,12 @@
 //! Split, static columns and the built-in set.
 
-use super::{Check, Problem, count, number};
+use super::{CheckResult, ConfigProblem, count, number};
 use crate::config::{
     ColumnEncoding, Config, DataConfig, HeldValue, SAMPLE_RATES_HZ, SplitBy, StaticColumn, T0_RANGE_MS,
 };
 use std::collections::BTreeSet;
 
-pub(super) fn data(d: &DataConfig) -> Check {
+pub(super) fn data(d: &DataConfig) -> CheckResult {
     if let Some(rate) = d.sample_rate_hz {
         number("data.sample_rate_hz", rate, SAMPLE_RATES_HZ)?;
     }
@@ -16,7 +16,7 @@ pub(super) fn data(d: &DataConfig) -> Check {
     if let Some(gain) = d.gain {
         number("data.gain", gain, ..)?;
         if gain == 0.0 {
-            return Err(Problem::new(
+            return Err(ConfigProblem::new(
                 "data.gain",
                 "is 0",
                 "give what the samples are divided by; below 0 inverts them",
@@ -26,7 +26,7 @@ pub(super) fn data(d: &DataConfig) -> Check {
     number("data.validation_split", d.validation_split, 0.0..1.0)?;
     number("data.test_split", d.test_split, 0.0..1.0)?;
     if d.validation_split + d.test_split >= 1.0 {
-        return Err(Problem::new(
+        return Err(ConfigProblem::new(
             "data.validation_split",
             format!("{} and data.test_split {} leave nothing to train on", d.validation_split, d.test_split),
             "let the two sum to less than 1, for example 0.2 and 0.15",
@@ -42,51 +42,59 @@ pub(super) fn data(d: &DataConfig) -> Check {
         static_column(&key, column, d)?;
         if !seen.insert(column.name()) {
             let problem = format!("names `{}` a second time", column.name());
-            return Err(Problem::new(key, problem, "name each column once"));
+            return Err(ConfigProblem::new(key, problem, "name each column once"));
         }
     }
     if d.subject_column.is_empty() {
-        return Err(Problem::new("data.subject_column", "is empty", "write the name of the column with the subjects"));
+        return Err(ConfigProblem::new(
+            "data.subject_column",
+            "is empty",
+            "write the name of the column with the subjects",
+        ));
     }
     Ok(())
 }
 
-fn static_column(key: &str, column: &StaticColumn, d: &DataConfig) -> Check {
+fn static_column(key: &str, column: &StaticColumn, d: &DataConfig) -> CheckResult {
     if column.name().is_empty() {
-        return Err(Problem::new(key, "has an empty name", "write the name of a column of the table"));
+        return Err(ConfigProblem::new(key, "has an empty name", "write the name of a column of the table"));
     }
     if ["sample_rate_hz", "t0_ms", d.subject_column.as_str()].contains(&column.name()) {
         let problem = format!("names `{}`, which says who or when and is no condition", column.name());
-        return Err(Problem::new(key, problem, "name columns that describe stimulus, listener or recording"));
+        return Err(ConfigProblem::new(key, problem, "name columns that describe stimulus, listener or recording"));
     }
     column.categories().map_or(Ok(()), |list| categories(&format!("{key}.categories"), column.encoding(), list))
 }
 
-fn categories(key: &str, encoding: ColumnEncoding, list: &[String]) -> Check {
+fn categories(key: &str, encoding: ColumnEncoding, list: &[String]) -> CheckResult {
     if encoding != ColumnEncoding::OneHot {
         let remedy = "set its encoding to \"one_hot\", or leave categories out";
-        return Err(Problem::new(key, "stands beside an encoding that has no categories", remedy));
+        return Err(ConfigProblem::new(key, "stands beside an encoding that has no categories", remedy));
     }
     if list.is_empty() {
         let remedy =
             "name every category of the column, or leave the key out: then they are those of the training rows";
-        return Err(Problem::new(key, "is an empty list", remedy));
+        return Err(ConfigProblem::new(key, "is an empty list", remedy));
     }
     let mut seen = BTreeSet::new();
     for (i, category) in list.iter().enumerate() {
         let key = format!("{key}[{i}]");
         if category.is_empty() {
             let remedy = "write the category as it stands in the table";
-            return Err(Problem::new(key, "is empty", remedy));
+            return Err(ConfigProblem::new(key, "is empty", remedy));
         }
         if !seen.insert(category) {
-            return Err(Problem::new(key, format!("names \"{category}\" a second time"), "name each category once"));
+            return Err(ConfigProblem::new(
+                key,
+                format!("names \"{category}\" a second time"),
+                "name each category once",
+            ));
         }
     }
     Ok(())
 }
 
-fn split(d: &DataConfig) -> Check {
+fn split(d: &DataConfig) -> CheckResult {
     match &d.split {
         SplitBy::Subject | SplitBy::Row => Ok(()),
         SplitBy::KFold { folds, fold } => {
@@ -97,22 +105,22 @@ fn split(d: &DataConfig) -> Check {
     }
 }
 
-fn held_out(d: &DataConfig, column: &str, values: &[HeldValue]) -> Check {
+fn held_out(d: &DataConfig, column: &str, values: &[HeldValue]) -> CheckResult {
     let key = "data.split.held_out";
     let names = || d.static_columns.iter().map(StaticColumn::name).chain([d.subject_column.as_str()]);
     if !names().any(|name| name == column) {
         let problem = format!("names `{column}`, which is none of data.static_columns and not data.subject_column");
         let remedy = format!("name one of {}", names().collect::<Vec<_>>().join(", "));
-        return Err(Problem::new(format!("{key}.column"), problem, remedy));
+        return Err(ConfigProblem::new(format!("{key}.column"), problem, remedy));
     }
     if values.is_empty() {
-        return Err(Problem::new(format!("{key}.values"), "is empty", "name the values to hold out"));
+        return Err(ConfigProblem::new(format!("{key}.values"), "is empty", "name the values to hold out"));
     }
     Ok(())
 }
 
 /// The width of a one-hot column without a list of categories is known from the data alone: it is 1 or more.
-pub(super) fn static_width(config: &Config) -> Check {
+pub(super) fn static_width(config: &Config) -> CheckResult {
     let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
     let open = columns.iter().any(|c| c.encoding() == ColumnEncoding::OneHot && c.categories().is_none());
     let imputed = config.data.impute_statics.len();
@@ -137,7 +145,7 @@ pub(super) fn static_width(config: &Config) -> Check {
             format!("set model.static_dim to {least}{number}, or choose other columns"),
         ),
     };
-    Err(Problem::new("model.static_dim", problem, remedy))
+    Err(ConfigProblem::new("model.static_dim", problem, remedy))
 }
 
 #[cfg(test)]

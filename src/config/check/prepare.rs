@@ -1,6 +1,6 @@
 //! Row filters, preparation, and what is done about odd or missing statics.
 
-use super::{Check, Problem, count, number};
+use super::{CheckResult, ConfigProblem, count, number};
 use crate::config::{Baseline, ColumnEncoding, Config, DataConfig, PrepareConfig, RowFilter, Window};
 use crate::error::nearest;
 use std::collections::BTreeSet;
@@ -9,13 +9,13 @@ use std::ops::Bound::{Excluded, Unbounded};
 /// Steeper filters ring for longer than a response lasts.
 const LARGEST_ORDER: usize = 12;
 
-pub(super) fn filters(filters: &[RowFilter]) -> Check {
+pub(super) fn filters(filters: &[RowFilter]) -> CheckResult {
     filters.iter().enumerate().try_for_each(|(i, filter)| row_filter(&format!("data.filters[{i}]"), filter))
 }
 
-fn row_filter(key: &str, filter: &RowFilter) -> Check {
+fn row_filter(key: &str, filter: &RowFilter) -> CheckResult {
     if filter.column.is_empty() {
-        return Err(Problem::new(key, "names no column", "write the name of a column of the table"));
+        return Err(ConfigProblem::new(key, "names no column", "write the name of a column of the table"));
     }
     for (name, bound) in [("min", filter.min), ("max", filter.max)] {
         bound.map_or(Ok(()), |bound| number(&format!("{key}.{name}"), bound, ..))?;
@@ -23,27 +23,31 @@ fn row_filter(key: &str, filter: &RowFilter) -> Check {
     for (name, list) in [("equals", &filter.equals), ("not", &filter.not)] {
         if list.as_ref().is_some_and(Vec::is_empty) {
             let remedy = "name at least one value, such as [\"click\"], or leave the key out";
-            return Err(Problem::new(format!("{key}.{name}"), "is an empty list", remedy));
+            return Err(ConfigProblem::new(format!("{key}.{name}"), "is an empty list", remedy));
         }
     }
     if filter.min.is_none() && filter.max.is_none() && filter.equals.is_none() && filter.not.is_none() {
         let remedy = "give at least one of min, max, equals and not";
-        return Err(Problem::new(key, "has no condition, and would keep every row", remedy));
+        return Err(ConfigProblem::new(key, "has no condition, and would keep every row", remedy));
     }
     if let (Some(min), Some(max)) = (filter.min, filter.max)
         && min > max
     {
-        return Err(Problem::new(key, format!("min {min} is above max {max}: no row fits"), "swap the two"));
+        return Err(ConfigProblem::new(key, format!("min {min} is above max {max}: no row fits"), "swap the two"));
     }
     Ok(())
 }
 
-pub(super) fn prepare(config: &Config) -> Check {
+pub(super) fn prepare(config: &Config) -> CheckResult {
     let p = &config.data.prepare;
     let positive = (Excluded(0.0), Unbounded);
     if p.polarity.abs() != 1 {
         let problem = format!("is {}, must be 1 or -1", p.polarity);
-        return Err(Problem::new("data.prepare.polarity", problem, "-1 turns the traces upside down, 1 leaves them"));
+        return Err(ConfigProblem::new(
+            "data.prepare.polarity",
+            problem,
+            "-1 turns the traces upside down, 1 leaves them",
+        ));
     }
     if let Some(Baseline::Between(span)) = p.baseline {
         rising("data.prepare.baseline", span.from_ms, span.to_ms, "ms")?;
@@ -57,7 +61,7 @@ pub(super) fn prepare(config: &Config) -> Check {
             (Some(low), Some(high)) => rising("data.prepare.band_pass", low, high, "Hz")?,
             (None, None) => {
                 let remedy = "give low_hz, high_hz or both, for example 300 and 3000; null filters nothing";
-                return Err(Problem::new("data.prepare.band_pass", "has neither low_hz nor high_hz", remedy));
+                return Err(ConfigProblem::new("data.prepare.band_pass", "has neither low_hz nor high_hz", remedy));
             }
             _ => {}
         }
@@ -69,7 +73,7 @@ pub(super) fn prepare(config: &Config) -> Check {
 }
 
 /// Where the rate is known from the configuration, so is whether the window holds the model's samples.
-fn window(p: &PrepareConfig, window: &Window, signal_length: usize) -> Check {
+fn window(p: &PrepareConfig, window: &Window, signal_length: usize) -> CheckResult {
     number("data.prepare.window.from_ms", window.from_ms, ..)?;
     let Some(to_ms) = window.to_ms else { return Ok(()) };
     rising("data.prepare.window", window.from_ms, to_ms, "ms")?;
@@ -84,25 +88,25 @@ fn window(p: &PrepareConfig, window: &Window, signal_length: usize) -> Check {
     );
     let end = window.from_ms + signal_length as f64 * 1000.0 / rate;
     let remedy = format!("set model.signal_length to {samples}, or to_ms to {end}, or leave to_ms out");
-    Err(Problem::new("data.prepare.window", problem, remedy))
+    Err(ConfigProblem::new("data.prepare.window", problem, remedy))
 }
 
-fn rising(key: &str, low: f64, high: f64, unit: &str) -> Check {
+fn rising(key: &str, low: f64, high: f64, unit: &str) -> CheckResult {
     number(key, low, ..)?;
     number(key, high, ..)?;
     if low < high {
         return Ok(());
     }
-    Err(Problem::new(key, format!("from {low} to {high} {unit} is empty"), "let the second be above the first"))
+    Err(ConfigProblem::new(key, format!("from {low} to {high} {unit} is empty"), "let the second be above the first"))
 }
 
-pub(super) fn statics(d: &DataConfig) -> Check {
+pub(super) fn statics(d: &DataConfig) -> CheckResult {
     if let Some([low, high]) = d.clip_statics {
         number("data.clip_statics", low, 0.0..=1.0)?;
         number("data.clip_statics", high, 0.0..=1.0)?;
         if low >= high {
             let problem = format!("is [{low}, {high}]: the lower quantile is not below the upper one");
-            return Err(Problem::new("data.clip_statics", problem, "for example [0.01, 0.99]"));
+            return Err(ConfigProblem::new("data.clip_statics", problem, "for example [0.01, 0.99]"));
         }
     }
     let mut seen = BTreeSet::new();
@@ -113,14 +117,14 @@ pub(super) fn statics(d: &DataConfig) -> Check {
             let hint = nearest(name, names()).map_or(String::new(), |near| format!("did you mean {near}? "));
             let remedy =
                 format!("{hint}name columns of data.static_columns: {}", names().collect::<Vec<_>>().join(", "));
-            return Err(Problem::new(key, format!("`{name}` is no static column"), remedy));
+            return Err(ConfigProblem::new(key, format!("`{name}` is no static column"), remedy));
         };
         if column.encoding() == ColumnEncoding::OneHot {
             let remedy = "leave it out, and write a category of its own into the empty cells, such as \"unknown\"";
-            return Err(Problem::new(key, format!("`{name}` is one-hot, and has no median"), remedy));
+            return Err(ConfigProblem::new(key, format!("`{name}` is one-hot, and has no median"), remedy));
         }
         if !seen.insert(name) {
-            return Err(Problem::new(key, format!("names `{name}` a second time"), "name each column once"));
+            return Err(ConfigProblem::new(key, format!("names `{name}` a second time"), "name each column once"));
         }
     }
     Ok(())
