@@ -37,7 +37,7 @@ impl Logistic {
         let labels: Array1<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
         let mut penalty = Array1::from_elem(x.ncols(), ridge * labels.len() as f64);
         penalty[0] = 0.0;
-        let problem = Problem { x, labels, penalty };
+        let problem = LogisticFit { x, labels, penalty };
         Logistic { standard, weights: problem.solve() }
     }
 
@@ -52,7 +52,7 @@ fn with_ones(features: Array2<f64>) -> Array2<f64> {
     concatenate(Axis(1), &[ones.view(), features.view()]).expect("as many rows")
 }
 
-struct Problem {
+struct LogisticFit {
     /// `[N, 1 + F]`, the first column of ones
     x: Array2<f64>,
     /// `[N]`, 0 or 1
@@ -61,7 +61,7 @@ struct Problem {
     penalty: Array1<f64>,
 }
 
-impl Problem {
+impl LogisticFit {
     fn solve(&self) -> Array1<f64> {
         let mut weights = Array1::zeros(self.x.ncols());
         let mut loss = self.loss(&weights);
