@@ -6,7 +6,7 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::error::{Error, Result};
 use abr_film::eval::level_series::{
-    Choice, Gathered, Set, Source, SpreadBand, Summary, from_recordings, source_of, stated_species,
+    Gathered, SeriesSelection, Set, Source, SpreadBand, Summary, from_recordings, source_of, stated_species,
 };
 use abr_film::files::write_whole;
 use abr_film::report::{SeriesOptions, draw_level_series};
@@ -114,7 +114,7 @@ impl Plot {
         draw(&self.out, &sets, &choice, &Size { width: self.width, dpi: self.dpi })
     }
 
-    fn choice(&self, tables: &[Vec<Recording>], configured: Species) -> Choice {
+    fn choice(&self, tables: &[Vec<Recording>], configured: Species) -> SeriesSelection {
         let asked = self.species.map(|species| match species {
             SpeciesName::Human => Species::Human,
             SpeciesName::Mouse => Species::Mouse,
@@ -123,7 +123,7 @@ impl Plot {
         let species = asked.or_else(stated).unwrap_or(configured);
         // one over the other they are the fewer
         let repeats = if self.no_repeats { 0 } else { Summary::default().repeats / tables.len().min(3) };
-        Choice {
+        SeriesSelection {
             subjects: self.subject.clone(),
             pool: self.pool,
             window_ms: self.window.map(|window| window.0),
@@ -136,7 +136,7 @@ impl Plot {
 }
 
 /// Draws sets of recordings into a file, and says what was drawn.
-pub fn draw(out: &Path, sets: &[Set], choice: &Choice, size: &Size) -> Result<()> {
+pub fn draw(out: &Path, sets: &[Set], choice: &SeriesSelection, size: &Size) -> Result<()> {
     let gathered = from_recordings(sets, choice)?;
     gathered.notices.iter().for_each(notice);
     let options = SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };

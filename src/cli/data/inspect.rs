@@ -6,7 +6,7 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::data::inspect::{Inspection, inspect};
 use abr_film::error::Result;
-use abr_film::eval::level_series::{Choice, Set, Summary, source_of, stated_species};
+use abr_film::eval::level_series::{SeriesSelection, Set, Summary, source_of, stated_species};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,8 @@ impl Inspect {
         let set = Set { name: plot::word(source).to_string(), source, recordings };
         let waves = Some(stated_species(recordings).unwrap_or(species));
         let summary = Summary { waves, ..Summary::default() };
-        let choice = Choice { subjects: self.subject.iter().cloned().collect(), summary, ..Choice::default() };
+        let choice =
+            SeriesSelection { subjects: self.subject.iter().cloned().collect(), summary, ..SeriesSelection::default() };
         plot::draw(out, &[set], &choice, &plot::Size::default())
     }
 }

@@ -1,7 +1,7 @@
 //! Whose traces are drawn.
 
 use super::Source;
-use super::recordings::{Choice, Set};
+use super::recordings::{SeriesSelection, Set};
 use super::trace::Trace;
 use crate::data::Recording;
 use crate::error::{Error, Result, nearest};
@@ -49,7 +49,7 @@ impl Chosen {
 /// Who is drawn of each set: those who are asked for; else the first with the most levels, of each set the same one
 /// where it has them. Generated traces beside others are taken together, since their subjects are nobody's; so is a
 /// set in which nobody has two levels.
-pub(super) fn choose(sets: &[(&Set, &[Trace])], choice: &Choice) -> Result<Vec<Chosen>> {
+pub(super) fn choose(sets: &[(&Set, &[Trace])], choice: &SeriesSelection) -> Result<Vec<Chosen>> {
     let mut chosen = if choice.pool {
         sets.iter().map(|(_, traces)| Chosen::all(traces)).collect()
     } else if !choice.subjects.is_empty() {

@@ -26,7 +26,7 @@ pub struct Set<'a> {
 
 /// What is drawn of the sets.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Choice {
+pub struct SeriesSelection {
     /// Whose traces; none: the subject with the most levels, or all together where nobody has two.
     pub subjects: Vec<String>,
     /// All subjects together.
@@ -84,7 +84,7 @@ pub fn stated_species(recordings: &[Recording]) -> Option<Species> {
 /// A subject that no set has (with the nearest name); no trace of a set that can be drawn, with what is missing
 /// alone; a window without samples; more levels than can be told apart; traces of one level that were sampled at
 /// different times; `truth` where no simulation is.
-pub fn from_recordings(sets: &[Set], choice: &Choice) -> Result<Gathered> {
+pub fn from_recordings(sets: &[Set], choice: &SeriesSelection) -> Result<Gathered> {
     let usable: Vec<Usable> = sets.iter().map(|set| Usable::of(set, sets.len() > 1)).collect();
     let refs: Vec<(&Set, &[Trace])> = usable.iter().map(|u| (u.set, &u.traces[..])).collect();
     let chosen = choose(&refs, choice)?;
@@ -144,7 +144,7 @@ impl<'a> Usable<'a> {
         usable
     }
 
-    fn nothing_to_draw(&self, chosen: &Chosen, choice: &Choice) -> Error {
+    fn nothing_to_draw(&self, chosen: &Chosen, choice: &SeriesSelection) -> Error {
         let whose = if choice.subjects.is_empty() { "any subject" } else { &chosen.whose };
         let lacking = self.lacking.iter().filter(|(recording, _)| chosen.takes(recording));
         nothing_to_draw(&format!("{whose}{}", self.called), lacking.map(|(_, lacks)| lacks))
@@ -191,7 +191,7 @@ fn panel(
     members: &[&Group],
     usable: &[Usable],
     chosen: &[Chosen],
-    choice: &Choice,
+    choice: &SeriesSelection,
 ) -> Result<Option<Panel>> {
     let title = conditions.title();
     let stated = || members.iter().flat_map(|group| &group.traces).filter_map(|trace| threshold(trace.recording));
@@ -233,7 +233,7 @@ fn threshold(recording: &Recording) -> Option<f64> {
 fn levels<'a>(
     traces: &[Trace<'a>],
     title: &str,
-    choice: &Choice,
+    choice: &SeriesSelection,
     summary: &Summary,
     samples: impl Fn(&'a Recording) -> Option<&'a Vec<f32>>,
 ) -> Result<Vec<TracesAtLevel>> {
