@@ -6,7 +6,7 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::error::{Error, Result};
 use abr_film::eval::level_series::{
-    Gathered, SeriesSelection, Set, Source, SpreadBand, Summary, from_recordings, source_of, stated_species,
+    Gathered, RecordingSet, SeriesSelection, Source, SpreadBand, Summary, from_recordings, source_of, stated_species,
 };
 use abr_film::files::write_whole;
 use abr_film::report::{SeriesOptions, draw_level_series};
@@ -136,7 +136,7 @@ impl Plot {
 }
 
 /// Draws sets of recordings into a file, and says what was drawn.
-pub fn draw(out: &Path, sets: &[Set], choice: &SeriesSelection, size: &Size) -> Result<()> {
+pub fn draw(out: &Path, sets: &[RecordingSet], choice: &SeriesSelection, size: &Size) -> Result<()> {
     let gathered = from_recordings(sets, choice)?;
     gathered.notices.iter().for_each(notice);
     let options = SeriesOptions { width: size.width, window_ms: choice.window_ms, band: Some(choice.summary.band) };
@@ -169,7 +169,7 @@ pub fn word(source: Source) -> &'static str {
 }
 
 /// `A1: 2 panels, 7 levels, 84 traces in levels.svg`
-fn summary(gathered: &Gathered, sets: &[Set], out: &Path) -> String {
+fn summary(gathered: &Gathered, sets: &[RecordingSet], out: &Path) -> String {
     let whose: Vec<String> = match sets {
         [_] => gathered.whose.clone(),
         _ => sets.iter().zip(&gathered.whose).map(|(set, whose)| format!("{}: {whose}", set.name)).collect(),
@@ -195,7 +195,7 @@ fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
 
 /// Each table as a set; those without a name are called after what they are, or after their files if that is the
 /// same.
-fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<Set<'a>>> {
+fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<RecordingSet<'a>>> {
     let sources: Vec<Source> = inputs
         .iter()
         .zip(tables)
@@ -215,7 +215,11 @@ fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) ->
     let Some(names) = by.into_iter().find(differ) else {
         return Err(Error::usage("two of what is drawn have one name", "give each its own: NAME=PATH"));
     };
-    let set = |((name, source), recordings): ((String, Source), &'a Vec<Recording>)| Set { name, source, recordings };
+    let set = |((name, source), recordings): ((String, Source), &'a Vec<Recording>)| RecordingSet {
+        name,
+        source,
+        recordings,
+    };
     Ok(names.into_iter().zip(sources).zip(tables).map(set).collect())
 }
 

@@ -6,7 +6,7 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::data::inspect::{Inspection, inspect};
 use abr_film::error::Result;
-use abr_film::eval::level_series::{SeriesSelection, Set, Summary, source_of, stated_species};
+use abr_film::eval::level_series::{RecordingSet, SeriesSelection, Summary, source_of, stated_species};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ impl Inspect {
 
     fn draw(&self, out: &Path, recordings: &[Recording], species: Species) -> Result<()> {
         let source = source_of(recordings);
-        let set = Set { name: plot::word(source).to_string(), source, recordings };
+        let set = RecordingSet { name: plot::word(source).to_string(), source, recordings };
         let waves = Some(stated_species(recordings).unwrap_or(species));
         let summary = Summary { waves, ..Summary::default() };
         let choice =

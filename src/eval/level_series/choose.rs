@@ -1,7 +1,7 @@
 //! Whose traces are drawn.
 
 use super::Source;
-use super::recordings::{SeriesSelection, Set};
+use super::recordings::{RecordingSet, SeriesSelection};
 use super::trace::Trace;
 use crate::data::Recording;
 use crate::error::{Error, Result, nearest};
@@ -49,7 +49,7 @@ impl Chosen {
 /// Who is drawn of each set: those who are asked for; else the first with the most levels, of each set the same one
 /// where it has them. Generated traces beside others are taken together, since their subjects are nobody's; so is a
 /// set in which nobody has two levels.
-pub(super) fn choose(sets: &[(&Set, &[Trace])], choice: &SeriesSelection) -> Result<Vec<Chosen>> {
+pub(super) fn choose(sets: &[(&RecordingSet, &[Trace])], choice: &SeriesSelection) -> Result<Vec<Chosen>> {
     let mut chosen = if choice.pool {
         sets.iter().map(|(_, traces)| Chosen::all(traces)).collect()
     } else if !choice.subjects.is_empty() {
@@ -62,9 +62,9 @@ pub(super) fn choose(sets: &[(&Set, &[Trace])], choice: &SeriesSelection) -> Res
     Ok(chosen)
 }
 
-fn with_most_levels(sets: &[(&Set, &[Trace])]) -> Vec<Chosen> {
+fn with_most_levels(sets: &[(&RecordingSet, &[Trace])]) -> Vec<Chosen> {
     let alone = sets.iter().all(|(set, _)| set.source == Source::Generated);
-    let listeners = |set: &Set| alone || set.source != Source::Generated;
+    let listeners = |set: &RecordingSet| alone || set.source != Source::Generated;
     let mut first: Option<String> = None;
     let mut chosen: Vec<Chosen> = Vec::new();
     for (set, traces) in sets {
@@ -88,7 +88,7 @@ fn tell_apart(chosen: &mut [Chosen]) {
     }
 }
 
-fn named(set: &Set, traces: &[Trace], wanted: &[String]) -> Result<Chosen> {
+fn named(set: &RecordingSet, traces: &[Trace], wanted: &[String]) -> Result<Chosen> {
     let has = |name: &&String| set.recordings.iter().any(|r| r.subject == **name);
     let own: Vec<String> = wanted.iter().filter(has).cloned().collect();
     match own.is_empty() {
@@ -101,7 +101,7 @@ fn named(set: &Set, traces: &[Trace], wanted: &[String]) -> Result<Chosen> {
     }
 }
 
-fn known(sets: &[(&Set, &[Trace])], wanted: &[String]) -> Result<()> {
+fn known(sets: &[(&RecordingSet, &[Trace])], wanted: &[String]) -> Result<()> {
     let subjects: BTreeSet<&str> =
         sets.iter().flat_map(|(set, _)| set.recordings).map(|r| r.subject.as_str()).collect();
     let Some(name) = wanted.iter().find(|name| !subjects.contains(name.as_str())) else { return Ok(()) };

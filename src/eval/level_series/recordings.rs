@@ -17,7 +17,7 @@ const MOST_PANELS: usize = 24;
 
 /// Recordings that are drawn as one layer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Set<'a> {
+pub struct RecordingSet<'a> {
     /// As the legend names it; no two sets share a name.
     pub name: String,
     pub source: Source,
@@ -84,9 +84,9 @@ pub fn stated_species(recordings: &[Recording]) -> Option<Species> {
 /// A subject that no set has (with the nearest name); no trace of a set that can be drawn, with what is missing
 /// alone; a window without samples; more levels than can be told apart; traces of one level that were sampled at
 /// different times; `truth` where no simulation is.
-pub fn from_recordings(sets: &[Set], choice: &SeriesSelection) -> Result<Gathered> {
+pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Result<Gathered> {
     let usable: Vec<Usable> = sets.iter().map(|set| Usable::of(set, sets.len() > 1)).collect();
-    let refs: Vec<(&Set, &[Trace])> = usable.iter().map(|u| (u.set, &u.traces[..])).collect();
+    let refs: Vec<(&RecordingSet, &[Trace])> = usable.iter().map(|u| (u.set, &u.traces[..])).collect();
     let chosen = choose(&refs, choice)?;
     let mut notices = Vec::new();
     let mut groups = Vec::new();
@@ -122,7 +122,7 @@ pub fn from_recordings(sets: &[Set], choice: &SeriesSelection) -> Result<Gathere
 
 /// What of a set can be drawn.
 struct Usable<'a> {
-    set: &'a Set<'a>,
+    set: &'a RecordingSet<'a>,
     /// With the set's name where there are several.
     called: String,
     traces: Vec<Trace<'a>>,
@@ -130,7 +130,7 @@ struct Usable<'a> {
 }
 
 impl<'a> Usable<'a> {
-    fn of(set: &'a Set, several: bool) -> Usable<'a> {
+    fn of(set: &'a RecordingSet, several: bool) -> Usable<'a> {
         // without a condition a model generates without a level
         let leveled = set.source != Source::Generated || set.recordings.iter().any(|r| r.column("level_db").is_some());
         let called = if several { format!(" in {}", set.name) } else { String::new() };
@@ -168,7 +168,7 @@ impl<'a> Usable<'a> {
 }
 
 /// Says which sets are drawn in several panels since they do not state what tells those apart.
-fn everywhere(laid: &[(Conditions, Vec<&Group>)], sets: &[Set]) -> BTreeSet<String> {
+fn everywhere(laid: &[(Conditions, Vec<&Group>)], sets: &[RecordingSet]) -> BTreeSet<String> {
     let vague = |(conditions, members): &(Conditions, Vec<&Group>)| {
         let less = members.iter().filter(|group| group.conditions.stimulus_of_less(conditions));
         less.map(|group| group.set).collect::<Vec<_>>()

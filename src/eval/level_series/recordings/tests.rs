@@ -16,11 +16,11 @@ fn with(mut recording: Recording, column: &str, value: &str) -> Recording {
     recording
 }
 
-fn set<'a>(name: &str, recordings: &'a [Recording]) -> Set<'a> {
-    Set { name: name.to_string(), source: source_of(recordings), recordings }
+fn set<'a>(name: &str, recordings: &'a [Recording]) -> RecordingSet<'a> {
+    RecordingSet { name: name.to_string(), source: source_of(recordings), recordings }
 }
 
-fn gathered(sets: &[Set], choice: &SeriesSelection) -> Gathered {
+fn gathered(sets: &[RecordingSet], choice: &SeriesSelection) -> Gathered {
     from_recordings(sets, choice).unwrap()
 }
 
