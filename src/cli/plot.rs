@@ -6,7 +6,8 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::error::{Error, Result};
 use abr_film::eval::level_series::{
-    Gathered, RecordingSet, SeriesSelection, Source, SpreadBand, Summary, from_recordings, source_of, stated_species,
+    RecordingSet, SeriesSelection, SeriesWithNotices, Source, SpreadBand, Summary, from_recordings, source_of,
+    stated_species,
 };
 use abr_film::files::write_whole;
 use abr_film::report::{SeriesOptions, draw_level_series};
@@ -169,7 +170,7 @@ pub fn word(source: Source) -> &'static str {
 }
 
 /// `A1: 2 panels, 7 levels, 84 traces in levels.svg`
-fn summary(gathered: &Gathered, sets: &[RecordingSet], out: &Path) -> String {
+fn summary(gathered: &SeriesWithNotices, sets: &[RecordingSet], out: &Path) -> String {
     let whose: Vec<String> = match sets {
         [_] => gathered.whose.clone(),
         _ => sets.iter().zip(&gathered.whose).map(|(set, whose)| format!("{}: {whose}", set.name)).collect(),

@@ -7,7 +7,7 @@ mod recordings;
 mod summary;
 mod trace;
 
-pub use recordings::{Gathered, RecordingSet, SeriesSelection, from_recordings, source_of, stated_species};
+pub use recordings::{RecordingSet, SeriesSelection, SeriesWithNotices, from_recordings, source_of, stated_species};
 pub use summary::{SpreadBand, Summary};
 
 use serde::Serialize;

@@ -44,7 +44,7 @@ pub struct SeriesSelection {
 
 /// A level series, and what to know of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gathered {
+pub struct SeriesWithNotices {
     pub series: LevelSeries,
     /// Whose traces they are, a set at a time: `A1`, `20 subjects together`.
     pub whose: Vec<String>,
@@ -84,7 +84,7 @@ pub fn stated_species(recordings: &[Recording]) -> Option<Species> {
 /// A subject that no set has (with the nearest name); no trace of a set that can be drawn, with what is missing
 /// alone; a window without samples; more levels than can be told apart; traces of one level that were sampled at
 /// different times; `truth` where no simulation is.
-pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Result<Gathered> {
+pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Result<SeriesWithNotices> {
     let usable: Vec<Usable> = sets.iter().map(|set| Usable::of(set, sets.len() > 1)).collect();
     let refs: Vec<(&RecordingSet, &[Trace])> = usable.iter().map(|u| (u.set, &u.traces[..])).collect();
     let chosen = choose(&refs, choice)?;
@@ -117,7 +117,7 @@ pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Resul
         return Err(Error::usage(problem, "only simulations know them; leave --truth out"));
     }
     let whose = chosen.iter().map(|chosen| chosen.whose.clone()).collect();
-    Ok(Gathered { series: LevelSeries { panels }, whose, notices })
+    Ok(SeriesWithNotices { series: LevelSeries { panels }, whose, notices })
 }
 
 /// What of a set can be drawn.

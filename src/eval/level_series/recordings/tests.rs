@@ -20,7 +20,7 @@ fn set<'a>(name: &str, recordings: &'a [Recording]) -> RecordingSet<'a> {
     RecordingSet { name: name.to_string(), source: source_of(recordings), recordings }
 }
 
-fn gathered(sets: &[RecordingSet], choice: &SeriesSelection) -> Gathered {
+fn gathered(sets: &[RecordingSet], choice: &SeriesSelection) -> SeriesWithNotices {
     from_recordings(sets, choice).unwrap()
 }
 
