@@ -6,7 +6,7 @@ use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::error::{Error, Result};
 use abr_film::eval::level_series::{
-    RecordingSet, SeriesSelection, SeriesWithNotices, Source, SpreadBand, Summary, from_recordings, source_of,
+    RecordingSet, SeriesSelection, SeriesWithNotices, SpreadBand, Summary, TraceSource, from_recordings, source_of,
     stated_species,
 };
 use abr_film::files::write_whole;
@@ -160,12 +160,12 @@ pub fn draw(out: &Path, sets: &[RecordingSet], choice: &SeriesSelection, size: &
 }
 
 /// What a set of a source is called.
-pub fn word(source: Source) -> &'static str {
+pub fn word(source: TraceSource) -> &'static str {
     match source {
-        Source::Recorded => "recorded",
-        Source::GroundTruth => "noise-free",
-        Source::Reconstructed => "reconstructed",
-        Source::Generated => "generated",
+        TraceSource::Recorded => "recorded",
+        TraceSource::GroundTruth => "noise-free",
+        TraceSource::Reconstructed => "reconstructed",
+        TraceSource::Generated => "generated",
     }
 }
 
@@ -176,7 +176,8 @@ fn summary(gathered: &SeriesWithNotices, sets: &[RecordingSet], out: &Path) -> S
         _ => sets.iter().zip(&gathered.whose).map(|(set, whose)| format!("{}: {whose}", set.name)).collect(),
     };
     let panels = &gathered.series.panels;
-    let layers = || panels.iter().flat_map(|panel| &panel.layers).filter(|layer| layer.source != Source::GroundTruth);
+    let layers =
+        || panels.iter().flat_map(|panel| &panel.layers).filter(|layer| layer.source != TraceSource::GroundTruth);
     let levels: BTreeSet<Option<u64>> =
         layers().flat_map(|layer| &layer.levels).map(|level| level.level_db.map(f64::to_bits)).collect();
     let traces = layers().flat_map(|layer| &layer.levels).map(|level| level.traces).sum();
@@ -197,11 +198,11 @@ fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
 /// Each table as a set; those without a name are called after what they are, or after their files if that is the
 /// same.
 fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<RecordingSet<'a>>> {
-    let sources: Vec<Source> = inputs
+    let sources: Vec<TraceSource> = inputs
         .iter()
         .zip(tables)
         .map(|((name, _), table)| {
-            let all = [Source::Recorded, Source::Reconstructed, Source::Generated];
+            let all = [TraceSource::Recorded, TraceSource::Reconstructed, TraceSource::Generated];
             let named = all.into_iter().find(|source| Some(word(*source)) == *name);
             named.unwrap_or_else(|| source_of(table))
         })
@@ -216,7 +217,7 @@ fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) ->
     let Some(names) = by.into_iter().find(differ) else {
         return Err(Error::usage("two of what is drawn have one name", "give each its own: NAME=PATH"));
     };
-    let set = |((name, source), recordings): ((String, Source), &'a Vec<Recording>)| RecordingSet {
+    let set = |((name, source), recordings): ((String, TraceSource), &'a Vec<Recording>)| RecordingSet {
         name,
         source,
         recordings,

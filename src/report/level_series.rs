@@ -7,7 +7,7 @@ mod scale;
 
 use super::picture::{Area, Drawn, Picture};
 use super::style::{HEADING, SERIES, TEXT, colour};
-use crate::eval::level_series::{Layer, LevelSeries, Source, SpreadBand};
+use crate::eval::level_series::{Layer, LevelSeries, SpreadBand, TraceSource};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
 use ink::{text_width, wrap};
 use plotters::style::RGBColor;
@@ -75,7 +75,7 @@ struct Page<'a> {
 
 /// The colour of a layer in all panels.
 struct LayerColour<'a> {
-    source: Source,
+    source: TraceSource,
     name: &'a str,
     colour: RGBColor,
 }
@@ -196,7 +196,7 @@ fn columns(panels: usize, left: f64, width: Option<u32>) -> (usize, f64) {
 
 /// Each layer once. The first of a source has the source's colour, others what is left.
 fn layer_colours(series: &LevelSeries) -> Vec<LayerColour<'_>> {
-    let mut layers: Vec<(Source, &str)> = Vec::new();
+    let mut layers: Vec<(TraceSource, &str)> = Vec::new();
     for layer in series.panels.iter().flat_map(|panel| &panel.layers) {
         if !layers.contains(&(layer.source, layer.name.as_str())) {
             layers.push((layer.source, &layer.name));

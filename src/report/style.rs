@@ -1,7 +1,7 @@
 //! Colours and strokes that all pictures share. The page has another value of each colour for dark screens
 //! (`page.css`), so no picture may use others.
 
-use crate::eval::level_series::Source;
+use crate::eval::level_series::TraceSource;
 use plotters::style::RGBColor;
 
 /// Text.
@@ -39,11 +39,11 @@ pub const THIN_STROKE: f64 = 0.8;
 pub const BAND: f64 = 0.22;
 
 /// The colour of a source.
-pub fn colour(source: Source) -> RGBColor {
+pub fn colour(source: TraceSource) -> RGBColor {
     match source {
-        Source::Recorded => INK,
-        Source::GroundTruth => GREEN,
-        Source::Reconstructed => VERMILION,
-        Source::Generated => BLUE,
+        TraceSource::Recorded => INK,
+        TraceSource::GroundTruth => GREEN,
+        TraceSource::Reconstructed => VERMILION,
+        TraceSource::Generated => BLUE,
     }
 }

@@ -1,6 +1,6 @@
 //! Whose traces are drawn.
 
-use super::Source;
+use super::TraceSource;
 use super::recordings::{RecordingSet, SeriesSelection};
 use super::trace::Trace;
 use crate::data::Recording;
@@ -63,8 +63,8 @@ pub(super) fn choose(sets: &[(&RecordingSet, &[Trace])], choice: &SeriesSelectio
 }
 
 fn with_most_levels(sets: &[(&RecordingSet, &[Trace])]) -> Vec<Chosen> {
-    let alone = sets.iter().all(|(set, _)| set.source == Source::Generated);
-    let listeners = |set: &RecordingSet| alone || set.source != Source::Generated;
+    let alone = sets.iter().all(|(set, _)| set.source == TraceSource::Generated);
+    let listeners = |set: &RecordingSet| alone || set.source != TraceSource::Generated;
     let mut first: Option<String> = None;
     let mut chosen: Vec<Chosen> = Vec::new();
     for (set, traces) in sets {
@@ -93,7 +93,7 @@ fn named(set: &RecordingSet, traces: &[Trace], wanted: &[String]) -> Result<Chos
     let own: Vec<String> = wanted.iter().filter(has).cloned().collect();
     match own.is_empty() {
         false => Ok(Chosen::only(own)),
-        true if set.source == Source::Generated => Ok(Chosen::all(traces)),
+        true if set.source == TraceSource::Generated => Ok(Chosen::all(traces)),
         true => {
             let problem = format!("{} has no subject {}", set.name, wanted.join(", "));
             Err(Error::usage(problem, "name a subject of each table with --subject, or say --pool"))

@@ -32,7 +32,7 @@ pub struct Panel {
 /// The traces of one source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Layer {
-    pub source: Source,
+    pub source: TraceSource,
     /// As the legend names it.
     pub name: String,
     /// By ascending level; one whose level is not known comes first.
@@ -42,7 +42,7 @@ pub struct Layer {
 /// Where traces come from; each has its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum TraceSource {
     Recorded,
     /// Noise-free traces of a simulation, or the means of other recordings.
     GroundTruth,

@@ -4,7 +4,7 @@
 use super::choose::{Chosen, choose};
 use super::panels::{Conditions, Group, panels};
 use super::trace::{Lack, Trace, nothing_to_draw};
-use super::{Layer, LevelSeries, Panel, Source, Summary, TracesAtLevel};
+use super::{Layer, LevelSeries, Panel, Summary, TraceSource, TracesAtLevel};
 use crate::config::Species;
 use crate::data::Recording;
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ const MOST_PANELS: usize = 24;
 pub struct RecordingSet<'a> {
     /// As the legend names it; no two sets share a name.
     pub name: String,
-    pub source: Source,
+    pub source: TraceSource,
     pub recordings: &'a [Recording],
 }
 
@@ -53,14 +53,14 @@ pub struct SeriesWithNotices {
 
 /// Where recordings come from, as far as their table shows: what `generate` writes names its subjects `generated-1`
 /// and so on, and what `reconstruct` writes has columns that end in `_read`.
-pub fn source_of(recordings: &[Recording]) -> Source {
+pub fn source_of(recordings: &[Recording]) -> TraceSource {
     let generated = |r: &Recording| r.subject.strip_prefix("generated-").is_some_and(|n| n.parse::<u64>().is_ok());
     let read = |r: &Recording| r.columns.iter().any(|(name, _)| name.ends_with("_read"));
     match recordings {
-        [] => Source::Recorded,
-        all if all.iter().all(generated) => Source::Generated,
-        all if all.iter().all(read) => Source::Reconstructed,
-        _ => Source::Recorded,
+        [] => TraceSource::Recorded,
+        all if all.iter().all(generated) => TraceSource::Generated,
+        all if all.iter().all(read) => TraceSource::Reconstructed,
+        _ => TraceSource::Recorded,
     }
 }
 
@@ -111,7 +111,7 @@ pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Resul
     if panels.is_empty() {
         return Err(empty_window(&usable, choice.window_ms.unwrap_or_default()));
     }
-    let truths = panels.iter().flat_map(|panel| &panel.layers).any(|layer| layer.source == Source::GroundTruth);
+    let truths = panels.iter().flat_map(|panel| &panel.layers).any(|layer| layer.source == TraceSource::GroundTruth);
     if choice.truth && !truths {
         let problem = "no noise-free trace: the columns truth_s0, truth_s1, … are missing";
         return Err(Error::usage(problem, "only simulations know them; leave --truth out"));
@@ -132,7 +132,8 @@ struct Usable<'a> {
 impl<'a> Usable<'a> {
     fn of(set: &'a RecordingSet, several: bool) -> Usable<'a> {
         // without a condition a model generates without a level
-        let leveled = set.source != Source::Generated || set.recordings.iter().any(|r| r.column("level_db").is_some());
+        let leveled =
+            set.source != TraceSource::Generated || set.recordings.iter().any(|r| r.column("level_db").is_some());
         let called = if several { format!(" in {}", set.name) } else { String::new() };
         let mut usable = Usable { set, called, traces: Vec::new(), lacking: Vec::new() };
         for recording in set.recordings {
@@ -219,7 +220,7 @@ fn panel(
         if choice.truth {
             let mean = Summary { band: super::SpreadBand::None, repeats: 0, waves: None };
             let truth = self::levels(&traces, &title, choice, &mean, |r| r.truth.as_ref().map(|truth| &truth.samples))?;
-            layer(Source::GroundTruth, truth_name, truth);
+            layer(TraceSource::GroundTruth, truth_name, truth);
         }
     }
     Ok((!layers.is_empty()).then_some(Panel { title, threshold_db, layers }))

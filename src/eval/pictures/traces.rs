@@ -7,7 +7,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::eval::generated::distinct;
 use crate::eval::level_column;
-use crate::eval::level_series::{Layer, LevelSeries, Panel, Source, SpreadBand, Summary, TracesAtLevel};
+use crate::eval::level_series::{Layer, LevelSeries, Panel, SpreadBand, Summary, TraceSource, TracesAtLevel};
 use crate::eval::metrics::explained_variance;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
@@ -50,10 +50,10 @@ pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Eval
             both.map(|(cell, draws)| at_level(dataset, cell.level_db, of(draws), summary)).collect()
         };
         let (source, what) = match &dataset.truth {
-            Some(_) => (Source::GroundTruth, "ground truth"),
-            None => (Source::Recorded, "recorded, mean"),
+            Some(_) => (TraceSource::GroundTruth, "ground truth"),
+            None => (TraceSource::Recorded, "recorded, mean"),
         };
-        let generated = |levels| Layer { source: Source::Generated, name: "generated".into(), levels };
+        let generated = |levels| Layer { source: TraceSource::Generated, name: "generated".into(), levels };
         let own = cells.iter().map(|cell| real_traces(evaluated, cell, &marked)).collect();
         let layers = vec![
             generated(sum_up(&banded, |draws| draws.view())),
@@ -188,12 +188,12 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSer
             let levels = vec![at_level(dataset, None, trace.insert_axis(Axis(0)), &PLAIN)];
             Layer { source, name: name.to_string(), levels }
         };
-        let mut layers = vec![layer(Source::Recorded, "recorded", reference.recorded.row(place))];
+        let mut layers = vec![layer(TraceSource::Recorded, "recorded", reference.recorded.row(place))];
         if let Some(truth) = reference.truth_of(place) {
             let name = if dataset.truth.is_some() { "ground truth" } else { "mean of the other recordings" };
-            layers.push(layer(Source::GroundTruth, name, truth));
+            layers.push(layer(TraceSource::GroundTruth, name, truth));
         }
-        layers.push(layer(Source::Reconstructed, "reconstructed", made.signals_uv.row(place)));
+        layers.push(layer(TraceSource::Reconstructed, "reconstructed", made.signals_uv.row(place)));
         let level = row.level_db.map_or(String::new(), |level| format!(", {level} dB"));
         Panel { title: format!("row {}: {}{level}", row.row, row.subject), threshold_db: None, layers }
     };

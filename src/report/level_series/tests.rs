@@ -8,12 +8,12 @@ fn level(level_db: f64, trace_uv: &[f32]) -> TracesAtLevel {
     TracesAtLevel::summarise(Some(level_db), [0.0, 1.0], &[trace_uv], &summary)
 }
 
-fn layer(source: Source, name: &str, levels: Vec<TracesAtLevel>) -> Layer {
+fn layer(source: TraceSource, name: &str, levels: Vec<TracesAtLevel>) -> Layer {
     Layer { source, name: name.to_string(), levels }
 }
 
 fn panel(title: &str, levels: Vec<TracesAtLevel>) -> Panel {
-    let layers = vec![layer(Source::Recorded, "recorded", levels)];
+    let layers = vec![layer(TraceSource::Recorded, "recorded", levels)];
     Panel { title: title.to_string(), threshold_db: None, layers }
 }
 
@@ -101,14 +101,14 @@ fn traces_without_height_or_width_are_drawn() {
 fn each_source_has_its_colour_and_layers_of_one_have_two() {
     let flat = || vec![level(60.0, &[0.0, 1.0])];
     let layers = vec![
-        layer(Source::Recorded, "before", flat()),
-        layer(Source::Recorded, "after", flat()),
-        layer(Source::Generated, "generated", flat()),
+        layer(TraceSource::Recorded, "before", flat()),
+        layer(TraceSource::Recorded, "after", flat()),
+        layer(TraceSource::Generated, "generated", flat()),
     ];
     let series = LevelSeries { panels: vec![Panel { title: String::new(), threshold_db: None, layers }] };
     let colours: Vec<RGBColor> = layer_colours(&series).iter().map(|layer| layer.colour).collect();
     assert_eq!(colours, [INK, VERMILION, BLUE]);
-    assert_eq!(colour(Source::GroundTruth), GREEN);
+    assert_eq!(colour(TraceSource::GroundTruth), GREEN);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn what_is_missing_is_named_alone() {
 fn generated_subjects_are_nobodys_and_are_taken_together() {
     let generated: Vec<Recording> =
         (0..6).map(|i| recording(&format!("generated-{}", i + 1), if i < 4 { "20" } else { "60" }, "")).collect();
-    assert_eq!(source_of(&generated), Source::Generated);
+    assert_eq!(source_of(&generated), TraceSource::Generated);
     let alone = drawn(&generated, &SeriesSelection::default());
     assert_eq!((titles(&alone), alone.panels.len()), (vec![""], 1));
     assert_eq!(layers(&alone.panels[0]), [("recorded", vec![(20.0, 4), (60.0, 2)])]);
@@ -250,17 +250,17 @@ fn the_truth_of_a_simulation_is_a_layer_of_its_own() {
     (all[0].truth, all[1].truth) = (truth(0.5), truth(0.25));
     let series = drawn(&all, &choice);
     let [recorded, truth] = &series.panels[0].layers[..] else { panic!("{series:?}") };
-    assert_eq!((recorded.source, truth.source), (Source::Recorded, Source::GroundTruth));
+    assert_eq!((recorded.source, truth.source), (TraceSource::Recorded, TraceSource::GroundTruth));
     assert_eq!((truth.name.as_str(), &truth.levels[1].mean_uv), ("noise-free", &vec![0.25; 3]));
 }
 
 #[test]
 fn what_a_table_is_shows_in_its_subjects_and_columns() {
     let plain = [recording("generated-1", "20", ""), recording("a", "20", "")];
-    assert_eq!(source_of(&plain), Source::Recorded);
-    assert_eq!(source_of(&plain[..1]), Source::Generated);
+    assert_eq!(source_of(&plain), TraceSource::Recorded);
+    assert_eq!(source_of(&plain[..1]), TraceSource::Generated);
     let read = [with(recording("a", "20", ""), "level_db_read", "21")];
-    assert_eq!(source_of(&read), Source::Reconstructed);
+    assert_eq!(source_of(&read), TraceSource::Reconstructed);
     let species = |names: [&str; 2]| stated_species(&names.map(|name| with(plain[1].clone(), "species", name)));
     assert_eq!(species(["Mouse", "mouse"]), Some(Species::Mouse));
     assert_eq!((species(["mouse", "human"]), species(["rat", "rat"]), stated_species(&plain)), (None, None, None));
