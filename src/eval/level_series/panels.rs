@@ -5,16 +5,16 @@ use crate::data::Recording;
 
 /// Traces of one set and of the same conditions.
 #[derive(Debug, Clone)]
-pub(super) struct Group<'a> {
+pub(super) struct PanelTraces<'a> {
     /// Its place among the sets.
     pub set: usize,
-    pub conditions: Conditions,
+    pub conditions: PanelConditions,
     pub traces: Vec<Trace<'a>>,
 }
 
 /// What all traces of a panel share; `None` is not known, or does not matter. In this order panels follow each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Conditions {
+pub(super) struct PanelConditions {
     who: Option<String>,
     ear: Option<String>,
     channel: Option<String>,
@@ -29,16 +29,16 @@ enum Frequency {
     Hertz(u64),
 }
 
-impl Conditions {
+impl PanelConditions {
     /// Those of a recording; `who` is its subject, unless subjects are taken together.
-    pub fn of(recording: &Recording, who: Option<String>) -> Conditions {
+    pub fn of(recording: &Recording, who: Option<String>) -> PanelConditions {
         let text = |name: &str| recording.column(name).map(str::to_string);
         let frequency = text("frequency_hz").map(|cell| match cell.parse::<f64>() {
             Ok(hertz) if hertz >= 0.0 => Frequency::Hertz((hertz + 0.0).to_bits()),
             _ => Frequency::Named(cell),
         });
         let who = who.filter(|who| !who.is_empty());
-        Conditions { who, ear: text("ear"), channel: text("channel"), frequency }
+        PanelConditions { who, ear: text("ear"), channel: text("channel"), frequency }
     }
 
     /// `M3, 16000 Hz, ear R`
@@ -54,40 +54,41 @@ impl Conditions {
 
     /// Whether traces of these conditions may stand among those of others: they contradict in nothing, and state no
     /// more.
-    fn holds(&self, other: &Conditions) -> bool {
+    fn holds(&self, other: &PanelConditions) -> bool {
         fn wider<T: PartialEq>(own: &Option<T>, other: &Option<T>) -> bool {
             own.is_none() || own == other
         }
         wider(&self.who, &other.who) && self.stimulus_holds(other)
     }
 
-    fn stimulus_holds(&self, other: &Conditions) -> bool {
+    fn stimulus_holds(&self, other: &PanelConditions) -> bool {
         (self.ear.is_none() || self.ear == other.ear)
             && (self.channel.is_none() || self.channel == other.channel)
             && (self.frequency.is_none() || self.frequency == other.frequency)
     }
 
     /// Whether others state ears, channels or frequencies that these leave open.
-    pub fn stimulus_of_less(&self, other: &Conditions) -> bool {
+    pub fn stimulus_of_less(&self, other: &PanelConditions) -> bool {
         self.stimulus_holds(other) && !other.stimulus_holds(self)
     }
 }
 
 /// The panels with their groups. What one set states and another leaves open tells panels apart: there the other's
 /// traces stand in each of them.
-pub(super) fn panels<'g, 'a>(groups: &'g [Group<'a>]) -> Vec<(Conditions, Vec<&'g Group<'a>>)> {
-    let stated_closer = |group: &Group| {
-        let closer = |other: &&Group| group.conditions != other.conditions && group.conditions.holds(&other.conditions);
+pub(super) fn panels<'g, 'a>(groups: &'g [PanelTraces<'a>]) -> Vec<(PanelConditions, Vec<&'g PanelTraces<'a>>)> {
+    let stated_closer = |group: &PanelTraces| {
+        let closer =
+            |other: &&PanelTraces| group.conditions != other.conditions && group.conditions.holds(&other.conditions);
         groups.iter().filter(|other| other.set != group.set).any(|other| closer(&other))
     };
-    let mut all: Vec<&Conditions> =
+    let mut all: Vec<&PanelConditions> =
         groups.iter().filter(|group| !stated_closer(group)).map(|group| &group.conditions).collect();
     all.sort();
     all.dedup();
-    let members = |panel: &Conditions| {
+    let members = |panel: &PanelConditions| {
         // a set's own traces of just these conditions, else those it says less of
         let exact = |set: usize| groups.iter().any(|group| group.set == set && group.conditions == *panel);
-        let belongs = |group: &&Group| match exact(group.set) {
+        let belongs = |group: &&PanelTraces| match exact(group.set) {
             true => group.conditions == *panel,
             false => group.conditions.holds(panel),
         };

@@ -2,7 +2,7 @@
 //! level.
 
 use super::choose::{Chosen, choose};
-use super::panels::{Conditions, Group, panels};
+use super::panels::{PanelConditions, PanelTraces, panels};
 use super::trace::{Lack, Trace, nothing_to_draw};
 use super::{Layer, LevelSeries, Panel, Summary, TraceSource, TracesAtLevel};
 use crate::config::Species;
@@ -152,11 +152,11 @@ impl<'a> Usable<'a> {
     }
 
     /// The traces of those that were chosen, by conditions.
-    fn groups(&self, set: usize, chosen: &Chosen, notices: &mut Vec<String>) -> Vec<Group<'a>> {
-        let mut groups: BTreeMap<Conditions, Vec<Trace>> = BTreeMap::new();
+    fn groups(&self, set: usize, chosen: &Chosen, notices: &mut Vec<String>) -> Vec<PanelTraces<'a>> {
+        let mut groups: BTreeMap<PanelConditions, Vec<Trace>> = BTreeMap::new();
         for trace in self.traces.iter().filter(|trace| chosen.takes(trace.recording)) {
             let who = chosen.apart.then(|| trace.recording.subject.clone());
-            groups.entry(Conditions::of(trace.recording, who)).or_default().push(*trace);
+            groups.entry(PanelConditions::of(trace.recording, who)).or_default().push(*trace);
         }
         let lacking: Vec<&Vec<Lack>> =
             self.lacking.iter().filter(|(r, _)| chosen.takes(r)).map(|(_, lacks)| lacks).collect();
@@ -164,13 +164,13 @@ impl<'a> Usable<'a> {
             let rows = lacking.len();
             notices.push(format!("{}: {rows} rows are not drawn (the first: {})", self.set.name, lack.problem));
         }
-        groups.into_iter().map(|(conditions, traces)| Group { set, conditions, traces }).collect()
+        groups.into_iter().map(|(conditions, traces)| PanelTraces { set, conditions, traces }).collect()
     }
 }
 
 /// Says which sets are drawn in several panels since they do not state what tells those apart.
-fn everywhere(laid: &[(Conditions, Vec<&Group>)], sets: &[RecordingSet]) -> BTreeSet<String> {
-    let vague = |(conditions, members): &(Conditions, Vec<&Group>)| {
+fn everywhere(laid: &[(PanelConditions, Vec<&PanelTraces>)], sets: &[RecordingSet]) -> BTreeSet<String> {
+    let vague = |(conditions, members): &(PanelConditions, Vec<&PanelTraces>)| {
         let less = members.iter().filter(|group| group.conditions.stimulus_of_less(conditions));
         less.map(|group| group.set).collect::<Vec<_>>()
     };
@@ -188,8 +188,8 @@ fn everywhere(laid: &[(Conditions, Vec<&Group>)], sets: &[RecordingSet]) -> BTre
 
 /// One panel of groups; `None` if the window holds nothing of them.
 fn panel(
-    conditions: &Conditions,
-    members: &[&Group],
+    conditions: &PanelConditions,
+    members: &[&PanelTraces],
     usable: &[Usable],
     chosen: &[Chosen],
     choice: &SeriesSelection,
