@@ -34,7 +34,7 @@ pub use generated::{Calibration, Generated, SHARES};
 pub use likeness::{Aucs, Deviations, Floor, Likeness, LikenessMeasures};
 pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
-pub use report::{BaselineErrors, Conditions, Estimate, MixedModelErrors, Report, Training};
+pub use report::{BaselineErrors, ConditionErrors, Estimate, MixedModelErrors, Report, Training};
 pub use sides::Compared;
 pub use table::{JsonPlace, ReportTable, TableCell};
 pub use trained_on::TrainedOn;
@@ -295,7 +295,7 @@ fn conditions(
     model: &mut Cvae,
     made: &Reconstruction,
     given: &[Column],
-) -> Result<Option<Conditions>> {
+) -> Result<Option<ConditionErrors>> {
     if made.read.is_empty() {
         return Ok(None);
     }
@@ -305,7 +305,7 @@ fn conditions(
         false => None,
     };
     let film_off = without.map(|read| errors(&trained.scalers.decode_statics(read.view())));
-    Ok(Some(Conditions { film_on: errors(&made.read), film_off }))
+    Ok(Some(ConditionErrors { film_on: errors(&made.read), film_off }))
 }
 
 /// The baselines on the rows: those of the checkpoint and, where the training rows are at hand, the nearest of them.

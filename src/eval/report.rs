@@ -46,7 +46,7 @@ pub struct Report {
     /// KL from the prior, where it is learned with the model, else from a standard normal.
     pub latent: LatentUnits,
     /// None for a decoder without a static head.
-    pub conditions: Option<Conditions>,
+    pub conditions: Option<ConditionErrors>,
     /// Generated traces beside simulated ones, on the built-in data.
     pub waves: Option<Vec<WaveAtLevel>>,
     /// Empty where rows name no subject.
@@ -143,7 +143,7 @@ pub struct MixedModelErrors {
 
 /// The static head's errors, each column in its own units.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Conditions {
+pub struct ConditionErrors {
     pub film_on: Vec<ColumnErrors>,
     /// With FiLM as the identity; none for a plain decoder.
     pub film_off: Option<Vec<ColumnErrors>>,
