@@ -19,7 +19,7 @@ const MOST_CONDITIONS: usize = 200;
 pub struct GroupErrors {
     /// Whose rows, or under which condition.
     #[serde(flatten)]
-    pub group: Group,
+    pub group: RowGroup,
     pub rows: usize,
     pub mse_uv2: f64,
     pub rmse_uv: f64,
@@ -34,7 +34,7 @@ pub struct GroupErrors {
 /// What rows have in common.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Group {
+pub enum RowGroup {
     Subject(String),
     /// The static columns and their values.
     Condition(Map<String, Value>),
@@ -52,7 +52,7 @@ pub(super) fn by_subject(
     }
     let of = |members: &[u32]| {
         let name = dataset.subjects[rows[members[0] as usize]].clone();
-        GroupErrors::of(Group::Subject(name), members, made, reference)
+        GroupErrors::of(RowGroup::Subject(name), members, made, reference)
     };
     Cells::of_subjects(dataset, rows).iter().filter_map(of).collect()
 }
@@ -72,7 +72,7 @@ pub(super) fn by_condition(
     let of = |members: &[u32]| {
         let row = rows[members[0] as usize];
         let named = dataset.statics.iter().map(|column| (column.name.clone(), value(column, row)));
-        GroupErrors::of(Group::Condition(named.collect()), members, made, reference)
+        GroupErrors::of(RowGroup::Condition(named.collect()), members, made, reference)
     };
     conditions.iter().filter_map(of).collect()
 }
@@ -86,7 +86,7 @@ fn value(column: &Column, row: usize) -> Value {
 
 impl GroupErrors {
     /// None where rows of other groups have a truth and these have not.
-    fn of(group: Group, members: &[u32], made: &Array2<f32>, reference: &Reference) -> Option<GroupErrors> {
+    fn of(group: RowGroup, members: &[u32], made: &Array2<f32>, reference: &Reference) -> Option<GroupErrors> {
         let places = members.iter().map(|place| *place as usize);
         let (places, target): (Vec<usize>, Vec<_>) = match &reference.truth {
             Some(_) => places.filter_map(|place| Some((place, reference.truth_of(place)?))).unzip(),
@@ -135,11 +135,11 @@ pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], against: &str
     table
 }
 
-impl Display for Group {
+impl Display for RowGroup {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         match self {
-            Group::Subject(name) => f.write_str(name),
-            Group::Condition(values) => {
+            RowGroup::Subject(name) => f.write_str(name),
+            RowGroup::Condition(values) => {
                 let named = values.iter().map(|(name, value)| match value {
                     Value::String(text) => format!("{name} {text}"),
                     other => format!("{name} {other}"),

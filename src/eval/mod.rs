@@ -29,7 +29,7 @@ mod wave_report;
 pub mod waves;
 
 pub use brief::Brief;
-pub use by_group::{Group, GroupErrors};
+pub use by_group::{GroupErrors, RowGroup};
 pub use generated::{Calibration, Generated, SHARES};
 pub use likeness::{Aucs, Deviations, Floor, Likeness, LikenessMeasures};
 pub use pictures::Pictures;
