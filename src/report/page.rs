@@ -19,7 +19,7 @@ const SERIES: SeriesOptions =
 ///
 /// `pictures` are those of [`pictures`].
 pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> String {
-    let drawn = Drawn(pictures);
+    let drawn = NamedPictures(pictures);
     let sections: Vec<(&str, &str, Markup)> = [
         ("short", "In short", Some(table(&report.summary()))),
         ("explained", "What reconstructions explain", explained(report, &drawn)),
@@ -108,9 +108,9 @@ fn verdict(report: &Report) -> Markup {
 }
 
 /// Pictures by their names.
-struct Drawn<'a>(&'a [(String, Picture)]);
+struct NamedPictures<'a>(&'a [(String, Picture)]);
 
-impl Drawn<'_> {
+impl NamedPictures<'_> {
     /// With words below; `None` where there is no picture of that name.
     fn figure(&self, name: &str, caption: Markup) -> Option<Markup> {
         let (_, picture) = self.0.iter().find(|(own, _)| own == name)?;
@@ -149,7 +149,7 @@ fn places(cell: &crate::eval::TableCell) -> String {
     cell.numbers.iter().map(place).collect::<Vec<_>>().join(" ")
 }
 
-fn explained(report: &Report, drawn: &Drawn) -> Option<Markup> {
+fn explained(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let truth = report.truth.as_ref();
     let caption = html! {
         "Share of the variance about the mean trace of the training rows"
@@ -168,7 +168,7 @@ fn resampled(report: &Report) -> &'static str {
     if report.subjects > 1 { "listeners" } else { "the conditions of this listener" }
 }
 
-fn level_series(_: &Report, drawn: &Drawn) -> Option<Markup> {
+fn level_series(_: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let caption = html! {
         "Left of each pair: a listener's own traces over what is drawn for other listeners under the same conditions "
         "(mean and the central 80 %). Right: one of these drawn listeners. Marked peaks are picked by one rule, and "
@@ -177,7 +177,7 @@ fn level_series(_: &Report, drawn: &Drawn) -> Option<Markup> {
     drawn.figure("level_series", caption)
 }
 
-fn waves(report: &Report, drawn: &Drawn) -> Option<Markup> {
+fn waves(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let levels = report.wave_errors.as_ref()?.levels.as_ref()?;
     let sources: Vec<String> = levels.norms.iter().map(|norm| format!("{} {}", norm.wave, norm.source)).collect();
     let caption = html! {
@@ -200,7 +200,7 @@ fn waves(report: &Report, drawn: &Drawn) -> Option<Markup> {
     })
 }
 
-fn reconstructions(report: &Report, drawn: &Drawn) -> Option<Markup> {
+fn reconstructions(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let caption = html! {
         "Recordings in the order of how well they are reconstructed: the best, the worst, and four between them."
     };
@@ -209,7 +209,7 @@ fn reconstructions(report: &Report, drawn: &Drawn) -> Option<Markup> {
     Some(html! { (figure) (table(&rows)) })
 }
 
-fn spread(_: &Report, drawn: &Drawn) -> Option<Markup> {
+fn spread(_: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let caption = html! {
         "An interval of draws should hold as many real samples as it says; draws should spread as far as listeners "
         "do."
@@ -217,7 +217,7 @@ fn spread(_: &Report, drawn: &Drawn) -> Option<Markup> {
     drawn.figure("coverage", caption)
 }
 
-fn latent(report: &Report, drawn: &Drawn) -> Option<Markup> {
+fn latent(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let caption = html! {
         "A unit with a KL near 0 is not used. Where recordings of different levels lie apart, the latent holds what "
         "the condition should say. "
@@ -226,7 +226,7 @@ fn latent(report: &Report, drawn: &Drawn) -> Option<Markup> {
     drawn.figure("latent", caption)
 }
 
-fn film(report: &Report, drawn: &Drawn) -> Option<Markup> {
+fn film(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let blocks = &report.pictures.as_ref()?.film;
     let caption = html! { "gamma 1 and beta 0 leave a unit as it is." };
     let figures = blocks.iter().filter_map(|block| drawn.figure(&film_name(block.block), caption.clone()));
@@ -239,7 +239,7 @@ fn film(report: &Report, drawn: &Drawn) -> Option<Markup> {
     })
 }
 
-fn learning(report: &Report, drawn: &Drawn) -> Option<Markup> {
+fn learning(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let epoch = report.training.epoch;
     drawn.figure("learning", html! { "The weights evaluated here are those of epoch " (epoch) "." })
 }
