@@ -1,6 +1,6 @@
 //! A chart of lines, points, error bars and bands over two axes, with a legend above.
 
-use super::picture::{Area, CHARACTER_EM, Drawn, FONT, FONT_IS_SMALLER, offset, px};
+use super::picture::{Area, CHARACTER_EM, DrawResult, FONT, FONT_IS_SMALLER, offset, px};
 use super::style::{BAND, GRID, HEADING, INK, MUTED, STROKE, TEXT};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -98,7 +98,7 @@ impl Chart<'_> {
     }
 
     /// Draws onto all of an area.
-    pub fn draw(&self, area: &Area) -> Drawn {
+    pub fn draw(&self, area: &Area) -> DrawResult {
         let (width, _) = area.dim_in_pixel();
         let title = text_style(HEADING, INK, Pos::new(HPos::Left, VPos::Top));
         area.draw(&Text::new(self.title, (offset(8.0), offset(4.0)), title))?;

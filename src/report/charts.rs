@@ -1,7 +1,7 @@
 //! The charts of an evaluation, from the numbers in its JSON.
 
 use super::chart::{Chart, ChartAxis, Mark, Point, Series, text_style};
-use super::picture::{Area, Drawn, Picture, offset, px};
+use super::picture::{Area, DrawResult, Picture, offset, px};
 use super::style::{BLUE, GREEN, GRID, HEADING, INK, MUTED, ORANGE, PURPLE, RAMP, SERIES, STROKE, TEXT, VERMILION};
 use crate::eval::level_functions::{LevelFunction, LevelPoint};
 use crate::eval::measures::Interval;
@@ -86,7 +86,12 @@ pub fn explained(report: &Report) -> Option<Picture> {
 }
 
 /// A line a method: its value as a dot, its interval as a bar, and the value in words.
-fn methods_chart(area: &Area, title: &str, methods: &[(&str, f64, Option<[f64; 2]>)], ceiling: Option<f64>) -> Drawn {
+fn methods_chart(
+    area: &Area,
+    title: &str,
+    methods: &[(&str, f64, Option<[f64; 2]>)],
+    ceiling: Option<f64>,
+) -> DrawResult {
     let (left, right, top) = (180.0, 650.0, 38.0);
     // what is worse than the mean trace stands at the left edge
     let x = |share: f64| offset(left + (right - left) * share.clamp(0.0, 1.0));
@@ -279,7 +284,7 @@ pub fn latent(map: &LatentMap, latent: &LatentUnits) -> Picture {
 }
 
 /// A column a unit: a line for all levels together, and one for each level.
-fn units(area: &Area, map: &LatentMap, kl_nats: &[f64], order: &[usize]) -> Drawn {
+fn units(area: &Area, map: &LatentMap, kl_nats: &[f64], order: &[usize]) -> DrawResult {
     let of = |kl: &[f64]| order.iter().zip(1..).map(|(&unit, rank)| Point::at(f64::from(rank), kl[unit])).collect();
     let levels = shown_levels(map.kl_by_level.len());
     let names: Vec<String> = levels.iter().map(|&(i, _)| format!("{} dB", map.kl_by_level[i].level_db)).collect();
@@ -306,7 +311,7 @@ fn shown_levels(levels: usize) -> Vec<(usize, RGBColor)> {
     (0..shown).map(|i| (place(i), RAMP[if shown < 2 { 0 } else { i * (RAMP.len() - 1) / (shown - 1) }])).collect()
 }
 
-fn scatter(area: &Area, map: &LatentMap) -> Drawn {
+fn scatter(area: &Area, map: &LatentMap) -> DrawResult {
     let Some([first, second]) = map.units else { return Ok(()) };
     let levels = map.kl_by_level.len();
     // each level takes the colour of the band of levels that it lies in

@@ -5,7 +5,7 @@ mod ink;
 mod panel;
 mod scale;
 
-use super::picture::{Area, Drawn, Picture};
+use super::picture::{Area, DrawResult, Picture};
 use super::style::{HEADING, SERIES, TEXT, colour};
 use crate::eval::level_series::{Layer, LevelSeries, SpreadBand, TraceSource};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
@@ -133,7 +133,7 @@ impl<'a> Page<'a> {
         (self.title_lines + usize::from(self.threshold)) as f64 * LINE + 6.0
     }
 
-    fn draw(&self, area: &Area) -> Drawn {
+    fn draw(&self, area: &Area) -> DrawResult {
         draw_head(area, self)?;
         for (place, panel) in self.series.panels.iter().enumerate() {
             let (row, column) = (place / self.columns, place % self.columns);

@@ -18,7 +18,7 @@ pub const CHARACTER_EM: f64 = 0.6;
 /// A place to draw on.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// What drawing says; into a string it does not fail.
-pub type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+pub type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// Text with a mark in the place of each character that XML has none for (XML 1.0, production 2).
 pub fn printable(text: &str) -> String {
@@ -53,7 +53,7 @@ impl Picture {
     ///
     /// # Panics
     /// If `draw` fails: the drawing is at fault then.
-    pub fn draw([width, height]: [u32; 2], title: &str, draw: impl FnOnce(&Area) -> Drawn) -> Picture {
+    pub fn draw([width, height]: [u32; 2], title: &str, draw: impl FnOnce(&Area) -> DrawResult) -> Picture {
         let mut svg = String::new();
         {
             let size = (width * UNITS_PER_PIXEL, height * UNITS_PER_PIXEL);

@@ -4,7 +4,7 @@ use super::ink::{self, HPos, SMALL, VPos, text_width};
 use super::scale::Scale;
 use super::{EDGE, HEADING_LINE, LINE, LayerColour, Page};
 use crate::eval::level_series::{LevelSeries, SpreadBand, TracesAtLevel};
-use crate::report::picture::{Area, Drawn};
+use crate::report::picture::{Area, DrawResult};
 use crate::report::style::{HEADING, INK, MUTED, STROKE, TEXT};
 use crate::text::capitalised;
 use plotters::prelude::Color;
@@ -29,7 +29,7 @@ pub fn head_lines(series: &LevelSeries, layers: &[LayerColour], width: f64) -> V
     lines
 }
 
-pub fn draw_head(area: &Area, page: &Page) -> Drawn {
+pub fn draw_head(area: &Area, page: &Page) -> DrawResult {
     for (line, words) in page.heading.iter().enumerate() {
         let place = (EDGE, EDGE + line as f64 * HEADING_LINE);
         ink::text(area, words, place, HEADING, INK, (HPos::Left, VPos::Top))?;
@@ -67,7 +67,7 @@ fn legend(series: &LevelSeries, layer: &LayerColour) -> String {
 }
 
 /// A bar of round height right of the first row of panels, whose plots begin at `top`.
-pub fn draw_scale_bar(area: &Area, scale: &Scale, right: f64, top: f64) -> Drawn {
+pub fn draw_scale_bar(area: &Area, scale: &Scale, right: f64, top: f64) -> DrawResult {
     let uv = one_two_five_up_to(1.05 * scale.pitch / scale.px_per_uv);
     let (x, half) = (right + 14.0, uv * scale.px_per_uv / 2.0);
     let middle = top + scale.height() / 2.0;
@@ -116,7 +116,7 @@ pub fn note(series: &LevelSeries, band: Option<SpreadBand>) -> String {
     if words.is_empty() { words } else { capitalised(&words) + "." }
 }
 
-pub fn draw_note(area: &Area, lines: &[String], height: f64) -> Drawn {
+pub fn draw_note(area: &Area, lines: &[String], height: f64) -> DrawResult {
     let top = height - EDGE - lines.len() as f64 * LINE;
     for (line, words) in lines.iter().enumerate() {
         ink::text(area, words, (EDGE, top + line as f64 * LINE), SMALL, MUTED, (HPos::Left, VPos::Top))?;

@@ -1,6 +1,6 @@
 //! Lines, areas and words at places in CSS pixels.
 
-use crate::report::picture::{Area, CHARACTER_EM, Drawn, FONT, FONT_IS_SMALLER, offset, px};
+use crate::report::picture::{Area, CHARACTER_EM, DrawResult, FONT, FONT_IS_SMALLER, offset, px};
 use plotters::prelude::*;
 use plotters::style::text_anchor::Pos;
 pub use plotters::style::text_anchor::{HPos, VPos};
@@ -15,7 +15,7 @@ fn at((x, y): Position) -> (i32, i32) {
 }
 
 /// A line through the places that are known; it breaks where one is not.
-pub fn line(area: &Area, places: &[Option<Position>], colour: RGBAColor, width: f64) -> Drawn {
+pub fn line(area: &Area, places: &[Option<Position>], colour: RGBAColor, width: f64) -> DrawResult {
     let style = colour.stroke_width(px(width).max(1));
     for run in places.split(Option::is_none).filter(|run| !run.is_empty()) {
         let mut run: Vec<(i32, i32)> = run.iter().flatten().map(|place| at(*place)).collect();
@@ -29,12 +29,12 @@ pub fn line(area: &Area, places: &[Option<Position>], colour: RGBAColor, width: 
 }
 
 /// A straight line.
-pub fn straight(area: &Area, from: Position, to: Position, colour: RGBAColor, width: f64) -> Drawn {
+pub fn straight(area: &Area, from: Position, to: Position, colour: RGBAColor, width: f64) -> DrawResult {
     area.draw(&PathElement::new(vec![at(from), at(to)], colour.stroke_width(px(width).max(1))))
 }
 
 /// A level line of dashes.
-pub fn dashes(area: &Area, (from, y): Position, to: f64, colour: RGBAColor) -> Drawn {
+pub fn dashes(area: &Area, (from, y): Position, to: f64, colour: RGBAColor) -> DrawResult {
     let (dash, gap) = (5.0, 3.5);
     let mut x = from;
     while x < to {
@@ -45,7 +45,7 @@ pub fn dashes(area: &Area, (from, y): Position, to: f64, colour: RGBAColor) -> D
 }
 
 /// The area between two edges that are known at the same places.
-pub fn between(area: &Area, edges: &[Option<[Position; 2]>], colour: RGBAColor) -> Drawn {
+pub fn between(area: &Area, edges: &[Option<[Position; 2]>], colour: RGBAColor) -> DrawResult {
     for run in edges.split(Option::is_none).filter(|run| run.len() > 1) {
         let low = run.iter().flatten().map(|edge| at(edge[0]));
         let high = run.iter().rev().flatten().map(|edge| at(edge[1]));
@@ -54,12 +54,12 @@ pub fn between(area: &Area, edges: &[Option<[Position; 2]>], colour: RGBAColor) 
     Ok(())
 }
 
-pub fn dot(area: &Area, place: Position, colour: RGBColor) -> Drawn {
+pub fn dot(area: &Area, place: Position, colour: RGBColor) -> DrawResult {
     area.draw(&Circle::new(at(place), px(1.9), colour.filled()))
 }
 
 /// Words at a place, `size` CSS pixels high.
-pub fn text(area: &Area, text: &str, place: Position, size: f64, colour: RGBColor, anchor: (HPos, VPos)) -> Drawn {
+pub fn text(area: &Area, text: &str, place: Position, size: f64, colour: RGBColor, anchor: (HPos, VPos)) -> DrawResult {
     let font = (FONT, f64::from(px(size)) * FONT_IS_SMALLER).into_font();
     let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor.0, anchor.1));
     area.draw(&Text::new(text.to_string(), at(place), style))

@@ -3,7 +3,7 @@
 use super::ink::{self, HPos, Position, SMALL, VPos};
 use super::{LINE, Page};
 use crate::eval::level_series::{Layer, Panel, TracesAtLevel, WaveMark};
-use crate::report::picture::{Area, Drawn};
+use crate::report::picture::{Area, DrawResult};
 use crate::report::style::{BAND, GRID, INK, MUTED, STROKE, TEXT, THIN_STROKE};
 use plotters::style::{Color, RGBAColor, RGBColor};
 
@@ -23,7 +23,7 @@ pub struct Plot<'a> {
 }
 
 /// Draws title, threshold, axis and layers; the levels beside them if `first` in its row.
-pub fn draw(area: &Area, plot: &Plot, panel: &Panel, title: &[String], first: bool) -> Drawn {
+pub fn draw(area: &Area, plot: &Plot, panel: &Panel, title: &[String], first: bool) -> DrawResult {
     plot.draw_title(area, panel, title)?;
     plot.draw_times(area)?;
     if first {
@@ -83,7 +83,7 @@ impl Plot<'_> {
         values_uv.iter().enumerate().map(place).collect()
     }
 
-    fn draw_title(&self, area: &Area, panel: &Panel, title: &[String]) -> Drawn {
+    fn draw_title(&self, area: &Area, panel: &Panel, title: &[String]) -> DrawResult {
         let top = self.top - self.page.above_plot();
         for (line, words) in title.iter().enumerate() {
             let place = (self.left, top + line as f64 * LINE);
@@ -98,7 +98,7 @@ impl Plot<'_> {
         Ok(())
     }
 
-    fn draw_times(&self, area: &Area) -> Drawn {
+    fn draw_times(&self, area: &Area) -> DrawResult {
         let (top, bottom) = (self.top, self.bottom());
         for ms in self.times() {
             let x = self.x(ms);
@@ -125,7 +125,7 @@ impl Plot<'_> {
         (first..).map(|i| i as f64 * step).take_while(|ms| scale.shows(*ms)).collect()
     }
 
-    fn draw_levels(&self, area: &Area) -> Drawn {
+    fn draw_levels(&self, area: &Area) -> DrawResult {
         for (row, words) in level_words(&self.page.scale.levels).iter().enumerate() {
             let place = (self.left - 8.0, self.top + self.page.scale.y(row as f64));
             ink::text(area, words, place, TEXT, INK, (HPos::Right, VPos::Center))?;
@@ -134,13 +134,13 @@ impl Plot<'_> {
     }
 
     /// Between the levels that it lies between; below a level that it equals, which is the softest with a response.
-    fn draw_threshold(&self, area: &Area, threshold_db: f64) -> Drawn {
+    fn draw_threshold(&self, area: &Area, threshold_db: f64) -> DrawResult {
         let below = self.page.scale.levels.iter().filter(|level| level.is_none_or(|db| db < threshold_db)).count();
         let y = self.top + self.page.scale.y(below as f64 - 0.5);
         ink::dashes(area, (self.left, y), self.right(), MUTED.to_rgba())
     }
 
-    fn draw_band(&self, area: &Area, panel: &Panel, traces: &TracesAtLevel, colour: RGBAColor) -> Drawn {
+    fn draw_band(&self, area: &Area, panel: &Panel, traces: &TracesAtLevel, colour: RGBAColor) -> DrawResult {
         let Some([low, high]) = &traces.band_uv else { return Ok(()) };
         let [low, high] = [low, high].map(|edge| self.places(panel, traces, edge));
         let edges: Vec<Option<[Position; 2]>> =
@@ -149,7 +149,7 @@ impl Plot<'_> {
     }
 
     /// A dot at each wave, and a line from level to level.
-    fn draw_waves(&self, area: &Area, panel: &Panel, layer: &Layer) -> Drawn {
+    fn draw_waves(&self, area: &Area, panel: &Panel, layer: &Layer) -> DrawResult {
         let colour = self.page.colour_of(layer);
         for wave in wave_names(std::slice::from_ref(layer)) {
             let track: Vec<Option<Position>> = layer
@@ -168,7 +168,7 @@ impl Plot<'_> {
     }
 
     /// Each wave's name once: at the loudest level that has it. Names that would touch move to the right.
-    fn draw_names(&self, area: &Area, panel: &Panel) -> Drawn {
+    fn draw_names(&self, area: &Area, panel: &Panel) -> DrawResult {
         let mut drawn: Vec<(f64, f64)> = Vec::new();
         for (wave, colour, (x, y)) in self.names(panel) {
             let half = ink::text_width(wave, TEXT) / 2.0;
