@@ -9,7 +9,7 @@ pub const SAVE_AS_UTF_8: &str = "save it as UTF-8: editors and spreadsheets offe
 
 /// How a text was encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
+pub enum TextEncoding {
     Utf8,
     /// Of either byte order.
     Utf16,
@@ -17,12 +17,12 @@ pub enum Encoding {
     Windows1252,
 }
 
-impl Display for Encoding {
+impl Display for TextEncoding {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         f.write_str(match self {
-            Encoding::Utf8 => "UTF-8",
-            Encoding::Utf16 => "UTF-16",
-            Encoding::Windows1252 => "Windows-1252",
+            TextEncoding::Utf8 => "UTF-8",
+            TextEncoding::Utf16 => "UTF-16",
+            TextEncoding::Windows1252 => "Windows-1252",
         })
     }
 }
@@ -40,7 +40,7 @@ pub fn capitalised(text: &str) -> String {
 ///
 /// # Errors
 /// What is wrong, for an error's problem: bytes that are not in the encoding of their mark, broken UTF-16, and UTF-32.
-pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), String> {
+pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, TextEncoding), String> {
     if [b"\xff\xfe\0\0", b"\0\0\xfe\xff"].iter().any(|mark| bytes.starts_with(*mark)) {
         return Err("it is in UTF-32, which is not read".to_string());
     }
@@ -49,9 +49,9 @@ pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), String> {
         None => (without_mark(bytes), bytes),
     };
     let encoding = match found {
-        found if found == UTF_8 => Encoding::Utf8,
-        found if found == WINDOWS_1252 => Encoding::Windows1252,
-        _ => Encoding::Utf16,
+        found if found == UTF_8 => TextEncoding::Utf8,
+        found if found == WINDOWS_1252 => TextEncoding::Windows1252,
+        _ => TextEncoding::Utf16,
     };
     match found.decode_without_bom_handling_and_without_replacement(content) {
         Some(text) => Ok((text, encoding)),
@@ -107,7 +107,7 @@ mod tests {
 
     /// The text and the encoding of bytes that can be decoded.
     #[track_caller]
-    fn decoded(bytes: &[u8]) -> (String, Encoding) {
+    fn decoded(bytes: &[u8]) -> (String, TextEncoding) {
         let (text, encoding) = decode(bytes).unwrap();
         (text.into_owned(), encoding)
     }
@@ -118,15 +118,15 @@ mod tests {
         // without a mark the beginning is ASCII
         let plain = format!("subject,{TEXT}");
         for (bytes, text, encoding) in [
-            (utf_8.clone(), TEXT, Encoding::Utf8),
-            ([b"\xef\xbb\xbf".to_vec(), utf_8].concat(), TEXT, Encoding::Utf8),
-            ([b"\xff\xfe".to_vec(), utf_16(TEXT, u16::to_le_bytes)].concat(), TEXT, Encoding::Utf16),
-            ([b"\xfe\xff".to_vec(), utf_16(TEXT, u16::to_be_bytes)].concat(), TEXT, Encoding::Utf16),
-            (utf_16(&plain, u16::to_le_bytes), &plain, Encoding::Utf16),
-            (utf_16(&plain, u16::to_be_bytes), &plain, Encoding::Utf16),
-            (utf_16("{}", u16::to_le_bytes), "{}", Encoding::Utf16),
-            (Vec::new(), "", Encoding::Utf8),
-            (b"a".to_vec(), "a", Encoding::Utf8),
+            (utf_8.clone(), TEXT, TextEncoding::Utf8),
+            ([b"\xef\xbb\xbf".to_vec(), utf_8].concat(), TEXT, TextEncoding::Utf8),
+            ([b"\xff\xfe".to_vec(), utf_16(TEXT, u16::to_le_bytes)].concat(), TEXT, TextEncoding::Utf16),
+            ([b"\xfe\xff".to_vec(), utf_16(TEXT, u16::to_be_bytes)].concat(), TEXT, TextEncoding::Utf16),
+            (utf_16(&plain, u16::to_le_bytes), &plain, TextEncoding::Utf16),
+            (utf_16(&plain, u16::to_be_bytes), &plain, TextEncoding::Utf16),
+            (utf_16("{}", u16::to_le_bytes), "{}", TextEncoding::Utf16),
+            (Vec::new(), "", TextEncoding::Utf8),
+            (b"a".to_vec(), "a", TextEncoding::Utf8),
         ] {
             assert_eq!(decoded(&bytes), (text.to_string(), encoding), "{bytes:?}");
         }
@@ -135,12 +135,12 @@ mod tests {
 
     #[test]
     fn other_bytes_are_windows_1252_and_all_differ() {
-        assert_eq!(decoded(b"Zo\xeb,\x80 5"), ("Zoë,€ 5".to_string(), Encoding::Windows1252));
+        assert_eq!(decoded(b"Zo\xeb,\x80 5"), ("Zoë,€ 5".to_string(), TextEncoding::Windows1252));
         // each byte alone behind one that makes it no UTF-8
         let texts: std::collections::HashSet<String> = (0..=255).map(|byte| decoded(&[byte, 0xe9]).0).collect();
         assert_eq!(texts.len(), 256);
         // numbers of two bytes, not characters
-        assert_eq!(decoded(&[1, 0, 2, 0, 3, 0]).1, Encoding::Utf8);
+        assert_eq!(decoded(&[1, 0, 2, 0, 3, 0]).1, TextEncoding::Utf8);
     }
 
     #[test]

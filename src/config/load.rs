@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::error::{Error, Result, nearest};
-use crate::text::{self, Encoding};
+use crate::text::{self, TextEncoding};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ impl Config {
         let source_name = path.display().to_string();
         let undecodable = |problem: String| Error::config(&source_name, "", problem, text::SAVE_AS_UTF_8);
         let (text, encoding) = text::decode(&bytes).map_err(undecodable)?;
-        if encoding == Encoding::Windows1252 {
+        if encoding == TextEncoding::Windows1252 {
             return Err(undecodable(format!("it is not in UTF-8, but perhaps in {encoding}")));
         }
         Config::from_json(&source_name, &text, overrides)
