@@ -67,7 +67,7 @@ pub struct Request {
 
 /// Generated traces, in physical units.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Generated {
+pub struct GeneratedTraces {
     /// `[N, L]` in µV.
     pub signals: Array2<f32>,
     /// Whose each row is, counted from 0.
@@ -87,7 +87,7 @@ pub struct Generated {
 /// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither
 /// named nor can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where
 /// the noise of one sweep is not known.
-pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<Generated> {
+pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
     let rows = rows(model, request)?;
     let given = match &request.conditions {
         Some(conditions) => complete(trained, conditions, &rows, request)?,
@@ -104,7 +104,7 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
         let noise = sweep_noise(trained)?;
         add_noise(noise, |_| averages, request.seed, &mut signals);
     }
-    Ok(Generated {
+    Ok(GeneratedTraces {
         signals,
         subjects,
         given,
