@@ -27,7 +27,7 @@ const SEED: u64 = 0;
 
 /// Draws under the conditions of rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Generated {
+pub struct GenerationQuality {
     /// Different conditions among the rows.
     pub conditions: usize,
     /// Draws for each.
@@ -75,13 +75,13 @@ struct Scores {
     variogram: f64,
 }
 
-impl Generated {
+impl GenerationQuality {
     pub(super) fn measure(
         trained: &Trained,
         model: &mut Cvae,
         sides: &Sides,
         reference: &Reference,
-    ) -> Result<Generated> {
+    ) -> Result<GenerationQuality> {
         let (firsts, of_row) = distinct(&sides.condition);
         let draws = if firsts.len() > FEW_CONDITIONS { FEW_DRAWS } else { MANY_DRAWS };
         let mut under: Vec<Vec<usize>> = vec![Vec::new(); firsts.len()];
@@ -116,7 +116,7 @@ impl Generated {
             });
             Some(interval).filter(|interval| interval.value.is_finite())
         };
-        Ok(Generated {
+        Ok(GenerationQuality {
             conditions: firsts.len(),
             draws,
             mean_explained_variance: share(&|row| (row.error, row.total), |error, total| 1.0 - error / total),
@@ -212,7 +212,7 @@ pub(super) fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
     (firsts, of_row)
 }
 
-impl Generated {
+impl GenerationQuality {
     /// The draws beside real traces, and beside those of the linear mixed model.
     pub(super) fn table(&self) -> ReportTable {
         let (conditions, draws) = (self.conditions, self.draws);

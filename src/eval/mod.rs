@@ -30,7 +30,7 @@ pub mod waves;
 
 pub use brief::Brief;
 pub use by_group::{GroupErrors, RowGroup};
-pub use generated::{Calibration, Generated, SHARES};
+pub use generated::{Calibration, GenerationQuality, SHARES};
 pub use likeness::{Aucs, Deviations, Floor, Likeness, LikenessMeasures};
 pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
@@ -236,7 +236,7 @@ fn measure_generated(
     };
     let training = training.filter(|training| training.compared.is_like(&sides.compared));
     let twins = sides.twins(model, TWINS_SEED)?;
-    report.generated = Some(Generated::measure(trained, model, sides, reference)?);
+    report.generated = Some(GenerationQuality::measure(trained, model, sides, reference)?);
     report.likeness = Some(Likeness::of(sides, training.as_ref(), &twins));
     report.level_probe = LevelProbe::of(sides, &twins);
     report.train_on_synthetic = match &training {

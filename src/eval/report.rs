@@ -3,7 +3,8 @@
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary};
 use super::waves::WaveAtLevel;
 use super::{
-    Generated, GroupErrors, LevelProbe, Likeness, Part, Pictures, TrainOnSynthetic, TrainedOn, Truth, WaveReport,
+    GenerationQuality, GroupErrors, LevelProbe, Likeness, Part, Pictures, TrainOnSynthetic, TrainedOn, Truth,
+    WaveReport,
 };
 use crate::baselines::Grouping;
 use crate::checkpoint::Trained;
@@ -34,7 +35,7 @@ pub struct Report {
     /// On the same rows; none for bare weights without their training rows.
     pub baselines: Option<BaselineErrors>,
     /// What the model generates under the conditions of the rows; none of bare weights.
-    pub generated: Option<Generated>,
+    pub generated: Option<GenerationQuality>,
     /// Generated twins of the rows beside them; none of bare weights.
     pub likeness: Option<Likeness>,
     /// None without levels.

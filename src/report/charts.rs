@@ -8,7 +8,7 @@ use crate::eval::measures::Interval;
 use crate::eval::metrics::LatentUnits;
 use crate::eval::norms::NormPoint;
 use crate::eval::pictures::{FilmResponse, LatentMap, Quantiles};
-use crate::eval::{Calibration, Generated, LevelReport, Report, SHARES, TableCell};
+use crate::eval::{Calibration, GenerationQuality, LevelReport, Report, SHARES, TableCell};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
@@ -189,7 +189,7 @@ pub fn waves_by_level(levels: &LevelReport) -> [Option<Picture>; 2] {
 }
 
 /// What intervals of draws hold of real samples, beside what they should.
-pub fn calibration(generated: &Generated) -> Option<Picture> {
+pub fn calibration(generated: &GenerationQuality) -> Option<Picture> {
     let of = |name, colour, calibration: &Calibration| {
         let points = SHARES.iter().zip(&calibration.inside);
         let percent = |v: f64| 100.0 * v;
