@@ -149,7 +149,7 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
     let Some(prior) = &trained.prior else { return };
     let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     subjects.iter().enumerate().for_each(|(row, subject)| rows_of.entry(*subject).or_default().push(row));
-    let mut kept = Kept { prior, condition, near: HashMap::new() };
+    let mut kept = NearCache { prior, condition, near: HashMap::new() };
     let mut recording = vec![0.0; z.ncols()];
     for (number, rows) in rows_of {
         // of a long series some conditions tell who is near
@@ -167,13 +167,13 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
 }
 
 /// What lies near the last conditions.
-struct Kept<'a> {
+struct NearCache<'a> {
     prior: &'a AggregatedPosterior,
     condition: Option<&'a Array2<f32>>,
     near: HashMap<Vec<u32>, Near>,
 }
 
-impl Kept<'_> {
+impl NearCache<'_> {
     fn near(&mut self, row: usize) -> &Near {
         let condition = self.condition.map(|condition| condition.row(row));
         let key: Vec<u32> = condition.map_or(Vec::new(), |c| c.iter().map(|v| v.to_bits()).collect());
