@@ -71,11 +71,11 @@ impl Curve {
         for (row, condition) in conditions.outer_iter().enumerate() {
             parts[groups[row] % folds].add(&terms_of(&inputs, condition), signal(row));
         }
-        let parts: Vec<Moments> = parts.into_iter().map(Fold::finish).collect();
-        let mut all = Moments::new(terms, length);
+        let parts: Vec<NormalEquations> = parts.into_iter().map(Fold::finish).collect();
+        let mut all = NormalEquations::new(terms, length);
         parts.iter().for_each(|part| all.merge(part, 1.0));
         let error = |ridge: f64| -> f64 {
-            let without = |part: &Moments| {
+            let without = |part: &NormalEquations| {
                 let mut rest = all.clone();
                 rest.merge(part, -1.0);
                 part.error(&rest.solve(ridge))
@@ -104,7 +104,7 @@ impl Curve {
 
 /// Sums of products of some rows.
 #[derive(Debug, Clone)]
-struct Moments {
+struct NormalEquations {
     rows: f64,
     /// Of terms with terms, `[terms, terms]`.
     gram: Array2<f64>,
@@ -114,13 +114,13 @@ struct Moments {
     squares: f64,
 }
 
-impl Moments {
-    fn new(terms: usize, length: usize) -> Moments {
+impl NormalEquations {
+    fn new(terms: usize, length: usize) -> NormalEquations {
         let (gram, cross) = (Array2::zeros((terms, terms)), Array2::zeros((terms, length)));
-        Moments { rows: 0.0, gram, cross, squares: 0.0 }
+        NormalEquations { rows: 0.0, gram, cross, squares: 0.0 }
     }
 
-    fn merge(&mut self, other: &Moments, sign: f64) {
+    fn merge(&mut self, other: &NormalEquations, sign: f64) {
         self.rows += sign * other.rows;
         self.gram.scaled_add(sign, &other.gram);
         self.cross.scaled_add(sign, &other.cross);
@@ -167,9 +167,9 @@ impl Fold {
         self.squares += signal.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
     }
 
-    fn finish(self) -> Moments {
+    fn finish(self) -> NormalEquations {
         let Fold { rows, gram, cross, squares } = self;
-        Moments { rows, gram: gram.finish(), cross: cross.finish(), squares }
+        NormalEquations { rows, gram: gram.finish(), cross: cross.finish(), squares }
     }
 }
 
