@@ -1,6 +1,6 @@
 //! The mean trace as a smooth curve of the condition: at each sample a cubic in each encoded number, all added up.
 
-use super::products::Products;
+use super::products::CrossProduct;
 use super::stored;
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -149,14 +149,14 @@ impl NormalEquations {
 /// The sums of one fold's rows.
 struct Fold {
     rows: f64,
-    gram: Products,
-    cross: Products,
+    gram: CrossProduct,
+    cross: CrossProduct,
     squares: f64,
 }
 
 impl Fold {
     fn new(terms: usize, length: usize) -> Fold {
-        Fold { rows: 0.0, gram: Products::new(terms, terms), cross: Products::new(terms, length), squares: 0.0 }
+        Fold { rows: 0.0, gram: CrossProduct::new(terms, terms), cross: CrossProduct::new(terms, length), squares: 0.0 }
     }
 
     fn add(&mut self, terms: &[f64], signal: ArrayView1<f32>) {

@@ -2,7 +2,7 @@
 //! Ware 1982, Biometrics 38:963). The best linear guess of the noise-free trace is Wiener's (1949): the posterior mean.
 
 use super::pca::eigen;
-use super::products::{CHUNK, Products};
+use super::products::{CHUNK, CrossProduct};
 use super::stored;
 use crate::data::cells::Cells;
 use crate::rng::{Purpose, Stream};
@@ -101,9 +101,9 @@ impl MixedModel {
         let freedom = n.checked_sub(cells.iter().len()).filter(|freedom| *freedom > 0)?;
         let weight = |row: &u32| averages.map_or(1.0, |averages| f64::from(averages[*row as usize]));
         let length = residual(0).len();
-        let (mut within, mut between) = (Products::new(length, length), Products::new(length, length));
+        let (mut within, mut between) = (CrossProduct::new(length, length), CrossProduct::new(length, length));
         let mut noise_in_means = 0.0;
-        let add = |to: &mut Products, row: Array1<f64>| {
+        let add = |to: &mut CrossProduct, row: Array1<f64>| {
             let narrow = || row.iter().map(|v| *v as f32);
             to.add(narrow(), narrow());
         };

@@ -1,6 +1,6 @@
 //! Principal components of traces.
 
-use super::products::Products;
+use super::products::CrossProduct;
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ impl Pca {
         let mut mean = Array1::<f64>::zeros(row(0).len());
         (0..n).for_each(|i| mean.zip_mut_with(&row(i), |sum, v| *sum += f64::from(*v)));
         mean /= n as f64;
-        let mut products = Products::new(mean.len(), mean.len());
+        let mut products = CrossProduct::new(mean.len(), mean.len());
         for i in 0..n {
             let centred = row(i).iter().zip(&mean).map(|(v, mean)| (f64::from(*v) - mean) as f32).collect::<Vec<_>>();
             products.add(centred.iter().copied(), centred.iter().copied());

@@ -7,16 +7,16 @@ pub const CHUNK: usize = 128;
 
 /// `Σ aᵀ b` over rows `a [A]` and `b [B]`. A chunk's products run in f32, which is far more exact than recordings are,
 /// and a multiple faster; the chunks are added up in f64.
-pub struct Products {
+pub struct CrossProduct {
     sum: Array2<f64>,
     a: Vec<f32>,
     b: Vec<f32>,
     chunk: Array2<f32>,
 }
 
-impl Products {
-    pub fn new(a: usize, b: usize) -> Products {
-        Products { sum: Array2::zeros((a, b)), a: Vec::new(), b: Vec::new(), chunk: Array2::zeros((a, b)) }
+impl CrossProduct {
+    pub fn new(a: usize, b: usize) -> CrossProduct {
+        CrossProduct { sum: Array2::zeros((a, b)), a: Vec::new(), b: Vec::new(), chunk: Array2::zeros((a, b)) }
     }
 
     /// Takes a row of each in.
