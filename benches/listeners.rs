@@ -10,7 +10,7 @@ use abr_film::device::{Kind, with};
 use abr_film::error::Result;
 use abr_film::eval::measures::{Classifier, Sample, two_sample};
 use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};
-use abr_film::eval::{Aucs, Calibration, LikenessMeasures, Part, Report, evaluate};
+use abr_film::eval::{Aucs, Calibration, EvalSplit, LikenessMeasures, Report, evaluate};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::train::{Outcome, Trainer};
 use clap::Parser;
@@ -245,7 +245,7 @@ fn shuffle_levels(data: &mut Dataset, seed: u64) {
 fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Dataset) -> Result<(Report, Aucs<f64>)> {
     trainer.restore_best()?;
     let trained: Trained = trainer.best().expect("an epoch").trained.expect("facts");
-    let report = evaluate(&trained, trainer.model(), test, Part::All, Some(training))?;
+    let report = evaluate(&trained, trainer.model(), test, EvalSplit::All, Some(training))?;
     Ok((report, about_training_mean(&trained, test, more)?))
 }
 

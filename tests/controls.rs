@@ -3,7 +3,7 @@
 use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
 use abr_film::device::Cpu;
-use abr_film::eval::{Part, Report, evaluate};
+use abr_film::eval::{EvalSplit, Report, evaluate};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::train::Trainer;
 use std::ops::ControlFlow;
@@ -41,7 +41,7 @@ fn reports(keys: &[&str], shuffled: bool) -> [Report; 2] {
     }
     trainer.restore_best().unwrap();
     let trained = trainer.best().unwrap().trained.unwrap();
-    tests.map(|test| evaluate(&trained, trainer.model(), &test, Part::All, Some(&train)).unwrap())
+    tests.map(|test| evaluate(&trained, trainer.model(), &test, EvalSplit::All, Some(&train)).unwrap())
 }
 
 fn aucs(report: &Report) -> [f64; 2] {

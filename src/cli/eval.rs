@@ -4,7 +4,7 @@ use super::{DeviceArgs, model, notice, notice_gpu, print, report, say, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
-use abr_film::eval::{Brief, Part, default_part, evaluate};
+use abr_film::eval::{Brief, EvalSplit, default_part, evaluate};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -56,10 +56,10 @@ impl Eval {
         }
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let named = self.split.map(|part| match part {
-            PartName::Train => Part::Train,
-            PartName::Val => Part::Validation,
-            PartName::Test => Part::Test,
-            PartName::All => Part::All,
+            PartName::Train => EvalSplit::Train,
+            PartName::Val => EvalSplit::Validation,
+            PartName::Test => EvalSplit::Test,
+            PartName::All => EvalSplit::All,
         });
         let file = model::file(&self.model);
         let of_run = if self.data.is_none() { model::data_of_run(&file) } else { None };
@@ -70,7 +70,7 @@ impl Eval {
             let data = self.data.as_ref().or(of_run.as_ref());
             let load = |subjects| source::load_for(&trained, data, subjects);
             let dataset = match named {
-                Some(part) => load(part != Part::All)?,
+                Some(part) => load(part != EvalSplit::All)?,
                 // recordings of others need not say of whom they are
                 None if self.data.is_some() => load(true).or_else(|_| load(false))?,
                 None => load(true)?,

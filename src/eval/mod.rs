@@ -68,7 +68,7 @@ const TWINS_SEED: u64 = 1;
 /// Which rows to evaluate on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum EvalSplit {
     Train,
     Validation,
     Test,
@@ -128,15 +128,15 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
 ///
 /// # Errors
 /// Data that cannot be split as the configuration says.
-pub fn default_part(trained: &Trained, dataset: &Dataset) -> Result<Part> {
+pub fn default_part(trained: &Trained, dataset: &Dataset) -> Result<EvalSplit> {
     if !trained.is_bare() && data_hash(dataset) != trained.data.hash {
-        return Ok(Part::All);
+        return Ok(EvalSplit::All);
     }
     let split = split(dataset, &trained.config.data)?;
     Ok(match (split.test.is_empty(), split.validation.is_empty()) {
-        (false, _) => Part::Test,
-        (true, false) => Part::Validation,
-        (true, true) => Part::All,
+        (false, _) => EvalSplit::Test,
+        (true, false) => EvalSplit::Validation,
+        (true, true) => EvalSplit::All,
     })
 }
 
@@ -144,13 +144,13 @@ pub fn default_part(trained: &Trained, dataset: &Dataset) -> Result<Part> {
 /// of others: with them, what needs training rows is measured too.
 ///
 /// # Errors
-/// A part of data that is not what the model was trained on: only [`Part::All`] has a meaning there. An empty part.
+/// A part of data that is not what the model was trained on: only [`EvalSplit::All`] has a meaning there. An empty part.
 /// Training data that are not those of the model.
 pub fn evaluate(
     trained: &Trained,
     model: &mut Cvae,
     dataset: &Dataset,
-    part: Part,
+    part: EvalSplit,
     training: Option<&Dataset>,
 ) -> Result<Report> {
     let known = trained.is_bare() || data_hash(dataset) == trained.data.hash;
@@ -159,7 +159,7 @@ pub fn evaluate(
     let given: Vec<Column> = dataset.statics.iter().map(|column| column.select(&rows)).collect();
     let labels = dataset.peaks.select(Axis(0), &rows);
     let here = match known {
-        true if trained.is_bare() && part == Part::All => split(dataset, &trained.config.data).ok(),
+        true if trained.is_bare() && part == EvalSplit::All => split(dataset, &trained.config.data).ok(),
         true => Some(split(dataset, &trained.config.data)?),
         false => None,
     };
@@ -262,8 +262,8 @@ fn mean_trace(dataset: &Dataset, rows: &[usize]) -> Array1<f32> {
     mean.expect("a split has training rows").mapv(|v| v as f32)
 }
 
-fn choose_rows(trained: &Trained, dataset: &Dataset, part: Part, known: bool) -> Result<Vec<usize>> {
-    if part == Part::All {
+fn choose_rows(trained: &Trained, dataset: &Dataset, part: EvalSplit, known: bool) -> Result<Vec<usize>> {
+    if part == EvalSplit::All {
         return Ok((0..dataset.len()).collect());
     }
     if !known {
@@ -276,9 +276,9 @@ fn choose_rows(trained: &Trained, dataset: &Dataset, part: Part, known: bool) ->
     }
     let split = split(dataset, &trained.config.data)?;
     let rows = match part {
-        Part::Train => split.train,
-        Part::Validation => split.validation,
-        Part::Test | Part::All => split.test,
+        EvalSplit::Train => split.train,
+        EvalSplit::Validation => split.validation,
+        EvalSplit::Test | EvalSplit::All => split.test,
     };
     if rows.is_empty() {
         return Err(Error::usage(

@@ -3,7 +3,7 @@
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary};
 use super::waves::WaveAtLevel;
 use super::{
-    GenerationQuality, GroupErrors, LevelProbe, Likeness, Part, Pictures, TrainOnSynthetic, TrainedOn, Truth,
+    EvalSplit, GenerationQuality, GroupErrors, LevelProbe, Likeness, Pictures, TrainOnSynthetic, TrainedOn, Truth,
     WaveReport,
 };
 use crate::baselines::Grouping;
@@ -18,7 +18,7 @@ use std::io::{self, Write};
 pub struct Report {
     /// What may be done with the model, in a few sentences.
     pub verdict: Vec<String>,
-    pub part: Part,
+    pub part: EvalSplit,
     pub data: String,
     pub rows: usize,
     pub subjects: usize,

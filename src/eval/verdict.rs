@@ -2,7 +2,7 @@
 
 use super::report::count_of;
 use super::table::TableCell;
-use super::{Compared, Estimate, Likeness, Part, Report};
+use super::{Compared, Estimate, EvalSplit, Likeness, Report};
 use crate::checkpoint::Trained;
 use crate::text::capitalised;
 
@@ -41,7 +41,7 @@ fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String
     let subjects = count_of(report.subjects, "subject");
     let unseen = report.trained_on.as_ref().is_some_and(|on| on.rows == 0 && on.subjects == 0);
     let of_whom = if unseen { format!("for {subjects} never seen") } else { format!("for {subjects}") };
-    let validated = if report.part == Part::Validation { ", by which its best epoch was chosen" } else { "" };
+    let validated = if report.part == EvalSplit::Validation { ", by which its best epoch was chosen" } else { "" };
     let said = format!("{of_whom}{validated}, {explained}");
     let caution = if cautions.is_empty() { String::new() } else { format!("{}: ", cautions.join("; ")) };
     capitalised(&format!("{caution}{said}."))
