@@ -30,13 +30,13 @@ pub struct Scale {
 
 /// What is drawn of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum TracePart {
     Mean,
     Band,
     Repeats,
 }
 
-const PARTS: [Part; 3] = [Part::Mean, Part::Band, Part::Repeats];
+const PARTS: [TracePart; 3] = [TracePart::Mean, TracePart::Band, TracePart::Repeats];
 
 impl Scale {
     pub fn of(series: &LevelSeries, window_ms: Option<[f64; 2]>) -> Scale {
@@ -145,11 +145,11 @@ impl Scale {
         rows.collect()
     }
 
-    fn add(&self, traces: &TracesAtLevel, part: Part, middle: f64, extent: &mut Extent) {
+    fn add(&self, traces: &TracesAtLevel, part: TracePart, middle: f64, extent: &mut Extent) {
         let lines: Vec<&Vec<f32>> = match part {
-            Part::Mean => vec![&traces.mean_uv],
-            Part::Band => traces.band_uv.iter().flatten().collect(),
-            Part::Repeats => traces.repeats_uv.iter().collect(),
+            TracePart::Mean => vec![&traces.mean_uv],
+            TracePart::Band => traces.band_uv.iter().flatten().collect(),
+            TracePart::Repeats => traces.repeats_uv.iter().collect(),
         };
         for (i, value) in lines.into_iter().flat_map(|line| line.iter().enumerate()) {
             let ms = traces.time_ms(i);
