@@ -139,7 +139,7 @@ impl<'a> Page<'a> {
             let (row, column) = (place / self.columns, place % self.columns);
             let left = self.left + column as f64 * (self.panel_width + GAP);
             let top = self.first_row() + row as f64 * self.row_height();
-            let plot = panel::Plot { page: self, left, top: top + self.above_plot() };
+            let plot = panel::PanelArea { page: self, left, top: top + self.above_plot() };
             panel::draw(area, &plot, panel, &self.titles[place], column == 0)?;
         }
         let shown = self.series.panels.len().min(self.columns) as f64;

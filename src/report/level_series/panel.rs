@@ -16,14 +16,14 @@ const CLOSEST_TIMES: f64 = 28.0;
 const NAME_MS: f64 = 0.25;
 
 /// Where a panel's traces are drawn, in CSS pixels.
-pub struct Plot<'a> {
+pub struct PanelArea<'a> {
     pub page: &'a Page<'a>,
     pub left: f64,
     pub top: f64,
 }
 
 /// Draws title, threshold, axis and layers; the levels beside them if `first` in its row.
-pub fn draw(area: &Area, plot: &Plot, panel: &Panel, title: &[String], first: bool) -> DrawResult {
+pub fn draw(area: &Area, plot: &PanelArea, panel: &Panel, title: &[String], first: bool) -> DrawResult {
     plot.draw_title(area, panel, title)?;
     plot.draw_times(area)?;
     if first {
@@ -53,7 +53,7 @@ pub fn draw(area: &Area, plot: &Plot, panel: &Panel, title: &[String], first: bo
     plot.draw_names(area, panel)
 }
 
-impl Plot<'_> {
+impl PanelArea<'_> {
     fn right(&self) -> f64 {
         self.left + self.page.panel_width
     }
