@@ -14,7 +14,7 @@ use examples::Examples;
 pub use folder::RunFolder;
 use open::Open;
 use progress::Verdict;
-pub use progress::{Best, Epoch, Mean, Progress};
+pub use progress::{Best, Epoch, Mean, TrainingState};
 
 use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, Tensor};
@@ -60,7 +60,7 @@ pub struct Trainer {
     broken: Option<(String, String)>,
     /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
     answer: Vec<f64>,
-    progress: Progress,
+    progress: TrainingState,
     best_state: Option<Vec<Tensor>>,
     order: Vec<usize>,
     gathered: BatchRows,
@@ -138,7 +138,7 @@ impl Trainer {
         let training = &config.training;
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
-        let progress = Progress::new(film_gradients.len());
+        let progress = TrainingState::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
         let mut trainer = Trainer {
@@ -191,7 +191,7 @@ impl Trainer {
 
     /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of
     /// them after [`Trainer::settle`].
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &TrainingState {
         &self.progress
     }
 

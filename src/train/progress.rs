@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of a training between two steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct TrainingState {
     /// Epochs done.
     pub epoch: usize,
     /// Steps done in the current epoch.
@@ -116,10 +116,10 @@ pub(super) struct Verdict {
     pub clipped: bool,
 }
 
-impl Progress {
+impl TrainingState {
     /// Nothing done yet.
     pub fn new(film_blocks: usize) -> Self {
-        Progress {
+        TrainingState {
             epoch: 0,
             step_in_epoch: 0,
             step: 0,

@@ -1,6 +1,6 @@
 //! What of a training is saved, and how one goes on from it.
 
-use super::{Progress, Trainer};
+use super::{Trainer, TrainingState};
 use crate::checkpoint::{Checkpoint, Tensor, prior_tensors, spread_tensors};
 use crate::config::Prior;
 use crate::error::{Error, Result};
@@ -103,7 +103,7 @@ impl Trainer {
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.check_same_config(source, &self.config)?;
         checkpoint.check_same_data(source, &self.facts)?;
-        let progress: Progress =
+        let progress: TrainingState =
             serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
                 Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
             })?;
