@@ -74,9 +74,9 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// In training, warm-up included; validation uses the final one.
     pub kl_weight: f64,
-    pub train: Record,
+    pub train: SplitLoss,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation: Option<Record>,
+    pub validation: Option<SplitLoss>,
     /// Whether this is the best epoch so far.
     pub best: bool,
     /// Mean over the steps, before clipping; only where clipping is on.
@@ -90,7 +90,7 @@ pub struct Epoch {
 
 /// One split's loss and its terms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Record {
+pub struct SplitLoss {
     pub loss: f64,
     pub signal: f64,
     #[serde(rename = "static")]
@@ -99,9 +99,9 @@ pub struct Record {
     pub peaks: f64,
 }
 
-impl Record {
+impl SplitLoss {
     fn new((terms, loss): (Terms, f64)) -> Self {
-        Record { loss, signal: terms.signal, condition: terms.condition, kl: terms.kl, peaks: terms.peaks }
+        SplitLoss { loss, signal: terms.signal, condition: terms.condition, kl: terms.kl, peaks: terms.peaks }
     }
 }
 
@@ -141,8 +141,8 @@ impl TrainingState {
             step: self.step,
             learning_rate: verdict.learning_rate,
             kl_weight: verdict.kl_weight,
-            train: Record::new(verdict.train),
-            validation: verdict.validation.map(Record::new),
+            train: SplitLoss::new(verdict.train),
+            validation: verdict.validation.map(SplitLoss::new),
             best: verdict.best,
             gradient_norm: verdict.clipped.then_some(self.gradient_norm / steps),
             film_gradient_norms: self.film_gradient_norms.iter().map(|sum| sum / steps).collect(),
