@@ -138,13 +138,13 @@ pub fn add_noise(noise: &MixedModel, averages: impl Fn(usize) -> f64, seed: u64,
 
 /// A generated row: the condition it stands under, by its place, and whose it is.
 #[derive(Debug, Clone, Copy)]
-struct Row {
+struct GeneratedRow {
     condition: usize,
     subject: u32,
 }
 
 /// The rows in their order: of a condition the next to each other, or of a subject.
-fn rows(model: &Cvae, request: &Request) -> Result<Vec<Row>> {
+fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
     let (conditions, count) = (request.conditions.as_ref().map_or(1, Vec::len), request.count);
     let rows = count.saturating_mul(conditions);
     if rows.saturating_mul(model.config.signal_length.max(model.config.latent_dim)) > LARGEST_SAMPLES {
@@ -152,8 +152,8 @@ fn rows(model: &Cvae, request: &Request) -> Result<Vec<Row>> {
         return Err(Error::usage(problem, "ask for fewer, several times, each with another --seed"));
     }
     let row = |row: usize| match request.series {
-        true => Row { condition: row % conditions, subject: (row / conditions) as u32 },
-        false => Row { condition: row / count, subject: row as u32 },
+        true => GeneratedRow { condition: row % conditions, subject: (row / conditions) as u32 },
+        false => GeneratedRow { condition: row / count, subject: row as u32 },
     };
     Ok((0..rows).map(row).collect())
 }
@@ -195,7 +195,12 @@ fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (Stri
 }
 
 /// Every static column for every row: the named values, and whole training rows near them for the rest.
-fn complete(trained: &Trained, conditions: &[Condition], rows: &[Row], request: &Request) -> Result<Vec<Column>> {
+fn complete(
+    trained: &Trained,
+    conditions: &[Condition],
+    rows: &[GeneratedRow],
+    request: &Request,
+) -> Result<Vec<Column>> {
     check_conditions(trained, None, conditions)?;
     let names: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
     let stream = Stream::new(request.seed, Purpose::Generate, 1);
