@@ -57,7 +57,7 @@ pub struct Calibration {
 
 /// What is known of one row.
 #[derive(Default, Clone)]
-struct Row {
+struct RowStatistics {
     /// Squares summed over the samples, in µV²: truth less mean draw, truth less training mean, draws and truth less
     /// curve. NaN without a truth.
     error: f64,
@@ -86,7 +86,7 @@ impl GenerationQuality {
         let draws = if firsts.len() > FEW_CONDITIONS { FEW_DRAWS } else { MANY_DRAWS };
         let mut under: Vec<Vec<usize>> = vec![Vec::new(); firsts.len()];
         of_row.iter().enumerate().for_each(|(row, &at)| under[at].push(row));
-        let mut rows = vec![Row::default(); of_row.len()];
+        let mut rows = vec![RowStatistics::default(); of_row.len()];
         let mixed_model = sides.baselines().mixed_model.as_ref();
         for (at, members) in under.iter().enumerate() {
             let condition = sides.condition.row(firsts[at]);
@@ -105,7 +105,7 @@ impl GenerationQuality {
             }
         }
         // rows without a truth take no part
-        let share = |of: &(dyn Fn(&Row) -> (f64, f64) + Sync), finish: fn(f64, f64) -> f64| {
+        let share = |of: &(dyn Fn(&RowStatistics) -> (f64, f64) + Sync), finish: fn(f64, f64) -> f64| {
             let interval = sides.interval(|weights| {
                 let (mut above, mut below) = (0.0, 0.0);
                 for (row, weight) in rows.iter().zip(weights).filter(|(row, _)| !row.total.is_nan()) {
@@ -128,7 +128,7 @@ impl GenerationQuality {
 }
 
 impl Calibration {
-    fn of(sides: &Sides, rows: &[Row], scores: fn(&Row) -> &Scores) -> Calibration {
+    fn of(sides: &Sides, rows: &[RowStatistics], scores: fn(&RowStatistics) -> &Scores) -> Calibration {
         let mean = |of: &(dyn Fn(&Scores) -> f64 + Sync)| {
             sides.interval(|weights| {
                 let weighted = rows.iter().zip(weights).map(|(row, weight)| weight * of(scores(row)));
@@ -159,7 +159,7 @@ impl DrawStatistics {
         DrawStatistics { of_mean: about(mean.view()) / (draws - 1.0) / draws, about_curve: about(curve) / draws, mean }
     }
 
-    fn compare(&self, sides: &Sides, reference: &Reference, row: usize, into: &mut Row) {
+    fn compare(&self, sides: &Sides, reference: &Reference, row: usize, into: &mut RowStatistics) {
         let truth = reference.truth_of(sides.places[row]).zip(reference.mean.as_ref());
         let Some((truth, training_mean)) = truth else {
             into.total = f64::NAN;
