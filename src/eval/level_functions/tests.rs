@@ -14,9 +14,9 @@ fn near(a: f64, b: f64) -> bool {
 }
 
 /// A trace with one wave: subject, level, latency in ms, amplitude in µV.
-type Row = (usize, f64, f64, f64);
+type WaveTrace = (usize, f64, f64, f64);
 
-fn waves(picker: &Picker, rows: &[Row]) -> LevelWaves {
+fn waves(picker: &Picker, rows: &[WaveTrace]) -> LevelWaves {
     let traces: Vec<Array1<f32>> = rows.iter().map(|&(.., ms, uv)| bumps(0.0, &[(ms, uv, 0.15)])).collect();
     let traces = stack(Axis(0), &traces.iter().map(|t| t.view()).collect::<Vec<_>>()).unwrap();
     let levels: Vec<f64> = rows.iter().map(|row| row.1).collect();
@@ -25,7 +25,7 @@ fn waves(picker: &Picker, rows: &[Row]) -> LevelWaves {
 }
 
 /// Wave V of all rows alike.
-fn of(rows: &[Row]) -> LevelFunction {
+fn of(rows: &[WaveTrace]) -> LevelFunction {
     waves(&HUMAN, rows).functions(&vec![1.0; rows.len()]).swap_remove(V)
 }
 
@@ -36,16 +36,16 @@ fn slopes_are_of_the_law_that_made_the_traces() {
         let late = subject as f64;
         (subject, level, 6.5 + 0.8 * late - 0.03 * (level - 60.0), 0.3 - 0.1 * late + 0.004 * (level - 60.0))
     };
-    let rows: Vec<Row> =
+    let rows: Vec<WaveTrace> =
         [50.0, 60.0].map(|level| law(0, level)).into_iter().chain([80.0, 90.0].map(|l| law(1, l))).collect();
     let function = of(&rows);
     assert!(near(function.latency_slope_ms_per_10_db, -0.3), "{function:?}");
     assert!(near(function.amplitude_slope_uv_per_10_db, 0.04), "{function:?}");
     // without subjects the offset would tilt it
-    let alone: Vec<Row> = rows.iter().map(|&(_, level, ms, uv)| (0, level, ms, uv)).collect();
+    let alone: Vec<WaveTrace> = rows.iter().map(|&(_, level, ms, uv)| (0, level, ms, uv)).collect();
     assert!((of(&alone).latency_slope_ms_per_10_db - -0.3).abs() > 0.1);
     // each subject at one level says nothing of slopes
-    let apart: Vec<Row> = rows.iter().enumerate().map(|(i, &(_, level, ms, uv))| (i, level, ms, uv)).collect();
+    let apart: Vec<WaveTrace> = rows.iter().enumerate().map(|(i, &(_, level, ms, uv))| (i, level, ms, uv)).collect();
     let apart = of(&apart);
     assert!(apart.latency_slope_ms_per_10_db.is_nan() && apart.latency_monotone.is_nan());
     assert!(apart.steps == 0.0 && apart.steps.is_sign_positive());
