@@ -110,18 +110,19 @@ struct Variances {
 impl Likeness {
     /// Of the real rows and their twins; `training` are the training rows, where they are at hand.
     pub(super) fn of(sides: &Sides, training: Option<&Sides>, twins: &Twins) -> Likeness {
-        let real = Set::of(sides, &sides.real);
-        let train = training.map(|training| Set::of(training, &training.real));
+        let real = TraceSet::of(sides, &sides.real);
+        let train = training.map(|training| TraceSet::of(training, &training.real));
         let floor = train.as_ref().map(|train| {
-            let ones = |set: &Set| vec![1.0; set.rows.len()];
+            let ones = |set: &TraceSet| vec![1.0; set.rows.len()];
             Floor {
                 frechet_uv2: frechet(&train.gaussian(None), &real.gaussian(None)),
                 mmd2: Mmd::new(train.paired().view(), real.paired().view()).squared(&ones(train), &ones(&real)),
                 spectral_distance_db: real.spectral_distance(train, None, sides),
             }
         });
-        let beside =
-            |traces: &Array2<f64>| LikenessMeasures::of(sides, &real, &Set::of(sides, traces), train.as_ref(), floor);
+        let beside = |traces: &Array2<f64>| {
+            LikenessMeasures::of(sides, &real, &TraceSet::of(sides, traces), train.as_ref(), floor)
+        };
         Likeness {
             compared: sides.compared,
             rows: sides.rows.len(),
@@ -143,7 +144,7 @@ fn some(rows: usize) -> Vec<usize> {
 }
 
 /// Traces as the measures see them.
-struct Set {
+struct TraceSet {
     /// `[N, components]`
     scores: Array2<f64>,
     /// `[N, L / 2 + 1]` in µV²/Hz.
@@ -153,12 +154,12 @@ struct Set {
     variances: Variances,
 }
 
-impl Set {
-    fn of(sides: &Sides, traces: &Array2<f64>) -> Set {
+impl TraceSet {
+    fn of(sides: &Sides, traces: &Array2<f64>) -> TraceSet {
         let rate_hz = sides.dataset.sample_rate_hz;
         let spectra: Vec<Array1<f64>> = traces.outer_iter().map(|trace| power(trace, rate_hz)).collect();
         let views: Vec<_> = spectra.iter().map(|spectrum| spectrum.view()).collect();
-        Set {
+        TraceSet {
             scores: sides.scores(traces.view()),
             spectra: ndarray::stack(Axis(0), &views).expect("spectra of one length"),
             rows: some(traces.nrows()),
@@ -174,7 +175,7 @@ impl Set {
         self.scores.select(Axis(0), &self.rows)
     }
 
-    fn spectral_distance(&self, other: &Set, weights: Option<&[f64]>, sides: &Sides) -> f64 {
+    fn spectral_distance(&self, other: &TraceSet, weights: Option<&[f64]>, sides: &Sides) -> f64 {
         let other_weights = weights.filter(|weights| weights.len() == other.spectra.nrows());
         let (p, q) = (mean(self.spectra.view(), weights), mean(other.spectra.view(), other_weights));
         distance_db(p.view(), q.view(), sides.dataset.sample_rate_hz, sides.real.ncols(), BAND_HZ)
@@ -182,7 +183,13 @@ impl Set {
 }
 
 impl LikenessMeasures {
-    fn of(sides: &Sides, real: &Set, made: &Set, train: Option<&Set>, floor: Option<Floor>) -> LikenessMeasures {
+    fn of(
+        sides: &Sides,
+        real: &TraceSet,
+        made: &TraceSet,
+        train: Option<&TraceSet>,
+        floor: Option<Floor>,
+    ) -> LikenessMeasures {
         let distance = |weights: &[f64]| frechet(&real.gaussian(Some(weights)), &made.gaussian(Some(weights)));
         let frechet_uv2 = sides.interval(distance);
         let over = |floor: f64| {
@@ -211,7 +218,7 @@ impl LikenessMeasures {
 }
 
 /// Twins are other subjects than those whose conditions they have.
-fn auc(sides: &Sides, real: &Set, made: &Set, classifier: Classifier) -> Interval {
+fn auc(sides: &Sides, real: &TraceSet, made: &TraceSet, classifier: Classifier) -> Interval {
     let count = sides.subject_count();
     let others: Vec<usize> = sides.subjects.iter().map(|subject| subject + count).collect();
     let held_out = two_sample(
