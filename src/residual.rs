@@ -86,29 +86,29 @@ impl<'a> Residual<'a> {
     }
 
     /// What draws residuals of variance 1 on average along the trace, within the band of the recordings.
-    pub fn shape(&self) -> Shape {
-        Shape::new(&self.mixed_model.noise(), &self.covariance)
+    pub fn shape(&self) -> ResidualFactor {
+        ResidualFactor::new(&self.mixed_model.noise(), &self.covariance)
     }
 }
 
 /// The shapes of residuals.
-pub struct Shape {
+pub struct ResidualFactor {
     /// `[L, K]`
     factor: DMatrix<f64>,
 }
 
-impl Shape {
+impl ResidualFactor {
     /// Nothing where there is no noise, and so no band, or no residual.
-    fn new(noise: &Array2<f64>, covariance: &DMatrix<f64>) -> Shape {
+    fn new(noise: &Array2<f64>, covariance: &DMatrix<f64>) -> ResidualFactor {
         let (band, _) = band(noise);
         let within = band.transpose() * covariance * &band;
         let (size, mean) = (within.nrows(), within.trace() / covariance.nrows() as f64);
         if !(mean > 0.0 && mean.is_finite()) {
-            return Shape { factor: DMatrix::zeros(covariance.nrows(), 0) };
+            return ResidualFactor { factor: DMatrix::zeros(covariance.nrows(), 0) };
         }
         let unit = within / mean + DMatrix::identity(size, size) * 1e-9;
         let factor = Cholesky::new(unit).map(|cholesky| cholesky.l());
-        Shape { factor: band * factor.unwrap_or_else(|| DMatrix::zeros(size, size)) }
+        ResidualFactor { factor: band * factor.unwrap_or_else(|| DMatrix::zeros(size, size)) }
     }
 
     /// A residual `[L]`; its random numbers are a sample of a stream.
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn residuals_are_drawn_within_the_band_with_variance_1() {
-        let shape = Shape::new(&noise(), &local(&between(), 20.0));
+        let shape = ResidualFactor::new(&noise(), &local(&between(), 20.0));
         let (mut variance, mut halves, mut steps) = (0.0, [0.0; 2], 0.0);
         for sample in 0..400 {
             let drawn = shape.draw(Stream::new(3, Purpose::Test, 5), sample);
@@ -319,7 +319,7 @@ mod tests {
         // deviations of 1 and 2, smoothed
         assert!((2.0..5.0).contains(&(halves[1] / halves[0])), "{halves:?}");
         assert!(steps < 1e-2, "{steps}");
-        let nothing = Shape::new(&Array2::zeros((4, 4)), &DMatrix::identity(4, 4));
+        let nothing = ResidualFactor::new(&Array2::zeros((4, 4)), &DMatrix::identity(4, 4));
         assert_eq!(nothing.draw(Stream::new(3, Purpose::Test, 5), 0), Array1::<f64>::zeros(4));
     }
 
