@@ -74,9 +74,9 @@ impl TrainOnSynthetic {
         if !train.compared.is_like(&test.compared) || train.compared == Compared::NoiseOnOneSide {
             return Ok(None);
         }
-        let [real, exam] = [train, test].map(Source::real);
-        let twins = |seed| Ok(Source::twins(train, &train.twins(model, seed)?, &real.known));
-        let synthetic: Vec<Source> = SEEDS.map(twins).collect::<Result<_>>()?;
+        let [real, exam] = [train, test].map(ProbeRows::real);
+        let twins = |seed| Ok(ProbeRows::twins(train, &train.twins(model, seed)?, &real.known));
+        let synthetic: Vec<ProbeRows> = SEEDS.map(twins).collect::<Result<_>>()?;
         let school = School { train, test, real, exam, synthetic };
         let species = test.picker().species;
         let by_rule = school.real.has_both_classes() && school.exam.has_both_classes();
@@ -91,7 +91,7 @@ impl TrainOnSynthetic {
 }
 
 /// Rows that teach or test: real ones, or twins of them.
-struct Source {
+struct ProbeRows {
     /// `[N, F]`: of all rows as compared.
     points: Array2<f64>,
     /// The places of the rows whose real noise-free trace is known.
@@ -111,28 +111,28 @@ pub(super) struct Lesson {
 struct School<'a> {
     train: &'a Sides<'a>,
     test: &'a Sides<'a>,
-    real: Source,
+    real: ProbeRows,
     /// The test rows.
-    exam: Source,
+    exam: ProbeRows,
     /// One a seed.
-    synthetic: Vec<Source>,
+    synthetic: Vec<ProbeRows>,
 }
 
-impl Source {
-    fn real(sides: &Sides) -> Source {
+impl ProbeRows {
+    fn real(sides: &Sides) -> ProbeRows {
         let (clean, known) = truth(sides.dataset, &sides.rows, &sides.cells);
-        Source::new(sides, &sides.real, clean.view(), known)
+        ProbeRows::new(sides, &sides.real, clean.view(), known)
     }
 
-    fn twins(sides: &Sides, twins: &Twins, known: &[usize]) -> Source {
-        Source::new(sides, &twins.compared, twins.clean.select(Axis(0), known).view(), known.to_vec())
+    fn twins(sides: &Sides, twins: &Twins, known: &[usize]) -> ProbeRows {
+        ProbeRows::new(sides, &twins.compared, twins.clean.select(Axis(0), known).view(), known.to_vec())
     }
 
     /// `clean` are the noise-free traces of the rows at the places `known`.
-    fn new(sides: &Sides, compared: &Array2<f64>, clean: ArrayView2<f32>, known: Vec<usize>) -> Source {
+    fn new(sides: &Sides, compared: &Array2<f64>, clean: ArrayView2<f32>, known: Vec<usize>) -> ProbeRows {
         let level_db = |row: usize| sides.levels_db.as_ref().map(|levels| levels[known[row]]);
         let responses = responses(&sides.picker(), clean, level_db);
-        Source { points: features(sides, compared.view()), known, responses }
+        ProbeRows { points: features(sides, compared.view()), known, responses }
     }
 
     fn has_both_classes(&self) -> bool {
@@ -153,7 +153,7 @@ impl Source {
 
 impl School<'_> {
     fn response_by_rule(&self) -> Task {
-        let lesson = |source: &Source| {
+        let lesson = |source: &ProbeRows| {
             let present = source.responses.iter().map(|response| f64::from(u8::from(response.is_some())));
             source.lesson(&source.known, present.collect())
         };
@@ -163,13 +163,13 @@ impl School<'_> {
     /// Of rows beside noise alone, as many of one as of the other.
     fn response_beside_noise(&self) -> Option<Task> {
         let ((rows, noise), (asked, noise_asked)) = (noise_alone(self.train)?, noise_alone(self.test)?);
-        let lesson = |source: &Source, places: &[usize], noise: ArrayView2<f64>| {
+        let lesson = |source: &ProbeRows, places: &[usize], noise: ArrayView2<f64>| {
             let (responses, noise) = (source.points.select(Axis(0), places), features(self.train, noise));
             let points = concatenate(Axis(0), &[responses.view(), noise.view()]).expect("points of as many numbers");
             Lesson { points, answers: [vec![1.0; places.len()], vec![0.0; places.len()]].concat() }
         };
         let exam = lesson(&self.exam, &asked, noise_asked.view());
-        let of_seed = |(source, seed): (&Source, u64)| {
+        let of_seed = |(source, seed): (&ProbeRows, u64)| {
             let silence = Array2::zeros(self.train.real.raw_dim());
             let noise = self.train.with_noise(silence, NOISE + seed).select(Axis(0), &rows);
             lesson(source, &rows, noise.view())
@@ -188,14 +188,14 @@ impl School<'_> {
 
     fn latency(&self) -> Option<Task> {
         let lesson =
-            |source: &Source| source.lesson(&source.present(), source.responses.iter().flatten().copied().collect());
+            |source: &ProbeRows| source.lesson(&source.present(), source.responses.iter().flatten().copied().collect());
         let (real, exam) = (self.real.present(), self.exam.present());
         let some = !real.is_empty() && !exam.is_empty();
         some.then(|| self.task(&exam, lesson(&self.exam), self.lessons(lesson), line, mae))
     }
 
     /// Of the real rows, and of each seed's.
-    fn lessons(&self, of: impl Fn(&Source) -> Lesson) -> (Lesson, Vec<Lesson>) {
+    fn lessons(&self, of: impl Fn(&ProbeRows) -> Lesson) -> (Lesson, Vec<Lesson>) {
         (of(&self.real), self.synthetic.iter().map(&of).collect())
     }
 
