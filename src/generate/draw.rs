@@ -5,7 +5,7 @@ use crate::config::Prior;
 use crate::data::variation::Variation;
 use crate::error::Result;
 use crate::infer::{DecodedRows, decode, prior_means};
-use crate::model::{AggregatedPosterior, Cvae, Near, Subject};
+use crate::model::{AggregatedPosterior, Cvae, Near, SubjectDraw};
 use crate::residual::Residual;
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -157,7 +157,7 @@ fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[
         let some = (0..told).map(|i| rows[i * rows.len() / told]);
         let mut weights = vec![0.0; prior.subjects()];
         some.for_each(|row| kept.near(row).add_weights(&mut weights));
-        let subject = Subject::draw(&weights, &mut of_subject.draws(number));
+        let subject = SubjectDraw::draw(&weights, &mut of_subject.draws(number));
         for row in rows {
             of_recording.normals(row as u32, &mut recording);
             let mut z = z.row_mut(row);

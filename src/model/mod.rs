@@ -10,7 +10,7 @@ mod loss;
 mod prior;
 
 pub use loss::{LossWeights, Losses, Terms};
-pub use prior::{AggregatedPosterior, Near, Subject};
+pub use prior::{AggregatedPosterior, Near, SubjectDraw};
 
 use crate::config::{FilmConfig, ModelConfig, Prior};
 use crate::device::{Buffer, Device};

@@ -78,7 +78,7 @@ pub struct Near {
 
 /// Who is drawn: a training subject, and two whose difference smooths.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Subject {
+pub struct SubjectDraw {
     own: usize,
     between: [usize; 2],
 }
@@ -90,11 +90,11 @@ impl Near {
     }
 }
 
-impl Subject {
+impl SubjectDraw {
     /// Draws a subject by the weights of all.
-    pub fn draw(weights: &[f64], draws: &mut Draws) -> Subject {
+    pub fn draw(weights: &[f64], draws: &mut Draws) -> SubjectDraw {
         let mut pick = || draws.weighted(weights.iter().copied());
-        Subject { own: pick(), between: [pick(), pick()] }
+        SubjectDraw { own: pick(), between: [pick(), pick()] }
     }
 }
 
@@ -214,7 +214,7 @@ impl AggregatedPosterior {
 
     /// Draws the latent `[Z]` of a recording from the standard normal numbers of its own, `recording [Z]`, and those of
     /// its subject: `z` holds these, and becomes the latent.
-    pub fn draw(&self, near: &Near, subject: &Subject, recording: &[f32], z: &mut [f32]) {
+    pub fn draw(&self, near: &Near, subject: &SubjectDraw, recording: &[f32], z: &mut [f32]) {
         let mixed = z.iter().zip(recording).map(|(subject, recording)| {
             (1.0 - OF_RECORDING).sqrt() * f64::from(*subject) + OF_RECORDING.sqrt() * f64::from(*recording)
         });
@@ -299,7 +299,7 @@ mod tests {
         for (sample, mut series) in z.outer_iter_mut().enumerate() {
             let mut weights = vec![0.0; prior.subjects()];
             near.iter().for_each(|near| near.add_weights(&mut weights));
-            let subject = Subject::draw(&weights, &mut stream(0).draws(sample as u32));
+            let subject = SubjectDraw::draw(&weights, &mut stream(0).draws(sample as u32));
             for (at, mut z) in series.outer_iter_mut().enumerate() {
                 let z = z.as_slice_mut().unwrap();
                 stream(1).normals(sample as u32, z);
