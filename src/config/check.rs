@@ -3,7 +3,7 @@
 mod data;
 mod prepare;
 
-use super::{Config, FilmConfig, ModelConfig, SchedulerKind, Target, TrainingConfig};
+use super::{Config, FilmConfig, ModelConfig, ReconstructionTarget, SchedulerKind, TrainingConfig};
 use crate::error::{Error, Result};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
@@ -140,7 +140,7 @@ fn labels_stay(c: &Config) -> CheckResult {
     let training = &c.training;
     let key = match training {
         _ if !c.model.predict_peaks => return Ok(()),
-        TrainingConfig { target: Target::Sibling, .. } => "training.target",
+        TrainingConfig { target: ReconstructionTarget::Sibling, .. } => "training.target",
         TrainingConfig { input_recordings: 2.., .. } => "training.input_recordings",
         _ if !training.augment.is_off() => "training.augment",
         _ => return Ok(()),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What a recording is to be decoded to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub enum ReconstructionTarget {
     /// The recording itself, with its noise.
     Same,
     /// Another recording of its cell (the same subject under the same condition), whose noise the input cannot tell

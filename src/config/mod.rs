@@ -11,7 +11,7 @@ pub use data::{
     ColumnEncoding, DataConfig, Design, EncodedColumn, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS, SignalScaling,
     Species, SplitBy, StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
 };
-pub use examples::{AugmentConfig, Prior, ResidualKind, Target};
+pub use examples::{AugmentConfig, Prior, ResidualKind, ReconstructionTarget};
 pub use prepare::{BandPass, Baseline, FilterValue, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
@@ -177,7 +177,7 @@ pub struct TrainingConfig {
     pub static_loss_weight: f64,
     pub peak_loss_weight: f64,
     /// What a recording is to be decoded to: itself (`same`), or another one of its cell (`sibling`).
-    pub target: Target,
+    pub target: ReconstructionTarget,
     /// The input is the mean of so many recordings of a cell at most; how many is drawn in each step.
     pub input_recordings: usize,
     pub augment: AugmentConfig,
@@ -206,7 +206,7 @@ impl Default for TrainingConfig {
             kl_warmup_epochs: 0,
             static_loss_weight: 1.0,
             peak_loss_weight: 1.0,
-            target: Target::Same,
+            target: ReconstructionTarget::Same,
             input_recordings: 1,
             augment: AugmentConfig::default(),
             weight_by_noise: false,

@@ -1,6 +1,6 @@
 //! From training rows to what a step sees: an input, and the target that it is to be decoded to.
 
-use crate::config::{AugmentConfig, Config, Target};
+use crate::config::{AugmentConfig, Config, ReconstructionTarget};
 use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows};
 use crate::data::variation::Variation;
@@ -11,7 +11,7 @@ use crate::rng::{Draws, Stream};
 pub struct Examples {
     pub rows: EncodedRows,
     cells: Cells,
-    target: Target,
+    target: ReconstructionTarget,
     input_recordings: usize,
     /// Root of the weight of each row's errors as a target, if they are weighted.
     root_weights: Option<Vec<f32>>,
@@ -27,7 +27,7 @@ impl Examples {
     /// `rows` are the rows `indices` of `dataset`.
     pub fn new(config: &Config, dataset: &Dataset, indices: &[usize], rows: EncodedRows) -> Examples {
         let training = &config.training;
-        let needs_cells = training.target == Target::Sibling || training.input_recordings > 1;
+        let needs_cells = training.target == ReconstructionTarget::Sibling || training.input_recordings > 1;
         Examples {
             cells: if needs_cells { Cells::of(dataset, indices) } else { Cells::default() },
             target: training.target,
@@ -52,7 +52,7 @@ impl Examples {
     }
 
     fn uses_cells(&self) -> bool {
-        self.target == Target::Sibling || self.input_recordings > 1
+        self.target == ReconstructionTarget::Sibling || self.input_recordings > 1
     }
 
     /// The examples of these rows; the random ones of a step are those of its `stream`, a sample a row.
@@ -92,7 +92,7 @@ impl Examples {
     /// The mean of some rows of the cell, the row among them, and what it is to be decoded to, whose row it returns.
     fn pick(&mut self, row: usize, draws: &mut Draws, signal: &mut [f32], target: &mut [f32]) -> usize {
         let trace = |row: u32| self.rows.signal.row(row as usize).to_slice().expect("row-major");
-        let siblings = self.target == Target::Sibling;
+        let siblings = self.target == ReconstructionTarget::Sibling;
         let members = self.cells.with(row);
         self.drawn.clear();
         self.drawn.push(row as u32);

@@ -18,7 +18,7 @@ pub use progress::{Best, Epoch, Mean, TrainingState};
 
 use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, Tensor};
-use crate::config::{Config, ResidualKind, Target};
+use crate::config::{Config, ReconstructionTarget, ResidualKind};
 use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
@@ -116,7 +116,7 @@ impl Trainer {
             ));
         }
         let mut validation = EncodedRows::encode(dataset, &scalers, &split.validation)?;
-        if config.training.target == Target::Sibling {
+        if config.training.target == ReconstructionTarget::Sibling {
             validation.aim_at_siblings(&Cells::of(dataset, &split.validation));
         }
         // what an evaluation will refuse is better refused before the training

@@ -48,7 +48,7 @@ fn nothing_is_changed_by_default() {
 
 #[test]
 fn a_sibling_is_any_other_row_of_the_cell() {
-    let mut examples = examples(|t| t.target = Target::Sibling);
+    let mut examples = examples(|t| t.target = ReconstructionTarget::Sibling);
     assert_eq!(examples.with_siblings(), Some(90));
     // 5, 47 and 89 are one cell
     let drawn = draw(&mut examples, 47);
@@ -63,7 +63,7 @@ fn a_sibling_is_any_other_row_of_the_cell() {
 
 #[test]
 fn inputs_are_means_that_leave_the_target_out() {
-    let mut examples = examples(|t| (t.target, t.input_recordings) = (Target::Sibling, 3));
+    let mut examples = examples(|t| (t.target, t.input_recordings) = (ReconstructionTarget::Sibling, 3));
     let mut seen = std::collections::BTreeSet::new();
     for (signal, target) in draw(&mut examples, 47) {
         seen.insert(((2.0 * signal[0]).round() as i32, target[0].round() as i32));
@@ -72,7 +72,7 @@ fn inputs_are_means_that_leave_the_target_out() {
     assert_eq!(Vec::from_iter(seen), [(52, 89), (94, 5), (94, 89), (136, 5)]);
     // a cell of two has one for each
     assert!(draw(&mut examples, 10).iter().all(|(s, t)| s[0].round() == 10.0 && t[0].round() == 52.0));
-    examples.target = Target::Same;
+    examples.target = ReconstructionTarget::Same;
     let all: Vec<f32> = draw(&mut examples, 47).iter().map(|(signal, _)| signal[0].round()).collect();
     assert!(all.contains(&47.0) && all.contains(&68.0) && all.contains(&26.0));
     assert!(draw(&mut examples, 47).iter().all(|(_, target)| target[0].round() == 47.0));
@@ -95,7 +95,7 @@ fn gains_have_the_deviation_that_was_asked_for_and_keep_the_sign() {
 
 #[test]
 fn a_shift_moves_both_traces_alike() {
-    let mut examples = examples(|t| (t.augment.shift_ms, t.target) = (0.05, Target::Sibling));
+    let mut examples = examples(|t| (t.augment.shift_ms, t.target) = (0.05, ReconstructionTarget::Sibling));
     let mut shifts = Vec::new();
     for (signal, target) in draw(&mut examples, 50) {
         // 0.01 sin(0.4 i): the phase in the middle tells the shift
@@ -119,7 +119,7 @@ fn a_shift_moves_both_traces_alike() {
 fn errors_weigh_by_the_noise_of_their_target() {
     let averages = |row: usize| if row.is_multiple_of(3) { 100.0 } else { 400.0 };
     let mut config = Config::default();
-    (config.training.weight_by_noise, config.training.target) = (true, Target::Sibling);
+    (config.training.weight_by_noise, config.training.target) = (true, ReconstructionTarget::Sibling);
     let mut data = dataset(90, 3);
     // cells of 90 rows, and rows of which it is not known count as the median
     data.averages = (0..90).map(|row| if row == 1 { f32::NAN } else { averages(row) }).collect();
