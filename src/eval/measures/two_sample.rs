@@ -85,7 +85,7 @@ pub fn two_sample<'a>(a: Sample<'a>, b: Sample<'a>, classifier: Classifier, seed
         if train.iter().any(|points| points.is_empty()) {
             continue;
         }
-        let trained = Trained::new(classifier, train, stream.at(1 + fold as u32));
+        let trained = FittedClassifier::new(classifier, train, stream.at(1 + fold as u32));
         for (points, scored) in [(a.points, &mut held_out.a), (b.points, &mut held_out.b)] {
             let rows: Vec<usize> = (0..scored.len()).filter(|&row| scored[row].fold == fold).collect();
             let scores = trained.scores(points.select(Axis(0), &rows).view());
@@ -122,7 +122,7 @@ fn deal(a: &[usize], b: &[usize], stream: Stream) -> [Vec<usize>; 2] {
 }
 
 /// A classifier that has learnt from the training rows of one fold.
-struct Trained {
+struct FittedClassifier {
     standard: Standard,
     rule: Rule,
 }
@@ -133,8 +133,8 @@ enum Rule {
     Neighbours([Array2<f64>; 2]),
 }
 
-impl Trained {
-    fn new(classifier: Classifier, train: [Array2<f64>; 2], stream: Stream) -> Trained {
+impl FittedClassifier {
+    fn new(classifier: Classifier, train: [Array2<f64>; 2], stream: Stream) -> FittedClassifier {
         let pooled = concatenate(Axis(0), &[train[0].view(), train[1].view()]).expect("points of as many numbers");
         let standard = Standard::of(pooled.view(), None);
         let rule = match classifier {
@@ -149,7 +149,7 @@ impl Trained {
                 Rule::Neighbours(train.map(|points| thinned(&standard.apply(points.view()), rows, &mut draws)))
             }
         };
-        Trained { standard, rule }
+        FittedClassifier { standard, rule }
     }
 
     fn scores(&self, points: ArrayView2<f64>) -> Vec<f64> {
