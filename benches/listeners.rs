@@ -3,7 +3,7 @@
 //! Level series of the built-in listeners, whose noise-free traces are known: 200 recordings of each who trains, 15 of
 //! each of 100 others who test, over several draws of the listeners. Prints a table in Markdown; see docs/results.md.
 
-use abr_film::checkpoint::Trained;
+use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
 use abr_film::device::{Kind, with};
@@ -244,14 +244,14 @@ fn shuffle_levels(data: &mut Dataset, seed: u64) {
 
 fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Dataset) -> Result<(Report, Aucs<f64>)> {
     trainer.restore_best()?;
-    let trained: Trained = trainer.best().expect("an epoch").trained.expect("facts");
+    let trained: TrainedModel = trainer.best().expect("an epoch").trained.expect("facts");
     let report = evaluate(&trained, trainer.model(), test, EvalSplit::All, Some(training))?;
     Ok((report, about_training_mean(&trained, test, more)?))
 }
 
 /// How well the classifiers tell test listeners from others whose mean at each level is moved to the training
 /// listeners' curve: what it costs that few listeners lie elsewhere than all do, though each trace is right.
-fn about_training_mean(trained: &Trained, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
+fn about_training_mean(trained: &TrainedModel, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
     let curve = sides(trained, &more, EVALUATED)?.curve;
     let Values::Number(levels) = &more.statics[0].values else { unreachable!("levels are numbers") };
     let truth = &mut more.truth.as_mut().expect("a simulation").signals;
@@ -270,7 +270,7 @@ fn about_training_mean(trained: &Trained, test: &Dataset, mut more: Dataset) -> 
     Ok(Aucs { logistic: auc(Classifier::Logistic), neighbours: auc(Classifier::Neighbours) })
 }
 
-fn sides<'a>(trained: &'a Trained, data: &'a Dataset, seed: u64) -> Result<Sides<'a>> {
+fn sides<'a>(trained: &'a TrainedModel, data: &'a Dataset, seed: u64) -> Result<Sides<'a>> {
     let rows: Vec<usize> = (0..TEST_LISTENERS * TEST_ROWS).collect();
     Ok(Sides::new(trained, data, &rows, seed)?.expect("baselines"))
 }

@@ -35,7 +35,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// `None` for a bare weights file.
-    pub trained: Option<Trained>,
+    pub trained: Option<TrainedModel>,
     /// What a resume needs beside tensors; in `last.safetensors` alone.
     pub progress: Option<Value>,
     tensors: Vec<Tensor>,
@@ -44,7 +44,7 @@ pub struct Checkpoint {
 
 /// What a model was trained by and on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trained {
+pub struct TrainedModel {
     pub config: Config,
     pub scalers: Scalers,
     pub data: DataFacts,
@@ -87,7 +87,7 @@ pub struct Tensor {
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     format: u32,
-    trained: Trained,
+    trained: TrainedModel,
     progress: Option<Value>,
 }
 
@@ -116,7 +116,7 @@ impl DataFacts {
     }
 }
 
-impl Trained {
+impl TrainedModel {
     /// What stands in for it beside bare weights: no scaling, no training rows.
     fn bare(config: Config) -> Self {
         let data = &config.data;
@@ -129,7 +129,7 @@ impl Trained {
             train_subjects: Vec::new(),
             train_sketches: None,
         };
-        Trained {
+        TrainedModel {
             scalers: Scalers::identity(data),
             data: facts,
             epoch: 0,
@@ -142,10 +142,10 @@ impl Trained {
 
     /// As it comes back from a file, on its way to which some numbers are rounded: what is measured now is then what
     /// the checkpoint is measured by later.
-    pub fn as_stored(&self) -> Trained {
+    pub fn as_stored(&self) -> TrainedModel {
         let text = serde_json::to_string(self).expect("plain data");
-        let stored: Trained = serde_json::from_str(&text).expect("what was just written");
-        Trained { prior: self.prior.clone(), ..stored }
+        let stored: TrainedModel = serde_json::from_str(&text).expect("what was just written");
+        TrainedModel { prior: self.prior.clone(), ..stored }
     }
 
     /// Whether these are bare weights.
@@ -184,11 +184,11 @@ impl Checkpoint {
         config.data.path = None;
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
         let prior = prior::find(&config, &tensors).expect("weights of a training bring the prior that they ask for");
-        let trained = Trained { config, scalers, data: data.clone(), epoch, step, baselines, prior };
+        let trained = TrainedModel { config, scalers, data: data.clone(), epoch, step, baselines, prior };
         Self::assemble(Some(trained), None, tensors)
     }
 
-    fn assemble(trained: Option<Trained>, progress: Option<Value>, tensors: Vec<Tensor>) -> Self {
+    fn assemble(trained: Option<TrainedModel>, progress: Option<Value>, tensors: Vec<Tensor>) -> Self {
         let by_name = tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
         Checkpoint { trained, progress, tensors, by_name }
     }
@@ -297,12 +297,16 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration, or both.
-    pub fn open(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Result<(Trained, Cvae, Vec<String>)> {
+    pub fn open(
+        path: &Path,
+        config: Option<Config>,
+        device: Box<dyn Device>,
+    ) -> Result<(TrainedModel, Cvae, Vec<String>)> {
         let source = path.display().to_string();
         let file = Checkpoint::load(path)?;
         let trained = match (&file.trained, config) {
             (Some(trained), None) => trained.clone(),
-            (None, Some(config)) => Trained::bare(config),
+            (None, Some(config)) => TrainedModel::bare(config),
             (Some(_), Some(_)) => {
                 let remedy = "leave --config out";
                 return Err(Error::usage(format!("{source}: this checkpoint brings its own configuration"), remedy));
@@ -364,7 +368,7 @@ impl Checkpoint {
         Err(Error::input(source, "", "the data is not what the run was started with", remedy))
     }
 
-    fn trained_for_resume(&self, source: &str) -> Result<&Trained> {
+    fn trained_for_resume(&self, source: &str) -> Result<&TrainedModel> {
         self.trained
             .as_ref()
             .ok_or_else(|| Error::input(source, "", "bare weights", "resume from last.safetensors of a run folder"))

@@ -1,7 +1,7 @@
 //! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
 
 use crate::baselines::MixedModel;
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::data::scale::{StaticCode, StaticScaler};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result, nearest};
@@ -87,7 +87,7 @@ pub struct GeneratedTraces {
 /// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither
 /// named nor can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where
 /// the noise of one sweep is not known.
-pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
+pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
     let rows = rows(model, request)?;
     let given = match &request.conditions {
         Some(conditions) => complete(trained, conditions, &rows, request)?,
@@ -114,7 +114,7 @@ pub fn generate(trained: &Trained, model: &mut Cvae, request: &Request) -> Resul
 }
 
 /// The noise of one sweep of the training rows.
-fn sweep_noise(trained: &Trained) -> Result<&MixedModel> {
+fn sweep_noise(trained: &TrainedModel) -> Result<&MixedModel> {
     noise(trained).filter(|model| model.by_averages).ok_or_else(|| {
         Error::usage(
             "--averages: how noisy one sweep is, is not known of this model's training rows",
@@ -124,7 +124,7 @@ fn sweep_noise(trained: &Trained) -> Result<&MixedModel> {
 }
 
 /// The noise of recordings, where the training rows told it from the rest.
-pub fn noise(trained: &Trained) -> Option<&MixedModel> {
+pub fn noise(trained: &TrainedModel) -> Option<&MixedModel> {
     trained.baselines.as_ref()?.noise()
 }
 
@@ -163,7 +163,7 @@ fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
 /// # Errors
 /// A name that is no static column (with the nearest one), or a value that cannot be encoded: with the file, row and
 /// column, or the `--static` flag.
-pub fn check_conditions(trained: &Trained, table: Option<&str>, conditions: &[Condition]) -> Result<()> {
+pub fn check_conditions(trained: &TrainedModel, table: Option<&str>, conditions: &[Condition]) -> Result<()> {
     for (row, (name, value)) in conditions.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |named| (i, named))) {
         check_value(trained, name, value).map_err(|(problem, remedy)| match table {
             Some(table) => Error::input(table, format!("row {}, column `{name}`", row + 1), problem, remedy),
@@ -174,7 +174,7 @@ pub fn check_conditions(trained: &Trained, table: Option<&str>, conditions: &[Co
 }
 
 /// Problem and remedy.
-fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (String, String)> {
+fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), (String, String)> {
     let scalers = &trained.scalers.statics;
     let Some(scaler) = scalers.iter().find(|s| s.name == name) else {
         let names = || scalers.iter().map(|s| s.name.as_str());
@@ -196,7 +196,7 @@ fn check_value(trained: &Trained, name: &str, value: &Value) -> Result<(), (Stri
 
 /// Every static column for every row: the named values, and whole training rows near them for the rest.
 fn complete(
-    trained: &Trained,
+    trained: &TrainedModel,
     conditions: &[Condition],
     rows: &[GeneratedRow],
     request: &Request,
@@ -254,7 +254,7 @@ fn to_column(scaler: &StaticScaler, values: Vec<Value>) -> Result<Column> {
 }
 
 /// The training rows nearest to the named values, by the distance of the encoded named columns.
-fn nearest_rows(trained: &Trained, condition: &Condition) -> Result<Vec<usize>> {
+fn nearest_rows(trained: &TrainedModel, condition: &Condition) -> Result<Vec<usize>> {
     let columns = &trained.data.train_statics;
     let count = columns.first().map_or(0, |c| c.values.len());
     let mut rows: Vec<usize> = (0..count).collect();
@@ -277,7 +277,7 @@ fn nearest_rows(trained: &Trained, condition: &Condition) -> Result<Vec<usize>> 
 }
 
 /// Named values that no training row comes near: outside the range of their column.
-pub fn extrapolations(trained: &Trained, conditions: &[Condition]) -> Vec<String> {
+pub fn extrapolations(trained: &TrainedModel, conditions: &[Condition]) -> Vec<String> {
     let mut notices = Vec::new();
     for column in &trained.data.train_statics {
         let Values::Number(seen) = &column.values else { continue };

@@ -6,7 +6,7 @@
 //! the residual by Wiener's filter (1949).
 
 use crate::baselines::MixedModel;
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::config::ResidualKind;
 use crate::rng::Stream;
 use nalgebra::{DMatrix, DVector, SymmetricEigen, linalg::Cholesky};
@@ -53,14 +53,14 @@ struct Basis {
 
 impl<'a> Residual<'a> {
     /// That of a model, if its configuration asks for one and several recordings of a cell told what noise is.
-    pub fn of(trained: &'a Trained) -> Option<Residual<'a>> {
+    pub fn of(trained: &'a TrainedModel) -> Option<Residual<'a>> {
         let mixed_model = Residual::mixed_model(trained)?;
         let samples_per_ms = trained.data.sample_rate_hz / 1000.0;
         Some(Residual { mixed_model, covariance: local(&mixed_model.between(), samples_per_ms) })
     }
 
     /// What it is made of, if there is one.
-    pub fn mixed_model(trained: &'a Trained) -> Option<&'a MixedModel> {
+    pub fn mixed_model(trained: &'a TrainedModel) -> Option<&'a MixedModel> {
         let asked_for = trained.config.model.residual == ResidualKind::Gaussian;
         trained.baselines.as_ref().filter(|_| asked_for)?.noise()
     }

@@ -1,6 +1,6 @@
 //! Which model a command uses, and what it was trained on: a run folder stands for its best checkpoint and its data.
 
-use abr_film::checkpoint::Trained;
+use abr_film::checkpoint::TrainedModel;
 use abr_film::data::Dataset;
 use abr_film::data::hash::data_hash;
 use abr_film::error::{Error, Result};
@@ -29,7 +29,7 @@ pub fn data_of_run(file: &Path) -> Option<String> {
 }
 
 /// Refuses recordings of a run, which nobody named, that are not those it was trained on.
-pub fn check_data_of_run(trained: &Trained, dataset: &Dataset) -> Result<()> {
+pub fn check_data_of_run(trained: &TrainedModel, dataset: &Dataset) -> Result<()> {
     if data_hash(dataset) == trained.data.hash {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Where a command's data comes from, and where its tables go.
 
 use super::{notice, print, say};
-use abr_film::checkpoint::Trained;
+use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
 use abr_film::data::read::{Options, Recordings, npz, read_paths};
 use abr_film::data::{Assumptions, Dataset, Recording, load, table};
@@ -57,8 +57,8 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// Loads the recordings for a model (see [`Trained::load`]) and tells what was left out.
-pub fn load_for(trained: &Trained, data: Option<&String>, subjects: bool) -> Result<Dataset> {
+/// Loads the recordings for a model (see [`TrainedModel::load`]) and tells what was left out.
+pub fn load_for(trained: &TrainedModel, data: Option<&String>, subjects: bool) -> Result<Dataset> {
     let bar = Bar::new();
     let (dataset, notices) = trained.load(data, subjects, |done, all| bar.show(done, all))?;
     notices.iter().for_each(notice);

@@ -1,11 +1,11 @@
 //! The recordings on which a trained model is evaluated.
 
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::config::SplitBy;
 use crate::data::{Dataset, hash::data_hash, load};
 use crate::error::{Error, Result};
 
-impl Trained {
+impl TrainedModel {
     /// Loads recordings as this model was trained to see them: `data`, or the set it was trained on where that is built
     /// in. `subjects`: whether they must be named. Returns notices for the user too; `progress` as in [`load`].
     ///
@@ -42,7 +42,7 @@ impl Trained {
 }
 
 /// The model knows samples by their number alone: another time axis would pass unseen.
-fn check_time_axis(trained: &Trained, dataset: &Dataset) -> Result<()> {
+fn check_time_axis(trained: &TrainedModel, dataset: &Dataset) -> Result<()> {
     let axes = [
         ("sample_rate_hz", dataset.sample_rate_hz, trained.data.sample_rate_hz),
         ("t0_ms", dataset.t0_ms, trained.data.t0_ms),

@@ -5,7 +5,7 @@ use super::Reference;
 use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};
 use super::sides::Sides;
 use super::table::{ReportTable, TableCell};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::error::Result;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
@@ -77,7 +77,7 @@ struct Scores {
 
 impl GenerationQuality {
     pub(super) fn measure(
-        trained: &Trained,
+        trained: &TrainedModel,
         model: &mut Cvae,
         sides: &Sides,
         reference: &Reference,

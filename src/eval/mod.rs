@@ -42,7 +42,7 @@ pub use truth::{Truth, TruthSource};
 pub use wave_report::{LevelReport, WaveReport};
 
 use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::data::rows::EncodedRows;
 use crate::data::{
     Column, Dataset,
@@ -98,7 +98,12 @@ pub struct Reconstruction {
 ///
 /// # Errors
 /// A static value that cannot be encoded.
-pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows: &[usize]) -> Result<Reconstruction> {
+pub fn reconstruct(
+    trained: &TrainedModel,
+    model: &mut Cvae,
+    dataset: &Dataset,
+    rows: &[usize],
+) -> Result<Reconstruction> {
     let scalers = &trained.scalers;
     let encoded = EncodedRows::encode(dataset, scalers, rows)?;
     let (mu, logvar) = encode(model, &encoded)?;
@@ -128,7 +133,7 @@ pub fn reconstruct(trained: &Trained, model: &mut Cvae, dataset: &Dataset, rows:
 ///
 /// # Errors
 /// Data that cannot be split as the configuration says.
-pub fn default_part(trained: &Trained, dataset: &Dataset) -> Result<EvalSplit> {
+pub fn default_part(trained: &TrainedModel, dataset: &Dataset) -> Result<EvalSplit> {
     if !trained.is_bare() && data_hash(dataset) != trained.data.hash {
         return Ok(EvalSplit::All);
     }
@@ -147,7 +152,7 @@ pub fn default_part(trained: &Trained, dataset: &Dataset) -> Result<EvalSplit> {
 /// A part of data that is not what the model was trained on: only [`EvalSplit::All`] has a meaning there. An empty part.
 /// Training data that are not those of the model.
 pub fn evaluate(
-    trained: &Trained,
+    trained: &TrainedModel,
     model: &mut Cvae,
     dataset: &Dataset,
     part: EvalSplit,
@@ -221,7 +226,7 @@ pub fn evaluate(
 
 /// What a model generates, beside the real rows.
 fn measure_generated(
-    trained: &Trained,
+    trained: &TrainedModel,
     model: &mut Cvae,
     sides: &Sides,
     training: Option<(&Dataset, Vec<usize>)>,
@@ -248,7 +253,7 @@ fn measure_generated(
 }
 
 /// The training rows of the data that a model was trained on.
-fn training_rows(trained: &Trained, training: &Dataset) -> Result<Vec<usize>> {
+fn training_rows(trained: &TrainedModel, training: &Dataset) -> Result<Vec<usize>> {
     if data_hash(training) != trained.data.hash {
         let remedy = "name the file that the model was trained on, or none: what needs training rows is then left out";
         let problem = "is not the data this model was trained on";
@@ -262,7 +267,7 @@ fn mean_trace(dataset: &Dataset, rows: &[usize]) -> Array1<f32> {
     mean.expect("a split has training rows").mapv(|v| v as f32)
 }
 
-fn choose_rows(trained: &Trained, dataset: &Dataset, part: EvalSplit, known: bool) -> Result<Vec<usize>> {
+fn choose_rows(trained: &TrainedModel, dataset: &Dataset, part: EvalSplit, known: bool) -> Result<Vec<usize>> {
     if part == EvalSplit::All {
         return Ok((0..dataset.len()).collect());
     }
@@ -291,7 +296,7 @@ fn choose_rows(trained: &Trained, dataset: &Dataset, part: EvalSplit, known: boo
 
 /// The static head's errors with FiLM as trained and as the identity: what of the condition the latent itself carries.
 fn conditions(
-    trained: &Trained,
+    trained: &TrainedModel,
     model: &mut Cvae,
     made: &Reconstruction,
     given: &[Column],
@@ -310,7 +315,7 @@ fn conditions(
 
 /// The baselines on the rows: those of the checkpoint and, where the training rows are at hand, the nearest of them.
 fn baselines(
-    trained: &Trained,
+    trained: &TrainedModel,
     dataset: &Dataset,
     rows: &[usize],
     training: Option<&Split>,

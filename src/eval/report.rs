@@ -7,7 +7,7 @@ use super::{
     WaveReport,
 };
 use crate::baselines::Grouping;
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::{self, Display, Formatter};
@@ -87,7 +87,7 @@ pub struct Training {
 
 impl Training {
     /// What the checkpoint itself says.
-    pub(super) fn of(trained: &Trained, parameters: usize) -> Training {
+    pub(super) fn of(trained: &TrainedModel, parameters: usize) -> Training {
         Training {
             config: serde_json::to_value(&trained.config).expect("plain data"),
             data_hash: trained.data.hash.clone(),

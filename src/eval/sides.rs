@@ -3,7 +3,7 @@
 use super::measures::{Interval, bootstrap, bootstrap_all, of_rows};
 use super::species::Picker;
 use crate::baselines::{Baselines, Grouping};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::data::cells::Cells;
 use crate::data::{Dataset, Values};
 use crate::error::Result;
@@ -42,7 +42,7 @@ pub enum Compared {
 
 /// Real traces with what is needed to draw their twins.
 pub struct Sides<'a> {
-    trained: &'a Trained,
+    trained: &'a TrainedModel,
     pub dataset: &'a Dataset,
     pub compared: Compared,
     /// `[N]`: their rows in the data set, and their places among the rows that were asked for.
@@ -79,7 +79,12 @@ impl<'a> Sides<'a> {
     ///
     /// # Errors
     /// A static value that cannot be encoded.
-    pub fn new(trained: &'a Trained, dataset: &'a Dataset, rows: &[usize], seed: u64) -> Result<Option<Sides<'a>>> {
+    pub fn new(
+        trained: &'a TrainedModel,
+        dataset: &'a Dataset,
+        rows: &[usize],
+        seed: u64,
+    ) -> Result<Option<Sides<'a>>> {
         let Some(baselines) = &trained.baselines else { return Ok(None) };
         let places = kept(dataset, rows);
         let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
@@ -225,7 +230,7 @@ fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
 }
 
 /// What can be compared, and by how many averages the noise of each row is divided.
-fn compare(trained: &Trained, dataset: &Dataset, rows: &[usize]) -> (Compared, Vec<f64>) {
+fn compare(trained: &TrainedModel, dataset: &Dataset, rows: &[usize]) -> (Compared, Vec<f64>) {
     let averages: Vec<f64> = rows.iter().map(|&row| f64::from(dataset.averages[row])).collect();
     let known = averages.iter().all(|n| *n >= 1.0);
     let by_averages = noise(trained).map(|noise| noise.by_averages);

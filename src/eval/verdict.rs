@@ -3,7 +3,7 @@
 use super::report::count_of;
 use super::table::TableCell;
 use super::{Compared, Estimate, EvalSplit, Likeness, Report};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::text::capitalised;
 
 /// A model of fewer training rows, or subjects, holds for few others.
@@ -13,11 +13,11 @@ const FEW_SUBJECTS: usize = 2;
 const NOTHING: f64 = 0.05;
 
 /// Of reconstructions first, then of generated traces; each sentence with its numbers.
-pub(super) fn verdict(trained: &Trained, known: bool, report: &Report) -> Vec<String> {
+pub(super) fn verdict(trained: &TrainedModel, known: bool, report: &Report) -> Vec<String> {
     vec![of_reconstructions(trained, known, report), of_generated(trained, report)]
 }
 
-fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String {
+fn of_reconstructions(trained: &TrainedModel, known: bool, report: &Report) -> String {
     let explained = match better_or_worse(report) {
         Some(compared) => format!("reconstructions explain {compared}"),
         None => "there is nothing to hold reconstructions against".to_string(),
@@ -48,7 +48,7 @@ fn of_reconstructions(trained: &Trained, known: bool, report: &Report) -> String
 }
 
 /// Why a model may hold for nobody: it saw too little.
-fn few(trained: &Trained) -> Option<String> {
+fn few(trained: &TrainedModel) -> Option<String> {
     let rows = trained.data.train_statics.first().map(|column| column.values.len())?;
     let subjects = trained.data.train_subjects.len();
     let few = rows < FEW_ROWS || (1..FEW_SUBJECTS).contains(&subjects);
@@ -135,7 +135,7 @@ fn no_judges(likeness: &Likeness) -> Option<&'static str> {
     }
 }
 
-fn of_generated(trained: &Trained, report: &Report) -> String {
+fn of_generated(trained: &TrainedModel, report: &Report) -> String {
     let (Some(generated), Some(likeness)) = (&report.generated, &report.likeness) else {
         return "What it generates is not measured: these weights bring no training rows to measure it by.".into();
     };

@@ -2,7 +2,7 @@
 //! rule.
 
 use super::peaks::{Peak, WAVE_V};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::config::{DataConfig, SYNTH_COLUMNS, SynthConfig};
 use crate::data::{Column, Values, load};
 use crate::error::Result;
@@ -47,7 +47,7 @@ pub struct WaveOf {
 ///
 /// # Errors
 /// See [`generate`].
-pub fn wave_v_by_level(trained: &Trained, model: &mut Cvae) -> Result<Option<Vec<WaveAtLevel>>> {
+pub fn wave_v_by_level(trained: &TrainedModel, model: &mut Cvae) -> Result<Option<Vec<WaveAtLevel>>> {
     let columns: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
     let simulated = columns.iter().all(|name| SYNTH_COLUMNS.contains(name));
     if !simulated || !LOSSES.iter().chain(&["level_db"]).all(|name| columns.contains(name)) {
@@ -66,7 +66,7 @@ pub fn wave_v_by_level(trained: &Trained, model: &mut Cvae) -> Result<Option<Vec
 }
 
 /// The noise-free trace of a listener drawn anew for each row of conditions.
-fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
+fn simulate(trained: &TrainedModel, conditions: &[Column]) -> Result<Array2<f32>> {
     let (data, length) = (&trained.config.data, trained.config.model.signal_length);
     let mut traces = Array2::zeros((TRACES, length));
     for (row, mut trace) in traces.rows_mut().into_iter().enumerate() {
@@ -86,7 +86,7 @@ fn simulate(trained: &Trained, conditions: &[Column]) -> Result<Array2<f32>> {
     Ok(traces)
 }
 
-fn wave_v(signals: &Array2<f32>, trained: &Trained) -> WaveOf {
+fn wave_v(signals: &Array2<f32>, trained: &TrainedModel) -> WaveOf {
     let pick = |trace: ArrayView1<f32>| WAVE_V.pick(trace, trained.data.sample_rate_hz, trained.data.t0_ms);
     let mean_trace = signals.mapv(f64::from).mean_axis(Axis(0)).expect("traces").mapv(|v| v as f32);
     let each: Vec<Peak> = signals.rows().into_iter().filter_map(pick).collect();

@@ -1,6 +1,6 @@
 //! Traces of subjects drawn anew: their latents, decoded, and varied as listeners differ beyond those that trained.
 
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::config::Prior;
 use crate::data::variation::Variation;
 use crate::error::Result;
@@ -23,7 +23,7 @@ const KEPT: usize = 512;
 /// # Panics
 /// If there are not as many subjects as conditions.
 pub fn draw_traces(
-    trained: &Trained,
+    trained: &TrainedModel,
     model: &mut Cvae,
     condition: Option<&Array2<f32>>,
     subjects: &[u32],
@@ -50,7 +50,7 @@ pub fn draw_traces(
 }
 
 /// Without a condition a learned prior is that of all training rows: the condition of one by chance, for each subject.
-fn training_conditions(trained: &Trained, subjects: &[u32], seed: u64) -> Result<Option<Array2<f32>>> {
+fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> Result<Option<Array2<f32>>> {
     let columns = &trained.data.train_statics;
     let rows = columns.first().map_or(0, |column| column.values.len());
     if rows == 0 {
@@ -81,7 +81,7 @@ const PRIOR_LISTENERS: f64 = 4.0;
 ///
 /// # Errors
 /// A device that has no room, or is gone.
-pub fn missing_spread(trained: &Trained, model: &mut Cvae) -> Result<(f32, f32)> {
+pub fn missing_spread(trained: &TrainedModel, model: &mut Cvae) -> Result<(f32, f32)> {
     let nothing = Ok((0.0, 0.0));
     let augment = &trained.config.training.augment;
     let has_residual = Residual::mixed_model(trained).is_some();
@@ -138,7 +138,13 @@ fn wider(freedom: f64) -> f64 {
 
 /// A latent for each row: standard normal, to which a learned prior adds its mean, or from the training rows'
 /// posteriors (`model.prior`).
-fn draw_latents(trained: &Trained, condition: Option<&Array2<f32>>, subjects: &[u32], seed: u64, z: &mut Array2<f32>) {
+fn draw_latents(
+    trained: &TrainedModel,
+    condition: Option<&Array2<f32>>,
+    subjects: &[u32],
+    seed: u64,
+    z: &mut Array2<f32>,
+) {
     if let Some(condition) = condition {
         assert_eq!(condition.nrows(), subjects.len(), "draw_traces: conditions and subjects");
     }
@@ -185,7 +191,7 @@ impl NearCache<'_> {
 }
 
 /// Varies each subject's traces, `strength` times as far as training does.
-fn vary(trained: &Trained, strength: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
+fn vary(trained: &TrainedModel, strength: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
     if strength == 0.0 {
         return;
     }
@@ -207,7 +213,7 @@ fn mean_square(trace: ArrayView1<f32>) -> f64 {
 }
 
 /// Adds to each trace a residual of its subject, so large over the trace's own root mean square.
-fn add_residuals(trained: &Trained, share: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
+fn add_residuals(trained: &TrainedModel, share: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
     let Some(residual) = Residual::of(trained).filter(|_| share > 0.0) else { return };
     let (shape, stream) = (residual.shape(), Stream::new(seed, Purpose::Generate, 7));
     let mut drawn: Option<(u32, Array1<f64>)> = None;

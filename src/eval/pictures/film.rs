@@ -1,7 +1,7 @@
 //! What FiLM does to the decoder's units as the level changes: gamma and beta of each block.
 
 use super::Evaluated;
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::data::{Column, Values};
 use crate::error::Result;
 use crate::eval::measures::quantile;
@@ -37,7 +37,7 @@ pub struct Quantiles {
 }
 
 /// One a block; none without FiLM, and where nothing can be varied.
-pub(super) fn responses(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated) -> Result<Vec<FilmResponse>> {
+pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<Vec<FilmResponse>> {
     let columns: Vec<Column> = evaluated.dataset.statics.iter().map(|c| c.select(evaluated.rows)).collect();
     let Some((varied, [low, high])) = variable(&columns) else { return Ok(Vec::new()) };
     let values: Vec<f64> = (0..STEPS).map(|i| low + (high - low) * i as f64 / (STEPS - 1) as f64).collect();

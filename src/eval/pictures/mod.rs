@@ -12,7 +12,7 @@ use super::metrics::LatentUnits;
 use super::reference::Reference;
 use super::table::{ReportTable, TableCell};
 use super::{Reconstruction, level_column};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::Cvae;
@@ -73,7 +73,7 @@ impl Pictures {
 
     /// `can_draw`: whether there are training rows to draw listeners by.
     pub(super) fn of(
-        trained: &Trained,
+        trained: &TrainedModel,
         model: &mut Cvae,
         evaluated: &Evaluated,
         latent: &LatentUnits,

@@ -2,7 +2,7 @@
 //! truth.
 
 use super::{Evaluated, ShownRow};
-use crate::checkpoint::Trained;
+use crate::checkpoint::TrainedModel;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::eval::generated::distinct;
@@ -38,7 +38,7 @@ struct ListenerLevel {
 /// Of the listeners with the most levels two panels each: their own traces over draws, and one draw. Where the rows of
 /// a level differ in other conditions, a draw is the mean of as many traces, one under the condition of each row: like
 /// is set beside like.
-pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
+pub(super) fn level_series(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
     let dataset = evaluated.dataset;
     let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
     let banded = Summary { band: BAND, ..PLAIN };
@@ -68,7 +68,7 @@ pub(super) fn level_series(trained: &Trained, model: &mut Cvae, evaluated: &Eval
 
 /// `[DRAWS, L]` in µV for each cell: a listener drawn anew goes through all of them.
 fn draws(
-    trained: &Trained,
+    trained: &TrainedModel,
     model: &mut Cvae,
     evaluated: &Evaluated,
     cells: &[ListenerLevel],
