@@ -37,7 +37,7 @@ pub struct Plot {
     pool: bool,
     /// The times to draw, in ms after stimulus onset [default: all]
     #[arg(long, value_name = "FROM:TO", value_parser = window, allow_hyphen_values = true)]
-    window: Option<Window>,
+    window: Option<TimeWindow>,
     /// The band about the mean: so many percent of the traces, those in the middle; or `sd`, `sem`, `none`
     #[arg(long, value_name = "PERCENT|sd|sem|none", default_value = "80")]
     band: SpreadBand,
@@ -79,7 +79,7 @@ enum SpeciesName {
 
 /// From and to, in ms.
 #[derive(Debug, Clone, Copy)]
-struct Window([f64; 2]);
+struct TimeWindow([f64; 2]);
 
 /// Narrower windows hold no two samples of any recorder.
 const NARROWEST_WINDOW_MS: f64 = 1e-3;
@@ -225,11 +225,11 @@ fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) ->
     Ok(names.into_iter().zip(sources).zip(tables).map(set).collect())
 }
 
-fn window(text: &str) -> std::result::Result<Window, String> {
+fn window(text: &str) -> std::result::Result<TimeWindow, String> {
     let ends = text.split_once(':').and_then(|(from, to)| Some([from.parse().ok()?, to.parse().ok()?]));
     let ends = ends.filter(|[from, to]: &[f64; 2]| from.is_finite() && to.is_finite() && from < to);
     let ends = ends.filter(|[from, to]| to - from >= NARROWEST_WINDOW_MS);
     let wanted =
         || format!("two times in ms are wanted, the earlier first and {NARROWEST_WINDOW_MS} ms before, such as -1:10");
-    ends.map(Window).ok_or_else(wanted)
+    ends.map(TimeWindow).ok_or_else(wanted)
 }
