@@ -13,7 +13,7 @@ use std::array::from_fn;
 pub const ACTIVE_KL_NATS: f64 = 0.1;
 
 /// A measure of how well one trace was estimated: `e` is the estimate, `r` the reference, both of L samples in µV.
-pub struct Measure {
+pub struct TraceMeasure {
     /// Its key in JSON and its column in CSV.
     pub key: &'static str,
     /// What it is called in text, with its unit.
@@ -28,17 +28,17 @@ pub struct Measure {
 
 /// The measures of a trace, as JSON, CSV and text show them.
 #[rustfmt::skip] // a line each
-pub const MEASURES: [Measure; 5] = [
+pub const MEASURES: [TraceMeasure; 5] = [
     // Σ(e - r)² / L
-    Measure { key: "mse_uv2", heading: "MSE µV²", format: (8, 5), rows_without: None, of: mean_square },
+    TraceMeasure { key: "mse_uv2", heading: "MSE µV²", format: (8, 5), rows_without: None, of: mean_square },
     // Σ|e - r| / L
-    Measure { key: "mae_uv", heading: "MAE µV", format: (8, 4), rows_without: None, of: mean_absolute },
+    TraceMeasure { key: "mae_uv", heading: "MAE µV", format: (8, 4), rows_without: None, of: mean_absolute },
     // √MSE
-    Measure { key: "rmse_uv", heading: "RMSE µV", format: (8, 4), rows_without: None, of: root_mean_square },
+    TraceMeasure { key: "rmse_uv", heading: "RMSE µV", format: (8, 4), rows_without: None, of: root_mean_square },
     // Pearson's correlation of e and r over the samples; undefined where either is flat
-    Measure { key: "pearson_r", heading: "r", format: (7, 3), rows_without: Some("rows_without_r"), of: pearson },
+    TraceMeasure { key: "pearson_r", heading: "r", format: (7, 3), rows_without: Some("rows_without_r"), of: pearson },
     // 1 - Σ(e - r)² / Σ(r - r̄)², r̄ the mean of this trace's samples; undefined where r is flat
-    Measure { key: "r2", heading: "R²", format: (7, 3), rows_without: Some("rows_without_r2"), of: determination },
+    TraceMeasure { key: "r2", heading: "R²", format: (7, 3), rows_without: Some("rows_without_r2"), of: determination },
 ];
 
 /// The errors of many traces.
