@@ -4,16 +4,16 @@ use super::peaks::{Peak, PeakRule, WAVE_I, WAVE_III, WAVE_V};
 use crate::config::Species;
 use ndarray::ArrayView1;
 
-/// The level of [`Wave::loud_ms`], in dB nHL for people and dB SPL for mice.
+/// The level of [`WaveWindows::loud_ms`], in dB nHL for people and dB SPL for mice.
 pub const LOUD_DB: f64 = 80.0;
-/// The level of [`Wave::faint_ms`]; below it windows stay where they are.
+/// The level of [`WaveWindows::faint_ms`]; below it windows stay where they are.
 pub const FAINT_DB: f64 = 20.0;
 /// Above it windows stay where they are.
 const LOUDEST_DB: f64 = 90.0;
 
 /// A wave, and the windows in which its peak lies; each ends before its last time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wave {
+pub struct WaveWindows {
     pub name: &'static str,
     /// At [`LOUD_DB`].
     pub loud_ms: [f64; 2],
@@ -29,10 +29,10 @@ pub struct Wave {
 /// the papers). The windows begin before the earliest adult and end late, since age, rate and hearing loss all delay;
 /// IV lies at the start of V's, where V is larger. Children's wave V comes later by a function of level of the same
 /// shape (Gorga et al. 1989, J Speech Hear Res 32:281).
-const HUMAN: [Wave; 3] = [
-    Wave { name: "I", loud_ms: [1.0, 2.4], faint_ms: [3.5, 4.9], any_level: WAVE_I },
-    Wave { name: "III", loud_ms: [3.0, 4.7], faint_ms: [5.4, 7.1], any_level: WAVE_III },
-    Wave { name: "V", loud_ms: [4.8, 8.8], faint_ms: [7.1, 11.1], any_level: WAVE_V },
+const HUMAN: [WaveWindows; 3] = [
+    WaveWindows { name: "I", loud_ms: [1.0, 2.4], faint_ms: [3.5, 4.9], any_level: WAVE_I },
+    WaveWindows { name: "III", loud_ms: [3.0, 4.7], faint_ms: [5.4, 7.1], any_level: WAVE_III },
+    WaveWindows { name: "V", loud_ms: [4.8, 8.8], faint_ms: [7.1, 11.1], any_level: WAVE_V },
 ];
 
 /// Mice, clicks and tone pips at the ear. Five waves within 7 ms (Scimemi et al. 2014, Acta Otorhinolaryngol Ital
@@ -40,7 +40,7 @@ const HUMAN: [Wave; 3] = [
 /// level series of three animals, at 80 dB SPL with peaks near 1.5, 2.1, 3.0, 3.9 and 5.1 ms; the way of the sound to
 /// another ear may shift them all. Between II and III animals differ so much that near threshold one's II lies where
 /// another's III does.
-const MOUSE: [Wave; 5] = [
+const MOUSE: [WaveWindows; 5] = [
     mouse("I", [1.1, 1.8], [1.6, 2.5], [1.0, 2.0]),
     mouse("II", [1.8, 2.5], [2.5, 3.4], [2.0, 2.8]),
     mouse("III", [2.5, 3.5], [3.4, 4.5], [2.8, 3.8]),
@@ -49,13 +49,13 @@ const MOUSE: [Wave; 5] = [
 ];
 
 /// `any_ms` are about the windows at 60 dB: most waves of 45 to 90 dB lie in them, and none in two.
-const fn mouse(name: &'static str, loud_ms: [f64; 2], faint_ms: [f64; 2], any_ms: [f64; 2]) -> Wave {
-    Wave { name, loud_ms, faint_ms, any_level: PeakRule { window_ms: any_ms, trough_within_ms: 0.7 } }
+const fn mouse(name: &'static str, loud_ms: [f64; 2], faint_ms: [f64; 2], any_ms: [f64; 2]) -> WaveWindows {
+    WaveWindows { name, loud_ms, faint_ms, any_level: PeakRule { window_ms: any_ms, trough_within_ms: 0.7 } }
 }
 
 impl Species {
     /// The waves that are looked for, in the order of their latencies.
-    pub fn waves(self) -> &'static [Wave] {
+    pub fn waves(self) -> &'static [WaveWindows] {
         match self {
             Species::Human => &HUMAN,
             Species::Mouse => &MOUSE,
@@ -66,7 +66,7 @@ impl Species {
     /// where it is not known.
     pub fn rules(self, level_db: Option<f64>) -> Vec<PeakRule> {
         let faintness = level_db.filter(|level_db| !level_db.is_nan()).map(|level_db| self.faintness(level_db));
-        let rule = |wave: &Wave| match faintness {
+        let rule = |wave: &WaveWindows| match faintness {
             None => wave.any_level,
             Some(by) => {
                 let edge = |i: usize| wave.loud_ms[i] + by * (wave.faint_ms[i] - wave.loud_ms[i]);
