@@ -38,7 +38,7 @@ pub struct Checkpoint {
     pub trained: Option<TrainedModel>,
     /// What a resume needs beside tensors; in `last.safetensors` alone.
     pub progress: Option<Value>,
-    tensors: Vec<Tensor>,
+    tensors: Vec<StoredTensor>,
     by_name: HashMap<String, usize>,
 }
 
@@ -78,7 +78,7 @@ pub struct DataFacts {
 
 /// One named tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
+pub struct StoredTensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub values: Vec<f32>,
@@ -91,9 +91,9 @@ struct Metadata {
     progress: Option<Value>,
 }
 
-impl Tensor {
+impl StoredTensor {
     /// Shape and values of the tensor of that name.
-    pub fn find<'a>(tensors: &'a [Tensor], name: &str) -> Option<(&'a [usize], &'a [f32])> {
+    pub fn find<'a>(tensors: &'a [StoredTensor], name: &str) -> Option<(&'a [usize], &'a [f32])> {
         tensors.iter().find(|t| t.name == name).map(|t| (t.shape.as_slice(), t.values.as_slice()))
     }
 }
@@ -178,7 +178,7 @@ impl Checkpoint {
         (scalers, baselines): (&Scalers, &Baselines),
         data: &DataFacts,
         (epoch, step): (usize, u64),
-        tensors: Vec<Tensor>,
+        tensors: Vec<StoredTensor>,
     ) -> Self {
         let mut config = config.clone();
         config.data.path = None;
@@ -188,7 +188,7 @@ impl Checkpoint {
         Self::assemble(Some(trained), None, tensors)
     }
 
-    fn assemble(trained: Option<TrainedModel>, progress: Option<Value>, tensors: Vec<Tensor>) -> Self {
+    fn assemble(trained: Option<TrainedModel>, progress: Option<Value>, tensors: Vec<StoredTensor>) -> Self {
         let by_name = tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
         Checkpoint { trained, progress, tensors, by_name }
     }
@@ -196,7 +196,7 @@ impl Checkpoint {
     /// Adds a vector under a name of its own.
     pub fn push(&mut self, name: String, values: Vec<f32>) {
         self.by_name.insert(name.clone(), self.tensors.len());
-        self.tensors.push(Tensor { name, shape: vec![values.len()], values });
+        self.tensors.push(StoredTensor { name, shape: vec![values.len()], values });
     }
 
     /// Shape and values of a tensor.
@@ -275,7 +275,7 @@ impl Checkpoint {
         };
         let mut tensors = Vec::new();
         for (name, view) in file.iter().filter(|(name, _)| !name.ends_with(".num_batches_tracked")) {
-            tensors.push(Tensor {
+            tensors.push(StoredTensor {
                 name: current_name(name),
                 shape: view.shape().to_vec(),
                 values: to_f32(&view).ok_or_else(|| {

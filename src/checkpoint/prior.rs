@@ -1,6 +1,6 @@
 //! The prior of a model (see [`AggregatedPosterior`]) as tensors beside its weights.
 
-use super::Tensor;
+use super::StoredTensor;
 use crate::config::{Config, Prior};
 use crate::model::AggregatedPosterior;
 use ndarray::Array2;
@@ -9,15 +9,21 @@ use ndarray::Array2;
 const MOST: f32 = 10.0;
 
 /// How far generated subjects vary, and what is added to their traces, as tensors.
-pub fn spread_tensors(variation: f32, residual_share: f32) -> [Tensor; 2] {
-    let tensor = |name: &str, value| Tensor { name: format!("prior.{name}"), shape: vec![1], values: vec![value] };
+pub fn spread_tensors(variation: f32, residual_share: f32) -> [StoredTensor; 2] {
+    let tensor =
+        |name: &str, value| StoredTensor { name: format!("prior.{name}"), shape: vec![1], values: vec![value] };
     [tensor("variation", variation), tensor("residual_share", residual_share)]
 }
 
 /// The tensors of an [`AggregatedPosterior`] as they stand beside the weights, but for its spread: encoded
 /// conditions `[N, S]`, posteriors `[N, Z]` and whose each row is, counted from 0.
-pub fn prior_tensors(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32>, subject: Vec<u32>) -> [Tensor; 4] {
-    let tensor = |name: &str, shape: &[usize], values: Vec<f32>| Tensor {
+pub fn prior_tensors(
+    condition: Array2<f32>,
+    mu: Array2<f32>,
+    logvar: Array2<f32>,
+    subject: Vec<u32>,
+) -> [StoredTensor; 4] {
+    let tensor = |name: &str, shape: &[usize], values: Vec<f32>| StoredTensor {
         name: format!("prior.{name}"),
         shape: shape.to_vec(),
         values,
@@ -32,12 +38,12 @@ pub fn prior_tensors(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32
 }
 
 /// The prior that a model of this configuration has; else the name of the tensor that is missing or does not fit.
-pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<AggregatedPosterior>, &'static str> {
+pub(super) fn find(config: &Config, tensors: &[StoredTensor]) -> Result<Option<AggregatedPosterior>, &'static str> {
     if config.model.prior != Prior::Aggregated {
         return Ok(None);
     }
     let matrix = |name: &'static str, width: usize| {
-        let (shape, values) = Tensor::find(tensors, name).ok_or(name)?;
+        let (shape, values) = StoredTensor::find(tensors, name).ok_or(name)?;
         let finite = values.iter().all(|value| value.is_finite());
         let fits = finite && shape.len() == 2 && shape[0] > 0 && shape[1] == width;
         let matrix = Array2::from_shape_vec((shape[0], width), values.to_vec());
@@ -53,7 +59,7 @@ pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<Aggrega
         }
     }
     // a prior of before subjects were kept: each row stands for one
-    let subject = match Tensor::find(tensors, "prior.subject") {
+    let subject = match StoredTensor::find(tensors, "prior.subject") {
         Some((_, values)) if values.len() == rows && values.iter().all(|v| (0.0..rows as f32).contains(v)) => {
             values.iter().map(|subject| *subject as u32).collect()
         }
@@ -61,7 +67,7 @@ pub(super) fn find(config: &Config, tensors: &[Tensor]) -> Result<Option<Aggrega
         None => (0..rows as u32).collect(),
     };
     let mut prior = AggregatedPosterior::new(condition, mu, logvar, subject);
-    let number = |name: &'static str| match Tensor::find(tensors, name) {
+    let number = |name: &'static str| match StoredTensor::find(tensors, name) {
         Some((_, &[value])) if (0.0..=MOST).contains(&value) => Ok(value),
         Some(_) => Err(name),
         None => Ok(0.0),

@@ -17,7 +17,7 @@ use progress::Verdict;
 pub use progress::{Best, Epoch, Mean, TrainingState};
 
 use crate::baselines::Baselines;
-use crate::checkpoint::{DataFacts, Tensor};
+use crate::checkpoint::{DataFacts, StoredTensor};
 use crate::config::{Config, ReconstructionTarget, ResidualKind};
 use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows, batch_bounds};
@@ -61,7 +61,7 @@ pub struct Trainer {
     /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
     answer: Vec<f64>,
     progress: TrainingState,
-    best_state: Option<Vec<Tensor>>,
+    best_state: Option<Vec<StoredTensor>>,
     order: Vec<usize>,
     gathered: BatchRows,
     eps: Vec<f32>,

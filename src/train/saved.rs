@@ -1,7 +1,7 @@
 //! What of a training is saved, and how one goes on from it.
 
 use super::{Trainer, TrainingState};
-use crate::checkpoint::{Checkpoint, Tensor, prior_tensors, spread_tensors};
+use crate::checkpoint::{Checkpoint, StoredTensor, prior_tensors, spread_tensors};
 use crate::config::Prior;
 use crate::error::{Error, Result};
 use crate::generate::missing_spread;
@@ -22,9 +22,10 @@ fn renumbered(subjects: impl Iterator<Item = usize>) -> Vec<u32> {
 
 impl Trainer {
     /// All values of the model, and the prior that belongs to them if there is one.
-    pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
+    pub(super) fn state(&mut self) -> Result<Vec<StoredTensor>> {
         let values = self.model.state()?.into_iter();
-        let mut state: Vec<Tensor> = values.map(|(name, shape, values)| Tensor { name, shape, values }).collect();
+        let mut state: Vec<StoredTensor> =
+            values.map(|(name, shape, values)| StoredTensor { name, shape, values }).collect();
         if self.config.model.prior == Prior::Aggregated {
             let prior = self.prior()?;
             let trained = self.with_tensors(self.progress.epoch, self.progress.step, prior.to_vec()).trained;
@@ -36,7 +37,7 @@ impl Trainer {
     }
 
     /// The posteriors of training rows; where there are too many, of some by chance.
-    fn prior(&mut self) -> Result<[Tensor; 4]> {
+    fn prior(&mut self) -> Result<[StoredTensor; 4]> {
         let rows = &self.train.rows;
         let mut kept: Vec<usize> = (0..rows.len()).collect();
         if kept.len() > AggregatedPosterior::MOST_ROWS {
@@ -54,7 +55,7 @@ impl Trainer {
     /// Puts the best weights seen back into the model; leaves it as it is when there are none.
     pub fn restore_best(&mut self) -> Result<()> {
         match &self.best_state {
-            Some(best) => self.model.load_state("best weights", |name| Tensor::find(best, name)),
+            Some(best) => self.model.load_state("best weights", |name| StoredTensor::find(best, name)),
             None => Ok(()),
         }
     }
@@ -77,7 +78,7 @@ impl Trainer {
         Some(self.with_tensors(best.epoch, step, state.clone()))
     }
 
-    fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<Tensor>) -> Checkpoint {
+    fn with_tensors(&self, epoch: usize, step: u64, tensors: Vec<StoredTensor>) -> Checkpoint {
         Checkpoint::new(&self.config, (&self.scalers, &self.baselines), &self.facts, (epoch, step), tensors)
     }
 
