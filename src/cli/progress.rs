@@ -5,13 +5,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
 /// Shows a training's progress.
-pub struct Progress {
+pub struct ProgressDisplay {
     /// `None` when stderr is no terminal.
     bar: Option<ProgressBar>,
     epochs: usize,
 }
 
-impl Progress {
+impl ProgressDisplay {
     /// Starts where the training stands.
     pub fn new(trainer: &Trainer) -> Self {
         let (epochs, steps) = (trainer.config().training.num_epochs, trainer.steps_per_epoch());
@@ -24,7 +24,7 @@ impl Progress {
             bar.set_prefix(format!("{}/{epochs}", trainer.progress().epoch + 1));
             bar
         });
-        Progress { bar, epochs }
+        ProgressDisplay { bar, epochs }
     }
 
     /// One step is done.

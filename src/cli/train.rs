@@ -1,6 +1,6 @@
 //! `abr-film train`
 
-use super::progress::Progress;
+use super::progress::ProgressDisplay;
 use super::{DeviceArgs, notice, report, say, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::{Config, SchedulerKind};
@@ -135,7 +135,7 @@ fn prepare(
 const LAST_EVERY: Duration = Duration::from_secs(60);
 
 fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
-    let progress = Progress::new(trainer);
+    let progress = ProgressDisplay::new(trainer);
     let mut written = Instant::now();
     while !trainer.finished() {
         let start = Instant::now();
