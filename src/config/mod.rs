@@ -11,7 +11,7 @@ pub use data::{
     ColumnEncoding, DataConfig, Design, EncodedColumn, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS, SignalScaling,
     Species, SplitBy, StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
 };
-pub use examples::{AugmentConfig, Prior, ResidualKind, ReconstructionTarget};
+pub use examples::{AugmentConfig, Prior, ReconstructionTarget, ResidualKind};
 pub use prepare::{BandPass, Baseline, FilterValue, PrepareConfig, RowFilter, Span, Whole, Window};
 
 use load::flatten;
