@@ -254,7 +254,7 @@ fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Data
 fn about_training_mean(trained: &TrainedModel, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
     let curve = sides(trained, &more, EVALUATED)?.curve;
     let Values::Number(levels) = &more.statics[0].values else { unreachable!("levels are numbers") };
-    let truth = &mut more.truth.as_mut().expect("a simulation").signals;
+    let truth = &mut more.ground_truth.as_mut().expect("a simulation").signals;
     let mut at_level: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     levels.iter().enumerate().for_each(|(row, level)| at_level.entry(level.to_bits()).or_default().push(row));
     for rows in at_level.values() {

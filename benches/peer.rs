@@ -63,7 +63,7 @@ fn noise(config: &Config, rows: usize) -> Dataset {
         peaks: Array2::from_elem((rows, 6), f32::NAN),
         subjects: vec!["noise".into(); rows],
         averages: vec![f32::NAN; rows],
-        truth: None,
+        ground_truth: None,
     }
 }
 

@@ -40,7 +40,7 @@ fn generated_traces_teach_something_of_real_ones() {
     // simulations with their noise-free traces, then recordings alone
     for recordings in [false, true] {
         if recordings {
-            (train.truth, test.truth) = (None, None);
+            (train.ground_truth, test.ground_truth) = (None, None);
         }
         let of = |set, seed| {
             let rows: Vec<usize> = (0..Dataset::len(set)).collect();

@@ -91,7 +91,7 @@ impl Baselines {
 fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) -> usize {
     let recorded = |rows: &[usize]| dataset.signals.select(Axis(0), rows);
     let chunks = rows.chunks(products::CHUNK);
-    if let Some(truth) = &dataset.truth {
+    if let Some(truth) = &dataset.ground_truth {
         return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), truth.signals.select(Axis(0), rows))));
     }
     let (truth, known) = truth(dataset, rows, &Cells::of(dataset, rows));
@@ -106,7 +106,7 @@ fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) ->
 /// simulation, or else the mean of the *other* rows of a row's cell, whose noise is not that of the row. `cells` are
 /// those of `rows`.
 pub fn truth(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Array2<f32>, Vec<usize>) {
-    if let Some(truth) = &dataset.truth {
+    if let Some(truth) = &dataset.ground_truth {
         return (truth.signals.select(Axis(0), rows), (0..rows.len()).collect());
     }
     let known: Vec<usize> = (0..rows.len()).filter(|&place| cells.with(place).len() > 1).collect();

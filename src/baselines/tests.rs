@@ -89,7 +89,7 @@ fn the_chosen_rank_leaves_noise_out_and_against_itself_is_the_largest() {
     let synth = SynthConfig { subjects: 40, ..SynthConfig::default() };
     let data = DataConfig { synth, seed: 5, ..DataConfig::default() };
     let set = load(&data, 200, |_, _| {}).unwrap().0;
-    let truth = &set.truth.as_ref().unwrap().signals;
+    let truth = &set.ground_truth.as_ref().unwrap().signals;
     let pca = Pca::fit(400, |row| set.signals.row(row));
     let (input, target) = (set.signals.slice(s![400.., ..]), truth.slice(s![400.., ..]));
     let error = |rank| squared_error(&pca.reconstruct(input, rank), &target.to_owned());

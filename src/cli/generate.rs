@@ -95,7 +95,7 @@ impl Generate {
                 statics: made.given,
                 subjects: made.subjects.iter().map(|subject| format!("generated-{}", subject + 1)).collect(),
                 averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
-                truth: None,
+                ground_truth: None,
             };
             Ok((dataset, made.read))
         })?;

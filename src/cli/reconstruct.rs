@@ -45,7 +45,7 @@ impl Reconstruct {
             let made = reconstruct(&trained, &mut model, &dataset, &all)?;
             let signals = made.signals_uv;
             Ok((
-                Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), truth: None, ..dataset },
+                Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), ground_truth: None, ..dataset },
                 made.read,
             ))
         })?;

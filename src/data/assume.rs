@@ -195,7 +195,7 @@ fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)>
             format!("a spreadsheet has rounded `{}`, so that several subjects may have this name", recording.subject);
         return Err(("subject_id".into(), problem, "export the names as text"));
     }
-    let truth = recording.truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
+    let truth = recording.ground_truth.iter().flat_map(|truth| truth.samples.iter().enumerate());
     let truth = truth.map(|(i, sample)| ("truth_s", i, sample));
     let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
     let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(assumed(Recording::new(vec![1.0, 2e9]), Some(Unit::Nanovolt)).unwrap().samples, [1e-3, 2e6]);
         assert!(assumed(Recording::new(vec![1.0, f32::NAN]), None).unwrap().samples[1].is_nan());
         let truth = Box::new(GroundTruth { samples: vec![3e9, 1.0], latencies_ms: [f32::NAN; 7] });
-        let simulated = Recording { truth: Some(truth), ..Recording::new(vec![1.0, 2.0]) };
+        let simulated = Recording { ground_truth: Some(truth), ..Recording::new(vec![1.0, 2.0]) };
         let error = assumed(simulated, None).unwrap_err().error.to_string();
         assert!(error.contains("column `truth_s0`"), "{error}");
     }

@@ -24,6 +24,6 @@ pub fn dataset(rows: usize, subjects: usize) -> Dataset {
         peaks,
         subjects: (0..rows).map(|r| format!("S{:03}", r % subjects)).collect(),
         averages: vec![f32::NAN; rows],
-        truth: Some(GroundTruths { signals: wave(0.25), latencies_ms }),
+        ground_truth: Some(GroundTruths { signals: wave(0.25), latencies_ms }),
     }
 }

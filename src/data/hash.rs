@@ -46,7 +46,7 @@ mod tests {
         let data = dataset(4, 2);
         let hash = data_hash(&data);
         assert_eq!(hash.len(), 64);
-        assert_eq!(hash, data_hash(&Dataset { source: "elsewhere".into(), truth: None, ..data.clone() }));
+        assert_eq!(hash, data_hash(&Dataset { source: "elsewhere".into(), ground_truth: None, ..data.clone() }));
 
         let changed = |change: fn(&mut Dataset)| {
             let mut other = data.clone();

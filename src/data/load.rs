@@ -85,7 +85,7 @@ struct DatasetBuilder<'a> {
     peaks: Vec<f32>,
     subjects: Vec<String>,
     averages: Vec<f32>,
-    truth: Vec<f32>,
+    ground_truth: Vec<f32>,
     truth_latencies_ms: Vec<f32>,
     axis: TimeAxis,
     /// Rows whose subject is a guess from the file's name.
@@ -109,7 +109,7 @@ impl<'a> DatasetBuilder<'a> {
             peaks: Vec::new(),
             subjects: Vec::new(),
             averages: Vec::new(),
-            truth: Vec::new(),
+            ground_truth: Vec::new(),
             truth_latencies_ms: Vec::new(),
             axis: TimeAxis { sample_rate_hz: 0.0, t0_ms: 0.0 },
             guessed: 0,
@@ -149,9 +149,9 @@ impl<'a> DatasetBuilder<'a> {
         self.guessed += usize::from(recording.subject_guessed);
         self.signals.extend_from_slice(&recording.samples);
         self.peaks.extend(recording.peaks);
-        match (&recording.truth, self.truth.is_empty()) {
+        match (&recording.ground_truth, self.ground_truth.is_empty()) {
             (Some(truth), first) if first == (self.subjects.len() == 1) => {
-                self.truth.extend_from_slice(&truth.samples);
+                self.ground_truth.extend_from_slice(&truth.samples);
                 self.truth_latencies_ms.extend(truth.latencies_ms);
                 Ok(())
             }
@@ -197,8 +197,8 @@ impl<'a> DatasetBuilder<'a> {
             peaks: matrix(self.peaks, PEAK_COLUMNS.len()),
             subjects: self.subjects,
             averages: self.averages,
-            truth: (!self.truth.is_empty()).then(|| GroundTruths {
-                signals: matrix(self.truth, length),
+            ground_truth: (!self.ground_truth.is_empty()).then(|| GroundTruths {
+                signals: matrix(self.ground_truth, length),
                 latencies_ms: matrix(self.truth_latencies_ms, WAVES.len()),
             }),
         })

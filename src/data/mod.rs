@@ -51,7 +51,7 @@ pub struct Dataset {
     /// The sweeps behind each row; NaN where they are not known.
     pub averages: Vec<f32>,
     /// What a simulation knows and a recording does not.
-    pub truth: Option<GroundTruths>,
+    pub ground_truth: Option<GroundTruths>,
 }
 
 /// One named column of [`Dataset::statics`], in its own units.
@@ -129,7 +129,7 @@ impl Dataset {
                 recording.say("n_averages", self.averages[row]);
             }
             recording.peaks.iter_mut().zip(self.peaks.row(row)).for_each(|(to, from)| *to = *from);
-            recording.truth = self.truth.as_ref().map(|truth| {
+            recording.ground_truth = self.ground_truth.as_ref().map(|truth| {
                 let mut latencies_ms = [f32::NAN; WAVES.len()];
                 latencies_ms.iter_mut().zip(truth.latencies_ms.row(row)).for_each(|(to, from)| *to = *from);
                 Box::new(GroundTruth { samples: truth.signals.row(row).to_vec(), latencies_ms })

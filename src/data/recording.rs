@@ -41,7 +41,7 @@ pub struct Recording {
     /// Labels whose unit the file does not state: the samples' unit is theirs.
     pub unitless: [bool; PEAK_COLUMNS.len()],
     /// What a simulation knows and a recording does not.
-    pub truth: Option<Box<GroundTruth>>,
+    pub ground_truth: Option<Box<GroundTruth>>,
 }
 
 /// A gain as a file states it.
@@ -85,7 +85,7 @@ impl Recording {
             columns: Vec::new(),
             peaks: [f32::NAN; PEAK_COLUMNS.len()],
             unitless: [false; PEAK_COLUMNS.len()],
-            truth: None,
+            ground_truth: None,
         }
     }
 
@@ -129,7 +129,7 @@ impl Recording {
         if factor == 1.0 {
             return;
         }
-        let truth = self.truth.iter_mut().flat_map(|truth| &mut truth.samples);
+        let truth = self.ground_truth.iter_mut().flat_map(|truth| &mut truth.samples);
         self.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
     }
 

@@ -360,7 +360,7 @@ fn nearest(
     // without validation rows the number is chosen where there are some: on the training rows
     let judges = if split.validation.is_empty() { &split.train } else { &split.validation };
     let (train, signals) = (condition(&split.train)?, dataset.signals.select(Axis(0), &split.train));
-    let target = match &dataset.truth {
+    let target = match &dataset.ground_truth {
         Some(truth) => truth.signals.select(Axis(0), judges),
         None => dataset.signals.select(Axis(0), judges),
     };

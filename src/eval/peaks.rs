@@ -138,7 +138,7 @@ pub(super) mod tests {
     #[test]
     fn wave_v_of_the_mean_comes_later_and_smaller_as_the_level_falls() {
         let of_mean = |level_db| {
-            let truth = healthy(level_db).truth.unwrap().signals;
+            let truth = healthy(level_db).ground_truth.unwrap().signals;
             WAVE_V.pick(truth.mean_axis(Axis(0)).unwrap().view(), 20_000.0, 0.0).unwrap()
         };
         let [loud, middle, soft] = [80.0, 60.0, 40.0].map(of_mean);
@@ -151,7 +151,7 @@ pub(super) mod tests {
     /// The share of noise-free traces whose picked wave agrees with the truth in latency and with the label in
     /// amplitude, and the share with a visible wave.
     fn agreement(set: &Dataset, rule: PeakRule, wave: usize, label: usize) -> (f64, f64) {
-        let truth = set.truth.as_ref().unwrap();
+        let truth = set.ground_truth.as_ref().unwrap();
         let rows = truth.signals.outer_iter().zip(truth.latencies_ms.outer_iter()).zip(set.peaks.outer_iter());
         let agrees =
             rows.filter(|((_, latencies), _)| !latencies[wave].is_nan()).map(|((trace, latencies), labels)| {

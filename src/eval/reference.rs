@@ -31,12 +31,12 @@ impl Reference {
         let cells = Cells::of(dataset, rows);
         let recorded = dataset.signals.select(Axis(0), rows);
         let (_, groups) = groups(dataset, rows, &cells);
-        let noise = match dataset.truth {
+        let noise = match dataset.ground_truth {
             Some(_) => vec![0.0; cells.iter().len()],
             None => cells.iter().map(|members| noise_of_mean(&recorded, members)).collect(),
         };
         let truth = Some(truth(dataset, rows, &cells)).filter(|(_, known)| !known.is_empty());
-        let ceiling = truth.as_ref().map(|_| match dataset.truth {
+        let ceiling = truth.as_ref().map(|_| match dataset.ground_truth {
             Some(_) => 1.0,
             None => super::truth::ceiling(&recorded, &cells, mean.as_ref()),
         });

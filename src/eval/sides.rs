@@ -90,7 +90,7 @@ impl<'a> Sides<'a> {
         let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
         let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
         let (compared, averages) = compare(trained, dataset, &rows);
-        let real = match (&dataset.truth, compared) {
+        let real = match (&dataset.ground_truth, compared) {
             (Some(truth), Compared::NoiseFree | Compared::NoiseAdded { .. }) => truth.signals.select(Axis(0), &rows),
             _ => dataset.signals.select(Axis(0), &rows),
         };
@@ -235,7 +235,7 @@ fn compare(trained: &TrainedModel, dataset: &Dataset, rows: &[usize]) -> (Compar
     let known = averages.iter().all(|n| *n >= 1.0);
     let by_averages = noise(trained).map(|noise| noise.by_averages);
     let ones = || vec![1.0; rows.len()];
-    match (by_averages, dataset.truth.is_some()) {
+    match (by_averages, dataset.ground_truth.is_some()) {
         (Some(true), true) if known => {
             let middle = super::measures::median(&mut averages.clone());
             (Compared::NoiseAdded { averages: middle }, vec![middle; rows.len()])

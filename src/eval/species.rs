@@ -149,7 +149,7 @@ mod tests {
     fn moving_windows_hold_the_waves_of_listeners_at_each_level() {
         let picker = Picker { species: Species::Human, sample_rate_hz: 20_000.0, t0_ms: 0.0 };
         for level_db in [90.0, 80.0, 70.0, 60.0, 50.0, 40.0, 20.0] {
-            let truth = healthy(level_db).truth.unwrap();
+            let truth = healthy(level_db).ground_truth.unwrap();
             let mut shares = [(0, 0); 3];
             for (trace, latencies) in truth.signals.outer_iter().zip(truth.latencies_ms.outer_iter()) {
                 let picked = picker.pick(trace, Some(level_db));

@@ -36,7 +36,7 @@ pub enum TruthSource {
 impl TruthSource {
     /// That of the rows of a data set, if they have one.
     pub fn of(dataset: &Dataset) -> TruthSource {
-        if dataset.truth.is_some() { TruthSource::NoiseFree } else { TruthSource::Siblings }
+        if dataset.ground_truth.is_some() { TruthSource::NoiseFree } else { TruthSource::Siblings }
     }
 
     /// As users know it.

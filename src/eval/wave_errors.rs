@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn noise_free_traces_of_the_built_in_data_estimate_themselves_and_shifted_ones_are_late() {
-        let truth = healthy(70.0).truth.unwrap().signals;
+        let truth = healthy(70.0).ground_truth.unwrap().signals;
         let shifted = Array2::from_shape_fn(truth.dim(), |(row, i)| 0.5 * truth[[row, i.saturating_sub(3)]]);
         let (levels, ones) = (vec![70.0; truth.nrows()], vec![1.0; truth.nrows()]);
         let of = |estimate: &Array2<f32>| WavePairs::of(&HUMAN, estimate.view(), truth.view(), Some(&levels), 0.05);

@@ -97,8 +97,8 @@ impl Seen {
         let matrix = |values: &ndarray::Array2<f32>| values.outer_iter().map(|row| bits(row.iter().copied())).collect();
         Seen {
             signals: matrix(&data.signals),
-            truth: data.truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.signals)),
-            truth_latencies_ms: data.truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.latencies_ms)),
+            truth: data.ground_truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.signals)),
+            truth_latencies_ms: data.ground_truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.latencies_ms)),
             peaks: matrix(&data.peaks),
             statics: format!("{:?}", data.statics.iter().map(|column| &column.values).collect::<Vec<_>>()),
             subjects: data.subjects.clone(),

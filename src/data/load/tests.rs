@@ -47,7 +47,7 @@ fn a_table_is_read_and_the_cut_reported() {
     assert_eq!(data.subjects, ["P1", "P2"]);
     assert_eq!(data.peaks[[0, 2]], 5.9);
     assert_eq!(data.peaks.iter().filter(|v| v.is_nan()).count(), 11);
-    assert_eq!(data.truth, None);
+    assert_eq!(data.ground_truth, None);
     assert_eq!((report.rows, report.used, report.cut, report.prepared), (2, 2, 1, None));
     assert_eq!(report.notices(), [report.to_string()]);
     assert!(report.to_string().ends_with("2 rows, the first 2 samples of each; 1 more of each were cut"));
@@ -86,7 +86,7 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     data.source = "a.csv".into();
     let bits =
         |values: &Array2<f32>| values.iter().map(|v| if v.is_nan() { 0 } else { v.to_bits() }).collect::<Vec<_>>();
-    let (truth, read_truth) = (data.truth.as_ref().unwrap(), back.truth.as_ref().unwrap());
+    let (truth, read_truth) = (data.ground_truth.as_ref().unwrap(), back.ground_truth.as_ref().unwrap());
     assert_eq!(bits(&back.signals), bits(&data.signals));
     assert_eq!(bits(&back.peaks), bits(&data.peaks));
     assert_eq!(bits(&read_truth.signals), bits(&truth.signals));
@@ -275,7 +275,7 @@ fn the_truth_is_prepared_as_the_recording_is() {
     };
     let (data, _) = with_config(&format!("{header}\n1,P1,1,2,3,,10,20,30,\n"), &config).unwrap();
     assert_eq!(data.signals, ndarray::array![[0.0_f32, -1.0]]);
-    assert_eq!(data.truth.unwrap().signals, ndarray::array![[0.0_f32, -10.0]]);
+    assert_eq!(data.ground_truth.unwrap().signals, ndarray::array![[0.0_f32, -10.0]]);
     assert_eq!(data.t0_ms, 0.0);
     let other = format!("{header}\n1,P1,1,2,3,,10,20,30,40\n");
     refused(with_config(&other, &config), &["row 1", "4 samples of truth beside 3 recorded ones"]);

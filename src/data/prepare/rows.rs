@@ -219,7 +219,7 @@ impl<'a> PreparedRows<'a> {
                 format!("set model.signal_length to {found} or less, or use longer recordings"),
             );
         }
-        if let Some(truth) = &recording.truth
+        if let Some(truth) = &recording.ground_truth
             && (truth.samples.len() < wanted || (wanted == recording.samples.len() && truth.samples.len() != wanted))
         {
             let problem =
@@ -227,7 +227,8 @@ impl<'a> PreparedRows<'a> {
             return refuse(String::new(), problem, "give both the same times".to_string());
         }
         let missing = |samples: &[f32]| samples[..wanted].iter().position(|sample| !sample.is_finite());
-        let truth = recording.truth.as_ref().and_then(|truth| missing(&truth.samples)).map(|i| format!("truth_s{i}"));
+        let truth =
+            recording.ground_truth.as_ref().and_then(|truth| missing(&truth.samples)).map(|i| format!("truth_s{i}"));
         match missing(&recording.samples).map(|i| format!("s{i}")).or(truth) {
             Some(column) => refuse(
                 column,
@@ -243,7 +244,7 @@ impl<'a> PreparedRows<'a> {
         let used = self.report.used;
         self.report.cut = self.report.cut.max(recording.samples.len() - used);
         recording.samples.truncate(used);
-        if let Some(truth) = &mut recording.truth {
+        if let Some(truth) = &mut recording.ground_truth {
             truth.samples.truncate(used);
         }
         Ok(axis)
@@ -256,9 +257,9 @@ impl<'a> PreparedRows<'a> {
             |refusal: Refusal, recording: &Recording| recording.error(source, "", refusal.problem, refusal.remedy);
         let made = apply(&recording.samples).map_err(|refusal| refuse(refusal, recording))?;
         recording.samples = made.samples;
-        if let Some(mut truth) = recording.truth.take() {
+        if let Some(mut truth) = recording.ground_truth.take() {
             truth.samples = apply(&truth.samples).map_err(|refusal| refuse(refusal, recording))?.samples;
-            recording.truth = Some(truth);
+            recording.ground_truth = Some(truth);
         }
         Ok(made.axis)
     }

@@ -141,7 +141,7 @@ fn a_data_set_in_memory_is_filtered_prepared_and_its_labels_masked() {
     assert_eq!((made.subjects.len(), made.signals.dim()), (2, (2, 2)));
     // -0.1 ms are 2.4 samples: the third sample of each is the nearest to 0
     assert_eq!(made.signals[[0, 0]], -data.signals[[1, 2]]);
-    assert_eq!(made.truth.unwrap().signals[[1, 1]], -data.truth.unwrap().signals[[3, 3]]);
+    assert_eq!(made.ground_truth.unwrap().signals[[1, 1]], -data.ground_truth.unwrap().signals[[3, 3]]);
     assert!((made.t0_ms - (2.0 / 24.414_062_5 - 0.1)).abs() < 1e-12);
     // labels lie at 0.1 + 0, 1, 2 ms and so on: none within 0.08 ms
     assert_eq!(report.labels.masked, 6);

@@ -80,7 +80,7 @@ pub struct TableColumns {
     pub kinds: Vec<ColumnKind>,
     /// The column of each sample in the order of their numbers.
     pub samples: Vec<usize>,
-    pub truth: Vec<usize>,
+    pub ground_truth: Vec<usize>,
 }
 
 /// What is wrong with the names of columns: the problem and the way out.
@@ -164,7 +164,7 @@ impl TableColumns {
         let truth = places(&|kind| if let ColumnKind::TruthSample(i) = kind { Some(*i) } else { None });
         Ok(TableColumns {
             samples: without_gap(&samples, |i| naming.sample(i))?,
-            truth: without_gap(&truth, |i| format!("truth_s{i}"))?,
+            ground_truth: without_gap(&truth, |i| format!("truth_s{i}"))?,
             kinds,
             names,
         })

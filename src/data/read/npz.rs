@@ -175,7 +175,7 @@ fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells:
         let mut recording = Recording { file: file.clone(), ..Recording::new(trace(signal, row)) };
         if let Some(truth) = truth {
             let samples = trace(truth, row);
-            recording.truth = Some(Box::new(GroundTruth { samples, latencies_ms: [f32::NAN; WAVES.len()] }));
+            recording.ground_truth = Some(Box::new(GroundTruth { samples, latencies_ms: [f32::NAN; WAVES.len()] }));
         }
         recordings.push(recording);
     }
@@ -281,7 +281,7 @@ impl<'a> NpzColumn<'a> {
             NpzField::Peak(peak) => recording.peaks[*peak] = self.number(index)?.map_or(f32::NAN, |label| label as f32),
             NpzField::TruthLatency(wave) => {
                 let latency = self.number(index)?.map_or(f32::NAN, |latency| latency as f32);
-                recording.truth.iter_mut().for_each(|truth| truth.latencies_ms[*wave] = latency);
+                recording.ground_truth.iter_mut().for_each(|truth| truth.latencies_ms[*wave] = latency);
             }
         }
         Ok(())
@@ -314,10 +314,13 @@ fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
     let rows = recordings.len();
     let mut zip = Zip(zip::ZipWriter::new(Cursor::new(Vec::new())));
     zip.traces("signal", recordings.iter().map(|r| &r.samples[..]))?;
-    if recordings.iter().any(|r| r.truth.is_some()) {
-        zip.traces("truth", recordings.iter().map(|r| r.truth.as_ref().map_or(&[][..], |truth| &truth.samples[..])))?;
+    if recordings.iter().any(|r| r.ground_truth.is_some()) {
+        zip.traces(
+            "truth",
+            recordings.iter().map(|r| r.ground_truth.as_ref().map_or(&[][..], |truth| &truth.samples[..])),
+        )?;
         for (i, wave) in WAVES.iter().enumerate() {
-            let latency = |r: &Recording| r.truth.as_ref().map_or(f32::NAN, |truth| truth.latencies_ms[i]);
+            let latency = |r: &Recording| r.ground_truth.as_ref().map_or(f32::NAN, |truth| truth.latencies_ms[i]);
             let items = recordings.iter().flat_map(|r| latency(r).to_le_bytes());
             zip.array(&format!("truth_{wave}_ms"), "<f4", &[rows], items)?;
         }

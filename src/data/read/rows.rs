@@ -149,11 +149,11 @@ impl TableRow<'_> {
         let columns = &self.context.columns;
         let mut recording =
             Recording { file: self.context.file.clone(), line: Some(self.line), ..Recording::new(Vec::new()) };
-        if !columns.truth.is_empty() {
-            recording.truth =
+        if !columns.ground_truth.is_empty() {
+            recording.ground_truth =
                 Some(Box::new(GroundTruth { samples: Vec::new(), latencies_ms: [f32::NAN; WAVES.len()] }));
         }
-        recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.truth.len());
+        recording.columns.reserve_exact(columns.names.len() - columns.samples.len() - columns.ground_truth.len());
         let mut fault: Option<(Error, Option<Arc<str>>)> = None;
         for (column, kind) in columns.kinds.iter().enumerate() {
             if !matches!(kind, ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::Nothing)
@@ -181,8 +181,8 @@ impl TableRow<'_> {
 
     fn traces(&self, recording: &mut Recording) -> Result<()> {
         recording.samples = self.trace(&self.context.columns.samples)?;
-        if let Some(truth) = &mut recording.truth {
-            truth.samples = self.trace(&self.context.columns.truth)?;
+        if let Some(truth) = &mut recording.ground_truth {
+            truth.samples = self.trace(&self.context.columns.ground_truth)?;
         }
         let found = recording.samples.len();
         if self.context.naming == Naming::Own || found >= FEWEST_NUMBERED {
@@ -271,7 +271,7 @@ impl TableRow<'_> {
                 recording.unitless[*peak] = factor.is_none();
             }
             ColumnKind::TruthLatency(wave) => {
-                if let Some(truth) = &mut recording.truth {
+                if let Some(truth) = &mut recording.ground_truth {
                     truth.latencies_ms[*wave] = self.number::<f32>(column)?.unwrap_or(f32::NAN);
                 }
             }

@@ -142,7 +142,7 @@ struct Simulator {
 #[derive(Debug, Clone, PartialEq)]
 struct SimulatedRow {
     signal: Vec<f64>,
-    truth: Vec<f64>,
+    ground_truth: Vec<f64>,
     statics: [f64; 7],
     peaks: [f64; 6],
     latencies_ms: [f64; 7],
@@ -174,7 +174,7 @@ impl Simulator {
             subject.conductive_loss_db,
             subject.cochlear_loss_db,
         ];
-        SimulatedRow { signal, truth, statics, peaks, latencies_ms, n_averages: recording.n_averages }
+        SimulatedRow { signal, ground_truth: truth, statics, peaks, latencies_ms, n_averages: recording.n_averages }
     }
 
     fn visible(&self, wave: &SynthWave) -> bool {
@@ -217,7 +217,7 @@ impl SimulatedRow {
         }
         recording.peaks = self.peaks.map(|label| label as f32);
         let latencies_ms = self.latencies_ms.map(|latency| latency as f32);
-        recording.truth = Some(Box::new(GroundTruth { samples: narrow(&self.truth), latencies_ms }));
+        recording.ground_truth = Some(Box::new(GroundTruth { samples: narrow(&self.ground_truth), latencies_ms }));
         recording
     }
 }

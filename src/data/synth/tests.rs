@@ -73,7 +73,7 @@ fn wave_v(subject: &SynthSubject, recording: &SynthRecording) -> (f64, f64) {
 #[test]
 fn the_set_has_the_promised_shape_and_finite_numbers() {
     let set = generate(&SynthConfig::default(), 200, 42).unwrap();
-    let truth = set.truth.as_ref().unwrap();
+    let truth = set.ground_truth.as_ref().unwrap();
     assert_eq!(set.signals.dim(), (9600, 200));
     assert_eq!(truth.signals.dim(), (9600, 200));
     assert_eq!(truth.latencies_ms.dim(), (9600, 7));
@@ -193,7 +193,7 @@ fn a_conductive_loss_shifts_the_level_and_a_cochlear_loss_recruits() {
 #[test]
 fn the_true_latency_of_wave_v_is_its_peak_in_the_noise_free_trace() {
     let set = generate(&holding(200, &[("level_db", 70.0), ("neuropathy", 0.0)]), 200, 5).unwrap();
-    let truth = set.truth.as_ref().unwrap();
+    let truth = set.ground_truth.as_ref().unwrap();
     let mut misses = Vec::new();
     for (trace, latencies) in truth.signals.outer_iter().zip(truth.latencies_ms.outer_iter()) {
         let latency_samples = latencies[V] * 20.0;
@@ -280,8 +280,8 @@ fn residual_noise_changes_the_trace_and_not_the_truth() {
     let simulator = Simulator::new(&config(1, 1), 200, 1);
     let [quiet, loud] = [10.0, 80.0]
         .map(|nv| simulator.row(&listener(), &SynthRecording { residual_noise_nv: nv, ..at_level(60.0) }, 0));
-    assert_eq!((&quiet.truth, quiet.peaks), (&loud.truth, loud.peaks));
-    let part = |row: &SimulatedRow| row.signal.iter().zip(&row.truth).map(|(s, t)| s - t).collect::<Vec<_>>();
+    assert_eq!((&quiet.ground_truth, quiet.peaks), (&loud.ground_truth, loud.peaks));
+    let part = |row: &SimulatedRow| row.signal.iter().zip(&row.ground_truth).map(|(s, t)| s - t).collect::<Vec<_>>();
     assert!(part(&quiet).iter().zip(part(&loud)).all(|(q, l)| (8.0 * q - l).abs() < 1e-9));
 }
 

@@ -37,7 +37,7 @@ pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Res
         columns: columns(recordings),
         labels: if any(&|r| r.peaks.iter().any(|peak| !peak.is_nan())) { &PEAK_COLUMNS } else { &[] },
         samples: longest(&|r| r.samples.len()),
-        truth: longest(&|r| r.truth.as_ref().map_or(0, |truth| truth.samples.len())),
+        ground_truth: longest(&|r| r.ground_truth.as_ref().map_or(0, |truth| truth.samples.len())),
     };
     table.header()?;
     recordings.iter().try_for_each(|recording| table.row(recording))?;
@@ -65,7 +65,7 @@ struct TableWriter<'a, W: Write> {
     columns: Vec<&'a str>,
     labels: &'static [&'static str],
     samples: usize,
-    truth: usize,
+    ground_truth: usize,
 }
 
 impl<W: Write> TableWriter<'_, W> {
@@ -79,8 +79,8 @@ impl<W: Write> TableWriter<'_, W> {
         }
         ["sample_rate_hz", "t0_ms"].iter().chain(self.labels).try_for_each(|name| self.text(name))?;
         (0..self.samples).try_for_each(|i| self.text(&format!("s{i}")))?;
-        if self.truth > 0 {
-            (0..self.truth).try_for_each(|i| self.text(&format!("truth_s{i}")))?;
+        if self.ground_truth > 0 {
+            (0..self.ground_truth).try_for_each(|i| self.text(&format!("truth_s{i}")))?;
             WAVES.iter().try_for_each(|wave| self.text(&format!("truth_{wave}_ms")))?;
         }
         self.end_row()
@@ -98,12 +98,12 @@ impl<W: Write> TableWriter<'_, W> {
         self.number(recording.t0_ms.unwrap_or(f64::NAN))?;
         recording.peaks[..self.labels.len()].iter().try_for_each(|&peak| self.number(peak))?;
         self.trace(&recording.samples, self.samples)?;
-        if self.truth > 0 {
-            let (samples, latencies) = match &recording.truth {
+        if self.ground_truth > 0 {
+            let (samples, latencies) = match &recording.ground_truth {
                 Some(truth) => (&truth.samples[..], &truth.latencies_ms[..]),
                 None => Default::default(),
             };
-            self.trace(samples, self.truth)?;
+            self.trace(samples, self.ground_truth)?;
             self.trace(latencies, WAVES.len())?;
         }
         self.end_row()

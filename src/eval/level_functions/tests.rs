@@ -150,7 +150,7 @@ fn wave_v_of_the_built_in_data_follows_its_law() {
     names.sort();
     names.dedup();
     let subjects: Vec<usize> = set.subjects.iter().map(|s| names.binary_search(&s).unwrap()).collect();
-    let truth: Array2<f32> = set.truth.unwrap().signals;
+    let truth: Array2<f32> = set.ground_truth.unwrap().signals;
     let functions = LevelWaves::of(&HUMAN, truth.view(), levels, &subjects, 0.05).functions(&vec![1.0; levels.len()]);
     let v = &functions[V];
     let at = |level_db: f64| v.points.iter().find(|point| point.level_db == level_db).unwrap();

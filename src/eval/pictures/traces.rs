@@ -49,7 +49,7 @@ pub(super) fn level_series(trained: &TrainedModel, model: &mut Cvae, evaluated: 
             let both = cells.iter().zip(&draws);
             both.map(|(cell, draws)| at_level(dataset, cell.level_db, of(draws), summary)).collect()
         };
-        let (source, what) = match &dataset.truth {
+        let (source, what) = match &dataset.ground_truth {
             Some(_) => (TraceSource::GroundTruth, "ground truth"),
             None => (TraceSource::Recorded, "recorded, mean"),
         };
@@ -131,7 +131,7 @@ fn listeners(evaluated: &Evaluated) -> Vec<(String, Vec<ListenerLevel>)> {
 fn real_traces(evaluated: &Evaluated, cell: &ListenerLevel, summary: &Summary) -> TracesAtLevel {
     let rows: Vec<usize> = cell.places.iter().map(|&place| evaluated.rows[place]).collect();
     let dataset = evaluated.dataset;
-    let traces = match &dataset.truth {
+    let traces = match &dataset.ground_truth {
         Some(truth) => truth.signals.select(Axis(0), &rows),
         None => dataset.signals.select(Axis(0), &rows),
     };
@@ -190,7 +190,7 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSer
         };
         let mut layers = vec![layer(TraceSource::Recorded, "recorded", reference.recorded.row(place))];
         if let Some(truth) = reference.truth_of(place) {
-            let name = if dataset.truth.is_some() { "ground truth" } else { "mean of the other recordings" };
+            let name = if dataset.ground_truth.is_some() { "ground truth" } else { "mean of the other recordings" };
             layers.push(layer(TraceSource::GroundTruth, name, truth));
         }
         layers.push(layer(TraceSource::Reconstructed, "reconstructed", made.signals_uv.row(place)));

@@ -47,7 +47,7 @@ pub(super) fn noise_alone(sides: &Sides) -> Option<(Vec<usize>, Array2<f64>)> {
     let known = match sides.compared {
         Compared::NoiseFree | Compared::NoiseOnOneSide => return None,
         Compared::NoiseAdded { .. } => {
-            let truth = sides.dataset.truth.as_ref()?.signals.select(Axis(0), &sides.rows);
+            let truth = sides.dataset.ground_truth.as_ref()?.signals.select(Axis(0), &sides.rows);
             ((0..sides.rows.len()).collect(), &sides.real - &truth.mapv(f64::from))
         }
         Compared::Recordings => differences(&sides.cells, sides.real.view()),

@@ -122,7 +122,7 @@ fn the_built_in_data_hold_rows_with_and_without_a_response() {
         let levels = set.statics.iter().find(|column| column.name == "level_db").unwrap();
         let crate::data::Values::Number(levels) = &levels.values else { panic!("numbers") };
         let picker = Picker { species: Species::Human, sample_rate_hz: set.sample_rate_hz, t0_ms: set.t0_ms };
-        let found = responses(&picker, set.truth.unwrap().signals.view(), |row| Some(levels[row]));
+        let found = responses(&picker, set.ground_truth.unwrap().signals.view(), |row| Some(levels[row]));
         let absent = found.iter().filter(|response| response.is_none()).count() as f64 / found.len() as f64;
         assert!((0.1..0.4).contains(&absent), "{design:?}: {absent}");
     }

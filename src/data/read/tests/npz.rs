@@ -91,7 +91,7 @@ fn a_truth_missing_samples_and_shorter_recordings_are_read_back() {
     let simulated = |samples: &[f32], truth: &[f32], latencies_ms: [f32; 7]| Recording {
         subject: "m1".to_string(),
         columns: vec![("file".into(), "a.csv".to_string())],
-        truth: Some(Box::new(GroundTruth { samples: truth.to_vec(), latencies_ms })),
+        ground_truth: Some(Box::new(GroundTruth { samples: truth.to_vec(), latencies_ms })),
         ..Recording::new(samples.to_vec())
     };
     let waves = [1.5, 2.6, 3.7, f32::NAN, 5.5, f32::NAN, f32::NAN];
@@ -104,15 +104,15 @@ fn a_truth_missing_samples_and_shorter_recordings_are_read_back() {
     let bits = |values: &[f32]| values.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits() }).collect::<Vec<_>>();
     for (read, written) in read.iter().zip(&written) {
         assert_eq!((bits(&read.samples), &read.columns), (bits(&written.samples), &written.columns));
-        let (read, written) = (read.truth.as_ref().unwrap(), written.truth.as_ref().unwrap());
+        let (read, written) = (read.ground_truth.as_ref().unwrap(), written.ground_truth.as_ref().unwrap());
         assert_eq!(bits(&read.latencies_ms), bits(&written.latencies_ms));
         assert_eq!(bits(&read.samples)[..], bits(&written.samples)[..read.samples.len()]);
     }
-    assert_eq!(read.iter().map(|r| r.truth.as_ref().unwrap().samples.len()).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(read.iter().map(|r| r.ground_truth.as_ref().unwrap().samples.len()).collect::<Vec<_>>(), [3, 1]);
     let half = [written[0].clone(), Recording::new(vec![1.0; 3])];
     npz::write(&path, &half).unwrap();
     let (read, _) = read_all(&[path]).unwrap();
-    assert_eq!(read[1].truth.as_ref().unwrap().samples, [0.0_f32; 0], "a row of another kind has none");
+    assert_eq!(read[1].ground_truth.as_ref().unwrap().samples, [0.0_f32; 0], "a row of another kind has none");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_unit_that_an_archive_states_is_converted() {
     let read = read_bytes("x.npz", of("units", "|S2", "(2,)", b"nVmV")).unwrap();
     assert_eq!([0, 1].map(|i| read[i].unit), [Some(Unit::Nanovolt), Some(Unit::Millivolt)]);
     assert_eq!([0, 1].map(|i| read[i].samples[0]), [0.5, 500_000.0]);
-    assert_eq!(read[0].truth.as_ref().unwrap().samples[0], 0.5);
+    assert_eq!(read[0].ground_truth.as_ref().unwrap().samples[0], 0.5);
     assert!(read[0].columns.is_empty());
     assert_eq!(read_bytes("x.npz", of("unit", "|S1", "()", b"V")).unwrap()[1].samples[0], 5e8);
     let message = refusal("x.npz", of("unit", "|S2", "(2,)", b"nVdB"));

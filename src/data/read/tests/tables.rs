@@ -149,7 +149,7 @@ fn a_unit_that_a_table_states_is_converted() {
         let wanted = [500.5, 501.5].map(|sample| (sample * factor) as f32);
         assert_eq!((read.unit, &read.samples[..2]), (unit, &wanted[..]), "{text}");
         assert_eq!(read.column("unit"), None, "what is converted states no other unit");
-        assert!(read.truth.as_ref().is_none_or(|truth| truth.samples == wanted));
+        assert!(read.ground_truth.as_ref().is_none_or(|truth| truth.samples == wanted));
     }
     for (text, part) in [
         (of_unit("", "Level(dB),Data(mbar)...", "60,", "0"), "line 1, column `Data(mbar)...`: `mbar` is no unit"),

@@ -247,7 +247,7 @@ fn the_truth_of_a_simulation_is_a_layer_of_its_own() {
     let message = from_recordings(&[set("recorded", &all)], &choice).unwrap_err().to_string();
     assert!(message.contains("truth_s0"), "{message}");
     let truth = |uv: f32| Some(Box::new(GroundTruth { samples: vec![uv; 3], latencies_ms: [f32::NAN; 7] }));
-    (all[0].truth, all[1].truth) = (truth(0.5), truth(0.25));
+    (all[0].ground_truth, all[1].ground_truth) = (truth(0.5), truth(0.25));
     let series = drawn(&all, &choice);
     let [recorded, truth] = &series.panels[0].layers[..] else { panic!("{series:?}") };
     assert_eq!((recorded.source, truth.source), (TraceSource::Recorded, TraceSource::GroundTruth));
