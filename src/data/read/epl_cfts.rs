@@ -25,7 +25,7 @@
 pub mod analyzed;
 
 use super::vocabulary::{self, FrequencyUnit, Stimulus};
-use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
+use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text};
 use crate::config;
 use crate::error::Result;
 use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
@@ -68,10 +68,10 @@ fn recognise(head: &[u8]) -> bool {
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the file and the line that is not as above,
 /// [`Error::Io`](crate::error::Error::Io) if the files beside it cannot be read.
-fn read(source: &SourceFile) -> Result<Reading> {
+fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     if let Some(reason) = not_abr(source, &text) {
-        return Ok(Reading::NotAbr(reason));
+        return Ok(ReadOutcome::NotAbr(reason));
     }
     let mut lines = text::lines(&text).filter(|(_, line)| !line.trim().is_empty());
     let header = EplHeader::read(source, &mut lines)?;
@@ -102,7 +102,7 @@ fn read(source: &SourceFile) -> Result<Reading> {
     notices.extend(analyzed::label(source, header.khz(), &levels, &mut recordings)?);
     let name = source.file_name();
     let animal = analyzed::without_txt(&name).strip_suffix(&format!("-{}", header.run)).filter(|it| !it.is_empty());
-    Ok(Reading::Recordings { recordings, subject: animal.map(str::to_string), notices })
+    Ok(ReadOutcome::Recordings { recordings, subject: animal.map(str::to_string), notices })
 }
 
 /// The response other than an ABR that the first line or the file's name names.

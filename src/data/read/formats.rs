@@ -3,7 +3,7 @@
 use super::columns::{FEWEST_NUMBERED, Naming};
 use super::delimited::Layout;
 use super::{
-    Reading, SourceFile, TableStream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf,
+    ReadOutcome, SourceFile, TableStream, abra_csv, eclipse_csv, epl_cfts, ihs_smartep, npz, table, tdt_arf,
     tdt_biosig_ascii, time_down, wfdb,
 };
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub struct Format {
 /// How a format is read.
 pub enum ReadFn {
     /// At once, from all of its content.
-    Whole(fn(&SourceFile) -> Result<Reading>),
+    Whole(fn(&SourceFile) -> Result<ReadOutcome>),
     /// Row by row, from the beginning of its content.
     Rows(fn(SourceFile) -> Result<TableStream>),
 }

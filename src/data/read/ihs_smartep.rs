@@ -31,7 +31,7 @@
 //! such as `VEMP`, and not ABRs as well) is left out; a file without any other recording is no file of ABRs.
 
 use super::vocabulary::{self, FrequencyUnit, Stimulus};
-use super::{Format, ReadFn, Reading, Recording, SourceFile, text};
+use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, text};
 use crate::config;
 use crate::error::Result;
 
@@ -77,7 +77,7 @@ const COLUMNS: [&str; 9] =
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line that is not as above.
-pub(super) fn read(source: &SourceFile) -> Result<Reading> {
+pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     let mut lines = text::lines(&text);
     let mut header = Vec::new();
@@ -117,17 +117,17 @@ pub(super) fn read(source: &SourceFile) -> Result<Reading> {
 }
 
 /// The recordings of the blocks, without those of other responses.
-fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: Vec<IhsBlock>) -> Result<Reading> {
+fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: Vec<IhsBlock>) -> Result<ReadOutcome> {
     let all = blocks.len();
     let others: Vec<(usize, &str)> = blocks.iter().filter_map(|block| block.other).collect();
     blocks.retain(|block| block.other.is_none());
     let reason = others.first().map(|(number, response)| format!("line {number} names {response}"));
     if let (true, Some(reason)) = (blocks.is_empty(), &reason) {
-        return Ok(Reading::NotAbr(reason.clone()));
+        return Ok(ReadOutcome::NotAbr(reason.clone()));
     }
     let recordings = blocks.into_iter().map(|block| recording(source, label_lines, block)).collect::<Result<_>>()?;
     let left_out = |reason| format!("{} of {all} recordings were left out: {reason}", others.len());
-    Ok(Reading::Recordings { recordings, subject: None, notices: reason.map(left_out).into_iter().collect() })
+    Ok(ReadOutcome::Recordings { recordings, subject: None, notices: reason.map(left_out).into_iter().collect() })
 }
 
 /// The blocks of columns, from the line with their names.

@@ -57,7 +57,7 @@ use std::sync::Arc;
 
 /// What a reader made of a file.
 #[derive(Debug)]
-pub enum Reading {
+pub enum ReadOutcome {
     Recordings {
         recordings: Vec<Recording>,
         /// Who was recorded, from the file's name, where the format has a rule for it.
@@ -69,9 +69,9 @@ pub enum Reading {
     NotAbr(String),
 }
 
-impl From<Vec<Recording>> for Reading {
+impl From<Vec<Recording>> for ReadOutcome {
     fn from(recordings: Vec<Recording>) -> Self {
-        Reading::Recordings { recordings, subject: None, notices: Vec::new() }
+        ReadOutcome::Recordings { recordings, subject: None, notices: Vec::new() }
     }
 }
 
@@ -210,14 +210,14 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
             continue;
         };
         match read_file(format, head, options)? {
-            (Reading::Recordings { recordings, subject, notices }, guess, of_file) => {
+            (ReadOutcome::Recordings { recordings, subject, notices }, guess, of_file) => {
                 faults.extend(of_file.into_iter().map(|(row, fault)| (rows + row, fault)));
                 rows += recordings.len();
                 tables.push(matches!(format.read, ReadFn::Rows(_)));
                 read.add(&file.path, recordings, subject, notices, guess);
             }
-            (Reading::NotAbr(reason), ..) if file.named => return Err(not_abr(&file.path, &reason)),
-            (Reading::NotAbr(reason), ..) => notices.push(format!("{}: skipped: {reason}", file.path.display())),
+            (ReadOutcome::NotAbr(reason), ..) if file.named => return Err(not_abr(&file.path, &reason)),
+            (ReadOutcome::NotAbr(reason), ..) => notices.push(format!("{}: skipped: {reason}", file.path.display())),
         }
     }
     progress(files.len(), files.len());
@@ -271,7 +271,7 @@ fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<O
 type Faults = Vec<(usize, (Box<Error>, Option<Arc<str>>))>;
 
 /// Reads a file at once; returns too whether a missing subject may be guessed, and the faults of its rows.
-fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(Reading, bool, Faults)> {
+fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(ReadOutcome, bool, Faults)> {
     match format.read {
         ReadFn::Whole(read) => {
             let source = head.whole()?;
@@ -296,11 +296,11 @@ fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(Re
             }
             let Told { not_abr, doubt } = stream.at_end.take();
             if let Some(reason) = not_abr {
-                return Ok((Reading::NotAbr(reason), false, faults));
+                return Ok((ReadOutcome::NotAbr(reason), false, faults));
             }
             let doubt = doubt.filter(|_| !options.names_subjects());
             let notices = stream.notices.take().into_iter().chain(doubt).collect();
-            Ok((Reading::Recordings { recordings, subject: None, notices }, !stream.names_subjects, faults))
+            Ok((ReadOutcome::Recordings { recordings, subject: None, notices }, !stream.names_subjects, faults))
         }
     }
 }
@@ -316,11 +316,11 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Recordings> {
         return Ok(Recordings::new(name, true, notices, rows));
     }
     match read_file(format, source, &Options::default())?.0 {
-        Reading::Recordings { recordings, notices: of_file, .. } => {
+        ReadOutcome::Recordings { recordings, notices: of_file, .. } => {
             of_file.into_iter().for_each(|notice| notices.push(notice));
             Ok(Recordings::new(name, false, notices, Box::new(recordings.into_iter().map(Ok))))
         }
-        Reading::NotAbr(reason) => Err(not_abr(Path::new(name), &reason)),
+        ReadOutcome::NotAbr(reason) => Err(not_abr(Path::new(name), &reason)),
     }
 }
 

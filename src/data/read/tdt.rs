@@ -1,6 +1,6 @@
 //! What the two formats of TDT's BioSig share.
 
-use super::{Reading, Recording};
+use super::{ReadOutcome, Recording};
 
 /// The rates of TDT's processors nearest to a computed one: a duration printed with six digits is not exact.
 pub fn sample_rate_hz(computed: f64) -> f64 {
@@ -71,14 +71,14 @@ impl CollectedGroups {
 
     /// The recordings with what is to be said of them; a file that holds nothing but other responses is no file of
     /// ABRs.
-    pub fn finish(self) -> Reading {
+    pub fn finish(self) -> ReadOutcome {
         if let (true, Some((_, reason))) = (self.recordings.is_empty(), self.others.first()) {
-            return Reading::NotAbr(reason.clone());
+            return ReadOutcome::NotAbr(reason.clone());
         }
         let left_out = |(records, reason): &(usize, String)| format!("{records} records were left out: {reason}");
         let mut notices: Vec<String> = self.others.iter().map(left_out).collect();
         notices.extend(delay_notice(&self.delays_ms));
-        Reading::Recordings { recordings: self.recordings, subject: None, notices }
+        ReadOutcome::Recordings { recordings: self.recordings, subject: None, notices }
     }
 }
 

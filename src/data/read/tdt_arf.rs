@@ -37,7 +37,7 @@
 //! may be several kinds of recordings.
 
 use super::bytes::Cursor;
-use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text, vocabulary};
+use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text, vocabulary};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::Result;
@@ -92,7 +92,7 @@ fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the byte that is not as above.
-pub(super) fn read(source: &SourceFile) -> Result<Reading> {
+pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let mut cursor = Cursor::new(source, 2);
     let groups = cursor.i16("the number of groups")?;
     if !(1..=GROUPS as i16).contains(&groups) {

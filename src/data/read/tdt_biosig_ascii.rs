@@ -33,7 +33,7 @@
 //! variable is one of two tones.
 
 use super::vocabulary::{self, Stimulus};
-use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
+use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text};
 use crate::config::Unit;
 use crate::error::Result;
 
@@ -58,7 +58,7 @@ fn recognise(head: &[u8]) -> bool {
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line that is not as above, and if there are more or fewer
 /// samples or records than said.
-pub(super) fn read(source: &SourceFile) -> Result<Reading> {
+pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     let (group, collected) = Default::default();
     let mut reader = Reader { source, group, record: None, collected };

@@ -30,7 +30,7 @@ pub use detect::runs_down;
 use super::columns::{Naming, own_name};
 use super::delimited::{Decimals, Layout, ambiguous, is_missing, name, plain_number, trimmed};
 use super::vocabulary::{self, FrequencyUnit, Stimulus, other_response_in_note};
-use super::{Format, ReadFn, Reading, Recording, SourceFile, tdt, text};
+use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text};
 use crate::error::{Error, Result};
 use attributes::Attribute;
 use csv::ByteRecord;
@@ -68,13 +68,13 @@ enum TimeDownColumn {
 /// # Errors
 /// [`Error::Input`] with the line: a cell that is no number, times that stand twice, fall or are not equally spaced, a
 /// column that is no recording.
-fn read(source: &SourceFile) -> Result<Reading> {
+fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
     };
     // a line of cells has a value for each column
     if let Some((line, name, response)) = vocabulary::other_test(&layout.preamble(source)?, &[':', '=']) {
-        return Ok(Reading::NotAbr(format!("line {line}: `{name}` names {response}")));
+        return Ok(ReadOutcome::NotAbr(format!("line {line}: `{name}` names {response}")));
     }
     let mut lines = layout.open(source)?;
     let mut record = ByteRecord::new();
@@ -92,13 +92,13 @@ fn read(source: &SourceFile) -> Result<Reading> {
     }
     if let Some(first) = others.first() {
         if recordings.is_empty() {
-            return Ok(Reading::NotAbr(first.clone()));
+            return Ok(ReadOutcome::NotAbr(first.clone()));
         }
         notices.push(format!("{} recordings were left out: {first}", others.len()));
     }
     let rate = recordings.first().and_then(|recording: &Recording| recording.sample_rate_hz);
     if let Some(rate) = rate.filter(|rate| !RATES_HZ.contains(rate)) {
-        return Ok(Reading::NotAbr(format!(
+        return Ok(ReadOutcome::NotAbr(format!(
             "time runs down the rows, at {rate} Hz: too slow or too fast for evoked responses"
         )));
     }
@@ -106,7 +106,7 @@ fn read(source: &SourceFile) -> Result<Reading> {
         return Err(source.line(layout.header_line, "no column holds a sample"));
     }
     notices.dedup();
-    Ok(Reading::Recordings { recordings, subject: None, notices })
+    Ok(ReadOutcome::Recordings { recordings, subject: None, notices })
 }
 
 /// What all lines share.

@@ -25,7 +25,7 @@
 //! signals without a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither
 //! onset nor level.
 
-use super::{Format, ReadFn, Reading, Recording, SourceFile, text, units};
+use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, text, units};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::{Error, Result};
@@ -75,11 +75,11 @@ fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// # Errors
 /// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be
 /// read.
-fn read(source: &SourceFile) -> Result<Reading> {
+fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     let header = WfdbHeader::parse(source, &text)?;
     if header.signals.is_empty() {
-        return Ok(Reading::NotAbr("a record without signals".to_string()));
+        return Ok(ReadOutcome::NotAbr("a record without signals".to_string()));
     }
     let (mut recordings, mut other) = (Vec::new(), Vec::new());
     for together in header.signals.chunk_by(|a, b| a.file == b.file) {
@@ -101,8 +101,8 @@ fn read(source: &SourceFile) -> Result<Reading> {
     let other =
         (!other.is_empty()).then(|| format!("signals that are no voltages were left out: {}", other.join(", ")));
     match (recordings.is_empty(), other) {
-        (true, Some(reason)) => Ok(Reading::NotAbr(reason)),
-        (_, other) => Ok(Reading::Recordings { recordings, subject: None, notices: other.into_iter().collect() }),
+        (true, Some(reason)) => Ok(ReadOutcome::NotAbr(reason)),
+        (_, other) => Ok(ReadOutcome::Recordings { recordings, subject: None, notices: other.into_iter().collect() }),
     }
 }
 

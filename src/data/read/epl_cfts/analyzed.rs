@@ -23,7 +23,7 @@
 //! (its file says how).
 
 use super::super::vocabulary::{FrequencyUnit, Stimulus};
-use super::super::{Reading, Recording, SourceFile, delimited, text, units};
+use super::super::{ReadOutcome, Recording, SourceFile, delimited, text, units};
 use crate::config;
 use crate::error::Result;
 
@@ -39,7 +39,7 @@ pub fn recognise(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) if its folder cannot be listed.
-pub fn read(source: &SourceFile) -> Result<Reading> {
+pub fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let (name, siblings) = (source.file_name(), source.siblings("")?);
     let reason = match recording_of(&name, |recording| is_there(&siblings, recording)) {
         Some(recording) => format!("it holds the analysed peaks of `{recording}`: name that file to read both"),
@@ -47,7 +47,7 @@ pub fn read(source: &SourceFile) -> Result<Reading> {
                  ABR-52-3): these labels are not used"
             .to_string(),
     };
-    Ok(Reading::NotAbr(reason))
+    Ok(ReadOutcome::NotAbr(reason))
 }
 
 /// The recording to which the name of a file of analysed peaks belongs, given whether a recording of a name is there;
@@ -67,14 +67,14 @@ struct Name<'a> {
 impl<'a> Name<'a> {
     fn parse(name: &'a str, is_there: impl Fn(&str) -> bool) -> Option<Name<'a>> {
         let whole = name.strip_suffix(SUFFIX)?;
-        let mut readings = vec![Name { recording: whole, khz: None, rater: None }];
-        readings.extend(Name::before_khz(whole));
+        let mut candidates = vec![Name { recording: whole, khz: None, rater: None }];
+        candidates.extend(Name::before_khz(whole));
         if let Some((rest, rater)) = whole.rsplit_once('-').filter(|(_, last)| is_rater(last)) {
-            readings.push(Name { recording: rest, khz: None, rater: Some(rater) });
-            readings.extend(Name::before_khz(rest).map(|name| Name { rater: Some(rater), ..name }));
+            candidates.push(Name { recording: rest, khz: None, rater: Some(rater) });
+            candidates.extend(Name::before_khz(rest).map(|name| Name { rater: Some(rater), ..name }));
         }
         // the longest name first: `A1-4-left-analyzed.txt` belongs to A1-4 only where there is no A1-4-left
-        readings.into_iter().find(|reading| !reading.recording.is_empty() && is_there(reading.recording))
+        candidates.into_iter().find(|name| !name.recording.is_empty() && is_there(name.recording))
     }
 
     /// A name that ends in a frequency.

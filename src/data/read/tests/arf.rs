@@ -1,6 +1,6 @@
 use super::refusal;
 use super::samples::{ARF_HEADER as HEADER, Arf};
-use crate::data::read::{Reading, SourceFile, read_bytes, tdt_arf};
+use crate::data::read::{ReadOutcome, SourceFile, read_bytes, tdt_arf};
 
 #[test]
 fn both_programs_files_are_read() {
@@ -57,8 +57,8 @@ fn groups_of_other_responses_are_left_out() {
         assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
     }
     let read = |bytes| match tdt_arf::read(&SourceFile::in_memory("x.arf", bytes)).unwrap() {
-        Reading::Recordings { recordings, notices, .. } => (recordings, notices),
-        Reading::NotAbr(reason) => panic!("{reason}"),
+        ReadOutcome::Recordings { recordings, notices, .. } => (recordings, notices),
+        ReadOutcome::NotAbr(reason) => panic!("{reason}"),
     };
     let (recordings, notices) = read(Arf { memo: "ABR, then VEMP", ..Arf::new() }.bytes(2));
     assert_eq!((recordings.len(), notices.len()), (2, 0), "either may be meant");

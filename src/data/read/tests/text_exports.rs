@@ -1,12 +1,12 @@
 use super::refusal;
 use super::samples::{biosig, smartep};
-use crate::data::read::{Reading, SourceFile, ihs_smartep, read_bytes, tdt_biosig_ascii};
+use crate::data::read::{ReadOutcome, SourceFile, ihs_smartep, read_bytes, tdt_biosig_ascii};
 
 /// How many recordings a file holds, and the notices.
-fn kept(reading: Reading) -> (usize, Vec<String>) {
+fn kept(reading: ReadOutcome) -> (usize, Vec<String>) {
     match reading {
-        Reading::Recordings { recordings, notices, .. } => (recordings.len(), notices),
-        Reading::NotAbr(reason) => panic!("{reason}"),
+        ReadOutcome::Recordings { recordings, notices, .. } => (recordings.len(), notices),
+        ReadOutcome::NotAbr(reason) => panic!("{reason}"),
     }
 }
 
