@@ -28,14 +28,14 @@ use super::vocabulary::{self, FrequencyUnit, Stimulus};
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text};
 use crate::config;
 use crate::error::Result;
-use analyzed::{read as read_analyzed, recognise as recognise_analyzed};
+use analyzed::{detect as detect_analyzed, read as read_analyzed};
 
 pub const FORMAT: Format = Format {
     name: "EPL Cochlear Function Test Suite text",
     extensions: &["", "txt"],
     companions: &["*-analyzed.txt"],
     about: "the first half of each column, which is the response; the analysed peaks beside it give labels and threshold",
-    detect: recognise,
+    detect,
     read: ReadFn::Whole(read),
     samples: &["ABR-52-3"],
 };
@@ -46,7 +46,7 @@ pub const ANALYZED: Format = Format {
     extensions: &["txt"],
     companions: &[],
     about: "read with the recordings beside them",
-    detect: recognise_analyzed,
+    detect: detect_analyzed,
     read: ReadFn::Whole(read_analyzed),
     samples: &[],
 };
@@ -59,7 +59,7 @@ const HALF_DIFFERENCE: &str = "below the responses stands half the difference of
      microphonic), which was left out";
 
 /// Whether a file begins so.
-fn recognise(head: &[u8]) -> bool {
+fn detect(head: &[u8]) -> bool {
     head.starts_with(b":RUN-")
 }
 

@@ -40,13 +40,13 @@ pub const FORMAT: Format = Format {
     extensions: &["txt", "csv"],
     companions: &[],
     about: "the averages in µV, with the time before the onset; who was recorded stands only in the file's name",
-    detect: recognise,
+    detect,
     read: ReadFn::Whole(read),
     samples: &["smartep.TXT"],
 };
 
 /// Whether a file begins so.
-fn recognise(head: &[u8]) -> bool {
+fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.starts_with("Identifier:") && head.contains("Smp. Period:")
 }

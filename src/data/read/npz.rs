@@ -50,7 +50,7 @@ pub const FORMAT: Format = Format {
     extensions: &["npz"],
     companions: &[],
     about: "`signal [N, L]` in µV and one array per column",
-    detect: recognise,
+    detect,
     read: ReadFn::Rows(open),
     samples: &["rows.npz", "columns.npz"],
 };
@@ -65,7 +65,7 @@ const FREE: usize = 1 << 16;
 const CELL: usize = 96;
 
 /// Whether a file begins so: as a zip whose first member is an array.
-fn recognise(head: &[u8]) -> bool {
+fn detect(head: &[u8]) -> bool {
     let name = head.get(30..).unwrap_or_default();
     head.starts_with(b"PK\x03\x04")
         && name.iter().take(256).collect::<Vec<_>>().windows(4).any(|w| w == [&b'.', &b'n', &b'p', &b'y'])

@@ -54,7 +54,7 @@ pub const FORMAT: Format = Format {
     extensions: &["arf"],
     companions: &[],
     about: "a sample times its gain is taken for volts; emissions (DPOAE) are refused",
-    detect: recognise,
+    detect,
     read: ReadFn::Whole(read),
     samples: &["rz.arf", "rp.arf"],
 };
@@ -80,7 +80,7 @@ impl BioSigProgram {
 }
 
 /// Whether a file begins so.
-fn recognise(head: &[u8]) -> bool {
+fn detect(head: &[u8]) -> bool {
     let Some(header) = head.get(..HEADER) else { return false };
     let short = |at: usize| i16::from_le_bytes([header[at], header[at + 1]]);
     let first = i32::from_le_bytes([header[6], header[7], header[8], header[9]]);

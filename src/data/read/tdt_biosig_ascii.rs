@@ -42,13 +42,13 @@ pub const FORMAT: Format = Format {
     extensions: &["txt"],
     companions: &[],
     about: "groups of records in volts; emissions (DPOAE) are refused",
-    detect: recognise,
+    detect,
     read: ReadFn::Whole(read),
     samples: &["biosig.txt"],
 };
 
 /// Whether a file begins so.
-fn recognise(head: &[u8]) -> bool {
+fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.split(['\n', '\r']).next().is_some_and(|first| first.contains(" Group Header  ==="))
 }

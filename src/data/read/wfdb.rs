@@ -41,13 +41,13 @@ pub const FORMAT: Format = Format {
     extensions: &["hea"],
     companions: &["*.dat"],
     about: "each signal in volts is a recording; records of several segments are refused",
-    detect: recognise,
+    detect,
     read: ReadFn::Whole(read),
     samples: &["evoked24.hea"],
 };
 
 /// Whether a file begins so.
-fn recognise(head: &[u8]) -> bool {
+fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     let mut lines = content(&head).map(|(_, line)| line.split_whitespace());
     let Some(mut record) = lines.next() else { return false };

@@ -30,7 +30,7 @@ use crate::error::Result;
 const SUFFIX: &str = "-analyzed.txt";
 
 /// Whether a file begins as one of analysed peaks.
-pub fn recognise(head: &[u8]) -> bool {
+pub fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     plain(&head).starts_with("Threshold (dB") && head.contains("Frequency (kHz)")
 }
