@@ -111,7 +111,7 @@ impl Assumed {
                 Some(given) => {
                     let stated = std::mem::replace(&mut recording.subject, given);
                     if !stated.is_empty() && !recording.subject_guessed && stated != recording.subject {
-                        recording.replace(FILE_SUBJECT, stated);
+                        recording.set_column(FILE_SUBJECT, stated);
                     }
                 }
             }
@@ -124,7 +124,7 @@ impl Assumed {
         if let Some(stimulus) = frequency_hz
             && recording.column("frequency_hz").is_none()
         {
-            recording.replace("frequency_hz", stimulus);
+            recording.set_column("frequency_hz", stimulus);
         }
         // what was prepared is in µV
         if preparation_of(recording).is_some() {

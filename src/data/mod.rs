@@ -126,7 +126,7 @@ impl Dataset {
             (recording.sample_rate_hz, recording.t0_ms) = (Some(self.sample_rate_hz), Some(self.t0_ms));
             recording.columns = columns.iter().map(|(name, column)| (name.clone(), cell(column, row))).collect();
             if self.averages[row].is_finite() && recording.column("n_averages").is_none() {
-                recording.say("n_averages", self.averages[row]);
+                recording.add_column("n_averages", self.averages[row]);
             }
             recording.peaks.iter_mut().zip(self.peaks.row(row)).for_each(|(to, from)| *to = *from);
             recording.ground_truth = self.ground_truth.as_ref().map(|truth| {

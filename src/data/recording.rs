@@ -111,7 +111,7 @@ impl Recording {
     }
 
     /// Adds a column, unless the value is empty.
-    pub fn say(&mut self, name: &str, value: impl ToString) {
+    pub fn add_column(&mut self, name: &str, value: impl ToString) {
         let value = value.to_string();
         if !value.is_empty() {
             self.columns.push((name.into(), value));
@@ -134,10 +134,10 @@ impl Recording {
     }
 
     /// Sets a column's value, in place of the one it has.
-    pub fn replace(&mut self, name: &str, value: impl ToString) {
+    pub fn set_column(&mut self, name: &str, value: impl ToString) {
         match self.columns.iter_mut().find(|(n, _)| **n == *name) {
             Some((_, old)) => *old = value.to_string(),
-            None => self.say(name, value),
+            None => self.add_column(name, value),
         }
     }
 

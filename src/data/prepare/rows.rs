@@ -165,9 +165,9 @@ impl<'a> PreparedRows<'a> {
         self.report.prepared_before += usize::from(before);
         if !off {
             if let Some(own) = recording.column(PREPARED).map(str::to_string) {
-                recording.replace(FILE_PREPARED, own);
+                recording.set_column(FILE_PREPARED, own);
             }
-            recording.replace(PREPARED, &self.description);
+            recording.set_column(PREPARED, &self.description);
         }
         Ok(recording)
     }

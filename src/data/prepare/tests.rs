@@ -169,7 +169,7 @@ fn what_was_prepared_is_known_by_its_words_alone() {
             let axis = axis(24_414.062_5, -2.0);
             let mut raw = Recording::new(recording(400, axis));
             (raw.sample_rate_hz, raw.t0_ms) = (Some(axis.sample_rate_hz), Some(axis.t0_ms));
-            raw.say("prepared", own);
+            raw.add_column("prepared", own);
             assert_eq!(preparation_of(&raw), None, "{own}");
             let config = DataConfig { prepare: prepare.clone(), unit: Some(Unit::Millivolt), ..DataConfig::default() };
             let set = |recording: Recording| {

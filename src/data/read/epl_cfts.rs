@@ -271,16 +271,16 @@ impl EplHeader {
         recording.sample_rate_hz = Some(1e6 / self.period_us);
         recording.unit = Some(config::Unit::Microvolt);
         recording.t0_ms = Some(0.0);
-        recording.say("ear", self.ear.unwrap_or_default());
+        recording.add_column("ear", self.ear.unwrap_or_default());
         if let Some(stimulus) = &self.stimulus {
-            stimulus.say(&mut recording);
+            stimulus.add_to(&mut recording);
         }
         if let Some(level) = self.levels[column] {
-            recording.say(if self.masked { "masker_level_db" } else { "level_db" }, level);
+            recording.add_column(if self.masked { "masker_level_db" } else { "level_db" }, level);
         }
-        recording.say("rate_hz", &self.rate);
-        recording.say("n_averages", self.averages_by_level.get(column).unwrap_or(&self.averages));
-        recording.say("record", &self.run);
+        recording.add_column("rate_hz", &self.rate);
+        recording.add_column("n_averages", self.averages_by_level.get(column).unwrap_or(&self.averages));
+        recording.add_column("record", &self.run);
         recording
     }
 }

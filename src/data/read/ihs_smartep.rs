@@ -237,15 +237,15 @@ fn recording(source: &SourceFile, lines: &[usize; LABELS.len()], block: IhsBlock
             "" => {}
             "frequency_hz" => {
                 if let Some(stimulus) = Stimulus::parse(source, line, "`Stim. Freq.`", value, FrequencyUnit::Hz)? {
-                    stimulus.say(&mut recording);
+                    stimulus.add_to(&mut recording);
                 }
             }
-            "rate_hz" => recording.say(column, text::not_negative(source, line, "`Stim. Rate`", value)?),
+            "rate_hz" => recording.add_column(column, text::not_negative(source, line, "`Stim. Rate`", value)?),
             "level_db" => match text::level(value) {
-                Some(level) => recording.say(column, level),
-                None => recording.say(column, text::tidy(value)),
+                Some(level) => recording.add_column(column, level),
+                None => recording.add_column(column, text::tidy(value)),
             },
-            _ => recording.say(column, text::tidy(value)),
+            _ => recording.add_column(column, text::tidy(value)),
         }
     }
     Ok(recording)

@@ -301,25 +301,25 @@ fn recording(source: &SourceFile, group: &ArfGroup, record: &ArfRecord) -> Resul
     recording.unit = Some(Unit::Volt);
     recording.gain = Some(Gain { value: f64::from(record.gain), divides: false });
     recording.t0_ms = (record.delay_ms == 0.0).then_some(0.0);
-    recording.say("ear", group.ear().unwrap_or_default());
-    recording.say("channel", record.channel);
+    recording.add_column("ear", group.ear().unwrap_or_default());
+    recording.add_column("channel", record.channel);
     for ((name, unit), &value) in group.variables.iter().zip(&record.variables).filter(|(_, value)| value.is_finite()) {
         match name.as_str() {
-            "freq" | "frequency" if value == 0.0 => recording.say("frequency_hz", "click"),
+            "freq" | "frequency" if value == 0.0 => recording.add_column("frequency_hz", "click"),
             "freq" | "frequency" if unit.eq_ignore_ascii_case("khz") => {
-                recording.say("frequency_hz", text::hz_from_khz(decimal(value)));
+                recording.add_column("frequency_hz", text::hz_from_khz(decimal(value)));
             }
-            "freq" | "frequency" => recording.say("frequency_hz", value),
-            "level" => recording.say("level_db", value),
+            "freq" | "frequency" => recording.add_column("frequency_hz", value),
+            "level" => recording.add_column("level_db", value),
             _ => {}
         }
     }
     if recording.column("frequency_hz").is_none() && group.stimulus.to_lowercase().contains("click") {
-        recording.say("frequency_hz", "click");
+        recording.add_column("frequency_hz", "click");
     }
-    recording.say("n_averages", record.averages);
-    recording.say("n_artifacts", record.artifacts);
-    recording.say("record", format_args!("g{}-{}", group.number, record.number));
+    recording.add_column("n_averages", record.averages);
+    recording.add_column("n_artifacts", record.artifacts);
+    recording.add_column("record", format_args!("g{}-{}", group.number, record.number));
     Ok(recording)
 }
 

@@ -130,7 +130,7 @@ impl Reader<'_> {
             "Record Number" => {
                 self.end_record()?;
                 let mut recording = Recording::new(Vec::new());
-                recording.say("record", format_args!("g{}-{value}", self.group.number));
+                recording.add_column("record", format_args!("g{}-{value}", self.group.number));
                 self.record =
                     Some(BioSigRecord { line, duration_ms: f64::NAN, delay_ms: None, points: None, recording });
             }
@@ -146,8 +146,8 @@ impl Reader<'_> {
             "Aqu. Duration" => record.duration_ms = text::positive(self.source, line, "`Aqu. Duration`", plain)?,
             "Onset Delay" => record.delay_ms = Some(text::number(self.source, line, "`Onset Delay`", plain)?),
             "No. Points" => record.points = Some(text::positive(self.source, line, "`No. Points`", value)?),
-            "No. Averages" => record.recording.say("n_averages", text::tidy(value)),
-            "No. Artifacts" => record.recording.say("n_artifacts", text::tidy(value)),
+            "No. Averages" => record.recording.add_column("n_averages", text::tidy(value)),
+            "No. Artifacts" => record.recording.add_column("n_artifacts", text::tidy(value)),
             _ => {}
         }
         Ok(())
@@ -164,12 +164,12 @@ impl Reader<'_> {
                 if let Some(stimulus) =
                     Stimulus::parse(self.source, line, "`Freq`", value, vocabulary::FrequencyUnit::Hz)?
                 {
-                    stimulus.say(&mut record.recording);
+                    stimulus.add_to(&mut record.recording);
                 }
             }
             "level" => {
                 let number = value.split(' ').next().unwrap_or_default();
-                record.recording.say("level_db", text::number(self.source, line, "`Level`", number)?);
+                record.recording.add_column("level_db", text::number(self.source, line, "`Level`", number)?);
             }
             _ => {}
         }
@@ -205,7 +205,7 @@ impl Reader<'_> {
             None => {}
         }
         if let Some(ear) = self.group.ear {
-            recording.say("ear", ear);
+            recording.add_column("ear", ear);
         }
         recording.subject.clone_from(&self.group.subject);
         self.group.read += 1;

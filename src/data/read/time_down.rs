@@ -249,19 +249,19 @@ impl<'a> TimeDownTable<'a> {
         recording.convert_from(named.unit);
         recording.columns.reserve_exact(2 + self.attributes.len());
         if let Some(ear) = named.ear() {
-            recording.say("ear", ear);
+            recording.add_column("ear", ear);
         } else if !self.names_channels() {
-            recording.say("channel", &named.rest);
+            recording.add_column("channel", &named.rest);
         }
         if let Some(stimulus) = &named.stimulus {
-            stimulus.say(recording);
+            stimulus.add_to(recording);
         }
         if let Some(level) = &named.level {
-            recording.say("level_db", level.db);
+            recording.add_column("level_db", level.db);
         }
-        self.attributes
-            .iter()
-            .try_for_each(|attribute| self.say(attribute.line, &attribute.name, attribute.value(column), recording))
+        self.attributes.iter().try_for_each(|attribute| {
+            self.add_value(attribute.line, &attribute.name, attribute.value(column), recording)
+        })
     }
 
     /// Where a line before the names, a name or a group says that a column holds no ABRs, and what it holds.
@@ -292,7 +292,7 @@ impl<'a> TimeDownTable<'a> {
     }
 
     /// Adds what a line of the file says under a name.
-    fn say(&self, line: usize, name: &str, value: &str, recording: &mut Recording) -> Result<()> {
+    fn add_value(&self, line: usize, name: &str, value: &str, recording: &mut Recording) -> Result<()> {
         if is_missing(value) {
             return Ok(());
         }
@@ -312,7 +312,7 @@ impl<'a> TimeDownTable<'a> {
                 };
                 let other = matches!(stimulus, Some(Stimulus::Other(_)));
                 if let Some(stimulus) = stimulus.filter(|_| other || recording.cell("frequency_hz").is_none()) {
-                    stimulus.say(recording);
+                    stimulus.add_to(recording);
                 }
             }
             Some("ear") => add(recording, "ear", tdt::ear(value).unwrap_or(value)),
@@ -329,5 +329,5 @@ fn add(recording: &mut Recording, name: &str, value: &str) {
     while recording.cell(&name).is_some() {
         name.insert_str(0, "file_");
     }
-    recording.say(&name, value);
+    recording.add_column(&name, value);
 }

@@ -68,11 +68,11 @@ impl Stimulus {
     }
 
     /// Sets the recording's column: `frequency_hz`, or `stimulus` for what has no frequency.
-    pub fn say(&self, recording: &mut Recording) {
+    pub fn add_to(&self, recording: &mut Recording) {
         match self {
-            Stimulus::Click => recording.say("frequency_hz", "click"),
-            Stimulus::Tone(hz) => recording.say("frequency_hz", hz),
-            Stimulus::Other(name) => recording.say("stimulus", name),
+            Stimulus::Click => recording.add_column("frequency_hz", "click"),
+            Stimulus::Tone(hz) => recording.add_column("frequency_hz", hz),
+            Stimulus::Other(name) => recording.add_column("stimulus", name),
         }
     }
 }

@@ -229,8 +229,8 @@ impl WfdbHeader {
         recording.sample_rate_hz = Some(self.sample_rate_hz);
         recording.unit = Some(unit);
         recording.gain = Some(Gain { value: signal.gain, divides: true });
-        recording.say("channel", &signal.name);
-        recording.say("record", &self.record);
+        recording.add_column("channel", &signal.name);
+        recording.add_column("record", &self.record);
         Ok(recording)
     }
 }

@@ -213,7 +213,7 @@ impl SimulatedRow {
         // the fewest digits that read back to the same bits
         recording.columns = names.iter().cloned().zip(self.statics.map(|value| value.to_string())).collect();
         if let Some(n) = self.n_averages {
-            recording.say("n_averages", n);
+            recording.add_column("n_averages", n);
         }
         recording.peaks = self.peaks.map(|label| label as f32);
         let latencies_ms = self.latencies_ms.map(|latency| latency as f32);

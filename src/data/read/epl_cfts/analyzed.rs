@@ -208,7 +208,7 @@ impl Peaks {
         let mut unclear = Vec::new();
         for (recording, level) in recordings.iter_mut().zip(levels) {
             if let Some(threshold) = self.threshold_db {
-                recording.say("threshold_db", threshold);
+                recording.add_column("threshold_db", threshold);
             }
             let Some(level) = *level else { continue };
             let mut lines = self.lines.iter().filter(|line| same(line.0, level));

@@ -158,7 +158,7 @@ impl Sweep {
             recording.t0_ms = Some(rounded(self.times[0] * unit_ms));
             table.describe(column, named, &mut recording)?;
             for (column, value) in table.groups().zip(&self.groups) {
-                table.say(self.lines[0], &table.names[column], value, &mut recording)?;
+                table.add_value(self.lines[0], &table.names[column], value, &mut recording)?;
             }
             table.name_channel(named, &mut recording);
             recordings.push(recording);

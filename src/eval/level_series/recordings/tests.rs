@@ -12,7 +12,7 @@ fn recording(subject: &str, level: &str, ear: &str) -> Recording {
 }
 
 fn with(mut recording: Recording, column: &str, value: &str) -> Recording {
-    recording.replace(column, value);
+    recording.set_column(column, value);
     recording
 }
 
