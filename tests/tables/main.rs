@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use std::path::Path;
-use written::{Encoded, FAULTS, Names, Said, Style, WantedRow, WantedTable, latency};
+use written::{Encoded, FAULTS, Names, Overrides, Style, WantedRow, WantedTable, latency};
 
 fn row() -> impl Strategy<Value = WantedRow> {
     let sample =
@@ -150,13 +150,14 @@ fn outcome(result: Result<Dataset>) -> Outcome {
     }
 }
 
-fn ways(table: &WantedTable, fault: Option<&str>, said: &Said) -> [(&'static str, Outcome); 4] {
+fn ways(table: &WantedTable, fault: Option<&str>, overrides: &Overrides) -> [(&'static str, Outcome); 4] {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     std::fs::create_dir(place("only")).unwrap();
     let file = place("only/t.csv");
     std::fs::write(&file, table.bytes(fault)).unwrap();
-    let loaded = |path: &Path| load(&said.add_to(table.config(path)), table.used(), |_, _| {}).map(|(data, _)| data);
+    let loaded =
+        |path: &Path| load(&overrides.add_to(table.config(path)), table.used(), |_, _| {}).map(|(data, _)| data);
     let imported = |name: &str, npz: bool| {
         let (recordings, _) = read_all(std::slice::from_ref(&file))?;
         match npz {
@@ -185,7 +186,7 @@ fn run<S: Strategy>(strategy: S, cases: u32, test: impl Fn(S::Value)) {
 #[test]
 fn a_table_is_one_data_set_whichever_way_it_comes_in() {
     run(tables(), 200, |table| {
-        for (way, outcome) in ways(&table, None, &Said::default()) {
+        for (way, outcome) in ways(&table, None, &Overrides::default()) {
             assert_eq!(outcome, Ok(Seen::wanted(&table, None)), "{way}");
         }
     });
@@ -194,15 +195,15 @@ fn a_table_is_one_data_set_whichever_way_it_comes_in() {
 #[test]
 fn filters_units_and_gains_hold_whichever_way_a_table_comes_in() {
     let gains = select(vec![0.5, 4.0, -2.0]);
-    let said = (prop::option::of(select(Unit::ALL.to_vec())), prop::option::of(gains), any::<bool>());
-    run((tables(), said), 100, |(table, (unit, gain, leave_out))| {
+    let overrides = (prop::option::of(select(Unit::ALL.to_vec())), prop::option::of(gains), any::<bool>());
+    run((tables(), overrides), 100, |(table, (unit, gain, leave_out))| {
         let without = leave_out.then(|| table.rows[0].subject.to_string());
-        let said = Said { unit, gain, without };
-        let kept = said.meant(&table);
-        for (way, outcome) in ways(&table, None, &said) {
+        let overrides = Overrides { unit, gain, without };
+        let kept = overrides.meant(&table);
+        for (way, outcome) in ways(&table, None, &overrides) {
             match (&outcome, kept.rows.is_empty()) {
                 (Err((problem, _)), true) => assert!(problem.contains("data.filters leave no row"), "{way}: {problem}"),
-                _ => assert_eq!(outcome, Ok(Seen::wanted(&kept, None)), "{way}: {said:?}"),
+                _ => assert_eq!(outcome, Ok(Seen::wanted(&kept, None)), "{way}: {overrides:?}"),
             }
         }
     });
@@ -212,7 +213,7 @@ fn filters_units_and_gains_hold_whichever_way_a_table_comes_in() {
 fn a_table_is_refused_for_one_reason_whichever_way_it_comes_in() {
     for (fault, part) in FAULTS {
         run(tables(), 12, |table| {
-            let [(_, first), others @ ..] = ways(&table, Some(fault), &Said::default());
+            let [(_, first), others @ ..] = ways(&table, Some(fault), &Overrides::default());
             match &first {
                 Err((problem, _)) => assert!(problem.contains(part), "{fault}: {problem}"),
                 Ok(seen) => {

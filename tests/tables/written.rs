@@ -244,14 +244,14 @@ impl WantedTable {
 
 /// What a configuration says beside the table.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct Overrides {
     pub unit: Option<Unit>,
     pub gain: Option<f64>,
     /// A subject that a filter leaves out.
     pub without: Option<String>,
 }
 
-impl Said {
+impl Overrides {
     pub fn add_to(&self, config: DataConfig) -> DataConfig {
         let filter = |subject: &String| RowFilter {
             column: "subject_id".to_string(),

@@ -91,7 +91,7 @@ pub struct TableStream {
 
 /// What only all rows of a table tell.
 #[derive(Default)]
-pub struct Told {
+pub struct TableFindings {
     /// Why it holds no ABRs, if that is so.
     pub not_abr: Option<String>,
     /// What speaks against its subjects.
@@ -99,7 +99,7 @@ pub struct Told {
 }
 
 /// What a table's last row completes.
-pub type AtEnd = Rc<RefCell<Told>>;
+pub type AtEnd = Rc<RefCell<TableFindings>>;
 
 /// What is to be said, while recordings are still being read.
 #[derive(Clone, Default)]
@@ -258,7 +258,7 @@ fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<O
             Some(Err(Faulty { error, column, recording: recording.map(|recording| Box::new(who.name(*recording))) }))
         }
         None => {
-            let Told { not_abr: reason, doubt } = at_end.take();
+            let TableFindings { not_abr: reason, doubt } = at_end.take();
             let doubt = doubt.filter(|_| !given);
             of_table.take().into_iter().chain(doubt).chain(who.notice()).for_each(|notice| notices.push(notice));
             reason.map(|reason| Err(not_abr(&path, &reason).into()))
@@ -294,7 +294,7 @@ fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(Re
                     Err(Faulty { error, .. }) => return Err(*error),
                 }
             }
-            let Told { not_abr, doubt } = stream.at_end.take();
+            let TableFindings { not_abr, doubt } = stream.at_end.take();
             if let Some(reason) = not_abr {
                 return Ok((ReadOutcome::NotAbr(reason), false, faults));
             }
