@@ -201,7 +201,8 @@ fn panel(
         let first = stated().next()?;
         stated().all(|other| other == first).then_some(first)
     });
-    let simulations = usable.iter().filter(|usable| usable.set.recordings.iter().any(|r| r.ground_truth.is_some())).count();
+    let simulations =
+        usable.iter().filter(|usable| usable.set.recordings.iter().any(|r| r.ground_truth.is_some())).count();
     let mut layers: Vec<Layer> = Vec::new();
     for place in 0..usable.len() {
         let traces: Vec<Trace> =
@@ -219,7 +220,8 @@ fn panel(
         layer(set.source, name, levels);
         if choice.truth {
             let mean = Summary { band: super::SpreadBand::None, repeats: 0, waves: None };
-            let truth = self::levels(&traces, &title, choice, &mean, |r| r.ground_truth.as_ref().map(|truth| &truth.samples))?;
+            let truth =
+                self::levels(&traces, &title, choice, &mean, |r| r.ground_truth.as_ref().map(|truth| &truth.samples))?;
             layer(TraceSource::GroundTruth, truth_name, truth);
         }
     }
