@@ -238,7 +238,7 @@ fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Res
 }
 
 fn shuffle_levels(data: &mut Dataset, seed: u64) {
-    let Values::Number(levels) = &mut data.statics[0].values else { unreachable!("levels are numbers") };
+    let Values::Number(levels) = &mut data.conditions[0].values else { unreachable!("levels are numbers") };
     Stream::new(seed, Purpose::Test, 0).draws(0).shuffle(levels);
 }
 
@@ -253,7 +253,7 @@ fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Data
 /// listeners' curve: what it costs that few listeners lie elsewhere than all do, though each trace is right.
 fn about_training_mean(trained: &TrainedModel, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
     let curve = sides(trained, &more, EVALUATED)?.curve;
-    let Values::Number(levels) = &more.statics[0].values else { unreachable!("levels are numbers") };
+    let Values::Number(levels) = &more.conditions[0].values else { unreachable!("levels are numbers") };
     let truth = &mut more.ground_truth.as_mut().expect("a simulation").signals;
     let mut at_level: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     levels.iter().enumerate().for_each(|(row, level)| at_level.entry(level.to_bits()).or_default().push(row));

@@ -48,7 +48,7 @@ fn config() -> Result<Config> {
 }
 
 fn noise(config: &Config, rows: usize) -> Dataset {
-    let statics = config.data.static_columns.iter().enumerate().map(|(i, column)| {
+    let conditions = config.data.static_columns.iter().enumerate().map(|(i, column)| {
         // above 0, as a column that enters as its logarithm must be
         let values =
             draw::<f32>([rows, 1], Fill::Uniform(1.0, 2.0), i as u32 + 1).iter().map(|v| f64::from(*v)).collect();
@@ -59,7 +59,7 @@ fn noise(config: &Config, rows: usize) -> Dataset {
         signals: draw([rows, config.model.signal_length], Fill::Normal, 0),
         sample_rate_hz: 20_000.0,
         t0_ms: 0.0,
-        statics: statics.collect(),
+        conditions: conditions.collect(),
         peaks: Array2::from_elem((rows, 6), f32::NAN),
         subjects: vec!["noise".into(); rows],
         averages: vec![f32::NAN; rows],

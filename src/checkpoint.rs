@@ -67,7 +67,8 @@ pub struct DataFacts {
     pub sample_rate_hz: f64,
     pub t0_ms: f64,
     /// The static columns of the training rows, in their own units.
-    pub train_statics: Vec<Column>,
+    #[serde(rename = "train_statics")]
+    pub train_conditions: Vec<Column>,
     /// Who was trained on, in the order of their names; nobody where the data name no subjects.
     #[serde(default)]
     pub train_subjects: Vec<String>,
@@ -99,13 +100,13 @@ impl StoredTensor {
 }
 
 impl DataFacts {
-    /// The facts of a data set, with the statics and the sketches of the rows trained on.
+    /// The facts of a data set, with the conditions and the sketches of the rows trained on.
     pub fn new(dataset: &Dataset, split: &Split) -> Self {
         DataFacts {
             hash: data_hash(dataset),
             sample_rate_hz: dataset.sample_rate_hz,
             t0_ms: dataset.t0_ms,
-            train_statics: dataset.statics.iter().map(|column| column.select(&split.train)).collect(),
+            train_conditions: dataset.conditions.iter().map(|column| column.select(&split.train)).collect(),
             train_subjects: subjects(dataset, &split.train)
                 .into_iter()
                 .filter(|name| !is_row_number(name))
@@ -125,7 +126,7 @@ impl TrainedModel {
             // never assumed: who needs them asks `check_time_axis` first
             sample_rate_hz: data.sample_rate_hz.unwrap_or(f64::NAN),
             t0_ms: data.t0_ms.unwrap_or(f64::NAN),
-            train_statics: Vec::new(),
+            train_conditions: Vec::new(),
             train_subjects: Vec::new(),
             train_sketches: None,
         };
@@ -316,7 +317,7 @@ impl Checkpoint {
                 return Err(Error::usage(format!("{source}: bare weights, without a configuration"), remedy));
             }
         };
-        trained.scalers.check_static_dim(trained.config.model.static_dim)?;
+        trained.scalers.check_condition_dim(trained.config.model.static_dim)?;
         let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
         model.load_state(&source, |name| file.find(name))?;
         // a state to resume from holds more than weights

@@ -2,7 +2,7 @@
 
 use crate::baselines::MixedModel;
 use crate::checkpoint::TrainedModel;
-use crate::data::scale::{StaticCode, StaticScaler};
+use crate::data::scale::{ConditionCode, ConditionScaler};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result, nearest};
 use crate::model::Cvae;
@@ -49,7 +49,7 @@ impl Display for Value {
     }
 }
 
-/// The statics a user names for a trace, by column name; the rest is drawn.
+/// The conditions a user names for a trace, by column name; the rest is drawn.
 pub type Condition = Vec<(String, Value)>;
 
 /// What to generate.
@@ -95,7 +95,7 @@ pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> 
     };
     let all: Vec<usize> = (0..rows.len()).collect();
     let encoded = match &request.conditions {
-        Some(_) => Some(trained.scalers.encode_statics("--static", &given, &all)?),
+        Some(_) => Some(trained.scalers.encode_condition("--static", &given, &all)?),
         None => None,
     };
     let subjects: Vec<u32> = rows.iter().map(|row| row.subject).collect();
@@ -108,7 +108,7 @@ pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> 
         signals,
         subjects,
         given,
-        read: heads.condition.map_or(Vec::new(), |read| trained.scalers.decode_statics(read.view())),
+        read: heads.condition.map_or(Vec::new(), |read| trained.scalers.decode_condition(read.view())),
         peaks: heads.peaks.map(|peaks| trained.scalers.decode_peaks(peaks.view())),
     })
 }
@@ -175,7 +175,7 @@ pub fn check_conditions(trained: &TrainedModel, table: Option<&str>, conditions:
 
 /// Problem and remedy.
 fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), (String, String)> {
-    let scalers = &trained.scalers.statics;
+    let scalers = &trained.scalers.conditions;
     let Some(scaler) = scalers.iter().find(|s| s.name == name) else {
         let names = || scalers.iter().map(|s| s.name.as_str());
         let hint = nearest(name, names()).map_or(String::new(), |n| format!("did you mean {n}? "));
@@ -189,7 +189,7 @@ fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), 
     let column = to_column(scaler, vec![value.clone()]).map_err(problem_of)?;
     let encoded = scaler.encode("", &column, &[0], Array2::zeros((1, scaler.width())).view_mut());
     encoded.map_err(|error| match scaler.code {
-        StaticCode::Log(_) => (problem_of(error).0, "name a value above 0".into()),
+        ConditionCode::Log(_) => (problem_of(error).0, "name a value above 0".into()),
         _ => problem_of(error),
     })
 }
@@ -220,7 +220,7 @@ fn complete(
         let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
         for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
             let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-            let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_statics[j], row)));
+            let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_conditions[j], row)));
             column.push(value.ok_or_else(|| {
                 Error::usage(
                     format!("{name} is not named, and bare weights bring no training rows to draw it from"),
@@ -229,7 +229,7 @@ fn complete(
             })?);
         }
     }
-    trained.scalers.statics.iter().zip(columns).map(|(scaler, values)| to_column(scaler, values)).collect()
+    trained.scalers.conditions.iter().zip(columns).map(|(scaler, values)| to_column(scaler, values)).collect()
 }
 
 fn value_at(column: &Column, row: usize) -> Value {
@@ -240,14 +240,14 @@ fn value_at(column: &Column, row: usize) -> Value {
 }
 
 /// Text for a one-hot column, else numbers.
-fn to_column(scaler: &StaticScaler, values: Vec<Value>) -> Result<Column> {
+fn to_column(scaler: &ConditionScaler, values: Vec<Value>) -> Result<Column> {
     let number = |value: Value| {
         let refuse =
             || Error::usage(format!("\"{value}\" is not a finite number"), "write a number, such as 60 or 0.5");
         value.number().ok_or_else(refuse)
     };
     let values = match &scaler.code {
-        StaticCode::OneHot(_) => Values::Text(values.iter().map(Value::to_string).collect()),
+        ConditionCode::OneHot(_) => Values::Text(values.iter().map(Value::to_string).collect()),
         _ => Values::Number(values.into_iter().map(number).collect::<Result<_>>()?),
     };
     Ok(Column { name: scaler.name.clone(), values })
@@ -255,11 +255,11 @@ fn to_column(scaler: &StaticScaler, values: Vec<Value>) -> Result<Column> {
 
 /// The training rows nearest to the named values, by the distance of the encoded named columns.
 fn nearest_rows(trained: &TrainedModel, condition: &Condition) -> Result<Vec<usize>> {
-    let columns = &trained.data.train_statics;
+    let columns = &trained.data.train_conditions;
     let count = columns.first().map_or(0, |c| c.values.len());
     let mut rows: Vec<usize> = (0..count).collect();
     let mut distances = vec![0.0_f64; count];
-    for (scaler, column) in trained.scalers.statics.iter().zip(columns) {
+    for (scaler, column) in trained.scalers.conditions.iter().zip(columns) {
         let Some((_, value)) = condition.iter().rev().find(|(name, _)| *name == column.name) else { continue };
         let (mut wanted, mut have) = (Array2::zeros((1, scaler.width())), Array2::zeros((count, scaler.width())));
         scaler.encode("--static", &to_column(scaler, vec![value.clone()])?, &[0], wanted.view_mut())?;
@@ -279,9 +279,9 @@ fn nearest_rows(trained: &TrainedModel, condition: &Condition) -> Result<Vec<usi
 /// Named values that no training row comes near: outside the range of their column.
 pub fn extrapolations(trained: &TrainedModel, conditions: &[Condition]) -> Vec<String> {
     let mut notices = Vec::new();
-    for column in &trained.data.train_statics {
+    for column in &trained.data.train_conditions {
         let Values::Number(seen) = &column.values else { continue };
-        let clip = trained.scalers.statics.iter().find(|s| s.name == column.name).and_then(|scaler| scaler.clip);
+        let clip = trained.scalers.conditions.iter().find(|s| s.name == column.name).and_then(|scaler| scaler.clip);
         let range = seen.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[lo, hi], v| [lo.min(*v), hi.max(*v)]);
         let [lo, hi] = clip.unwrap_or(range);
         let named = conditions.iter().flatten().filter(|(name, _)| *name == column.name);

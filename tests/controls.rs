@@ -32,7 +32,7 @@ fn reports(keys: &[&str], shuffled: bool) -> [Report; 2] {
         Dataset { source: source.into(), ..others }
     });
     if shuffled {
-        let Values::Number(levels) = &mut train.statics[0].values else { panic!("levels are numbers") };
+        let Values::Number(levels) = &mut train.conditions[0].values else { panic!("levels are numbers") };
         Stream::new(1, Purpose::Test, 0).draws(0).shuffle(levels);
     }
     let (mut trainer, _) = Trainer::new(&config, &train, Box::new(Cpu::<f32>::new())).unwrap();

@@ -181,8 +181,8 @@ fn a_config_of_this_repository_fits_the_table_of_real_recordings() {
     assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 0.0));
     let split = split(&data, &config.data).unwrap();
     let (scalers, _) = Scalers::fit(&data, &config.data, &split.train).unwrap();
-    scalers.check_static_dim(config.model.static_dim).unwrap();
-    assert!(scalers.encode_statics("human", &data.statics, &split.test).is_ok());
+    scalers.check_condition_dim(config.model.static_dim).unwrap();
+    assert!(scalers.encode_condition("human", &data.conditions, &split.test).is_ok());
 }
 
 #[test]

@@ -230,7 +230,7 @@ mod tests {
             truth[[row, i]] as f32 + normals(1, row, length)[i] / averages[row].sqrt()
         });
         let mut data = crate::data::fixture::dataset(n, 1);
-        data.statics.truncate(0);
+        data.conditions.truncate(0);
         data.subjects = (0..n).map(|row| format!("S{}", row / 8)).collect();
         (signals, truth, Cells::of(&data, &(0..n).collect::<Vec<_>>()), averages)
     }

@@ -54,7 +54,7 @@ impl Baselines {
     /// A static value that cannot be encoded.
     pub fn fit(dataset: &Dataset, scalers: &Scalers, split: &Split, max_rank: usize) -> Result<Baselines> {
         let train = &split.train;
-        let conditions = scalers.encode_statics(&dataset.source, &dataset.statics, train)?;
+        let conditions = scalers.encode_condition(&dataset.source, &dataset.conditions, train)?;
         let listeners = Cells::of_subjects(dataset, train);
         let curve = Curve::fit(conditions.view(), |row| dataset.signals.row(train[row]), &listeners.numbers());
         let judges = if split.validation.is_empty() { train } else { &split.validation };

@@ -26,12 +26,12 @@ pub struct Generate {
     /// A static parameter, or a range of COUNT values; several ranges give every combination. What is not named is
     /// drawn as whole training rows nearest the named values
     #[arg(long = "static", value_name = "NAME=VALUE|NAME=LO:HI:COUNT")]
-    statics: Vec<String>,
+    condition_values: Vec<String>,
     /// A table of conditions: one row each, a column a static parameter
-    #[arg(long, value_name = "FILE", conflicts_with = "statics")]
+    #[arg(long, value_name = "FILE", conflicts_with = "condition_values")]
     conditions: Option<PathBuf>,
     /// Generate without a condition: FiLM is the identity
-    #[arg(long, conflicts_with_all = ["statics", "conditions", "strength"])]
+    #[arg(long, conflicts_with_all = ["condition_values", "conditions", "strength"])]
     unconditional: bool,
     /// Conditioning strength: 0 off, 1 FiLM, above 1 extrapolates [default: the one trained with]
     #[arg(long, value_name = "C")]
@@ -64,7 +64,7 @@ impl Generate {
         let conditions = match (&self.conditions, self.unconditional) {
             (_, true) => None,
             (Some(path), _) => Some(table::read_conditions(path)?.into_iter().map(row_condition).collect()),
-            (None, _) => Some(grid(&self.statics)?),
+            (None, _) => Some(grid(&self.condition_values)?),
         };
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let table = self.conditions.as_ref().map(|path| path.display().to_string());
@@ -92,14 +92,14 @@ impl Generate {
                 signals: made.signals,
                 sample_rate_hz: trained.data.sample_rate_hz,
                 t0_ms: trained.data.t0_ms,
-                statics: made.given,
+                conditions: made.given,
                 subjects: made.subjects.iter().map(|subject| format!("generated-{}", subject + 1)).collect(),
                 averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
                 ground_truth: None,
             };
             Ok((dataset, made.read))
         })?;
-        source::write_table(self.out.as_deref(), &dataset.recordings(&read_columns(extra)))
+        source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(extra)))
     }
 
     /// Tells where the decoder will not do with the condition what one might expect.
@@ -121,7 +121,7 @@ fn averages(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// What the static head reads, under names of its own.
-pub fn read_columns(read: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
+pub fn predicted_columns(read: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
     read.into_iter()
         .map(|mut column| {
             column.name.push_str("_read");
@@ -138,9 +138,9 @@ fn row_condition(row: Vec<(String, String)>) -> Condition {
 const MOST_CONDITIONS: usize = 1_000_000;
 
 /// Every combination of the named values.
-fn grid(statics: &[String]) -> Result<Vec<Condition>> {
+fn grid(condition_values: &[String]) -> Result<Vec<Condition>> {
     let mut all: Vec<Condition> = vec![Vec::new()];
-    for argument in statics {
+    for argument in condition_values {
         let (name, values) = values(argument)?;
         if all[0].iter().any(|(n, _)| *n == name) {
             return Err(Error::usage(

@@ -1,6 +1,6 @@
 //! `abr-film reconstruct`
 
-use super::generate::read_columns;
+use super::generate::predicted_columns;
 use super::{DeviceArgs, model, notice, notice_gpu, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
@@ -49,6 +49,6 @@ impl Reconstruct {
                 made.read,
             ))
         })?;
-        source::write_table(self.out.as_deref(), &dataset.recordings(&read_columns(read)))
+        source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(read)))
     }
 }

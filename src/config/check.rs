@@ -55,8 +55,8 @@ impl Config {
         data::data(&self.data)?;
         prepare::filters(&self.data.filters)?;
         prepare::prepare(self)?;
-        prepare::statics(&self.data)?;
-        data::static_width(self)?;
+        prepare::conditions(&self.data)?;
+        data::condition_width(self)?;
         labels_stay(self)?;
         checkpoint_dir(&self.output.checkpoint_dir)
     }

@@ -18,7 +18,7 @@ pub struct DataConfig {
     /// The table; `null`: the built-in synthetic set. `--data` overrides it.
     pub path: Option<String>,
     /// What conditions the model, in order: a name, or a name with how it enters.
-    pub static_columns: Vec<StaticColumn>,
+    pub static_columns: Vec<ConditionColumn>,
     pub subject_column: String,
     /// Who was recorded: says where waves are looked for. Training does not see it.
     pub species: Species,
@@ -147,10 +147,10 @@ pub const SYNTH_COLUMNS: [&str; 7] =
     ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
 
 /// How a column of the built-in set enters: the F-ratio spans two orders of magnitude.
-fn synth_column(name: &str) -> StaticColumn {
+fn synth_column(name: &str) -> ConditionColumn {
     match name {
-        "fmp" => StaticColumn::encoded(name, ColumnEncoding::Log),
-        _ => StaticColumn::Name(name.into()),
+        "fmp" => ConditionColumn::encoded(name, ColumnEncoding::Log),
+        _ => ConditionColumn::Name(name.into()),
     }
 }
 
@@ -161,38 +161,38 @@ fn synth_column(name: &str) -> StaticColumn {
     expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}; \
                  beside \"one_hot\" may stand \"categories\": [\"…\"]"
 )]
-pub enum StaticColumn {
+pub enum ConditionColumn {
     Name(String),
     Encoded(EncodedColumn),
 }
 
-impl StaticColumn {
+impl ConditionColumn {
     /// A column with its encoding; a one-hot one takes its categories from the training rows.
     pub fn encoded(name: &str, encoding: ColumnEncoding) -> Self {
-        StaticColumn::Encoded(EncodedColumn { name: name.into(), encoding, categories: None })
+        ConditionColumn::Encoded(EncodedColumn { name: name.into(), encoding, categories: None })
     }
 
     /// The column's name in the table.
     pub fn name(&self) -> &str {
         match self {
-            StaticColumn::Name(name) => name,
-            StaticColumn::Encoded(column) => &column.name,
+            ConditionColumn::Name(name) => name,
+            ConditionColumn::Encoded(column) => &column.name,
         }
     }
 
     /// How it enters the model; a bare name is standardised.
     pub fn encoding(&self) -> ColumnEncoding {
         match self {
-            StaticColumn::Name(_) => ColumnEncoding::Standard,
-            StaticColumn::Encoded(column) => column.encoding,
+            ConditionColumn::Name(_) => ColumnEncoding::Standard,
+            ConditionColumn::Encoded(column) => column.encoding,
         }
     }
 
     /// The categories that the configuration names.
     pub fn categories(&self) -> Option<&[String]> {
         match self {
-            StaticColumn::Name(_) => None,
-            StaticColumn::Encoded(column) => column.categories.as_deref(),
+            ConditionColumn::Name(_) => None,
+            ConditionColumn::Encoded(column) => column.categories.as_deref(),
         }
     }
 }

@@ -8,8 +8,8 @@ mod load;
 mod prepare;
 
 pub use data::{
-    ColumnEncoding, DataConfig, Design, EncodedColumn, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS, SignalScaling,
-    Species, SplitBy, StaticColumn, SynthConfig, T0_RANGE_MS, Unit,
+    ColumnEncoding, ConditionColumn, DataConfig, Design, EncodedColumn, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS,
+    SignalScaling, Species, SplitBy, SynthConfig, T0_RANGE_MS, Unit,
 };
 pub use examples::{AugmentConfig, Prior, ReconstructionTarget, ResidualKind};
 pub use prepare::{BandPass, Baseline, FilterValue, PrepareConfig, RowFilter, Span, Whole, Window};

@@ -116,7 +116,7 @@ fn hash_subject(dataset: &Dataset, place: usize, row: usize, hasher: &mut Defaul
 }
 
 fn hash_condition(dataset: &Dataset, row: usize, hasher: &mut DefaultHasher) {
-    for column in &dataset.statics {
+    for column in &dataset.conditions {
         match &column.values {
             // 0 and -0 are one value, and so are all NaN
             Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits().hash(hasher),
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!((cells.with(10), cells.cell(10), cells.cell(52)), (&[10, 52][..], 10, 10));
         assert_eq!(cells.with_siblings(), 88);
         // signs of zero and missing values do not part rows
-        let Values::Number(levels) = &mut data.statics[0].values else { panic!("numbers") };
+        let Values::Number(levels) = &mut data.conditions[0].values else { panic!("numbers") };
         (levels[2], levels[44], levels[3], levels[45]) = (0.0, -0.0, f64::NAN, -f64::NAN);
         let cells = Cells::of(&data, &rows);
         assert_eq!((cells.with(0), cells.with(1)), (&[0, 42][..], &[1, 43][..]));

@@ -17,7 +17,7 @@ pub fn dataset(rows: usize, subjects: usize) -> Dataset {
         signals: wave(0.3),
         sample_rate_hz: 24_414.062_5,
         t0_ms: -0.1,
-        statics: vec![
+        conditions: vec![
             column("level_db", Values::Number((0..rows).map(|r| 20.0 + 10.0 * (r % 7) as f64).collect())),
             column("ear", Values::Text((0..rows).map(|r| ["L", "R"][r % 2].to_string()).collect())),
         ],

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 pub fn data_hash(dataset: &Dataset) -> String {
     let mut hash = Sha256::new();
     let (rows, samples) = dataset.signals.dim();
-    for size in [rows, samples, dataset.statics.len()] {
+    for size in [rows, samples, dataset.conditions.len()] {
         hash.update((size as u64).to_le_bytes());
     }
     for number in [dataset.sample_rate_hz, dataset.t0_ms] {
@@ -18,7 +18,7 @@ pub fn data_hash(dataset: &Dataset) -> String {
     // one bit pattern for every NaN: unlabelled is unlabelled
     dataset.peaks.iter().for_each(|v| hash.update(if v.is_nan() { f32::NAN } else { *v }.to_le_bytes()));
     dataset.subjects.iter().for_each(|name| text(&mut hash, name));
-    for column in &dataset.statics {
+    for column in &dataset.conditions {
         text(&mut hash, &column.name);
         match &column.values {
             Values::Number(values) => {
@@ -64,9 +64,9 @@ mod tests {
                 d.subjects[0].push(next);
             }),
             changed(|d| d.peaks[[0, 2]] = f32::NAN),
-            changed(|d| d.statics[0].name = "other".into()),
-            changed(|d| d.statics[0].values = Values::Number(vec![1.0; 4])),
-            changed(|d| d.statics[1].values = Values::Text(vec!["L".into(); 4])),
+            changed(|d| d.conditions[0].name = "other".into()),
+            changed(|d| d.conditions[0].values = Values::Number(vec![1.0; 4])),
+            changed(|d| d.conditions[1].values = Values::Text(vec!["L".into(); 4])),
         ] {
             assert_ne!(hash, other);
         }

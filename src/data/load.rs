@@ -81,7 +81,7 @@ struct DatasetBuilder<'a> {
     source: String,
     uniform: bool,
     signals: Vec<f32>,
-    statics: Vec<Values>,
+    conditions: Vec<Values>,
     peaks: Vec<f32>,
     subjects: Vec<String>,
     averages: Vec<f32>,
@@ -105,7 +105,7 @@ impl<'a> DatasetBuilder<'a> {
             source: source.to_string(),
             uniform,
             signals: Vec::new(),
-            statics: config.static_columns.iter().map(|column| empty(column.encoding())).collect(),
+            conditions: config.static_columns.iter().map(|column| empty(column.encoding())).collect(),
             peaks: Vec::new(),
             subjects: Vec::new(),
             averages: Vec::new(),
@@ -126,7 +126,7 @@ impl<'a> DatasetBuilder<'a> {
             };
             self.names = recording.columns.iter().map(|(name, _)| name.to_string()).collect();
         }
-        for (column, values) in self.config.static_columns.iter().zip(&mut self.statics) {
+        for (column, values) in self.config.static_columns.iter().zip(&mut self.conditions) {
             let name = column.name();
             let may_miss = self.config.impute_statics.iter().any(|imputed| imputed == name);
             let cell = match recording.cell(name) {
@@ -193,7 +193,7 @@ impl<'a> DatasetBuilder<'a> {
             sample_rate_hz: self.axis.sample_rate_hz,
             t0_ms: self.axis.t0_ms,
             signals: matrix(self.signals, length),
-            statics: names.zip(self.statics).map(|(name, values)| Column { name, values }).collect(),
+            conditions: names.zip(self.conditions).map(|(name, values)| Column { name, values }).collect(),
             peaks: matrix(self.peaks, PEAK_COLUMNS.len()),
             subjects: self.subjects,
             averages: self.averages,

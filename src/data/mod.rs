@@ -43,7 +43,7 @@ pub struct Dataset {
     /// Time of the first sample relative to the stimulus onset.
     pub t0_ms: f64,
     /// The static columns that condition the model, in the order of `data.static_columns`.
-    pub statics: Vec<Column>,
+    pub conditions: Vec<Column>,
     /// `[N, 6]` in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: Array2<f32>,
     /// One name a row; rows of one name never stand in two splits (unless a row split is asked for).
@@ -54,7 +54,7 @@ pub struct Dataset {
     pub ground_truth: Option<GroundTruths>,
 }
 
-/// One named column of [`Dataset::statics`], in its own units.
+/// One named column of [`Dataset::conditions`], in its own units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
@@ -119,7 +119,7 @@ impl Dataset {
             Values::Text(values) => values[row].clone(),
         };
         let columns: Vec<(Arc<str>, &Column)> =
-            self.statics.iter().chain(extra).map(|column| (column.name.as_str().into(), column)).collect();
+            self.conditions.iter().chain(extra).map(|column| (column.name.as_str().into(), column)).collect();
         let recording = |(row, signal): (usize, ArrayView1<f32>)| {
             let mut recording = Recording::new(signal.to_vec());
             recording.subject.clone_from(&self.subjects[row]);

@@ -42,7 +42,7 @@ impl EncodedRows {
     /// A static value the scalers cannot encode.
     pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<EncodedRows> {
         let signal = scalers.encode_rows(dataset.signals.view(), indices);
-        let condition = scalers.encode_statics(&dataset.source, &dataset.statics, indices)?;
+        let condition = scalers.encode_condition(&dataset.source, &dataset.conditions, indices)?;
         let (peaks, peak_mask) = scalers.encode_peaks(dataset.peaks.select(ndarray::Axis(0), indices).view());
         Ok(EncodedRows { signal, condition, peaks, peak_mask, target: None })
     }

@@ -77,7 +77,7 @@ impl Split {
 
     /// Leaves the condition to the test rows, and the test rows the condition alone.
     fn hold_out(&mut self, dataset: &Dataset, column: &str, values: &[HeldValue]) -> Result<()> {
-        let found = dataset.statics.iter().find(|c| c.name == column).expect("checked: a static column");
+        let found = dataset.conditions.iter().find(|c| c.name == column).expect("checked: a static column");
         let held = |row: &usize| values.iter().any(|value| holds(found, *row, value));
         for (part, wanted) in [(&mut self.train, false), (&mut self.validation, false), (&mut self.test, true)] {
             self.unused.extend(part.extract_if(.., |row| held(row) != wanted));

@@ -71,7 +71,7 @@ pub(super) fn by_condition(
     }
     let of = |members: &[u32]| {
         let row = rows[members[0] as usize];
-        let named = dataset.statics.iter().map(|column| (column.name.clone(), value(column, row)));
+        let named = dataset.conditions.iter().map(|column| (column.name.clone(), value(column, row)));
         GroupErrors::of(RowGroup::Condition(named.collect()), members, made, reference)
     };
     conditions.iter().filter_map(of).collect()

@@ -120,7 +120,7 @@ pub fn reconstruct(
     Ok(Reconstruction {
         network_uv,
         signals_uv,
-        read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_statics(read.view())),
+        read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_condition(read.view())),
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
         mu,
         logvar,
@@ -161,7 +161,7 @@ pub fn evaluate(
     let known = trained.is_bare() || data_hash(dataset) == trained.data.hash;
     let rows = choose_rows(trained, dataset, part, known)?;
     let made = reconstruct(trained, model, dataset, &rows)?;
-    let given: Vec<Column> = dataset.statics.iter().map(|column| column.select(&rows)).collect();
+    let given: Vec<Column> = dataset.conditions.iter().map(|column| column.select(&rows)).collect();
     let labels = dataset.peaks.select(Axis(0), &rows);
     let here = match known {
         true if trained.is_bare() && part == EvalSplit::All => split(dataset, &trained.config.data).ok(),
@@ -309,7 +309,7 @@ fn conditions(
         true => decode(model, &made.mu, None)?.condition,
         false => None,
     };
-    let film_off = without.map(|read| errors(&trained.scalers.decode_statics(read.view())));
+    let film_off = without.map(|read| errors(&trained.scalers.decode_condition(read.view())));
     Ok(Some(ConditionErrors { film_on: errors(&made.read), film_off }))
 }
 
@@ -327,7 +327,7 @@ fn baselines(
         (None, Some(split)) => Baselines::fit(dataset, &trained.scalers, split, trained.config.model.latent_dim)?,
         (None, None) => return Ok(None),
     };
-    let condition = |rows: &[usize]| trained.scalers.encode_statics(&dataset.source, &dataset.statics, rows);
+    let condition = |rows: &[usize]| trained.scalers.encode_condition(&dataset.source, &dataset.conditions, rows);
     let conditions = condition(rows)?;
     let curve = fitted.curve.predict(conditions.view());
     let averages: Vec<f32> = rows.iter().map(|&row| dataset.averages[row]).collect();

@@ -88,7 +88,7 @@ impl<'a> Sides<'a> {
         let Some(baselines) = &trained.baselines else { return Ok(None) };
         let places = kept(dataset, rows);
         let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
-        let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
+        let condition = trained.scalers.encode_condition(&dataset.source, &dataset.conditions, &rows)?;
         let (compared, averages) = compare(trained, dataset, &rows);
         let real = match (&dataset.ground_truth, compared) {
             (Some(truth), Compared::NoiseFree | Compared::NoiseAdded { .. }) => truth.signals.select(Axis(0), &rows),
@@ -179,7 +179,7 @@ impl<'a> Sides<'a> {
 
     /// Whether the model is conditioned on the frequency of tones.
     pub fn tones(&self) -> bool {
-        let frequency = self.dataset.statics.iter().find(|column| column.name == "frequency_hz");
+        let frequency = self.dataset.conditions.iter().find(|column| column.name == "frequency_hz");
         frequency.is_some_and(|column| match &column.values {
             Values::Number(_) => true,
             Values::Text(values) => self.rows.iter().any(|&row| values[row].parse::<f64>().is_ok()),
@@ -262,7 +262,7 @@ pub(super) fn count(numbers: &[usize]) -> usize {
 
 /// The level of each row in dB, where the model is conditioned on it.
 pub(super) fn level_column(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
-    let column = dataset.statics.iter().find(|column| column.name == "level_db")?;
+    let column = dataset.conditions.iter().find(|column| column.name == "level_db")?;
     match &column.values {
         Values::Number(levels) => Some(rows.iter().map(|&row| levels[row]).collect()),
         Values::Text(_) => None,
@@ -302,7 +302,7 @@ mod tests {
         data.subjects = (0..rows).map(|row| format!("S{}", row % subjects)).collect();
         let level = |row: usize| (row / subjects % levels) as f64;
         let levels = Values::Number((0..rows).map(level).collect());
-        data.statics = vec![Column { name: "level_db".into(), values: levels }];
+        data.conditions = vec![Column { name: "level_db".into(), values: levels }];
         let all: Vec<usize> = (0..rows).collect();
         let kept = kept(&data, &all);
         assert!(kept.is_sorted() && kept.windows(2).all(|pair| pair[0] < pair[1]));

@@ -115,7 +115,7 @@ mod tests {
         };
         let signals = Array2::from_shape_fn((800, 40), |(row, i)| normals(0, row / 8)[i] + 2.0 * normals(1, row)[i]);
         let mut data = crate::data::fixture::dataset(800, 1);
-        data.statics.clear();
+        data.conditions.clear();
         data.subjects = (0..800).map(|row| format!("S{}", row / 8)).collect();
         let cells = Cells::of(&data, &(0..800).collect::<Vec<_>>());
         let found = ceiling(&signals, &cells, None);

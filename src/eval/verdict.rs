@@ -49,7 +49,7 @@ fn of_reconstructions(trained: &TrainedModel, known: bool, report: &Report) -> S
 
 /// Why a model may hold for nobody: it saw too little.
 fn few(trained: &TrainedModel) -> Option<String> {
-    let rows = trained.data.train_statics.first().map(|column| column.values.len())?;
+    let rows = trained.data.train_conditions.first().map(|column| column.values.len())?;
     let subjects = trained.data.train_subjects.len();
     let few = rows < FEW_ROWS || (1..FEW_SUBJECTS).contains(&subjects);
     let of = if subjects == 0 { String::new() } else { format!(" of {}", count_of(subjects, "subject")) };

@@ -51,14 +51,14 @@ pub fn draw_traces(
 
 /// Without a condition a learned prior is that of all training rows: the condition of one by chance, for each subject.
 fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> Result<Option<Array2<f32>>> {
-    let columns = &trained.data.train_statics;
+    let columns = &trained.data.train_conditions;
     let rows = columns.first().map_or(0, |column| column.values.len());
     if rows == 0 {
         return Ok(None);
     }
     let stream = Stream::new(seed, Purpose::Generate, 8);
     let drawn: Vec<usize> = subjects.iter().map(|&s| stream.draws(s).below(rows as u32) as usize).collect();
-    trained.scalers.encode_statics("the training rows", columns, &drawn).map(Some)
+    trained.scalers.encode_condition("the training rows", columns, &drawn).map(Some)
 }
 
 /// Conditions of training rows under which, and subjects in each from which [`missing_spread`] is found.

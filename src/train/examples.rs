@@ -145,7 +145,7 @@ fn precisions(dataset: &Dataset, indices: &[usize]) -> Vec<Option<f64>> {
     let averages = |&row: &usize| f64::from(dataset.averages[row]);
     let known = |values: Vec<f64>| values.into_iter().map(|n| Some(n).filter(|n| *n > 0.0)).collect();
     let by_averages: Vec<Option<f64>> = known(indices.iter().map(averages).collect());
-    let column = dataset.statics.iter().find(|column| column.name == "residual_noise_nv");
+    let column = dataset.conditions.iter().find(|column| column.name == "residual_noise_nv");
     match column.map(|column| &column.values) {
         Some(Values::Number(noise)) if by_averages.iter().all(Option::is_none) => {
             known(indices.iter().map(|&row| noise[row].powi(-2)).collect())

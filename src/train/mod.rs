@@ -98,7 +98,7 @@ impl Trainer {
                 .push(format!("no training row is labelled in {}: they will not be predicted", unlabelled.join(", ")));
         }
         scalers.check_categories(dataset, &config.data, &split)?;
-        scalers.check_static_dim(config.model.static_dim)?;
+        scalers.check_condition_dim(config.model.static_dim)?;
         let train = EncodedRows::encode(dataset, &scalers, &split.train)?;
         let train = Examples::new(&config, dataset, &split.train, train);
         if train.with_siblings() == Some(0) {
@@ -120,7 +120,7 @@ impl Trainer {
             validation.aim_at_siblings(&Cells::of(dataset, &split.validation));
         }
         // what an evaluation will refuse is better refused before the training
-        scalers.encode_statics(&dataset.source, &dataset.statics, &split.test)?;
+        scalers.encode_condition(&dataset.source, &dataset.conditions, &split.test)?;
         // before the model, which then takes the memory that this frees
         let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
         if config.model.residual == ResidualKind::Gaussian && baselines.noise().is_none() {

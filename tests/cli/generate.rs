@@ -3,7 +3,7 @@
 use crate::support::{Place, cells, column, samples};
 use std::collections::BTreeSet;
 
-const STATICS: [&str; 7] =
+const CONDITION_COLUMNS: [&str; 7] =
     ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
 
 fn generate(place: &Place, more: &str) -> String {
@@ -29,7 +29,7 @@ fn named_values_are_kept_and_the_rest_is_drawn_as_whole_training_rows() {
     let known: BTreeSet<Vec<String>> = rows(&data).into_iter().collect();
     assert!(rows(&table).iter().all(|row| known.contains(row)), "{:?}", rows(&table));
     // and each static is told as the static head reads it, too
-    for name in STATICS {
+    for name in CONDITION_COLUMNS {
         let read = column(&table, &format!("{name}_read"));
         assert!(read.iter().all(|cell| cell.parse::<f64>().is_ok_and(f64::is_finite)), "{name}: {read:?}");
     }
@@ -69,7 +69,7 @@ fn a_series_is_of_one_subject() {
 #[test]
 fn the_seed_decides_and_every_row_has_its_own_latent() {
     let place = Place::trained("");
-    let all: String = STATICS.iter().map(|name| format!(" --static {name}=30")).collect();
+    let all: String = CONDITION_COLUMNS.iter().map(|name| format!(" --static {name}=30")).collect();
     let table = generate(&place, &format!("-n 6 {all}"));
     let rows: BTreeSet<String> = samples(&table).iter().map(|row| format!("{row:?}")).collect();
     assert_eq!(rows.len(), 6, "under one condition two traces are alike");
@@ -95,7 +95,7 @@ fn strength_acts_on_film() {
     let place = Place::trained("");
     let traces = |level: u32, strength: &str| {
         let others: String =
-            STATICS.iter().filter(|n| **n != "level_db").map(|n| format!(" --static {n}=30")).collect();
+            CONDITION_COLUMNS.iter().filter(|n| **n != "level_db").map(|n| format!(" --static {n}=30")).collect();
         samples(&generate(&place, &format!("--static level_db={level} {others} {strength}")))
     };
     assert_ne!(traces(20, ""), traces(80, ""));
@@ -173,8 +173,8 @@ fn conditions_from_a_table() {
 #[test]
 fn statics_that_make_no_sense() {
     let place = Place::trained("");
-    let refused = |statics: &str, parts: &[&str]| {
-        place.refused(2, &format!("generate --model run/best.safetensors --static {statics}"), parts);
+    let refused = |conditions: &str, parts: &[&str]| {
+        place.refused(2, &format!("generate --model run/best.safetensors --static {conditions}"), parts);
     };
     refused("levl_db=20", &["--static levl_db=20: ", "did you mean level_db?"]);
     refused("level_db", &["--static level_db: no =", "NAME=VALUE"]);

@@ -137,7 +137,7 @@ fn scalers_see_the_training_rows_alone() {
     let (clean, poisoned) = (scalers("recordings.csv"), scalers("poisoned.csv"));
     assert_ne!(clean.data.hash, poisoned.data.hash);
     assert_eq!(clean.scalers, poisoned.scalers);
-    assert!(clean.scalers.statics[0].clip.is_some() && clean.scalers.statics[0].missing.is_some());
+    assert!(clean.scalers.conditions[0].clip.is_some() && clean.scalers.conditions[0].missing.is_some());
 }
 
 #[test]

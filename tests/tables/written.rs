@@ -1,7 +1,7 @@
 //! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly
 //! or with one fault.
 
-use abr_film::config::{ColumnEncoding, DataConfig, EncodedColumn, FilterValue, RowFilter, StaticColumn, Unit};
+use abr_film::config::{ColumnEncoding, ConditionColumn, DataConfig, EncodedColumn, FilterValue, RowFilter, Unit};
 use abr_film::data::{PEAK_COLUMNS, WAVES};
 use std::fmt::{Display, LowerExp};
 use std::path::Path;
@@ -235,7 +235,7 @@ impl WantedTable {
         let group = EncodedColumn { name: "group".into(), encoding: ColumnEncoding::OneHot, categories: None };
         DataConfig {
             path: Some(path.display().to_string()),
-            static_columns: vec![StaticColumn::Name("level_db".into()), StaticColumn::Encoded(group)],
+            static_columns: vec![ConditionColumn::Name("level_db".into()), ConditionColumn::Encoded(group)],
             impute_statics: if self.may_miss_level { vec!["level_db".into()] } else { Vec::new() },
             ..DataConfig::default()
         }

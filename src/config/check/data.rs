@@ -2,7 +2,7 @@
 
 use super::{CheckResult, ConfigProblem, count, number};
 use crate::config::{
-    ColumnEncoding, Config, DataConfig, HeldValue, SAMPLE_RATES_HZ, SplitBy, StaticColumn, T0_RANGE_MS,
+    ColumnEncoding, ConditionColumn, Config, DataConfig, HeldValue, SAMPLE_RATES_HZ, SplitBy, T0_RANGE_MS,
 };
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub(super) fn data(d: &DataConfig) -> CheckResult {
     let mut seen = BTreeSet::new();
     for (i, column) in d.static_columns.iter().enumerate() {
         let key = format!("data.static_columns[{i}]");
-        static_column(&key, column, d)?;
+        condition_column(&key, column, d)?;
         if !seen.insert(column.name()) {
             let problem = format!("names `{}` a second time", column.name());
             return Err(ConfigProblem::new(key, problem, "name each column once"));
@@ -55,7 +55,7 @@ pub(super) fn data(d: &DataConfig) -> CheckResult {
     Ok(())
 }
 
-fn static_column(key: &str, column: &StaticColumn, d: &DataConfig) -> CheckResult {
+fn condition_column(key: &str, column: &ConditionColumn, d: &DataConfig) -> CheckResult {
     if column.name().is_empty() {
         return Err(ConfigProblem::new(key, "has an empty name", "write the name of a column of the table"));
     }
@@ -107,7 +107,7 @@ fn split(d: &DataConfig) -> CheckResult {
 
 fn held_out(d: &DataConfig, column: &str, values: &[HeldValue]) -> CheckResult {
     let key = "data.split.held_out";
-    let names = || d.static_columns.iter().map(StaticColumn::name).chain([d.subject_column.as_str()]);
+    let names = || d.static_columns.iter().map(ConditionColumn::name).chain([d.subject_column.as_str()]);
     if !names().any(|name| name == column) {
         let problem = format!("names `{column}`, which is none of data.static_columns and not data.subject_column");
         let remedy = format!("name one of {}", names().collect::<Vec<_>>().join(", "));
@@ -120,7 +120,7 @@ fn held_out(d: &DataConfig, column: &str, values: &[HeldValue]) -> CheckResult {
 }
 
 /// The width of a one-hot column without a list of categories is known from the data alone: it is 1 or more.
-pub(super) fn static_width(config: &Config) -> CheckResult {
+pub(super) fn condition_width(config: &Config) -> CheckResult {
     let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
     let open = columns.iter().any(|c| c.encoding() == ColumnEncoding::OneHot && c.categories().is_none());
     let imputed = config.data.impute_statics.len();

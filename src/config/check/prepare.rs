@@ -1,4 +1,4 @@
-//! Row filters, preparation, and what is done about odd or missing statics.
+//! Row filters, preparation, and what is done about odd or missing conditions.
 
 use super::{CheckResult, ConfigProblem, count, number};
 use crate::config::{Baseline, ColumnEncoding, Config, DataConfig, PrepareConfig, RowFilter, Window};
@@ -100,7 +100,7 @@ fn rising(key: &str, low: f64, high: f64, unit: &str) -> CheckResult {
     Err(ConfigProblem::new(key, format!("from {low} to {high} {unit} is empty"), "let the second be above the first"))
 }
 
-pub(super) fn statics(d: &DataConfig) -> CheckResult {
+pub(super) fn conditions(d: &DataConfig) -> CheckResult {
     if let Some([low, high]) = d.clip_statics {
         number("data.clip_statics", low, 0.0..=1.0)?;
         number("data.clip_statics", high, 0.0..=1.0)?;

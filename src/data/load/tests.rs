@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{SplitBy, StaticColumn};
+use crate::config::{ConditionColumn, SplitBy};
 use crate::data::fixture::dataset;
 use crate::data::read::open_bytes;
 use crate::data::table::write_recordings;
@@ -7,7 +7,7 @@ use crate::data::table::write_recordings;
 const HEADER: &str = "subject_id,note,level_db,sample_rate_hz,t0_ms,peak_v_ms,s0,s1,s2";
 
 fn config() -> DataConfig {
-    DataConfig { static_columns: vec![StaticColumn::Name("level_db".into())], ..DataConfig::default() }
+    DataConfig { static_columns: vec![ConditionColumn::Name("level_db".into())], ..DataConfig::default() }
 }
 
 /// What a training of two samples would see of a text.
@@ -42,7 +42,7 @@ fn a_table_is_read_and_the_cut_reported() {
     let rows = ["P1,\"a, b\",60,20000,5.85,5.9,0.5,-1e-3,7", "P2,, 40 ,20000,5.85,,1,2,8"];
     let (data, report) = table(&rows).unwrap();
     assert_eq!(data.signals, ndarray::array![[0.5_f32, -0.001], [1.0, 2.0]]);
-    assert_eq!(data.statics, [Column { name: "level_db".into(), values: Values::Number(vec![60.0, 40.0]) }]);
+    assert_eq!(data.conditions, [Column { name: "level_db".into(), values: Values::Number(vec![60.0, 40.0]) }]);
     assert_eq!((data.sample_rate_hz, data.t0_ms), (20_000.0, 5.85));
     assert_eq!(data.subjects, ["P1", "P2"]);
     assert_eq!(data.peaks[[0, 2]], 5.9);
@@ -66,13 +66,13 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     data.sample_rate_hz = 1_220.703_125;
     let hard = [f32::MIN_POSITIVE, 1.0e-45, -0.0, 0.1 + 0.2, 16_777_217.0];
     data.signals.row_mut(3).assign(&ndarray::aview1(&hard));
-    let Values::Number(levels) = &mut data.statics[0].values else { panic!("level_db is a number") };
+    let Values::Number(levels) = &mut data.conditions[0].values else { panic!("level_db is a number") };
     levels[2] = 0.1 + 0.2;
     data.subjects[1] = "a, \"quoted\" name".into();
     let config = DataConfig {
         static_columns: vec![
-            StaticColumn::Name("level_db".into()),
-            StaticColumn::encoded("ear", ColumnEncoding::OneHot),
+            ConditionColumn::Name("level_db".into()),
+            ConditionColumn::encoded("ear", ColumnEncoding::OneHot),
         ],
         ..DataConfig::default()
     };
@@ -91,7 +91,7 @@ fn writing_and_reading_are_inverse_to_the_last_bit() {
     assert_eq!(bits(&back.peaks), bits(&data.peaks));
     assert_eq!(bits(&read_truth.signals), bits(&truth.signals));
     assert_eq!(bits(&read_truth.latencies_ms), bits(&truth.latencies_ms));
-    assert_eq!((&back.statics, &back.subjects, &back.source), (&data.statics, &data.subjects, &data.source));
+    assert_eq!((&back.conditions, &back.subjects, &back.source), (&data.conditions, &data.subjects, &data.source));
     assert_eq!((back.sample_rate_hz, back.t0_ms), (data.sample_rate_hz, data.t0_ms));
 }
 
@@ -178,7 +178,7 @@ fn cells_name_row_line_and_column() {
     refused(table(&["P1,,60,20000,0,inf,1,2,3"]), &["column `peak_v_ms`"]);
     refused(table(&[",,60,20000,0,,1,2,3"]), &["column `subject_id`: empty"]);
     refused(table(&["P1,,60,0,0,,1,2,3"]), &["column `sample_rate_hz`: 0 is no sample rate"]);
-    let one_hot = StaticColumn::encoded("note", ColumnEncoding::OneHot);
+    let one_hot = ConditionColumn::encoded("note", ColumnEncoding::OneHot);
     let config = DataConfig { static_columns: vec![one_hot], ..config() };
     for missing in ["", "NA", "N/A", "NaN", "nan", "null"] {
         let text = format!("{HEADER}\nP1,{missing},60,20000,0,,1,2,3\n");
@@ -307,7 +307,7 @@ fn statics_may_be_missing_where_it_is_asked_for() {
         &["column `level_db`: empty", "data.impute_statics", "static_dim grows by 1"],
     );
     let (data, _) = with_config(&text, &preparing(r#""impute_statics": ["level_db"]"#)).unwrap();
-    assert!(matches!(&data.statics[0].values, Values::Number(v) if v[0].is_nan()));
+    assert!(matches!(&data.conditions[0].values, Values::Number(v) if v[0].is_nan()));
 }
 
 #[test]
@@ -325,5 +325,5 @@ fn a_file_of_several_may_lack_a_static_that_is_imputed() {
     };
     refused(read(""), &["row 2 (b.csv, line 2), column `level_db`: is not known", "leave the column out"]);
     let (data, _) = read(r#""impute_statics": ["level_db"]"#).unwrap();
-    assert!(matches!(&data.statics[0].values, Values::Number(v) if v[0] == 60.0 && v[1].is_nan()));
+    assert!(matches!(&data.conditions[0].values, Values::Number(v) if v[0] == 60.0 && v[1].is_nan()));
 }

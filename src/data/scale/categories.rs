@@ -1,7 +1,7 @@
 //! Categories that the model has no input for.
 
-use super::{Scalers, StaticCode};
-use crate::config::{DataConfig, StaticColumn};
+use super::{ConditionCode, Scalers};
+use crate::config::{ConditionColumn, DataConfig};
 use crate::data::split::{Split, some_of};
 use crate::data::{Column, Dataset, Values};
 use crate::error::{Error, Result};
@@ -14,8 +14,8 @@ impl Scalers {
     /// # Errors
     /// [`Error::Input`] with the column, every such category of it, its rows and their part of the split.
     pub fn check_categories(&self, dataset: &Dataset, config: &DataConfig, split: &Split) -> Result<()> {
-        for ((scaler, column), how) in self.statics.iter().zip(&dataset.statics).zip(&config.static_columns) {
-            let (StaticCode::OneHot(known), Values::Text(values)) = (&scaler.code, &column.values) else { continue };
+        for ((scaler, column), how) in self.conditions.iter().zip(&dataset.conditions).zip(&config.static_columns) {
+            let (ConditionCode::OneHot(known), Values::Text(values)) = (&scaler.code, &column.values) else { continue };
             let unknown = unknown(known, values, split);
             if !unknown.is_empty() {
                 return Err(refuse(&dataset.source, column, how, known, &unknown));
@@ -38,7 +38,7 @@ fn unknown<'a>(known: &[String], values: &'a [String], split: &Split) -> Unknown
     unknown
 }
 
-fn refuse(source: &str, column: &Column, how: &StaticColumn, known: &[String], unknown: &Unknown) -> Error {
+fn refuse(source: &str, column: &Column, how: &ConditionColumn, known: &[String], unknown: &Unknown) -> Error {
     let rows = |(part, rows): (&&str, &Vec<usize>)| {
         let word = if rows.len() == 1 { "row" } else { "rows" };
         format!("{part}: {word} {}", some_of(rows.iter().map(|row| row + 1)))
@@ -80,14 +80,14 @@ mod tests {
 
     fn check(ears: &[(usize, &str)], categories: Option<&[&str]>) -> Result<()> {
         let mut data = dataset(18, 6);
-        let Values::Text(values) = &mut data.statics[1].values else { panic!("ear is text") };
+        let Values::Text(values) = &mut data.conditions[1].values else { panic!("ear is text") };
         ears.iter().for_each(|&(row, ear)| values[row] = ear.into());
         let ear = EncodedColumn {
             name: "ear".into(),
             encoding: ColumnEncoding::OneHot,
             categories: categories.map(|list| list.iter().map(|category| category.to_string()).collect()),
         };
-        let static_columns = vec![StaticColumn::Name("level_db".into()), StaticColumn::Encoded(ear)];
+        let static_columns = vec![ConditionColumn::Name("level_db".into()), ConditionColumn::Encoded(ear)];
         let config = DataConfig { static_columns, ..DataConfig::default() };
         let scalers = Scalers::fit(&data, &config, &split().train)?.0;
         scalers.check_categories(&data, &config, &split())

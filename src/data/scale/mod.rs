@@ -1,9 +1,9 @@
 //! From physical units to the model's numbers and back: fitted on training rows, stored in the checkpoint as JSON.
 
 mod categories;
-mod statics;
+mod conditions;
 
-pub use statics::{StaticCode, StaticScaler};
+pub use conditions::{ConditionCode, ConditionScaler};
 
 use crate::config::{DataConfig, SignalScaling};
 use crate::data::{Column, Dataset, PEAK_COLUMNS};
@@ -56,7 +56,8 @@ impl MeanAndStd {
 pub struct Scalers {
     pub signal: SignalScaler,
     /// In the order of `data.static_columns`.
-    pub statics: Vec<StaticScaler>,
+    #[serde(rename = "statics")]
+    pub conditions: Vec<ConditionScaler>,
     /// In the order of [`PEAK_COLUMNS`]; none where no training row is labelled, so that nothing could be learned.
     pub peaks: [Option<MeanAndStd>; PEAK_COLUMNS.len()],
 }
@@ -80,10 +81,10 @@ impl Scalers {
     /// be, or if the numbers of a column are too large for a mean and a deviation.
     pub fn fit(dataset: &Dataset, config: &DataConfig, rows: &[usize]) -> Result<(Scalers, Vec<String>)> {
         let mut notices = Vec::new();
-        let statics = std::iter::zip(&dataset.statics, &config.static_columns)
+        let conditions = std::iter::zip(&dataset.conditions, &config.static_columns)
             .map(|(column, how)| {
-                let how = statics::How::of(config, how);
-                StaticScaler::fit(&dataset.source, column, how, rows, &mut notices)
+                let how = conditions::How::of(config, how);
+                ConditionScaler::fit(&dataset.source, column, how, rows, &mut notices)
             })
             .collect::<Result<_>>()?;
         let signal = SignalScaler::fit(dataset, config.signal_scaling, rows)?;
@@ -91,39 +92,39 @@ impl Scalers {
             let labels = rows.iter().map(|&row| f64::from(dataset.peaks[[row, p]])).filter(|label| label.is_finite());
             MeanAndStd::of(labels).map(MeanAndStd::or_unit)
         });
-        Ok((Scalers { signal, statics, peaks }, notices))
+        Ok((Scalers { signal, conditions, peaks }, notices))
     }
 
     /// Leaves every number as it is: for weights that come without scalers.
     pub fn identity(config: &DataConfig) -> Scalers {
-        let plain = |name: &str| StaticScaler {
+        let plain = |name: &str| ConditionScaler {
             name: name.into(),
-            code: StaticCode::Standard(MeanAndStd::IDENTITY),
+            code: ConditionCode::Standard(MeanAndStd::IDENTITY),
             clip: None,
             missing: config.impute_statics.iter().any(|imputed| imputed == name).then_some(0.0),
         };
         Scalers {
             signal: SignalScaler { scaling: SignalScaling::Global, mean_and_std: MeanAndStd::IDENTITY },
-            statics: config.static_columns.iter().map(|column| plain(column.name())).collect(),
+            conditions: config.static_columns.iter().map(|column| plain(column.name())).collect(),
             peaks: [Some(MeanAndStd::IDENTITY); PEAK_COLUMNS.len()],
         }
     }
 
     /// S: the width of the encoded condition.
-    pub fn static_dim(&self) -> usize {
-        self.statics.iter().map(StaticScaler::width).sum()
+    pub fn condition_dim(&self) -> usize {
+        self.conditions.iter().map(ConditionScaler::width).sum()
     }
 
     /// Compares the encoded width with the model's.
     ///
     /// # Errors
     /// [`Error::Config`] with both numbers and the columns.
-    pub fn check_static_dim(&self, static_dim: usize) -> Result<()> {
-        let width = self.static_dim();
+    pub fn check_condition_dim(&self, static_dim: usize) -> Result<()> {
+        let width = self.condition_dim();
         if width == static_dim {
             return Ok(());
         }
-        let columns: Vec<String> = self.statics.iter().map(StaticScaler::describe).collect();
+        let columns: Vec<String> = self.conditions.iter().map(ConditionScaler::describe).collect();
         Err(Error::config(
             "configuration",
             "model.static_dim",
@@ -138,11 +139,11 @@ impl Scalers {
     /// # Errors
     /// [`Error::Input`] on a category that the training rows did not have, a log of 0 or less, a value that is missing
     /// and may not be or too large to be encoded, or other columns than the scaler's.
-    pub fn encode_statics(&self, source: &str, columns: &[Column], rows: &[usize]) -> Result<Array2<f32>> {
-        statics::check_names(source, &self.statics, columns)?;
-        let mut encoded = Array2::zeros((rows.len(), self.static_dim()));
+    pub fn encode_condition(&self, source: &str, columns: &[Column], rows: &[usize]) -> Result<Array2<f32>> {
+        conditions::check_names(source, &self.conditions, columns)?;
+        let mut encoded = Array2::zeros((rows.len(), self.condition_dim()));
         let mut start = 0;
-        for (scaler, column) in self.statics.iter().zip(columns) {
+        for (scaler, column) in self.conditions.iter().zip(columns) {
             let end = start + scaler.width();
             scaler.encode(source, column, rows, encoded.slice_mut(ndarray::s![.., start..end]))?;
             start = end;
@@ -152,14 +153,14 @@ impl Scalers {
 
     /// `[n, S]` back to columns of n values in their own units; a one-hot column takes the category with the largest
     /// input.
-    pub fn decode_statics(&self, encoded: ArrayView2<f32>) -> Vec<Column> {
+    pub fn decode_condition(&self, encoded: ArrayView2<f32>) -> Vec<Column> {
         let mut start = 0;
-        let decode = |scaler: &StaticScaler| {
+        let decode = |scaler: &ConditionScaler| {
             let inputs = encoded.slice(ndarray::s![.., start..start + scaler.width()]);
             start += scaler.width();
             scaler.decode(inputs)
         };
-        self.statics.iter().map(decode).collect()
+        self.conditions.iter().map(decode).collect()
     }
 
     /// Scales traces `[n, L]` in µV to the model's units. Returns the mean and standard deviation of each trace too:

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{ColumnEncoding, StaticColumn};
+use crate::config::{ColumnEncoding, ConditionColumn};
 use crate::data::Values;
 use crate::data::fixture::dataset;
 
@@ -8,8 +8,8 @@ const ROWS: [usize; 6] = [0, 1, 2, 4, 5, 6];
 fn config(level: ColumnEncoding, scaling: SignalScaling) -> DataConfig {
     DataConfig {
         static_columns: vec![
-            StaticColumn::encoded("level_db", level),
-            StaticColumn::encoded("ear", ColumnEncoding::OneHot),
+            ConditionColumn::encoded("level_db", level),
+            ConditionColumn::encoded("ear", ColumnEncoding::OneHot),
         ],
         signal_scaling: scaling,
         ..DataConfig::default()
@@ -27,7 +27,7 @@ fn training_rows_alone_are_seen() {
     for row in [3, 7] {
         poisoned.signals.row_mut(row).fill(1e6);
         poisoned.peaks.row_mut(row).fill(1e6);
-        for column in &mut poisoned.statics {
+        for column in &mut poisoned.conditions {
             match &mut column.values {
                 Values::Number(values) => values[row] = -1e6,
                 Values::Text(values) => values[row] = "poison".into(),
@@ -42,7 +42,7 @@ fn training_rows_alone_are_seen() {
         let fitted = fit(&poisoned, &ROWS).unwrap();
         assert_eq!(fitted, fit(&clean, &ROWS).unwrap());
         // levels 20, 30, 40, 60, 70, 80
-        assert_eq!((fitted.statics[0].clip, fitted.statics[0].missing), (Some([25.0, 75.0]), Some(50.0)));
+        assert_eq!((fitted.conditions[0].clip, fitted.conditions[0].missing), (Some([25.0, 75.0]), Some(50.0)));
         assert!(fit(&poisoned, &[0, 1, 3]).is_err(), "a poisoned row would have been noticed");
     }
 }
@@ -133,8 +133,8 @@ fn flat_traces_are_refused() {
 #[test]
 fn the_width_is_held_against_the_model() {
     let scalers = fitted(ColumnEncoding::Standard, SignalScaling::Global);
-    assert!(scalers.check_static_dim(3).is_ok());
-    let message = scalers.check_static_dim(7).unwrap_err().to_string();
+    assert!(scalers.check_condition_dim(3).is_ok());
+    let message = scalers.check_condition_dim(7).unwrap_err().to_string();
     for part in ["is 7", "make 3 inputs", "level_db, ear (one-hot: L, R)", "set model.static_dim to 3"] {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }

@@ -52,7 +52,7 @@ fn a_held_out_condition_is_only_tested() {
     let held = |values| SplitBy::HeldOut { column: "level_db".into(), values };
     let config = |values| DataConfig { split: held(values), ..DataConfig::default() };
     let parts = split(&data, &config(vec![HeldValue::Number(30.0), HeldValue::Number(80.0)])).unwrap();
-    let Values::Number(levels) = &data.statics[0].values else { unreachable!("a number column") };
+    let Values::Number(levels) = &data.conditions[0].values else { unreachable!("a number column") };
     let at = |rows: &[usize]| rows.iter().filter(|&&r| [30.0, 80.0].contains(&levels[r])).count();
     assert_eq!((at(&parts.train), at(&parts.validation), at(&parts.test)), (0, 0, parts.test.len()));
     assert!(!parts.test.is_empty() && parts.unused.len() > parts.test.len());

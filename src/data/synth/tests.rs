@@ -48,9 +48,9 @@ fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Dat
 }
 
 fn numbers(set: &Dataset, column: usize) -> &[f64] {
-    match &set.statics[column].values {
+    match &set.conditions[column].values {
         Values::Number(values) => values,
-        Values::Text(_) => panic!("{} is text", set.statics[column].name),
+        Values::Text(_) => panic!("{} is text", set.conditions[column].name),
     }
 }
 
@@ -78,7 +78,7 @@ fn the_set_has_the_promised_shape_and_finite_numbers() {
     assert_eq!(truth.signals.dim(), (9600, 200));
     assert_eq!(truth.latencies_ms.dim(), (9600, 7));
     assert_eq!(set.peaks.dim(), (9600, 6));
-    assert_eq!(set.statics.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), SYNTH_COLUMNS);
+    assert_eq!(set.conditions.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), SYNTH_COLUMNS);
     assert_eq!((set.subjects[11].as_str(), set.subjects[12].as_str()), ("S0001", "S0002"));
     assert!(set.signals.iter().chain(&truth.signals).all(|v| v.is_finite()));
     let ranges = [(18.0, 85.0), (10.0, 90.0), (9.0, 91.0), (0.0, 1e4), (10.0, 80.0), (0.0, 50.0), (0.0, 60.0)];
@@ -99,7 +99,7 @@ fn one_seed_makes_one_set_and_a_larger_set_begins_with_the_smaller() {
     let other = generate(&config(3, 5), 200, 8).unwrap();
     assert_eq!(bits(&small.signals), bits(&again.signals));
     assert_eq!(bits(&small.peaks), bits(&again.peaks));
-    assert_eq!(small.statics, again.statics);
+    assert_eq!(small.conditions, again.conditions);
     assert_eq!(bits(&small.signals), bits(&large.signals)[..15 * 200]);
     assert_ne!(bits(&small.signals), bits(&other.signals));
 }
@@ -290,7 +290,7 @@ fn the_f_ratio_is_one_without_a_response_and_grows_with_it() {
     let simulator = Simulator::new(&config(1, 1), 200, 1);
     let ratios = |level_db: f64, residual_noise_nv: f64| {
         let recording = SynthRecording { residual_noise_nv, ..at_level(level_db) };
-        mean_and_sd(&(0..1000).map(|row| simulator.row(&listener(), &recording, row).statics[3]).collect::<Vec<_>>())
+        mean_and_sd(&(0..1000).map(|row| simulator.row(&listener(), &recording, row).conditions[3]).collect::<Vec<_>>())
     };
     let (silent, sd) = ratios(-10.0, 30.0);
     // the window's mean takes some of the lowest lines' power with it
@@ -301,7 +301,7 @@ fn the_f_ratio_is_one_without_a_response_and_grows_with_it() {
     let row = simulator.row(&listener(), &at_level(80.0), 3);
     let (_, sd) = mean_and_sd(&row.signal);
     let plain = sd * sd * (199.0 / 200.0) / 0.030_f64.powi(2);
-    assert!((row.statics[3] / plain - 1.0).abs() < 0.08, "the noise is estimated to a few per cent");
+    assert!((row.conditions[3] / plain - 1.0).abs() < 0.08, "the noise is estimated to a few per cent");
 }
 
 #[test]

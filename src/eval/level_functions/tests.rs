@@ -144,7 +144,7 @@ fn wave_v_of_the_built_in_data_follows_its_law() {
     let synth =
         SynthConfig { subjects: 30, rows_per_subject: 13, design: Design::Series, fixed, ..SynthConfig::default() };
     let (set, _) = load(&DataConfig { synth, seed: 3, ..DataConfig::default() }, 200, |_, _| {}).unwrap();
-    let level = set.statics.iter().find(|column| column.name == "level_db").unwrap();
+    let level = set.conditions.iter().find(|column| column.name == "level_db").unwrap();
     let Values::Number(levels) = &level.values else { panic!("levels are numbers") };
     let mut names: Vec<&String> = set.subjects.iter().collect();
     names.sort();

@@ -38,7 +38,7 @@ pub struct Quantiles {
 
 /// One a block; none without FiLM, and where nothing can be varied.
 pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<Vec<FilmResponse>> {
-    let columns: Vec<Column> = evaluated.dataset.statics.iter().map(|c| c.select(evaluated.rows)).collect();
+    let columns: Vec<Column> = evaluated.dataset.conditions.iter().map(|c| c.select(evaluated.rows)).collect();
     let Some((varied, [low, high])) = variable(&columns) else { return Ok(Vec::new()) };
     let values: Vec<f64> = (0..STEPS).map(|i| low + (high - low) * i as f64 / (STEPS - 1) as f64).collect();
     let conditions: Vec<Column> = columns
@@ -49,7 +49,7 @@ pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Ev
         })
         .collect();
     let all: Vec<usize> = (0..STEPS).collect();
-    let encoded = trained.scalers.encode_statics(&evaluated.dataset.source, &conditions, &all)?;
+    let encoded = trained.scalers.encode_condition(&evaluated.dataset.source, &conditions, &all)?;
     let blocks = modulations(model, &encoded)?.into_iter().zip(1..);
     let response = |([gamma, beta], block): ([Array2<f32>; 2], usize)| FilmResponse {
         block,

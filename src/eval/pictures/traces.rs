@@ -76,7 +76,7 @@ fn draws(
 ) -> Result<Vec<Array2<f32>>> {
     let dataset = evaluated.dataset;
     let rows: Vec<usize> = cells.iter().flat_map(|cell| &cell.places).map(|&place| evaluated.rows[place]).collect();
-    let condition = trained.scalers.encode_statics(&dataset.source, &dataset.statics, &rows)?;
+    let condition = trained.scalers.encode_condition(&dataset.source, &dataset.conditions, &rows)?;
     let mut sums: Vec<Array2<f32>> = Vec::new();
     let mut first = 0;
     for cell in cells {

@@ -115,11 +115,11 @@ fn a_response_is_a_threshold_wave_of_enough_height() {
 fn the_built_in_data_hold_rows_with_and_without_a_response() {
     for design in [Design::Clinic, Design::Series] {
         let synth = SynthConfig { subjects: 100, rows_per_subject: 13, design, ..SynthConfig::default() };
-        let statics = DataConfig::default().static_columns;
-        let static_columns = if design == Design::Clinic { statics } else { vec![statics[1].clone()] };
+        let conditions = DataConfig::default().static_columns;
+        let static_columns = if design == Design::Clinic { conditions } else { vec![conditions[1].clone()] };
         let config = DataConfig { synth, static_columns, seed: 3, ..DataConfig::default() };
         let set = load(&config, 200, |_, _| {}).unwrap().0;
-        let levels = set.statics.iter().find(|column| column.name == "level_db").unwrap();
+        let levels = set.conditions.iter().find(|column| column.name == "level_db").unwrap();
         let crate::data::Values::Number(levels) = &levels.values else { panic!("numbers") };
         let picker = Picker { species: Species::Human, sample_rate_hz: set.sample_rate_hz, t0_ms: set.t0_ms };
         let found = responses(&picker, set.ground_truth.unwrap().signals.view(), |row| Some(levels[row]));
@@ -132,7 +132,7 @@ fn the_built_in_data_hold_rows_with_and_without_a_response() {
 fn differences_of_a_cell_are_as_loud_as_its_noise_and_hold_no_response() {
     // 3 cells of 42 rows' condition: rows 0..42 twice, and the last alone
     let mut data = fixture::dataset(85, 85);
-    data.statics.clear();
+    data.conditions.clear();
     data.subjects = (0..85).map(|row| format!("S{}", row % 42 + row / 84 * 100)).collect();
     let rows: Vec<usize> = (0..85).collect();
     let response = normals(1, 400, 6) * 30.0;

@@ -134,7 +134,7 @@ fn errors_weigh_by_the_noise_of_their_target() {
     let mut by_noise = data.clone();
     by_noise.averages = vec![f32::NAN; 90];
     let noise = (0..90).map(|row| if row == 1 { f64::NAN } else { 1000.0 / f64::from(averages(row)).sqrt() }).collect();
-    by_noise.statics.push(Column { name: "residual_noise_nv".into(), values: Values::Number(noise) });
+    by_noise.conditions.push(Column { name: "residual_noise_nv".into(), values: Values::Number(noise) });
     assert!(root_weights(&by_noise, &rows).iter().zip(&roots).all(|(a, b)| (a - b).abs() < 1e-6));
 
     let mut examples = Examples::new(&config, &data, &rows, encoded(&data));

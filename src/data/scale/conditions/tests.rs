@@ -9,14 +9,14 @@ fn text(values: &[&str]) -> Column {
     Column { name: "ear".into(), values: Values::Text(values.iter().map(|s| s.to_string()).collect()) }
 }
 
-fn fit(column: &Column, encoding: ColumnEncoding) -> Result<(StaticScaler, Vec<String>)> {
+fn fit(column: &Column, encoding: ColumnEncoding) -> Result<(ConditionScaler, Vec<String>)> {
     let mut notices = Vec::new();
     let rows: Vec<usize> = (0..column.values.len()).collect();
     let how = How { encoding, categories: None, clip: None, impute: false };
-    StaticScaler::fit("a.csv", column, how, &rows, &mut notices).map(|scaler| (scaler, notices))
+    ConditionScaler::fit("a.csv", column, how, &rows, &mut notices).map(|scaler| (scaler, notices))
 }
 
-fn encode(scaler: &StaticScaler, column: &Column) -> Result<Array2<f32>> {
+fn encode(scaler: &ConditionScaler, column: &Column) -> Result<Array2<f32>> {
     let rows: Vec<usize> = (0..column.values.len()).collect();
     let mut out = Array2::zeros((rows.len(), scaler.width()));
     scaler.encode("b.csv", column, &rows, out.view_mut())?;
@@ -85,10 +85,10 @@ fn other_columns_are_refused_by_name() {
 
 const LEVELS: [f64; 6] = [f64::NAN, 10.0, 20.0, 30.0, 40.0, 1000.0];
 
-fn fit_how(column: &Column, how: How) -> Result<(StaticScaler, Vec<String>)> {
+fn fit_how(column: &Column, how: How) -> Result<(ConditionScaler, Vec<String>)> {
     let mut notices = Vec::new();
     let rows: Vec<usize> = (0..column.values.len()).collect();
-    StaticScaler::fit("a.csv", column, how, &rows, &mut notices).map(|scaler| (scaler, notices))
+    ConditionScaler::fit("a.csv", column, how, &rows, &mut notices).map(|scaler| (scaler, notices))
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_scaler_without_either_is_written_as_it_always_was() {
     let (scaler, _) = fit(&number(&[1.0, 3.0]), ColumnEncoding::Standard).unwrap();
     let text = r#"{"name":"level_db","code":{"standard":{"mean":2.0,"std":1.0}}}"#;
     assert_eq!(serde_json::to_string(&scaler).unwrap(), text);
-    assert_eq!(serde_json::from_str::<StaticScaler>(text).unwrap(), scaler);
+    assert_eq!(serde_json::from_str::<ConditionScaler>(text).unwrap(), scaler);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn listed_categories_keep_their_order_and_those_without_a_training_row_are_notic
     let listed = ["bone", "air", "insert"].map(String::from);
     let how = How { encoding: ColumnEncoding::OneHot, categories: Some(&listed), clip: None, impute: false };
     let (scaler, notices) = fit_how(&text(&["air", "bone", "air"]), how).unwrap();
-    assert_eq!(scaler.code, StaticCode::OneHot(listed.to_vec()));
+    assert_eq!(scaler.code, ConditionCode::OneHot(listed.to_vec()));
     assert_eq!(notices, ["column `ear`: no training row has \"insert\": the model learns nothing of it"]);
     let encoded = encode(&scaler, &text(&["air", "insert"])).unwrap();
     assert_eq!(encoded, array![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);

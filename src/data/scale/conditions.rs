@@ -1,7 +1,7 @@
 //! The static columns: standardised, logarithmic or one-hot.
 
 use super::{MeanAndStd, median, quantile};
-use crate::config::{ColumnEncoding, DataConfig, StaticColumn};
+use crate::config::{ColumnEncoding, ConditionColumn, DataConfig};
 use crate::data::{Column, Values};
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 /// One static column and how it enters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StaticScaler {
+pub struct ConditionScaler {
     pub name: String,
-    pub code: StaticCode,
+    pub code: ConditionCode,
     /// Smallest and largest value that enters as it is; what lies beyond enters as they do. In the column's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
@@ -35,7 +35,7 @@ pub(super) struct How<'a> {
 }
 
 impl<'a> How<'a> {
-    pub(super) fn of(config: &DataConfig, column: &'a StaticColumn) -> How<'a> {
+    pub(super) fn of(config: &DataConfig, column: &'a ConditionColumn) -> How<'a> {
         let impute = config.impute_statics.iter().any(|name| name == column.name());
         How { encoding: column.encoding(), categories: column.categories(), clip: config.clip_statics, impute }
     }
@@ -44,7 +44,7 @@ impl<'a> How<'a> {
 /// A fitted [`ColumnEncoding`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StaticCode {
+pub enum ConditionCode {
     /// Moments in the column's unit.
     Standard(MeanAndStd),
     /// Moments of the natural logarithm.
@@ -53,14 +53,14 @@ pub enum StaticCode {
     OneHot(Vec<String>),
 }
 
-impl StaticScaler {
+impl ConditionScaler {
     pub(super) fn fit(
         source: &str,
         column: &Column,
         how: How,
         rows: &[usize],
         notices: &mut Vec<String>,
-    ) -> Result<StaticScaler> {
+    ) -> Result<ConditionScaler> {
         let name = column.name.clone();
         let scaler = match how.encoding {
             ColumnEncoding::OneHot => {
@@ -71,7 +71,7 @@ impl StaticScaler {
                     format!("column `{name}`: no training row has \"{category}\": the model learns nothing of it")
                 }));
                 let categories = how.categories.map_or_else(|| trained.into_iter().cloned().collect(), <[_]>::to_vec);
-                StaticScaler { name, code: StaticCode::OneHot(categories), clip: None, missing: None }
+                ConditionScaler { name, code: ConditionCode::OneHot(categories), clip: None, missing: None }
             }
             ColumnEncoding::Standard | ColumnEncoding::Log => fit_number(source, column, how, rows, notices)?,
         };
@@ -79,16 +79,16 @@ impl StaticScaler {
             notices
                 .push(format!("column `{}` is always {value} in the training rows: it teaches nothing", column.name));
         }
-        Ok(StaticScaler { code: scaler.code.or_unit(), ..scaler })
+        Ok(ConditionScaler { code: scaler.code.or_unit(), ..scaler })
     }
 
     /// The one value of a column that does not vary.
     fn constant(&self) -> Option<String> {
         match &self.code {
-            StaticCode::Standard(m) if m.std == 0.0 => Some(m.mean.to_string()),
+            ConditionCode::Standard(m) if m.std == 0.0 => Some(m.mean.to_string()),
             // rounded, since the exponential does not undo the logarithm to the last digit
-            StaticCode::Log(m) if m.std == 0.0 => Some(((m.mean.exp() * 1e6).round() / 1e6).to_string()),
-            StaticCode::OneHot(categories) if categories.len() == 1 => Some(format!("\"{}\"", categories[0])),
+            ConditionCode::Log(m) if m.std == 0.0 => Some(((m.mean.exp() * 1e6).round() / 1e6).to_string()),
+            ConditionCode::OneHot(categories) if categories.len() == 1 => Some(format!("\"{}\"", categories[0])),
             _ => None,
         }
     }
@@ -96,8 +96,8 @@ impl StaticScaler {
     /// Whether all numbers in it are numbers: others cannot be stored.
     fn is_finite(&self) -> bool {
         let of_code = match &self.code {
-            StaticCode::Standard(m) | StaticCode::Log(m) => m.mean.is_finite() && m.std.is_finite(),
-            StaticCode::OneHot(_) => true,
+            ConditionCode::Standard(m) | ConditionCode::Log(m) => m.mean.is_finite() && m.std.is_finite(),
+            ConditionCode::OneHot(_) => true,
         };
         of_code && self.clip.iter().flatten().chain(&self.missing).all(|v| v.is_finite())
     }
@@ -105,14 +105,14 @@ impl StaticScaler {
     /// How many of the model's inputs it fills.
     pub fn width(&self) -> usize {
         match &self.code {
-            StaticCode::OneHot(categories) => categories.len(),
+            ConditionCode::OneHot(categories) => categories.len(),
             _ => 1 + usize::from(self.missing.is_some()),
         }
     }
 
     pub(super) fn describe(&self) -> String {
         match &self.code {
-            StaticCode::OneHot(categories) => format!("{} (one-hot: {})", self.name, categories.join(", ")),
+            ConditionCode::OneHot(categories) => format!("{} (one-hot: {})", self.name, categories.join(", ")),
             _ if self.missing.is_some() => format!("{0} and whether {0} is missing", self.name),
             _ => self.name.clone(),
         }
@@ -121,9 +121,9 @@ impl StaticScaler {
     /// Fills the inputs `[rows.len(), width]` of these rows of the column.
     ///
     /// # Errors
-    /// See [`Scalers::encode_statics`](super::Scalers::encode_statics).
+    /// See [`Scalers::encode_condition`](super::Scalers::encode_condition).
     pub fn encode(&self, source: &str, column: &Column, rows: &[usize], mut out: ArrayViewMut2<f32>) -> Result<()> {
-        if let StaticCode::OneHot(categories) = &self.code {
+        if let ConditionCode::OneHot(categories) = &self.code {
             let values = texts(source, column)?;
             for (&row, mut inputs) in rows.iter().zip(out.outer_iter_mut()) {
                 inputs[self.category(source, categories, row, &values[row])?] = 1.0;
@@ -152,9 +152,9 @@ impl StaticScaler {
             None => return Err(missing(source, &self.name, row)),
         };
         match &self.code {
-            StaticCode::Standard(mean_and_std) => Ok(mean_and_std.encode(value)),
-            StaticCode::Log(mean_and_std) => Ok(mean_and_std.encode(log(source, &self.name, row, value)?)),
-            StaticCode::OneHot(_) => unreachable!("a one-hot column holds text"),
+            ConditionCode::Standard(mean_and_std) => Ok(mean_and_std.encode(value)),
+            ConditionCode::Log(mean_and_std) => Ok(mean_and_std.encode(log(source, &self.name, row, value)?)),
+            ConditionCode::OneHot(_) => unreachable!("a one-hot column holds text"),
         }
     }
 
@@ -173,9 +173,9 @@ impl StaticScaler {
         let number =
             |f: &dyn Fn(f64) -> f64| Values::Number(inputs.column(0).iter().map(|&v| f(f64::from(v))).collect());
         let values = match &self.code {
-            StaticCode::Standard(mean_and_std) => number(&|v| mean_and_std.decode(v)),
-            StaticCode::Log(mean_and_std) => number(&|v| mean_and_std.decode(v).exp()),
-            StaticCode::OneHot(categories) => {
+            ConditionCode::Standard(mean_and_std) => number(&|v| mean_and_std.decode(v)),
+            ConditionCode::Log(mean_and_std) => number(&|v| mean_and_std.decode(v).exp()),
+            ConditionCode::OneHot(categories) => {
                 Values::Text(inputs.outer_iter().map(|row| categories[largest(row.iter().copied())].clone()).collect())
             }
         };
@@ -183,18 +183,18 @@ impl StaticScaler {
     }
 }
 
-impl StaticCode {
-    fn or_unit(self) -> StaticCode {
+impl ConditionCode {
+    fn or_unit(self) -> ConditionCode {
         match self {
-            StaticCode::Standard(mean_and_std) => StaticCode::Standard(mean_and_std.or_unit()),
-            StaticCode::Log(mean_and_std) => StaticCode::Log(mean_and_std.or_unit()),
+            ConditionCode::Standard(mean_and_std) => ConditionCode::Standard(mean_and_std.or_unit()),
+            ConditionCode::Log(mean_and_std) => ConditionCode::Log(mean_and_std.or_unit()),
             one_hot => one_hot,
         }
     }
 }
 
 /// The scaler's columns and no others, in its order.
-pub(super) fn check_names(source: &str, scalers: &[StaticScaler], columns: &[Column]) -> Result<()> {
+pub(super) fn check_names(source: &str, scalers: &[ConditionScaler], columns: &[Column]) -> Result<()> {
     if scalers.iter().map(|s| &s.name).eq(columns.iter().map(|c| &c.name)) {
         return Ok(());
     }
@@ -215,7 +215,7 @@ fn fit_number(
     how: How,
     rows: &[usize],
     notices: &mut Vec<String>,
-) -> Result<StaticScaler> {
+) -> Result<ConditionScaler> {
     let (values, name) = (numbers(source, column)?, &column.name);
     let there: Vec<usize> = rows.iter().copied().filter(|&row| !values[row].is_nan()).collect();
     if let Some(&row) = rows.iter().find(|&&row| values[row].is_nan() && !how.impute) {
@@ -243,14 +243,14 @@ fn fit_number(
         ColumnEncoding::Log => {
             let log = |&row: &usize| log(source, name, row, clipped(values[row]));
             let logs = there.iter().map(log).collect::<Result<Vec<_>>>()?;
-            StaticCode::Log(MeanAndStd::of(logs.into_iter()).unwrap_or(MeanAndStd::IDENTITY))
+            ConditionCode::Log(MeanAndStd::of(logs.into_iter()).unwrap_or(MeanAndStd::IDENTITY))
         }
         _ => {
             let values = there.iter().map(|&row| clipped(values[row]));
-            StaticCode::Standard(MeanAndStd::of(values).unwrap_or(MeanAndStd::IDENTITY))
+            ConditionCode::Standard(MeanAndStd::of(values).unwrap_or(MeanAndStd::IDENTITY))
         }
     };
-    let scaler = StaticScaler { name: name.clone(), code, clip, missing: median.filter(|_| how.impute) };
+    let scaler = ConditionScaler { name: name.clone(), code, clip, missing: median.filter(|_| how.impute) };
     if scaler.is_finite() {
         return Ok(scaler);
     }
