@@ -1,4 +1,4 @@
-//! Every reader on bent, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a
+//! Every reader on corrupted, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a
 //! small multiple of their size, whatever a header claims. The allocator counts what is alive.
 
 #[allow(dead_code, reason = "the readers' own tests use all of it")]
@@ -18,7 +18,7 @@ const MULTIPLE: usize = 40;
 /// What is free: buffers of fixed size, of which those of `inflate` are the largest.
 const FREE: usize = 160 << 10;
 
-struct Counting;
+struct CountingAllocator;
 
 // a thread's own, as other tests allocate at the same time
 thread_local! {
@@ -35,7 +35,7 @@ fn count(change: isize) {
 }
 
 // SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
         unsafe { System.alloc(layout) }
@@ -55,7 +55,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Runs `read` on files of this many bytes together, and says by how many times it exceeds what is free.
 fn measured<T>(bytes: usize, read: impl FnOnce() -> T) -> (T, f64) {
@@ -84,13 +84,13 @@ fn read(name: &str, content: Vec<u8>) -> (bool, f64) {
 }
 
 /// A file of one of the formats, which its `FORMAT` names, and the files beside it.
-struct Sample {
+struct SampleFile {
     name: &'static str,
     content: Vec<u8>,
     companions: Vec<(String, Vec<u8>)>,
 }
 
-fn all_samples() -> Vec<Sample> {
+fn all_samples() -> Vec<SampleFile> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
     let content = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let all: Vec<&str> = FORMATS.iter().flat_map(|format| format.samples).copied().collect();
@@ -101,12 +101,12 @@ fn all_samples() -> Vec<Sample> {
         let stem = Path::new(name).file_stem().unwrap().to_str().unwrap();
         let beside = others.iter().filter(|other| other.starts_with(stem));
         let companions = beside.map(|other| (other.clone(), content(other))).collect();
-        Sample { name, content: content(name), companions }
+        SampleFile { name, content: content(name), companions }
     };
     all.into_iter().map(sample).collect()
 }
 
-impl Sample {
+impl SampleFile {
     /// The sample's own file, and those beside it.
     fn files(&self) -> usize {
         1 + self.companions.len()
@@ -138,7 +138,7 @@ impl Sample {
 
 /// One change of a file.
 #[derive(Debug, Clone)]
-enum Bend {
+enum Corruption {
     Cut(f64),
     Remove(f64, usize),
     Repeat(f64, usize, usize),
@@ -146,7 +146,7 @@ enum Bend {
     Insert(f64, Vec<u8>),
 }
 
-fn bends() -> impl Strategy<Value = Vec<Bend>> {
+fn corruptions() -> impl Strategy<Value = Vec<Corruption>> {
     let place = || 0.0..1.0_f64;
     // bytes that mean something to one format or another, and any
     let words =
@@ -160,35 +160,35 @@ fn bends() -> impl Strategy<Value = Vec<Bend>> {
         vec![255; 2],
     ]);
     let bytes = || prop_oneof![words.clone(), numbers.clone(), prop::collection::vec(any::<u8>(), 1..6)];
-    let bend = prop_oneof![
-        place().prop_map(Bend::Cut),
-        (place(), 1..40_usize).prop_map(|(at, n)| Bend::Remove(at, n)),
-        (place(), 1..60_usize, 1..50_usize).prop_map(|(at, n, times)| Bend::Repeat(at, n, times)),
-        (place(), bytes()).prop_map(|(at, bytes)| Bend::Overwrite(at, bytes)),
-        (place(), bytes()).prop_map(|(at, bytes)| Bend::Insert(at, bytes)),
+    let corruption = prop_oneof![
+        place().prop_map(Corruption::Cut),
+        (place(), 1..40_usize).prop_map(|(at, n)| Corruption::Remove(at, n)),
+        (place(), 1..60_usize, 1..50_usize).prop_map(|(at, n, times)| Corruption::Repeat(at, n, times)),
+        (place(), bytes()).prop_map(|(at, bytes)| Corruption::Overwrite(at, bytes)),
+        (place(), bytes()).prop_map(|(at, bytes)| Corruption::Insert(at, bytes)),
     ];
-    prop::collection::vec(bend, 1..6)
+    prop::collection::vec(corruption, 1..6)
 }
 
-fn bent(mut file: Vec<u8>, bends: &[Bend]) -> Vec<u8> {
-    for bend in bends {
+fn corrupted(mut file: Vec<u8>, corruptions: &[Corruption]) -> Vec<u8> {
+    for corruption in corruptions {
         let at = |place: &f64| (place * file.len() as f64) as usize;
-        match bend {
-            Bend::Cut(place) => file.truncate(at(place)),
-            Bend::Remove(place, n) => {
+        match corruption {
+            Corruption::Cut(place) => file.truncate(at(place)),
+            Corruption::Remove(place, n) => {
                 let (from, to) = (at(place), (at(place) + n).min(file.len()));
                 file.drain(from..to);
             }
-            Bend::Repeat(place, n, times) => {
+            Corruption::Repeat(place, n, times) => {
                 let (from, to) = (at(place), (at(place) + n).min(file.len()));
                 let piece = file[from..to].repeat(*times);
                 file.splice(from..from, piece);
             }
-            Bend::Overwrite(place, bytes) => {
+            Corruption::Overwrite(place, bytes) => {
                 let (from, to) = (at(place), (at(place) + bytes.len()).min(file.len()));
                 file.splice(from..to, bytes.iter().copied());
             }
-            Bend::Insert(place, bytes) => {
+            Corruption::Insert(place, bytes) => {
                 let from = at(place);
                 file.splice(from..from, bytes.iter().copied());
             }
@@ -208,13 +208,13 @@ fn run<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
 }
 
 #[test]
-fn bent_files_are_read_or_refused() {
+fn corrupted_files_are_read_or_refused() {
     for sample in all_samples() {
         let name = sample.name;
         assert!(sample.read_changed(0, <[u8]>::to_vec).0, "{name} as it should be");
         let (good, worst) = (Cell::new(0), Cell::new(0.0_f64));
-        run(600, (bends(), 0..sample.files()), |(bends, which)| {
-            let (ok, multiple) = sample.read_changed(which, |content| bent(content.to_vec(), &bends));
+        run(600, (corruptions(), 0..sample.files()), |(corruptions, which)| {
+            let (ok, multiple) = sample.read_changed(which, |content| corrupted(content.to_vec(), &corruptions));
             good.set(good.get() + usize::from(ok));
             worst.set(worst.get().max(multiple));
         });
@@ -224,13 +224,13 @@ fn bent_files_are_read_or_refused() {
     }
 }
 
-/// An archive's checksums refuse most changes, so that its arrays are bent before they are packed.
+/// An archive's checksums refuse most changes, so that its arrays are corrupted before they are packed.
 #[test]
-fn bent_arrays_are_read_or_refused() {
+fn corrupted_arrays_are_read_or_refused() {
     let headers = ["'<f4'", "'>f8'", "'<U3'", "'|S4'", "'<i2'", "'|b1'"]
         .map(|descr| format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (8,), }}"));
     let good = Cell::new(0);
-    run(1500, (bends(), 0..=headers.len(), any::<bool>()), |(bends, which, inside)| {
+    run(1500, (corruptions(), 0..=headers.len(), any::<bool>()), |(corruptions, which, inside)| {
         let mut arrays = vec![("signal".to_string(), headers[0].replace("(8,)", "(8, 3)").into_bytes(), vec![1; 96])];
         for (i, header) in headers.iter().enumerate() {
             let bytes = 8 * [4, 8, 12, 4, 2, 1][i];
@@ -238,9 +238,9 @@ fn bent_arrays_are_read_or_refused() {
         }
         let array = &mut arrays[which];
         if inside {
-            array.1 = bent(array.1.clone(), &bends)
+            array.1 = corrupted(array.1.clone(), &corruptions)
         } else {
-            array.2 = bent(array.2.clone(), &bends)
+            array.2 = corrupted(array.2.clone(), &corruptions)
         }
         let texts: Vec<String> = arrays.iter().map(|a| a.1.iter().map(|&b| char::from(b)).collect()).collect();
         let arrays: Vec<(&str, &str, &[u8])> =
@@ -262,7 +262,8 @@ fn every_cut_is_refused_or_a_shorter_file() {
 
 #[test]
 fn arbitrary_bytes_are_read_or_refused() {
-    let beginning = |sample: &Sample| [0, 4, 40, 400].map(|n| sample.content[..n.min(sample.content.len())].to_vec());
+    let beginning =
+        |sample: &SampleFile| [0, 4, 40, 400].map(|n| sample.content[..n.min(sample.content.len())].to_vec());
     let beginnings: Vec<Vec<u8>> = all_samples().iter().flat_map(beginning).collect();
     let bytes = prop::collection::vec(any::<u8>(), 0..600);
     let extensions = FORMATS.iter().flat_map(|format| format.extensions).map(|extension| format!("x.{extension}"));
@@ -363,9 +364,9 @@ fn dense_files_stay_within_the_bound() {
         // the rows of a table are not kept here: whoever keeps them pays for each
         let walk = || open_bytes(name, content)?.try_fold(0, |rows, row| row.map(|_| rows + 1));
         let (result, multiple) = measured(bytes, || walk().map_err(|e| e.to_string()));
-        let said = format!("{i}: {first:?}: at most {multiple:.1} times its {bytes} bytes: {result:.300?}");
-        println!("{said}");
-        beyond.extend((multiple > MULTIPLE as f64).then_some(said));
+        let line = format!("{i}: {first:?}: at most {multiple:.1} times its {bytes} bytes: {result:.300?}");
+        println!("{line}");
+        beyond.extend((multiple > MULTIPLE as f64).then_some(line));
     }
     assert!(beyond.is_empty(), "{}", beyond.join("\n"));
 }
