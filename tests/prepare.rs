@@ -5,7 +5,7 @@ use abr_film::data::prepare::resample::Resampler;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Recorded {
+struct ScipyResults {
     filters: Vec<Filter>,
     resamplers: Vec<Resampling>,
 }
@@ -38,7 +38,7 @@ const FILTER_TOLERANCE: f64 = 1e-9;
 /// Sums of at most 200 weighted samples: f64's rounding, some hundred times over.
 const RESAMPLE_TOLERANCE: f64 = 1e-11;
 
-fn recorded() -> Recorded {
+fn recorded() -> ScipyResults {
     serde_json::from_str(include_str!("fixtures/scipy/scipy.json")).expect("the fixture")
 }
 

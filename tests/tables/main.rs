@@ -77,7 +77,7 @@ fn tables() -> impl Strategy<Value = WantedTable> {
 
 /// All of a data set, to the bit.
 #[derive(Debug, PartialEq)]
-struct Seen {
+struct LoadedSet {
     signals: Vec<Vec<u32>>,
     truth: Vec<Vec<u32>>,
     truth_latencies_ms: Vec<Vec<u32>>,
@@ -92,10 +92,10 @@ fn bits(values: impl IntoIterator<Item = f32>) -> Vec<u32> {
     values.into_iter().map(|value| if value.is_nan() { u32::MAX } else { value.to_bits() }).collect()
 }
 
-impl Seen {
-    fn of(data: &Dataset) -> Seen {
+impl LoadedSet {
+    fn of(data: &Dataset) -> LoadedSet {
         let matrix = |values: &ndarray::Array2<f32>| values.outer_iter().map(|row| bits(row.iter().copied())).collect();
-        Seen {
+        LoadedSet {
             signals: matrix(&data.signals),
             truth: data.ground_truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.signals)),
             truth_latencies_ms: data.ground_truth.as_ref().map_or(Vec::new(), |truth| matrix(&truth.latencies_ms)),
@@ -108,7 +108,7 @@ impl Seen {
     }
 
     /// What a table means; the fault of one that is read is a level that is missing, or all.
-    fn wanted(table: &WantedTable, fault: Option<&str>) -> Seen {
+    fn wanted(table: &WantedTable, fault: Option<&str>) -> LoadedSet {
         let (used, rows) = (table.used(), &table.rows);
         let simulated = if table.is_simulated() { rows.len() } else { 0 };
         let missing = |i: usize| match fault {
@@ -124,7 +124,7 @@ impl Seen {
         };
         let levels: Vec<f64> = (0..rows.len()).map(level).collect();
         let groups: Vec<String> = rows.iter().map(|row| tidy(row.group)).collect();
-        Seen {
+        LoadedSet {
             signals: rows.iter().map(|row| bits(row.samples[..used].to_vec())).collect(),
             truth: rows[..simulated].iter().map(|row| bits(row.truth[..used].to_vec())).collect(),
             truth_latencies_ms: vec![bits((0..WAVES.len()).map(|i| latency(i).unwrap_or(f32::NAN))); simulated],
@@ -137,12 +137,12 @@ impl Seen {
     }
 }
 
-type Outcome = std::result::Result<Seen, (String, String)>;
+type LoadOutcome = std::result::Result<LoadedSet, (String, String)>;
 
 /// A data set, or problem and remedy; the columns that a remedy lists are the file's own.
-fn outcome(result: Result<Dataset>) -> Outcome {
+fn outcome(result: Result<Dataset>) -> LoadOutcome {
     match result {
-        Ok(data) => Ok(Seen::of(&data)),
+        Ok(data) => Ok(LoadedSet::of(&data)),
         Err(Error::Input { problem, remedy, .. }) => {
             Err((problem, remedy.split("any of: ").next().unwrap_or_default().to_string()))
         }
@@ -150,7 +150,7 @@ fn outcome(result: Result<Dataset>) -> Outcome {
     }
 }
 
-fn ways(table: &WantedTable, fault: Option<&str>, overrides: &Overrides) -> [(&'static str, Outcome); 4] {
+fn ways(table: &WantedTable, fault: Option<&str>, overrides: &Overrides) -> [(&'static str, LoadOutcome); 4] {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     std::fs::create_dir(place("only")).unwrap();
@@ -187,7 +187,7 @@ fn run<S: Strategy>(strategy: S, cases: u32, test: impl Fn(S::Value)) {
 fn a_table_is_one_data_set_whichever_way_it_comes_in() {
     run(tables(), 200, |table| {
         for (way, outcome) in ways(&table, None, &Overrides::default()) {
-            assert_eq!(outcome, Ok(Seen::wanted(&table, None)), "{way}");
+            assert_eq!(outcome, Ok(LoadedSet::wanted(&table, None)), "{way}");
         }
     });
 }
@@ -203,7 +203,7 @@ fn filters_units_and_gains_hold_whichever_way_a_table_comes_in() {
         for (way, outcome) in ways(&table, None, &overrides) {
             match (&outcome, kept.rows.is_empty()) {
                 (Err((problem, _)), true) => assert!(problem.contains("data.filters leave no row"), "{way}: {problem}"),
-                _ => assert_eq!(outcome, Ok(Seen::wanted(&kept, None)), "{way}: {overrides:?}"),
+                _ => assert_eq!(outcome, Ok(LoadedSet::wanted(&kept, None)), "{way}: {overrides:?}"),
             }
         }
     });
@@ -218,7 +218,7 @@ fn a_table_is_refused_for_one_reason_whichever_way_it_comes_in() {
                 Err((problem, _)) => assert!(problem.contains(part), "{fault}: {problem}"),
                 Ok(seen) => {
                     assert!(part.starts_with("empty, but a number") && table.may_miss_level, "{fault}: was read");
-                    assert_eq!(*seen, Seen::wanted(&table, Some(fault)));
+                    assert_eq!(*seen, LoadedSet::wanted(&table, Some(fault)));
                 }
             }
             for (way, other) in others {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A file, and how it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundFile {
     pub path: PathBuf,
     /// Whether it was named itself, not found in a folder or by a glob.
     pub named: bool,
@@ -20,16 +20,16 @@ pub struct Found {
 /// # Errors
 /// [`Error::Io`] for what does not exist or cannot be listed, [`Error::Usage`] for a glob that is none or finds
 /// nothing.
-pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
+pub fn expand(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
     // by the real path, so that nothing is read twice: being named outweighs being found
-    let mut found: BTreeMap<PathBuf, Found> = BTreeMap::new();
+    let mut found: BTreeMap<PathBuf, FoundFile> = BTreeMap::new();
     let mut add = |path: PathBuf, named: bool| -> Result<()> {
         // a pipe has no real path
         let real = match std::fs::canonicalize(&path) {
             Err(_) if path.exists() => path.clone(),
             real => real.map_err(Error::io("read", &path))?,
         };
-        found.entry(real).or_insert(Found { path, named }).named |= named;
+        found.entry(real).or_insert(FoundFile { path, named }).named |= named;
         Ok(())
     };
     for path in paths {
@@ -48,7 +48,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
         found.keys().filter(|path| !is_analyzed(path)).filter_map(|path| path.parent()).collect();
     // a shell's `*` names the analysed peaks beside their recordings too
     let read_with = |real: &PathBuf| is_analyzed(real) && real.parent().is_some_and(|folder| folders.contains(folder));
-    let apart = |real: &PathBuf, file: &Found| {
+    let apart = |real: &PathBuf, file: &FoundFile| {
         if file.named { !read_with(real) } else { !(is_beside(&file.path) || samples.contains(real)) }
     };
     // in the order of their real paths, however they were typed
@@ -59,10 +59,10 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Found>> {
 ///
 /// # Errors
 /// [`Error::Usage`] if it was named as an input itself, be it through a link.
-pub(super) fn without_output(files: Vec<Found>, out: Option<&Path>, notices: &Notices) -> Result<Vec<Found>> {
+pub(super) fn without_output(files: Vec<FoundFile>, out: Option<&Path>, notices: &Notices) -> Result<Vec<FoundFile>> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let Some(out) = out.and_then(real).filter(|out| out.is_file()) else { return Ok(files) };
-    let (same, others): (Vec<Found>, Vec<Found>) =
+    let (same, others): (Vec<FoundFile>, Vec<FoundFile>) =
         files.into_iter().partition(|f| real(&f.path).as_ref() == Some(&out));
     for file in same {
         if file.named {
@@ -115,7 +115,7 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The files that the WFDB headers among these name as theirs.
-fn sample_files(found: &BTreeMap<PathBuf, Found>) -> Result<BTreeSet<PathBuf>> {
+fn sample_files(found: &BTreeMap<PathBuf, FoundFile>) -> Result<BTreeSet<PathBuf>> {
     let mut named = BTreeSet::new();
     for header in found.keys().filter(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("hea"))) {
         let content = std::fs::read(header).map_err(Error::io("read", header))?;

@@ -38,7 +38,7 @@ pub mod wfdb;
 pub(super) use columns::{names_subject, own_name};
 pub use delimited::is_missing;
 pub(super) use delimited::without_comma;
-pub use expand::{Found, expand};
+pub use expand::{FoundFile, expand};
 pub use formats::{FORMATS, Format, ReadFn};
 pub use source::SourceFile;
 pub use subjects::SubjectFrom;

@@ -5,7 +5,7 @@
 //! (NaN) for whoever reads the set to report or refuse.
 
 mod cells;
-mod seen;
+mod notes;
 
 use super::columns::{ColumnKind, FEWEST_NUMBERED, Naming, TableColumns};
 use super::delimited::{self, Decimals, DelimitedTable};
@@ -16,7 +16,7 @@ use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, StringRecord};
-use seen::Seen;
+use notes::TableNotes;
 use std::sync::Arc;
 
 /// Opens a table.
@@ -51,8 +51,14 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Table
     let (file, decimals) = (source.file_name().into(), table.decimals);
     let context = TableContext { file, source, columns, tests, lone_id, naming, unit, decimals };
     let (notices_of_rows, end) = (notices.clone(), at_end.clone());
-    let rows =
-        TableRows { context, table, cells: record, seen: Seen::default(), notices: notices_of_rows, at_end: end };
+    let rows = TableRows {
+        context,
+        table,
+        cells: record,
+        notes: TableNotes::default(),
+        notices: notices_of_rows,
+        at_end: end,
+    };
     Ok(TableStream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
@@ -75,7 +81,7 @@ struct TableRows {
     context: TableContext,
     table: DelimitedTable,
     cells: ByteRecord,
-    seen: Seen,
+    notes: TableNotes,
     notices: Notices,
     at_end: AtEnd,
 }
@@ -94,32 +100,32 @@ impl Iterator for TableRows {
                 Err(error) => return Some(Err(error.into())),
             };
             let (cells, odd) = as_text(std::mem::take(&mut self.cells));
-            let row = TableRow { context: &self.context, row: self.seen.rows + 1, line, cells: &cells };
+            let row = TableRow { context: &self.context, row: self.notes.rows + 1, line, cells: &cells };
             let other = row.other_response();
-            let read = other.is_none().then(|| row.recording(&mut self.seen));
+            let read = other.is_none().then(|| row.recording(&mut self.notes));
             self.cells = cells.into_byte_record();
             if let Some(read) = read {
-                self.seen.rows += 1;
+                self.notes.rows += 1;
                 if let (Some(_), Ok(recording)) = (self.context.lone_id, &read) {
-                    self.seen.note_id(recording);
+                    self.notes.note_id(recording);
                 }
-                self.seen.odd_cells += odd;
+                self.notes.odd_cells += odd;
                 return Some(read);
             }
-            self.seen.others += 1;
-            self.seen.other = self.seen.other.take().or(other);
+            self.notes.others += 1;
+            self.notes.other = self.notes.other.take().or(other);
         }
     }
 }
 
 impl TableRows {
     fn conclude(&mut self) {
-        let seen = std::mem::take(&mut self.seen);
+        let notes = std::mem::take(&mut self.notes);
         let mut at_end = self.at_end.borrow_mut();
-        at_end.doubt = seen.doubt(&self.context);
-        match seen.rows {
-            0 => at_end.not_abr = seen.other,
-            _ => seen.notices(&self.context).into_iter().for_each(|notice| self.notices.push(notice)),
+        at_end.doubt = notes.doubt(&self.context);
+        match notes.rows {
+            0 => at_end.not_abr = notes.other,
+            _ => notes.notices(&self.context).into_iter().for_each(|notice| self.notices.push(notice)),
         }
     }
 }
@@ -144,7 +150,7 @@ struct TableRow<'a> {
 
 impl TableRow<'_> {
     /// The recording; the first fault of a cell comes with what the others say.
-    fn recording(&self, seen: &mut Seen) -> Result<Recording, Faulty> {
+    fn recording(&self, notes: &mut TableNotes) -> Result<Recording, Faulty> {
         self.check_width()?;
         let columns = &self.context.columns;
         let mut recording =
@@ -157,7 +163,7 @@ impl TableRow<'_> {
         let mut fault: Option<(Error, Option<Arc<str>>)> = None;
         for (column, kind) in columns.kinds.iter().enumerate() {
             if !matches!(kind, ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::Nothing)
-                && let Err(error) = self.take(column, kind, &mut recording, seen)
+                && let Err(error) = self.take(column, kind, &mut recording, notes)
             {
                 fault.get_or_insert((error, kind.name()));
             }
@@ -251,7 +257,7 @@ impl TableRow<'_> {
         columns[..length].iter().map(|&column| Ok(self.number(column)?.unwrap_or(f32::NAN))).collect()
     }
 
-    fn take(&self, column: usize, kind: &ColumnKind, recording: &mut Recording, seen: &mut Seen) -> Result<()> {
+    fn take(&self, column: usize, kind: &ColumnKind, recording: &mut Recording, notes: &mut TableNotes) -> Result<()> {
         let cell = text::known(self.text(column));
         match kind {
             ColumnKind::Subject => recording.subject = cell.to_string(),
@@ -263,7 +269,7 @@ impl TableRow<'_> {
             ColumnKind::T0Ms => recording.t0_ms = self.number(column)?,
             ColumnKind::OnsetDelayMs => match self.number(column)? {
                 Some(0.0) => recording.t0_ms = Some(0.0),
-                Some(delay_ms) => seen.delays_ms.push(delay_ms),
+                Some(delay_ms) => notes.delays_ms.push(delay_ms),
                 None => {}
             },
             ColumnKind::Peak(peak, factor) => {

@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn names(found: &[crate::data::read::Found], root: &Path) -> Vec<String> {
+fn names(found: &[crate::data::read::FoundFile], root: &Path) -> Vec<String> {
     found.iter().map(|f| f.path.strip_prefix(root).unwrap().display().to_string()).collect()
 }
 

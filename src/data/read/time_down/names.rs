@@ -65,7 +65,7 @@ pub struct Named {
     /// Of the samples.
     pub unit: Option<config::Unit>,
     pub stimulus: Option<Stimulus>,
-    pub level: Option<Level>,
+    pub level: Option<NamedLevel>,
     /// What it says beside them: an ear or a channel.
     pub rest: String,
 }
@@ -74,7 +74,7 @@ impl Named {
     pub fn of(name: &str) -> Named {
         let (name, unit) = without_unit(name);
         let (stimulus, name) = take_stimulus(&name).map_or((None, name), |(stimulus, rest)| (Some(stimulus), rest));
-        let level = Level::of(&name);
+        let level = NamedLevel::of(&name);
         let rest = level.as_ref().map_or(name, |level| level.rest.clone());
         let is_average = ["mean", "avg", "average"].contains(&rest.to_lowercase().as_str());
         Named { unit, stimulus, level, rest: if is_average { String::new() } else { rest } }
@@ -137,7 +137,7 @@ fn is_digit(c: char) -> bool {
 
 /// What a column is named after: `30 dB`, `Level 30 dB SPL`, `30 dB left`, `30`.
 #[derive(Debug, PartialEq)]
-pub struct Level {
+pub struct NamedLevel {
     pub db: f64,
     /// What the name says beside the level: an ear or a channel.
     pub rest: String,
@@ -145,9 +145,9 @@ pub struct Level {
     pub bare: bool,
 }
 
-impl Level {
+impl NamedLevel {
     /// The level in a name; `None` if there is none.
-    pub fn of(name: &str) -> Option<Level> {
+    pub fn of(name: &str) -> Option<NamedLevel> {
         let db = name.to_ascii_lowercase().find("db");
         let (before, behind) = db.map_or((name, ""), |at| (&name[..at], &name[at + 2..]));
         let before = before.trim_end_matches([' ', '_']);
@@ -160,7 +160,7 @@ impl Level {
         let rest = words(prefix, &["level", "intensity"]).chain(words(behind, &SCALES)).collect::<Vec<_>>().join(" ");
         let bare = db.is_none() && prefix.is_empty();
         // `A1` and `Ch 2` are channels
-        (db.is_some() || rest.is_empty()).then_some(Level { db: level, rest, bare })
+        (db.is_some() || rest.is_empty()).then_some(NamedLevel { db: level, rest, bare })
     }
 }
 
@@ -189,11 +189,11 @@ mod tests {
             ("Cz-30dB", 30.0, "Cz"),
             ("R_30_dB", 30.0, "R"),
         ] {
-            assert_eq!(Level::of(name), Some(Level { db, rest: rest.to_string(), bare: false }), "{name}");
+            assert_eq!(NamedLevel::of(name), Some(NamedLevel { db, rest: rest.to_string(), bare: false }), "{name}");
         }
-        assert_eq!(Level::of("30"), Some(Level { db: 30.0, rest: String::new(), bare: true }));
+        assert_eq!(NamedLevel::of("30"), Some(NamedLevel { db: 30.0, rest: String::new(), bare: true }));
         for channel in ["", "Cz", "A1", "Ch 2", "feedback", "dB", "Fp1-M2", "µ 3"] {
-            assert_eq!(Level::of(channel), None, "{channel}");
+            assert_eq!(NamedLevel::of(channel), None, "{channel}");
         }
     }
 

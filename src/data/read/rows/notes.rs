@@ -8,7 +8,7 @@ use std::collections::HashSet;
 const FEW_ROWS: usize = 5;
 
 #[derive(Default)]
-pub struct Seen {
+pub struct TableNotes {
     /// Rows that were read, without those that were left out.
     pub rows: usize,
     /// Cells that are not UTF-8.
@@ -25,7 +25,7 @@ pub struct Seen {
     repeated: bool,
 }
 
-impl Seen {
+impl TableNotes {
     /// Takes note of who was recorded, where a column `ID` says it, which may number the rows as well.
     pub fn note_id(&mut self, recording: &Recording) {
         if !self.repeated {
