@@ -10,14 +10,16 @@
 //! Read are numbers (`f2`, `f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects
 //! is a pickle, which can run any code when it is opened: it is refused.
 
-use super::npz::MOST;
 use super::text;
 use half::f16;
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The longest header that is read: NumPy's own are of a hundred bytes.
+/// An archive may unpack to this many times its size. Compressed text reaches about this much; a zip bomb exceeds it.
+pub const MAX_EXPANSION: usize = 16;
+
+/// The longest header that is read. NumPy's own have about a hundred bytes.
 const MAX_HEADER: usize = 1 << 14;
 
 /// What items are.
@@ -59,8 +61,10 @@ impl Array {
         let mut array = Array::header(&mut reader)?;
         let items = array.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
         let Some(bytes) = items.and_then(|items| items.checked_mul(array.size)).filter(|&bytes| bytes <= most) else {
-            let problem =
-                format!("its shape {:?} would unpack to more than {most} bytes, {MOST} times the file", array.shape);
+            let problem = format!(
+                "its shape {:?} would unpack to more than {most} bytes, {MAX_EXPANSION} times the file",
+                array.shape
+            );
             return Err(NpyError {
                 problem,
                 remedy: "if it is really that large, save it with np.savez instead of np.savez_compressed",

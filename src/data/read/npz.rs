@@ -34,7 +34,7 @@
 //!          **columns, **dict(zip(labels, peaks.T)))
 //! ```
 
-use super::npy::{self, Array};
+use super::npy::{self, Array, MAX_EXPANSION};
 use super::{AtEnd, Format, Notices, ReadFn, Recording, SourceFile, TableStream, delimited, text, units};
 use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
@@ -55,14 +55,11 @@ pub const FORMAT: Format = Format {
     samples: &["rows.npz", "columns.npz"],
 };
 
-/// How many times the file's size its content may take: compressed text may shrink so far, and a zip bomb is beyond it.
-pub(super) const MOST: usize = 16;
+/// Bytes that any file may unpack to, however small it is.
+const FREE_BYTES: usize = 1 << 16;
 
-/// What is allowed to any file.
-const FREE: usize = 1 << 16;
-
-/// What a column's cell takes in a recording.
-const CELL: usize = 96;
+/// Bytes that a recording needs for the cell of a column, beside its text.
+const CELL_BYTES: usize = 96;
 
 /// Whether a file begins so: as a zip whose first member is an array.
 fn detect(head: &[u8]) -> bool {
@@ -86,7 +83,7 @@ fn open(source: SourceFile) -> Result<TableStream> {
         return Err(source.error("", problem, format!("{near}add the traces in µV as `signal`, a row each")));
     };
     let truth = arrays.remove("truth");
-    let cells = arrays.values().map(|array| CELL + array.item_bytes()).sum();
+    let cells = arrays.values().map(|array| CELL_BYTES + array.item_bytes()).sum();
     let mut recordings = recordings(&source, &signal, truth.as_ref(), cells)?;
     let mut unread = Vec::new();
     for (name, array) in &arrays {
@@ -120,7 +117,7 @@ fn open(source: SourceFile) -> Result<TableStream> {
     })
 }
 
-/// All arrays by name; together they are no larger than [`MOST`] times the file.
+/// All arrays by name; together they are no larger than [`MAX_EXPANSION`] times the file.
 fn unpack(source: &SourceFile) -> Result<BTreeMap<String, Array>> {
     let unreadable = |problem: zip::result::ZipError| {
         source.error(
@@ -130,7 +127,7 @@ fn unpack(source: &SourceFile) -> Result<BTreeMap<String, Array>> {
         )
     };
     let mut archive = zip::ZipArchive::new(Cursor::new(source.bytes())).map_err(unreadable)?;
-    let mut left = MOST * source.bytes().len() + FREE;
+    let mut left = MAX_EXPANSION * source.bytes().len() + FREE_BYTES;
     let mut arrays = BTreeMap::new();
     for i in 0..archive.len() {
         let member = archive.by_index(i).map_err(unreadable)?;
@@ -145,7 +142,7 @@ fn unpack(source: &SourceFile) -> Result<BTreeMap<String, Array>> {
     Ok(arrays)
 }
 
-/// The traces, if they and the cells of a row (of so many bytes) stay within [`MOST`] times the file.
+/// The traces, if they and the cells of a row (of so many bytes) stay within [`MAX_EXPANSION`] times the file.
 fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells: usize) -> Result<Vec<Recording>> {
     let wrong = |problem: String, remedy: &str| source.error("array `signal`", problem, remedy);
     let (rows, length) = table(source, "signal", signal)?;
@@ -162,10 +159,10 @@ fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells:
         each += size_of::<GroundTruth>() + 4 * length;
     }
     // many short recordings take more than their samples, and one text may be copied to all of them
-    if rows > (MOST * source.bytes().len() + FREE) / each {
+    if rows > (MAX_EXPANSION * source.bytes().len() + FREE_BYTES) / each {
         let remedy = "if there are really so many, save them with np.savez instead of np.savez_compressed";
         return Err(wrong(
-            format!("{rows} recordings of {length} samples take more than {MOST} times the file"),
+            format!("{rows} recordings of {length} samples take more than {MAX_EXPANSION} times the file"),
             remedy,
         ));
     }
