@@ -8,7 +8,7 @@ mod common {
     pub mod skipped;
 }
 
-use abr_film::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_by_depth, gemm_on};
+use abr_film::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_on, gemm_split_k};
 use abr_film::rng::{Purpose, Stream};
 use common::skipped::skipped;
 use ndarray::{Array2, ArrayView2, s};
@@ -266,7 +266,7 @@ fn halves_of_the_depth_are_added_in_order() {
         for threads in [1, 2, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut c = start.clone();
-            pool.install(|| gemm_by_depth(a.view(), b.view(), beta, c.view_mut()));
+            pool.install(|| gemm_split_k(a.view(), b.view(), beta, c.view_mut()));
             assert_eq!(c, want);
         }
         let (exact, size) = exact(a.view(), b.view(), (beta != 0.0).then_some(&start));

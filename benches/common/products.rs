@@ -2,7 +2,7 @@
 //!
 //! The kernels take turns product by product, so that what else the machine does meets all alike. That takes products
 //! whose kernel can be chosen. Forward that is what a step runs; the gradient of an input is one product here, while a
-//! step forks it along its depth (`gemm_by_depth`), and that of a weight, while a step without a clip makes it in
+//! step forks it along its depth (`gemm_split_k`), and that of a weight, while a step without a clip makes it in
 //! parts, each with Adam's step (`Linear::step_weight`).
 
 use crate::common::{BATCHES, inside, median, seconds};

@@ -11,7 +11,7 @@ pub use cpu::Cpu;
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::{AdamStep, Clip, Factors, Group};
 use crate::kernels::awake::Awake;
-use crate::kernels::gemm::{self, Kernel, VARIABLE};
+use crate::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
 use crate::ops::AnyOp;
 use crate::tensor::Shape;
 
@@ -209,7 +209,8 @@ pub fn with<R: Send>(
     work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send,
 ) -> Result<R> {
     let device = open_gpu(choice.into().completed())?;
-    Kernel::selected().map_err(|e| Error::usage(e, format!("set {VARIABLE} to one that is there, or not at all")))?;
+    Kernel::selected()
+        .map_err(|e| Error::usage(e, format!("set {KERNEL_VARIABLE} to one that is there, or not at all")))?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build()
@@ -218,7 +219,7 @@ pub fn with<R: Send>(
     pool.install(|| match device {
         Some(device) => work(device),
         None => {
-            gemm::reserve();
+            gemm::reserve_workspaces();
             let _awake = Awake::new();
             work(Box::new(Cpu::<f32>::new()))
         }

@@ -13,7 +13,7 @@
 use super::linear::Products;
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::{
-    gemm::{gemm, gemm_bias, gemm_by_depth},
+    gemm::{gemm, gemm_bias, gemm_split_k},
     reduce::column_sums,
     split::Split,
 };
@@ -139,7 +139,7 @@ impl Op for GroupedLinear {
         self.groups(x.nrows(), w.ncols()).each(parts, &cut, &|from, to, (dx, dw)| {
             let dy = doutput.slice(s![.., to.clone()]);
             if let Some(dx) = dx {
-                gemm_by_depth(dy, w.slice(s![to, ..]), dx.beta(), dx.values);
+                gemm_split_k(dy, w.slice(s![to, ..]), dx.beta(), dx.values);
             }
             if let Some(dw) = dw {
                 gemm(dy.t(), x.slice(s![.., from]), dw.beta(), dw.values);

@@ -12,7 +12,7 @@
 use super::{Case, Fill, Op, Shapes, slice_mut, want};
 use crate::kernels::{
     adam::{AdamStep, adam_part},
-    gemm::{gemm, gemm_alone, gemm_bias, gemm_by_depth},
+    gemm::{gemm, gemm_bias, gemm_serial, gemm_split_k},
     reduce::column_sums,
     scratch::with_scratch,
     split::{By, split},
@@ -50,7 +50,7 @@ impl Linear {
                     let here = (start - range.start) * columns..(rows.end - range.start) * columns;
                     let dw = &mut part[..here.len()];
                     let into = ViewMut::from_shape((rows.len(), columns), &mut *dw).expect("as many numbers");
-                    gemm_alone(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
+                    gemm_serial(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
                     let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
                     adam_part(step, 1.0, w, dw, m, v);
                 }
@@ -165,7 +165,7 @@ impl Op for Linear {
     ) {
         let [dx, dw, db] = dinputs else { unreachable!("three inputs") };
         if let Some(dx) = dx {
-            gemm_by_depth(doutput, inputs[1], dx.beta(), dx.values.view_mut());
+            gemm_split_k(doutput, inputs[1], dx.beta(), dx.values.view_mut());
         }
         if let Some(dw) = dw {
             gemm(doutput.t(), inputs[0], dw.beta(), dw.values.view_mut());

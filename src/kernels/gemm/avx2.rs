@@ -1,70 +1,66 @@
-//! AVX2 with FMA: 8 lanes, 16 registers, of which a tile of 4 x 24 uses 12 to accumulate.
+//! AVX2 with FMA: 8 lanes, 16 registers; a tile of 4 x 24 keeps its sums in 12 of them.
 
-use super::blocks::{self, Packed, Product};
 use super::vector::Vector;
 use std::arch::x86_64::*;
-
-/// See [`blocks::product`].
-///
-/// # Safety
-/// As there; and the CPU has AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn product(p: &Product, packed: &mut Packed) {
-    // SAFETY: the caller's promise
-    unsafe { blocks::product::<__m256>(p, packed) }
-}
 
 /// A window into this, at `8 - lanes`, is the mask of the first `lanes`.
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-// SAFETY (of every block below): the caller has AVX2 and FMA and passes pointers that are valid for what the trait says
-// is touched.
 #[inline(always)]
-unsafe fn first(lanes: usize) -> __m256i {
+unsafe fn mask_of_first(lanes: usize) -> __m256i {
+    // SAFETY: the window begins at 8 - lanes, at most 8, and 8 numbers follow it
     unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - lanes).cast()) }
 }
 
 impl Vector for __m256 {
     const LANES: usize = 8;
-    const HEIGHT: usize = 4;
+    const MR: usize = 4;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX2 and FMA
         unsafe { _mm256_setzero_ps() }
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller has AVX2 and FMA, and `from` has all lanes
         unsafe { _mm256_loadu_ps(from) }
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, lanes: usize) -> Self {
-        unsafe { _mm256_maskload_ps(from, first(lanes)) }
+        // SAFETY: the caller has AVX2 and FMA; masked lanes are not read
+        unsafe { _mm256_maskload_ps(from, mask_of_first(lanes)) }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller has AVX2 and FMA, and `to` has all lanes
         unsafe { _mm256_storeu_ps(to, self) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, lanes: usize) {
-        unsafe { _mm256_maskstore_ps(to, first(lanes), self) }
+        // SAFETY: the caller has AVX2 and FMA; masked lanes are not written
+        unsafe { _mm256_maskstore_ps(to, mask_of_first(lanes), self) }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const f32) -> Self {
+        // SAFETY: the caller has AVX2 and FMA, and `from` has one number
         unsafe { _mm256_broadcast_ss(&*from) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX2 and FMA
         unsafe { _mm256_add_ps(self, other) }
     }
 
     #[inline(always)]
-    unsafe fn plus_product(self, a: Self, b: Self) -> Self {
+    unsafe fn fma(self, a: Self, b: Self) -> Self {
+        // SAFETY: the caller has AVX2 and FMA
         unsafe { _mm256_fmadd_ps(a, b, self) }
     }
 
@@ -77,6 +73,8 @@ impl Vector for __m256 {
         to: *mut f32,
         to_stride: usize,
     ) {
+        // SAFETY: the caller has AVX2 and FMA. Only rows below `rows` are loaded, of each only `columns` numbers, and only
+        // vectors below `columns` are stored, whole.
         unsafe {
             let mut x = [Self::zero(); 8];
             for (i, x) in x.iter_mut().enumerate() {
@@ -85,8 +83,8 @@ impl Vector for __m256 {
                     *x = if columns == 8 { Self::load(row) } else { Self::load_first(row, columns) };
                 }
             }
-            // 4 x 4 numbers within each half register: then y[4 i + j] holds, in half q, column 4 q + j of rows 4 i to
-            // 4 i + 3
+            // transpose 4 x 4 numbers within each half register: then y[4 i + j] holds, in half q, column 4 q + j of rows
+            // 4 i to 4 i + 3
             let mut y = [Self::zero(); 8];
             for i in [0, 4] {
                 let (a, b) = (_mm256_unpacklo_ps(x[i], x[i + 1]), _mm256_unpackhi_ps(x[i], x[i + 1]));
@@ -96,7 +94,7 @@ impl Vector for __m256 {
                 y[i + 2] = _mm256_shuffle_ps::<0x44>(b, d);
                 y[i + 3] = _mm256_shuffle_ps::<0xee>(b, d);
             }
-            // then 2 x 2 halves
+            // then transpose 2 x 2 halves
             for j in 0..4 {
                 x[j] = _mm256_permute2f128_ps::<0x20>(y[j], y[j + 4]);
                 x[j + 4] = _mm256_permute2f128_ps::<0x31>(y[j], y[j + 4]);
@@ -110,12 +108,14 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
-    unsafe fn prefetch(at: *const f32) {
+    unsafe fn prefetch_l1(at: *const f32) {
+        // SAFETY: the caller has AVX2 and FMA; a prefetch reads nothing
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
     #[inline(always)]
-    unsafe fn prefetch_second(at: *const f32) {
+    unsafe fn prefetch_l2(at: *const f32) {
+        // SAFETY: the caller has AVX2 and FMA; a prefetch reads nothing
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 }

@@ -1,37 +1,30 @@
-//! Operands copied into the order in which the tiles read them.
+//! Packing: operands copied into the order in which the tiles read them.
 //!
-//! Besides the transposing, which vectors need, this makes every tile's reads dense: rows of a weight matrix lie 4 KiB
-//! apart, so that a column of them lies in one set of the first cache, and in as many pages as it has rows.
+//! Packing transposes where vectors need that, and makes the reads of every tile dense: rows of a weight matrix lie
+//! 4 KiB apart, so that the elements of a column share one set of the L1 cache and each lies in a page of its own.
 
-use super::blocks::{DEEP, Matrix};
-use super::tile::WIDTH;
+use super::blocking::{PACKED_STRIDE, panel_vectors};
+use super::operands::Operand;
 use super::vector::Vector;
 
-/// Row stride of an `a` block packed by rows: a line more than the depth, so that its rows lie in different sets.
-pub(super) const ROW: usize = DEEP + 16;
-
-/// Vectors in the next panel when `left` are still to come: as many as a tile has, but two and two in place of three
-/// and one.
-#[inline(always)]
-pub(super) fn panel(left: usize) -> usize {
-    if left == 4 { 2 } else { left.min(WIDTH) }
-}
-
-/// Packs the `rows` x `depth` block at `a`, at most `TALL` x `DEEP`, in whichever order copies consecutive elements.
+/// Packs the `rows` x `depth` block at `a`, at most `MC` x `KC`, as an A panel: by rows or by columns, whichever copies
+/// consecutive elements.
 ///
 /// # Safety
-/// `a` points to such a block, `to` to a whole packed one.
+/// `a` points to such a block, and `to` to workspace for a full A panel.
 #[inline(always)]
-pub(super) unsafe fn a(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Matrix {
+pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32) -> Operand {
+    // SAFETY: reads stay within the `rows` x `depth` block at `a`. By columns, writes end before `depth` times the
+    // rounded rows, at most KC x MC; by rows, before `rows` strides, at most MC x PACKED_STRIDE: the panel's length.
     unsafe {
-        if a.row == 1 && a.column != 1 {
+        if a.row_stride == 1 && a.column_stride != 1 {
             let stride = rows.next_multiple_of(8);
             for k in 0..depth {
                 let (from, to) = (a.from(0, k).at, to.add(k * stride));
                 for i in (0..rows).step_by(8) {
                     let (from, to) = (from.add(i), to.add(i));
                     if i + 8 <= rows {
-                        // of known length: no call
+                        // a copy of constant length needs no call
                         std::ptr::copy_nonoverlapping(from, to, 8);
                     } else {
                         for i in 0..rows - i {
@@ -40,11 +33,11 @@ pub(super) unsafe fn a(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Ma
                     }
                 }
             }
-            return Matrix { at: to, row: 1, column: stride as isize };
+            return Operand { at: to, row_stride: 1, column_stride: stride as isize };
         }
         for i in 0..rows {
-            let (from, to) = (a.from(i, 0), to.add(i * ROW));
-            if a.column == 1 {
+            let (from, to) = (a.from(i, 0), to.add(i * PACKED_STRIDE));
+            if a.column_stride == 1 {
                 std::ptr::copy_nonoverlapping(from.at, to, depth);
             } else {
                 for k in 0..depth {
@@ -52,39 +45,47 @@ pub(super) unsafe fn a(a: Matrix, rows: usize, depth: usize, to: *mut f32) -> Ma
                 }
             }
         }
-        Matrix { at: to, row: ROW as isize, column: 1 }
+        Operand { at: to, row_stride: PACKED_STRIDE as isize, column_stride: 1 }
     }
 }
 
-/// Packs the `depth` x `columns` block at `b` into panels: vector `v` of row `k` of a panel of `w` vectors, which
-/// begins at vector `p` of the block, at `(p * depth + k * w + v) * LANES`. Lanes beyond the last column are zeros.
+/// Packs the `depth` x `columns` block at `b` into B panels. In a panel of `w` vectors that begins at vector `p` of the
+/// block, vector `v` of row `k` lies at `(p * depth + k * w + v) * LANES`. Lanes beyond the last column are zeros.
 ///
 /// # Safety
-/// The CPU has `V`'s instructions; `b` points to such a block, `to` to as many whole vectors.
+/// The CPU has `V`'s instructions; `b` points to such a block, and `to` to workspace for all its columns, rounded up to
+/// whole vectors.
 #[inline(always)]
-pub(super) unsafe fn b<V: Vector>(b: Matrix, depth: usize, columns: usize, to: *mut f32) {
+pub(super) unsafe fn b_panels<V: Vector>(b: Operand, depth: usize, columns: usize, to: *mut f32) {
+    // SAFETY: `column + done` is below `columns` for each vector of the block, and a panel begins after the
+    // `first * depth` vectors of the panels before it.
     unsafe {
         let vectors = columns.div_ceil(V::LANES);
         let mut first = 0;
         while first < vectors {
-            let width = panel(vectors - first);
+            let width = panel_vectors(vectors - first);
             let to = to.add(first * depth * V::LANES);
             let column = first * V::LANES;
             let lanes = (columns - column).min(width * V::LANES);
             for v in 0..width {
                 let (done, to) = (v * V::LANES, to.add(v * V::LANES));
-                transpose::<V>(b.from(0, column + done), depth, (lanes - done).min(V::LANES), to, width * V::LANES);
+                b_vector::<V>(b.from(0, column + done), depth, (lanes - done).min(V::LANES), to, width * V::LANES);
             }
             first += width;
         }
     }
 }
 
-/// One vector of a panel, whose lanes are columns of `b` that lie as rows.
+/// Packs one vector of a B panel: `lanes` columns of `b`, each of which lies along its depth.
+///
+/// # Safety
+/// As [`b_panels`]; `to` has room for `depth` vectors, `to_stride` apart.
 #[inline(always)]
-unsafe fn transpose<V: Vector>(b: Matrix, depth: usize, lanes: usize, to: *mut f32, to_stride: usize) {
+unsafe fn b_vector<V: Vector>(b: Operand, depth: usize, lanes: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: only rows below `depth` and columns below `lanes` are read; `transpose` gets at most LANES of each, and
+    // writes `deep` vectors from row `k` on.
     unsafe {
-        if b.row != 1 {
+        if b.row_stride != 1 {
             for k in 0..depth {
                 for lane in 0..V::LANES {
                     *to.add(k * to_stride + lane) = if lane < lanes { *b.from(k, lane).at } else { 0.0 };
@@ -95,7 +96,7 @@ unsafe fn transpose<V: Vector>(b: Matrix, depth: usize, lanes: usize, to: *mut f
         let mut k = 0;
         while k < depth {
             let deep = (depth - k).min(V::LANES);
-            V::transpose(b.from(k, 0).at, b.column, lanes, deep, to.add(k * to_stride), to_stride);
+            V::transpose(b.from(k, 0).at, b.column_stride, lanes, deep, to.add(k * to_stride), to_stride);
             k += deep;
         }
     }

@@ -1,9 +1,9 @@
-//! Which micro-kernel multiplies.
+//! The choice of the micro-kernel.
 
 use std::sync::OnceLock;
 
 /// The environment variable that names a kernel; without it the fastest one that this CPU has is used.
-pub const VARIABLE: &str = "ABR_FILM_KERNEL";
+pub const KERNEL_VARIABLE: &str = "ABR_FILM_KERNEL";
 
 /// A micro-kernel for `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Kernel {
     /// Every kernel, the fastest first.
     pub const ALL: [Kernel; 3] = [Kernel::Avx512, Kernel::Avx2, Kernel::Portable];
 
-    /// What the variable calls it.
+    /// Its name in [`KERNEL_VARIABLE`].
     pub fn name(self) -> &'static str {
         match self {
             Kernel::Avx512 => "avx512",
@@ -33,7 +33,7 @@ impl Kernel {
     pub fn available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // all that compilers call x86-64-v4: every CPU since Skylake-X has these together
+            // compilers call these together x86-64-v4; every CPU since Skylake-X has all of them
             Kernel::Avx512 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512vl")
@@ -54,17 +54,17 @@ impl Kernel {
     /// A message, when the variable names no kernel, or one that this CPU cannot run.
     pub fn selected() -> Result<Kernel, &'static str> {
         static SELECTED: OnceLock<Result<Kernel, String>> = OnceLock::new();
-        let selected = SELECTED.get_or_init(|| match std::env::var_os(VARIABLE) {
+        let selected = SELECTED.get_or_init(|| match std::env::var_os(KERNEL_VARIABLE) {
             None => Ok(Kernel::fastest()),
-            Some(asked) => Kernel::named(&asked.to_string_lossy()),
+            Some(name) => Kernel::named(&name.to_string_lossy()),
         });
         selected.as_ref().copied().map_err(String::as_str)
     }
 
-    /// [`Kernel::selected`], after it was checked.
+    /// [`Kernel::selected`], for callers behind its check.
     ///
     /// # Panics
-    /// When the environment asks for a kernel that is not there.
+    /// When the environment names a kernel that is not there.
     #[inline]
     pub fn in_use() -> Kernel {
         Kernel::selected().unwrap_or_else(|problem| panic!("{problem}"))
@@ -77,10 +77,10 @@ impl Kernel {
     fn named(name: &str) -> Result<Kernel, String> {
         match Kernel::ALL.into_iter().find(|kernel| kernel.name() == name) {
             Some(kernel) if kernel.available() => Ok(kernel),
-            Some(_) => Err(format!("{VARIABLE}={name}: this CPU does not have these instructions")),
+            Some(_) => Err(format!("{KERNEL_VARIABLE}={name}: this CPU does not have these instructions")),
             None => {
                 let names = Kernel::ALL.map(Kernel::name).join(", ");
-                Err(format!("{VARIABLE}={name}: there is no such kernel; there are {names}"))
+                Err(format!("{KERNEL_VARIABLE}={name}: there is no such kernel; there are {names}"))
             }
         }
     }

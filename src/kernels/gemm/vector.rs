@@ -1,24 +1,25 @@
-//! A vector register of one instruction set, as the packing and the micro-kernel see it.
+//! A vector register of one instruction set, as packing and the micro-kernels use it.
 
 /// `LANES` consecutive numbers in a register.
 ///
-/// # Safety
-/// Every function wants the CPU to have the instruction set, and its pointers to be valid for what it reads or writes.
+/// Implementations are `#[inline(always)]`, and so is every function that is generic over this trait: all of them end
+/// up inside one `#[target_feature]` function per instruction set, which is what permits its instructions. A closure
+/// would be a function of its own without that attribute: the code uses loops instead.
 ///
-/// Implementations are `#[inline(always)]`, and so is all that is generic over this trait: it is compiled inside of one
-/// `#[target_feature]` function a set, which is what allows the instructions. Closures would be functions of their own
-/// without that attribute: loops are used in their place.
+/// # Safety
+/// For every function, the caller promises that the CPU has the instruction set, and that each pointer is valid for
+/// what the function reads or writes there.
 pub(super) trait Vector: Copy {
     const LANES: usize;
 
-    /// Rows of the largest tile: its accumulators, three times as many, must leave registers for the operands.
-    const HEIGHT: usize;
+    /// Rows of the largest tile. Its accumulators, three vectors per row, must leave registers for the operands.
+    const MR: usize;
 
     unsafe fn zero() -> Self;
 
     unsafe fn load(from: *const f32) -> Self;
 
-    /// The first `lanes` numbers, zeros behind them; memory beyond is not touched.
+    /// Loads the first `lanes` numbers and sets the other lanes to zero; does not touch the memory behind them.
     unsafe fn load_first(from: *const f32, lanes: usize) -> Self;
 
     unsafe fn store(self, to: *mut f32);
@@ -31,11 +32,11 @@ pub(super) trait Vector: Copy {
 
     unsafe fn add(self, other: Self) -> Self;
 
-    /// `self + a * b`, rounded once.
-    unsafe fn plus_product(self, a: Self, b: Self) -> Self;
+    /// `a * b + self`, rounded once: a fused multiply-add.
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
 
-    /// Writes the transpose of the `rows` x `columns` numbers at `from` (rows `row_stride` apart), at most `LANES` each
-    /// way: `columns` vectors, `to_stride` apart, zeros in the lanes of rows that are not there.
+    /// Writes the transpose of the `rows` x `columns` numbers at `from` (rows `row_stride` apart), at most `LANES` in
+    /// each direction. It writes `columns` vectors, `to_stride` apart, with zeros in the lanes of missing rows.
     unsafe fn transpose(
         from: *const f32,
         row_stride: isize,
@@ -45,10 +46,9 @@ pub(super) trait Vector: Copy {
         to_stride: usize,
     );
 
-    /// Asks for a cache line; any address will do.
-    unsafe fn prefetch(at: *const f32);
+    /// Prefetches a cache line into L1. Any address is valid.
+    unsafe fn prefetch_l1(at: *const f32);
 
-    /// Asks for a cache line into the second cache: rows 4 KiB apart share a set of the first, whose lines are still in
-    /// use.
-    unsafe fn prefetch_second(at: *const f32);
+    /// Prefetches a cache line into L2: rows 4 KiB apart share a set of L1, and the lines there are still in use.
+    unsafe fn prefetch_l2(at: *const f32);
 }
