@@ -4,7 +4,7 @@
 
 mod median;
 
-use abr_film::kernels::awake::Awake;
+use abr_film::kernels::spin::SpinGuard;
 use criterion::{Bencher, Criterion};
 pub use median::median;
 use rayon::ThreadPool;
@@ -27,7 +27,7 @@ pub fn threads_or(default: usize) -> ThreadPool {
 /// Runs `work` in the pool as a training does, whose threads wait for work awake.
 pub fn inside<R: Send>(pool: &ThreadPool, work: impl FnOnce() -> R + Send) -> R {
     pool.install(|| {
-        let _awake = Awake::new();
+        let _spinning = SpinGuard::new();
         work()
     })
 }

@@ -10,8 +10,8 @@ pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::{AdamStep, Clip, Factors, Group};
-use crate::kernels::awake::Awake;
 use crate::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
+use crate::kernels::spin::SpinGuard;
 use crate::ops::AnyOp;
 use crate::tensor::Shape;
 
@@ -220,7 +220,7 @@ pub fn with<R: Send>(
         Some(device) => work(device),
         None => {
             gemm::reserve_workspaces();
-            let _awake = Awake::new();
+            let _spinning = SpinGuard::new();
             work(Box::new(Cpu::<f32>::new()))
         }
     })

@@ -4,11 +4,11 @@
 //! same input gives the same bits on any number of threads (of one instruction set).
 
 pub mod adam;
-pub mod awake;
 pub mod gemm;
 pub mod map;
 pub mod mask;
 pub mod reduce;
 pub mod scratch;
+pub mod spin;
 pub mod split;
 pub mod vectorized;

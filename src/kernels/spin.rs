@@ -1,70 +1,70 @@
-//! Threads that wait for work awake.
+//! Threads that spin while they wait for work.
 //!
-//! A step is some hundred forks, microseconds apart. A thread of the pool that finds no work goes to sleep after some
-//! of these, and takes tens to wake up, which is as long as many a kernel.
+//! A step is some hundred forks, microseconds apart. A thread of the pool that finds no work goes to sleep after a few
+//! microseconds and takes tens of them to wake up, which is as long as many kernels run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// So long a thread without work spins; then it sleeps between looks.
+/// A thread without work spins for this long; then it sleeps between looks.
 const SPIN: Duration = Duration::from_millis(2);
 const SLEEP: Duration = Duration::from_micros(100);
 
-/// Pauses between two looks of a spinning thread: one that only looks slows down what shares its core.
+/// Pauses between two looks of a spinning thread: without them it slows down the thread that shares its core.
 const PAUSES: usize = 32;
 
-/// Keeps the other threads of the current rayon pool awake while it lives.
+/// Keeps the other threads of the current rayon pool spinning while it lives.
 #[derive(Debug)]
 #[must_use]
-pub struct Awake(Arc<State>);
+pub struct SpinGuard(Arc<SpinState>);
 
 #[derive(Debug, Default)]
-struct State {
-    looking: AtomicUsize,
+struct SpinState {
+    spinning: AtomicUsize,
     over: AtomicBool,
 }
 
-impl Awake {
-    /// Begins; to be called where nothing else runs in the pool, as it waits for all other threads. Outside of a pool,
-    /// and in one of more threads than the machine has cores, where a thread that looks for work keeps another from its
-    /// own, nothing happens.
+impl SpinGuard {
+    /// Call this where nothing else runs in the pool: it waits until all other threads spin. It does nothing outside of
+    /// a pool, or in one of more threads than the machine has cores, where a spinning thread would hold up a working
+    /// one.
     pub fn new() -> Self {
-        let state = Arc::new(State::default());
+        let state = Arc::new(SpinState::default());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = rayon::current_num_threads();
         let Some(caller) = rayon::current_thread_index().filter(|_| (2..=cores).contains(&threads)) else {
-            return Awake(state);
+            return SpinGuard(state);
         };
         let shared = state.clone();
         rayon::spawn_broadcast(move |thread| {
             if thread.index() != caller {
-                shared.looking.fetch_add(1, Ordering::Relaxed);
-                look_for_work(&shared.over);
+                shared.spinning.fetch_add(1, Ordering::Relaxed);
+                spin_until(&shared.over);
             }
         });
-        // a thread that began to help with a fork first would find this in its queue when it waits within, and never
-        // come back to it
-        while state.looking.load(Ordering::Relaxed) < threads - 1 {
+        // If a thread took part in a fork first, it would find this task in its queue while it waits inside that fork,
+        // and would never return to the fork.
+        while state.spinning.load(Ordering::Relaxed) < threads - 1 {
             std::thread::yield_now();
         }
-        Awake(state)
+        SpinGuard(state)
     }
 }
 
-impl Default for Awake {
+impl Default for SpinGuard {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Awake {
+impl Drop for SpinGuard {
     fn drop(&mut self) {
         self.0.over.store(true, Ordering::Relaxed);
     }
 }
 
-fn look_for_work(over: &AtomicBool) {
+fn spin_until(over: &AtomicBool) {
     let mut last = Instant::now();
     while !over.load(Ordering::Relaxed) {
         if rayon::yield_now() == Some(rayon::Yield::Executed) {
@@ -90,14 +90,14 @@ mod tests {
         a + b
     }
 
-    /// Forks that begin at once, again and again: none waits for a thread that never comes back.
+    /// Forks that begin at once, again and again: none waits for a thread that never returns.
     #[test]
-    fn nested_forks_from_the_first_moment_on() {
+    fn forks_right_after_the_start_finish() {
         for threads in [1, 2, 3, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             for _ in 0..500 {
                 let sum = pool.install(|| {
-                    let _awake = Awake::new();
+                    let _spinning = SpinGuard::new();
                     sum(0, 300)
                 });
                 assert_eq!(sum, 300 * 299 / 2);
