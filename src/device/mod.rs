@@ -219,7 +219,7 @@ pub fn with<R: Send>(
     pool.install(|| match device {
         Some(device) => work(device),
         None => {
-            gemm::reserve_workspaces();
+            gemm::reserve_pack_buffers();
             let _spinning = SpinGuard::new();
             work(Box::new(Cpu::<f32>::new()))
         }

@@ -23,23 +23,23 @@ const B_LINES: usize = KC * NC / 16;
 const C_LINES: usize = MC * NR_VECTORS;
 
 /// What a thread packs operands into, and transposes tiles in.
-pub(super) struct Workspace(Vec<CacheLine>);
+pub(super) struct PackBuffers(Vec<CacheLine>);
 
-impl Workspace {
-    pub const EMPTY: Workspace = Workspace(Vec::new());
+impl PackBuffers {
+    pub const EMPTY: PackBuffers = PackBuffers(Vec::new());
 
-    /// Workspace for an A panel, for a block of B panels and for the sums of one panel of `c`, allocated at the first
+    /// Buffers for an A panel, for a block of B panels and for the sums of one panel of `c`, allocated at the first
     /// call.
-    fn buffers(&mut self) -> [*mut f32; 3] {
+    fn pointers(&mut self) -> [*mut f32; 3] {
         self.0.resize(A_LINES + B_LINES + C_LINES, CacheLine([0.0; 16]));
         let (a, rest) = self.0.split_at_mut(A_LINES);
         let (b, c) = rest.split_at_mut(B_LINES);
         [a, b, c].map(|lines| lines.as_mut_ptr().cast())
     }
 
-    /// Allocates the workspace now.
+    /// Allocates the buffers now.
     pub fn reserve(&mut self) {
-        self.buffers();
+        self.pointers();
     }
 }
 
@@ -49,8 +49,8 @@ impl Workspace {
 /// The CPU has `V`'s instructions; `a`, `b` and `c` point to elements for all of `sizes` at their strides, the bias to
 /// one per element of a row (or a column, where `c` is transposed) unless it is null; `c` overlaps neither operand.
 #[inline(always)]
-pub(super) unsafe fn gemm<V: Vector>(p: &SerialGemm, workspace: &mut Workspace) {
-    let [packed_a, packed_b, untransposed] = workspace.buffers();
+pub(super) unsafe fn gemm<V: Vector>(p: &SerialGemm, buffers: &mut PackBuffers) {
+    let [packed_a, packed_b, untransposed] = buffers.pointers();
     let [m, k, n] = p.sizes;
     let b_as_it_lies = p.b.column_stride == 1;
     if m == 1 && p.a.column_stride == 1 && p.b.row_stride == 1 && !p.c.transposed {
@@ -63,14 +63,14 @@ pub(super) unsafe fn gemm<V: Vector>(p: &SerialGemm, workspace: &mut Workspace) 
             let depth = (k - depth_start).min(KC);
             let b = p.b.from(depth_start, column);
             if !b_as_it_lies {
-                // SAFETY: the block lies within `b`; the workspace has KC x NC numbers, and NC is whole vectors
+                // SAFETY: the block lies within `b`; the buffer has KC x NC numbers, and NC is whole vectors
                 unsafe { pack::b_panels::<V>(b, depth, columns, packed_b) }
             }
             let pack_a = p.a.column_stride != 1 || columns > PANELS_TO_PACK_A * NR_VECTORS * V::LANES;
             for row in (0..m).step_by(MC) {
                 let rows = (m - row).min(MC);
                 let a = p.a.from(row, depth_start);
-                // SAFETY: the block lies within `a`; the workspace has MC rows of PACKED_STRIDE
+                // SAFETY: the block lies within `a`; the buffer has MC rows of PACKED_STRIDE
                 let a = if pack_a { unsafe { pack::a_panel(a, rows, depth, packed_a) } } else { a };
                 let macro_kernel = MacroKernel {
                     rows,
@@ -85,7 +85,7 @@ pub(super) unsafe fn gemm<V: Vector>(p: &SerialGemm, workspace: &mut Workspace) 
                     c: p.c.from(row, column).for_block(depth_start == 0, depth_start + depth == k),
                     untransposed,
                 };
-                // SAFETY: the block lies within `c`, and is no larger than the workspace
+                // SAFETY: the block lies within `c`, and is no larger than the buffers
                 unsafe { macro_kernel.run::<V>() }
             }
         }
@@ -106,7 +106,7 @@ struct MacroKernel {
     pack_b: bool,
     packed_b: *mut f32,
     c: Destination,
-    /// Workspace for the sums of a panel, where `c` is transposed.
+    /// A buffer for the sums of a panel, where `c` is transposed.
     untransposed: *mut f32,
 }
 

@@ -73,7 +73,7 @@ pub(super) struct BPanel {
 ///
 /// # Safety
 /// The CPU has `V`'s instructions; `a` and `b` point to what a tile of this size reads, at most `KC` deep, and `c` or
-/// `untransposed` to what it writes; `pack_into` is null or points to workspace for the panel.
+/// `untransposed` to what it writes; `pack_into` is null or points to a buffer for the panel.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "the indices are the row and the column of a tile of registers")]
 pub(super) unsafe fn tile<V: Vector, const MR: usize, const NRV: usize, const UNPACKED: bool>(

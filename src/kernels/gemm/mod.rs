@@ -48,6 +48,6 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use parallel::{gemm, gemm_bias, gemm_bias_on, gemm_on, gemm_serial, reserve_workspaces};
+pub use parallel::{gemm, gemm_bias, gemm_bias_on, gemm_on, gemm_serial, reserve_pack_buffers};
 pub use select::{KERNEL_VARIABLE, Kernel};
 pub use split_k::gemm_split_k;

@@ -77,7 +77,7 @@ pub(super) struct SerialGemm {
     pub c: Destination,
 }
 
-/// A cache line: a unit of aligned workspace.
+/// A cache line: A unit of aligned memory.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct CacheLine(pub [f32; 16]);

@@ -11,7 +11,7 @@ use super::vector::Vector;
 /// consecutive elements.
 ///
 /// # Safety
-/// `a` points to such a block, and `to` to workspace for a full A panel.
+/// `a` points to such a block, and `to` to a buffer for a full A panel.
 #[inline(always)]
 pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32) -> Operand {
     // SAFETY: reads stay within the `rows` x `depth` block at `a`. By columns, writes end before `depth` times the
@@ -53,7 +53,7 @@ pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32
 /// block, vector `v` of row `k` lies at `(p * depth + k * w + v) * LANES`. Lanes beyond the last column are zeros.
 ///
 /// # Safety
-/// The CPU has `V`'s instructions; `b` points to such a block, and `to` to workspace for all its columns, rounded up to
+/// The CPU has `V`'s instructions; `b` points to such a block, and `to` to a buffer for all its columns, rounded up to
 /// whole vectors.
 #[inline(always)]
 pub(super) unsafe fn b_panels<V: Vector>(b: Operand, depth: usize, columns: usize, to: *mut f32) {

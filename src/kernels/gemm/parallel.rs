@@ -64,8 +64,8 @@ pub fn gemm_bias_on<T: Real>(kernel: Kernel, a: View<T>, b: View<T>, bias: View<
     run(kernel, 0, a, b, T::zero(), Some(every_row), c);
 }
 
-/// Allocates the workspace of this thread, or of all threads of its pool, so that no later product allocates.
-pub fn reserve_workspaces() {
+/// Allocates the pack buffers of this thread, or of all threads of its pool, so that no later product allocates.
+pub fn reserve_pack_buffers() {
     #[cfg(target_arch = "x86_64")]
     match rayon::current_thread_index() {
         Some(_) => drop(rayon::broadcast(|_| x86::reserve())),

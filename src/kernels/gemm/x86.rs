@@ -1,7 +1,7 @@
 //! One compiled product per x86-64 instruction set, and the way from views to it.
 
 use super::blocking::KC;
-use super::macro_kernel::{self, Workspace};
+use super::macro_kernel::{self, PackBuffers};
 use super::operands::{Destination, Operand, SerialGemm};
 use super::select::Kernel;
 use crate::tensor::{Real, View, ViewMut};
@@ -10,12 +10,12 @@ use std::cell::RefCell;
 
 thread_local! {
     /// Kept for the life of the thread. A product never waits, so no other one runs on this thread meanwhile.
-    static WORKSPACE: RefCell<Workspace> = const { RefCell::new(Workspace::EMPTY) };
+    static PACK_BUFFERS: RefCell<PackBuffers> = const { RefCell::new(PackBuffers::EMPTY) };
 }
 
-/// Allocates the workspace of this thread.
+/// Allocates the pack buffers of this thread.
 pub(super) fn reserve() {
-    WORKSPACE.with_borrow_mut(Workspace::reserve);
+    PACK_BUFFERS.with_borrow_mut(PackBuffers::reserve);
 }
 
 /// Whether `c^T = b^T a^T` is the cheaper way to the same bits: with vectors along the rows of `a`, which are
@@ -65,14 +65,14 @@ pub(super) fn gemm<T: Real>(
             bias: bias.map_or(std::ptr::null(), |bias| bias.as_ptr().cast()),
         },
     };
-    WORKSPACE.with_borrow_mut(|workspace| {
+    PACK_BUFFERS.with_borrow_mut(|buffers| {
         // SAFETY: the caller, `parallel::run`, has checked that the CPU has the instructions and that the shapes fit;
         // the pointers are to f32, of views that are valid for their shapes and strides; `c` is borrowed mutably, so it
         // overlaps neither operand.
         unsafe {
             match kernel {
-                Kernel::Avx512 => avx512(&gemm, workspace),
-                Kernel::Avx2 => avx2(&gemm, workspace),
+                Kernel::Avx512 => avx512(&gemm, buffers),
+                Kernel::Avx2 => avx2(&gemm, buffers),
                 Kernel::Portable => unreachable!("the portable kernel has no blocking of ours"),
             }
         }
@@ -82,15 +82,15 @@ pub(super) fn gemm<T: Real>(
 /// # Safety
 /// As [`macro_kernel::gemm`]; and the CPU has AVX-512F.
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512(gemm: &SerialGemm, workspace: &mut Workspace) {
+unsafe fn avx512(gemm: &SerialGemm, buffers: &mut PackBuffers) {
     // SAFETY: the caller's promise
-    unsafe { macro_kernel::gemm::<__m512>(gemm, workspace) }
+    unsafe { macro_kernel::gemm::<__m512>(gemm, buffers) }
 }
 
 /// # Safety
 /// As [`macro_kernel::gemm`]; and the CPU has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(gemm: &SerialGemm, workspace: &mut Workspace) {
+unsafe fn avx2(gemm: &SerialGemm, buffers: &mut PackBuffers) {
     // SAFETY: the caller's promise
-    unsafe { macro_kernel::gemm::<__m256>(gemm, workspace) }
+    unsafe { macro_kernel::gemm::<__m256>(gemm, buffers) }
 }
