@@ -73,9 +73,9 @@ pub struct GeneratedTraces {
     /// Whose each row is, counted from 0.
     pub subjects: Vec<u32>,
     /// The condition of each row; none when generated without.
-    pub given: Vec<Column>,
+    pub conditions: Vec<Column>,
     /// The condition as the static head reads it off the decoder; none from a concat decoder.
-    pub read: Vec<Column>,
+    pub predicted: Vec<Column>,
     /// `[N, 6]` in ms and µV, from a model with a peak head.
     pub peaks: Option<Array2<f32>>,
 }
@@ -89,13 +89,13 @@ pub struct GeneratedTraces {
 /// the noise of one sweep is not known.
 pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
     let rows = rows(model, request)?;
-    let given = match &request.conditions {
+    let conditions = match &request.conditions {
         Some(conditions) => complete(trained, conditions, &rows, request)?,
         None => Vec::new(),
     };
     let all: Vec<usize> = (0..rows.len()).collect();
     let encoded = match &request.conditions {
-        Some(_) => Some(trained.scalers.encode_condition("--static", &given, &all)?),
+        Some(_) => Some(trained.scalers.encode_condition("--static", &conditions, &all)?),
         None => None,
     };
     let subjects: Vec<u32> = rows.iter().map(|row| row.subject).collect();
@@ -107,8 +107,8 @@ pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> 
     Ok(GeneratedTraces {
         signals,
         subjects,
-        given,
-        read: heads.condition.map_or(Vec::new(), |read| trained.scalers.decode_condition(read.view())),
+        conditions,
+        predicted: heads.condition.map_or(Vec::new(), |predicted| trained.scalers.decode_condition(predicted.view())),
         peaks: heads.peaks.map(|peaks| trained.scalers.decode_peaks(peaks.view())),
     })
 }

@@ -92,12 +92,12 @@ impl Generate {
                 signals: made.signals,
                 sample_rate_hz: trained.data.sample_rate_hz,
                 t0_ms: trained.data.t0_ms,
-                conditions: made.given,
+                conditions: made.conditions,
                 subjects: made.subjects.iter().map(|subject| format!("generated-{}", subject + 1)).collect(),
                 averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
                 ground_truth: None,
             };
-            Ok((dataset, made.read))
+            Ok((dataset, made.predicted))
         })?;
         source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(extra)))
     }
@@ -121,8 +121,9 @@ fn averages(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// What the static head reads, under names of its own.
-pub fn predicted_columns(read: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
-    read.into_iter()
+pub fn predicted_columns(predicted: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
+    predicted
+        .into_iter()
         .map(|mut column| {
             column.name.push_str("_read");
             column

@@ -35,7 +35,7 @@ impl Reconstruct {
         let inputs = [Some(self.data.as_ref()), Some(self.model.as_path()), self.config.as_deref()];
         source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
-        let (dataset, read) = self.device.with(|device| {
+        let (dataset, predicted) = self.device.with(|device| {
             notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
             notices.iter().for_each(notice);
@@ -46,9 +46,9 @@ impl Reconstruct {
             let signals = made.signals_uv;
             Ok((
                 Dataset { signals, peaks: made.peaks.unwrap_or(dataset.peaks.clone()), ground_truth: None, ..dataset },
-                made.read,
+                made.predicted,
             ))
         })?;
-        source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(read)))
+        source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(predicted)))
     }
 }

@@ -272,31 +272,33 @@ impl ColumnErrors {
     ///
     /// # Panics
     /// If they differ in kind or in rows.
-    pub fn of(given: &Column, read: &Column) -> ColumnErrors {
-        let (rows, errors) = match (&given.values, &read.values) {
-            (Values::Number(given), Values::Number(read)) => {
-                assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
-                let pairs = given.iter().copied().zip(read.iter().copied());
-                let (given, read): (Vec<f64>, Vec<f64>) = pairs.filter(|(given, _)| !given.is_nan()).unzip();
-                (given.len(), number_errors(&given, &read))
+    pub fn of(condition: &Column, predicted: &Column) -> ColumnErrors {
+        let (rows, errors) = match (&condition.values, &predicted.values) {
+            (Values::Number(condition), Values::Number(predicted)) => {
+                assert_eq!(condition.len(), predicted.len(), "ColumnErrors: rows");
+                let pairs = condition.iter().copied().zip(predicted.iter().copied());
+                let (condition, predicted): (Vec<f64>, Vec<f64>) =
+                    pairs.filter(|(condition, _)| !condition.is_nan()).unzip();
+                (condition.len(), number_errors(&condition, &predicted))
             }
-            (Values::Text(given), Values::Text(read)) => {
-                assert_eq!(given.len(), read.len(), "ColumnErrors: rows");
-                let right = given.iter().zip(read).filter(|(given, read)| given == read).count();
-                (given.len(), ValueErrors::Text { accuracy: right as f64 / given.len() as f64 })
+            (Values::Text(condition), Values::Text(predicted)) => {
+                assert_eq!(condition.len(), predicted.len(), "ColumnErrors: rows");
+                let right =
+                    condition.iter().zip(predicted).filter(|(condition, predicted)| condition == predicted).count();
+                (condition.len(), ValueErrors::Text { accuracy: right as f64 / condition.len() as f64 })
             }
-            _ => panic!("ColumnErrors: {} is a number on one side and text on the other", given.name),
+            _ => panic!("ColumnErrors: {} is a number on one side and text on the other", condition.name),
         };
-        ColumnErrors { name: given.name.clone(), rows, errors }
+        ColumnErrors { name: condition.name.clone(), rows, errors }
     }
 }
 
-fn number_errors(given: &[f64], read: &[f64]) -> ValueErrors {
-    let n = given.len() as f64;
-    let errors = || given.iter().zip(read).map(|(given, read)| read - given);
+fn number_errors(condition: &[f64], predicted: &[f64]) -> ValueErrors {
+    let n = condition.len() as f64;
+    let errors = || condition.iter().zip(predicted).map(|(condition, predicted)| predicted - condition);
     let squares = errors().map(|e| e * e).sum::<f64>();
-    let centre = given.iter().sum::<f64>() / n;
-    let total = given.iter().map(|v| (v - centre).powi(2)).sum();
+    let centre = condition.iter().sum::<f64>() / n;
+    let total = condition.iter().map(|v| (v - centre).powi(2)).sum();
     ValueErrors::Number {
         mae: errors().map(f64::abs).sum::<f64>() / n,
         rmse: (squares / n).sqrt(),

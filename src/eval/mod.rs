@@ -83,7 +83,7 @@ pub struct Reconstruction {
     /// `[N, L]` in µV: what the network makes alone.
     pub network_uv: Array2<f32>,
     /// The condition as the static head reads it; none from a concat decoder.
-    pub read: Vec<Column>,
+    pub predicted: Vec<Column>,
     /// `[N, 6]` in ms and µV, from a model with a peak head.
     pub peaks: Option<Array2<f32>>,
     /// `[N, Z]`
@@ -120,7 +120,7 @@ pub fn reconstruct(
     Ok(Reconstruction {
         network_uv,
         signals_uv,
-        read: decoded.condition.map_or(Vec::new(), |read| scalers.decode_condition(read.view())),
+        predicted: decoded.condition.map_or(Vec::new(), |predicted| scalers.decode_condition(predicted.view())),
         peaks: decoded.peaks.map(|peaks| scalers.decode_peaks(peaks.view())),
         mu,
         logvar,
@@ -161,7 +161,7 @@ pub fn evaluate(
     let known = trained.is_bare() || data_hash(dataset) == trained.data.hash;
     let rows = choose_rows(trained, dataset, part, known)?;
     let made = reconstruct(trained, model, dataset, &rows)?;
-    let given: Vec<Column> = dataset.conditions.iter().map(|column| column.select(&rows)).collect();
+    let condition: Vec<Column> = dataset.conditions.iter().map(|column| column.select(&rows)).collect();
     let labels = dataset.peaks.select(Axis(0), &rows);
     let here = match known {
         true if trained.is_bare() && part == EvalSplit::All => split(dataset, &trained.config.data).ok(),
@@ -193,7 +193,7 @@ pub fn evaluate(
         train_on_synthetic: None,
         wave_errors: None,
         latent: LatentUnits::of((&made.mu - &made.prior_mean).view(), made.logvar.view()),
-        conditions: conditions(trained, model, &made, &given)?,
+        conditions: conditions(trained, model, &made, &condition)?,
         waves: match dataset.source == synth::SOURCE && !trained.is_bare() {
             true => wave_v_by_level(trained, model)?,
             false => None,
@@ -299,18 +299,18 @@ fn conditions(
     trained: &TrainedModel,
     model: &mut Cvae,
     made: &Reconstruction,
-    given: &[Column],
+    condition: &[Column],
 ) -> Result<Option<ConditionErrors>> {
-    if made.read.is_empty() {
+    if made.predicted.is_empty() {
         return Ok(None);
     }
-    let errors = |read: &[Column]| given.iter().zip(read).map(|(g, r)| ColumnErrors::of(g, r)).collect();
+    let errors = |predicted: &[Column]| condition.iter().zip(predicted).map(|(c, p)| ColumnErrors::of(c, p)).collect();
     let without = match model.config.use_film {
         true => decode(model, &made.mu, None)?.condition,
         false => None,
     };
-    let film_off = without.map(|read| errors(&trained.scalers.decode_condition(read.view())));
-    Ok(Some(ConditionErrors { film_on: errors(&made.read), film_off }))
+    let film_off = without.map(|predicted| errors(&trained.scalers.decode_condition(predicted.view())));
+    Ok(Some(ConditionErrors { film_on: errors(&made.predicted), film_off }))
 }
 
 /// The baselines on the rows: those of the checkpoint and, where the training rows are at hand, the nearest of them.

@@ -33,13 +33,13 @@ const FOLDS: usize = 5;
 /// and of one subject alone folds of its rows. A twin is read by the probe of each fold; its reading is their mean.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LevelProbe {
-    pub real: LevelReading,
-    pub generated: LevelReading,
+    pub real: LevelErrors,
+    pub generated: LevelErrors,
 }
 
 /// Levels as a probe reads them, beside those that were given.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct LevelReading {
+pub struct LevelErrors {
     /// Mean of |read - given|.
     pub mae_db: Interval,
     /// Pearson's correlation of the levels read with those given; NaN where one of them does not vary.
@@ -54,11 +54,11 @@ impl LevelProbe {
         let subjects: Vec<usize> = rows.iter().map(|&row| sides.subjects[row]).collect();
         let (real, twins) = (points(&sides.real), points(&twins.compared));
         let (real, generated) = out_of_fold(real.view(), &levels, &folds(&subjects), twins.view());
-        let reading = |read: &[f64]| LevelReading {
-            mae_db: sides.interval(|weights| mae(read, &levels, &of_rows(&rows, weights))),
-            r: sides.interval(|weights| correlation(read, &levels, &of_rows(&rows, weights))),
+        let errors = |predicted: &[f64]| LevelErrors {
+            mae_db: sides.interval(|weights| mae(predicted, &levels, &of_rows(&rows, weights))),
+            r: sides.interval(|weights| correlation(predicted, &levels, &of_rows(&rows, weights))),
         };
-        Some(LevelProbe { real: reading(&real), generated: reading(&generated) })
+        Some(LevelProbe { real: errors(&real), generated: errors(&generated) })
     }
 }
 
@@ -107,21 +107,27 @@ fn out_of_fold(
 ) -> (Vec<f64>, Vec<f64>) {
     let count = folds.iter().max().map_or(0, |last| last + 1);
     let target = ArrayView1::from(target);
-    let (mut read, mut of_others) = (vec![f64::NAN; points.nrows()], Array1::zeros(others.nrows()));
+    let (mut predicted, mut of_others) = (vec![f64::NAN; points.nrows()], Array1::zeros(others.nrows()));
     for fold in 0..count {
         let (held_out, train): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|&row| folds[row] == fold);
         let select = |rows: &[usize]| points.select(Axis(0), rows);
         let probe = Ridge::fit(select(&train).view(), target.select(Axis(0), &train).view(), None, RIDGE);
         let of_held_out = probe.predict(select(&held_out).view());
-        held_out.iter().zip(of_held_out).for_each(|(&row, value)| read[row] = value);
+        held_out.iter().zip(of_held_out).for_each(|(&row, value)| predicted[row] = value);
         of_others += &(probe.predict(others) / count as f64);
     }
-    (read, of_others.to_vec())
+    (predicted, of_others.to_vec())
 }
 
 /// The weighted mean of |read - given|; NaN of no weight.
-fn mae(read: &[f64], given: &[f64], weights: &[f64]) -> f64 {
-    mean(read.iter().zip(given).zip(weights).map(|((read, given), weight)| (*weight, (read - given).abs())))
+fn mae(predicted: &[f64], actual: &[f64], weights: &[f64]) -> f64 {
+    mean(
+        predicted
+            .iter()
+            .zip(actual)
+            .zip(weights)
+            .map(|((predicted, actual), weight)| (*weight, (predicted - actual).abs())),
+    )
 }
 
 /// Pearson's correlation; NaN where one side does not vary.
@@ -136,9 +142,9 @@ fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
 impl LevelProbe {
     pub(super) fn table(&self) -> ReportTable {
         let mut table = ReportTable::new("level read off by a probe of real traces", &["", "r", "MAE, dB"]);
-        for (side, reading) in [("real", &self.real), ("generated", &self.generated)] {
+        for (side, errors) in [("real", &self.real), ("generated", &self.generated)] {
             let number = |of, decimals, name| TableCell::interval(of, decimals, &format!("/level_probe/{side}/{name}"));
-            table.push(side, [number(reading.r, 2, "r"), number(reading.mae_db, 1, "mae_db")]);
+            table.push(side, [number(errors.r, 2, "r"), number(errors.mae_db, 1, "mae_db")]);
         }
         table
     }

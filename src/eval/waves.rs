@@ -59,7 +59,7 @@ pub fn wave_v_by_level(trained: &TrainedModel, model: &mut Cvae) -> Result<Optio
         let request =
             Request { conditions: Some(vec![condition]), count: TRACES, series: false, seed: 0, averages: None };
         let generated = generate(trained, model, &request)?;
-        let truth = simulate(trained, &generated.given)?;
+        let truth = simulate(trained, &generated.conditions)?;
         Ok(WaveAtLevel { level_db, generated: wave_v(&generated.signals, trained), truth: wave_v(&truth, trained) })
     });
     levels.into_iter().collect::<Result<_>>().map(Some)

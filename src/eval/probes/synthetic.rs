@@ -205,13 +205,13 @@ impl School<'_> {
         places: &[usize],
         exam: Lesson,
         (real, synthetic): (Lesson, Vec<Lesson>),
-        read: fn(&Lesson, ArrayView2<f64>) -> Vec<f64>,
+        predict: fn(&Lesson, ArrayView2<f64>) -> Vec<f64>,
         judge: fn(&[f64], &[f64], &[f64]) -> f64,
     ) -> Task {
-        let real = read(&real, exam.points.view());
-        let synthetic: Vec<Vec<f64>> = synthetic.iter().map(|lesson| read(lesson, exam.points.view())).collect();
+        let real = predict(&real, exam.points.view());
+        let synthetic: Vec<Vec<f64>> = synthetic.iter().map(|lesson| predict(lesson, exam.points.view())).collect();
         let marks = |weights: &[f64]| -> Vec<f64> {
-            synthetic.iter().map(|read| judge(read, &exam.answers, weights)).collect()
+            synthetic.iter().map(|predicted| judge(predicted, &exam.answers, weights)).collect()
         };
         let mean = |marks: &[f64]| marks.iter().sum::<f64>() / marks.len() as f64;
         let of_seeds = marks(&vec![1.0; places.len()]);

@@ -69,7 +69,7 @@ fn a_subject_known_by_its_trace_does_not_tell_its_level() {
 }
 
 #[test]
-fn what_is_there_is_read_and_others_get_the_mean_reading() {
+fn what_is_there_is_predicted_and_other_traces_get_the_mean_prediction() {
     let points = normals(100, 3, 5);
     let target: Vec<f64> = points.outer_iter().map(|point| 50.0 + 10.0 * point[0] - 4.0 * point[2]).collect();
     let dealt: Vec<usize> = (0..100).map(|row| row % 2).collect();
