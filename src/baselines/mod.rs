@@ -91,31 +91,32 @@ impl Baselines {
 fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) -> usize {
     let recorded = |rows: &[usize]| dataset.signals.select(Axis(0), rows);
     let chunks = rows.chunks(products::CHUNK);
-    if let Some(truth) = &dataset.ground_truth {
-        return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), truth.signals.select(Axis(0), rows))));
+    if let Some(ground_truth) = &dataset.ground_truth {
+        return pca
+            .choose_rank(max_rank, chunks.map(|rows| (recorded(rows), ground_truth.signals.select(Axis(0), rows))));
     }
-    let (truth, known) = truth(dataset, rows, &Cells::of(dataset, rows));
+    let (traces, known) = reference_traces(dataset, rows, &Cells::of(dataset, rows));
     if known.is_empty() {
         return pca.choose_rank(max_rank, chunks.map(|rows| (recorded(rows), recorded(rows))));
     }
     let input = recorded(&known.iter().map(|&place| rows[place]).collect::<Vec<_>>());
-    pca.choose_rank(max_rank, std::iter::once((input, truth)))
+    pca.choose_rank(max_rank, std::iter::once((input, traces)))
 }
 
 /// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a
 /// simulation, or else the mean of the *other* rows of a row's cell, whose noise is not that of the row. `cells` are
 /// those of `rows`.
-pub fn truth(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Array2<f32>, Vec<usize>) {
-    if let Some(truth) = &dataset.ground_truth {
-        return (truth.signals.select(Axis(0), rows), (0..rows.len()).collect());
+pub fn reference_traces(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Array2<f32>, Vec<usize>) {
+    if let Some(ground_truth) = &dataset.ground_truth {
+        return (ground_truth.signals.select(Axis(0), rows), (0..rows.len()).collect());
     }
     let known: Vec<usize> = (0..rows.len()).filter(|&place| cells.with(place).len() > 1).collect();
-    let mut truth = Array2::zeros((known.len(), dataset.signals.ncols()));
+    let mut traces = Array2::zeros((known.len(), dataset.signals.ncols()));
     cells.means_of_others(
         |place| dataset.signals.row(rows[place]),
-        |place, mean| truth.row_mut(known.binary_search(&place).expect("not alone")).assign(&mean),
+        |place, mean| traces.row_mut(known.binary_search(&place).expect("not alone")).assign(&mean),
     );
-    (truth, known)
+    (traces, known)
 }
 
 #[cfg(test)]

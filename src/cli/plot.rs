@@ -130,7 +130,7 @@ impl Plot {
             window_ms: self.window.map(|window| window.0),
             level_step_db: self.level_step,
             threshold_db: self.threshold,
-            truth: self.truth,
+            ground_truth: self.truth,
             summary: Summary { band: self.band, repeats, waves: (!self.no_waves).then_some(species) },
         }
     }

@@ -51,14 +51,14 @@ impl Report {
     }
 
     fn of_reconstructions(&self, table: &mut ReportTable) {
-        let of_truth = self.explains_truth();
-        let name = if of_truth { "truth_explained_variance" } else { "explained_variance" };
+        let of_reference = self.explains_reference();
+        let name = if of_reference { "truth_explained_variance" } else { "explained_variance" };
         let share = |estimate: &Estimate, at: &str| {
             TableCell::some(self.share(estimate), |share| TableCell::percent(share, 1, &format!("{at}/{name}")))
         };
         let beside = strongest(self)
             .map_or_else(TableCell::none, |best| share(best.estimate, best.at).with(&format!(" by {}", best.name)));
-        let most = self.truth.as_ref().filter(|_| of_truth);
+        let most = self.truth.as_ref().filter(|_| of_reference);
         let most = TableCell::some(most, |truth| TableCell::percent(truth.ceiling, 1, "/truth/ceiling"));
         table.push(
             format!("reconstructions: explain of {}", self.target()),

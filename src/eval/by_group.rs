@@ -88,8 +88,8 @@ impl GroupErrors {
     /// None where rows of other groups have a truth and these have not.
     fn of(group: RowGroup, members: &[u32], made: &Array2<f32>, reference: &Reference) -> Option<GroupErrors> {
         let places = members.iter().map(|place| *place as usize);
-        let (places, target): (Vec<usize>, Vec<_>) = match &reference.truth {
-            Some(_) => places.filter_map(|place| Some((place, reference.truth_of(place)?))).unzip(),
+        let (places, target): (Vec<usize>, Vec<_>) = match &reference.traces {
+            Some(_) => places.filter_map(|place| Some((place, reference.trace_of(place)?))).unzip(),
             None => places.map(|place| (place, reference.recorded.row(place))).unzip(),
         };
         let target = ndarray::stack(Axis(0), &target).ok()?;
@@ -98,9 +98,9 @@ impl GroupErrors {
         let mse_uv2 = summary.spreads[0].mean;
         let explained = reference.mean.as_ref().map(|mean| explained_variance(made.view(), target.view(), mean.view()));
         // a group has a ceiling of its own: of quiet levels little can be explained
-        let noise: f64 = places.iter().map(|&place| reference.noise_of_truth(place)).sum();
+        let noise: f64 = places.iter().map(|&place| reference.noise_of_trace(place)).sum();
         let ceiling =
-            reference.truth.as_ref().zip(reference.mean.as_ref()).map(|(_, mean)| {
+            reference.traces.as_ref().zip(reference.mean.as_ref()).map(|(_, mean)| {
                 1.0 - noise / target.outer_iter().map(|target| squares(target, mean.view())).sum::<f64>()
             });
         Some(GroupErrors {

@@ -160,17 +160,17 @@ impl DrawStatistics {
     }
 
     fn compare(&self, sides: &Sides, reference: &Reference, row: usize, into: &mut RowStatistics) {
-        let truth = reference.truth_of(sides.places[row]).zip(reference.mean.as_ref());
-        let Some((truth, training_mean)) = truth else {
+        let trace = reference.trace_of(sides.places[row]).zip(reference.mean.as_ref());
+        let Some((trace, training_mean)) = trace else {
             into.total = f64::NAN;
             return;
         };
-        let truth = truth.mapv(f64::from);
-        into.error = squares(truth.view(), self.mean.view()) - self.of_mean;
-        into.total = squares(truth.view(), training_mean.mapv(f64::from).view());
+        let trace = trace.mapv(f64::from);
+        into.error = squares(trace.view(), self.mean.view()) - self.of_mean;
+        into.total = squares(trace.view(), training_mean.mapv(f64::from).view());
         into.drawn = self.about_curve;
-        let noise = reference.noise_of_truth(sides.places[row]);
-        into.real = squares(truth.view(), sides.curve.row(row)) - noise;
+        let noise = reference.noise_of_trace(sides.places[row]);
+        into.real = squares(trace.view(), sides.curve.row(row)) - noise;
     }
 }
 

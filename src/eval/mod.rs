@@ -15,13 +15,13 @@ pub mod peaks;
 pub mod pictures;
 pub mod probes;
 mod reference;
+mod reference_summary;
 mod report;
 pub mod sides;
 pub mod species;
 mod table;
 mod tables;
 mod trained_on;
-mod truth;
 mod verdict;
 mod warnings;
 pub mod wave_errors;
@@ -34,11 +34,11 @@ pub use generated::{Calibration, GenerationQuality, SHARES};
 pub use likeness::{Aucs, Deviations, Floor, Likeness, LikenessMeasures};
 pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
+pub use reference_summary::{ReferenceSource, ReferenceSummary};
 pub use report::{BaselineErrors, ConditionErrors, Estimate, MixedModelErrors, Report, Training};
 pub use sides::Compared;
 pub use table::{JsonPlace, ReportTable, TableCell};
 pub use trained_on::TrainedOn;
-pub use truth::{Truth, TruthSource};
 pub use wave_report::{LevelReport, WaveReport};
 
 use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition};
@@ -182,10 +182,10 @@ pub fn evaluate(
         rows: rows.len(),
         subjects: subjects(dataset, &rows).len(),
         trained_on: TrainedOn::new(&trained.data, dataset, &rows, here.as_ref().map_or(&[][..], |t| &t.train[..])),
-        truth: Truth::of(dataset, &reference),
+        truth: ReferenceSummary::of(dataset, &reference),
         model: reference.measure(&made.signals_uv),
         network: Residual::mixed_model(trained).map(|_| reference.measure(&made.network_uv)),
-        recording: reference.truth.is_some().then(|| reference.measure(&reference.recorded)),
+        recording: reference.traces.is_some().then(|| reference.measure(&reference.recorded)),
         baselines: baselines(trained, dataset, &rows, here.as_ref(), &reference)?,
         generated: None,
         likeness: None,

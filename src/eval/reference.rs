@@ -4,7 +4,7 @@ use super::measures::{Interval, bootstrap, of_rows};
 use super::metrics::{TraceErrors, explained_variance, squares};
 use super::report::Estimate;
 use super::sides::{count, groups};
-use crate::baselines::truth;
+use crate::baselines::reference_traces;
 use crate::data::Dataset;
 use crate::data::cells::Cells;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -14,7 +14,7 @@ pub(super) struct Reference {
     /// `[N, L]` in µV.
     pub recorded: Array2<f32>,
     /// Of the rows at these places, `[.., L]` in µV; none where no row has one.
-    pub truth: Option<(Array2<f32>, Vec<usize>)>,
+    pub traces: Option<(Array2<f32>, Vec<usize>)>,
     /// The share of the truth's variance that can be explained; 1 of a simulation.
     pub ceiling: Option<f64>,
     /// The mean training trace in µV; not known of bare weights.
@@ -35,23 +35,23 @@ impl Reference {
             Some(_) => vec![0.0; cells.iter().len()],
             None => cells.iter().map(|members| noise_of_mean(&recorded, members)).collect(),
         };
-        let truth = Some(truth(dataset, rows, &cells)).filter(|(_, known)| !known.is_empty());
-        let ceiling = truth.as_ref().map(|_| match dataset.ground_truth {
+        let traces = Some(reference_traces(dataset, rows, &cells)).filter(|(_, known)| !known.is_empty());
+        let ceiling = traces.as_ref().map(|_| match dataset.ground_truth {
             Some(_) => 1.0,
-            None => super::truth::ceiling(&recorded, &cells, mean.as_ref()),
+            None => super::reference_summary::ceiling(&recorded, &cells, mean.as_ref()),
         });
-        Reference { truth, ceiling, mean, groups, noise, recorded, cells }
+        Reference { traces, ceiling, mean, groups, noise, recorded, cells }
     }
 
     /// The truth of the row at a place, in µV.
-    pub fn truth_of(&self, place: usize) -> Option<ArrayView1<'_, f32>> {
-        let (truth, known) = self.truth.as_ref()?;
-        known.binary_search(&place).ok().map(|at| truth.row(at))
+    pub fn trace_of(&self, place: usize) -> Option<ArrayView1<'_, f32>> {
+        let (traces, known) = self.traces.as_ref()?;
+        known.binary_search(&place).ok().map(|at| traces.row(at))
     }
 
     /// The noise's part in the truth of the row at a place, in µV² summed over the samples: 0 in that of a simulation,
     /// and in a mean of n others a share 1 / n of the variance within the cell.
-    pub fn noise_of_truth(&self, place: usize) -> f64 {
+    pub fn noise_of_trace(&self, place: usize) -> f64 {
         self.noise[self.cells.cell(place)]
     }
 
@@ -59,13 +59,13 @@ impl Reference {
         let explained = |estimate: ArrayView2<f32>, reference: ArrayView2<f32>| {
             self.mean.as_ref().map(|mean| explained_variance(estimate, reference, mean.view()))
         };
-        let of_truth = self.truth.as_ref().map(|(truth, known)| (estimate.select(Axis(0), known), truth.view()));
-        let interval = of_truth.as_ref().and_then(|(estimate, _)| self.interval(estimate));
+        let of_reference = self.traces.as_ref().map(|(traces, known)| (estimate.select(Axis(0), known), traces.view()));
+        let interval = of_reference.as_ref().and_then(|(estimate, _)| self.interval(estimate));
         Estimate {
             recorded: TraceErrors::of(estimate.view(), self.recorded.view()).summary(),
             explained_variance: explained(estimate.view(), self.recorded.view()),
-            truth: of_truth.as_ref().map(|(estimate, truth)| TraceErrors::of(estimate.view(), *truth).summary()),
-            truth_explained_variance: of_truth.and_then(|(estimate, truth)| explained(estimate.view(), truth)),
+            truth: of_reference.as_ref().map(|(estimate, traces)| TraceErrors::of(estimate.view(), *traces).summary()),
+            truth_explained_variance: of_reference.and_then(|(estimate, traces)| explained(estimate.view(), traces)),
             truth_interval: interval.and_then(|interval| Some([interval.low?, interval.high?])),
             share_of_ceiling: interval.zip(self.ceiling).map(|(interval, ceiling)| interval.value / ceiling),
         }
@@ -74,10 +74,10 @@ impl Reference {
     /// The explained share of the truth's variance, drawn again by subjects; `estimate` has the rows with a truth
     /// alone.
     fn interval(&self, estimate: &Array2<f32>) -> Option<Interval> {
-        let ((truth, known), mean) = (self.truth.as_ref()?, self.mean.as_ref()?);
-        let rows = truth.outer_iter().zip(estimate.outer_iter());
+        let ((traces, known), mean) = (self.traces.as_ref()?, self.mean.as_ref()?);
+        let rows = traces.outer_iter().zip(estimate.outer_iter());
         let sums: Vec<(f64, f64)> =
-            rows.map(|(truth, estimate)| (squares(estimate, truth), squares(truth, mean.view()))).collect();
+            rows.map(|(trace, estimate)| (squares(estimate, trace), squares(trace, mean.view()))).collect();
         let groups: Vec<usize> = known.iter().map(|&place| self.groups[place]).collect();
         Some(bootstrap(count(&self.groups), |weights| {
             let weighted = of_rows(&groups, weights);

@@ -3,8 +3,8 @@
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, TraceSummary};
 use super::waves::WaveAtLevel;
 use super::{
-    EvalSplit, GenerationQuality, GroupErrors, LevelProbe, Likeness, Pictures, TrainOnSynthetic, TrainedOn, Truth,
-    WaveReport,
+    EvalSplit, GenerationQuality, GroupErrors, LevelProbe, Likeness, Pictures, ReferenceSummary, TrainOnSynthetic,
+    TrainedOn, WaveReport,
 };
 use crate::baselines::Grouping;
 use crate::checkpoint::TrainedModel;
@@ -25,7 +25,7 @@ pub struct Report {
     /// Not known of bare weights, and of a checkpoint without sketches of its training rows.
     pub trained_on: Option<TrainedOn>,
     /// Where the truth of the rows comes from; none where no row has one.
-    pub truth: Option<Truth>,
+    pub truth: Option<ReferenceSummary>,
     /// The model's reconstruction with z = mu, and its residual if it has one.
     pub model: Estimate,
     /// What the network makes without a residual; none of a model that has none.
@@ -168,7 +168,7 @@ impl Report {
     /// What an explained share is a share of.
     pub fn target(&self) -> &'static str {
         match &self.truth {
-            Some(truth) if self.explains_truth() => truth.source.name(),
+            Some(truth) if self.explains_reference() => truth.source.name(),
             _ => "the recordings, noise and all",
         }
     }

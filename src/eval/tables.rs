@@ -73,12 +73,12 @@ fn push_estimate(table: &mut ReportTable, name: &str, e: &Estimate, at: &str) {
     });
     let share = |v: Option<f64>, name: &str| TableCell::some(v, |v| TableCell::percent(v, 1, &format!("{at}/{name}")));
     let explained = share(e.explained_variance, "explained_variance");
-    let mut of_truth = share(e.truth_explained_variance, "truth_explained_variance");
+    let mut of_reference = share(e.truth_explained_variance, "truth_explained_variance");
     if let Some([low, high]) = e.truth_interval {
         let bound = |value, i: usize| TableCell::percent(value, 1, &format!("{at}/truth_interval/{i}"));
-        of_truth = of_truth + " [" + bound(low, 0) + ", " + bound(high, 1) + "]";
+        of_reference = of_reference + " [" + bound(low, 0) + ", " + bound(high, 1) + "]";
     }
-    table.push(name, measures.chain([explained, of_truth]));
+    table.push(name, measures.chain([explained, of_reference]));
 }
 
 impl LatentUnits {

@@ -58,9 +58,9 @@ fn few(trained: &TrainedModel) -> Option<String> {
 
 /// What the model explains, beside the strongest simple method.
 fn better_or_worse(report: &Report) -> Option<String> {
-    let of_truth = report.explains_truth();
+    let of_reference = report.explains_reference();
     let model = report.share(&report.model)?;
-    let interval = report.model.truth_interval.filter(|_| of_truth);
+    let interval = report.model.truth_interval.filter(|_| of_reference);
     let interval = interval.map_or(String::new(), |[low, high]| format!(" [{}, {}]", bare(low), bare(high)));
     let what = report.target();
     let said = format!("{}{interval} of {what}", percent(model));
@@ -75,13 +75,13 @@ fn better_or_worse(report: &Report) -> Option<String> {
 
 impl Report {
     /// Whether there is a truth to explain, and not the recordings alone.
-    pub fn explains_truth(&self) -> bool {
+    pub fn explains_reference(&self) -> bool {
         self.model.truth_explained_variance.is_some()
     }
 
     /// What an estimate explains: of the truth where there is one, else of the recordings.
     pub fn share(&self, estimate: &Estimate) -> Option<f64> {
-        if self.explains_truth() { estimate.truth_explained_variance } else { estimate.explained_variance }
+        if self.explains_reference() { estimate.truth_explained_variance } else { estimate.explained_variance }
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Simple<'a> {
 pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
     let baselines = report.baselines.as_ref()?;
     // against the recordings themselves these explain all
-    let recording = report.recording.as_ref().filter(|_| report.explains_truth());
+    let recording = report.recording.as_ref().filter(|_| report.explains_reference());
     let mixed = baselines.mixed_model.as_ref().map(|mixed| &mixed.errors);
     let methods = [
         ("linear mixed model", "/baselines/mixed_model", mixed),

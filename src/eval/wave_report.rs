@@ -7,7 +7,7 @@ use super::norms::{Norm, norms};
 use super::sides::{Sides, Twins};
 use super::table::{ReportTable, TableCell};
 use super::wave_errors::{WavePairs, WaveSummary};
-use super::{Reference, TruthSource};
+use super::{Reference, ReferenceSource};
 use crate::config::Species;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub(super) const FLOOR_IN_NOISE: f64 = 4.0;
 pub struct WaveReport {
     pub species: Species,
     /// What stands for the real traces.
-    pub against: TruthSource,
+    pub against: ReferenceSource,
     pub rows: usize,
     /// A wave counts from this amplitude up, peak to trough.
     pub floor_uv: f64,
@@ -51,31 +51,31 @@ impl WaveReport {
     /// Of the rows of `sides` that have a truth; `made [M, L]` are the reconstructions of all evaluated rows. `None`
     /// where no row has one.
     pub(super) fn of(sides: &Sides, twins: &Twins, made: &Array2<f32>, reference: &Reference) -> Option<WaveReport> {
-        let known = |row: &usize| reference.truth_of(sides.places[*row]).is_some();
+        let known = |row: &usize| reference.trace_of(sides.places[*row]).is_some();
         let rows: Vec<usize> = (0..sides.rows.len()).filter(known).collect();
         if rows.is_empty() {
             return None;
         }
-        let truths: Vec<_> = rows.iter().filter_map(|&row| reference.truth_of(sides.places[row])).collect();
-        let truth = ndarray::stack(Axis(0), &truths).expect("traces of one length");
+        let traces: Vec<_> = rows.iter().filter_map(|&row| reference.trace_of(sides.places[row])).collect();
+        let references = ndarray::stack(Axis(0), &traces).expect("traces of one length");
         let places: Vec<usize> = rows.iter().map(|&row| sides.places[row]).collect();
-        let length = truth.ncols() as f64;
+        let length = references.ncols() as f64;
         let mut noise: Vec<f64> =
-            places.iter().map(|&place| (reference.noise_of_truth(place) / length).sqrt()).collect();
+            places.iter().map(|&place| (reference.noise_of_trace(place) / length).sqrt()).collect();
         let floor_uv = FLOOR_UV.max(FLOOR_IN_NOISE * median(&mut noise));
         let picker = sides.picker();
         let levels: Option<Vec<f64>> =
             sides.levels_db.as_ref().map(|levels| rows.iter().map(|&row| levels[row]).collect());
         let estimates = made.select(Axis(0), &places);
-        let pairs = WavePairs::of(&picker, estimates.view(), truth.view(), levels.as_deref(), floor_uv);
+        let pairs = WavePairs::of(&picker, estimates.view(), references.view(), levels.as_deref(), floor_uv);
         let levels = levels.filter(|levels| are_few(levels)).map(|levels| {
             let subjects: Vec<usize> = rows.iter().map(|&row| sides.subjects[row]).collect();
             let of = |traces: &Array2<f32>| LevelWaves::of(&picker, traces.view(), &levels, &subjects, floor_uv);
-            let (real, generated) = (of(&truth), of(&twins.clean.select(Axis(0), &rows)));
+            let (real, generated) = (of(&references), of(&twins.clean.select(Axis(0), &rows)));
             LevelReport::of(sides, &rows, &real, &generated, picker.species)
         });
         let reconstructed = pairs.summary(&vec![1.0; rows.len()]);
-        let against = TruthSource::of(sides.dataset);
+        let against = ReferenceSource::of(sides.dataset);
         Some(WaveReport { species: picker.species, against, rows: rows.len(), floor_uv, reconstructed, levels })
     }
 }

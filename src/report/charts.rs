@@ -56,12 +56,12 @@ pub fn learning(epochs: &[Value]) -> Option<Picture> {
 
 /// What the model and the simple methods explain, with intervals; `None` where nothing is known.
 pub fn explained(report: &Report) -> Option<Picture> {
-    let of_truth = report.explains_truth();
+    let of_reference = report.explains_reference();
     let share = |estimate: &crate::eval::Estimate| {
-        Some((report.share(estimate)?, estimate.truth_interval.filter(|_| of_truth)))
+        Some((report.share(estimate)?, estimate.truth_interval.filter(|_| of_reference)))
     };
     let baselines = report.baselines.as_ref();
-    let recording = report.recording.as_ref().filter(|_| of_truth);
+    let recording = report.recording.as_ref().filter(|_| of_reference);
     let methods = [
         ("this model", Some(&report.model)),
         ("its network alone", report.network.as_ref()),
@@ -79,7 +79,7 @@ pub fn explained(report: &Report) -> Option<Picture> {
     if known.is_empty() {
         return None;
     }
-    let ceiling = report.truth.as_ref().filter(|_| of_truth).map(|truth| truth.ceiling);
+    let ceiling = report.truth.as_ref().filter(|_| of_reference).map(|truth| truth.ceiling);
     let height = 60 + 26 * known.len() as u32;
     let title = format!("What reconstructions explain of {}", report.target());
     Some(Picture::draw([WIDTH, height], &title, |area| methods_chart(area, &title, &known, ceiling)))

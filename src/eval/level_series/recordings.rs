@@ -38,7 +38,7 @@ pub struct SeriesSelection {
     /// Instead of what the column `threshold_db` says.
     pub threshold_db: Option<f64>,
     /// Draw the noise-free traces that a simulation knows, too.
-    pub truth: bool,
+    pub ground_truth: bool,
     pub summary: Summary,
 }
 
@@ -112,7 +112,7 @@ pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Resul
         return Err(empty_window(&usable, choice.window_ms.unwrap_or_default()));
     }
     let truths = panels.iter().flat_map(|panel| &panel.layers).any(|layer| layer.source == TraceSource::GroundTruth);
-    if choice.truth && !truths {
+    if choice.ground_truth && !truths {
         let problem = "no noise-free trace: the columns truth_s0, truth_s1, … are missing";
         return Err(Error::usage(problem, "only simulations know them; leave --truth out"));
     }
@@ -218,7 +218,7 @@ fn panel(
             }
         };
         layer(set.source, name, levels);
-        if choice.truth {
+        if choice.ground_truth {
             let mean = Summary { band: super::SpreadBand::None, repeats: 0, waves: None };
             let truth =
                 self::levels(&traces, &title, choice, &mean, |r| r.ground_truth.as_ref().map(|truth| &truth.samples))?;

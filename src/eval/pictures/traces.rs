@@ -160,7 +160,7 @@ fn at_level(dataset: &Dataset, level_db: Option<f64>, traces: ArrayView2<f32>, s
 /// Rows by what is explained of them, from the best to the worst, and their traces.
 pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSeries) {
     let Evaluated { dataset, rows, made, reference } = evaluated;
-    let target = |place: usize| reference.truth_of(place).unwrap_or_else(|| reference.recorded.row(place));
+    let target = |place: usize| reference.trace_of(place).unwrap_or_else(|| reference.recorded.row(place));
     let nothing = Array1::zeros(dataset.signals.ncols());
     let centre = reference.mean.as_ref().unwrap_or(&nothing);
     // of a trace like the mean nothing can be explained
@@ -189,7 +189,7 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSer
             Layer { source, name: name.to_string(), levels }
         };
         let mut layers = vec![layer(TraceSource::Recorded, "recorded", reference.recorded.row(place))];
-        if let Some(truth) = reference.truth_of(place) {
+        if let Some(truth) = reference.trace_of(place) {
             let name = if dataset.ground_truth.is_some() { "ground truth" } else { "mean of the other recordings" };
             layers.push(layer(TraceSource::GroundTruth, name, truth));
         }

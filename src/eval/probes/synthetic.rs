@@ -3,7 +3,7 @@
 //!
 //! One probe learns from the real training rows and others from twins of these rows, five sets with a seed each; all
 //! are tested by real rows of subjects that no one has seen. What they are to say comes from noise-free traces: of
-//! real rows the simulation's, or else the mean of the other recordings of the cell ([`truth`]); of twins their own.
+//! real rows the simulation's, or else the mean of the other recordings of the cell ([`reference_traces`]); of twins their own.
 //! What they see is as compared, with noise where that has some.
 
 use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
@@ -11,7 +11,7 @@ use super::super::sides::{Compared, Sides, Twins};
 use super::super::table::{ReportTable, TableCell};
 use super::labels::{noise_alone, present_uv, responses, threshold_wave};
 use super::{RIDGE, features, mae, vary, with_level};
-use crate::baselines::truth;
+use crate::baselines::reference_traces;
 use crate::error::Result;
 use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
@@ -120,7 +120,7 @@ struct School<'a> {
 
 impl ProbeRows {
     fn real(sides: &Sides) -> ProbeRows {
-        let (clean, known) = truth(sides.dataset, &sides.rows, &sides.cells);
+        let (clean, known) = reference_traces(sides.dataset, &sides.rows, &sides.cells);
         ProbeRows::new(sides, &sides.real, clean.view(), known)
     }
 

@@ -243,7 +243,7 @@ fn the_threshold_is_the_stated_one_and_no_wave_is_marked_below_it() {
 #[test]
 fn the_truth_of_a_simulation_is_a_layer_of_its_own() {
     let mut all = [recording("a", "20", ""), recording("a", "40", "")];
-    let choice = SeriesSelection { truth: true, ..SeriesSelection::default() };
+    let choice = SeriesSelection { ground_truth: true, ..SeriesSelection::default() };
     let message = from_recordings(&[set("recorded", &all)], &choice).unwrap_err().to_string();
     assert!(message.contains("truth_s0"), "{message}");
     let truth = |uv: f32| Some(Box::new(GroundTruth { samples: vec![uv; 3], latencies_ms: [f32::NAN; 7] }));

@@ -13,8 +13,8 @@ const SPLITS: u32 = 20;
 
 /// The truth of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Truth {
-    pub source: TruthSource,
+pub struct ReferenceSummary {
+    pub source: ReferenceSource,
     /// Rows that have one.
     pub rows: usize,
     /// The share of its variance that is not noise, and so the most that can be explained: the correlation of the means
@@ -25,33 +25,34 @@ pub struct Truth {
 
 /// Where a truth comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TruthSource {
+pub enum ReferenceSource {
     /// The noise-free traces that come with the data.
-    NoiseFree,
+    #[serde(rename = "noise_free")]
+    GroundTruth,
     /// The mean of the other recordings of the same subject under the same condition.
-    Siblings,
+    #[serde(rename = "siblings")]
+    CellAverage,
 }
 
-impl TruthSource {
+impl ReferenceSource {
     /// That of the rows of a data set, if they have one.
-    pub fn of(dataset: &Dataset) -> TruthSource {
-        if dataset.ground_truth.is_some() { TruthSource::NoiseFree } else { TruthSource::Siblings }
+    pub fn of(dataset: &Dataset) -> ReferenceSource {
+        if dataset.ground_truth.is_some() { ReferenceSource::GroundTruth } else { ReferenceSource::CellAverage }
     }
 
     /// As users know it.
     pub fn name(self) -> &'static str {
         match self {
-            TruthSource::NoiseFree => "the ground truth",
-            TruthSource::Siblings => "the cell average",
+            ReferenceSource::GroundTruth => "the ground truth",
+            ReferenceSource::CellAverage => "the cell average",
         }
     }
 }
 
-impl Truth {
-    pub(super) fn of(dataset: &Dataset, reference: &Reference) -> Option<Truth> {
-        let (_, known) = reference.truth.as_ref()?;
-        Some(Truth { source: TruthSource::of(dataset), rows: known.len(), ceiling: reference.ceiling? })
+impl ReferenceSummary {
+    pub(super) fn of(dataset: &Dataset, reference: &Reference) -> Option<ReferenceSummary> {
+        let (_, known) = reference.traces.as_ref()?;
+        Some(ReferenceSummary { source: ReferenceSource::of(dataset), rows: known.len(), ceiling: reference.ceiling? })
     }
 }
 
@@ -86,12 +87,12 @@ pub(super) fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Arra
     (0..SPLITS).map(split).sum::<f64>() / f64::from(SPLITS)
 }
 
-impl Display for Truth {
+impl Display for ReferenceSummary {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let rows = self.rows;
         match self.source {
-            TruthSource::NoiseFree => write!(f, "ground truth: the noise-free traces of {rows} rows"),
-            TruthSource::Siblings => write!(
+            ReferenceSource::GroundTruth => write!(f, "ground truth: the noise-free traces of {rows} rows"),
+            ReferenceSource::CellAverage => write!(
                 f,
                 "cell average: for {rows} rows, the mean of the other recordings of the same subject and condition; {:.0} % of its \
                  variance can be explained, the rest is noise",
