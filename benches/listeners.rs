@@ -239,7 +239,7 @@ fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Res
 
 fn shuffle_levels(data: &mut Dataset, seed: u64) {
     let Values::Number(levels) = &mut data.conditions[0].values else { unreachable!("levels are numbers") };
-    Stream::new(seed, Purpose::Test, 0).draws(0).shuffle(levels);
+    Stream::new(seed, Purpose::Test, 0).rng(0).shuffle(levels);
 }
 
 fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Dataset) -> Result<(Report, Aucs<f64>)> {

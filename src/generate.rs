@@ -216,7 +216,7 @@ fn complete(
             near = Some((drawn_for, rows));
         }
         let (_, near) = near.as_ref().expect("just made");
-        let mut draws = stream.draws(row.subject);
+        let mut draws = stream.rng(row.subject);
         let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
         for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
             let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());

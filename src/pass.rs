@@ -3,7 +3,7 @@
 
 pub mod product;
 
-use crate::kernels::mask::Mask;
+use crate::kernels::mask::DropoutMask;
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
 use std::sync::Arc;
@@ -119,8 +119,9 @@ impl Pass {
 
     /// Six words of a dropout: key, tag, step, threshold, multiplier. Without one, the multiplier is 1 and nothing is
     /// below the threshold.
-    pub fn mask(mut self, mask: Option<Mask>) -> Self {
-        let (numbers, below, keep) = mask.map_or(([0; 4], 0, 1.0), |m| (m.stream.numbers(), m.drop_below, m.keep));
+    pub fn mask(mut self, mask: Option<DropoutMask>) -> Self {
+        let (numbers, below, keep) =
+            mask.map_or(([0; 4], 0, 1.0), |m| (m.stream.philox_inputs(), m.drop_below, m.keep));
         self.words.extend(numbers);
         self.words.push(below);
         self.f(keep)

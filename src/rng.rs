@@ -97,19 +97,19 @@ impl Stream {
     }
 
     /// What the words depend on beside sample and element: the key's two halves, the tag (purpose and layer), the step.
-    pub fn numbers(&self) -> [u32; 4] {
+    pub fn philox_inputs(&self) -> [u32; 4] {
         [self.key[0], self.key[1], self.tag, self.step]
     }
 
     /// The four words of elements `4 * quad .. 4 * quad + 4` of `sample`.
     #[inline]
-    pub fn words(&self, sample: u32, quad: u32) -> [u32; 4] {
+    pub fn bits(&self, sample: u32, quad: u32) -> [u32; 4] {
         philox([quad, sample, self.step, self.tag], self.key)
     }
 
     /// The words of `LANES` quads from `quad` on: `[word in the quad][quad]`.
     #[inline(always)]
-    pub fn lanes(&self, sample: u32, quad: u32) -> [[u32; LANES]; 4] {
+    pub fn bits_in_lanes(&self, sample: u32, quad: u32) -> [[u32; LANES]; 4] {
         let mut quads = [0; LANES];
         for (lane, q) in quads.iter_mut().enumerate() {
             *q = quad.wrapping_add(lane as u32);
@@ -120,7 +120,7 @@ impl Stream {
     /// Fills one sample's row with standard normal numbers (Box and Muller 1958), computed in f64.
     pub fn normals(&self, sample: u32, out: &mut [f32]) {
         for (quad, chunk) in out.chunks_mut(4).enumerate() {
-            let [a, b, c, d] = self.words(sample, quad as u32);
+            let [a, b, c, d] = self.bits(sample, quad as u32);
             let (n0, n1) = box_muller(a, b);
             let (n2, n3) = box_muller(c, d);
             for (o, n) in chunk.iter_mut().zip([n0, n1, n2, n3]) {
@@ -130,52 +130,52 @@ impl Stream {
     }
 
     /// Reads one sample's words one after the other.
-    pub fn draws(&self, sample: u32) -> Draws {
-        Draws { stream: *self, sample, next: 0 }
+    pub fn rng(&self, sample: u32) -> Rng {
+        Rng { stream: *self, sample, next: 0 }
     }
 }
 
 /// A uniform number strictly between 0 and 1.
-pub fn unit(word: u32) -> f64 {
+pub fn unit_interval(word: u32) -> f64 {
     (f64::from(word) + 0.5) / 4_294_967_296.0
 }
 
 fn box_muller(a: u32, b: u32) -> (f64, f64) {
-    let radius = (-2.0 * unit(a).ln()).sqrt();
-    let (sin, cos) = (std::f64::consts::TAU * unit(b)).sin_cos();
+    let radius = (-2.0 * unit_interval(a).ln()).sqrt();
+    let (sin, cos) = (std::f64::consts::TAU * unit_interval(b)).sin_cos();
     (radius * cos, radius * sin)
 }
 
 /// A sequential reader of one sample's words, for code that draws a varying number of values.
 #[derive(Debug, Clone)]
-pub struct Draws {
+pub struct Rng {
     stream: Stream,
     sample: u32,
     next: u32,
 }
 
-impl Draws {
+impl Rng {
     /// The next 32 random bits.
-    pub fn word(&mut self) -> u32 {
-        let word = self.stream.words(self.sample, self.next / 4)[(self.next % 4) as usize];
+    pub fn next_u32(&mut self) -> u32 {
+        let word = self.stream.bits(self.sample, self.next / 4)[(self.next % 4) as usize];
         self.next += 1;
         word
     }
 
     /// Uniform in (0, 1).
     pub fn uniform(&mut self) -> f64 {
-        unit(self.word())
+        unit_interval(self.next_u32())
     }
 
     /// Standard normal.
     pub fn normal(&mut self) -> f64 {
-        let (a, b) = (self.word(), self.word());
+        let (a, b) = (self.next_u32(), self.next_u32());
         box_muller(a, b).0
     }
 
     /// Uniform integer below `n` (Lemire's multiply-shift; the bias is below `n / 2^32`).
     pub fn below(&mut self, n: u32) -> u32 {
-        ((u64::from(self.word()) * u64::from(n)) >> 32) as u32
+        ((u64::from(self.next_u32()) * u64::from(n)) >> 32) as u32
     }
 
     /// An index by its weight; the last one of any weight where rounding leads beyond.
@@ -218,9 +218,9 @@ mod tests {
     #[test]
     fn lanes_are_the_words_of_their_quads() {
         let stream = Stream::new(0xFEDC_BA98_7654_3210, Purpose::Dropout, 3).at(17);
-        let lanes = stream.lanes(5, 100);
+        let lanes = stream.bits_in_lanes(5, 100);
         for lane in 0..LANES {
-            assert_eq!(lanes.map(|words| words[lane]), stream.words(5, 100 + lane as u32));
+            assert_eq!(lanes.map(|words| words[lane]), stream.bits(5, 100 + lane as u32));
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
         let stream = Stream::new(7, Purpose::Order, 0);
         let shuffled = |step| {
             let mut items: Vec<u32> = (0..100).collect();
-            stream.at(step).draws(0).shuffle(&mut items);
+            stream.at(step).rng(0).shuffle(&mut items);
             items
         };
         let mut sorted = shuffled(1);

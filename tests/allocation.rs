@@ -3,7 +3,7 @@
 //! it allocates and frees packing buffers of its own in every product.
 //!
 //! On two threads which of them does what is chance: rayon's queues may grow, a few words at a time, and a step may be
-//! the first in which a thread needs a room of scratch more (see `kernels::scratch`). That ends, so few steps may have
+//! the first in which a thread needs a room of scratch more (see `kernels::workspace`). That ends, so few steps may have
 //! it, and all together less than the first step took.
 
 use abr_film::config::Config;

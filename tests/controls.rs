@@ -33,7 +33,7 @@ fn reports(keys: &[&str], shuffled: bool) -> [Report; 2] {
     });
     if shuffled {
         let Values::Number(levels) = &mut train.conditions[0].values else { panic!("levels are numbers") };
-        Stream::new(1, Purpose::Test, 0).draws(0).shuffle(levels);
+        Stream::new(1, Purpose::Test, 0).rng(0).shuffle(levels);
     }
     let (mut trainer, _) = Trainer::new(&config, &train, Box::new(Cpu::<f32>::new())).unwrap();
     while !trainer.finished() {

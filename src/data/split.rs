@@ -35,7 +35,7 @@ pub fn split(dataset: &Dataset, config: &DataConfig) -> Result<Split> {
         _ => rows_by_subject(dataset),
     };
     let n = units.len();
-    Stream::new(config.seed, Purpose::Split, 0).draws(0).shuffle(&mut units);
+    Stream::new(config.seed, Purpose::Split, 0).rng(0).shuffle(&mut units);
     let (validation, test) = (share(n, config.validation_split), share(n, config.test_split));
     // folds and names may leave one subject alone: it trains
     let (test, validation) = match &config.split {

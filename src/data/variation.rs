@@ -1,7 +1,7 @@
 //! Random changes of a trace as listeners differ from each other: its amplitude, its pace and its delay.
 
 use crate::config::AugmentConfig;
-use crate::rng::Draws;
+use crate::rng::Rng;
 
 /// Knots of the stretching factor along a trace; it is linear between them.
 const KNOTS: usize = 5;
@@ -29,7 +29,7 @@ impl Variation {
         &mut self,
         config: &AugmentConfig,
         strength: f64,
-        draws: &mut Draws,
+        draws: &mut Rng,
         (length, samples_per_ms): (usize, f64),
     ) {
         let AugmentConfig { gain, stretch, shift_ms } = config;

@@ -9,7 +9,7 @@ pub use counter::Counter;
 pub use cpu::Cpu;
 
 use crate::error::{Error, Result};
-pub use crate::kernels::adam::{AdamStep, Clip, Factors, Group};
+pub use crate::kernels::adam::{AdamFactors, AdamStep, Clip, ParameterGroup};
 use crate::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
 use crate::kernels::spin::SpinGuard;
 use crate::ops::AnyOp;
@@ -44,7 +44,7 @@ pub struct Learned {
     pub gradient: Buffer,
     pub m: Buffer,
     pub v: Buffer,
-    pub group: Group,
+    pub group: ParameterGroup,
 }
 
 /// What a GPU was asked for.

@@ -138,7 +138,7 @@ impl Likeness {
 /// The rows of the mean discrepancy: by chance, as every so manieth may be of one condition.
 fn some(rows: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
-    Stream::new(0, Purpose::Evaluate, 5).draws(0).shuffle(&mut order);
+    Stream::new(0, Purpose::Evaluate, 5).rng(0).shuffle(&mut order);
     order.truncate(MOST_PAIRED);
     order
 }
@@ -240,7 +240,7 @@ fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
         let of_halving = |seed: u64| {
             let mut order: Vec<usize> = (0..count).collect();
             let stream = Stream::new(seed, Purpose::Evaluate, 6);
-            stream.draws(0).shuffle(&mut order);
+            stream.rng(0).shuffle(&mut order);
             let first: Vec<bool> = (0..count).map(|subject| order[..count / 2].contains(&subject)).collect();
             let half = |wanted: bool| {
                 let rows: Vec<usize> =

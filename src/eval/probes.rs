@@ -89,7 +89,7 @@ fn folds(subjects: &[usize]) -> Vec<usize> {
     let units: Vec<usize> =
         if subjects.iter().all(|s| *s == subjects[0]) { (0..subjects.len()).collect() } else { subjects.to_vec() };
     let mut order: Vec<usize> = BTreeSet::from_iter(units.iter().copied()).into_iter().collect();
-    Stream::new(0, Purpose::Evaluate, 3).draws(0).shuffle(&mut order);
+    Stream::new(0, Purpose::Evaluate, 3).rng(0).shuffle(&mut order);
     let fold_of: BTreeMap<usize, usize> = order.into_iter().enumerate().map(|(i, unit)| (unit, i % FOLDS)).collect();
     units.iter().map(|unit| fold_of[unit]).collect()
 }

@@ -70,7 +70,7 @@ pub(super) fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Arra
         let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
         for (cell, members) in several.iter().enumerate() {
             let mut members = members.to_vec();
-            Stream::new(0, Purpose::Evaluate, 0).at(split).draws(cell as u32).shuffle(&mut members);
+            Stream::new(0, Purpose::Evaluate, 0).at(split).rng(cell as u32).shuffle(&mut members);
             let (first, second) = members.split_at(members.len() / 2);
             let mean = |rows: &[u32], i: usize| {
                 let sum: f64 = rows.iter().map(|row| f64::from(signals[[*row as usize, i]])).sum();

@@ -205,7 +205,7 @@ fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     }
     let (subjects, cells) = (Cells::of_subjects(dataset, rows), Cells::of(dataset, rows));
     let mut subjects: Vec<&[u32]> = subjects.iter().collect();
-    let mut draws = Stream::new(0, Purpose::Evaluate, 4).draws(0);
+    let mut draws = Stream::new(0, Purpose::Evaluate, 4).rng(0);
     draws.shuffle(&mut subjects);
     subjects.truncate(MOST_ROWS / FEWEST_OF_SUBJECT);
     // subjects in turn, and of each its cells in turn

@@ -57,7 +57,7 @@ fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> R
         return Ok(None);
     }
     let stream = Stream::new(seed, Purpose::Generate, 8);
-    let drawn: Vec<usize> = subjects.iter().map(|&s| stream.draws(s).below(rows as u32) as usize).collect();
+    let drawn: Vec<usize> = subjects.iter().map(|&s| stream.rng(s).below(rows as u32) as usize).collect();
     trained.scalers.encode_condition("the training rows", columns, &drawn).map(Some)
 }
 
@@ -163,7 +163,7 @@ fn draw_latents(
         let some = (0..told).map(|i| rows[i * rows.len() / told]);
         let mut weights = vec![0.0; prior.subjects()];
         some.for_each(|row| kept.near(row).add_weights(&mut weights));
-        let subject = SubjectDraw::draw(&weights, &mut of_subject.draws(number));
+        let subject = SubjectDraw::draw(&weights, &mut of_subject.rng(number));
         for row in rows {
             of_recording.normals(row as u32, &mut recording);
             let mut z = z.row_mut(row);
@@ -201,7 +201,7 @@ fn vary(trained: &TrainedModel, strength: f64, subjects: &[u32], seed: u64, trac
     let mut drawn = None;
     for (&subject, mut trace) in subjects.iter().zip(traces.rows_mut()) {
         if drawn.replace(subject) != Some(subject) {
-            variation.draw(&trained.config.training.augment, strength, &mut stream.draws(subject), axis);
+            variation.draw(&trained.config.training.augment, strength, &mut stream.rng(subject), axis);
         }
         variation.apply(trace.as_slice_mut().expect("row-major"));
     }

@@ -20,7 +20,7 @@ pub struct AdamStep {
 
 /// What follows from the numbers of a step, and not from those of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Factors {
+pub struct AdamFactors {
     /// The learning rate over the first moment's bias correction.
     pub step_size: f64,
     /// 1 / sqrt(the second moment's bias correction).
@@ -33,36 +33,36 @@ pub struct Factors {
 
 /// What the parameters of one group have of their own, as PyTorch's parameter groups.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Group {
+pub struct ParameterGroup {
     /// Factor on the learning rate.
-    pub rate_scale: f64,
+    pub learning_rate_scale: f64,
     /// In place of the step's weight decay.
     pub weight_decay: Option<f64>,
 }
 
-impl Group {
+impl ParameterGroup {
     /// Nothing of their own.
-    pub const ALL: Group = Group { rate_scale: 1.0, weight_decay: None };
+    pub const DEFAULT: ParameterGroup = ParameterGroup { learning_rate_scale: 1.0, weight_decay: None };
 }
 
 impl AdamStep {
     /// This step for the parameters of a group.
-    pub fn of(&self, group: Group) -> AdamStep {
+    pub fn of(&self, group: ParameterGroup) -> AdamStep {
         AdamStep {
-            learning_rate: self.learning_rate * group.rate_scale,
+            learning_rate: self.learning_rate * group.learning_rate_scale,
             weight_decay: group.weight_decay.unwrap_or(self.weight_decay),
             ..*self
         }
     }
 
     /// The factors of this step.
-    pub fn factors(&self) -> Factors {
+    pub fn factors(&self) -> AdamFactors {
         let [b1, b2] = self.betas;
         // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
         let (correction1, correction2) = (1.0 - b1.powf(self.step as f64), 1.0 - b2.powf(self.step as f64));
         let rate = self.learning_rate;
         let (keep, l2) = if self.decoupled { (1.0 - rate * self.weight_decay, 0.0) } else { (1.0, self.weight_decay) };
-        Factors { step_size: rate / correction1, inverse_root: 1.0 / correction2.sqrt(), keep, l2 }
+        AdamFactors { step_size: rate / correction1, inverse_root: 1.0 / correction2.sqrt(), keep, l2 }
     }
 }
 
@@ -103,7 +103,7 @@ vectorized! {
     /// [`adam`] on this thread alone.
     pub fn adam_part<T>(s: &AdamStep, scale: f64, value: &mut [T], gradient: &[T], m: &mut [T], v: &mut [T]) {
         let [b1, b2] = s.betas;
-        let Factors { step_size, inverse_root, keep, l2 } = s.factors();
+        let AdamFactors { step_size, inverse_root, keep, l2 } = s.factors();
         let [step_size, inverse_root, keep, l2] = [step_size, inverse_root, keep, l2].map(T::of);
         let (scale, eps) = (T::of(scale), T::of(s.eps));
         let (b1, b2, c1, c2) = (T::of(b1), T::of(b2), T::of(1.0 - b1), T::of(1.0 - b2));

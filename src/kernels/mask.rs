@@ -6,17 +6,17 @@ use crate::tensor::Real;
 
 /// Which elements a dropout drops: those whose word is below the threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mask {
+pub struct DropoutMask {
     pub stream: Stream,
     pub drop_below: u32,
     /// What remains is multiplied by this.
     pub keep: f64,
 }
 
-impl Mask {
+impl DropoutMask {
     /// Dropout of probability `p` (below 1) with the words of `stream`.
     pub fn new(p: f64, stream: Stream) -> Self {
-        Mask { stream, drop_below: threshold(p), keep: 1.0 / (1.0 - p) }
+        DropoutMask { stream, drop_below: threshold(p), keep: 1.0 / (1.0 - p) }
     }
 
     /// The multipliers (0 or `keep`) of the columns from `first` on, a multiple of 4, of a row of the batch.
@@ -32,12 +32,12 @@ pub fn threshold(p: f64) -> u32 {
 }
 
 vectorized! {
-    fn multipliers<T>(out: &mut [T], mask: &Mask, row: u32, quad: u32) {
+    fn multipliers<T>(out: &mut [T], mask: &DropoutMask, row: u32, quad: u32) {
         let (zero, keep) = (T::zero(), T::of(mask.keep));
         let mut quad = quad;
         let (whole, rest) = out.as_chunks_mut::<{ 4 * LANES }>();
         for out in whole {
-            let words = mask.stream.lanes(row, quad);
+            let words = mask.stream.bits_in_lanes(row, quad);
             for lane in 0..LANES {
                 for (word, words) in words.iter().enumerate() {
                     out[4 * lane + word] = if words[lane] < mask.drop_below { zero } else { keep };
@@ -46,7 +46,7 @@ vectorized! {
             quad += LANES as u32;
         }
         for out in rest.chunks_mut(4) {
-            for (out, word) in out.iter_mut().zip(mask.stream.words(row, quad)) {
+            for (out, word) in out.iter_mut().zip(mask.stream.bits(row, quad)) {
                 *out = if word < mask.drop_below { zero } else { keep };
             }
             quad += 1;

@@ -8,7 +8,7 @@ pub mod gemm;
 pub mod map;
 pub mod mask;
 pub mod reduce;
-pub mod scratch;
 pub mod spin;
 pub mod split;
 pub mod vectorized;
+pub mod workspace;

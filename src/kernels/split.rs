@@ -18,38 +18,38 @@ pub enum By {
 }
 
 /// What a kernel writes: a tensor, an optional one, or several of equal extent along the axis.
-pub trait Split: Send + Sized {
+pub trait Splittable: Send + Sized {
     /// Cuts in two at `index` of `axis`.
     fn split(self, axis: Axis, index: usize) -> (Self, Self);
 }
 
-impl<T: Send> Split for ViewMut<'_, T> {
+impl<T: Send> Splittable for ViewMut<'_, T> {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         self.split_at(axis, index)
     }
 }
 
-impl<T: Send> Split for Gradient<'_, T> {
+impl<T: Send> Splittable for Gradient<'_, T> {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         let (a, b) = self.values.split_at(axis, index);
         (Gradient { values: a, fresh: self.fresh }, Gradient { values: b, fresh: self.fresh })
     }
 }
 
-impl<S: Split> Split for Option<S> {
+impl<S: Splittable> Splittable for Option<S> {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         self.map(|s| s.split(axis, index)).unzip()
     }
 }
 
-impl<A: Split, B: Split> Split for (A, B) {
+impl<A: Splittable, B: Splittable> Splittable for (A, B) {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         let ((a0, a1), (b0, b1)) = (self.0.split(axis, index), self.1.split(axis, index));
         ((a0, b0), (a1, b1))
     }
 }
 
-impl<A: Split, B: Split, C: Split> Split for (A, B, C) {
+impl<A: Splittable, B: Splittable, C: Splittable> Splittable for (A, B, C) {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         let ((a0, a1), (b0, b1)) = (self.0.split(axis, index), self.1.split(axis, index));
         let (c0, c1) = self.2.split(axis, index);
@@ -59,14 +59,14 @@ impl<A: Split, B: Split, C: Split> Split for (A, B, C) {
 
 /// Calls `work(range, part)` for parts of `out` that together cover its `extent` rows or columns, in parallel where the
 /// `extent * cost` elements are many. Each part is the sub-tensors of `out` at that range.
-pub fn split<S: Split>(by: By, extent: usize, cost: usize, out: S, work: &(impl Fn(Range<usize>, S) + Sync)) {
+pub fn split<S: Splittable>(by: By, extent: usize, cost: usize, out: S, work: &(impl Fn(Range<usize>, S) + Sync)) {
     let axis = Axis(if by == By::Rows { 0 } else { 1 });
     // whole cache lines along columns, so that no two tasks write one
     let (unit, smallest) = if by == By::Rows { (1, 1) } else { (64, extent / COLUMN_TASKS) };
     recurse(axis, unit, (GRAIN / cost.max(1)).max(unit).max(smallest), 0..extent, out, work);
 }
 
-fn recurse<S: Split>(
+fn recurse<S: Splittable>(
     axis: Axis,
     unit: usize,
     grain: usize,

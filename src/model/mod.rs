@@ -201,7 +201,7 @@ impl Cvae {
             let stream = Stream::new(seed, Purpose::Condition, 0).at(step);
             for (row, s) in self.strengths.iter_mut().enumerate() {
                 let dropped =
-                    self.condition_dropout >= 1.0 || stream.words(row as u32, 0)[0] < threshold(self.condition_dropout);
+                    self.condition_dropout >= 1.0 || stream.bits(row as u32, 0)[0] < threshold(self.condition_dropout);
                 *s = if dropped { 0.0 } else { strength };
             }
         }

@@ -8,7 +8,7 @@
 
 mod regression;
 
-use crate::rng::Draws;
+use crate::rng::Rng;
 use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1};
 use regression::Regression;
@@ -92,7 +92,7 @@ impl Near {
 
 impl SubjectDraw {
     /// Draws a subject by the weights of all.
-    pub fn draw(weights: &[f64], draws: &mut Draws) -> SubjectDraw {
+    pub fn draw(weights: &[f64], draws: &mut Rng) -> SubjectDraw {
         let mut pick = || draws.weighted(weights.iter().copied());
         SubjectDraw { own: pick(), between: [pick(), pick()] }
     }
@@ -299,7 +299,7 @@ mod tests {
         for (sample, mut series) in z.outer_iter_mut().enumerate() {
             let mut weights = vec![0.0; prior.subjects()];
             near.iter().for_each(|near| near.add_weights(&mut weights));
-            let subject = SubjectDraw::draw(&weights, &mut stream(0).draws(sample as u32));
+            let subject = SubjectDraw::draw(&weights, &mut stream(0).rng(sample as u32));
             for (at, mut z) in series.outer_iter_mut().enumerate() {
                 let z = z.as_slice_mut().unwrap();
                 stream(1).normals(sample as u32, z);

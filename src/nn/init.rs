@@ -1,6 +1,6 @@
 //! Initial values. Each parameter has exactly one initialiser, named where it is declared; nothing runs over it later.
 
-use crate::rng::{LANES, Purpose, Stream, unit};
+use crate::rng::{LANES, Purpose, Stream, unit_interval};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,9 +37,9 @@ fn fill_uniform(values: &mut [f32], bound: f64, stream: Stream, quad: usize) {
         return;
     }
     for (i, values) in values.chunks_mut(4 * LANES).enumerate() {
-        let lanes = stream.lanes(0, (quad + i * LANES) as u32);
+        let lanes = stream.bits_in_lanes(0, (quad + i * LANES) as u32);
         for (element, value) in values.iter_mut().enumerate() {
-            *value = (bound * (2.0 * unit(lanes[element % 4][element / 4]) - 1.0)) as f32;
+            *value = (bound * (2.0 * unit_interval(lanes[element % 4][element / 4]) - 1.0)) as f32;
         }
     }
 }
@@ -64,8 +64,8 @@ mod tests {
         let values = Init::Linear { fan_in: 4 }.values(9, 2, 150_001);
         let stream = Stream::new(9, Purpose::Init, 2);
         for (i, value) in values.iter().enumerate() {
-            let word = stream.words(0, (i / 4) as u32)[i % 4];
-            assert_eq!(*value, (0.5 * (2.0 * unit(word) - 1.0)) as f32, "value {i}");
+            let word = stream.bits(0, (i / 4) as u32)[i % 4];
+            assert_eq!(*value, (0.5 * (2.0 * unit_interval(word) - 1.0)) as f32, "value {i}");
         }
     }
 }

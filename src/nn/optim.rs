@@ -2,7 +2,7 @@
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
-use crate::device::{AdamStep, Buffer, Clip, Group, Learned, Role};
+use crate::device::{AdamStep, Buffer, Clip, Learned, ParameterGroup, Role};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -39,7 +39,7 @@ impl Optimizer {
     /// # Panics
     /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
     pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
-        let film = Group { rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
+        let film = ParameterGroup { learning_rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
         let (mut learned, mut early, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         let shapes: Vec<Shape> = parameters.learned().map(|(var, _)| tape.shape(var)).collect();
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
@@ -48,9 +48,11 @@ impl Optimizer {
             let is_film = members[0].0.film_block().is_some();
             let group = match is_film {
                 // gamma's bias is 1, where FiLM is the identity
-                true if members[0].0.shape.len() == 1 => Group { weight_decay: film.weight_decay.map(|_| 0.0), ..film },
+                true if members[0].0.shape.len() == 1 => {
+                    ParameterGroup { weight_decay: film.weight_decay.map(|_| 0.0), ..film }
+                }
                 true => film,
-                false => Group::ALL,
+                false => ParameterGroup::DEFAULT,
             };
             assert!(members.iter().all(|(p, _)| p.film_block().is_some() == is_film), "a stack of two groups");
             let parameter = Learned { value, gradient, m, v, group };

@@ -13,7 +13,7 @@
 
 use super::{Case, Fill, Op, Shapes, slice, want};
 use crate::kernels::map::accumulate;
-use crate::kernels::mask::Mask;
+use crate::kernels::mask::DropoutMask;
 pub use crate::kernels::mask::threshold;
 use crate::kernels::split::{By, split};
 use crate::pass::{Operand, Pass, Passes, Targets, len};
@@ -29,8 +29,8 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    pub(super) fn mask(&self) -> Mask {
-        Mask::new(self.p, self.stream)
+    pub(super) fn mask(&self) -> DropoutMask {
+        DropoutMask::new(self.p, self.stream)
     }
 }
 

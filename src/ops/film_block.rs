@@ -24,7 +24,7 @@
 use super::film::modulate_row;
 use super::leaky_relu::leaky_relu;
 use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
-use crate::kernels::split::{By, Split, split};
+use crate::kernels::split::{By, Splittable, split};
 use crate::kernels::vectorized::vectorized;
 use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len, target};
 use crate::rng::{Purpose, Stream};
@@ -229,7 +229,7 @@ impl FilmBlock {
 }
 
 /// Calls `work` for the blocks of a range of columns.
-fn blocks<S: Split>(mut range: Range<usize>, mut parts: S, work: &impl Fn(Range<usize>, S)) {
+fn blocks<S: Splittable>(mut range: Range<usize>, mut parts: S, work: &impl Fn(Range<usize>, S)) {
     while range.len() > BLOCK {
         let (block, rest) = parts.split(Axis(1), BLOCK);
         work(range.start..range.start + BLOCK, block);

@@ -15,7 +15,7 @@ use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::{
     gemm::{gemm, gemm_bias, gemm_split_k},
     reduce::column_sums,
-    split::Split,
+    split::Splittable,
 };
 use crate::pass::{Operand, Pass, Passes, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};

@@ -14,8 +14,8 @@ use crate::kernels::{
     adam::{AdamStep, adam_part},
     gemm::{gemm, gemm_bias, gemm_serial, gemm_split_k},
     reduce::column_sums,
-    scratch::with_scratch,
     split::{By, split},
+    workspace::with_workspace,
 };
 use crate::pass::product::{Cut, Plan, Product, plan};
 use crate::pass::{LANES, Operand, Pass, Passes, Targets};
@@ -44,7 +44,7 @@ impl Linear {
         let tall = (PART / columns.max(1)).max(1);
         // one or two parts a task: at a cost of `columns` a row it would be half a part, and every part packs x anew
         split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
-            with_scratch(tall * columns, |part| {
+            with_workspace(tall * columns, |part| {
                 for start in range.clone().step_by(tall) {
                     let rows = start..(start + tall).min(range.end);
                     let here = (start - range.start) * columns..(rows.end - range.start) * columns;

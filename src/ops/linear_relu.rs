@@ -17,10 +17,10 @@ use super::linear::Products;
 use super::{Case, Dropout, Fill, Linear, Op, Shapes, row_mut};
 use crate::kernels::adam::AdamStep;
 use crate::kernels::map::assign;
-use crate::kernels::mask::Mask;
-use crate::kernels::scratch::with_scratch;
+use crate::kernels::mask::DropoutMask;
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
+use crate::kernels::workspace::with_workspace;
 use crate::pass::{Operand, Passes, Targets};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
@@ -35,15 +35,15 @@ pub struct LinearRelu {
 const BLOCK: usize = 512;
 
 impl LinearRelu {
-    fn mask(&self) -> Option<Mask> {
+    fn mask(&self) -> Option<DropoutMask> {
         self.dropout.map(|dropout| dropout.mask())
     }
 
     /// Calls `work` with what arrives at the product, `[B, O]`.
     fn arriving<T: Real, R>(&self, y: View<T>, dy: View<T>, work: impl FnOnce(View<T>) -> R) -> R {
         let keep = T::of(self.mask().map_or(1.0, |mask| mask.keep));
-        with_scratch(y.len(), |room| {
-            let mut d = ViewMut::from_shape(y.dim(), room).expect("as many numbers");
+        with_workspace(y.len(), |workspace| {
+            let mut d = ViewMut::from_shape(y.dim(), workspace).expect("as many numbers");
             assign(&mut d, [&y, &dy], |[y, dy]| if y > T::zero() { keep * dy } else { T::zero() });
             work(d.view())
         })
@@ -115,7 +115,7 @@ impl Op for LinearRelu {
 
 vectorized! {
     /// ReLU and dropout of row `b` of the batch.
-    fn finish_row<T>(y: &mut [T], mask: &Option<Mask>, b: usize) {
+    fn finish_row<T>(y: &mut [T], mask: &Option<DropoutMask>, b: usize) {
         let mut multipliers = [T::one(); BLOCK];
         for (part, y) in y.chunks_mut(BLOCK).enumerate() {
             let multipliers = &mut multipliers[..y.len()];

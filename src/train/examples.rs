@@ -5,7 +5,7 @@ use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows};
 use crate::data::variation::Variation;
 use crate::data::{Dataset, Values};
-use crate::rng::{Draws, Stream};
+use crate::rng::{Rng, Stream};
 
 /// The training rows with their cells, and how examples are made of them.
 pub struct Examples {
@@ -71,7 +71,7 @@ impl Examples {
             into.target.resize(into.signal.len(), 0.0);
         }
         for (example, row) in indices.enumerate() {
-            let mut draws = stream.draws(example as u32);
+            let mut draws = stream.rng(example as u32);
             let span = example * length..(example + 1) * length;
             let signal = &mut into.signal[span.clone()];
             let target = into.target.get_mut(span);
@@ -90,7 +90,7 @@ impl Examples {
     }
 
     /// The mean of some rows of the cell, the row among them, and what it is to be decoded to, whose row it returns.
-    fn pick(&mut self, row: usize, draws: &mut Draws, signal: &mut [f32], target: &mut [f32]) -> usize {
+    fn pick(&mut self, row: usize, draws: &mut Rng, signal: &mut [f32], target: &mut [f32]) -> usize {
         let trace = |row: u32| self.rows.signal.row(row as usize).to_slice().expect("row-major");
         let siblings = self.target == ReconstructionTarget::Sibling;
         let members = self.cells.with(row);
@@ -117,7 +117,7 @@ impl Examples {
     }
 
     /// The same random change of all `traces`.
-    fn change<const N: usize>(&mut self, draws: &mut Draws, traces: [&mut [f32]; N]) {
+    fn change<const N: usize>(&mut self, draws: &mut Rng, traces: [&mut [f32]; N]) {
         if self.augment.is_off() {
             return;
         }

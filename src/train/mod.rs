@@ -244,14 +244,14 @@ impl Trainer {
         self.order.clear();
         self.order.extend(0..self.train.rows.len());
         let stream = Stream::new(self.seed, Purpose::Order, 0).at(self.progress.epoch as u32);
-        stream.draws(0).shuffle(&mut self.order);
+        stream.rng(0).shuffle(&mut self.order);
     }
 
     /// One optimiser step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the
     /// shapes of a step were seen, it allocates nothing on one thread of the CPU, except where `matrixmultiply` is the
     /// kernel of matrix products, which allocates what it packs operands into. On several threads tasks fall to them by
     /// chance: rayon's queues may grow, and seldom a thread needs one room more for what lies within a kernel than in
-    /// any step before, and keeps it (see [`kernels::scratch`](crate::kernels::scratch)).
+    /// any step before, and keeps it (see [`kernels::workspace`](crate::kernels::workspace)).
     ///
     /// A device that works by itself is left to it: this returns while the step and the one before may still be on
     /// their way, and waits for the one before these. [`Trainer::settle`] waits for all.

@@ -42,7 +42,7 @@ impl Trainer {
         let mut kept: Vec<usize> = (0..rows.len()).collect();
         if kept.len() > AggregatedPosterior::MOST_ROWS {
             // every so manieth row may be of one condition
-            Stream::new(self.seed, Purpose::Example, 1).draws(0).shuffle(&mut kept);
+            Stream::new(self.seed, Purpose::Example, 1).rng(0).shuffle(&mut kept);
             kept.truncate(AggregatedPosterior::MOST_ROWS);
             kept.sort_unstable();
         }

@@ -8,7 +8,7 @@ use ndarray::Array2;
 
 /// Values drawn as a case asks for them; `layer` separates inputs.
 pub fn draw<T: Real>([rows, columns]: [usize; 2], fill: Fill, layer: u32) -> Array2<T> {
-    let mut draws = Stream::new(1, Purpose::Test, layer).draws(0);
+    let mut draws = Stream::new(1, Purpose::Test, layer).rng(0);
     Array2::from_shape_simple_fn((rows, columns), || {
         T::of(match fill {
             Fill::Normal => draws.normal(),

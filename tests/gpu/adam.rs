@@ -4,13 +4,17 @@ use super::cases::draw;
 use super::gpu::context;
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Factors, Group, Learned, Role};
+use abr_film::device::{AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, Learned, ParameterGroup, Role};
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
 
 /// More than a workgroup steps, some rows, and a single number.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
-const GROUPS: [Group; 3] = [Group::ALL, Group { rate_scale: 0.25, weight_decay: Some(0.3) }, Group::ALL];
+const GROUPS: [ParameterGroup; 3] = [
+    ParameterGroup::DEFAULT,
+    ParameterGroup { learning_rate_scale: 0.25, weight_decay: Some(0.3) },
+    ParameterGroup::DEFAULT,
+];
 
 /// Value, gradient, first and second moment of every parameter.
 fn placed(device: &mut dyn Device) -> Vec<Learned> {
@@ -41,8 +45,8 @@ fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64>
 }
 
 /// By how much value and moments may be off: the roundings of each product and sum of the formula, on absolute values.
-fn tolerance(step: &AdamStep, (scale, group): (f64, Group), [x, g, m, v]: [f64; 4]) -> [f64; 3] {
-    let ([b1, b2], Factors { step_size, inverse_root, keep, l2 }) = (step.betas, step.of(group).factors());
+fn tolerance(step: &AdamStep, (scale, group): (f64, ParameterGroup), [x, g, m, v]: [f64; 4]) -> [f64; 3] {
+    let ([b1, b2], AdamFactors { step_size, inverse_root, keep, l2 }) = (step.betas, step.of(group).factors());
     let gradient = (g * scale).abs() + l2 * x.abs();
     // the scale comes of a norm, a sum over chunks
     let of_gradient = if step.clip.is_some() { 48.0 } else { 3.0 } * U * gradient;

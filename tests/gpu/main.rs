@@ -127,7 +127,7 @@ fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
     for (name, _, mut values) in model.state().expect("values") {
         if name.contains("_mlp.2.") {
             let stream = Stream::new(9, Purpose::Test, values.len() as u32);
-            let mut draws = stream.draws(0);
+            let mut draws = stream.rng(0);
             values.iter_mut().for_each(|v| *v += 0.3 * draws.normal() as f32);
             let var = named(&model, &name);
             model.tape().write(var, &values);

@@ -4,7 +4,7 @@ use super::gpu::context;
 use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, optimizer, read, weights};
 use abr_film::config::Likelihood;
 use abr_film::device::gpu::{Checks, Context, Gpu};
-use abr_film::device::{AdamStep, Clip, Cpu, Device, Group, Learned, Role};
+use abr_film::device::{AdamStep, Clip, Cpu, Device, Learned, ParameterGroup, Role};
 use abr_film::model::{Cvae, Losses};
 use abr_film::nn::layers::Mode;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
                 gradient: gradients[i],
                 m: first[i],
                 v: second[i],
-                group: Group::ALL,
+                group: ParameterGroup::DEFAULT,
             });
             device.adam(&step, &learned);
             let all = [read(&*device, values[0], 3), read(&*device, values[1], 4)].concat();

@@ -3,7 +3,7 @@
 use super::gpu::context;
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamStep, Buffer, Clip, Counts, Cpu, Device, Group, Learned, Role, Target};
+use abr_film::device::{AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Target};
 use abr_film::ops::{AnyOp, FilmBlock, Op};
 
 /// A block in training with its tensors, its statistics apart or (as on the tape) together.
@@ -48,7 +48,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("room"));
     let learned = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
-        Learned { value, gradient, m: moments[0][i], v: moments[1][i], group: Group::ALL }
+        Learned { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
     };
     gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, &[learned(0), learned(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
@@ -101,7 +101,7 @@ fn norms_that_nobody_asks_for_are_forgotten() {
         for step in 1..5 {
             device.norms(&[vec![gradient]]).expect("a norm");
             let step = AdamStep { step, learning_rate: 1e-3, clip: Some(Clip(1.0)), ..STEP };
-            device.adam(&step, &[Learned { value, gradient, m, v, group: Group::ALL }]);
+            device.adam(&step, &[Learned { value, gradient, m, v, group: ParameterGroup::DEFAULT }]);
         }
         device.ask(&[gradient]).expect("a question");
         let mut told = [0.0; 2];

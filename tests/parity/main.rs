@@ -192,7 +192,7 @@ fn check_unwanted(gpu: &mut Gpu, case: &Case) {
 }
 
 fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
-    let mut draws = Stream::new(7, Purpose::Test, 1).draws(0);
+    let mut draws = Stream::new(7, Purpose::Test, 1).rng(0);
     let mut extent = || EXTENTS[draws.below(EXTENTS.len() as u32) as usize];
     // the last has more rows than the threads of a workgroup sum in one round
     let mut sizes = vec![[1, 1, 1], [2, 3, 5], [32, 64, 32], [601, 2, 5]];
@@ -221,7 +221,7 @@ fn words_are_the_cpu_s() {
     let x = place(&mut gpu, Role::Activation, true, &[Array2::ones((rows, columns))]);
     let outputs = gpu.alloc(Role::Activation, &[[rows, columns]; 2]).expect("room");
     for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-        let word = stream.words(row as u32, column as u32 / 4)[column % 4];
+        let word = stream.bits(row as u32, column as u32 / 4)[column % 4];
         for (below, dropped) in [(u64::from(word), false), (u64::from(word) + 1, true)] {
             // its threshold is this number, exactly
             let op = Dropout { p: below as f64 / (1_u64 << 32) as f64, stream }.into();

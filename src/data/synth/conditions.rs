@@ -6,7 +6,7 @@
 
 use crate::config::{Design, SynthConfig};
 use crate::error::{Error, Result};
-use crate::rng::{Draws, Purpose, Stream};
+use crate::rng::{Purpose, Rng, Stream};
 
 /// The streams of [`Purpose::Synth`], by `layer`.
 pub(super) mod layer {
@@ -146,7 +146,7 @@ pub(super) struct SynthSubject {
 impl SynthSubject {
     /// The listener of that index, with the causes in `config.fixed` held.
     pub fn draw(config: &SynthConfig, seed: u64, index: u32) -> Self {
-        let draws = |layer| Stream::new(seed, Purpose::Synth, layer).draws(index);
+        let draws = |layer| Stream::new(seed, Purpose::Synth, layer).rng(index);
         let held = |name, drawn| config.fixed.get(name).copied().unwrap_or(drawn);
 
         let mut hearing = draws(layer::HEARING);
@@ -196,7 +196,7 @@ impl SynthRecording {
     /// The recording of that row, with the causes in `config.fixed` held.
     pub fn draw(config: &SynthConfig, seed: u64, row: u32) -> Self {
         let held = |name, drawn| config.fixed.get(name).copied().unwrap_or(drawn);
-        let mut protocol = Stream::new(seed, Purpose::Synth, layer::RECORDING).draws(row);
+        let mut protocol = Stream::new(seed, Purpose::Synth, layer::RECORDING).rng(row);
         let steps = ((LEVELS_DB[1] - LEVELS_DB[0]) / LEVEL_STEP_DB) as u32 + 1;
         let level_db = LEVELS_DB[0] + LEVEL_STEP_DB * f64::from(protocol.below(steps));
         let rate_hz = log_between(RATES_HZ, protocol.uniform());
@@ -205,14 +205,14 @@ impl SynthRecording {
             Design::Clinic => (level_db, rate_hz, residual_noise_nv, None),
             Design::Series => {
                 let (listener, place) = (row / config.rows_per_subject as u32, row % config.rows_per_subject as u32);
-                let mut habit = Stream::new(seed, Purpose::Synth, layer::SERIES).draws(listener);
+                let mut habit = Stream::new(seed, Purpose::Synth, layer::SERIES).rng(listener);
                 let n = SERIES_AVERAGES[protocol.below(SERIES_AVERAGES.len() as u32) as usize];
                 let level_db = SERIES_LEVELS_DB[0] + LEVEL_STEP_DB * f64::from(place % SERIES_LEVELS);
                 let noise_nv = SERIES_SWEEP_NOISE_NV / f64::from(n).sqrt();
                 (level_db, log_between(RATES_HZ, habit.uniform()), noise_nv, Some(n))
             }
         };
-        let mut retest = Stream::new(seed, Purpose::Synth, layer::RETEST).draws(row);
+        let mut retest = Stream::new(seed, Purpose::Synth, layer::RETEST).rng(row);
         SynthRecording {
             level_db: held("level_db", level_db),
             rate_hz: held("rate_hz", rate_hz),
@@ -225,7 +225,7 @@ impl SynthRecording {
 }
 
 /// Log-normal within its range: what falls outside is drawn again.
-fn residual_noise_nv(draws: &mut Draws) -> f64 {
+fn residual_noise_nv(draws: &mut Rng) -> f64 {
     let [lowest, highest] = RESIDUAL_NOISE_NV;
     loop {
         let drawn = RESIDUAL_NOISE_MEDIAN_NV * (RESIDUAL_NOISE_LOG_SD * draws.normal()).exp();
@@ -236,13 +236,13 @@ fn residual_noise_nv(draws: &mut Draws) -> f64 {
 }
 
 /// 0 in most, else evenly within `range_db`.
-fn loss_db(draws: &mut Draws, share: f64, range_db: [f64; 2]) -> f64 {
+fn loss_db(draws: &mut Rng, share: f64, range_db: [f64; 2]) -> f64 {
     let (hit, depth) = (draws.uniform() < share, draws.uniform());
     if hit { between(range_db, depth) } else { 0.0 }
 }
 
 /// Wave II lies on the way from I to III, VI and VII follow V; IV has a way of its own within the IV–V complex.
-fn latency_offsets_ms(draws: &mut Draws) -> [f64; 7] {
+fn latency_offsets_ms(draws: &mut Rng) -> [f64; 7] {
     let first = PERIPHERAL_LATENCY_SD_MS * bounded_normal(draws);
     let third = first + I_III_INTERVAL_SD_MS * bounded_normal(draws);
     let fifth = third + III_V_INTERVAL_SD_MS * bounded_normal(draws);
@@ -250,13 +250,13 @@ fn latency_offsets_ms(draws: &mut Draws) -> [f64; 7] {
     [first, (first + third) / 2.0, third, fourth, fifth, fifth, fifth]
 }
 
-fn gains(draws: &mut Draws) -> [f64; 7] {
+fn gains(draws: &mut Rng) -> [f64; 7] {
     let common = COMMON_GAIN_LOG_SD * bounded_normal(draws);
     std::array::from_fn(|wave| (common + WAVE_GAIN_LOG_SD[wave] * bounded_normal(draws)).exp())
 }
 
 /// Standard normal, cut at 2.5: nobody is so far out as to be no listener at all.
-fn bounded_normal(draws: &mut Draws) -> f64 {
+fn bounded_normal(draws: &mut Rng) -> f64 {
     draws.normal().clamp(-2.5, 2.5)
 }
 

@@ -67,7 +67,7 @@ pub(super) fn f_ratio(trace: &[f64], rms: f64, seed: u64, row: u32) -> f64 {
     let n = trace.len() as f64;
     let mean = trace.iter().sum::<f64>() / n;
     let variance = trace.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    let normal = Stream::new(seed, Purpose::Synth, layer::F_RATIO).draws(row).normal();
+    let normal = Stream::new(seed, Purpose::Synth, layer::F_RATIO).rng(row).normal();
     let spread = 2.0 / (9.0 * INDEPENDENT_POINTS * (SWEEPS - 1.0));
     let estimate = rms.powi(2) * (1.0 - spread + normal * spread.sqrt()).powi(3);
     variance / estimate

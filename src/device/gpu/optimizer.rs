@@ -4,7 +4,7 @@ use super::State;
 use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
 use super::recorder::Dispatch;
-use crate::device::{AdamStep, Buffer, Clip, Factors, Group, Learned};
+use crate::device::{AdamFactors, AdamStep, Buffer, Clip, Learned, ParameterGroup};
 use crate::error::Result;
 use crate::pass::{MAX_BINDS, Operand, Pass};
 use arrayvec::ArrayVec;
@@ -21,7 +21,7 @@ const SQUARES: usize = 42;
 pub struct Plan {
     of: Vec<Learned>,
     parts: Vec<Part>,
-    groups: Vec<Group>,
+    groups: Vec<ParameterGroup>,
 }
 
 /// Parameters whose values, gradients and moments lie in the same blocks.
@@ -121,15 +121,15 @@ impl State {
             Some(plan) if plan.of == learned => plan,
             _ => Plan::new(context, &mut self.memory, learned)?,
         };
-        let rates = |group: &Group| {
-            let Factors { step_size, keep, l2, .. } = step.of(*group).factors();
+        let rates = |group: &ParameterGroup| {
+            let AdamFactors { step_size, keep, l2, .. } = step.of(*group).factors();
             [step_size, keep, l2].map(|factor| factor as f32)
         };
         let rates: Vec<f32> = plan.groups.iter().flat_map(rates).collect();
         let place = self.scratch(context, RATES, rates.len())?;
         self.recorder.write(context, &mut self.memory, &place, bytemuck::cast_slice(&rates));
         let scale = self.scale(context, step.clip)?;
-        let ([b1, b2], Factors { inverse_root, .. }) = (step.betas, step.factors());
+        let ([b1, b2], AdamFactors { inverse_root, .. }) = (step.betas, step.factors());
         for part in &plan.parts {
             let [values, gradients, first, second] = part.blocks.map(|block| whole(&self.memory, block));
             let pass = Pass::new("update", part.count).u(part.count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2);

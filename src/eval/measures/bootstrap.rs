@@ -65,7 +65,7 @@ impl Interval {
 
 /// How often each group is drawn in a replicate.
 fn drawn(groups: usize, replicate: u32) -> Vec<f64> {
-    let mut draws = Stream::new(0, Purpose::Evaluate, 1).at(replicate).draws(0);
+    let mut draws = Stream::new(0, Purpose::Evaluate, 1).at(replicate).rng(0);
     let mut weights = vec![0.0; groups];
     for _ in 0..groups {
         weights[draws.below(groups as u32) as usize] += 1.0;

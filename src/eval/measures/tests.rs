@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, array, s};
 
 /// `[rows, columns]` standard normal numbers.
 fn normals(rows: usize, columns: usize, seed: u32) -> Array2<f64> {
-    let mut draws = Stream::new(1, Purpose::Test, 40).at(seed).draws(0);
+    let mut draws = Stream::new(1, Purpose::Test, 40).at(seed).rng(0);
     Array2::from_shape_simple_fn((rows, columns), || draws.normal())
 }
 

@@ -14,7 +14,7 @@
 
 use super::distances::{distances_from, nth};
 use super::{Logistic, Standard, auc, with_squares};
-use crate::rng::{Draws, Purpose, Stream};
+use crate::rng::{Purpose, Rng, Stream};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,7 +115,7 @@ fn deal(a: &[usize], b: &[usize], stream: Stream) -> [Vec<usize>; 2] {
     ];
     let mut fold_of = BTreeMap::new();
     for (sample, (mut part, first)) in parts.into_iter().enumerate() {
-        stream.draws(sample as u32).shuffle(&mut part);
+        stream.rng(sample as u32).shuffle(&mut part);
         fold_of.extend(part.into_iter().enumerate().map(|(i, unit)| (*unit, (first + i) % folds)));
     }
     [a, b].map(|units| units.iter().map(|unit| fold_of[unit]).collect())
@@ -145,7 +145,7 @@ impl FittedClassifier {
             }
             Classifier::Neighbours => {
                 let rows = train[0].nrows().min(train[1].nrows());
-                let mut draws = stream.draws(0);
+                let mut draws = stream.rng(0);
                 Rule::Neighbours(train.map(|points| thinned(&standard.apply(points.view()), rows, &mut draws)))
             }
         };
@@ -166,7 +166,7 @@ impl FittedClassifier {
 }
 
 /// So many rows, drawn by chance where there are more. Their order does not matter here.
-fn thinned(points: &Array2<f64>, rows: usize, draws: &mut Draws) -> Array2<f64> {
+fn thinned(points: &Array2<f64>, rows: usize, draws: &mut Rng) -> Array2<f64> {
     if points.nrows() == rows {
         return points.clone();
     }

@@ -10,7 +10,7 @@ use ndarray::{array, stack};
 
 /// `[rows, columns]` standard normal numbers.
 fn normals(rows: usize, columns: usize, seed: u32) -> Array2<f64> {
-    let mut draws = Stream::new(1, Purpose::Test, 41).at(seed).draws(0);
+    let mut draws = Stream::new(1, Purpose::Test, 41).at(seed).rng(0);
     Array2::from_shape_simple_fn((rows, columns), || draws.normal())
 }
 

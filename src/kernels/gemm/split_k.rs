@@ -2,8 +2,8 @@
 
 use super::parallel::gemm;
 use crate::kernels::reduce::add_row;
-use crate::kernels::scratch::with_scratch;
 use crate::kernels::split::{By, split};
+use crate::kernels::workspace::with_workspace;
 use crate::tensor::{Real, View, ViewMut};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub fn gemm_split_k<T: Real>(a: View<T>, b: View<T>, beta: T, mut c: ViewMut<T>)
         return gemm(a, b, beta, c);
     }
     let half = depth / 2;
-    with_scratch(shape.0 * shape.1, |workspace| {
+    with_workspace(shape.0 * shape.1, |workspace| {
         let ((a0, a1), (b0, b1)) = (a.split_at(Axis(1), half), b.split_at(Axis(0), half));
         let second = ViewMut::from_shape(shape, &mut *workspace).expect("the workspace has the shape's numbers");
         rayon::join(|| gemm(a0, b0, beta, c.view_mut()), || gemm(a1, b1, T::zero(), second));
