@@ -1,11 +1,11 @@
 //! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
 //! SC'11).
 //!
-//! A word is a pure function of (seed, purpose, layer, step, sample, element), so it is the same for any thread count,
-//! device or order of evaluation, and after a resume. The counter holds `[element / 4, sample, step, purpose << 16 |
-//! layer]`, the key the seed's two halves.
+//! The 32 random bits of an element are a pure function of (seed, purpose, layer, step, sample, element), so they are
+//! the same for any number of threads, device or order of evaluation, and after a resume. The counter holds
+//! `[element / 4, sample, step, purpose << 16 | layer]`, and the key holds the two halves of the seed.
 
-/// What a stream of random words is for; streams of different purposes never overlap.
+/// The purpose of a stream of random bits. Streams of different purposes never overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -25,11 +25,11 @@ pub enum Purpose {
     Synth = 6,
     /// The latent draws of generation; sample: the row.
     Generate = 7,
-    /// What is changed in the rows of a training step; sample: the row in the batch.
+    /// The augmentation of the rows of a training step; sample: the row in the batch.
     Example = 9,
-    /// How an evaluation deals rows out.
+    /// How an evaluation divides rows.
     Evaluate = 10,
-    /// What the linear mixed model draws; sample: the group.
+    /// The random effects of the linear mixed model; sample: the group.
     Effect = 11,
     /// Inputs of tests and benches.
     Test = 8,
@@ -50,10 +50,10 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Counters that [`Stream::lanes`] works on at a time: one AVX-512 register of words.
+/// Counters that [`Stream::bits_in_lanes`] processes at a time: one AVX-512 register of 32-bit numbers.
 pub const LANES: usize = 16;
 
-/// [`philox`] of `LANES` counters under one key, the same round for all: loops that the compiler turns into vector
+/// [`philox`] of `LANES` counters under one key, round by round for all, in loops that the compiler turns into vector
 /// code.
 #[inline(always)]
 fn philox_lanes(mut counter: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
@@ -76,7 +76,7 @@ fn philox_lanes(mut counter: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LAN
     counter
 }
 
-/// The random words of one purpose, layer and step.
+/// The random bits of one purpose, layer and step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stream {
     key: [u32; 2],
@@ -96,18 +96,19 @@ impl Stream {
         Stream { step, ..self }
     }
 
-    /// What the words depend on beside sample and element: the key's two halves, the tag (purpose and layer), the step.
+    /// The inputs of Philox beside sample and element: the two halves of the key, the tag (purpose and layer) and the
+    /// step.
     pub fn philox_inputs(&self) -> [u32; 4] {
         [self.key[0], self.key[1], self.tag, self.step]
     }
 
-    /// The four words of elements `4 * quad .. 4 * quad + 4` of `sample`.
+    /// The bits of elements `4 * quad .. 4 * quad + 4` of `sample`, 32 for each.
     #[inline]
     pub fn bits(&self, sample: u32, quad: u32) -> [u32; 4] {
         philox([quad, sample, self.step, self.tag], self.key)
     }
 
-    /// The words of `LANES` quads from `quad` on: `[word in the quad][quad]`.
+    /// The bits of `LANES` quads from `quad` on: `[element in the quad][quad]`.
     #[inline(always)]
     pub fn bits_in_lanes(&self, sample: u32, quad: u32) -> [[u32; LANES]; 4] {
         let mut quads = [0; LANES];
@@ -129,15 +130,15 @@ impl Stream {
         }
     }
 
-    /// Reads one sample's words one after the other.
+    /// A generator that reads the bits of one sample in order.
     pub fn rng(&self, sample: u32) -> Rng {
         Rng { stream: *self, sample, next: 0 }
     }
 }
 
-/// A uniform number strictly between 0 and 1.
-pub fn unit_interval(word: u32) -> f64 {
-    (f64::from(word) + 0.5) / 4_294_967_296.0
+/// A uniform number strictly between 0 and 1, from 32 random bits.
+pub fn unit_interval(bits: u32) -> f64 {
+    (f64::from(bits) + 0.5) / 4_294_967_296.0
 }
 
 fn box_muller(a: u32, b: u32) -> (f64, f64) {
@@ -146,7 +147,7 @@ fn box_muller(a: u32, b: u32) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
-/// A sequential reader of one sample's words, for code that draws a varying number of values.
+/// A sequential generator over the random bits of one sample, for code that draws a varying number of values.
 #[derive(Debug, Clone)]
 pub struct Rng {
     stream: Stream,
@@ -157,9 +158,9 @@ pub struct Rng {
 impl Rng {
     /// The next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
-        let word = self.stream.bits(self.sample, self.next / 4)[(self.next % 4) as usize];
+        let bits = self.stream.bits(self.sample, self.next / 4)[(self.next % 4) as usize];
         self.next += 1;
-        word
+        bits
     }
 
     /// Uniform in (0, 1).
@@ -178,7 +179,7 @@ impl Rng {
         ((u64::from(self.next_u32()) * u64::from(n)) >> 32) as u32
     }
 
-    /// An index by its weight; the last one of any weight where rounding leads beyond.
+    /// An index, drawn by its weight. Where rounding leads past the end, it is the last index with a weight above 0.
     pub fn weighted(&mut self, weights: impl Iterator<Item = f64> + Clone) -> usize {
         let mut left = self.uniform() * weights.clone().sum::<f64>();
         let mut last = 0;
@@ -204,7 +205,7 @@ impl Rng {
 mod tests {
     use super::*;
 
-    /// The known answers of Random123 1.14 (`kat_vectors`, philox4x32 10).
+    /// The known-answer tests of Random123 1.14 (`kat_vectors`, philox4x32 10).
     #[test]
     fn philox_known_answers() {
         assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
@@ -216,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_the_words_of_their_quads() {
+    fn lanes_hold_the_bits_of_their_quads() {
         let stream = Stream::new(0xFEDC_BA98_7654_3210, Purpose::Dropout, 3).at(17);
         let lanes = stream.bits_in_lanes(5, 100);
         for lane in 0..LANES {
-            assert_eq!(lanes.map(|words| words[lane]), stream.bits(5, 100 + lane as u32));
+            assert_eq!(lanes.map(|quads| quads[lane]), stream.bits(5, 100 + lane as u32));
         }
     }
 

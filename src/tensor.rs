@@ -1,4 +1,4 @@
-//! The numbers and shapes of the engine: every tensor is a row-major matrix, a vector `[1, N]`, a scalar `[1, 1]`.
+//! Numbers and shapes of the engine. Every tensor is a row-major matrix: a vector is `[1, N]`, a scalar `[1, 1]`.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::iter::Sum;
@@ -7,38 +7,38 @@ use std::ops::{AddAssign, SubAssign};
 /// `[rows, columns]`.
 pub type Shape = [usize; 2];
 
-/// A tensor that is read: contiguous, row-major.
+/// A tensor to read: contiguous and row-major.
 pub type View<'a, T> = ArrayView2<'a, T>;
 
-/// A tensor that is written.
+/// A tensor to write.
 pub type ViewMut<'a, T> = ArrayViewMut2<'a, T>;
 
-/// A tensor that a gradient is added to. A fresh one holds nothing yet: whatever lies there is overwritten, all of it,
-/// which saves filling it with zeros first.
+/// A tensor to add a gradient to. A fresh one holds no gradient yet: an op overwrites all of it, which saves filling it
+/// with zeros first.
 pub struct Gradient<'a, T> {
     pub values: ViewMut<'a, T>,
     pub fresh: bool,
 }
 
 impl<T: Real> Gradient<'_, T> {
-    /// The same, for a while.
+    /// Reborrows it.
     pub fn view_mut(&mut self) -> Gradient<'_, T> {
         Gradient { values: self.values.view_mut(), fresh: self.fresh }
     }
 
-    /// What the old values count in `new = sum + beta old`.
+    /// `beta` in `new = sum + beta old`, as in BLAS: 0 where it is fresh, otherwise 1.
     pub fn beta(&self) -> T {
         if self.fresh { T::zero() } else { T::one() }
     }
 }
 
-/// Adds `value` to an element of a gradient, or puts it there.
+/// Adds `value` to an element of a gradient, or overwrites the element where the gradient is fresh.
 #[inline(always)]
 pub fn add<T: Real>(to: &mut T, value: T, fresh: bool) {
     *to = if fresh { value } else { *to + value };
 }
 
-/// The numbers the CPU kernels are generic over: `f32` to train, `f64` to check them.
+/// The numbers that the CPU kernels are generic over: `f32` for training, `f64` to check the kernels.
 pub trait Real: num_traits::Float + AddAssign + SubAssign + Sum + Send + Sync + std::fmt::Debug + 'static {
     /// Rounds to this type.
     fn of(value: f64) -> Self;
@@ -82,7 +82,8 @@ macro_rules! real {
                 beta: Self,
                 (c, [rc, cc]): (*mut Self, [isize; 2]),
             ) {
-                // SAFETY: the caller's promise is the one matrixmultiply asks for.
+                // SAFETY: matrixmultiply requires what the caller promises: pointers that are valid for these sizes and
+                // strides, and a `c` that overlaps neither operand
                 unsafe { $gemm(m, k, n, alpha, a, ra, ca, b, rb, cb, beta, c, rc, cc) }
             }
         }

@@ -3,10 +3,10 @@
 use super::vectorized::vectorized;
 use crate::tensor::Real;
 
-/// The numbers of one step, as PyTorch's `torch.optim.Adam` and `AdamW` name them.
+/// The settings of one step, named as in PyTorch's `torch.optim.Adam` and `AdamW`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
-    /// Steps taken, this one included: 1 at the first.
+    /// The number of this step; the first is 1.
     pub step: u64,
     pub learning_rate: f64,
     pub betas: [f64; 2],
@@ -14,39 +14,39 @@ pub struct AdamStep {
     pub weight_decay: f64,
     /// `true`: decay acts on the value (AdamW); `false`: on the gradient (Adam with L2).
     pub decoupled: bool,
-    /// Gradients are scaled down first where their global norm is above this.
+    /// Where the global norm of the gradients is above this, they are scaled down first.
     pub clip: Option<Clip>,
 }
 
-/// What follows from the numbers of a step, and not from those of a parameter.
+/// Factors that depend on the settings of a step and on no element of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamFactors {
     /// The learning rate over the first moment's bias correction.
     pub step_size: f64,
     /// 1 / sqrt(the second moment's bias correction).
     pub inverse_root: f64,
-    /// What decoupled decay leaves of a value.
+    /// The factor that decoupled decay applies to a value.
     pub keep: f64,
-    /// The share of the value in the gradient: decay that is not decoupled.
+    /// The factor of the value in the gradient: decay that is not decoupled.
     pub l2: f64,
 }
 
-/// What the parameters of one group have of their own, as PyTorch's parameter groups.
+/// Settings for one group of parameters, as in PyTorch's parameter groups.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParameterGroup {
     /// Factor on the learning rate.
     pub learning_rate_scale: f64,
-    /// In place of the step's weight decay.
+    /// Replaces the weight decay of the step.
     pub weight_decay: Option<f64>,
 }
 
 impl ParameterGroup {
-    /// Nothing of their own.
+    /// The step's settings as they are.
     pub const DEFAULT: ParameterGroup = ParameterGroup { learning_rate_scale: 1.0, weight_decay: None };
 }
 
 impl AdamStep {
-    /// This step for the parameters of a group.
+    /// This step with the settings of a group.
     pub fn of(&self, group: ParameterGroup) -> AdamStep {
         AdamStep {
             learning_rate: self.learning_rate * group.learning_rate_scale,
@@ -58,7 +58,7 @@ impl AdamStep {
     /// The factors of this step.
     pub fn factors(&self) -> AdamFactors {
         let [b1, b2] = self.betas;
-        // the bias corrections in f64: 1 - b2^t loses half of its digits in f32 at the first steps
+        // the bias corrections are in f64: in f32, 1 - b2^t loses half of its digits at the first steps
         let (correction1, correction2) = (1.0 - b1.powf(self.step as f64), 1.0 - b2.powf(self.step as f64));
         let rate = self.learning_rate;
         let (keep, l2) = if self.decoupled { (1.0 - rate * self.weight_decay, 0.0) } else { (1.0, self.weight_decay) };
@@ -71,11 +71,11 @@ impl AdamStep {
 pub struct Clip(pub f64);
 
 impl Clip {
-    /// What gradients of this global norm are multiplied by, as PyTorch's `clip_grad_norm_` has it: a norm that is NaN
-    /// makes all of them NaN.
+    /// The factor for gradients of this global norm, as in PyTorch's `clip_grad_norm_`: a norm that is NaN makes all of
+    /// them NaN.
     pub fn scale(self, norm: f64) -> f64 {
         let scale = self.0 / (norm + 1e-6);
-        // not `min`, which takes the other number for a NaN
+        // `min` would return 1 for a NaN
         if scale > 1.0 { 1.0 } else { scale }
     }
 }

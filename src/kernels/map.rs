@@ -1,4 +1,4 @@
-//! Element by element over tensors of one shape, forked over the rows.
+//! Element-wise functions over tensors of one shape, in parallel over the rows.
 
 use super::split::{By, split};
 use super::vectorized::vectorized;
@@ -24,15 +24,15 @@ vectorized! {
 /// `out = f(inputs)`.
 ///
 /// # Panics
-/// When a tensor is not contiguous, or an input smaller than `out`.
+/// When a tensor is not contiguous, or an input is smaller than `out`.
 pub fn assign<T: Real, const N: usize>(out: &mut ViewMut<T>, inputs: [&View<T>; N], f: impl Fn([T; N]) -> T + Sync) {
     by_rows(out, inputs, &|out, inputs| assign_slice(out, inputs, &f));
 }
 
-/// `out += f(inputs)`, where there is an `out`.
+/// `out += f(inputs)`, or `out = f(inputs)` into a fresh gradient; does nothing without an `out`.
 ///
 /// # Panics
-/// When a tensor is not contiguous, or an input smaller than `out`.
+/// When a tensor is not contiguous, or an input is smaller than `out`.
 pub fn accumulate<T: Real, const N: usize>(
     out: &mut Option<Gradient<T>>,
     inputs: [&View<T>; N],

@@ -1,7 +1,7 @@
-//! The loops behind the ops: views in, views out. Nothing here knows what an op is.
+//! The loops behind the ops: they read and write views, and know no ops.
 //!
-//! Work is split in halves by shape alone, never by the number of threads, and every sum runs in one fixed order: the
-//! same input gives the same bits on any number of threads (of one instruction set).
+//! Work is halved by shape alone, never by the number of threads, and every sum runs in one fixed order. So, on one
+//! instruction set, the same input gives the same bits on any number of threads.
 
 pub mod adam;
 pub mod gemm;

@@ -5,10 +5,10 @@ use super::vectorized::vectorized;
 use crate::tensor::{Gradient, Real, View, ViewMut};
 use std::ops::Range;
 
-/// Independent partial sums, so that the compiler can use vector registers; they are added up in order at the end.
+/// Independent partial sums, so that the compiler can use vector registers. They are added up in order at the end.
 const LANES: usize = 16;
 
-/// `sum of f(i)` over `0..n`, accumulated in `LANES` interleaved sums.
+/// The sum of `f(i)` over `0..n`, in `LANES` interleaved partial sums.
 #[inline(always)]
 pub fn sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
     let mut lanes = [T::zero(); LANES];
@@ -21,9 +21,9 @@ pub fn sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
     lanes.into_iter().sum::<T>() + tail
 }
 
-/// The sum of squares in f64, for norms over millions of values.
+/// The sum of squares in f64, for norms of millions of values.
 pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
-    /// Values a task sums; the tree above it depends on the length alone.
+    /// The values that one task sums; the tree of tasks depends on the length alone.
     const CHUNK: usize = 1 << 15;
     if values.len() <= CHUNK {
         let mut total = 0.0;
@@ -38,7 +38,7 @@ pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
 /// Adds the column sums of `x` `[B, N]` to `out` `[1, N]`, rows in order.
 ///
 /// # Panics
-/// When `x` is not contiguous, or `out` has another number of columns.
+/// When `x` is not contiguous, or `out` differs in its number of columns.
 pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
     let (fresh, columns) = (out.fresh, x.ncols());
     let x_rows = x.as_slice().expect("tensors are contiguous");

@@ -1,23 +1,23 @@
-//! Fork-join over the rows or the columns of the tensors that a kernel writes.
+//! Fork-join over the rows or columns of the tensors that a kernel writes.
 
 use crate::tensor::{Gradient, ViewMut};
 use ndarray::Axis;
 use std::ops::Range;
 
-/// Elements worth a task of their own: below, the fork costs more than it saves.
+/// The smallest task, in elements: for fewer, the fork costs more than it saves.
 const GRAIN: usize = 1 << 14;
 
-/// Columns are cut into at most this many tasks: rows that are short are slow to walk.
+/// The most tasks that columns are cut into: short rows are slow to walk.
 const COLUMN_TASKS: usize = 8;
 
-/// Along which axis the written tensors are cut.
+/// The axis along which the written tensors are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Rows,
     Columns,
 }
 
-/// What a kernel writes: a tensor, an optional one, or several of equal extent along the axis.
+/// The output of a kernel: a tensor, an optional one, or several of equal extent along the axis.
 pub trait Splittable: Send + Sized {
     /// Cuts in two at `index` of `axis`.
     fn split(self, axis: Axis, index: usize) -> (Self, Self);
@@ -58,10 +58,10 @@ impl<A: Splittable, B: Splittable, C: Splittable> Splittable for (A, B, C) {
 }
 
 /// Calls `work(range, part)` for parts of `out` that together cover its `extent` rows or columns, in parallel where the
-/// `extent * cost` elements are many. Each part is the sub-tensors of `out` at that range.
+/// `extent * cost` elements are many. A part holds the sub-tensors of `out` at that range.
 pub fn split<S: Splittable>(by: By, extent: usize, cost: usize, out: S, work: &(impl Fn(Range<usize>, S) + Sync)) {
     let axis = Axis(if by == By::Rows { 0 } else { 1 });
-    // whole cache lines along columns, so that no two tasks write one
+    // columns are cut into whole cache lines, so that no two tasks write to the same one
     let (unit, smallest) = if by == By::Rows { (1, 1) } else { (64, extent / COLUMN_TASKS) };
     recurse(axis, unit, (GRAIN / cost.max(1)).max(unit).max(smallest), 0..extent, out, work);
 }

@@ -1,11 +1,12 @@
-//! Loops compiled once for each instruction set, the best of which is taken at run time.
+//! Loops compiled once per instruction set; the best version is chosen at run time.
 //!
-//! A crate is compiled for the oldest CPU it may run on, which on x86-64 has four lanes. A `vectorized!` function
-//! is an ordinary one, compiled three times: the compiler turns its loops into AVX-512, AVX2 or plain code. The bits
-//! are the same in all three, since it neither reorders sums nor fuses a product with a sum.
+//! A crate is compiled for the oldest CPU that it may run on, which on x86-64 has vectors of four lanes. A
+//! `vectorized!` function is an ordinary function, compiled three times: the compiler turns its loops into AVX-512,
+//! AVX2 or plain code. The bits of its results are the same in all three, because the compiler neither reorders sums
+//! nor fuses a product with a sum.
 
 /// `vectorized! { pub fn name<T>(argument: Type, …) { … } }`: see the module. Loops over slices of one known length
-/// become vector code; what the body calls must be inlined into it to share in that.
+/// become vector code. So do functions that the body calls, if they are inlined into it.
 macro_rules! vectorized {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident<T $(, $F:ident: $bound:path)? $(, const $N:ident: usize)?>($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*
@@ -27,10 +28,11 @@ macro_rules! vectorized {
             }
 
             match $crate::kernels::gemm::Kernel::in_use() {
-                // SAFETY: a kernel in use is one that this CPU has the instructions of
                 #[cfg(target_arch = "x86_64")]
+                // SAFETY: `Kernel::in_use` returns this kernel only where the CPU has its instructions
                 $crate::kernels::gemm::Kernel::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
+                // SAFETY: `Kernel::in_use` returns this kernel only where the CPU has its instructions
                 $crate::kernels::gemm::Kernel::Avx2 => unsafe { avx2($($arg),*) },
                 _ => body($($arg),*),
             }

@@ -73,8 +73,8 @@ impl Vector for __m256 {
         to: *mut f32,
         to_stride: usize,
     ) {
-        // SAFETY: the caller has AVX2 and FMA. Only rows below `rows` are loaded, of each only `columns` numbers, and only
-        // vectors below `columns` are stored, whole.
+        // SAFETY: the caller has AVX2 and FMA. Only rows below `rows` are loaded, and of each only `columns`
+        // numbers; only vectors below `columns` are stored, whole.
         unsafe {
             let mut x = [Self::zero(); 8];
             for (i, x) in x.iter_mut().enumerate() {
@@ -83,8 +83,8 @@ impl Vector for __m256 {
                     *x = if columns == 8 { Self::load(row) } else { Self::load_first(row, columns) };
                 }
             }
-            // transpose 4 x 4 numbers within each half register: then y[4 i + j] holds, in half q, column 4 q + j of rows
-            // 4 i to 4 i + 3
+            // transpose 4 x 4 numbers within each half register: then y[4 i + j] holds, in half q, column 4 q + j of
+            // rows 4 i to 4 i + 3
             let mut y = [Self::zero(); 8];
             for i in [0, 4] {
                 let (a, b) = (_mm256_unpacklo_ps(x[i], x[i + 1]), _mm256_unpackhi_ps(x[i], x[i + 1]));

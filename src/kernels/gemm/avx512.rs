@@ -69,8 +69,8 @@ impl Vector for __m512 {
         to: *mut f32,
         to_stride: usize,
     ) {
-        // SAFETY: the caller has AVX-512F. Only rows below `rows` are loaded, of each only `columns` numbers, and only
-        // vectors below `columns` are stored, whole.
+        // SAFETY: the caller has AVX-512F. Only rows below `rows` are loaded, and of each only `columns`
+        // numbers; only vectors below `columns` are stored, whole.
         unsafe {
             // whole lines, each read once: at a stride of 4 KiB all rows compete for one set of the L1 cache
             let mut x = [Self::zero(); 16];
