@@ -16,8 +16,8 @@ const MATRICES: f64 = 1e-10;
 /// A search for the least loss: Newton's method stops within 1e-10 of it, and SciPy's gradient is below 1e-10 there.
 const SEARCHED: f64 = 1e-8;
 
-/// A bent value has to be farther away than this many tolerances.
-const BEND: f64 = 10.0;
+/// A perturbed value has to be farther away than this many tolerances.
+const LEAST_PERTURBATION: f64 = 10.0;
 
 /// A case's name, the largest difference allowed in parts of its largest recorded value, and our values.
 type Case = (&'static str, f64, fn(&Recorded) -> Vec<f64>);
@@ -68,14 +68,14 @@ fn every_measure_is_what_numpy_and_scipy_make_of_it() {
 }
 
 #[test]
-fn every_mistake_is_told_from_the_measure() {
+fn every_mistake_is_far_from_the_measure() {
     let recorded = Recorded::read();
     for (name, tolerance, ours) in CASES {
         let (ours, case) = (ours(&recorded), recorded.case(name));
-        assert!(!case.bent.is_empty(), "{name} has no bent value");
-        for (mistake, bent) in &case.bent {
-            let off = largest_difference(&ours, bent);
-            assert!(off > BEND * tolerance * case.largest(), "{name}: {mistake} is off by {off:e} alone");
+        assert!(!case.perturbed.is_empty(), "{name} has no perturbed value");
+        for (mistake, perturbed) in &case.perturbed {
+            let off = largest_difference(&ours, perturbed);
+            assert!(off > LEAST_PERTURBATION * tolerance * case.largest(), "{name}: {mistake} is off by {off:e} alone");
         }
     }
 }

@@ -28,9 +28,9 @@ def given(name, values, decimals=4):
     return np.array(INPUTS[name])
 
 
-def case(name, value, **bent):
+def case(name, value, **perturbed):
     numbers = lambda v: [float(x) for x in np.ravel(v)]
-    CASES[name] = {"value": numbers(value), "bent": {k: numbers(v) for k, v in bent.items()}}
+    CASES[name] = {"value": numbers(value), "perturbed": {k: numbers(v) for k, v in perturbed.items()}}
 
 
 rng = np.random.default_rng(20)
@@ -69,8 +69,8 @@ def frechet():
 
     ca, cb = np.cov(a.T), np.cov(b.T)
     apart_roots = apart + np.trace(ca + cb - 2 * linalg.sqrtm(ca) @ linalg.sqrtm(cb)).real
-    bent = dict(divisor=of(ddof=0), one_root=of(roots=1), not_squared=of(apart=np.sqrt(apart)), root=np.sqrt(of()))
-    case("frechet", of(), roots_apart=apart_roots, **bent)
+    perturbed = dict(divisor=of(ddof=0), one_root=of(roots=1), not_squared=of(apart=np.sqrt(apart)), root=np.sqrt(of()))
+    case("frechet", of(), roots_apart=apart_roots, **perturbed)
 
 
 def mmd():
@@ -83,7 +83,7 @@ def mmd():
         mean = lambda x, w: np.sum(pairs(w) * k(x, x)) / np.sum(pairs(w))
         return mean(A, w) + mean(B, v) - cross * (w @ k(A, B) @ v) / (w.sum() * v.sum())
 
-    bent = lambda **o: dict(
+    perturbed = lambda **o: dict(
         biased=of(own=lambda w: 0 * w, **o),
         no_half=of(half=1, **o),
         cross_once=of(cross=1, **o),
@@ -92,10 +92,10 @@ def mmd():
         with_itself=of(middle=np.median(cdist(np.vstack([A, B]), np.vstack([A, B]))), **o),
         root=np.sqrt(abs(of(**o))),
     )
-    case("mmd", of(), **bent())
+    case("mmd", of(), **perturbed())
     # plain repetition counts the pairs of copies of a row
     repeated = of(w, v, own=lambda w: w)
-    case("mmd_weighted", of(w, v), unweighted=of(), copies_in_pairs=repeated, **bent(w=w, v=v))
+    case("mmd_weighted", of(w, v), unweighted=of(), copies_in_pairs=repeated, **perturbed(w=w, v=v))
 
 
 def scores():
@@ -106,8 +106,8 @@ def scores():
     def energy(divisor=2 * m * (m - 1), power=1):
         return np.mean(cdist([y], draws) ** power) - np.sum(cdist(draws, draws) ** power) / divisor
 
-    bent = dict(unfair=energy(2 * m * m), no_half=energy(m * (m - 1)), squared=energy(power=2))
-    case("energy", energy(), pairs_once=energy(4 * m * (m - 1)), absolute=np.mean(cdist([y], draws)), **bent)
+    perturbed = dict(unfair=energy(2 * m * m), no_half=energy(m * (m - 1)), squared=energy(power=2))
+    case("energy", energy(), pairs_once=energy(4 * m * (m - 1)), absolute=np.mean(cdist([y], draws)), **perturbed)
 
     i, j = np.triu_indices(10, 1)
 
@@ -116,8 +116,8 @@ def scores():
         return np.sum(w * (np.abs(y[i] - y[j]) ** p - expected) ** 2) / (np.sum(w) if total is None else total)
 
     of_mean = np.sum((np.abs(y[i] - y[j]) ** 0.5 - np.abs(draws.mean(0)[i] - draws.mean(0)[j]) ** 0.5) ** 2 / (j - i))
-    bent = dict(order_1=variogram(1), order_2=variogram(2), even=variogram(w=np.ones(len(i))))
-    case("variogram", variogram(), of_mean=of_mean / np.sum(1 / (j - i)), summed=variogram(total=1), **bent)
+    perturbed = dict(order_1=variogram(1), order_2=variogram(2), even=variogram(w=np.ones(len(i))))
+    case("variogram", variogram(), of_mean=of_mean / np.sum(1 / (j - i)), summed=variogram(total=1), **perturbed)
 
     shares = given("inside", [0.2, 0.37, 0.5, 0.8, 0.95])
     ends = lambda s, method: np.quantile(draws, [(1 - s) / 2, (1 + s) / 2], axis=0, method=method)
@@ -163,8 +163,8 @@ def ridge():
         beta = np.linalg.lstsq(rows, np.r_[np.sqrt(w) * target, np.zeros(4)])[0]
         return np.c_[np.ones(15), scale(TEST)] @ beta
 
-    bent = dict(not_times_n=of(penalty=lam), rows=of(penalty=lam * 24), unweighted=of(np.ones(24)), sd=of(ddof=1))
-    case("ridge", of(), no_penalty=of(penalty=0.0), intercept=of(intercept=1.0), **bent)
+    perturbed = dict(not_times_n=of(penalty=lam), rows=of(penalty=lam * 24), unweighted=of(np.ones(24)), sd=of(ddof=1))
+    case("ridge", of(), no_penalty=of(penalty=0.0), intercept=of(intercept=1.0), **perturbed)
 
 
 def logistic_fit(x, labels, lam, half=0.5, times_n=True, intercept=0.0, scaled=True):
@@ -184,8 +184,8 @@ def logistic_fit(x, labels, lam, half=0.5, times_n=True, intercept=0.0, scaled=T
 def logistic():
     labels = given("labels", A[:, 0] + rng.normal(size=24) > 0.3).astype(bool)
     of = lambda **options: logistic_fit(A, labels, 0.05, **options)(TEST)
-    bent = dict(no_half=of(half=1.0), not_times_n=of(times_n=False), intercept=of(intercept=1.0))
-    case("logistic", of(), as_they_are=of(scaled=False), **bent)
+    perturbed = dict(no_half=of(half=1.0), not_times_n=of(times_n=False), intercept=of(intercept=1.0))
+    case("logistic", of(), as_they_are=of(scaled=False), **perturbed)
     apart = A[:, 0] > 0
     case("logistic_separable", logistic_fit(A, apart, 1e-3)(TEST), weaker=logistic_fit(A, apart, 1e-4)(TEST))
 
@@ -198,15 +198,15 @@ def auc():
     labels = np.array(INPUTS["labels"]).astype(bool)
     tied = given("tied", np.round(A[:, 1] * 1.5))
 
-    def bent(s, y):
+    def perturbed(s, y):
         above = np.subtract.outer(s[y], s[~y])
         return dict(ties_lost=np.mean(above > 0), ties_won=np.mean(above >= 0), other_way=np.mean(above < 0))
 
-    case("auc", mann_whitney(tied[~labels], tied[labels]), **bent(tied, labels))
+    case("auc", mann_whitney(tied[~labels], tied[labels]), **perturbed(tied, labels))
     copies = np.repeat(np.arange(24), WEIGHTS_A.astype(int))
     s, y = tied[copies], labels[copies]
     plain = mann_whitney(tied[~labels], tied[labels])
-    case("auc_weighted", mann_whitney(s[~y], s[y]), unweighted=plain, **bent(s, y))
+    case("auc_weighted", mann_whitney(s[~y], s[y]), unweighted=plain, **perturbed(s, y))
 
 
 def draws(words):
@@ -266,13 +266,13 @@ def two_sample():
         pairs = [1 if even else len(x) * len(y) for x, y in parts]
         return np.average([mann_whitney(x, y) for x, y in parts], weights=pairs)
 
-    for name, rule, bends in [
+    for name, rule, mistakes in [
         ("logistic", logistic, dict(no_squares=dict(squares=False))),
         ("neighbours", nearest, dict(fourth=dict(k=4), all_rows=dict(thin=False), as_they_are=dict(scaled=False))),
     ]:
         scores = held_out(rule)
-        bent = {bend: np.concatenate(held_out(rule, **options)) for bend, options in bends.items()}
-        case(f"held_out_{name}", np.concatenate(scores), other_way=-np.concatenate(scores), **bent)
+        perturbed = {mistake: np.concatenate(held_out(rule, **options)) for mistake, options in mistakes.items()}
+        case(f"held_out_{name}", np.concatenate(scores), other_way=-np.concatenate(scores), **perturbed)
         case(f"two_sample_{name}", folded(scores), pooled=mann_whitney(*scores), even_folds=folded(scores, even=True))
 
 
@@ -285,8 +285,8 @@ def spectra():
             return signal.periodogram(x, rate, window=window, detrend=detrend, scaling=scaling)[1]
 
         last_once = of() * np.r_[np.ones(length // 2), 2]
-        bent = dict(symmetric=of(signal.windows.hann(length)), no_window=of("boxcar"), offset=of(detrend=False))
-        case(f"power_{name}", of(), spectrum=of(scaling="spectrum"), last_twice=last_once, both_sides=of() / 2, **bent)
+        perturbed = dict(symmetric=of(signal.windows.hann(length)), no_window=of("boxcar"), offset=of(detrend=False))
+        case(f"power_{name}", of(), spectrum=of(scaling="spectrum"), last_twice=last_once, both_sides=of() / 2, **perturbed)
     at, p = signal.periodogram(INPUTS["trace_even"], rate, window="hann")
     q = signal.periodogram(INPUTS["trace_even"][::-1] + np.sin(np.arange(64)), rate, window="hann")[1]
     given("q", q, 17)
@@ -297,8 +297,8 @@ def spectra():
 
     rms = lambda x: np.sqrt(np.mean(x**2))
     whole, ends = rms(apart(1, 9999)), rms(apart(1001, 4999))
-    bent = dict(mean=np.mean(np.abs(apart())), twice=rms(apart(factor=20.0)), squared=np.mean(apart() ** 2))
-    case("distance_db", rms(apart()), whole_band=whole, ends_left_out=ends, **bent)
+    perturbed = dict(mean=np.mean(np.abs(apart())), twice=rms(apart(factor=20.0)), squared=np.mean(apart() ** 2))
+    case("distance_db", rms(apart()), whole_band=whole, ends_left_out=ends, **perturbed)
 
 
 def bootstrap():
@@ -312,8 +312,8 @@ def bootstrap():
         return [values.mean(), *np.quantile(means, [(1 - share) / 2, (1 + share) / 2], method=method)]
 
     t = stats.t.interval(0.95, 11, values.mean(), stats.sem(values))
-    bent = dict(one_sided=of(0.9), weibull=of(method="weibull"), fewer=of(replicates=200))
-    case("bootstrap", of(), students_t=[values.mean(), *t], **bent)
+    perturbed = dict(one_sided=of(0.9), weibull=of(method="weibull"), fewer=of(replicates=200))
+    case("bootstrap", of(), students_t=[values.mean(), *t], **perturbed)
 
 
 philox.check_known_answers()

@@ -15,7 +15,7 @@ pub struct Recorded {
 pub struct Case {
     pub value: Vec<f64>,
     /// What common mistakes make of it, by name.
-    pub bent: BTreeMap<String, Vec<f64>>,
+    pub perturbed: BTreeMap<String, Vec<f64>>,
 }
 
 impl Case {
