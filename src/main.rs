@@ -17,7 +17,7 @@ fn main() -> ! {
     let code = match cli::run(arguments) {
         Ok(()) => 0,
         Err(error) => {
-            cli::say(format!("abr-film: {error}"));
+            cli::message(format!("abr-film: {error}"));
             error.exit_code()
         }
     };

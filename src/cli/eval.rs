@@ -1,6 +1,6 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, model, notice, notice_gpu, print, report, say, source};
+use super::{DeviceArgs, message, model, notice, notice_gpu, print, report, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
@@ -94,7 +94,7 @@ impl Eval {
         if let Some(folder) = &self.out {
             let pictures = report::write(&evaluation, folder, &report::name(&file))?;
             report::write_pictures(&pictures, folder)?;
-            say(format!("the report is {}", folder.join("report.html").display()));
+            message(format!("the report is {}", folder.join("report.html").display()));
         }
         match (self.json, self.verbose) {
             (true, _) => print(|w| w.write_all(evaluation.to_json().as_bytes())),

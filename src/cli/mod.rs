@@ -99,13 +99,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// Tells the user something that is neither data nor an error. A stderr that nobody reads any more stops no training.
-pub fn say(text: impl Display) {
+pub fn message(text: impl Display) {
     let _ = writeln!(stderr(), "{text}");
 }
 
 /// Tells the user what to mind.
 fn notice(text: impl Display) {
-    say(format!("note: {text}"));
+    message(format!("note: {text}"));
 }
 
 /// Says on which GPU, if it is one.

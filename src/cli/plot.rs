@@ -1,7 +1,7 @@
 //! `abr-film plot`
 
 use super::data::{Assume, Configured, finite, positive};
-use super::{notice, say, source};
+use super::{message, notice, source};
 use abr_film::config::Species;
 use abr_film::data::Recording;
 use abr_film::error::{Error, Result};
@@ -116,12 +116,12 @@ impl Plot {
     }
 
     fn choice(&self, tables: &[Vec<Recording>], configured: Species) -> SeriesSelection {
-        let asked = self.species.map(|species| match species {
+        let flag = self.species.map(|species| match species {
             SpeciesName::Human => Species::Human,
             SpeciesName::Mouse => Species::Mouse,
         });
         let stated = || tables.iter().find_map(|table| stated_species(table));
-        let species = asked.or_else(stated).unwrap_or(configured);
+        let species = flag.or_else(stated).unwrap_or(configured);
         // one over the other they are the fewer
         let repeats = if self.no_repeats { 0 } else { Summary::default().repeats / tables.len().min(3) };
         SeriesSelection {
@@ -155,7 +155,7 @@ pub fn draw(out: &Path, sets: &[RecordingSet], choice: &SeriesSelection, size: &
         false => picture.to_svg().into_bytes(),
     };
     write_whole(out, |w| w.write_all(&bytes))?;
-    say(summary(&gathered, sets, out));
+    message(summary(&gathered, sets, out));
     Ok(())
 }
 

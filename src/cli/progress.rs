@@ -36,18 +36,18 @@ impl ProgressDisplay {
 
     /// An epoch is done.
     pub fn epoch(&self, epoch: &Epoch) {
-        let judged = epoch.validation.as_ref().unwrap_or(&epoch.train);
+        let shown = epoch.validation.as_ref().unwrap_or(&epoch.train);
         let validation = epoch.validation.as_ref().map_or(String::new(), |v| format!(", {:.4} validation", v.loss));
         // without validation rows each epoch counts as the best
         let best = if epoch.best && epoch.validation.is_some() { " *" } else { "" };
-        let (train, signal, kl) = (epoch.train.loss, judged.signal, judged.kl);
+        let (train, signal, kl) = (epoch.train.loss, shown.signal, shown.kl);
         let text = format!("loss {train:.4} train{validation} (signal {signal:.4}, KL {kl:.1}){best}");
         match &self.bar {
             Some(bar) => {
                 bar.set_prefix(format!("{}/{}", (epoch.epoch + 1).min(self.epochs), self.epochs));
                 bar.set_message(text);
             }
-            None => super::say(format!("epoch {}/{}: {text}, {:.1} s", epoch.epoch, self.epochs, epoch.seconds)),
+            None => super::message(format!("epoch {}/{}: {text}, {:.1} s", epoch.epoch, self.epochs, epoch.seconds)),
         }
     }
 

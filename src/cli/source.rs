@@ -1,6 +1,6 @@
 //! Where a command's data comes from, and where its tables go.
 
-use super::{notice, print, say};
+use super::{message, notice, print};
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
 use abr_film::data::read::{Options, Recordings, npz, read_paths};
@@ -133,7 +133,7 @@ pub fn write_table(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
                 true => npz::write(path, recordings)?,
                 false => write_whole(path, |w| table::write_recordings(recordings, w))?,
             }
-            say(format!("{} rows in {}", recordings.len(), path.display()));
+            message(format!("{} rows in {}", recordings.len(), path.display()));
             Ok(())
         }
         None => print(|w| table::write_recordings(recordings, w)),

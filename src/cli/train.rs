@@ -1,7 +1,7 @@
 //! `abr-film train`
 
 use super::progress::ProgressDisplay;
-use super::{DeviceArgs, notice, report, say, source};
+use super::{DeviceArgs, message, notice, report, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::{Config, SchedulerKind};
 use abr_film::data::Dataset;
@@ -63,7 +63,7 @@ impl Train {
             let mut trainer = prepare(&config, &dataset, device, &folder, last.as_ref())?;
             if self.dry_run {
                 let (steps, epochs) = (trainer.steps_per_epoch(), config.training.num_epochs);
-                say(format!("{epochs} epochs of {steps} steps into {}; nothing was written", out.display()));
+                message(format!("{epochs} epochs of {steps} steps into {}; nothing was written", out.display()));
                 return Ok(());
             }
             // only now: whatever fails before leaves nothing behind
@@ -127,7 +127,7 @@ fn prepare(
             ));
         }
     }
-    introduce(&mut trainer, dataset);
+    print_header(&mut trainer, dataset);
     Ok(trainer)
 }
 
@@ -159,11 +159,11 @@ fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) ->
         }
     }
     progress.finish();
-    conclude(trainer, folder)
+    finish_run(trainer, folder)
 }
 
 /// Writes what remains to be written once training has ended, and says how it went.
-fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+fn finish_run(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     folder.write_last(trainer)?;
     // a resumed run's best weights may be from before: they are written again, as an unbroken run would have
     folder.write_best(trainer)?;
@@ -183,18 +183,18 @@ fn conclude(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     let best = progress
         .best
         .map_or("no best epoch".to_string(), |best| format!("best epoch {} (loss {:.4})", best.epoch, best.objective));
-    say(format!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display()));
+    message(format!("{ended} after {} epochs, {best}; results in {}", progress.epoch, folder.path().display()));
     Ok(())
 }
 
 /// Evaluates the best weights on the rows that say most, and writes the report. What cannot be evaluated costs no run:
 /// it has been saved.
 fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
-    say("evaluating the best weights for the report; the run is saved");
+    message("evaluating the best weights for the report; the run is saved");
     match evaluate_best(trainer, dataset, folder) {
         Ok(sentences) => {
-            sentences.iter().for_each(say);
-            say(format!("the report is {}", folder.path().join("report.html").display()));
+            sentences.iter().for_each(message);
+            message(format!("the report is {}", folder.path().join("report.html").display()));
         }
         Err(error) => notice(format!("no report: {error}")),
     }
@@ -211,12 +211,12 @@ fn evaluate_best(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -
     Ok(evaluation.verdict)
 }
 
-fn introduce(trainer: &mut Trainer, dataset: &Dataset) {
+fn print_header(trainer: &mut Trainer, dataset: &Dataset) {
     let [train, validation, test, unused] =
         ["train", "validation", "test", "unused"].map(|part| trainer.manifest()[part]["rows"].as_u64().unwrap_or(0));
     let parameters = trainer.model().parameters().count();
     let device = trainer.model().tape().device_name();
-    say(format!(
+    message(format!(
         "{parameters} parameters on {device}; {}: {train} rows to train, {validation} to validate, {test} to test{}",
         dataset.source,
         if unused > 0 { format!(", {unused} unused") } else { String::new() }
@@ -245,7 +245,7 @@ impl Interrupt {
             if watching.raised.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            say(match watching.reporting.load(Ordering::Relaxed) {
+            message(match watching.reporting.load(Ordering::Relaxed) {
                 true => "finishing the report; the run is saved (press Ctrl-C again to leave without it)",
                 false => "finishing this step (press Ctrl-C again to lose it)",
             });

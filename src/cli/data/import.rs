@@ -1,7 +1,7 @@
 //! `abr-film data import`
 
 use super::Assume;
-use crate::cli::{notice, say, source};
+use crate::cli::{message, notice, source};
 use abr_film::config::DataConfig;
 use abr_film::data::read::{FORMATS, Format, abra_csv};
 use abr_film::data::{Assumptions, Recording, repeats};
@@ -71,7 +71,7 @@ impl Import {
             (FormatName::Table, out) => source::write_table(out.as_deref(), &recordings),
             (FormatName::Abra, Some(path)) if !source::is_npz(path) => {
                 abra_csv::write(path, &recordings)?;
-                say(format!("{} recordings in {}", recordings.len(), path.display()));
+                message(format!("{} recordings in {}", recordings.len(), path.display()));
                 let subjects: BTreeSet<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();
                 let unknown = count(&|r| r.t0_ms.is_none());
                 if unknown > 0 {
