@@ -13,7 +13,7 @@ pub use dispatches::dispatches;
 use examples::Examples;
 pub use folder::RunFolder;
 use open::Open;
-use progress::Verdict;
+use progress::EpochEnd;
 pub use progress::{Best, Epoch, Mean, TrainingState};
 
 use crate::baselines::Baselines;
@@ -311,7 +311,7 @@ impl Trainer {
             self.check_finite()?;
         }
         let best = self.judge(objective)?;
-        let record = self.progress.record(Verdict {
+        let record = self.progress.record(EpochEnd {
             learning_rate,
             kl_weight: in_training.kl,
             train: (train, in_training.objective(&train, length)),

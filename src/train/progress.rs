@@ -106,7 +106,7 @@ impl SplitLoss {
 }
 
 /// What an epoch's end found out, beside the sums over its steps; losses are terms with their weighted sum.
-pub(super) struct Verdict {
+pub(super) struct EpochEnd {
     pub learning_rate: f64,
     pub kl_weight: f64,
     pub train: (Terms, f64),
@@ -134,17 +134,17 @@ impl TrainingState {
     }
 
     /// The record of the epoch that ends now.
-    pub(super) fn record(&self, verdict: Verdict) -> Epoch {
+    pub(super) fn record(&self, end: EpochEnd) -> Epoch {
         let steps = self.step_in_epoch.max(1) as f64;
         Epoch {
             epoch: self.epoch + 1,
             step: self.step,
-            learning_rate: verdict.learning_rate,
-            kl_weight: verdict.kl_weight,
-            train: SplitLoss::new(verdict.train),
-            validation: verdict.validation.map(SplitLoss::new),
-            best: verdict.best,
-            gradient_norm: verdict.clipped.then_some(self.gradient_norm / steps),
+            learning_rate: end.learning_rate,
+            kl_weight: end.kl_weight,
+            train: SplitLoss::new(end.train),
+            validation: end.validation.map(SplitLoss::new),
+            best: end.best,
+            gradient_norm: end.clipped.then_some(self.gradient_norm / steps),
             film_gradient_norms: self.film_gradient_norms.iter().map(|sum| sum / steps).collect(),
             seconds: 0.0,
         }

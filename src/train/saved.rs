@@ -108,15 +108,10 @@ impl Trainer {
             serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
                 Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
             })?;
-        let asked = self.config.training.num_epochs;
-        if (progress.epoch, progress.step_in_epoch) > (asked, 0) {
-            let problem = format!("is {asked}, but the run is past epoch {}", progress.epoch);
-            return Err(Error::config(
-                source,
-                "training.num_epochs",
-                problem,
-                "ask for more epochs, or start a new run",
-            ));
+        let configured = self.config.training.num_epochs;
+        if (progress.epoch, progress.step_in_epoch) > (configured, 0) {
+            let problem = format!("is {configured}, but the run is past epoch {}", progress.epoch);
+            return Err(Error::config(source, "training.num_epochs", problem, "set more epochs, or start a new run"));
         }
         self.forget_steps()?;
         self.model.load_state(source, |name| checkpoint.find(name))?;

@@ -94,9 +94,9 @@ mod tests {
             ]
         );
         let by_row = DataConfig { split: SplitBy::Row, ..DataConfig::default() };
-        let said = warnings(6, 4, by_row);
-        assert!(said.len() == 2 && said[0].starts_with("only 5 rows are in the validation part"), "{said:?}");
-        assert!(said[1].ends_with("raise data.test_split or add recordings"), "{said:?}");
+        let found = warnings(6, 4, by_row);
+        assert!(found.len() == 2 && found[0].starts_with("only 5 rows are in the validation part"), "{found:?}");
+        assert!(found[1].ends_with("raise data.test_split or add recordings"), "{found:?}");
     }
 
     #[test]
@@ -118,8 +118,11 @@ mod tests {
     fn one_held_out_subject_is_named() {
         let values = vec![HeldValue::Text("S0003".into())];
         let split = SplitBy::HeldOut { column: "subject_id".into(), values };
-        let said = warnings(12, 12, DataConfig { split, ..DataConfig::default() });
-        assert!(said.len() == 1 && said[0].ends_with("hold out more or add recordings of other subjects"), "{said:?}");
+        let found = warnings(12, 12, DataConfig { split, ..DataConfig::default() });
+        assert!(
+            found.len() == 1 && found[0].ends_with("hold out more or add recordings of other subjects"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -127,9 +130,9 @@ mod tests {
         // the documented model on the built-in set
         assert_eq!(of_size(4_415_567, 6_240, 200), None);
         assert_eq!(of_size(30_000, 15, 200), None);
-        let said = of_size(30_001, 15, 200).unwrap();
+        let found = of_size(30_001, 15, 200).unwrap();
         for part in ["30001 parameters", "3000 numbers", "15 training rows of 200 samples", "model.encoder_dims"] {
-            assert!(said.contains(part), "{part:?} is not in: {said}");
+            assert!(found.contains(part), "{part:?} is not in: {found}");
         }
     }
 }
