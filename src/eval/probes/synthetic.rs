@@ -74,18 +74,18 @@ impl TrainOnSynthetic {
         if !train.compared.is_like(&test.compared) || train.compared == Compared::NoiseOnOneSide {
             return Ok(None);
         }
-        let [real, exam] = [train, test].map(ProbeRows::real);
+        let [real, held_out] = [train, test].map(ProbeRows::real);
         let twins = |seed| Ok(ProbeRows::twins(train, &train.twins(model, seed)?, &real.known));
         let synthetic: Vec<ProbeRows> = SEEDS.map(twins).collect::<Result<_>>()?;
-        let school = School { train, test, real, exam, synthetic };
+        let comparison = SyntheticComparison { train, test, real, held_out, synthetic };
         let species = test.picker().species;
-        let by_rule = school.real.has_both_classes() && school.exam.has_both_classes();
+        let by_rule = comparison.real.has_both_classes() && comparison.held_out.has_both_classes();
         Ok(Some(TrainOnSynthetic {
             wave: threshold_wave(species),
             absent: if by_rule { Absent::Below { uv: present_uv(species) } } else { Absent::NoiseAlone },
-            response: if by_rule { Some(school.response_by_rule()) } else { school.response_beside_noise() },
-            level: school.level(),
-            latency: school.latency(),
+            response: if by_rule { Some(comparison.response_by_rule()) } else { comparison.response_beside_noise() },
+            level: comparison.level(),
+            latency: comparison.latency(),
         }))
     }
 }
@@ -100,20 +100,20 @@ struct ProbeRows {
     responses: Vec<Option<f64>>,
 }
 
-/// What one probe learns or is asked.
-pub(super) struct Lesson {
+/// What one probe learns or is tested.
+pub(super) struct ProbeData {
     /// `[M, F]`
     pub points: Array2<f64>,
     /// `[M]`; 1 for yes and 0 for no.
-    pub answers: Vec<f64>,
+    pub targets: Vec<f64>,
 }
 
-struct School<'a> {
+struct SyntheticComparison<'a> {
     train: &'a Sides<'a>,
     test: &'a Sides<'a>,
     real: ProbeRows,
     /// The test rows.
-    exam: ProbeRows,
+    held_out: ProbeRows,
     /// One a seed.
     synthetic: Vec<ProbeRows>,
 }
@@ -146,109 +146,111 @@ impl ProbeRows {
         rows.filter(|(_, response)| response.is_some()).map(|(place, _)| *place).collect()
     }
 
-    fn lesson(&self, places: &[usize], answers: Vec<f64>) -> Lesson {
-        Lesson { points: self.points.select(Axis(0), places), answers }
+    fn probe_data(&self, places: &[usize], targets: Vec<f64>) -> ProbeData {
+        ProbeData { points: self.points.select(Axis(0), places), targets }
     }
 }
 
-impl School<'_> {
+impl SyntheticComparison<'_> {
     fn response_by_rule(&self) -> Task {
-        let lesson = |source: &ProbeRows| {
+        let probe_data = |source: &ProbeRows| {
             let present = source.responses.iter().map(|response| f64::from(u8::from(response.is_some())));
-            source.lesson(&source.known, present.collect())
+            source.probe_data(&source.known, present.collect())
         };
-        self.task(&self.exam.known, lesson(&self.exam), self.lessons(lesson), odds, judge_odds)
+        self.task(&self.held_out.known, probe_data(&self.held_out), self.training_sets(probe_data), odds, odds_auc)
     }
 
     /// Of rows beside noise alone, as many of one as of the other.
     fn response_beside_noise(&self) -> Option<Task> {
-        let ((rows, noise), (asked, noise_asked)) = (noise_alone(self.train)?, noise_alone(self.test)?);
-        let lesson = |source: &ProbeRows, places: &[usize], noise: ArrayView2<f64>| {
+        let ((rows, noise), (tested, tested_noise)) = (noise_alone(self.train)?, noise_alone(self.test)?);
+        let probe_data = |source: &ProbeRows, places: &[usize], noise: ArrayView2<f64>| {
             let (responses, noise) = (source.points.select(Axis(0), places), features(self.train, noise));
             let points = concatenate(Axis(0), &[responses.view(), noise.view()]).expect("points of as many numbers");
-            Lesson { points, answers: [vec![1.0; places.len()], vec![0.0; places.len()]].concat() }
+            ProbeData { points, targets: [vec![1.0; places.len()], vec![0.0; places.len()]].concat() }
         };
-        let exam = lesson(&self.exam, &asked, noise_asked.view());
+        let held_out = probe_data(&self.held_out, &tested, tested_noise.view());
         let of_seed = |(source, seed): (&ProbeRows, u64)| {
             let silence = Array2::zeros(self.train.real.raw_dim());
             let noise = self.train.with_noise(silence, NOISE + seed).select(Axis(0), &rows);
-            lesson(source, &rows, noise.view())
+            probe_data(source, &rows, noise.view())
         };
         let synthetic = self.synthetic.iter().zip(SEEDS).map(of_seed).collect();
-        let lessons = (lesson(&self.real, &rows, noise.view()), synthetic);
-        Some(self.task(&[&asked[..], &asked].concat(), exam, lessons, odds, judge_odds))
+        let training_sets = (probe_data(&self.real, &rows, noise.view()), synthetic);
+        Some(self.task(&[&tested[..], &tested].concat(), held_out, training_sets, odds, odds_auc))
     }
 
     fn level(&self) -> Option<Task> {
         let (rows, levels) = with_level(self.train).filter(|(_, levels)| vary(levels))?;
-        let (asked, answers) = with_level(self.test).filter(|(_, levels)| !levels.is_empty())?;
-        let lessons = self.lessons(|source| source.lesson(&rows, levels.clone()));
-        Some(self.task(&asked, self.exam.lesson(&asked, answers), lessons, line, mae))
+        let (tested, targets) = with_level(self.test).filter(|(_, levels)| !levels.is_empty())?;
+        let training_sets = self.training_sets(|source| source.probe_data(&rows, levels.clone()));
+        Some(self.task(&tested, self.held_out.probe_data(&tested, targets), training_sets, line, mae))
     }
 
     fn latency(&self) -> Option<Task> {
-        let lesson =
-            |source: &ProbeRows| source.lesson(&source.present(), source.responses.iter().flatten().copied().collect());
-        let (real, exam) = (self.real.present(), self.exam.present());
-        let some = !real.is_empty() && !exam.is_empty();
-        some.then(|| self.task(&exam, lesson(&self.exam), self.lessons(lesson), line, mae))
+        let probe_data = |source: &ProbeRows| {
+            source.probe_data(&source.present(), source.responses.iter().flatten().copied().collect())
+        };
+        let (real, held_out) = (self.real.present(), self.held_out.present());
+        let some = !real.is_empty() && !held_out.is_empty();
+        some.then(|| self.task(&held_out, probe_data(&self.held_out), self.training_sets(probe_data), line, mae))
     }
 
     /// Of the real rows, and of each seed's.
-    fn lessons(&self, of: impl Fn(&ProbeRows) -> Lesson) -> (Lesson, Vec<Lesson>) {
+    fn training_sets(&self, of: impl Fn(&ProbeRows) -> ProbeData) -> (ProbeData, Vec<ProbeData>) {
         (of(&self.real), self.synthetic.iter().map(&of).collect())
     }
 
-    /// Asks each learner about the rows at `places`; `judge` is given what was read, the answers and their weights.
+    /// Asks each learner about the rows at `places`; `measure` is given what was read, the targets and their weights.
     fn task(
         &self,
         places: &[usize],
-        exam: Lesson,
-        (real, synthetic): (Lesson, Vec<Lesson>),
-        predict: fn(&Lesson, ArrayView2<f64>) -> Vec<f64>,
-        judge: fn(&[f64], &[f64], &[f64]) -> f64,
+        held_out: ProbeData,
+        (real, synthetic): (ProbeData, Vec<ProbeData>),
+        predict: fn(&ProbeData, ArrayView2<f64>) -> Vec<f64>,
+        measure: fn(&[f64], &[f64], &[f64]) -> f64,
     ) -> Task {
-        let real = predict(&real, exam.points.view());
-        let synthetic: Vec<Vec<f64>> = synthetic.iter().map(|lesson| predict(lesson, exam.points.view())).collect();
-        let marks = |weights: &[f64]| -> Vec<f64> {
-            synthetic.iter().map(|predicted| judge(predicted, &exam.answers, weights)).collect()
+        let real = predict(&real, held_out.points.view());
+        let synthetic: Vec<Vec<f64>> =
+            synthetic.iter().map(|probe_data| predict(probe_data, held_out.points.view())).collect();
+        let scores = |weights: &[f64]| -> Vec<f64> {
+            synthetic.iter().map(|predicted| measure(predicted, &held_out.targets, weights)).collect()
         };
-        let mean = |marks: &[f64]| marks.iter().sum::<f64>() / marks.len() as f64;
-        let of_seeds = marks(&vec![1.0; places.len()]);
+        let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
+        let of_seeds = scores(&vec![1.0; places.len()]);
         let variance =
-            of_seeds.iter().map(|mark| (mark - mean(&of_seeds)).powi(2)).sum::<f64>() / (of_seeds.len() - 1) as f64;
+            of_seeds.iter().map(|score| (score - mean(&of_seeds)).powi(2)).sum::<f64>() / (of_seeds.len() - 1) as f64;
         Task {
             rows: places.len(),
-            real: self.test.interval(|weights| judge(&real, &exam.answers, &of_rows(places, weights))),
-            synthetic: self.test.interval(|weights| mean(&marks(&of_rows(places, weights)))),
+            real: self.test.interval(|weights| measure(&real, &held_out.targets, &of_rows(places, weights))),
+            synthetic: self.test.interval(|weights| mean(&scores(&of_rows(places, weights)))),
             synthetic_sd: variance.sqrt(),
         }
     }
 }
 
 /// What ridge regression reads off `points [M, F]`; NaN where there is nothing to learn from.
-fn line(lesson: &Lesson, points: ArrayView2<f64>) -> Vec<f64> {
-    if lesson.answers.is_empty() {
+fn line(probe_data: &ProbeData, points: ArrayView2<f64>) -> Vec<f64> {
+    if probe_data.targets.is_empty() {
         return vec![f64::NAN; points.nrows()];
     }
-    Ridge::fit(lesson.points.view(), ArrayView1::from(&lesson.answers), None, RIDGE).predict(points).to_vec()
+    Ridge::fit(probe_data.points.view(), ArrayView1::from(&probe_data.targets), None, RIDGE).predict(points).to_vec()
 }
 
 /// The log-odds of logistic regression; who has seen one class alone cannot tell, and says 0.
-pub(super) fn odds(lesson: &Lesson, points: ArrayView2<f64>) -> Vec<f64> {
-    let labels = yes(&lesson.answers);
+pub(super) fn odds(probe_data: &ProbeData, points: ArrayView2<f64>) -> Vec<f64> {
+    let labels = is_one(&probe_data.targets);
     if !labels.contains(&true) || !labels.contains(&false) {
         return vec![0.0; points.nrows()];
     }
-    Logistic::fit(lesson.points.view(), &labels, RIDGE).score(points)
+    Logistic::fit(probe_data.points.view(), &labels, RIDGE).score(points)
 }
 
-fn judge_odds(odds: &[f64], answers: &[f64], weights: &[f64]) -> f64 {
-    auc(odds, &yes(answers), Some(weights))
+fn odds_auc(odds: &[f64], targets: &[f64], weights: &[f64]) -> f64 {
+    auc(odds, &is_one(targets), Some(weights))
 }
 
-fn yes(answers: &[f64]) -> Vec<bool> {
-    answers.iter().map(|answer| *answer > 0.5).collect()
+fn is_one(targets: &[f64]) -> Vec<bool> {
+    targets.iter().map(|target| *target > 0.5).collect()
 }
 
 impl TrainOnSynthetic {

@@ -2,7 +2,7 @@ use super::super::measures::auc;
 use super::super::peaks::tests::bumps;
 use super::super::species::Picker;
 use super::labels::{differences, present_uv, responses};
-use super::synthetic::{Lesson, odds};
+use super::synthetic::{ProbeData, odds};
 use super::*;
 use crate::config::{DataConfig, Design, Species, SynthConfig};
 use crate::data::{cells::Cells, fixture, load};
@@ -146,7 +146,7 @@ fn differences_of_a_cell_are_as_loud_as_its_noise_and_hold_no_response() {
 #[test]
 fn who_has_seen_one_class_alone_cannot_tell() {
     let points = normals(10, 2, 8);
-    let taught = |answers| odds(&Lesson { points: points.clone(), answers }, points.view());
+    let taught = |targets| odds(&ProbeData { points: points.clone(), targets }, points.view());
     assert_eq!(taught(vec![1.0; 10]), vec![0.0; 10]);
     let labels: Vec<bool> = points.column(0).iter().map(|v| *v > 0.0).collect();
     let odds = taught(labels.iter().map(|label| f64::from(u8::from(*label))).collect());
