@@ -161,7 +161,7 @@ impl TrainedModel {
     pub fn check_time_axis(&self) -> Result<()> {
         for (key, value) in [("data.sample_rate_hz", self.data.sample_rate_hz), ("data.t0_ms", self.data.t0_ms)] {
             if !value.is_finite() {
-                let problem = format!("{key} is not set, and bare weights do not say it");
+                let problem = format!("{key} is not set, and bare weights do not contain it");
                 return Err(Error::usage(
                     problem,
                     format!("set {key} in the file that --config names; it is never assumed"),
@@ -184,7 +184,8 @@ impl Checkpoint {
         let mut config = config.clone();
         config.data.path = None;
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
-        let prior = prior::find(&config, &tensors).expect("weights of a training bring the prior that they ask for");
+        let prior = prior::find(&config, &tensors)
+            .expect("weights of a training bring the prior that their configuration names");
         let trained = TrainedModel { config, scalers, data: data.clone(), epoch, step, baselines, prior };
         Self::assemble(Some(trained), None, tensors)
     }
@@ -313,7 +314,7 @@ impl Checkpoint {
                 return Err(Error::usage(format!("{source}: this checkpoint brings its own configuration"), remedy));
             }
             (None, None) => {
-                let remedy = "say the sizes with --config FILE";
+                let remedy = "give the sizes with --config FILE";
                 return Err(Error::usage(format!("{source}: bare weights, without a configuration"), remedy));
             }
         };
@@ -327,8 +328,8 @@ impl Checkpoint {
 
     /// What bare weights hold and the model does not ask for: it would be another model without a word.
     fn unused(&self, source: &str, model: &Cvae) -> Vec<String> {
-        let asked: HashSet<&str> = model.parameters().iter().map(|(p, _)| p.name.as_str()).collect();
-        let unused = self.tensors.iter().map(|t| t.name.as_str()).filter(|name| !asked.contains(name));
+        let known: HashSet<&str> = model.parameters().iter().map(|(p, _)| p.name.as_str()).collect();
+        let unused = self.tensors.iter().map(|t| t.name.as_str()).filter(|name| !known.contains(name));
         let (leftovers, others): (Vec<_>, Vec<_>) = unused.partition(|name| name.starts_with("static_decoder."));
         let mut notices = Vec::new();
         if !leftovers.is_empty() {

@@ -62,18 +62,18 @@ fn a_collapsed_model_is_called_out() {
         assert!(warned(&collapsed, warning), "{warning}: {:?}", collapsed.warnings);
     }
     assert!(!warned(&collapsed, "do not follow their level"), "{:?}", collapsed.warnings);
-    let said = &collapsed.verdict[1];
-    assert!(said.starts_with("Do not use its generated traces: the latent has collapsed"), "{said}");
+    let sentence = &collapsed.verdict[1];
+    assert!(sentence.starts_with("Do not use its generated traces: the latent has collapsed"), "{sentence}");
 }
 
 #[test]
 fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
     let shuffled = report(&[], true);
     assert!(warned(&shuffled, "do not follow their level"), "{:?}", shuffled.warnings);
-    let said = &shuffled.verdict[1];
+    let sentence = &shuffled.verdict[1];
     assert!(
-        said.starts_with("Do not use its generated traces") && said.contains("do not follow their level"),
-        "{said}"
+        sentence.starts_with("Do not use its generated traces") && sentence.contains("do not follow their level"),
+        "{sentence}"
     );
     let [sound, of_three] = reports(&[], false);
     println!("{sound}");
@@ -83,9 +83,9 @@ fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
         sound.verdict
     );
     // three listeners cannot tell whether others would be as they are
-    let (said, wanted) =
+    let (sentence, wanted) =
         (&of_three.verdict[1], "Whether its generated traces hold cannot be said here, as these are too few");
-    assert!(said.starts_with(wanted), "{said}");
+    assert!(sentence.starts_with(wanted), "{sentence}");
     for warning in ["the latent has collapsed", "told from real ones", "do not follow their level", "copies"] {
         assert!(!warned(&sound, warning), "{warning}: {:?}", sound.warnings);
     }

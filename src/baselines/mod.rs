@@ -57,9 +57,9 @@ impl Baselines {
         let conditions = scalers.encode_condition(&dataset.source, &dataset.conditions, train)?;
         let listeners = Cells::of_subjects(dataset, train);
         let curve = Curve::fit(conditions.view(), |row| dataset.signals.row(train[row]), &listeners.numbers());
-        let judges = if split.validation.is_empty() { train } else { &split.validation };
+        let chosen_by = if split.validation.is_empty() { train } else { &split.validation };
         let pca = Pca::fit(train.len(), |row| dataset.signals.row(train[row]));
-        let rank = choose_rank(&pca, dataset, judges, max_rank);
+        let rank = choose_rank(&pca, dataset, chosen_by, max_rank);
         let cells = Cells::of(dataset, train);
         // as soon as a half of the rows tell what noise is
         let grouping = if 2 * cells.with_siblings() >= train.len() { Grouping::Cells } else { Grouping::Subjects };

@@ -21,12 +21,12 @@ fn the_nearest_conditions_are_averaged_ties_by_index_and_never_more_than_there_a
     let conditions = array![[0.0, 0.0], [3.0, 4.0], [1.0, 0.0], [0.0, 1.0]];
     let signals = array![[1.0, 10.0], [2.0, 20.0], [4.0, 40.0], [8.0, 80.0]];
     let nearest = NearestCondition::fit(conditions.view(), signals.view());
-    let asked = array![[0.0, 0.1], [3.0, 3.0], [-1.0, -1.0]];
-    assert_eq!(nearest.predict(asked.view(), 1), array![[1.0, 10.0], [2.0, 20.0], [1.0, 10.0]]);
+    let queries = array![[0.0, 0.1], [3.0, 3.0], [-1.0, -1.0]];
+    assert_eq!(nearest.predict(queries.view(), 1), array![[1.0, 10.0], [2.0, 20.0], [1.0, 10.0]]);
     // from (0, 0.1) next is row 3; from (3, 3) row 2 at 13 ties with row 3 at 13 squared; likewise from (-1, -1) at 5
-    assert_eq!(nearest.predict(asked.view(), 2), array![[4.5, 45.0], [3.0, 30.0], [2.5, 25.0]]);
+    assert_eq!(nearest.predict(queries.view(), 2), array![[4.5, 45.0], [3.0, 30.0], [2.5, 25.0]]);
     for beyond in [4, 100] {
-        assert!(nearest.predict(asked.view(), beyond).outer_iter().all(|row| row == array![3.75, 37.5]));
+        assert!(nearest.predict(queries.view(), beyond).outer_iter().all(|row| row == array![3.75, 37.5]));
     }
 }
 
@@ -35,13 +35,13 @@ fn the_chosen_neighbours_have_the_least_error_of_the_candidates() {
     let (conditions, noise) = (scattered(120, 3), scattered(120, 8));
     let signals = Array2::from_shape_fn((120, 8), |(i, j)| conditions[[i, j % 3]] + 0.8 * noise[[i, j]]);
     let nearest = NearestCondition::fit(conditions.slice(s![..80, ..]), signals.slice(s![..80, ..]));
-    let (asked, target) = (conditions.slice(s![80.., ..]), signals.slice(s![80.., ..]));
+    let (queries, target) = (conditions.slice(s![80.., ..]), signals.slice(s![80.., ..]));
     let candidates = [1, 3, 8, 40, 500];
-    let error = |k: &usize| squared_error(&nearest.predict(asked, *k), &target.to_owned());
+    let error = |k: &usize| squared_error(&nearest.predict(queries, *k), &target.to_owned());
     let best = candidates.iter().min_by(|a, b| error(a).total_cmp(&error(b))).unwrap();
     assert!(*best != 1 && *best != 500, "the example should have its best within: {best}");
-    assert_eq!(nearest.choose(&candidates, asked, target), *best);
-    assert_eq!(nearest.choose(&[500, 80], asked, target), 500, "both mean all rows, the first wins");
+    assert_eq!(nearest.choose(&candidates, queries, target), *best);
+    assert_eq!(nearest.choose(&[500, 80], queries, target), 500, "both mean all rows, the first wins");
 }
 
 #[test]

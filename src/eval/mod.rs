@@ -358,13 +358,13 @@ fn nearest(
     conditions: &Array2<f32>,
 ) -> Result<(Array2<f32>, usize)> {
     // without validation rows the number is chosen where there are some: on the training rows
-    let judges = if split.validation.is_empty() { &split.train } else { &split.validation };
+    let chosen_by = if split.validation.is_empty() { &split.train } else { &split.validation };
     let (train, signals) = (condition(&split.train)?, dataset.signals.select(Axis(0), &split.train));
     let target = match &dataset.ground_truth {
-        Some(truth) => truth.signals.select(Axis(0), judges),
-        None => dataset.signals.select(Axis(0), judges),
+        Some(truth) => truth.signals.select(Axis(0), chosen_by),
+        None => dataset.signals.select(Axis(0), chosen_by),
     };
     let nearest = NearestCondition::fit(train.view(), signals.view());
-    let neighbours = nearest.choose(&NEIGHBOURS, condition(judges)?.view(), target.view());
+    let neighbours = nearest.choose(&NEIGHBOURS, condition(chosen_by)?.view(), target.view());
     Ok((nearest.predict(conditions.view(), neighbours), neighbours))
 }

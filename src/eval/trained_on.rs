@@ -75,13 +75,13 @@ mod tests {
 
     #[test]
     fn both_numbers_of_subjects_are_named_where_they_differ() {
-        let said = |rows, [subjects, subjects_by_samples, subjects_by_name]: [usize; 3], flat_rows| {
+        let text = |rows, [subjects, subjects_by_samples, subjects_by_name]: [usize; 3], flat_rows| {
             TrainedOn { rows, subjects, subjects_by_samples, subjects_by_name, flat_rows }.to_string()
         };
-        assert_eq!(said(16, [4, 4, 4], 0), "trained on 16 of these rows and 4 of these subjects");
-        assert_eq!(said(0, [0, 0, 0], 0), "trained on none of these rows and none of these subjects");
+        assert_eq!(text(16, [4, 4, 4], 0), "trained on 16 of these rows and 4 of these subjects");
+        assert_eq!(text(0, [0, 0, 0], 0), "trained on none of these rows and none of these subjects");
         let renamed = "trained on 3 of these rows and 1 of these subjects (1 by their samples, none by their names)";
-        assert_eq!(said(3, [1, 1, 0], 0), renamed);
-        assert!(said(3, [3, 2, 2], 2).ends_with("(2 by their samples, 2 by their names); 2 rows are too flat to tell"));
+        assert_eq!(text(3, [1, 1, 0], 0), renamed);
+        assert!(text(3, [3, 2, 2], 2).ends_with("(2 by their samples, 2 by their names); 2 rows are too flat to tell"));
     }
 }

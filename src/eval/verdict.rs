@@ -42,9 +42,9 @@ fn of_reconstructions(trained: &TrainedModel, known: bool, report: &Report) -> S
     let unseen = report.trained_on.as_ref().is_some_and(|on| on.rows == 0 && on.subjects == 0);
     let of_whom = if unseen { format!("for {subjects} never seen") } else { format!("for {subjects}") };
     let validated = if report.part == EvalSplit::Validation { ", by which its best epoch was chosen" } else { "" };
-    let said = format!("{of_whom}{validated}, {explained}");
+    let sentence = format!("{of_whom}{validated}, {explained}");
     let caution = if cautions.is_empty() { String::new() } else { format!("{}: ", cautions.join("; ")) };
-    capitalised(&format!("{caution}{said}."))
+    capitalised(&format!("{caution}{sentence}."))
 }
 
 /// Why a model may hold for nobody: it saw too little.
@@ -63,13 +63,13 @@ fn better_or_worse(report: &Report) -> Option<String> {
     let interval = report.model.truth_interval.filter(|_| of_reference);
     let interval = interval.map_or(String::new(), |[low, high]| format!(" [{}, {}]", bare(low), bare(high)));
     let what = report.target();
-    let said = format!("{}{interval} of {what}", percent(model));
-    let Some(Simple { name, share: simple, .. }) = strongest(report) else { return Some(said) };
+    let sentence = format!("{}{interval} of {what}", percent(model));
+    let Some(Simple { name, share: simple, .. }) = strongest(report) else { return Some(sentence) };
     let beside = format!("{} ({name})", percent(simple));
     Some(match (model < NOTHING, model < simple) {
-        (true, _) => format!("{said}: next to nothing; the strongest simple method {beside}"),
-        (false, true) => format!("{said}, less than the strongest simple method, {beside}: use that"),
-        (false, false) => format!("{said}, more than the strongest simple method, {beside}"),
+        (true, _) => format!("{sentence}: next to nothing; the strongest simple method {beside}"),
+        (false, true) => format!("{sentence}, less than the strongest simple method, {beside}: use that"),
+        (false, false) => format!("{sentence}, more than the strongest simple method, {beside}"),
     })
 }
 
@@ -125,7 +125,7 @@ fn bare(share: f64) -> String {
 }
 
 /// What keeps these rows from telling whether generated traces hold; none where they can tell.
-fn no_judges(likeness: &Likeness) -> Option<&'static str> {
+fn not_comparable(likeness: &Likeness) -> Option<&'static str> {
     match (likeness.compared, likeness.real_halves) {
         (Compared::NoiseOnOneSide, _) => {
             Some("the noise of these recordings is not known, and generated traces have none")
@@ -146,13 +146,13 @@ fn of_generated(trained: &TrainedModel, report: &Report) -> String {
     let spread = generated
         .spread
         .map_or(String::new(), |spread| format!("they spread {:.2} times as far as these subjects, ", spread.value));
-    let said = match (few(trained), no_judges(likeness)) {
+    let sentence = match (few(trained), not_comparable(likeness)) {
         (Some(_), _) => "Its generated traces stand for those few, whatever else is measured".to_string(),
         (None, Some(why)) => format!("Whether its generated traces hold cannot be said here, as {why}"),
         (None, None) => "Nothing measured speaks against its generated traces".to_string(),
     };
     format!(
-        "{said}: {spread}80 % intervals hold {:.0} % of real samples, and a \
+        "{sentence}: {spread}80 % intervals hold {:.0} % of real samples, and a \
          classifier tells them from real ones with an AUC of {auc:.2}, where .5 is chance.",
         100.0 * generated.model.inside[1].value
     )

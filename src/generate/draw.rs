@@ -159,8 +159,8 @@ fn draw_latents(
     let mut recording = vec![0.0; z.ncols()];
     for (number, rows) in rows_of {
         // of a long series some conditions tell who is near
-        let told = rows.len().min(KEPT);
-        let some = (0..told).map(|i| rows[i * rows.len() / told]);
+        let count = rows.len().min(KEPT);
+        let some = (0..count).map(|i| rows[i * rows.len() / count]);
         let mut weights = vec![0.0; prior.subjects()];
         some.for_each(|row| kept.near(row).add_weights(&mut weights));
         let subject = SubjectDraw::draw(&weights, &mut of_subject.rng(number));

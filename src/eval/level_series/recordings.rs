@@ -1,4 +1,4 @@
-//! From sets of recordings to their level series: who is drawn, what traces share a panel, and what is said of each
+//! From sets of recordings to their level series: who is drawn, what traces share a panel, and what is notices of each
 //! level.
 
 use super::choose::{Chosen, choose};
@@ -177,13 +177,13 @@ fn everywhere(laid: &[(PanelConditions, Vec<&PanelTraces>)], sets: &[RecordingSe
     let mut panels: BTreeMap<usize, usize> = BTreeMap::new();
     laid.iter().flat_map(vague).for_each(|set| *panels.entry(set).or_default() += 1);
     let several = panels.into_iter().filter(|(_, panels)| *panels > 1);
-    let said = several.map(|(set, panels)| {
+    let notices = several.map(|(set, panels)| {
         format!(
             "{}: the same traces stand in {panels} panels, as the table does not state what tells these apart",
             sets[set].name
         )
     });
-    said.collect()
+    notices.collect()
 }
 
 /// One panel of groups; `None` if the window holds nothing of them.
