@@ -10,7 +10,7 @@ fn main() -> ! {
     // which GPU is taken is decided here anyway
     #[cfg(target_os = "linux")]
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: no other thread has been started yet.
+        // SAFETY: this is the start of the process: no other thread runs that could read or change the environment.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
     let arguments = cli::Arguments::parse();
@@ -31,6 +31,7 @@ fn main() -> ! {
 fn leave(code: i32) -> ! {
     #[cfg(unix)]
     {
+        // SAFETY: this is C's `void _exit(int)`, which every Unix has and which may be called at any time.
         unsafe extern "C" {
             safe fn _exit(code: std::ffi::c_int) -> !;
         }

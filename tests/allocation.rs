@@ -3,8 +3,8 @@
 //! it allocates and frees packing buffers of its own in every product.
 //!
 //! On two threads which of them does what is chance: rayon's queues may grow, a few words at a time, and a step may be
-//! the first in which a thread needs a room of scratch more (see `kernels::workspace`). That ends, so few steps may have
-//! it, and all together less than the first step took.
+//! the first in which a thread needs one more workspace (see `kernels::workspace`). That ends, so only a few steps may
+//! allocate, and all together less than the first step did.
 
 use abr_film::config::Config;
 use abr_film::data::load;
@@ -40,24 +40,28 @@ impl Counting {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: the system's allocator keeps the contract, and every call goes to it unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count(layout.size(), layout.align());
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         self.count(layout.size(), layout.align());
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         self.count(size, layout.align());
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.dealloc(pointer, layout) }
     }
 }

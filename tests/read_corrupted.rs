@@ -34,15 +34,17 @@ fn count(change: isize) {
     });
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: the system's allocator keeps the contract, and every call goes to it unchanged.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -50,6 +52,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // old and new may both be alive while the content is moved
         count(size as isize);
         count(-(layout.size() as isize));
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -164,8 +164,8 @@ pub fn compile(context: &Context, name: &str, text: &str) -> Result<wgpu::Shader
         Checks::On => context.device.create_shader_module(descriptor),
         Checks::Off => {
             let none = wgpu::ShaderRuntimeChecks::unchecked();
-            // SAFETY: every shader holds its own indices within the shapes it is told, ends its loops, and divides by
-            // no 0; the tests run each of them with the checks on and off.
+            // SAFETY: every shader keeps its indices within the shapes in its uniform, ends its loops and divides by no
+            // 0. The tests run each shader with these checks on and off.
             unsafe { context.device.create_shader_module_trusted(descriptor, none) }
         }
     };
