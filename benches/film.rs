@@ -9,22 +9,16 @@
 //! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS`
 //! sets the threads.
 
-mod common;
-#[path = "../tests/common/cases.rs"]
-mod draw;
-#[path = "common/op.rs"]
-mod op;
-
 use abr_film::config::{FilmConfig, ModelConfig, TrainingConfig};
 use abr_film::device::Cpu;
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::ops::{self, Case, Fill, Mse, Op, WeightedSum};
 use abr_film::tape::Var;
-use common::{BATCHES, Pair, inside, measure, pair, quick, seconds, threads, wanted};
+use common::bench::op::Bench;
+use common::bench::{BATCHES, Pair, inside, measure, pair, quick, seconds, threads, wanted};
+use common::cases::draw;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use draw::draw;
-use op::Bench;
 use rayon::ThreadPool;
 
 /// Widths of the decoder's levels 1 and 4: within the first cache, and beyond it.

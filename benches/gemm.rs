@@ -9,22 +9,11 @@
 //! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only
 //! one.
 
-mod common;
-#[path = "../tests/common/cases.rs"]
-mod draw;
-#[path = "common/on.rs"]
-mod on;
-#[path = "common/peak.rs"]
-mod peak;
-#[path = "common/products.rs"]
-mod products;
-#[path = "common/products_gpu.rs"]
-mod products_gpu;
-
-use common::{BATCHES, measure, quick, threads, wanted};
+use common::bench::on::On;
+use common::bench::products::{FORMS, Layer, SHAPES, kernels, peaks, rates};
+use common::bench::{BATCHES, measure, quick, threads, wanted};
+use common::bench::{products, products_gpu};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use on::On;
-use products::{FORMS, Layer, SHAPES, kernels, peaks, rates};
 use rayon::ThreadPool;
 use std::time::Duration;
 

@@ -1,27 +1,17 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 //!
-//! Rates are counted from the algorithm (`common/work.rs`): GFLOP/s of `linear`, `linear_relu` and `grouped_linear`,
+//! Rates are counted from the algorithm (`tests/common/bench/work.rs`): GFLOP/s of `linear`, `linear_relu` and `grouped_linear`,
 //! which criterion calls `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into
 //! the caches. Matrix products at every shape and form of the model: `cargo bench --bench gemm`.
 //!
-//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`).
-
-mod common;
-#[path = "../tests/common/cases.rs"]
-mod draw;
-#[path = "common/on.rs"]
-mod on;
-#[path = "common/op.rs"]
-mod op;
-#[path = "common/work.rs"]
-mod work;
+//! With `ABR_FILM_DEVICE=gpu` on a GPU (`tests/common/bench/on.rs`).
 
 use abr_film::ops::Op;
-use common::{BATCHES, measure_on, quick, threads};
+use common::bench::on::{On, Placed};
+use common::bench::op::Bench;
+use common::bench::work::work;
+use common::bench::{BATCHES, measure_on, quick, threads};
 use criterion::{Criterion, criterion_group, criterion_main};
-use on::{On, Placed};
-use op::Bench;
-use work::work;
 
 /// Rows, inputs and outputs: the middle of the decoder.
 const SIZE: [usize; 3] = [BATCHES[1], 256, 512];

@@ -5,15 +5,6 @@
 //! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's
 //! gradients, Adam.
 
-#[path = "../tests/common/cases.rs"]
-mod draw;
-#[path = "common/on.rs"]
-mod on;
-#[path = "common/peak.rs"]
-mod peak;
-#[path = "peers/protocol.rs"]
-mod protocol;
-
 use abr_film::config::Config;
 use abr_film::data::{Column, Dataset, Values};
 use abr_film::device::{Device, Kind, with};
@@ -21,11 +12,10 @@ use abr_film::error::Result;
 use abr_film::model::Cvae;
 use abr_film::ops::{Case, Fill};
 use abr_film::train::Trainer;
-use draw::draw;
+use common::bench::on::{Placed, layer, nothing};
+use common::cases::draw;
 use ndarray::Array2;
-use on::{Placed, layer, nothing};
-use protocol::median::median;
-use protocol::{argument, serve_blocks};
+use peer_protocol::{argument, median, serve_blocks};
 use std::time::Instant;
 
 /// Of the documented model.
@@ -182,7 +172,7 @@ fn counts() -> Result<()> {
 /// What this machine can do: multiply-adds in GFLOP/s, and the time to move what an Adam pass over the parameters
 /// moves.
 fn limits() {
-    let (name, rate) = peak::all().first().copied().unwrap_or(("unknown", || 0.0));
+    let (name, rate) = common::bench::peak::all().first().copied().unwrap_or(("unknown", || 0.0));
     let (each, count) = (PARAMETERS / threads(), threads());
     let together = |work: &(dyn Fn() -> f64 + Sync)| -> Vec<f64> {
         std::thread::scope(|scope| {

@@ -5,18 +5,14 @@
 //! and its whole step is measured beside that. On one thread, unless `ABR_FILM_THREADS` says otherwise: then the time
 //! of an op is that of its calls, however many threads help.
 
-mod common;
-#[path = "common/trainer.rs"]
-mod trainer;
-
 use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role, Target};
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
 use abr_film::tensor::Shape;
-use common::{BATCHES, inside, median, seconds, threads_or};
+use common::bench::trainer::trainer;
+use common::bench::{BATCHES, inside, median, seconds, threads_or};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use trainer::trainer;
 
 /// Steps behind a median, and those before them that are not counted.
 const STEPS: usize = 40;

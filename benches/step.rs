@@ -5,23 +5,15 @@
 //! With and without alternate step by step, so that what else the machine does meets both alike; the last line of each
 //! batch is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
 //!
-//! With `ABR_FILM_DEVICE=gpu` on a GPU (`common/on.rs`), at its own batches; each turn there is some steps and a wait.
+//! With `ABR_FILM_DEVICE=gpu` on a GPU (`tests/common/bench/on.rs`), at its own batches; each turn there is some steps and a wait.
 //! Slow steps, as on an adapter that computes on the CPU, are timed a few times, and left out from five seconds on.
 
-mod common;
-#[path = "../tests/common/cases.rs"]
-mod draw;
-#[path = "common/on.rs"]
-mod on;
-#[path = "common/trainer.rs"]
-mod trainer;
-
 use abr_film::train::Trainer;
-use common::{BATCHES, Pair, inside, measure_on, pair, quick, seconds, threads};
+use common::bench::on::On;
+use common::bench::trainer::trainer;
+use common::bench::{BATCHES, Pair, inside, measure_on, pair, quick, seconds, threads};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use on::On;
 use std::time::Duration;
-use trainer::trainer;
 
 /// Turns of either model behind a ratio.
 const ALTERNATIONS: usize = 40;

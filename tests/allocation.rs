@@ -11,7 +11,8 @@ use abr_film::data::load;
 use abr_film::device::{self, Kind};
 use abr_film::kernels::gemm::Kernel;
 use abr_film::train::{Outcome, Trainer};
-use std::alloc::{GlobalAlloc, Layout, System};
+use common::allocation::CountingAllocator;
+use std::alloc::Layout;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -23,51 +24,22 @@ static OURS: AtomicUsize = AtomicUsize::new(0);
 static OUR_BYTES: AtomicUsize = AtomicUsize::new(0);
 static PACKING: AtomicUsize = AtomicUsize::new(0);
 
-struct Counting;
-
-impl Counting {
-    fn count(&self, size: usize, alignment: usize) {
-        // the test harness has a thread of its own, which may report meanwhile how long this takes
-        if rayon::current_thread_index().is_none() {
-            return;
-        }
-        if alignment >= PACKING_ALIGNMENT {
-            PACKING.fetch_add(1, Relaxed);
-        } else {
-            OURS.fetch_add(1, Relaxed);
-            OUR_BYTES.fetch_add(size, Relaxed);
-        }
+/// Counts the allocations of the pool's threads. The test harness has a thread of its own, which may report meanwhile
+/// how long the test takes.
+fn count(layout: Layout) {
+    if rayon::current_thread_index().is_none() {
+        return;
     }
-}
-
-// SAFETY: the system's allocator keeps the contract, and every call goes to it unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.count(layout.size(), layout.align());
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.count(layout.size(), layout.align());
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        self.count(size, layout.align());
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.dealloc(pointer, layout) }
+    if layout.align() >= PACKING_ALIGNMENT {
+        PACKING.fetch_add(1, Relaxed);
+    } else {
+        OURS.fetch_add(1, Relaxed);
+        OUR_BYTES.fetch_add(layout.size(), Relaxed);
     }
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator { allocated: count, freed: |_| {} };
 
 const EPOCHS: usize = 3;
 

@@ -1,10 +1,5 @@
 //! Each fused op against the ops it is made of, to the bit: outputs, gradients, fresh and added to.
 
-mod common {
-    pub mod cases;
-    pub mod ops;
-}
-
 use abr_film::device::AdamStep;
 use abr_film::kernels::adam::adam;
 use abr_film::ops::{

@@ -4,10 +4,6 @@
 //! A kernel that this CPU cannot run is skipped, and said to be; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a
 //! failure.
 
-mod common {
-    pub mod skipped;
-}
-
 use abr_film::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_on, gemm_split_k};
 use abr_film::rng::{Purpose, Stream};
 use common::skipped::skipped;

@@ -5,16 +5,9 @@
 //! full of NaN (one that adds instead of overwriting). Each op is checked once more with its gradient bent by a part in
 //! a thousand, and must fail then.
 
-#[macro_use]
-mod common {
-    pub mod cases;
-    #[macro_use]
-    pub mod each_op;
-    pub mod ops;
-}
-
 use abr_film::ops::{Case, Fill, Op};
 use common::cases::draw;
+use common::one_test_per_op;
 use common::ops::{backward, forward};
 use ndarray::Array2;
 
@@ -90,4 +83,4 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
     assert!(noticed >= SIZES.len(), "only {noticed} cases have a gradient to bend");
 }
 
-abr_film::for_each_op!(one_test_an_op);
+abr_film::for_each_op!(one_test_per_op);

@@ -1,12 +1,6 @@
 //! The model before and after its first steps: what initial weights promise, what FiLM's strength does, and the names
 //! under which PyTorch knows the parameters.
 
-mod common {
-    pub mod recording;
-    pub mod shared;
-    pub mod skipped;
-}
-
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
 use abr_film::data::load;
 use abr_film::device::Cpu;

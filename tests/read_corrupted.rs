@@ -1,14 +1,11 @@
 //! Every reader on corrupted, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a
 //! small multiple of their size, whatever a header claims. The allocator counts what is alive.
 
-#[allow(dead_code, reason = "the readers' own tests use all of it")]
-#[path = "../src/data/read/tests/samples.rs"]
-mod samples;
-
 use abr_film::data::read::{FORMATS, open_bytes, read_all, read_bytes};
+use common::allocation::CountingAllocator;
+use common::samples;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 
@@ -17,8 +14,6 @@ const MULTIPLE: usize = 40;
 
 /// What is free: buffers of fixed size, of which those of `inflate` are the largest.
 const FREE: usize = 160 << 10;
-
-struct CountingAllocator;
 
 // a thread's own, as other tests allocate at the same time
 thread_local! {
@@ -34,31 +29,11 @@ fn count(change: isize) {
     });
 }
 
-// SAFETY: the system's allocator keeps the contract, and every call goes to it unchanged.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // old and new may both be alive while the content is moved
-        count(size as isize);
-        count(-(layout.size() as isize));
-        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the system's allocator too
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+static ALLOCATOR: CountingAllocator = CountingAllocator {
+    allocated: |layout| count(layout.size() as isize),
+    freed: |layout| count(-(layout.size() as isize)),
+};
 
 /// Runs `read` on files of this many bytes together, and says by how many times it exceeds what is free.
 fn measured<T>(bytes: usize, read: impl FnOnce() -> T) -> (T, f64) {

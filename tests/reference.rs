@@ -6,29 +6,15 @@
 //! (by default beside the repository), one of them of the model at its full size, take part where they are there.
 
 // beside the folder of recordings rustfmt would look there without the path
-#[path = "common"]
-mod common {
-    pub mod case;
-    pub mod margins;
-    pub mod op_cases;
-    pub mod ops;
-    pub mod recording;
-    pub mod replay;
-    pub mod shared;
-    pub mod skipped;
-    pub mod spy;
-    pub mod tolerance;
-}
-
 use abr_film::ops::{AnyOp, Op};
 use abr_film::tensor::Real;
 use common::margins::Margins;
 use common::op_cases::{self, OpCase};
+use common::ops::{backward, forward};
 use common::recording::{Recording, own};
 use common::replay::{Bend, Found, replay};
 use common::shared::shared;
 use common::tolerance::Tolerances;
-use common::{ops::backward, ops::forward};
 use ndarray::Array2;
 use std::any::type_name;
 use std::path::Path;
@@ -145,7 +131,7 @@ fn op_recording() -> Recording {
 mod op {
     use super::*;
 
-    macro_rules! one_test_an_op {
+    macro_rules! test_per_recorded_op {
         ($($module:ident $Op:ident,)*) => {
             $(#[test] fn $module() {
                 let recording = op_recording();
@@ -159,7 +145,7 @@ mod op {
         };
     }
 
-    abr_film::for_each_op!(one_test_an_op);
+    abr_film::for_each_op!(test_per_recorded_op);
 
     #[test]
     fn every_recorded_case_is_of_an_op_with_a_test() {

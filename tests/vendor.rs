@@ -2,11 +2,6 @@
 //! of this repository (see common/shared.rs): without them the tests say that they were skipped, and one that they say
 //! so.
 
-mod common {
-    pub mod shared;
-    pub mod skipped;
-}
-
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::data::read::{Recording, read_all};

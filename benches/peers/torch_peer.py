@@ -1,4 +1,4 @@
-"""The documented model in PyTorch, measured as benches/peers.py and benches/gpu_peers.py ask; benches/peers/protocol.rs says how the two
+"""The documented model in PyTorch, measured as benches/peers.py and benches/gpu_peers.py ask; benches/peers/protocol/lib.rs says how the two
 talk.
 
     torch_peer.py step|generate [batch=32] [film=true] [width=1] [mode=eager|compile|graphs] [device=cpu|cuda] [tf32=false]

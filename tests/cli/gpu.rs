@@ -1,7 +1,7 @@
 //! `--device gpu`: every command beside the CPU, resuming across devices, and what is said where there is no GPU.
 
-use crate::skipped::skipped;
 use crate::support::{Place, samples};
+use common::skipped::skipped;
 use serde_json::Value;
 
 /// How far values from the same weights may be apart, as a part of the largest: 16 sqrt(n) roundings of 2^-24, for the

@@ -19,8 +19,6 @@ mod repeats;
 mod report;
 mod resume;
 mod run_folder;
-#[path = "../common/skipped.rs"]
-mod skipped;
 mod split;
 mod support;
 mod train;

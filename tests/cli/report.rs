@@ -1,7 +1,7 @@
 //! The report of a run: what stands in it, that the terminal and the JSON say the same, and how a browser shows it.
 
-use crate::skipped::skipped;
 use crate::support::Place;
+use common::skipped::skipped;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;

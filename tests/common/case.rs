@@ -1,6 +1,6 @@
 //! A recorded model case: what its metadata says, as configurations of the engine.
 
-use super::recording::Recording;
+use crate::recording::Recording;
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
 use abr_film::model::LossWeights;
 use serde::Deserialize;

@@ -1,6 +1,8 @@
-//! For `abr_film::for_each_op`: a test of each op's name, which gives its cases to the test binary's `check`.
+//! For `abr_film::for_each_op`: one test per op, with its name, which gives its cases to the test binary's `check`.
 
-macro_rules! one_test_an_op {
+/// See the module.
+#[macro_export]
+macro_rules! one_test_per_op {
     ($($module:ident $Op:ident,)*) => {
         $(#[test] fn $module() {
             assert_eq!(stringify!($module), <abr_film::ops::$Op as Op>::NAME);

@@ -1,7 +1,7 @@
 //! The GPU that tests run on: the adapter that `ABR_FILM_ADAPTER` names, or any. Where there is none, tests say SKIPPED
 //! and pass; with `ABR_FILM_REQUIRE_GPU=1` they fail.
 
-use super::skipped::skipped;
+use crate::skipped::skipped;
 use abr_film::device::ADAPTER;
 use abr_film::device::gpu::{Checks, Context, open};
 use std::sync::{Arc, OnceLock};

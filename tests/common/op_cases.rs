@@ -1,6 +1,6 @@
 //! The recorded op cases: which op each is of, and how many roundings its results take.
 
-use super::recording::Recording;
+use crate::recording::Recording;
 use abr_film::ops::{self, AnyOp};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;

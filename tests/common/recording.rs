@@ -61,5 +61,5 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
 
 /// The recordings of this repository.
 pub fn own() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+    crate::root().join("tests/reference")
 }

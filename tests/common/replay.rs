@@ -1,8 +1,8 @@
 //! Replaying a recorded model case on the engine: whatever the recording holds, by the same names.
 
-use super::case::Case;
-use super::recording::Recording;
-use super::spy::{Noise, Spy};
+use crate::case::Case;
+use crate::recording::Recording;
+use crate::spy::{Noise, Spy};
 use abr_film::config::FilmConfig;
 use abr_film::device::Role;
 use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};

@@ -1,15 +1,15 @@
 //! Recordings that are not part of the repository. `ABR_FILM_SHARED` names their folder, by default `../shared` beside
 //! the repository. Where it is not there, tests say SKIPPED and pass; with `ABR_FILM_REQUIRE_SHARED=1` they fail.
 
-use super::skipped::skipped;
-use std::path::{Path, PathBuf};
+use crate::skipped::skipped;
+use std::path::PathBuf;
 
 const FOLDER: &str = "ABR_FILM_SHARED";
 const REQUIRED: &str = "ABR_FILM_REQUIRE_SHARED";
 
 /// The folder of that name among them; None, with a word about it, where it is not there and not required.
 pub fn shared(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let beside = || crate::root().join("../shared");
     let folder = std::env::var_os(FOLDER).map_or_else(beside, PathBuf::from).join(name);
     if folder.is_dir() {
         return Some(folder);

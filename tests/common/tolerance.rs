@@ -4,9 +4,9 @@
 //! its terms. [`SPREAD`] is for what this leaves out. Errors are parts of the largest value of a tensor: the small ones
 //! are differences of large ones.
 
-use super::case::Case;
-use super::recording::Recording;
-use super::replay::Found;
+use crate::case::Case;
+use crate::recording::Recording;
+use crate::replay::Found;
 
 /// Room above sqrt(n) u: for columns whose deviation, by which batch norm divides, is small beside their values; for
 /// the gradients of the biases ahead of it, whose terms nearly cancel; and for the largest of some thousand errors.

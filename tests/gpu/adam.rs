@@ -1,12 +1,12 @@
 //! The optimiser's step on the GPU beside the CPU's in f64.
 
-use super::cases::draw;
-use super::gpu::context;
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, Learned, ParameterGroup, Role};
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
+use common::cases::draw;
+use common::gpu::context;
 
 /// More than a workgroup steps, some rows, and a single number.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];

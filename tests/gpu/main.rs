@@ -4,14 +4,8 @@
 #![cfg(feature = "gpu")]
 
 mod adam;
-#[path = "../common/cases.rs"]
-mod cases;
-#[path = "../common/gpu.rs"]
-mod gpu;
 mod nan;
 mod recording;
-#[path = "../common/skipped.rs"]
-mod skipped;
 mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
@@ -23,7 +17,7 @@ use abr_film::nn::optim::Optimizer;
 use abr_film::ops::LeakyRelu;
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tape::Var;
-use gpu::context;
+use common::gpu::context;
 use std::sync::Arc;
 
 const ROWS: usize = 33;

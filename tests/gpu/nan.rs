@@ -1,12 +1,12 @@
 //! A NaN that is anywhere reaches the loss.
 
-use super::gpu::context;
 use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, optimizer, read, weights};
 use abr_film::config::Likelihood;
 use abr_film::device::gpu::{Checks, Context, Gpu};
 use abr_film::device::{AdamStep, Clip, Cpu, Device, Learned, ParameterGroup, Role};
 use abr_film::model::{Cvae, Losses};
 use abr_film::nn::layers::Mode;
+use common::gpu::context;
 use std::sync::Arc;
 
 /// A model on the GPU, and what it is trained on.

@@ -1,10 +1,10 @@
 //! What is recorded: what ends a compute pass, what waits for what, and which norms are told.
 
-use super::gpu::context;
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Target};
 use abr_film::ops::{AnyOp, FilmBlock, Op};
+use common::gpu::context;
 
 /// A block in training with its tensors, its statistics apart or (as on the tape) together.
 struct Block {

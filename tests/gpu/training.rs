@@ -1,12 +1,12 @@
 //! A training on the GPU: what it waits for, when it finds a NaN, when its programs are made.
 
-use super::gpu::context;
 use super::{named, own};
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Cpu, Device};
 use abr_film::train::{Outcome, Trainer};
+use common::gpu::context;
 use std::process::Command;
 
 /// A training of `smoke.json`, ready for its first step.

@@ -6,32 +6,20 @@
 
 #![cfg(feature = "gpu")]
 
-#[path = "../common/bounds/mod.rs"]
-mod bounds;
-#[path = "../common/cases.rs"]
-mod cases;
-#[macro_use]
-#[path = "../common/each_op.rs"]
-mod each_op;
-#[path = "../common/gpu.rs"]
-mod gpu;
-#[path = "../common/ops.rs"]
-mod ops;
 mod products;
 mod record;
-#[path = "../common/skipped.rs"]
-mod skipped;
 
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Buffer, Device, Role, Target};
 use abr_film::ops::{AnyOp, Case, Dropout, Fill, Op};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Shape;
-use bounds::{Exact, U, bounds};
-use cases::draw;
-use gpu::context;
+use common::bounds::{Exact, U, bounds};
+use common::cases::draw;
+use common::gpu::context;
+use common::one_test_per_op;
+use common::ops::{backward, forward};
 use ndarray::Array2;
-use ops::{backward, forward};
 use record::{Compared, Record};
 
 /// One, odd numbers, whole tiles and one element more or less.
@@ -232,4 +220,4 @@ fn words_are_the_cpu_s() {
     }
 }
 
-abr_film::for_each_op!(one_test_an_op);
+abr_film::for_each_op!(one_test_per_op);

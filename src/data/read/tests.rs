@@ -8,7 +8,6 @@ mod formats;
 mod npz;
 mod other_responses;
 mod paths;
-mod samples;
 mod spreadsheets;
 mod subjects;
 mod tables;

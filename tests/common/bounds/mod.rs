@@ -6,7 +6,7 @@ mod estimate;
 mod losses;
 mod norms;
 
-use super::ops::{backward, forward};
+use crate::ops::{backward, forward};
 use abr_film::ops::AnyOp;
 use estimate::Estimate;
 pub use estimate::U;

@@ -2,15 +2,12 @@
 
 #![recursion_limit = "256"]
 
-#[path = "../../protocol.rs"]
-mod protocol;
-
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::{leaky_relu, relu};
 use burn::tensor::{Device, Distribution, Tensor};
-use protocol::{argument, serve};
+use peer_protocol::{argument, serve};
 
 /// Running statistics, which burn counts among the parameters: two for each column that is normalised.
 const RUNNING: usize = 2 * (128 + 256 + 512 + 1024 + 2048 + 512 + 256);

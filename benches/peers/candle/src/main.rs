@@ -1,8 +1,5 @@
 //! The training step of the documented model in candle, for `benches/peers.py`.
 
-#[path = "../../protocol.rs"]
-mod protocol;
-
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::loss::mse;
 use candle_nn::ops::{dropout, leaky_relu};
@@ -10,7 +7,7 @@ use candle_nn::{
     AdamW, BatchNorm, BatchNormConfig, Linear, Module, ModuleT, Optimizer, ParamsAdamW, VarBuilder, VarMap, batch_norm,
     linear,
 };
-use protocol::{argument, serve};
+use peer_protocol::{argument, serve};
 
 /// Linear, LeakyReLU, BatchNorm, Dropout.
 struct Dense {

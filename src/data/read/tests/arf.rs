@@ -1,6 +1,6 @@
 use super::refusal;
-use super::samples::{ARF_HEADER as HEADER, Arf};
 use crate::data::read::{ReadOutcome, SourceFile, read_bytes, tdt_arf};
+use common::samples::{ARF_HEADER as HEADER, Arf};
 
 #[test]
 fn both_programs_files_are_read() {

@@ -1,6 +1,6 @@
 use super::refusal;
-use super::samples::cfts;
 use crate::data::read::{Recording, read_all, read_bytes};
+use common::samples::cfts;
 
 /// Run 7 of an animal: header lines, levels, and a line an instant.
 fn sweep(stimulus: &str, more: &str, levels: &str, lines: &[&str]) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! The analysed peaks beside an EPL recording.
 
-use super::samples::{analyzed, cfts};
 use crate::data::read::{Recording, read_all};
 use crate::error::Result;
+use common::samples::{analyzed, cfts};
 
 /// A folder with the recording ABR-52-3, at 11.3 kHz, and files beside it.
 fn beside(files: &[(&str, &str)]) -> Result<(Vec<Recording>, Vec<String>)> {

@@ -1,10 +1,10 @@
 //! Archives written by NumPy (`tests/fixtures/npz/write.py`), by this crate, and bent ones.
 
 use super::refusal;
-use super::samples::archive;
 use crate::config::Unit;
 use crate::data::read::{Recording, npz, read_all, read_bytes};
 use crate::data::recording::GroundTruth;
+use common::samples::archive;
 use std::path::Path;
 
 fn fixture(name: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
-use super::samples::{Arf, biosig, smartep};
 use crate::data::read::{Options, expand, read_all, read_paths};
 use crate::error::Error;
+use common::samples::{Arf, biosig, smartep};
 use std::path::{Path, PathBuf};
 
 /// A folder with recordings in two formats, emissions, and what else lies about.

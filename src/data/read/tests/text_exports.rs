@@ -1,6 +1,6 @@
 use super::refusal;
-use super::samples::{biosig, smartep};
 use crate::data::read::{ReadOutcome, SourceFile, ihs_smartep, read_bytes, tdt_biosig_ascii};
+use common::samples::{biosig, smartep};
 
 /// How many recordings a file holds, and the notices.
 fn kept(reading: ReadOutcome) -> (usize, Vec<String>) {

@@ -1,6 +1,6 @@
 use super::refusal;
-use super::samples::{abra, eclipse};
 use crate::data::read::{Recording, abra_csv, read_all, read_bytes};
+use common::samples::{abra, eclipse};
 
 #[test]
 fn abra_tables_are_read() {

@@ -3,10 +3,6 @@
 //! answered by the median of the runs' times; on a device that works by itself, by that of some runs in a row and a
 //! wait.
 
-#[path = "../common/median.rs"]
-pub mod median;
-
-use median::median;
 use std::io::stdin;
 use std::str::FromStr;
 use std::time::Instant;
@@ -19,7 +15,6 @@ pub fn argument<T: FromStr>(key: &str, default: T) -> T {
 }
 
 /// Runs once, says what is there, and measures until the input ends.
-#[allow(dead_code, reason = "a peer on a GPU measures blocks")]
 pub fn serve(version: &str, parameters: usize, mut run: impl FnMut()) {
     serve_blocks(version, parameters, 0.0, |times| (0..times).for_each(|_| run()));
 }
@@ -45,4 +40,10 @@ pub fn serve_blocks(version: &str, parameters: usize, block_ms: f64, mut work: i
         let runs = times.len() * block;
         println!(r#"{{"ms": {}, "runs": {runs}}}"#, median(times));
     }
+}
+
+/// The middle value, or the upper one of the two in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

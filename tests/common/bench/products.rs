@@ -5,9 +5,9 @@
 //! step forks it along its depth (`gemm_split_k`), and that of a weight, while a step without a clip makes it in
 //! parts, each with Adam's step (`Linear::step_weight`).
 
-use crate::common::{BATCHES, inside, median, seconds};
-use crate::draw::draw;
-use crate::peak;
+use crate::bench::peak;
+use crate::bench::{BATCHES, inside, median, seconds};
+use crate::cases::draw;
 use abr_film::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
 use abr_film::ops::Fill;
 use ndarray::{Array2, s};

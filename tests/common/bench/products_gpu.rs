@@ -1,8 +1,8 @@
 //! The matrix products of the documented model on a GPU, as its ops make them, and what it costs to start a program at
 //! all.
 
-use crate::on::{LONGEST, On, Placed, layer, least, nothing};
-use crate::products::{FORMS, Form, SHAPES};
+use crate::bench::on::{LONGEST, On, Placed, layer, least, nothing};
+use crate::bench::products::{FORMS, Form, SHAPES};
 use abr_film::error::Result;
 
 /// Rows of a step.

@@ -1,9 +1,7 @@
 //! The device that is measured: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, or else
 //! the first real one. A GPU is given work for as long as is measured, and waited for once, at the end.
 
-#![allow(dead_code, reason = "no bench uses all of it")]
-
-use crate::draw::draw;
+use crate::cases::draw;
 #[cfg(feature = "gpu")]
 use abr_film::device::gpu::{Checks, Context, Gpu, open};
 use abr_film::device::{Buffer, Cpu, Device, Role, Target};

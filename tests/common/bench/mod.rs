@@ -1,12 +1,16 @@
 //! What all benches share: sizes, threads, measuring from inside the pool, by criterion or in turns.
 
-#![allow(dead_code, reason = "no bench uses all of it")]
-
-mod median;
+pub mod on;
+pub mod op;
+pub mod peak;
+pub mod products;
+pub mod products_gpu;
+pub mod trainer;
+pub mod work;
 
 use abr_film::kernels::spin::SpinGuard;
 use criterion::{Bencher, Criterion};
-pub use median::median;
+pub use peer_protocol::median;
 use rayon::ThreadPool;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What an op has to do at least, whatever its loops: the floating-point operations of matrix products, the bytes of
 //! all else.
 
-use crate::op::Bench;
+use crate::bench::op::Bench;
 use abr_film::ops::AnyOp;
 use criterion::Throughput;
 use ndarray::Array2;
