@@ -1,4 +1,4 @@
-//! Cells: the rows of one subject under one condition, which differ by noise alone as far as the model is told.
+//! Cells: the rows of one subject under one condition. As far as the model's inputs tell, they differ by noise alone.
 
 use super::split::is_row_number;
 use super::{Dataset, Values};
@@ -6,19 +6,19 @@ use ndarray::{Array1, ArrayView1};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The cells of some rows of a data set. Rows are named by their place among these.
+/// The cells of some rows of a data set. A row's number is its index among these rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cells {
-    /// The cell of each row.
+    /// The cell number of each row.
     of_row: Vec<u32>,
     /// The rows of the first cell in rising order, then those of the next.
     rows: Vec<u32>,
-    /// Where each cell's rows begin in `rows`, and where the last one's end.
+    /// Where each cell's rows begin in `rows`, and at last where the final cell's rows end.
     starts: Vec<u32>,
 }
 
 impl Cells {
-    /// Groups `rows` of `dataset` by subject and the static columns as they stand. A row without a subject is alone.
+    /// Groups `rows` of `dataset` by subject and static columns. A row without a subject has a cell of its own.
     pub fn of(dataset: &Dataset, rows: &[usize]) -> Cells {
         Cells::by(rows, |place, row, hasher| {
             hash_subject(dataset, place, row, hasher);
@@ -36,7 +36,8 @@ impl Cells {
         Cells::by(rows, |place, row, hasher| hash_subject(dataset, place, row, hasher))
     }
 
-    /// Rows of one hash of 128 bits are of one cell: two of 10^9 cells have one by chance once in 10^21 data sets.
+    /// Rows with equal 128-bit hashes share a cell. Among 10^9 cells, two hashes are equal by chance once in 10^21 data
+    /// sets.
     fn by(rows: &[usize], hash: impl Fn(usize, usize, &mut DefaultHasher)) -> Cells {
         let mut numbers: HashMap<[u64; 2], u32> = HashMap::new();
         let cell = |(place, &row): (usize, &usize)| {
@@ -82,7 +83,8 @@ impl Cells {
         self.of_row[row] as usize
     }
 
-    /// Gives `take` each row that is not alone, with the mean of the other rows of its cell; `row` is a row's samples.
+    /// Calls `take` for each row that is not alone in its cell, with the mean of the cell's other rows. `row` gives a
+    /// row's samples.
     pub fn means_of_others<'a>(
         &self,
         row: impl Fn(usize) -> ArrayView1<'a, f32>,
@@ -102,13 +104,13 @@ impl Cells {
         }
     }
 
-    /// Rows that are not alone in their cell.
+    /// The number of rows that are not alone in their cell.
     pub fn with_siblings(&self) -> usize {
         self.iter().filter(|rows| rows.len() > 1).map(<[u32]>::len).sum()
     }
 }
 
-/// A row without a subject has a place of its own.
+/// A row without a subject is hashed with its index, and so stays alone.
 fn hash_subject(dataset: &Dataset, place: usize, row: usize, hasher: &mut DefaultHasher) {
     let subject = dataset.subjects[row].as_str();
     let alone = subject.is_empty() || is_row_number(subject);
@@ -118,7 +120,7 @@ fn hash_subject(dataset: &Dataset, place: usize, row: usize, hasher: &mut Defaul
 fn hash_condition(dataset: &Dataset, row: usize, hasher: &mut DefaultHasher) {
     for column in &dataset.conditions {
         match &column.values {
-            // 0 and -0 are one value, and so are all NaN
+            // 0 and -0 are one value; so are all NaNs
             Values::Number(values) if values[row].is_nan() => f64::NAN.to_bits().hash(hasher),
             Values::Number(values) => (values[row] + 0.0).to_bits().hash(hasher),
             Values::Text(values) => values[row].hash(hasher),
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn rows_of_one_subject_and_one_condition_make_a_cell() {
-        // subject r % 3, level r % 7, ear r % 2: alike every 42 rows
+        // subject r % 3, level r % 7, ear r % 2: the same every 42 rows
         let mut data = dataset(90, 3);
         let rows: Vec<usize> = (2..90).collect();
         let cells = Cells::of(&data, &rows);
@@ -144,13 +146,13 @@ mod tests {
         );
         assert_eq!((cells.with(10), cells.cell(10), cells.cell(52)), (&[10, 52][..], 10, 10));
         assert_eq!(cells.with_siblings(), 88);
-        // signs of zero and missing values do not part rows
+        // the signs of zeros and of NaNs do not separate rows
         let Values::Number(levels) = &mut data.conditions[0].values else { panic!("numbers") };
         (levels[2], levels[44], levels[3], levels[45]) = (0.0, -0.0, f64::NAN, -f64::NAN);
         let cells = Cells::of(&data, &rows);
         assert_eq!((cells.with(0), cells.with(1)), (&[0, 42][..], &[1, 43][..]));
         assert_eq!(Cells::of_subjects(&data, &rows).iter().len(), 3);
-        // rows of nobody are of no cell but their own
+        // rows without a subject have cells of their own
         data.subjects[2] = "row 3".into();
         data.subjects[44] = "row 45".into();
         (data.subjects[3], data.subjects[45]) = (String::new(), String::new());

@@ -1,4 +1,4 @@
-//! From what a configuration names to a data set: the one way that training, evaluation and reconstruction go.
+//! From a configuration to a data set. Training, evaluation and reconstruction all load this way.
 
 use super::assume::Assumptions;
 use super::prepare::{Preparation, PreparedRows, RowReport, TimeAxis, no_column};
@@ -10,8 +10,9 @@ use crate::error::{Error, Result, nearest};
 use ndarray::Array2;
 use std::path::PathBuf;
 
-/// Loads `data.path`, or generates the built-in set when there is none, filtered and prepared for a model of
-/// `signal_length` samples. Returns notices for the user too; `progress` is given the number of files done and of all.
+/// Loads `data.path`, or generates the built-in set if there is none; filters and prepares it for a model of
+/// `signal_length` samples. Also returns notices for the user. `progress` receives the number of files read and the
+/// number of all.
 ///
 /// # Errors
 /// See [`read_paths`], [`PreparedRows`] and [`assemble`].
@@ -28,7 +29,7 @@ pub fn load(
     Ok((dataset, notices))
 }
 
-/// The recordings that a configuration names, as their files have them.
+/// Opens the recordings that a configuration names, unprepared.
 fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, usize)) -> Result<Recordings> {
     match &config.path {
         Some(path) => {
@@ -41,7 +42,7 @@ fn open(config: &DataConfig, signal_length: usize, progress: impl FnMut(usize, u
     }
 }
 
-/// The built-in set: recordings long enough for what `data.prepare` cuts of them.
+/// The built-in set, with recordings long enough for the window of `data.prepare`.
 ///
 /// # Errors
 /// See [`synth::generate`].
@@ -52,7 +53,7 @@ pub fn built_in(config: &DataConfig, signal_length: usize) -> Result<Recordings>
     Ok(Recordings::new(synth::SOURCE, true, Notices::default(), Box::new(rows.into_iter().map(Ok))))
 }
 
-/// The built-in set as it is has nothing to say about itself.
+/// The notices after loading. The first one, the number of rows, is dropped for an unprepared built-in set.
 fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec<String> {
     let mut notices = report.notices();
     if config.path.is_none() && report.prepared.is_none() {
@@ -61,12 +62,12 @@ fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec
     notices.into_iter().map(|notice| format!("{}: {notice}", dataset.source)).collect()
 }
 
-/// Recordings as a data set: signals `[N, signal_length]` in µV, the columns of `data.static_columns` as numbers or
-/// text, subjects, peaks, and truth where all rows have it.
+/// Collects recordings into a data set: signals `[N, signal_length]` in µV, the columns of `data.static_columns` as
+/// numbers or text, subjects, peaks, and the ground truth if all rows have one.
 ///
 /// # Errors
-/// A row that cannot be read or prepared; with row, place and column: a static cell that is empty (unless it may be),
-/// or no finite number in the range of f32; a subject that is needed and not known; truth in some rows alone.
+/// A row that cannot be read or prepared. With row, place and column: a static cell that is empty (unless it may be) or
+/// not a finite number in the range of f32, a subject that is needed but unknown, or a ground truth in only some rows.
 pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset> {
     let mut builder = DatasetBuilder::new(config, rows.source(), rows.uniform());
     for recording in rows.by_ref() {
@@ -75,7 +76,7 @@ pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset>
     builder.finish()
 }
 
-/// The rows so far, column by column.
+/// Collects rows column by column.
 struct DatasetBuilder<'a> {
     config: &'a DataConfig,
     source: String,
@@ -88,7 +89,7 @@ struct DatasetBuilder<'a> {
     ground_truth: Vec<f32>,
     truth_latencies_ms: Vec<f32>,
     axis: TimeAxis,
-    /// Rows whose subject is a guess from the file's name.
+    /// The number of rows whose subject is guessed from the file's name.
     guessed: usize,
     /// The names of the first row's columns.
     names: Vec<String>,
@@ -173,7 +174,7 @@ impl<'a> DatasetBuilder<'a> {
             let remedy = "name the subject, or remove the row";
             return Err(recording.error(&self.source, column, "empty, and the split is by subject", remedy));
         }
-        // a guess for all rows of a table would make one subject of them
+        // a guess from the file's name would make one subject of all rows of a table
         let unknown = recording.subject.is_empty() || (!needed && self.uniform && recording.subject_guessed);
         Ok(if unknown { format!("row {}", recording.row) } else { recording.subject.clone() })
     }
@@ -216,7 +217,7 @@ impl<'a> DatasetBuilder<'a> {
     }
 }
 
-/// NaN for an empty cell, where there may be one.
+/// Parses a static cell; NaN for an empty cell if `may_miss`.
 fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss: bool) -> Result<f64> {
     let cell = cell.trim();
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));

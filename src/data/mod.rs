@@ -1,4 +1,4 @@
-//! Recordings and what is known of them, in physical units: microvolts, milliseconds, hertz.
+//! Recordings and their metadata in physical units: microvolts, milliseconds, hertz.
 
 mod assume;
 pub mod cells;
@@ -26,16 +26,16 @@ use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The labels of the peak head, in its order: latencies in ms, then amplitudes in µV.
+/// The columns of peak labels, in the order of the peak head's outputs: latencies in ms, then amplitudes in µV.
 pub const PEAK_COLUMNS: [&str; 6] = ["peak_i_ms", "peak_iii_ms", "peak_v_ms", "peak_i_uv", "peak_iii_uv", "peak_v_uv"];
 
-/// The waves of [`GroundTruths::latencies_ms`], as they are written in column names.
+/// The waves of [`GroundTruths::latencies_ms`], as column names spell them.
 pub const WAVES: [&str; 7] = ["i", "ii", "iii", "iv", "v", "vi", "vii"];
 
-/// One row a waveform, with the columns that the config names.
+/// One row per trace, with the columns that the configuration names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// What messages call it: the file's name, or `built-in data`.
+    /// The name for messages: the file's, or `built-in data`.
     pub source: String,
     /// `[N, L]` in µV.
     pub signals: Array2<f32>,
@@ -46,11 +46,11 @@ pub struct Dataset {
     pub conditions: Vec<Column>,
     /// `[N, 6]` in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: Array2<f32>,
-    /// One name a row; rows of one name never stand in two splits (unless a row split is asked for).
+    /// One name per row. Rows of one subject never stand in two parts of a split, except with a split by row.
     pub subjects: Vec<String>,
-    /// The sweeps behind each row; NaN where they are not known.
+    /// The number of averaged sweeps of each row; NaN where it is unknown.
     pub averages: Vec<f32>,
-    /// What a simulation knows and a recording does not.
+    /// The ground truth of simulated rows.
     pub ground_truth: Option<GroundTruths>,
 }
 
@@ -61,13 +61,13 @@ pub struct Column {
     pub values: Values,
 }
 
-/// A column's values, one a row.
+/// A column's values, one per row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Values {
-    /// NaN where the cell is empty; only columns of `data.impute_statics` have such. In JSON it is `null`.
+    /// NaN where the cell is empty, which only columns of `data.impute_statics` may have. JSON stores NaN as `null`.
     Number(#[serde(with = "nan_as_null")] Vec<f64>),
-    /// Text, for a one-hot column.
+    /// The categories of a one-hot column.
     Text(Vec<String>),
 }
 
@@ -107,10 +107,10 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// The same rows as recordings, with the static columns and `extra` ones by their names.
+    /// The rows as recordings, with the static columns and the `extra` ones under their names.
     ///
     /// # Panics
-    /// If an extra column has another number of rows.
+    /// If an extra column has a different number of rows.
     pub fn recordings(&self, extra: &[Column]) -> Vec<Recording> {
         assert!(extra.iter().all(|c| c.values.len() == self.len()), "an extra column has one value per row");
         let cell = |column: &Column, row: usize| match &column.values {

@@ -1,4 +1,4 @@
-//! One averaged trace and what is known of it: the row type that every reader and the built-in set yield.
+//! One averaged trace with its metadata: the row type that every reader and the built-in set yield.
 
 use super::{PEAK_COLUMNS, WAVES};
 use crate::config::Unit;
@@ -7,40 +7,39 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// A trace in µV with what its file states about it.
+/// A trace in µV with the metadata that its file states.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// Number of the row in its set, from 1; rows that filters leave out count.
+    /// The row's number in its set, from 1. Rows that filters drop count too.
     pub row: usize,
-    /// The file it came from, as messages and tables name it; no two files of a set share a name. Empty for built-in
-    /// data.
+    /// The name of its file in messages and tables, unique within a set. Empty for built-in data.
     pub file: Arc<str>,
-    /// Line of the file, for text with one row per recording.
+    /// The line in the file, for text with one row per recording.
     pub line: Option<usize>,
-    /// Who was recorded: as the file states, or else from the file's name. Empty if not known.
+    /// The subject: as the file states it, or else from the file's name. Empty if unknown.
     pub subject: String,
     /// Whether `subject` comes from the file's name alone.
     pub subject_guessed: bool,
-    /// In µV; NaN where a sample is missing.
+    /// Samples in µV; NaN where one is missing.
     pub samples: Vec<f32>,
-    /// If the file states it.
+    /// `None` if the file does not state it.
     pub sample_rate_hz: Option<f64>,
-    /// Time of the first sample relative to the stimulus onset, if the file states it.
+    /// Time of the first sample relative to the stimulus onset; `None` if the file does not state it.
     pub t0_ms: Option<f64>,
-    /// The unit in which its file holds the samples, if the file or its format states it.
+    /// The unit of the samples in the file, if the file or its format states it.
     pub unit: Option<Unit>,
-    /// The gain that its file states, and that was applied.
+    /// The gain that the file states; the samples have it applied.
     pub gain: Option<Gain>,
-    /// Other columns, by these names where they fit: `ear` (`L`, `R`), `channel`, `frequency_hz` (a number or `click`),
+    /// Other columns. Known ones have these names: `ear` (`L`, `R`), `channel`, `frequency_hz` (a number or `click`),
     /// `stimulus` (its name, where it has no frequency), `level_db`, `masker_level_db`, `rate_hz`, `n_averages`,
-    /// `n_artifacts`, `polarity`, `threshold_db`, `record` (its place in the file). What is not known is absent, or
-    /// empty where the table has such a column.
+    /// `n_artifacts`, `polarity` (of the stimulus), `threshold_db`, `record` (its place in the file). An unknown value
+    /// is absent, or empty where the table has the column.
     pub columns: Vec<(Arc<str>, String)>,
-    /// Labels in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
+    /// Peak labels in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: [f32; PEAK_COLUMNS.len()],
-    /// Labels whose unit the file does not state: the samples' unit is theirs.
+    /// Whether a label's unit is not stated: the label is then in the unit of the samples.
     pub unitless: [bool; PEAK_COLUMNS.len()],
-    /// What a simulation knows and a recording does not.
+    /// The ground truth of a simulated recording.
     pub ground_truth: Option<Box<GroundTruth>>,
 }
 
@@ -48,12 +47,12 @@ pub struct Recording {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gain {
     pub value: f64,
-    /// Whether stored numbers are divided by it (steps per unit, amplification) or multiplied with it.
+    /// Whether stored numbers are divided by it (steps per unit, amplification) or multiplied by it.
     pub divides: bool,
 }
 
 impl Gain {
-    /// The factor that puts another gain of the same kind in its place.
+    /// The factor that corrects samples when `given` replaces this gain.
     pub fn replacement(self, given: f64) -> f64 {
         if self.divides { self.value / given } else { given / self.value }
     }
@@ -69,7 +68,7 @@ pub struct GroundTruth {
 }
 
 impl Recording {
-    /// A trace about which nothing else is known.
+    /// A trace without metadata.
     pub fn new(samples: Vec<f32>) -> Self {
         Recording {
             row: 0,
@@ -94,7 +93,8 @@ impl Recording {
         self.columns.iter().find(|(n, _)| **n == *name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
     }
 
-    /// What a table of recordings shows in a column, those with a place of their own included; `None` if it is absent.
+    /// The text of any column, including those with a field of their own (`subject_id`, `t0_ms`, labels, …); `None` if
+    /// the column is absent.
     pub fn cell(&self, name: &str) -> Option<Cow<'_, str>> {
         let number = |value: Option<f64>| Some(value.map_or(String::new(), |v| v.to_string()).into());
         match (name, PEAK_COLUMNS.iter().position(|peak| *peak == name)) {
@@ -118,13 +118,13 @@ impl Recording {
         }
     }
 
-    /// Takes samples that stand in another unit, if it is stated, to µV.
+    /// Converts the samples from a stated unit to µV.
     pub fn convert_from(&mut self, unit: Option<Unit>) {
         self.unit = unit;
         self.scale(unit.map_or(1.0, Unit::microvolts));
     }
 
-    /// Multiplies the samples, and those of the truth.
+    /// Multiplies the samples and those of the ground truth.
     pub fn scale(&mut self, factor: f64) {
         if factor == 1.0 {
             return;
@@ -133,7 +133,7 @@ impl Recording {
         self.samples.iter_mut().chain(truth).for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
     }
 
-    /// Sets a column's value, in place of the one it has.
+    /// Sets a column's value; adds the column if it is absent.
     pub fn set_column(&mut self, name: &str, value: impl ToString) {
         match self.columns.iter_mut().find(|(n, _)| **n == *name) {
             Some((_, old)) => *old = value.to_string(),
@@ -141,11 +141,11 @@ impl Recording {
         }
     }
 
-    /// The error of this row of a set: `column` is empty for the row as a whole.
+    /// The error for this row of a set. An empty `column` means the row as a whole.
     pub fn error(&self, source: &str, column: &str, problem: impl Display, remedy: impl Display) -> Error {
         let column = if column.is_empty() { String::new() } else { format!(", column `{column}`") };
         let line = self.line.map(|line| format!("line {line}"));
-        // the file of a set of one is named already
+        // `source` already names the file if it is the only one
         let alone = source.ends_with(&*self.file) && !source.contains(", ");
         let file = (!self.file.is_empty() && !alone).then(|| self.file.to_string());
         let place: Vec<String> = file.into_iter().chain(line).collect();
@@ -154,13 +154,13 @@ impl Recording {
     }
 }
 
-/// A row that cannot be used, with what is known of it: a filter may leave it out.
+/// A row that cannot be used, with all that could be read of it: a filter may still drop it.
 #[derive(Debug)]
 pub struct Faulty {
     pub error: Box<Error>,
-    /// The name of the column at fault, where it is one that a filter may name.
+    /// The column at fault, if a filter can name it.
     pub column: Option<Arc<str>>,
-    /// None if nothing can be read at all.
+    /// `None` if nothing of the row can be read.
     pub recording: Option<Box<Recording>>,
 }
 

@@ -1,4 +1,4 @@
-//! Rows in the model's own units, and the batches gathered from them.
+//! Rows in the model's units, and the batches that training gathers from them.
 
 use super::Dataset;
 use super::cells::Cells;
@@ -6,7 +6,7 @@ use super::scale::Scalers;
 use crate::error::Result;
 use ndarray::{Array2, Axis};
 
-/// Encoded rows: what the model sees of a data set.
+/// A data set as the model sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncodedRows {
     /// `[N, L]`
@@ -17,11 +17,11 @@ pub struct EncodedRows {
     pub peaks: Array2<f32>,
     /// `[N, 6]`; 1 where labelled.
     pub peak_mask: Array2<f32>,
-    /// `[N, L]`: what the signals are to be decoded to; `None`: themselves.
+    /// `[N, L]`: the targets of the decoder; `None`: the signals themselves.
     pub target: Option<Array2<f32>>,
 }
 
-/// A batch's rows, in memory that is used again for the next one.
+/// The rows of one batch, in buffers that the next batch reuses.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BatchRows {
     pub rows: usize,
@@ -31,7 +31,7 @@ pub struct BatchRows {
     pub peak_mask: Vec<f32>,
     /// Empty where the target is the signal.
     pub target: Vec<f32>,
-    /// Root of the weight of each row's errors, once for each sample; empty where all are 1.
+    /// Square root of the weight of each row's errors, repeated for each sample; empty if all weights are 1.
     pub root_weights: Vec<f32>,
 }
 
@@ -39,7 +39,7 @@ impl EncodedRows {
     /// Encodes the rows `indices` of a data set, in that order.
     ///
     /// # Errors
-    /// A static value the scalers cannot encode.
+    /// A static value that the scalers cannot encode.
     pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<EncodedRows> {
         let signal = scalers.encode_rows(dataset.signals.view(), indices);
         let condition = scalers.encode_condition(&dataset.source, &dataset.conditions, indices)?;
@@ -47,14 +47,14 @@ impl EncodedRows {
         Ok(EncodedRows { signal, condition, peaks, peak_mask, target: None })
     }
 
-    /// Lets each row be decoded to the mean of the others of its cell; rows that are alone stay as they are.
+    /// Makes the mean of the other rows of its cell each row's target. Rows that are alone keep their own signal.
     pub fn aim_at_siblings(&mut self, cells: &Cells) {
         let mut target = self.signal.clone();
         cells.means_of_others(|row| self.signal.row(row), |row, mean| target.row_mut(row).assign(&mean));
         self.target = Some(target);
     }
 
-    /// These rows alone, in this order.
+    /// The chosen rows, in the order of `rows`.
     pub fn select(&self, rows: &[usize]) -> EncodedRows {
         let select = |values: &Array2<f32>| values.select(Axis(0), rows);
         EncodedRows {
@@ -76,7 +76,7 @@ impl EncodedRows {
         self.len() == 0
     }
 
-    /// Copies rows, in the order of `indices`; their errors are not weighted.
+    /// Copies rows in the order of `indices`, without weights for their errors.
     pub fn gather(&self, indices: impl ExactSizeIterator<Item = usize> + Clone, into: &mut BatchRows) {
         into.rows = indices.len();
         into.root_weights.clear();
@@ -104,8 +104,8 @@ impl BatchRows {
     }
 }
 
-/// The bounds of an epoch's batches of `size` over `rows` rows; a last batch of one row joins the one before, since
-/// batch norm has no variance of one.
+/// The bounds of an epoch's batches of `size` over `rows` rows. A last batch of one row joins the one before it: batch
+/// norm needs two rows for a variance.
 pub fn batch_bounds(rows: usize, size: usize) -> Vec<(usize, usize)> {
     let mut bounds: Vec<_> = (0..rows).step_by(size).map(|start| (start, (start + size).min(rows))).collect();
     if let [.., before, last] = bounds.as_mut_slice()

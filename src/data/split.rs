@@ -1,4 +1,4 @@
-//! Which rows train, which validate, which are kept for the test.
+//! Splits rows into training, validation and test.
 
 use crate::config::{DataConfig, HeldValue, SplitBy};
 use crate::data::{Column, Dataset, Values};
@@ -9,25 +9,25 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-/// Names or rows that a message lists; of the others it gives the number.
+/// The most names or rows that a message lists; it counts the rest.
 const LISTED: usize = 5;
 
-/// Row numbers of a [`Dataset`], no row in two lists, each list in rising order.
+/// Row numbers of a [`Dataset`], from 0: no row is in two lists, and each list is sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Split {
     pub train: Vec<usize>,
     pub validation: Vec<usize>,
     pub test: Vec<usize>,
-    /// Rows that a held-out condition leaves to no part.
+    /// Rows that a held-out condition excludes from every part.
     pub unused: Vec<usize>,
 }
 
-/// Deals the subjects (or the rows, when `data.split` is `"row"`) out by `data.seed`: the shares are rounded, but at
-/// least one unit validates and, if `data.test_split` is above 0, at least one tests. Subjects go by name: the order of
-/// the rows does not matter. See [`SplitBy`] for folds, and for conditions and subjects that are held out.
+/// Splits the subjects (the rows, if `data.split` is `"row"`) at random by `data.seed`. The shares are rounded, but a
+/// share above 0 gets at least one subject (or row). Subjects are sorted by name first, so the order of the rows does
+/// not matter. See [`SplitBy`] for folds and for held-out conditions and subjects.
 ///
 /// # Errors
-/// [`Error::Input`] if too few are left to train on, if no row tests a held-out condition, or if nobody bears a
+/// [`Error::Input`] if too few rows are left to train on, if no row tests a held-out condition, or if no subject has a
 /// held-out name.
 pub fn split(dataset: &Dataset, config: &DataConfig) -> Result<Split> {
     let mut units = match config.split {
@@ -37,7 +37,7 @@ pub fn split(dataset: &Dataset, config: &DataConfig) -> Result<Split> {
     let n = units.len();
     Stream::new(config.seed, Purpose::Split, 0).rng(0).shuffle(&mut units);
     let (validation, test) = (share(n, config.validation_split), share(n, config.test_split));
-    // folds and names may leave one subject alone: it trains
+    // if folds or held-out names leave a single subject, it trains
     let (test, validation) = match &config.split {
         SplitBy::KFold { folds, .. } if n < *folds => return Err(too_few(dataset, config, n)),
         SplitBy::KFold { folds, fold } => {
@@ -70,12 +70,12 @@ fn share(n: usize, part: f64) -> usize {
 }
 
 impl Split {
-    /// The parts with their names; rows that are unused are in none.
+    /// The three parts with their names, without the unused rows.
     pub fn parts(&self) -> [(&'static str, &[usize]); 3] {
         [("train", &self.train), ("validation", &self.validation), ("test", &self.test)]
     }
 
-    /// Leaves the condition to the test rows, and the test rows the condition alone.
+    /// Removes the held-out condition from training and validation, and all other conditions from the test.
     fn hold_out(&mut self, dataset: &Dataset, column: &str, values: &[HeldValue]) -> Result<()> {
         let found = dataset.conditions.iter().find(|c| c.name == column).expect("checked: a static column");
         let held = |row: &usize| values.iter().any(|value| holds(found, *row, value));
@@ -91,14 +91,14 @@ impl Split {
         Ok(())
     }
 
-    /// What says which rows and subjects went where: with the data's hash (see [`data_hash`](super::hash::data_hash)),
-    /// enough to tell whether a row was trained on.
+    /// Records which rows and subjects are in which part. With the data's hash (see
+    /// [`data_hash`](super::hash::data_hash)) this is enough to tell whether a model was trained on a row.
     pub fn manifest(&self, dataset: &Dataset, hash: &str, config: &DataConfig) -> Value {
         #[derive(Serialize)]
         struct SplitPart<'a> {
             rows: usize,
             subjects: Vec<&'a str>,
-            /// Counted from 1, in the order in which they were read, without those that `data.filters` leave out.
+            /// Counted from 1 in the order of reading, without rows that `data.filters` drop.
             row_numbers: Vec<usize>,
         }
         let part = |rows: &[usize]| SplitPart {
@@ -119,12 +119,12 @@ impl Split {
     }
 }
 
-/// The subjects of rows, in the order of their names.
+/// The distinct subjects of some rows, sorted by name.
 pub fn subjects<'a>(dataset: &'a Dataset, rows: &[usize]) -> BTreeSet<&'a str> {
     rows.iter().map(|&row| dataset.subjects[row].as_str()).collect()
 }
 
-/// Whether this is the name of a row without a subject: `row 12`.
+/// Whether this name stands for a row without a subject: `row 12`.
 pub fn is_row_number(name: &str) -> bool {
     name.strip_prefix("row ").is_some_and(|number| number.parse::<usize>().is_ok())
 }
@@ -138,7 +138,7 @@ fn holds(column: &Column, row: usize, value: &HeldValue) -> bool {
     }
 }
 
-/// Whether a category or a subject's name, which may look like a number, is this value.
+/// Whether a category or a subject's name is this value. A name may look like a number.
 fn is_text(have: &str, wanted: &HeldValue) -> bool {
     match wanted {
         HeldValue::Number(wanted) => have.parse() == Ok(*wanted),
@@ -157,7 +157,7 @@ fn written(value: &HeldValue) -> String {
     }
 }
 
-/// Refuses a held-out name that no subject bears.
+/// Refuses a held-out name that no subject has.
 fn check_names(dataset: &Dataset, values: &[HeldValue]) -> Result<()> {
     let names: BTreeSet<&str> = dataset.subjects.iter().map(String::as_str).collect();
     let Some(unknown) = values.iter().find(|value| !names.iter().any(|name| is_text(name, value))) else {
@@ -171,7 +171,7 @@ fn check_names(dataset: &Dataset, values: &[HeldValue]) -> Result<()> {
     Err(Error::input(&dataset.source, "data.split.held_out.values", problem, remedy))
 }
 
-/// The first few of a list, and how many more there are: `A1, A2, A3 and 5 more`.
+/// The first few items of a list and the number of the rest: `A1, A2, A3 and 5 more`.
 pub(super) fn some_of(items: impl ExactSizeIterator<Item: Display>) -> String {
     let more = items.len().saturating_sub(LISTED);
     let first: Vec<String> = items.take(LISTED).map(|item| item.to_string()).collect();
