@@ -1,5 +1,5 @@
-//! What a user says about recordings beside what their files state: unit, gain, sampling, subject. Also what looks
-//! wrong with the unit of a whole set.
+//! What the user states about recordings, in place of their files: unit, gain, sampling, subject. Also checks whether
+//! the unit of a whole set looks wrong.
 
 use super::prepare::preparation_of;
 use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};
@@ -8,35 +8,36 @@ use crate::config::{DataConfig, SAMPLE_RATES_HZ, T0_RANGE_MS, Unit};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// The column that keeps the subject of a file where `data.subject_column` names another.
+/// The column that keeps the file's own subject if `data.subject_column` names another column.
 pub(super) const FILE_SUBJECT: &str = "file_subject_id";
 
-/// What holds for all recordings of a set, whatever their files state; a statement that is replaced is said.
+/// Values for all recordings of a set, which override those in their files. A notice reports each override.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Assumptions {
     pub sample_rate_hz: Option<f64>,
     /// Time of the first sample relative to the stimulus onset.
     pub t0_ms: Option<f64>,
-    /// Of the samples as they stand in the files.
+    /// The unit of the samples in the files.
     pub unit: Option<Unit>,
     /// Amplification: samples are divided by it.
     pub gain: Option<f64>,
-    /// Who was recorded.
+    /// The subject.
     pub subject: Option<String>,
-    /// The column that says who was recorded.
+    /// The column with the subject.
     pub subject_column: Option<String>,
-    /// Stimulus of the recordings whose files do not state it: a frequency in Hz, or `click`.
+    /// Stimulus of recordings whose files do not state it: a frequency in Hz, or `click`.
     pub frequency_hz: Option<String>,
 }
 
 impl Assumptions {
-    /// What a configuration says, but for the time axis: there a statement that contradicts it is an error.
+    /// The values of a configuration, without its time axis: a file that contradicts the configuration's time axis is
+    /// an error.
     pub fn of(config: &DataConfig) -> Assumptions {
         let subject_column = config.names_subject_column().then(|| config.subject_column.clone());
         Assumptions { unit: config.unit, gain: config.gain, subject_column, ..Assumptions::default() }
     }
 
-    /// The same set as the user says it is; notices tell what was replaced, and what looks wrong.
+    /// Applies the values to a set. Its notices report what was replaced and what looks wrong.
     pub fn apply(self, recordings: Recordings) -> Recordings {
         let (source, uniform, notices) = (recordings.source.clone(), recordings.uniform, recordings.notices.clone());
         let (replaced, amplitudes) = (BTreeMap::new(), Amplitudes::default());
@@ -50,12 +51,12 @@ struct Assumed {
     recordings: Recordings,
     assumptions: Assumptions,
     notices: Notices,
-    /// For each key: how many statements were replaced, the first of them, and by what.
+    /// For each key: how many values were replaced, the first of them, and the replacement.
     replaced: BTreeMap<&'static str, (usize, String, String)>,
-    /// Rows whose unit and gain were left as they are.
+    /// Prepared rows, whose unit and gain stay unchanged.
     prepared: usize,
     amplitudes: Amplitudes,
-    /// Labels without a unit of their own that were taken in the given one.
+    /// Labels without a unit that were read in the given unit.
     labels: usize,
 }
 
@@ -100,12 +101,12 @@ impl Assumed {
             recording.t0_ms = Some(given);
         }
         if let Some(column) = subject_column {
-            // whether it is needed is for the split to say
+            // a missing subject is no error here: the split decides whether it needs one
             let cell = recording.cell(column).or_else(|| recording.cell(&read::own_name(column)));
             let mut given = cell.map(std::borrow::Cow::into_owned);
             given.iter_mut().for_each(read::tidy_subject);
             match given {
-                // the column's words said so to the reader
+                // the reader has already found the subject by the column's name
                 None if !recording.subject_guessed && read::names_subject(column) => {}
                 None => recording.subject = String::new(),
                 Some(given) => {
@@ -126,7 +127,7 @@ impl Assumed {
         {
             recording.set_column("frequency_hz", stimulus);
         }
-        // what was prepared is in µV
+        // prepared rows are in µV
         if preparation_of(recording).is_some() {
             self.prepared += usize::from(unit.is_some() || gain.is_some());
             return;
@@ -146,11 +147,11 @@ impl Assumed {
         recording.scale(factor);
     }
 
-    /// Refuses what a file and the user make of a recording, if no recording can be so.
+    /// Refuses a recording with impossible values.
     fn check(&self, recording: Recording) -> Result<Recording, Faulty> {
         let Err((column, problem, remedy)) = possible(&recording) else { return Ok(recording) };
         let error = recording.error(&self.recordings.source, &column, problem, remedy);
-        // what stands there can be read, so that a filter can judge it
+        // the recording is readable, so a filter may still drop it
         Err(Faulty { error: Box::new(error), column: None, recording: Some(Box::new(recording)) })
     }
 
@@ -177,7 +178,7 @@ impl Assumed {
     }
 }
 
-/// Whether a recording can be so; else the column, the problem and the remedy.
+/// Checks that the values of a recording are possible; if not, returns the column, the problem and the remedy.
 fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)> {
     let is_outside = |value: Option<f64>, range: RangeInclusive<f64>| value.filter(|value| !range.contains(value));
     if let Some(rate) = is_outside(recording.sample_rate_hz, SAMPLE_RATES_HZ) {
@@ -205,7 +206,7 @@ fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)>
     Err((format!("{name}{i}"), problem, remedy))
 }
 
-/// Whether a name is a number as spreadsheets and pandas shorten it: `2.02304E+16`.
+/// Whether a name is a number that a spreadsheet or pandas has rounded: `2.02304E+16`.
 fn is_rounded(name: &str) -> bool {
     name.split_once(['e', 'E']).is_some_and(|(digits, exponent)| {
         let exponent = exponent.strip_prefix('+').unwrap_or_default();
@@ -213,28 +214,28 @@ fn is_rounded(name: &str) -> bool {
     })
 }
 
-/// The lowest and the highest sample, of those that are numbers.
+/// The lowest and the highest sample, ignoring NaN.
 pub(super) fn extremes(samples: &[f32]) -> Option<(f32, f32)> {
     let start = (f32::INFINITY, f32::NEG_INFINITY);
     let (low, high) = samples.iter().fold(start, |(low, high), &v| (low.min(v), high.max(v)));
     (low <= high).then_some((low, high))
 }
 
-/// How large the samples of a set are, to see a wrong unit.
+/// Amplitude statistics of a set, to detect a wrong unit.
 #[derive(Debug, Default)]
 pub struct Amplitudes {
     largest: f32,
-    /// From the lowest to the highest sample of each trace.
+    /// The peak-to-peak amplitude of each trace.
     peak_to_peak: Vec<f32>,
-    /// Traces whose samples are whole numbers.
+    /// The number of traces whose samples are all whole numbers.
     whole: usize,
 }
 
-/// No averaged response stays below this at its largest, in µV.
+/// The largest sample of an averaged response is above this, in µV.
 const SMALLEST_UV: f32 = 1e-3;
-/// Below this the unit is volts rather than millivolts.
+/// Below this, in µV, the unit is volts rather than millivolts.
 const SMALLEST_MILLIVOLTS: f32 = 2e-5;
-/// No averaged response has this from its lowest to its highest sample, a drift included.
+/// The peak-to-peak amplitude of an averaged response is below this, in µV, even with a drift.
 const LARGEST_UV: f32 = 100.0;
 
 impl Amplitudes {
@@ -247,7 +248,7 @@ impl Amplitudes {
         self.whole += usize::from(steps);
     }
 
-    /// What the sizes say about the unit, if it looks wrong.
+    /// A notice if the unit looks wrong.
     pub fn notice(&mut self) -> Option<String> {
         let rows = self.peak_to_peak.len();
         if rows == 0 || self.largest == 0.0 {
@@ -379,7 +380,7 @@ mod tests {
         let steps: Vec<f32> = (0..16).map(|i| (i * i % 7) as f32).collect();
         says(&[&steps], "steps of a converter");
         assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0]]), None);
-        // one bad trace is not a unit
+        // one bad trace does not make the unit wrong
         assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0], &[5e3, 0.5]]), None);
         assert_eq!((notice(&[]), notice(&[&[0.0; 20]]), notice(&[&steps, &[0.5; 20]])), (None, None, None));
     }

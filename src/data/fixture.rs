@@ -1,9 +1,9 @@
-//! A small data set for the tests of this folder.
+//! A small data set for the tests of this module.
 
 use super::{Column, Dataset, GroundTruths, Values, WAVES};
 use ndarray::Array2;
 
-/// `rows` rows of 5 samples, the subjects in turn; a number column `level_db` (20, 30, …) and a text column `ear` (L,
+/// `rows` rows of 5 samples, with subjects in turn, a number column `level_db` (20, 30, …) and a text column `ear` (L,
 /// R).
 pub fn dataset(rows: usize, subjects: usize) -> Dataset {
     let wave = |scale: f32| Array2::from_shape_fn((rows, 5), |(r, i)| scale * ((r * 5 + i) as f32 * 0.7).sin());

@@ -1,4 +1,4 @@
-//! A fingerprint of the numbers that a training sees.
+//! A hash of the data that a training sees.
 
 use crate::data::{Dataset, Values};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ pub fn data_hash(dataset: &Dataset) -> String {
         hash.update(number.to_le_bytes());
     }
     dataset.signals.iter().for_each(|v| hash.update(v.to_le_bytes()));
-    // one bit pattern for every NaN: unlabelled is unlabelled
+    // one bit pattern for every NaN, so that all unlabelled peaks are equal
     dataset.peaks.iter().for_each(|v| hash.update(if v.is_nan() { f32::NAN } else { *v }.to_le_bytes()));
     dataset.subjects.iter().for_each(|name| text(&mut hash, name));
     for column in &dataset.conditions {
@@ -30,7 +30,7 @@ pub fn data_hash(dataset: &Dataset) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The length goes first, so that "a", "bc" and "ab", "c" differ.
+/// Hashes the length first, so that "a", "bc" and "ab", "c" differ.
 fn text(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_le_bytes());
     hash.update(text.as_bytes());
@@ -59,7 +59,7 @@ mod tests {
             changed(|d| d.t0_ms += 0.1),
             changed(|d| d.subjects[1].push('x')),
             changed(|d| {
-                // the same letters, cut elsewhere
+                // the same letters, divided differently
                 let next = d.subjects[1].remove(0);
                 d.subjects[0].push(next);
             }),

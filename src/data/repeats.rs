@@ -1,4 +1,4 @@
-//! One recording in several rows: exact copies, and copies that went through another file format.
+//! Finds recordings that stand in several rows: exact copies, and copies that went through another file format.
 
 mod sketch;
 
@@ -11,23 +11,25 @@ use crate::config::{DataConfig, SplitBy};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
-/// Samples of one recording in two formats differ by at most this, in µV: 1e-4, and a little for what `f32` rounds off.
+/// Samples of one recording in two formats differ by at most this, in µV: 1e-4, plus a little for the rounding of
+/// `f32`.
 const TOLERANCE_UV: f64 = 1.01e-4;
-/// Traces that range over no more, in µV, are not compared: quiet ones are alike by chance.
+/// Traces with a smaller peak-to-peak range, in µV, are not compared within the tolerance: quiet traces agree by
+/// chance.
 const SMALLEST_RANGE_UV: f32 = 1e-2;
 
-/// Two numbers by which most traces can be told apart.
+/// Two numbers that tell most traces apart.
 #[derive(Debug, Clone, Copy)]
 struct TraceKey {
-    /// Largest sample plus mean, in µV: traces without a mean differ in the first, traces that were scaled to one
-    /// height in the second. Two copies differ by twice the tolerance at most.
+    /// The largest sample plus the mean, in µV. Traces without a mean differ in the first; traces scaled to one
+    /// amplitude differ in the second. Copies differ by at most twice the tolerance.
     place: f64,
     /// Smallest sample in µV.
     smallest: f32,
 }
 
 impl TraceKey {
-    /// `None` for a trace that is flat or nearly so.
+    /// `None` for a flat or nearly flat trace.
     fn of(samples: &[f32]) -> Option<TraceKey> {
         let (smallest, largest) = extremes(samples)?;
         let mean = samples.iter().map(|&v| f64::from(v)).sum::<f64>() / samples.len() as f64;
@@ -36,13 +38,13 @@ impl TraceKey {
     }
 }
 
-/// Groups of rows with the same samples, as numbers from 0: exact copies, and rows of the same length whose samples
-/// agree within 1e-4 µV throughout and range over more than 1e-2 µV. Flat rows repeat none. Both the groups and the
-/// rows in them are in rising order.
+/// Groups of rows with the same samples, as row numbers from 0: exact copies, and rows of equal length whose samples
+/// all agree within 1e-4 µV and range over more than 1e-2 µV. Flat rows never count as copies. Groups are in the order
+/// of their first rows, and the rows within each group are sorted.
 pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
     let mut keys: Vec<(u32, TraceKey, u32)> = Vec::with_capacity(rows.len());
     keys.extend(rows.iter().enumerate().filter_map(|(row, samples)| {
-        // narrow numbers: there is one for each row of a set
+        // narrow types save memory: every row of a set has an entry
         Some((u32::try_from(samples.len()).ok()?, TraceKey::of(samples)?, u32::try_from(row).ok()?))
     }));
     keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)).then(a.2.cmp(&b.2)));
@@ -67,7 +69,7 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
             match compare(rows[row], rows[other_row]) {
                 Agreement::None => {}
                 Agreement::Close => sets.join(row, other_row),
-                // what else this row agrees with, its copy does too
+                // this row's exact copy will find the remaining matches
                 Agreement::Exact => {
                     sets.join(row, other_row);
                     break;
@@ -101,13 +103,13 @@ fn within(a: f32, b: f32) -> bool {
     (f64::from(a) - f64::from(b)).abs() <= TOLERANCE_UV
 }
 
-/// Disjoint sets of rows: each row points to one of its set with a smaller number, the smallest to itself.
+/// Disjoint sets of rows (union-find): each row points to a smaller row of its set, the smallest row to itself.
 struct DisjointSets(Vec<usize>);
 
 impl DisjointSets {
     fn smallest(&mut self, mut row: usize) -> usize {
         while self.0[row] != row {
-            // shorter paths for the next one who asks
+            // path halving keeps later look-ups short
             self.0[row] = self.0[self.0[row]];
             row = self.0[row];
         }
@@ -119,7 +121,7 @@ impl DisjointSets {
         self.0[a.max(b)] = a.min(b);
     }
 
-    /// The sets of two rows or more.
+    /// The sets with two or more rows.
     fn of_several(mut self) -> Vec<Vec<usize>> {
         let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for row in 0..self.0.len() {
@@ -137,7 +139,7 @@ pub(super) fn is_flat(samples: &[f32]) -> bool {
     samples.windows(2).all(|pair| pair[0] == pair[1])
 }
 
-/// The rows, counted from 1, whose samples an earlier row has.
+/// The rows, counted from 1, that repeat the samples of an earlier row.
 pub fn repeated_rows(recordings: &[Recording]) -> Vec<usize> {
     let samples: Vec<&[f32]> = recordings.iter().map(|recording| &recording.samples[..]).collect();
     let mut rows: Vec<usize> = repeats(&samples).iter().flat_map(|group| &group[1..]).map(|row| row + 1).collect();
@@ -145,7 +147,7 @@ pub fn repeated_rows(recordings: &[Recording]) -> Vec<usize> {
     rows
 }
 
-/// What to say about recordings that repeat others, if any do.
+/// A notice about recordings that repeat others; `None` if none do.
 pub fn notice(recordings: &[Recording]) -> Option<String> {
     let rows = repeated_rows(recordings);
     let named = |&row: &usize| match &recordings[row - 1] {
@@ -158,8 +160,8 @@ pub fn notice(recordings: &[Recording]) -> Option<String> {
     })
 }
 
-/// Looks for rows with the same samples among those that train, validate and test. Returns notices for the user: of
-/// copies within a part, and with `data.allow_repeats` of copies in two parts.
+/// Looks for rows with the same samples within and across the parts of a split. Returns notices for the user about
+/// copies within a part and, if `data.allow_repeats` is true, about copies in two parts.
 ///
 /// # Errors
 /// [`Error::Input`] if rows with the same samples stand in two parts, unless `data.allow_repeats` is true.
@@ -177,7 +179,7 @@ pub fn check_split(dataset: &Dataset, split: &Split, config: &DataConfig) -> Res
     let (across, within): (Vec<_>, Vec<_>) = groups.into_iter().partition(in_two_parts);
 
     let named = |row: usize| format!("row {} ({}, {})", row + 1, dataset.subjects[row], part_of[row]);
-    // two rows stand for a group: of two parts where there are two
+    // a message shows two rows of each group, from different parts if possible
     let pair = |group: &Vec<usize>| {
         let second = group.iter().find(|&&row| part_of[row] != part_of[group[0]]).unwrap_or(&group[1]);
         format!("{} and {}", named(group[0]), named(*second))

@@ -1,18 +1,18 @@
-//! Random changes of a trace as listeners differ from each other: its amplitude, its pace and its delay.
+//! Augmentation: random changes of a trace in amplitude, pace and delay, as listeners differ from each other.
 
 use crate::config::AugmentConfig;
 use crate::rng::Rng;
 
-/// Knots of the stretching factor along a trace; it is linear between them.
+/// Knots of the stretching factor along a trace. The factor is linear between them.
 const KNOTS: usize = 5;
 
-/// One change, drawn once and the same for all traces that it is applied to.
+/// One random change. Several traces may get the same one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variation {
     factor: f32,
-    /// Where each sample of a changed trace lies in the one it is made of; empty where time stays as it is.
+    /// The time in the original trace of each sample of the changed one; empty if time stays the same.
     times: Vec<f32>,
-    /// The trace at hand before its change.
+    /// A copy of the trace before its change.
     trace: Vec<f32>,
 }
 
@@ -24,7 +24,7 @@ impl Default for Variation {
 }
 
 impl Variation {
-    /// Draws a change of traces of `length` samples anew, `strength` times as large as the configuration says.
+    /// Draws a new change for traces of `length` samples, `strength` times as large as configured.
     pub fn draw(
         &mut self,
         config: &AugmentConfig,
@@ -53,8 +53,8 @@ impl Variation {
     }
 }
 
-/// Where each sample of a warped trace lies in the one it is made of: later by `shift`, then on at a pace of 1 plus a
-/// factor that is linear between `knots`.
+/// The time in the original trace of each sample of the warped one: it starts at `shift` and advances at a pace of 1
+/// plus a factor that is linear between `knots`.
 fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
     into.clear();
     let mut time = shift;
@@ -69,8 +69,8 @@ fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
     }
 }
 
-/// A trace between its samples: the cubic of Catmull and Rom (1974) through four of them; its first and last sample go
-/// on.
+/// The value of a trace between its samples, by the cubic of Catmull and Rom (1974) through four of them. Beyond its
+/// ends the trace repeats its first and last sample.
 fn at(trace: &[f32], time: f32) -> f32 {
     let last = trace.len() as isize - 1;
     let whole = time.floor();

@@ -1,4 +1,4 @@
-//! How large the traces of each level are: responses grow with the level, noise does not.
+//! Amplitude by level: responses grow with the level, noise does not.
 
 use super::{by_number, plain_number};
 use crate::data::Recording;
@@ -7,34 +7,34 @@ use crate::data::scale::median;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A number that tells how large a trace is, in µV.
+/// A measure of a trace's amplitude, in µV.
 pub struct AmplitudeMeasure {
     /// Its name in JSON.
     pub key: &'static str,
-    /// Its heading in text.
+    /// Its column heading in text.
     pub title: &'static str,
     /// `None` for a trace without samples.
     of: fn(&[f32]) -> Option<f64>,
 }
 
-/// What is measured of each trace.
+/// The measures of each trace.
 pub const MEASURES: [AmplitudeMeasure; 2] = [
     AmplitudeMeasure { key: "median_peak_to_peak_uv", title: "peak to peak", of: peak_to_peak },
     AmplitudeMeasure { key: "median_rms_uv", title: "RMS", of: root_mean_square },
 ];
 
-/// The rows of one level and how large their traces are.
+/// The amplitudes at one level.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelAmplitude {
-    /// As `level_db` has it; empty if it is not known.
+    /// The value of `level_db`; empty if unknown.
     pub level_db: String,
     pub rows: usize,
-    /// For each of [`MEASURES`] its median over the rows that have samples, in µV.
+    /// The median of each of [`MEASURES`] over the rows that have samples, in µV.
     #[serde(flatten)]
     pub medians_uv: BTreeMap<&'static str, Option<f64>>,
 }
 
-/// The amplitudes at each level, in the order of the level; rows without one come last.
+/// The amplitudes at each level, in rising order. Rows without a level come last.
 pub fn amplitudes(recordings: &[Recording]) -> Vec<LevelAmplitude> {
     let mut levels: BTreeMap<String, Vec<&Recording>> = BTreeMap::new();
     for recording in recordings {
@@ -57,7 +57,7 @@ fn peak_to_peak(samples: &[f32]) -> Option<f64> {
     extremes(samples).map(|(low, high)| f64::from(high) - f64::from(low))
 }
 
-/// About 0 µV: an offset counts.
+/// Relative to 0 µV, so an offset counts.
 fn root_mean_square(samples: &[f32]) -> Option<f64> {
     let present = || samples.iter().filter(|v| !v.is_nan()).map(|&v| f64::from(v));
     let n = present().count();

@@ -1,5 +1,4 @@
-//! What recordings hold, before anybody trains on them: who, at what levels, how large, sampled how, and what looks
-//! wrong.
+//! An overview of recordings before training: subjects, levels, amplitudes, sampling, and what looks wrong.
 
 mod amplitude;
 mod problems;
@@ -22,13 +21,13 @@ pub struct Inspection {
     pub subjects: BTreeMap<String, usize>,
     /// Rows at each `level_db`, in the order of the level.
     pub levels: Vec<Count>,
-    /// Rows at each rate in Hz; the empty one is not known.
+    /// Rows at each sample rate in Hz; the empty value counts rows without one.
     pub sample_rates_hz: Vec<Count>,
-    /// Rows whose first sample lies at this time; the empty one is not known.
+    /// Rows with each time of the first sample; the empty value counts rows without one.
     pub t0_ms: Vec<Count>,
     /// Rows with each number of samples.
     pub samples: Vec<Count>,
-    /// How large the traces of each level are.
+    /// Amplitudes at each level.
     pub amplitudes: Vec<LevelAmplitude>,
     pub columns: Vec<ColumnSummary>,
     /// Rows with each label.
@@ -43,7 +42,7 @@ pub struct Count {
     pub rows: usize,
 }
 
-/// What stands in a column beside the samples.
+/// A summary of one metadata column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ColumnSummary {
     pub name: String,
@@ -54,7 +53,7 @@ pub struct ColumnSummary {
     pub range: Option<[f64; 2]>,
 }
 
-/// Looks through recordings.
+/// Inspects recordings.
 pub fn inspect(recordings: &[Recording]) -> Inspection {
     let mut subjects = BTreeMap::new();
     for recording in recordings {
@@ -77,7 +76,7 @@ pub fn inspect(recordings: &[Recording]) -> Inspection {
     }
 }
 
-/// Each value with its rows, in the order of [`by_number`].
+/// Counts the rows of each value, in the order of [`by_number`].
 fn counts(values: impl Iterator<Item = String>) -> Vec<Count> {
     let mut rows: BTreeMap<String, usize> = BTreeMap::new();
     for value in values {
@@ -88,12 +87,12 @@ fn counts(values: impl Iterator<Item = String>) -> Vec<Count> {
     counts
 }
 
-/// A number without superfluous digits, so that 60 and 60.0 are one level; other text as it is.
+/// Writes a number in its shortest form, so that 60 and 60.0 are one level. Other text stays unchanged.
 fn plain_number(cell: &str) -> String {
     cell.parse::<f64>().map_or(cell.to_string(), |number| number.to_string())
 }
 
-/// Numbers in their order, then all that is none.
+/// Orders numbers first, by value, then all other text.
 fn by_number(a: &str, b: &str) -> Ordering {
     let key = |text: &str| text.parse::<f64>().unwrap_or(f64::INFINITY);
     key(a).total_cmp(&key(b))
@@ -121,7 +120,7 @@ fn columns(recordings: &[Recording]) -> Vec<ColumnSummary> {
     values.into_iter().map(summary).collect()
 }
 
-/// When the samples were taken, if that is known.
+/// The time axis, if known.
 fn axis(recording: &Recording) -> Option<TimeAxis> {
     let sample_rate_hz = recording.sample_rate_hz.filter(|rate| *rate > 0.0)?;
     Some(TimeAxis { sample_rate_hz, t0_ms: recording.t0_ms? })

@@ -1,4 +1,4 @@
-//! What should be looked at before a training.
+//! Problems in recordings that a user should look at before training.
 
 use super::axis;
 use crate::data::assume::{Amplitudes, extremes};
@@ -7,24 +7,24 @@ use crate::data::{PEAK_COLUMNS, Recording};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A trace whose largest or smallest value stands in so many samples in a row was probably cut off by the recorder.
+/// The recorder has probably clipped a trace whose largest or smallest value lasts for this many consecutive samples.
 const CLIPPED_SAMPLES: usize = 4;
-/// So many samples before the stimulus onset are not all 0 by chance.
+/// This many samples before the stimulus onset are not all 0 by chance.
 const BLANKED_SAMPLES: usize = 8;
 
-/// A kind of problem that rows may have.
+/// A check for one kind of problem.
 pub struct ProblemCheck {
     /// Its name in JSON.
     pub key: &'static str,
-    /// What its rows are: `3 rows <title>`.
+    /// Describes the rows in text: `3 rows <title>`.
     pub title: &'static str,
-    /// What it means, or what to do.
+    /// What the problem means, or what to do.
     pub advice: &'static str,
-    /// The rows that have it, counted from 1.
+    /// Finds the rows with the problem, counted from 1.
     find: fn(&[Recording]) -> Vec<usize>,
 }
 
-/// All that rows are checked for.
+/// All checks.
 pub const CHECKS: [ProblemCheck; 6] = [
     ProblemCheck {
         key: "missing_samples",
@@ -64,17 +64,17 @@ pub const CHECKS: [ProblemCheck; 6] = [
     },
 ];
 
-/// What looks wrong.
+/// The problems that were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Problems {
-    /// For each of [`CHECKS`] the rows that have the problem, counted from 1.
+    /// For each of [`CHECKS`], the rows with the problem, counted from 1.
     #[serde(flatten)]
     pub rows: BTreeMap<&'static str, Vec<usize>>,
     /// Why the unit of all samples is probably not µV.
     pub unit: Option<String>,
 }
 
-/// Looks for problems.
+/// Runs all checks.
 pub fn problems(recordings: &[Recording]) -> Problems {
     let mut amplitudes = Amplitudes::default();
     recordings.iter().for_each(|recording| amplitudes.add(&recording.samples));
@@ -92,7 +92,7 @@ fn misses_samples(recording: &Recording) -> bool {
     recording.samples.is_empty() || recording.samples.iter().any(|v| !v.is_finite())
 }
 
-/// Whether a latency lies outside the recorded time; where that is not known, none does.
+/// Whether a latency lies outside the recorded time; false if that time is unknown.
 fn has_label_outside(recording: &Recording) -> bool {
     let Some(axis) = axis(recording) else { return false };
     let end_ms = axis.t0_ms + recording.samples.len().saturating_sub(1) as f64 * 1000.0 / axis.sample_rate_hz;
@@ -100,17 +100,17 @@ fn has_label_outside(recording: &Recording) -> bool {
     latencies.map(|(_, latency)| f64::from(latency)).any(|ms| !ms.is_nan() && !(axis.t0_ms..=end_ms).contains(&ms))
 }
 
-/// The longest run of samples that all are the largest, or all the smallest, of the trace.
+/// The length of the longest run of samples that all equal the trace's largest or smallest value.
 fn longest_extreme(samples: &[f32]) -> usize {
     let Some((lowest, highest)) = extremes(samples) else { return 0 };
     let runs = samples.chunk_by(|a, b| a == b).filter(|run| run[0] == lowest || run[0] == highest);
     runs.map(<[f32]>::len).max().unwrap_or(0)
 }
 
-/// Whether all samples before the stimulus onset, and not all others too, are 0.
+/// Whether all samples before the stimulus onset are 0, in a trace that is not flat.
 fn is_blanked(recording: &Recording) -> bool {
     let Some(axis) = axis(recording) else { return false };
-    // a sample at the onset itself does not count, however its time is rounded
+    // a sample at the onset itself does not count, even if rounding moves its time
     let before = (-axis.t0_ms * axis.sample_rate_hz / 1000.0 - 1e-6).ceil() as usize;
     let samples = &recording.samples[..before.min(recording.samples.len())];
     samples.len() >= BLANKED_SAMPLES && samples.iter().all(|v| *v == 0.0) && !is_flat(&recording.samples)

@@ -3,9 +3,9 @@
 use super::{CHECKS, ColumnSummary, Count, Inspection, MEASURES};
 use std::fmt::{Display, Formatter, Result};
 
-/// More values than these are counted and not listed.
+/// Up to this many values are listed; more are only counted.
 const LISTED_VALUES: usize = 40;
-/// Rows with a problem that are named.
+/// The most rows that a problem lists.
 const LISTED_ROWS: usize = 10;
 
 impl Display for Inspection {
@@ -95,7 +95,7 @@ fn with_unit(value: &str, unit: &str) -> String {
     if value.is_empty() { "not known".to_string() } else { format!("{value}{unit}") }
 }
 
-/// To a nanovolt; what is smaller, with its power of ten.
+/// Rounds to a nanovolt; writes smaller values in scientific notation.
 fn microvolts(uv: f64) -> String {
     if uv == 0.0 || uv >= 0.01 { format!("{uv:.3}") } else { format!("{uv:.2e}") }
 }

@@ -1,38 +1,39 @@
-//! A few rounded samples of each training row, by which a checkpoint knows the row again.
+//! Sketches: a few rounded samples of each training row, by which a checkpoint detects the row in other data.
 
 use super::TraceKey;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-/// Samples of a trace that are kept.
+/// Samples of a trace in its sketch.
 const SAMPLES: usize = 4;
-/// Numbers are rounded to this, in µV.
+/// The rounding unit, in µV.
 const UNIT_UV: f64 = 1e-4;
 
 /// The key of a trace and a few of its samples, in units of 1e-4 µV.
 type Sketch = [i32; 2 + SAMPLES];
 
-/// By how many units copies may differ. Two numbers that are at most a unit apart are so when rounded, too.
+/// The number of units by which copies may differ. Rounding never moves numbers within one unit further than one unit
+/// apart.
 const TOLERANCES: Sketch = [2, 1, 1, 1, 1, 1];
 
-/// Sketches of traces, in rising order of their first number; none of flat traces. In JSON they are one text: each
-/// number in zigzag code, as digits of five bits, the lowest first, in the letters of base64 (whose sixth bit says that
-/// another follows).
+/// Sketches of all traces that are not flat, sorted by their first number. JSON stores them as one string: zigzag-coded
+/// numbers in groups of five bits, lowest first, in the letters of base64. The sixth bit of a letter marks that another
+/// group follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sketches(Vec<Sketch>);
 
-/// Whether a trace is one of those that were sketched.
+/// The result of looking up a trace among sketches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SketchMatch {
     Known,
     Unknown,
-    /// Flat or nearly so, and so like any other such trace.
+    /// Flat or nearly flat: such traces cannot be told apart.
     Flat,
 }
 
 impl Sketches {
-    /// Of these rows of `signals` `[N, L]`, in µV.
+    /// Sketches these rows of `signals` `[N, L]`, in µV.
     pub fn of(signals: ArrayView2<f32>, rows: &[usize]) -> Sketches {
         let mut sketches = Vec::with_capacity(rows.len());
         sketches.extend(rows.iter().filter_map(|&row| sketch(&signals.row(row).to_vec())));
@@ -44,7 +45,7 @@ impl Sketches {
         Sketches(sketches)
     }
 
-    /// Compares a trace, in µV, with all that were sketched.
+    /// Compares a trace, in µV, with all sketches.
     pub fn look_up(&self, samples: &[f32]) -> SketchMatch {
         let Some(sketch) = sketch(samples) else { return SketchMatch::Flat };
         let first = self.0.partition_point(|known| known[0] < sketch[0].saturating_sub(TOLERANCES[0]));
@@ -66,7 +67,7 @@ fn alike(a: &Sketch, b: &Sketch) -> bool {
 /// `None` for a flat trace.
 fn sketch(samples: &[f32]) -> Option<Sketch> {
     let key = TraceKey::of(samples)?;
-    // the low half of the number alone: samples beyond 0.2 V wrap around, and are still told apart
+    // keeps the low 32 bits: samples beyond 0.2 V wrap around, but still tell traces apart
     let units = |uv: f64| (uv / UNIT_UV).round() as i64 as i32;
     let mut sketch = [0; 2 + SAMPLES];
     (sketch[0], sketch[1]) = (units(key.place), units(f64::from(key.smallest)));
@@ -147,7 +148,7 @@ mod tests {
         numbers.iter().for_each(|&number| write(number, &mut text));
         assert!(text.starts_with("ACBegBf"), "{text}");
         assert_eq!(read(&text).unwrap(), numbers);
-        // a digit that another must follow, a letter of no digit, and more than 32 bits
+        // a missing last group, a letter outside the alphabet, and more than 32 bits
         assert_eq!((read("g"), read("A-"), read(&"/".repeat(8))), (None, None, None));
     }
 
