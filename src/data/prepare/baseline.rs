@@ -1,18 +1,18 @@
-//! The baseline: the mean of a trace, or of a part of it, is subtracted from all of it.
+//! Baseline correction: subtracts the mean of a trace, or of a part of it, from the whole trace.
 
 use super::{Refusal, TimeAxis};
 use crate::config::Baseline;
 
-/// `x_i - mean of the chosen x`; the ends of a span are both included.
+/// Subtracts the mean of the chosen samples. Both ends of a span are included.
 ///
 /// # Errors
-/// A span that the recording does not cover, to within one sample.
+/// A span that the recording does not cover to within one sample.
 pub fn subtract(baseline: &Baseline, trace: &mut [f64], axis: TimeAxis) -> Result<(), Refusal> {
     let chosen = match baseline {
         Baseline::Whole(_) => &trace[..],
         Baseline::Between(span) => {
             let position = |ms: f64| (ms - axis.t0_ms) * axis.sample_rate_hz / 1000.0;
-            // a thousandth of a sample for what times in ms are rounded by
+            // tolerates the rounding of times in ms
             let (first, last) = ((position(span.from_ms) - 1e-3).ceil(), (position(span.to_ms) + 1e-3).floor());
             let end = trace.len() as f64;
             if first < -1.0 || last > end || last < 0.0 || first > end - 1.0 {

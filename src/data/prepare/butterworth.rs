@@ -1,4 +1,4 @@
-//! Butterworth filters as second-order sections, run forwards and backwards so that no wave is shifted in time.
+//! Butterworth filters as second-order sections. They run forwards and backwards, so that no wave shifts in time.
 //!
 //! The analogue prototype of order N has its poles on the unit circle, `p_k = exp(iπ (2k + N + 1) / 2N)`. With the edge
 //! frequencies warped to `w = tan(π f / fs)`, its poles become
@@ -19,7 +19,7 @@
 use nalgebra::Complex;
 use std::f64::consts::PI;
 
-/// What passes, in Hz.
+/// The pass-band, in Hz.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PassBand {
     Below(f64),
@@ -34,7 +34,7 @@ struct Section {
     a: [f64; 2],
 }
 
-/// A cascade of second-order sections, each of gain 1 where the filter's gain is.
+/// A cascade of second-order sections. Each has gain 1 at the frequency where the filter has gain 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Butterworth {
     sections: Vec<Section>,
@@ -44,7 +44,7 @@ impl Butterworth {
     /// Designs the filter as SciPy's `butter(order, …, fs=sample_rate_hz, output="sos")` does.
     ///
     /// # Panics
-    /// For order 0, or edges that do not rise between 0 and half the sample rate: the caller has checked them.
+    /// For order 0, or for edges that do not rise between 0 and half the sample rate. The caller has checked them.
     pub fn new(order: usize, band: PassBand, sample_rate_hz: f64) -> Butterworth {
         let warp = |hz: f64| {
             assert!(hz > 0.0 && hz < sample_rate_hz / 2.0, "{hz} Hz does not lie below half of {sample_rate_hz} Hz");
@@ -69,20 +69,20 @@ impl Butterworth {
         Butterworth { sections }
     }
 
-    /// Samples added at either end before filtering; a trace must have more than these.
+    /// Number of samples added at each end before filtering. A trace must be longer than this.
     pub fn padding(&self) -> usize {
         let first_order = self.sections.iter().filter(|s| s.b[2] == 0.0 && s.a[1] == 0.0).count();
         3 * (2 * self.sections.len() + 1 - first_order)
     }
 
-    /// Whether rounding has left all poles within the unit circle: edges that are very low for the sample rate drive
-    /// them out.
+    /// Whether all poles are inside the unit circle. Rounding moves them out if an edge is very low for the sample
+    /// rate.
     pub fn is_stable(&self) -> bool {
         self.sections.iter().all(|Section { a, .. }| a[1] < 1.0 && a[0].abs() < 1.0 + a[1])
     }
 
-    /// Filters forwards and then backwards, in place of the trace: SciPy's `sosfiltfilt`. The trace is extended at both
-    /// ends, turned about its first and last sample, and each pass starts as if its first sample had lasted for ever.
+    /// Filters the trace in place, forwards and then backwards, as SciPy's `sosfiltfilt` does. An odd extension pads
+    /// both ends, and each pass starts from the steady state of its first sample.
     ///
     /// # Panics
     /// If the trace is not longer than [`Butterworth::padding`].
@@ -99,7 +99,7 @@ impl Butterworth {
 
     /// One pass, section by section in the transposed direct form II.
     fn pass(&self, trace: &mut [f64]) {
-        // the level that the sections before make of a constant first sample
+        // the steady-state output of the earlier sections for a constant first sample
         let mut level = trace[0];
         for Section { b, a } in &self.sections {
             let gain = b.iter().sum::<f64>() / (1.0 + a[0] + a[1]);
@@ -134,8 +134,8 @@ fn to_z(s: Complex<f64>) -> Complex<f64> {
     (s + 1.0) / (-s + 1.0)
 }
 
-/// The sections of the poles that `transform` makes of each of the prototype's, with `zeros` in turn, and gain 1 at
-/// `unit`.
+/// Builds the sections: `transform` maps each pole of the prototype, `zeros` are assigned in turn, and the gain at
+/// `unit` is 1.
 fn sections(
     order: usize,
     transform: impl Fn(Complex<f64>) -> Vec<Complex<f64>>,
@@ -144,21 +144,21 @@ fn sections(
 ) -> Vec<Section> {
     let mut sections = Vec::new();
     let mut add = |denominator: [f64; 2], degree: usize| {
-        // the numerator of as many zeros as there are poles
+        // the numerator has one zero for each pole
         let zero = |i: usize| zeros[i % zeros.len()];
         let b = if degree == 2 { [1.0, -zero(0) - zero(1), zero(0) * zero(1)] } else { [1.0, -zero(0), 0.0] };
         let bare = Section { b, a: denominator };
         let gain = bare.response(unit).norm();
         sections.push(Section { b: b.map(|b| b / gain), a: denominator });
     };
-    // of each pair of conjugates the upper one …
+    // the upper pole of each conjugate pair …
     for k in 0..order / 2 {
         let pole = Complex::from_polar(1.0, PI * (2 * k + order + 1) as f64 / (2 * order) as f64);
         for z in transform(pole).into_iter().map(to_z) {
             add([-2.0 * z.re, z.norm_sqr()], 2);
         }
     }
-    // … and the real one that an odd order has: one pole, or two that are real or each other's conjugates
+    // … and, for an odd order, the real pole: it maps to one pole, or to two that are real or conjugate
     if order % 2 == 1 {
         match transform(Complex::new(-1.0, 0.0)).into_iter().map(to_z).collect::<Vec<_>>()[..] {
             [z] => add([-z.re, 0.0], 1),
@@ -205,7 +205,7 @@ mod tests {
             let (before, mut after) = (tone(hz, 4000), tone(hz, 4000));
             filter.zero_phase(&mut after);
             let gain = filter.gain(hz, RATE_HZ).powi(2);
-            // away from the ends, where the filter remembers nothing of them
+            // far from the ends, where their effect has decayed
             let worst = (1500..2500).map(|i| (after[i] - gain * before[i]).abs()).fold(0.0, f64::max);
             assert!(worst < 1e-9, "{worst} at {hz} Hz");
         }

@@ -1,11 +1,11 @@
-//! Row filters: which rows of a table are used, with a count of those that are not.
+//! Row filters: they drop rows of a table and count them.
 
 use super::Refusal;
 use crate::config::{FilterValue, RowFilter};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-/// The filters of `data.filters`, in their order; a row that one leaves out is not shown to the next.
+/// The filters of `data.filters`, in order. A later filter does not see the rows that an earlier one dropped.
 #[derive(Debug)]
 pub struct RowFilters(Vec<Counted>);
 
@@ -17,16 +17,16 @@ struct Counted {
     seen: bool,
 }
 
-/// How many rows a filter has left out.
+/// The number of rows that a filter dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterCount {
-    /// The filter in words, as `level_db from 20 to 90`.
+    /// A description of the filter: `level_db from 20 to 90`.
     pub filter: String,
     pub left_out: usize,
 }
 
 impl RowFilters {
-    /// With nothing counted yet.
+    /// Filters with counts of 0.
     pub fn new(filters: &[RowFilter]) -> RowFilters {
         let count = |filter: &RowFilter| Counted { filter: filter.clone(), left_out: 0, seen: false };
         RowFilters(filters.iter().map(count).collect())
@@ -37,10 +37,10 @@ impl RowFilters {
         self.0.iter().map(|counted| counted.filter.column.as_str())
     }
 
-    /// Whether a row is used; `cell` gives the text of a column, `None` where the row has no such column.
+    /// Whether to keep a row. `cell` returns the text of a column, or `None` if the row does not have it.
     ///
     /// # Errors
-    /// With the name of the column: text where `min` or `max` want a number.
+    /// The column's name and the reason, if a cell holds text where `min` or `max` needs a number.
     pub fn keep<'a>(&mut self, cell: impl Fn(&str) -> Option<Cow<'a, str>>) -> Result<bool, (String, Refusal)> {
         let cells: Vec<Option<Cow<str>>> = self.columns().map(cell).collect();
         for (counted, cell) in self.0.iter_mut().zip(&cells) {
@@ -56,12 +56,12 @@ impl RowFilters {
         Ok(true)
     }
 
-    /// A column that no row has had.
+    /// A filtered column that no row had.
     pub fn unseen(&self) -> Option<&str> {
         self.0.iter().find(|counted| !counted.seen).map(|counted| counted.filter.column.as_str())
     }
 
-    /// What each filter has left out, in their order.
+    /// The counts of all filters, in order.
     pub fn counts(&self) -> Vec<FilterCount> {
         let count = |counted: &Counted| FilterCount { filter: words(&counted.filter), left_out: counted.left_out };
         self.0.iter().map(count).collect()
@@ -75,7 +75,7 @@ impl Display for FilterCount {
     }
 }
 
-/// An empty cell is within no bounds.
+/// Whether a cell passes a filter. An empty cell is outside all bounds.
 fn fits(filter: &RowFilter, text: &str) -> Result<bool, Refusal> {
     let listed = |list: &Option<Vec<FilterValue>>| list.as_ref().map(|list| list.iter().any(|cell| equal(cell, text)));
     if listed(&filter.equals) == Some(false) || listed(&filter.not) == Some(true) {

@@ -1,18 +1,18 @@
-//! Peak labels that a prepared trace does not show.
+//! Masks peak labels that lie outside a prepared trace.
 
 use super::TimeAxis;
 use crate::data::PEAK_COLUMNS;
 
-/// Masks peak labels outside of the window.
+/// Masks peak labels outside the window, and counts them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Labels {
-    /// Waves masked so far.
+    /// Number of waves masked so far.
     pub masked: usize,
 }
 
 impl Labels {
-    /// Unlabels the waves of one row (in the order of [`PEAK_COLUMNS`]) whose latency lies outside of the `samples` of
-    /// `axis`: latency and amplitude, since what is not in the trace cannot be read off it.
+    /// Removes latency and amplitude of each wave of one row (in the order of [`PEAK_COLUMNS`]) whose latency lies
+    /// outside the `samples` samples of `axis`. The trace cannot show such a wave.
     pub fn mask(&mut self, peaks: &mut [f32], axis: &TimeAxis, samples: usize) {
         let waves = PEAK_COLUMNS.len() / 2;
         for wave in 0..waves {
@@ -25,7 +25,7 @@ impl Labels {
         }
     }
 
-    /// How many, if any.
+    /// A notice with their number, if any.
     pub fn notice(&self) -> Option<String> {
         let labels = format!("{} peak labels lie outside of the window and are not used", self.masked);
         (self.masked > 0).then_some(labels)

@@ -1,17 +1,16 @@
-//! What is done to a recording before the model sees it: `data.prepare`, the same in training, evaluation and
-//! reconstruction.
+//! Preparation of recordings by `data.prepare`, the same in training, evaluation and reconstruction.
 //!
-//! The steps come in this order:
+//! The steps, in order:
 //!
-//! 1. **polarity**: all later steps see the trace the right way up.
-//! 2. **baseline**: before the filter, which would otherwise ring where an offset begins.
-//! 3. **band-pass**: at the recording's own rate and over all of it, so that what the filter makes of the ends lies as
-//!    far from the window as the recording allows, and so that nothing is left to fold over when samples are taken out.
-//! 4. **resampling**: its new samples are put where the window begins, whatever the recording's own grid.
-//! 5. **window**: last, since all before look at samples around it.
+//! 1. **inversion** (`polarity: -1`): first, so that all later steps see the trace the right way up.
+//! 2. **baseline**: before the filter, which would ring at the start of an offset.
+//! 3. **band-pass**: at the recording's own rate and over its full length. The filter's edge effects then lie as far
+//!    from the window as possible, and downsampling does not alias.
+//! 4. **resampling**: the new samples start at the start of the window, independently of the recording's sample grid.
+//! 5. **window**: last, because all earlier steps use samples around it.
 //!
-//! Row filters come before all of this: a row that is left out cannot fail. The truth of simulated rows takes the same
-//! way.
+//! Row filters come before preparation, so a dropped row cannot fail. The ground truth of simulated rows gets the same
+//! preparation.
 
 pub mod baseline;
 pub mod butterworth;
@@ -31,10 +30,11 @@ use resample::Resampler;
 use std::collections::HashMap;
 use window::WindowPosition;
 
-/// Resamplers that are kept, at most: one for each rate and each distance of the window from the recording's own grid.
+/// The most cached resamplers. Each sample rate, and each offset of the window from the recording's sample grid, needs
+/// its own.
 const MOST_RESAMPLERS: usize = 64;
 
-/// Why a recording cannot be prepared, and what to do; who reads it knows where it stands.
+/// Why a recording cannot be prepared, and what to do. The caller adds the place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     pub problem: String,
@@ -47,7 +47,7 @@ impl Refusal {
     }
 }
 
-/// When the samples of a trace were taken.
+/// The times of a trace's samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeAxis {
     pub sample_rate_hz: f64,
@@ -58,12 +58,12 @@ pub struct TimeAxis {
 /// A recording as the model sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
-    /// As many as `model.signal_length` asks for, in µV.
+    /// `model.signal_length` samples in µV.
     pub samples: Vec<f32>,
     pub axis: TimeAxis,
 }
 
-/// The steps that `data.prepare` asks for, with the filters of the rates seen so far.
+/// The steps of `data.prepare`, with cached filters and resamplers.
 #[derive(Debug)]
 pub struct Preparation {
     config: PrepareConfig,
@@ -78,20 +78,21 @@ impl Preparation {
         Preparation { config: config.clone(), signal_length, filters: HashMap::new(), resamplers: HashMap::new() }
     }
 
-    /// Whether nothing is to be done but to take the first samples.
+    /// Whether preparation only takes the first samples.
     pub fn is_off(&self) -> bool {
         self.config == PrepareConfig::default()
     }
 
-    /// The samples a prepared recording has.
+    /// The number of samples in a prepared recording.
     pub fn signal_length(&self) -> usize {
         self.signal_length
     }
 
-    /// Prepares one recording: samples in µV, as they were taken.
+    /// Prepares one recording of `samples` in µV.
     ///
     /// # Errors
-    /// A recording that is too short for filter or window, or whose rate the configuration does not fit.
+    /// A recording that is too short for the filter or the window, or a sample rate that does not fit the
+    /// configuration.
     pub fn apply(&mut self, samples: &[f32], axis: TimeAxis) -> Result<Prepared, Refusal> {
         let polarity = f64::from(self.config.polarity);
         let mut trace: Vec<f64> = samples.iter().map(|&v| polarity * f64::from(v)).collect();
@@ -154,8 +155,7 @@ impl Preparation {
         Ok(&self.resamplers[&key])
     }
 
-    /// How many samples a recording of this rate that begins at `axis.t0_ms` must have: for simulated ones, which can
-    /// be as long as they should.
+    /// The number of samples that a recording with this time axis needs. Simulated recordings are made this long.
     pub fn recorded_length(&self, axis: TimeAxis) -> usize {
         let from_ms = self.config.window.map_or(axis.t0_ms, |window| window.from_ms);
         let rate = self.config.sample_rate_hz.unwrap_or(axis.sample_rate_hz);
@@ -165,14 +165,14 @@ impl Preparation {
             _ => last_ms,
         };
         let samples = ((last_ms.max(baseline_ms) - axis.t0_ms) * axis.sample_rate_hz / 1000.0).ceil() + 1.0;
-        // the cast saturates: a length beyond all bounds is refused by who makes the recordings
+        // the cast saturates; the caller refuses such a length
         (samples as usize).max(self.signal_length)
     }
 }
 
-/// A trace with `padding` more samples at either end, turned about its first and last sample: before the first sample
-/// `x_0` stand `…, 2 x_0 - x_2, 2 x_0 - x_1`. Level and slope go on; a trace that is too short is turned again and
-/// again.
+/// Extends a trace by `padding` samples at each end, point-reflected at its first and last sample: before the first
+/// sample `x_0` come `…, 2 x_0 - x_2, 2 x_0 - x_1`. This continues level and slope. A trace that is too short is
+/// reflected repeatedly.
 fn odd_extension(trace: &[f64], padding: usize) -> Vec<f64> {
     let n = trace.len();
     let mut extended = vec![trace.first().copied().unwrap_or(0.0); n + 2 * padding];
@@ -182,7 +182,7 @@ fn odd_extension(trace: &[f64], padding: usize) -> Vec<f64> {
     }
     let (first, last) = (padding, padding + n - 1);
     for k in 1..=padding {
-        // what a short trace is turned over is there already: both ends grow together
+        // both ends grow together, so a short trace can reflect samples that were just added
         extended[first - k] = 2.0 * extended[first] - extended[first + k];
         extended[last + k] = 2.0 * extended[last] - extended[last - k];
     }

@@ -1,4 +1,4 @@
-//! Another sample rate: a windowed sinc, evaluated at the times of the new samples.
+//! Resampling by a windowed sinc, evaluated at the times of the new samples.
 //!
 //! With the rates in the ratio `up / down`, a new sample at the time `t`, in samples of the recording, is
 //!
@@ -6,51 +6,50 @@
 //!
 //! where `c` = [`CUTOFF`] of the lower rate's Nyquist frequency, `Z` = [`ZERO_CROSSINGS`] and the Kaiser window has the
 //! [`ATTENUATION_DB`] (Kaiser 1974, Proc IEEE Symp Circuits and Systems, 20; Oppenheim & Schafer, Discrete-Time Signal
-//! Processing, 7.5.3); `g` makes the gain of a constant 1. At the new samples `t` takes but `up` different fractions of
-//! a sample, whose weights are computed once (Crochiere & Rabiner 1983, Multirate Digital Signal Processing, 4.3).
+//! Processing, 7.5.3); `g` makes the gain of a constant 1. The times `t` of the new samples have only `up` different
+//! fractional parts, whose weights are computed once (Crochiere & Rabiner 1983, Multirate Digital Signal Processing,
+//! 4.3).
 //!
-//! The filter is symmetric about `t`, so that nothing is delayed: what the recording shows at a time, the result shows
-//! at that time. Beyond its ends the recording is taken to go on turned about its first and last sample; only the first
-//! and last [`ZERO_CROSSINGS`] samples (of the lower rate) look beyond. This is SciPy's `resample_poly` with this
-//! filter as its `window` and `padtype="antireflect"`.
+//! The filter is symmetric around `t`, so nothing is delayed. An odd extension continues the recording beyond its ends;
+//! only the first and last [`ZERO_CROSSINGS`] samples (of the lower rate) depend on it. This is SciPy's `resample_poly`
+//! with this filter as its `window` and `padtype="antireflect"`.
 
 use super::Refusal;
 use std::f64::consts::PI;
 
 /// Half the filter's length, in samples of the lower rate.
 pub const ZERO_CROSSINGS: usize = 20;
-/// What is above the lower rate's Nyquist frequency is left with at most this much less.
+/// Attenuation above the lower rate's Nyquist frequency.
 pub const ATTENUATION_DB: f64 = 100.0;
-/// Of the lower rate's Nyquist frequency; the gain is 1/2 there. By Kaiser's formula the filter falls off from 0.68 to
-/// 1.
+/// The cutoff, where the gain is 1/2, as a fraction of the lower rate's Nyquist frequency. By Kaiser's formula the
+/// transition band reaches from 0.68 to 1.
 pub const CUTOFF: f64 = 0.84;
 
-/// Rates are taken to be in the simplest ratio that is nearer than this: 24414.063 stands for 24414.0625.
+/// Relative tolerance for the simplest ratio of two rates: 24414.063 stands for 24414.0625.
 const RATE_TOLERANCE: f64 = 1e-6;
-/// A finer shift would not be seen: a thousandth of a sample.
+/// Shifts are rounded to a thousandth of a sample; a finer one has no visible effect.
 const SHIFT_TOLERANCE: f64 = 1e-3;
-/// Largest part of a ratio of rates; the weights of the filter are kept in memory.
+/// The largest numerator or denominator of a ratio of rates. It bounds the memory for the filter's weights.
 const LARGEST_PART: u64 = 10_000;
 
-/// Makes samples at one rate of samples at another.
+/// Converts a trace from one sample rate to another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampler {
     up: usize,
     down: usize,
     /// Position of the first new sample, in parts of `1 / up` of a recorded one.
     start: i64,
-    /// `[up][2 * reach + 2]`: for each fraction the weights of the recorded samples from `reach` before to `reach + 1`
-    /// after.
+    /// `[up][2 * reach + 2]`: for each fractional part, the weights of the recorded samples from `reach` before to
+    /// `reach + 1` after.
     weights: Vec<f64>,
     reach: usize,
 }
 
 impl Resampler {
-    /// From one sample rate to another; the first new sample lies `shift` recorded ones after the first of the
-    /// recording.
+    /// A resampler between two rates. The first new sample lies `shift` recorded samples after the recording's first.
     ///
     /// # Errors
-    /// Rates that are in no ratio of whole numbers up to 10000.
+    /// Rates whose ratio does not consist of whole numbers up to 10000.
     pub fn new(from_hz: f64, to_hz: f64, shift: f64) -> Result<Resampler, Refusal> {
         let (up, down) = ratio(to_hz / from_hz).ok_or_else(|| Refusal {
             problem: format!("{from_hz} Hz cannot be resampled to {to_hz} Hz: the rates are too far apart"),
@@ -85,7 +84,7 @@ impl Resampler {
         (self.up, self.down)
     }
 
-    /// How many new samples lie between the first and the last of `samples` recorded ones.
+    /// The number of new samples between the first and the last of `samples` recorded ones.
     pub fn count(&self, samples: usize) -> usize {
         let last = (samples as i64 - 1) * self.up as i64 - self.start;
         if last < 0 { 0 } else { last as usize / self.down + 1 }
@@ -94,11 +93,10 @@ impl Resampler {
     /// The first `count` new samples of a recording.
     ///
     /// # Panics
-    /// If one of them lies more than a sample outside of the recording.
+    /// If one of them lies more than one sample outside the recording.
     pub fn apply(&self, samples: &[f64], count: usize) -> Vec<f64> {
         let width = 2 * self.reach + 2;
-        // one more at either end: the first new sample may lie up to one before the first recorded one, the last as far
-        // after
+        // one more at each end: a new sample may lie up to one sample before the first or after the last recorded one
         let padding = self.reach + 2;
         let extended = super::odd_extension(samples, padding);
         let new = |j: usize| {
@@ -112,7 +110,7 @@ impl Resampler {
     }
 }
 
-/// The simplest `(up, down)` within the tolerance of a ratio: a convergent of its continued fraction.
+/// The simplest `(up, down)` within the tolerance: a convergent of the ratio's continued fraction.
 fn ratio(value: f64) -> Option<(usize, usize)> {
     let (mut before, mut now) = ((0_u64, 1_u64), (1_u64, 0_u64));
     let mut rest = value;
@@ -134,7 +132,7 @@ fn ratio(value: f64) -> Option<(usize, usize)> {
     }
 }
 
-/// The filter `distance` from its middle, before it is scaled; `half` is half its length.
+/// The unscaled filter at `distance` from its middle; `half` is half its length.
 fn tap(distance: f64, half: f64) -> f64 {
     let inside = 1.0 - (distance / half).powi(2);
     if inside < 0.0 {
@@ -150,7 +148,7 @@ fn kaiser_beta() -> f64 {
     0.1102 * (ATTENUATION_DB - 8.7)
 }
 
-/// The modified Bessel function of order 0: `Σ ((x/2)^k / k!)²`, all of whose terms are positive.
+/// The modified Bessel function of order 0: `Σ ((x/2)^k / k!)²`. All terms are positive, so nothing cancels.
 fn bessel_i0(x: f64) -> f64 {
     let (mut sum, mut term, quarter) = (1.0, 1.0, x * x / 4.0);
     for k in 1..200 {
@@ -206,7 +204,7 @@ mod tests {
         for hz in [10_000.0, 11_000.0, 15_000.0, 21_000.0, 40_000.0] {
             assert!(db(hz) < -95.0, "{} dB at {hz} Hz", db(hz));
         }
-        // in time too, and not only in size
+        // in time as well as in amplitude
         let wanted = tone(1000.0, 20_000.0, 0.0, 1000);
         let worst = (50..950).map(|i| (made(1000.0)[i] - wanted[i]).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-4, "{worst}");

@@ -1,4 +1,4 @@
-//! The one way from recordings to what a model sees: row filters, then preparation, then the masking of labels.
+//! From recordings to the rows that a model sees: filters, then preparation, then the masking of labels.
 
 use super::{FilterCount, Labels, Preparation, Refusal, RowFilters, TimeAxis};
 use crate::config::{DataConfig, PrepareConfig};
@@ -8,17 +8,17 @@ use crate::data::recording::{Faulty, Recording};
 use crate::error::{Error, Result, nearest};
 use serde_json::Value;
 
-/// The column in which a prepared table says what was done to its rows.
+/// The column of a prepared table that describes the preparation.
 const PREPARED: &str = "prepared";
 
-/// A column of this name that a lab has, once the other is needed.
+/// The new name for a lab's own column `prepared`.
 const FILE_PREPARED: &str = "file_prepared";
 
-/// The sections of `data.prepare`, with which the parts of such a text begin.
+/// The keys of `data.prepare`, with which the parts of such a description begin.
 const STEPS: [&str; 5] = ["polarity", "baseline", "band_pass", "sample_rate_hz", "window"];
 
-/// What was done to a row before, in the words of `describe`; anything else in such a column (`yes`, a date) is a
-/// lab's own.
+/// The description of a row's earlier preparation, as `describe` writes it. Any other text in the column (`yes`, a
+/// date) is a lab's own.
 pub fn preparation_of(recording: &Recording) -> Option<&str> {
     let is_step = |part: &str| {
         part.split_once('=').is_some_and(|(key, _)| STEPS.contains(&key.split('.').next().unwrap_or_default()))
@@ -26,40 +26,40 @@ pub fn preparation_of(recording: &Recording) -> Option<&str> {
     recording.column(PREPARED).filter(|text| text.split("; ").all(is_step))
 }
 
-/// Recordings that pass `data.filters`, one by one, as `data.prepare` makes them: `signal_length` samples on one time
-/// axis, with their truth and the labels that lie among the samples. A row that a filter leaves out cannot fail.
+/// Iterates over the recordings that pass `data.filters`, prepared by `data.prepare`: `signal_length` samples on one
+/// common time axis, with their ground truth and the labels inside the window. A dropped row cannot fail.
 pub struct PreparedRows<'a> {
     recordings: Recordings,
     config: &'a DataConfig,
     filters: RowFilters,
     preparation: Preparation,
-    /// What `data.prepare` does, in words; empty if it does nothing.
+    /// A description of `data.prepare`; empty if it does nothing.
     description: String,
-    /// The first row's, which all others share.
+    /// The time axis of the first row; all others must have the same.
     axis: Option<TimeAxis>,
     report: RowReport,
 }
 
-/// What became of the rows.
+/// A summary of filtering and preparation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RowReport {
-    /// Rows that are used.
+    /// Number of rows kept.
     pub rows: usize,
-    /// Samples of each row that are used.
+    /// Number of samples kept of each row.
     pub used: usize,
-    /// Samples after them that are not, in the longest row.
+    /// Number of samples cut after them, in the longest row.
     pub cut: usize,
-    /// The times of the samples, if they were prepared.
+    /// The time axis after preparation; `None` without preparation.
     pub prepared: Option<TimeAxis>,
-    /// Rows that came prepared, and were left as they are.
+    /// Rows that were prepared before and stay unchanged.
     pub prepared_before: usize,
-    /// What the filters left out.
+    /// Rows that each filter dropped.
     pub filters: Vec<FilterCount>,
     pub labels: Labels,
 }
 
 impl RowReport {
-    /// All there is to say, in sentences.
+    /// The summary as notices.
     pub fn notices(&self) -> Vec<String> {
         let before = format!("{} rows were prepared already, and are left as they are", self.prepared_before);
         let before = (self.prepared_before > 0).then_some(before);
@@ -80,8 +80,8 @@ impl std::fmt::Display for RowReport {
 }
 
 impl<'a> PreparedRows<'a> {
-    /// Filters and prepares `recordings` for a model of `signal_length` samples. What they do not state about their
-    /// time axis comes from `data.sample_rate_hz` and `data.t0_ms`.
+    /// Filters and prepares `recordings` for a model of `signal_length` samples. `data.sample_rate_hz` and `data.t0_ms`
+    /// complete their time axes.
     pub fn new(recordings: Recordings, config: &'a DataConfig, signal_length: usize) -> PreparedRows<'a> {
         PreparedRows {
             recordings,
@@ -94,7 +94,7 @@ impl<'a> PreparedRows<'a> {
         }
     }
 
-    /// What messages call the set.
+    /// The name of the set in messages.
     pub fn source(&self) -> &str {
         &self.recordings.source
     }
@@ -104,20 +104,20 @@ impl<'a> PreparedRows<'a> {
         self.recordings.uniform
     }
 
-    /// What became of the rows, and what reading them showed; complete after the last one.
+    /// The summary, and the notices from reading. Both are complete after the last row.
     pub fn finish(self) -> (RowReport, Vec<String>) {
         let prepared =
             self.axis.filter(|_| !self.preparation.is_off() && self.report.prepared_before < self.report.rows);
         (RowReport { prepared, filters: self.filters.counts(), ..self.report }, self.recordings.notices.take())
     }
 
-    /// The next row that the filters keep.
+    /// The next row that passes the filters.
     fn kept(&mut self) -> Option<Result<Recording>> {
         while let Some(next) = self.recordings.next_row() {
             let (recording, fault) = match next {
                 Ok(recording) => (recording, None),
                 Err(Faulty { error, recording: None, .. }) => return Some(Err(*error)),
-                // a filter cannot judge the cell that is at fault
+                // a filter cannot judge a row by the cell at fault
                 Err(Faulty { error, column: Some(column), .. }) if self.filters.columns().any(|c| *c == *column) => {
                     return Some(Err(*error));
                 }
@@ -137,7 +137,7 @@ impl<'a> PreparedRows<'a> {
         let subject_column = &self.config.subject_column;
         let cell = |name: &str| match name {
             name if name == subject_column => recording.cell("subject_id"),
-            // as the file has it
+            // the file's own value
             "subject_id" => recording.cell(FILE_SUBJECT).or_else(|| recording.cell(name)),
             name => recording.cell(name),
         };
@@ -176,7 +176,7 @@ impl<'a> PreparedRows<'a> {
         recording.error(&self.recordings.source, column, refusal.problem, refusal.remedy)
     }
 
-    /// When the samples were taken: as the recording states, or else the configuration.
+    /// The time axis that the recording states, completed by the configuration.
     fn recorded_axis(&self, recording: &mut Recording) -> Result<TimeAxis> {
         complete_axis(&self.recordings.source, recording, self.config)?;
         let known = |key: &str, value: Option<f64>, example: &str| {
@@ -192,7 +192,7 @@ impl<'a> PreparedRows<'a> {
         Ok(TimeAxis { sample_rate_hz, t0_ms })
     }
 
-    /// Whether the row was prepared before, in the same way.
+    /// Whether the row has already been prepared. A different preparation is an error.
     fn prepared_before(&self, recording: &Recording) -> Result<bool> {
         match preparation_of(recording) {
             None => Ok(false),
@@ -239,7 +239,7 @@ impl<'a> PreparedRows<'a> {
         }
     }
 
-    /// The first samples as they are.
+    /// Keeps the first samples, unchanged.
     fn take_first(&mut self, recording: &mut Recording, axis: TimeAxis) -> Result<TimeAxis> {
         let used = self.report.used;
         self.report.cut = self.report.cut.max(recording.samples.len() - used);
@@ -264,7 +264,7 @@ impl<'a> PreparedRows<'a> {
         Ok(made.axis)
     }
 
-    /// All rows must lie at the same times.
+    /// Checks that the row has the same time axis as the rows before it.
     fn check_axis(&mut self, recording: &Recording, axis: TimeAxis, off: bool) -> Result<()> {
         let first = *self.axis.get_or_insert(axis);
         if first.same(&axis) {
@@ -290,7 +290,7 @@ impl<'a> PreparedRows<'a> {
         Err(self.error(recording, "", Refusal::new(problem, remedy)))
     }
 
-    /// The error if no row has passed, or a filter names a column that no row has.
+    /// The error if no row passed the filters, or if a filter names a column that no row has.
     fn at_the_end(&self) -> Option<Error> {
         let source = &self.recordings.source;
         if let Some(name) = self.filters.unseen() {
@@ -316,11 +316,10 @@ impl Iterator for PreparedRows<'_> {
     }
 }
 
-/// Takes what a recording does not state about its time axis from `data.sample_rate_hz` and `data.t0_ms`.
+/// Completes a recording's time axis from `data.sample_rate_hz` and `data.t0_ms`.
 ///
 /// # Errors
-/// A statement that contradicts the configuration, but in a row that was prepared: its axis is no longer the
-/// recorder's.
+/// A recording that contradicts the configuration. A prepared row may: its axis is no longer the recorder's.
 pub fn complete_axis(source: &str, recording: &mut Recording, config: &DataConfig) -> Result<()> {
     let prepared = preparation_of(recording).is_some();
     let value = |key: &str, stated: Option<f64>, setting: Option<f64>| match (stated, setting) {
@@ -337,7 +336,7 @@ pub fn complete_axis(source: &str, recording: &mut Recording, config: &DataConfi
     Ok(())
 }
 
-/// The error of a set whose rows all lack a column.
+/// The error for a column that no row of the set has.
 pub fn no_column(source: &str, recording: &Recording, name: &str, key: &str) -> Error {
     let names = || recording.columns.iter().map(|(name, _)| &**name).chain(["subject_id"]);
     let near = nearest(name, names()).map_or(String::new(), |near| format!("is it `{near}`? "));
@@ -346,7 +345,7 @@ pub fn no_column(source: &str, recording: &Recording, name: &str, key: &str) -> 
     Error::input(source, "", problem, format!("{near}{key} may name any of: {columns}"))
 }
 
-/// What `data.prepare` does to a recording, as `polarity=-1; window.from_ms=0`; empty if it does nothing.
+/// Describes `data.prepare` in the form `polarity=-1; window.from_ms=0`; empty if it does nothing.
 fn describe(config: &PrepareConfig) -> String {
     fn flatten(key: &str, value: &Value, parts: &mut Vec<String>) {
         match value {
@@ -365,7 +364,7 @@ fn describe(config: &PrepareConfig) -> String {
     parts.join("; ")
 }
 
-/// Equal but for the digits that were not written out: 24414.0625 and 24414.063.
+/// Whether two numbers are equal up to rounding, such as 24414.0625 and 24414.063.
 fn same(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
 }

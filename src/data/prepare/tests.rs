@@ -23,7 +23,7 @@ fn axis(sample_rate_hz: f64, t0_ms: f64) -> TimeAxis {
     TimeAxis { sample_rate_hz, t0_ms }
 }
 
-/// A tone burst about 5 ms, upside down on an offset, a mains hum and a high whistle.
+/// An inverted tone burst around 5 ms, on an offset, a mains hum and a high-frequency tone.
 fn recording(samples: usize, axis: TimeAxis) -> Vec<f32> {
     let value = |i: usize| {
         let ms = axis.t0_ms + i as f64 * 1000.0 / axis.sample_rate_hz;

@@ -1,20 +1,20 @@
-//! Where the model's samples lie in a recording.
+//! The position of the model's window in a recording.
 //!
-//! Without resampling the window begins at the sample nearest to `from_ms`, and its time is that sample's own; with it,
-//! at `from_ms` itself. Up to half a sample may be missing at either end, as times of recorders are rounded.
+//! Without resampling, the window begins at the sample nearest to `from_ms` and has that sample's time. With resampling
+//! it begins at `from_ms` exactly. Up to half a sample may be missing at each end, because recorders round times.
 
 use super::{Refusal, TimeAxis};
 use crate::config::PrepareConfig;
 
-/// Times nearer than this, in samples, are one: what writing them in ms rounds.
+/// Times that differ by less than this, in samples, are equal: times written in ms are rounded.
 const SAME_SAMPLE: f64 = 1e-3;
 
-/// The window in one recording.
+/// The window's position in one recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WindowPosition {
-    /// Position of its first sample in samples of the recording; whole numbers without resampling.
+    /// Position of its first sample, in samples of the recording; a whole number without resampling.
     pub first: f64,
-    /// The prepared trace's.
+    /// The time axis of the prepared trace.
     pub axis: TimeAxis,
 }
 
@@ -22,7 +22,7 @@ impl WindowPosition {
     /// Finds the window of `signal_length` samples in a recording of `samples`.
     ///
     /// # Errors
-    /// A window that the recording does not cover, or that is not as long as the model's signals.
+    /// A window that the recording does not cover, or that does not have the model's signal length.
     pub fn find(
         config: &PrepareConfig,
         signal_length: usize,
@@ -37,7 +37,7 @@ impl WindowPosition {
             first = nearest;
         }
         let missing = (from_ms - axis.t0_ms) * axis.sample_rate_hz / 1000.0 - first;
-        // the very number that was asked for, where it is that but for rounding
+        // exactly `from_ms` if the two differ by rounding alone
         let t0_ms = match missing.abs() < SAME_SAMPLE {
             true => from_ms,
             false => axis.t0_ms + first * 1000.0 / axis.sample_rate_hz,
@@ -57,7 +57,7 @@ impl WindowPosition {
         ))
     }
 
-    /// Whether the end that the configuration names is the one that `signal_length` makes, to half a sample.
+    /// Checks that the configured end of the window agrees with `signal_length` to half a sample.
     fn check_length(&self, config: &PrepareConfig, signal_length: usize) -> Result<(), Refusal> {
         let Some((from_ms, to_ms)) = config.window.and_then(|w| Some((w.from_ms, w.to_ms?))) else { return Ok(()) };
         let samples = (to_ms - from_ms) * self.axis.sample_rate_hz / 1000.0;
@@ -76,7 +76,7 @@ impl WindowPosition {
 }
 
 impl TimeAxis {
-    /// What a recording of so many samples covers, in words.
+    /// Describes the time that a recording of `samples` covers.
     pub(super) fn covers(&self, samples: usize) -> String {
         let last_ms = self.t0_ms + (samples as f64 - 1.0) * 1000.0 / self.sample_rate_hz;
         let span = if samples > 0 {
@@ -87,7 +87,7 @@ impl TimeAxis {
         format!("{samples} samples at {} Hz{span}", self.sample_rate_hz)
     }
 
-    /// Whether two traces' samples were taken at the same times.
+    /// Whether two time axes are equal up to rounding.
     pub fn same(&self, other: &TimeAxis) -> bool {
         let rates = (self.sample_rate_hz / other.sample_rate_hz - 1.0).abs() <= 1e-6;
         rates && ((self.t0_ms - other.t0_ms) * self.sample_rate_hz / 1000.0).abs() <= SAME_SAMPLE
@@ -100,7 +100,7 @@ impl TimeAxis {
     }
 }
 
-/// To a tenth of a microsecond.
+/// Rounds to a tenth of a microsecond.
 fn rounded(ms: f64) -> f64 {
     (ms * 1e4).round() / 1e4
 }
@@ -118,14 +118,14 @@ mod tests {
 
     #[test]
     fn the_nearest_sample_or_the_very_time() {
-        // 1 ms are 24.414 samples
+        // 1 ms is 24.414 samples
         let kept = WindowPosition::find(&config(None, 0.0, None), 200, 244, AXIS).unwrap();
         assert_eq!(kept.first, 24.0);
         assert!((kept.axis.t0_ms - (24.0 / 24.414_062_5 - 1.0)).abs() < 1e-12, "{kept:?}");
         let resampled = WindowPosition::find(&config(Some(20_000.0), 0.0, Some(10.0)), 200, 300, AXIS).unwrap();
         assert_eq!((resampled.first, resampled.axis.t0_ms), (24.414_062_5, 0.0));
         assert_eq!(resampled.axis.sample_rate_hz, 20_000.0);
-        // 0.1 + 0.2 is not 0.3: rounding moves no sample
+        // in floating point 0.1 + 0.2 is not 0.3; this must not move a sample
         let axis = TimeAxis { sample_rate_hz: 20_000.0, t0_ms: 0.1 + 0.2 };
         let same = WindowPosition::find(&config(None, 0.3, None), 10, 10, axis).unwrap();
         assert_eq!((same.first, same.axis.t0_ms), (0.0, 0.3));
@@ -152,7 +152,7 @@ mod tests {
             WindowPosition::find(&config(Some(20_000.0), from_ms, None), 200, samples, AXIS).is_ok()
         };
         assert!(at(-1.02, 300) && !at(-1.021, 300));
-        // 199 new samples are 242.9 recorded ones
+        // 199 new samples span 242.9 recorded ones
         assert!(at(-1.0, 244) && !at(-1.0, 243) && at(-1.0 + 0.55 * 0.040_96, 244) && !at(-1.0 + 0.65 * 0.040_96, 244));
         let kept =
             |from_ms: f64, samples| WindowPosition::find(&config(None, from_ms, None), 200, samples, AXIS).is_ok();

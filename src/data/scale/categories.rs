@@ -1,4 +1,4 @@
-//! Categories that the model has no input for.
+//! Refuses categories without an input of the model.
 
 use super::{ConditionCode, Scalers};
 use crate::config::{ConditionColumn, DataConfig};
@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 impl Scalers {
-    /// Refuses a category that no training row has, or that the configuration's list lacks: before the width of the
-    /// condition, which follows from the categories, is compared with the model's.
+    /// Refuses a category that no training row has, or that the configuration does not list. This check runs before
+    /// [`Scalers::check_condition_width`], whose message would only mention the width.
     ///
     /// # Errors
-    /// [`Error::Input`] with the column, every such category of it, its rows and their part of the split.
+    /// [`Error::Input`] with the column, each such category, its rows and their part of the split.
     pub fn check_categories(&self, dataset: &Dataset, config: &DataConfig, split: &Split) -> Result<()> {
         for ((scaler, column), how) in self.conditions.iter().zip(&dataset.conditions).zip(&config.static_columns) {
             let (ConditionCode::OneHot(known), Values::Text(values)) = (&scaler.code, &column.values) else { continue };
@@ -25,7 +25,7 @@ impl Scalers {
     }
 }
 
-/// Each category that is not known, with the parts of the split it stands in and the rows there.
+/// The unknown categories, each with its rows in each part of the split.
 type Unknown<'a> = BTreeMap<&'a str, BTreeMap<&'static str, Vec<usize>>>;
 
 fn unknown<'a>(known: &[String], values: &'a [String], split: &Split) -> Unknown<'a> {
@@ -103,7 +103,7 @@ mod tests {
     fn a_category_without_a_training_row_names_its_rows_and_parts() {
         assert!(check(&[], None).is_ok());
         assert!(check(&[(0, "both"), (8, "both")], None).is_ok());
-        // an unused row enters nowhere
+        // unused rows are not checked
         assert!(check(&[(17, "both")], None).is_ok());
         let listed = r#"{"name": "ear", "encoding": "one_hot", "categories": ["L", "R", "both"]}"#;
         let place = "fixture: column `ear`: no training row has ";

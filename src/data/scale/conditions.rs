@@ -1,4 +1,4 @@
-//! The static columns: standardised, logarithmic or one-hot.
+//! The scalers of the condition columns: standardised, logarithmic or one-hot.
 
 use super::{MeanAndStd, median, quantile};
 use crate::config::{ColumnEncoding, ConditionColumn, DataConfig};
@@ -8,28 +8,28 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// One static column and how it enters.
+/// The scaler of one condition column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConditionScaler {
     pub name: String,
     pub code: ConditionCode,
-    /// Smallest and largest value that enters as it is; what lies beyond enters as they do. In the column's unit.
+    /// Values are clipped to this range, in the column's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
-    /// What a missing value enters as: the median of the training rows that have one. A second input then tells 1 from
-    /// 0.
+    /// The value that replaces a missing one: the median of the training rows. A second input is then 1 for missing
+    /// values, else 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<f64>,
 }
 
-/// What the configuration says of one column.
+/// The configured settings of one column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct How<'a> {
     pub encoding: ColumnEncoding,
-    /// Of a one-hot column; `None`: those of the training rows.
+    /// The categories of a one-hot column; `None`: those of the training rows.
     pub categories: Option<&'a [String]>,
-    /// Quantiles of the training rows.
+    /// Values are clipped to these quantiles of the training rows.
     pub clip: Option<[f64; 2]>,
     pub impute: bool,
 }
@@ -45,11 +45,11 @@ impl<'a> How<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionCode {
-    /// Moments in the column's unit.
+    /// In the column's unit.
     Standard(MeanAndStd),
-    /// Moments of the natural logarithm.
+    /// Of the natural logarithm.
     Log(MeanAndStd),
-    /// The categories that the configuration lists, in its order, or those of the training rows, in alphabetical order.
+    /// The categories: as the configuration lists them, or those of the training rows, sorted.
     OneHot(Vec<String>),
 }
 
@@ -82,18 +82,18 @@ impl ConditionScaler {
         Ok(ConditionScaler { code: scaler.code.or_unit(), ..scaler })
     }
 
-    /// The one value of a column that does not vary.
+    /// The value of a constant column; `None` if the column varies.
     fn constant(&self) -> Option<String> {
         match &self.code {
             ConditionCode::Standard(m) if m.std == 0.0 => Some(m.mean.to_string()),
-            // rounded, since the exponential does not undo the logarithm to the last digit
+            // rounded, because the exponential does not invert the logarithm exactly
             ConditionCode::Log(m) if m.std == 0.0 => Some(((m.mean.exp() * 1e6).round() / 1e6).to_string()),
             ConditionCode::OneHot(categories) if categories.len() == 1 => Some(format!("\"{}\"", categories[0])),
             _ => None,
         }
     }
 
-    /// Whether all numbers in it are numbers: others cannot be stored.
+    /// Whether all its numbers are finite; JSON cannot store others.
     fn is_finite(&self) -> bool {
         let of_code = match &self.code {
             ConditionCode::Standard(m) | ConditionCode::Log(m) => m.mean.is_finite() && m.std.is_finite(),
@@ -102,7 +102,7 @@ impl ConditionScaler {
         of_code && self.clip.iter().flatten().chain(&self.missing).all(|v| v.is_finite())
     }
 
-    /// How many of the model's inputs it fills.
+    /// The number of model inputs that it fills.
     pub fn width(&self) -> usize {
         match &self.code {
             ConditionCode::OneHot(categories) => categories.len(),
@@ -118,7 +118,7 @@ impl ConditionScaler {
         }
     }
 
-    /// Fills the inputs `[rows.len(), width]` of these rows of the column.
+    /// Encodes `rows` of the column into `out` `[rows.len(), width]`.
     ///
     /// # Errors
     /// See [`Scalers::encode_condition`](super::Scalers::encode_condition).
@@ -193,7 +193,7 @@ impl ConditionCode {
     }
 }
 
-/// The scaler's columns and no others, in its order.
+/// Checks that the columns are the scalers', in the same order.
 pub(super) fn check_names(source: &str, scalers: &[ConditionScaler], columns: &[Column]) -> Result<()> {
     if scalers.iter().map(|s| &s.name).eq(columns.iter().map(|c| &c.name)) {
         return Ok(());
@@ -207,8 +207,7 @@ pub(super) fn check_names(source: &str, scalers: &[ConditionScaler], columns: &[
     ))
 }
 
-/// Fits to the values that the training rows have, each clipped as it will enter; those that are missing do not narrow
-/// the deviation.
+/// Fits to the clipped values of the training rows. Missing values do not count, so they do not reduce the deviation.
 fn fit_number(
     source: &str,
     column: &Column,
@@ -278,7 +277,7 @@ fn log(source: &str, name: &str, row: usize, value: f64) -> Result<f64> {
     ))
 }
 
-/// The first of the largest.
+/// The index of the largest value; of equal ones the first.
 fn largest(values: impl Iterator<Item = f32>) -> usize {
     let first = (0, f32::NEG_INFINITY);
     values.enumerate().fold(first, |best, (i, v)| if v > best.1 { (i, v) } else { best }).0

@@ -1,4 +1,5 @@
-//! From physical units to the model's numbers and back: fitted on training rows, stored in the checkpoint as JSON.
+//! Scalers: from physical units to the model's inputs and back. They are fitted on training rows and stored in the
+//! checkpoint as JSON.
 
 mod categories;
 mod conditions;
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-/// A mean and a (population) standard deviation, in the values' own units.
+/// A mean and a (population) standard deviation, in the units of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MeanAndStd {
     pub mean: f64,
@@ -19,10 +20,10 @@ pub struct MeanAndStd {
 }
 
 impl MeanAndStd {
-    /// Leaves values as they are.
+    /// Leaves values unchanged.
     pub const IDENTITY: MeanAndStd = MeanAndStd { mean: 0.0, std: 1.0 };
 
-    /// Of the values in their order, in two passes; deviation 0 exactly if all are alike, `None` if there are none.
+    /// Computes both in two passes over the values. The deviation of equal values is exactly 0; `None` without values.
     pub fn of(values: impl Iterator<Item = f64> + Clone) -> Option<MeanAndStd> {
         let first = values.clone().next()?;
         if values.clone().all(|v| v == first) {
@@ -34,23 +35,23 @@ impl MeanAndStd {
         Some(MeanAndStd { mean, std: variance.sqrt() })
     }
 
-    /// Standardised; what never varies becomes 0.
+    /// Standardises a value. With deviation 0 it only subtracts the mean.
     pub fn encode(&self, value: f64) -> f64 {
         (value - self.mean) / if self.std > 0.0 { self.std } else { 1.0 }
     }
 
-    /// Back in the values' own units.
+    /// Inverts [`MeanAndStd::encode`].
     pub fn decode(&self, value: f64) -> f64 {
         value * self.std + self.mean
     }
 
-    /// Deviation 1 where there is none, so that encoding and decoding stay each other's inverse.
+    /// Replaces deviation 0 by 1, so that decoding inverts encoding.
     fn or_unit(self) -> MeanAndStd {
         if self.std > 0.0 { self } else { MeanAndStd { std: 1.0, ..self } }
     }
 }
 
-/// How every number enters the model and leaves it.
+/// The scalers of all inputs and outputs of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scalers {
@@ -58,27 +59,28 @@ pub struct Scalers {
     /// In the order of `data.static_columns`.
     #[serde(rename = "statics")]
     pub conditions: Vec<ConditionScaler>,
-    /// In the order of [`PEAK_COLUMNS`]; none where no training row is labelled, so that nothing could be learned.
+    /// In the order of [`PEAK_COLUMNS`]; `None` for a column without a label in the training rows, from which the model
+    /// learns nothing.
     pub peaks: [Option<MeanAndStd>; PEAK_COLUMNS.len()],
 }
 
-/// How traces are scaled.
+/// The scaler of traces.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignalScaler {
     pub scaling: SignalScaling,
-    /// In µV. `global`: of all training samples. `per_trace`: the medians of the training traces' means and of their
-    /// deviations, for traces that are generated and so have none of their own.
+    /// In µV. With `global`: of all training samples. With `per_trace`: the medians of the training traces' means and
+    /// deviations, for generated traces, which have none of their own.
     #[serde(rename = "moments")]
     pub mean_and_std: MeanAndStd,
 }
 
 impl Scalers {
-    /// Fits on `rows` (the training rows) and looks at no other; the notices are for the user.
+    /// Fits to `rows`, the training rows, alone. Also returns notices for the user.
     ///
     /// # Errors
-    /// [`Error::Input`] if all samples are alike, a value of a log column is not above 0 or one is missing that may not
-    /// be, or if the numbers of a column are too large for a mean and a deviation.
+    /// [`Error::Input`] if all samples are equal, if a log column has a value of 0 or less, if a value is missing in a
+    /// column without imputation, or if the mean or deviation of a column overflows.
     pub fn fit(dataset: &Dataset, config: &DataConfig, rows: &[usize]) -> Result<(Scalers, Vec<String>)> {
         let mut notices = Vec::new();
         let conditions = std::iter::zip(&dataset.conditions, &config.static_columns)
@@ -95,7 +97,7 @@ impl Scalers {
         Ok((Scalers { signal, conditions, peaks }, notices))
     }
 
-    /// Leaves every number as it is: for weights that come without scalers.
+    /// Scalers that change nothing, for weights that come without scalers.
     pub fn identity(config: &DataConfig) -> Scalers {
         let plain = |name: &str| ConditionScaler {
             name: name.into(),
@@ -115,10 +117,10 @@ impl Scalers {
         self.conditions.iter().map(ConditionScaler::width).sum()
     }
 
-    /// Compares the encoded width with the model's.
+    /// Checks the width of the encoded condition against the model's.
     ///
     /// # Errors
-    /// [`Error::Config`] with both numbers and the columns.
+    /// [`Error::Config`] with both widths and the columns.
     pub fn check_condition_dim(&self, static_dim: usize) -> Result<()> {
         let width = self.condition_dim();
         if width == static_dim {
@@ -133,12 +135,12 @@ impl Scalers {
         ))
     }
 
-    /// The condition `[rows.len(), S]` of the named rows of `columns`, which come in the order of
-    /// `data.static_columns`; `source` is what errors call them.
+    /// Encodes `rows` of `columns`, which are in the order of `data.static_columns`, as conditions `[rows.len(), S]`.
+    /// Errors name `source`.
     ///
     /// # Errors
-    /// [`Error::Input`] on a category that the training rows did not have, a log of 0 or less, a value that is missing
-    /// and may not be or too large to be encoded, or other columns than the scaler's.
+    /// [`Error::Input`] for a category that no training row has, the log of 0 or less, a missing value in a column
+    /// without imputation, a value too large to encode, or columns that differ from the scalers'.
     pub fn encode_condition(&self, source: &str, columns: &[Column], rows: &[usize]) -> Result<Array2<f32>> {
         conditions::check_names(source, &self.conditions, columns)?;
         let mut encoded = Array2::zeros((rows.len(), self.condition_dim()));
@@ -151,7 +153,7 @@ impl Scalers {
         Ok(encoded)
     }
 
-    /// `[n, S]` back to columns of n values in their own units; a one-hot column takes the category with the largest
+    /// Decodes `[n, S]` to columns of n values in their own units. A one-hot column gets the category with the largest
     /// input.
     pub fn decode_condition(&self, encoded: ArrayView2<f32>) -> Vec<Column> {
         let mut start = 0;
@@ -170,7 +172,7 @@ impl Scalers {
         (map_rows(signals, |row, v| of_traces[row].encode(v)), of_traces)
     }
 
-    /// The rows `indices` of traces `[N, L]` in µV as the model's numbers, without a copy in between.
+    /// Scales the rows `indices` of traces `[N, L]` in µV to the model's units, without an intermediate copy.
     pub fn encode_rows(&self, signals: ArrayView2<f32>, indices: &[usize]) -> Array2<f32> {
         let mut encoded = Array2::zeros((indices.len(), signals.ncols()));
         for (&row, mut out) in indices.iter().zip(encoded.outer_iter_mut()) {
@@ -186,8 +188,8 @@ impl Scalers {
         map_rows(signals, |row, v| of_traces.map_or(self.signal.mean_and_std, |m| m[row]).decode(v))
     }
 
-    /// Peak labels `[n, 6]` (NaN: unlabelled) to standardised values, 0 where unlabelled, and the mask: 1 labelled, 0
-    /// not. A column without a label in training counts as unlabelled.
+    /// Standardises peak labels `[n, 6]` (NaN: unlabelled; encoded as 0), and returns their mask: 1 where labelled,
+    /// else 0. A column without a label in training counts as unlabelled.
     pub fn encode_peaks(&self, peaks: ArrayView2<f32>) -> (Array2<f32>, Array2<f32>) {
         let known = |p: usize, v: f64| self.peaks[p].filter(|_| v.is_finite());
         let mask = map_columns(peaks, |p, v| f64::from(known(p, v).is_some()));
@@ -195,7 +197,7 @@ impl Scalers {
         (values, mask)
     }
 
-    /// The peak head's output `[n, 6]` to ms and µV; NaN in a column without a label in training.
+    /// Converts the peak head's output `[n, 6]` to ms and µV; NaN in a column without a label in training.
     pub fn decode_peaks(&self, peaks: ArrayView2<f32>) -> Array2<f32> {
         map_columns(peaks, |p, v| self.peaks[p].map_or(f64::NAN, |mean_and_std| mean_and_std.decode(v)))
     }
@@ -236,15 +238,14 @@ impl SignalScaler {
     }
 }
 
-/// The middle value; of an even number the mean of the middle two.
+/// The median; of an even number of values, the mean of the middle two.
 pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let n = values.len();
     (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
 }
 
-/// The value that a share `q` of the values lies below, between two of them in proportion (type 7 of Hyndman & Fan
-/// 1996, Am Stat 50:361, and NumPy's default).
+/// The quantile `q`, linearly interpolated (type 7 of Hyndman & Fan 1996, Am Stat 50:361, and NumPy's default).
 fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let place = q * (values.len().checked_sub(1)? as f64);

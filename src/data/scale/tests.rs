@@ -35,7 +35,7 @@ fn training_rows_alone_are_seen() {
         }
     }
     for scaling in [SignalScaling::Global, SignalScaling::PerTrace] {
-        // moments, quantiles and the median for what is missing
+        // means, deviations, quantiles, and the median that replaces missing values
         let (clip_statics, impute_statics) = (Some([0.1, 0.9]), vec!["level_db".to_string()]);
         let config = DataConfig { clip_statics, impute_statics, ..config(ColumnEncoding::Log, scaling) };
         let fit = |data: &Dataset, rows: &[usize]| Scalers::fit(data, &config, rows).map(|(scalers, _)| scalers);
@@ -83,7 +83,7 @@ fn per_trace_signals_come_back_by_their_own_mean_and_deviation_and_drawn_ones_by
     assert!(loud.mean.abs() < 1e-6 && (loud.std - 1.0).abs() < 1e-6, "{loud:?}");
     assert!(encoded.row(6).iter().all(|v| *v == 0.0));
     let back = scalers.decode_signals(encoded.view(), Some(&of_traces));
-    // the loud trace reaches 37 µV: 1e-5 is a few f32 roundings there
+    // the loud trace reaches 37 µV, where 1e-5 is a few f32 roundings
     assert!(back.iter().zip(&data.signals).all(|(a, b)| (a - b).abs() < 1e-5));
 
     let drawn = scalers.decode_signals(encoded.slice(ndarray::s![5..6, ..]), None);

@@ -32,7 +32,7 @@ fn numbers_are_standardised_and_come_back() {
         let encoded = encode(&scaler, &column).unwrap();
         assert!(encoded.sum().abs() < 1e-6, "{encoded}");
         if encoding == ColumnEncoding::Log {
-            // equal ratios are equal steps: -sqrt(3/2), 0, sqrt(3/2)
+            // equal ratios become equal steps: -sqrt(3/2), 0, sqrt(3/2)
             let step = 1.5_f32.sqrt();
             assert!((&encoded - &array![[-step], [0.0], [step]]).iter().all(|d| d.abs() < 1e-6), "{encoded}");
         }
@@ -98,7 +98,7 @@ fn what_is_missing_enters_as_the_median_and_says_so() {
         let (scaler, notices) = fit_how(&number(&LEVELS), how).unwrap();
         assert_eq!((scaler.missing, scaler.width()), (Some(30.0), 2));
         assert!(notices[0].contains("`level_db` is missing in 1 training rows") && notices[0].contains("median, 30"));
-        // the moments are of the five values that are there
+        // mean and deviation are of the five present values
         let (of_present, _) = fit(&number(&LEVELS[1..]), encoding).unwrap();
         assert_eq!(scaler.code, of_present.code);
         let encoded = encode(&scaler, &number(&[f64::NAN, 30.0, 10.0])).unwrap();
@@ -136,7 +136,7 @@ fn what_lies_beyond_the_quantiles_enters_as_they_do() {
         let encoded = encode(&scaler, &number(&[-5.0, 20.0, 25.0, 40.0, 1e9])).unwrap();
         assert_eq!((encoded[[0, 0]], encoded[[4, 0]]), (encoded[[1, 0]], encoded[[3, 0]]));
         assert!(encoded[[1, 0]] < encoded[[2, 0]] && encoded[[2, 0]] < encoded[[3, 0]]);
-        // fitted to what enters
+        // fitted to the clipped values
         let (of_clipped, _) = fit(&number(&[20.0, 20.0, 30.0, 40.0, 40.0]), encoding).unwrap();
         assert_eq!(scaler.code, of_clipped.code);
     }
