@@ -1,50 +1,49 @@
-//! The section `data`: which recordings, and how they enter.
+//! The section `data`: which recordings to use, and how.
 
 use super::prepare::{PrepareConfig, RowFilter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// The sample rates of recorders of evoked responses.
+/// The range of sample rates of evoked-response recorders.
 pub const SAMPLE_RATES_HZ: RangeInclusive<f64> = 1e3..=1e6;
 
-/// When recordings begin, relative to the stimulus onset.
+/// The range of times of the first sample, relative to the stimulus onset.
 pub const T0_RANGE_MS: RangeInclusive<f64> = -1e4..=1e4;
 
-/// The recordings and how they enter.
+/// The recordings, and how they enter the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// The table; `null`: the built-in synthetic set. `--data` overrides it.
     pub path: Option<String>,
-    /// What conditions the model, in order: a name, or a name with how it enters.
+    /// The conditioning variables, in order: a name, or a name with its encoding.
     pub static_columns: Vec<ConditionColumn>,
     pub subject_column: String,
-    /// Who was recorded: says where waves are looked for. Training does not see it.
+    /// The recorded species. It sets the latency windows of the waves; training does not use it.
     pub species: Species,
-    /// Used where the table has no column `sample_rate_hz`.
+    /// Used if the table has no column `sample_rate_hz`.
     pub sample_rate_hz: Option<f64>,
-    /// Used where the table has no column `t0_ms`.
+    /// Used if the table has no column `t0_ms`.
     pub t0_ms: Option<f64>,
-    /// Unit of the samples as they stand in the files; `null`: what the files state, else µV.
+    /// Unit of the samples in the files; `null`: as the files state, else µV.
     pub unit: Option<Unit>,
-    /// Amplification: samples are divided by it; `null`: what the files state, else 1.
+    /// Amplification: samples are divided by it; `null`: as the files state, else 1.
     pub gain: Option<f64>,
-    /// Who was recorded, by the path of each file: a regular expression with a group, or a CSV table with the columns
-    /// `file` and `subject_id`; `null`: as the files state, or else from their names.
+    /// The subject, by the path of each file: a regular expression with a group, or a CSV table with the columns `file`
+    /// and `subject_id`; `null`: as the files state, else from their names.
     pub subject_from: Option<String>,
-    /// Rows that are used, by what their columns hold; all by default.
+    /// Which rows to use, by the values of their columns; all by default.
     pub filters: Vec<RowFilter>,
-    /// What is done to each recording.
+    /// The preparation of each recording.
     pub prepare: PrepareConfig,
-    /// Numbers beyond these two quantiles of the training rows (0 to 1) enter as the quantiles; `null`: all as they
-    /// are.
+    /// Numbers are clipped to these two quantiles of the training rows (0 to 1); `null`: no clipping.
     pub clip_statics: Option<[f64; 2]>,
-    /// Number columns of `static_columns` that may have empty cells: those enter as the training rows' median, beside a
-    /// second input that is 1 there. In all others an empty cell is an error.
+    /// Number columns of `static_columns` that may have empty cells. The median of the training rows replaces them, and
+    /// a second input is 1 for them. In all other columns an empty cell is an error.
     pub impute_statics: Vec<String>,
     pub split: SplitBy,
-    /// Whether rows with the same samples may stand in two parts of the split. By default such data are refused.
+    /// Whether rows with the same samples may stand in two parts of the split. By default this is an error.
     pub allow_repeats: bool,
     /// Share of the subjects (or rows) for validation.
     pub validation_split: f64,
@@ -84,13 +83,13 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
-    /// Whether the configuration names another column with the subjects than the project's own.
+    /// Whether the configuration names another subject column than the default.
     pub fn names_subject_column(&self) -> bool {
         self.subject_column != "subject_id"
     }
 }
 
-/// Who was recorded.
+/// The recorded species.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Species {
@@ -146,7 +145,7 @@ impl std::fmt::Display for Unit {
 pub const SYNTH_COLUMNS: [&str; 7] =
     ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
 
-/// How a column of the built-in set enters: the F-ratio spans two orders of magnitude.
+/// The encoding of a column of the built-in set. The F-ratio spans two orders of magnitude, so its logarithm enters.
 fn synth_column(name: &str) -> ConditionColumn {
     match name {
         "fmp" => ConditionColumn::encoded(name, ColumnEncoding::Log),
@@ -180,7 +179,7 @@ impl ConditionColumn {
         }
     }
 
-    /// How it enters the model; a bare name is standardised.
+    /// Its encoding; a bare name is standardised.
     pub fn encoding(&self) -> ColumnEncoding {
         match self {
             ConditionColumn::Name(_) => ColumnEncoding::Standard,
@@ -203,8 +202,8 @@ impl ConditionColumn {
 pub struct EncodedColumn {
     pub name: String,
     pub encoding: ColumnEncoding,
-    /// Only for `one_hot`: all categories, in the order of their inputs; a row with another one is refused. Without
-    /// this key they are those of the training rows.
+    /// Only for `one_hot`: all categories, in the order of their inputs. A row with another category is an error.
+    /// Without this key the categories are those of the training rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub categories: Option<Vec<String>>,
 }
@@ -213,17 +212,17 @@ pub struct EncodedColumn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnEncoding {
-    /// Mean 0, deviation 1 over the training rows.
+    /// Mean 0 and standard deviation 1 over the training rows.
     Standard,
     /// Natural logarithm, then standardised; values must be above 0.
     Log,
-    /// One input for each category: those of `categories`, or else those of the training rows.
+    /// One input per category: those of `categories`, else those of the training rows.
     OneHot,
 }
 
-/// Which rows train, which validate, which are kept for the test: `"subject"`, `"row"`, `{"k_fold": {"folds": 5,
-/// "fold": 0}}` or `{"held_out": {"column": "level_db", "values": [60]}}`, whose column may also be
-/// `data.subject_column`, with names of subjects. In all but `"row"`, no subject's rows stand in two parts.
+/// How rows are split into training, validation and test: `"subject"`, `"row"`, `{"k_fold": {"folds": 5, "fold": 0}}`
+/// or `{"held_out": {"column": "level_db", "values": [60]}}`, whose column may also be `data.subject_column`, with
+/// names of subjects. In all but `"row"`, no subject's rows stand in two parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "snake_case",
@@ -234,16 +233,15 @@ pub enum ColumnEncoding {
 pub enum SplitBy {
     Subject,
     Row,
-    /// The subjects are dealt into `folds` parts; part `fold`, counted from 0, tests. `data.test_split` has no say
-    /// here. A subject that is left alone trains, and nothing validates.
+    /// The subjects are split at random into `folds` parts. Part `fold`, counted from 0, is the test; `data.test_split`
+    /// is not used. If a single subject is left, it trains and nothing validates.
     KFold {
         folds: usize,
         fold: usize,
     },
-    /// By a static column: subjects are dealt as by `"subject"`; of those that test, only the rows with one of these
-    /// values count, of the others only the rows with another. By `data.subject_column`: the subjects of these names
-    /// test, and no others; of the rest, the share `data.validation_split` validates (a subject that is left alone
-    /// trains).
+    /// By a condition column: subjects are split as by `"subject"`. Of the test subjects only rows with one of these
+    /// values are used, of the others only rows with none of them. By `data.subject_column`: exactly the named subjects
+    /// are the test. Of the rest, the share `data.validation_split` validates (a single subject trains).
     HeldOut {
         column: String,
         values: Vec<HeldValue>,
@@ -251,7 +249,7 @@ pub enum SplitBy {
 }
 
 impl SplitBy {
-    /// Whether rows go with their subject.
+    /// Whether all rows of a subject stay in one part.
     pub fn needs_subjects(&self) -> bool {
         *self != SplitBy::Row
     }
@@ -269,9 +267,9 @@ pub enum HeldValue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalScaling {
-    /// All traces by one mean and deviation of the training rows: amplitude stays information.
+    /// All traces by one mean and standard deviation of the training rows, which keeps amplitude as information.
     Global,
-    /// Each trace by its own mean and deviation, which are kept.
+    /// Each trace by its own mean and standard deviation, which are stored to scale it back.
     PerTrace,
 }
 
@@ -293,7 +291,8 @@ pub struct SynthConfig {
 pub enum Design {
     /// Level, rate and residual noise are drawn for each row.
     Clinic,
-    /// Level series at one rate: 13 levels from 15 to 75 dB in turn, averages of 100 to 2000 sweeps (`n_averages`).
+    /// Level series at one rate per listener: 13 levels from 15 to 75 dB nHL in turn, averages of 100 to 2000 sweeps
+    /// (`n_averages`).
     Series,
 }
 

@@ -1,9 +1,8 @@
-//! Which rows are used, and what is done to each before the model sees it: `data.filters` and `data.prepare`.
+//! The sections `data.filters` and `data.prepare`: which rows to use, and how to prepare each for the model.
 
 use serde::{Deserialize, Serialize};
 
-/// Keeps the rows whose cell in one column fits. At least one of the conditions must be there, and all that are must
-/// hold.
+/// Keeps the rows whose cell in one column passes. A filter has at least one condition, and all of them must hold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowFilter {
@@ -18,12 +17,12 @@ pub struct RowFilter {
     /// Only these are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equals: Option<Vec<FilterValue>>,
-    /// These are left out.
+    /// These are dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not: Option<Vec<FilterValue>>,
 }
 
-/// What a cell is compared with: as a number (`20` is `20.0`), or as text.
+/// The value to compare a cell with: as a number (`20` equals `20.0`) or as text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number or a text")]
 pub enum FilterValue {
@@ -31,19 +30,19 @@ pub enum FilterValue {
     Text(String),
 }
 
-/// What is done to a recording, in the order of the keys; nothing by default.
+/// The preparation of a recording, in the order of the keys; nothing by default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrepareConfig {
-    /// -1 turns every trace upside down.
+    /// -1 inverts every trace.
     pub polarity: i8,
     /// The mean that is subtracted; `null`: none.
     pub baseline: Option<Baseline>,
     /// Zero-phase Butterworth filter; `null`: none.
     pub band_pass: Option<BandPass>,
-    /// Recordings are resampled to this rate; `null`: they keep theirs.
+    /// Resamples recordings to this rate; `null`: they keep their own.
     pub sample_rate_hz: Option<f64>,
-    /// Where the model's `signal_length` samples lie; `null`: they are the first.
+    /// Where the model's `signal_length` samples lie; `null`: at the start of the recording.
     pub window: Option<Window>,
 }
 
@@ -57,9 +56,9 @@ impl Default for PrepareConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"mean\" or {\"from_ms\": …, \"to_ms\": …}")]
 pub enum Baseline {
-    /// All of the recording.
+    /// The whole recording.
     Whole(Whole),
-    /// Those between two times, both included.
+    /// The samples between two times, both included.
     Between(Span),
 }
 
@@ -78,7 +77,7 @@ pub struct Span {
     pub to_ms: f64,
 }
 
-/// A Butterworth filter that is run forwards and backwards.
+/// A Butterworth filter, applied forwards and backwards (zero phase).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BandPass {
@@ -88,7 +87,7 @@ pub struct BandPass {
     /// `null`: a high-pass.
     #[serde(default)]
     pub high_hz: Option<f64>,
-    /// Of each of the two passes.
+    /// The order of each of the two passes.
     #[serde(default = "usual_order")]
     pub order: usize,
 }
@@ -103,7 +102,7 @@ fn usual_order() -> usize {
 pub struct Window {
     /// Time of the first sample.
     pub from_ms: f64,
-    /// The end, one sample after the last; it follows from `model.signal_length` and is checked against it. `null`: not
+    /// The end, one sample after the last. It follows from `model.signal_length` and is checked against it; `null`: not
     /// checked.
     #[serde(default)]
     pub to_ms: Option<f64>,

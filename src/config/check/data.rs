@@ -1,4 +1,4 @@
-//! Split, static columns and the built-in set.
+//! Checks the split, the condition columns and the built-in set.
 
 use super::{CheckResult, ConfigProblem, count, number};
 use crate::config::{
@@ -119,7 +119,7 @@ fn held_out(d: &DataConfig, column: &str, values: &[HeldValue]) -> CheckResult {
     Ok(())
 }
 
-/// The width of a one-hot column without a list of categories is known from the data alone: it is 1 or more.
+/// Only the data tell the width of a one-hot column without listed categories. It is 1 or more.
 pub(super) fn condition_width(config: &Config) -> CheckResult {
     let (columns, dim) = (&config.data.static_columns, config.model.static_dim);
     let open = columns.iter().any(|c| c.encoding() == ColumnEncoding::OneHot && c.categories().is_none());
@@ -181,7 +181,7 @@ mod tests {
         for dim in [2, 4] {
             refused(&with_route(dim, listed), &["model.static_dim", "for each category they need 3", "to 3"]);
         }
-        // the width of another one-hot column is the data's to say
+        // only the data tell the width of another one-hot column
         let open = with_route(4, listed).replace(r#""level_db""#, r#"{"name": "ear", "encoding": "one_hot"}"#);
         assert!(Config::from_json("a.json", &open, &[]).is_ok());
         refused(&open.replace(": 4", ": 2"), &["model.static_dim", "need at least 3"]);

@@ -1,4 +1,4 @@
-//! Row filters, preparation, and what is done about odd or missing conditions.
+//! Checks row filters, preparation, and the clipping and imputation of conditions.
 
 use super::{CheckResult, ConfigProblem, count, number};
 use crate::config::{Baseline, ColumnEncoding, Config, DataConfig, PrepareConfig, RowFilter, Window};
@@ -6,7 +6,7 @@ use crate::error::nearest;
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// Steeper filters ring for longer than a response lasts.
+/// The largest filter order: steeper filters ring longer than a response lasts.
 const LARGEST_ORDER: usize = 12;
 
 pub(super) fn filters(filters: &[RowFilter]) -> CheckResult {
@@ -72,7 +72,7 @@ pub(super) fn prepare(config: &Config) -> CheckResult {
     p.window.map_or(Ok(()), |window| self::window(p, &window, config.model.signal_length))
 }
 
-/// Where the rate is known from the configuration, so is whether the window holds the model's samples.
+/// If the configuration sets the rate, checks that the window holds the model's samples.
 fn window(p: &PrepareConfig, window: &Window, signal_length: usize) -> CheckResult {
     number("data.prepare.window.from_ms", window.from_ms, ..)?;
     let Some(to_ms) = window.to_ms else { return Ok(()) };

@@ -10,7 +10,7 @@ fn config() -> DataConfig {
     DataConfig { static_columns: vec![ConditionColumn::Name("level_db".into())], ..DataConfig::default() }
 }
 
-/// What a training of two samples would see of a text.
+/// Loads a text as training with two samples would.
 fn with_config(text: &str, config: &DataConfig) -> Result<(Dataset, RowReport)> {
     of_length(text.as_bytes(), config, 2)
 }
@@ -62,7 +62,7 @@ fn excel_files_with_a_byte_order_mark_and_crlf_are_read() {
 #[test]
 fn writing_and_reading_are_inverse_to_the_last_bit() {
     let mut data = dataset(8, 4);
-    // slow enough for the labels to lie within the five samples
+    // a sample rate so low that the labels lie within the five samples
     data.sample_rate_hz = 1_220.703_125;
     let hard = [f32::MIN_POSITIVE, 1.0e-45, -0.0, 0.1 + 0.2, 16_777_217.0];
     data.signals.row_mut(3).assign(&ndarray::aview1(&hard));
@@ -184,7 +184,7 @@ fn cells_name_row_line_and_column() {
         let text = format!("{HEADER}\nP1,{missing},60,20000,0,,1,2,3\n");
         refused(with_config(&text, &config), &["column `note`: empty", "unknown"]);
     }
-    // a word, for who hears well
+    // the word `None` of a hearing-loss column
     assert!(with_config(&format!("{HEADER}\nP1,None,60,20000,0,,1,2,3\n"), &config).is_ok());
     let animals = DataConfig { subject_column: "note".into(), ..self::config() };
     let text = format!("{HEADER}\nP1,12.0,60,20000,0,,1,2,3\nP1,12,60,20000,0,,2,1,3\n");
@@ -224,7 +224,7 @@ fn preparing(more: &str) -> DataConfig {
     DataConfig { static_columns: self::config().static_columns, ..config }
 }
 
-/// A row whose sample at time t (in ms) is `100 + 10 t`: resampling keeps lines to the ends.
+/// A row whose sample at time t (in ms) is `100 + 10 t`. Resampling reproduces straight lines up to the ends.
 fn line(rate_hz: f64, t0_ms: f64, samples: usize, width: usize) -> String {
     let at = |i: usize| (100.0 + 10.0 * (t0_ms + i as f64 * 1000.0 / rate_hz)).to_string();
     let samples: Vec<String> = (0..width).map(|i| if i < samples { at(i) } else { String::new() }).collect();
@@ -246,7 +246,7 @@ fn rows_of_several_recorders_come_to_one_time_axis() {
     for trace in data.signals.rows() {
         assert!((trace[0] - 105.0).abs() < 2e-3 && (trace[1] - 105.5).abs() < 2e-3, "{trace}");
     }
-    // of 0.5 to 0.6 ms: a label at 5.9 ms is not in it
+    // the window reaches from 0.5 to 0.6 ms, so a label at 5.9 ms lies outside
     assert_eq!((report.labels.masked, report.cut, data.peaks.iter().filter(|v| !v.is_nan()).count()), (3, 0, 0));
     let notices = report.notices().join("\n");
     assert!(notices.contains("prepared: 2 samples at 20000 Hz from 0.5 ms\n3 peak labels lie outside"), "{notices}");

@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 
 const LENGTH: usize = 200;
 
-/// As one would prepare a raw recording at 24.414 kHz.
+/// A typical preparation of a raw recording at 24.414 kHz.
 fn usual() -> PrepareConfig {
     PrepareConfig {
         polarity: -1,
@@ -45,7 +45,7 @@ fn a_response_is_found_where_and_as_it_was_whatever_the_recorder() {
     {
         let made = Preparation::new(&usual(), LENGTH).apply(&recording(samples, axis), axis).unwrap();
         assert_eq!((made.samples.len(), made.axis), (LENGTH, TimeAxis { sample_rate_hz: 20_000.0, t0_ms: 0.0 }));
-        // two passes of the filter leave 0.97 at 1 kHz, and of a hum of 3 µV at 50 Hz 0.003
+        // both passes of the filter together keep 0.97 at 1 kHz, and 0.003 of a hum of 3 µV at 50 Hz
         let wanted = |i: usize| burst(i as f64 * 0.05);
         let worst = (20..180).map(|i| (f64::from(made.samples[i]) - wanted(i)).abs()).fold(0.0, f64::max);
         assert!(worst < 0.06, "{worst} µV beside a response of 1 µV, {axis:?}");
@@ -67,7 +67,7 @@ fn each_step_counts() {
     for (i, change) in without.into_iter().enumerate() {
         let mut config = usual();
         change(&mut config);
-        // after a band-pass no offset is left for the baseline to find
+        // the band-pass removes the offset, so the baseline changes nothing after it
         if i == 1 {
             config.band_pass = None;
         }
@@ -119,7 +119,7 @@ fn a_simulated_recording_is_as_long_as_is_needed_and_no_longer() {
     assert_eq!(Preparation::new(&PrepareConfig::default(), LENGTH).recorded_length(axis(20_000.0, 0.0)), LENGTH);
 }
 
-/// A data set that is in memory, as a model of two samples would see it.
+/// An in-memory data set, prepared for a model of two samples.
 fn prepared(data: &Dataset, config: &DataConfig) -> crate::error::Result<(Dataset, RowReport)> {
     let rows = data.recordings(&[]).into_iter().map(Ok);
     let recordings = Recordings::new("fixture", true, Notices::default(), Box::new(rows));
@@ -136,14 +136,14 @@ fn a_data_set_in_memory_is_filtered_prepared_and_its_labels_masked() {
     let mut config: DataConfig = serde_json::from_str(json).unwrap();
     config.static_columns.clear();
     let (made, report) = prepared(&data, &config).unwrap();
-    // levels 20 to 60 and 70; of the first five rows S001 has the second and the fourth
+    // levels 20 to 60 and 70; among the first five rows, the second and the fourth are of S001
     assert_eq!(report.filters.iter().map(|c| c.left_out).collect::<Vec<_>>(), [1, 3]);
     assert_eq!((made.subjects.len(), made.signals.dim()), (2, (2, 2)));
-    // -0.1 ms are 2.4 samples: the third sample of each is the nearest to 0
+    // 0.1 ms is 2.4 samples, so the third sample of each row is the nearest to 0
     assert_eq!(made.signals[[0, 0]], -data.signals[[1, 2]]);
     assert_eq!(made.ground_truth.unwrap().signals[[1, 1]], -data.ground_truth.unwrap().signals[[3, 3]]);
     assert!((made.t0_ms - (2.0 / 24.414_062_5 - 0.1)).abs() < 1e-12);
-    // labels lie at 0.1 + 0, 1, 2 ms and so on: none within 0.08 ms
+    // labels lie at 0.1 + 0, 1, 2 ms and so on, none within 0.08 ms
     assert_eq!(report.labels.masked, 6);
     assert!(made.peaks.iter().all(|label| label.is_nan()));
 
@@ -164,7 +164,7 @@ fn what_was_prepared_is_known_by_its_words_alone() {
     (whole.baseline, whole.band_pass) = (Some(Baseline::Whole(Whole::Mean)), None);
     let polarity = PrepareConfig { polarity: -1, ..PrepareConfig::default() };
     for prepare in [usual(), whole, polarity] {
-        // 400 samples at 24.414 kHz; a lab's own column makes way
+        // 400 samples at 24.414 kHz; a lab's own column is renamed
         for own in ["", "2023-01-05", "yes", "polarity", "filter=300-3000 Hz", "polarity=-1; by hand"] {
             let axis = axis(24_414.062_5, -2.0);
             let mut raw = Recording::new(recording(400, axis));
@@ -182,7 +182,7 @@ fn what_was_prepared_is_known_by_its_words_alone() {
             assert_eq!(made.column("file_prepared"), Some(own).filter(|own| !own.is_empty()));
             let (report, notices) = rows.finish();
             assert!(report.prepared_before == 0 && !notices.concat().contains("prepared already"), "{notices:?}");
-            // once more, neither the unit nor a step applies
+            // a second preparation applies neither the unit nor a step
             let mut rows = PreparedRows::new(set(made.clone()), &config, LENGTH);
             assert_eq!(rows.next().unwrap().unwrap().samples, made.samples);
             assert!(rows.next().is_none());
@@ -213,7 +213,7 @@ fn ends_are_turned_about_the_outer_samples() {
     assert_eq!(odd_extension(&[], 1), [0.0; 2]);
 }
 
-/// Whatever a table may hold, under whatever the configuration's check lets pass.
+/// Random tables under random configurations that pass the check.
 fn any_preparation() -> impl Strategy<Value = PrepareConfig> {
     let rate = prop_oneof![Just(20_000.0), 1e-3..1e6];
     let span =

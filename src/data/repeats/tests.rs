@@ -4,7 +4,7 @@ use crate::data::split::split;
 use ndarray::s;
 use std::time::Instant;
 
-/// `n` traces that are all different.
+/// `n` different traces.
 fn traces(n: usize, length: usize) -> Vec<Vec<f32>> {
     let sample = |row: usize, i: usize| 0.3 * (((row * length + i) as f32) * 0.7).sin() + 1e-3 * row as f32;
     (0..n).map(|row| (0..length).map(|i| sample(row, i)).collect()).collect()
@@ -31,15 +31,15 @@ fn samples_agree_within_a_ten_thousandth_of_a_microvolt_throughout() {
         row.iter().enumerate().map(|(i, v)| v + if i % 2 == 0 { by } else { -by }).collect()
     };
     rows.push(apart(9e-5, &rows[5]));
-    // four decimals
+    // rounded to four decimals
     rows.push(rows[6].iter().map(|v| (v * 1e4).round() / 1e4).collect());
     rows.push(apart(1.5e-4, &rows[7]));
-    // one sample alone
+    // one sample changed too much
     let mut one = rows[8].clone();
     one[17] += 2e-4;
     rows.push(one);
     assert_eq!(groups(&rows), [vec![5, 20], vec![6, 21]]);
-    // a copy of a copy is of the same group
+    // a copy of a copy is in the same group
     rows.push(apart(9e-5, &rows[20]));
     assert_eq!(groups(&rows), [vec![5, 20, 24], vec![6, 21]]);
 }
@@ -72,8 +72,8 @@ fn what_is_no_number_repeats_nothing() {
     assert!(groups(&rows).is_empty());
 }
 
-/// As long as it takes to sort them: also for traces of one height, for traces without a mean, and for one trace 5,000
-/// times.
+/// The search takes about as long as sorting, even for traces of equal amplitude, for traces without a mean, and for
+/// one trace repeated 5,000 times.
 #[test]
 fn many_rows_take_no_time() {
     let plain = traces(5_000, 200);
@@ -97,7 +97,7 @@ fn many_rows_take_no_time() {
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
 
-/// 40 rows of eight subjects; by seed 42 some train, some validate, some test.
+/// 40 rows of eight subjects. With seed 42 every part of the split has some.
 fn with_copy(from: usize, to: usize) -> (Dataset, Split) {
     let mut data = dataset(40, 8);
     let copy = data.signals.row(from).to_owned();
@@ -122,7 +122,7 @@ fn copies_in_two_parts_are_refused_unless_asked_for() {
     let allowed = DataConfig { allow_repeats: true, ..DataConfig::default() };
     let notices = check_split(&data, &parts, &allowed).unwrap();
     assert!(notices.len() == 1 && notices[0].contains(&named), "{notices:?}");
-    // a row split does not keep a subject's rows together
+    // a split by row separates a subject's rows
     let by_row = DataConfig { split: SplitBy::Row, ..DataConfig::default() };
     let message = check_split(&data, &parts, &by_row).unwrap_err().to_string();
     assert!(!message.contains("the same subject"), "{message}");

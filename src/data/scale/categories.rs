@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 impl Scalers {
     /// Refuses a category that no training row has, or that the configuration does not list. This check runs before
-    /// [`Scalers::check_condition_width`], whose message would only mention the width.
+    /// [`Scalers::check_condition_dim`], whose message would only mention the width.
     ///
     /// # Errors
     /// [`Error::Input`] with the column, each such category, its rows and their part of the split.

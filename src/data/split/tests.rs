@@ -10,7 +10,7 @@ fn by_row() -> DataConfig {
 fn counts_are_rounded_and_never_zero() {
     let config = DataConfig::default();
     let parts = split(&dataset(100, 10), &config).unwrap();
-    // 10 subjects of 10 rows: 0.2 and 0.15 are 2 and, rounded up, 2
+    // 10 subjects with 10 rows each: the shares 0.2 and 0.15 are 2 and, rounded up, 2
     assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (60, 20, 20));
     let parts = split(&dataset(9, 3), &config).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (3, 3, 3));
@@ -74,10 +74,10 @@ fn two_subjects_are_two_folds() {
     }
     tested.sort();
     assert_eq!(tested, ["S000", "S001"]);
-    // as soon as two are left, one of them validates
+    // if two are left, one of them validates
     let config = DataConfig { split: SplitBy::KFold { folds: 3, fold: 0 }, ..DataConfig::default() };
     assert_eq!(split(&dataset(21, 3), &config).unwrap().validation.len(), 7);
-    // one row cannot train
+    // one row is too few to train on
     let config = DataConfig { split: SplitBy::KFold { folds: 2, fold: 0 }, ..DataConfig::default() };
     let message = split(&dataset(2, 2), &config).unwrap_err().to_string();
     assert!(message.contains("2 subjects cannot be split: with 2 folds"), "{message}");
@@ -104,14 +104,14 @@ fn held_out_subjects_test_and_nobody_else_does() {
     let data = dataset(60, 12);
     let parts = split(&data, &without(&[text("S003"), text("S007")])).unwrap();
     assert_eq!(subjects(&data, &parts.test).into_iter().collect::<Vec<_>>(), ["S003", "S007"]);
-    // 0.2 of the other ten subjects, of 5 rows each; data.test_split does not count
+    // 0.2 of the other ten subjects, with 5 rows each; data.test_split is not used
     assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (40, 10, 10));
     assert!(parts.unused.is_empty());
     let other_seed = DataConfig { seed: 1, ..without(&[text("S003"), text("S007")]) };
     let other = split(&data, &other_seed).unwrap();
     assert_eq!(other.test, parts.test);
     assert_ne!(other.validation, parts.validation);
-    // a name that is a number
+    // a subject whose name is a number
     let numbers = Dataset { subjects: (0..60).map(|row| (100 + row % 12).to_string()).collect(), ..data };
     let parts = split(&numbers, &without(&[HeldValue::Number(104.0)])).unwrap();
     assert_eq!(subjects(&numbers, &parts.test).into_iter().collect::<Vec<_>>(), ["104"]);
@@ -180,10 +180,10 @@ proptest! {
         prop_assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c));
         let held_out = matches!(config.split, SplitBy::HeldOut { .. });
         prop_assert!(held_out || parts.unused.is_empty());
-        // one subject that folds leave alone trains
+        // if folds leave one subject, it trains
         let alone = matches!(config.split, SplitBy::KFold { .. }) && a.len() == 1;
         prop_assert!(held_out || alone || !b.is_empty());
-        // another order of the rows: the same subjects
+        // reordered rows give the same subjects
         if held_out {
             return Ok(());
         }

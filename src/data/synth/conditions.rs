@@ -1,8 +1,8 @@
-//! Who is recorded and how: the causes behind every row, known (the static columns) and hidden (what makes one
-//! normal-hearing listener differ from the next).
+//! The causes behind every row: known ones (the condition columns) and hidden ones (the differences between
+//! normal-hearing listeners).
 //!
-//! A subject is a pure function of (seed, subject), a recording of (seed, row): a larger set begins with the smaller
-//! one's subjects, and holding one cause constant leaves every other draw as it was.
+//! A subject is a pure function of (seed, subject), and a recording of (seed, row). So a larger set begins with the
+//! subjects of a smaller one, and holding one cause constant leaves every other draw unchanged.
 
 use crate::config::{Design, SynthConfig};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ pub(super) mod layer {
     pub const SERIES: u32 = 7;
 }
 
-/// A cause that `data.synth.fixed` can hold constant, and the range in which the functions of this module may be read.
+/// A cause that `data.synth.fixed` can hold constant, with the range in which this module's functions are valid.
 struct Cause {
     name: &'static str,
     unit: &'static str,
@@ -28,7 +28,8 @@ struct Cause {
     highest: f64,
 }
 
-/// Adults only: the maturation of the first two years is not simulated. Above 100/s responses would overlap in 10 ms.
+/// Adults only: the maturation of the first two years is not simulated. Above 100/s, responses would overlap within 10
+/// ms.
 const CAUSES: [Cause; 7] = [
     Cause { name: "age_years", unit: "years", lowest: 18.0, highest: 90.0 },
     Cause { name: "level_db", unit: "dB nHL", lowest: -10.0, highest: 100.0 },
@@ -69,7 +70,7 @@ fn unknown_cause(name: &str) -> Error {
     )
 }
 
-// Who comes to a clinic. The mix is our choice; the direction of the age dependence is presbyacusis (Boettcher 2002).
+// The mix of a clinic. It is our choice; the direction of the age dependence is presbyacusis (Boettcher 2002).
 const AGE_YEARS: [f64; 2] = [18.0, 85.0];
 const CONDUCTIVE_SHARE: f64 = 0.2;
 const CONDUCTIVE_LOSS_DB: [f64; 2] = [10.0, 50.0];
@@ -79,12 +80,12 @@ const COCHLEAR_LOSS_DB: [f64; 2] = [10.0, 60.0];
 /// Our choice for a mixed clinic; Rance et al. 1999 found about one in nine among children with permanent hearing loss.
 const NEUROPATHY_SHARE: f64 = 0.04;
 
-// Standard deviations between listeners, what sex, age and hearing explain taken out.
+// Standard deviations between listeners, beyond the effects of sex, age and hearing.
 /// Together with sex about 0.2 ms for wave V at one level and 0.2 ms for I–V (Rowe 1978; Chiappa et al. 1979).
 const PERIPHERAL_LATENCY_SD_MS: f64 = 0.10;
 const I_III_INTERVAL_SD_MS: f64 = 0.10;
 const III_V_INTERVAL_SD_MS: f64 = 0.10;
-/// The IV–V complex takes many shapes in normal listeners (Chiappa et al. 1979); the number is our reading.
+/// The IV–V complex takes many shapes in normal listeners (Chiappa et al. 1979); the number is our estimate.
 const IV_V_INTERVAL_SD_MS: f64 = 0.10;
 /// Amplitudes vary by some 30 to 50 %, skewed to the right, wave V least (Chiappa et al. 1979): one gain for all waves
 /// (head, electrodes, synchrony) times one for each.
@@ -92,7 +93,7 @@ const COMMON_GAIN_LOG_SD: f64 = 0.22;
 const WAVE_GAIN_LOG_SD: [f64; 7] = [0.35, 0.35, 0.28, 0.30, 0.20, 0.40, 0.45];
 const SN10_GAIN_LOG_SD: f64 = 0.35;
 const WIDTH_LOG_SD: f64 = 0.12;
-/// Normal thresholds scatter by a few dB about 0 dB nHL; our rounding.
+/// Normal thresholds scatter by a few dB around 0 dB nHL; our rounding.
 const SENSITIVITY_SD_DB: f64 = 4.0;
 const LATENCY_SLOPE_LOG_SD: f64 = 0.08;
 
@@ -101,16 +102,16 @@ const LATENCY_SLOPE_LOG_SD: f64 = 0.08;
 const RETEST_LATENCY_SD_MS: f64 = 0.03;
 const RETEST_GAIN_LOG_SD: f64 = 0.06;
 
-// How a recording is made.
+// Recording conditions.
 const LEVEL_STEP_DB: f64 = 5.0;
 const LEVELS_DB: [f64; 2] = [10.0, 90.0];
 /// Clinics use about 10 to 90 clicks/s.
 const RATES_HZ: [f64; 2] = [9.0, 91.0];
-/// From the 10 000 sweeps of a calm listener (Don & Elberling 1994, 1996) to a short run of a restless one; the ends
-/// are our rounding.
+/// From 10 000 sweeps of a calm listener (Don & Elberling 1994, 1996) to a short run of a restless one; the limits are
+/// our rounding.
 const RESIDUAL_NOISE_NV: [f64; 2] = [10.0, 80.0];
-/// Averaging goes on until the noise is low enough: most recordings end near the 25 nV asked of a sound "no response"
-/// (NHSP 2013). The spread about it is our choice.
+/// Averaging continues until the noise is low enough: most recordings end near the 25 nV that a reliable "no response"
+/// requires (NHSP 2013). The spread around it is our choice.
 const RESIDUAL_NOISE_MEDIAN_NV: f64 = 25.0;
 const RESIDUAL_NOISE_LOG_SD: f64 = 0.5;
 
@@ -118,10 +119,10 @@ const RESIDUAL_NOISE_LOG_SD: f64 = 0.5;
 const SERIES_LEVELS_DB: [f64; 2] = [15.0, 75.0];
 const SERIES_LEVELS: u32 = ((SERIES_LEVELS_DB[1] - SERIES_LEVELS_DB[0]) / LEVEL_STEP_DB) as u32 + 1;
 const SERIES_AVERAGES: [u32; 5] = [100, 200, 500, 1000, 2000];
-/// 40 nV are left of it after 500 sweeps.
+/// Averaging 500 sweeps reduces it to 40 nV.
 const SERIES_SWEEP_NOISE_NV: f64 = 894.427;
 
-/// A listener: what is known of one, and what is not.
+/// A simulated listener: known and hidden causes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SynthSubject {
     pub age_years: f64,
@@ -139,12 +140,12 @@ pub(super) struct SynthSubject {
     pub sn10_gain: f64,
     /// Factor on the width of every wave.
     pub width: f64,
-    /// Severity from 0 to 1; `None` in most.
+    /// Severity from 0 to 1; `None` without neuropathy.
     pub neuropathy: Option<f64>,
 }
 
 impl SynthSubject {
-    /// The listener of that index, with the causes in `config.fixed` held.
+    /// Draws the listener with this index. The causes in `config.fixed` keep their value.
     pub fn draw(config: &SynthConfig, seed: u64, index: u32) -> Self {
         let draws = |layer| Stream::new(seed, Purpose::Synth, layer).rng(index);
         let held = |name, drawn| config.fixed.get(name).copied().unwrap_or(drawn);
@@ -178,13 +179,13 @@ impl SynthSubject {
     }
 }
 
-/// What is particular to one recording.
+/// The causes of one recording.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SynthRecording {
     pub level_db: f64,
     pub rate_hz: f64,
     pub residual_noise_nv: f64,
-    /// Sweeps behind it, in level series.
+    /// Number of averaged sweeps, in level series.
     pub n_averages: Option<u32>,
     /// Added to every latency.
     pub retest_latency_ms: f64,
@@ -193,7 +194,7 @@ pub(super) struct SynthRecording {
 }
 
 impl SynthRecording {
-    /// The recording of that row, with the causes in `config.fixed` held.
+    /// Draws the recording of this row. The causes in `config.fixed` keep their value.
     pub fn draw(config: &SynthConfig, seed: u64, row: u32) -> Self {
         let held = |name, drawn| config.fixed.get(name).copied().unwrap_or(drawn);
         let mut protocol = Stream::new(seed, Purpose::Synth, layer::RECORDING).rng(row);
@@ -224,7 +225,7 @@ impl SynthRecording {
     }
 }
 
-/// Log-normal within its range: what falls outside is drawn again.
+/// Log-normal, truncated: values outside the range are drawn again.
 fn residual_noise_nv(draws: &mut Rng) -> f64 {
     let [lowest, highest] = RESIDUAL_NOISE_NV;
     loop {
@@ -235,13 +236,13 @@ fn residual_noise_nv(draws: &mut Rng) -> f64 {
     }
 }
 
-/// 0 in most, else evenly within `range_db`.
+/// 0 with probability `1 - share`, else uniform within `range_db`.
 fn loss_db(draws: &mut Rng, share: f64, range_db: [f64; 2]) -> f64 {
     let (hit, depth) = (draws.uniform() < share, draws.uniform());
     if hit { between(range_db, depth) } else { 0.0 }
 }
 
-/// Wave II lies on the way from I to III, VI and VII follow V; IV has a way of its own within the IV–V complex.
+/// Wave II lies half-way from I to III; VI and VII follow V; IV varies on its own within the IV–V complex.
 fn latency_offsets_ms(draws: &mut Rng) -> [f64; 7] {
     let first = PERIPHERAL_LATENCY_SD_MS * bounded_normal(draws);
     let third = first + I_III_INTERVAL_SD_MS * bounded_normal(draws);
@@ -255,7 +256,7 @@ fn gains(draws: &mut Rng) -> [f64; 7] {
     std::array::from_fn(|wave| (common + WAVE_GAIN_LOG_SD[wave] * bounded_normal(draws)).exp())
 }
 
-/// Standard normal, cut at 2.5: nobody is so far out as to be no listener at all.
+/// Standard normal, clamped to ±2.5, so that no listener is implausible.
 fn bounded_normal(draws: &mut Rng) -> f64 {
     draws.normal().clamp(-2.5, 2.5)
 }

@@ -1,19 +1,19 @@
-//! The built-in data: simulated click-evoked auditory brainstem responses of a mixed clinic of adults.
+//! The built-in data: simulated click-evoked auditory brainstem responses of adults in a mixed clinic.
 //!
-//! For trying things out, for tests, and for holding what a model learned against a truth that no recording has. It is
-//! a summary of published functions, not a model of the ear, and no substitute for recordings.
+//! They serve for first trials, for tests, and for comparing a model with a ground truth that no recording has. The
+//! simulation summarises published functions. It is not a model of the ear, and no substitute for recordings.
 //!
-//! # Static columns
+//! # Condition columns
 //!
 //! | column | unit | drawn | acts on |
 //! | --- | --- | --- | --- |
-//! | `age_years` | years | a subject, evenly 18 to 85 | later, smaller waves; cochlear loss more likely |
-//! | `level_db` | dB nHL | a row, 10 to 90 in steps of 5 | latency, amplitude, width, presence of waves |
-//! | `rate_hz` | clicks/s | a row, 9 to 91, even in its logarithm | later, smaller waves, early ones most |
+//! | `age_years` | years | per subject, uniform 18 to 85 | later, smaller waves; cochlear loss more likely |
+//! | `level_db` | dB nHL | per row, 10 to 90 in steps of 5 | latency, amplitude, width, presence of waves |
+//! | `rate_hz` | clicks/s | per row, 9 to 91, log-uniform | later, smaller waves, early ones most |
 //! | `fmp` | – | computed from the row | – (the F-ratio of response and noise to noise) |
-//! | `residual_noise_nv` | nV RMS | a row, 10 to 80, log-normal about 25 | the noise in the trace |
-//! | `conductive_loss_db` | dB | a subject, 0 in four of five, else 10 to 50 | attenuates |
-//! | `cochlear_loss_db` | dB | a subject, 0 or 10 to 60, likelier with age | threshold, recruitment, early waves |
+//! | `residual_noise_nv` | nV RMS | per row, 10 to 80, log-normal around 25 | the noise in the trace |
+//! | `conductive_loss_db` | dB | per subject, 0 in four of five, else 10 to 50 | attenuation |
+//! | `cochlear_loss_db` | dB | per subject, 0 or 10 to 60, likelier with age | threshold, recruitment, early waves |
 //!
 //! Hidden: sex, sensitivity, every wave's own latency and amplitude, width, SN10, the slope of latency with level,
 //! neuropathy (about 4 % of the subjects), and small differences between recordings of one subject.
@@ -52,29 +52,29 @@ use noise::ColouredNoise;
 use std::sync::Arc;
 use waves::SynthWave;
 
-/// What messages call the set.
+/// The name of the set in messages.
 pub const SOURCE: &str = "built-in data";
 
-/// A wave counts as present, and is labelled, from this height on and with its peak within the window; below, nobody
-/// would mark it even in the best of averages.
+/// A wave is present, and labelled, if its amplitude is at least this and its peak lies within the window. Nobody would
+/// mark a smaller wave even in the best average.
 pub const VISIBLE_UV: f64 = 0.02;
 
-/// A wave's trough is the lowest point of the trace up to this long after its peak: for I and III before the next large
-/// wave, for V the SN10.
+/// A wave's trough is the lowest point of the trace within this time after its peak: for I and III before the next
+/// large wave, for V the SN10.
 const TROUGH_WITHIN_MS: [f64; 3] = [0.9, 0.9, 2.5];
 /// Waves I, III and V among the seven.
 const LABELLED: [usize; 3] = [0, 2, waves::V];
 
 const LARGEST_SAMPLES: usize = 500_000_000;
-/// No response is left there, and the table of the noise's lines grows with the square of the window.
+/// No response is left at this time, and the table of the noise's spectral lines grows with the square of the window.
 const LONGEST_MS: f64 = 100.0;
 
-/// The built-in set of `config.subjects * config.rows_per_subject` rows, subject by subject.
+/// Generates the built-in set of `config.subjects * config.rows_per_subject` rows, subject by subject.
 ///
-/// Each has `signal_length` samples in µV from 0 ms at `config.sample_rate_hz`; its columns are [`SYNTH_COLUMNS`] in
-/// their order; peaks are the latencies in ms of waves I, III and V, and their amplitudes in µV from the peak to the
-/// following trough of the noise-free trace. Absent waves (see [`VISIBLE_UV`]) are NaN. The truth is always there. A
-/// row depends on `config`'s sample rate and held causes, `signal_length`, `seed`, its subject and its index alone.
+/// Each row has `signal_length` samples in µV from 0 ms at `config.sample_rate_hz`, the columns [`SYNTH_COLUMNS`] in
+/// their order, and a ground truth. Its peak labels are the latencies of waves I, III and V in ms, and their amplitudes
+/// in µV from the peak to the following trough of the noise-free trace. Absent waves (see [`VISIBLE_UV`]) are NaN. A
+/// row depends only on `config`'s sample rate and held causes, `signal_length`, `seed`, its subject and its index.
 ///
 /// # Errors
 ///
@@ -130,7 +130,7 @@ fn check(config: &SynthConfig, signal_length: usize) -> Result<()> {
     conditions::check_fixed(config)
 }
 
-/// What every row of a set shares.
+/// What all rows of a set share.
 struct Simulator {
     seed: u64,
     signal_length: usize,
@@ -138,7 +138,7 @@ struct Simulator {
     noise: ColouredNoise,
 }
 
-/// One simulated recording: µV, ms, and the units of [`SYNTH_COLUMNS`].
+/// One simulated recording, in µV, ms and the units of [`SYNTH_COLUMNS`].
 #[derive(Debug, Clone, PartialEq)]
 struct SimulatedRow {
     signal: Vec<f64>,
@@ -155,7 +155,7 @@ impl Simulator {
         Simulator { seed, signal_length, sample_rate_hz: config.sample_rate_hz, noise }
     }
 
-    /// That listener recorded under those conditions, with the noise of that row.
+    /// Simulates the listener under the given conditions, with the noise of the row.
     fn row(&self, subject: &SynthSubject, recording: &SynthRecording, row: u32) -> SimulatedRow {
         let waves = waves::waves(subject, recording);
         let truth = waves::trace(&waves, subject.sn10_gain, self.signal_length, self.sample_rate_hz);
@@ -182,7 +182,7 @@ impl Simulator {
         wave.amplitude_uv >= VISIBLE_UV && (0.0..=end_ms).contains(&wave.latency_ms)
     }
 
-    /// Latencies of waves I, III, V and their amplitudes, peak to trough in the noise-free trace; NaN where absent.
+    /// Latencies of waves I, III and V, then their peak-to-trough amplitudes in the noise-free trace; NaN where absent.
     fn peaks(&self, truth: &[f64], latencies_ms: &[f64; 7]) -> [f64; 6] {
         let mut peaks = [f64::NAN; 6];
         for (slot, (wave, within_ms)) in LABELLED.into_iter().zip(TROUGH_WITHIN_MS).enumerate() {
@@ -210,7 +210,7 @@ impl SimulatedRow {
         let mut recording = Recording::new(narrow(&self.signal));
         recording.subject = format!("S{:04}", subject + 1);
         (recording.sample_rate_hz, recording.t0_ms) = (Some(sample_rate_hz), Some(0.0));
-        // the fewest digits that read back to the same bits
+        // Rust writes the fewest digits that read back to the same bits
         recording.columns = names.iter().cloned().zip(self.conditions.map(|value| value.to_string())).collect();
         if let Some(n) = self.n_averages {
             recording.add_column("n_averages", n);

@@ -1,23 +1,23 @@
-//! What averaging leaves of the EEG, and the F-ratio that judges an average by it.
+//! The residual noise of an average, and the F-ratio that relates a response to it.
 
 use super::conditions::layer;
 use crate::rng::{Purpose, Stream};
 
 /// The band of the recording, in Hz: the usual click-ABR filter (Hall 2007).
 const BAND_HZ: [f64; 2] = [100.0, 3000.0];
-/// Power falls as `1/f`: our simplification of the EEG's and muscles' spectrum within the band.
+/// Power falls as `1/f`: our simplification of the spectrum of EEG and muscle activity within the band.
 const SPECTRAL_SLOPE: f64 = 1.0;
-/// Lines stand so close that the noise repeats after 40 ms at the earliest, four windows of 10 ms.
+/// The line spacing is so small that the noise repeats after 40 ms at the earliest: four windows of 10 ms.
 const LINE_SPACING_HZ: f64 = 25.0;
 const WINDOWS_BEFORE_REPEAT: f64 = 4.0;
 
-/// Gaussian noise of the band, made of sine and cosine lines with random amplitudes.
+/// Gaussian noise within the band, as a sum of sine and cosine lines with random amplitudes.
 ///
 /// `noise[t] = rms * Σ_k a_k (n_k cos(2π f_k t) + m_k sin(2π f_k t))`, `a_k² ∝ 1/f_k`, `Σ a_k² = 1`, with `n`, `m`
-/// standard normal: its mean square is `rms²` on average over draws at every sample; one row's own RMS scatters about
-/// it, as in life.
+/// standard normal. At every sample, the mean square over draws is `rms²`; the RMS of a single row varies around `rms`,
+/// as in real recordings.
 pub(super) struct ColouredNoise {
-    /// `a_k cos` and `a_k sin` of each line, one after the other: `[2 lines, length]`.
+    /// `a_k cos` and `a_k sin` of each line, alternating: `[2 lines, length]`.
     basis: Vec<Vec<f64>>,
     stream: Stream,
 }
@@ -27,7 +27,7 @@ impl ColouredNoise {
     pub fn new(seed: u64, length: usize, sample_rate_hz: f64) -> Self {
         let spacing_hz = LINE_SPACING_HZ.min(sample_rate_hz / (WINDOWS_BEFORE_REPEAT * length as f64));
         let lines = ((BAND_HZ[1] - BAND_HZ[0]) / spacing_hz) as usize;
-        // half a line off the edges, so that the band's share is right for any spacing
+        // lines start half a spacing from the edges, so that the power in the band is right for any spacing
         let frequency_hz = |k: usize| BAND_HZ[0] + (k as f64 + 0.5) * spacing_hz;
         let power: f64 = (0..lines).map(|k| frequency_hz(k).powf(-SPECTRAL_SLOPE)).sum();
         let wave = |k: usize, of: fn(f64) -> f64| -> Vec<f64> {
@@ -39,7 +39,7 @@ impl ColouredNoise {
         ColouredNoise { basis, stream: Stream::new(seed, Purpose::Synth, layer::NOISE) }
     }
 
-    /// Adds the noise of that row to `trace`, with `rms` on average, in the trace's unit.
+    /// Adds the noise of a row to `trace`, with an average RMS of `rms`, in the trace's unit.
     pub fn add(&self, row: u32, rms: f64, trace: &mut [f64]) {
         let mut draws = vec![0.0_f32; self.basis.len()];
         self.stream.normals(row, &mut draws);
@@ -50,9 +50,9 @@ impl ColouredNoise {
     }
 }
 
-/// Sweeps of one average.
+/// Number of sweeps in one average.
 const SWEEPS: f64 = 2000.0;
-/// Points of the window whose noise counts as independent: Elberling & Don 1984 found 5 degrees of freedom for 10 ms.
+/// Number of points in the window with independent noise: Elberling & Don 1984 found 5 degrees of freedom in 10 ms.
 const INDEPENDENT_POINTS: f64 = 5.0;
 
 /// The multiple-point F-ratio of an average (Elberling & Don 1984; several points: Don & Elberling 1994):

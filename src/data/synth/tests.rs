@@ -4,7 +4,7 @@ use crate::data::{Dataset, Values, load};
 use ndarray::Array2;
 use waves::{V, effective_level_db, waves};
 
-/// The listener and the recording at the anchors of [`waves`], with every hidden trait at its middle.
+/// The listener and the recording of the reference condition of [`waves`], with every hidden trait at its mean.
 fn listener() -> SynthSubject {
     SynthSubject {
         age_years: 25.0,
@@ -41,7 +41,7 @@ fn holding(subjects: usize, fixed: &[(&str, f64)]) -> SynthConfig {
     SynthConfig { fixed, ..config(subjects, 4) }
 }
 
-/// The set as a training sees it.
+/// The set as training sees it.
 fn generate(config: &SynthConfig, signal_length: usize, seed: u64) -> Result<Dataset> {
     let data = DataConfig { synth: config.clone(), seed, split: SplitBy::Row, ..DataConfig::default() };
     load(&data, signal_length, |_, _| {}).map(|(dataset, _)| dataset)
@@ -110,7 +110,7 @@ fn a_held_cause_is_held_and_leaves_the_others_alone() {
     for (column, value) in [(0, 40.0), (1, 60.0), (2, 21.1), (4, 25.0), (5, 30.0), (6, 0.0)] {
         let held = generate(&holding(30, &[(SYNTH_COLUMNS[column], value)]), 200, 3).unwrap();
         assert!(numbers(&held, column).iter().all(|v| *v == value));
-        // age decides how likely a cochlear loss is, and every cause moves the F-ratio
+        // age changes the probability of a cochlear loss, and every cause changes the F-ratio
         for other in (0..7).filter(|o| *o != column && *o != 3 && (column, *o) != (0, 6)) {
             assert_eq!(
                 numbers(&held, other),
@@ -206,8 +206,8 @@ fn the_true_latency_of_wave_v_is_its_peak_in_the_noise_free_trace() {
     }
     misses.sort_unstable_by(f32::total_cmp);
     assert!(misses.len() > 700, "{}", misses.len());
-    // the grid rounds by half a sample; the slope of the SN10, and of IV in a fused IV–V complex, pull by one or two
-    // more
+    // the sample grid rounds by half a sample; the slopes of the SN10, and of IV in a fused IV–V complex, shift the
+    // peak by one or two more
     assert!(misses[misses.len() * 98 / 100] <= 1.5, "98 of 100 within {} samples", misses[misses.len() * 98 / 100]);
     assert!(misses[misses.len() - 1] <= 2.5, "{} samples", misses[misses.len() - 1]);
 }
@@ -293,7 +293,7 @@ fn the_f_ratio_is_one_without_a_response_and_grows_with_it() {
         mean_and_sd(&(0..1000).map(|row| simulator.row(&listener(), &recording, row).conditions[3]).collect::<Vec<_>>())
     };
     let (silent, sd) = ratios(-10.0, 30.0);
-    // the window's mean takes some of the lowest lines' power with it
+    // subtracting the window's mean removes some power of the lowest lines
     assert!((silent - 1.0).abs() < 0.05 + 5.0 * sd / 1000_f64.sqrt(), "{silent}");
     let (soft, loud, noisy) = (ratios(30.0, 30.0).0, ratios(80.0, 30.0).0, ratios(80.0, 80.0).0);
     assert!(silent < soft && soft < loud && noisy < loud, "{silent} {soft} {loud} {noisy}");
@@ -335,7 +335,7 @@ fn a_level_series_has_one_rate_a_listener_and_noise_by_its_averages() {
         let rows = listener * 130..(listener + 1) * 130;
         assert!(rates[rows.clone()].iter().all(|rate| *rate == rates[rows.start]));
         assert!(rows.clone().all(|row| levels[row] == 15.0 + 5.0 * ((row - rows.start) % 13) as f64));
-        // listeners of the clinic, of the same seed
+        // the clinic's listeners with the same seed
         let clinic = generate(&config(3, 1), 200, 4).unwrap();
         assert_eq!(numbers(&set, 0)[rows.start], numbers(&clinic, 0)[listener]);
     }

@@ -1,24 +1,28 @@
-//! Waves I to VII: how latency, amplitude and width follow level, rate, age, hearing loss and the listener, and their
-//! trace.
+//! Waves I to VII: their latency, amplitude and width as functions of level, rate, age, hearing loss and listener, and
+//! the trace that they make.
 //!
-//! The anchors are a click of 80 dB nHL, 10 clicks/s, a listener of 25 years, the mean of both sexes. Papers are listed
-//! in the [parent module](super); numbers are rounded readings of them, and "ours" where no paper gives one.
+//! The reference condition is a click of 80 dB nHL at 10 clicks/s for a listener of 25 years, averaged over both sexes.
+//! The [parent module](super) lists the papers. Numbers are rounded from their figures and tables, and "ours" where no
+//! paper gives one.
 
 use super::conditions::{SynthRecording, SynthSubject};
 
-/// One wave at the anchors, and how it answers the causes.
+/// One wave in the reference condition, and how the causes change it.
 pub(super) struct WaveShape {
     /// Hall 2007; Picton et al. 1981: I–III 2.1, III–V 1.9, I–V 4.0 ms.
     pub latency_ms: f64,
-    /// Height of the bump: with the trough after it, Hall 2007's peak-to-trough of about 0.25 (I, III) and 0.5 µV (V).
+    /// Height of the bump. With the trough after it this gives Hall 2007's peak-to-trough amplitudes of about 0.25 (I,
+    /// III) and 0.5 µV (V).
     pub amplitude_uv: f64,
     /// Standard deviation of the bump; ours, for waves about 1 ms apart and a band that ends at 3 kHz.
     pub width_ms: f64,
     /// Depth of the trough after the wave, as a share of its amplitude (V's is the SN10); ours.
     pub trough: f64,
-    /// Factor on wave V's latency shift with level: I is delayed more, I–V shortens by 0.2 ms (Stockard et al. 1979).
+    /// Factor on wave V's latency shift with level: I is delayed more, so I–V shortens by 0.2 ms (Stockard et al.
+    /// 1979).
     pub level_shift: f64,
-    /// Growth `(1 - exp(-e / GROWTH_DB))^power`: the early waves go first as level falls (Picton et al. 1981).
+    /// Growth `(1 - exp(-e / GROWTH_DB))^power`: the early waves disappear first as the level falls (Picton et al.
+    /// 1981).
     pub growth_power: f64,
     /// Delay from 10 to 100 clicks/s; V: Don et al. 1977; I and III: smaller, after Hyde et al. 1976.
     pub rate_shift_ms: f64,
@@ -29,7 +33,7 @@ pub(super) struct WaveShape {
     /// Share of the amplitude lost a year; V: 10 % from 25 to 55 years (Jerger & Hall 1980); I faster (Konrad-Martin et
     /// al. 2012).
     pub age_loss: f64,
-    /// Men later and women earlier by this; V: 0.2 ms between the sexes (Jerger & Hall 1980), which is mostly I–V.
+    /// Added for men, subtracted for women; V: 0.2 ms between the sexes (Jerger & Hall 1980), mostly in I–V.
     pub sex_shift_ms: f64,
     /// Amplitude falls to `1/e` at this cochlear loss, apart from audibility: I suffers most (Coats & Martin 1977);
     /// values ours.
@@ -56,7 +60,7 @@ pub(super) const WAVES: [WaveShape; 7] = [
     wave([7.20, 1.00, 0.50, 0.0067, 0.10], [0.10, 0.35, 0.30, 3.0, 0.40, 0.0045, 150.0]),
     wave([8.80, 1.00, 0.50, 0.0067, 0.10], [0.06, 0.40, 0.30, 4.0, 0.50, 0.0045, 150.0]),
 ];
-/// Wave V's place in [`WAVES`].
+/// The index of wave V in [`WAVES`].
 pub(super) const V: usize = 4;
 
 const ANCHOR_LEVEL_DB: f64 = 80.0;
@@ -64,19 +68,20 @@ const ANCHOR_RATE_HZ: f64 = 10.0;
 const RATE_SPAN_HZ: f64 = 90.0;
 const ANCHOR_AGE_YEARS: f64 = 25.0;
 
-/// Wave V is delayed by `4.9 ms exp(-e / 40 dB)` against its limit of 4.95 ms: 5.6 ms at 80, 6.0 at 60, 6.8 at 40, 7.9
-/// at 20 dB nHL, some 40 µs/dB at moderate levels (our fit to Hecox & Galambos 1974; Picton et al. 1981).
+/// Wave V comes `4.9 ms exp(-e / 40 dB)` after its limit of 4.95 ms: at 5.6 ms at 80, 6.0 at 60, 6.8 at 40 and 7.9 at
+/// 20 dB nHL, a shift of about 40 µs/dB at moderate levels (our fit to Hecox & Galambos 1974; Picton et al. 1981).
 const LEVEL_SHIFT_MS: f64 = 4.9;
 const LEVEL_DECAY_DB: f64 = 40.0;
 /// With a power of 1, wave V at 10 dB is a quarter of that at 80 dB nHL (Don & Elberling 1996; rounded).
 const GROWTH_DB: f64 = 34.0;
 /// Bumps broaden by this share for every ms of delay with level; ours.
 const BROADENING_PER_MS: f64 = 0.12;
-/// Loudness and latency have caught up with the normal ear's here (Galambos & Hecox 1978; Rosenhamer et al. 1981).
+/// Level at which recruitment is complete: loudness and latency equal the normal ear's (Galambos & Hecox 1978;
+/// Rosenhamer et al. 1981).
 const FULL_RECRUITMENT_DB: f64 = 90.0;
 /// Women's amplitudes are 25 % above men's (Jerger & Hall 1980).
 const SEX_GAIN: f64 = 1.118;
-/// IV may melt into V but not swallow it; ours.
+/// IV may merge with V but not replace it; ours.
 const SMALLEST_IV_V_MS: f64 = 0.55;
 
 // Troughs follow the peak at this distance and have this width, in widths of the wave; SN10 in ms (Davis & Hirsh 1979:
@@ -86,8 +91,8 @@ const TROUGH_WIDTH: f64 = 1.2;
 const SN10_DELAY_MS: f64 = 1.7;
 const SN10_WIDTH_MS: f64 = 0.75;
 
-// Neuropathy: an absent or grossly abnormal ABR, later waves first, I–V prolonged, waves broadened (Starr et al. 1996;
-// Rance et al. 1999). From the mildest to the severest listener; values ours.
+// Neuropathy: an absent or grossly abnormal ABR. Later waves disappear first, I–V is prolonged, waves are broadened
+// (Starr et al. 1996; Rance et al. 1999). Values from the mildest to the most severe listener; ours.
 const NEUROPATHY_I_V_MS: [f64; 2] = [0.4, 1.4];
 const NEUROPATHY_GAIN_I: [f64; 2] = [0.9, 0.3];
 const NEUROPATHY_GAIN_V: [f64; 2] = [0.5, 0.03];
@@ -101,7 +106,7 @@ pub(super) struct SynthWave {
     pub width_ms: f64,
 }
 
-/// The level that a normal ear would need for the same response, in dB nHL; no response at or below 0.
+/// The level that gives the same response in a normal ear, in dB nHL. There is no response at or below 0.
 ///
 /// A conductive loss only attenuates (McGee & Clemis 1982). A cochlear loss `h` raises the threshold to `h`; above it
 /// the lag `h (1 - r)²`, `r` from 0 at threshold to 1 at [`FULL_RECRUITMENT_DB`], closes fast (recruitment):
@@ -114,7 +119,7 @@ pub(super) fn effective_level_db(subject: &SynthSubject, level_db: f64) -> f64 {
     at_cochlea_db - loss_db * (1.0 - catching_up).powi(2)
 }
 
-/// Waves I to VII of that listener under those conditions.
+/// Waves I to VII of a listener in one recording.
 pub(super) fn waves(subject: &SynthSubject, recording: &SynthRecording) -> [SynthWave; 7] {
     let level_db = effective_level_db(subject, recording.level_db);
     let mut waves: [SynthWave; 7] = std::array::from_fn(|i| wave_of(i, subject, recording, level_db));
@@ -161,7 +166,7 @@ struct Nerve {
     width: f64,
 }
 
-/// What a neuropathy of that severity does to a wave: the farther up the pathway, the more.
+/// The effect of a neuropathy of the given severity on a wave. It grows along the pathway.
 fn neuropathy(index: usize, severity: Option<f64>) -> Nerve {
     let Some(severity) = severity else { return Nerve { delay_ms: 0.0, gain: 1.0, width: 1.0 } };
     let upward = (index as f64 / V as f64).min(1.0);
@@ -173,9 +178,9 @@ fn neuropathy(index: usize, severity: Option<f64>) -> Nerve {
     }
 }
 
-/// The noise-free trace in µV: every wave a Gaussian bump with a trough after it, wave V with the SN10.
+/// The noise-free trace in µV. Every wave is a Gaussian bump followed by a trough; wave V is followed by the SN10.
 ///
-/// The bumps' spectra lie within the recording band of 100 to 3000 Hz as they are; no filter is applied.
+/// The spectra of the bumps lie within the recording band of 100 to 3000 Hz, so no filter is needed.
 pub(super) fn trace(waves: &[SynthWave; 7], sn10_gain: f64, length: usize, sample_rate_hz: f64) -> Vec<f64> {
     let mut trace = vec![0.0; length];
     let mut add = |centre_ms: f64, height_uv: f64, width_ms: f64| {

@@ -1,4 +1,4 @@
-//! A table of conditions: one row each, a column a static parameter, empty where not named.
+//! Reads a table of conditions: one row per condition, one column per conditioning variable. A cell may be empty.
 
 use crate::data::read::SourceFile;
 use crate::data::read::delimited::{Layout, ambiguous, plain_number, trimmed};
@@ -7,11 +7,11 @@ use csv::ByteRecord;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The rows as `(column, cell)` of the cells that are not empty.
+/// The non-empty cells of each row, as `(column, cell)`.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Input`] for a table without rows, a column without a name or with
-/// another's, and (with row and line) a ragged row or a number that may mean two.
+/// [`Error::Io`] if the file cannot be read. [`Error::Input`] for a table without rows, a column without a name, a name
+/// that stands twice, and (with row and line) a ragged row or an ambiguous number.
 pub fn read_conditions(path: &Path) -> Result<Vec<Vec<(String, String)>>> {
     let source = SourceFile::open_head(path)?;
     let refuse = |place: String, problem: String, remedy: &str| Error::input(source.name(), place, problem, remedy);

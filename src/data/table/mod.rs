@@ -1,4 +1,4 @@
-//! Tables that are written, and tables of conditions. Tables of recordings are read by [`read`](super::read).
+//! Writes tables of recordings and reads tables of conditions. [`read`](super::read) reads tables of recordings.
 
 mod conditions;
 mod write;

@@ -1,4 +1,4 @@
-//! Recordings as a table that the readers take back bit for bit.
+//! Writes recordings as a table that reads back bit for bit.
 
 use crate::data::read::delimited::io_error;
 use crate::data::recording::Recording;
@@ -7,7 +7,7 @@ use csv::Writer;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Columns that come first, in this order; others follow as they appear.
+/// Columns that come first, in this order. Others follow in order of appearance.
 const FIRST: [&str; 10] = [
     "ear",
     "channel",
@@ -21,9 +21,9 @@ const FIRST: [&str; 10] = [
     "record",
 ];
 
-/// Writes `subject_id`, `file` (if any has one), what is known of each recording, `sample_rate_hz`, `t0_ms`, the labels
-/// (if there are any), the samples in µV, and the truth (if any has one). What is not known is an empty cell, and so is
-/// what a shorter recording does not have. Numbers have the fewest digits that read back to the same bits.
+/// Writes `subject_id`, `file` (if any recording has one), the metadata columns, `sample_rate_hz`, `t0_ms`, the labels
+/// (if there are any), the samples in µV, and the ground truth (if there is any). Unknown values, and the missing
+/// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits.
 ///
 /// # Errors
 /// The writer's.
@@ -44,7 +44,7 @@ pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Res
     table.writer.flush()
 }
 
-/// The names of all columns that any recording has, with values or without.
+/// The names of all columns that occur, with or without values.
 fn columns(recordings: &[Recording]) -> Vec<&str> {
     let mut seen = std::collections::HashSet::new();
     let mut names: Vec<&str> = Vec::new();
@@ -59,7 +59,7 @@ fn columns(recordings: &[Recording]) -> Vec<&str> {
 
 struct TableWriter<'a, W: Write> {
     writer: Writer<W>,
-    /// The text of one cell.
+    /// Buffer for the text of one cell.
     cell: String,
     file: bool,
     columns: Vec<&'a str>,
@@ -109,7 +109,7 @@ impl<W: Write> TableWriter<'_, W> {
         self.end_row()
     }
 
-    /// Numbers, and empty cells up to a width.
+    /// Writes numbers, then empty cells up to `width`.
     fn trace(&mut self, values: &[f32], width: usize) -> io::Result<()> {
         values.iter().try_for_each(|&value| self.number(value))?;
         (values.len()..width).try_for_each(|_| self.text(""))
@@ -119,7 +119,7 @@ impl<W: Write> TableWriter<'_, W> {
         self.writer.write_field(text).map_err(io_error)
     }
 
-    /// Rust prints a float with the fewest digits that parse to the same bits. NaN is an empty cell.
+    /// Writes a number with the fewest digits that parse to the same bits, as Rust does. NaN becomes an empty cell.
     fn number(&mut self, value: impl num_traits::Float + Display) -> io::Result<()> {
         use std::fmt::Write;
         self.cell.clear();
