@@ -184,7 +184,7 @@ fn cells_name_row_line_and_column() {
         let text = format!("{HEADER}\nP1,{missing},60,20000,0,,1,2,3\n");
         refused(with_config(&text, &config), &["column `note`: empty", "unknown"]);
     }
-    // the word `None` of a hearing-loss column
+    // `None` is a word here, for example for no hearing loss
     assert!(with_config(&format!("{HEADER}\nP1,None,60,20000,0,,1,2,3\n"), &config).is_ok());
     let animals = DataConfig { subject_column: "note".into(), ..self::config() };
     let text = format!("{HEADER}\nP1,12.0,60,20000,0,,1,2,3\nP1,12,60,20000,0,,2,1,3\n");

@@ -1,4 +1,4 @@
-//! What the columns of a table with one row per recording hold, by their names.
+//! Interprets the column names of a table with one row per recording.
 
 mod labels;
 
@@ -11,23 +11,24 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Fewer numbered columns than these are no samples: `1`, `2`, `3` may name anything.
+/// The fewest numbered columns that count as samples: a few, such as `1`, `2`, `3`, may name anything.
 pub const FEWEST_NUMBERED: usize = 16;
-/// So many columns `s1`, `s2`, … are samples even without `s0`, which is then missing.
+/// This many columns `s1`, `s2`, … count as samples even without `s0`, which is then missing.
 const FEWEST_NAMED: usize = 16;
-/// Row numbers have no name, and spreadsheets leave separators at the end; more columns than these are damage.
+/// The most columns without a name. Row numbers have none, and spreadsheets leave trailing separators; more than this
+/// is damage.
 const MOST_NAMELESS: usize = 1000;
 
-/// How a table names its columns.
+/// The naming scheme of a table's columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Naming {
-    /// The project's own: samples `s0`, `s1`, …; other columns keep their names.
+    /// The project's own: samples are `s0`, `s1`, …; other columns keep their names.
     Own,
-    /// Samples are numbers from this one on (`0` or `1`); other columns are understood by their words.
+    /// Samples are numbered from this number on (`0` or `1`); the words in other names give their meaning.
     Numbered(usize),
 }
 
-/// What a column holds.
+/// The meaning of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ColumnKind {
     Sample(usize),
@@ -36,27 +37,28 @@ pub enum ColumnKind {
     TruthLatency(usize),
     Subject,
     Ear,
-    /// In Hz or kHz by its name; a name without unit leaves it to the cell.
+    /// The factor to Hz by the name's unit; `None` if only the cells state it.
     Frequency(Option<f64>),
     SampleRateHz,
     SamplePeriodUs,
     T0Ms,
-    /// When the stimulus begins: only 0 is clear.
+    /// The onset delay of the stimulus. Only 0 is unambiguous.
     OnsetDelayMs,
-    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours; none for an amplitude without a unit.
+    /// Index into [`PEAK_COLUMNS`], and the factor from the cell's unit to ours; `None` for an amplitude without a
+    /// unit.
     Peak(usize, Option<f64>),
     /// The unit of the row's samples.
     Unit,
-    /// A number under one of our names.
+    /// A number, under one of our standard names.
     Number(&'static str),
-    /// Under its own name.
+    /// Any other value, under the column's own name.
     Other(Arc<str>),
-    /// Nothing that is kept: the row numbers of R and pandas.
+    /// Not kept: the row numbers of R and pandas.
     Nothing,
 }
 
 impl ColumnKind {
-    /// The name by which a filter finds what stands in the column.
+    /// The name by which filters refer to the column.
     pub fn name(&self) -> Option<Arc<str>> {
         match self {
             ColumnKind::Subject => Some("subject_id".into()),
@@ -73,21 +75,21 @@ impl ColumnKind {
     }
 }
 
-/// The columns of a table, and where its samples are.
+/// The columns of a table, with the positions of its samples.
 #[derive(Debug)]
 pub struct TableColumns {
     pub names: Vec<String>,
     pub kinds: Vec<ColumnKind>,
-    /// The column of each sample in the order of their numbers.
+    /// The column index of each sample, in the order of the sample numbers.
     pub samples: Vec<usize>,
     pub ground_truth: Vec<usize>,
 }
 
-/// What is wrong with the names of columns: the problem and the way out.
+/// What is wrong with the column names: the problem and the remedy.
 pub type ColumnProblem = (String, String);
 
 impl Naming {
-    /// How a table with these columns names them, if it is a table of recordings.
+    /// The naming scheme of these columns; `None` if they are not those of a table of recordings.
     pub fn of<'a>(names: impl Iterator<Item = Cow<'a, str>>) -> Option<Naming> {
         let (mut numbered, mut named, mut times) = (BTreeSet::new(), BTreeSet::new(), 0);
         for name in names {
@@ -99,11 +101,11 @@ impl Naming {
         if named.contains(&0) {
             return Some(Naming::Own);
         }
-        // columns that are named by the times of their samples (0.0, 0.1, …) are not numbered
+        // columns named by the times of their samples (0.0, 0.1, …) are not numbered
         if times > 1 {
             return None;
         }
-        // a run from 0 or 1; a gap further on is for the reader to refuse, but levels (0, 5, 10, …) are no samples
+        // a run from 0 or 1. The reader refuses gaps further on, but levels (0, 5, 10, …) are no samples
         let first = [0, 1].into_iter().find(|first| numbered.contains(first));
         let neighbours = numbered.iter().zip(numbered.iter().skip(1)).filter(|(a, b)| *a + 1 == **b).count();
         match first.filter(|_| numbered.len() >= FEWEST_NUMBERED && 2 * neighbours >= numbered.len()) {
@@ -112,7 +114,7 @@ impl Naming {
         }
     }
 
-    /// The layout of a table that is named so, and whose rows are recordings.
+    /// Finds the layout of a table whose naming `wanted` accepts and whose rows are recordings.
     pub fn find(head: &[u8], wanted: impl Fn(Naming) -> bool) -> Option<Layout> {
         let layout = Layout::find(head, |names| Naming::of(names.iter()).is_some_and(&wanted));
         layout.filter(|layout| !time_down::runs_down(layout, head))
@@ -135,11 +137,11 @@ impl Naming {
 }
 
 impl TableColumns {
-    /// Finds what each column holds.
+    /// Finds the meaning of each column.
     ///
     /// # Errors
-    /// Two columns of one name or for one sample, a sample that is missing between or before others, more than
-    /// [`MOST_NAMELESS`] columns without a name.
+    /// Two columns with one name or for one sample, a missing sample number, or more than [`MOST_NAMELESS`] columns
+    /// without a name.
     pub fn of(names: &ByteRecord, naming: Naming) -> Result<TableColumns, ColumnProblem> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {
@@ -171,9 +173,9 @@ impl TableColumns {
     }
 }
 
-/// What each column holds; two of one name or for one sample are refused.
+/// The meaning of each column. Duplicate names and duplicate samples are errors.
 fn distinct(names: &[String], naming: Naming) -> Result<Vec<ColumnKind>, ColumnProblem> {
-    /// What there is one of; `s1` and `s001` are one sample.
+    /// What must be unique; `s1` and `s001` are the same sample.
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum ColumnKey<'a> {
         Sample(usize),
@@ -202,14 +204,14 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<ColumnKind>, ColumnP
     Ok(all)
 }
 
-/// BioSig numbers samples from 0: without that one, all others would seem to come one sample earlier.
+/// Whether a name is typical of BioSig, which numbers samples from 0. Without column `0`, all samples would seem one
+/// sample early.
 fn is_of_biosig(name: &str) -> bool {
     let plain = own_name(name);
     units::of_mark(name).is_some() || plain.starts_with("samp_per") || plain.starts_with("o_s_time")
 }
 
-/// Of several columns that may name the subject, the clearest does, wherever it stands: an `ID` beside it may number
-/// the rows.
+/// Keeps the clearest of several subject columns, wherever it stands: an `ID` beside it may number the rows.
 fn one_subject(names: &[String], kinds: &mut [ColumnKind]) {
     let rank = |name: &str| match name.to_lowercase() {
         lower if lower.contains("sub") => 0,
@@ -223,7 +225,7 @@ fn one_subject(names: &[String], kinds: &mut [ColumnKind]) {
     }
 }
 
-/// Of two columns with one meaning the first has it; the other stays under its own name.
+/// The first of two columns with the same meaning keeps it; the other is kept under its own name.
 fn keep_first(names: &[String], kinds: &mut [ColumnKind]) {
     let mut taken = BTreeSet::new();
     for (name, kind) in names.iter().zip(kinds.iter_mut()) {
@@ -271,12 +273,12 @@ fn digits(text: &str) -> Option<usize> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// A name without the `X` that R puts before a number.
+/// Removes the `X` that R puts before a number.
 fn without_x(name: &str) -> &str {
     name.strip_prefix('X').filter(|number| number.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(name)
 }
 
-/// A column that is named by a number alone: `7`, `007`, `7.0` as pandas writes it, or `X7` as R does.
+/// The number in a name that is only a number: `7`, `007`, `7.0` as pandas writes it, or `X7` as R does.
 fn plain_number(name: &str) -> Option<usize> {
     let name = without_x(name);
     let (whole, fraction) = name.split_once('.').unwrap_or((name, "0"));
@@ -307,7 +309,7 @@ fn is_row_number(name: &str) -> bool {
 
 fn numbered(name: &str, first: usize) -> ColumnKind {
     if let Some(number) = plain_number(name) {
-        // a number before the first is something else
+        // a number below the first sample has another meaning
         return number.checked_sub(first).map_or_else(|| ColumnKind::Other(own_name(name).into()), ColumnKind::Sample);
     }
     if is_row_number(name) {
@@ -322,12 +324,12 @@ fn numbered(name: &str, first: usize) -> ColumnKind {
     meaning(name).unwrap_or_else(|| ColumnKind::Other(own_name(name).into()))
 }
 
-/// Whether a recorder's column of this name says who was recorded.
+/// Whether a recorder's column of this name names the subject.
 pub fn names_subject(name: &str) -> bool {
     meaning(name) == Some(ColumnKind::Subject)
 }
 
-/// What the words of a name say; `None` if they are not known.
+/// The meaning of a recorder's column name; `None` if unknown.
 pub fn meaning(name: &str) -> Option<ColumnKind> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let scales = ["pespl", "spl", "nhl", "ehl", "hl"].iter();
@@ -371,7 +373,7 @@ pub fn meaning(name: &str) -> Option<ColumnKind> {
     })
 }
 
-/// A column's own name in the manner of the others.
+/// A column's own name in snake case.
 pub fn own_name(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     match words.map(str::to_lowercase).collect::<Vec<_>>().join("_").as_str() {

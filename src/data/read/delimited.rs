@@ -1,5 +1,5 @@
-//! Text tables as spreadsheets, R, pandas and recorders write them: where the names of the columns stand, what
-//! separates cells, how the text is encoded, and whether commas are decimal points.
+//! Text tables as spreadsheets, R, pandas and recorders write them: finds the header line, the separator, the text
+//! encoding and the decimal mark.
 
 mod decimals;
 
@@ -14,23 +14,23 @@ use decimals::decimals_of;
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
-/// The names of the columns stand among the first lines, or there is no table.
+/// The header must be among this many first lines.
 const MOST_PREAMBLE: usize = 100;
-/// Rows that are looked at for decimal commas, and more only if these do not tell.
+/// Rows that are searched for decimal marks; more only if these have none.
 const PROBED_ROWS: usize = 50;
 
-/// How a table is written.
+/// The layout of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     pub delimiter: u8,
-    /// Bytes before the line with the names, and the number of that line from 1.
+    /// Bytes before the header line, and the number of that line from 1.
     offset: usize,
     pub header_line: usize,
 }
 
 impl Layout {
-    /// Finds the line with the names of the columns in the beginning of a file: the first that `is_header` accepts,
-    /// after lines of any other kind (such as `sep=;`).
+    /// Finds the header line in the beginning of a file: the first line that `is_header` accepts. Any other lines may
+    /// come before it, such as `sep=;`.
     pub fn find(head: &[u8], is_header: impl Fn(&LineCells) -> bool) -> Option<Layout> {
         let text = utf8(head);
         let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
@@ -49,8 +49,8 @@ impl Layout {
         None
     }
 
-    /// The cells of the first lines from the names of the columns on, as far as the beginning of the file has them
-    /// whole; blank ones are none.
+    /// The cells of the first lines, from the header on, as far as the beginning of the file holds them completely.
+    /// Blank lines do not count.
     pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<LineCells> {
         let text = utf8(head);
         let text = text.get(self.offset..).unwrap_or_default();
@@ -67,7 +67,7 @@ impl Layout {
         lines
     }
 
-    /// The lines before the names of the columns.
+    /// The lines before the header.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
@@ -76,7 +76,7 @@ impl Layout {
         Ok(decode_cell(&text[..self.offset.min(text.len())]).into_owned())
     }
 
-    /// Opens the table at the line with the names of the columns, which the reader gives first.
+    /// Opens the table at its header line, which is read first.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::Input`](crate::error::Error::Input) for broken UTF-16.
@@ -85,7 +85,7 @@ impl Layout {
         Ok(DelimitedTable { decimals, ..self.start(source)? })
     }
 
-    /// What the numbers of the first rows tell; the names alone may fill the head, so rows are read.
+    /// Detects the decimal mark from the first rows. The header alone may fill the head of the file, so this reads on.
     fn decimals(&self, source: &SourceFile) -> Result<Decimals> {
         let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
         table.next(source, &mut record)?;
@@ -119,15 +119,15 @@ impl Layout {
     }
 }
 
-/// A table from the names of its columns on.
+/// A table, read from its header on.
 pub struct DelimitedTable {
     reader: csv::Reader<Numbered>,
     pub decimals: Decimals,
 }
 
 impl DelimitedTable {
-    /// Reads the next line of cells; returns its number in the file from 1, or `None` at the end. Lines whose cells are
-    /// all empty are none, as spreadsheets leave them.
+    /// Reads the next line of cells. Returns its number in the file from 1, or `None` at the end. Skips lines of empty
+    /// cells, which spreadsheets leave behind.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
@@ -144,14 +144,14 @@ impl DelimitedTable {
     }
 }
 
-/// Text whose lines are counted: `csv` counts `\n` alone, and not the blank lines before a record.
+/// Counts the lines of a text. `csv` counts only `\n`, and ignores blank lines before a record.
 struct Numbered {
     text: Box<dyn Read>,
-    /// What was read since the last record whose line is known.
+    /// The bytes since the last record with a known line number.
     recent: Vec<u8>,
-    /// Where `recent` begins, in bytes.
+    /// The byte offset at which `recent` begins.
     start: u64,
-    /// How much of `recent` is counted, and the line of the byte behind it.
+    /// How many bytes of `recent` are counted, and the line number of the byte after them.
     counted: usize,
     line: usize,
 }
@@ -167,7 +167,7 @@ impl Read for Numbered {
 }
 
 impl Numbered {
-    /// The line of the first byte at or after an offset that ends no line; offsets must not fall.
+    /// The line of the first byte at or after an offset that is not part of a line end. Offsets must not decrease.
     fn line_after(&mut self, offset: u64) -> usize {
         let rest = &self.recent[self.counted..];
         let skipped = (offset - self.start) as usize - self.counted;
@@ -175,7 +175,7 @@ impl Numbered {
         let end = skipped + blank;
         self.line += count(&rest[..end], b'\n');
         if count(&rest[..end], b'\r') > 0 {
-            // the `\r` of `\r\n` ends no line of its own
+            // the `\r` of `\r\n` is no line end by itself
             let pairs = rest[..end].iter().zip(&rest[1..]);
             self.line += pairs.filter(|&(&byte, &next)| byte == b'\r' && next != b'\n').count();
         }
@@ -184,14 +184,15 @@ impl Numbered {
     }
 }
 
-/// How often a byte stands in a text; runs of up to 255 bytes are counted in a byte each, which the compiler makes
-/// vectors of.
+/// Counts a byte in a text. Each run of up to 255 bytes has a one-byte counter, which lets the compiler vectorise the
+/// loop.
 fn count(text: &[u8], byte: u8) -> usize {
     let run = |run: &[u8]| usize::from(run.iter().map(|&b| u8::from(b == byte)).sum::<u8>());
     text.chunks(255).map(run).sum()
 }
 
-/// The I/O error inside, with its kind (a broken pipe, a full disk), which the conversion of `csv` drops.
+/// The I/O error inside a `csv` error, with its kind (a broken pipe, a full disk). The conversion of `csv` drops the
+/// kind.
 pub fn io_error(error: csv::Error) -> std::io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -199,7 +200,7 @@ pub fn io_error(error: csv::Error) -> std::io::Error {
     }
 }
 
-/// A cell's text: UTF-8, or else Windows-1252, as older programs write it; different bytes stay different text.
+/// Decodes a cell: UTF-8, or else Windows-1252 as older programs write. Different bytes give different text.
 pub fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(cell) {
         Ok(text) => Cow::Borrowed(text),
@@ -207,12 +208,12 @@ pub fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Whether a cell stands for an unknown value, as R, Python and spreadsheets write it.
+/// Whether a cell is an unknown value, as R, Python and spreadsheets write it.
 pub fn is_missing(cell: &str) -> bool {
     matches!(cell, "" | "NA" | "N/A" | "#N/A" | "NaN" | "nan" | "NAN" | "<NA>" | "null" | "NULL" | "None")
 }
 
-/// The beginning of a file as bytes of UTF-8 (or of an encoding that shares ASCII with it).
+/// The beginning of a file in UTF-8 (or in an encoding that extends ASCII).
 fn utf8(head: &[u8]) -> Cow<'_, [u8]> {
     match utf_16(head) {
         Some(encoding) => Cow::Owned(encoding.decode_with_bom_removal(head).0.into_owned().into_bytes()),
@@ -220,7 +221,7 @@ fn utf8(head: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Lines with where they begin, ended by `\n`, `\r\n` or `\r` alone.
+/// Lines with their start offsets; `\n`, `\r\n` or a single `\r` ends a line.
 fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -232,7 +233,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// The line that a text begins with, up to `length`, and the lines below it as far as a quoted cell goes on there.
+/// The first `length` bytes of a text, extended to the end of a quoted cell that contains line breaks.
 fn with_breaks(text: &[u8], length: usize) -> &[u8] {
     let open = |line: &[u8]| line.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
     if !open(&text[..length]) {
@@ -242,11 +243,11 @@ fn with_breaks(text: &[u8], length: usize) -> &[u8] {
     ends.map_or(&text[..length], |(start, line)| &text[..start + line.len()])
 }
 
-/// A reader of lines, with a buffer of so many bytes. Ragged lines are refused later, with a remedy.
+/// A CSV reader with a buffer of `buffer` bytes. Ragged lines are accepted here and refused later, with a remedy.
 fn records<R: Read>(text: R, delimiter: u8, buffer: usize) -> csv::Reader<R> {
     let mut builder = ReaderBuilder::new();
     let mut reader = builder.flexible(true).delimiter(delimiter).buffer_capacity(buffer.max(1)).from_reader(text);
-    // the first line is given as the others are, and not kept twice beside
+    // treats the header line like any other, without extra copies of it
     reader.set_byte_headers(ByteRecord::new());
     reader
 }
@@ -255,7 +256,7 @@ fn is_blank(record: &ByteRecord) -> bool {
     record.iter().all(|cell| cell.trim_ascii().is_empty())
 }
 
-/// The separator that a line has most of, outside of quotes.
+/// The most frequent separator of a line, outside quotes.
 fn delimiter(line: &[u8]) -> u8 {
     let mut quoted = false;
     let mut counts = [0_usize; 4];
@@ -265,14 +266,14 @@ fn delimiter(line: &[u8]) -> u8 {
             counts[which] += 1;
         }
     }
-    // the first of the largest
+    // the first of equally frequent ones
     let most = counts.iter().copied().max().unwrap_or(0);
     DELIMITERS[counts.iter().position(|&n| n == most).unwrap_or(0)]
 }
 
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// A line's cells, without spaces around them.
+/// The cells of a line, without surrounding spaces.
 pub struct LineCells(ByteRecord);
 
 impl LineCells {
@@ -285,13 +286,13 @@ impl LineCells {
         }
     }
 
-    /// One after the other: a vector of them would take many times the line.
+    /// Iterates over the cells; a vector of them would take many times the memory of the line.
     pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.0.iter().map(trimmed)
     }
 }
 
-/// The name of a column on one line: a spreadsheet's cell may break it.
+/// A column's name on one line, without the line breaks that a spreadsheet's cell may contain.
 pub fn name(cell: &[u8]) -> String {
     match trimmed(cell) {
         name if name.contains(['\n', '\r']) => name.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -299,7 +300,7 @@ pub fn name(cell: &[u8]) -> String {
     }
 }
 
-/// A cell's text without spaces around it.
+/// A cell's text without surrounding spaces.
 pub fn trimmed(cell: &[u8]) -> Cow<'_, str> {
     match decode_cell(cell) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),

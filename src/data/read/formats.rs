@@ -1,4 +1,4 @@
-//! The list of formats, and which of them a file is.
+//! The list of formats, and the detection of a file's format.
 
 use super::columns::{FEWEST_NUMBERED, Naming};
 use super::delimited::Layout;
@@ -9,31 +9,31 @@ use super::{
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 
-/// One file format; each stands in the file of its reader.
+/// One file format. The module of its reader defines it.
 pub struct Format {
     pub name: &'static str,
-    /// Decides where a content fits two formats, and names the format of a file whose beginning is damaged.
+    /// Decides between two formats that fit a content, and gives the format of a file with a damaged beginning.
     pub extensions: &'static [&'static str],
-    /// Files that are read with one of this format, not by themselves: `*` is its name.
+    /// Companion files that are read together with a file of this format; `*` stands for its name.
     pub companions: &'static [&'static str],
-    /// What a user should know, for the documentation.
+    /// A description for the documentation.
     pub about: &'static str,
-    /// Whether a file that begins so is of this format.
+    /// Whether the beginning of a file fits this format.
     pub detect: fn(&[u8]) -> bool,
     pub read: ReadFn,
     /// Small files of this format for the tests, in `tests/fixtures/formats`.
     pub samples: &'static [&'static str],
 }
 
-/// How a format is read.
+/// The reader function of a format.
 pub enum ReadFn {
-    /// At once, from all of its content.
+    /// Reads the whole content at once.
     Whole(fn(&SourceFile) -> Result<ReadOutcome>),
-    /// Row by row, from the beginning of its content.
+    /// Reads row by row.
     Rows(fn(SourceFile) -> Result<TableStream>),
 }
 
-/// All formats that are read; of several that fit a content, the first is taken.
+/// All formats. The first one that fits a content is used.
 pub const FORMATS: &[Format] = &[
     ihs_smartep::FORMAT,
     tdt_biosig_ascii::FORMAT,
@@ -48,8 +48,8 @@ pub const FORMATS: &[Format] = &[
     time_down::FORMAT,
 ];
 
-/// The format of a file's content; for a content that fits none, that of an extension which belongs to one alone, so
-/// that the error names what is damaged.
+/// The format of a file's content. If no format fits but the extension belongs to a single format, that format: its
+/// error then names the damage.
 pub(super) fn detect(source: &SourceFile) -> Option<&'static Format> {
     let extension = source.extension();
     let named = |format: &Format| format.extensions.contains(&extension.as_str());
@@ -67,15 +67,15 @@ pub(super) fn detect(source: &SourceFile) -> Option<&'static Format> {
     }
 }
 
-/// What is read, for messages.
+/// The names of all formats, for messages.
 pub(super) fn names() -> String {
     FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join("; ")
 }
 
-/// Why a text with samples in it is no table that is read: the line of the names, the problem and the remedy.
+/// Why a text with samples is no readable table: the header line, the problem and the remedy.
 fn unread(head: &[u8]) -> Option<(usize, &'static str, &'static str)> {
     let is_table = |names: &mut dyn Iterator<Item = Cow<str>>| Naming::of(names).is_some();
-    // one `S0` may be a subject
+    // a single `S0` may be a subject
     let capital = |name: &Cow<str>| name.strip_prefix('S').is_some_and(|number| number.parse::<u32>().is_ok());
     let large = Layout::find(head, |names| names.iter().filter(capital).count() >= FEWEST_NUMBERED);
     if let Some(Layout { header_line, .. }) = large {
@@ -109,7 +109,7 @@ pub(super) fn unknown(source: &SourceFile) -> Error {
         return source.error("", "the file is empty", "export or copy it again");
     }
     let bytes = source.bytes();
-    // a workbook is a zip of these, or an older container
+    // a workbook is a zip with these members, or an older container
     let parts = [&b"[Content_Types].xml"[..], b"xl/", b"docProps/", b"application/vnd.oasis"];
     let holds = |part: &[u8]| source.head().windows(part.len()).any(|window| window == part);
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") || (bytes.starts_with(b"PK") && parts.into_iter().any(holds)) {
@@ -122,7 +122,7 @@ pub(super) fn unknown(source: &SourceFile) -> Error {
     }
     let remedy = match source.extension().as_str() {
         "dat" => "if these are the samples of a WFDB record, name its header (.hea)".to_string(),
-        // pickles since version 2 begin so, and NumPy pickles object arrays
+        // pickles from version 2 on begin with this byte, and NumPy pickles object arrays
         _ if bytes.first() == Some(&0x80) || bytes.starts_with(b"\x93NUMPY") => {
             "save it as .npz: the documentation of the reader npz says how; pickles can run any code and are not opened"
                 .to_string()

@@ -1,13 +1,13 @@
-//! Recordings as the labs' recorders wrote them, one reader a file format, written from the layouts themselves.
+//! Readers of recordings, one per file format of the labs' recorders, written from the layouts of the files.
 //!
 //! [`FORMATS`] lists the readers.
 //!
-//! The format is recognised by what a file begins with; its extension only decides between two that fit. Nothing is
-//! assumed: what a file does not say (a sample rate, the time of its first sample, a level) is absent from its
+//! The beginning of a file determines its format; the extension only decides if two formats fit. Readers assume
+//! nothing: what a file does not state (a sample rate, the time of the first sample, a level) is absent from its
 //! [`Recording`]s.
 //!
-//! A reader allocates no more than a small multiple of its file's size, whatever a header claims, and never panics: a
-//! damaged file is refused with its name, the line or byte, what was expected there, and a way out.
+//! A reader allocates no more than a small multiple of its file's size, whatever a header claims, and never panics. It
+//! refuses a damaged file with the file's name, the line or byte, the expected content, and a remedy.
 
 pub mod abra_csv;
 mod bytes;
@@ -55,17 +55,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What a reader made of a file.
+/// The result of reading a file.
 #[derive(Debug)]
 pub enum ReadOutcome {
     Recordings {
         recordings: Vec<Recording>,
-        /// Who was recorded, from the file's name, where the format has a rule for it.
+        /// The subject from the file's name, if the format has a rule for it.
         subject: Option<String>,
-        /// What a user should know beside the recordings.
+        /// Notices for the user.
         notices: Vec<String>,
     },
-    /// Intact, but not of the kind that is read here (otoacoustic emissions, say), with the reason.
+    /// The file is intact but holds no ABRs (otoacoustic emissions, for example), with the reason.
     NotAbr(String),
 }
 
@@ -75,13 +75,13 @@ impl From<Vec<Recording>> for ReadOutcome {
     }
 }
 
-/// Rows that are read as they are asked for.
+/// Rows, read lazily.
 pub type RecordingIter = Box<dyn Iterator<Item = Result<Recording, Faulty>>>;
 
-/// A table that is being read row by row.
+/// A table, read row by row.
 pub struct TableStream {
     pub rows: RecordingIter,
-    /// Whether the table has a column that names the subject, so that an empty cell there is a missing name.
+    /// Whether the table has a subject column. An empty cell there is then a missing name.
     pub names_subjects: bool,
     /// Complete after the last row.
     pub notices: Notices,
@@ -89,71 +89,71 @@ pub struct TableStream {
     pub at_end: AtEnd,
 }
 
-/// What only all rows of a table tell.
+/// Findings that need all rows of a table.
 #[derive(Default)]
 pub struct TableFindings {
-    /// Why it holds no ABRs, if that is so.
+    /// Why the table holds no ABRs; `None` if it does.
     pub not_abr: Option<String>,
-    /// What speaks against its subjects.
+    /// Why the subject column may be wrong; `None` without doubt.
     pub doubt: Option<String>,
 }
 
-/// What a table's last row completes.
+/// Findings that are complete after the last row.
 pub type AtEnd = Rc<RefCell<TableFindings>>;
 
-/// What is to be said, while recordings are still being read.
+/// Notices for the user, which may still be added while recordings are read.
 #[derive(Clone, Default)]
 pub struct Notices(Rc<RefCell<Vec<String>>>);
 
 impl Notices {
-    /// Adds one.
+    /// Adds a notice.
     pub fn push(&self, notice: String) {
         self.0.borrow_mut().push(notice);
     }
 
-    /// Takes out what was added so far.
+    /// Takes out the notices added so far.
     pub fn take(&self) -> Vec<String> {
         self.0.take()
     }
 }
 
-/// How a set of files is read.
+/// Options for reading a set of files.
 #[derive(Default)]
 pub struct Options<'a> {
-    /// The table that will be written: it is refused as an input, and left out where a folder or a glob finds it.
+    /// The output file: an error if named as an input, skipped if a folder or a glob contains it.
     pub out: Option<&'a Path>,
-    /// Who was recorded, by the path of each file.
+    /// Subjects by the path of each file.
     pub subject_from: Option<&'a SubjectFrom>,
-    /// Whether the user says in another way who was recorded, so that nothing is to be said of guesses.
+    /// Whether the user names the subjects in another way, so that notices about guesses are unnecessary.
     pub subject_given: bool,
 }
 
 impl Options<'_> {
-    /// Whether the user says who was recorded.
+    /// Whether the user names the subjects.
     fn names_subjects(&self) -> bool {
         self.subject_from.is_some() || self.subject_given
     }
 }
 
-/// The recordings of a set, one by one in the order of their files; each has its row number and its subject.
+/// Iterates over the recordings of a set in the order of their files. Each has its row number and its subject.
 pub struct Recordings {
-    /// What messages call the set.
+    /// The name of the set in messages.
     pub source: String,
-    /// Whether all rows have the same columns, as those of one table have.
+    /// Whether all rows have the same columns, as in a single table.
     pub uniform: bool,
-    /// What was skipped, and what to check; complete after the last recording.
+    /// Notices about skipped files and doubtful values; complete after the last recording.
     pub notices: Notices,
     rows: RecordingIter,
     row: usize,
 }
 
 impl Recordings {
-    /// A set of `rows`, which are numbered from 1.
+    /// A set of `rows`, numbered from 1.
     pub fn new(source: &str, uniform: bool, notices: Notices, rows: RecordingIter) -> Self {
         Recordings { source: source.to_string(), uniform, notices, rows, row: 0 }
     }
 
-    /// The next row, be it one that cannot be used. An empty set is an error, once.
+    /// The next row, even if it cannot be used. An empty set gives an error, once.
     pub fn next_row(&mut self) -> Option<Result<Recording, Faulty>> {
         let next = self.rows.next();
         self.row += 1;
@@ -176,15 +176,15 @@ impl Iterator for Recordings {
     }
 }
 
-/// Opens files, folders (with all below them) and globs as one data set, in the order of their names; `progress` is
-/// given the number of files done and of all.
+/// Opens files, folders (recursively) and globs as one data set, in the order of their names. `progress` receives the
+/// number of files read and the number of all.
 ///
-/// A table that is named alone is read row by row while the set is walked through; everything else is read at once.
+/// A single named table is read row by row during iteration; everything else is read at once.
 ///
 /// # Errors
-/// [`Error::Io`] for what cannot be read, [`Error::Input`] for a damaged file, for a named one of no known format or
-/// without ABRs (in a folder it is skipped, with a notice), [`Error::Usage`] for an output among the inputs. A set
-/// without any recording gives an error as its first item.
+/// [`Error::Io`] for an unreadable file. [`Error::Input`] for a damaged file, and for a named file of unknown format or
+/// without ABRs (in a folder it is skipped with a notice). [`Error::Usage`] if the output is among the inputs. A set
+/// without recordings gives an error as its first item.
 pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut(usize, usize)) -> Result<Recordings> {
     let notices = Notices::default();
     let files = expand::without_output(expand(paths)?, options.out, &notices)?;
@@ -196,11 +196,11 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
         return Ok(Recordings::new(&source, true, notices, rows));
     }
     let (mut read, mut skipped, mut tables) = (subjects::CollectedFiles::default(), Vec::new(), Vec::new());
-    // by the number of the row in the set, from 0
+    // faults by row number in the set, from 0
     let (mut rows, mut faults) = (0, BTreeMap::new());
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
-        // the beginning first: a folder may hold films
+        // reads only the beginning first: a folder may hold large files of other kinds
         let head = SourceFile::open_head(&file.path)?;
         let Some(format) = formats::detect(&head) else {
             match file.named {
@@ -225,7 +225,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
         notices.push(format!("{} files of no known format were skipped: {}", skipped.len(), skipped.join(", ")));
     }
     let recordings = read.finish(options, &notices)?;
-    // one table that was found is what it would be if it were named
+    // a single table in a folder counts like a named table
     let uniform = tables == [true];
     let rows = recordings.into_iter().enumerate().map(move |(row, recording)| match faults.remove(&row) {
         Some((error, column)) => Err(Faulty { error, column, recording: Some(Box::new(recording)) }),
@@ -234,7 +234,7 @@ pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut
     Ok(Recordings::new(&source, uniform, notices, Box::new(rows)))
 }
 
-/// All recordings of files, folders and globs, and what is to be said about them.
+/// Reads all recordings of files, folders and globs. Also returns the notices.
 ///
 /// # Errors
 /// As [`read_paths`], and for a set without any recording.
@@ -244,7 +244,7 @@ pub fn read_all(paths: &[PathBuf]) -> Result<(Vec<Recording>, Vec<String>)> {
     Ok((all, recordings.notices.take()))
 }
 
-/// A table's rows with their subject, if the file is a table.
+/// Opens a table's rows, with subjects; `None` if the file is no table.
 fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<Option<RecordingIter>> {
     let Some(Format { read: ReadFn::Rows(open), .. }) = formats::detect(&head) else { return Ok(None) };
     let path = head.path().to_path_buf();
@@ -267,16 +267,16 @@ fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<O
     Ok(Some(Box::new(named)))
 }
 
-/// The rows of a file that cannot be used, by their number from 0: a filter may leave them out.
+/// The unusable rows of a file, with their number from 0. A filter may still drop them.
 type Faults = Vec<(usize, (Box<Error>, Option<Arc<str>>))>;
 
-/// Reads a file at once; returns too whether a missing subject may be guessed, and the faults of its rows.
+/// Reads a whole file. Also returns whether a missing subject may be guessed, and the faults of the rows.
 fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(ReadOutcome, bool, Faults)> {
     match format.read {
         ReadFn::Whole(read) => {
             let source = head.whole()?;
             if utf_16(source.bytes()).is_some() {
-                // what is broken is refused here, and nowhere replaced
+                // invalid UTF-16 is an error here, so that no reader replaces it silently
                 source.decoded()?;
             }
             Ok((read(&source)?, true, Faults::new()))
@@ -305,7 +305,7 @@ fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(Re
     }
 }
 
-/// Opens one file's content in memory, without the files beside it.
+/// Opens the content of one file in memory, without companion files.
 ///
 /// # Errors
 /// As [`read_paths`] for a named file.
@@ -324,7 +324,7 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Recordings> {
     }
 }
 
-/// All recordings of one file's content; see [`open_bytes`].
+/// Reads all recordings of one file's content; see [`open_bytes`].
 ///
 /// # Errors
 /// As [`read_all`] for a named file.

@@ -10,13 +10,13 @@
 //! | `truth_s0`, …, `truth_i_ms`, … `truth_vii_ms` | a simulation's noise-free trace, and its wave latencies |
 //! | any other | kept under its name; a column without a name (row numbers) is not |
 //!
-//! Commas, semicolons, tabs or bars separate the cells, which may be quoted; where it is not a comma, commas may be
-//! decimal points. Lines may stand before the names. Text is UTF-8, UTF-16 or Windows-1252. An empty cell or `NA` is a
-//! value that is not known; a row of empty cells is none.
+//! Commas, semicolons, tabs or bars separate the cells, which may be quoted. If the separator is not a comma, commas
+//! may be decimal points. Other lines may come before the header. Text is UTF-8, UTF-16 or Windows-1252. An empty cell
+//! or `NA` is an unknown value; a row of empty cells does not count.
 //!
-//! A row whose test, protocol, type, paradigm, modality, condition or stimulus names another response than ABRs
-//! (`cVEMP`, `ECochG`, and not ABRs as well) is left out, with a notice; a table without any other row is none of ABRs.
-//! The tables of recorders are read so too.
+//! A row is skipped, with a notice, if its test, protocol, type, paradigm, modality, condition or stimulus names
+//! another response (`cVEMP`, `ECochG`) and not ABRs as well. A table with only such rows holds no ABRs. The same holds
+//! for recorders' tables.
 
 use super::columns::Naming;
 use super::{Format, ReadFn, rows};

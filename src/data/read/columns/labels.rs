@@ -1,8 +1,9 @@
-//! The labels of waves in the names of columns.
+//! Peak labels in column names.
 
 use crate::data::PEAK_COLUMNS;
 
-/// A label in words: a wave (I, III, V; 1, 3, 5; first, third, fifth) with latency or amplitude, in any order.
+/// Parses a label in words: a wave (I, III, V; 1, 3, 5; first, third, fifth) and `latency` or `amplitude`, in any
+/// order. Returns the index into [`PEAK_COLUMNS`] and the factor to our unit; `None` for an amplitude without a unit.
 pub(super) fn label(name: &str) -> Option<(usize, Option<f64>)> {
     let own = PEAK_COLUMNS.iter().position(|peak| peak.eq_ignore_ascii_case(name));
     if let Some(own) = own {

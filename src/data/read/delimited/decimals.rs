@@ -1,19 +1,19 @@
-//! Commas and points in the numbers of a table.
+//! Detects whether commas or points are decimal marks.
 
 use std::borrow::Cow;
 
-/// What a comma or a point in a number of a table is.
+/// The decimal mark of a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Decimals {
     Point,
     Comma,
-    /// No number of the table tells: all are whole, or as `2.000`, which may be 2 or 2000. Or some have decimal commas,
-    /// and more have points. Each is then what it can only be.
+    /// Undecided: all numbers are whole or ambiguous, such as `2.000`, which may be 2 or 2000; or points are at least
+    /// as frequent as commas. Each number is then read only if it has a single meaning.
     Unknown,
 }
 
-/// A number's text with a point. `None` where a mark may separate thousands or decimals: `2.000` in a table with
-/// decimal commas, and `2,000` too where nothing tells what commas are.
+/// Writes a number with a decimal point. `None` if a mark may separate thousands or decimals: `2.000` in a table with
+/// decimal commas, and also `2,000` if the decimal mark is unknown.
 pub fn plain_number(cell: &str, decimals: Decimals) -> Option<Cow<'_, str>> {
     if decimals == Decimals::Point || !cell.contains([',', '.']) {
         return Some(Cow::Borrowed(cell));
@@ -30,7 +30,7 @@ pub fn plain_number(cell: &str, decimals: Decimals) -> Option<Cow<'_, str>> {
     })
 }
 
-/// How to write a cell that is no number, as its comma stands between thousands or is a decimal point.
+/// The remedy for a cell that is no number because of a comma between thousands or a decimal comma.
 pub fn without_comma(cell: &str) -> Option<String> {
     let point = cell.replacen(',', ".", 1);
     let decimal = cell.contains(',') && point.parse::<f64>().is_ok();
@@ -41,7 +41,7 @@ pub fn without_comma(cell: &str) -> Option<String> {
     }
 }
 
-/// What is wrong with a number that [`plain_number`] cannot tell, and the remedy.
+/// The problem of a number that is ambiguous for [`plain_number`], and the remedy.
 pub fn ambiguous(cell: &str, decimals: Decimals) -> (String, String) {
     let mark = if cell.contains('.') { "point" } else { "comma" };
     let whole = cell.replace(['.', ','], "");
@@ -66,7 +66,7 @@ fn is_grouped(cell: &str, mark: char) -> bool {
         && groups.all(|group| group.len() == 3 && digits(group))
 }
 
-/// What a cell tells of the commas and points of its table.
+/// What a single cell shows about the decimal mark.
 pub fn decimals_of(cell: &str) -> Decimals {
     if is_grouped(cell, '.') || is_grouped(cell, ',') {
         return Decimals::Unknown;
