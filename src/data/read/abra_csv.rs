@@ -74,7 +74,7 @@ impl AbraRow<'_> {
             number => number,
         };
         let period_us = recording.sample_rate_hz.map(|rate| 1e6 / rate);
-        // the sample nearest to the onset will do
+        // the first sample may be the one nearest to the onset
         let begins_ms = recording.t0_ms.filter(|t0| t0.abs() > period_us.map_or(0.0, |us| 0.501e-3 * us));
         if let Some(t0_ms) = begins_ms {
             let problem = format!("a recording of {} begins at {t0_ms} ms", recording.subject);

@@ -1,9 +1,9 @@
-//! Numbers and text at offsets of binary files, little-endian.
+//! Reads little-endian numbers and text from binary files.
 
 use super::SourceFile;
 use crate::error::Result;
 
-/// A place in a file, which moves on with every read.
+/// A position in a file that advances with every read.
 pub struct Cursor<'a> {
     source: &'a SourceFile,
     pub at: usize,
@@ -14,7 +14,7 @@ impl<'a> Cursor<'a> {
         Cursor { source, at }
     }
 
-    /// The next `length` bytes, which are inside the file or an error that says what should be there.
+    /// The next `length` bytes; an error that names `what` if the file ends before.
     pub fn take(&mut self, length: usize, what: &str) -> Result<&'a [u8]> {
         let end = self.at.checked_add(length).filter(|&end| end <= self.source.bytes().len());
         let Some(end) = end else {
@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
         Ok(f32::from_le_bytes(self.array(what)?))
     }
 
-    /// A field of fixed width: Latin-1 up to the first zero byte.
+    /// A text field of fixed width: Latin-1 up to the first zero byte.
     pub fn text(&mut self, width: usize, what: &str) -> Result<String> {
         let field = self.take(width, what)?;
         let text: String = field.iter().take_while(|&&byte| byte != 0).map(|&byte| char::from(byte)).collect();

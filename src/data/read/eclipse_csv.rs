@@ -6,9 +6,9 @@
 //! | `unit` | optional: the unit of the samples, if it is not µV |
 //! | `1`, `2`, … `467` (also `1.0`, …) | the samples in µV, at least 16 |
 //!
-//! Sample rate and time of the first sample must be given, unless columns `sample_rate_hz` and `t0_ms` were added.
-//! Where semicolons or tabs separate the cells, commas may be decimal points. An amplitude whose name states no unit is
-//! in that of the samples: µV, or as `--unit` (`data.unit`) says.
+//! The user must give the sample rate and the time of the first sample, unless there are columns `sample_rate_hz` and
+//! `t0_ms`. If semicolons or tabs separate the cells, commas may be decimal points. An amplitude column without a unit
+//! has the unit of the samples: µV, or that of `--unit` (`data.unit`).
 
 use super::columns::Naming;
 use super::{Format, ReadFn, rows};

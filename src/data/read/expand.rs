@@ -1,27 +1,27 @@
-//! Which files a list of files, folders and globs means.
+//! Expands a list of files, folders and globs to files.
 
 use super::{Notices, epl_cfts, wfdb};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A file, and how it came in.
+/// A file, and whether it was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundFile {
     pub path: PathBuf,
-    /// Whether it was named itself, not found in a folder or by a glob.
+    /// True if the user named it; false if a folder or a glob contains it.
     pub named: bool,
 }
 
-/// Finds the files behind paths, in their order and each once: files as they are, folders with all below them (but
-/// nothing hidden, and no linked folders), and globs (`*`, `?`, `[…]`, `**`). Licences, read-me files and companions
-/// (the `.dat` of a `.hea`, the `-analyzed` of a recording) that were not named themselves are left out.
+/// Finds the files behind paths, each once and in the order of their real paths: files themselves, folders recursively
+/// (without hidden files and linked folders), and globs (`*`, `?`, `[…]`, `**`). Skips licences, read-me files and
+/// companions (the `.dat` of a `.hea`, the `-analyzed` of a recording) that were not named.
 ///
 /// # Errors
-/// [`Error::Io`] for what does not exist or cannot be listed, [`Error::Usage`] for a glob that is none or finds
-/// nothing.
+/// [`Error::Io`] for a path that does not exist or cannot be listed, [`Error::Usage`] for a glob that is invalid or
+/// finds nothing.
 pub fn expand(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
-    // by the real path, so that nothing is read twice: being named outweighs being found
+    // keyed by real path, so that nothing is read twice; a named file stays named if a folder contains it too
     let mut found: BTreeMap<PathBuf, FoundFile> = BTreeMap::new();
     let mut add = |path: PathBuf, named: bool| -> Result<()> {
         // a pipe has no real path
@@ -46,19 +46,19 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
     let samples = sample_files(&found)?;
     let folders: BTreeSet<&Path> =
         found.keys().filter(|path| !is_analyzed(path)).filter_map(|path| path.parent()).collect();
-    // a shell's `*` names the analysed peaks beside their recordings too
+    // a shell's `*` also names the analysed peaks beside their recordings
     let read_with = |real: &PathBuf| is_analyzed(real) && real.parent().is_some_and(|folder| folders.contains(folder));
     let apart = |real: &PathBuf, file: &FoundFile| {
         if file.named { !read_with(real) } else { !(is_beside(&file.path) || samples.contains(real)) }
     };
-    // in the order of their real paths, however they were typed
+    // in the order of the real paths, however they were typed
     Ok(found.iter().filter(|(real, file)| apart(real, file)).map(|(_, file)| file.clone()).collect())
 }
 
-/// The files without the one that will be written.
+/// Removes the output file.
 ///
 /// # Errors
-/// [`Error::Usage`] if it was named as an input itself, be it through a link.
+/// [`Error::Usage`] if it was named as an input, even through a link.
 pub(super) fn without_output(files: Vec<FoundFile>, out: Option<&Path>, notices: &Notices) -> Result<Vec<FoundFile>> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let Some(out) = out.and_then(real).filter(|out| out.is_file()) else { return Ok(files) };
@@ -74,7 +74,7 @@ pub(super) fn without_output(files: Vec<FoundFile>, out: Option<&Path>, notices:
     Ok(others)
 }
 
-/// All files below a folder, in no order.
+/// Adds all files below a folder, in no particular order.
 fn walk(folder: &Path, add: &mut impl FnMut(PathBuf, bool) -> Result<()>) -> Result<()> {
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -83,7 +83,7 @@ fn walk(folder: &Path, add: &mut impl FnMut(PathBuf, bool) -> Result<()>) -> Res
             if entry.file_name().to_string_lossy().starts_with('.') {
                 continue;
             }
-            // the entry's own type: a link to a folder could lead round in circles
+            // the entry's own type: following a link to a folder could loop
             let kind = entry.file_type().map_err(Error::io("read", entry.path()))?;
             if kind.is_dir() {
                 folders.push(entry.path());
@@ -95,7 +95,7 @@ fn walk(folder: &Path, add: &mut impl FnMut(PathBuf, bool) -> Result<()>) -> Res
     Ok(())
 }
 
-/// What a glob finds; a path without wildcards does not exist.
+/// Expands a glob. A path without wildcards that gets here does not exist.
 fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     if !text.contains(['*', '?', '[']) {
@@ -114,7 +114,7 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// The files that the WFDB headers among these name as theirs.
+/// The sample files that the WFDB headers among these files name.
 fn sample_files(found: &BTreeMap<PathBuf, FoundFile>) -> Result<BTreeSet<PathBuf>> {
     let mut named = BTreeSet::new();
     for header in found.keys().filter(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("hea"))) {
@@ -124,14 +124,14 @@ fn sample_files(found: &BTreeMap<PathBuf, FoundFile>) -> Result<BTreeSet<PathBuf
     Ok(named)
 }
 
-/// Whether a file stands beside recordings and holds none of its own.
+/// Whether a file accompanies recordings and holds none.
 fn is_beside(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let stem = name.split('.').next().unwrap_or_default();
     ["license", "licence", "copying", "notice", "readme", "changelog"].contains(&stem) || is_analyzed(path)
 }
 
-/// Whether a file holds the analysed peaks of recordings beside it, with which it is read.
+/// Whether a file holds analysed peaks of a recording beside it. The two are read together.
 fn is_analyzed(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let is_there = |recording: &str| {

@@ -7,8 +7,8 @@
 //! | header | `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 200), }` and spaces |
 //! | the rest | the items, by rows (or by columns, in Fortran order) |
 //!
-//! Read are numbers (`f2`, `f4`, `f8`, integers, `b1`) and strings (`U`, `S`) of either byte order. An array of objects
-//! is a pickle, which can run any code when it is opened: it is refused.
+//! The reader supports numbers (`f2`, `f4`, `f8`, integers, `b1`) and strings (`U`, `S`) in either byte order. It
+//! refuses an array of objects: that is a pickle, which can run any code when opened.
 
 use super::text;
 use half::f16;
@@ -16,13 +16,13 @@ use std::io::{self, Read, Write};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// An archive may unpack to this many times its size. Compressed text reaches about this much; a zip bomb exceeds it.
+/// An archive may unpack to this many times its size. Compressed text reaches about this factor; a zip bomb exceeds it.
 pub const MAX_EXPANSION: usize = 16;
 
 /// The longest header that is read. NumPy's own have about a hundred bytes.
 const MAX_HEADER: usize = 1 << 14;
 
-/// What items are.
+/// The type of an array's items.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum NpyKind {
     Float,
@@ -37,7 +37,7 @@ enum NpyKind {
 #[derive(Debug)]
 pub struct Array {
     kind: NpyKind,
-    /// Bytes of an item.
+    /// Bytes per item.
     size: usize,
     big_endian: bool,
     fortran: bool,
@@ -45,7 +45,7 @@ pub struct Array {
     raw: Vec<u8>,
 }
 
-/// What is wrong with an array, and the way out.
+/// What is wrong with an array, and the remedy.
 pub struct NpyError {
     pub problem: String,
     pub remedy: &'static str,
@@ -56,7 +56,7 @@ fn damaged(problem: impl Into<String>) -> NpyError {
 }
 
 impl Array {
-    /// Reads an array of at most `most` bytes, which are not allocated before they are there.
+    /// Reads an array of at most `most` bytes. It allocates memory only for bytes that exist.
     pub fn read(mut reader: impl Read, most: usize) -> Result<Array, NpyError> {
         let mut array = Array::header(&mut reader)?;
         let items = array.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
@@ -70,7 +70,7 @@ impl Array {
                 remedy: "if it is really that large, save it with np.savez instead of np.savez_compressed",
             });
         };
-        // one byte more, to see that there is none
+        // asks for one extra byte, to detect surplus data
         reader
             .take(bytes as u64 + 1)
             .read_to_end(&mut array.raw)
@@ -112,12 +112,12 @@ impl Array {
         Ok(Array { kind, size, big_endian, fortran, shape, raw: Vec::new() })
     }
 
-    /// The size of the items together.
+    /// The size of all items, in bytes.
     pub fn bytes(&self) -> usize {
         self.raw.len()
     }
 
-    /// The size of one item.
+    /// The size of one item, in bytes.
     pub fn item_bytes(&self) -> usize {
         self.size
     }
@@ -130,7 +130,7 @@ impl Array {
         !matches!(self.kind, NpyKind::Unicode | NpyKind::Bytes)
     }
 
-    /// The place in memory of a table's item.
+    /// The index in memory of an item of a 2-D array.
     pub fn index(&self, row: usize, column: usize) -> usize {
         if self.fortran { column * self.shape[0] + row } else { row * self.shape[1] + column }
     }
@@ -139,33 +139,34 @@ impl Array {
         &self.raw[index * self.size..(index + 1) * self.size]
     }
 
-    /// The item's bytes as an unsigned number.
+    /// An item's bytes as an unsigned number.
     fn bits(&self, item: &[u8]) -> u64 {
         let add = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
         if self.big_endian { item.iter().fold(0, add) } else { item.iter().rev().fold(0, add) }
     }
 
-    /// An integer's value; its bits, for what is none.
+    /// An integer's value; for other types the raw bits.
     fn integer(&self, index: usize) -> i64 {
         let bits = self.bits(self.item(index).get(..self.size.min(8)).unwrap_or_default());
         let unused = 64 - 8 * self.size.clamp(1, 8);
         if self.kind == NpyKind::Int { (bits << unused) as i64 >> unused } else { bits as i64 }
     }
 
-    /// Whether no other number could have been rounded to this one: floats beyond 2^53 (of 64 bits) skip integers.
+    /// Whether the item is an exact number. Beyond 2^53, 64-bit floats skip integers, so other numbers round to the
+    /// same item.
     pub fn is_exact(&self, index: usize) -> bool {
         let digits = match self.size {
             2 => 11,
             4 => f32::MANTISSA_DIGITS,
             _ => f64::MANTISSA_DIGITS,
         };
-        // NaN is no number at all
+        // NaN counts as exact: it is no number
         self.kind != NpyKind::Float
             || self.number(index).abs() < 2_f64.powi(digits as i32)
             || self.number(index).is_nan()
     }
 
-    /// A number; text is NaN.
+    /// An item as a number; text gives NaN.
     pub fn number(&self, index: usize) -> f64 {
         let bits = self.integer(index) as u64;
         match self.kind {
@@ -178,8 +179,8 @@ impl Array {
         }
     }
 
-    /// An item as text, empty for NaN. Numbers have the fewest digits; a 16-bit float has all of its value's (37.1
-    /// becomes 37.09375 there), since the fewest would round 11296 Hz to 11300.
+    /// An item as text, empty for NaN. Numbers have the fewest digits that identify them. A 16-bit float has all digits
+    /// of its value (37.1 is 37.09375 there), because the fewest would round 11296 Hz to 11300.
     pub fn text(&self, index: usize) -> String {
         let item = self.item(index);
         match self.kind {
@@ -197,7 +198,7 @@ impl Array {
     }
 }
 
-/// Byte order, kind and size of `'<f4'`.
+/// Parses a type such as `'<f4'`: whether it is big-endian, its kind and its size in bytes.
 fn descr(text: &str) -> Result<(bool, NpyKind, usize), NpyError> {
     let refused = |problem: String, remedy| Err(NpyError { problem, remedy });
     let Some((descr, _)) = text.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) else {
@@ -225,14 +226,14 @@ fn descr(text: &str) -> Result<(bool, NpyKind, usize), NpyError> {
     Ok((descr.starts_with('>'), kind, bytes))
 }
 
-/// Writes an array's header; its items follow.
+/// Writes an array's header; the items come after it.
 pub fn write_header(writer: &mut impl Write, descr: &str, shape: &[usize]) -> io::Result<()> {
     let shape = match shape {
         [n] => format!("({n},)"),
         _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
     };
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-    // magic, version and length are 10 bytes; the items begin at a multiple of 64, after a line's end
+    // magic, version and length take 10 bytes; the header ends with a line end, at a multiple of 64 bytes
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
     writer.write_all(MAGIC)?;
     writer.write_all(&[1, 0])?;

@@ -1,4 +1,4 @@
-//! NumPy's `.npz`, read and written: a zip of arrays.
+//! Reads and writes NumPy's `.npz`: a zip of arrays.
 //!
 //! | array | what |
 //! | --- | --- |
@@ -17,8 +17,8 @@
 //!
 //! # From a pickle
 //!
-//! Opening a pickle can run any code, so none is ever opened here. A pickled list of dictionaries with `patient_id`,
-//! `static_params`, `signal`, `peaks` and `peak_mask` becomes an `.npz` where it was written, and where it is trusted:
+//! Opening a pickle can run any code, so this reader never opens one. Convert a pickled list of dictionaries with
+//! `patient_id`, `static_params`, `signal`, `peaks` and `peak_mask` to an `.npz` where it was written and is trusted:
 //!
 //! ```python
 //! import pickle, numpy as np
@@ -61,17 +61,17 @@ const FREE_BYTES: usize = 1 << 16;
 /// Bytes that a recording needs for the cell of a column, beside its text.
 const CELL_BYTES: usize = 96;
 
-/// Whether a file begins so: as a zip whose first member is an array.
+/// Whether a file begins as a zip whose first member is an array.
 fn detect(head: &[u8]) -> bool {
     let name = head.get(30..).unwrap_or_default();
     head.starts_with(b"PK\x03\x04")
         && name.iter().take(256).collect::<Vec<_>>().windows(4).any(|w| w == [&b'.', &b'n', &b'p', &b'y'])
 }
 
-/// Opens an archive as a table: all of its rows have all of its columns.
+/// Opens an archive as a table: all its rows have all its columns.
 ///
 /// # Errors
-/// [`Error::Input`] with the array that is not as above, [`Error::Io`].
+/// [`Error::Input`] with the array that violates the layout above, [`Error::Io`].
 fn open(source: SourceFile) -> Result<TableStream> {
     let source = source.whole()?;
     let mut arrays = unpack(&source)?;
@@ -117,7 +117,7 @@ fn open(source: SourceFile) -> Result<TableStream> {
     })
 }
 
-/// All arrays by name; together they are no larger than [`MAX_EXPANSION`] times the file.
+/// Unpacks all arrays, by name. Together they take at most [`MAX_EXPANSION`] times the file's size.
 fn unpack(source: &SourceFile) -> Result<BTreeMap<String, Array>> {
     let unreadable = |problem: zip::result::ZipError| {
         source.error(
@@ -142,7 +142,8 @@ fn unpack(source: &SourceFile) -> Result<BTreeMap<String, Array>> {
     Ok(arrays)
 }
 
-/// The traces, if they and the cells of a row (of so many bytes) stay within [`MAX_EXPANSION`] times the file.
+/// Makes the recordings, if they take at most [`MAX_EXPANSION`] times the file's size. `cells` is the bytes of a row's
+/// cells.
 fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells: usize) -> Result<Vec<Recording>> {
     let wrong = |problem: String, remedy: &str| source.error("array `signal`", problem, remedy);
     let (rows, length) = table(source, "signal", signal)?;
@@ -158,7 +159,7 @@ fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells:
         }
         each += size_of::<GroundTruth>() + 4 * length;
     }
-    // many short recordings take more than their samples, and one text may be copied to all of them
+    // many short recordings take more memory than their samples, and one text may be copied to all of them
     if rows > (MAX_EXPANSION * source.bytes().len() + FREE_BYTES) / each {
         let remedy = "if there are really so many, save them with np.savez instead of np.savez_compressed";
         return Err(wrong(
@@ -179,7 +180,7 @@ fn recordings(source: &SourceFile, signal: &Array, truth: Option<&Array>, cells:
     Ok(recordings)
 }
 
-/// The shape of an array of traces.
+/// Checks an array of traces and returns its shape.
 fn table(source: &SourceFile, name: &str, array: &Array) -> Result<(usize, usize)> {
     let wrong = |problem: String, remedy: &str| Err(source.error(format_args!("array `{name}`"), problem, remedy));
     match array.shape[..] {
@@ -194,14 +195,14 @@ fn table(source: &SourceFile, name: &str, array: &Array) -> Result<(usize, usize
     }
 }
 
-/// The samples of a row up to the last that is not missing.
+/// The samples of a row, up to the last one that is not missing.
 fn trace(array: &Array, row: usize) -> Vec<f32> {
     let number = |column: usize| array.number(array.index(row, column));
     let length = (0..array.shape[1]).rev().find(|&column| !number(column).is_nan()).map_or(0, |last| last + 1);
     (0..length).map(|column| number(column) as f32).collect()
 }
 
-/// An array that has an item a row, and where the items go.
+/// An array with one item per row, and the field that it fills.
 struct NpzColumn<'a> {
     source: &'a SourceFile,
     name: &'a str,
@@ -218,7 +219,7 @@ enum NpzField {
     Peak(usize),
     /// Index into [`WAVES`].
     TruthLatency(usize),
-    /// Under this name.
+    /// A column with this name.
     Other(Arc<str>),
 }
 
@@ -246,7 +247,7 @@ impl<'a> NpzColumn<'a> {
         self.source.error(format_args!("array `{}`", self.name), problem, remedy)
     }
 
-    /// Gives a recording an item.
+    /// Sets the field of a recording from an item.
     fn give(&self, index: usize, recording: &mut Recording) -> Result<()> {
         match &self.field {
             NpzField::Subject => {
@@ -284,7 +285,7 @@ impl<'a> NpzColumn<'a> {
         Ok(())
     }
 
-    /// A finite number in the range of `f32`, or `None` for NaN.
+    /// A finite number in the range of `f32`; `None` for NaN.
     fn number(&self, index: usize) -> Result<Option<f64>> {
         match self.array.number(index) {
             value if value.abs() > f64::from(f32::MAX) => {
@@ -295,10 +296,10 @@ impl<'a> NpzColumn<'a> {
     }
 }
 
-/// Writes recordings, uncompressed; the shorter ones end in NaN.
+/// Writes recordings, uncompressed. NaN pads the shorter ones.
 ///
 /// # Errors
-/// [`Error::Usage`] for none, [`Error::Io`].
+/// [`Error::Usage`] without recordings, [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     if recordings.is_empty() {
         return Err(Error::usage("there is no recording to write", "name a set that has some"));
@@ -342,7 +343,7 @@ fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
     }
     for name in names {
         let cells = || recordings.iter().map(|r| r.column(name).unwrap_or_default());
-        // as numbers if each can be read back as it stands
+        // as numbers if each reads back to the same text
         let number =
             |cell: &str| cell.parse::<f64>().ok().filter(|value| value.is_finite() && value.to_string() == cell);
         match cells().all(|cell| cell.is_empty() || number(cell).is_some()) {
@@ -357,7 +358,7 @@ struct Zip(zip::ZipWriter<Cursor<Vec<u8>>>);
 
 impl Zip {
     fn array(&mut self, name: &str, descr: &str, shape: &[usize], items: impl Iterator<Item = u8>) -> io::Result<()> {
-        // without a time, so that equal recordings are equal bytes
+        // without a time, so that equal recordings give equal bytes
         let options = zip::write::SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Stored)
             .last_modified_time(zip::DateTime::default());
@@ -367,14 +368,14 @@ impl Zip {
         self.0.write_all(&items)
     }
 
-    /// A trace a row, each with NaN up to the longest.
+    /// Writes one trace per row, padded with NaN to the longest.
     fn traces<'a>(&mut self, name: &str, traces: impl ExactSizeIterator<Item = &'a [f32]> + Clone) -> io::Result<()> {
         let shape = [traces.len(), traces.clone().map(<[f32]>::len).max().unwrap_or(0)];
         let padded = |trace: &'a [f32]| trace.iter().copied().chain(std::iter::repeat(f32::NAN)).take(shape[1]);
         self.array(name, "<f4", &shape, traces.flat_map(padded).flat_map(f32::to_le_bytes))
     }
 
-    /// A value a row, NaN for unknown.
+    /// Writes one number per row, NaN for unknown.
     fn numbers(&mut self, name: &str, values: impl Iterator<Item = Option<f64>> + Clone) -> io::Result<()> {
         let rows = values.clone().count();
         self.array(name, "<f8", &[rows], values.flat_map(|value| value.unwrap_or(f64::NAN).to_le_bytes()))

@@ -1,8 +1,8 @@
-//! A table with one row per recording, read row by row: the project's own, and those of recorders whose samples are
-//! numbered.
+//! Reads a table with one row per recording row by row: the project's own, and those of recorders with numbered
+//! samples.
 //!
-//! Missing samples (empty, `NA`, `NaN`) at a row's end mean a shorter recording; a missing one before others stays so
-//! (NaN) for whoever reads the set to report or refuse.
+//! Missing samples (empty, `NA`, `NaN`) at the end of a row mean a shorter recording. A missing sample before others
+//! becomes NaN, and the caller reports or refuses it.
 
 mod cells;
 mod notes;
@@ -22,8 +22,7 @@ use std::sync::Arc;
 /// Opens a table.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Input`] for the names of its columns (see [`TableColumns::of`]) and for a file without a
-/// table.
+/// [`Error::Io`], and [`Error::Input`] for its column names (see [`TableColumns::of`]) or for a file without a table.
 pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<TableStream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
         return Err(source.line(1, "the names of the columns are not there"));
@@ -62,17 +61,17 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Table
     Ok(TableStream { rows: Box::new(rows), names_subjects, notices, at_end })
 }
 
-/// What all rows of a table share.
+/// The context that all rows of a table share.
 struct TableContext {
     source: SourceFile,
     file: Arc<str>,
     columns: TableColumns,
-    /// The columns that say what was recorded.
+    /// The columns that name the kind of test.
     tests: Vec<usize>,
-    /// The column of the subjects, if it is called `ID` and may number the rows.
+    /// The subject column, if its name is `ID`: it may number the rows instead.
     lone_id: Option<usize>,
     naming: Naming,
-    /// Of all samples, as the lines above the rows state it.
+    /// The unit of all samples, if the lines above the rows state it.
     unit: Option<Unit>,
     decimals: Decimals,
 }
@@ -130,7 +129,7 @@ impl TableRows {
     }
 }
 
-/// A row's cells as text, checked at once, and how many of them are not UTF-8.
+/// A row's cells as text, and the number of cells that are not UTF-8.
 fn as_text(cells: ByteRecord) -> (StringRecord, usize) {
     StringRecord::from_byte_record(cells).map(|cells| (cells, 0)).unwrap_or_else(|error| {
         let cells = error.into_byte_record();
@@ -139,7 +138,7 @@ fn as_text(cells: ByteRecord) -> (StringRecord, usize) {
     })
 }
 
-/// One row and where it stands.
+/// One row, with its position.
 struct TableRow<'a> {
     context: &'a TableContext,
     /// Counted from 1, without the header.
@@ -149,7 +148,7 @@ struct TableRow<'a> {
 }
 
 impl TableRow<'_> {
-    /// The recording; the first fault of a cell comes with what the others say.
+    /// Reads the recording. On a fault, the error contains all that the other cells state.
     fn recording(&self, notes: &mut TableNotes) -> Result<Recording, Faulty> {
         self.check_width()?;
         let columns = &self.context.columns;
@@ -177,7 +176,7 @@ impl TableRow<'_> {
         }
     }
 
-    /// Where a cell says that this is no ABR, and what it is.
+    /// The line, column and name of another response than an ABR, if a cell names one.
     fn other_response(&self) -> Option<String> {
         self.context.tests.iter().find_map(|&column| {
             let response = vocabulary::other_response_in_note(self.cells.get(column)?)?;
@@ -198,11 +197,11 @@ impl TableRow<'_> {
         Err(self.error(None, problem, "leave the row out, or check its cells"))
     }
 
-    /// Takes the samples to µV from the unit that the row or the table states.
+    /// Converts the samples to µV from the unit that the row or the table states.
     fn convert(&self, recording: &mut Recording) -> Result<()> {
         let unit = recording.unit.or(self.context.unit);
         let TableColumns { kinds, names, .. } = &self.context.columns;
-        // an amplitude whose name states no unit
+        // an amplitude column without a unit
         let bare = |(column, kind): &(usize, &ColumnKind)| {
             matches!(kind, ColumnKind::Peak(_, None)) && !delimited::is_missing(self.text(*column))
         };
@@ -235,7 +234,7 @@ impl TableRow<'_> {
 
     fn check_width(&self) -> Result<()> {
         let (found, wanted) = (self.cells.len(), self.context.columns.names.len());
-        // separators at the end are harmless where a recorder numbers the samples
+        // trailing separators are harmless in a recorder's table
         let surplus = self.cells.iter().skip(wanted).any(|cell| !cell.trim_ascii().is_empty());
         if found == wanted || (found > wanted && !surplus && self.context.naming != Naming::Own) {
             return Ok(());
@@ -250,7 +249,7 @@ impl TableRow<'_> {
         })
     }
 
-    /// The samples of `columns` up to the last that is not missing.
+    /// The samples in `columns`, up to the last one that is not missing.
     fn trace(&self, columns: &[usize]) -> Result<Vec<f32>> {
         let missing = |column: &&usize| delimited::is_missing(self.text(**column));
         let length = columns.len() - columns.iter().rev().take_while(missing).count();
@@ -304,7 +303,7 @@ impl TableRow<'_> {
     }
 }
 
-/// Adds a column, with a value or without: all rows of a table have all its columns.
+/// Adds a column even without a value: all rows of a table have all its columns.
 fn push(recording: &mut Recording, name: &str, value: impl Into<String>) {
     recording.columns.push((name.into(), value.into()));
 }

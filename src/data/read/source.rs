@@ -1,4 +1,4 @@
-//! A file's content, and the errors that name it.
+//! A file's content, and errors that name the file.
 
 use crate::error::{Error, Result};
 use crate::text::{SAVE_AS_UTF_8, decode};
@@ -8,7 +8,7 @@ use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How much of a file is looked at to detect its format.
+/// The bytes from the beginning of a file that determine its format.
 pub const HEAD: usize = 1 << 16;
 
 /// A file that is being read.
@@ -17,9 +17,9 @@ pub struct SourceFile {
     path: PathBuf,
     name: String,
     bytes: Arc<[u8]>,
-    /// Whether `bytes` is all of it.
+    /// Whether `bytes` is the whole content.
     whole: bool,
-    /// Whether files beside it may be read.
+    /// Whether companion files beside it may be read.
     on_disk: bool,
 }
 
@@ -33,7 +33,7 @@ impl SourceFile {
         Ok(SourceFile { whole: true, ..SourceFile::on_disk(path, bytes) })
     }
 
-    /// Reads the beginning of a file. What is no regular file (a pipe) is read whole, as it can be read only once.
+    /// Reads the beginning of a file. A pipe is read whole, because it can be read only once.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -57,12 +57,12 @@ impl SourceFile {
         }
     }
 
-    /// Content without a file, and so without any beside it.
+    /// Content in memory, without companion files.
     pub fn in_memory(name: &str, bytes: Vec<u8>) -> Self {
         SourceFile { whole: true, on_disk: false, ..SourceFile::on_disk(Path::new(name), bytes) }
     }
 
-    /// The same file with all of its content.
+    /// The same file with its whole content.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -70,17 +70,17 @@ impl SourceFile {
         if self.whole { Ok(self) } else { SourceFile::open(&self.path) }
     }
 
-    /// Where it lies.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its content, as far as it was read.
+    /// Its content, as far as read.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -90,7 +90,7 @@ impl SourceFile {
         &self.bytes[..self.bytes.len().min(HEAD)]
     }
 
-    /// Its content from the beginning, read bit by bit.
+    /// A reader of its content from the beginning.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -101,10 +101,10 @@ impl SourceFile {
         })
     }
 
-    /// All of its text, whatever its encoding (see [`text::decode`](crate::text::decode)).
+    /// Its whole text, in any supported encoding (see [`text::decode`](crate::text::decode)).
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Input`] for text that is not in the encoding that it begins with.
+    /// [`Error::Io`], and [`Error::Input`] for text that is invalid in the encoding of its beginning.
     pub fn decoded(&self) -> Result<String> {
         let whole = self.clone().whole()?;
         match decode(whole.bytes()) {
@@ -113,7 +113,7 @@ impl SourceFile {
         }
     }
 
-    /// The error that reading it failed.
+    /// Makes the error for a failed read.
     pub fn unreadable(&self) -> impl FnOnce(io::Error) -> Error + use<> {
         Error::io("read", self.path.clone())
     }
@@ -133,10 +133,10 @@ impl SourceFile {
         self.path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
     }
 
-    /// The content of a file of this name in the same folder, if there is one.
+    /// Opens the file with this name in the same folder; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::Io`] if it is there and cannot be read.
+    /// [`Error::Io`] if it exists but cannot be read.
     pub fn beside(&self, name: &str) -> Result<Option<SourceFile>> {
         if !self.on_disk {
             return Ok(None);
@@ -148,7 +148,7 @@ impl SourceFile {
         }
     }
 
-    /// The names of the files in the same folder that begin so, sorted; none for content in memory.
+    /// The sorted names in the same folder with this prefix; none for content in memory.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be listed.
@@ -161,7 +161,7 @@ impl SourceFile {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
             let entry = entry.map_err(Error::io("list", folder))?;
-            // a name that is no text begins with none
+            // a name that is not Unicode has no such prefix
             let name = entry.file_name().into_string().ok().filter(|name| name.starts_with(prefix));
             names.extend(name.filter(|_| entry.path().is_file()));
         }
@@ -169,17 +169,17 @@ impl SourceFile {
         Ok(names)
     }
 
-    /// The error that this file is at fault: where, what was found instead of what, and the way out.
+    /// An error in this file: the place, the problem and the remedy.
     pub fn error(&self, place: impl Display, problem: impl Display, remedy: impl Display) -> Error {
         Error::input(&self.name, place, problem, remedy)
     }
 
-    /// The error that a line is not as its format has it.
+    /// The error for a line that violates the format.
     pub(super) fn line(&self, line: usize, problem: impl Display) -> Error {
         self.error(format_args!("line {line}"), problem, "the file is damaged or cut short: export it again")
     }
 
-    /// The error that the bytes from an offset on are not as their format has them.
+    /// The error for bytes that violate the format, from an offset on.
     pub(super) fn byte(&self, offset: usize, problem: impl Display) -> Error {
         self.error(format_args!("byte {offset}"), problem, "the file is damaged or cut short: copy or save it again")
     }

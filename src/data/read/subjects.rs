@@ -1,6 +1,6 @@
-//! Recordings of many files as one data set: which file, and who was recorded.
+//! Merges the recordings of many files into one data set, with file names and subjects.
 //!
-//! Names that are made from paths depend on where the files are, never on how their paths were typed.
+//! Names made from paths depend on where the files are, never on how the user typed their paths.
 
 mod names;
 
@@ -13,20 +13,20 @@ use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Who was recorded, by the path of the file.
+/// Assigns subjects by the path of the file.
 pub enum SubjectFrom {
-    /// A regular expression; its group `subject`, or else its first, is the subject. Of several matches in a path
-    /// the last counts.
+    /// A regular expression. Its group `subject`, or else its first group, is the subject. The last match in a path
+    /// counts.
     Pattern(Regex),
-    /// The last parts of paths, with their subjects.
+    /// Ends of paths, with their subjects.
     Table(BTreeMap<String, String>),
 }
 
 impl SubjectFrom {
-    /// A regular expression with a group, or a table with the columns `file` and `subject_id`.
+    /// Parses a regular expression with a group, or reads a table with the columns `file` and `subject_id`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an expression without a group or that is none, [`Error::Input`] for a table without these
+    /// [`Error::Usage`] for an invalid expression or one without a group, [`Error::Input`] for a table without these
     /// columns, [`Error::Io`].
     pub fn parse(argument: &str) -> Result<SubjectFrom> {
         if Path::new(argument).is_file() {
@@ -70,12 +70,12 @@ impl SubjectFrom {
     /// The subject of a file.
     ///
     /// # Errors
-    /// [`Error::Input`] for a file that neither expression nor table names.
+    /// [`Error::Input`] for a file that the expression or the table does not cover.
     fn of(&self, path: &Path) -> Result<String> {
         let parts = real_parts(path);
         let found = match self {
             SubjectFrom::Pattern(pattern) => last_match(pattern, &parts.join("/")),
-            // the longest end of the path that is listed
+            // the longest end of the path in the table
             SubjectFrom::Table(names) => (0..parts.len()).find_map(|i| names.get(&parts[i..].join("/")).cloned()),
         };
         found.filter(|name| !name.is_empty()).ok_or_else(|| {
@@ -85,8 +85,8 @@ impl SubjectFrom {
     }
 }
 
-/// Makes one name of what programs write for one subject: nothing for an unknown one, and `12` of `12.0`, which pandas
-/// writes for a number in a column with gaps.
+/// Normalises a subject's name: an unknown value becomes empty, and `12.0`, which pandas writes for a number in a
+/// column with gaps, becomes `12`.
 pub fn tidy(subject: &mut String) {
     let whole = |whole: &&str| !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit());
     if is_missing(subject) {
@@ -96,7 +96,7 @@ pub fn tidy(subject: &mut String) {
     }
 }
 
-/// The names in a file's real path, without the root.
+/// The components of a file's real path, without the root.
 fn real_parts(path: &Path) -> Vec<String> {
     normal_parts(&std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
 }
@@ -109,7 +109,7 @@ fn normal_parts(path: &Path) -> Vec<String> {
     normal.collect()
 }
 
-/// A path in a table of names as files are looked up there: `./a/b.csv` and `a\b.csv` are `a/b.csv`.
+/// Normalises a path in a subject table: `./a/b.csv` and `a\b.csv` become `a/b.csv`.
 fn listed(name: &str) -> String {
     let name = name.replace('\\', "/");
     let path = Path::new(&name);
@@ -117,28 +117,28 @@ fn listed(name: &str) -> String {
     parts.join("/")
 }
 
-/// The group of a pattern's last match: folders above the recordings may match too.
+/// The group of a pattern's last match. Folders above the recordings may match too.
 fn last_match(pattern: &Regex, path: &str) -> Option<String> {
     let groups = pattern.captures_iter(path).filter_map(|found| found.name("subject").or_else(|| found.get(1)));
     groups.last().map(|group| group.as_str().to_string())
 }
 
-/// Who was recorded in a file that is read alone.
+/// Assigns the subject in a file that is read alone.
 pub(super) struct OfFile {
     name: String,
     subject: SubjectOrigin,
-    /// Rows whose subject was replaced or guessed.
+    /// Number of rows whose subject was replaced or guessed.
     changed: usize,
-    /// Whether a guess is replaced, and so not said.
+    /// Whether the user replaces a guess, which then needs no notice.
     given: bool,
 }
 
 enum SubjectOrigin {
-    /// As the user says.
+    /// By the user.
     Given(String),
-    /// From the file's name.
+    /// Guessed from the file's name.
     Guessed(String),
-    /// As the file says, and only so.
+    /// Only as the file states it.
     Stated,
 }
 
@@ -169,7 +169,7 @@ impl OfFile {
         recording
     }
 
-    /// What is to be said after the last row.
+    /// The notice after the last row.
     pub fn notice(&self) -> Option<String> {
         let notice = match &self.subject {
             SubjectOrigin::Given(_) if self.changed > 0 => Some(replaced(self.changed)),
@@ -190,12 +190,12 @@ fn guessed(files: usize, of: usize) -> String {
     )
 }
 
-/// A subject from a file's name.
+/// Guesses a subject from a file's name.
 fn guess(path: &Path) -> String {
     without_level(&path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()).to_string()
 }
 
-/// What the files read so far hold.
+/// The files read so far.
 #[derive(Default)]
 pub(super) struct CollectedFiles {
     files: Vec<File>,
@@ -205,12 +205,12 @@ pub(super) struct CollectedFiles {
 struct File {
     path: PathBuf,
     recordings: Vec<Recording>,
-    /// Who was recorded where the file does not say it; `None` if it is not to be guessed.
+    /// The subject of rows that do not state one; `None` if it must not be guessed.
     guess: Option<String>,
 }
 
 impl CollectedFiles {
-    /// Takes in a file's recordings; `subject`: from the file's name, where the format has a rule for it.
+    /// Adds a file's recordings. `subject` comes from the file's name if the format has a rule for it.
     pub fn add(
         &mut self,
         path: &Path,
@@ -229,10 +229,10 @@ impl CollectedFiles {
         self.files.push(File { path: path.to_path_buf(), recordings, guess });
     }
 
-    /// All recordings, each with the name of its file and of its subject.
+    /// Returns all recordings, with file names and subjects.
     ///
     /// # Errors
-    /// A file that `options.subject_from` does not name.
+    /// A file that `options.subject_from` does not cover.
     pub fn finish(mut self, options: &Options, notices: &Notices) -> Result<Vec<Recording>> {
         self.notices.drain(..).for_each(|notice| notices.push(notice));
         let paths: Vec<Vec<String>> = self.files.iter().map(|file| real_parts(&file.path)).collect();
@@ -272,7 +272,8 @@ impl CollectedFiles {
         Ok(())
     }
 
-    /// One name in two folders is two subjects; two files of one name in one folder are one.
+    /// Assigns guessed subjects: one name in two folders means two subjects; two files with one name in one folder mean
+    /// one.
     fn take_guessed(&mut self, paths: &[Vec<String>], notices: &Notices) {
         let stated: BTreeSet<String> =
             self.files.iter().flat_map(|f| &f.recordings).map(|r| r.subject.clone()).collect();
@@ -327,7 +328,7 @@ impl File {
     }
 }
 
-/// Which stated subjects stand in several folders, and so are taken as one.
+/// A notice about stated subjects that occur in several folders and count as one.
 fn shared(files: &[File]) -> Option<String> {
     let mut folders: BTreeMap<&str, BTreeSet<&Path>> = BTreeMap::new();
     for file in files {
@@ -341,7 +342,7 @@ fn shared(files: &[File]) -> Option<String> {
     (!names.is_empty()).then_some(text)
 }
 
-/// For each path the shortest end that no other one has.
+/// For each path, the shortest end that no other path has.
 fn shortest_ends(paths: &[Vec<String>]) -> Vec<String> {
     let end = |path: &[String], length: usize| path[path.len().saturating_sub(length.max(1))..].join("/");
     let longest = paths.iter().map(Vec::len).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Lines and numbers of text files.
+//! Lines and numbers in text files.
 
 use super::{SourceFile, delimited};
 use crate::data::PEAK_COLUMNS;
@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::text::utf_16;
 use std::borrow::Cow;
 
-/// Microvolts beyond which no sample is believed: 1000 V.
+/// The largest plausible sample in µV: 1000 V.
 pub const MAX_SAMPLE_UV: f64 = 1e9;
 
-/// Text in UTF-8 or UTF-16, or else in Windows-1252, as older recorders write it.
+/// Decodes UTF-8 or UTF-16, else Windows-1252, as older recorders write.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     if let Some(encoding) = utf_16(bytes) {
         return encoding.decode_with_bom_removal(bytes).0;
@@ -17,13 +17,13 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     delimited::decode_cell(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
-/// The lines with their numbers from 1, ended by `\n`, `\r\n` or `\r` alone.
+/// Lines with their numbers from 1; `\n`, `\r\n` or a single `\r` ends a line.
 pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
     lines.enumerate().map(|(i, line)| (i + 1, line))
 }
 
-/// A finite number.
+/// Parses a finite number.
 pub fn number(source: &SourceFile, line: usize, what: &str, text: &str) -> Result<f64> {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
@@ -31,7 +31,7 @@ pub fn number(source: &SourceFile, line: usize, what: &str, text: &str) -> Resul
     }
 }
 
-/// A finite number above zero.
+/// Parses a finite number above 0.
 pub fn positive(source: &SourceFile, line: usize, what: &str, text: &str) -> Result<f64> {
     match number(source, line, what, text)? {
         value if value > 0.0 => Ok(value),
@@ -39,7 +39,7 @@ pub fn positive(source: &SourceFile, line: usize, what: &str, text: &str) -> Res
     }
 }
 
-/// A number as a column's text, as [`tidy`] has it; one below 0 is refused.
+/// Normalises a number as [`tidy`] does; refuses one below 0.
 pub fn not_negative(source: &SourceFile, line: usize, what: &str, text: &str) -> Result<String> {
     match text.trim().parse::<f64>() {
         Ok(value) if value < 0.0 => Err(source.line(line, format!("{what} should be 0 or above, but is {value}"))),
@@ -47,7 +47,7 @@ pub fn not_negative(source: &SourceFile, line: usize, what: &str, text: &str) ->
     }
 }
 
-/// A sample in µV, from its text in units of `unit_uv` µV.
+/// Parses a sample in units of `unit_uv` µV, and converts it to µV.
 pub fn sample(source: &SourceFile, line: usize, text: &str, unit_uv: f64) -> Result<f32> {
     let value = number(source, line, "a sample", text)? * unit_uv;
     if value.abs() > MAX_SAMPLE_UV {
@@ -56,7 +56,7 @@ pub fn sample(source: &SourceFile, line: usize, text: &str, unit_uv: f64) -> Res
     Ok(value as f32)
 }
 
-/// A number as a column's text, in the fewest digits; what is no number as it stands.
+/// Writes a number in the fewest digits; trims other text.
 pub fn tidy(text: &str) -> String {
     let text = text.trim();
     match text.parse::<f64>() {
@@ -65,12 +65,12 @@ pub fn tidy(text: &str) -> String {
     }
 }
 
-/// A cell's text, empty for an unknown value. `None` is a word here: of a hearing loss, of a masker.
+/// A cell's text, empty for an unknown value. `None` counts as a word here: no hearing loss, no masker.
 pub fn known(cell: &str) -> &str {
     if delimited::is_missing(cell) && cell != "None" { "" } else { cell }
 }
 
-/// The number of a level with its unit behind it: `60 dB nHL`.
+/// Parses a level with its unit, such as `60 dB nHL`.
 pub fn level(text: &str) -> Option<f64> {
     let plain = text.trim().to_lowercase();
     let (number, scale) = plain.split_once("db")?;
@@ -78,12 +78,12 @@ pub fn level(text: &str) -> Option<f64> {
     number.trim().parse().ok().filter(|level: &f64| known && level.is_finite())
 }
 
-/// A frequency in Hz from one in kHz, without the digits that the multiplication adds.
+/// Converts kHz to Hz, without rounding noise from the multiplication.
 pub fn hz_from_khz(khz: f64) -> f64 {
     (khz * 1e9).round() / 1e6
 }
 
-/// The beginning of a text, for a message.
+/// The beginning of a text, for messages.
 pub fn excerpt(text: &str) -> String {
     let mut shown: String = text.trim().chars().take(40).filter(|c| !c.is_control()).collect();
     if shown.len() < text.trim().len() {
@@ -92,7 +92,7 @@ pub fn excerpt(text: &str) -> String {
     shown
 }
 
-/// A name apart from those that mean something else to a table.
+/// Renames a column whose name has a fixed meaning in tables.
 pub fn free_name(name: &str) -> String {
     let sample = name.strip_prefix('s').is_some_and(|n| n.parse::<usize>().is_ok());
     let taken = ["file", "subject_id", "sample_rate_hz", "t0_ms"].contains(&name) || PEAK_COLUMNS.contains(&name);

@@ -1,4 +1,4 @@
-//! The unit of the samples, where a table with one row per recording states it.
+//! Finds the unit of the samples that a table with one row per recording states.
 
 use super::SourceFile;
 use super::delimited::Layout;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 const REMEDY: &str = "write V, mV, uV or nV; if it is not the unit of the samples, rename or remove it";
 
-/// A unit of voltage by its symbol or word.
+/// Parses a voltage unit from its symbol or word.
 pub fn parse(text: &str) -> Option<Unit> {
     let plain = text.trim().to_lowercase().replace(['µ', 'μ'], "u");
     Some(match ["volts", "volt", "v"].into_iter().find_map(|volts| plain.strip_suffix(volts))? {
@@ -28,16 +28,16 @@ pub fn is_name(name: &str) -> bool {
         && words.all(|word| ["sample", "samples", "data", "signal", "voltage"].contains(&word))
 }
 
-/// The unit in `Data(nV)...`, BioSig's mark before the samples; `None` for another name.
+/// The unit in `Data(nV)...`, BioSig's mark before the samples; `None` for any other name.
 pub fn of_mark(name: &str) -> Option<&str> {
     let rest = name.get(..4).filter(|begin| begin.eq_ignore_ascii_case("data")).map(|_| name[4..].trim_start())?;
     rest.strip_prefix(['(', '['])?.trim_end_matches(['.', '…', ' ']).strip_suffix([')', ']'])
 }
 
-/// The unit that the names of a table's columns state, or else the lines before them.
+/// The unit that a table's column names or the lines before them state.
 ///
 /// # Errors
-/// One that is not known, or two that differ.
+/// An unknown unit, or two different ones.
 pub fn of_table(source: &SourceFile, layout: &Layout, names: &[String]) -> Result<Option<Unit>> {
     let preamble = layout.preamble(source)?;
     let lines = text::lines(&preamble).filter_map(|(line, text)| {
@@ -58,7 +58,7 @@ pub fn of_table(source: &SourceFile, layout: &Layout, names: &[String]) -> Resul
     Ok(found)
 }
 
-/// The error that a unit is not known.
+/// The error for an unknown unit.
 pub fn unknown(source: &SourceFile, place: &str, stated: &str) -> Error {
     source.error(place, format!("`{}` is no unit of voltage that is known here", text::excerpt(stated)), REMEDY)
 }

@@ -1,4 +1,4 @@
-//! What the cells of a row say: numbers, labels, stimuli; with row, line and column where they say nothing that can be.
+//! Parses the cells of a row: numbers, labels and stimuli. Errors name row, line and column.
 
 use super::{TableRow, push};
 use crate::data::read::delimited::{self, Decimals};
@@ -29,7 +29,7 @@ impl TableRow<'_> {
         }
     }
 
-    /// A latency or amplitude in our unit, NaN where there is none.
+    /// A latency in ms or an amplitude in µV; NaN for an empty cell.
     pub(super) fn label(&self, column: usize, factor: f64) -> Result<f32> {
         let label = self.number::<f64>(column)?.map_or(f32::NAN, |value| (value * factor) as f32);
         match label.is_infinite() {
@@ -38,7 +38,7 @@ impl TableRow<'_> {
         }
     }
 
-    /// A stimulus: its frequency, or as it stands where the unit is not known.
+    /// Parses a stimulus: its frequency, or its text if the unit is unknown.
     pub(super) fn frequency(
         &self,
         column: usize,
@@ -79,10 +79,10 @@ impl TableRow<'_> {
         Ok(())
     }
 
-    /// A finite number, or `None` in a cell without a value.
+    /// A finite number; `None` for an empty cell.
     pub(super) fn number<T: num_traits::Float + std::str::FromStr>(&self, column: usize) -> Result<Option<T>> {
         let cell = self.text(column);
-        // most cells are plain numbers
+        // fast path: most cells are plain numbers
         if let Ok(number) = cell.parse::<T>()
             && number.is_finite()
             && self.context.decimals == Decimals::Point
@@ -113,7 +113,7 @@ impl TableRow<'_> {
         self.error(Some(column), problem, remedy)
     }
 
-    /// A cell's text, with a decimal point where it is a number with a decimal comma.
+    /// A cell's text. A number with a decimal comma gets a decimal point.
     pub(super) fn plain<'c>(&self, column: usize, cell: &'c str) -> Result<Cow<'c, str>> {
         match delimited::plain_number(cell, self.context.decimals) {
             Some(plain) if plain.parse::<f64>().is_ok() => Ok(plain),
@@ -132,13 +132,13 @@ impl TableRow<'_> {
     }
 }
 
-/// Whether a cell of numbers holds a word instead, such as `Noise`.
+/// Whether a cell in a number column holds a word instead, such as `Noise`.
 fn is_word(cell: &str) -> bool {
     let letters = cell.chars().all(|c| c.is_alphabetic() || " -_".contains(c)) && cell.contains(char::is_alphabetic);
     letters && !delimited::is_missing(cell) && cell.parse::<f64>().is_err()
 }
 
-/// `4 kHz` or `500Hz` in Hz.
+/// Parses a frequency with its unit, such as `4 kHz` or `500Hz`, to Hz.
 fn with_unit(cell: &str) -> Option<f64> {
     let lower = cell.to_lowercase();
     let (number, khz) = match lower.strip_suffix("khz") {

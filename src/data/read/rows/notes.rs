@@ -1,39 +1,39 @@
-//! What a user should know of a table after its last row.
+//! Collects what the user should know about a table after its last row.
 
 use super::{TableContext, tdt};
 use crate::data::recording::Recording;
 use std::collections::HashSet;
 
-/// Fewer rows with an `ID` each may well be so many subjects.
+/// With fewer rows, distinct values of `ID` are plausible subjects.
 const FEW_ROWS: usize = 5;
 
 #[derive(Default)]
 pub struct TableNotes {
-    /// Rows that were read, without those that were left out.
+    /// Rows that were read, without skipped ones.
     pub rows: usize,
     /// Cells that are not UTF-8.
     pub odd_cells: usize,
     /// The onset delays that are not 0, in ms.
     pub delays_ms: Vec<f64>,
-    /// Rows of other responses than ABRs.
+    /// Skipped rows with other responses than ABRs.
     pub others: usize,
-    /// Where the first of them says so.
+    /// Where the first of them names its response.
     pub other: Option<String>,
-    /// The subjects of a column `ID`.
+    /// The values of a column `ID`.
     ids: HashSet<String>,
-    /// Whether one of them has two rows.
+    /// Whether a value of `ID` occurs twice.
     repeated: bool,
 }
 
 impl TableNotes {
-    /// Takes note of who was recorded, where a column `ID` says it, which may number the rows as well.
+    /// Records the value of a column `ID`, which may number the rows instead of naming subjects.
     pub fn note_id(&mut self, recording: &Recording) {
         if !self.repeated {
             self.repeated = recording.subject.is_empty() || !self.ids.insert(recording.subject.clone());
         }
     }
 
-    /// What speaks against the subjects.
+    /// A notice if the subject column may number the rows.
     pub fn doubt(&self, context: &TableContext) -> Option<String> {
         let column =
             &context.columns.names[context.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?];
@@ -44,7 +44,7 @@ impl TableNotes {
         ))
     }
 
-    /// What is to be said.
+    /// The notices after the last row.
     pub fn notices(&self, context: &TableContext) -> Vec<String> {
         let name = context.source.name();
         let mut notices = Vec::new();

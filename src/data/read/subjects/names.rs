@@ -1,7 +1,7 @@
-//! What in the name of a file is no part of its subject's.
+//! Removes the parts of a file's name that do not belong to the subject.
 
-/// A name without the level at its end, and the ear and the stimulus beside it: `TEMP-08-60db` and `TEMP-08_L 20dB SPL`
-/// are one subject, who must not stand in two splits. An ear alone is one only if it is spelled out.
+/// Removes the level at the end of a name, with the ear and the stimulus beside it: `TEMP-08-60db` and `TEMP-08_L 20dB
+/// SPL` are one subject, which must not be in two parts of a split. An ear without a level must be spelled out.
 pub fn without_level(stem: &str) -> &str {
     let (mut rest, mut level) = (stem, false);
     loop {
@@ -18,7 +18,7 @@ pub fn without_level(stem: &str) -> &str {
     if who.is_empty() { stem } else { who }
 }
 
-/// What stands between the parts of a name.
+/// Separators between the parts of a name.
 const BETWEEN: [char; 7] = [' ', '_', '-', '.', ',', '(', ')'];
 
 fn strip_level(name: &str) -> Option<&str> {
@@ -47,7 +47,7 @@ fn without_digits(name: &str) -> Option<&str> {
     Some(name.trim_end_matches(|c: char| c.is_ascii_digit())).filter(|shorter| shorter.len() < name.len())
 }
 
-/// A text without the first of these at its end, in any case.
+/// Removes the first of `ends` that the text ends with, ignoring case.
 fn strip_one<'a>(text: &'a str, ends: &[&str]) -> Option<&'a str> {
     ends.iter().find_map(|end| {
         let (rest, found) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
@@ -77,7 +77,7 @@ mod tests {
             ("m160db", "m"),
             ("E5_left", "E5"),
             ("E5 Right Ear", "E5"),
-            // one letter, a number or a stimulus alone may be the name
+            // a single letter, a number or a stimulus alone may be the name
             ("E5_L", "E5_L"),
             ("E5-20", "E5-20"),
             ("E5_8kHz", "E5_8kHz"),
