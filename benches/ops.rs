@@ -1,10 +1,10 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 //!
-//! Rates are counted from the algorithm (`tests/common/bench/work.rs`): GFLOP/s of `linear`, `linear_relu` and `grouped_linear`,
-//! which criterion calls `Gelem/s`, and GB/s of all other ops, which may exceed what memory gives, as a layer fits into
-//! the caches. Matrix products at every shape and form of the model: `cargo bench --bench gemm`.
+//! Rates come from the algorithm (`tests/common/bench/work.rs`). Those of `linear`, `linear_relu` and `grouped_linear` are
+//! GFLOP/s, which criterion calls `Gelem/s`; those of all other ops are GB/s, which may exceed the bandwidth of memory, as
+//! a layer fits into the caches. `cargo bench --bench gemm` measures matrix products at every shape of the model.
 //!
-//! With `ABR_FILM_DEVICE=gpu` on a GPU (`tests/common/bench/on.rs`).
+//! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`).
 
 use abr_film::ops::Op;
 use common::bench::on::{On, Placed};

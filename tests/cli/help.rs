@@ -6,66 +6,26 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 
-const COMMANDS: [(&str, &[&str]); 10] = [
-    (
-        "train",
-        &[
-            "--config",
-            "--data",
-            "--out",
-            "--device",
-            "--adapter",
-            "--threads",
-            "--seed",
-            "--resume",
-            "--force",
-            "--set",
-            "--dry-run",
-        ],
-    ),
-    ("eval", &["--model", "--config", "--data", "--split", "--out", "--json", "--device", "--threads"]),
-    (
-        "generate",
-        &["--model", "--config", "-n", "--static", "--conditions", "--unconditional", "--strength", "--seed", "--out"],
-    ),
-    ("reconstruct", &["--model", "--config", "--data", "--out", "--device"]),
-    (
-        "plot",
-        &[
-            "--out",
-            "--subject",
-            "--pool",
-            "--window",
-            "--band",
-            "--no-repeats",
-            "--no-waves",
-            "--species",
-            "--threshold",
-            "--level-step",
-            "--truth",
-            "--config",
-            "--t0-ms",
-            "--width",
-            "--dpi",
-        ],
-    ),
-    ("info", &["--config", "--model", "--json"]),
-    ("data import", &["--sample-rate-hz", "--t0-ms", "--frequency-hz", "--format", "--out"]),
-    ("data inspect", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--json", "--plot", "--subject"]),
-    ("data prepare", &["--config", "--set", "--sample-rate-hz", "--t0-ms", "--out"]),
-    ("data synth", &["--config", "--set", "--seed", "--out"]),
+const COMMANDS: [&str; 10] = [
+    "train",
+    "eval",
+    "generate",
+    "reconstruct",
+    "plot",
+    "info",
+    "data import",
+    "data inspect",
+    "data prepare",
+    "data synth",
 ];
 
 #[test]
 fn every_command_has_its_help() {
     let place = Place::new();
     let overview = place.ok("--help").stdout;
-    for (command, flags) in COMMANDS {
+    for command in COMMANDS {
         assert!(overview.contains(command.split(' ').next().unwrap()), "{command} is not in the overview");
-        let help = place.ok(&format!("{command} --help")).stdout;
-        for flag in flags {
-            assert!(words(&help).any(|word| word == *flag), "{command} --help does not name {flag}");
-        }
+        place.ok(&format!("{command} --help"));
     }
     assert!(place.ok("--version").stdout.starts_with("abr-film "));
 }
@@ -73,7 +33,7 @@ fn every_command_has_its_help() {
 #[test]
 fn the_help_names_every_flag_of_the_readme() {
     let place = Place::new();
-    let helps: String = COMMANDS.iter().map(|(command, _)| place.ok(&format!("{command} --help")).stdout).collect();
+    let helps: String = COMMANDS.iter().map(|command| place.ok(&format!("{command} --help")).stdout).collect();
     // what belongs to Cargo
     let others = ["--release", "--path", "--test", "--bench", "--no-default-features"];
     let mut flags = 0;

@@ -85,18 +85,3 @@ impl Kernel {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kernels_are_chosen_by_name() {
-        for kernel in Kernel::ALL {
-            assert_eq!(Kernel::named(kernel.name()).is_ok(), kernel.available());
-        }
-        assert_eq!(Kernel::named("portable"), Ok(Kernel::Portable));
-        assert!(Kernel::named("sse").unwrap_err().contains("ABR_FILM_KERNEL=sse: there is no such kernel"));
-        assert!(Kernel::fastest().available());
-    }
-}
