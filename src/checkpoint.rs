@@ -66,7 +66,7 @@ pub struct DataFacts {
     pub hash: String,
     pub sample_rate_hz: f64,
     pub t0_ms: f64,
-    /// The static columns of the training rows, in their own units.
+    /// The conditioning variables of the training rows, in their own units.
     #[serde(rename = "train_statics")]
     pub train_conditions: Vec<Column>,
     /// Who was trained on, in the order of their names; nobody where the data name no subjects.

@@ -1,4 +1,4 @@
-//! New traces in physical units: conditions named by the user, completed from the training rows, latents drawn anew.
+//! New traces in physical units: conditions named by the user, completed from the training rows, latents newly drawn.
 
 use crate::baselines::MixedModel;
 use crate::checkpoint::TrainedModel;
@@ -22,7 +22,7 @@ const NEAREST_SHARE: f64 = 0.01;
 /// … but from at least so many, if there are; and from all that are as near as the last of them.
 const NEAREST_ROWS: usize = 50;
 
-/// One value of a static column.
+/// One value of a conditioning variable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Number(f64),
@@ -74,7 +74,7 @@ pub struct GeneratedTraces {
     pub subjects: Vec<u32>,
     /// The condition of each row; none when generated without.
     pub conditions: Vec<Column>,
-    /// The condition as the static head reads it off the decoder; none from a concat decoder.
+    /// The condition as the condition head reads it off the decoder; none from a concat decoder.
     pub predicted: Vec<Column>,
     /// `[N, 6]` in ms and µV, from a model with a peak head.
     pub peaks: Option<Array2<f32>>,
@@ -84,9 +84,9 @@ pub struct GeneratedTraces {
 /// whole training rows near the named values bring what is not named.
 ///
 /// # Errors
-/// A name that is no static column (with the nearest one), a value that cannot be encoded, a static that is neither
-/// named nor can be drawn (bare weights have no training rows), a concat decoder without a condition, averages where
-/// the noise of one sweep is not known.
+/// A name that is no conditioning variable (with the nearest one), a value that cannot be encoded, a static that is
+/// neither named nor can be drawn (bare weights have no training rows), a concat decoder without a condition, averages
+/// where the noise of one sweep is not known.
 pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
     let rows = rows(model, request)?;
     let conditions = match &request.conditions {
@@ -161,8 +161,8 @@ fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
 /// Checks every named static; `table` is the file the conditions stand in, if they do.
 ///
 /// # Errors
-/// A name that is no static column (with the nearest one), or a value that cannot be encoded: with the file, row and
-/// column, or the `--static` flag.
+/// A name that is no conditioning variable (with the nearest one), or a value that cannot be encoded: with the file,
+/// row and column, or the `--static` flag.
 pub fn check_conditions(trained: &TrainedModel, table: Option<&str>, conditions: &[Condition]) -> Result<()> {
     for (row, (name, value)) in conditions.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |named| (i, named))) {
         check_value(trained, name, value).map_err(|(problem, remedy)| match table {
@@ -194,7 +194,7 @@ fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), 
     })
 }
 
-/// Every static column for every row: the named values, and whole training rows near them for the rest.
+/// Every conditioning variable for every row: the named values, and whole training rows near them for the rest.
 fn complete(
     trained: &TrainedModel,
     conditions: &[Condition],

@@ -51,7 +51,7 @@ impl Baselines {
     /// none), against the truth where it is known: that of a simulation, or else the mean of the other rows of a cell.
     ///
     /// # Errors
-    /// A static value that cannot be encoded.
+    /// A value of the condition that cannot be encoded.
     pub fn fit(dataset: &Dataset, scalers: &Scalers, split: &Split, max_rank: usize) -> Result<Baselines> {
         let train = &split.train;
         let conditions = scalers.encode_condition(&dataset.source, &dataset.conditions, train)?;

@@ -120,7 +120,7 @@ fn averages(text: &str) -> std::result::Result<f64, String> {
     text.parse().ok().filter(|n: &f64| *n >= 1.0).ok_or_else(|| "a number from 1, or inf, is wanted".to_string())
 }
 
-/// What the static head reads, under names of its own.
+/// What the condition head reads, under names of its own.
 pub fn predicted_columns(predicted: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
     predicted
         .into_iter()

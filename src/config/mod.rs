@@ -77,8 +77,8 @@ pub struct ModelConfig {
     pub predict_peaks: bool,
     /// Always 6: latencies of waves I, III, V, then their amplitudes. (P)
     pub num_peaks: usize,
-    /// `true`: signal and static heads on one decoder; `false`: the legacy decoder that concatenates the condition to
-    /// z.
+    /// `true`: signal and condition heads on one decoder; `false`: the legacy decoder that concatenates the condition
+    /// to z.
     pub joint_generation: bool,
     pub use_film: bool,
     pub encoder_dims: Vec<usize>,

@@ -1,4 +1,4 @@
-//! An evaluation on one screen: the verdict, and a table that asks for no glossary.
+//! An evaluation on one screen: the verdict, and a table that needs no glossary.
 
 use super::probes::threshold_wave;
 use super::table::{ReportTable, TableCell};
@@ -6,10 +6,10 @@ use super::verdict::strongest;
 use super::{Calibration, Estimate, LevelReport, Report};
 use std::fmt::{self, Display, Formatter};
 
-/// Sentences are broken at this width.
+/// Sentences wrap at this width.
 const WIDTH: usize = 110;
 
-/// A report in at most 25 lines; `{}` of the report itself says all.
+/// A report in at most 25 lines. The full report is the `Display` of [`Report`] itself.
 pub struct Brief<'a>(pub &'a Report);
 
 impl Display for Brief<'_> {
@@ -40,7 +40,7 @@ fn wrapped(f: &mut Formatter, sentence: &str) -> fmt::Result {
 }
 
 impl Report {
-    /// The most telling measures: of the model, of what it is compared with, and what would be ideal.
+    /// The most important measures: this model's, those of the best alternative, and the ideal value.
     pub fn summary(&self) -> ReportTable {
         let mut table = ReportTable::new("in short", &["", "this model", "compared with", "ideal"]);
         self.of_reconstructions(&mut table);

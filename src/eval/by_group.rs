@@ -1,4 +1,4 @@
-//! The model's errors subject by subject and condition by condition.
+//! The model's errors for each subject and for each condition.
 
 use super::Reference;
 use super::metrics::{TraceErrors, explained_variance, squares};
@@ -11,23 +11,23 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::{self, Display, Formatter};
 
-/// Of more conditions than this no table is made.
+/// With more conditions than this, there is no table.
 const MOST_CONDITIONS: usize = 200;
 
-/// The errors of some rows, against their truth if they have one, else against the recordings.
+/// The errors of some rows: against their reference traces where rows have them, else against the recordings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupErrors {
-    /// Whose rows, or under which condition.
+    /// The subject or the condition that the rows share.
     #[serde(flatten)]
     pub group: RowGroup,
     pub rows: usize,
     pub mse_uv2: f64,
     pub rmse_uv: f64,
-    /// The mean correlation of the rows for which it is defined.
+    /// The mean correlation over the rows where it is defined.
     pub pearson_r: f64,
-    /// As in [`Estimate`](super::Estimate); none where the training mean is not known.
+    /// As in [`Estimate`](super::Estimate); `None` where the training mean is unknown.
     pub explained_variance: Option<f64>,
-    /// Of what is no noise in the truth of these rows.
+    /// The explained variance, as a share of the reference variance that is not noise.
     pub share_of_ceiling: Option<f64>,
 }
 
@@ -36,11 +36,11 @@ pub struct GroupErrors {
 #[serde(rename_all = "snake_case")]
 pub enum RowGroup {
     Subject(String),
-    /// The static columns and their values.
+    /// The conditioning variables and their values.
     Condition(Map<String, Value>),
 }
 
-/// One entry a subject; none where rows name none.
+/// One entry per subject; empty where rows have no subjects.
 pub(super) fn by_subject(
     dataset: &Dataset,
     rows: &[usize],
@@ -57,7 +57,7 @@ pub(super) fn by_subject(
     Cells::of_subjects(dataset, rows).iter().filter_map(of).collect()
 }
 
-/// One entry a condition; none where nearly each row has its own.
+/// One entry per condition; empty where nearly every row has its own condition.
 pub(super) fn by_condition(
     dataset: &Dataset,
     rows: &[usize],
@@ -85,7 +85,7 @@ fn value(column: &Column, row: usize) -> Value {
 }
 
 impl GroupErrors {
-    /// None where rows of other groups have a truth and these have not.
+    /// `None` where other groups have reference traces and this one does not.
     fn of(group: RowGroup, members: &[u32], made: &Array2<f32>, reference: &Reference) -> Option<GroupErrors> {
         let places = members.iter().map(|place| *place as usize);
         let (places, target): (Vec<usize>, Vec<_>) = match &reference.traces {
@@ -97,7 +97,7 @@ impl GroupErrors {
         let summary = TraceErrors::of(made.view(), target.view()).summary();
         let mse_uv2 = summary.spreads[0].mean;
         let explained = reference.mean.as_ref().map(|mean| explained_variance(made.view(), target.view(), mean.view()));
-        // a group has a ceiling of its own: of quiet levels little can be explained
+        // each group has its own ceiling: at low levels, little can be explained
         let noise: f64 = places.iter().map(|&place| reference.noise_of_trace(place)).sum();
         let ceiling =
             reference.traces.as_ref().zip(reference.mean.as_ref()).map(|(_, mean)| {
@@ -117,7 +117,7 @@ impl GroupErrors {
     }
 }
 
-/// A row a group; `at` is where the list stands in the JSON.
+/// One row per group; `at` is the JSON pointer of the list.
 pub(super) fn table(title: &str, at: &str, groups: &[GroupErrors], against: &str) -> ReportTable {
     let headings = ["", "rows", "RMSE, µV", "r", "explained", "of what can be"];
     let mut table = ReportTable::new(title, &headings).with_note(format!("reconstructions against {against}"));

@@ -1,4 +1,4 @@
-//! The recordings on which a trained model is evaluated.
+//! Loads the recordings on which a trained model is evaluated.
 
 use crate::checkpoint::TrainedModel;
 use crate::config::SplitBy;
@@ -6,12 +6,13 @@ use crate::data::{Dataset, hash::data_hash, load};
 use crate::error::{Error, Result};
 
 impl TrainedModel {
-    /// Loads recordings as this model was trained to see them: `data`, or the set it was trained on where that is built
-    /// in. `subjects`: whether they must be named. Returns notices for the user too; `progress` as in [`load`].
+    /// Loads recordings and prepares them as for the training of this model: `data`, or the training data where they
+    /// are the built-in set. `subjects` says whether recordings must name their subjects. Also returns notices for the
+    /// user; `progress` is as in [`load`].
     ///
     /// # Errors
-    /// See [`load`]; recordings that, once prepared, lie at other times than those of the training; no `data` for a
-    /// model that was not trained on the built-in set.
+    /// See [`load`]. Also: prepared recordings with another time axis than the training data; no `data` for a model
+    /// that was not trained on the built-in set.
     pub fn load(
         &self,
         data: Option<&String>,
@@ -22,7 +23,7 @@ impl TrainedModel {
         config.path = data.cloned().or(config.path);
         if !subjects {
             config.split = SplitBy::Row;
-            // it names the files of the training
+            // it refers to the training files
             config.subject_from = None;
         }
         let built_in = config.path.is_none() && !self.is_bare();
@@ -41,7 +42,7 @@ impl TrainedModel {
     }
 }
 
-/// The model knows samples by their number alone: another time axis would pass unseen.
+/// The model identifies samples by their index only, so it cannot notice another time axis.
 fn check_time_axis(trained: &TrainedModel, dataset: &Dataset) -> Result<()> {
     let axes = [
         ("sample_rate_hz", dataset.sample_rate_hz, trained.data.sample_rate_hz),

@@ -1,5 +1,5 @@
-//! What a model generates under the conditions of recordings: its mean beside theirs, how far it spreads, and whether
-//! what happened lies among its draws as often as it should.
+//! What a model generates under the conditions of recordings: how well the mean of the draws fits, how widely the draws
+//! spread, and whether real traces lie inside the draws' intervals as often as they should.
 
 use super::Reference;
 use super::measures::{EnergyScore, Interval, Intervals, VariogramScore};
@@ -13,39 +13,40 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// Draws for each condition: of few conditions …
+/// Draws per condition, where there are few conditions …
 const MANY_DRAWS: usize = 199;
-/// … and of more than [`FEW_CONDITIONS`]. With both the intervals of [`SHARES`] lie on draws (see [`Intervals`]).
+/// … and where there are more than [`FEW_CONDITIONS`]. With either number, the interval bounds of [`SHARES`] fall
+/// exactly on draws (see [`Intervals`]).
 const FEW_DRAWS: usize = 39;
 const FEW_CONDITIONS: usize = 100;
-/// Of the intervals that are to hold so much.
+/// The nominal coverage of the intervals.
 pub const SHARES: [f64; 3] = [0.5, 0.8, 0.95];
-/// The variogram score looks at every so many samples.
+/// The variogram score uses one sample in this many.
 const STRIDE: usize = 4;
 /// The seed of the draws.
 const SEED: u64 = 0;
 
-/// Draws under the conditions of rows.
+/// Measures of draws under the conditions of the evaluated rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GenerationQuality {
-    /// Different conditions among the rows.
+    /// Distinct conditions among the rows.
     pub conditions: usize,
-    /// Draws for each.
+    /// Draws per condition.
     pub draws: usize,
-    /// Share of the truth's variance that the mean of the draws explains, without what the number of draws adds; none
-    /// where there is no truth or the training mean is not known.
+    /// Share of the reference variance that the mean of the draws explains, corrected for the finite number of draws.
+    /// `None` without reference traces or training mean.
     pub mean_explained_variance: Option<Interval>,
-    /// Root of the variance of draws over that of the truth, each about the curve of the condition (see
-    /// [`Curve`](crate::baselines::Curve)): 1 is as far as listeners spread. The noise in a truth of means is taken
-    /// off.
+    /// Standard deviation of the draws divided by that of the reference traces, each about the curve of the condition
+    /// (see [`Curve`](crate::baselines::Curve)): 1 means that draws spread as far as listeners do. The noise in cell
+    /// averages is subtracted.
     pub spread: Option<Interval>,
-    /// Real traces among the model's draws, and among those of the linear mixed model; both as [`super::Compared`]
-    /// says.
+    /// Calibration of the model's draws and of those of the linear mixed model; both are compared as
+    /// [`super::Compared`] describes.
     pub model: Calibration,
     pub mixed_model: Option<Calibration>,
 }
 
-/// Real traces among draws under their conditions.
+/// How well draws under the same conditions cover real traces.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
     /// For each of [`SHARES`], the share of real samples inside the central interval of the draws.
@@ -55,11 +56,12 @@ pub struct Calibration {
     pub variogram_score_uv: Interval,
 }
 
-/// What is known of one row.
+/// The statistics of one row.
 #[derive(Default, Clone)]
 struct RowStatistics {
-    /// Squares summed over the samples, in µV²: truth less mean draw, truth less training mean, draws and truth less
-    /// curve. NaN without a truth.
+    /// Squares summed over the samples, in µV². `error`: reference trace minus mean draw. `total`: reference trace
+    /// minus training mean. `drawn` and `real`: draws and reference trace minus the curve. NaN without a reference
+    /// trace.
     error: f64,
     total: f64,
     drawn: f64,
@@ -104,7 +106,7 @@ impl GenerationQuality {
                 score(sides, &traces, seed, members, |row, scores| rows[row].mixed_model = scores);
             }
         }
-        // rows without a truth take no part
+        // rows without a reference trace do not count
         let share = |of: &(dyn Fn(&RowStatistics) -> (f64, f64) + Sync), finish: fn(f64, f64) -> f64| {
             let interval = sides.interval(|weights| {
                 let (mut above, mut below) = (0.0, 0.0);
@@ -146,7 +148,7 @@ impl Calibration {
 /// The draws under one condition.
 struct DrawStatistics {
     mean: ndarray::Array1<f64>,
-    /// What the number of draws adds to the error of their mean.
+    /// What the finite number of draws adds to the squared error of their mean.
     of_mean: f64,
     about_curve: f64,
 }
@@ -174,7 +176,7 @@ impl DrawStatistics {
     }
 }
 
-/// Scores the rows under one condition; draws get the noise of each row's averages.
+/// Scores the rows under one condition. Draws get noise for each row's number of averages.
 fn score(sides: &Sides, traces: &Array2<f32>, seed: u64, members: &[usize], mut keep: impl FnMut(usize, Scores)) {
     let mut by_averages: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for &row in members {
@@ -198,7 +200,7 @@ fn squares(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
-/// The first row of each distinct condition, and for each row which of these it has.
+/// The first row of each distinct condition, and for each row the index of its condition among them.
 pub(super) fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
     let (mut seen, mut firsts) = (HashMap::new(), Vec::new());
     let of_row = conditions.outer_iter().enumerate().map(|(row, condition)| {
@@ -213,7 +215,7 @@ pub(super) fn distinct(conditions: &Array2<f32>) -> (Vec<usize>, Vec<usize>) {
 }
 
 impl GenerationQuality {
-    /// The draws beside real traces, and beside those of the linear mixed model.
+    /// The model's draws and those of the linear mixed model, against real traces.
     pub(super) fn table(&self) -> ReportTable {
         let (conditions, draws) = (self.conditions, self.draws);
         let title = format!("generated under {conditions} conditions, {draws} draws each");

@@ -1,7 +1,7 @@
-//! How the latency and the amplitude of each wave change with the level, and real ones beside generated ones.
+//! How the latency and the amplitude of each wave change with the level, in real and in generated traces.
 //!
-//! In noise the rule marks whatever is largest, so traces should be clean (means of many, or generated), and a wave
-//! counts only from a floor up. An undefined number (a mean over nothing) is NaN, in JSON `null`.
+//! In noise the picking rule marks whatever is largest. Traces should therefore be clean (averages of many, or
+//! generated), and a wave counts only above a floor. An undefined number (a mean over nothing) is NaN, in JSON `null`.
 
 use super::measures::Interval;
 use super::peaks::Peak;
@@ -18,12 +18,12 @@ pub struct LevelWaves {
     levels_db: Vec<f64>,
     /// `[N]`
     subjects: Vec<usize>,
-    /// Ascending.
+    /// In ascending order.
     cells: Vec<LevelCell>,
     waves: Vec<FoundWaves>,
 }
 
-/// The traces of one subject at one level; in the order of subjects and, within a subject, of levels.
+/// The traces of one subject at one level; sorted by subject, then by level.
 #[derive(Debug, Clone, PartialEq)]
 struct LevelCell {
     subject: usize,
@@ -45,16 +45,16 @@ struct FoundWaves {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelFunction {
     pub wave: &'static str,
-    /// By ascending level.
+    /// In ascending order of level.
     pub points: Vec<LevelPoint>,
-    /// Ordinary least squares of latency on level within subjects: one slope for all, an intercept for each, so that
-    /// neither who was recorded at which level nor how late someone's waves are in general tilts it. NaN without a
-    /// subject with two levels.
+    /// Ordinary least squares of latency on level within subjects: one common slope, one intercept per subject. So the
+    /// slope depends neither on which levels a subject was recorded at, nor on whose waves are generally late. NaN
+    /// unless a subject has two levels.
     pub latency_slope_ms_per_10_db: f64,
-    /// The same of amplitude.
+    /// The same for amplitude.
     pub amplitude_slope_uv_per_10_db: f64,
-    /// Steps from a level of a subject to its next higher one, with the wave in the mean traces of both; counted by
-    /// weight.
+    /// Steps from one level of a subject to its next higher level, where the mean traces of both have the wave; the sum
+    /// of their weights.
     pub steps: f64,
     /// Share of the steps on which latency does not rise …
     pub latency_monotone: f64,
@@ -66,9 +66,9 @@ pub struct LevelFunction {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelPoint {
     pub level_db: f64,
-    /// Traces at the level, counted by weight.
+    /// Traces at the level; the sum of their weights.
     pub traces: f64,
-    /// Those in which the wave was found. Means are over these.
+    /// Traces in which the wave was found. Means are over these.
     pub found: f64,
     pub latency_ms: Interval,
     /// Standard deviation over traces, `√(Σ w (x - x̄)² / Σ w)`.
@@ -76,7 +76,7 @@ pub struct LevelPoint {
     pub amplitude_uv: Interval,
 }
 
-/// Slopes of one wave, generated beside real.
+/// The slopes of one wave in real and in generated traces.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WaveSlopes {
     pub wave: &'static str,
@@ -84,7 +84,7 @@ pub struct WaveSlopes {
     pub amplitude_uv_per_10_db: RealAndGenerated,
 }
 
-/// A generated number beside a real one.
+/// A number measured on real and on generated traces.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RealAndGenerated {
     pub real: f64,
@@ -96,17 +96,17 @@ pub struct RealAndGenerated {
 }
 
 impl LevelFunction {
-    /// The numbers of the points that have an interval.
+    /// The values that have an interval, point by point.
     pub(super) fn means(&self) -> impl Iterator<Item = f64> {
         self.points.iter().flat_map(|point| [point.latency_ms.value, point.amplitude_uv.value])
     }
 
-    /// Puts their intervals in their places, in the order of [`means`](Self::means).
+    /// Sets the intervals of the points, in the order of [`means`](Self::means).
     pub(super) fn set_intervals(&mut self, intervals: &mut impl Iterator<Item = Interval>) {
         for point in &mut self.points {
             for mean in [&mut point.latency_ms, &mut point.amplitude_uv] {
                 let interval = intervals.next().expect("an interval a mean");
-                // drawn again, one subject alone is always itself
+                // resampling a single subject always gives the same subject
                 let known = interval.low < interval.high;
                 *mean = if known { interval } else { Interval::exact(interval.value) };
             }
@@ -115,12 +115,12 @@ impl LevelFunction {
 }
 
 impl LevelWaves {
-    /// The waves, from `floor_uv` (peak to trough) up, of `traces [N, L]` in µV at `levels_db [N]` (dB nHL of people,
-    /// dB SPL of mice), and of the mean trace of each of the `subjects [N]` at each level. Rows without a level (NaN)
-    /// are left out.
+    /// Picks the waves with an amplitude (peak to trough) of at least `floor_uv` in `traces [N, L]` in µV at `levels_db
+    /// [N]` (dB nHL for people, dB SPL for mice), and in the mean trace of each of the `subjects [N]` at each level.
+    /// Leaves out rows without a level (NaN).
     ///
     /// # Panics
-    /// If there is not one level and one subject a trace.
+    /// If there is not one level and one subject per trace.
     pub fn of(
         picker: &Picker,
         traces: ArrayView2<f32>,
@@ -156,11 +156,11 @@ impl LevelWaves {
         LevelWaves { levels_db: levels_db.to_vec(), subjects: subjects.to_vec(), cells, waves }
     }
 
-    /// The functions of each wave, over rows with `weights [N]`: all 1, or how often a row's subject was drawn. Mean
-    /// traces know no weights; theirs is the mean of their rows'.
+    /// The level function of each wave, over rows with `weights [N]`: all 1, or how often the bootstrap drew a row's
+    /// subject. Mean traces have the mean weight of their rows.
     ///
     /// # Panics
-    /// If there is not one weight a row.
+    /// If the number of weights differs from the number of rows.
     pub fn functions(&self, weights: &[f64]) -> Vec<LevelFunction> {
         assert_eq!(weights.len(), self.levels_db.len(), "LevelWaves: a weight a row");
         self.waves.iter().map(|wave| self.function(wave, weights)).collect()
@@ -201,7 +201,7 @@ impl LevelWaves {
         levels_db.into_iter().map(point).collect()
     }
 
-    /// The slope on level within subjects, a dB: `Σ w (x - x̄ₛ)(y - ȳₛ) / Σ w (x - x̄ₛ)²`, means of each subject s.
+    /// The slope per dB within subjects: `Σ w (x - x̄ₛ)(y - ȳₛ) / Σ w (x - x̄ₛ)²`, with the means of each subject s.
     fn slope(&self, wave: &FoundWaves, weights: &[f64], of: fn(&Peak) -> f64) -> f64 {
         let mut subjects: BTreeMap<usize, Vec<(f64, f64, f64)>> = BTreeMap::new();
         for (row, peak) in wave.rows.iter().enumerate() {
@@ -222,8 +222,8 @@ impl LevelWaves {
         xy / xx
     }
 
-    /// Each step from a level of a subject to its next higher one where both have the wave: its weight, and the wave
-    /// at both.
+    /// Each step from one level of a subject to its next higher level where both have the wave: the weight, and the
+    /// wave at both levels.
     fn steps(&self, wave: &FoundWaves, weights: &[f64]) -> Vec<(f64, Peak, Peak)> {
         let weight = |cell: &LevelCell| cell.rows.iter().map(|&row| weights[row]).sum::<f64>() / cell.rows.len() as f64;
         let step = |(cells, peaks): (&[LevelCell], &[Option<Peak>])| {
@@ -235,10 +235,10 @@ impl LevelWaves {
     }
 }
 
-/// The slopes of generated traces beside those of real ones, wave for wave.
+/// Pairs the slopes of real and of generated traces, wave by wave.
 ///
 /// # Panics
-/// If the two are not of the same waves.
+/// If the two lists hold different waves.
 pub fn wave_slopes(real: &[LevelFunction], generated: &[LevelFunction]) -> Vec<WaveSlopes> {
     assert_eq!(real.len(), generated.len(), "wave_slopes: waves");
     let both = |(real, generated): (&LevelFunction, &LevelFunction)| {

@@ -1,6 +1,6 @@
-//! How like real traces generated ones are as a whole: distances of the two sets, classifiers that try to tell them
-//! apart, and neighbours. Traces enter as what they differ from the curve of their conditions, in principal components
-//! of the training rows, so that a trace under a wrong condition is far from all real ones.
+//! How similar the set of generated traces is to the set of real ones: distances between the two, classifiers that try
+//! to separate them, and nearest neighbours. A trace enters as its difference from the curve of its condition, in
+//! principal components of the training rows. So a trace under a wrong condition is far from all real traces.
 
 use super::measures::{
     Classifier, Gaussian, Interval, Mmd, Sample, density_and_coverage, distance_db, frechet, mean, memorisation, power,
@@ -13,58 +13,60 @@ use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Axis};
 use serde::Serialize;
 
-/// Neighbours of density and coverage.
+/// The number of neighbours for density and coverage.
 const NEIGHBOURS: usize = 5;
-/// Rows of the mean discrepancy at most: its intervals go through all pairs.
+/// Rows for the maximum mean discrepancy, at most: each bootstrap replicate goes through all pairs.
 const MOST_PAIRED: usize = 600;
-/// Times that the real subjects are halved to see what a classifier makes of two sets alike.
+/// How often the real subjects are split in halves, to see what a classifier scores on two equivalent sets.
 const HALVINGS: u64 = 5;
-/// The seed of folds and of the twins of the linear mixed model.
+/// The seed of the folds and of the linear mixed model's twins.
 const SEED: u64 = 1;
-/// The band of the spectral distance: that of most recordings.
+/// The frequency band of the spectral distance: that of most recordings.
 const BAND_HZ: [f64; 2] = [100.0, 3000.0];
 
-/// Real traces and generated ones beside each other.
+/// Measures of generated against real traces.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Likeness {
     #[serde(flatten)]
     pub compared: Compared,
     pub rows: usize,
     pub subjects: usize,
-    /// The model's traces beside the real ones.
+    /// The model's traces against the real ones.
     pub model: LikenessMeasures,
-    /// Those of the linear mixed model: the curve of the condition and a normal effect of the subject.
+    /// Traces of the linear mixed model (the curve of the condition plus a normal effect of the subject) against the
+    /// real ones.
     pub mixed_model: Option<LikenessMeasures>,
-    /// Training rows beside the real ones: what unlike sets of real subjects have; none where they are not at hand.
+    /// Training rows against the real ones: the distance between two sets of real subjects. `None` without training
+    /// rows.
     pub training: Option<Floor>,
-    /// What the two classifiers make of two halves of the real subjects, mean of some halvings: .5 but for chance. None
-    /// of fewer than four subjects.
+    /// The mean score of the classifiers on two halves of the real subjects, over several splits: .5 except for chance.
+    /// `None` with fewer than four subjects.
     pub real_halves: Option<Aucs<f64>>,
 }
 
-/// One set of generated traces beside the real ones.
+/// One set of generated traces against the real ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LikenessMeasures {
     /// Squared Fréchet distance in µV² (see [`frechet`]).
     pub frechet_uv2: Interval,
-    /// The same over that of training and real rows.
+    /// The same, divided by the distance between training and real rows.
     pub frechet_over_floor: Option<Interval>,
     /// Squared maximum mean discrepancy (see [`Mmd`]); 0 for equal sets.
     pub mmd2: Interval,
-    /// Area under the curve of classifiers that tell generated traces of subjects not seen from real ones; .5 where
-    /// they cannot.
+    /// Area under the curve of classifiers that separate generated from real traces of held-out subjects; .5 where they
+    /// cannot.
     pub auc: Aucs<Interval>,
     /// See [`density_and_coverage`].
     pub density: f64,
     pub coverage: f64,
-    /// Median distance to the nearest training row (of 2000 at most), over that of the real rows; well below 1 for
-    /// copies.
+    /// Median distance of generated rows to the nearest training row (among 2000 at most), divided by that of real
+    /// rows; well below 1 where the model copies training rows.
     pub memorisation: Option<f64>,
-    /// Between the mean power spectra from 100 to 3000 Hz (see [`distance_db`]).
+    /// Distance between the mean power spectra, from 100 to 3000 Hz (see [`distance_db`]).
     pub spectral_distance_db: Interval,
-    /// What traces vary by about the curve of the condition.
+    /// Standard deviations of the generated traces about the curve of the condition.
     pub sd_uv: Deviations,
-    /// Those of the real traces.
+    /// The same of the real traces.
     pub real_sd_uv: Deviations,
 }
 
@@ -85,30 +87,31 @@ pub struct Aucs<T> {
     pub neighbours: T,
 }
 
-/// Standard deviations of traces about the curve of their conditions, in µV; NaN where a part is not told.
+/// Standard deviations of traces about the curve of their conditions, in µV; NaN where a part cannot be estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Deviations {
-    /// Of what all recordings of a subject share.
+    /// Of the part that all recordings of a subject share.
     pub between_subjects: f64,
-    /// Of what a subject's cells do not share.
+    /// Of the part that differs between a subject's cells.
     pub within_subjects: f64,
-    /// Of recordings about the mean of their cell.
+    /// Of recordings about their cell average.
     pub noise: f64,
 }
 
-/// Parts of the variance of traces about the curve of their conditions, in µV² a sample; NaN where it is not told.
+/// Components of the variance of traces about the curve of their conditions, in µV² per sample; NaN where a component
+/// cannot be estimated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Variances {
-    /// Of what all recordings of a subject share: the mean product of two of its cells.
+    /// Of the part that all recordings of a subject share: the mean product of two of its cells.
     between_subjects: f64,
-    /// Of what a subject's cells do not share.
+    /// Of the part that differs between a subject's cells.
     within_subjects: f64,
-    /// Of recordings about the mean of their cell.
+    /// Of recordings about their cell average.
     noise: f64,
 }
 
 impl Likeness {
-    /// Of the real rows and their twins; `training` are the training rows, where they are at hand.
+    /// Measures twins against the real rows; `training` are the training rows, if available.
     pub(super) fn of(sides: &Sides, training: Option<&Sides>, twins: &Twins) -> Likeness {
         let real = TraceSet::of(sides, &sides.real);
         let train = training.map(|training| TraceSet::of(training, &training.real));
@@ -135,7 +138,8 @@ impl Likeness {
     }
 }
 
-/// The rows of the mean discrepancy: by chance, as every so manieth may be of one condition.
+/// The rows for the maximum mean discrepancy. They are chosen at random, because evenly spaced rows may all have the
+/// same condition.
 fn some(rows: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     Stream::new(0, Purpose::Evaluate, 5).rng(0).shuffle(&mut order);
@@ -143,13 +147,13 @@ fn some(rows: usize) -> Vec<usize> {
     order
 }
 
-/// Traces as the measures see them.
+/// Traces in the form that the measures need.
 struct TraceSet {
     /// `[N, components]`
     scores: Array2<f64>,
     /// `[N, L / 2 + 1]` in µV²/Hz.
     spectra: Array2<f64>,
-    /// The rows of the mean discrepancy.
+    /// The rows for the maximum mean discrepancy.
     rows: Vec<usize>,
     variances: Variances,
 }
@@ -217,7 +221,8 @@ impl LikenessMeasures {
     }
 }
 
-/// Twins are other subjects than those whose conditions they have.
+/// The area under the curve of one classifier. Twins count as other subjects than the real ones whose conditions they
+/// share.
 fn auc(sides: &Sides, real: &TraceSet, made: &TraceSet, classifier: Classifier) -> Interval {
     let count = sides.subject_count();
     let others: Vec<usize> = sides.subjects.iter().map(|subject| subject + count).collect();
@@ -230,7 +235,7 @@ fn auc(sides: &Sides, real: &TraceSet, made: &TraceSet, classifier: Classifier) 
     sides.interval(|weights| held_out.auc(Some(weights), Some(weights)))
 }
 
-/// The classifiers on one half of the real subjects against the other.
+/// Runs the classifiers on one half of the real subjects against the other.
 fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
     let count = sides.subject_count();
     if count < 4 {
@@ -258,10 +263,11 @@ fn real_halves(sides: &Sides, scores: &Array2<f64>) -> Option<Aucs<f64>> {
 }
 
 impl Variances {
-    /// Of residuals `[N, L]` in µV, by the cell and the subject of each row.
+    /// Estimates the components from residuals `[N, L]` in µV, given the cell and the subject of each row.
     ///
-    /// By moments, from pairs of different recordings (Henderson 1953, Biometrics 9:226): products of two of one cell
-    /// have no noise in them, and products of two cells of one subject only what these share.
+    /// A moment estimate from pairs of different recordings (Henderson 1953, Biometrics 9:226): the mean product of two
+    /// recordings of one cell contains no noise, and that of two cells of one subject contains only what the cells
+    /// share.
     fn of(residuals: &Array2<f64>, cells: &[usize], subjects: &[usize]) -> Variances {
         let length = residuals.ncols();
         let sums = |groups: &[usize]| {
@@ -281,7 +287,7 @@ impl Variances {
         let of_rows = mean(total, n);
         let of_cells = mean(in_cells - total, cell_pairs - n);
         let of_subjects = mean(in_subjects - in_cells, subject_pairs - cell_pairs);
-        // without two rows of a cell the noise is not told from the rest
+        // unless a cell has two rows, the noise cannot be separated from the rest
         let noise = of_rows - of_cells;
         let within = if noise.is_nan() { of_rows - of_subjects } else { of_cells - of_subjects };
         Variances { between_subjects: of_subjects, within_subjects: within, noise }
@@ -289,7 +295,7 @@ impl Variances {
 }
 
 impl Likeness {
-    /// Generated traces beside real ones as a whole.
+    /// Generated against real traces, as whole sets.
     pub(super) fn table(&self) -> ReportTable {
         let title = format!("as a whole, {} of {}", count_of(self.rows, "row"), count_of(self.subjects, "subject"));
         let mut table =
@@ -341,9 +347,9 @@ impl Likeness {
 }
 
 impl Deviations {
-    /// The roots of the parts of the variance; 0 of one whose estimate is negative.
+    /// The square roots of the variance components; 0 where an estimate is negative.
     fn of(variances: &Variances) -> Deviations {
-        // NaN stays what it is
+        // NaN stays NaN
         let root = |v: f64| if v < 0.0 { 0.0 } else { v.sqrt() };
         Deviations {
             between_subjects: root(variances.between_subjects),
@@ -367,7 +373,7 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, Stream};
 
-    /// 60 subjects of 3 cells of 4 rows: variances 4 between subjects, 1 between cells, .25 of noise.
+    /// 60 subjects with 3 cells each, variances 4 between subjects, 1 between cells and .25 for noise.
     fn simulated(rows_of_cell: usize) -> (Array2<f64>, Vec<usize>, Vec<usize>) {
         let rows = 180 * rows_of_cell;
         let (cell, subject) = (|row: usize| row / rows_of_cell, |row: usize| row / (3 * rows_of_cell));
@@ -387,11 +393,11 @@ mod tests {
     fn the_parts_of_the_variance_come_back() {
         let (residuals, cells, subjects) = simulated(4);
         let found = Variances::of(&residuals, &cells, &subjects);
-        // 1800 effects of subjects, 5400 of cells
+        // 1800 subject effects, 5400 cell effects
         assert!((found.between_subjects - 4.0).abs() < 0.4, "{found:?}");
         assert!((found.within_subjects - 1.0).abs() < 0.06, "{found:?}");
         assert!((found.noise - 0.25).abs() < 0.01, "{found:?}");
-        // of single recordings noise and cell are one
+        // with single recordings, noise and cell effects cannot be separated
         let (residuals, cells, subjects) = simulated(1);
         let found = Variances::of(&residuals, &cells, &subjects);
         assert!(found.noise.is_nan() && (found.within_subjects - 1.25).abs() < 0.1, "{found:?}");

@@ -1,7 +1,7 @@
-//! Errors of traces, static columns and peak labels in their own units, and what the latent units carry.
+//! Errors of traces, conditioning variables and peak labels in their own units, and what the latent units carry.
 //!
-//! Sums run in f64, row after row. A value that a formula leaves undefined (a correlation with a flat trace, a mean
-//! over nothing) is NaN, which JSON shows as `null`; no mean or median takes one in without saying so in a count.
+//! Sums run in f64, row by row. An undefined value (a correlation with a flat trace, a mean over nothing) is NaN, in
+//! JSON `null`. Where means and medians leave such values out, a count says how many.
 
 use crate::data::{Column, PEAK_COLUMNS, Values};
 use ndarray::{ArrayView1, ArrayView2, Axis, Zip};
@@ -12,21 +12,21 @@ use std::array::from_fn;
 /// A latent unit counts as active above this mean KL, in nats.
 pub const ACTIVE_KL_NATS: f64 = 0.1;
 
-/// A measure of how well one trace was estimated: `e` is the estimate, `r` the reference, both of L samples in µV.
+/// A measure of how well a trace is estimated: `e` is the estimate, `r` the reference, both with L samples in µV.
 pub struct TraceMeasure {
     /// Its key in JSON and its column in CSV.
     pub key: &'static str,
-    /// What it is called in text, with its unit.
+    /// Its name in text, with its unit.
     pub heading: &'static str,
     /// Width and decimals in text.
     pub format: (usize, usize),
-    /// The key in JSON for the number of rows where it is undefined (NaN), which its mean and median leave out; None if
-    /// it is always defined.
+    /// The JSON key for the number of rows where the measure is undefined (NaN); mean and median leave these rows out.
+    /// `None` if the measure is always defined.
     pub rows_without: Option<&'static str>,
     of: fn(e: ArrayView1<f32>, r: ArrayView1<f32>) -> f64,
 }
 
-/// The measures of a trace, as JSON, CSV and text show them.
+/// The measures of a trace, in the order in which JSON, CSV and text show them.
 #[rustfmt::skip] // a line each
 pub const MEASURES: [TraceMeasure; 5] = [
     // Σ(e - r)² / L
@@ -44,11 +44,11 @@ pub const MEASURES: [TraceMeasure; 5] = [
 /// The errors of many traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceErrors {
-    /// One a row, in the order of [`MEASURES`].
+    /// One per row, in the order of [`MEASURES`].
     pub traces: Vec<[f64; MEASURES.len()]>,
-    /// `1 - Σ(e - r)² / Σ(r - m)²` over all rows and samples, `m [L]` the mean trace of these reference rows; NaN where
-    /// they are all alike. It asks more than R² of a trace, whose r̄ is one number: the mean response explains nothing
-    /// here.
+    /// `1 - Σ(e - r)² / Σ(r - m)²` over all rows and samples, where `m [L]` is the mean trace of the reference rows;
+    /// NaN where all references are equal. It is stricter than a trace's R², whose r̄ is a single number: here, the
+    /// mean response explains nothing.
     pub pooled_r2: f64,
 }
 
@@ -56,7 +56,7 @@ pub struct TraceErrors {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TraceSummary {
     pub rows: usize,
-    /// Of each of [`MEASURES`].
+    /// For each of [`MEASURES`].
     pub spreads: [Spread; MEASURES.len()],
     /// See [`TraceErrors::pooled_r2`].
     pub pooled_r2: f64,
@@ -164,10 +164,10 @@ impl Spread {
     }
 }
 
-/// The share of the reference's variance around the training mean that the estimate explains:
-/// `1 - Σ(estimate - reference)² / Σ(reference - train_mean)²`, pooled over the rows and samples of `[N, L]`;
-/// `train_mean [L]` is the mean trace of the training rows. 1 is perfect, 0 what the training mean alone achieves, NaN
-/// where the reference is that mean.
+/// The share of the reference's variance about the training mean that the estimate explains: `1 - Σ(estimate -
+/// reference)² / Σ(reference - train_mean)²`, pooled over the rows and samples of `[N, L]`; `train_mean [L]` is the
+/// mean trace of the training rows. 1 is perfect, 0 is what the training mean alone achieves. NaN where the reference
+/// equals that mean.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -200,12 +200,12 @@ fn squared_deviation(rows: ArrayView2<f32>, centre: &[f64]) -> f64 {
     rows.outer_iter().map(of_row).sum()
 }
 
-/// What each of Z latent units carries.
+/// How much information each of the Z latent units carries.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LatentUnits {
-    /// Mean over the rows of `-1/2 (1 + logvar - mu² - exp(logvar))`, one a unit, in nats.
+    /// For each unit, the mean over the rows of `-1/2 (1 + logvar - mu² - exp(logvar))`, in nats.
     pub kl_nats: Vec<f64>,
-    /// Variance of mu over the rows, one a unit: the activity of Burda, Grosse and Salakhutdinov 2016
+    /// For each unit, the variance of mu over the rows: the activity of Burda, Grosse and Salakhutdinov 2016
     /// (arXiv:1509.00519, 5.2).
     pub activity: Vec<f64>,
     /// Sum of `kl_nats`.
@@ -215,7 +215,7 @@ pub struct LatentUnits {
 }
 
 impl LatentUnits {
-    /// The units by falling KL.
+    /// The units in descending order of KL.
     pub fn by_kl(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.kl_nats.len()).collect();
         order.sort_by(|&a, &b| self.kl_nats[b].total_cmp(&self.kl_nats[a]));
@@ -247,7 +247,7 @@ impl LatentUnits {
     }
 }
 
-/// How well a static column was read back, over its rows.
+/// How well the condition head predicts one conditioning variable.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ColumnErrors {
     pub name: String,
@@ -256,22 +256,22 @@ pub struct ColumnErrors {
     pub errors: ValueErrors,
 }
 
-/// The errors of a column's values `read` against those `given`.
+/// The errors of a column's predicted values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ValueErrors {
-    /// In the column's own units; `bias` is the mean of `read - given`, `r2` is `1 - Σ(read - given)² / Σ(given -
-    /// mean)²` with the mean of these rows, NaN where all are given alike.
+    /// In the column's own units. With p the predicted and c the true values and c̄ their mean over these rows, `bias`
+    /// is the mean of `p - c` and `r2` is `1 - Σ(p - c)² / Σ(c - c̄)²`, NaN where all c are equal.
     Number { mae: f64, rmse: f64, bias: f64, r2: f64 },
-    /// The share of rows read as given.
+    /// The share of rows whose category is predicted correctly.
     Text { accuracy: f64 },
 }
 
 impl ColumnErrors {
-    /// Compares a column as `given` with the same column as `read`, where it is given.
+    /// Compares a column of the condition with its prediction, over the rows where the column has a value.
     ///
     /// # Panics
-    /// If they differ in kind or in rows.
+    /// If the columns differ in kind or in length.
     pub fn of(condition: &Column, predicted: &Column) -> ColumnErrors {
         let (rows, errors) = match (&condition.values, &predicted.values) {
             (Values::Number(condition), Values::Number(predicted)) => {
@@ -320,8 +320,8 @@ pub struct PeakErrors {
 }
 
 impl PeakErrors {
-    /// One a label; `predicted [N, 6]` and `labelled [N, 6]` in the order of [`PEAK_COLUMNS`], NaN where unlabelled
-    /// (or, in a whole column, not predicted: no training row was labelled).
+    /// One per label. `predicted [N, 6]` and `labelled [N, 6]` are in the order of [`PEAK_COLUMNS`]; NaN means
+    /// unlabelled, or, in a whole predicted column, that no training row was labelled.
     ///
     /// # Panics
     /// If the shapes differ or are not `[N, 6]`.

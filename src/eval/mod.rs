@@ -1,5 +1,5 @@
-//! How good a model is: errors in physical units, what the latent does, baselines on the same rows, and the waves of a
-//! trace.
+//! Evaluation: errors in physical units, the use of the latent units, baselines on the same rows, generated traces, and
+//! the waves of a trace.
 
 mod brief;
 mod by_group;
@@ -62,10 +62,10 @@ use serde::Serialize;
 use sides::{Sides, level_column};
 use waves::wave_v_by_level;
 
-/// The seed of the twins that are set beside real rows.
+/// The seed of the generated twins of real rows.
 const TWINS_SEED: u64 = 1;
 
-/// Which rows to evaluate on.
+/// The part of a data set to evaluate on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EvalSplit {
@@ -75,14 +75,14 @@ pub enum EvalSplit {
     All,
 }
 
-/// Recordings as the model gives them back, with z = mu.
+/// The model's reconstructions of recordings, with z = mu.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reconstruction {
-    /// `[N, L]` in µV: what the network makes, and the residual if the model has one.
+    /// `[N, L]` in µV: the network's output, plus the residual if the model has one.
     pub signals_uv: Array2<f32>,
-    /// `[N, L]` in µV: what the network makes alone.
+    /// `[N, L]` in µV: the network's output alone.
     pub network_uv: Array2<f32>,
-    /// The condition as the static head reads it; none from a concat decoder.
+    /// The condition that the condition head predicts; empty for a concat decoder.
     pub predicted: Vec<Column>,
     /// `[N, 6]` in ms and µV, from a model with a peak head.
     pub peaks: Option<Array2<f32>>,
@@ -90,14 +90,14 @@ pub struct Reconstruction {
     pub mu: Array2<f32>,
     /// `[N, Z]`
     pub logvar: Array2<f32>,
-    /// `[N, Z]`: the mean of a learned prior, else 0.
+    /// `[N, Z]`: the mean of a learned prior; 0 without one.
     pub prior_mean: Array2<f32>,
 }
 
-/// Encodes and decodes rows of a data set.
+/// Reconstructs rows of a data set.
 ///
 /// # Errors
-/// A static value that cannot be encoded.
+/// A value of the condition that cannot be encoded.
 pub fn reconstruct(
     trained: &TrainedModel,
     model: &mut Cvae,
@@ -128,8 +128,8 @@ pub fn reconstruct(
     })
 }
 
-/// The part that says most of a model: of its own data the test rows, or the validation rows where none tests, or else
-/// all; of other data all.
+/// The part to evaluate on unless the user chooses one. For the training data: the test rows, else the validation rows,
+/// else all rows. For other data: all rows.
 ///
 /// # Errors
 /// Data that cannot be split as the configuration says.
@@ -145,12 +145,12 @@ pub fn default_part(trained: &TrainedModel, dataset: &Dataset) -> Result<EvalSpl
     })
 }
 
-/// Measures a model on one part of a data set. `training` are the data it was trained on, where the rows to measure are
-/// of others: with them, what needs training rows is measured too.
+/// Measures a model on one part of a data set. Pass the training data as `training` if `dataset` is another data set:
+/// some measures need training rows.
 ///
 /// # Errors
-/// A part of data that is not what the model was trained on: only [`EvalSplit::All`] has a meaning there. An empty part.
-/// Training data that are not those of the model.
+/// A part other than [`EvalSplit::All`] of data that the model was not trained on. An empty part. `training` that is
+/// not the model's training data.
 pub fn evaluate(
     trained: &TrainedModel,
     model: &mut Cvae,
@@ -208,7 +208,7 @@ pub fn evaluate(
         training: Training::of(trained, model.parameters().count()),
         pictures: None,
     };
-    // a trace is seen by its components
+    // probes and distances see a trace through its principal components
     let seen_by = trained.baselines.as_ref().map_or(0, |baselines| baselines.pca.components.ncols());
     let sides = match seen_by {
         0 => None,
@@ -224,7 +224,7 @@ pub fn evaluate(
     Ok(report)
 }
 
-/// What a model generates, beside the real rows.
+/// Measures what a model generates against the real rows.
 fn measure_generated(
     trained: &TrainedModel,
     model: &mut Cvae,
@@ -233,7 +233,7 @@ fn measure_generated(
     (made, reference): (&Array2<f32>, &Reference),
     report: &mut Report,
 ) -> Result<()> {
-    // what measures rows never seen says nothing of rows that the model was trained on
+    // measures for unseen rows mean nothing on rows that the model was trained on
     let seen = report.trained_on.as_ref().is_none_or(|trained_on| trained_on.rows > 0);
     let training = match &training {
         Some((dataset, rows)) if !seen => Sides::new(trained, dataset, rows, sides::TRAINING)?,
@@ -294,7 +294,8 @@ fn choose_rows(trained: &TrainedModel, dataset: &Dataset, part: EvalSplit, known
     Ok(rows)
 }
 
-/// The static head's errors with FiLM as trained and as the identity: what of the condition the latent itself carries.
+/// The condition head's errors with FiLM as trained, and with FiLM as the identity, which shows how much of the
+/// condition the latent itself carries.
 fn conditions(
     trained: &TrainedModel,
     model: &mut Cvae,
@@ -313,7 +314,8 @@ fn conditions(
     Ok(Some(ConditionErrors { film_on: errors(&made.predicted), film_off }))
 }
 
-/// The baselines on the rows: those of the checkpoint and, where the training rows are at hand, the nearest of them.
+/// The errors of the baselines on the rows: those stored in the checkpoint and, if the training rows are available,
+/// their nearest conditions.
 fn baselines(
     trained: &TrainedModel,
     dataset: &Dataset,
@@ -323,7 +325,7 @@ fn baselines(
 ) -> Result<Option<BaselineErrors>> {
     let fitted = match (&trained.baselines, training) {
         (Some(fitted), _) => fitted.clone(),
-        // bare weights, or a checkpoint of before baselines were kept
+        // bare weights, or a checkpoint written before checkpoints held baselines
         (None, Some(split)) => Baselines::fit(dataset, &trained.scalers, split, trained.config.model.latent_dim)?,
         (None, None) => return Ok(None),
     };
@@ -350,14 +352,14 @@ fn baselines(
     }))
 }
 
-/// The means of the training rows with the nearest conditions, and of how many.
+/// The means of the training rows with the nearest conditions, and the number of neighbours.
 fn nearest(
     dataset: &Dataset,
     split: &Split,
     condition: impl Fn(&[usize]) -> Result<Array2<f32>>,
     conditions: &Array2<f32>,
 ) -> Result<(Array2<f32>, usize)> {
-    // without validation rows the number is chosen where there are some: on the training rows
+    // without validation rows, the training rows choose the number of neighbours
     let chosen_by = if split.validation.is_empty() { &split.train } else { &split.validation };
     let (train, signals) = (condition(&split.train)?, dataset.signals.select(Axis(0), &split.train));
     let target = match &dataset.ground_truth {

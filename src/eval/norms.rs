@@ -1,4 +1,4 @@
-//! What papers say of the waves of normal listeners, to set beside what was measured.
+//! Published wave latencies and amplitudes of normal listeners, to compare measurements with.
 
 use crate::config::Species;
 use serde::Serialize;
@@ -19,16 +19,16 @@ pub struct NormPoint {
     /// dB nHL
     pub level_db: f64,
     pub latency_ms: f64,
-    /// Between listeners; `None` where the papers are not at one.
+    /// Between listeners; `None` where the papers disagree.
     pub latency_sd_ms: Option<f64>,
     /// From the peak to the following trough.
     pub amplitude_uv: Option<f64>,
 }
 
-/// Adults with normal hearing, clicks of about 10 a second. The latencies at 80 dB nHL and the amplitudes are those of
-/// Hall 2007, New Handbook of Auditory Evoked Responses; that of wave V at lower levels is a smooth reading of Hecox &
-/// Galambos 1974, Arch Otolaryngol 99:30, and Picton et al. 1981, J Otolaryngol Suppl 9. The built-in data are made
-/// after the same papers: there, agreement says nothing new.
+/// Adults with normal hearing, clicks of about 10 a second. The latencies at 80 dB nHL and the amplitudes are from Hall
+/// 2007, New Handbook of Auditory Evoked Responses. The latencies of wave V at lower levels follow a smooth curve
+/// through Hecox & Galambos 1974, Arch Otolaryngol 99:30, and Picton et al. 1981, J Otolaryngol Suppl 9. The built-in
+/// data follow the same papers, so agreement there proves nothing.
 const HUMAN: [Norm; 3] = [
     Norm { wave: "I", points: &[at(80.0, 1.6, Some(0.1), Some(0.25))], source: "Hall 2007" },
     Norm { wave: "III", points: &[at(80.0, 3.7, Some(0.15), Some(0.25))], source: "Hall 2007" },
@@ -48,8 +48,8 @@ const fn at(level_db: f64, latency_ms: f64, latency_sd_ms: Option<f64>, amplitud
     NormPoint { level_db, latency_ms, latency_sd_ms, amplitude_uv }
 }
 
-/// The norms of a species, of clicks: where the recordings were conditioned on the frequency of a tone there are none,
-/// and none of mice, whose strains and ways of stimulation differ by more than what is compared.
+/// The norms of a species for clicks. There are none for tones, nor for mice: their strains and stimulation setups
+/// differ by more than the effects compared here.
 pub fn norms(species: Species, tones: bool) -> &'static [Norm] {
     match species {
         Species::Human if !tones => &HUMAN,

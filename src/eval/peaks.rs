@@ -1,30 +1,30 @@
-//! Waves I, III and V picked from a trace by rule, with no eye and no label.
+//! Picks waves I, III and V from a trace by rule, without an expert or labels.
 //!
-//! The rule is meant for clean traces (noise-free ones, means of many): in noise it marks whatever is largest. Two
-//! traces compare only by the same rule.
+//! The rule is made for clean traces (noise-free ones, averages of many): in noise it marks whatever is largest.
+//! Compare two traces only by the same rule.
 
 use ndarray::ArrayView1;
 use serde::Serialize;
 
-/// Where a wave is looked for, and how its amplitude is read.
+/// Where to search for a wave, and how to measure its amplitude.
 ///
-/// Of the local maxima within the window the one with the largest amplitude is the wave; of equals the earliest. A
-/// local maximum has a sample on either side, is above the one before and not below the one after. Its amplitude is
-/// measured as clinics do, from the peak to the following trough: the lowest sample up to `trough_within_ms` later. The
-/// peak itself is the vertex of the parabola through the three samples.
+/// The wave is the local maximum within the window that has the largest amplitude; among equals, the earliest. A local
+/// maximum has a sample on either side, is higher than the one before and not lower than the one after. Its amplitude
+/// is measured as in clinics, from the peak to the following trough: the lowest sample up to `trough_within_ms` later.
+/// The peak is the vertex of the parabola through the three samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeakRule {
-    /// When the window begins, and before when it ends.
+    /// The window: its start is included, its end is not.
     pub window_ms: [f64; 2],
     pub trough_within_ms: f64,
 }
 
-// The windows are ours. They begin before the earliest adults at high levels (I, III and V of clicks of 80 dB nHL at
-// about 1.6, 3.7 and 5.6 ms, deviations of 0.1 to 0.2 ms: Hall 2007, New Handbook of Auditory Evoked Responses; Rowe
-// 1978, Electroencephalogr Clin Neurophysiol 44:459) and end where the wave is lost as the level falls: wave V late, at
-// 8 to 9 ms near threshold (Hecox & Galambos 1974, Arch Otolaryngol 99:30), I and III at moderate levels. The troughs
-// are looked for as far as those of the built-in data's labels: up to the next large wave, V's up to the slow
-// negativity after it.
+// The windows are our choice. They begin before the waves of the earliest adults at high levels (I, III and V of clicks
+// of 80 dB nHL at about 1.6, 3.7 and 5.6 ms, deviations of 0.1 to 0.2 ms: Hall 2007, New Handbook of Auditory Evoked
+// Responses; Rowe 1978, Electroencephalogr Clin Neurophysiol 44:459) and end where the wave is lost as the level falls:
+// wave V late, at 8 to 9 ms near threshold (Hecox & Galambos 1974, Arch Otolaryngol 99:30), I and III at moderate
+// levels. The search for a trough reaches as far as in the labels of the built-in data: up to the next large wave, and
+// for wave V up to the slow negativity after it.
 
 /// Wave I.
 pub const WAVE_I: PeakRule = PeakRule { window_ms: [1.0, 3.0], trough_within_ms: 0.9 };
@@ -43,7 +43,7 @@ pub struct Peak {
 }
 
 impl PeakRule {
-    /// The wave in a trace of µV whose first sample lies at `t0_ms`; `None` where its window holds no local maximum.
+    /// The wave in a trace in µV whose first sample lies at `t0_ms`; `None` if its window holds no local maximum.
     pub fn pick(&self, trace: ArrayView1<f32>, sample_rate_hz: f64, t0_ms: f64) -> Option<Peak> {
         let step_ms = 1000.0 / sample_rate_hz;
         let within = |latency_ms: f64| (self.window_ms[0]..self.window_ms[1]).contains(&latency_ms);
@@ -56,12 +56,12 @@ impl PeakRule {
                 let latency_ms = t0_ms + (i as f64 + offset) * step_ms;
                 Peak { latency_ms, amplitude_uv: height_uv - trough_uv(trace, i, reach) }
             })
-            // the earliest of equals: max_by alone would take the last
+            // among equals the earliest: `max_by` would return the last
             .reduce(|best, next| if next.amplitude_uv > best.amplitude_uv { next } else { best })
     }
 }
 
-/// The lowest of the `reach` samples after a peak.
+/// The lowest value among the `reach` samples after a peak.
 fn trough_uv(trace: ArrayView1<f32>, peak: usize, reach: usize) -> f64 {
     trace.iter().skip(peak).take(reach + 1).fold(f64::INFINITY, |low, &v| low.min(v.into()))
 }
@@ -112,11 +112,11 @@ pub(super) mod tests {
 
     #[test]
     fn the_largest_peak_to_trough_wins() {
-        // IV at 5.0 on the way to V at 6.0, one deep trough after both
+        // IV at 5.0 on the rising flank of V at 6.0, with one deep trough after both
         let trace = bumps(0.0, &[(5.0, 0.30, 0.2), (6.0, 0.32, 0.2), (7.2, -0.4, 0.3)]);
         let peak = WAVE_V.pick(trace.view(), 20_000.0, 0.0).unwrap();
         assert!((peak.latency_ms - 6.0).abs() < 0.02 && (peak.amplitude_uv - 0.72).abs() < 0.01, "{peak:?}");
-        // a high peak without a trough after it is no match for a lower one with
+        // a lower peak followed by a trough wins over a higher peak without one
         let slow = bumps(0.0, &[(5.2, 1.0, 0.2), (5.9, 1.0, 0.6), (8.0, 0.9, 0.2), (8.8, -0.8, 0.3), (9.0, 1.0, 9.0)]);
         let peak = WAVE_V.pick(slow.view(), 20_000.0, 0.0).unwrap();
         assert!((peak.latency_ms - 8.0).abs() < 0.1, "{peak:?}");
@@ -148,8 +148,8 @@ pub(super) mod tests {
         }
     }
 
-    /// The share of noise-free traces whose picked wave agrees with the truth in latency and with the label in
-    /// amplitude, and the share with a visible wave.
+    /// The share of noise-free traces whose picked wave agrees with the simulated latency and the labelled amplitude,
+    /// and the share with a visible wave.
     fn agreement(set: &Dataset, rule: PeakRule, wave: usize, label: usize) -> (f64, f64) {
         let truth = set.ground_truth.as_ref().unwrap();
         let rows = truth.signals.outer_iter().zip(truth.latencies_ms.outer_iter()).zip(set.peaks.outer_iter());
@@ -170,7 +170,7 @@ pub(super) mod tests {
         let waves = [("I", WAVE_I, 0, 3), ("III", WAVE_III, 2, 4), ("V", WAVE_V, 4, 5)];
         for level_db in [80.0, 70.0, 60.0, 40.0, 20.0] {
             let set = healthy(level_db);
-            // below 60 dB waves I and III are on the way out of their windows and into the noise
+            // below 60 dB, waves I and III leave their windows and sink into the noise
             for (name, rule, wave, label) in waves.into_iter().filter(|(name, ..)| *name == "V" || level_db >= 60.0) {
                 let (share, visible) = agreement(&set, rule, wave, label);
                 assert!(share > 0.95 && visible > 0.95, "wave {name} at {level_db} dB nHL: {share} of {visible}");

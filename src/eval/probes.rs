@@ -1,9 +1,9 @@
-//! Probes: small regressions that read off a trace what it was recorded under and what it shows.
+//! Probes: small regressions that predict the condition and the response from a trace.
 //!
-//! A generated trace is of use where one can read from it what one reads from a real one. A probe sees a trace by its
-//! coordinates on the first principal components of the training rows, 16 at most, and by their squares: a wave that
-//! comes later is no multiple of the same wave. The traces are as they were compared ([`Sides`]), noise included, and
-//! nothing is taken off them.
+//! A generated trace is useful if it allows the same predictions as a real one. A probe sees a trace through its
+//! coordinates on the first principal components of the training rows, 16 at most, and their squares: a delayed wave is
+//! not a multiple of the same wave. Traces have the noise with which they are compared ([`Sides`]), and nothing is
+//! subtracted from them.
 
 mod labels;
 mod synthetic;
@@ -21,33 +21,34 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The principal components that a probe sees, at most.
+/// The maximum number of principal components that a probe sees.
 const COMPONENTS: usize = 16;
-/// The penalty of every probe.
+/// The ridge penalty of every probe.
 const RIDGE: f64 = 1e-2;
 const FOLDS: usize = 5;
 
-/// How well the level is read off real traces, and off their twins, by a ridge regression that real traces trained.
+/// How well a ridge regression fitted to real traces predicts the level of real traces and of their twins.
 ///
-/// A real row is read by a probe that has not seen its subject: five folds of whole subjects, fewer of fewer subjects,
-/// and of one subject alone folds of its rows. A twin is read by the probe of each fold; its reading is their mean.
+/// The prediction for a real row comes from a probe that has not seen its subject: five folds of whole subjects, fewer
+/// with fewer subjects, and folds of rows if there is only one subject. The prediction for a twin is the mean over the
+/// probes of all folds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LevelProbe {
     pub real: LevelErrors,
     pub generated: LevelErrors,
 }
 
-/// Levels as a probe reads them, beside those that were given.
+/// The errors of the levels that a probe predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LevelErrors {
-    /// Mean of |read - given|.
+    /// Mean of |predicted - actual|.
     pub mae_db: Interval,
-    /// Pearson's correlation of the levels read with those given; NaN where one of them does not vary.
+    /// Pearson's correlation of predicted and actual levels; NaN where one of them does not vary.
     pub r: Interval,
 }
 
 impl LevelProbe {
-    /// Of the rows whose level is known; `None` where they have fewer than two levels.
+    /// Over the rows with a known level; `None` where they have fewer than two levels.
     pub fn of(sides: &Sides, twins: &Twins) -> Option<LevelProbe> {
         let (rows, levels) = with_level(sides).filter(|(_, levels)| vary(levels))?;
         let points = |traces: &Array2<f64>| features(sides, traces.view()).select(Axis(0), &rows);
@@ -62,7 +63,7 @@ impl LevelProbe {
     }
 }
 
-/// The places of the rows with a level, and their levels in dB; `None` where the model knows no levels.
+/// The indices of the rows with a level, and their levels in dB; `None` where the model has no level variable.
 fn with_level(sides: &Sides) -> Option<(Vec<usize>, Vec<f64>)> {
     let levels = sides.levels_db.as_ref()?.iter().copied().enumerate();
     Some(levels.filter(|(_, level)| level.is_finite()).unzip())
@@ -72,19 +73,19 @@ fn vary(values: &[f64]) -> bool {
     values.iter().any(|value| *value != values[0])
 }
 
-/// `[N, 2 K]`: what probes see of `traces [N, L]` in µV.
+/// `[N, 2 K]`: the features that probes see of `traces [N, L]` in µV.
 fn features(sides: &Sides, traces: ArrayView2<f64>) -> Array2<f64> {
     features_by(sides.baselines().pca.components.view(), traces)
 }
 
-/// By principal components `[L, rank]`.
+/// The same, for principal components `[L, rank]`.
 fn features_by(components: ArrayView2<f64>, traces: ArrayView2<f64>) -> Array2<f64> {
     let kept = COMPONENTS.min(components.ncols());
     with_squares(&traces.dot(&components.slice(s![.., ..kept])))
 }
 
-/// The fold of each row, from 0: subjects are dealt out evenly in an order by chance, and so are the rows of one
-/// subject alone.
+/// The fold of each row, from 0. Subjects are distributed evenly in random order; with one subject only, so are its
+/// rows.
 fn folds(subjects: &[usize]) -> Vec<usize> {
     let units: Vec<usize> =
         if subjects.iter().all(|s| *s == subjects[0]) { (0..subjects.len()).collect() } else { subjects.to_vec() };
@@ -94,8 +95,8 @@ fn folds(subjects: &[usize]) -> Vec<usize> {
     units.iter().map(|unit| fold_of[unit]).collect()
 }
 
-/// The target `[N]` as read off `points [N, F]`, each row by a regression on the rows of other folds; and as read off
-/// `others [M, F]`, the mean of what these regressions make of each.
+/// Predicts the target `[N]` from `points [N, F]`, each row by a regression fitted to the other folds; and for `others
+/// [M, F]`, the mean prediction of these regressions.
 ///
 /// # Panics
 /// If there are fewer than two folds.
@@ -119,7 +120,7 @@ fn out_of_fold(
     (predicted, of_others.to_vec())
 }
 
-/// The weighted mean of |read - given|; NaN of no weight.
+/// The weighted mean of |predicted - actual|; NaN if the weights sum to 0.
 fn mae(predicted: &[f64], actual: &[f64], weights: &[f64]) -> f64 {
     mean(
         predicted

@@ -1,4 +1,4 @@
-//! What the estimates of rows are measured against.
+//! The traces that estimates are measured against.
 
 use super::measures::{Interval, bootstrap, of_rows};
 use super::metrics::{TraceErrors, explained_variance, squares};
@@ -9,20 +9,21 @@ use crate::data::Dataset;
 use crate::data::cells::Cells;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// The rows at hand; a row's place is its number among them.
+/// The evaluated rows and their reference traces: the ground truth of simulated rows, the cell average of recorded
+/// ones. A row's place is its index among the evaluated rows.
 pub(super) struct Reference {
     /// `[N, L]` in µV.
     pub recorded: Array2<f32>,
-    /// Of the rows at these places, `[.., L]` in µV; none where no row has one.
+    /// The reference traces `[.., L]` in µV and the places of their rows; `None` where no row has one.
     pub traces: Option<(Array2<f32>, Vec<usize>)>,
-    /// The share of the truth's variance that can be explained; 1 of a simulation.
+    /// The share of the reference variance that can be explained; 1 for a simulation.
     pub ceiling: Option<f64>,
-    /// The mean training trace in µV; not known of bare weights.
+    /// The mean training trace in µV; unknown for bare weights.
     pub mean: Option<Array1<f32>>,
     pub cells: Cells,
-    /// What is drawn again for intervals: the subject of each row, or of one subject alone its cell.
+    /// The bootstrap group of each row: its subject, or, with one subject only, its cell.
     groups: Vec<usize>,
-    /// The noise in the truth of each cell's rows, in µV² summed over the samples.
+    /// The noise in the reference traces of each cell, in µV² summed over the samples.
     noise: Vec<f64>,
 }
 
@@ -43,14 +44,14 @@ impl Reference {
         Reference { traces, ceiling, mean, groups, noise, recorded, cells }
     }
 
-    /// The truth of the row at a place, in µV.
+    /// The reference trace of the row at a place, in µV.
     pub fn trace_of(&self, place: usize) -> Option<ArrayView1<'_, f32>> {
         let (traces, known) = self.traces.as_ref()?;
         known.binary_search(&place).ok().map(|at| traces.row(at))
     }
 
-    /// The noise's part in the truth of the row at a place, in µV² summed over the samples: 0 in that of a simulation,
-    /// and in a mean of n others a share 1 / n of the variance within the cell.
+    /// The noise variance in the reference trace of the row at a place, in µV² summed over the samples: 0 for a
+    /// simulation; for a mean of n other rows, 1 / n of the variance within the cell.
     pub fn noise_of_trace(&self, place: usize) -> f64 {
         self.noise[self.cells.cell(place)]
     }
@@ -71,8 +72,8 @@ impl Reference {
         }
     }
 
-    /// The explained share of the truth's variance, drawn again by subjects; `estimate` has the rows with a truth
-    /// alone.
+    /// The explained share of the reference variance, with a bootstrap interval over subjects. `estimate` holds only
+    /// the rows that have a reference trace.
     fn interval(&self, estimate: &Array2<f32>) -> Option<Interval> {
         let ((traces, known), mean) = (self.traces.as_ref()?, self.mean.as_ref()?);
         let rows = traces.outer_iter().zip(estimate.outer_iter());
@@ -89,7 +90,7 @@ impl Reference {
     }
 }
 
-/// The noise in the mean of all but one of a cell's rows, summed over the samples; NaN of one row.
+/// The noise in the mean of all but one of a cell's rows, summed over the samples; NaN for a single row.
 fn noise_of_mean(recorded: &Array2<f32>, members: &[u32]) -> f64 {
     let rows: Vec<usize> = members.iter().map(|row| *row as usize).collect();
     let traces = recorded.select(Axis(0), &rows).mapv(f64::from);

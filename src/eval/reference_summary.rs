@@ -1,4 +1,4 @@
-//! What stands for the noise-free trace, and how much of it any estimate could explain.
+//! Where reference traces come from, and how much of their variance any estimate could explain.
 
 use super::Reference;
 use crate::data::Dataset;
@@ -8,22 +8,22 @@ use ndarray::{Array1, Array2};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
-/// Times that each cell is split in two.
+/// How often each cell is split in halves.
 const SPLITS: u32 = 20;
 
-/// The truth of an evaluation.
+/// The reference traces of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReferenceSummary {
     pub source: ReferenceSource,
-    /// Rows that have one.
+    /// Rows that have a reference trace.
     pub rows: usize,
-    /// The share of its variance that is not noise, and so the most that can be explained: the correlation of the means
-    /// of two halves of each cell's rows, stepped up to all but one of them (Spearman 1910; Brown 1910). 1 for a
-    /// simulation.
+    /// The share of the reference variance that is not noise, which is the most that can be explained. It is the
+    /// correlation of the means of two halves of each cell's rows, extrapolated to a mean of all rows but one (Spearman
+    /// 1910; Brown 1910). 1 for a simulation.
     pub ceiling: f64,
 }
 
-/// Where a truth comes from.
+/// Where a reference trace comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ReferenceSource {
     /// The noise-free traces that come with the data.
@@ -35,12 +35,12 @@ pub enum ReferenceSource {
 }
 
 impl ReferenceSource {
-    /// That of the rows of a data set, if they have one.
+    /// The source for the rows of a data set, if they have reference traces.
     pub fn of(dataset: &Dataset) -> ReferenceSource {
         if dataset.ground_truth.is_some() { ReferenceSource::GroundTruth } else { ReferenceSource::CellAverage }
     }
 
-    /// As users know it.
+    /// The name in texts for users.
     pub fn name(self) -> &'static str {
         match self {
             ReferenceSource::GroundTruth => "the ground truth",
@@ -56,9 +56,9 @@ impl ReferenceSummary {
     }
 }
 
-/// The mean over [`SPLITS`] splits of `k r / (1 + (k - 1) r)`, r the correlation of the halves' means about `centre`,
-/// over all cells of two rows or more and all samples, and k the times that a truth, the mean of all but one row, is as
-/// long as a half; NaN where nothing varies.
+/// The mean over [`SPLITS`] splits of `k r / (1 + (k - 1) r)`. Here r is the correlation of the two halves' means about
+/// `centre`, over all samples of the cells with two rows or more. And k is the ratio of the number of rows in a cell
+/// average (all rows but one) to that in a half. NaN where nothing varies.
 pub(super) fn ceiling(signals: &Array2<f32>, cells: &Cells, centre: Option<&Array1<f32>>) -> f64 {
     let zero = Array1::zeros(signals.ncols());
     let centre = centre.unwrap_or(&zero);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_ceiling_is_the_share_of_signal_in_a_cells_mean() {
-        // 100 cells of 8 rows; signal of variance 1, noise of variance 4: of a mean of 7 others 7/11 are signal
+        // 100 cells of 8 rows, signal variance 1, noise variance 4: the signal's share in a mean of 7 others is 7/11
         let normals = |layer: u32, row: usize| {
             let mut values = vec![0.0_f32; 40];
             Stream::new(2, Purpose::Test, layer).normals(row as u32, &mut values);

@@ -1,4 +1,5 @@
-//! Real traces, and generated twins of them: of as many subjects drawn anew, each through the conditions of a real one.
+//! Real traces, and generated twins of them: of as many subjects newly drawn, each through the conditions of a real
+//! one.
 
 use super::measures::{Interval, bootstrap, bootstrap_all, of_rows};
 use super::species::Picker;
@@ -78,7 +79,7 @@ impl<'a> Sides<'a> {
     /// baselines. `seed` is that of noise on real traces.
     ///
     /// # Errors
-    /// A static value that cannot be encoded.
+    /// A value of the condition that cannot be encoded.
     pub fn new(
         trained: &'a TrainedModel,
         dataset: &'a Dataset,
@@ -121,7 +122,7 @@ impl<'a> Sides<'a> {
     /// Draws a twin of each row.
     ///
     /// # Errors
-    /// A device that has no room, or is gone.
+    /// The device is out of memory, or was lost.
     pub fn twins(&self, model: &mut Cvae, seed: u64) -> Result<Twins> {
         let subjects: Vec<u32> = self.subjects.iter().map(|subject| *subject as u32).collect();
         let (clean, _) = draw_traces(self.trained, model, Some(&self.condition), &subjects, seed)?;

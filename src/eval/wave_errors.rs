@@ -105,7 +105,7 @@ impl WavePairs {
     /// Errors over rows with `weights [N]`: all 1, or how often a row's subject was drawn.
     ///
     /// # Panics
-    /// If there is not one weight a row.
+    /// If the number of weights differs from the number of rows.
     pub fn summary(&self, weights: &[f64]) -> WaveSummary {
         assert_eq!(weights.len(), self.rows, "WavePairs: a weight a row");
         WaveSummary {

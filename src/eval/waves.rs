@@ -23,7 +23,7 @@ const LOSSES: [&str; 2] = ["conductive_loss_db", "cochlear_loss_db"];
 pub struct WaveAtLevel {
     pub level_db: f64,
     pub generated: WaveOf,
-    /// Noise-free, of listeners drawn anew.
+    /// Noise-free, of listeners newly drawn.
     pub truth: WaveOf,
 }
 
@@ -65,7 +65,7 @@ pub fn wave_v_by_level(trained: &TrainedModel, model: &mut Cvae) -> Result<Optio
     levels.into_iter().collect::<Result<_>>().map(Some)
 }
 
-/// The noise-free trace of a listener drawn anew for each row of conditions.
+/// The noise-free trace of a listener newly drawn for each row of conditions.
 fn simulate(trained: &TrainedModel, conditions: &[Column]) -> Result<Array2<f32>> {
     let (data, length) = (&trained.config.data, trained.config.model.signal_length);
     let mut traces = Array2::zeros((TRACES, length));

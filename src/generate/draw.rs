@@ -1,4 +1,4 @@
-//! Traces of subjects drawn anew: their latents, decoded, and varied as listeners differ beyond those that trained.
+//! Traces of subjects newly drawn: their latents, decoded, and varied as listeners differ beyond those that trained.
 
 use crate::checkpoint::TrainedModel;
 use crate::config::Prior;
@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 const KEPT: usize = 512;
 
 /// Noise-free traces `[N, L]` in µV and what the decoder's heads say, under conditions `[N, S]` (encoded; `None`: FiLM
-/// is the identity). Rows with one number in `subjects [N]` are of one subject, drawn anew by that number and the seed.
+/// is the identity). Rows with one number in `subjects [N]` are of one subject, newly drawn by that number and the
+/// seed.
 ///
 /// # Errors
 /// A concat decoder without a condition; a device that has no room, or is gone.
@@ -80,7 +81,7 @@ const PRIOR_LISTENERS: f64 = 4.0;
 /// residual (`model.residual`) over their own root mean square.
 ///
 /// # Errors
-/// A device that has no room, or is gone.
+/// The device is out of memory, or was lost.
 pub fn missing_spread(trained: &TrainedModel, model: &mut Cvae) -> Result<(f32, f32)> {
     let nothing = Ok((0.0, 0.0));
     let augment = &trained.config.training.augment;

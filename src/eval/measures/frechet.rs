@@ -23,7 +23,7 @@ impl Gaussian {
     /// Of `points [N, F]`; the covariance has the divisor `Σw - 1`.
     ///
     /// # Panics
-    /// If there are not as many weights as rows.
+    /// If the number of weights differs from the number of rows.
     pub fn of(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Gaussian {
         Gaussian { mean: mean(points, weights), covariance: covariance(points, weights) }
     }

@@ -57,7 +57,7 @@ impl Mmd {
     /// weight.
     ///
     /// # Panics
-    /// If there are not as many weights as rows.
+    /// If the number of weights differs from the number of rows.
     pub fn squared(&self, a: &[f64], b: &[f64]) -> f64 {
         let (a, b) = (ArrayView1::from(a), ArrayView1::from(b));
         let total = |kernels: &Array2<f64>, a: &ArrayView1<f64>, b: &ArrayView1<f64>| {

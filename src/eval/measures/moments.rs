@@ -15,7 +15,7 @@ pub(super) fn filled(weights: Option<&[f64]>, rows: usize) -> Array1<f64> {
 /// `Σ w x / Σ w`, `[F]`, of `points [N, F]`; NaN of no weight.
 ///
 /// # Panics
-/// If there are not as many weights as rows.
+/// If the number of weights differs from the number of rows.
 pub fn mean(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Array1<f64> {
     let weights = filled(weights, points.nrows());
     points.t().dot(&weights) / weights.sum()
@@ -25,7 +25,7 @@ pub fn mean(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Array1<f64> {
 /// less.
 ///
 /// # Panics
-/// If there are not as many weights as rows.
+/// If the number of weights differs from the number of rows.
 pub fn covariance(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Array2<f64> {
     let centred = &points - &mean(points, weights);
     let weights = filled(weights, points.nrows());
@@ -51,7 +51,7 @@ impl Standard {
     /// From `points [N, F]`.
     ///
     /// # Panics
-    /// If there are not as many weights as rows.
+    /// If the number of weights differs from the number of rows.
     pub fn of(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Standard {
         let mean = mean(points, weights);
         let weights = filled(weights, points.nrows());

@@ -180,7 +180,7 @@ impl HeldOut {
     /// weighted by their pairs. NaN where a fold with pairs had nothing to learn from, or there is no pair.
     ///
     /// # Panics
-    /// If there are not as many weights as rows.
+    /// If the number of weights differs from the number of rows.
     pub fn auc(&self, weights_a: Option<&[f64]>, weights_b: Option<&[f64]>) -> f64 {
         let (mut sum, mut pairs) = (0.0, 0.0);
         for fold in 0..FOLDS {

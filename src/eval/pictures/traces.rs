@@ -66,7 +66,7 @@ pub(super) fn level_series(trained: &TrainedModel, model: &mut Cvae, evaluated: 
     Ok(LevelSeries { panels })
 }
 
-/// `[DRAWS, L]` in µV for each cell: a listener drawn anew goes through all of them.
+/// `[DRAWS, L]` in µV for each cell: a listener newly drawn goes through all of them.
 fn draws(
     trained: &TrainedModel,
     model: &mut Cvae,

@@ -69,7 +69,7 @@ impl TrainOnSynthetic {
     /// same model and of other subjects. `None` where the two are not compared alike, or noise is on one side only.
     ///
     /// # Errors
-    /// A device that has no room, or is gone.
+    /// The device is out of memory, or was lost.
     pub fn of(train: &Sides, test: &Sides, model: &mut Cvae) -> Result<Option<TrainOnSynthetic>> {
         if !train.compared.is_like(&test.compared) || train.compared == Compared::NoiseOnOneSide {
             return Ok(None);
