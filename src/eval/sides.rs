@@ -1,5 +1,4 @@
-//! Real traces, and generated twins of them: of as many subjects newly drawn, each through the conditions of a real
-//! one.
+//! Real traces and their generated twins: for each real subject one generated subject under the same conditions.
 
 use super::measures::{Interval, bootstrap, bootstrap_all, of_rows};
 use super::species::Picker;
@@ -16,67 +15,67 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
-/// Rows at most: some measures look at all pairs.
+/// The maximum number of rows: some measures go through all pairs.
 const MOST_ROWS: usize = 2000;
-/// Where there are more, each subject keeps so many at least.
+/// If there are more rows, each subject keeps at least this many.
 const FEWEST_OF_SUBJECT: usize = 16;
-/// The principal components in which traces are compared.
+/// The number of principal components in which traces are compared.
 pub const COMPONENTS: usize = 8;
-/// The seeds of the noise on evaluated and on training rows; twins have others.
+/// The seeds of the noise on evaluated and on training rows; twins have other seeds.
 pub const EVALUATED: u64 = 1 << 63;
 pub const TRAINING: u64 = EVALUATED + 1;
 
-/// What of real and generated traces is compared.
+/// Which real and generated traces are compared, and with which noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "traces", rename_all = "snake_case")]
 pub enum Compared {
-    /// Recordings, and generated ones with the noise of as many averages.
+    /// Recordings, and generated traces with noise for the same number of averages.
     Recordings,
-    /// Noise-free traces of a simulation and generated ones, both with the noise of the median number of averages: no
-    /// trace is so noisy that it could be anything.
+    /// Simulated and generated traces, both with noise for the median number of averages, so that no trace drowns in
+    /// noise.
     NoiseAdded { averages: f64 },
-    /// Noise-free traces of a simulation and generated ones, as the noise of the training rows is not known.
+    /// Simulated and generated traces, both noise-free, because the noise of the training rows is unknown.
     NoiseFree,
-    /// Recordings with their noise, and generated traces without, as it is not known: no fair comparison.
+    /// Recordings with noise, and generated traces without, because the noise is unknown: not a fair comparison.
     NoiseOnOneSide,
 }
 
-/// Real traces with what is needed to draw their twins.
+/// Real traces, and everything needed to draw their twins.
 pub struct Sides<'a> {
     trained: &'a TrainedModel,
     pub dataset: &'a Dataset,
     pub compared: Compared,
-    /// `[N]`: their rows in the data set, and their places among the rows that were asked for.
+    /// `[N]`: the rows in the data set, and their places among the evaluated rows.
     pub rows: Vec<usize>,
     pub places: Vec<usize>,
-    /// `[N, L]` in µV, as they are compared.
+    /// `[N, L]` in µV, with the noise of the comparison.
     pub real: Array2<f64>,
     /// `[N, L]` in µV: the curve of the condition.
     pub curve: Array2<f64>,
-    /// `[N]`: whose each row is, counted from 0; its twin has the same number.
+    /// `[N]`: the subject of each row, counted from 0; its twin has the same number.
     pub subjects: Vec<usize>,
     pub cells: Cells,
-    /// `[N]`: what is drawn again for intervals: the subject, or of one subject alone the cell.
+    /// `[N]`: the bootstrap group: the subject, or, with one subject only, the cell.
     pub groups: Vec<usize>,
     /// `[N]`: levels in dB, if the model is conditioned on `level_db`.
     pub levels_db: Option<Vec<f64>>,
     /// `[N, S]`, encoded.
     pub condition: Array2<f32>,
-    /// `[N]`: by which the noise of one sweep is divided.
+    /// `[N]`: the number of averages, which divides the noise variance of one sweep.
     pub averages: Vec<f64>,
 }
 
-/// Generated traces of the conditions of [`Sides`].
+/// Generated traces under the conditions of [`Sides`].
 pub struct Twins {
     /// `[N, L]` in µV, without noise.
     pub clean: Array2<f32>,
-    /// `[N, L]` in µV, as they are compared.
+    /// `[N, L]` in µV, with the noise of the comparison.
     pub compared: Array2<f64>,
 }
 
 impl<'a> Sides<'a> {
-    /// Of these rows of a data set, of too many some of each subject; `None` for bare weights, which have no
-    /// baselines. `seed` is that of noise on real traces.
+    /// Takes these rows of a data set, or, if they are too many, some rows of each subject. `None` for bare weights,
+    /// which have no baselines. `seed` is the seed of the noise added to real traces.
     ///
     /// # Errors
     /// A value of the condition that cannot be encoded.
@@ -129,7 +128,7 @@ impl<'a> Sides<'a> {
         Ok(Twins { compared: self.with_noise(clean.clone(), seed), clean })
     }
 
-    /// The twins of the linear mixed model: the curve of the condition and an effect of the subject.
+    /// The twins drawn from the linear mixed model: the curve of the condition plus a subject effect.
     pub fn mixed_model_twins(&self, seed: u64) -> Option<Array2<f64>> {
         let model = self.baselines().mixed_model.as_ref()?;
         let group_of = match model.grouping {
@@ -140,35 +139,35 @@ impl<'a> Sides<'a> {
         Some(self.with_noise(traces, seed))
     }
 
-    /// `[N, components]`: what traces `[N, L]` in µV differ from the curve of their conditions, in principal components
-    /// of the training rows.
+    /// `[N, components]`: the difference of traces `[N, L]` in µV from the curve of their conditions, in principal
+    /// components of the training rows.
     pub fn scores(&self, traces: ArrayView2<f64>) -> Array2<f64> {
         let components = &self.baselines().pca.components;
         let kept = COMPONENTS.min(components.ncols());
         (&traces - &self.curve).dot(&components.slice(ndarray::s![.., ..kept]))
     }
 
-    /// A measure with its interval; it is given how often each row counts.
+    /// A measure with its bootstrap interval. `measure` gets the weight of each row.
     pub fn interval(&self, measure: impl Fn(&[f64]) -> f64 + Sync) -> Interval {
         bootstrap(count(&self.groups), |weights| measure(&of_rows(&self.groups, weights)))
     }
 
-    /// Several measures with their intervals, taken at once.
+    /// Several measures with their intervals, computed together.
     pub fn intervals(&self, measures: impl Fn(&[f64]) -> Vec<f64> + Sync) -> Vec<Interval> {
         bootstrap_all(count(&self.groups), |weights| measures(&of_rows(&self.groups, weights)))
     }
 
-    /// Subjects among the rows.
+    /// The number of subjects among the rows.
     pub fn subject_count(&self) -> usize {
         count(&self.subjects)
     }
 
-    /// Noise-free traces as they are compared.
+    /// Adds the noise of the comparison to noise-free traces.
     pub fn with_noise(&self, traces: Array2<f32>, seed: u64) -> Array2<f64> {
         self.with_noise_of(traces, |row| self.averages[row], seed)
     }
 
-    /// Noise-free traces with the noise of so many averages, if they are compared with noise.
+    /// Adds noise for the given number of averages per row, if the comparison has noise.
     pub fn with_noise_of(&self, mut traces: Array2<f32>, averages: impl Fn(usize) -> f64, seed: u64) -> Array2<f64> {
         let noise =
             noise(self.trained).filter(|_| matches!(self.compared, Compared::Recordings | Compared::NoiseAdded { .. }));
@@ -187,7 +186,7 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// What finds waves in the traces of either side.
+    /// The picker for waves in real and in generated traces.
     pub fn picker(&self) -> Picker {
         let Dataset { sample_rate_hz, t0_ms, .. } = *self.dataset;
         Picker { species: self.trained.config.data.species, sample_rate_hz, t0_ms }
@@ -198,8 +197,8 @@ impl<'a> Sides<'a> {
     }
 }
 
-/// The places of rows that stand for all: as many of each subject, in turn one of each of its cells, drawn by chance;
-/// of too many subjects those of some.
+/// The places of a random selection of rows: the same number for each subject, taken from its cells in turn. With too
+/// many subjects, only some of them are kept.
 fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     if rows.len() <= MOST_ROWS {
         return (0..rows.len()).collect();
@@ -209,7 +208,7 @@ fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut draws = Stream::new(0, Purpose::Evaluate, 4).rng(0);
     draws.shuffle(&mut subjects);
     subjects.truncate(MOST_ROWS / FEWEST_OF_SUBJECT);
-    // subjects in turn, and of each its cells in turn
+    // go round the subjects, and within each subject round its cells
     let mut queue: Vec<(usize, usize)> = Vec::new();
     for subject in subjects {
         let mut members: Vec<usize> = subject.iter().map(|place| *place as usize).collect();
@@ -230,7 +229,7 @@ fn kept(dataset: &Dataset, rows: &[usize]) -> Vec<usize> {
     places
 }
 
-/// What can be compared, and by how many averages the noise of each row is divided.
+/// How traces can be compared, and the number of averages of each row.
 fn compare(trained: &TrainedModel, dataset: &Dataset, rows: &[usize]) -> (Compared, Vec<f64>) {
     let averages: Vec<f64> = rows.iter().map(|&row| f64::from(dataset.averages[row])).collect();
     let known = averages.iter().all(|n| *n >= 1.0);
@@ -249,19 +248,19 @@ fn compare(trained: &TrainedModel, dataset: &Dataset, rows: &[usize]) -> (Compar
     }
 }
 
-/// The subject of each row, and what is drawn again for intervals: the subject, or of one subject alone the cell.
+/// The subject of each row, and its bootstrap group: the subject, or, with one subject only, the cell.
 pub(super) fn groups(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Vec<usize>, Vec<usize>) {
     let subjects = Cells::of_subjects(dataset, rows).numbers();
     let groups = if count(&subjects) == 1 { cells.numbers() } else { subjects.clone() };
     (subjects, groups)
 }
 
-/// How many there are of what is numbered from 0.
+/// The number of items that are numbered from 0.
 pub(super) fn count(numbers: &[usize]) -> usize {
     numbers.iter().max().map_or(0, |last| last + 1)
 }
 
-/// The level of each row in dB, where the model is conditioned on it.
+/// The level of each row in dB, if the model is conditioned on level.
 pub(super) fn level_column(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>> {
     let column = dataset.conditions.iter().find(|column| column.name == "level_db")?;
     match &column.values {
@@ -271,7 +270,7 @@ pub(super) fn level_column(dataset: &Dataset, rows: &[usize]) -> Option<Vec<f64>
 }
 
 impl Compared {
-    /// Whether two are compared in one way, whatever the averages.
+    /// Whether two comparisons are of the same kind, whatever the number of averages.
     pub fn is_like(&self, other: &Compared) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
@@ -297,7 +296,7 @@ mod tests {
     use super::*;
     use crate::data::{Column, fixture};
 
-    /// How many subjects and cells there are among the rows that are kept.
+    /// The numbers of rows, subjects and cells that are kept.
     fn kept_of(rows: usize, subjects: usize, levels: usize) -> [usize; 3] {
         let mut data = fixture::dataset(rows, 1);
         data.subjects = (0..rows).map(|row| format!("S{}", row % subjects)).collect();
@@ -316,9 +315,9 @@ mod tests {
         assert_eq!(kept_of(2000, 10, 5), [2000, 10, 50]);
         assert_eq!(kept_of(10_000, 50, 13), [2000, 50, 650]);
         assert_eq!(kept_of(10_000, 1, 13), [2000, 1, 13]);
-        // of 500 subjects 125, with 16 rows each
+        // 125 of the 500 subjects, with 16 rows each
         assert_eq!(kept_of(10_000, 500, 4), [2000, 125, 500]);
-        // one has many rows, the others few
+        // one subject has many rows, the others have few
         let mut data = fixture::dataset(5000, 1);
         data.subjects = (0..5000).map(|row| format!("S{}", if row < 90 { row / 10 } else { 9 })).collect();
         let kept = kept(&data, &(0..5000).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! The waves of a species, and where they are looked for at a level.
+//! The waves of a species, and the time windows in which to search for them at each level.
 
 use super::peaks::{Peak, PeakRule, WAVE_I, WAVE_III, WAVE_V};
 use crate::config::Species;
@@ -11,7 +11,7 @@ pub const FAINT_DB: f64 = 20.0;
 /// Above it windows stay where they are.
 const LOUDEST_DB: f64 = 90.0;
 
-/// A wave, and the windows in which its peak lies; each ends before its last time.
+/// A wave, and the windows in which its peak lies. The end of a window is excluded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WaveWindows {
     pub name: &'static str,
@@ -19,27 +19,28 @@ pub struct WaveWindows {
     pub loud_ms: [f64; 2],
     /// At [`FAINT_DB`].
     pub faint_ms: [f64; 2],
-    /// Where the level is not known.
+    /// Where the level is unknown.
     pub any_level: PeakRule,
 }
 
-// At each level the windows of one species lie apart, so that no peak is two waves. All of them are ours.
+// At each level, the windows of a species do not overlap, so that no peak counts as two waves. All windows are our
+// choice.
 
 /// People and clicks. Waves I, III and V of adults at 80 dB nHL lie at about 1.6, 3.7 and 5.6 ms (see [`WAVE_V`] for
-/// the papers). The windows begin before the earliest adult and end late, since age, rate and hearing loss all delay;
-/// IV lies at the start of V's, where V is larger. Children's wave V comes later by a function of level of the same
-/// shape (Gorga et al. 1989, J Speech Hear Res 32:281).
+/// the papers). The windows begin before the earliest adult's waves and end late, because age, rate and hearing loss
+/// all delay waves. Wave IV lies at the start of wave V's window, where V is larger. Children's wave V is later, by a
+/// function of level of the same shape (Gorga et al. 1989, J Speech Hear Res 32:281).
 const HUMAN: [WaveWindows; 3] = [
     WaveWindows { name: "I", loud_ms: [1.0, 2.4], faint_ms: [3.5, 4.9], any_level: WAVE_I },
     WaveWindows { name: "III", loud_ms: [3.0, 4.7], faint_ms: [5.4, 7.1], any_level: WAVE_III },
     WaveWindows { name: "V", loud_ms: [4.8, 8.8], faint_ms: [7.1, 11.1], any_level: WAVE_V },
 ];
 
-/// Mice, clicks and tone pips at the ear. Five waves within 7 ms (Scimemi et al. 2014, Acta Otorhinolaryngol Ital
-/// 34:264), the later ones delayed more as the level falls (Zhou et al. 2006, Brain Res 1091:16). The windows follow
-/// level series of three animals, at 80 dB SPL with peaks near 1.5, 2.1, 3.0, 3.9 and 5.1 ms; the way of the sound to
-/// another ear may shift them all. Between II and III animals differ so much that near threshold one's II lies where
-/// another's III does.
+/// Mice, clicks and tone pips at the ear. There are five waves within 7 ms (Scimemi et al. 2014, Acta Otorhinolaryngol
+/// Ital 34:264); as the level falls, later waves are delayed more (Zhou et al. 2006, Brain Res 1091:16). The windows
+/// follow level series of three animals, with peaks near 1.5, 2.1, 3.0, 3.9 and 5.1 ms at 80 dB SPL; another acoustic
+/// delay may shift them all. Animals differ so much that near threshold one animal's wave II lies where another's wave
+/// III does.
 const MOUSE: [WaveWindows; 5] = [
     mouse("I", [1.1, 1.8], [1.6, 2.5], [1.0, 2.0]),
     mouse("II", [1.8, 2.5], [2.5, 3.4], [2.0, 2.8]),
@@ -48,13 +49,13 @@ const MOUSE: [WaveWindows; 5] = [
     mouse("V", [4.6, 6.1], [5.6, 7.1], [4.9, 6.4]),
 ];
 
-/// `any_ms` are about the windows at 60 dB: most waves of 45 to 90 dB lie in them, and none in two.
+/// `any_ms` are roughly the windows at 60 dB: most waves at 45 to 90 dB lie in them, and none lies in two.
 const fn mouse(name: &'static str, loud_ms: [f64; 2], faint_ms: [f64; 2], any_ms: [f64; 2]) -> WaveWindows {
     WaveWindows { name, loud_ms, faint_ms, any_level: PeakRule { window_ms: any_ms, trough_within_ms: 0.7 } }
 }
 
 impl Species {
-    /// The waves that are looked for, in the order of their latencies.
+    /// The waves to search for, in order of latency.
     pub fn waves(self) -> &'static [WaveWindows] {
         match self {
             Species::Human => &HUMAN,
@@ -62,8 +63,8 @@ impl Species {
         }
     }
 
-    /// The rule of each of [`waves`](Self::waves) at a level in dB nHL (people) or dB SPL (mice); `None` and NaN
-    /// where it is not known.
+    /// The rule of each of [`waves`](Self::waves) at a level in dB nHL (people) or dB SPL (mice); `None` and NaN mean
+    /// an unknown level.
     pub fn rules(self, level_db: Option<f64>) -> Vec<PeakRule> {
         let faintness = level_db.filter(|level_db| !level_db.is_nan()).map(|level_db| self.faintness(level_db));
         let rule = |wave: &WaveWindows| match faintness {
@@ -76,7 +77,7 @@ impl Species {
         self.waves().iter().map(rule).collect()
     }
 
-    /// How far windows have moved: 0 at [`LOUD_DB`], 1 at [`FAINT_DB`].
+    /// How far the windows have moved: 0 at [`LOUD_DB`], 1 at [`FAINT_DB`].
     fn faintness(self, level_db: f64) -> f64 {
         let level_db = level_db.clamp(FAINT_DB, LOUDEST_DB);
         match self {
@@ -90,7 +91,7 @@ impl Species {
     }
 }
 
-/// Picks the waves of traces in µV that were sampled alike.
+/// Picks the waves of traces in µV that share sample rate and start time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Picker {
     pub species: Species,
@@ -100,7 +101,7 @@ pub struct Picker {
 }
 
 impl Picker {
-    /// Each of the species' [`waves`](Species::waves) in a trace, `None` where its window holds no local maximum.
+    /// Each of the species' [`waves`](Species::waves) in a trace; `None` if its window holds no local maximum.
     pub fn pick(&self, trace: ArrayView1<f32>, level_db: Option<f64>) -> Vec<Option<Peak>> {
         let rules = self.species.rules(level_db);
         rules.iter().map(|rule| rule.pick(trace, self.sample_rate_hz, self.t0_ms)).collect()
@@ -161,7 +162,7 @@ mod tests {
                     }
                 }
             }
-            // as level falls waves I and III sink into the others' flanks
+            // as the level falls, waves I and III sink into the flanks of the others
             let tested = if level_db >= 50.0 { 0..3 } else { 2..3 };
             for (right, all) in &shares[tested] {
                 assert!(*right as f64 > 0.95 * *all as f64 && *all > 0, "{level_db} dB nHL: {shares:?}");

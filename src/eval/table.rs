@@ -1,33 +1,33 @@
-//! Tables of an evaluation: the terminal and the page show the same ones, and each number in them says where it stands
-//! in the JSON.
+//! Tables of an evaluation. The terminal and the HTML report show the same tables; each number carries its place in the
+//! JSON.
 
 use super::measures::Interval;
 use std::fmt::{self, Display, Formatter};
 
-/// A heading, and rows of cells; the first cell of a row names it.
+/// Headings and rows of cells. The first cell of a row is its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportTable {
     pub title: String,
-    /// What one must know to read it.
+    /// What readers need to know.
     pub note: Option<String>,
     pub headings: Vec<String>,
     pub rows: Vec<Vec<TableCell>>,
 }
 
-/// Text, and for each number in it its place in the JSON.
+/// Text, and the JSON place of each number in it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TableCell {
     pub text: String,
-    /// In the order in which the numbers stand in the text; none of names and constants.
+    /// In the order of the numbers in the text; names and constants have none.
     pub numbers: Vec<JsonPlace>,
 }
 
-/// A number's place.
+/// The place of a number in the JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JsonPlace {
-    /// A JSON pointer (RFC 6901); of an array, how many it holds.
+    /// A JSON pointer (RFC 6901). If it points to an array, the number is the array's length.
     pub pointer: String,
-    /// Whether it is shown in percent.
+    /// Whether the text shows the number in percent.
     pub percent: bool,
 }
 
@@ -47,7 +47,7 @@ impl ReportTable {
 }
 
 impl TableCell {
-    /// A name, or what is not measured.
+    /// Text without a number.
     pub fn name(text: impl Into<String>) -> TableCell {
         TableCell { text: text.into(), numbers: Vec::new() }
     }
@@ -56,7 +56,7 @@ impl TableCell {
         TableCell::name("-")
     }
 
-    /// With so many decimals.
+    /// A number with this many decimals; `-` if it is not finite.
     pub fn number(value: f64, decimals: usize, pointer: &str) -> TableCell {
         TableCell::of(value, format!("{value:.decimals$}"), pointer, false)
     }
@@ -68,7 +68,7 @@ impl TableCell {
     /// A share in percent.
     pub fn percent(share: f64, decimals: usize, pointer: &str) -> TableCell {
         let text = format!("{:.decimals$} %", 100.0 * share);
-        // a share that is rounded to nothing has no sign
+        // a share that rounds to 0 has no sign
         let text = if text.starts_with("-0") && !text.contains(|c: char| ('1'..='9').contains(&c)) {
             text[1..].to_string()
         } else {
@@ -103,12 +103,12 @@ impl TableCell {
         }
     }
 
-    /// With words behind its number, if it has one.
+    /// Appends words, if the cell has a number.
     pub fn with(self, words: &str) -> TableCell {
         if self.numbers.is_empty() { self } else { self + words }
     }
 
-    /// Where there is a value.
+    /// The cell of a value, or `-` without one.
     pub fn some<T>(value: Option<T>, cell: impl FnOnce(T) -> TableCell) -> TableCell {
         value.map_or_else(TableCell::none, cell)
     }
@@ -133,7 +133,7 @@ impl std::ops::Add<&str> for TableCell {
     }
 }
 
-/// Columns as wide as they must be, the first one to the left and all others to the right.
+/// Columns are as wide as their content; the first is left-aligned, all others are right-aligned.
 impl Display for ReportTable {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let headings: Vec<&str> =

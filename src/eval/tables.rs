@@ -1,4 +1,4 @@
-//! All tables of an evaluation, in the order in which they are read.
+//! All tables of an evaluation, in reading order.
 
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, ValueErrors};
 use super::table::{ReportTable, TableCell};
@@ -6,7 +6,7 @@ use super::waves::{TRACES, WaveAtLevel, WaveOf};
 use super::{Estimate, Report, WaveReport, by_group};
 
 impl Report {
-    /// Every table there is.
+    /// All tables.
     pub fn tables(&self) -> Vec<ReportTable> {
         let mut tables = vec![self.traces_table()];
         tables.extend(self.generated.as_ref().map(|generated| generated.table()));
@@ -38,7 +38,7 @@ impl Report {
         tables
     }
 
-    /// The model beside the simple methods.
+    /// The model and the simple methods.
     fn traces_table(&self) -> ReportTable {
         let measures = MEASURES.map(|measure| measure.heading);
         let of_target =
@@ -82,14 +82,14 @@ fn push_estimate(table: &mut ReportTable, name: &str, e: &Estimate, at: &str) {
 }
 
 impl LatentUnits {
-    /// How many units are used, and of how many.
+    /// The number of active units, and of all units.
     pub(super) fn used(&self) -> TableCell {
         let used = TableCell::count(self.active_units, "/latent/active_units");
         used + " of " + TableCell::count(self.kl_nats.len(), "/latent/kl_nats")
     }
 }
 
-/// Units by falling KL.
+/// The units in descending order of KL.
 fn latent_table(latent: &LatentUnits) -> ReportTable {
     let mut table = ReportTable::new("latent units", &["", "KL, nats", "variance of mu"]);
     let total = TableCell::number(latent.total_kl_nats, 2, "/latent/total_kl_nats");

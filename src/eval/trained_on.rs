@@ -1,4 +1,4 @@
-//! How much of the evaluated rows is no news to the model.
+//! How many of the evaluated rows the model has seen in training.
 
 use crate::checkpoint::DataFacts;
 use crate::data::{Dataset, repeats::SketchMatch, split::subjects};
@@ -6,10 +6,10 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
-/// How many of the evaluated rows and subjects the model was trained on; validation rows are none of them.
+/// How many of the evaluated rows and subjects the model was trained on. Validation rows do not count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrainedOn {
-    /// Training rows, and rows with the same samples as one, whatever their file and subject are called.
+    /// Training rows, and rows with the same samples as a training row, whatever their file and subject names.
     pub rows: usize,
     /// Subjects with such a row, and those with the name of a training subject.
     pub subjects: usize,
@@ -17,13 +17,13 @@ pub struct TrainedOn {
     pub subjects_by_samples: usize,
     /// Subjects with the name of a training subject.
     pub subjects_by_name: usize,
-    /// Rows too flat to be compared by their samples, and not known as training rows.
+    /// Rows that are too flat to compare by their samples, and not known as training rows.
     pub flat_rows: usize,
 }
 
 impl TrainedOn {
-    /// `train` are the training rows of the data set, if it is the one the model was trained on. `None` if the
-    /// checkpoint does not say what that was.
+    /// `train` are the training rows of the data set, if the model was trained on it. `None` if the checkpoint has no
+    /// record of its training rows.
     pub(super) fn new(facts: &DataFacts, dataset: &Dataset, rows: &[usize], train: &[usize]) -> Option<Self> {
         let sketches = facts.train_sketches.as_ref()?;
         let train: BTreeSet<usize> = train.iter().copied().collect();

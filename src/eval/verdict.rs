@@ -1,4 +1,4 @@
-//! What may be done with a model, in a few sentences: the first thing that an evaluation says.
+//! What the model is good for, in a few sentences: the first lines of an evaluation.
 
 use super::report::count_of;
 use super::table::TableCell;
@@ -6,13 +6,13 @@ use super::{Compared, Estimate, EvalSplit, Likeness, Report};
 use crate::checkpoint::TrainedModel;
 use crate::text::capitalised;
 
-/// A model of fewer training rows, or subjects, holds for few others.
+/// A model with fewer training rows or subjects is unlikely to hold for other listeners.
 const FEW_ROWS: usize = 50;
 const FEW_SUBJECTS: usize = 2;
-/// Of a truth explained less, reconstructions are not worth having.
+/// If reconstructions explain less than this share of the reference variance, they are useless.
 const NOTHING: f64 = 0.05;
 
-/// Of reconstructions first, then of generated traces; each sentence with its numbers.
+/// One sentence about reconstructions, then one about generated traces, each with its numbers.
 pub(super) fn verdict(trained: &TrainedModel, known: bool, report: &Report) -> Vec<String> {
     vec![of_reconstructions(trained, known, report), of_generated(trained, report)]
 }
@@ -47,7 +47,7 @@ fn of_reconstructions(trained: &TrainedModel, known: bool, report: &Report) -> S
     capitalised(&format!("{caution}{sentence}."))
 }
 
-/// Why a model may hold for nobody: it saw too little.
+/// Why a model may not hold for other listeners: it was trained on too few rows or subjects.
 fn few(trained: &TrainedModel) -> Option<String> {
     let rows = trained.data.train_conditions.first().map(|column| column.values.len())?;
     let subjects = trained.data.train_subjects.len();
@@ -56,7 +56,7 @@ fn few(trained: &TrainedModel) -> Option<String> {
     few.then(|| format!("trained on {rows} rows{of}, too few to hold for others"))
 }
 
-/// What the model explains, beside the strongest simple method.
+/// What the model explains, compared with the best simple method.
 fn better_or_worse(report: &Report) -> Option<String> {
     let of_reference = report.explains_reference();
     let model = report.share(&report.model)?;
@@ -74,30 +74,30 @@ fn better_or_worse(report: &Report) -> Option<String> {
 }
 
 impl Report {
-    /// Whether there is a truth to explain, and not the recordings alone.
+    /// Whether there are reference traces to explain, and not only recordings.
     pub fn explains_reference(&self) -> bool {
         self.model.truth_explained_variance.is_some()
     }
 
-    /// What an estimate explains: of the truth where there is one, else of the recordings.
+    /// The share that an estimate explains: of the reference traces where there are any, else of the recordings.
     pub fn share(&self, estimate: &Estimate) -> Option<f64> {
         if self.explains_reference() { estimate.truth_explained_variance } else { estimate.explained_variance }
     }
 }
 
-/// A simple method, and where it stands in the JSON.
+/// A simple method, and its place in the JSON.
 pub(super) struct Simple<'a> {
     pub name: &'static str,
     pub at: &'static str,
     pub estimate: &'a Estimate,
-    /// What it explains.
+    /// The share that it explains.
     pub share: f64,
 }
 
-/// The simple method that explains most.
+/// The simple method that explains the most.
 pub(super) fn strongest(report: &Report) -> Option<Simple<'_>> {
     let baselines = report.baselines.as_ref()?;
-    // against the recordings themselves these explain all
+    // against the recordings, a recording itself explains everything
     let recording = report.recording.as_ref().filter(|_| report.explains_reference());
     let mixed = baselines.mixed_model.as_ref().map(|mixed| &mixed.errors);
     let methods = [
@@ -124,7 +124,7 @@ fn bare(share: f64) -> String {
     percent(share).trim_end_matches(" %").to_string()
 }
 
-/// What keeps these rows from telling whether generated traces hold; none where they can tell.
+/// Why these rows cannot show whether generated traces are realistic; `None` if they can.
 fn not_comparable(likeness: &Likeness) -> Option<&'static str> {
     match (likeness.compared, likeness.real_halves) {
         (Compared::NoiseOnOneSide, _) => {

@@ -1,23 +1,23 @@
-//! What of an evaluation should keep one from using generated traces.
+//! Reasons from an evaluation not to use generated traces.
 
 use super::{Compared, Report};
 
-/// A classifier that tells generated traces from real ones this well needs no eye …
+/// Warn if a classifier separates generated from real traces better than this …
 const TOLD_APART: f64 = 0.75;
-/// … unless it tells two halves of the real subjects apart nearly as well.
+/// … and better by this much than two halves of the real subjects.
 const BEYOND_HALVES: f64 = 0.15;
-/// Spreads of draws over listeners that are off.
+/// The acceptable range for the spread of draws over that of listeners.
 const SPREAD: [f64; 2] = [0.7, 1.4];
-/// Shares of real samples inside 80 % intervals that are off.
+/// The acceptable range for the share of real samples inside 80 % intervals.
 const INSIDE: [f64; 2] = [0.65, 0.92];
-/// The least that a probe of real traces must read of the level, for it to say something of generated ones, …
+/// A probe is meaningful if its level predictions on real traces reach this correlation …
 const READABLE: f64 = 0.3;
-/// … and the part of that correlation below which generated traces do not follow their level.
+/// … and generated traces follow their level if they reach this share of it.
 const FOLLOWED: f64 = 0.5;
-/// Nearest training rows this much nearer than they are to real ones are copies.
+/// Generated traces count as copies below this ratio of their distance to training rows over that of real traces.
 const COPIED: f64 = 0.5;
 
-/// One line for each.
+/// One line per warning.
 pub(super) fn warnings(report: &Report) -> Vec<String> {
     let mut found = Vec::new();
     if report.latent.active_units == 0 {
@@ -27,12 +27,12 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
                 .to_string(),
         );
     }
-    // noise on one side alone tells real traces and generated ones apart by itself
+    // noise on one side only already separates real from generated traces
     let fair = report.likeness.as_ref().is_none_or(|likeness| likeness.compared != Compared::NoiseOnOneSide);
     if let Some(likeness) = &report.likeness {
         let auc = likeness.model.auc;
         let best = auc.logistic.value.max(auc.neighbours.value);
-        // of few subjects each is known by itself, real or not
+        // with few subjects, a classifier recognizes each subject, real or not
         let halves = likeness.real_halves.map(|halves| halves.logistic.max(halves.neighbours));
         if fair && best > TOLD_APART && halves.is_some_and(|halves| best > halves + BEYOND_HALVES) {
             found.push(format!("generated traces can be told from real ones: AUC {best:.2}, where .5 is chance"));
@@ -53,7 +53,7 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
     }
     if let Some(probe) = &report.level_probe {
         let (real, generated) = (probe.real.r.value, probe.generated.r.value);
-        // a correlation that is not defined is none
+        // an undefined correlation counts as none
         let followed = generated >= FOLLOWED * real;
         if real > READABLE && !followed {
             found.push(format!(

@@ -1,9 +1,9 @@
 //! How well the waves of traces are estimated: latencies, amplitudes and the interval between the first wave and the
 //! last.
 //!
-//! In noise the rule marks whatever is largest, so references should be clean (noise-free, or means of many), and a
-//! wave of a reference counts only from a floor up. Of an estimate the wave may be of any height: that it is too
-//! small is an error of amplitude, and it is missing only where its window holds no local maximum. An undefined
+//! In noise the picking rule marks whatever is largest. References should therefore be clean (noise-free, or averages
+//! of many), and a wave of a reference counts only above a floor. A wave of an estimate may have any height: a wave
+//! that is too small is an amplitude error, and it is missing only if its window holds no local maximum. An undefined
 //! number (a mean over nothing) is NaN, in JSON `null`.
 
 use super::peaks::Peak;
@@ -11,17 +11,17 @@ use super::species::Picker;
 use ndarray::ArrayView2;
 use serde::Serialize;
 
-/// Distances in ms within which an estimated latency is a hit: [`WaveErrors::hits`].
+/// An estimated latency is a hit if its error is at most this, in ms; see [`WaveErrors::hits`].
 pub const HIT_WITHIN_MS: [f64; 2] = [0.1, 0.2];
-/// Distances and steps that rounding alone makes larger count as if they were not.
+/// Tolerance for rounding when distances and steps are compared with a limit.
 pub(super) const ROUNDING: f64 = 1e-9;
 
-/// The waves of references beside those of estimates.
+/// The waves of references, paired with those of estimates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WavePairs {
     /// Number of rows.
     pub rows: usize,
-    /// A list for each of the species' waves: its name, and the rows whose reference has it.
+    /// For each of the species' waves: its name, and the rows whose reference has it.
     pub waves: Vec<(&'static str, Vec<WavePair>)>,
 }
 
@@ -46,17 +46,17 @@ pub struct WaveSummary {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WaveErrors {
     pub wave: &'static str,
-    /// Rows whose reference has the wave, counted by their weights.
+    /// The sum of weights of the rows whose reference has the wave.
     pub rows: f64,
-    /// Share of them whose estimate has it too. Means are over these.
+    /// The share of these rows whose estimate has the wave too. Means are over these.
     pub found: f64,
     pub latency_mae_ms: f64,
     pub latency_bias_ms: f64,
-    /// Share of `rows` with a latency off by [`HIT_WITHIN_MS`] at most; where the estimate has no wave is no hit.
+    /// The share of `rows` whose latency error is at most [`HIT_WITHIN_MS`]; a missing wave is no hit.
     pub hits: [f64; HIT_WITHIN_MS.len()],
     pub amplitude_mae_uv: f64,
     pub amplitude_bias_uv: f64,
-    /// The mean amplitude of the estimates over that of their references.
+    /// The mean amplitude of the estimates divided by that of their references.
     pub amplitude_ratio: f64,
 }
 
@@ -64,8 +64,7 @@ pub struct WaveErrors {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IntervalErrors {
     pub waves: [&'static str; 2],
-    /// Rows whose reference has both waves and whose estimate has both, counted by their weights. Means are over
-    /// these.
+    /// The sum of weights of the rows where both the reference and the estimate have both waves. Means are over these.
     pub rows: f64,
     pub estimate_ms: f64,
     pub reference_ms: f64,
@@ -74,9 +73,9 @@ pub struct IntervalErrors {
 }
 
 impl WavePairs {
-    /// The waves of `estimates [N, L]` and `references [N, L]` in µV; those of references from `floor_uv` (peak to
-    /// trough) up. `levels_db [N]` say where to look, in dB nHL (people) or dB SPL (mice); NaN where a level is not
-    /// known.
+    /// Picks the waves of `estimates [N, L]` and `references [N, L]` in µV; waves of references count from `floor_uv`
+    /// (peak to trough) up. `levels_db [N]` select the windows, in dB nHL (people) or dB SPL (mice); NaN where a level
+    /// is unknown.
     ///
     /// # Panics
     /// If shapes differ.
@@ -102,7 +101,7 @@ impl WavePairs {
         WavePairs { rows, waves }
     }
 
-    /// Errors over rows with `weights [N]`: all 1, or how often a row's subject was drawn.
+    /// The errors over rows with `weights [N]`: all 1, or how often the bootstrap drew a row's subject.
     ///
     /// # Panics
     /// If the number of weights differs from the number of rows.
@@ -153,19 +152,19 @@ impl WaveErrors {
 }
 
 impl WavePair {
-    /// Whether the estimate has the wave and its latency is off by `within_ms` at most.
+    /// Whether the estimate has the wave, with a latency error of at most `within_ms`.
     pub fn is_hit(&self, within_ms: f64) -> bool {
         let off_ms = |estimate: Peak| (estimate.latency_ms - self.reference.latency_ms).abs();
         self.estimate.is_some_and(|estimate| off_ms(estimate) <= within_ms + ROUNDING)
     }
 }
 
-/// The sum of weights; 0 of none (`sum` says -0).
+/// The sum of weights; 0 for none (`sum` would return -0).
 pub(super) fn total<'a>(weights: impl Iterator<Item = &'a f64>) -> f64 {
     weights.fold(0.0, |sum, weight| sum + weight)
 }
 
-/// The mean of values with weights, (weight, value) each; NaN where the weights sum to 0.
+/// The weighted mean of (weight, value) pairs; NaN if the weights sum to 0.
 pub(super) fn mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     let (weight, sum) = values.fold((0.0, 0.0), |(w, s), (weight, value)| (w + weight, s + weight * value));
     sum / weight
@@ -209,9 +208,9 @@ mod tests {
         assert_eq!((v.rows, v.found, v.hits), (2.0, 1.0, [0.5, 1.0]));
         assert!(near(v.latency_mae_ms, 0.15) && near(v.latency_bias_ms, -0.05), "{v:?}");
         assert!(near(v.amplitude_mae_uv, 0.125) && near(v.amplitude_bias_uv, -0.125), "{v:?}");
-        // of sums, not the mean of 0.5 and 1
+        // the ratio of sums, not the mean of 0.5 and 1
         assert!(near(v.amplitude_ratio, 0.65 / 0.9), "{v:?}");
-        // of the first row alone: the second estimate has no wave I
+        // from the first row only: the second estimate has no wave I
         let interval = &summary.interval;
         assert_eq!((interval.waves, interval.rows), (["I", "V"], 1.0));
         assert!(near(interval.estimate_ms, 4.1) && near(interval.reference_ms, 4.0) && near(interval.mae_ms, 0.1));

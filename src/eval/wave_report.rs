@@ -1,5 +1,5 @@
-//! The waves of reconstructions beside those of the truth, and how they go with the level in real and in generated
-//! traces.
+//! The waves of reconstructions against those of the reference traces, and how waves change with the level in real and
+//! in generated traces.
 
 use super::level_functions::{LevelFunction, LevelPoint, LevelWaves, RealAndGenerated, WaveSlopes, wave_slopes};
 use super::measures::{Interval, median};
@@ -13,43 +13,44 @@ use ndarray::{Array2, Axis};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// With more levels there are no functions of them.
+/// With more levels there are no level functions.
 const MOST_LEVELS: usize = 60;
-/// A wave of the truth counts from this amplitude up …
+/// A wave of a reference trace counts from this amplitude up …
 pub(super) const FLOOR_UV: f64 = 0.03;
-/// … and from so many deviations of the truth's noise: peak to trough, noise alone makes about as much.
+/// … and from this many standard deviations of the noise in reference traces: noise alone reaches about this much from
+/// peak to trough.
 pub(super) const FLOOR_IN_NOISE: f64 = 4.0;
 
-/// Waves of the species (see [`species`](super::species)) in rows that have a truth.
+/// The waves of the species (see [`species`](super::species)) in rows that have a reference trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WaveReport {
     pub species: Species,
-    /// What stands for the real traces.
+    /// Where the reference traces come from.
     pub against: ReferenceSource,
     pub rows: usize,
     /// A wave counts from this amplitude up, peak to trough.
     pub floor_uv: f64,
-    /// The model's reconstruction against the truth.
+    /// The model's reconstruction against the reference traces.
     pub reconstructed: WaveSummary,
-    /// How the waves go with the level; none without levels, and of more than 60.
+    /// How the waves change with the level; `None` without levels, and with more than 60.
     pub levels: Option<LevelReport>,
 }
 
-/// Level functions of the truth and of generated twins, without noise.
+/// Level functions of the reference traces and of their generated twins without noise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelReport {
     pub real: Vec<LevelFunction>,
     pub generated: Vec<LevelFunction>,
     pub slopes: Vec<WaveSlopes>,
-    /// Of the last wave: the generated slope of latency over the real one.
+    /// For the last wave, the latency slope of generated traces divided by that of real ones.
     pub latency_slope_ratio: Interval,
-    /// What papers say of the species; empty where none is known here.
+    /// Published values for the species; empty if there are none here.
     pub norms: &'static [Norm],
 }
 
 impl WaveReport {
-    /// Of the rows of `sides` that have a truth; `made [M, L]` are the reconstructions of all evaluated rows. `None`
-    /// where no row has one.
+    /// Measures the rows of `sides` that have a reference trace; `made [M, L]` are the reconstructions of all evaluated
+    /// rows. `None` if no row has a reference trace.
     pub(super) fn of(sides: &Sides, twins: &Twins, made: &Array2<f32>, reference: &Reference) -> Option<WaveReport> {
         let known = |row: &usize| reference.trace_of(sides.places[*row]).is_some();
         let rows: Vec<usize> = (0..sides.rows.len()).filter(known).collect();
@@ -81,7 +82,7 @@ impl WaveReport {
 }
 
 impl LevelReport {
-    /// Of the waves of `rows` and of their twins.
+    /// Measures the waves of `rows` and of their twins.
     fn of(sides: &Sides, rows: &[usize], real: &LevelWaves, generated: &LevelWaves, species: Species) -> LevelReport {
         let both = |weights: &[f64]| (real.functions(weights), generated.functions(weights));
         let (mut of_real, mut made) = both(&vec![1.0; rows.len()]);
@@ -106,13 +107,13 @@ impl LevelReport {
     }
 }
 
-/// Whether levels are steps of a series: of levels drawn at random each has one trace.
+/// Whether the levels are steps of a series, and not random levels with one trace each.
 fn are_few(levels: &[f64]) -> bool {
     levels.iter().map(|level| level.to_bits()).collect::<BTreeSet<u64>>().len() <= MOST_LEVELS
 }
 
 impl WaveReport {
-    /// Reconstructions against the ground truth, and the waves by level.
+    /// The errors of reconstructions, and the waves by level.
     pub(super) fn tables(&self) -> Vec<ReportTable> {
         let mut tables = vec![self.errors()];
         if let Some(levels) = &self.levels {
@@ -179,7 +180,7 @@ impl LevelReport {
         table
     }
 
-    /// A table a wave: what its pictures show.
+    /// One table per wave, with the numbers that its pictures show.
     fn wave_tables(&self) -> Vec<ReportTable> {
         let of_wave = |(i, (real, generated)): (usize, (&LevelFunction, &LevelFunction))| {
             let headings = [

@@ -1,5 +1,4 @@
-//! Wave V by level: what a model generates, beside what the simulation behind the built-in data says, picked by one
-//! rule.
+//! Wave V by level in generated traces and in the simulation behind the built-in data, picked by the same rule.
 
 use super::peaks::{Peak, WAVE_V};
 use crate::checkpoint::TrainedModel;
@@ -15,7 +14,7 @@ use serde::Serialize;
 pub const LEVELS_DB: [f64; 4] = [80.0, 60.0, 40.0, 20.0];
 /// Traces behind each mean.
 pub const TRACES: usize = 200;
-/// What no listener here has.
+/// The hearing losses, all 0 for these listeners.
 const LOSSES: [&str; 2] = ["conductive_loss_db", "cochlear_loss_db"];
 
 /// Wave V at one level, of [`TRACES`] listeners without hearing loss.
@@ -23,27 +22,27 @@ const LOSSES: [&str; 2] = ["conductive_loss_db", "cochlear_loss_db"];
 pub struct WaveAtLevel {
     pub level_db: f64,
     pub generated: WaveOf,
-    /// Noise-free, of listeners newly drawn.
+    /// From noise-free traces of newly simulated listeners.
     pub truth: WaveOf,
 }
 
-/// Wave V of many traces. The two means differ: where latencies scatter, the waves of the mean trace are lower and
-/// broader, and large waves pull its peak towards themselves.
+/// Wave V of many traces. The two means differ: if latencies vary, the waves of the mean trace are lower and broader,
+/// and large waves attract its peak.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct WaveOf {
-    /// Picked from the mean of the traces.
+    /// Picked from the mean trace.
     pub mean_trace: Option<Peak>,
-    /// Picked from each trace: the mean latency and amplitude over those where it was found …
+    /// Picked from each trace: the mean latency and amplitude over the traces with the wave …
     pub mean_wave: Option<Peak>,
     /// … the standard deviation of its latency …
     pub latency_sd_ms: Option<f64>,
-    /// … and how many they are.
+    /// … and the number of these traces.
     pub found: usize,
 }
 
-/// Generates at each level, and simulates the same conditions: whatever else the generated traces were given (ages,
-/// rates, noise, as training rows near the condition have them) their simulated twins have too. `None` when the model
-/// is not conditioned on level and losses, or on what is not simulated.
+/// Generates traces at each level, and simulates the same conditions: the other variables of the generated traces
+/// (ages, rates, noise, drawn from training rows near the condition) are the same in their simulated twins. `None` if
+/// the model is not conditioned on level and losses, or is conditioned on a variable that the simulation lacks.
 ///
 /// # Errors
 /// See [`generate`].
@@ -65,7 +64,7 @@ pub fn wave_v_by_level(trained: &TrainedModel, model: &mut Cvae) -> Result<Optio
     levels.into_iter().collect::<Result<_>>().map(Some)
 }
 
-/// The noise-free trace of a listener newly drawn for each row of conditions.
+/// The noise-free trace of a newly simulated listener for each row of conditions.
 fn simulate(trained: &TrainedModel, conditions: &[Column]) -> Result<Array2<f32>> {
     let (data, length) = (&trained.config.data, trained.config.model.signal_length);
     let mut traces = Array2::zeros((TRACES, length));
@@ -74,10 +73,10 @@ fn simulate(trained: &TrainedModel, conditions: &[Column]) -> Result<Array2<f32>
             Values::Number(values) => Some((column.name.clone(), values[row])),
             Values::Text(_) => None,
         });
-        // what the training data held constant besides stays so
+        // other values that were constant in the training data stay constant
         let mut synth = SynthConfig { subjects: 1, rows_per_subject: 1, ..data.synth.clone() };
         synth.fixed.extend(held);
-        // other seeds than the training data's: other listeners, and none of them left out
+        // other seeds than the training data, and so other listeners; no listener is left out
         let seed = data.seed.wrapping_add(1 + row as u64);
         let config = DataConfig { path: None, synth, seed, filters: Vec::new(), ..data.clone() };
         let (simulated, _) = load(&config, length, |_, _| {})?;

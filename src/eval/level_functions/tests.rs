@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis, stack};
 
 const HUMAN: Picker = Picker { species: Species::Human, sample_rate_hz: 20_000.0, t0_ms: 0.0 };
 const MOUSE: Picker = Picker { species: Species::Mouse, ..HUMAN };
-/// Wave V's place among the human waves.
+/// The index of wave V among the human waves.
 const V: usize = 2;
 
 fn near(a: f64, b: f64) -> bool {
@@ -24,14 +24,14 @@ fn waves(picker: &Picker, rows: &[WaveTrace]) -> LevelWaves {
     LevelWaves::of(picker, traces.view(), &levels, &subjects, 0.05)
 }
 
-/// Wave V of all rows alike.
+/// Wave V of all rows, with equal weights.
 fn of(rows: &[WaveTrace]) -> LevelFunction {
     waves(&HUMAN, rows).functions(&vec![1.0; rows.len()]).swap_remove(V)
 }
 
 #[test]
 fn slopes_are_of_the_law_that_made_the_traces() {
-    // 0.03 ms earlier and 0.004 µV larger a dB; the second subject is late, small and heard only the high levels
+    // per dB 0.03 ms earlier and 0.004 µV larger; the second subject's waves are late and small, at high levels only
     let law = |subject: usize, level: f64| {
         let late = subject as f64;
         (subject, level, 6.5 + 0.8 * late - 0.03 * (level - 60.0), 0.3 - 0.1 * late + 0.004 * (level - 60.0))
@@ -41,10 +41,10 @@ fn slopes_are_of_the_law_that_made_the_traces() {
     let function = of(&rows);
     assert!(near(function.latency_slope_ms_per_10_db, -0.3), "{function:?}");
     assert!(near(function.amplitude_slope_uv_per_10_db, 0.04), "{function:?}");
-    // without subjects the offset would tilt it
+    // without subjects, the offset would bias the slope
     let alone: Vec<WaveTrace> = rows.iter().map(|&(_, level, ms, uv)| (0, level, ms, uv)).collect();
     assert!((of(&alone).latency_slope_ms_per_10_db - -0.3).abs() > 0.1);
-    // each subject at one level says nothing of slopes
+    // subjects with a single level determine no slope
     let apart: Vec<WaveTrace> = rows.iter().enumerate().map(|(i, &(_, level, ms, uv))| (i, level, ms, uv)).collect();
     let apart = of(&apart);
     assert!(apart.latency_slope_ms_per_10_db.is_nan() && apart.latency_monotone.is_nan());
@@ -76,18 +76,18 @@ fn steps_are_of_a_subjects_mean_traces_at_neighbouring_levels() {
         (0, 50.0, 6.5, 0.4),
         (0, 60.0, 6.5, 0.3),
         (0, 70.0, 6.6, 0.3),
-        // no step from the first subject's last level to this one's first, none over the level without a wave
+        // no step from the first subject's last level to this subject's first, and none across the level without a wave
         (1, 80.0, 5.6, 0.5),
         (1, 60.0, 6.0, 0.02),
         (1, 40.0, 7.0, 0.4),
     ];
     let function = of(&rows);
     assert_eq!((function.steps, function.latency_monotone, function.amplitude_monotone), (3.0, 2.0 / 3.0, 2.0 / 3.0));
-    // two recordings of one level are one: their mean is smaller than the level below, though one of them is not
+    // two recordings at one level count as one: their mean is smaller than the level below, although one of them is not
     let doubled = [(0, 40.0, 7.0, 0.3), (0, 50.0, 6.5, 0.4), (0, 50.0, 6.5, 0.1)];
     let doubled = of(&doubled);
     assert_eq!((doubled.steps, doubled.latency_monotone, doubled.amplitude_monotone), (1.0, 1.0, 0.0));
-    // rows need not come in order
+    // rows may come in any order
     let mut shuffled = rows;
     shuffled.reverse();
     assert_eq!(of(&shuffled).steps, 3.0);
@@ -114,7 +114,7 @@ fn a_weight_is_as_many_subjects() {
     let (a, b) = (numbers(&weighed), numbers(&repeated));
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-9), "{a:?} {b:?}");
     assert!(near(a[0], (2.0 * -0.4 + 0.1) / 3.0), "{a:?}");
-    // a subject that was not drawn counts nowhere
+    // a subject with weight 0 counts nowhere
     let without = waves(&HUMAN, &[steep, flat].concat()).functions(&[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
     assert!(near(without[V].latency_slope_ms_per_10_db, -0.4) && without[V].steps == 2.0);
 }
@@ -154,7 +154,7 @@ fn wave_v_of_the_built_in_data_follows_its_law() {
     let functions = LevelWaves::of(&HUMAN, truth.view(), levels, &subjects, 0.05).functions(&vec![1.0; levels.len()]);
     let v = &functions[V];
     let at = |level_db: f64| v.points.iter().find(|point| point.level_db == level_db).unwrap();
-    // `4.9 ms exp(-level / 40 dB)` later than its limit, whose slope between 20 and 75 dB is some 0.4 ms for 10 dB
+    // `4.9 ms exp(-level / 40 dB)` above its limit, with a slope of about 0.4 ms per 10 dB between 20 and 75 dB
     let delay = |level_db: f64| 4.9 * (-level_db / 40.0).exp();
     assert!(
         (at(20.0).latency_ms.value - at(70.0).latency_ms.value - (delay(20.0) - delay(70.0))).abs() < 0.15,
@@ -162,6 +162,6 @@ fn wave_v_of_the_built_in_data_follows_its_law() {
     );
     assert!((-0.55..-0.3).contains(&v.latency_slope_ms_per_10_db), "{v:?}");
     assert!(v.amplitude_slope_uv_per_10_db > 0.02, "{v:?}");
-    // each recording has a gain of its own besides
+    // each recording also has its own gain
     assert!(v.latency_monotone > 0.95 && v.amplitude_monotone > 0.65, "{v:?}");
 }

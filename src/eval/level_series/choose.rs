@@ -1,4 +1,4 @@
-//! Whose traces are drawn.
+//! Chooses the subjects whose traces a picture shows.
 
 use super::TraceSource;
 use super::recordings::{RecordingSet, SeriesSelection};
@@ -7,16 +7,16 @@ use crate::data::Recording;
 use crate::error::{Error, Result, nearest};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who is drawn of one set.
+/// The subjects of one set that the picture shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chosen {
-    /// All, if none is named.
+    /// Empty means all.
     subjects: Vec<String>,
-    /// Whether each has panels of their own.
+    /// Whether each subject has its own panels.
     pub apart: bool,
-    /// To tell the layer from another that shows somebody else.
+    /// The subject's name, if another layer of the panel shows somebody else.
     named: Option<String>,
-    /// In words.
+    /// For messages.
     pub whose: String,
 }
 
@@ -27,7 +27,7 @@ impl Chosen {
 
     fn all(traces: &[Trace]) -> Chosen {
         let subjects: BTreeSet<&str> = traces.iter().map(|trace| trace.recording.subject.as_str()).collect();
-        // of one there is nothing to take together
+        // a single subject needs no pooling
         let apart = subjects.len() == 1;
         let whose = match subjects.iter().next() {
             Some(&"") if apart => "one subject without a name".to_string(),
@@ -46,9 +46,9 @@ impl Chosen {
     }
 }
 
-/// Who is drawn of each set: those who are asked for; else the first with the most levels, of each set the same one
-/// where it has them. Generated traces beside others are taken together, since their subjects are nobody's; so is a
-/// set in which nobody has two levels.
+/// The subjects to show of each set: those that the user names, else the first subject with the most levels (the same
+/// one in every set that has it). Generated traces beside others are pooled, because their subjects are not real
+/// people; so is a set in which no subject has two levels.
 pub(super) fn choose(sets: &[(&RecordingSet, &[Trace])], choice: &SeriesSelection) -> Result<Vec<Chosen>> {
     let mut chosen = if choice.pool {
         sets.iter().map(|(_, traces)| Chosen::all(traces)).collect()
@@ -77,7 +77,7 @@ fn with_most_levels(sets: &[(&RecordingSet, &[Trace])]) -> Vec<Chosen> {
     chosen
 }
 
-/// Where each set shows one subject and these differ, they share panels, and the layers' names say who it is.
+/// If each set shows one subject and these differ, they share panels, and the layers' names include the subject.
 fn tell_apart(chosen: &mut [Chosen]) {
     let single = || chosen.iter().filter(|chosen| chosen.apart);
     let names: BTreeSet<&str> = single().map(|chosen| chosen.whose.as_str()).collect();

@@ -1,5 +1,5 @@
-//! Level series: traces of one listener, or of several, by level, as a threshold is read from them. This is what
-//! pictures of traces show; numbers are in ms after stimulus onset and in µV.
+//! Level series: traces of one or several listeners, sorted by level, as used to read thresholds. Pictures of traces
+//! show level series. Times are in ms after stimulus onset, values in µV.
 
 mod choose;
 mod panels;
@@ -12,20 +12,20 @@ pub use summary::{SpreadBand, Summary};
 
 use serde::Serialize;
 
-/// Panels side by side, all to one scale.
+/// Panels side by side, all with one scale.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelSeries {
     pub panels: Vec<Panel>,
 }
 
-/// Traces that differ in level and source alone.
+/// Traces that differ only in level and source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Panel {
-    /// Whose, and what all traces share: `M3, 16000 Hz, ear R`.
+    /// The subject, and what all traces share: `M3, 16000 Hz, ear R`.
     pub title: String,
-    /// In dB, where it is stated.
+    /// In dB, if known.
     pub threshold_db: Option<f64>,
-    /// Drawn one over the other, in this order.
+    /// Drawn on top of each other, in this order.
     pub layers: Vec<Layer>,
 }
 
@@ -33,18 +33,18 @@ pub struct Panel {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Layer {
     pub source: TraceSource,
-    /// As the legend names it.
+    /// The name in the legend.
     pub name: String,
-    /// By ascending level; one whose level is not known comes first.
+    /// In ascending order of level; an unknown level comes first.
     pub levels: Vec<TracesAtLevel>,
 }
 
-/// Where traces come from; each has its colour.
+/// Where traces come from; each source has its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceSource {
     Recorded,
-    /// Noise-free traces of a simulation, or the means of other recordings.
+    /// Noise-free traces of a simulation, or cell averages of recordings.
     GroundTruth,
     Reconstructed,
     Generated,
@@ -53,21 +53,21 @@ pub enum TraceSource {
 /// Traces at one level, on one time axis.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TracesAtLevel {
-    /// `None` where it is not known.
+    /// `None` if unknown.
     pub level_db: Option<f64>,
-    /// Of the first sample.
+    /// The time of the first sample.
     pub t0_ms: f64,
-    /// From sample to sample.
+    /// The time between samples.
     pub step_ms: f64,
-    /// How many traces the mean is of.
+    /// The number of traces in the mean.
     pub traces: usize,
     /// NaN where a sample is missing.
     pub mean_uv: Vec<f32>,
-    /// Lower and upper edge of what most of the traces lie in; `None` of a single one.
+    /// The lower and upper edge of the band; `None` for a single trace.
     pub band_uv: Option<[Vec<f32>; 2]>,
-    /// Single traces to draw beside the mean; may be none.
+    /// Single traces to draw behind the mean; may be empty.
     pub repeats_uv: Vec<Vec<f32>>,
-    /// The waves of the mean.
+    /// The waves of the mean trace.
     pub waves: Vec<WaveMark>,
 }
 

@@ -3,16 +3,16 @@
 use super::trace::Trace;
 use crate::data::Recording;
 
-/// Traces of one set and of the same conditions.
+/// The traces of one set that share their conditions.
 #[derive(Debug, Clone)]
 pub(super) struct PanelTraces<'a> {
-    /// Its place among the sets.
+    /// The index of the set.
     pub set: usize,
     pub conditions: PanelConditions,
     pub traces: Vec<Trace<'a>>,
 }
 
-/// What all traces of a panel share; `None` is not known, or does not matter. In this order panels follow each other.
+/// What all traces of a panel share; `None` means unknown or irrelevant. Panels are sorted in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PanelConditions {
     who: Option<String>,
@@ -21,16 +21,16 @@ pub(super) struct PanelConditions {
     frequency: Option<Frequency>,
 }
 
-/// A click comes before tones, and those by their pitch.
+/// Clicks sort before tones, and tones by frequency.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Frequency {
     Named(String),
-    /// The bits of a frequency from 0 up, which sort as it does.
+    /// The bits of a non-negative frequency, which sort like the frequency.
     Hertz(u64),
 }
 
 impl PanelConditions {
-    /// Those of a recording; `who` is its subject, unless subjects are taken together.
+    /// The conditions of a recording; `who` is its subject, unless subjects are pooled.
     pub fn of(recording: &Recording, who: Option<String>) -> PanelConditions {
         let text = |name: &str| recording.column(name).map(str::to_string);
         let frequency = text("frequency_hz").map(|cell| match cell.parse::<f64>() {
@@ -52,33 +52,33 @@ impl PanelConditions {
         [self.who.clone(), frequency, ear, channel].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether traces of these conditions may stand among those of others: they contradict in nothing, and state no
-    /// more.
-    fn holds(&self, other: &PanelConditions) -> bool {
+    /// Whether traces with these conditions fit into a panel with the conditions `other`: they contradict nothing there
+    /// and state nothing more.
+    fn fits(&self, other: &PanelConditions) -> bool {
         fn wider<T: PartialEq>(own: &Option<T>, other: &Option<T>) -> bool {
             own.is_none() || own == other
         }
-        wider(&self.who, &other.who) && self.stimulus_holds(other)
+        wider(&self.who, &other.who) && self.stimulus_fits(other)
     }
 
-    fn stimulus_holds(&self, other: &PanelConditions) -> bool {
+    fn stimulus_fits(&self, other: &PanelConditions) -> bool {
         (self.ear.is_none() || self.ear == other.ear)
             && (self.channel.is_none() || self.channel == other.channel)
             && (self.frequency.is_none() || self.frequency == other.frequency)
     }
 
-    /// Whether others state ears, channels or frequencies that these leave open.
+    /// Whether `other` states an ear, channel or frequency that these leave open.
     pub fn stimulus_of_less(&self, other: &PanelConditions) -> bool {
-        self.stimulus_holds(other) && !other.stimulus_holds(self)
+        self.stimulus_fits(other) && !other.stimulus_fits(self)
     }
 }
 
-/// The panels with their groups. What one set states and another leaves open tells panels apart: there the other's
-/// traces stand in each of them.
+/// The panels with their traces. If one set states a column that another set lacks, there is one panel per value, and
+/// the other set's traces appear in each of them.
 pub(super) fn panels<'g, 'a>(groups: &'g [PanelTraces<'a>]) -> Vec<(PanelConditions, Vec<&'g PanelTraces<'a>>)> {
     let stated_closer = |group: &PanelTraces| {
         let closer =
-            |other: &&PanelTraces| group.conditions != other.conditions && group.conditions.holds(&other.conditions);
+            |other: &&PanelTraces| group.conditions != other.conditions && group.conditions.fits(&other.conditions);
         groups.iter().filter(|other| other.set != group.set).any(|other| closer(&other))
     };
     let mut all: Vec<&PanelConditions> =
@@ -86,11 +86,11 @@ pub(super) fn panels<'g, 'a>(groups: &'g [PanelTraces<'a>]) -> Vec<(PanelConditi
     all.sort();
     all.dedup();
     let members = |panel: &PanelConditions| {
-        // a set's own traces of just these conditions, else those it says less of
+        // a set's traces with exactly these conditions, else those with less specific conditions
         let exact = |set: usize| groups.iter().any(|group| group.set == set && group.conditions == *panel);
         let belongs = |group: &&PanelTraces| match exact(group.set) {
             true => group.conditions == *panel,
-            false => group.conditions.holds(panel),
+            false => group.conditions.fits(panel),
         };
         groups.iter().filter(belongs).collect::<Vec<_>>()
     };

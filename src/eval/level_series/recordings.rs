@@ -1,5 +1,5 @@
-//! From sets of recordings to their level series: who is drawn, what traces share a panel, and what is notices of each
-//! level.
+//! From sets of recordings to level series: chooses subjects, sorts traces into panels, and summarises the traces of
+//! each level.
 
 use super::choose::{Chosen, choose};
 use super::panels::{PanelConditions, PanelTraces, panels};
@@ -10,49 +10,49 @@ use crate::data::Recording;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// With more levels in a panel nothing could be told apart.
+/// With more levels in a panel, traces could not be told apart.
 const MOST_LEVELS: usize = 24;
-/// More panels fill no page.
+/// More panels do not fit on a page.
 const MOST_PANELS: usize = 24;
 
 /// Recordings that are drawn as one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordingSet<'a> {
-    /// As the legend names it; no two sets share a name.
+    /// The name in the legend; no two sets share a name.
     pub name: String,
     pub source: TraceSource,
     pub recordings: &'a [Recording],
 }
 
-/// What is drawn of the sets.
+/// Which traces of the sets to draw, and how.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SeriesSelection {
-    /// Whose traces; none: the subject with the most levels, or all together where nobody has two.
+    /// The subjects to draw. Empty: the subject with the most levels, or all subjects pooled if nobody has two.
     pub subjects: Vec<String>,
-    /// All subjects together.
+    /// Pool all subjects.
     pub pool: bool,
-    /// From and to, in ms after stimulus onset, both included; `None`: all of the recorded time.
+    /// Start and end in ms after stimulus onset, both included; `None`: all of the recorded time.
     pub window_ms: Option<[f64; 2]>,
-    /// Levels are rounded to multiples of it.
+    /// Round levels to multiples of this.
     pub level_step_db: Option<f64>,
-    /// Instead of what the column `threshold_db` says.
+    /// Overrides the column `threshold_db`.
     pub threshold_db: Option<f64>,
-    /// Draw the noise-free traces that a simulation knows, too.
+    /// Also draw the noise-free traces of simulated recordings.
     pub ground_truth: bool,
     pub summary: Summary,
 }
 
-/// A level series, and what to know of it.
+/// A level series, with notices for the user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesWithNotices {
     pub series: LevelSeries,
-    /// Whose traces they are, a set at a time: `A1`, `20 subjects together`.
+    /// The subjects of each set: `A1`, `20 subjects together`.
     pub whose: Vec<String>,
     pub notices: Vec<String>,
 }
 
-/// Where recordings come from, as far as their table shows: what `generate` writes names its subjects `generated-1`
-/// and so on, and what `reconstruct` writes has columns that end in `_read`.
+/// Where recordings come from, judging by their table: `generate` names subjects `generated-1` and so on, and
+/// `reconstruct` writes columns that end in `_read`.
 pub fn source_of(recordings: &[Recording]) -> TraceSource {
     let generated = |r: &Recording| r.subject.strip_prefix("generated-").is_some_and(|n| n.parse::<u64>().is_ok());
     let read = |r: &Recording| r.columns.iter().any(|(name, _)| name.ends_with("_read"));
@@ -64,7 +64,7 @@ pub fn source_of(recordings: &[Recording]) -> TraceSource {
     }
 }
 
-/// What the column `species` says, if all that it says is one of those whose waves are known.
+/// The species in the column `species`, if all rows agree on one whose waves are known.
 pub fn stated_species(recordings: &[Recording]) -> Option<Species> {
     let stated: BTreeSet<String> =
         recordings.iter().filter_map(|r| r.column("species")).map(str::to_lowercase).collect();
@@ -77,13 +77,13 @@ pub fn stated_species(recordings: &[Recording]) -> Option<Species> {
 
 /// The level series of sets of recordings, each a layer over those before it.
 ///
-/// A panel holds one subject's traces (or those of all that are taken together) of one ear, channel and frequency. A
-/// set that lacks such a column is drawn in all panels. Waves are marked from the threshold up, where one is known.
+/// A panel holds the traces of one subject (or of pooled subjects) for one ear, channel and frequency. A set that lacks
+/// such a column appears in all panels. Waves are marked from the threshold up, if it is known.
 ///
 /// # Errors
-/// A subject that no set has (with the nearest name); no trace of a set that can be drawn, with what is missing
-/// alone; a window without samples; more levels than can be told apart; traces of one level that were sampled at
-/// different times; `truth` where no simulation is.
+/// A subject that no set has (the message names the nearest one). A set without a trace that can be drawn (the message
+/// names what is missing). A window without samples. Too many levels. Traces of one level with different sample times.
+/// `ground_truth` without simulated recordings.
 pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Result<SeriesWithNotices> {
     let usable: Vec<Usable> = sets.iter().map(|set| Usable::of(set, sets.len() > 1)).collect();
     let refs: Vec<(&RecordingSet, &[Trace])> = usable.iter().map(|u| (u.set, &u.traces[..])).collect();
@@ -120,10 +120,10 @@ pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Resul
     Ok(SeriesWithNotices { series: LevelSeries { panels }, whose, notices })
 }
 
-/// What of a set can be drawn.
+/// The traces of a set that can be drawn.
 struct Usable<'a> {
     set: &'a RecordingSet<'a>,
-    /// With the set's name where there are several.
+    /// The set's name for messages, if there are several sets.
     called: String,
     traces: Vec<Trace<'a>>,
     lacking: Vec<(&'a Recording, Vec<Lack>)>,
@@ -131,7 +131,7 @@ struct Usable<'a> {
 
 impl<'a> Usable<'a> {
     fn of(set: &'a RecordingSet, several: bool) -> Usable<'a> {
-        // without a condition a model generates without a level
+        // a model that generates without a condition writes no level
         let leveled =
             set.source != TraceSource::Generated || set.recordings.iter().any(|r| r.column("level_db").is_some());
         let called = if several { format!(" in {}", set.name) } else { String::new() };
@@ -151,7 +151,7 @@ impl<'a> Usable<'a> {
         nothing_to_draw(&format!("{whose}{}", self.called), lacking.map(|(_, lacks)| lacks))
     }
 
-    /// The traces of those that were chosen, by conditions.
+    /// The traces of the chosen subjects, grouped by conditions.
     fn groups(&self, set: usize, chosen: &Chosen, notices: &mut Vec<String>) -> Vec<PanelTraces<'a>> {
         let mut groups: BTreeMap<PanelConditions, Vec<Trace>> = BTreeMap::new();
         for trace in self.traces.iter().filter(|trace| chosen.takes(trace.recording)) {
@@ -168,7 +168,7 @@ impl<'a> Usable<'a> {
     }
 }
 
-/// Says which sets are drawn in several panels since they do not state what tells those apart.
+/// Notices about sets that appear in several panels because they lack the columns that distinguish the panels.
 fn everywhere(laid: &[(PanelConditions, Vec<&PanelTraces>)], sets: &[RecordingSet]) -> BTreeSet<String> {
     let vague = |(conditions, members): &(PanelConditions, Vec<&PanelTraces>)| {
         let less = members.iter().filter(|group| group.conditions.stimulus_of_less(conditions));
@@ -186,7 +186,7 @@ fn everywhere(laid: &[(PanelConditions, Vec<&PanelTraces>)], sets: &[RecordingSe
     notices.collect()
 }
 
-/// One panel of groups; `None` if the window holds nothing of them.
+/// One panel; `None` if the window holds none of its samples.
 fn panel(
     conditions: &PanelConditions,
     members: &[&PanelTraces],
@@ -197,7 +197,7 @@ fn panel(
     let title = conditions.title();
     let stated = || members.iter().flat_map(|group| &group.traces).filter_map(|trace| threshold(trace.recording));
     let threshold_db = choice.threshold_db.or_else(|| {
-        // where subjects are taken together, one of theirs is not that of all
+        // a threshold of one subject does not hold for pooled subjects
         let first = stated().next()?;
         stated().all(|other| other == first).then_some(first)
     });
@@ -232,7 +232,7 @@ fn threshold(recording: &Recording) -> Option<f64> {
     recording.column("threshold_db")?.parse().ok().filter(|threshold: &f64| threshold.is_finite())
 }
 
-/// The traces by level, the softest first.
+/// The traces sorted by level, the lowest first.
 fn levels<'a>(
     traces: &[Trace<'a>],
     title: &str,

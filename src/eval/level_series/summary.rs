@@ -1,4 +1,4 @@
-//! What is drawn of the traces of one level: their mean, a band, some of them, and the mean's waves.
+//! Summarises the traces of one level for drawing: their mean, a band, some single traces, and the waves of the mean.
 
 use super::{TracesAtLevel, WaveMark};
 use crate::config::Species;
@@ -9,20 +9,20 @@ use ndarray::ArrayView1;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-/// With fewer traces a central share is drawn from the lowest to the highest of them.
+/// With fewer traces, a central band spans all of them.
 const FEWEST_OF_SHARE: usize = 5;
-/// Waves come later than this, in people and in mice.
+/// No wave comes before this time, in people or in mice.
 const BEFORE_WAVES_MS: f64 = 1.0;
-/// So many samples before it tell how much noise a trace has.
+/// The minimum number of samples before that time for a noise estimate.
 const FEWEST_BEFORE_WAVES: usize = 10;
 
-/// How traces of one level are summed up.
+/// How to summarise the traces of one level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     pub band: SpreadBand,
-    /// Single traces that are kept beside the mean, at most; of more, as many are taken evenly from all.
+    /// The maximum number of single traces to keep; if there are more, an evenly spaced selection.
     pub repeats: usize,
-    /// Whose waves are marked; `None`: no waves.
+    /// The species whose waves to mark; `None`: no waves.
     pub waves: Option<Species>,
 }
 
@@ -32,15 +32,15 @@ impl Default for Summary {
     }
 }
 
-/// What a band about the mean shows, sample by sample; it takes two traces at least.
+/// What the band about the mean shows at each sample. A band needs at least two traces.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SpreadBand {
     None,
-    /// So many in a hundred of the traces, those in the middle; of fewer than five traces, all.
+    /// The central percentage of the traces; with fewer than five traces, all.
     Central(f64),
-    /// The mean and one standard deviation to either side.
+    /// One standard deviation to either side of the mean.
     Deviation,
-    /// The mean and one standard error of the mean to either side.
+    /// One standard error to either side of the mean.
     StandardError,
 }
 
@@ -69,7 +69,7 @@ impl FromStr for SpreadBand {
 }
 
 impl Display for SpreadBand {
-    /// As a legend says it.
+    /// The text of the legend.
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         match self {
             SpreadBand::None => f.write_str("none"),
@@ -84,7 +84,7 @@ impl Display for SpreadBand {
 }
 
 impl SpreadBand {
-    /// Lower and upper edge over the values of one sample.
+    /// The lower and upper edge for the values at one sample.
     fn edges(self, values: &mut [f64]) -> Option<[f64; 2]> {
         if values.len() < 2 {
             return None;
@@ -118,13 +118,13 @@ fn deviation(values: &[f64]) -> f64 {
 }
 
 impl TracesAtLevel {
-    /// Sums up traces in µV that begin at one time and share a sample rate; shorter ones lack their last samples.
+    /// Summarises traces in µV that share start time and sample rate; shorter traces lack their last samples.
     ///
-    /// Waves are marked from 0.03 µV and from four standard errors of the mean up; of a single trace, from four
-    /// deviations of what it holds before any wave.
+    /// Waves are marked if they reach 0.03 µV and four standard errors of the mean; for a single trace, four standard
+    /// deviations of its samples before the first wave.
     ///
     /// # Panics
-    /// Without traces.
+    /// If there are no traces.
     pub fn summarise(
         level_db: Option<f64>,
         [t0_ms, step_ms]: [f64; 2],
@@ -172,9 +172,9 @@ impl TracesAtLevel {
         self.t0_ms + sample as f64 * self.step_ms
     }
 
-    /// Only what lies in a window, both ends included; `None` if nothing does.
+    /// The part inside a window, both ends included; `None` if it is empty.
     pub fn within(mut self, [from_ms, to_ms]: [f64; 2]) -> Option<TracesAtLevel> {
-        // a sample on the edge belongs to it, whatever rounding says
+        // a sample on the edge is inside, whatever rounding does
         let slack = 1e-6 * self.step_ms;
         let inside = |i: &usize| (from_ms - slack..=to_ms + slack).contains(&self.time_ms(*i));
         let first = (0..self.mean_uv.len()).find(inside)?;
@@ -192,7 +192,7 @@ impl TracesAtLevel {
     }
 }
 
-/// Of more than `most` traces evenly as many; a single one is the mean itself.
+/// At most `most` traces, evenly spaced; none for a single trace, which is the mean itself.
 fn repeats(traces: &[&[f32]], most: usize) -> Vec<Vec<f32>> {
     let (all, shown) = (traces.len(), traces.len().min(most));
     match all {
@@ -201,7 +201,7 @@ fn repeats(traces: &[&[f32]], most: usize) -> Vec<Vec<f32>> {
     }
 }
 
-/// The deviation of the samples before the first wave; 0 where there are few.
+/// The standard deviation of the samples before the first wave; 0 if there are too few.
 fn before_waves_uv(trace_uv: &[f32], [t0_ms, step_ms]: [f64; 2]) -> f64 {
     let before = trace_uv.iter().enumerate().filter(|(i, _)| t0_ms + *i as f64 * step_ms < BEFORE_WAVES_MS);
     let values: Vec<f64> = before.map(|(_, v)| f64::from(*v)).filter(|v| v.is_finite()).collect();
@@ -235,7 +235,7 @@ mod tests {
         TracesAtLevel::summarise(Some(60.0), [-1.0, 0.5], &traces, summary)
     }
 
-    /// Traces of one sample each.
+    /// Traces with one sample each.
     fn values(values: &[f32]) -> Vec<Vec<f32>> {
         values.iter().map(|v| vec![*v]).collect()
     }
@@ -300,10 +300,10 @@ mod tests {
         // wave I lies below the floor
         let [v] = &marks(0.0)[..] else { panic!("{:?}", marks(0.0)) };
         assert!(v.wave == "V" && (v.latency_ms - 5.7).abs() < 0.01 && (v.at_uv - 0.5).abs() < 0.01, "{v:?}");
-        // the error of the mean of two that differ by 2 × 0.2 µV is 0.2 µV
+        // the standard error of the mean of two traces that differ by 2 × 0.2 µV is 0.2 µV
         assert_eq!(marks(0.2), []);
-        // a single trace's noise is that of its first ms: of ±0.05 µV four deviations hide nothing of 0.5 µV, of
-        // ±0.15 all
+        // the noise of a single trace is estimated from its first ms: ±0.05 µV hides no wave of 0.5 µV, ±0.15 µV hides
+        // all
         let single = |noise: f32| {
             let mut trace = trace(0.0);
             (0..20).for_each(|i| trace[i] += if i % 2 == 0 { noise } else { -noise });

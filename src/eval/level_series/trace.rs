@@ -1,24 +1,24 @@
-//! Which recordings can be drawn, and what the others lack.
+//! Checks which recordings can be drawn, and what the others lack.
 
 use crate::data::Recording;
 use crate::error::Error;
 use std::ops::RangeInclusive;
 
-/// Rates and times within which an axis can be drawn; no recorder has others.
+/// The range of sample rates for which an axis can be drawn; no recorder has others.
 const RATES_HZ: RangeInclusive<f64> = 1.0..=1e9;
 const TIMES_MS: RangeInclusive<f64> = -1e6..=1e6;
 
-/// A recording with all that drawing it by level takes.
+/// A recording with everything that drawing it by level requires.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trace<'a> {
     pub recording: &'a Recording,
-    /// In dB; `None` only where no level is asked for.
+    /// In dB; `None` only if no level is required.
     pub level_db: Option<f64>,
     pub t0_ms: f64,
     pub step_ms: f64,
 }
 
-/// What keeps a trace from being drawn, and what to do.
+/// Why a trace cannot be drawn, and the remedy.
 #[derive(Debug)]
 pub(super) struct Lack {
     pub problem: String,
@@ -26,7 +26,7 @@ pub(super) struct Lack {
 }
 
 impl<'a> Trace<'a> {
-    /// A trace to draw; `leveled` asks for a level.
+    /// A trace to draw; `leveled` says whether it needs a level.
     pub fn of(recording: &'a Recording, leveled: bool) -> Result<Trace<'a>, Vec<Lack>> {
         let level = if leveled { level_db(recording).map(Some) } else { Ok(level_db(recording).ok()) };
         let (level_db, rate, t0_ms) = match (level, sample_rate_hz(recording), t0_ms(recording)) {
@@ -39,7 +39,7 @@ impl<'a> Trace<'a> {
         Ok(Trace { recording, level_db, t0_ms, step_ms: 1000.0 / rate })
     }
 
-    /// Whether two traces were sampled at the same times, to a tenth of a step.
+    /// Whether two traces have the same sample times, to a tenth of a step.
     pub fn sampled_as(&self, other: &Trace) -> bool {
         let near = |a: f64, b: f64| (a - b).abs() <= 0.1 * self.step_ms;
         let last = self.recording.samples.len().min(other.recording.samples.len()).saturating_sub(1) as f64;
@@ -47,7 +47,7 @@ impl<'a> Trace<'a> {
     }
 }
 
-/// What the recording that lacks least still lacks, if none can be drawn.
+/// The error if no recording can be drawn: what the most complete one still lacks.
 pub(super) fn nothing_to_draw<'a>(whose: &str, lacks: impl Iterator<Item = &'a Vec<Lack>>) -> Error {
     let lacks = lacks.min_by_key(|lacks| lacks.len()).map_or(&[][..], Vec::as_slice);
     let problems: Vec<&str> = lacks.iter().map(|lack| lack.problem.as_str()).collect();
@@ -64,7 +64,7 @@ fn level_db(recording: &Recording) -> Result<f64, Lack> {
         return Err(Lack { problem: "the level is not known".into(), remedy });
     };
     let number = cell.parse().ok().filter(|level: &f64| level.is_finite());
-    // −0 and 0 are one level
+    // −0 and 0 are the same level
     let number = number.map(|level| level + 0.0);
     number.ok_or_else(|| Lack { problem: format!("the level is \"{cell}\", which is not a number"), remedy })
 }
