@@ -1,9 +1,9 @@
-//! The bootstrap by groups: how much a measure would differ with other subjects.
+//! The bootstrap by groups: how much a measure would vary with other subjects.
 //!
-//! A replicate draws as many groups as there are, with replacement, and takes the measure with each group counted as
+//! A replicate draws groups with replacement, as many as there are, and computes the measure with each group counted as
 //! often as it was drawn. The interval holds the middle 95 % of the replicates (the percentile interval of Efron 1979,
-//! "Bootstrap methods: another look at the jackknife", Ann. Stat. 7:1). Groups are what varies independently: rows of
-//! one subject are alike, and an interval from rows drawn one by one would be too narrow.
+//! "Bootstrap methods: another look at the jackknife", Ann. Stat. 7:1). Groups are the units that vary independently:
+//! rows of one subject are alike, so an interval from rows drawn one by one would be too narrow.
 //!
 //! The draws depend on the number of groups alone, so two measures of the same groups see the same replicates.
 
@@ -27,16 +27,15 @@ pub struct Interval {
     pub high: Option<f64>,
 }
 
-/// The measure of `groups` groups with its 95 % interval over 400 replicates. `measure` gets how often each group
-/// counts.
+/// The measure of `groups` groups with its 95 % interval over 400 replicates. `measure` gets the weight of each group.
 ///
-/// Replicates that are NaN are left out. There is no interval with fewer than two groups, nor where fewer than half of
-/// the replicates are left.
+/// NaN replicates are left out. There is no interval with fewer than two groups, or if fewer than half of the
+/// replicates remain.
 pub fn bootstrap(groups: usize, measure: impl Fn(&[f64]) -> f64 + Sync) -> Interval {
     bootstrap_all(groups, |weights| vec![measure(weights)]).remove(0)
 }
 
-/// Several measures at once, each as in [`bootstrap`]: for those that cost as much together as one alone.
+/// Several measures at once, each as in [`bootstrap`], for measures that cost no more together than one alone.
 pub fn bootstrap_all(groups: usize, measures: impl Fn(&[f64]) -> Vec<f64> + Sync) -> Vec<Interval> {
     let values = measures(&vec![1.0; groups]);
     let replicates = if groups < 2 { 0 } else { REPLICATES };
@@ -81,7 +80,7 @@ pub fn of_rows(row_group: &[usize], weights: &[f64]) -> Vec<f64> {
     row_group.iter().map(|&group| weights[group]).collect()
 }
 
-/// `0.712 [0.650, 0.760]`, or the value alone; three decimals unless the format asks for others.
+/// `0.712 [0.650, 0.760]`, or the value alone; three decimals unless the format sets another precision.
 impl Display for Interval {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let decimals = f.precision().unwrap_or(3);

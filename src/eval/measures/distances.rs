@@ -3,13 +3,14 @@
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-/// Partial sums that the compiler keeps in vector registers.
+/// The number of partial sums, which the compiler keeps in vector registers.
 const LANES: usize = 8;
 
-/// `of(i, distances)` for each row i of `points [N, F]`: its distances to the rows of `among [M, F]`, in their order.
+/// Calls `of(i, distances)` for each row i of `points [N, F]` with its distances to the rows of `among [M, F]`, in
+/// order.
 ///
 /// # Panics
-/// If the points are not of as many numbers.
+/// If the points differ in dimension.
 pub(super) fn distances_from<T: Send>(
     points: ArrayView2<f64>,
     among: ArrayView2<f64>,
@@ -40,7 +41,7 @@ pub(super) fn distance(a: &[f64], b: &[f64]) -> f64 {
     (sums.iter().sum::<f64>() + rest).sqrt()
 }
 
-/// The k-th smallest of the distances, k from 1; the largest where there are fewer, NaN where there are none.
+/// The k-th smallest distance, k from 1; the largest if there are fewer, NaN if there are none.
 pub(super) fn nth(distances: &mut [f64], k: usize) -> f64 {
     let Some(last) = distances.len().checked_sub(1) else { return f64::NAN };
     *distances.select_nth_unstable_by((k - 1).min(last), f64::total_cmp).1

@@ -1,10 +1,10 @@
-//! The Fréchet distance of two sets of points, each taken for a Gaussian.
+//! The Fréchet distance of two sets of points, each treated as a Gaussian.
 //!
 //! `d² = |m_a - m_b|² + tr(A + B - 2 (A^½ B A^½)^½)`, m the means and A, B the covariances (Dowson and Landau 1982,
 //! "The Fréchet distance between multivariate normal distributions", J. Multivar. Anal. 12:450; of images' features
-//! Heusel et al. 2017, arXiv:1706.08500). It is the square that is called the distance, as Heusel et al. do: in the
-//! points' unit squared. It is 0 for equal Gaussians; of finite samples it is too large, the more so the fewer rows:
-//! compare equal numbers of them.
+//! Heusel et al. 2017, arXiv:1706.08500). As in Heusel et al., "distance" means the square, in the squared unit of the
+//! points. It is 0 for equal Gaussians. In finite samples it is biased upwards, more with fewer rows: compare sets of
+//! equal size.
 
 use super::linear::{eigenvalues, square_root};
 use super::{covariance, mean};
@@ -20,7 +20,7 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// Of `points [N, F]`; the covariance has the divisor `Σw - 1`.
+    /// From `points [N, F]`; the covariance has the divisor `Σw - 1`.
     ///
     /// # Panics
     /// If the number of weights differs from the number of rows.
@@ -39,7 +39,7 @@ pub fn frechet(a: &Gaussian, b: &Gaussian) -> f64 {
         return f64::NAN;
     }
     let apart = (&a.mean - &b.mean).mapv_into(|d| d * d).sum();
-    // the trace of a root is the sum of the eigenvalues' roots
+    // the trace of a matrix root is the sum of the roots of the eigenvalues
     let root = square_root(&a.covariance);
     let common: f64 = eigenvalues(&root.dot(&b.covariance).dot(&root)).iter().map(|v| v.max(0.0).sqrt()).sum();
     (apart + a.covariance.diag().sum() + b.covariance.diag().sum() - 2.0 * common).max(0.0)

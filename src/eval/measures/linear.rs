@@ -7,13 +7,12 @@ fn dense(matrix: &Array2<f64>) -> DMatrix<f64> {
     DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[[i, j]])
 }
 
-/// The eigenvalues of a symmetric matrix in no order. It has to be finite: the iteration would never end.
+/// The eigenvalues of a symmetric matrix, unordered. The matrix must be finite, or the iteration never ends.
 pub(super) fn eigenvalues(matrix: &Array2<f64>) -> Array1<f64> {
     dense(matrix).symmetric_eigenvalues().iter().copied().collect()
 }
 
-/// The square root of a finite symmetric matrix without negative eigenvalues; those that rounding left below 0 count
-/// as 0.
+/// The square root of a finite, positive semidefinite matrix; eigenvalues that rounding made negative count as 0.
 pub(super) fn square_root(matrix: &Array2<f64>) -> Array2<f64> {
     let eigen = SymmetricEigen::new(dense(matrix));
     let vectors = Array2::from_shape_fn(matrix.dim(), |(i, j)| eigen.eigenvectors[(i, j)]);
@@ -21,7 +20,7 @@ pub(super) fn square_root(matrix: &Array2<f64>) -> Array2<f64> {
     (&vectors * &roots.insert_axis(Axis(0))).dot(&vectors.t())
 }
 
-/// x of `matrix x = right`, of a positive definite matrix (by Cholesky's decomposition).
+/// Solves `matrix x = right` for a positive definite matrix (by Cholesky decomposition).
 ///
 /// # Panics
 /// If the matrix is not positive definite.

@@ -1,9 +1,9 @@
 //! Logistic regression with a ridge (le Cessie and van Houwelingen 1992, "Ridge estimators in logistic regression",
 //! Appl. Stat. 41:191).
 //!
-//! The least of `Σ ln(1 + exp(-s η)) + ½ ridge N |β|²`, `η = c + xᵀβ` the log-odds, s = ±1 the label and x the
-//! features standardised by their own mean and SD. The intercept c has no penalty. Newton's method, each step halved
-//! until the loss does not rise; the ridge gives separable classes a least loss too.
+//! Minimises `Σ ln(1 + exp(-s η)) + ½ ridge N |β|²`, with the log-odds `η = c + xᵀβ`, the label s = ±1, and the
+//! features x standardised by their own mean and SD. The intercept c has no penalty. The solver is Newton's method;
+//! each step is halved until the loss does not rise. Because of the ridge, separable classes have a minimum too.
 
 use super::Standard;
 use super::linear::solve;
@@ -12,14 +12,14 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 const MOST_STEPS: usize = 100;
 const MOST_HALVINGS: usize = 30;
 
-/// What a step may still gain in loss, a row, before the search ends.
+/// The search ends when a step lowers the loss per row by less than this.
 const LEAST_GAIN: f64 = 1e-20;
 
 /// A fitted classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logistic {
     standard: Standard,
-    /// `[1 + F]`: the intercept, then one a standardised feature
+    /// `[1 + F]`: the intercept, then one weight per standardised feature
     weights: Array1<f64>,
 }
 
@@ -41,7 +41,7 @@ impl Logistic {
         Logistic { standard, weights: problem.solve() }
     }
 
-    /// The log-odds of the label true, one a row of `features [M, F]`.
+    /// The log-odds of the label true for each row of `features [M, F]`.
     pub fn score(&self, features: ArrayView2<f64>) -> Vec<f64> {
         with_ones(self.standard.apply(features)).dot(&self.weights).to_vec()
     }
@@ -57,7 +57,7 @@ struct LogisticFit {
     x: Array2<f64>,
     /// `[N]`, 0 or 1
     labels: Array1<f64>,
-    /// `[1 + F]`, of the squared weights' halves
+    /// `[1 + F]`, the factor of half the squared weight
     penalty: Array1<f64>,
 }
 
@@ -70,7 +70,7 @@ impl LogisticFit {
             let mut step = solve(&curvature, &gradient);
             let gain = gradient.dot(&step) / 2.0;
             for _ in 0..MOST_HALVINGS {
-                // rounding is no rise
+                // allow for rounding
                 if self.loss(&(&weights - &step)) <= loss + 1e-12 * loss {
                     break;
                 }
@@ -87,7 +87,7 @@ impl LogisticFit {
 
     fn loss(&self, weights: &Array1<f64>) -> f64 {
         let odds = self.x.dot(weights);
-        // ln(1 + exp(-s η)), without an exp that overflows
+        // ln(1 + exp(-s η)) in a form that does not overflow
         let of_row = |(odds, label): (&f64, &f64)| {
             let margin = if *label > 0.5 { *odds } else { -odds };
             (-margin).max(0.0) + (-margin.abs()).exp().ln_1p()

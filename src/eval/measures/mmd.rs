@@ -1,21 +1,21 @@
 //! The squared maximum mean discrepancy of two sets of points.
 //!
-//! `MMD² = mean k(a, a') + mean k(b, b') - 2 mean k(a, b)`, the first two means over pairs of different rows: the
-//! unbiased estimate of Gretton et al. 2012 ("A kernel two-sample test", JMLR 13:723, eq. 3). It is 0 on average where
-//! both come from one population, and below 0 about half of the time then.
+//! `MMD² = mean k(a, a') + mean k(b, b') - 2 mean k(a, b)`, where the first two means are over pairs of different rows:
+//! the unbiased estimate of Gretton et al. 2012 ("A kernel two-sample test", JMLR 13:723, eq. 3). If both sets come
+//! from one population, it is 0 on average, and negative about half of the time.
 //!
-//! `k(x, y)` is the mean of three Gaussian kernels `exp(-|x - y|² / 2 h²)`, h the median distance of all pairs of the
-//! pooled rows times ½, 1 and 2. The kernel stays that of all rows, whatever the weights.
+//! `k(x, y)` is the mean of three Gaussian kernels `exp(-|x - y|² / 2 h²)`, with h = ½, 1 and 2 times the median
+//! distance of all pairs of the pooled rows. The kernel does not depend on the weights.
 //!
 //! With weights the means over pairs are weighted: `Σ_{i≠j} w_i w_j k(a_i, a_j) / Σ_{i≠j} w_i w_j` and `Σ_ij w_i v_j
-//! k(a_i, b_j) / Σ_ij w_i v_j`. A row drawn twice counts twice in pairs with others, but makes no pair with its own
-//! copy: that pair would say 1 whatever the population.
+//! k(a_i, b_j) / Σ_ij w_i v_j`. A row drawn twice counts twice in pairs with others, but does not pair with its own
+//! copy: the kernel of that pair is always 1.
 
 use super::distances::distances_from;
 use super::median;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 
-/// The bandwidths in parts of the median distance.
+/// The bandwidths, relative to the median distance.
 const BANDWIDTHS: [f64; 3] = [0.5, 1.0, 2.0];
 
 /// The kernels of all pairs of two sets of points.
@@ -30,7 +30,7 @@ pub struct Mmd {
 }
 
 impl Mmd {
-    /// Of `a [Na, F]` and `b [Nb, F]`. The discrepancy is NaN where the median distance is 0.
+    /// From `a [Na, F]` and `b [Nb, F]`. The discrepancy is NaN if the median distance is 0.
     ///
     /// # Panics
     /// If the dimensions differ.
@@ -53,8 +53,7 @@ impl Mmd {
         Mmd { aa, bb, ab }
     }
 
-    /// The discrepancy with `a [Na]` and `b [Nb]` as the rows' weights; NaN where a side has not two rows of any
-    /// weight.
+    /// The discrepancy with row weights `a [Na]` and `b [Nb]`; NaN if a side has fewer than two rows with weight.
     ///
     /// # Panics
     /// If the number of weights differs from the number of rows.

@@ -1,9 +1,8 @@
-//! Measures of how alike two sets of points are, of draws against what happened, and of how sure a measure is.
+//! Measures of the similarity of two sets of points, of draws against observations, and of a measure's uncertainty.
 //!
-//! One file a measure, which opens with its formula, its source and its conventions. All are functions of numbers
-//! alone: they know neither models nor data sets. Points are rows, `[N, F]`; traces are rows of L samples. A weight
-//! says how many times a row counts, so that [`bootstrap()`] can draw rows again without copying them. What a formula
-//! leaves undefined is NaN.
+//! There is one file per measure; it opens with formula, source and conventions. All measures are functions of numbers:
+//! they know neither models nor data sets. Points are rows, `[N, F]`; traces are rows of L samples. A weight says how
+//! many times a row counts, so that [`bootstrap()`] can resample rows without copying them. Undefined results are NaN.
 
 mod auc;
 mod bootstrap;

@@ -1,18 +1,18 @@
 //! Weighted means, covariances and standardised points.
 //!
-//! A weight of 2 counts a row twice. The covariance has the divisor `Σw - 1`, as `numpy.cov` with `fweights`; the SD
-//! that points are standardised by has `Σw`, as `numpy.std`.
+//! A row with weight 2 counts twice. The covariance has the divisor `Σw - 1`, like `numpy.cov` with `fweights`; the SD
+//! for standardising points has `Σw`, like `numpy.std`.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
-/// One weight a row: 1 where none are given.
+/// One weight per row: all 1 without `weights`.
 pub(super) fn filled(weights: Option<&[f64]>, rows: usize) -> Array1<f64> {
     let weights = weights.map_or_else(|| Array1::ones(rows), |weights| Array1::from(weights.to_vec()));
     assert_eq!(weights.len(), rows, "weights and rows");
     weights
 }
 
-/// `Σ w x / Σ w`, `[F]`, of `points [N, F]`; NaN of no weight.
+/// `Σ w x / Σ w`, `[F]`, of `points [N, F]`; NaN if the weights sum to 0.
 ///
 /// # Panics
 /// If the number of weights differs from the number of rows.
@@ -21,8 +21,8 @@ pub fn mean(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Array1<f64> {
     points.t().dot(&weights) / weights.sum()
 }
 
-/// `Σ w (x - m)(x - m)ᵀ / (Σ w - 1)`, `[F, F]`, of `points [N, F]`, m their [`mean`]; not finite of a weight of 1 or
-/// less.
+/// `Σ w (x - m)(x - m)ᵀ / (Σ w - 1)`, `[F, F]`, of `points [N, F]`, with their [`mean`] m; not finite if the weights
+/// sum to 1 or less.
 ///
 /// # Panics
 /// If the number of weights differs from the number of rows.
@@ -38,7 +38,7 @@ pub fn with_squares(points: &Array2<f64>) -> Array2<f64> {
     concatenate(Axis(1), &[points.view(), (points * points).view()]).expect("as many rows")
 }
 
-/// What makes the columns of some points have mean 0 and SD 1.
+/// Scales the columns of points to mean 0 and SD 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standard {
     /// `[F]`
@@ -57,7 +57,7 @@ impl Standard {
         let weights = filled(weights, points.nrows());
         let variance = (&points - &mean).mapv_into(|d| d * d).t().dot(&weights) / weights.sum();
         let mut sd = variance.mapv_into(f64::sqrt);
-        // the mean of equal numbers may be off by rounding: that is no variation
+        // the mean of equal numbers may have a rounding error, which is not variation
         sd.zip_mut_with(&mean, |sd, mean| *sd = if *sd > 1e-12 * mean.abs() { *sd } else { 1.0 });
         Standard { mean, sd }
     }

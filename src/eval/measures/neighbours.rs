@@ -1,14 +1,14 @@
-//! What nearest neighbours say of generated points.
+//! Measures of generated points by nearest neighbours.
 //!
-//! Density and coverage (Naeem et al. 2020, arXiv:2002.09797): about each real row lies a ball that reaches to its
-//! k-th nearest other real row. Density is how many balls a generated row lies in, over k, averaged over the generated
-//! rows: 1 on average where both come from one population, above 1 where generated rows crowd where real ones are
-//! dense. Coverage is the share of the balls that hold a generated row. As in the authors' code a point on the surface
-//! is outside.
+//! Density and coverage (Naeem et al. 2020, arXiv:2002.09797): around each real row lies a ball that reaches to its
+//! k-th nearest other real row. Density is the number of balls that a generated row lies in, divided by k and averaged
+//! over the generated rows: 1 on average if both sets come from one population, above 1 if generated rows crowd where
+//! real ones are dense. Coverage is the share of balls that contain a generated row. As in the authors' code, a point
+//! on the surface is outside.
 //!
-//! Memorisation: the median distance of generated rows to their nearest training row, over the same median of test
-//! rows. About 1 where the model drew from the population, well below 1 where it copies training rows (the comparison
-//! of distances is that of Meehan et al. 2020, arXiv:2004.05675; the ratio of medians is ours).
+//! Memorisation: the median distance of generated rows to their nearest training row, divided by the same median of
+//! test rows. It is about 1 if the model samples the population, and well below 1 if it copies training rows (comparing
+//! these distances follows Meehan et al. 2020, arXiv:2004.05675; the ratio of medians is our choice).
 //!
 //! All distances are Euclidean: scale the features first.
 
@@ -16,17 +16,17 @@ use super::distances::{distances_from, nth};
 use super::median;
 use ndarray::ArrayView2;
 
-/// How generated rows lie about the real ones.
+/// Density and coverage of generated rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DensityCoverage {
-    /// How many real rows' balls a generated row lies in, over k: 1 on average of one population; may exceed 1.
+    /// The number of balls that a generated row lies in, divided by k: 1 on average for one population; may exceed 1.
     pub density: f64,
-    /// The share of the real rows' balls that hold a generated row: from 0 to 1.
+    /// The share of balls that contain a generated row: from 0 to 1.
     pub coverage: f64,
 }
 
-/// Density and coverage of `real [N, F]` by `generated [M, F]` with the `k` nearest neighbours; NaN where there are
-/// not more than k real rows or no generated ones.
+/// Density and coverage of `real [N, F]` by `generated [M, F]` with the `k` nearest neighbours; NaN if there are k real
+/// rows or fewer, or no generated rows.
 ///
 /// # Panics
 /// If `k` is 0 or the dimensions differ.
@@ -35,7 +35,7 @@ pub fn density_and_coverage(real: ArrayView2<f64>, generated: ArrayView2<f64>, k
     if real.nrows() <= k || generated.nrows() == 0 {
         return DensityCoverage { density: f64::NAN, coverage: f64::NAN };
     }
-    // a row's nearest is itself
+    // the nearest row is the row itself
     let radii = distances_from(real, real, |_, to| nth(to, k + 1));
     let held = distances_from(real, generated, |row, to| to.iter().filter(|d| **d < radii[row]).count());
     DensityCoverage {
@@ -44,7 +44,7 @@ pub fn density_and_coverage(real: ArrayView2<f64>, generated: ArrayView2<f64>, k
     }
 }
 
-/// The distance of each row of `points [N, F]` to the nearest row of `among [M, F]`; NaN where there is none.
+/// The distance of each row of `points [N, F]` to the nearest row of `among [M, F]`; NaN if `among` is empty.
 ///
 /// # Panics
 /// If the dimensions differ.
@@ -52,7 +52,7 @@ pub fn nearest_distances(points: ArrayView2<f64>, among: ArrayView2<f64>) -> Vec
     distances_from(points, among, |_, to| nth(to, 1))
 }
 
-/// The median distance of `generated [M, F]` to the nearest row of `train [N, F]` over that of `test [K, F]`.
+/// The median distance of `generated [M, F]` to the nearest row of `train [N, F]`, divided by that of `test [K, F]`.
 ///
 /// # Panics
 /// If the dimensions differ.

@@ -1,7 +1,7 @@
 //! Ridge regression (Hoerl and Kennard 1970, "Ridge regression: biased estimation for nonorthogonal problems",
 //! Technometrics 12:55).
 //!
-//! The least of `Σ w (y - c - xᵀβ)² + ridge Σw |β|²`, x the features standardised by their own weighted mean and SD
+//! Minimises `Σ w (y - c - xᵀβ)² + ridge Σw |β|²`, with the features x standardised by their own weighted mean and SD
 //! (divisor Σw). The intercept c has no penalty.
 
 use super::linear::solve;
@@ -18,10 +18,10 @@ pub struct Ridge {
 }
 
 impl Ridge {
-    /// Fits `features [N, F]` to `target [N]`; `ridge` is above 0.
+    /// Fits `target [N]` from `features [N, F]`; `ridge` is above 0.
     ///
     /// # Panics
-    /// If the rows differ in number, there are none of any weight, `ridge` is not above 0, or a value is not finite.
+    /// If the numbers of rows differ, no row has weight, `ridge` is not above 0, or a value is not finite.
     pub fn fit(features: ArrayView2<f64>, target: ArrayView1<f64>, weights: Option<&[f64]>, ridge: f64) -> Ridge {
         assert_eq!(features.nrows(), target.len(), "Ridge: features and target");
         assert!(ridge > 0.0, "Ridge: a penalty of {ridge}");
@@ -29,7 +29,7 @@ impl Ridge {
         let x = standard.apply(features);
         let row_weights = filled(weights, target.len());
         let total = row_weights.sum();
-        // standardised features have mean 0, so the intercept is the target's mean
+        // the standardised features have mean 0, so the intercept is the mean of the target
         let intercept = target.dot(&row_weights) / total;
         let weighted = &x * &row_weights.insert_axis(Axis(1));
         let normal = weighted.t().dot(&x) + Array2::from_diag_elem(x.ncols(), ridge * total);
@@ -37,7 +37,7 @@ impl Ridge {
         Ridge { standard, weights, intercept }
     }
 
-    /// `[M]`: what the regression makes of `features [M, F]`.
+    /// `[M]`: the predictions for `features [M, F]`.
     pub fn predict(&self, features: ArrayView2<f64>) -> Array1<f64> {
         self.standard.apply(features).dot(&self.weights) + self.intercept
     }

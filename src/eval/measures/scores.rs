@@ -1,14 +1,14 @@
-//! Proper scores of draws against what happened: lower is better, and no draws do better on average than the truth's.
+//! Proper scores of draws against an observation. Lower is better, and on average the true distribution scores best.
 //!
-//! Energy score (Gneiting and Raftery 2007, JASA 102:359, eq. 22, its sign turned): `E|X - y| - ½ E|X - X'|`, from M
-//! draws `Σ|x_i - y| / M - Σ_{i≠j} |x_i - x_j| / (2 M (M - 1))`. The divisor of the second sum is that of the fair
-//! score (Ferro 2014, Q. J. R. Meteorol. Soc. 140:1917): what it is on average does not depend on M. In the traces'
-//! unit.
+//! Energy score (Gneiting and Raftery 2007, JASA 102:359, eq. 22, with the opposite sign): `E|X - y| - ½ E|X - X'|`,
+//! estimated from M draws as `Σ|x_i - y| / M - Σ_{i≠j} |x_i - x_j| / (2 M (M - 1))`. The divisor of the second sum is
+//! that of the fair score (Ferro 2014, Q. J. R. Meteorol. Soc. 140:1917), whose expectation does not depend on M. Its
+//! unit is that of the traces.
 //!
-//! Variogram score of order ½ (Scheuerer and Hamill 2015, Mon. Weather Rev. 143:1321): the mean over pairs of samples
-//! i < j, with weights `1 / (j - i)`, of `(|y_i - y_j|^½ - E|X_i - X_j|^½)²`, E the mean over the draws. It sees what
-//! the energy score hardly does, wrong correlations between samples, but no offset of the whole trace. In the traces'
-//! unit.
+//! Variogram score of order ½ (Scheuerer and Hamill 2015, Mon. Weather Rev. 143:1321): the mean over pairs of samples i
+//! < j, with weights `1 / (j - i)`, of `(|y_i - y_j|^½ - E|X_i - X_j|^½)²`, where E is the mean over the draws. It
+//! detects wrong correlations between samples, which the energy score hardly does, but no offset of the whole trace.
+//! Its unit is that of the traces.
 
 use super::distances::{distance, distances_from};
 use ndarray::{Array2, ArrayView1, ArrayView2};
@@ -23,7 +23,7 @@ pub struct EnergyScore {
 }
 
 impl EnergyScore {
-    /// Of `draws [M, L]`; NaN of fewer than two.
+    /// From `draws [M, L]`; NaN with fewer than two.
     pub fn new(draws: ArrayView2<f64>) -> EnergyScore {
         let m = draws.nrows() as f64;
         let total: f64 = distances_from(draws, draws, |_, to| to.iter().sum::<f64>()).iter().sum();
@@ -33,7 +33,7 @@ impl EnergyScore {
     /// The score for the trace `y [L]`.
     ///
     /// # Panics
-    /// If `y` is not as long as the draws.
+    /// If `y` and the draws differ in length.
     pub fn score(&self, y: ArrayView1<f64>) -> f64 {
         assert_eq!(y.len(), self.draws.ncols(), "EnergyScore: draws and y");
         let y = y.to_vec();
@@ -51,7 +51,7 @@ pub struct VariogramScore {
 }
 
 impl VariogramScore {
-    /// Of `draws [M, L]`.
+    /// Sorts `draws [M, L]`.
     pub fn new(draws: ArrayView2<f64>) -> VariogramScore {
         let (m, length) = draws.dim();
         let mut expected = vec![0.0; length * length.saturating_sub(1) / 2];
@@ -64,10 +64,10 @@ impl VariogramScore {
         VariogramScore { length, expected }
     }
 
-    /// The score for the trace `y [L]`; NaN of a single sample.
+    /// The score for the trace `y [L]`; NaN for a single sample.
     ///
     /// # Panics
-    /// If `y` is not as long as the draws.
+    /// If `y` and the draws differ in length.
     pub fn score(&self, y: ArrayView1<f64>) -> f64 {
         assert_eq!(y.len(), self.length, "VariogramScore: draws and y");
         let (mut sum, mut weights) = (0.0, 0.0);

@@ -1,7 +1,7 @@
-//! Power spectra of traces and how far two are apart.
+//! Power spectra of traces, and the distance between two spectra.
 //!
-//! The periodogram under a Hann window: `c |Σ w_n (x_n - x̄) exp(-2πi k n / L)|² / (f_s Σ w_n²)`, `w_n = ½ - ½ cos(2π
-//! n / L)`, c = 2 but 1 at 0 Hz and, of an even number of samples, at f_s/2. It is the density of
+//! The periodogram with a Hann window: `c |Σ w_n (x_n - x̄) exp(-2πi k n / L)|² / (f_s Σ w_n²)`, `w_n = ½ - ½ cos(2π n
+//! / L)`, with c = 2, except c = 1 at 0 Hz and, if L is even, at f_s/2. This is the density of
 //! `scipy.signal.periodogram` with `window="hann"`, in the trace's unit squared per Hz; bin k lies at `k f_s / L`.
 //!
 //! The log-spectral distance is the root mean square over bins of `10 log10(p / q)`, in dB (Gray and Markel 1976,
@@ -10,7 +10,7 @@
 use ndarray::{Array1, ArrayView1};
 use std::f64::consts::TAU;
 
-/// `[L / 2 + 1]`: the power density of `trace [L]`, in µV²/Hz of a trace in µV.
+/// `[L / 2 + 1]`: the power density of `trace [L]`, in µV²/Hz for a trace in µV.
 pub fn power(trace: ArrayView1<f64>, sample_rate_hz: f64) -> Array1<f64> {
     let length = trace.len();
     let angle = |n: usize| TAU * n as f64 / length as f64;
@@ -25,19 +25,19 @@ pub fn power(trace: ArrayView1<f64>, sample_rate_hz: f64) -> Array1<f64> {
             let (sin, cos) = waves[k * n % length];
             (re, im) = (re + x * cos, im - x * sin);
         }
-        // each frequency between the ends stands for its negative too
+        // each frequency between the ends also stands for its negative
         let sides = if k == 0 || 2 * k == length { 1.0 } else { 2.0 };
         sides * (re * re + im * im) / scale
     };
     (0..length / 2 + 1).map(of_bin).collect()
 }
 
-/// How far two spectra `p` and `q` of traces of `length` samples are apart in `band_hz` (both ends included), in dB.
+/// The distance in dB of the spectra `p` and `q` of traces with `length` samples in `band_hz` (both ends included).
 ///
-/// Bins where both are 0 are left out; a bin where one is 0 makes the distance infinite; NaN where no bin is left.
+/// Bins where both are 0 are left out. A bin where one is 0 makes the distance infinite. NaN if no bin is left.
 ///
 /// # Panics
-/// If the spectra are not of traces of that length.
+/// If the spectra do not belong to traces of that length.
 pub fn distance_db(
     p: ArrayView1<f64>,
     q: ArrayView1<f64>,

@@ -8,7 +8,7 @@ fn normals(rows: usize, columns: usize, seed: u32) -> Array2<f64> {
     Array2::from_shape_simple_fn((rows, columns), || draws.normal())
 }
 
-/// Rows of a population, each as often as its weight says.
+/// Rows of points, each repeated by its weight.
 fn repeated(points: ArrayView2<f64>, weights: &[f64]) -> Array2<f64> {
     let rows: Vec<usize> = (0..points.nrows()).flat_map(|row| vec![row; weights[row] as usize]).collect();
     points.select(Axis(0), &rows)
@@ -22,8 +22,8 @@ const WEIGHTS: [f64; 8] = [2.0, 0.0, 1.0, 1.0, 3.0, 0.0, 1.0, 2.0];
 
 #[test]
 fn a_bootstrap_interval_covers_the_mean_of_the_population() {
-    // 95 % intervals of means of 30: of 200, 190 should hold 0, give or take 3 (binomial SD), less a little for the
-    // percentile interval's known narrowness at this size
+    // 95 % intervals of means of 30 values: 190 of 200 should hold 0, with a binomial SD of 3, and slightly fewer
+    // because percentile intervals are too narrow at this size
     let covers = |seed: u32| {
         let groups = normals(30, 1, seed);
         let interval = bootstrap(30, |weights| mean(groups.view(), Some(weights))[0]);
@@ -40,7 +40,7 @@ fn an_interval_needs_two_groups_and_half_of_the_replicates() {
     let one = bootstrap(1, |weights| weights[0]);
     assert_eq!(one, Interval { value: 1.0, low: None, high: None });
     assert_eq!(one.to_string(), "1.000");
-    // of two groups a replicate holds both in one case of two, the first alone in one of four
+    // with two groups, a replicate holds both with probability 1/2, and the first alone with probability 1/4
     let defined = |least: f64| bootstrap(2, |weights| if weights[0] >= least { 1.0 } else { f64::NAN });
     assert_eq!(defined(1.0).low, Some(1.0));
     assert_eq!(defined(2.0).low, None);
@@ -82,7 +82,7 @@ fn the_discrepancy_leaves_out_pairs_of_a_row_with_its_copy() {
     near(mmd.squared(&WEIGHTS, &ones), mmd.squared(&WEIGHTS.map(|weight| 5.0 * weight), &ones));
     let keep = WEIGHTS.map(|weight| weight.min(1.0));
     let rows: Vec<usize> = (0..8).filter(|row| keep[*row] > 0.0).collect();
-    // with weights of 0 and 1 it is the discrepancy of the rows kept, but for the bandwidth
+    // with weights of 0 and 1 it is the discrepancy of the kept rows, except for the bandwidth
     let (kept, all) = (Mmd::new(a.select(Axis(0), &rows).view(), b.view()), mmd.squared(&keep, &ones));
     assert!((kept.squared(&[1.0; 6], &ones) - all).abs() < 0.05);
     assert!(mmd.squared(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &ones).is_nan());
@@ -128,7 +128,7 @@ fn the_truth_scores_best() {
     for scale in [0.3, 2.0] {
         assert!(variogram(draws(scale, 0.0)) > variogram(draws(1.0, 0.0)), "{scale}");
     }
-    // draws that go up and down together
+    // draws with fully correlated samples
     let together = &Array2::<f64>::zeros((400, 6)) + &normals(400, 1, 1);
     assert!(variogram(together) > variogram(draws(1.0, 0.0)));
     assert!(EnergyScore::new(truth.slice(s![..1, ..])).score(truth.row(0)).is_nan());
@@ -140,7 +140,7 @@ fn intervals_hold_their_share_of_exchangeable_draws() {
     for share in [0.5, 0.8, 0.95] {
         let inside = |block: ArrayView2<f64>| Intervals::new(block.slice(s![1.., ..])).inside(block.row(0), share);
         let mean = all.axis_chunks_iter(Axis(0), 40).map(inside).sum::<f64>() / 20.0;
-        // four binomial SDs of 1000 samples
+        // four binomial standard deviations for 1000 samples
         assert!((mean - share).abs() < 4.0 * (share * (1.0 - share) / 1000.0).sqrt(), "{share}: {mean}");
     }
 }
@@ -155,7 +155,7 @@ fn intervals_end_on_order_statistics() {
     assert_eq!(intervals.at(0, 0.999), (1.0, 39.0));
     assert_eq!(intervals.inside(array![39.0].view(), 0.95), 1.0);
     assert_eq!(intervals.inside(array![39.1].view(), 0.95), 0.0);
-    // draws that are all alike hold what is like them
+    // equal draws contain an equal value
     assert_eq!(Intervals::new(Array2::from_elem((7, 1), 0.1).view()).inside(array![0.1].view(), 0.37), 1.0);
 }
 
@@ -210,7 +210,7 @@ fn spectra_that_differ_by_a_factor_are_as_far_apart_as_its_decibels() {
     assert_eq!(distance(&nothing), f64::INFINITY);
 }
 
-/// `subjects` times 10 rows: a subject's effect is as large as the noise.
+/// `subjects` times 10 rows; subject effects are as large as the noise.
 fn clustered(subjects: usize, seed: u32) -> (Array2<f64>, Vec<usize>) {
     let effects = normals(subjects, 4, 2 * seed);
     let whose: Vec<usize> = (0..10 * subjects).map(|row| row / 10).collect();
@@ -262,7 +262,7 @@ fn a_subject_is_in_one_fold() {
         let rows = |fold: usize| side.iter().filter(|scored| scored.fold == fold).count();
         assert!((0..5).all(|fold| [10, 20].contains(&rows(fold))));
     }
-    // a subject that is not drawn does not count
+    // a subject with weight 0 does not count
     let weights = of_rows(&subjects, &[1.0, 0.0, 2.0, 1.0, 1.0, 1.0, 1.0]);
     assert_ne!(held_out.auc(Some(&weights), None), held_out.auc(None, None));
     let single = Sample { points: points.slice(s![..1, ..]), subjects: &subjects[..1] };

@@ -1,16 +1,16 @@
-//! The classifier two-sample test: how well a classifier tells two sets of points apart.
+//! The classifier two-sample test: how well a classifier separates two sets of points.
 //!
-//! A classifier learns to tell rows of a from rows of b and scores rows that it has not seen; the area under its curve
-//! is .5 where both come from one population and 1 where they can be told apart for sure (Lopez-Paz and Oquab 2017,
-//! arXiv:1610.06545; the area in place of the accuracy does not depend on a threshold nor on the sides' sizes).
+//! A classifier learns to separate rows of a from rows of b, and scores held-out rows. The area under its curve is .5
+//! if both sets come from one population, and 1 if they can be separated perfectly (Lopez-Paz and Oquab 2017,
+//! arXiv:1610.06545; unlike their accuracy, the area depends neither on a threshold nor on the sizes of the sets).
 //!
-//! Rows of one subject are alike, so whole subjects are held out: five folds, fewer where a side has fewer subjects,
-//! but at least two. Each side's subjects are dealt out evenly in an order that the seed shuffles. An id on both sides
-//! is one subject, in one fold: else the classifier would know it from the other side and call it by the wrong name. A
-//! side of one subject has its rows dealt out.
+//! Rows of one subject are alike, so whole subjects are held out: in five folds, or fewer if a side has fewer subjects,
+//! but at least two. Each side's subjects are distributed evenly over the folds, in an order shuffled by the seed. An
+//! id that occurs on both sides is one subject in one fold; otherwise the classifier would know it from the other side
+//! and assign the wrong label. A side with a single subject is split by rows.
 //!
-//! Scores of two folds come from two classifiers and do not compare: over all folds pooled, the area is below .5 for
-//! equal populations. [`HeldOut::auc`] is the mean of the folds' areas, weighted by their pairs.
+//! Scores of two folds come from two classifiers and are not comparable: pooled over all folds, the area would be below
+//! .5 for equal populations. [`HeldOut::auc`] is the mean of the folds' areas, weighted by their numbers of pairs.
 
 use super::distances::{distances_from, nth};
 use super::{Logistic, Standard, auc, with_squares};
@@ -23,10 +23,10 @@ const FOLDS: usize = 5;
 /// The ridge of [`Classifier::Logistic`].
 const RIDGE: f64 = 1e-2;
 
-/// The neighbour that [`Classifier::Neighbours`] measures the distance to.
+/// [`Classifier::Neighbours`] measures the distance to this neighbour.
 const NEIGHBOURS: usize = 5;
 
-/// The least distance, so that equal points have a logarithm.
+/// The smallest distance, so that equal points have a finite logarithm.
 const LEAST_DISTANCE: f64 = 1e-12;
 
 /// The rows of one side.
@@ -34,29 +34,30 @@ const LEAST_DISTANCE: f64 = 1e-12;
 pub struct Sample<'a> {
     /// `[N, F]`
     pub points: ArrayView2<'a, f64>,
-    /// `[N]`: whose each row is.
+    /// `[N]`: the subject of each row.
     pub subjects: &'a [usize],
 }
 
-/// What tells the sides apart. Both take points standardised by the training rows of both sides.
+/// The kind of classifier. Both kinds see points standardised by the training rows of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Classifier {
-    /// Logistic regression on the standardised points and their squares: sees means and variances.
+    /// Logistic regression on the standardised points and their squares, which detects differences in mean and
+    /// variance.
     Logistic,
-    /// Log of the distance to the 5th nearest training row of a less that to b's: the log of a density ratio but for a
-    /// factor and a constant (Wang, Kulkarni and Verdú 2009, IEEE Trans. Inf. Theory 55:2392). The side with more
-    /// training rows is thinned to as many as the other's, by chance.
+    /// Log distance to the 5th nearest training row of a minus that of b: a log density ratio up to a factor and a
+    /// constant (Wang, Kulkarni and Verdú 2009, IEEE Trans. Inf. Theory 55:2392). The side with more training rows is
+    /// randomly thinned to the size of the other.
     Neighbours,
 }
 
-/// Scores of rows by classifiers that had not seen them: the higher, the more like b.
+/// Scores of rows by classifiers that have not seen them; a higher score means more like b.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldOut {
     pub a: Vec<Scored>,
     pub b: Vec<Scored>,
 }
 
-/// A row's fold and its score there; NaN where there was no row of one side to learn from.
+/// A row's fold and its score there; NaN if one side had no training row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
     pub fold: usize,
@@ -66,7 +67,7 @@ pub struct Scored {
 /// Scores all rows of a and b, in their order.
 ///
 /// # Panics
-/// If points and subjects or the sides' dimensions differ, or a point is not finite.
+/// If the numbers of points and subjects or the dimensions of the sides differ, or a point is not finite.
 pub fn two_sample<'a>(a: Sample<'a>, b: Sample<'a>, classifier: Classifier, seed: u64) -> HeldOut {
     for side in [a, b] {
         assert_eq!(side.points.nrows(), side.subjects.len(), "two_sample: points and subjects");
@@ -97,7 +98,7 @@ pub fn two_sample<'a>(a: Sample<'a>, b: Sample<'a>, classifier: Classifier, seed
 
 /// The fold of each row of a and of b.
 fn deal(a: &[usize], b: &[usize], stream: Stream) -> [Vec<usize>; 2] {
-    // a subject of either side, or a row of one
+    // the units to distribute: the subjects of a side, or the rows of a single subject
     let units = |subjects: &[usize], side: usize| -> Vec<(usize, usize)> {
         let one = subjects.iter().all(|subject| *subject == subjects[0]);
         let unit = |(row, subject): (usize, &usize)| if one { (1 + side, row) } else { (0, *subject) };
@@ -121,7 +122,7 @@ fn deal(a: &[usize], b: &[usize], stream: Stream) -> [Vec<usize>; 2] {
     [a, b].map(|units| units.iter().map(|unit| fold_of[unit]).collect())
 }
 
-/// A classifier that has learnt from the training rows of one fold.
+/// A classifier fitted to the training rows of one fold.
 struct FittedClassifier {
     standard: Standard,
     rule: Rule,
@@ -129,7 +130,7 @@ struct FittedClassifier {
 
 enum Rule {
     Logistic(Logistic),
-    /// The training rows of a and b, standardised, as many of one as of the other.
+    /// The standardised training rows of a and b, in equal numbers.
     Neighbours([Array2<f64>; 2]),
 }
 
@@ -165,7 +166,7 @@ impl FittedClassifier {
     }
 }
 
-/// So many rows, drawn by chance where there are more. Their order does not matter here.
+/// This many rows, chosen at random if there are more. Their order does not matter here.
 fn thinned(points: &Array2<f64>, rows: usize, draws: &mut Rng) -> Array2<f64> {
     if points.nrows() == rows {
         return points.clone();
@@ -176,8 +177,9 @@ fn thinned(points: &Array2<f64>, rows: usize, draws: &mut Rng) -> Array2<f64> {
 }
 
 impl HeldOut {
-    /// The probability that a row of b scores above one of a held out with it, ties counted half: the folds' areas
-    /// weighted by their pairs. NaN where a fold with pairs had nothing to learn from, or there is no pair.
+    /// The probability that a row of b scores above a row of a in the same fold, with ties counted half: the mean of
+    /// the folds' areas weighted by their numbers of pairs. NaN if a fold with pairs had no training rows, or if there
+    /// is no pair.
     ///
     /// # Panics
     /// If the number of weights differs from the number of rows.

@@ -5,14 +5,14 @@ fn near(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-12
 }
 
-/// Values without a pattern, the same in every run.
+/// Scattered values, the same in every run.
 fn scattered(rows: usize, columns: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, columns), |(i, j)| ((i * 31 + j * 17 + i * j) as f32).sin())
 }
 
 #[test]
 fn the_errors_of_a_trace_by_hand() {
-    // differences 1, 0, -1, 0; Σ(r - 1.5)² = 5; e has the same mean, deviations -0.5, -0.5, -0.5, 1.5: see = 3, ser = 3
+    // differences 1, 0, -1, 0; Σ(r - 1.5)² = 5; e has the same mean and deviations -0.5, -0.5, -0.5, 1.5
     let errors = TraceErrors::of(array![[1.0, 1.0, 1.0, 3.0]].view(), array![[0.0, 1.0, 2.0, 3.0]].view());
     let [trace] = errors.traces[..] else { panic!("one row") };
     let wanted = [0.5, 0.5, 0.5_f64.sqrt(), 3.0 / (3.0_f64 * 5.0).sqrt(), 1.0 - 2.0 / 5.0];
@@ -84,7 +84,7 @@ fn explained_variance_by_hand_is_pooled_over_rows() {
 
 #[test]
 fn latent_units_by_hand() {
-    // unit 0 is the prior; unit 1 has mu ±1 at variance 1: KL 1/2; unit 2 is off-centre but constant: KL 0.02, no
+    // unit 0 equals the prior; unit 1 has mu ±1 and variance 1: KL 1/2; unit 2 is off-centre but constant: KL 0.02, no
     // activity
     let mu = array![[0.0, 1.0, 0.2], [0.0, -1.0, 0.2]];
     let units = LatentUnits::of(mu.view(), Array2::zeros((2, 3)).view());

@@ -1,4 +1,4 @@
-//! What FiLM does to the decoder's units as the level changes: gamma and beta of each block.
+//! How FiLM modulates the decoder's units as the level changes: gamma and beta of each block.
 
 use super::Evaluated;
 use crate::checkpoint::TrainedModel;
@@ -10,33 +10,33 @@ use crate::model::Cvae;
 use ndarray::{Array2, ArrayView1, Axis};
 use serde::Serialize;
 
-/// Values of the conditioning variable that is varied.
+/// The number of values of the varied conditioning variable.
 const STEPS: usize = 25;
-/// Of the units' gammas and betas.
+/// Quantiles over units of gamma and beta.
 const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
-/// Gamma and beta of one FiLM block while one conditioning variable goes through its range; all others stay at their
-/// medians, or of text at what is most frequent.
+/// Gamma and beta of one FiLM block while one conditioning variable goes through its range. All others stay at their
+/// median or, for text, at the most frequent value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FilmResponse {
-    /// From 1: the decoder's level that it modulates.
+    /// The decoder level that the block modulates, from 1.
     pub block: usize,
     pub units: usize,
-    /// What is varied: `level_db` where there is one.
+    /// The varied variable: `level_db` if there is one.
     pub variable: String,
     pub values: Vec<f64>,
     pub gamma: Quantiles,
     pub beta: Quantiles,
 }
 
-/// Of the units of a block, at each value: the 5, 25, 50, 75 and 95 % quantiles.
+/// The 5, 25, 50, 75 and 95 % quantiles over the units of a block, at each value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantiles {
     /// `[5][values]`
     pub quantiles: Vec<Vec<f64>>,
 }
 
-/// One a block; none without FiLM, and where nothing can be varied.
+/// One per block; empty without FiLM, or if no variable varies.
 pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<Vec<FilmResponse>> {
     let columns: Vec<Column> = evaluated.dataset.conditions.iter().map(|c| c.select(evaluated.rows)).collect();
     let Some((varied, [low, high])) = variable(&columns) else { return Ok(Vec::new()) };
@@ -62,7 +62,7 @@ pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Ev
     Ok(blocks.map(response).collect())
 }
 
-/// The column that is varied, and its range: the level, or else the first number that varies.
+/// The varied column and its range: the level, else the first numeric column that varies.
 fn variable(columns: &[Column]) -> Option<(usize, [f64; 2])> {
     let range = |column: &Column| match &column.values {
         Values::Number(values) => {
@@ -76,13 +76,13 @@ fn variable(columns: &[Column]) -> Option<(usize, [f64; 2])> {
     vary.iter().find(|(i, _)| columns[*i].name == "level_db").or(vary.first()).copied()
 }
 
-/// The median, or the most frequent text, once for each step.
+/// The median, or the most frequent text, repeated for each step.
 fn typical(column: &Column) -> Column {
     let values = match &column.values {
         Values::Number(values) => {
             let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
             finite.sort_by(f64::total_cmp);
-            // a value that rows have: a mean of two could be none
+            // a value that some row has: the mean of two middle values may be impossible
             Values::Number(vec![finite.get(finite.len() / 2).copied().unwrap_or(f64::NAN); STEPS])
         }
         Values::Text(values) => {
@@ -96,7 +96,7 @@ fn typical(column: &Column) -> Column {
 }
 
 impl Quantiles {
-    /// Of `[values, units]`.
+    /// From `[values, units]`.
     fn of(modulation: &Array2<f32>) -> Quantiles {
         let sorted = |units: ArrayView1<f32>| {
             let mut units: Vec<f64> = units.iter().map(|v| f64::from(*v)).collect();

@@ -1,4 +1,4 @@
-//! Which latent units are used at which levels, and where recordings lie in the latent space.
+//! The use of the latent units by level, and the positions of recordings in the latent space.
 
 use super::distinct;
 use crate::eval::Reconstruction;
@@ -6,17 +6,17 @@ use crate::eval::metrics::LatentUnits;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
-/// Points of the map, at most.
+/// The maximum number of points in the map.
 const MOST_POINTS: usize = 400;
 
-/// The latent by level.
+/// The use of the latent units by level, and a map of two of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LatentMap {
-    /// By ascending level; empty without levels.
+    /// In ascending order of level; empty without levels.
     pub kl_by_level: Vec<KlAtLevel>,
-    /// The two units with the largest KL; `None` of fewer than two units.
+    /// The two units with the largest KL; `None` with fewer than two units.
     pub units: Option<[usize; 2]>,
-    /// Rows by their mu of these two units; of many some, evenly spaced.
+    /// The rows' mu in these two units; an evenly spaced selection if there are many rows.
     pub points: Vec<LatentPoint>,
 }
 
@@ -32,13 +32,13 @@ pub struct KlAtLevel {
 /// One row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LatentPoint {
-    /// Less the mean of a learned prior.
+    /// Minus the mean of a learned prior.
     pub mu: [f32; 2],
     pub level_db: Option<f64>,
 }
 
 impl LatentMap {
-    /// Of rows whose levels are `levels_db [N]`, NaN where one is not known; `latent` is the same of all rows.
+    /// For rows with levels `levels_db [N]`, NaN where unknown; `latent` holds the measures over all rows.
     pub(super) fn of(made: &Reconstruction, latent: &LatentUnits, levels_db: Option<&[f64]>) -> LatentMap {
         let centred = &made.mu - &made.prior_mean;
         let units = match latent.by_kl()[..] {
@@ -60,7 +60,7 @@ impl LatentMap {
     }
 }
 
-/// Of mu less the prior's mean and logvar, both `[N, Z]`.
+/// From mu minus the prior's mean, and logvar, both `[N, Z]`.
 fn by_level(centred: &Array2<f32>, logvar: &Array2<f32>, levels: &[f64]) -> Vec<KlAtLevel> {
     let at = |level_db: f64| {
         let rows: Vec<usize> = (0..levels.len()).filter(|&row| levels[row] == level_db).collect();

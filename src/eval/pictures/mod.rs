@@ -1,4 +1,4 @@
-//! What the pictures of a report show, as numbers: it stands in the JSON, and [`report`](crate::report) draws it.
+//! The numbers behind the pictures of a report. They are part of the JSON, and [`report`](crate::report) draws them.
 
 mod film;
 mod latent;
@@ -18,37 +18,37 @@ use crate::error::Result;
 use crate::model::Cvae;
 use serde::Serialize;
 
-/// More levels than this are no steps of a series: they are taken together by tens of dB.
+/// More levels than this are not steps of a series; they are grouped by tens of dB.
 const MOST_LEVELS: usize = 12;
 
 /// The numbers behind the pictures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pictures {
-    /// Of some listeners two panels each: real traces over what is drawn under their conditions, and one drawn
-    /// listener. None of bare weights.
+    /// Two panels for each of some listeners: real traces over draws under their conditions, and one drawn listener.
+    /// `None` for bare weights.
     pub level_series: Option<LevelSeries>,
-    /// Rows between the best reconstructed one and the worst …
+    /// Some rows, from the best to the worst reconstruction …
     pub reconstructed: Vec<ShownRow>,
-    /// … a panel each.
+    /// … with one panel each.
     pub reconstructions: LevelSeries,
     pub latent: LatentMap,
-    /// One a FiLM block; empty without FiLM.
+    /// One per FiLM block; empty without FiLM.
     pub film: Vec<FilmResponse>,
 }
 
 /// A row whose reconstruction is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShownRow {
-    /// In the data set, from 1.
+    /// The row number in the data set, from 1.
     pub row: usize,
     pub subject: String,
     pub level_db: Option<f64>,
-    /// `1 - Σ(made - target)² / Σ(target - training mean)²` of this row, the target being what stands for the truth, or
-    /// else the recording; none where that is not defined.
+    /// `1 - Σ(made - target)² / Σ(target - training mean)²` of this row. The target is the reference trace, else the
+    /// recording. `None` where undefined.
     pub explained_variance: Option<f64>,
 }
 
-/// The rows that are evaluated, and what the model makes of them.
+/// The evaluated rows, with their reconstructions and reference traces.
 pub(super) struct Evaluated<'a> {
     pub dataset: &'a Dataset,
     pub rows: &'a [usize],
@@ -71,7 +71,7 @@ impl Pictures {
         table
     }
 
-    /// `can_draw`: whether there are training rows to draw listeners by.
+    /// `can_draw` says whether listeners can be drawn, which needs training rows.
     pub(super) fn of(
         trained: &TrainedModel,
         model: &mut Cvae,
@@ -91,7 +91,7 @@ impl Pictures {
 }
 
 impl Evaluated<'_> {
-    /// The level of each row in dB, by tens where there are too many; `None` where the model knows none.
+    /// The level of each row in dB, rounded to tens if there are too many; `None` if the model has no level variable.
     fn levels(&self) -> Option<Vec<f64>> {
         let levels = level_column(self.dataset, self.rows)?;
         match distinct(&levels).len() > MOST_LEVELS {
@@ -101,7 +101,7 @@ impl Evaluated<'_> {
     }
 }
 
-/// Each known level once, ascending.
+/// The distinct known levels, ascending.
 fn distinct(levels_db: &[f64]) -> Vec<f64> {
     let mut distinct: Vec<f64> = levels_db.iter().copied().filter(|level| level.is_finite()).collect();
     distinct.sort_by(f64::total_cmp);

@@ -1,5 +1,5 @@
-//! The traces that a report shows: level series of listeners, real beside generated, and reconstructions with the
-//! truth.
+//! The traces that a report shows: level series of real and generated listeners, and reconstructions with their
+//! reference traces.
 
 use super::{Evaluated, ShownRow};
 use crate::checkpoint::TrainedModel;
@@ -14,30 +14,30 @@ use crate::model::Cvae;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Listeners whose series is shown.
+/// The number of listeners to show.
 const LISTENERS: usize = 2;
-/// Levels of a series, at most; of more every second, third, ….
+/// The maximum number of levels in a series; with more, every second, third, … is shown.
 const LEVELS: usize = 8;
-/// Listeners that are drawn under the conditions of a real one.
+/// The number of listeners drawn under the conditions of a real one.
 const DRAWS: usize = 60;
-/// Of these.
+/// The band over these draws.
 const BAND: SpreadBand = SpreadBand::Central(80.0);
 /// A mean alone.
 const PLAIN: Summary = Summary { band: SpreadBand::None, repeats: 0, waves: None };
-/// The seed of the draws for the first listener; the next have the next ones.
+/// The seed of the draws for the first listener; each following listener has the next seed.
 const SEED: u64 = 2;
-/// Where rows stand between the one that is reconstructed best and the one reconstructed worst.
+/// The relative ranks of the shown rows, from the best to the worst reconstruction.
 const RANKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 
-/// One real listener's rows of one level, by their places among the evaluated ones.
+/// A real listener's rows at one level; `places` index the evaluated rows.
 struct ListenerLevel {
     level_db: Option<f64>,
     places: Vec<usize>,
 }
 
-/// Of the listeners with the most levels two panels each: their own traces over draws, and one draw. Where the rows of
-/// a level differ in other conditions, a draw is the mean of as many traces, one under the condition of each row: like
-/// is set beside like.
+/// Two panels for each of the listeners with the most levels: their own traces over draws, and one draw. If the rows of
+/// a level differ in other variables, a draw is a mean too, with one trace under the condition of each row, so that the
+/// two are comparable.
 pub(super) fn level_series(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<LevelSeries> {
     let dataset = evaluated.dataset;
     let marked = Summary { waves: Some(trained.config.data.species), ..PLAIN };
@@ -66,7 +66,7 @@ pub(super) fn level_series(trained: &TrainedModel, model: &mut Cvae, evaluated: 
     Ok(LevelSeries { panels })
 }
 
-/// `[DRAWS, L]` in µV for each cell: a listener newly drawn goes through all of them.
+/// `[DRAWS, L]` in µV for each cell. Each drawn listener goes through all cells.
 fn draws(
     trained: &TrainedModel,
     model: &mut Cvae,
@@ -93,7 +93,7 @@ fn draws(
     Ok(sums)
 }
 
-/// Of some rows the first of each distinct condition, and how many have it.
+/// The first row of each distinct condition among some rows, and the number of rows with it.
 fn counted(condition: &Array2<f32>, rows: std::ops::Range<usize>) -> Vec<(usize, usize)> {
     let (firsts, of_row) = distinct(&condition.slice(ndarray::s![rows.clone(), ..]).to_owned());
     let mut found: Vec<(usize, usize)> = firsts.into_iter().map(|first| (rows.start + first, 0)).collect();
@@ -101,33 +101,33 @@ fn counted(condition: &Array2<f32>, rows: std::ops::Range<usize>) -> Vec<(usize,
     found
 }
 
-/// The listeners with the most levels, and their cells by ascending level.
+/// The listeners with the most levels, and their cells in ascending order of level.
 fn listeners(evaluated: &Evaluated) -> Vec<(String, Vec<ListenerLevel>)> {
     let levels = evaluated.levels();
     let mut of_subject: BTreeMap<&str, BTreeMap<i64, ListenerLevel>> = BTreeMap::new();
     for (place, &row) in evaluated.rows.iter().enumerate() {
         let level_db = levels.as_ref().map(|levels| levels[place]).filter(|level| level.is_finite());
-        // ordered as the levels are; none comes first
+        // a key that sorts like the level; an unknown level comes first
         let key = level_db.map_or(i64::MIN, |level| (level * 1000.0).round() as i64);
         let cells = of_subject.entry(evaluated.dataset.subjects[row].as_str()).or_default();
         cells.entry(key).or_insert_with(|| ListenerLevel { level_db, places: Vec::new() }).places.push(place);
     }
     let mut listeners: Vec<(&str, BTreeMap<i64, ListenerLevel>)> = of_subject.into_iter().collect();
-    // a stable sort: of equals those whose names come first
+    // a stable sort: equals stay in order of name
     listeners.sort_by_key(|(_, cells)| std::cmp::Reverse(cells.len()));
     listeners.truncate(LISTENERS);
     listeners
         .into_iter()
         .map(|(name, cells)| {
             let step = cells.len().div_ceil(LEVELS);
-            // the loudest one is always shown
+            // always show the loudest level
             let skip = (cells.len() - 1) % step;
             (name.to_string(), cells.into_values().skip(skip).step_by(step).collect())
         })
         .collect()
 }
 
-/// The noise-free traces of a cell, or its recordings.
+/// The noise-free traces of a cell if it is simulated, else its recordings.
 fn real_traces(evaluated: &Evaluated, cell: &ListenerLevel, summary: &Summary) -> TracesAtLevel {
     let rows: Vec<usize> = cell.places.iter().map(|&place| evaluated.rows[place]).collect();
     let dataset = evaluated.dataset;
@@ -138,8 +138,8 @@ fn real_traces(evaluated: &Evaluated, cell: &ListenerLevel, summary: &Summary) -
     at_level(dataset, cell.level_db, traces.view(), summary)
 }
 
-/// Traces `[N, L]` summed up, to a ten thousandth of the largest sample: no picture shows more, and the JSON stays
-/// small.
+/// Summarises traces `[N, L]`, rounded to a ten thousandth of the largest sample: pictures show no more, and the JSON
+/// stays small.
 fn at_level(dataset: &Dataset, level_db: Option<f64>, traces: ArrayView2<f32>, summary: &Summary) -> TracesAtLevel {
     let traces: Vec<&[f32]> = traces.outer_iter().map(|trace| trace.to_slice().expect("row-major")).collect();
     let axis = [dataset.t0_ms, 1000.0 / dataset.sample_rate_hz];
@@ -157,13 +157,13 @@ fn at_level(dataset: &Dataset, level_db: Option<f64>, traces: ArrayView2<f32>, s
     at_level
 }
 
-/// Rows by what is explained of them, from the best to the worst, and their traces.
+/// Rows from the best to the worst reconstruction by explained variance, with their traces.
 pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSeries) {
     let Evaluated { dataset, rows, made, reference } = evaluated;
     let target = |place: usize| reference.trace_of(place).unwrap_or_else(|| reference.recorded.row(place));
     let nothing = Array1::zeros(dataset.signals.ncols());
     let centre = reference.mean.as_ref().unwrap_or(&nothing);
-    // of a trace like the mean nothing can be explained
+    // a trace equal to the mean has no variance to explain
     let explained = |place: usize| {
         let share = explained_variance(
             made.signals_uv.row(place).insert_axis(Axis(0)),

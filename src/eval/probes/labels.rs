@@ -1,4 +1,4 @@
-//! What noise-free traces say of a response, and noise without one.
+//! Labels from noise-free traces: whether there is a response, and when; and noise without a response.
 
 use super::super::sides::{Compared, Sides};
 use super::super::species::Picker;
@@ -7,7 +7,7 @@ use crate::data::cells::Cells;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use std::f64::consts::SQRT_2;
 
-/// The wave that thresholds are read from: V in people, I in mice.
+/// The wave that determines thresholds: V in people, I in mice.
 pub(in super::super) fn threshold_wave(species: Species) -> &'static str {
     match species {
         Species::Human => "V",
@@ -15,9 +15,9 @@ pub(in super::super) fn threshold_wave(species: Species) -> &'static str {
     }
 }
 
-/// The amplitude in µV, from peak to trough of the noise-free threshold wave, from which a response counts as
-/// present. Our choice: a part of the built-in listeners' rows lies below, and mice's mean traces from about 20 to 35
-/// dB SPL down, where what is left of the noise is half as large.
+/// A response counts as present if the threshold wave of the noise-free trace reaches this amplitude in µV from peak to
+/// trough. Our choice: some rows of the built-in listeners lie below, and so do the mean traces of mice below about 20
+/// to 35 dB SPL, where the remaining noise is half as large.
 pub(super) fn present_uv(species: Species) -> f64 {
     match species {
         Species::Human => 0.1,
@@ -25,8 +25,8 @@ pub(super) fn present_uv(species: Species) -> f64 {
     }
 }
 
-/// The latency of the threshold wave in each of the noise-free `traces [N, L]` in µV, in ms; `None` where no response
-/// is present. `level_db(row)` says where to look.
+/// The latency of the threshold wave in each of the noise-free `traces [N, L]` in µV, in ms; `None` if no response is
+/// present. `level_db(row)` selects the time window.
 pub(super) fn responses(
     picker: &Picker,
     traces: ArrayView2<f32>,
@@ -41,8 +41,8 @@ pub(super) fn responses(
     traces.outer_iter().enumerate().map(response).collect()
 }
 
-/// The noise of real rows, as compared, without a response: `[P, L]` in µV, and the places of the rows that it is of.
-/// `None` where it is not known.
+/// The noise of real rows without their response: `[P, L]` in µV, and the places of these rows. `None` if the noise is
+/// unknown.
 pub(super) fn noise_alone(sides: &Sides) -> Option<(Vec<usize>, Array2<f64>)> {
     let known = match sides.compared {
         Compared::NoiseFree | Compared::NoiseOnOneSide => return None,
@@ -55,10 +55,11 @@ pub(super) fn noise_alone(sides: &Sides) -> Option<(Vec<usize>, Array2<f64>)> {
     Some(known).filter(|(places, _)| !places.is_empty())
 }
 
-/// Each row that is not alone in its cell less the next one there, over √2, and the places of these rows.
+/// For each row that is not alone in its cell, its difference from the next row of the cell divided by √2; and the
+/// places of these rows.
 ///
-/// Half the difference of two recordings is their ± average: the response cancels, and of the noise is left what is in
-/// their mean (Schimmel 1967, Science 157:92). Times √2, it is as much as in one of them.
+/// Half the difference of two recordings is their ± average: the response cancels, and the noise is that of their mean
+/// (Schimmel 1967, Science 157:92). Multiplied by √2, it is the noise of a single recording.
 pub(super) fn differences(cells: &Cells, traces: ArrayView2<f64>) -> (Vec<usize>, Array2<f64>) {
     let places: Vec<usize> = (0..traces.nrows()).filter(|&place| cells.with(place).len() > 1).collect();
     let mut noise = traces.select(Axis(0), &places);

@@ -1,10 +1,9 @@
-//! Train on synthetic, test on real: whether generated traces teach what real ones teach (Esteban, Hyland and Rätsch
-//! 2017, arXiv:1706.02633).
+//! Train on synthetic, test on real: whether probes learn the same from generated traces as from real ones (Esteban,
+//! Hyland and Rätsch 2017, arXiv:1706.02633).
 //!
-//! One probe learns from the real training rows and others from twins of these rows, five sets with a seed each; all
-//! are tested by real rows of subjects that no one has seen. What they are to say comes from noise-free traces: of
-//! real rows the simulation's, or else the mean of the other recordings of the cell ([`reference_traces`]); of twins their own.
-//! What they see is as compared, with noise where that has some.
+//! One probe learns from the real training rows, five others from twins of these rows, each with its own seed. All are
+//! tested on real rows of subjects that none has seen. Their targets come from noise-free traces: for real rows from
+//! [`reference_traces`], for twins from their own. Their inputs have the noise of the comparison.
 
 use super::super::measures::{Interval, Logistic, Ridge, auc, of_rows};
 use super::super::sides::{Compared, Sides, Twins};
@@ -19,54 +18,54 @@ use serde::Serialize;
 use std::ops::RangeInclusive;
 
 const SEEDS: RangeInclusive<u64> = 1..=5;
-/// What the seed of twins differs by from that of noise alone: it is not the noise on them.
+/// The offset between the seed of twins and that of noise alone, so that the two differ.
 const NOISE: u64 = 1 << 62;
-/// A smaller class than this share of the rows is too small to learn.
+/// A class with less than this share of the rows is too small to learn.
 const SMALLEST_CLASS: f64 = 0.05;
 
-/// Probes trained on real rows beside probes trained on generated ones, by real rows of other subjects.
+/// Probes trained on real rows against probes trained on generated rows, both tested on real rows of other subjects.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainOnSynthetic {
-    /// Whose amplitude tells whether there is a response, and whose latency is read.
+    /// The wave whose amplitude defines a response, and whose latency is predicted.
     pub wave: &'static str,
     pub absent: Absent,
-    /// Whether a response is present: the area under the curve of logistic regression. `None` where there are too few
-    /// rows without one, and what noise alone looks like is not known.
+    /// Whether a response is present: the area under the curve of logistic regression. `None` if there are too few rows
+    /// without a response and the noise is unknown.
     pub response: Option<Task>,
-    /// The level by ridge regression: mean |error| in dB. `None` where the model or the test rows have no levels, or
-    /// the training rows one alone.
+    /// The level by ridge regression: mean |error| in dB. `None` if the model or the test rows have no levels, or the
+    /// training rows have only one.
     pub level: Option<Task>,
-    /// The wave's latency by ridge regression, of rows with a response: mean |error| in ms. `None` where no real row
-    /// has one.
+    /// The wave's latency by ridge regression, over rows with a response: mean |error| in ms. `None` if no real row has
+    /// one.
     pub latency: Option<Task>,
 }
 
-/// The rows without a response.
+/// What counts as a row without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "rows", rename_all = "snake_case")]
 pub enum Absent {
-    /// Those whose wave is smaller than so many µV or not there.
+    /// Rows whose wave is missing or smaller than this.
     Below { uv: f64 },
-    /// As one class has less than 5 % of the real rows by that rule: noise alone, once for each row.
+    /// Noise alone, once per row: used if one class of the other rule has less than 5 % of the real rows.
     NoiseAlone,
 }
 
-/// One thing to read off traces.
+/// One task for probes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Task {
-    /// Test rows, those of noise alone included.
+    /// Test rows, including those of noise alone.
     pub rows: usize,
-    /// By the probe that real rows trained; its interval is over test subjects.
+    /// The score of the probe trained on real rows; the interval is over test subjects.
     pub real: Interval,
-    /// The mean of the probes that generated rows trained; NaN where a seed's rows teach nothing at all.
+    /// The mean score of the probes trained on generated rows; NaN if the rows of a seed have nothing to learn from.
     pub synthetic: Interval,
-    /// Of the probes of five seeds; divisor 4.
+    /// Standard deviation over the probes of five seeds, divisor 4.
     pub synthetic_sd: f64,
 }
 
 impl TrainOnSynthetic {
-    /// Learns from the real rows of `train` and from twins of them, and is tested by the real rows of `test`, of the
-    /// same model and of other subjects. `None` where the two are not compared alike, or noise is on one side only.
+    /// Trains on the real rows of `train` and on their twins, and tests on the real rows of `test`, which are of other
+    /// subjects. `None` if the two are compared in different ways, or noise is on one side only.
     ///
     /// # Errors
     /// The device is out of memory, or was lost.
@@ -90,21 +89,21 @@ impl TrainOnSynthetic {
     }
 }
 
-/// Rows that teach or test: real ones, or twins of them.
+/// Rows for training or testing probes: real ones, or their twins.
 struct ProbeRows {
-    /// `[N, F]`: of all rows as compared.
+    /// `[N, F]`: the features of all rows, with the noise of the comparison.
     points: Array2<f64>,
-    /// The places of the rows whose real noise-free trace is known.
+    /// The places of the rows that have a reference trace.
     known: Vec<usize>,
-    /// Of each of these: the latency of its response in ms, `None` where it has none.
+    /// For each of these rows, the latency of the response in ms; `None` without a response.
     responses: Vec<Option<f64>>,
 }
 
-/// What one probe learns or is tested.
+/// The inputs and targets of one probe.
 pub(super) struct ProbeData {
     /// `[M, F]`
     pub points: Array2<f64>,
-    /// `[M]`; 1 for yes and 0 for no.
+    /// `[M]`; for yes/no tasks 1 and 0.
     pub targets: Vec<f64>,
 }
 
@@ -114,7 +113,7 @@ struct SyntheticComparison<'a> {
     real: ProbeRows,
     /// The test rows.
     held_out: ProbeRows,
-    /// One a seed.
+    /// One per seed.
     synthetic: Vec<ProbeRows>,
 }
 
@@ -128,7 +127,7 @@ impl ProbeRows {
         ProbeRows::new(sides, &twins.compared, twins.clean.select(Axis(0), known).view(), known.to_vec())
     }
 
-    /// `clean` are the noise-free traces of the rows at the places `known`.
+    /// `clean` are the reference traces of the rows at the places `known`.
     fn new(sides: &Sides, compared: &Array2<f64>, clean: ArrayView2<f32>, known: Vec<usize>) -> ProbeRows {
         let level_db = |row: usize| sides.levels_db.as_ref().map(|levels| levels[known[row]]);
         let responses = responses(&sides.picker(), clean, level_db);
@@ -160,7 +159,7 @@ impl SyntheticComparison<'_> {
         self.task(&self.held_out.known, probe_data(&self.held_out), self.training_sets(probe_data), odds, odds_auc)
     }
 
-    /// Of rows beside noise alone, as many of one as of the other.
+    /// Responses against noise alone, in equal numbers.
     fn response_beside_noise(&self) -> Option<Task> {
         let ((rows, noise), (tested, tested_noise)) = (noise_alone(self.train)?, noise_alone(self.test)?);
         let probe_data = |source: &ProbeRows, places: &[usize], noise: ArrayView2<f64>| {
@@ -195,12 +194,12 @@ impl SyntheticComparison<'_> {
         some.then(|| self.task(&held_out, probe_data(&self.held_out), self.training_sets(probe_data), line, mae))
     }
 
-    /// Of the real rows, and of each seed's.
+    /// The training data from the real rows, and from the twins of each seed.
     fn training_sets(&self, of: impl Fn(&ProbeRows) -> ProbeData) -> (ProbeData, Vec<ProbeData>) {
         (of(&self.real), self.synthetic.iter().map(&of).collect())
     }
 
-    /// Asks each learner about the rows at `places`; `measure` is given what was read, the targets and their weights.
+    /// Tests each probe on the rows at `places`; `measure` gets predictions, targets and weights.
     fn task(
         &self,
         places: &[usize],
@@ -228,7 +227,7 @@ impl SyntheticComparison<'_> {
     }
 }
 
-/// What ridge regression reads off `points [M, F]`; NaN where there is nothing to learn from.
+/// The predictions of ridge regression for `points [M, F]`; NaN without training data.
 fn line(probe_data: &ProbeData, points: ArrayView2<f64>) -> Vec<f64> {
     if probe_data.targets.is_empty() {
         return vec![f64::NAN; points.nrows()];
@@ -236,7 +235,7 @@ fn line(probe_data: &ProbeData, points: ArrayView2<f64>) -> Vec<f64> {
     Ridge::fit(probe_data.points.view(), ArrayView1::from(&probe_data.targets), None, RIDGE).predict(points).to_vec()
 }
 
-/// The log-odds of logistic regression; who has seen one class alone cannot tell, and says 0.
+/// The log-odds of logistic regression; 0 if the training data have only one class.
 pub(super) fn odds(probe_data: &ProbeData, points: ArrayView2<f64>) -> Vec<f64> {
     let labels = is_one(&probe_data.targets);
     if !labels.contains(&true) || !labels.contains(&false) {
@@ -254,8 +253,8 @@ fn is_one(targets: &[f64]) -> Vec<bool> {
 }
 
 impl TrainOnSynthetic {
-    /// A row a task that there is: what is read, how well by a probe of real traces, and how well by those of generated
-    /// ones.
+    /// One row per task: its name, the score of the probe trained on real traces, and that of the probes trained on
+    /// generated ones.
     pub(in super::super) fn table(&self) -> ReportTable {
         let wave = self.wave;
         let response = match self.absent {

@@ -32,7 +32,7 @@ fn a_subject_is_in_one_fold() {
     assert!(dealt.iter().zip(&subjects).all(|(fold, subject)| *fold == dealt[*subject]));
     assert!((0..5).all(|fold| [10, 20].contains(&dealt.iter().filter(|own| **own == fold).count())));
     assert_eq!(BTreeSet::from_iter(folds(&[4, 4, 8, 8, 8])).len(), 2);
-    // the rows of one subject
+    // the rows of a single subject
     let alone = folds(&[3; 20]);
     assert!((0..5).all(|fold| alone.iter().filter(|own| **own == fold).count() == 4));
 }
@@ -45,14 +45,14 @@ fn noise_is_not_read_off_rows_that_trained() {
     let (read, again) = out_of_fold(points.view(), &target, &folds(&subjects), points.view());
     let r = correlation(&read, &target, &ones);
     assert!(r.abs() < 0.2, "{r}");
-    // the same rows by probes that have seen most of them
+    // predictions for the same rows by probes that have seen most of them
     let seen = correlation(&again, &target, &ones);
     assert!(seen > 0.35, "{seen}");
 }
 
 #[test]
 fn a_subject_known_by_its_trace_does_not_tell_its_level() {
-    // each subject has a level of its own, and traces of its own that do not follow it
+    // each subject has its own level, and its own traces that do not depend on it
     let subjects: Vec<usize> = (0..500).map(|row| row / 5).collect();
     let rows: Vec<usize> = (0..500).map(|row| row % 5).collect();
     let (mut by_row, mut by_subject) = (0.0, 0.0);
@@ -130,7 +130,7 @@ fn the_built_in_data_hold_rows_with_and_without_a_response() {
 
 #[test]
 fn differences_of_a_cell_are_as_loud_as_its_noise_and_hold_no_response() {
-    // 3 cells of 42 rows' condition: rows 0..42 twice, and the last alone
+    // rows 0..42 come twice, and the last row is alone in its cell
     let mut data = fixture::dataset(85, 85);
     data.conditions.clear();
     data.subjects = (0..85).map(|row| format!("S{}", row % 42 + row / 84 * 100)).collect();
