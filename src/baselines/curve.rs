@@ -1,4 +1,4 @@
-//! The mean trace as a smooth curve of the condition: at each sample a cubic in each encoded number, all added up.
+//! The mean trace as a smooth curve of the condition: at each sample, a sum of one cubic per encoded variable.
 
 use super::products::CrossProduct;
 use super::stored;
@@ -6,19 +6,19 @@ use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-/// The highest power of an encoded number.
+/// The highest power of an encoded variable.
 const DEGREE: usize = 3;
-/// What is added on the diagonal for each row, but for the constant. The smallest only lets powers that say the same
-/// share it; with few listeners larger ones keep the curve from what is theirs alone.
+/// The candidate ridges per row, for all terms except the constant. The smallest only stabilises nearly collinear
+/// powers; with few listeners, larger ones keep the curve from fitting individual listeners.
 const RIDGES: [f64; 7] = [1e-6, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0];
-/// Groups of listeners that are left out in turn, at most.
+/// The maximum number of cross-validation folds over listeners.
 const FOLDS: usize = 10;
 
-/// Least squares on the training rows.
+/// A least-squares fit to the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
-    /// For each encoded number: its smallest and largest value in training, beyond which the curve goes on flat, and
-    /// the powers in use: no more than values less one, so that a category or a flag is a step.
+    /// For each encoded variable: its smallest and largest training value, beyond which the curve is constant, and the
+    /// number of powers: at most the number of distinct values minus one, so that a category or a flag is a step.
     inputs: Vec<Input>,
     /// `[1 + powers, L]` in µV.
     #[serde(with = "stored::matrix")]
@@ -44,7 +44,7 @@ impl Input {
         Input { lowest: range.0, highest: range.1, powers: (seen.len() - 1).min(DEGREE) }
     }
 
-    /// From -1 to 1 over the training rows.
+    /// The value scaled to -1 to 1 over the training rows.
     fn place(&self, value: f32) -> f64 {
         let width = f64::from(self.highest) - f64::from(self.lowest);
         let value = f64::from(value.clamp(self.lowest, self.highest));
@@ -53,11 +53,11 @@ impl Input {
 }
 
 impl Curve {
-    /// Fits to encoded `conditions [N, S]` and the rows `signal(row) [L]` in µV of these `groups`, which are left out
-    /// in turn to choose the ridge.
+    /// Fits the rows `signal(row) [L]` in µV from encoded `conditions [N, S]`. Cross-validation over `groups` chooses
+    /// the ridge.
     ///
     /// # Panics
-    /// If there is no row.
+    /// If there are no rows.
     pub fn fit<'a>(
         conditions: ArrayView2<f32>,
         signal: impl Fn(usize) -> ArrayView1<'a, f32>,
@@ -87,12 +87,12 @@ impl Curve {
         Curve { inputs, weights: all.solve(RIDGES[best]) }
     }
 
-    /// `[L]` in µV under an encoded condition `[S]`.
+    /// The curve `[L]` in µV at an encoded condition `[S]`.
     pub fn at(&self, condition: ArrayView1<f32>) -> Array1<f64> {
         Array1::from(terms_of(&self.inputs, condition)).dot(&self.weights)
     }
 
-    /// `[M, L]` in µV under encoded `conditions [M, S]`.
+    /// The curve `[M, L]` in µV at encoded `conditions [M, S]`.
     pub fn predict(&self, conditions: ArrayView2<f32>) -> Array2<f64> {
         let mut terms = Array2::zeros((conditions.nrows(), self.weights.nrows()));
         for (mut to, condition) in terms.outer_iter_mut().zip(conditions.outer_iter()) {
@@ -102,15 +102,15 @@ impl Curve {
     }
 }
 
-/// Sums of products of some rows.
+/// The normal equations of some rows.
 #[derive(Debug, Clone)]
 struct NormalEquations {
     rows: f64,
-    /// Of terms with terms, `[terms, terms]`.
+    /// Products of terms with terms, `[terms, terms]`.
     gram: Array2<f64>,
-    /// Of terms with samples, `[terms, L]`.
+    /// Products of terms with samples, `[terms, L]`.
     cross: Array2<f64>,
-    /// Of samples with themselves.
+    /// The sum of squared samples.
     squares: f64,
 }
 
@@ -127,12 +127,12 @@ impl NormalEquations {
         self.squares += sign * other.squares;
     }
 
-    /// The weights `[terms, L]` of least squares with a ridge.
+    /// The weights `[terms, L]` of the ridge regression.
     fn solve(&self, ridge: f64) -> Array2<f64> {
         let (terms, length) = self.cross.dim();
         let mut gram = DMatrix::from_fn(terms, terms, |i, j| self.gram[[i, j]]);
         for i in 0..terms {
-            // the constant is left alone, unless there is no row at all
+            // the constant has no penalty, except to avoid a singular matrix without rows
             gram[(i, i)] += if i > 0 { ridge * self.rows.max(1.0) } else { f64::MIN_POSITIVE };
         }
         let cross = DMatrix::from_fn(terms, length, |i, j| self.cross[[i, j]]);
@@ -146,7 +146,7 @@ impl NormalEquations {
     }
 }
 
-/// The sums of one fold's rows.
+/// The normal equations of one fold.
 struct Fold {
     rows: f64,
     gram: CrossProduct,
@@ -186,7 +186,7 @@ fn terms_of(inputs: &[Input], condition: ArrayView1<f32>) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// Levels from -1 to 1 and a flag, for `listeners` of 21 rows each.
+    /// Levels from -1 to 1 and a flag, for `listeners` with 21 rows each.
     fn conditions(listeners: usize) -> Array2<f32> {
         Array2::from_shape_fn((21 * listeners, 2), |(row, i)| match i {
             0 => (row % 21) as f32 / 10.0 - 1.0,
@@ -218,13 +218,13 @@ mod tests {
 
     #[test]
     fn what_is_one_listeners_alone_is_not_taken_for_the_condition() {
-        // each of two listeners has a slope of its own, and the two are opposed
+        // two listeners with opposite slopes
         let conditions = conditions(2);
         let slope = |row: usize| if row < 21 { 1.0 } else { -0.9 };
         let signals = Array2::from_shape_fn((42, 1), |(row, _)| slope(row) * conditions[[row, 0]]);
         let curve = Curve::fit(conditions.view(), |row| signals.row(row), &groups(2));
         assert!(curve.weights.column(0).iter().skip(1).all(|weight| weight.abs() < 0.05), "{}", curve.weights);
-        // one listener alone cannot tell
+        // a single listener cannot show that
         let alone = Curve::fit(conditions.slice(ndarray::s![..21, ..]), |row| signals.row(row), &groups(1));
         assert!((alone.weights[[1, 0]] - 1.0).abs() < 1e-3, "{}", alone.weights);
     }

@@ -1,4 +1,4 @@
-//! How far listeners spread about each other under one condition.
+//! How far listeners spread under one condition.
 
 use crate::data::Dataset;
 use crate::data::cells::Cells;
@@ -6,19 +6,19 @@ use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The spread of listeners under the conditions that several of them share.
+/// The spread of listeners under conditions that several of them share.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ListenerSpread {
     pub listeners: usize,
-    /// Variance between listeners, summed over the samples, in µV²; the noise of their means is taken off. None where
-    /// no condition was recorded of two listeners and several times of one.
+    /// The variance between listeners, summed over the samples, in µV², corrected for the noise of their means. `None`
+    /// unless some condition was recorded for two listeners and repeatedly for one.
     pub variance_uv2: Option<f64>,
 }
 
 impl ListenerSpread {
-    /// Of `rows` of a data set: under each condition the variance of the cells' means (divisor n - 1, so that few
-    /// listeners do not seem alike), less that of the noise in them, as it is found within cells (analysis of variance;
-    /// Searle, Casella and McCulloch 1992, "Variance Components").
+    /// Measures `rows` of a data set: under each condition, the variance of the cell averages (divisor n - 1, so that
+    /// it is unbiased with few listeners) minus the variance of their noise, which is estimated within cells (analysis
+    /// of variance; Searle, Casella and McCulloch 1992, "Variance Components").
     pub fn of(dataset: &Dataset, rows: &[usize]) -> ListenerSpread {
         let cells = Cells::of(dataset, rows);
         let conditions = Cells::of_conditions(dataset, rows);

@@ -1,5 +1,5 @@
 //! The linear mixed model of traces: a smooth curve of the condition, an effect of the listener, and noise (Laird and
-//! Ware 1982, Biometrics 38:963). The best linear guess of the noise-free trace is Wiener's (1949): the posterior mean.
+//! Ware 1982, Biometrics 38:963). The best linear estimate of the noise-free trace is the posterior mean (Wiener 1949).
 
 use super::pca::eigen;
 use super::products::{CHUNK, CrossProduct};
@@ -10,33 +10,33 @@ use nalgebra::{DMatrix, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
-/// The components of a covariance that are kept, at most.
+/// The maximum number of components of a covariance.
 const MOST_COMPONENTS: usize = 96;
-/// Components of less than this share of the largest are left out.
+/// Components below this share of the largest are left out.
 const SMALLEST_SHARE: f64 = 1e-4;
 
-/// What rows of one group share.
+/// What the rows of a group share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grouping {
-    /// Subject and condition: within, recordings differ by noise.
+    /// Subject and condition: within a group, recordings differ by noise.
     Cells,
-    /// The subject alone, where no condition was recorded twice: within, recordings differ by more than noise.
+    /// The subject only, if no condition was recorded twice: within a group, recordings differ by more than noise.
     Subjects,
 }
 
-/// The model, fitted by moments.
+/// The model, fitted by the method of moments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MixedModel {
     pub grouping: Grouping,
     /// Covariance between groups, in µV².
     between: Covariance,
-    /// Covariance within groups; of one sweep where the numbers of averages are known.
+    /// Covariance within groups; that of a single sweep if the numbers of averages are known.
     noise: Covariance,
-    /// Whether a row's noise is that of one sweep divided by its number of averages.
+    /// Whether `noise` is that of a single sweep, which a row divides by its number of averages.
     pub by_averages: bool,
-    /// Median number of averages of the training rows, that of a row of which it is not known; 1 if none knows it, and
-    /// in a file of before it was kept.
+    /// The median number of averages of the training rows, used for rows whose number is unknown; 1 if all are unknown,
+    /// and in checkpoints that predate this field.
     #[serde(default = "one")]
     typical_averages: f64,
 }
@@ -45,13 +45,13 @@ fn one() -> f64 {
     1.0
 }
 
-/// A covariance by its largest components, and the mean variance of the others.
+/// A covariance as its largest components plus the mean variance of the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Covariance {
-    /// `[L, K]`: eigenvectors times the roots of their values less `rest`.
+    /// `[L, K]`: eigenvectors times the square roots of their eigenvalues minus `rest`.
     #[serde(with = "stored::matrix")]
     factors: Array2<f64>,
-    /// In each direction, in µV².
+    /// The remaining variance in every direction, in µV².
     rest: f64,
 }
 
@@ -76,7 +76,7 @@ impl Covariance {
 }
 
 impl Covariance {
-    /// A normal vector `[L]` of this covariance; its random numbers are a sample of two streams.
+    /// A normal vector `[L]` with this covariance; `sample` selects its random numbers in the two streams.
     fn draw(&self, streams: [Stream; 2], sample: u32) -> Array1<f64> {
         let (length, components) = self.factors.dim();
         let (mut along, mut rest) = (vec![0.0; components], vec![0.0; length]);
@@ -89,8 +89,8 @@ impl Covariance {
 }
 
 impl MixedModel {
-    /// Fits to rows of these `groups` by what the curve of the condition leaves of each, `residual(row) [L]` in µV;
-    /// `averages` are the sweeps behind each row, where they are known of all. `None` where no group has two rows.
+    /// Fits rows of these `groups` from their residuals about the curve of the condition, `residual(row) [L]` in µV.
+    /// `averages` are the sweeps of each row, if known for all rows. `None` if no group has two rows.
     pub fn fit(
         residual: impl Fn(usize) -> Array1<f64>,
         groups: (&Cells, Grouping),
@@ -130,8 +130,7 @@ impl MixedModel {
         })
     }
 
-    /// The posterior mean `[M, L]` in µV of the noise-free traces behind `signals [M, L]`, whose `curve [M, L]` is
-    /// known.
+    /// The posterior mean `[M, L]` in µV of the noise-free traces behind `signals [M, L]`, given their `curve [M, L]`.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -154,16 +153,16 @@ impl MixedModel {
         made
     }
 
-    /// Draws noise-free traces `[N, L]` in µV of these groups about `curves [N, L]`: rows of one group differ from
-    /// theirs alike.
+    /// Draws noise-free traces `[N, L]` in µV about `curves [N, L]`. All rows of a group have the same difference from
+    /// their curve.
     pub fn draw(&self, mut curves: Array2<f64>, groups: impl Iterator<Item = u32>, seed: u64) -> Array2<f32> {
         let streams = [0, 1].map(|layer| Stream::new(seed, Purpose::Effect, layer));
         curves.outer_iter_mut().zip(groups).for_each(|(mut trace, group)| trace += &self.between.draw(streams, group));
         curves.mapv(|v| v as f32)
     }
 
-    /// Adds the noise of a recording of so many averages to `trace [L]` in µV; its random numbers are a sample of two
-    /// streams.
+    /// Adds the noise of a recording with this number of averages to `trace [L]` in µV; `sample` selects its random
+    /// numbers in the two streams.
     pub fn add_noise(&self, averages: f64, streams: [Stream; 2], sample: u32, trace: &mut [f32]) {
         for (v, noise) in trace.iter_mut().zip(self.noise.draw(streams, sample)) {
             *v += (noise / averages.sqrt()) as f32;
@@ -175,13 +174,13 @@ impl MixedModel {
         self.between.matrix()
     }
 
-    /// The covariance `[L, L]` of noise in µV²: of one sweep if it is `by_averages`.
+    /// The covariance `[L, L]` of noise in µV²: that of one sweep if `by_averages`.
     pub fn noise(&self) -> Array2<f64> {
         self.noise.matrix()
     }
 
-    /// By how much the noise of a recording is less than [`MixedModel::noise`]. Numbers of averages that are not known,
-    /// or of no sense, count as the training rows' median.
+    /// The factor by which the noise of a recording is smaller than [`MixedModel::noise`]. Unknown or invalid numbers
+    /// of averages count as the median of the training rows.
     pub fn sweeps(&self, averages: f32) -> f64 {
         match self.by_averages {
             true if averages.is_finite() && averages >= 1.0 => f64::from(averages),
@@ -190,12 +189,12 @@ impl MixedModel {
         }
     }
 
-    /// `(B + N / averages)⁻¹ B`, by which a residual is multiplied from the right.
+    /// `(B + N / averages)⁻¹ B`, which multiplies a residual from the right.
     fn gain(&self, averages: f64) -> Array2<f64> {
         let between = self.between.matrix();
         let total = &between + &(self.noise.matrix() / averages);
         let length = total.nrows();
-        // without any variance the curve is all there is
+        // keeps the matrix regular without any variance, where the result is the curve
         let least = total.diag().sum() / length as f64 * 1e-9 + f64::MIN_POSITIVE;
         let matrix = |of: &Array2<f64>| DMatrix::from_fn(length, length, |i, j| of[[i, j]]);
         let padded = matrix(&total) + DMatrix::identity(length, length) * least;
@@ -214,7 +213,7 @@ fn median(averages: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// 60 cells of 8 rows: an effect along `shape` of variance 4, white noise of variance 1 of one sweep; curve 0.
+    /// 60 cells of 8 rows: an effect along `shape` with variance 4, white noise with variance 1 per sweep, curve 0.
     fn simulated(sweeps: impl Fn(usize) -> f32) -> (Array2<f32>, Array2<f64>, Cells, Vec<f32>) {
         let (length, n) = (12, 480);
         let normals = |layer: u32, row: usize, length: usize| {
@@ -251,10 +250,10 @@ mod tests {
         let noise = model.noise.matrix();
         assert!((noise.diag().mean().unwrap() - 1.0).abs() < 0.05, "{}", noise.diag());
         let energy: f64 = (0..12).map(|i| (0.9 * f64::from(i)).sin().powi(2)).sum();
-        // 60 effects: their variance is known to 18 %
+        // 60 effects: the standard error of their variance is 18 %
         let largest = model.between.factors.column(0).mapv(|v| v * v).sum();
         assert!((largest / (4.0 * energy) - 1.0).abs() < 0.5, "{largest} {energy}");
-        // along the shape all but 1 / (1 + 4 energy) of the noise's share is kept, across it nearly nothing
+        // along the shape, most of the residual is kept; across it, nearly nothing
         let made = error(&model.denoise(signals.view(), &curve, &averages), &truth);
         assert!(made < 0.14 && error(&signals, &truth) > 0.9, "{made}");
     }
@@ -268,7 +267,7 @@ mod tests {
         let blind = MixedModel::fit(residual(&signals), (&cells, Grouping::Cells), None).unwrap();
         let [knows, not] = [&model, &blind].map(|m| error(&m.denoise(signals.view(), &curve, &averages), &truth));
         assert!(knows < not, "{knows} {not}");
-        // a sweep alone is trusted along the shape, many everywhere
+        // with one sweep, the gain is large only along the shape; with many, everywhere
         let [one, many] = [1.0, 1e6].map(|averages| model.gain(averages).diag().sum());
         assert!((one - 1.0).abs() < 0.5 && many > 2.0 * one, "{one} {many}");
     }

@@ -1,4 +1,5 @@
-//! What a model has to beat on the same rows: simple methods, fitted on the training rows and kept in the checkpoint.
+//! Baselines: simple methods that a model has to beat on the same rows. They are fitted to the training rows and stored
+//! in the checkpoint.
 
 mod curve;
 mod listeners;
@@ -22,33 +23,34 @@ use crate::error::Result;
 use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-/// So many principal components are kept, even where fewer reconstruct best.
+/// The minimum number of principal components to keep, even if fewer reconstruct best.
 const FEWEST_COMPONENTS: usize = 16;
 
 fn all() -> usize {
     usize::MAX
 }
 
-/// The baselines that need no training row once they are fitted.
+/// The baselines that need no training rows after the fit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baselines {
-    /// Predicts from the condition alone.
+    /// Predicts a trace from the condition alone.
     pub curve: Curve,
-    /// Its components: those by which it reconstructs, and so many that traces can be compared in them.
+    /// Its components: those for reconstruction, and enough to compare traces in them.
     pub pca: Pca,
-    /// By how many components it reconstructs, as chosen on the validation rows; all of them if it is not said.
+    /// The number of components for reconstruction, chosen on the validation rows; all of them if the checkpoint has no
+    /// such entry.
     #[serde(default = "all")]
     pub rank: usize,
-    /// Reconstructs by the covariances between and within; none where no listener was recorded twice.
+    /// Reconstructs by the covariances between and within groups; `None` if no listener was recorded twice.
     pub mixed_model: Option<MixedModel>,
-    /// None in a checkpoint of before it was measured.
+    /// `None` in a checkpoint that predates this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listeners: Option<ListenerSpread>,
 }
 
 impl Baselines {
-    /// Fits to the training rows; what is chosen is chosen on the validation rows (on the training rows where there are
-    /// none), against the truth where it is known: that of a simulation, or else the mean of the other rows of a cell.
+    /// Fits the training rows. Hyperparameters are chosen on the validation rows (else on the training rows), against
+    /// [reference traces](reference_traces) if there are any.
     ///
     /// # Errors
     /// A value of the condition that cannot be encoded.
@@ -61,7 +63,7 @@ impl Baselines {
         let pca = Pca::fit(train.len(), |row| dataset.signals.row(train[row]));
         let rank = choose_rank(&pca, dataset, chosen_by, max_rank);
         let cells = Cells::of(dataset, train);
-        // as soon as a half of the rows tell what noise is
+        // if at least half of the rows have repeats, which show the noise
         let grouping = if 2 * cells.with_siblings() >= train.len() { Grouping::Cells } else { Grouping::Subjects };
         let groups = match grouping {
             Grouping::Cells => cells,
@@ -76,7 +78,7 @@ impl Baselines {
         Ok(Baselines { curve, pca: pca.truncated(rank.max(FEWEST_COMPONENTS)), rank, mixed_model, listeners })
     }
 
-    /// The mixed model, where recordings of a cell told noise from the rest.
+    /// The mixed model, if repeated recordings of a cell separate noise from the rest.
     pub fn noise(&self) -> Option<&MixedModel> {
         self.mixed_model.as_ref().filter(|model| model.grouping == Grouping::Cells)
     }
@@ -87,7 +89,7 @@ impl Baselines {
     }
 }
 
-/// The rank whose reconstructions of `rows` are nearest to their truth.
+/// The rank whose reconstructions of `rows` are closest to their reference traces.
 fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) -> usize {
     let recorded = |rows: &[usize]| dataset.signals.select(Axis(0), rows);
     let chunks = rows.chunks(products::CHUNK);
@@ -103,9 +105,9 @@ fn choose_rank(pca: &Pca, dataset: &Dataset, rows: &[usize], max_rank: usize) ->
     pca.choose_rank(max_rank, std::iter::once((input, traces)))
 }
 
-/// The truth of those of `rows` that have one, in µV, and their places among `rows`: the noise-free traces of a
-/// simulation, or else the mean of the *other* rows of a row's cell, whose noise is not that of the row. `cells` are
-/// those of `rows`.
+/// The reference traces of `rows` in µV, and the places of the rows that have one. A simulated row's reference is its
+/// ground truth; a recorded row's is the cell average: the mean of the *other* rows of its cell, whose noise is
+/// independent of the row's. `cells` are the cells of `rows`.
 pub fn reference_traces(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Array2<f32>, Vec<usize>) {
     if let Some(ground_truth) = &dataset.ground_truth {
         return (ground_truth.signals.select(Axis(0), rows), (0..rows.len()).collect());

@@ -8,7 +8,7 @@ pub const NEIGHBOURS: [usize; 7] = [1, 5, 10, 25, 50, 100, 200];
 
 /// Predicts a trace from its condition alone: the mean of the training traces with the nearest conditions.
 ///
-/// Near is the Euclidean distance of the encoded (standardised) conditions; of equally near rows the first counts as
+/// The distance is Euclidean, between encoded (standardised) conditions; among equally near rows, the first counts as
 /// nearer.
 #[derive(Debug, Clone, Copy)]
 pub struct NearestCondition<'a> {
@@ -17,18 +17,18 @@ pub struct NearestCondition<'a> {
 }
 
 impl<'a> NearestCondition<'a> {
-    /// Keeps the training rows: encoded `conditions [N, S]` and their `signals [N, L]` in µV.
+    /// Stores the training rows: encoded `conditions [N, S]` and their `signals [N, L]` in µV.
     ///
     /// # Panics
-    /// If there is no row, or not as many of the one as of the other.
+    /// If there are no rows, or the numbers of rows differ.
     pub fn fit(conditions: ArrayView2<'a, f32>, signals: ArrayView2<'a, f32>) -> Self {
         assert_eq!(conditions.nrows(), signals.nrows(), "NearestCondition: conditions and signals");
         assert!(signals.nrows() > 0, "NearestCondition: no training rows");
         NearestCondition { conditions, signals }
     }
 
-    /// `[M, L]` in µV: for each row of `conditions [M, S]` the mean trace of the `neighbours` nearest training rows, of
-    /// all of them where there are fewer.
+    /// `[M, L]` in µV: for each row of `conditions [M, S]`, the mean trace of the `neighbours` nearest training rows,
+    /// or of all if there are fewer.
     pub fn predict(&self, conditions: ArrayView2<f32>, neighbours: usize) -> Array2<f32> {
         let (rows, length) = (conditions.nrows(), self.signals.ncols());
         let mut traces = vec![0.0; rows * length];
@@ -41,8 +41,9 @@ impl<'a> NearestCondition<'a> {
         Array2::from_shape_vec((rows, length), traces).expect("rows of L samples")
     }
 
-    /// The one of `candidates` whose prediction of the validation rows (`conditions [M, S]`, `target [M, L]` in µV) has
-    /// the least squared error; of equals the first. A noisy target will do: its noise is no part of the prediction.
+    /// The element of `candidates` whose prediction of the validation rows (`conditions [M, S]`, `target [M, L]` in µV)
+    /// has the smallest squared error; among equals, the first. The target may be noisy, because its noise is
+    /// independent of the prediction.
     ///
     /// # Panics
     /// If there is no candidate.
@@ -57,7 +58,7 @@ impl<'a> NearestCondition<'a> {
         candidates[best.expect("at least one candidate")]
     }
 
-    /// The squared error of one row for each number of neighbours; they are sorted once for all.
+    /// The squared error of one row for each number of neighbours, from one sort.
     fn squared_errors(&self, candidates: &[usize], condition: ArrayView1<f32>, target: ArrayView1<f32>) -> Vec<f64> {
         let nearest = self.nearest(condition, candidates.iter().copied().max().unwrap_or(1));
         let error = |&neighbours: &usize| {

@@ -12,24 +12,24 @@ pub struct Pca {
     /// `[L]` in µV: the mean training trace.
     #[serde(with = "super::stored::vector")]
     pub mean: Array1<f64>,
-    /// `[L, rank]`: a component a column, orthonormal, that of the largest variance first; its largest element is
-    /// positive.
+    /// `[L, rank]`: one component per column, orthonormal, in descending order of variance; the largest element of each
+    /// is positive.
     #[serde(with = "super::stored::matrix")]
     pub components: Array2<f64>,
-    /// `[rank]` in µV²: the training rows' variance along each component (divisor N). The training rows' mean
-    /// `Σ(reconstruction - trace)²` at rank k is the sum of those from k on.
+    /// `[rank]` in µV²: the training rows' variance along each component (divisor N). The mean `Σ(reconstruction -
+    /// trace)²` of the training rows at rank k is the sum of the entries from k on.
     #[serde(with = "super::stored::vector")]
     pub variances: Array1<f64>,
 }
 
-/// Eigenvectors (a column each, of length 1, the largest element positive) and eigenvalues of a covariance, the largest
-/// first.
+/// Eigenvectors (columns of length 1, the largest element positive) and eigenvalues of a covariance, in descending
+/// order.
 ///
 /// # Panics
 /// If a value is not finite.
 pub(super) fn eigen(covariance: &Array2<f64>) -> (Array2<f64>, Array1<f64>) {
     let length = covariance.nrows();
-    // the iteration would never end
+    // the iteration would never end with values that are not finite
     assert!(covariance.iter().all(|v| v.is_finite()), "a covariance is not finite");
     let eigen = SymmetricEigen::new(DMatrix::from_fn(length, length, |i, j| covariance[[i, j]]));
     let mut order: Vec<usize> = (0..length).collect();
@@ -40,13 +40,13 @@ pub(super) fn eigen(covariance: &Array2<f64>) -> (Array2<f64>, Array1<f64>) {
         let largest = vector.fold(0.0_f64, |largest, &v| if v.abs() > largest.abs() { v } else { largest });
         vector *= largest.signum();
     });
-    // rounding can leave a variance of nothing below 0
+    // rounding can make a zero variance negative
     let values = order.iter().map(|&i| eigen.eigenvalues[i].max(0.0)).collect();
     (vectors, values)
 }
 
 impl Pca {
-    /// The same with its first components alone.
+    /// The same with only the first `rank` components.
     pub fn truncated(mut self, rank: usize) -> Pca {
         let rank = rank.min(self.components.ncols());
         self.components = self.components.slice(s![.., ..rank]).to_owned();
@@ -54,10 +54,10 @@ impl Pca {
         self
     }
 
-    /// Fits to the training rows `row(0) … row(n - 1) [L]` in µV.
+    /// Fits the training rows `row(0) … row(n - 1) [L]` in µV.
     ///
     /// # Panics
-    /// If there is no row or no sample, or a value that is not finite.
+    /// If there are no rows or no samples, or a value is not finite.
     pub fn fit<'a>(n: usize, row: impl Fn(usize) -> ArrayView1<'a, f32>) -> Pca {
         assert!(n > 0, "PCA: no training rows");
         let mut mean = Array1::<f64>::zeros(row(0).len());
@@ -72,8 +72,8 @@ impl Pca {
         Pca { mean, components, variances }
     }
 
-    /// `[M, L]` in µV: `traces [M, L]` as their first `rank` components show them; rank 0 is the training mean, from L
-    /// on all.
+    /// `[M, L]` in µV: the reconstruction of `traces [M, L]` from the first `rank` components. Rank 0 gives the
+    /// training mean, rank L or more the traces themselves.
     pub fn reconstruct(&self, traces: ArrayView2<f32>, rank: usize) -> Array2<f32> {
         let rank = rank.min(self.components.ncols());
         let components = self.components.slice(s![.., ..rank]);
@@ -81,18 +81,17 @@ impl Pca {
         reconstruction.mapv(|v| v as f32)
     }
 
-    /// The rank from 0 to `max_rank` at which the reconstruction of the validation rows is nearest to their targets
-    /// (least squared error; of equals the lowest): `pairs` are inputs and targets `[M, L]` in µV, some rows at a time.
-    /// With the noise-free truth as target, components that carry mostly noise are left out. Where there is no truth,
-    /// the target is the input itself, and as every further component brings a reconstruction nearer to its own input,
-    /// that chooses `max_rank`.
+    /// The rank from 0 to `max_rank` with the smallest squared error between reconstructions of the validation rows and
+    /// their targets; among equals, the lowest. `pairs` are inputs and targets `[M, L]` in µV, some rows at a time.
+    /// With reference traces as targets, components that carry mostly noise are left out. Without them, the target is
+    /// the input itself; every further component then lowers the error, so the result is `max_rank`.
     ///
     /// # Panics
     /// If the shapes differ.
     pub fn choose_rank(&self, max_rank: usize, pairs: impl Iterator<Item = (Array2<f32>, Array2<f32>)>) -> usize {
         let max_rank = max_rank.min(self.components.ncols());
         // With orthonormal components, scores s of the input and t of the target: ‖target - reconstruction‖² at rank k
-        // is ‖target - mean‖² - Σ_{j<k} s_j (2 t_j - s_j), so each component has a gain of its own.
+        // is ‖target - mean‖² - Σ_{j<k} s_j (2 t_j - s_j), so each component contributes its own gain.
         let mut gains = Array1::<f64>::zeros(max_rank);
         for (input, target) in pairs {
             assert_eq!(input.dim(), target.dim(), "PCA: input and target");

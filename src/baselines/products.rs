@@ -1,12 +1,13 @@
-//! Sums of products of many rows, a few of them at a time: a copy of all would take more memory than the rows.
+//! Sums of outer products over many rows, a chunk at a time: an f64 copy of all rows would take more memory than the
+//! rows.
 
 use ndarray::{Array2, ArrayView2, linalg::general_mat_mul};
 
-/// Rows at a time.
+/// Rows per chunk.
 pub const CHUNK: usize = 128;
 
-/// `Σ aᵀ b` over rows `a [A]` and `b [B]`. A chunk's products run in f32, which is far more exact than recordings are,
-/// and a multiple faster; the chunks are added up in f64.
+/// `Σ aᵀ b` over rows `a [A]` and `b [B]`. The products within a chunk run in f32, which is fast and far more precise
+/// than recordings; chunks are added in f64.
 pub struct CrossProduct {
     sum: Array2<f64>,
     a: Vec<f32>,
@@ -19,10 +20,10 @@ impl CrossProduct {
         CrossProduct { sum: Array2::zeros((a, b)), a: Vec::new(), b: Vec::new(), chunk: Array2::zeros((a, b)) }
     }
 
-    /// Takes a row of each in.
+    /// Adds one row of each.
     ///
     /// # Panics
-    /// Where their lengths are not those of the sum.
+    /// If the lengths do not match the sum.
     pub fn add(&mut self, a: impl IntoIterator<Item = f32>, b: impl IntoIterator<Item = f32>) {
         self.a.extend(a);
         self.b.extend(b);

@@ -1,9 +1,10 @@
-//! Numbers in a checkpoint's JSON, rounded to f32: half the digits, and far below what a recording's noise changes.
+//! Stores numbers in a checkpoint's JSON rounded to f32: this halves the digits, and the rounding error is far below
+//! the noise of recordings.
 
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// One list of numbers.
+/// A list of numbers.
 pub mod vector {
     use super::*;
 
@@ -16,7 +17,7 @@ pub mod vector {
     }
 }
 
-/// The shape, and the rows one after the other.
+/// A matrix: its shape, and its values row by row.
 pub mod matrix {
     use super::*;
 

@@ -3,7 +3,7 @@ use crate::config::{DataConfig, SynthConfig};
 use crate::data::load;
 use ndarray::{Array2, ArrayView2, array, s};
 
-/// Values without a pattern, the same in every run.
+/// Scattered values, the same in every run.
 fn scattered(rows: usize, columns: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, columns), |(i, j)| ((i * i * 31 + j * 17 + i * j * j) as f32).sin())
 }
@@ -23,7 +23,8 @@ fn the_nearest_conditions_are_averaged_ties_by_index_and_never_more_than_there_a
     let nearest = NearestCondition::fit(conditions.view(), signals.view());
     let queries = array![[0.0, 0.1], [3.0, 3.0], [-1.0, -1.0]];
     assert_eq!(nearest.predict(queries.view(), 1), array![[1.0, 10.0], [2.0, 20.0], [1.0, 10.0]]);
-    // from (0, 0.1) next is row 3; from (3, 3) row 2 at 13 ties with row 3 at 13 squared; likewise from (-1, -1) at 5
+    // the nearest to (0, 0.1) is row 3; from (3, 3), rows 2 and 3 tie at a squared distance of 13; likewise from (-1,
+    // -1) at 5
     assert_eq!(nearest.predict(queries.view(), 2), array![[4.5, 45.0], [3.0, 30.0], [2.5, 25.0]]);
     for beyond in [4, 100] {
         assert!(nearest.predict(queries.view(), beyond).outer_iter().all(|row| row == array![3.75, 37.5]));
@@ -53,7 +54,7 @@ fn one_component_of_points_on_a_line() {
     let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
     assert!(close(pca.components[[0, 0]], 0.6) && close(pca.components[[1, 0]], 0.8), "{}", pca.components);
     assert!(close(pca.variances[0], 50.0 / 3.0) && close(pca.variances[1], 0.0), "{}", pca.variances);
-    // the point (1, 2) + (4, -3) lies square to the line
+    // the point (1, 2) + (4, -3) lies perpendicular to the line
     let off = pca.reconstruct(array![[5.0, -1.0]].view(), 1);
     assert!(squared_error(&off, &array![[1.0, 2.0]]) < 1e-12, "{off}");
     assert_eq!(pca.reconstruct(train.view(), 0), array![[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]);

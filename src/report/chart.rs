@@ -5,15 +5,15 @@ use super::style::{BAND, GRID, HEADING, INK, MUTED, STROKE, TEXT};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Of an axis that holds all there is, beyond it.
+/// The margin of an axis that spans all points, as a share of their range.
 const MARGIN: f64 = 0.06;
 
-/// A font of so many CSS pixels.
+/// The font with this size in CSS pixels.
 pub fn font(pixels: f64) -> (&'static str, u32) {
     (FONT, px(pixels * FONT_IS_SMALLER))
 }
 
-/// Text of so many CSS pixels; `pos` says which of its points lies where it is drawn.
+/// The style of text with this size in CSS pixels; `pos` is its anchor.
 pub fn text_style<'a>(pixels: f64, colour: RGBColor, pos: Pos) -> TextStyle<'a> {
     TextStyle { color: colour.to_backend_color(), pos, ..TextStyle::from(font(pixels)) }
 }
@@ -26,17 +26,17 @@ pub struct Chart<'a> {
     pub series: Vec<Series<'a>>,
 }
 
-/// An axis; without a range it holds what there is.
+/// An axis. Without a range it spans all points.
 #[derive(Clone, Copy)]
 pub struct ChartAxis<'a> {
-    /// With its unit; an axis without a label has no ticks either.
+    /// With its unit. An axis without a label has no ticks either.
     pub label: &'a str,
     pub range: Option<[f64; 2]>,
 }
 
-/// What is drawn of points in one colour.
+/// Points of one colour, and how to draw them.
 pub struct Series<'a> {
-    /// In the legend; none of a series without a name.
+    /// The name in the legend; a series with an empty name is not listed.
     pub name: &'a str,
     pub colour: RGBColor,
     pub mark: Mark,
@@ -56,7 +56,7 @@ pub enum Mark {
     Band,
 }
 
-/// A point, and what it may lie between; one that is not finite breaks a line.
+/// A point with its interval. A point that is not finite breaks the line.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Point {
     pub x: f64,
@@ -71,7 +71,7 @@ impl Series<'_> {
         self.points.iter().any(Point::is_drawn)
     }
 
-    /// Whether it stands in the legend: what has no point does not.
+    /// Whether the legend lists the series: it needs a name and a point.
     fn is_named(&self) -> bool {
         !self.name.is_empty() && self.has_points()
     }
@@ -97,7 +97,7 @@ impl Chart<'_> {
         !self.series.iter().any(Series::has_points)
     }
 
-    /// Draws onto all of an area.
+    /// Draws the chart onto the whole area.
     pub fn draw(&self, area: &Area) -> DrawResult {
         let (width, _) = area.dim_in_pixel();
         let title = text_style(HEADING, INK, Pos::new(HPos::Left, VPos::Top));
@@ -161,12 +161,12 @@ impl Chart<'_> {
         Ok(())
     }
 
-    /// What all drawn points hold, with a margin.
+    /// The range of all drawn points, with a margin.
     fn extent(&self, of: impl Fn(&Point) -> Vec<f64>, margin: f64) -> [f64; 2] {
         let points = self.series.iter().flat_map(|series| &series.points).filter(|point| point.is_drawn());
         let values = points.flat_map(of).filter(|v| v.is_finite());
         let [low, high] = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[lo, hi], v| [lo.min(v), hi.max(v)]);
-        // what differs by rounding alone is one value
+        // values that differ only by rounding are the same
         let differ = high - low > 1e-9 * low.abs().max(high.abs());
         match (differ, low.is_finite()) {
             (true, _) => [low - margin * (high - low), high + margin * (high - low)],
@@ -178,7 +178,7 @@ impl Chart<'_> {
         }
     }
 
-    /// Names with their colours in lines under the title; how high they are.
+    /// Draws names with their colours in lines under the title; returns their height.
     fn legend(&self, area: &Area, width: f64) -> Result<f64, DrawingAreaErrorKind<std::io::Error>> {
         let (mut x, mut y) = (8.0, 24.0);
         let named: Vec<&Series> = self.series.iter().filter(|series| series.is_named()).collect();
@@ -211,9 +211,9 @@ impl Chart<'_> {
     }
 }
 
-/// Decimals that tell six ticks of a range apart.
+/// The number of decimals that distinguishes six ticks of a range.
 fn decimals(range: f64) -> usize {
-    // there are five or six
+    // an axis has five or six ticks
     (-(range / 5.0).log10().floor()).clamp(0.0, 6.0) as usize
 }
 
@@ -230,7 +230,7 @@ fn error_bars(points: &[Point], colour: RGBColor) -> impl Iterator<Item = PathEl
     ends.map(move |(x, low, high)| PathElement::new(vec![(x, low), (x, high)], colour.mix(0.6).stroke_width(px(1.4))))
 }
 
-/// The outline from the lows forwards and the highs backwards.
+/// The outline of a band: along the lows, then back along the highs.
 fn band(points: &[Point]) -> Option<Vec<(f64, f64)>> {
     let lows = points.iter().filter_map(|p| Some((p.x, p.low?)));
     let highs = points.iter().rev().filter_map(|p| Some((p.x, p.high?)));
@@ -268,7 +268,7 @@ mod tests {
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             }
         }
-        // what is not known breaks a line in two
+        // an unknown value breaks a line in two
         let gap = [0.0, 1.0, f64::NAN, 3.0, 4.0].iter().zip(0..).map(|(y, x)| Point::at(f64::from(x), *y)).collect();
         let whole = (0..5).map(|x| Point::at(f64::from(x), f64::from(x))).collect();
         let lines = |svg: String| svg.matches("<polyline").count();

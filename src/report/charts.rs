@@ -1,4 +1,4 @@
-//! The charts of an evaluation, from the numbers in its JSON.
+//! The charts of an evaluation, drawn from the numbers in its JSON.
 
 use super::chart::{Chart, ChartAxis, Mark, Point, Series, text_style};
 use super::picture::{Area, DrawResult, Picture, offset, px};
@@ -16,10 +16,10 @@ use serde_json::Value;
 /// Width of a picture in CSS pixels.
 pub const WIDTH: u32 = 880;
 const HEIGHT: u32 = 280;
-/// Units of a latent map, at most: the others are hardly used.
+/// The maximum number of units in a latent map: the others are hardly used.
 const MOST_UNITS: usize = 24;
 
-/// Charts side by side; nothing of charts without points.
+/// Charts side by side. Charts without points are left out.
 fn row(title: &str, height: u32, charts: Vec<Chart>) -> Option<Picture> {
     let charts: Vec<Chart> = charts.into_iter().filter(|chart| !chart.is_empty()).collect();
     if charts.is_empty() {
@@ -31,7 +31,7 @@ fn row(title: &str, height: u32, charts: Vec<Chart>) -> Option<Picture> {
     }))
 }
 
-/// Losses and their terms by epoch; `None` without epochs.
+/// The losses and their terms by epoch; `None` without epochs.
 pub fn learning(epochs: &[Value]) -> Option<Picture> {
     let of = |at: &str| -> Vec<Point> {
         let number = |epoch: &Value, at: &str| epoch.pointer(at).and_then(Value::as_f64).unwrap_or(f64::NAN);
@@ -54,7 +54,7 @@ pub fn learning(epochs: &[Value]) -> Option<Picture> {
     row("Learning curves: loss, signal error and KL divergence by epoch", HEIGHT, charts)
 }
 
-/// What the model and the simple methods explain, with intervals; `None` where nothing is known.
+/// The variance that the model and the simple methods explain, with intervals; `None` if unknown.
 pub fn explained(report: &Report) -> Option<Picture> {
     let of_reference = report.explains_reference();
     let share = |estimate: &crate::eval::Estimate| {
@@ -85,7 +85,7 @@ pub fn explained(report: &Report) -> Option<Picture> {
     Some(Picture::draw([WIDTH, height], &title, |area| methods_chart(area, &title, &known, ceiling)))
 }
 
-/// A line a method: its value as a dot, its interval as a bar, and the value in words.
+/// One line per method: the value as a dot and as text, and its interval as a bar.
 fn methods_chart(
     area: &Area,
     title: &str,
@@ -93,7 +93,7 @@ fn methods_chart(
     ceiling: Option<f64>,
 ) -> DrawResult {
     let (left, right, top) = (180.0, 650.0, 38.0);
-    // what is worse than the mean trace stands at the left edge
+    // methods that are worse than the mean trace stand at the left edge
     let x = |share: f64| offset(left + (right - left) * share.clamp(0.0, 1.0));
     let heading = text_style(HEADING, INK, Pos::new(HPos::Left, VPos::Top));
     area.draw(&Text::new(title, (offset(8.0), offset(4.0)), heading))?;
@@ -116,7 +116,7 @@ fn methods_chart(
             let line = vec![(x(*low), y), (x(*high), y)];
             area.draw(&PathElement::new(line, colour.mix(0.5).stroke_width(px(4.0))))?;
         }
-        // what is rounded to 0 is not below it
+        // a value that rounds to 0 is not negative
         match *value < -5e-4 {
             true => {
                 let tip = [(left - 7.0, 0.0), (left + 2.0, -5.0), (left + 2.0, 5.0)];
@@ -149,8 +149,8 @@ fn of_level(
     Series { name, colour, mark: Mark::Dots, points: function.points.iter().map(point).collect() }
 }
 
-/// Latency by level of each wave, generated beside real, with norms; and amplitude by level. `None` where no wave was
-/// found.
+/// The latency and the amplitude of each wave by level, in real and in generated traces, with norms. `None` if no wave
+/// was found.
 pub fn waves_by_level(levels: &LevelReport) -> [Option<Picture>; 2] {
     let latency = |point: &LevelPoint| point.latency_ms;
     let amplitude = |point: &LevelPoint| point.amplitude_uv;
@@ -166,7 +166,7 @@ pub fn waves_by_level(levels: &LevelReport) -> [Option<Picture>; 2] {
     let picture = |what: &str, of, label, by_norm| {
         let titles: Vec<String> = levels.real.iter().map(|real| format!("wave {}", real.wave)).collect();
         let charts = (0..levels.real.len()).map(|i| series_of(i, of, by_norm)).zip(&titles);
-        // norms alone are no picture of what was measured
+        // norms alone, without measured points, make no picture
         let measured = |series: &[Series]| series[..2].iter().any(Series::has_points);
         let charts = charts.filter(|(series, _)| measured(series)).map(|(series, title)| Chart {
             title,
@@ -188,7 +188,7 @@ pub fn waves_by_level(levels: &LevelReport) -> [Option<Picture>; 2] {
     ]
 }
 
-/// What intervals of draws hold of real samples, beside what they should.
+/// The share of real samples inside the intervals of draws, against the nominal share.
 pub fn calibration(generated: &GenerationQuality) -> Option<Picture> {
     let of = |name, colour, calibration: &Calibration| {
         let points = SHARES.iter().zip(&calibration.inside);
@@ -237,7 +237,7 @@ fn ends(interval: Interval) -> Vec<Point> {
     [interval.low, interval.high].into_iter().flatten().map(|x| Point::at(x, 1.0)).collect()
 }
 
-/// Gamma and beta of each block against what is varied, with the block's number.
+/// Gamma and beta of each block against the varied variable, with the block's number.
 pub fn film(responses: &[FilmResponse]) -> Vec<(usize, Picture)> {
     let series = |colour, values: &[f64], quantiles: &Quantiles| {
         let [q5, q25, q50, q75, q95] = &quantiles.quantiles[..] else { panic!("five quantiles") };
@@ -268,7 +268,7 @@ pub fn film(responses: &[FilmResponse]) -> Vec<(usize, Picture)> {
     responses.iter().filter_map(both).collect()
 }
 
-/// KL of each unit by level, and where rows lie in the two units that carry most.
+/// The KL of each unit by level, and the rows in the two units with the largest KL.
 pub fn latent(map: &LatentMap, latent: &LatentUnits) -> Picture {
     let mut order = latent.by_kl();
     order.truncate(MOST_UNITS);
@@ -283,7 +283,7 @@ pub fn latent(map: &LatentMap, latent: &LatentUnits) -> Picture {
     )
 }
 
-/// A column a unit: a line for all levels together, and one for each level.
+/// One column per unit: a line for all levels together, and one line per level.
 fn units(area: &Area, map: &LatentMap, kl_nats: &[f64], order: &[usize]) -> DrawResult {
     let of = |kl: &[f64]| order.iter().zip(1..).map(|(&unit, rank)| Point::at(f64::from(rank), kl[unit])).collect();
     let levels = shown_levels(map.kl_by_level.len());
@@ -304,7 +304,7 @@ fn units(area: &Area, map: &LatentMap, kl_nats: &[f64], order: &[usize]) -> Draw
     chart.draw(area)
 }
 
-/// Of many levels at most as many as there are colours, the lowest and the highest among them; places and colours.
+/// The indices and colours of the shown levels: at most one level per colour, including the lowest and the highest.
 fn shown_levels(levels: usize) -> Vec<(usize, RGBColor)> {
     let shown = levels.min(RAMP.len());
     let place = |i: usize| if shown < 2 { 0 } else { i * (levels - 1) / (shown - 1) };
@@ -314,7 +314,7 @@ fn shown_levels(levels: usize) -> Vec<(usize, RGBColor)> {
 fn scatter(area: &Area, map: &LatentMap) -> DrawResult {
     let Some([first, second]) = map.units else { return Ok(()) };
     let levels = map.kl_by_level.len();
-    // each level takes the colour of the band of levels that it lies in
+    // each level has the colour of its range of levels
     let colour_of = |level_db: Option<f64>| {
         let rank = level_db.and_then(|level| map.kl_by_level.iter().position(|at| at.level_db == level))?;
         Some(if levels < 2 { 0 } else { rank * (RAMP.len() - 1) / (levels - 1) })

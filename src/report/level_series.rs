@@ -1,4 +1,4 @@
-//! Level series: traces stacked by level, loud above soft, every panel to one scale in µV.
+//! Level series: traces stacked by level, loud above soft, with one scale in µV for all panels.
 
 mod around;
 mod ink;
@@ -16,58 +16,58 @@ use scale::Scale;
 /// How a level series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SeriesOptions {
-    /// In CSS pixels; `None`: as the panels need it.
+    /// In CSS pixels; `None`: as wide as the panels need.
     pub width: Option<u32>,
-    /// The times that are shown, in ms after stimulus onset; `None`: all that there are.
+    /// The shown times, in ms after stimulus onset; `None`: all times.
     pub window_ms: Option<[f64; 2]>,
-    /// What the bands show, for the words below the panels; `None`: those say nothing of bands.
+    /// What the bands show, for the note below the panels; `None`: the note does not mention bands.
     pub band: Option<SpreadBand>,
 }
 
-/// Left of the first column of panels, for the levels, at least.
+/// The minimum space left of the first column of panels, for the levels.
 const LEFT: f64 = 56.0;
-/// Right of the last, for the scale bar.
+/// The space right of the last column, for the scale bar.
 const RIGHT: f64 = 66.0;
-/// Between columns.
+/// The gap between columns.
 const GAP: f64 = 18.0;
 const MOST_COLUMNS: usize = 5;
-/// No panel is narrower, unless one alone is.
+/// The minimum width of a panel, unless there is only one column.
 const NARROWEST: f64 = 110.0;
 const NARROWEST_PICTURE: u32 = 240;
 const LINE: f64 = 16.0;
 const HEADING_LINE: f64 = 21.0;
-/// Below a panel, for its times.
+/// The space below a panel, for its time axis.
 const AXIS: f64 = 42.0;
 const EDGE: f64 = 8.0;
 
-/// Draws all panels: time to the right, levels one above the other at the same height in each panel, means with their
-/// bands and single traces, a line for each wave over the levels, and the threshold.
+/// Draws all panels: time to the right, levels stacked at the same heights in each panel, means with their bands and
+/// single traces, a line that connects each wave across levels, and the threshold.
 ///
 /// # Panics
-/// Without a panel, or if no sample of any mean is finite.
+/// If there is no panel, or no sample of any mean is finite.
 pub fn draw_level_series(series: &LevelSeries, options: &SeriesOptions) -> Picture {
     let page = Page::of(series, options);
     let size = [page.width, page.height].map(|side| side.ceil() as u32);
     Picture::draw(size, &page.title(), |area| page.draw(area))
 }
 
-/// Where everything stands, in CSS pixels.
+/// The layout of the page, in CSS pixels.
 struct Page<'a> {
     series: &'a LevelSeries,
     scale: Scale,
     colours: Vec<LayerColour<'a>>,
     columns: usize,
-    /// Of the first column of panels.
+    /// The left edge of the first column of panels.
     left: f64,
     width: f64,
     height: f64,
     panel_width: f64,
-    /// What the titles of all panels have in common.
+    /// The common part of all panel titles, in lines.
     heading: Vec<String>,
     head: Vec<Vec<usize>>,
-    /// The rest of each panel's title, in lines.
+    /// The remaining title of each panel, in lines.
     titles: Vec<Vec<String>>,
-    /// Of the panel with the most lines.
+    /// The maximum number of title lines of a panel.
     title_lines: usize,
     threshold: bool,
     note: Vec<String>,
@@ -128,7 +128,7 @@ impl<'a> Page<'a> {
         self.above_plot() + self.scale.height() + AXIS
     }
 
-    /// A panel's title and threshold.
+    /// The height of a panel's title and threshold.
     fn above_plot(&self) -> f64 {
         (self.title_lines + usize::from(self.threshold)) as f64 * LINE + 6.0
     }
@@ -153,7 +153,7 @@ impl<'a> Page<'a> {
         self.colours.iter().find(own).map_or(colour(layer.source), |known| known.colour)
     }
 
-    /// For those who do not see it.
+    /// The description for readers who cannot see the picture.
     fn title(&self) -> String {
         let titles: Vec<&str> =
             self.series.panels.iter().map(|panel| panel.title.as_str()).filter(|title| !title.is_empty()).collect();
@@ -163,8 +163,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// What all panels' titles have in common, and what is left of each. Their parts stand between commas; no line ends
-/// in one.
+/// The common part of all panel titles, and the rest of each title. Titles consist of parts separated by commas; no
+/// line ends in a comma.
 fn titles(series: &LevelSeries) -> (String, Vec<String>) {
     let parts: Vec<Vec<String>> = series
         .panels
@@ -177,9 +177,9 @@ fn titles(series: &LevelSeries) -> (String, Vec<String>) {
     (shared.join(", "), parts.iter().map(own).collect())
 }
 
-/// So many columns, and the width with them.
+/// The number of columns, and the total width.
 fn columns(panels: usize, left: f64, width: Option<u32>) -> (usize, f64) {
-    // rows as even as can be
+    // distribute the panels evenly over rows
     let even = |most: usize| panels.div_ceil(panels.div_ceil(most));
     let needs = |columns: usize, panel: f64| left + RIGHT + columns as f64 * (panel + GAP) - GAP;
     match width.map(f64::from) {
@@ -194,7 +194,7 @@ fn columns(panels: usize, left: f64, width: Option<u32>) -> (usize, f64) {
     }
 }
 
-/// Each layer once. The first of a source has the source's colour, others what is left.
+/// Each layer once. The first layer of a source has the source's colour, others get the remaining colours.
 fn layer_colours(series: &LevelSeries) -> Vec<LayerColour<'_>> {
     let mut layers: Vec<(TraceSource, &str)> = Vec::new();
     for layer in series.panels.iter().flat_map(|panel| &panel.layers) {

@@ -1,4 +1,4 @@
-//! Numbers as pictures. Nothing is computed here but places on the page.
+//! Draws numbers as pictures and pages. It computes only layout.
 
 mod chart;
 mod charts;

@@ -1,4 +1,4 @@
-//! An evaluation as one HTML file: no script, no request, for light and dark screens and for print.
+//! An evaluation as a single HTML file without scripts or requests, for light and dark screens and for print.
 
 use super::charts;
 use super::charts::WIDTH;
@@ -14,8 +14,8 @@ const STYLE: &str = include_str!("page.css");
 const SERIES: SeriesOptions =
     SeriesOptions { width: Some(WIDTH), window_ms: None, band: Some(SpreadBand::Central(80.0)) };
 
-/// The page of an evaluation of the model called `name`. All numbers on it stand in [`Report::to_json`]: each cell says
-/// where (`data-json`: JSON pointers, with `%` behind one that is shown in percent).
+/// The page of an evaluation of the model called `name`. All its numbers come from [`Report::to_json`]: `data-json` of
+/// each table cell holds their JSON pointers, followed by `%` for a number shown in percent.
 ///
 /// `pictures` are those of [`pictures`].
 pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> String {
@@ -43,7 +43,7 @@ pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> Stri
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (name) ": abr-film report" }
-                // no request for an icon either
+                // an empty icon, so that browsers do not request one
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
@@ -66,13 +66,13 @@ pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> Stri
     printable(&page.into_string())
 }
 
-/// The names of the pictures, beside `film_1`, `film_2`, … of each FiLM block.
+/// The names of the pictures, except those of the FiLM blocks: `film_1`, `film_2`, ….
 pub const PICTURES: [&str; 8] =
     ["explained", "level_series", "reconstructions", "coverage", "latent", "learning", BY_LEVEL[0], BY_LEVEL[1]];
-/// Those of waves by level.
+/// The pictures of waves by level.
 const BY_LEVEL: [&str; 2] = ["latency", "amplitude"];
 
-/// The pictures of the page by names for files: those of [`PICTURES`] that there are, and one a FiLM block.
+/// The pictures of the page with their file names: those of [`PICTURES`] that exist, and one per FiLM block.
 pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
     let levels = report.wave_errors.as_ref().and_then(|waves| waves.levels.as_ref());
     let waves = levels.map(charts::waves_by_level).into_iter().flatten();
@@ -111,7 +111,7 @@ fn verdict(report: &Report) -> Markup {
 struct NamedPictures<'a>(&'a [(String, Picture)]);
 
 impl NamedPictures<'_> {
-    /// With words below; `None` where there is no picture of that name.
+    /// A picture with its caption; `None` if there is no picture of that name.
     fn figure(&self, name: &str, caption: Markup) -> Option<Markup> {
         let (_, picture) = self.0.iter().find(|(own, _)| own == name)?;
         Some(html! { figure { (PreEscaped(picture.element())) figcaption { (caption) } } })
@@ -163,7 +163,7 @@ fn explained(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     drawn.figure("explained", caption)
 }
 
-/// What intervals are over.
+/// What the bootstrap resamples for intervals.
 fn resampled(report: &Report) -> &'static str {
     if report.subjects > 1 { "listeners" } else { "the conditions of this listener" }
 }
@@ -273,7 +273,7 @@ fn data(report: &Report) -> Markup {
     }
 }
 
-/// Who trained, validated and tested.
+/// The training, validation and test subjects.
 fn parts(split: &Value) -> Markup {
     let named = ["train", "validation", "test", "unused"].map(|part| (part, &split[part]));
     let subjects = |part: &Value| -> Vec<String> {

@@ -5,28 +5,28 @@ use plotters::prelude::*;
 use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-/// plotters knows whole units alone: so many of them are one CSS pixel, so that traces are smooth.
+/// plotters draws at integer coordinates. A CSS pixel is this many of its units, so that traces are smooth.
 const UNITS_PER_PIXEL: u32 = 8;
-/// The font of PNG pictures; SVG takes that of its reader.
+/// The font of PNG pictures. SVG uses the viewer's font.
 pub const FONT: &str = "sans-serif";
 
-/// plotters' SVG makes a font so much smaller than it is told.
+/// plotters' SVG makes fonts smaller than requested, by this factor.
 pub const FONT_IS_SMALLER: f64 = 1.24;
-/// The mean width of a character in the size of its font; DejaVu Sans, which is wide.
+/// The mean width of a character relative to the font size, for DejaVu Sans, a wide font.
 pub const CHARACTER_EM: f64 = 0.6;
 
-/// A place to draw on.
+/// A drawing area.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// What drawing says; into a string it does not fail.
+/// The result of drawing. Drawing into a string does not fail.
 pub type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Text with a mark in the place of each character that XML has none for (XML 1.0, production 2).
+/// Replaces each character that XML does not allow (XML 1.0, production 2).
 pub fn printable(text: &str) -> String {
     let known = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
     text.chars().map(|c| if known(c) { c } else { '\u{FFFD}' }).collect()
 }
 
-/// So many CSS pixels in the units of an [`Area`].
+/// Converts CSS pixels to the units of an [`Area`].
 pub fn px(pixels: f64) -> u32 {
     (pixels * f64::from(UNITS_PER_PIXEL)).round().max(0.0) as u32
 }
@@ -36,15 +36,15 @@ pub fn offset(pixels: f64) -> i32 {
     (pixels * f64::from(UNITS_PER_PIXEL)).round() as i32
 }
 
-/// A drawing on a transparent ground.
+/// A drawing on a transparent background.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     /// In CSS pixels.
     width: u32,
     height: u32,
-    /// What it shows, in one sentence, for those who do not see it.
+    /// What it shows, in one sentence, for readers who cannot see it.
     title: String,
-    /// The elements inside of `<svg>`.
+    /// The elements inside `<svg>`.
     elements: String,
 }
 
@@ -52,7 +52,7 @@ impl Picture {
     /// A picture of this size in CSS pixels.
     ///
     /// # Panics
-    /// If `draw` fails: the drawing is at fault then.
+    /// If `draw` fails, which is a bug in the drawing code.
     pub fn draw([width, height]: [u32; 2], title: &str, draw: impl FnOnce(&Area) -> DrawResult) -> Picture {
         let mut svg = String::new();
         {
@@ -70,12 +70,12 @@ impl Picture {
         [self.width, self.height]
     }
 
-    /// The `<svg>` element, to stand in a page: the page gives the ground.
+    /// The `<svg>` element for a page, which sets the background.
     pub fn element(&self) -> String {
         self.svg("")
     }
 
-    /// A file of its own, on white.
+    /// A separate file with a white background.
     pub fn to_svg(&self) -> String {
         self.svg(r##"<rect width="100%" height="100%" fill="#FFFFFF"/>"##) + "\n"
     }
@@ -91,7 +91,7 @@ impl Picture {
         )
     }
 
-    /// The same on white, `scale` pixels for each CSS pixel: 96 dots an inch times `scale`.
+    /// A PNG with a white background and `scale` pixels per CSS pixel, which is 96 dots per inch times `scale`.
     ///
     /// # Panics
     /// If the picture is larger than memory.
@@ -108,18 +108,18 @@ impl Picture {
     }
 }
 
-/// A PNG that says how large it is printed: a chunk `pHYs` (PNG specification, 11.3.5.3) with the pixels of a metre.
+/// Adds the print size to a PNG: a chunk `pHYs` (PNG specification, 11.3.5.3) with the pixels per metre.
 fn sized(png: &[u8], scale: f32) -> Vec<u8> {
     let per_metre = (96.0 * f64::from(scale) / 0.0254).round() as u32;
     let mut chunk = b"pHYs".to_vec();
     chunk.extend([per_metre, per_metre].into_iter().flat_map(u32::to_be_bytes));
     chunk.push(1);
-    // after the signature and the header, which have one length in all files
+    // after the signature and the header, which have fixed lengths
     let (head, rest) = png.split_at(8 + 25);
     [head, &(chunk.len() as u32 - 4).to_be_bytes(), &chunk, &crc(&chunk).to_be_bytes(), rest].concat()
 }
 
-/// The check sum of PNG chunks (PNG specification, annex D).
+/// The checksum of PNG chunks (PNG specification, annex D).
 fn crc(bytes: &[u8]) -> u32 {
     let shift = |crc: u32| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc)))
@@ -147,10 +147,10 @@ mod tests {
         let png = picture.to_png(2.0);
         assert_eq!(&png[1..4], b"PNG");
         assert_eq!(&png[16..24], &[0, 0, 0, 80, 0, 0, 0, 60]);
-        // 2 × 96 dots an inch; the check sum is that of any other writer
+        // 2 × 96 dots per inch; another program computed the checksum
         assert_eq!((&png[37..41], &png[41..45]), (&b"pHYs"[..], &7559_u32.to_be_bytes()[..]));
         assert_eq!(crc(b"IEND"), 0xAE42_6082);
-        // text is drawn: more than one white
+        // the file is larger than an empty picture, so the text is drawn
         assert!(png.len() > Picture::draw([40, 30], "", |_| Ok(())).to_png(2.0).len());
     }
 }

@@ -1,4 +1,4 @@
-//! What stands about the panels: which colour is what, the scale bar, and what the lines are.
+//! Draws everything around the panels: the legend, the scale bar and the note.
 
 use super::ink::{self, HPos, SMALL, VPos, text_width};
 use super::scale::Scale;
@@ -9,11 +9,11 @@ use crate::report::style::{HEADING, INK, MUTED, STROKE, TEXT};
 use crate::text::capitalised;
 use plotters::prelude::Color;
 
-/// The line of a legend's colour, and from one layer to the next.
+/// The length of a colour sample in the legend, and the gap between layers.
 const SWATCH: f64 = 22.0;
 const SPACE: f64 = 18.0;
 
-/// Which layers stand on each line of the legend.
+/// The layers on each line of the legend.
 pub fn head_lines(series: &LevelSeries, layers: &[LayerColour], width: f64) -> Vec<Vec<usize>> {
     let mut lines: Vec<Vec<usize>> = vec![Vec::new()];
     let mut used = 0.0;
@@ -66,7 +66,7 @@ fn legend(series: &LevelSeries, layer: &LayerColour) -> String {
     format!("{} ({traces}{each})", layer.name)
 }
 
-/// A bar of round height right of the first row of panels, whose plots begin at `top`.
+/// Draws a bar with a round height in µV to the right of the first row of panels, whose plots begin at `top`.
 pub fn draw_scale_bar(area: &Area, scale: &Scale, right: f64, top: f64) -> DrawResult {
     let uv = one_two_five_up_to(1.05 * scale.pitch / scale.px_per_uv);
     let (x, half) = (right + 14.0, uv * scale.px_per_uv / 2.0);
@@ -89,18 +89,18 @@ fn microvolts(uv: f64) -> String {
     }
 }
 
-/// Without what floating point adds to 0.2.
+/// Removes floating-point noise such as that of 0.2.
 fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// The largest 1, 2 or 5 times a power of ten up to a number.
+/// The largest number of the form 1, 2 or 5 times a power of ten that is at most `most`.
 fn one_two_five_up_to(most: f64) -> f64 {
     let ten = 10_f64.powf(most.log10().floor());
     [5.0, 2.0, 1.0].into_iter().map(|n| n * ten).find(|step| *step <= most).unwrap_or(most)
 }
 
-/// What the lines are, for those that are there.
+/// Explains the lines and bands that the picture contains.
 pub fn note(series: &LevelSeries, band: Option<SpreadBand>) -> String {
     let any = |what: fn(&TracesAtLevel) -> bool| {
         series.panels.iter().flat_map(|panel| &panel.layers).flat_map(|layer| &layer.levels).any(what)

@@ -1,11 +1,11 @@
-//! Lines, areas and words at places in CSS pixels.
+//! Draws lines, areas and text at positions in CSS pixels.
 
 use crate::report::picture::{Area, CHARACTER_EM, DrawResult, FONT, FONT_IS_SMALLER, offset, px};
 use plotters::prelude::*;
 use plotters::style::text_anchor::Pos;
 pub use plotters::style::text_anchor::{HPos, VPos};
 
-/// The size of what stands in the background.
+/// The size of background text.
 pub const SMALL: f64 = 11.0;
 
 pub type Position = (f64, f64);
@@ -14,13 +14,13 @@ fn at((x, y): Position) -> (i32, i32) {
     (offset(x), offset(y))
 }
 
-/// A line through the places that are known; it breaks where one is not.
+/// A line through the known positions; it breaks at unknown ones.
 pub fn line(area: &Area, places: &[Option<Position>], colour: RGBAColor, width: f64) -> DrawResult {
     let style = colour.stroke_width(px(width).max(1));
     for run in places.split(Option::is_none).filter(|run| !run.is_empty()) {
         let mut run: Vec<(i32, i32)> = run.iter().flatten().map(|place| at(*place)).collect();
         if let [single] = run[..] {
-            // one sample between gaps is a dot
+            // a single sample between gaps becomes a dot
             run = vec![(single.0 - offset(width / 2.0), single.1), (single.0 + offset(width / 2.0), single.1)];
         }
         area.draw(&PathElement::new(run, style))?;
@@ -33,7 +33,7 @@ pub fn straight(area: &Area, from: Position, to: Position, colour: RGBAColor, wi
     area.draw(&PathElement::new(vec![at(from), at(to)], colour.stroke_width(px(width).max(1))))
 }
 
-/// A level line of dashes.
+/// A horizontal dashed line.
 pub fn dashes(area: &Area, (from, y): Position, to: f64, colour: RGBAColor) -> DrawResult {
     let (dash, gap) = (5.0, 3.5);
     let mut x = from;
@@ -44,7 +44,7 @@ pub fn dashes(area: &Area, (from, y): Position, to: f64, colour: RGBAColor) -> D
     Ok(())
 }
 
-/// The area between two edges that are known at the same places.
+/// The area between two edges.
 pub fn between(area: &Area, edges: &[Option<[Position; 2]>], colour: RGBAColor) -> DrawResult {
     for run in edges.split(Option::is_none).filter(|run| run.len() > 1) {
         let low = run.iter().flatten().map(|edge| at(edge[0]));
@@ -58,19 +58,19 @@ pub fn dot(area: &Area, place: Position, colour: RGBColor) -> DrawResult {
     area.draw(&Circle::new(at(place), px(1.9), colour.filled()))
 }
 
-/// Words at a place, `size` CSS pixels high.
+/// Text at a position, `size` CSS pixels high.
 pub fn text(area: &Area, text: &str, place: Position, size: f64, colour: RGBColor, anchor: (HPos, VPos)) -> DrawResult {
     let font = (FONT, f64::from(px(size)) * FONT_IS_SMALLER).into_font();
     let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor.0, anchor.1));
     area.draw(&Text::new(text.to_string(), at(place), style))
 }
 
-/// About how wide words are in CSS pixels.
+/// The approximate width of a text in CSS pixels.
 pub fn text_width(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * size * CHARACTER_EM
 }
 
-/// Words between blanks in lines of at most so many CSS pixels; a word that is wider has a line of its own.
+/// Wraps text at spaces into lines of at most this width in CSS pixels; a wider word gets its own line.
 pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {

@@ -1,4 +1,4 @@
-//! One panel.
+//! Draws one panel.
 
 use super::ink::{self, HPos, Position, SMALL, VPos};
 use super::{LINE, Page};
@@ -7,12 +7,12 @@ use crate::report::picture::{Area, DrawResult};
 use crate::report::style::{BAND, GRID, INK, MUTED, STROKE, TEXT, THIN_STROKE};
 use plotters::style::{Color, RGBAColor, RGBColor};
 
-/// How much of a single trace's colour is seen, and of the line from wave to wave.
+/// The opacity of single traces, and of the line that connects a wave across levels.
 const REPEAT: f64 = 0.35;
 const TRACK: f64 = 0.6;
-/// No two times of the axis stand closer, in CSS pixels.
+/// The minimum distance of two labels of the time axis, in CSS pixels.
 const CLOSEST_TIMES: f64 = 28.0;
-/// A wave's name keeps clear of what is drawn so many ms about it.
+/// A wave's name avoids everything drawn within this time of the wave.
 const NAME_MS: f64 = 0.25;
 
 /// Where a panel's traces are drawn, in CSS pixels.
@@ -22,7 +22,7 @@ pub struct PanelArea<'a> {
     pub top: f64,
 }
 
-/// Draws title, threshold, axis and layers; the levels beside them if `first` in its row.
+/// Draws title, threshold, axis and layers; and the level labels, if the panel is the `first` in its row.
 pub fn draw(area: &Area, plot: &PanelArea, panel: &Panel, title: &[String], first: bool) -> DrawResult {
     plot.draw_title(area, panel, title)?;
     plot.draw_times(area)?;
@@ -72,7 +72,7 @@ impl PanelArea<'_> {
         self.top + scale.y(scale.row(level_db) as f64) - about * scale.px_per_uv
     }
 
-    /// `None` where a sample is missing or not shown.
+    /// The positions of samples; `None` where a sample is missing or not shown.
     fn places(&self, panel: &Panel, traces: &TracesAtLevel, values_uv: &[f32]) -> Vec<Option<Position>> {
         let line = self.y(panel, traces.level_db, 0.0);
         let place = |(i, uv): (usize, &f32)| {
@@ -115,7 +115,7 @@ impl PanelArea<'_> {
         ink::text(area, words, (middle, bottom + 22.0), SMALL, INK, (HPos::Center, VPos::Top))
     }
 
-    /// Round times that are shown.
+    /// The round times shown on the axis.
     fn times(&self) -> Vec<f64> {
         let scale = &self.page.scale;
         let span = scale.to_ms - scale.from_ms;
@@ -133,7 +133,8 @@ impl PanelArea<'_> {
         Ok(())
     }
 
-    /// Between the levels that it lies between; below a level that it equals, which is the softest with a response.
+    /// Draws the threshold between its neighbouring levels, or below the level that equals it, which is the lowest with
+    /// a response.
     fn draw_threshold(&self, area: &Area, threshold_db: f64) -> DrawResult {
         let below = self.page.scale.levels.iter().filter(|level| level.is_none_or(|db| db < threshold_db)).count();
         let y = self.top + self.page.scale.y(below as f64 - 0.5);
@@ -167,7 +168,7 @@ impl PanelArea<'_> {
         Ok(())
     }
 
-    /// Each wave's name once: at the loudest level that has it. Names that would touch move to the right.
+    /// Draws each wave's name once, at the highest level that has the wave. Names that would touch move to the right.
     fn draw_names(&self, area: &Area, panel: &Panel) -> DrawResult {
         let mut drawn: Vec<(f64, f64)> = Vec::new();
         for (wave, colour, (x, y)) in self.names(panel) {
@@ -181,10 +182,10 @@ impl PanelArea<'_> {
         Ok(())
     }
 
-    /// The waves of a panel in the order of their latencies, with the middle of the lower edge of each name.
+    /// The waves of a panel in order of latency, with the bottom centre of each name.
     fn names(&self, panel: &Panel) -> Vec<(&'static str, RGBColor, Position)> {
         let name = |wave: &'static str| {
-            // of levels as loud that of the first layer
+            // at equal levels, the first layer wins
             let marked = panel.layers.iter().filter_map(|layer| {
                 let loudest = layer.levels.iter().rev().find_map(|traces| Some((traces, self.mark(traces, wave)?)));
                 loudest.map(|(traces, mark)| (layer, traces, mark))
@@ -200,7 +201,7 @@ impl PanelArea<'_> {
         names
     }
 
-    /// The upper edge of all that is drawn of the loudest level about a time, of the means alone of others.
+    /// The upper edge of everything drawn around a time: for the highest level all traces, for other levels only means.
     fn highest(&self, panel: &Panel, level_db: Option<f64>, about_ms: f64) -> f64 {
         let loudest = self.page.scale.levels.last() == Some(&level_db);
         let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
@@ -223,7 +224,7 @@ impl PanelArea<'_> {
     }
 }
 
-/// Each wave once.
+/// The distinct wave names.
 fn wave_names(layers: &[Layer]) -> Vec<&'static str> {
     let all = layers.iter().flat_map(|layer| &layer.levels).flat_map(|traces| &traces.waves);
     let mut names: Vec<&'static str> = all.map(|mark| mark.wave).collect();
@@ -232,7 +233,7 @@ fn wave_names(layers: &[Layer]) -> Vec<&'static str> {
     names
 }
 
-/// The words beside the line of each level; beside one line alone, without a level, there is nothing to say.
+/// The label beside each level's line; empty for a single line without a level.
 pub fn level_words(levels_db: &[Option<f64>]) -> Vec<String> {
     let words = |level_db: &Option<f64>| match level_db {
         Some(db) => format!("{} dB", decibels(*db)),
@@ -242,15 +243,15 @@ pub fn level_words(levels_db: &[Option<f64>]) -> Vec<String> {
     levels_db.iter().map(words).collect()
 }
 
-/// A level without superfluous digits.
+/// A level rounded to few digits.
 fn decibels(db: f64) -> f64 {
     (db * 10.0).round() / 10.0
 }
 
-/// The smallest 1, 2 or 5 times a power of ten from a number up.
+/// The smallest number of the form 1, 2 or 5 times a power of ten that is at least `least`.
 fn one_two_five_from(least: f64) -> f64 {
     let ten = 10_f64.powf(least.log10().floor());
-    // what is 5 but for rounding is 5
+    // allow for rounding
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * ten).find(|step| *step >= least * (1.0 - 1e-9)).unwrap_or(least)
 }
 

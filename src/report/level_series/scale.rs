@@ -1,34 +1,36 @@
-//! One scale for all panels: where a time, a level and a voltage stand.
+//! The scale that all panels share: it maps times, levels and voltages to positions.
 
 use crate::eval::level_series::{LevelSeries, Panel, TracesAtLevel};
 
-/// Times within which the heights of two traces are compared.
+/// The number of time bins in which the heights of two traces are compared.
 const BINS: usize = 100;
-/// How many CSS pixels levels are apart, and all of them together.
+/// The allowed distance between levels in CSS pixels, and the height of all levels together.
 const PITCH: [f64; 2] = [26.0, 64.0];
 const ALL_LEVELS: f64 = 480.0;
-/// The means of two levels touch at most; so many pitches may bands and single traces reach into each other.
+/// How far traces of two neighbouring levels may reach into each other, in units of the distance between levels: means
+/// only touch; bands and single traces may overlap.
 const REACH: [f64; 3] = [1.0, 1.4, 2.0];
-/// So many pitches reach a mean, a band and a single trace from their level's line.
+/// How far a mean, a band and a single trace may reach from their level's line, in units of the distance between
+/// levels.
 const LARGEST: [f64; 3] = [1.6, 2.0, 2.4];
-/// Above the highest place of a trace, for the names of waves.
+/// The space above the highest trace, for the names of waves.
 const ROOM: f64 = 16.0;
 
-/// Places in CSS pixels, from a plot's upper left corner.
+/// Positions in CSS pixels, from the upper left corner of a plot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
     pub from_ms: f64,
     pub to_ms: f64,
-    /// The softest first.
+    /// The lowest first.
     pub levels: Vec<Option<f64>>,
     pub pitch: f64,
     pub px_per_uv: f64,
-    /// Above the loudest level's line, and below the softest's.
+    /// The space above the highest level's line, and below the lowest level's line.
     above: f64,
     below: f64,
 }
 
-/// What is drawn of a level.
+/// The parts of a level that are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TracePart {
     Mean,
@@ -52,7 +54,7 @@ impl Scale {
             scale.px_per_uv = scale.px_per_uv.min(scale.largest_beside(&pair[0], &pair[1]));
         }
         if !scale.px_per_uv.is_finite() {
-            // flat traces have no scale of their own
+            // flat traces determine no scale
             scale.px_per_uv = pitch;
         }
         let top = scale.line(scale.levels.len() - 1);
@@ -72,13 +74,13 @@ impl Scale {
         self.above + self.line(self.levels.len() - 1) + self.below
     }
 
-    /// From the line of the softest level up.
+    /// The height of a level's line above that of the lowest level.
     fn line(&self, row: usize) -> f64 {
         row as f64 * self.pitch
     }
 
-    /// How far below the plot's upper edge a level's line lies; rows count from the softest, and parts of them are
-    /// between.
+    /// The distance of a level's line from the upper edge of the plot. Rows count from the lowest level; fractions lie
+    /// between levels.
     pub fn y(&self, row: f64) -> f64 {
         self.height() - self.below - row * self.pitch
     }
@@ -97,8 +99,8 @@ impl Scale {
         (self.from_ms - slack..=self.to_ms + slack).contains(&ms)
     }
 
-    /// What of a level stands on its line: the mean of all its means over the time that is shown; `None` where the
-    /// panel lacks the level.
+    /// The voltage at a level's line: the mean of all its mean traces over the shown time; `None` if the panel lacks
+    /// the level.
     pub fn middle_uv(&self, panel: &Panel, level_db: Option<f64>) -> Option<f64> {
         let own = panel.layers.iter().flat_map(|layer| &layer.levels).filter(|own| own.level_db == level_db);
         let mean = |values: &mut dyn Iterator<Item = f64>| {
@@ -113,14 +115,14 @@ impl Scale {
         mean(&mut means.filter_map(|mut values| mean(&mut values)))
     }
 
-    /// The scale at which one level's traces are as large as may be.
+    /// The largest allowed scale for the traces of one level.
     fn largest(&self, outline: &Outline) -> f64 {
         let of = |(part, pitches): (&Extent, f64)| pitches * self.pitch / part.high().max(-part.low());
         let scales = outline.parts.iter().zip(LARGEST).map(of).filter(|scale| *scale > 0.0);
         scales.fold(f64::INFINITY, f64::min)
     }
 
-    /// The scale at which two levels' traces reach as far into each other as they may.
+    /// The largest allowed scale for the traces of two neighbouring levels.
     fn largest_beside(&self, softer: &Outline, louder: &Outline) -> f64 {
         let apart = self.line(louder.row) - self.line(softer.row);
         let of = |part: usize| {
@@ -130,7 +132,7 @@ impl Scale {
         (0..PARTS.len()).map(of).fold(f64::INFINITY, f64::min)
     }
 
-    /// Of each level that the panel has, the softest first.
+    /// The outline of each level of the panel, the lowest first.
     fn outlines(&self, panel: &Panel) -> Vec<Outline> {
         let rows = self.levels.iter().enumerate().filter_map(|(row, level)| {
             let middle = self.middle_uv(panel, *level)?;
@@ -161,7 +163,7 @@ impl Scale {
     }
 }
 
-/// The places of one level's traces in µV about its line.
+/// The extent of one level's traces in µV about its line.
 struct Outline {
     row: usize,
     /// As in [`PARTS`].
@@ -189,7 +191,7 @@ impl Extent {
         self.0.iter().fold(0.0, |high, bin| high.max(bin.1))
     }
 
-    /// By how much this one reaches over the lower side of another whose line is the same.
+    /// How far this extent reaches above the lower side of another, if both have the same line.
     fn over(&self, other: &Extent) -> f64 {
         self.0.iter().zip(&other.0).map(|(own, other)| own.1 - other.0).fold(f64::NEG_INFINITY, f64::max)
     }
@@ -203,7 +205,7 @@ fn levels(series: &LevelSeries) -> Vec<Option<f64>> {
     levels
 }
 
-/// From the first to the last sample that is there; of a single one, a tenth of a ms about it.
+/// The time from the first to the last known sample; for a single sample, a tenth of a ms around it.
 fn times(series: &LevelSeries) -> [f64; 2] {
     let all = series.panels.iter().flat_map(|panel| &panel.layers).flat_map(|layer| &layer.levels);
     let known = all.flat_map(|traces| {

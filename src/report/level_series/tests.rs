@@ -2,7 +2,7 @@ use super::*;
 use crate::eval::level_series::{Panel, Summary, TracesAtLevel, WaveMark};
 use crate::report::style::{BLUE, GREEN, INK, VERMILION};
 
-/// A level's only trace, from 0 ms on, every ms.
+/// A level with a single trace, sampled every ms from 0 ms.
 fn level(level_db: f64, trace_uv: &[f32]) -> TracesAtLevel {
     let summary = Summary { waves: None, ..Summary::default() };
     TracesAtLevel::summarise(Some(level_db), [0.0, 1.0], &[trace_uv], &summary)
@@ -21,7 +21,7 @@ fn draw(panels: Vec<Panel>, options: &SeriesOptions) -> String {
     draw_level_series(&LevelSeries { panels }, options).element()
 }
 
-/// The places of each polyline of a width, in CSS pixels.
+/// The points of each polyline with this stroke width, in CSS pixels.
 fn lines(svg: &str, width: f64) -> Vec<Vec<(f64, f64)>> {
     let number = |text: &str| text.parse::<f64>().unwrap() / 8.0;
     let attribute =
@@ -39,7 +39,8 @@ fn lines(svg: &str, width: f64) -> Vec<Vec<(f64, f64)>> {
     .collect()
 }
 
-/// Means have a stroke of their own, and four places in these tests; the legend and the scale bar have two.
+/// Mean traces: they have their own stroke width, and four points in these tests, while lines of the legend and the
+/// scale bar have two.
 fn means(svg: &str) -> Vec<Vec<(f64, f64)>> {
     lines(svg, crate::report::style::STROKE).into_iter().filter(|line| line.len() > 2).collect()
 }
@@ -56,9 +57,9 @@ fn all_panels_have_one_scale_and_levels_one_height() {
     let svg = draw(vec![panel("A1, ear L", small), panel("A1, ear R", large)], &SeriesOptions::default());
     let [soft, loud, other] = &means(&svg)[..] else { panic!("{svg}") };
     assert!((height(loud) / height(soft) - 5.0).abs() < 0.1 && (height(other) / height(loud) - 4.0).abs() < 0.02);
-    // the first sample stands on the level's line
+    // the first sample lies on the level's line
     assert!((loud[0].1 - other[0].1).abs() < 0.2 && soft[0].1 > loud[0].1 + 20.0);
-    // what the titles share is said once, and so are levels and the bar
+    // the common part of the titles, the levels and the scale bar appear once
     for (words, times) in [(">\nA1\n", 1), (">\near\u{a0}R\n", 1), ("80 dB", 1), ("µV", 1)] {
         assert_eq!(svg.matches(words).count(), times, "{words}: {svg}");
     }
@@ -131,10 +132,10 @@ fn threshold_waves_and_what_the_lines_are_are_named() {
         tag.split_once("x=\"").unwrap().1.split_once('"').unwrap().0.parse::<f64>().unwrap() / 8.0
     };
     assert!(place("V") - place("IV") > 12.0, "names lie on each other: {svg}");
-    // between 60 dB, which has a response, and 40 dB
+    // the threshold lies between 60 dB, which has a response, and 40 dB
     let dashes = lines(&svg, 1.0).into_iter().filter(|line| height(line) == 0.0 && line[1].0 - line[0].0 < 6.0);
     let y = dashes.map(|line| line[0].1).fold(0.0, f64::max);
-    // a trace of 0 and 1 µV lies about its line
+    // a trace of 0 and 1 µV is centred on its line
     let [soft, middle, _] = [0, 1, 2].map(|i| f64::midpoint(means(&svg)[i][0].1, means(&svg)[i][1].1));
     assert!((y - f64::midpoint(soft, middle)).abs() < 0.5, "{y} {middle} {soft}");
 }
