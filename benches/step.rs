@@ -5,9 +5,9 @@
 //! With and without alternate step by step, so that what else the machine does meets both alike; the last line of each
 //! batch is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
 //!
-//! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`) at other batch sizes; a turn there is a few
-//! steps and one wait. Slow steps, as on an adapter that computes on the CPU, are timed a few times only, and not at all
-//! from five seconds on.
+//! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`) at other batch sizes; a turn there is a
+//! few steps and one wait. Slow steps, as on an adapter that computes on the CPU, are timed a few times only, and not at
+//! all from five seconds on.
 
 use abr_film::train::Trainer;
 use common::bench::on::On;

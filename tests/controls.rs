@@ -95,6 +95,8 @@ fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
     assert!(model > network + 0.005, "{model} with the residual, {network} without");
     let halves = sound.likeness.as_ref().unwrap().real_halves.unwrap();
     for auc in [halves.logistic, halves.neighbours] {
+        // Two halves of 260 traces each: where they are alike, the AUC of independent traces has a standard error of
+        // sqrt(521 / (12 * 260^2)) = .025 (Mann and Whitney 1947). The bound is 2.8 of them.
         assert!((auc - 0.5).abs() < 0.07, "{auc} of two halves of the real listeners");
     }
 }

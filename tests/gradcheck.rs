@@ -50,6 +50,7 @@ fn error(case: &Case, bend: f64) -> (f64, bool) {
             (objective(STEP) - objective(-STEP)) / (2.0 * STEP)
         });
         // one rounding of the sum, and where an op adds in several steps, as many as rows
+        // both are f64: the prefilled noise, of size about 1, rounds the sum by 2^-53 a few times
         let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * (1.0 + b.abs());
         assert!(
             fresh[i].iter().zip(&(&gradients[i] - before)).all(same),

@@ -318,6 +318,7 @@ fn a_linear_path_leads_around_both_networks() {
         let product: f64 = weights.iter().zip(input).map(|(w, x)| f64::from(w * x)).sum();
         product + f64::from(values[&format!("{name}.bias")].1[row])
     };
+    // sums of at most 20 f32 products of size about 1: 20 roundings of sums below 8 leave at most 20 * 8 * 2^-24 = 1e-5
     for row in 0..ROWS {
         for unit in 0..5 {
             let wanted = affine("encoder.mu_layer", 10, &signal[20 * row..20 * (row + 1)], unit);
@@ -350,6 +351,8 @@ fn weights_are_those_of_the_errors() {
     let wanted = errors.sum::<f64>() / (ROWS * 20) as f64;
     let plain = terms(&mut model, &batch);
     let weighted = terms(&mut model, &Batch { root_weights: Some(&roots), ..batch });
+    // a mean of 180 squares in f32, in 16 interleaved sums: about 30 roundings in a row, 30 * 2^-24 = 2e-6 of the mean,
+    // and a few more in each square
     assert!((weighted.signal / wanted - 1.0).abs() < 1e-5, "{} {wanted}", weighted.signal);
     assert!((weighted.signal / plain.signal - 1.0).abs() > 0.1);
     assert_eq!((weighted.kl, weighted.condition), (plain.kl, plain.condition));
@@ -373,6 +376,7 @@ fn a_learned_prior_is_what_the_kl_pulls_to() {
     });
     let wanted = kl.sum::<f64>() / ROWS as f64;
     let found = terms(&mut model, &batch).kl;
+    // a mean of 45 terms in f32: at most some 50 roundings in a row, 50 * 2^-24 = 3e-6 of the mean, and a few in each term
     assert!((found / wanted - 1.0).abs() < 1e-5, "{found} {wanted}");
     train(&mut model, 20);
     assert!(terms(&mut model, &batch).kl < found);

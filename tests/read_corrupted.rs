@@ -1,5 +1,5 @@
-//! Every reader on corrupted, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more than a
-//! small multiple of their size, whatever a header claims. The allocator counts what is alive.
+//! Every reader on corrupted, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more
+//! than a small multiple of their size, whatever a header claims. The allocator counts the bytes that are alive.
 
 use abr_film::data::read::{FORMATS, open_bytes, read_all, read_bytes};
 use common::allocation::CountingAllocator;

@@ -124,6 +124,7 @@ fn an_arf_equals_the_table_of_its_recordings() {
         assert_eq!(recording.sample_rate_hz, Some(24414.0625));
         let frequency = row.cells.get_mut("frequency_hz").unwrap();
         let hz: f64 = recording.column("frequency_hz").unwrap().parse().unwrap();
+        // the table has one decimal: half a unit of it, and a fiftieth for the rounding of both
         assert!(
             (hz - frequency.parse::<f64>().unwrap()).abs() < 0.051,
             "{hz} and {frequency} Hz, which has one decimal"
@@ -133,7 +134,7 @@ fn an_arf_equals_the_table_of_its_recordings() {
             worst = worst.max((a - b).abs());
         }
     }
-    // the table has four decimals; both sides are floats of up to some 30 µV
+    // the table has four decimals: half a unit of the last; f32 values of up to 30 µV, rounded by 2^-24 on both sides
     assert!(worst <= 0.5e-4 + 2e-6, "{worst} µV");
     println!("131 recordings of 244 samples: within {worst:e} µV");
     let frequencies = distinct(&mouse, "frequency_hz");
@@ -160,6 +161,7 @@ fn a_level_sweep_comes_with_its_analysed_peaks() {
     }
     let at_80 = &recordings[11];
     let wanted = [1.19, 2.85, 5.17, 2.13 + 1.59, 2.94 + 3.27, 1.37 + 1.54];
+    // f32 values up to 6: rounded by 2^-22
     assert!(at_80.peaks.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", at_80.peaks);
     assert_eq!((at_80.samples[1], at_80.samples[849]), (-0.083482, -0.184214));
 }

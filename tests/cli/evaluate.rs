@@ -187,11 +187,14 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let report = report(&place, "--data others.csv --split all");
     let truth = &report["truth"];
     assert_eq!((&truth["source"], &truth["rows"]), (&"siblings".into(), &60.into()));
-    // noise of 0.3 sin: variance .045, a fifth of it in a mean of five, beside waves of variance .31
+    // Noise of 0.3 sin has variance .045, a fifth of it in a mean of five, and the waves have variance .31: the ceiling
+    // is 1 - .009 / .32 = .97. The
+    // ceiling is estimated from 60 rows, hence the room on both sides.
     let ceiling = truth["ceiling"].as_f64().unwrap();
     assert!((0.93..0.995).contains(&ceiling), "{ceiling}");
     let explained = |what: &Value| what["truth_explained_variance"].as_f64().unwrap();
-    // a recording's own noise, and that of the other four
+    // The noise of the recording itself and of the mean of the other four, which is a quarter of it. The phases of the
+    // noise are not spread evenly over 60 rows, so its variance differs from .045 by up to a third.
     let itself = explained(&report["recording"]);
     assert!((itself - (1.0 - 0.045 * 1.25 / 0.32)).abs() < 0.06, "{itself}");
     let mixed = &report["baselines"]["mixed_model"];
@@ -200,7 +203,9 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let generated = &report["generated"];
     assert_eq!((&generated["conditions"], &generated["draws"]), (&2.into(), &199.into()));
     let value = |what: &Value| what["value"].as_f64().unwrap_or_else(|| panic!("{what}"));
+    // each listener has a wave of their own, so the mean under a condition explains little of a listener's wave
     assert!(value(&generated["mean_explained_variance"]) < 0.5, "{generated}");
+    // neither collapsed nor wider than the data: within a factor of 2 above, 20 below
     assert!((0.05..2.0).contains(&value(&generated["spread"])), "{generated}");
     for calibration in ["model", "mixed_model"] {
         let inside: Vec<f64> = (0..3).map(|i| value(&generated[calibration]["inside"][i])).collect();
@@ -211,6 +216,7 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let model = &report["model"];
     let interval = [0, 1].map(|end| model["truth_interval"][end].as_f64().unwrap());
     assert!((interval[0]..=interval[1]).contains(&explained(model)), "{model}");
+    // one division in f64
     assert!((model["share_of_ceiling"].as_f64().unwrap() - explained(model) / ceiling).abs() < 1e-9, "{model}");
     let likeness = &report["likeness"];
     assert_eq!((&likeness["traces"], &likeness["subjects"]), (&"recordings".into(), &6.into()));
@@ -249,7 +255,9 @@ fn generated_traces_are_as_noisy_as_so_many_averages() {
         let pairs = samples(&noisy).concat().into_iter().zip(samples(&clean).concat());
         pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / 1600.0
     };
-    // 0.1 sin at 500 sweeps: a variance of .005, a fifth of which the means of five take
+    // 0.1 sin at 500 sweeps has variance .005, and about the means of five four fifths of that, .004. The sines are not
+    // random, hence the room around both. At four times the sweeps it is a quarter; 400 traces of 4 samples give either
+    // variance to about 7 %, and so their ratio to 10 %.
     let (some, more) = (noise("500"), noise("2000"));
     assert!((0.003..0.007).contains(&some) && (3.0..5.0).contains(&(some / more)), "{some} {more}");
     assert!(!clean.contains("n_averages"));
@@ -295,6 +303,7 @@ fn reconstructions_stand_row_by_row_beside_the_recordings() {
     let errors = made_uv.iter().flatten().zip(recorded.iter().flatten()).map(squared);
     let mse = errors.sum::<f64>() / (96.0 * 200.0);
     let said = report(&place, "--split all")["model"]["recorded"]["mse_uv2"]["mean"].as_f64().unwrap();
+    // the table holds f32 values, rounded by 2^-24; the mean over 19,200 of them rounds in f64
     assert!((mse / said - 1.0).abs() < 1e-5, "{mse} from the table, {said} from eval");
     place.ok("reconstruct --model run/best.safetensors --data data.csv --out made.csv");
     assert_eq!(place.text("made.csv"), made);

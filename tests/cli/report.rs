@@ -40,6 +40,7 @@ fn numbers(text: &str) -> Vec<&str> {
 /// Whether a number as it is shown is the value in the JSON, rounded.
 fn is_rounded(shown: &str, value: f64) -> bool {
     let decimals = shown.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    // half a unit of the last decimal; a millionth above it, as the decimals themselves are rounded in f64
     (shown.parse::<f64>().expect("a number") - value).abs() <= 0.500001 * 10f64.powi(-(decimals as i32))
 }
 
