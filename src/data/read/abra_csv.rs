@@ -10,8 +10,8 @@
 //! | `Data(uv)...`, `unit`, or a line `Units: nV` before the names | optional: the unit of the samples, if it is not µV |
 //! | `0`, `1`, `2`, … (also `0.0`, …) | the samples in µV, at least 16 |
 //!
-//! Lines may stand before the names. Without `O.S. Time` the time of the first sample is not known (ABRA takes it for
-//! the onset). ABRA knows one recording per frequency and level in a file, so that it wants a file a subject.
+//! Other lines may come before the header. Without `O.S. Time` the time of the first sample is unknown (ABRA assumes
+//! that it is the onset). ABRA expects one recording per frequency and level in a file, and so one file per subject.
 
 use super::columns::Naming;
 use super::{Format, ReadFn, Recording, rows};
@@ -33,8 +33,8 @@ pub const FORMAT: Format = Format {
 /// Writes recordings as ABRA reads them.
 ///
 /// # Errors
-/// [`Error::Usage`] for a recording without frequency or level, or that does not begin at the onset, and for different
-/// lengths or sample rates, [`Error::Io`].
+/// [`Error::Usage`] for a recording that has no frequency or level or does not begin at the onset, and for recordings
+/// of different lengths or sample rates. [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     let rows = recordings.iter().map(AbraRow::of).collect::<Result<Vec<_>>>()?;
     let first =

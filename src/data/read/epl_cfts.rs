@@ -9,18 +9,18 @@
 //! | `:LEVELS:10;15;…;` | the level of each column in dB SPL; empty for a single column without a level |
 //! | `:DATA` | then the samples in µV: a line an instant, a column a level |
 //!
-//! The first half of the lines of samples, whatever their number and the sampling period, is the response from the
-//! stimulus onset on: the average over the two polarities of the stimulus. The second half is half the difference of
-//! the two polarities, mostly the cochlear microphonic: it is left out, with a notice. An odd number of lines means
-//! that the file is damaged.
+//! The first half of the sample lines, whatever their number and the sampling period, is the response from the stimulus
+//! onset on: the average over both polarities of the stimulus. The second half is half the difference between the
+//! polarities, mostly the cochlear microphonic. The reader skips it with a notice. An odd number of lines means that
+//! the file is damaged.
 //!
-//! `FREQ` is a frequency in kHz, `click` or `clicks` (so is 0), or the name of another stimulus or of its sound's file,
-//! which becomes the column `stimulus`. A level of `-Inf` belongs to a control without a stimulus, and a column of
-//! zeros alone is a known fault of the recorder: both are left out, with a notice.
+//! `FREQ` is a frequency in kHz, a click (`click`, `clicks` or 0), or the name of another stimulus or its sound file,
+//! which becomes the column `stimulus`. A level of `-Inf` belongs to a control without a stimulus, and a column of only
+//! zeros is a known fault of the recorder. The reader skips both with a notice.
 //!
-//! The file is named after the animal and the run: `ABR-52-3` is run 3 of `ABR-52`. CFTS records other responses into
-//! files of the same layout: the first line or the beginning of the name (`CAP-139-5`) tells. The analysed peaks beside
-//! a file (`ABR-52-3-analyzed.txt`) label it: see [`analyzed`].
+//! The file's name gives the animal and the run: `ABR-52-3` is run 3 of `ABR-52`. CFTS stores other responses in files
+//! of the same layout; the first line or the beginning of the name (`CAP-139-5`) identifies them. The analysed peaks
+//! beside a file (`ABR-52-3-analyzed.txt`) label it: see [`analyzed`].
 
 pub mod analyzed;
 
@@ -40,7 +40,7 @@ pub const FORMAT: Format = Format {
     samples: &["ABR-52-3"],
 };
 
-/// Recognised so that it is not taken for something else.
+/// Detected so that no other reader takes such a file.
 pub const ANALYZED: Format = Format {
     name: "EPL analysed peaks (beside their recordings)",
     extensions: &["txt"],
@@ -51,14 +51,14 @@ pub const ANALYZED: Format = Format {
     samples: &[],
 };
 
-/// More levels than these are no level sweep.
+/// The most levels of a level sweep.
 const MOST_LEVELS: usize = 200;
 
-/// The same for every file, so that it can be said once for many.
+/// The notice is the same for every file, so that many files give it once.
 const HALF_DIFFERENCE: &str = "below the responses stands half the difference of the two polarities (mostly cochlear \
      microphonic), which was left out";
 
-/// Whether a file begins so.
+/// Whether the beginning of a file fits the format.
 fn detect(head: &[u8]) -> bool {
     head.starts_with(b":RUN-")
 }
@@ -66,7 +66,7 @@ fn detect(head: &[u8]) -> bool {
 /// Reads a file's recordings, with the labels of the analysed peaks beside it.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the file and the line that is not as above,
+/// [`Error::Input`](crate::error::Error::Input) with the file and the line that violates the layout above,
 /// [`Error::Io`](crate::error::Error::Io) if the files beside it cannot be read.
 fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
@@ -105,7 +105,7 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
     Ok(ReadOutcome::Recordings { recordings, subject: animal.map(str::to_string), notices })
 }
 
-/// The response other than an ABR that the first line or the file's name names.
+/// The reason, if the first line or the file's name names a response other than an ABR.
 fn not_abr(source: &SourceFile, text: &str) -> Option<String> {
     let response = |text: &str| {
         vocabulary::other_response(text).or_else(|| {
@@ -173,22 +173,22 @@ fn responses<'a>(
     }
 }
 
-/// What the lines before `:DATA` say.
+/// The lines before `:DATA`.
 #[derive(Default)]
 struct EplHeader {
     run: String,
     ear: Option<&'static str>,
     stimulus: Option<Stimulus>,
     averages: String,
-    /// Level by level; empty if the file does not say it.
+    /// One per level; empty if the file does not state it.
     averages_by_level: Vec<String>,
     rate: String,
     period_us: f64,
-    /// One a column; `None` for a single column without a level.
+    /// One per column; `None` for a single column without a level.
     levels: Vec<Option<f64>>,
     /// The level of controls beside `-Inf`.
     control: Option<f64>,
-    /// Whether the levels are those of a masker.
+    /// Whether the levels are those of the masker.
     masked: bool,
     data_line: usize,
 }
@@ -235,7 +235,7 @@ impl EplHeader {
             self.run = run.trim().to_string();
         }
         let Some((key, value)) = field.split_once(':') else { return Ok(()) };
-        // `SW` (for sweep) may stand before the name
+        // `SW` (for sweep) may come before the name
         let key = key.strip_prefix("SW ").unwrap_or(key);
         match key {
             "EAR" => self.ear = tdt::ear(value),
@@ -253,7 +253,7 @@ impl EplHeader {
         Ok(())
     }
 
-    /// The stimulus' frequency as files of analysed peaks have it, which write 0 for what is no tone.
+    /// The stimulus frequency as in files of analysed peaks, which write 0 for anything but a tone.
     fn khz(&self) -> Option<f64> {
         self.stimulus.as_ref().map(|stimulus| match stimulus {
             Stimulus::Tone(hz) => hz / 1000.0,
@@ -285,7 +285,7 @@ impl EplHeader {
     }
 }
 
-/// How many µs the unit in `SAMPLE (µsec)` is; whatever a program has made of the `µ`.
+/// The unit in `SAMPLE (µsec)`, in µs. Programs may have garbled the `µ`.
 fn microseconds(source: &SourceFile, line: usize, key: &str) -> Result<f64> {
     let unit = key.split_once('(').map_or("", |(_, unit)| unit.trim_end_matches([')', ' '])).to_lowercase();
     match unit.strip_suffix("sec").or(unit.strip_suffix('s')) {
@@ -295,7 +295,7 @@ fn microseconds(source: &SourceFile, line: usize, key: &str) -> Result<f64> {
     }
 }
 
-/// What follows a mark, in any case, at the beginning of a line.
+/// The rest of a line after `mark`, ignoring case.
 fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     line.get(..mark.len()).filter(|begin| begin.eq_ignore_ascii_case(mark)).map(|_| &line[mark.len()..])
 }
@@ -317,7 +317,7 @@ fn parse_levels(source: &SourceFile, number: usize, text: &str) -> Result<Vec<Op
 
 fn parse_averages(source: &SourceFile, number: usize, text: &str) -> Result<Vec<String>> {
     let numbers = text.split(|c: char| c == ';' || c.is_whitespace()).filter(|text| !text.is_empty());
-    // one more than can be right is enough to refuse them
+    // one more than the limit is enough to refuse them
     let numbers = numbers.take(MOST_LEVELS + 1);
     numbers.map(|text| Ok(text::number(source, number, "a number of averages", text)?.to_string())).collect()
 }

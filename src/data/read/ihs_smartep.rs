@@ -14,21 +14,21 @@
 //! | `Ear`, `Channel`, `Intensity`, `Stim. Rate`, `Sweeps`, `Artifacts` | as they are, in dB and 1/s |
 //! | `Identifier` | the recorder's serial number: who was recorded stands only in the file's name |
 //!
-//! Of a block the column `Average(uV)` is read.
+//! The reader uses the column `Average(uV)` of each block.
 //!
 //! # From what `Zero Position` counts
 //!
-//! From 1, as the samples themselves are numbered: the first sample is at `(1 - zero position) * period`. The export
-//! does not say so, and public readers disagree: two count from 0, two from 1. What decides is a table of the same
-//! recordings whose time axis was made independently: its first sample, at the onset, is the sample numbered 530 of a
-//! file with `Zero Position` 530 (`tests/vendor.rs` compares them). To count from 0 would make every latency shorter by
-//! a sampling period. At 0, as at 1, nothing was recorded before the onset. Without a value the time of the first
-//! sample is unknown.
+//! It counts from 1, as the sample numbers do: the first sample is at `(1 - zero position) * period`. The export does
+//! not document this, and public readers disagree: two count from 0, two from 1. A table of the same recordings with an
+//! independently made time axis decides it: its first sample, at the onset, is the sample with number 530 in a file
+//! with `Zero Position` 530 (`tests/vendor.rs` compares them). Counting from 0 would shorten every latency by a
+//! sampling period. Both 0 and 1 mean that nothing was recorded before the onset. Without a value, the time of the
+//! first sample is unknown.
 //!
 //! # Other responses
 //!
 //! SmartEP exports other responses in the same layout. A recording whose header names one (a comment, protocol or test
-//! such as `VEMP`, and not ABRs as well) is left out; a file without any other recording is no file of ABRs.
+//! such as `VEMP`, and not ABRs as well) is skipped; a file with only such recordings holds no ABRs.
 
 use super::vocabulary::{self, FrequencyUnit, Stimulus};
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, text};
@@ -45,7 +45,7 @@ pub const FORMAT: Format = Format {
     samples: &["smartep.TXT"],
 };
 
-/// Whether a file begins so.
+/// Whether the beginning of a file fits the format.
 fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.starts_with("Identifier:") && head.contains("Smp. Period:")
@@ -54,29 +54,29 @@ fn detect(head: &[u8]) -> bool {
 /// One recording's columns, header and samples.
 #[derive(Default)]
 struct IhsBlock<'a> {
-    /// The column of its header values.
+    /// The column with its header values.
     first: usize,
-    /// The column of its average in µV.
+    /// The column with its average in µV.
     average_uv: usize,
     /// In the order of [`LABELS`].
     header: [&'a str; LABELS.len()],
-    /// The response other than an ABR that the header names, and in which line.
+    /// The line of the header that names a response other than an ABR, and the response.
     other: Option<(usize, &'static str)>,
     samples: Vec<f32>,
 }
 
-/// What is read of the header.
+/// The header labels that are read.
 const LABELS: [&str; 9] =
     ["Smp. Period", "Zero Position", "Ear", "Channel", "Stim. Freq.", "Intensity", "Stim. Rate", "Sweeps", "Artifacts"];
 
-/// The columns that these become; the two times become none.
+/// The metadata columns of these labels; the two times have none.
 const COLUMNS: [&str; 9] =
     ["", "", "ear", "channel", "frequency_hz", "level_db", "rate_hz", "n_averages", "n_artifacts"];
 
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the line that is not as above.
+/// [`Error::Input`](crate::error::Error::Input) with the line that violates the layout above.
 pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     let mut lines = text::lines(&text);
@@ -130,9 +130,9 @@ fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: 
     Ok(ReadOutcome::Recordings { recordings, subject: None, notices: reason.map(left_out).into_iter().collect() })
 }
 
-/// The blocks of columns, from the line with their names.
+/// Finds the blocks of columns in the line with their names.
 fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec<IhsBlock<'a>>> {
-    // counted first: growing would take twice the room
+    // counts first: a growing vector would take twice the memory
     let mut blocks = Vec::with_capacity(line.matches("Average(uV)").count());
     let mut first = 1;
     for (column, name) in line.split(',').enumerate() {
@@ -155,7 +155,7 @@ fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec
     }
 }
 
-/// Gives each block the field of its column, in one pass over the line; returns how many there were.
+/// Passes each block the field in its column, in one pass over the line. Returns the number of fields found.
 fn fill<'a, 'b>(
     blocks: &mut [IhsBlock<'a>],
     line: &'b str,
@@ -174,7 +174,7 @@ fn fill<'a, 'b>(
     Ok(next)
 }
 
-/// Marks the blocks whose value in a header line names a response other than an ABR, or whose label does.
+/// Marks the blocks for which a header line's value or label names a response other than an ABR.
 fn find_other_responses(blocks: &mut [IhsBlock], number: usize, line: &str) {
     let (label, mut rest) = line.split_once(',').unwrap_or((line, ""));
     let by_label = vocabulary::other_response(label);
@@ -184,7 +184,7 @@ fn find_other_responses(blocks: &mut [IhsBlock], number: usize, line: &str) {
         let first = blocks[i].first;
         rest = skip_fields(rest, first - column);
         column = first;
-        // up to the next block: a comment may hold commas
+        // up to the next block, because a comment may contain commas
         let next = blocks.get(i + 1).map_or("", |next| skip_fields(rest, next.first - first));
         let value = rest[..rest.len() - next.len()].trim_matches([',', ' ', '\t']);
         if is_set(value) {
@@ -194,7 +194,7 @@ fn find_other_responses(blocks: &mut [IhsBlock], number: usize, line: &str) {
     }
 }
 
-/// What follows so many fields.
+/// The rest of a line after `fields` fields.
 fn skip_fields(line: &str, fields: usize) -> &str {
     line.splitn(fields + 1, ',').nth(fields).unwrap_or_default()
 }

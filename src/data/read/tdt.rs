@@ -1,18 +1,19 @@
-//! What the two formats of TDT's BioSig share.
+//! Code that the readers of TDT's BioSig formats share.
 
 use super::{ReadOutcome, Recording};
 
-/// The rates of TDT's processors nearest to a computed one: a duration printed with six digits is not exact.
+/// The exact rate of a TDT processor near a computed one, which is inexact because durations have six digits.
 pub fn sample_rate_hz(computed: f64) -> f64 {
     // 25 MHz divided by powers of two: 195312.5, 97656.25, 48828.125, 24414.0625, … Hz
     let exact = (7..=14).map(|power| 25e6 / f64::from(1 << power));
     exact.into_iter().find(|exact| (computed / exact - 1.0).abs() < 1e-5).unwrap_or(computed)
 }
 
-/// Words behind `left` and `right` that do not mean an ear: `left early`, `right after noise`.
+/// Words after which `left` and `right` do not mean an ear: `left early`, `right after noise`.
 const NO_EAR: [&str; 10] = ["early", "after", "before", "at", "the", "over", "out", "alone", "away", "behind"];
 
-/// The ear that free text names. A letter is one as a word of its own, but not with a point, as in a person's name.
+/// The ear that free text names. A single letter counts as an ear if it is a word without a point; with a point it may
+/// be an initial.
 pub fn ear(text: &str) -> Option<&'static str> {
     let (mut found, mut rest) = (None, text.trim());
     while let Some(start) = rest.find(char::is_alphabetic) {
@@ -37,40 +38,39 @@ pub fn ear(text: &str) -> Option<&'static str> {
     found
 }
 
-/// Whether a variable, in lower case, is one of the two tones that evoke distortion products.
+/// Whether a variable, in lower case, is a parameter of the two tones that evoke distortion products.
 pub fn is_one_of_two_tones(variable: &str) -> bool {
     ["f1", "f2", "l1", "l2", "freq1", "freq2", "f2/f1", "f1/f2"].contains(&variable)
 }
 
-/// What a file's groups hold together.
+/// The recordings of all groups of a file.
 #[derive(Default)]
 pub struct CollectedGroups {
     recordings: Vec<Recording>,
     /// The onset delays that are not 0, in ms.
     delays_ms: Vec<f64>,
-    /// Groups of other responses: the number of records, and why they are no ABRs.
+    /// Skipped groups: their number of records, and why these are no ABRs.
     others: Vec<(usize, String)>,
 }
 
 impl CollectedGroups {
-    /// Adds a group's recordings, and the onset delays of some of them.
+    /// Adds a group's recordings and their onset delays.
     pub fn add(&mut self, recordings: Vec<Recording>, delays_ms: Vec<f64>) {
         self.recordings.extend(recordings);
         self.delays_ms.extend(delays_ms.into_iter().filter(|&delay| delay != 0.0));
     }
 
-    /// Leaves out a group of so many records that are no ABRs.
+    /// Skips a group of `records` records that are no ABRs.
     pub fn leave_out(&mut self, records: usize, reason: String) {
         self.others.push((records, reason));
     }
 
-    /// Whether there is neither a recording nor a group that was left out.
+    /// Whether there are neither recordings nor skipped groups.
     pub fn is_empty(&self) -> bool {
         self.recordings.is_empty() && self.others.is_empty()
     }
 
-    /// The recordings with what is to be said of them; a file that holds nothing but other responses is no file of
-    /// ABRs.
+    /// The recordings with notices. A file with only other responses holds no ABRs.
     pub fn finish(self) -> ReadOutcome {
         if let (true, Some((_, reason))) = (self.recordings.is_empty(), self.others.first()) {
             return ReadOutcome::NotAbr(reason.clone());
@@ -82,7 +82,7 @@ impl CollectedGroups {
     }
 }
 
-/// What is to be said of onset delays other than 0, in ms.
+/// A notice about onset delays other than 0, in ms.
 pub fn delay_notice(delays_ms: &[f64]) -> Option<String> {
     let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
     for &delay in delays_ms {

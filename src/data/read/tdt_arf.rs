@@ -25,16 +25,16 @@
 //! | 10 × 36 | cursors: position, value, text of 20, four numbers of 2 |
 //! | points × 4 | samples |
 //!
-//! The distance from a group to its first record, 626 or 618 bytes, tells which of the two wrote the file. A sample
-//! times the gain is in volts: the recorder does not document it, but then the noise has the size it should have. With
-//! an onset delay of 0 the first sample is at the stimulus onset; for any other, how the two lie is not documented, and
-//! the time stays unknown.
+//! The distance from a group to its first record, 626 or 618 bytes, shows which of the two programs wrote the file. A
+//! sample times the gain is in volts: the recorder does not document this, but with it the noise has a plausible
+//! amplitude. With an onset delay of 0, the first sample is at the stimulus onset. The meaning of any other delay is
+//! not documented, so the time stays unknown.
 //!
-//! Groups of other responses have the same layout and are left out; a file without any other group is no file of ABRs.
-//! A group is of another response if its references or memo name one (and not ABRs as well), if its stimulus files or
-//! variables name one or the two tones of distortion products, if cursors mark these, or if the points do not make up
-//! the duration: then the trace is a spectrum. The subject's name does not count: it names an animal, of which there
-//! may be several kinds of recordings.
+//! Groups of other responses have the same layout and are skipped; a file with only such groups holds no ABRs. A group
+//! is of another response if its references or memo name one (and not ABRs as well), if its stimulus files or variables
+//! name one or the two tones of distortion products, if cursors mark these tones, or if the number of points does not
+//! match the duration: then the trace is a spectrum. The subject's name does not count: the same animal may have
+//! several kinds of recordings.
 
 use super::bytes::Cursor;
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text, vocabulary};
@@ -44,7 +44,7 @@ use crate::error::Result;
 
 const GROUPS: usize = 200;
 const RECORDS: usize = 2000;
-/// The file header.
+/// Bytes of the file header.
 const HEADER: usize = 6 + 4 * (GROUPS + RECORDS) + 4;
 const VARIABLES: usize = 10;
 const CURSORS: usize = 10;
@@ -59,7 +59,7 @@ pub const FORMAT: Format = Format {
     samples: &["rz.arf", "rp.arf"],
 };
 
-/// The two programs' files differ in the width of their times.
+/// The program that wrote the file. The two differ in the width of times.
 #[derive(Clone, Copy, PartialEq)]
 enum BioSigProgram {
     BioSigRz,
@@ -79,7 +79,7 @@ impl BioSigProgram {
     }
 }
 
-/// Whether a file begins so.
+/// Whether the beginning of a file fits the format.
 fn detect(head: &[u8]) -> bool {
     let Some(header) = head.get(..HEADER) else { return false };
     let short = |at: usize| i16::from_le_bytes([header[at], header[at + 1]]);
@@ -91,7 +91,7 @@ fn detect(head: &[u8]) -> bool {
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the byte that is not as above.
+/// [`Error::Input`](crate::error::Error::Input) with the byte that violates the layout above.
 pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let mut cursor = Cursor::new(source, 2);
     let groups = cursor.i16("the number of groups")?;
@@ -119,14 +119,14 @@ pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     Ok(collected.finish())
 }
 
-/// A table of offsets; what cannot be one is 0.
+/// Reads a table of offsets; negative numbers become 0.
 fn offsets(cursor: &mut Cursor, count: usize, what: &str) -> Result<Vec<usize>> {
     let bytes = cursor.take(4 * count, what)?;
     let offset = |four: &[u8]| i32::from_le_bytes([four[0], four[1], four[2], four[3]]).try_into().unwrap_or(0);
     Ok(bytes.chunks_exact(4).map(offset).collect())
 }
 
-/// Which program's records follow the groups.
+/// Detects the program from the distance between groups and records.
 fn program(source: &SourceFile, groups: &[usize], records: &[usize]) -> Result<BioSigProgram> {
     for program in [BioSigProgram::BioSigRz, BioSigProgram::BioSigRp] {
         if groups.iter().any(|group| records.contains(&(group + program.group_bytes()))) {
@@ -193,7 +193,7 @@ impl ArfGroup {
 }
 
 struct ArfRecord<'a> {
-    /// Where it begins.
+    /// Its offset in the file.
     at: usize,
     number: i16,
     channel: u8,
@@ -204,7 +204,7 @@ struct ArfRecord<'a> {
     averages: i16,
     artifacts: i16,
     variables: [f32; VARIABLES],
-    /// The text of the first cursor that marks a tone of an emission.
+    /// The text of the first cursor that marks a tone of an otoacoustic emission.
     emission: Option<String>,
     samples: &'a [u8],
 }
@@ -288,7 +288,7 @@ fn recording(source: &SourceFile, group: &ArfGroup, record: &ArfRecord) -> Resul
     let samples = record.samples.chunks_exact(4).enumerate().map(|(i, four)| {
         let value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
         let uv = f64::from(value) * f64::from(record.gain) * 1e6;
-        // a NaN fails this too
+        // false for NaN too
         if uv.abs() <= text::MAX_SAMPLE_UV {
             return Ok(uv as f32);
         }
@@ -323,7 +323,7 @@ fn recording(source: &SourceFile, group: &ArfGroup, record: &ArfRecord) -> Resul
     Ok(recording)
 }
 
-/// The decimal number that was meant (40.96), to which the file's float (40.959999…) is the nearest.
+/// The decimal number (40.96) that the file's float (40.959999…) stands for.
 fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

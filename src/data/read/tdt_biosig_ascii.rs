@@ -23,14 +23,14 @@
 //!
 //! A `Freq` of 0 stands for a click, and a word for a stimulus without a frequency (`Noise`).
 //!
-//! The sample rate is points over duration; as the duration has six digits, a rate of TDT's processors (25 MHz over a
-//! power of two) within 1e-5 of it is meant. With an onset delay of 0 the first sample is at the stimulus onset; for
-//! any other, how the two lie is not documented, and the time stays unknown.
+//! The sample rate is points over duration. The duration has only six digits, so a rate of TDT's processors (25 MHz
+//! over a power of two) within 1e-5 replaces the quotient. With an onset delay of 0, the first sample is at the
+//! stimulus onset. The meaning of any other delay is not documented, so the time stays unknown.
 //!
-//! Groups of other responses are left out, and a file without any other group is no file of ABRs: a group whose first
-//! line names another kind (`DPOAE Group Header`), whose references or memo name another response (and not ABRs as
-//! well), or where another line of a header does so (such as the stimulus' file, but not the subject's name), or a
-//! variable is one of two tones.
+//! Groups of other responses are skipped; a file with only such groups holds no ABRs. A group is of another response if
+//! its first line names another kind (`DPOAE Group Header`), if its references or memo name another response (and not
+//! ABRs as well), if any other header line except the subject's name does (such as the stimulus file), or if a variable
+//! is a parameter of two tones.
 
 use super::vocabulary::{self, Stimulus};
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text};
@@ -47,7 +47,7 @@ pub const FORMAT: Format = Format {
     samples: &["biosig.txt"],
 };
 
-/// Whether a file begins so.
+/// Whether the beginning of a file fits the format.
 fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     head.split(['\n', '\r']).next().is_some_and(|first| first.contains(" Group Header  ==="))
@@ -56,8 +56,8 @@ fn detect(head: &[u8]) -> bool {
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) with the line that is not as above, and if there are more or fewer
-/// samples or records than said.
+/// [`Error::Input`](crate::error::Error::Input) with the line that violates the layout above, and if the number of
+/// samples or records differs from the header's.
 pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     let (group, collected) = Default::default();
@@ -97,12 +97,12 @@ struct Reader<'a> {
 #[derive(Default)]
 struct BioSigGroup<'a> {
     number: String,
-    /// How many records its header promises, and in which line.
+    /// The number of records in its header, and the line that states it.
     records: Option<(f64, usize)>,
     read: usize,
     subject: String,
     ear: Option<&'a str>,
-    /// Why its records are no ABRs.
+    /// Why its records are no ABRs; `None` if they are.
     other: Option<String>,
     recordings: Vec<Recording>,
     delays_ms: Vec<f64>,
@@ -213,10 +213,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Takes in the group that was read, and begins another.
+    /// Finishes the current group and begins another.
     fn end_group(&mut self) -> Result<()> {
         if self.group.other.is_some() {
-            // what follows the line that told was not read
+            // the reader skips everything after the line that names the other response
             self.group.read += usize::from(self.record.take().is_some());
         }
         self.end_record()?;

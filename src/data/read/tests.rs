@@ -1,4 +1,4 @@
-//! Readers on small files of the tests' own.
+//! Tests of the readers on small files.
 
 mod arf;
 mod encodings;
@@ -19,7 +19,7 @@ mod wide_tables;
 use super::read_bytes;
 use crate::error::Error;
 
-/// The message with which a content is refused: it names the file and a way out.
+/// The error message for a content. It must name the file and a remedy.
 fn refusal(name: &str, content: impl Into<Vec<u8>>) -> String {
     let error = read_bytes(name, content.into()).unwrap_err();
     assert!(matches!(error, Error::Input { .. }), "{error}");

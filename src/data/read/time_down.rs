@@ -7,17 +7,17 @@
 //! | `Time (ms),30 dB,60 dB,80 dB` | the names: the time first, then a level or a channel per recording |
 //! | `0.05,0.0028,-0.0153,-0.0026` | one instant: its time, then a sample of each recording |
 //!
-//! Other columns that are known by name (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …),
-//! before the time or after it, describe the samples beside them, and a new recording begins where they change, or
-//! where the times begin again. `8 kHz 30 dB left` gives the stimulus, the level and the ear, `30 dB Cz` the level and
-//! the channel. A name that is a number alone is taken for a level, or for a channel where the names count from 0 or 1,
-//! with a notice. What is no average by the last word of its name (`SEM`, `SD`, `N`, `diff`, …) is left out, with a
-//! notice; so are columns whose name, group or line before the names tells of another response (`Protocol,cVEMP`).
+//! Columns with known names (`level`, `intensity`, `trial`, `ear`, `subject`, `condition`, `epoch`, …), before or after
+//! the time, describe the samples in their row. A new recording begins where their values change, or where the times
+//! start again. The name `8 kHz 30 dB left` gives the stimulus, the level and the ear, `30 dB Cz` the level and the
+//! channel. A name that is only a number is a level, or a channel if the names count from 0 or 1; a notice says which.
+//! Columns whose last word marks a statistic other than the average (`SEM`, `SD`, `N`, `diff`, …) are skipped with a
+//! notice. So are columns whose name, group or line before the header names another response (`Protocol,cVEMP`).
 //!
-//! Read so are also MNE's `to_data_frame` (`time`, a column per channel; or long, with `channel` and `value`), EPL's
-//! `Time,C,R,AVG` (the average of both polarities is read, and nothing else), and the tables of CFTS 3 (`.tsv`). Times
-//! are equally spaced. Their unit stands in the name (`(ms)`, `(s)`, `(us)`); else the one is taken that makes a sample
-//! rate from 1 to 1000 kHz of the step, with a notice. Samples are in µV unless their name says `(V)`, `(mV)` or
+//! This format includes MNE's `to_data_frame` (`time` and one column per channel; or long, with `channel` and `value`),
+//! EPL's `Time,C,R,AVG` (only the average of both polarities is read), and the tables of CFTS 3 (`.tsv`). Times must be
+//! equally spaced. The column name gives their unit (`(ms)`, `(s)`, `(us)`); otherwise the reader picks the unit that
+//! gives a sample rate from 1 to 1000 kHz, with a notice. Samples are in µV unless their name contains `(V)`, `(mV)` or
 //! `(nV)`.
 
 mod attributes;
@@ -49,15 +49,15 @@ pub const FORMAT: Format = Format {
     samples: &["time_down.csv", "time_down.tsv", "psi.csv"],
 };
 
-/// No recorder of evoked responses is slower or faster, in Hz.
+/// The range of sample rates of evoked-response recorders, in Hz.
 const RATES_HZ: std::ops::RangeInclusive<f64> = 1e3..=1e6;
-/// No stimulus is louder.
+/// The highest plausible stimulus level.
 const HIGHEST_DB: f64 = 150.0;
 
-/// What a column holds.
+/// The meaning of a column.
 enum TimeDownColumn {
     Time,
-    /// What changes from one recording to the next further down.
+    /// A value that is constant within a recording and may change to the next one below.
     Group,
     Signal(Named),
     Nothing,
@@ -66,13 +66,13 @@ enum TimeDownColumn {
 /// Reads a file's recordings.
 ///
 /// # Errors
-/// [`Error::Input`] with the line: a cell that is no number, times that stand twice, fall or are not equally spaced, a
+/// [`Error::Input`] with the line: a cell that is no number, times that repeat, fall or are not equally spaced, a
 /// column that is no recording.
 fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let Some(layout) = find(source.head()) else {
         return Err(source.line(1, "there is no column with the time of each sample"));
     };
-    // a line of cells has a value for each column
+    // only `:` and `=` separate names here: a line of cells has a value for each column
     if let Some((line, name, response)) = vocabulary::other_test(&layout.preamble(source)?, &[':', '=']) {
         return Ok(ReadOutcome::NotAbr(format!("line {line}: `{name}` names {response}")));
     }
@@ -109,15 +109,15 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
     Ok(ReadOutcome::Recordings { recordings, subject: None, notices })
 }
 
-/// What all lines share.
+/// The context that all lines share.
 struct TimeDownTable<'a> {
     source: &'a SourceFile,
     decimals: Decimals,
-    /// The line of the names.
+    /// The header line.
     line: usize,
     names: Vec<String>,
     kinds: Vec<TimeDownColumn>,
-    /// The column of the times.
+    /// The time column.
     time: usize,
     attributes: Vec<Attribute>,
 }
@@ -169,12 +169,12 @@ impl<'a> TimeDownTable<'a> {
         Ok(table)
     }
 
-    /// The columns of groups.
+    /// The group columns.
     fn groups(&self) -> impl Iterator<Item = usize> {
         (0..self.kinds.len()).filter(|&column| matches!(self.kinds[column], TimeDownColumn::Group))
     }
 
-    /// The columns of samples, and what their names say.
+    /// The sample columns, with their parsed names.
     fn signals(&self) -> impl Iterator<Item = (usize, &Named)> {
         self.kinds.iter().enumerate().filter_map(|(column, kind)| match kind {
             TimeDownColumn::Signal(named) => Some((column, named)),
@@ -182,7 +182,7 @@ impl<'a> TimeDownTable<'a> {
         })
     }
 
-    /// Takes plain numbers for levels, or for channels if they count from 0 or 1; returns what is to be said of it.
+    /// Interprets names that are plain numbers as levels, or as channels if they count from 0 or 1. Returns a notice.
     fn take_bare_levels(&mut self) -> Result<Option<String>> {
         let bare: Vec<(usize, f64)> =
             self.signals().filter_map(|(column, named)| Some((column, named.bare_level()?))).collect();
@@ -207,7 +207,7 @@ impl<'a> TimeDownTable<'a> {
         Ok(Some(format!("the columns {list} were taken for levels in dB")))
     }
 
-    /// Refuses numbers without unit that may count the rows of recordings instead of microseconds.
+    /// Refuses times without a unit that may number recordings instead of counting microseconds.
     fn refuse_counts(&self, step: f64) -> Result<()> {
         if step < 1.0 || Naming::of(self.names.iter().map(|name| name.into())).is_none() {
             return Ok(());
@@ -220,7 +220,7 @@ impl<'a> TimeDownTable<'a> {
         Err(self.error(self.line, problem, &remedy))
     }
 
-    /// Refuses columns of one value in each recording, beside others that vary: trials, gains, ages.
+    /// Refuses columns that are constant within each recording while others vary: trials, gains, ages.
     fn refuse_constants(&self, sweeps: &[Sweep]) -> Result<()> {
         let width = self.signals().count();
         let samples = |sweep: &Sweep, i: usize| -> Vec<f32> {
@@ -244,7 +244,7 @@ impl<'a> TimeDownTable<'a> {
         self.source.error(format_args!("line {line}"), problem, remedy)
     }
 
-    /// What a column of samples says of its recording: its name, and the lines before the names.
+    /// Adds the metadata from a sample column's name and from the lines before the header.
     fn describe(&self, column: usize, named: &Named, recording: &mut Recording) -> Result<()> {
         recording.convert_from(named.unit);
         recording.columns.reserve_exact(2 + self.attributes.len());
@@ -264,7 +264,8 @@ impl<'a> TimeDownTable<'a> {
         })
     }
 
-    /// Where a line before the names, a name or a group says that a column holds no ABRs, and what it holds.
+    /// The place and the response, if a line before the header, a column name or a group names a response other than an
+    /// ABR.
     fn other_response(&self, column: usize, sweep: &Sweep) -> Option<String> {
         let attributes = self.attributes.iter().map(|a| (a.line, a.name.as_str(), a.value(column)));
         let groups = self.groups().zip(&sweep.groups);
@@ -276,14 +277,14 @@ impl<'a> TimeDownTable<'a> {
         })
     }
 
-    /// Whether a column or a line before the names holds the names of channels.
+    /// Whether a column or a line before the header names the channels.
     fn names_channels(&self) -> bool {
         let mut names = self.groups().map(|column| &self.names[column]).chain(self.attributes.iter().map(|a| &a.name));
         names.any(|name| known(name) == Some("channel"))
     }
 
-    /// Where a column names the channels, what a column of samples is called is one only where that is empty; a single
-    /// one is called `value` or after its unit.
+    /// Adds the name of a sample column as its channel if the table names channels. A single sample column whose rows
+    /// already have a channel is called `value` or after its unit, and its name is no channel.
     fn name_channel(&self, named: &Named, recording: &mut Recording) {
         let said = recording.column("channel").is_some();
         if self.names_channels() && named.ear().is_none() && !(said && self.signals().count() == 1) {
@@ -291,7 +292,7 @@ impl<'a> TimeDownTable<'a> {
         }
     }
 
-    /// Adds what a line of the file says under a name.
+    /// Adds a named value from a line of the file.
     fn add_value(&self, line: usize, name: &str, value: &str, recording: &mut Recording) -> Result<()> {
         if is_missing(value) {
             return Ok(());
@@ -323,7 +324,7 @@ impl<'a> TimeDownTable<'a> {
     }
 }
 
-/// Adds a column; where the recording has one of this name, beside it.
+/// Adds a column, with a prefix if the recording already has one of this name.
 fn add(recording: &mut Recording, name: &str, value: &str) {
     let mut name = name.to_string();
     while recording.cell(&name).is_some() {

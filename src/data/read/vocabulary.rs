@@ -1,19 +1,19 @@
-//! Words in the headers of recorders' files: stimuli, and responses that are no ABRs.
+//! Words in recorders' headers: stimuli, and responses that are no ABRs.
 
 use super::{Recording, SourceFile, text};
 use crate::error::Result;
 
-/// What a header says of the stimulus.
+/// The stimulus that a header states.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stimulus {
     Click,
-    /// A tone of so many Hz.
+    /// A tone, by its frequency in Hz.
     Tone(f64),
-    /// Anything else by its name: `noise`, `chirp`, the file of a sound.
+    /// Any other stimulus, by its name: `noise`, `chirp`, a sound file.
     Other(String),
 }
 
-/// The unit of a frequency that is written without one.
+/// The unit of a frequency that states none itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FrequencyUnit {
     Hz,
@@ -21,7 +21,7 @@ pub enum FrequencyUnit {
 }
 
 impl Stimulus {
-    /// Reads a header's value: a frequency (0 stands for a click), a word, or the path of a sound's file. `None` if it
+    /// Parses a header's value: a frequency (0 stands for a click), a word, or the path of a sound file. `None` if it
     /// is empty.
     ///
     /// # Errors
@@ -57,8 +57,8 @@ impl Stimulus {
         })
     }
 
-    /// What a plain number under a name without unit can only be: a click (0), or a tone in Hz, as no stimulus reaches
-    /// 200 kHz. `None` for what may be in Hz or kHz, and for a code under another name than a frequency's.
+    /// Interprets a number in a column without a unit: 0 is a click, and 200 or more is a tone in Hz, because no
+    /// stimulus reaches 200 kHz. `None` for a number that may be in Hz or kHz, and for columns that are no frequency.
     pub fn without_unit(name: &str, number: f64) -> Option<Stimulus> {
         match number {
             _ if !name.to_lowercase().contains("freq") => None,
@@ -67,7 +67,7 @@ impl Stimulus {
         }
     }
 
-    /// Sets the recording's column: `frequency_hz`, or `stimulus` for what has no frequency.
+    /// Adds the stimulus to a recording: as `frequency_hz`, or as `stimulus` if it has no frequency.
     pub fn add_to(&self, recording: &mut Recording) {
         match self {
             Stimulus::Click => recording.add_column("frequency_hz", "click"),
@@ -77,18 +77,18 @@ impl Stimulus {
     }
 }
 
-/// Distortion products of the ear.
+/// Distortion-product emissions.
 pub const DPOAE: &str = "otoacoustic emissions (DPOAE)";
 
 const VEMP: &str = "vestibular evoked potentials (VEMP, VsEP)";
 const ECOCHG: &str = "electrocochleography (ECochG)";
 const ASSR: &str = "auditory steady-state responses (ASSR)";
 
-/// Parts of words that no other word has.
+/// Parts of words that occur in no other word.
 const PARTS: [(&str, &str); 9] = [
     ("vemp", VEMP),
     ("vsep", VEMP),
-    // not `vestibular` alone: ABRs are recorded of vestibular schwannomas
+    // not `vestibular` alone: ABRs are recorded in patients with vestibular schwannomas
     ("vestibular evoked", VEMP),
     ("dpoae", DPOAE),
     ("dpgram", DPOAE),
@@ -98,7 +98,7 @@ const PARTS: [(&str, &str); 9] = [
     ("electrocochleo", ECOCHG),
 ];
 
-/// Whole words, which stand inside others too.
+/// Whole words, which also occur inside other words.
 const WORDS: [(&str, &str); 5] = [
     ("oae", "otoacoustic emissions"),
     ("oaes", "otoacoustic emissions"),
@@ -107,14 +107,15 @@ const WORDS: [(&str, &str); 5] = [
     ("assrs", ASSR),
 ];
 
-/// Words with which a note tells of something else than the recording itself: `OAE absent`, `after VEMP`, `ABR and
+/// Words that show that a note is about something other than the recording itself: `OAE absent`, `after VEMP`, `ABR and
 /// ASSR`.
 const ASIDE: [&str; 17] = [
     "abr", "abrs", "absent", "present", "normal", "abnormal", "pass", "passed", "fail", "failed", "refer", "no", "not",
     "without", "after", "before", "post",
 ];
 
-/// The response other than an ABR that a text names, in any case: the name of a test, a group, a stimulus.
+/// The response other than an ABR that a text names, ignoring case. The text is the name of a test, a group or a
+/// stimulus.
 pub fn other_response(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase();
     let part = PARTS.iter().find(|(part, _)| text.contains(part));
@@ -122,13 +123,13 @@ pub fn other_response(text: &str) -> Option<&'static str> {
     part.or_else(word).map(|(_, response)| *response)
 }
 
-/// The same for a free note, which decides nothing if it names ABRs as well, or the result or time of another test.
+/// The same for a free note. The note does not count if it also names ABRs, or the result or time of another test.
 pub fn other_response_in_note(note: &str) -> Option<&'static str> {
     let is_aside = |word: &str| ASIDE.iter().any(|aside| word.eq_ignore_ascii_case(aside));
     other_response(note).filter(|_| !words(note).any(is_aside))
 }
 
-/// Names of columns and lines that say what was recorded, in small letters and digits alone.
+/// Names of columns and lines that state the kind of test, in lower-case letters and digits.
 const TESTS: [&str; 14] = [
     "test",
     "testtype",
@@ -146,14 +147,14 @@ const TESTS: [&str; 14] = [
     "stimulustype",
 ];
 
-/// Whether a column or line of this name says what was recorded.
+/// Whether a column or line with this name states the kind of test.
 pub fn names_test(name: &str) -> bool {
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     TESTS.contains(&plain.as_str())
 }
 
-/// The first line of a text that says what was recorded, and that it is no ABR: its number, its name and the response.
-/// One of `separators` ends a line's name.
+/// The first line of a text that states a test other than an ABR: its number, its name and the response. One of
+/// `separators` ends the line's name.
 pub fn other_test<'a>(text: &'a str, separators: &[char]) -> Option<(usize, &'a str, &'static str)> {
     text::lines(text).find_map(|(number, line)| {
         let (name, value) = line.split_once(separators)?;
@@ -162,7 +163,7 @@ pub fn other_test<'a>(text: &'a str, separators: &[char]) -> Option<(usize, &'a 
     })
 }
 
-/// The runs of letters of a text.
+/// The words of a text: its runs of letters.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())
 }

@@ -1,4 +1,4 @@
-//! PhysioNet WFDB records: a header as text (`.hea`) and files of samples (`.dat`) beside it.
+//! PhysioNet WFDB records: a text header (`.hea`) and files of samples (`.dat`) beside it.
 //!
 //! | header line | fields, separated by blanks (`[…]`: may be left out, with all after it) |
 //! | --- | --- |
@@ -16,24 +16,23 @@
 //! | --- | --- |
 //! | 16, 24, 32 | 2, 3, 4 bytes; the most negative number is a missing sample |
 //!
-//! A sample is `(number - baseline) / gain` units, and mV if none are named; a baseline that is left out is the zero. A
-//! negative gain inverts the trace. Each signal becomes a recording (with its name as `channel`), if its
-//! units are volts; others are left out with a notice. First values and checksums (sums modulo 65536) are checked where
-//! they are not 0.
+//! A sample is `(number - baseline) / gain` units; the default unit is mV, and the default baseline is the zero. A
+//! negative gain inverts the trace. Each signal with a voltage unit becomes a recording, with its name as `channel`;
+//! others are skipped with a notice. First values and checksums (sums modulo 65536) are checked unless they are 0.
 //!
-//! Refused, with a way out: records of several segments, other formats, several samples a frame, skewed signals,
-//! signals without a gain (uncalibrated), and missing samples. The header says nothing of a stimulus, and so of neither
-//! onset nor level.
+//! The reader refuses, with a remedy: records of several segments, other formats, several samples per frame, skewed
+//! signals, signals without a gain (uncalibrated), and missing samples. The header does not describe the stimulus, so
+//! onset and level stay unknown.
 
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, text, units};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::{Error, Result};
 
-/// More signals than these are no record of evoked responses.
+/// The most signals in a record of evoked responses.
 const MOST_SIGNALS: usize = 1000;
 
-/// What makes other programs write a record that is read here.
+/// The remedy for unsupported records.
 const CONVERT: &str = "write it again in format 16, 24 or 32, with the wfdb package: wfdb.wrsamp(…, fmt=[\"16\"])";
 
 pub const FORMAT: Format = Format {
@@ -46,20 +45,20 @@ pub const FORMAT: Format = Format {
     samples: &["evoked24.hea"],
 };
 
-/// Whether a file begins so.
+/// Whether the beginning of a file fits the format.
 fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     let mut lines = content(&head).map(|(_, line)| line.split_whitespace());
     let Some(mut record) = lines.next() else { return false };
     let counted = record.nth(1).is_some_and(|signals| signals.parse::<u32>().is_ok());
     let timed = record.next().is_none_or(|rate| rate.starts_with(|c: char| c.is_ascii_digit()));
-    // two columns of numbers begin alike
+    // a table with two columns of numbers begins in the same way
     let sampled =
         lines.next().and_then(|mut signal| signal.next()).is_some_and(|file| file.to_lowercase().ends_with(".dat"));
     counted && timed && sampled
 }
 
-/// The names of the files of samples that a header names, as far as it can be read.
+/// The names of the sample files in a header, as far as it can be parsed.
 pub(super) fn sample_files(header: &[u8]) -> Vec<String> {
     let text = text::decode(header);
     content(&text).skip(1).filter_map(|(_, line)| Some(line.split_whitespace().next()?.to_string())).collect()
@@ -73,8 +72,8 @@ fn content(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// Reads a record's signals.
 ///
 /// # Errors
-/// [`Error::Input`] with the file and the line or byte that is not as above, [`Error::Io`] for a file that cannot be
-/// read.
+/// [`Error::Input`] with the file and the line or byte that violates the layout above, [`Error::Io`] for a file that
+/// cannot be read.
 fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
     let header = WfdbHeader::parse(source, &text)?;
@@ -109,7 +108,7 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
 struct WfdbHeader {
     record: String,
     sample_rate_hz: f64,
-    /// Of each signal; unknown means as many as there are.
+    /// Samples per signal; `None`: as many as the file has.
     samples: Option<usize>,
     signals: Vec<Signal>,
 }
@@ -123,7 +122,7 @@ struct Signal {
     gain: f64,
     baseline: f64,
     units: String,
-    /// `None` for what is no voltage.
+    /// `None` if it is not a voltage.
     unit: Option<Unit>,
     first: i64,
     checksum: i64,
@@ -172,7 +171,7 @@ impl WfdbHeader {
         Ok(header)
     }
 
-    /// Signals of one file stand together and are of one format.
+    /// Checks that the signals of one file are adjacent and share a format.
     fn check_files(&self, source: &SourceFile) -> Result<()> {
         let mut seen = std::collections::BTreeSet::new();
         for together in self.signals.chunk_by(|a, b| a.file == b.file) {
@@ -189,7 +188,7 @@ impl WfdbHeader {
         Ok(())
     }
 
-    /// One of the signals that share a file.
+    /// Reads one of the signals that share a file.
     fn recording(&self, data: &SourceFile, together: &[Signal], column: usize, unit: Unit) -> Result<Recording> {
         let (signal, frame) = (&together[column], together.len() * together[column].bytes);
         let there = data.bytes().len().saturating_sub(signal.offset) / frame;
@@ -235,7 +234,7 @@ impl WfdbHeader {
     }
 }
 
-/// Two's complement, little-endian.
+/// Decodes a little-endian two's-complement number.
 fn integer(bytes: &[u8]) -> i64 {
     let unsigned = bytes.iter().rev().fold(0_i64, |value, &byte| value << 8 | i64::from(byte));
     let unused = 64 - 8 * bytes.len();
@@ -247,7 +246,7 @@ impl Signal {
         let unread = |problem: String| -> Error { source.error(format_args!("line {line}"), problem, CONVERT) };
         let mut fields = text.split_whitespace();
         let file = fields.next().unwrap_or_default();
-        // only a file beside the header: no `../`, no folder, no standard input
+        // only files beside the header: no `../`, no folders, no standard input
         if file.contains(['/', '\\', ':']) || ["", ".", "..", "-", "~"].contains(&file) {
             return Err(unread(format!("`{}` is no name of a file beside the header", text::excerpt(file))));
         }
@@ -271,12 +270,12 @@ impl Signal {
         Ok(signal)
     }
 
-    /// `16`, `24+512`, `16x1:0+8`; several samples a frame (`x2`) and skew (`:3`) are refused.
+    /// Parses `16`, `24+512` or `16x1:0+8`. Refuses several samples per frame (`x2`) and skew (`:3`).
     fn set_format(&mut self, field: &str, unread: &dyn Fn(String) -> Error) -> Result<()> {
         let wrong = || unread(format!("the format should be as 16 or 16x1:0+8, but is `{}`", text::excerpt(field)));
         let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (format, mut rest) = field.split_at(digits(field));
-        // in this order, each with its mark or left out
+        // in this order, each optional and with its mark
         let mut part = |mark: char, left_out: usize| {
             let Some(after) = rest.strip_prefix(mark) else { return Ok(left_out) };
             let (number, after) = after.split_at(digits(after));
@@ -304,7 +303,7 @@ impl Signal {
         Ok(())
     }
 
-    /// `200`, `1024(0)/uV`; an absent baseline is left NaN.
+    /// Parses `200` or `1024(0)/uV`. An absent baseline becomes NaN.
     fn set_gain(&mut self, field: &str, unread: &dyn Fn(String) -> Error) -> Result<()> {
         let not_calibrated = || unread("the signal is not calibrated: it has no gain".to_string());
         if field.is_empty() {

@@ -1,4 +1,4 @@
-//! The analysed peaks beside an EPL recording, as the ABR peak analysis programs write them.
+//! The analysed peaks beside an EPL recording, as the ABR peak-analysis programs write them.
 //!
 //! | name | whose labels |
 //! | --- | --- |
@@ -6,8 +6,8 @@
 //! | `ABR-52-3-16.0kHz-analyzed.txt` | the same, with the frequency, of any number of decimals |
 //! | `ABR-52-3-R1-analyzed.txt`, `ABR-52-3-16.0kHz-R1-analyzed.txt` | the same by the rater `R1` |
 //!
-//! The rater's name has a letter and no `-`. Of several files of one recording one is taken: the first by name of those
-//! without a rater, else of all. The others, and those for another frequency, are not used, with a notice.
+//! A rater's name contains a letter and no `-`. If a recording has several files, the first by name of those without a
+//! rater is used, else the first of all. A notice lists the unused ones, including those for another frequency.
 //!
 //! | line (a `#` may stand before the first ones) | what |
 //! | --- | --- |
@@ -15,12 +15,11 @@
 //! | `Frequency (kHz): 16.00` | the recording's; 0 for what is no tone |
 //! | `Level`, …, `P1 Latency`, `P1 Amplitude`, `N1 Latency`, `N1 Amplitude`, … `N5 Amplitude`, by tabs | names of columns, then a line a level |
 //!
-//! The names may be in any case, with a unit: `P1 latency (µs)`, `P1 amplitude (nV)`; else they are in ms and µV.
-//! Waves I, III and V are P1, P3 and P5: their latencies in ms, and as amplitude the peak's minus that of the trough
-//! after it, in µV. Any of these columns may be left out, and a cell may be empty or `nan`: then this label is missing.
-//! A negative latency means that there is no peak. A level that several lines or several recordings have stays
-//! unlabelled, with a notice, as nothing says which belong together. Note that the analysis was done on filtered traces
-//! (its file says how).
+//! Column names may be in any case and may have a unit: `P1 latency (µs)`, `P1 amplitude (nV)`; the default is ms and
+//! µV. P1, P3 and P5 are waves I, III and V. A label's amplitude is that of the peak minus that of the following
+//! trough. A label is missing if its column is missing or its cell is empty or `nan`. A negative latency means that
+//! there is no peak. A level with several lines or several recordings stays unlabelled, with a notice, because nothing
+//! shows which belong together. The peaks were analysed on filtered traces; their file states the filter.
 
 use super::super::vocabulary::{FrequencyUnit, Stimulus};
 use super::super::{ReadOutcome, Recording, SourceFile, delimited, text, units};
@@ -29,13 +28,13 @@ use crate::error::Result;
 
 const SUFFIX: &str = "-analyzed.txt";
 
-/// Whether a file begins as one of analysed peaks.
+/// Whether the beginning of a file fits a file of analysed peaks.
 pub fn detect(head: &[u8]) -> bool {
     let head = text::decode(head);
     plain(&head).starts_with("Threshold (dB") && head.contains("Frequency (kHz)")
 }
 
-/// A file of peaks that was not read with a recording.
+/// The outcome for a file of peaks that was not read with a recording.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) if its folder cannot be listed.
@@ -50,15 +49,15 @@ pub fn read(source: &SourceFile) -> Result<ReadOutcome> {
     Ok(ReadOutcome::NotAbr(reason))
 }
 
-/// The recording to which the name of a file of analysed peaks belongs, given whether a recording of a name is there;
+/// The recording that a file of analysed peaks belongs to, by its name. `is_there` tells whether a recording exists.
 /// `None` for any other file.
 pub(in crate::data::read) fn recording_of(name: &str, is_there: impl Fn(&str) -> bool) -> Option<&str> {
     Name::parse(name, is_there).map(|name| name.recording)
 }
 
-/// What the name of a file of analysed peaks says.
+/// The parsed name of a file of analysed peaks.
 struct Name<'a> {
-    /// The name of the recording's file, perhaps without `.txt`.
+    /// The name of the recording's file, with or without `.txt`.
     recording: &'a str,
     khz: Option<&'a str>,
     rater: Option<&'a str>,
@@ -73,17 +72,17 @@ impl<'a> Name<'a> {
             candidates.push(Name { recording: rest, khz: None, rater: Some(rater) });
             candidates.extend(Name::before_khz(rest).map(|name| Name { rater: Some(rater), ..name }));
         }
-        // the longest name first: `A1-4-left-analyzed.txt` belongs to A1-4 only where there is no A1-4-left
+        // the longest name first: `A1-4-left-analyzed.txt` belongs to A1-4 only if there is no A1-4-left
         candidates.into_iter().find(|name| !name.recording.is_empty() && is_there(name.recording))
     }
 
-    /// A name that ends in a frequency.
+    /// Parses a name that ends in a frequency.
     fn before_khz(text: &'a str) -> Option<Name<'a>> {
         let (recording, last) = text.rsplit_once('-')?;
         Some(Name { recording, khz: Some(without_khz(last)?), rater: None })
     }
 
-    /// Whether a recording of this frequency is meant; the name is rounded to its decimals, the recording's header to
+    /// Whether the name's frequency is the recording's. The name is rounded to its decimals, the recording's header to
     /// two.
     fn fits(&self, recorded_khz: Option<f64>) -> bool {
         let Some(named) = self.khz else { return true };
@@ -96,7 +95,7 @@ impl<'a> Name<'a> {
     }
 }
 
-/// `16.0` of `16.0kHz`.
+/// The number in `16.0kHz`.
 fn without_khz(text: &str) -> Option<&str> {
     let split = text.len().checked_sub(3).filter(|&at| text.is_char_boundary(at))?;
     let (number, unit) = text.split_at(split);
@@ -104,12 +103,12 @@ fn without_khz(text: &str) -> Option<&str> {
     (unit.eq_ignore_ascii_case("kHz") && is_number).then_some(number)
 }
 
-/// Whether this may be a rater. A number is another run: `A1-4-2-analyzed.txt` is not what a rater 2 made of A1-4.
+/// Whether this may be a rater. A number is a run: `A1-4-2-analyzed.txt` is not by a rater 2 of A1-4.
 fn is_rater(text: &str) -> bool {
     text.contains(char::is_alphabetic) && !text.to_lowercase().ends_with("khz")
 }
 
-/// A recording's name without the extension that it may have.
+/// A recording's name without its optional extension.
 pub(super) fn without_txt(name: &str) -> &str {
     let split = name.len().saturating_sub(4);
     match name.get(split..) {
@@ -122,7 +121,7 @@ fn is_there(files: &[String], recording: &str) -> bool {
     files.iter().any(|file| file == recording || without_txt(file) == recording)
 }
 
-/// Gives recordings the labels of the analysed peaks beside their file; returns what is to be said of these.
+/// Labels recordings with the analysed peaks beside their file. Returns notices.
 ///
 /// # Errors
 /// [`Error::Input`](crate::error::Error::Input) with the line of the peaks' file,
@@ -166,12 +165,12 @@ pub(super) fn label(
     Ok(notices)
 }
 
-/// What a file of analysed peaks holds.
+/// The content of a file of analysed peaks.
 struct Peaks {
     threshold_db: Option<f64>,
-    /// Whether a column has the latency of a wave that is read.
+    /// Whether there is a latency column of wave I, III or V.
     has_latencies: bool,
-    /// Level, and labels in the order of a recording's.
+    /// Level, and labels in the order of [`PEAK_COLUMNS`](crate::data::PEAK_COLUMNS).
     lines: Vec<(f64, [f32; 6])>,
 }
 
@@ -201,9 +200,9 @@ impl Peaks {
         Ok(Peaks { threshold_db, has_latencies, lines })
     }
 
-    /// Labels the recordings by their levels; returns which labels were not used.
+    /// Labels the recordings by their levels. Returns notices about unused labels.
     fn apply(&self, levels: &[Option<f64>], recordings: &mut [Recording]) -> Vec<String> {
-        // two decimals are written
+        // levels are written with two decimals
         let same = |a: f64, b: f64| (a - b).abs() < 0.01;
         let mut unclear = Vec::new();
         for (recording, level) in recordings.iter_mut().zip(levels) {
@@ -221,7 +220,7 @@ impl Peaks {
         }
         let has_recording = |level: f64| levels.iter().flatten().any(|recorded| same(*recorded, level));
         let mut others = self.lines.iter().map(|line| line.0).collect::<Vec<_>>();
-        // a control is without a stimulus, and so without a response
+        // a control has no stimulus, and so no response
         others.retain(|&level| level.is_finite() && !has_recording(level));
         let reasons = [
             (others, "there is no recording of this level"),
@@ -234,14 +233,14 @@ impl Peaks {
     }
 }
 
-/// The distinct ones of some levels, for a message.
+/// The distinct levels, for a message.
 fn list(mut levels: Vec<f64>) -> String {
     levels.sort_by(f64::total_cmp);
     levels.dedup();
     levels.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A line without the comment sign that newer programs set before their header.
+/// A line without the comment sign of newer programs' headers.
 fn plain(line: &str) -> &str {
     line.trim_start_matches(['#', ' '])
 }
@@ -283,7 +282,7 @@ fn split_unit(name: &str) -> (String, Option<String>) {
     }
 }
 
-/// Where the columns of [`WAVES`] are, of those that are there, and the factors from their units to ms and µV.
+/// The index of each existing column of [`WAVES`], and the factor from its unit to ms or µV.
 struct PeakColumns([[Option<(usize, f64)>; 4]; 3]);
 
 impl PeakColumns {

@@ -62,7 +62,7 @@ fn groups_of_other_responses_are_left_out() {
     };
     let (recordings, notices) = read(Arf { memo: "ABR, then VEMP", ..Arf::new() }.bytes(2));
     assert_eq!((recordings.len(), notices.len()), (2, 0), "either may be meant");
-    // the second of three groups alone: its memo stands behind three numbers and three texts
+    // only the second of three groups: its memo comes after three numbers and three texts
     let mut bytes = Arf::new().bytes(3);
     let second = HEADER + (bytes.len() - HEADER) / 3;
     bytes[second + 54..second + 58].copy_from_slice(b"VEMP");

@@ -1,7 +1,7 @@
 use super::refusal;
 use crate::data::read::{open_bytes, read_bytes};
 
-/// Text in Windows-1252: each character is one byte.
+/// Encodes text in Windows-1252: one byte per character.
 fn windows(text: &str) -> Vec<u8> {
     text.chars().map(|c| c as u8).collect()
 }

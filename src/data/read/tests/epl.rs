@@ -2,7 +2,7 @@ use super::refusal;
 use crate::data::read::{Recording, read_all, read_bytes};
 use common::samples::cfts;
 
-/// Run 7 of an animal: header lines, levels, and a line an instant.
+/// Run 7 of an animal: header lines, levels, and one line per instant.
 fn sweep(stimulus: &str, more: &str, levels: &str, lines: &[&str]) -> Vec<u8> {
     let text = format!(
         ":RUN-7\tLEVEL SWEEP\t1/2/2021\r\
@@ -88,7 +88,7 @@ fn averages_level_by_level_outweigh_the_number_asked_for() {
         let (recordings, _) = read("A1-7", &sweep("12.00", &format!(":Avgs:{averages}\r\n"), "20;60;80;", &lines));
         assert_eq!(columns(&recordings, "n_averages"), [Some("512"), Some("256"), Some("16")], "{averages}");
     }
-    // a control has its own
+    // a control may have its own level
     let (recordings, _) = read("A1-7", &sweep("12.00", ":Avgs: 512;256;4\r", "20;-Inf;80;", &lines));
     assert_eq!(columns(&recordings, "n_averages"), [Some("512"), Some("4")]);
     let (recordings, _) = read("A1-7", &sweep("12.00", ":Avgs:\r", "20;60;80;", &lines));

@@ -1,10 +1,10 @@
-//! The analysed peaks beside an EPL recording.
+//! Tests of the analysed peaks beside an EPL recording.
 
 use crate::data::read::{Recording, read_all};
 use crate::error::Result;
 use common::samples::{analyzed, cfts};
 
-/// A folder with the recording ABR-52-3, at 11.3 kHz, and files beside it.
+/// Makes a folder with the recording ABR-52-3, at 11.3 kHz, and other files.
 fn beside(files: &[(&str, &str)]) -> Result<(Vec<Recording>, Vec<String>)> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ABR-52-3"), cfts()).unwrap();
@@ -62,7 +62,7 @@ fn any_of_the_labels_may_be_missing() {
         let (recordings, _) = beside(&[("ABR-52-3-analyzed.txt", &no_amplitude)]).unwrap();
         assert_eq!((recordings[1].peaks[0], recordings[1].peaks[3].is_nan()), (0.3, true));
     }
-    // a threshold alone, and wave V without its trough
+    // only a threshold, and wave V without its trough
     let alone = "Threshold (dB SPL): 15\nFrequency (kHz): 11.3\nLevel\tP5 Latency\n15\t5.5\n";
     let (recordings, _) = beside(&[("ABR-52-3-analyzed.txt", alone)]).unwrap();
     assert_eq!((recordings[1].peaks[2], recordings[1].peaks[5].is_nan()), (5.5, true));
@@ -158,7 +158,8 @@ fn labels_belong_to_the_longest_name() {
 
 #[test]
 fn labels_whose_name_says_too_little_are_not_used() {
-    // those of run 2 of an animal ABR-52-3, of two raters or one with a `-`, at a frequency without a decimal point
+    // peaks of run 2 of an animal ABR-52-3, of two raters or one whose name has a `-`, at a frequency without a decimal
+    // point
     for tags in ["-2", "-R1-final", "-11_3kHz", "-11_3kHz-R1"] {
         let name = format!("ABR-52-3{tags}-analyzed.txt");
         let (recordings, notices) = beside(&[(&name, &wave_i(["0.1", "0.1"]))]).unwrap();

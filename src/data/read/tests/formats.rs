@@ -1,4 +1,4 @@
-//! The samples that the formats name, and nothing else, lie in `tests/fixtures/formats`.
+//! `tests/fixtures/formats` contains exactly the samples that the formats name.
 
 use crate::data::read::{FORMATS, Format, SourceFile, formats::detect, read_all};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Archives written by NumPy (`tests/fixtures/npz/write.py`), by this crate, and bent ones.
+//! Archives written by NumPy (`tests/fixtures/npz/write.py`), by this crate, and corrupted ones.
 
 use super::refusal;
 use crate::config::Unit;
@@ -73,7 +73,7 @@ fn what_is_written_is_read_back() {
     let path = folder.path().join("x.npz");
     npz::write(&path, &written).unwrap();
     let (mut read, _) = read_all(std::slice::from_ref(&path)).unwrap();
-    // arrays have no order among themselves
+    // the arrays of an archive have no order
     read.iter_mut().for_each(|r| r.columns.retain(|(name, _)| **name != *"file"));
     read.iter_mut().for_each(|r| r.columns.sort_by(|a, b| b.cmp(a)));
     read.iter_mut().for_each(|r| r.row = 1);
@@ -156,7 +156,7 @@ fn a_bent_archive_names_its_array() {
 
 #[test]
 fn half_precision_is_read_by_value_in_either_byte_order() {
-    // 1.5, -2.25, 2^-24 (the smallest there is), 65504 (the largest)
+    // 1.5, -2.25, 2^-24 (the smallest above 0), 65504 (the largest)
     let signal = [0x3e00_u16, 0xc080, 0x0001, 0x7bff];
     // 60, NaN; 37.1 is 37.09375 in 16 bits
     let (level, rate) = ([0x5380_u16, 0x7e00], [0x50a3_u16]);
@@ -179,7 +179,7 @@ fn half_precision_is_read_by_value_in_either_byte_order() {
         assert_eq!((all("level_db"), all("rate_hz")), (["60", ""], ["37.09375"; 2]), "{order}");
         assert_eq!([0, 1].map(|i| recordings[i].t0_ms), [Some(-1.0), Some(0.5)], "{order}");
         assert!(recordings[0].peaks[2] == 5.5 && recordings[1].peaks[2].is_nan(), "{order}");
-        // infinity stays, to be refused once unit and gain are known
+        // infinity is kept here and refused later, when unit and gain are known
         let infinite = read_bytes("x.npz", whole(&[0x3e00, 0xc080, 0x7c00, 0x3e00])).unwrap();
         assert_eq!(infinite[1].samples, [f32::INFINITY, 1.5], "{order}");
     }
@@ -228,7 +228,7 @@ fn subjects_of_an_archive_are_told_apart_or_refused() {
     let subjects = |descr: &str, items: &[u8]| -> Vec<String> {
         read_bytes("x.npz", of(descr, items)).unwrap().into_iter().map(|r| r.subject).collect()
     };
-    // neighbours that a 64-bit float cannot tell apart
+    // neighbouring integers that a 64-bit float cannot tell apart
     let large = [20_230_415_123_456_780, 20_230_415_123_456_781, -5].map(i64::to_le_bytes).concat();
     assert_eq!(subjects("<i8", &large), ["20230415123456780", "20230415123456781", "-5"]);
     let unsigned = [u64::MAX, u64::MAX - 1, 7].map(u64::to_be_bytes).concat();

@@ -1,4 +1,4 @@
-//! Tables that say that some or all of their recordings are no ABRs.
+//! Tests of tables with responses other than ABRs.
 
 use super::refusal;
 use crate::data::read::{open_bytes, read_paths};
@@ -6,7 +6,7 @@ use crate::data::read::{open_bytes, read_paths};
 const NAMES: &str = ",1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16";
 const CELLS: &str = ",0.5,-1,0,0,0,0,0,0,0,0,0,0,0,0,0,0.25";
 
-/// Subjects and first samples, and what is said.
+/// Subjects and first samples, and the notices.
 fn read(text: &str) -> (Vec<(String, f32)>, Vec<String>) {
     let mut set = open_bytes("t.csv", text.into()).unwrap();
     let rows = set.by_ref().map(|row| row.map(|r| (r.subject, r.samples[0])).unwrap()).collect();
@@ -28,7 +28,7 @@ fn rows_of_other_responses_are_left_out_and_counted() {
     let row = set.next().unwrap().unwrap();
     assert_eq!((row.row, row.line, row.samples), (1, Some(3), vec![3.0, 4.0]));
     assert!(set.next().unwrap().unwrap_err().to_string().contains("row 2 (line 4), column `s0`"));
-    // a name, a note or a value that names nothing else says nothing
+    // names, notes and values that name no other response
     let (rows, notices) = read(&format!("Patient,Comment,Type{NAMES}\nOAE,VEMP done,4{CELLS}\n"));
     assert_eq!((rows, notices.len()), (vec![("OAE".to_string(), 0.5)], 0));
 }

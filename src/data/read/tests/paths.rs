@@ -3,7 +3,7 @@ use crate::error::Error;
 use common::samples::{Arf, biosig, smartep};
 use std::path::{Path, PathBuf};
 
-/// A folder with recordings in two formats, emissions, and what else lies about.
+/// Makes a folder with recordings in two formats, emissions, and other files.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &[u8]| {

@@ -1,11 +1,11 @@
-//! The lines before the names of the columns: a value for all recordings, or one for each column.
+//! The lines before the header: one value for all recordings, or one for each column.
 
 use super::names::known;
 use crate::data::read::delimited::LineCells;
 use crate::data::read::{SourceFile, text};
 use crate::error::Result;
 
-/// A line before the names.
+/// A line before the header.
 pub struct Attribute {
     pub line: usize,
     pub name: String,
@@ -20,7 +20,7 @@ impl Attribute {
             let mut cells = cells.iter().map(String::from);
             let name = cells.next().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("sep="))?;
             let mut values: Vec<String> = cells.collect();
-            // spreadsheets fill lines up with empty cells
+            // spreadsheets pad lines with empty cells
             if values.iter().skip(1).all(String::is_empty) {
                 values.truncate(1);
             }
@@ -29,14 +29,14 @@ impl Attribute {
         attributes.collect()
     }
 
-    /// What the line says of a column; empty where it says nothing.
+    /// The value for a column; empty if there is none.
     pub fn value(&self, column: usize) -> &str {
         let value = if self.values.len() == 1 { self.values.first() } else { self.values.get(column.wrapping_sub(1)) };
         value.map_or("", String::as_str)
     }
 
-    /// Refuses a line whose values are neither one nor one for each column, up to the last column of samples. What has
-    /// no name that is known is a note, in which commas mean nothing.
+    /// Refuses a line that has neither one value nor one for each column up to the last sample column. A line with an
+    /// unknown name is a note, in which commas have no meaning.
     pub fn check(&self, source: &SourceFile, names: &[String], last: usize) -> Result<()> {
         let given = self.values.len() - self.values.iter().rev().take_while(|value| value.is_empty()).count();
         if given < 2 || (last <= self.values.len() && given < names.len()) {

@@ -1,4 +1,4 @@
-//! Which tables have time down their rows, by the names of their columns and the first lines below them.
+//! Detects tables in which time runs down the rows, by the column names and the first lines below them.
 
 use super::names::{known, time_unit};
 use super::sweeps::{FEWEST, equal_step, likely_unit};
@@ -7,11 +7,11 @@ use crate::data::read::columns::{ColumnKind, Naming, meaning};
 use crate::data::read::delimited::{Layout, LineCells};
 use std::cell::Cell;
 
-/// Fewer rising times say nothing, even with their unit.
+/// The fewest rising times that are evidence, even with a unit.
 const FEWEST_TIMES: usize = 3;
 
 pub fn find(head: &[u8]) -> Option<Layout> {
-    // a line before the names may begin with a time too: `Time,10:31`
+    // a line before the header may also begin with a time: `Time,10:31`
     let mut skipped = 0;
     loop {
         let (seen, numbered) = (Cell::new(0), Cell::new(false));
@@ -30,14 +30,14 @@ pub fn find(head: &[u8]) -> Option<Layout> {
     }
 }
 
-/// Whether the lines of a table with numbered columns are instants, and no recordings: their times rise in equal steps,
-/// at a rate at which evoked responses are recorded.
+/// Whether the rows of a table with numbered columns are instants instead of recordings: their times rise in equal
+/// steps, at a sample rate of evoked responses.
 pub fn runs_down(layout: &Layout, head: &[u8]) -> bool {
     let lines = layout.first_lines(head, 1 + FEWEST);
     let Some((names, rows)) = lines.split_first() else { return false };
     let Some(time) = time_column(names) else { return false };
     let stated = names.iter().nth(time).and_then(|name| time_unit(&name)).flatten();
-    // without a unit the numbers may count days
+    // without a unit, the numbers may count days
     if rows.len() < if stated.is_some() { FEWEST_TIMES } else { FEWEST } {
         return false;
     }
@@ -53,14 +53,14 @@ pub fn runs_down(layout: &Layout, head: &[u8]) -> bool {
     RATES_HZ.contains(&rate) && !names.iter().enumerate().any(|(column, name)| tells_of_recordings((column, &name)))
 }
 
-/// The column of the times, if there are others: the first that has a name, but for those that describe the samples.
+/// The time column: the first named column that does not describe samples, if other columns follow.
 fn time_column(names: &LineCells) -> Option<usize> {
     let (first, name) = names.iter().enumerate().find(|(_, name)| !name.is_empty() && known(name).is_none())?;
     (time_unit(&name).is_some() && names.iter().nth(1).is_some()).then_some(first)
 }
 
-/// Whether the line below the names gives a time, and a sample or an empty cell beside it. Behind columns that describe
-/// the samples, where many tables have a time or a latency, the next lines must be later instants of the same
+/// Whether the line below the header has a time, and beside it a sample or an empty cell. After columns that describe
+/// samples, where many tables have a time or a latency, the next lines must also be later instants of the same
 /// recording.
 fn are_instants(lines: &[LineCells]) -> bool {
     let [names, row, later @ ..] = lines else { return false };

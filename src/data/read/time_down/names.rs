@@ -1,11 +1,11 @@
-//! What the names of the columns say: the unit of the times, what is one value per recording, levels, units of samples.
+//! Parses column names: the unit of times, values per recording, levels, stimuli, units of samples.
 
 use crate::config;
 use crate::data::read::columns::{self, ColumnKind};
 use crate::data::read::vocabulary::{FrequencyUnit, Stimulus};
 use crate::data::read::{tdt, text};
 
-/// The unit that the name of a column of times states, `None` inside if it states none; `None` for another name.
+/// The unit in the name of a time column, in ms; `Some(None)` if the name states none; `None` for any other name.
 pub fn time_unit(name: &str) -> Option<Option<f64>> {
     let lower = name.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
@@ -23,8 +23,8 @@ pub fn time_unit(name: &str) -> Option<Option<f64>> {
     (lower != "s").then_some(unit)
 }
 
-/// Our name for a column or line that holds one value per recording, `frequency` for one without unit; `None` for a
-/// name that is not known.
+/// Our name for a column or line with one value per recording (`frequency` if it has no unit); `None` for an unknown
+/// name.
 pub fn known(name: &str) -> Option<&'static str> {
     match columns::meaning(name) {
         Some(ColumnKind::Subject) => return Some("subject_id"),
@@ -35,7 +35,7 @@ pub fn known(name: &str) -> Option<&'static str> {
         Some(ColumnKind::Number(ours)) => return Some(ours),
         _ => {}
     }
-    // what MNE and psiexperiment write beside the traces
+    // names that MNE and psiexperiment use
     let plain = name.to_ascii_lowercase();
     match plain.trim() {
         "chan" => Some("channel"),
@@ -46,7 +46,7 @@ pub fn known(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A name without the unit in parentheses or brackets at its end.
+/// Splits off the unit in parentheses or brackets at the end of a name.
 fn without_unit(name: &str) -> (String, Option<config::Unit>) {
     let open = name.rfind(['(', '[']);
     let unit = open.and_then(|at| {
@@ -59,14 +59,14 @@ fn without_unit(name: &str) -> (String, Option<config::Unit>) {
     }
 }
 
-/// What the name of a column of samples says.
+/// The parsed name of a sample column.
 #[derive(Debug, Default, PartialEq)]
 pub struct Named {
-    /// Of the samples.
+    /// The unit of the samples.
     pub unit: Option<config::Unit>,
     pub stimulus: Option<Stimulus>,
     pub level: Option<NamedLevel>,
-    /// What it says beside them: an ear or a channel.
+    /// The rest of the name: an ear or a channel.
     pub rest: String,
 }
 
@@ -80,29 +80,29 @@ impl Named {
         Named { unit, stimulus, level, rest: if is_average { String::new() } else { rest } }
     }
 
-    /// Whether the column tells of the spread or the number of what was averaged.
+    /// Whether the column holds a spread or a count instead of the average.
     pub fn is_statistic(&self) -> bool {
         let last = self.rest.rsplit(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty());
         last.is_some_and(|last| STATISTICS.contains(&last.to_lowercase().as_str()))
     }
 
-    /// The ear, if there is nothing else beside a level or a stimulus.
+    /// The ear, if the name contains only an ear beside a level or a stimulus.
     pub fn ear(&self) -> Option<&'static str> {
         let is_ear = |word: &str| tdt::ear(word).is_some() || word.eq_ignore_ascii_case("ear");
         let alone = (self.level.is_some() || self.stimulus.is_some()) && self.rest.split(' ').all(is_ear);
         tdt::ear(&self.rest).filter(|_| alone)
     }
 
-    /// The level, if the name is a number alone, which may mean anything.
+    /// The level, if the name is only a number, which may mean anything.
     pub fn bare_level(&self) -> Option<f64> {
         self.level.as_ref().filter(|level| level.bare).map(|level| level.db)
     }
 }
 
-/// Last words of names that are no averages.
+/// Last words of names of columns that are no averages.
 const STATISTICS: [&str; 9] = ["sem", "sd", "std", "se", "ci", "n", "var", "diff", "dif"];
 
-/// A click or a tone in a name (`8 kHz`, `16kHz`, `500_Hz`), and the name without it.
+/// Splits a click or a tone (`8 kHz`, `16kHz`, `500_Hz`) from a name.
 fn take_stimulus(name: &str) -> Option<(Stimulus, String)> {
     let lower = name.to_ascii_lowercase();
     let ends = |end: usize| !lower[end..].starts_with(char::is_alphanumeric);
@@ -135,13 +135,13 @@ fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }
 
-/// What a column is named after: `30 dB`, `Level 30 dB SPL`, `30 dB left`, `30`.
+/// A level in a column name: `30 dB`, `Level 30 dB SPL`, `30 dB left`, `30`.
 #[derive(Debug, PartialEq)]
 pub struct NamedLevel {
     pub db: f64,
-    /// What the name says beside the level: an ear or a channel.
+    /// The rest of the name: an ear or a channel.
     pub rest: String,
-    /// Whether the name is a number alone, which may mean anything.
+    /// Whether the name is only a number, which may mean anything.
     pub bare: bool,
 }
 
@@ -164,7 +164,7 @@ impl NamedLevel {
     }
 }
 
-/// What stands behind `dB`.
+/// Level references after `dB`.
 const SCALES: [&str; 6] = ["spl", "nhl", "hl", "pespl", "ehl", "pe"];
 
 fn words<'a>(text: &'a str, but: &'a [&str]) -> impl Iterator<Item = &'a str> {

@@ -1,4 +1,4 @@
-//! The instants of a table, line by line, and the recordings that they make.
+//! Collects the instants of a table, line by line, into recordings.
 
 use super::names::time_unit;
 use super::{TimeDownTable, is_missing, plain_number, tdt, text, trimmed};
@@ -6,22 +6,22 @@ use crate::data::read::{Recording, SourceFile};
 use crate::error::Result;
 use csv::ByteRecord;
 
-/// Fewer instants than these are no recording.
+/// The fewest instants in a recording.
 pub const FEWEST: usize = 16;
-/// No instant lies further than this part of a step from where equal spacing puts it.
+/// The largest deviation of an instant from equal spacing, as a fraction of a step.
 const JITTER: f64 = 0.25;
 
-/// One run of rising times.
+/// A run of rising times.
 pub struct Sweep {
     /// The line of each instant.
     pub lines: Vec<usize>,
     pub groups: Vec<String>,
     times: Vec<f64>,
-    /// The samples of each instant, in the order of the columns.
+    /// The samples of each instant, column by column.
     pub samples: Vec<f32>,
 }
 
-/// One instant.
+/// One instant: a line of the table.
 pub struct TimeDownRow<'a> {
     pub table: &'a TimeDownTable<'a>,
     pub line: usize,
@@ -52,7 +52,7 @@ impl TimeDownRow<'_> {
         Ok(())
     }
 
-    /// Whether a time belongs to a sweep of the same groups, or begins another at the same time as this one did.
+    /// Whether a time continues a sweep of the same groups. A time equal to the sweep's first one begins a new sweep.
     fn continues(&self, sweep: &Sweep, at: f64) -> Result<bool> {
         let (first, last) = (sweep.times[0], sweep.times[sweep.times.len() - 1]);
         let (problem, remedy) = if at > last {
@@ -108,7 +108,7 @@ impl Sweep {
         Err(source.line(self.lines[0], format!("{problem}: instants: {found}, and at least {FEWEST} are needed")))
     }
 
-    /// The step of the times, which are equally spaced.
+    /// The time step. Unequal spacing is an error.
     fn step(&self, source: &SourceFile) -> Result<f64> {
         match uneven(&self.times) {
             None => Ok(mean_step(&self.times)),
@@ -120,7 +120,7 @@ impl Sweep {
         }
     }
 
-    /// Its recordings: one for each column that has samples, without those of other responses.
+    /// Makes a recording of each column with samples, without those of other responses.
     pub fn finish(
         self,
         table: &TimeDownTable,
@@ -171,19 +171,19 @@ fn mean_step(times: &[f64]) -> f64 {
     (times[times.len() - 1] - times[0]) / (times.len() - 1) as f64
 }
 
-/// The first of the times that is off equal spacing, and where it should be.
+/// The first time that deviates from equal spacing, and its expected value.
 fn uneven(times: &[f64]) -> Option<(usize, f64)> {
     let step = mean_step(times);
     let wanted = (0..times.len()).map(|i| times[0] + i as f64 * step);
     wanted.enumerate().find(|&(i, wanted)| (times[i] - wanted).abs() > JITTER * step)
 }
 
-/// The step of times that rise in equal steps.
+/// The step, if the times rise in equal steps.
 pub fn equal_step(times: &[f64]) -> Option<f64> {
     Some(mean_step(times)).filter(|step| *step > 0.0 && uneven(times).is_none())
 }
 
-/// The unit, in ms and by its name, that makes a likely sample rate of a step.
+/// The unit that gives a plausible sample rate: its size in ms, and its name.
 pub fn likely_unit(step: f64) -> (f64, &'static str) {
     match step {
         step if step < 1e-3 => (1000.0, "seconds"),
@@ -192,7 +192,7 @@ pub fn likely_unit(step: f64) -> (f64, &'static str) {
     }
 }
 
-/// Without the digits that division adds.
+/// Removes rounding noise from a division.
 fn rounded(value: f64) -> f64 {
     let scale = 10_f64.powi(9 - value.abs().max(1e-9).log10().ceil() as i32);
     let rounded = (value * scale).round() / scale;
