@@ -1,4 +1,4 @@
-//! Small files of every format, made here. The test that bends them shares this file.
+//! Makes small files of every format. `tests/read_corrupted.rs` shares this module.
 
 use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
@@ -19,7 +19,7 @@ pub fn smartep(points: usize) -> String {
     text
 }
 
-/// Two groups, of two records and one, of three samples each.
+/// Two groups with two records and one record, each of three samples.
 pub fn biosig() -> String {
     let mut text = String::new();
     for (group, subject, records) in [(0, "M1", vec![4, 5]), (1, "", vec![6])] {
@@ -42,8 +42,8 @@ pub fn biosig() -> String {
 /// Bytes before the first group.
 pub const ARF_HEADER: usize = 8811;
 
-/// A file as BioSigRZ (or RP) writes it: groups with a record each of four samples, the first of them 1, 2, … nV before
-/// the gain.
+/// A file as BioSigRZ (or RP) writes it: each group has one record of four samples, the first of which is 1, 2, … nV
+/// before the gain.
 pub struct Arf {
     pub rz: bool,
     pub variables: [(&'static str, &'static str, f32); 2],
@@ -110,7 +110,7 @@ impl Arf {
     }
 }
 
-/// Three levels of four samples in Latin-1 with the recorder's carriage returns, and below them half the differences.
+/// Three levels of four samples, in Latin-1 with the recorder's carriage returns, followed by half the differences.
 pub fn cfts() -> Vec<u8> {
     let text = ":RUN-3\tLEVEL SWEEP\tTEMP:207.44\t4/6/2007\t8:03 AM\t-3852.21HR:\t\r\
         :SW EAR: R\tSW FREQ: 11.30\t# AVERAGES: 512\tREP RATE (/sec): 40\tDRIVER: Starship\tSAMPLE (µsec): 10\t\r\
@@ -134,7 +134,7 @@ pub fn analyzed() -> String {
     )
 }
 
-/// Two rows as ABRA has them, the second two samples shorter than the 18 of the first.
+/// Two rows as ABRA has them: 18 samples, and two fewer.
 pub fn abra() -> String {
     let numbers: Vec<String> = (0..18).map(|i| i.to_string()).collect();
     let zeros = ",0".repeat(14);
@@ -144,7 +144,7 @@ pub fn abra() -> String {
     )
 }
 
-/// A row as an Eclipse export gives it, with `;` and decimal commas.
+/// A row of an Eclipse export, with `;` and decimal commas.
 pub fn eclipse() -> String {
     let numbers: Vec<String> = (1..=20).map(|i| i.to_string()).collect();
     let samples: Vec<String> = (1..=20).map(|i| format!("0,{i:02}")).collect();
@@ -152,7 +152,7 @@ pub fn eclipse() -> String {
     format!("{names};{}\np 7;Right;Click;60;44,1;2000;31;x;{}\n", numbers.join(";"), samples.join(";"))
 }
 
-/// An archive of arrays, each a header and its items.
+/// An archive of arrays, each with a header and items.
 pub fn archive(arrays: &[(&str, &str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, header, items) in arrays {

@@ -1,4 +1,4 @@
-//! Tables as spreadsheets and R leave them.
+//! Tests of tables as spreadsheets and R write them.
 
 use super::refusal;
 use crate::data::read::read_bytes;
@@ -7,7 +7,7 @@ fn numbers(prefix: &str, first: usize) -> String {
     (first..first + 16).map(|i| format!(",{prefix}{i}")).collect()
 }
 
-/// Sixteen samples, of which the fourth is 0.3 µV more than the first.
+/// Sixteen samples; the fourth is 0.3 µV above the first.
 fn cells(first: f32) -> String {
     (0..16).map(|i| format!(",{:.1}", first + i as f32 / 10.0)).collect()
 }
@@ -61,7 +61,7 @@ fn the_x_that_r_puts_before_numbers_is_no_part_of_them() {
         assert_eq!((read[0].samples.len(), read[0].samples[3]), (16, 0.3));
         assert_eq!(["frequency_hz", "level_db"].map(|c| read[0].column(c)), [Some("8000"), Some("60")]);
     }
-    // times are no numbers of samples
+    // times do not number samples
     let times: String = (0..40).map(|i| format!(",X{}", f64::from(i) * 0.5)).collect();
     let message = refusal("t.csv", format!("Level{times}\n60{times}\n"));
     assert!(message.contains("line 1 the columns are named by numbers") && message.contains("--t0-ms"), "{message}");

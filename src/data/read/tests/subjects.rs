@@ -31,7 +31,7 @@ fn files_are_distinct_and_so_are_subjects_guessed_in_two_folders() {
     let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
     let files: Vec<&str> = recordings.iter().map(|r| &*r.file).collect();
     assert_eq!(files[..5], ["a/x-20dB.csv", "x-60dB.csv", "b/x-20dB.csv", "y.csv", "z.csv"]);
-    // an empty cell of a column of names is no reason to guess
+    // an empty cell in a subject column gives no guess
     assert_eq!(subjects(&recordings), ["a/x", "a/x", "b/x", "y", "said", "", "said", ""]);
     let rows: Vec<usize> = recordings.iter().map(|r| r.row).collect();
     assert_eq!(rows, [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -102,7 +102,7 @@ fn a_pattern_or_a_table_says_who_was_recorded() {
     assert_eq!(subjects(&recordings), ["A", "A", "B", "B"]);
     let (recordings, _) = named(&path("rec"), path("names.csv").to_str().unwrap()).unwrap();
     assert_eq!(subjects(&recordings), ["one", "one", "two", "two"]);
-    // a table alone is read row by row, and named alike
+    // a single table is read row by row, and gets the same names
     let (recordings, _) = named(&path("rec/day2/B2.csv"), "([A-Z][0-9])[^/]*$").unwrap();
     assert_eq!(subjects(&recordings), ["B2", "B2"]);
 

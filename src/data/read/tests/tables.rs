@@ -63,14 +63,14 @@ fn decimal_commas_are_read_and_thousands_refused() {
     assert_eq!(read[0].samples[7], 0.07);
     let message = refusal("x.csv", table("2.000"));
     assert!(message.contains("column `Sweeps`: \"2.000\"") && message.contains("2000 or 2,000"), "{message}");
-    // without decimal commas a point is a point
+    // without decimal commas, a point is a decimal point
     let plain = "subject_id;rate;s0;s1\nA1;2.000;0.1;2\n";
     assert_eq!(read_bytes("x.csv", plain.into()).unwrap()[0].column("rate"), Some("2.000"));
 }
 
 #[test]
 fn what_points_and_commas_are_is_told_by_other_numbers_or_not_at_all() {
-    // whole samples say nothing
+    // whole numbers do not show the decimal mark
     let whole = |sweeps: &str, sample: &str| {
         let rows = format!("A1;{sweeps};1;2\n").repeat(60);
         format!("subject_id;n_averages;s0;s1\n{rows}A2;0;{sample};2\n")
@@ -80,13 +80,13 @@ fn what_points_and_commas_are_is_told_by_other_numbers_or_not_at_all() {
         let expected = format!("row 1 (line 2), column `n_averages`: \"{sweeps}\" may have a decimal");
         assert!(message.contains(&expected) && message.contains(&format!("write 2000 or {sweeps}0")), "{message}");
     }
-    // the first number that tells may stand far below
+    // the first number that shows the decimal mark may stand far below
     let read = read_bytes("x.csv", whole("2000", "0,0103").into()).unwrap();
     assert_eq!((read[0].samples[0], read[60].samples[0], read[60].line), (1.0, 0.0103, Some(62)));
     assert!(refusal("x.csv", whole("2.000", "0,0103")).contains("2000 or 2,000: commas are decimal points"));
     let read = read_bytes("x.csv", whole("2.000", "0.0103").into()).unwrap();
     assert_eq!((read[0].column("n_averages"), read[60].samples[0]), (Some("2.000"), 0.0103));
-    // where both stand, each number is what it can only be
+    // with both marks, a number is read only if it has a single meaning
     let both = |weight: &str| format!("subject_id;weight;level_db;s0;s1\nA1;{weight};5,5;0.5;-1.25\n");
     let read = read_bytes("x.csv", both("1.5").into()).unwrap();
     assert_eq!(["weight", "level_db"].map(|c| read[0].column(c)), [Some("1.5"), Some("5.5")]);
@@ -123,7 +123,7 @@ fn row_numbers_of_r_and_pandas_are_no_column() {
     }
 }
 
-/// A table of one row, with samples of 500.5, 501.5, … in columns that are numbered from `first` on.
+/// A table with one row: samples 500.5, 501.5, … in columns numbered from `first`.
 fn of_unit(before: &str, names: &str, cells: &str, first: &str) -> String {
     let samples: String = (0..16).map(|i| format!(",{}.5", 500 + i)).collect();
     format!("{before}{names}{}\n{cells}{samples}\n", numbered(first, 16))
@@ -164,7 +164,7 @@ fn a_unit_that_a_table_states_is_converted() {
             "column `Units`: the samples are in mV, but a line above",
         ),
         (own("Units;kV\n"), "line 1: `kV` is no unit"),
-        // of the label, or of the samples?
+        // the unit is the label's or the samples'
         (of_unit("", "wave V amplitude,Units", "500,nV", "1"), "column `wave V amplitude`: the unit nV is stated"),
     ] {
         let message = refusal("t.csv", text);

@@ -2,7 +2,7 @@ use super::refusal;
 use crate::data::read::{ReadOutcome, SourceFile, ihs_smartep, read_bytes, tdt_biosig_ascii};
 use common::samples::{biosig, smartep};
 
-/// How many recordings a file holds, and the notices.
+/// The number of recordings in a file, and the notices.
 fn kept(reading: ReadOutcome) -> (usize, Vec<String>) {
     match reading {
         ReadOutcome::Recordings { recordings, notices, .. } => (recordings.len(), notices),
@@ -32,7 +32,7 @@ fn zero_position_counts_from_one_and_0_means_nothing_before_the_onset() {
         let content = smartep(5).replace("Zero Position:,3", &format!("Zero Position:,{zero}"));
         read_bytes("x.TXT", content.into_bytes()).unwrap()[0].t0_ms
     };
-    // 50 µs a sample
+    // 50 µs per sample
     assert_eq!(["0", "1", "2", "5"].map(begins), [Some(0.0), Some(0.0), Some(-0.05), Some(-0.2)]);
     assert_eq!(begins(""), None);
     let without: String = smartep(5).lines().filter(|l| !l.starts_with("Zero")).map(|l| format!("{l}\n")).collect();
@@ -85,7 +85,7 @@ fn smartep_recordings_of_other_responses_are_left_out() {
     {
         assert_eq!(kept(read(line)), (2, Vec::new()), "{line}");
     }
-    // the second recording's, whose comment holds a comma
+    // the second recording's comment contains a comma
     let (recordings, notices) = kept(read("Comment:,left,,,,,,left, VEMP,,,,"));
     assert_eq!((recordings, notices.len()), (1, 1));
     assert!(notices[0].contains("1 of 2 recordings were left out: line 12 names vestibular"), "{notices:?}");
@@ -159,7 +159,7 @@ fn biosig_groups_of_other_responses_are_left_out() {
     ] {
         let message = refusal("x.txt", biosig().replace(from, to));
         assert!(message.contains(expected) && message.contains("leave this file out"), "{message}");
-        // in the first of two groups alone: its two records go
+        // in only the first of two groups: its two records are skipped
         let (recordings, notices) = kept(read(biosig().replacen(from, to, 1)));
         assert_eq!(recordings, 1, "{to}");
         assert!(notices[0].contains("2 records were left out: line ") && notices[0].contains(expected), "{notices:?}");

@@ -1,9 +1,9 @@
-//! Tables in which time runs down the rows.
+//! Tests of tables in which time runs down the rows.
 
 use super::refusal;
 use crate::data::read::{Recording, open_bytes, read_bytes};
 
-/// Sixteen lines and their cells: `cells(i)` after the time `from + step i`.
+/// A header and sixteen lines: the time `from + step i`, then `cells(i)`.
 fn table(header: &str, from: f64, step: f64, cells: impl Fn(i32) -> String) -> String {
     let line = |i: i32| format!("{},{}\n", from + step * f64::from(i), cells(i));
     format!("{header}\n{}", (0..16).map(line).collect::<String>())
@@ -135,7 +135,7 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
     }
 }
 
-/// `,1,2,…`: as many numbers from `first` on.
+/// `,1,2,…`: numbers from `first` on.
 fn numbers(first: usize, count: usize) -> String {
     (first..first + count).map(|i| format!(",{i}")).collect()
 }
@@ -161,7 +161,7 @@ fn times_in_equal_steps_run_down_beside_numbered_columns() {
         let counted = notices.iter().any(|notice| notice.contains("1, 2, 3") && notice.contains("for channels"));
         assert_eq!(counted, !channel.starts_with('s'), "{notices:?}");
     }
-    // rows that are recordings: their times are days, the level differs, or the rate stands beside
+    // rows that are recordings: their times are days, their levels differ, or there is a column with the sample rate
     let trace = |i: i32| format!("{i},{},1", 2 * i);
     let levels = (0..16).map(|i| format!("A,{},{},{}\n", 5 * i, f64::from(i) / 10.0, trace(i))).collect::<String>();
     for (text, column) in [
@@ -249,7 +249,7 @@ fn columns_that_describe_the_samples_may_stand_before_the_times() {
             assert_eq!(read[1].cell(name).as_deref(), Some(value), "{text}");
         }
     }
-    // a table of latencies is none of samples
+    // a table of latencies holds no samples
     let latencies = "subject,level,latency (ms),amplitude\nA1,60,1.5,0.2\nA1,60,2.5,0.3\nA1,60,3.5,0.4\n";
     assert!(refusal("x.csv", latencies.to_string()).contains("is of no format that is read here"));
 }
@@ -270,7 +270,7 @@ fn a_long_table_names_its_channels_in_a_column() {
     assert_eq!((read.len(), read[1].samples[3]), (2, 6.0));
 }
 
-/// Recordings with what is said of them.
+/// Reads recordings and notices.
 fn read_with_notices(name: &str, text: String) -> (Vec<Recording>, Vec<String>) {
     let mut set = open_bytes(name, text.into()).unwrap();
     let read = set.by_ref().map(Result::unwrap).collect();

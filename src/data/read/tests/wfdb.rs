@@ -1,4 +1,4 @@
-//! The records were written by the `wfdb` package (`tests/fixtures/wfdb/write.py`), which also read them into
+//! Tests of WFDB records. The `wfdb` package wrote them (`tests/fixtures/wfdb/write.py`) and read them into
 //! `expected.csv`.
 
 use super::refusal;
@@ -30,7 +30,7 @@ fn formats_16_24_and_32_are_read_as_the_wfdb_package_reads_them() {
     assert_eq!(notices.len(), 1, "{notices:?}");
 }
 
-/// What becomes of the record `evoked16` with another header, or other samples.
+/// Reads the record `evoked16` with another header, or other samples.
 fn changed(
     header: impl Fn(String) -> String,
     samples: impl Fn(Vec<u8>) -> Vec<u8>,
@@ -66,7 +66,7 @@ fn what_is_no_voltage_is_left_out_with_a_notice() {
     assert!(notices[0].contains("no voltages were left out: `EEG Cz` in Pa"), "{notices:?}");
     let none = changed(|text| text.replace("/mV", "/Pa").replace("/uV", "/Pa"), |samples| samples);
     assert!(none.unwrap_err().to_string().contains("leave this file out"));
-    // the length is the samples' where the header does not say it, and mV are meant where no unit is named
+    // without a length in the header the file's length counts, and without a unit mV
     let (recordings, _) =
         changed(|text| text.replace("48000 40", "48000").replace("/uV", ""), |samples| samples).unwrap();
     assert_eq!((recordings[0].samples.len(), recordings[0].samples[0]), (40, 113.0 / 1024.0 * 1e3));
