@@ -1,4 +1,4 @@
-//! Filters and resampling, held to what SciPy makes of the same traces (`tests/fixtures/scipy/record.py`).
+//! Compares filters and resampling with SciPy's results for the same traces (`tests/fixtures/scipy/record.py`).
 
 use abr_film::data::prepare::butterworth::{Butterworth, PassBand};
 use abr_film::data::prepare::resample::Resampler;
@@ -32,10 +32,10 @@ struct Resampling {
     y: Vec<f64>,
 }
 
-/// The traces reach 12 µV and the sections of the steepest filter, whose poles lie 1e-3 from the unit circle, amplify
-/// f64's rounding of 1e-15 by some thousands in either pass.
+/// The traces reach 12 µV. The poles of the steepest filter lie 1e-3 from the unit circle, so each pass amplifies f64's
+/// rounding of 1e-15 by some thousands.
 const FILTER_TOLERANCE: f64 = 1e-9;
-/// Sums of at most 200 weighted samples: f64's rounding, some hundred times over.
+/// Sums of at most 200 weighted samples: about a hundred f64 roundings.
 const RESAMPLE_TOLERANCE: f64 = 1e-11;
 
 fn recorded() -> ScipyResults {
@@ -80,7 +80,7 @@ fn resampling_is_scipys_with_the_same_filter() {
         let error = worst(&y, &case.y);
         println!("{} Hz to {} Hz: {error:.1e} µV", case.from_hz, case.to_hz);
         assert!(error < RESAMPLE_TOLERANCE, "{} to {}: {error}", case.from_hz, case.to_hz);
-        // SciPy fills up the time to the end of the last sample; here none lies after it
+        // SciPy also returns samples after the last recorded one; this resampler does not
         let fits = |samples: usize| (samples - 1) * case.down <= (case.x.len() - 1) * case.up;
         assert!(fits(y.len()) && !fits(y.len() + 1) && y.len() <= case.y.len(), "{} samples", y.len());
     }

@@ -1,5 +1,5 @@
-//! Every reader on corrupted, cut and arbitrary files: it reads or refuses them, never panics, and allocates no more
-//! than a small multiple of their size, whatever a header claims. The allocator counts the bytes that are alive.
+//! Runs every reader on corrupted, cut and arbitrary files. It must read or refuse them without a panic, and allocate
+//! no more than a small multiple of their size, whatever a header claims. The allocator counts the bytes alive.
 
 use abr_film::data::read::{FORMATS, open_bytes, read_all, read_bytes};
 use common::allocation::CountingAllocator;
@@ -12,17 +12,17 @@ use std::path::Path;
 /// The most bytes alive at once, as a multiple of the file's.
 const MULTIPLE: usize = 40;
 
-/// What is free: buffers of fixed size, of which those of `inflate` are the largest.
+/// Bytes that do not count: buffers of fixed size. Those of `inflate` are the largest.
 const FREE: usize = 160 << 10;
 
-// a thread's own, as other tests allocate at the same time
+// per thread, because other tests allocate at the same time
 thread_local! {
     static ALIVE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(change: isize) {
-    // a thread that ends has no counters any more
+    // a thread that is ending has no counters left
     let _ = ALIVE.try_with(|alive| {
         alive.set(alive.get() + change);
         let _ = PEAK.try_with(|peak| peak.set(peak.get().max(alive.get())));
@@ -35,7 +35,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator {
     freed: |layout| count(-(layout.size() as isize)),
 };
 
-/// Runs `read` on files of this many bytes together, and says by how many times it exceeds what is free.
+/// Runs `read` on files of `bytes` bytes in total. Returns its peak allocation beyond [`FREE`] as a multiple of them.
 fn measured<T>(bytes: usize, read: impl FnOnce() -> T) -> (T, f64) {
     let before = ALIVE.get();
     PEAK.set(before);
@@ -44,14 +44,14 @@ fn measured<T>(bytes: usize, read: impl FnOnce() -> T) -> (T, f64) {
     (result, peak.saturating_sub(FREE) as f64 / bytes.max(1) as f64)
 }
 
-/// The same, which must not be more than [`MULTIPLE`].
+/// The same, and asserts that the multiple is at most [`MULTIPLE`].
 fn bounded<T>(what: &str, bytes: usize, read: impl FnOnce() -> T) -> (T, f64) {
     let (result, multiple) = measured(bytes, read);
     assert!(multiple <= MULTIPLE as f64, "{what}: {multiple} times its {bytes} bytes were alive");
     (result, multiple)
 }
 
-/// Reads a content; a message names the file and a way out.
+/// Reads a content. An error must name the file and a remedy.
 fn read(name: &str, content: Vec<u8>) -> (bool, f64) {
     let bytes = content.len();
     let (result, multiple) = bounded(name, bytes, || read_bytes(name, content).map(drop).map_err(|e| e.to_string()));
@@ -61,7 +61,7 @@ fn read(name: &str, content: Vec<u8>) -> (bool, f64) {
     (result.is_ok(), multiple)
 }
 
-/// A file of one of the formats, which its `FORMAT` names, and the files beside it.
+/// A sample file that a `FORMAT` names, and its companions.
 struct SampleFile {
     name: &'static str,
     content: Vec<u8>,
@@ -85,12 +85,12 @@ fn all_samples() -> Vec<SampleFile> {
 }
 
 impl SampleFile {
-    /// The sample's own file, and those beside it.
+    /// The number of files: its own and its companions.
     fn files(&self) -> usize {
         1 + self.companions.len()
     }
 
-    /// Reads the sample after `change` of the file `which`: in memory if it stands alone.
+    /// Reads the sample after `change` of its file `which`; in memory if it has no companions.
     fn read_changed(&self, which: usize, change: impl Fn(&[u8]) -> Vec<u8>) -> (bool, f64) {
         let changed = |i: usize, content: &[u8]| if i == which { change(content) } else { content.to_vec() };
         if self.companions.is_empty() {
@@ -126,7 +126,7 @@ enum Corruption {
 
 fn corruptions() -> impl Strategy<Value = Vec<Corruption>> {
     let place = || 0.0..1.0_f64;
-    // bytes that mean something to one format or another, and any
+    // bytes that mean something in one of the formats, and arbitrary ones
     let words =
         ["0", "-1", "1e999", "NaN", ",", "\t", "\n", "\r", ":", "=", ";", "99999999999999999999", "\u{b5}", "s0"];
     let words = prop::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec());
@@ -196,13 +196,13 @@ fn corrupted_files_are_read_or_refused() {
             good.set(good.get() + usize::from(ok));
             worst.set(worst.get().max(multiple));
         });
-        // the changes are neither so small that all is read nor so large that nothing gets beyond the first check
+        // the changes are neither so small that everything is read nor so large that every file fails the first check
         assert!((1..600).contains(&good.get()), "{name}: {} of 600 were read", good.get());
         println!("{name}: {} of 600 read, at most {:.1} times their size beyond what is free", good.get(), worst.get());
     }
 }
 
-/// An archive's checksums refuse most changes, so that its arrays are corrupted before they are packed.
+/// An archive's checksums refuse most changes, so this corrupts the arrays before they are packed.
 #[test]
 fn corrupted_arrays_are_read_or_refused() {
     let headers = ["'<f4'", "'>f8'", "'<U3'", "'|S4'", "'<i2'", "'|b1'"]
@@ -251,7 +251,7 @@ fn arbitrary_bytes_are_read_or_refused() {
     });
 }
 
-/// What makes a reader allocate: much structure in few bytes, a megabyte and more of it.
+/// Files that make a reader allocate: a megabyte or more with much structure per byte.
 fn dense_recordings() -> Vec<(&'static str, String)> {
     let million = 1 << 20;
     let header = "Identifier:,x\nSmp. Period:,50\nZero Position:,1\n";
@@ -282,7 +282,7 @@ fn dense_recordings() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The same of tables: of rows, of columns by names of every kind, of time.
+/// The same for tables: many rows, many columns of every kind, many instants.
 fn dense_tables() -> Vec<(&'static str, String)> {
     let million = 1 << 20;
     let count = |prefix: &str, n: usize| (0..n).map(|i| format!(",{prefix}{i}")).collect::<String>();
@@ -329,7 +329,7 @@ fn dense_tables() -> Vec<(&'static str, String)> {
 fn dense_files_stay_within_the_bound() {
     let archive = |rows: usize, length: usize| {
         let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {length}), }}");
-        // what does not shrink
+        // items that do not compress
         let items = (0..rows * length).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32);
         ("x.npz", samples::archive(&[("signal", &header, &items.flat_map(f32::to_le_bytes).collect::<Vec<u8>>())]))
     };
@@ -339,7 +339,7 @@ fn dense_files_stay_within_the_bound() {
     for (i, (name, content)) in archives.into_iter().chain(text).enumerate() {
         let bytes = content.len();
         let first: String = content.iter().take(24).map(|&byte| char::from(byte)).collect();
-        // the rows of a table are not kept here: whoever keeps them pays for each
+        // does not keep the rows of a table, whose memory is the caller's
         let walk = || open_bytes(name, content)?.try_fold(0, |rows, row| row.map(|_| rows + 1));
         let (result, multiple) = measured(bytes, || walk().map_err(|e| e.to_string()));
         let line = format!("{i}: {first:?}: at most {multiple:.1} times its {bytes} bytes: {result:.300?}");

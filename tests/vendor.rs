@@ -1,6 +1,6 @@
-//! The readers on recordings as four recorders wrote them, and on the same recordings as tables. The files are not part
-//! of this repository (see common/shared.rs): without them the tests say that they were skipped, and one that they say
-//! so.
+//! Compares the readers on files of four recorders with tables of the same recordings. The files are not part of this
+//! repository (see common/shared.rs). Without them the tests report that they were skipped, and one test checks this
+//! report.
 
 use abr_film::config::Config;
 use abr_film::data::load;
@@ -16,7 +16,7 @@ fn import(path: PathBuf) -> (Vec<Recording>, Vec<String>) {
     read_all(&[path]).unwrap()
 }
 
-/// One row of a table: its named cells, and its samples.
+/// One row of a table: named cells and samples.
 struct VendorRow {
     cells: HashMap<String, String>,
     samples: Vec<f32>,
@@ -35,7 +35,7 @@ fn table(path: PathBuf) -> Vec<VendorRow> {
     reader.records().map(|record| row(record.unwrap())).collect()
 }
 
-/// That a recording says what a row's columns hold.
+/// Asserts that a recording has the values of a row's columns.
 fn assert_says(recording: &Recording, row: &VendorRow, columns: &[&str]) {
     for &name in columns {
         let cell = row.cells[name].as_str();
@@ -117,7 +117,7 @@ fn an_arf_equals_the_table_of_its_recordings() {
     assert_eq!(rows.len(), mouse.len());
     let mut worst = 0_f32;
     for recording in &mouse {
-        // `rec_id` is group and record
+        // `rec_id` consists of group and record
         let record = recording.column("record").unwrap();
         let row = rows.iter_mut().find(|row| row.cells["rec_id"] == record).expect("a row of this record");
         assert_eq!((recording.samples.len(), recording.t0_ms), (244, Some(0.0)));
@@ -151,12 +151,12 @@ fn a_level_sweep_comes_with_its_analysed_peaks() {
     let levels = [10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 60.0, 70.0, 80.0];
     assert_eq!(distinct(&recordings, "level_db"), levels);
     for recording in &recordings {
-        // 8.5 ms: of 1700 lines the first half
+        // 8.5 ms: the first half of 1700 lines
         assert_eq!((recording.samples.len(), recording.sample_rate_hz, recording.t0_ms), (850, Some(1e5), Some(0.0)));
         let columns = ["ear", "frequency_hz", "rate_hz", "n_averages", "threshold_db"];
         assert_eq!(columns.map(|c| recording.column(c).unwrap()), ["R", "16000", "40", "512", "15"]);
         assert_eq!(recording.subject, "ABR-52");
-        // 10 dB is below the threshold: nothing is labelled
+        // 10 dB is below the threshold, so nothing is labelled
         assert_eq!(recording.peaks.iter().all(|p| p.is_nan()), recording.column("level_db") == Some("10"));
     }
     let at_80 = &recordings[11];
@@ -188,7 +188,7 @@ fn a_test_without_its_recordings_says_so_past_the_harness_or_fails() {
     let run = |required: &str| {
         let mut command = Command::new(std::env::current_exe().expect("this test"));
         command.env("ABR_FILM_SHARED", "/nonexistent").env("ABR_FILM_REQUIRE_SHARED", required);
-        // of one thread alone the harness makes no thread with the test's name
+        // with a single thread the harness makes no thread with the test's name
         let output = command.args(["--exact", test, "--test-threads=2"]).output().expect("it starts");
         let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
         (output.status.success(), stdout, stderr)

@@ -1,9 +1,8 @@
-//! One-hot columns whose categories not every part of the split has.
+//! One-hot columns with categories that some parts of the split lack.
 
 use crate::support::{Place, table};
 
-/// A place with `route.json` and `route.csv`: `bone` in the rows of subjects S1 and S6 (as many as asked for), else
-/// `air`.
+/// A folder with `route.json` and `route.csv`: `bone` in the rows of the subjects in `bone`, else `air`.
 fn place(categories: &str, bone: &[&str]) -> Place {
     let place = Place::new();
     let column = format!(r#"["level_db", {{"name": "route", "encoding": "one_hot"{categories}}}]"#);
@@ -17,7 +16,7 @@ fn place(categories: &str, bone: &[&str]) -> Place {
     place
 }
 
-/// Subject S6's rows are numbers 7, 15 and 23.
+/// The rows of subject S6 have the numbers 7, 15 and 23.
 const HELD: &str = r#"--set data.split={"held_out":{"column":"subject_id","values":["S6"]}}"#;
 
 #[test]
@@ -31,7 +30,7 @@ fn a_category_that_only_the_test_has_is_named_before_the_width() {
             r#"{"name": "route", "encoding": "one_hot", "categories": ["air", "bone"]}"#,
         ],
     );
-    // a width that agrees with the training rows does not hide it
+    // a width that agrees with the training rows does not hide the error
     let narrow = format!("train --config route.json --data route.csv --out run {HELD} --set model.static_dim=2");
     place.refused(1, &narrow, &["column `route`: no training row has \"bone\""]);
 }

@@ -33,7 +33,7 @@ fn a_folder_of_files_becomes_one_table_that_is_inspected_and_drawn() {
     assert_eq!((&json["rows"], &json["levels"][2]["value"]), (&3.into(), &"80".into()));
     let named = place.ok("data import files --subject wt-01").stdout;
     assert_eq!(column(&named, "subject_id"), ["wt-01"; 3]);
-    // piped, a table is data: the same as in the file
+    // a piped table gives the same data as the file
     assert_eq!(place.ok("data import files").stdout, table);
 }
 
@@ -75,8 +75,8 @@ fn prepared_recordings_are_what_a_training_sees() {
     place.refused(1, "data prepare table.csv --config small.json --set model.signal_length=9", &["row 1"]);
 }
 
-/// Preparing before a training or on its way is one, to the byte of the checkpoint, the truth included; twice is
-/// refused.
+/// Preparing before training or during loading gives the same bytes in the checkpoint, even with a ground truth.
+/// Preparing twice is an error.
 #[test]
 fn what_is_prepared_trains_to_the_same_bytes_and_is_not_prepared_again() {
     let place = Place::new();
@@ -96,11 +96,11 @@ fn what_is_prepared_trains_to_the_same_bytes_and_is_not_prepared_again() {
         other,
         &["column `prepared`: was prepared before", "window.from_ms=0.5", "leave data.prepare out"],
     );
-    // without data.prepare it is taken as it is
+    // without data.prepare it stays unchanged
     place.ok("train --config smoke.json --set training.num_epochs=1 --data prepared.csv --out d");
 }
 
-/// Also where nothing is prepared and samples are cut alone.
+/// The same if preparation only cuts samples.
 #[test]
 fn labels_after_the_last_sample_are_masked_and_counted() {
     let place = Place::new();
@@ -119,7 +119,7 @@ fn labels_after_the_last_sample_are_masked_and_counted() {
     assert_eq!(place.json("a/split.json")["sha256"], place.json("b/split.json")["sha256"]);
 }
 
-/// `.npz` in and out is the same data as CSV in and out.
+/// `.npz` and CSV carry the same data.
 #[test]
 fn numpy_arrays_serve_as_tables_do() {
     let place = Place::new();
@@ -149,7 +149,7 @@ fn numpy_arrays_serve_as_tables_do() {
     }
 }
 
-/// A folder of recorders' files is data too.
+/// A folder of recorders' files loads as data.
 #[test]
 fn a_training_reads_recorders_files_as_they_are() {
     let place = Place::new();
@@ -164,7 +164,7 @@ fn a_training_reads_recorders_files_as_they_are() {
     place.refused(1, train, &["files: row 1 (20.txt)", "the window is not recorded"]);
 }
 
-/// The built-in set in ABRA's table, for that program to judge.
+/// Exports the built-in set to ABRA's table.
 #[test]
 fn the_built_in_set_is_written_as_abra_takes_it() {
     let place = Place::new();
@@ -180,7 +180,7 @@ fn the_built_in_set_is_written_as_abra_takes_it() {
     assert_eq!(column(&abra, "199"), column(&synth, "s199"));
     place.ok("data import abra.csv --t0-ms 0 --out back.csv");
     assert_eq!(column(&place.text("back.csv"), "s7"), column(&synth, "s7"));
-    // what ABRA's table says of the time is nothing
+    // ABRA's table does not state the time
     let said = place.ok("data import abra.csv --subject A1 --format abra --out again.csv").stderr;
     assert!(said.contains(unknown) && !said.contains("do not say who was recorded"), "{said}");
 }

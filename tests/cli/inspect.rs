@@ -1,9 +1,9 @@
-//! `data inspect`: amplitudes, what a configuration knows of recordings, plots, problems.
+//! `data inspect`: amplitudes, values from a configuration, plots, problems.
 
 use crate::support::Place;
 use serde_json::{Value, json};
 
-/// Four rows at two levels and one without, in µV; nothing states when the samples were taken.
+/// Four rows in µV at two levels, and one without a level, all without a time axis.
 const SILENT: &str = "animal,subject_id,level_db,s0,s1,s2,s3\n\
                       m1,a,80,3,-4,1,0.5\n\
                       m1,a,20,0.5,-0.5,0.1,0.2\n\
@@ -14,7 +14,7 @@ fn report(place: &Place, more: &str) -> Value {
     serde_json::from_str(&place.ok(&format!("data inspect --json {more}")).stdout).expect("JSON")
 }
 
-/// A report is printed though the plot that was asked for cannot be drawn, for one reason.
+/// The report is printed even if the plot cannot be drawn.
 #[track_caller]
 fn not_drawn(place: &Place, more: &str, report: &str, error: &str) {
     let before = place.tree();
@@ -64,11 +64,11 @@ fn what_the_configuration_knows_of_recordings_holds() {
     let found = report(&place, "silent.csv --config lab.json");
     let times = |found: &Value| (found["sample_rates_hz"].clone(), found["t0_ms"].clone());
     let of = |rate: &str, t0: &str| (json!([{"value": rate, "rows": 4}]), json!([{"value": t0, "rows": 4}]));
-    // filters are not applied: four rows
+    // filters are not applied, so there are four rows
     assert_eq!((times(&found), &found["rows"]), (of("20000", "-1.5"), &json!(4)));
     assert_eq!(found["subjects"], json!({"m1": 2, "m2": 2}));
     assert_eq!(found["amplitudes"][0]["median_peak_to_peak_uv"], 100.0);
-    // flags and --set win
+    // flags and --set override the file
     let flags = "--sample-rate-hz 40000 --t0-ms 0 --unit uV --gain 0.5 --subject-from (sil)ent";
     let found = report(&place, &format!("silent.csv --config lab.json {flags}"));
     assert_eq!((times(&found), &found["subjects"]), (of("40000", "0"), &json!({"sil": 4})));
@@ -146,7 +146,7 @@ fn a_blanked_baseline_and_a_wrong_unit_are_problems() {
     let (rows, advice) =
         ("  2 rows exactly 0 before the stimulus onset: 1, 3\n    ", "a baseline taken there says nothing");
     assert!(text.contains(rows) && text.contains(advice) && text.ends_with(&format!("  {unit}\n")), "{text}");
-    // without the onset nothing is before it; in volts the amplitudes are plausible
+    // without a known onset no sample is before it; in volts the amplitudes are plausible
     let found = report(&place, "volts.csv --sample-rate-hz 10000 --unit V");
     assert_eq!((&found["problems"]["zero_before_onset"], &found["problems"]["unit"]), (&json!([]), &Value::Null));
 }

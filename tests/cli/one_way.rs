@@ -1,11 +1,11 @@
-//! Recordings come in alike whatever the command and the way: what a review found to differ.
+//! All commands read recordings in the same way: cases in which they once differed.
 
 use crate::support::{Place, cells, column, samples, table};
 
 #[test]
 fn what_was_prepared_keeps_its_unit_and_its_axis() {
     let place = Place::new();
-    // a time axis that the window moves, and a unit
+    // a unit, and a time axis that the window moves
     let set =
         "--set data.unit=mV --set data.t0_ms=-0.1 --set data.prepare.window.from_ms=0 --set model.signal_length=2";
     let raw: Vec<Vec<String>> = cells(&table());
@@ -40,7 +40,7 @@ fn a_row_that_a_filter_leaves_out_cannot_fail_in_a_folder_either() {
     place.ok(&format!("{train} rec/a.csv {filter}"));
     place.ok(&format!("{train} rec {filter} --set data.allow_repeats=true"));
     place.refused(1, &format!("{train} rec/a.csv"), &["row 4 (line 5), column `s0`: \"oops\" is not a number"]);
-    // a filter cannot judge the very cell that is at fault
+    // a filter cannot judge a row by the cell at fault
     let late = table().replacen(",,", ",late,", 1);
     place.write("late.csv", late);
     let filter = r#"--set data.filters=[{"column":"peak_v_ms","min":0.5}]"#;
@@ -61,10 +61,10 @@ fn columns_mean_one_thing_wherever_they_stand() {
             (vec!["m1".to_string(); 2], vec!["7".into(), "8".into()])
         );
     }
-    // the project's own samples come before columns that are numbers
+    // the project's own sample columns take precedence over numbered ones
     place.write("both.csv", format!("subject_id,level_db,s0,s1{numbers}\na,60,0.5,0.25{values}\n"));
     assert_eq!(samples(&place.ok("data import both.csv").stdout), [[0.5, 0.25]]);
-    // columns that are named by times are no numbered samples
+    // columns named by times are no numbered samples
     let times: String = (0..40).map(|i| format!(",{:.1}", f64::from(i) / 10.0)).collect();
     let values = ",0.5".repeat(40);
     place.write("times.csv", format!("subject,level{times}\na,60{values}\n"));

@@ -1,4 +1,4 @@
-//! Preparation: filters, polarity, baseline, band-pass, resampling and window, the same in every command.
+//! Preparation is the same in every command: filters, inversion, baseline, band-pass, resampling and window.
 
 use crate::support::{Place, cells, column, samples};
 use abr_film::checkpoint::Checkpoint;
@@ -7,10 +7,10 @@ use abr_film::data::load;
 use abr_film::data::table::write_recordings;
 use serde_json::{Value, json};
 
-/// Samples of the longest row.
+/// Number of samples in the longest row.
 const WIDTH: usize = 200;
 
-/// `small.json` with all that can be done to a recording.
+/// `small.json` with all steps of preparation.
 fn configuration(place: &Place) -> Value {
     let mut config = place.json("small.json");
     config["model"]["signal_length"] = json!(16);
@@ -25,8 +25,8 @@ fn configuration(place: &Place) -> Value {
     config
 }
 
-/// 24 rows of eight subjects from two recorders, upside down on a drift; one more was aborted, and holds what is no
-/// number.
+/// 24 rows of eight subjects from two recorders, inverted and with a drift. One more row was aborted and contains text
+/// for a number.
 fn recordings() -> String {
     let names: Vec<String> = (0..WIDTH).map(|i| format!("s{i}")).collect();
     let mut text = format!("subject_id,part,sample_rate_hz,t0_ms,level_db,peak_i_ms,peak_i_uv,{}\n", names.join(","));
@@ -46,7 +46,7 @@ fn recordings() -> String {
     text + &format!("S3,aborted,100000,0,50,,,x{}\n", ",".repeat(WIDTH - 1))
 }
 
-/// With `recordings.csv`, `prepared.json`, and a model trained by them in `run`.
+/// A folder with `recordings.csv`, `prepared.json`, and a model trained with them in `run`.
 fn trained() -> Place {
     let place = Place::new();
     place.write("recordings.csv", recordings());
@@ -64,8 +64,7 @@ fn trained() -> Place {
     place
 }
 
-/// What is prepared on the way gives, in every command, what the prepared recordings themselves give without
-/// preparation.
+/// In every command, preparation during loading gives the same result as recordings that were prepared before.
 #[test]
 fn every_command_prepares_alike() {
     let place = trained();
@@ -103,7 +102,7 @@ fn every_command_prepares_alike() {
         match serde_json::from_str::<serde_json::Value>(&ours) {
             Ok(mut ours) => {
                 let mut theirs: serde_json::Value = serde_json::from_str(&theirs).expect("JSON");
-                // how the two came to be differs
+                // the recorded origin of the two differs
                 (ours["training"], theirs["training"]) = Default::default();
                 assert_eq!(ours, theirs, "{command} {more}");
             }
@@ -128,7 +127,7 @@ fn scalers_see_the_training_rows_alone() {
     place.write("poisoned.csv", table.iter().map(|row| row.join(",") + "\n").collect::<String>());
     let more = "--config prepared.json --set data.clip_statics=[0.1,0.9] --set data.impute_statics=[\"level_db\"] \
                 --set model.static_dim=2 --data";
-    // the poisoned rows of 80 dB would otherwise pass the filter
+    // otherwise the faulty rows at 80 dB would pass the filter
     let all = "--set data.filters=[{\"column\":\"part\",\"not\":[\"aborted\"]}]";
     let scalers = |data: &str| {
         place.ok(&format!("train {more} {data} {all} --out {data}.run"));
@@ -149,7 +148,7 @@ fn the_built_in_set_is_prepared_too() {
     assert!(said.contains("peak labels lie outside"), "{said}");
     let made = place.ok("generate --model run/best.safetensors").stdout;
     assert_eq!((column(&made, "sample_rate_hz"), column(&made, "t0_ms")), (vec!["20000".into()], vec!["3".into()]));
-    // the recordings behind it, as a table, are the same data
+    // the same recordings as a table are the same data
     place.ok(&format!("data synth --config smoke.json --out synth.csv {prepare}"));
     assert!(column(&place.text("synth.csv"), "sample_rate_hz").iter().all(|rate| rate == "24414.0625"));
     let report = |more: &str| -> Value {
@@ -159,9 +158,9 @@ fn the_built_in_set_is_prepared_too() {
     for part in ["rows", "model", "recording", "baselines", "latent"] {
         assert_eq!(built_in[part], table[part], "{part}");
     }
-    // the truth is turned upside down with the recordings, and a wave with it
+    // the ground truth is inverted with the recordings
     assert!(built_in["recording"]["truth"]["pearson_r"]["mean"].as_f64() > Some(0.5), "{}", built_in["recording"]);
-    // a reconstruction of recordings of another rate is of the same times
+    // a reconstruction of recordings with another rate has the same times
     place.ok(&format!("data synth --config smoke.json --out fast.csv {prepare} --set data.synth.sample_rate_hz=48000"));
     let back = place.ok("reconstruct --model run/best.safetensors --data fast.csv").stdout;
     assert!(column(&back, "sample_rate_hz").iter().all(|rate| rate == "20000"));
@@ -214,7 +213,7 @@ fn what_cannot_be_prepared_says_why() {
     refused(1, "filters=[{\"column\":\"prt\",\"not\":[1]}]", &["no column `prt`, which data.filters names", "`part`?"]);
     refused(1, "filters=[{\"column\":\"level_db\",\"min\":99}]", &["data.filters leave no row", "25 rows left out"]);
     refused(1, "filters=[]", &["row 25 (line 26), column `s0`: \"x\" is not a number"]);
-    // a model's own preparation holds for what it is given later
+    // a model's own preparation applies to later data
     place.write("short.csv", recordings().replace(",-1,", ",-0.2,"));
     let message = ["short.csv: row 1 (line 2): the baseline from -0.4 to 0 ms is not recorded"];
     place.refused(1, "reconstruct --model run/best.safetensors --data short.csv --out made.csv", &message);

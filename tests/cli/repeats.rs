@@ -1,11 +1,11 @@
-//! One recording in several rows, and rows that the model was trained on: known by their samples, whatever they are
-//! called.
+//! One recording in several rows, and rows that the model was trained on: both are detected by their samples, whatever
+//! their names.
 
 use crate::support::{Place, cells, column};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Trained on `table.csv`: 15 of its 24 rows train, of 5 of its 8 subjects.
+/// A model trained on `table.csv`: 15 of its 24 rows train, of 5 of its 8 subjects.
 fn trained() -> Place {
     let place = Place::new();
     place.ok("train --config small.json --data table.csv --out run");
@@ -25,7 +25,7 @@ fn changed(place: &Place, change: impl Fn(usize, &mut Vec<String>)) -> String {
     cells.iter().map(|row| row.join(",") + "\n").collect()
 }
 
-/// `table.csv` with the four samples of one row in another.
+/// `table.csv` with the four samples of one row copied to another.
 fn with_copy(place: &Place, from: usize, to: usize) -> String {
     let samples = cells(&place.text("table.csv"))[from][5..].to_vec();
     changed(place, |row, cells| {
@@ -63,7 +63,7 @@ fn a_recording_in_two_parts_stops_the_training_unless_asked_for() {
     let said = place.ok(&format!("{command} --set data.allow_repeats=true")).stderr;
     assert!(said.contains("note: 2 rows stand in two parts with the same samples"), "{said}");
     assert_eq!(place.json("copied/config.json")["data"]["allow_repeats"], true);
-    // the leak is told again with the result
+    // the result repeats the warning about the leak
     let said = place.ok("eval --model copied/best.safetensors --data copied.csv").stdout;
     assert!(said.starts_with("copied.csv, test: 3 rows of 1 subject; trained on 1 of these rows"), "{said}");
 }
@@ -90,7 +90,7 @@ fn trained_rows_are_known_under_any_name() {
         let (first, _) = eval(&place, "table.csv", &format!("--split {part}"));
         assert!(first.ends_with(&format!("{rows} trained on none of these rows and none of these subjects")));
     }
-    // other names and levels, and samples a little off
+    // other names and levels, and slightly changed samples
     let renamed = changed(&place, |row, cells| {
         (cells[0], cells[3]) = (format!("N{}", row % 4), "35".into());
         cells[5..].iter_mut().for_each(|cell| *cell = format!("{}", cell.parse::<f64>().unwrap() + 5e-5));
@@ -136,7 +136,7 @@ fn data_of_another_laboratory_were_not_trained_on() {
     assert_eq!((&on["rows"], &on["subjects"]), (&0.into(), &0.into()));
 }
 
-/// Rows without subjects are called `row 1`, `row 2`, …, which says nothing of who they are.
+/// Rows without subjects are called `row 1`, `row 2`, …, which does not identify anyone.
 #[test]
 fn rows_without_a_subject_are_known_by_samples_alone() {
     let place = Place::new();
@@ -152,7 +152,7 @@ fn rows_without_a_subject_are_known_by_samples_alone() {
     assert!(first.ends_with("trained on none of these rows and none of these subjects"), "{first}");
 }
 
-/// As it was written before there were sketches of the training rows.
+/// A checkpoint from before there were sketches of the training rows.
 #[test]
 fn an_older_checkpoint_opens_and_says_that_it_does_not_know() {
     let place = trained();
@@ -171,6 +171,6 @@ fn an_older_checkpoint_opens_and_says_that_it_does_not_know() {
     let (first, on) = eval(&place, "table.csv", "--split all");
     assert_eq!(first, "table.csv, all: 24 rows of 8 subjects; which of them the model was trained on is not known");
     assert_eq!(on, Value::Null);
-    // what else the file holds is used as before
+    // the rest of the file is used as before
     place.ok("eval --model run/best.safetensors --data table.csv --split test");
 }

@@ -1,5 +1,4 @@
-//! Who trains, validates and tests: the manifest, folds, held-out conditions, and what `eval` says of subjects it
-//! knows.
+//! The split: the manifest, folds, held-out conditions, and what `eval` reports about known subjects.
 
 use crate::support::Place;
 use std::collections::BTreeSet;
@@ -125,13 +124,13 @@ fn two_subjects_are_two_folds() {
         assert!(said.contains("note: no row validates: the last epoch counts as the best"), "{said}");
         assert!(said.contains("12 rows to train, 0 to validate, 12 to test"), "{said}");
         tested.extend(subjects(&place.json(&format!("fold{fold}/split.json")), "test"));
-        // the best epoch's weights are there, and are evaluated
+        // the weights of the best epoch exist and are evaluated
         let report = place.ok(&format!("eval --model fold{fold}/best.safetensors --data two.csv")).stdout;
         assert!(report.contains("test: 12 rows of 1 subject;"), "{report}");
     }
     tested.sort();
     assert_eq!(tested, ["M0", "M1"]);
-    // without a test, one trains and the other validates
+    // without a test part, one subject trains and the other validates
     let said = place.ok("train --config small.json --data two.csv --out both --set data.test_split=0").stderr;
     assert!(said.contains("12 rows to train, 12 to validate, 0 to test"), "{said}");
 }

@@ -1,8 +1,8 @@
-//! Units, gains and times that files state wrongly or not at all, and who was recorded.
+//! Units, gains, times and subjects that files state wrongly or not at all.
 
 use crate::support::{Place, column, samples};
 
-/// A record of one signal, `200(0)/uV`, of 24 samples.
+/// A record with one signal, `200(0)/uV`, of 24 samples.
 fn wfdb(place: &Place, gain: &str) {
     let values: Vec<i16> = (0..24).map(|i| 10 * i).collect();
     place.write("a.dat", values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
@@ -23,7 +23,7 @@ fn a_gain_that_a_file_states_is_replaced_and_said() {
         said.stderr
     );
     assert_eq!(first(&place.ok("data import a.hea --t0-ms 0 --gain -200").stdout)[1], -0.05);
-    // a gain that is upside down makes numbers that cannot be, until it is replaced
+    // the reciprocal of the gain gives impossible samples until it is replaced
     wfdb(&place, "0.0000005(0)/V");
     place.refused(1, "data import a.hea --t0-ms 0", &["a.hea: row 1", "more than 1000 V", "--gain"]);
     let said = place.ok("data import a.hea --t0-ms 0 --gain 2e8");
@@ -97,7 +97,7 @@ fn an_output_is_never_an_input() {
     place.write("names.csv", "file,subject_id\na.csv,one\n");
     place.refused(2, "data import rec/a.csv --subject-from names.csv --out names.csv", &replaced);
     assert!(place.text("names.csv").starts_with("file,subject_id"));
-    // another output beside it repeats the rows, and that is said
+    // a second output in the folder repeats the rows; a notice reports this
     let said = place.ok("data import rec --out rec/other.csv").stderr;
     assert!(said.contains("24 rows repeat the samples of an earlier one"), "{said}");
 }
@@ -140,7 +140,7 @@ fn a_recorders_column_names_the_subject_as_its_file_spells_it() {
     assert_eq!(subjects("animal")[..3], ["A0", "A1", "A2"]);
     assert_eq!(subjects("Nest")[..3], ["N0", "N1", "N0"]);
     place.refused(1, "train --config small.json --data rec.csv --set data.subject_column=cage --out run", &["`cage`"]);
-    // filters find the subject of the file under the name that inspection shows, and the one that was named
+    // filters find both the file's subject, under the name that `inspect` shows, and the named one
     let kept = |filter: &str| {
         let config = place
             .text("small.json")
@@ -155,6 +155,6 @@ fn a_recorders_column_names_the_subject_as_its_file_spells_it() {
     assert_eq!((new.len(), &old[..]), (4, &["A1".to_string(), "A1".into(), "A1".into(), "A1".into()][..]));
     let (new, old) = kept(r#"{"column": "nest", "equals": ["N1"]}"#);
     assert!(new.len() == 6 && new.iter().all(|subject| subject == "N1") && old[0] == "A1", "{new:?} {old:?}");
-    // what was prepared keeps both
+    // prepared rows keep both
     place.ok("train --config small.json --data kept.csv --set data.subject_column=nest --set data.split=row --dry-run");
 }

@@ -1,5 +1,5 @@
-//! A table is one data set however it is written and whichever way it comes in, or it is refused for one reason: loaded
-//! straight, imported to CSV or NumPy's format and then loaded, or found in a folder.
+//! A table gives the same data set, or the same error, however it is written and however it is read: loaded directly,
+//! imported to CSV or NumPy's format and then loaded, or found in a folder.
 
 mod written;
 
@@ -68,14 +68,14 @@ fn tables() -> impl Strategy<Value = WantedTable> {
     let rows = prop::collection::vec(row(), 2..7);
     (rows, 8..=30_usize, 0..3_usize, rates, select(vec![0.0, -1.5, 5.85]), flags, style(), any::<(usize, usize)>())
         .prop_map(|(rows, length, cut, sample_rate_hz, t0_ms, (labelled, simulated, may_miss_level), style, at)| {
-            // fewer numbered columns than 16 are no samples, nor are they a recording
+            // fewer than 16 numbered columns do not count as samples
             let numbered = matches!(style.names, Names::Numbered(_));
             let length = if numbered { length.max(20) } else { length };
             WantedTable { rows, length, cut, sample_rate_hz, t0_ms, labelled, simulated, may_miss_level, style, at }
         })
 }
 
-/// All of a data set, to the bit.
+/// A data set, compared bit by bit.
 #[derive(Debug, PartialEq)]
 struct LoadedSet {
     signals: Vec<Vec<u32>>,
@@ -107,7 +107,7 @@ impl LoadedSet {
         }
     }
 
-    /// What a table means; the fault of one that is read is a level that is missing, or all.
+    /// The expected data set of a table. The only faults that do not prevent loading are missing levels.
     fn wanted(table: &WantedTable, fault: Option<&str>) -> LoadedSet {
         let (used, rows) = (table.used(), &table.rows);
         let simulated = if table.is_simulated() { rows.len() } else { 0 };
@@ -117,7 +117,7 @@ impl LoadedSet {
             Some(_) => i == table.at.0 % rows.len(),
         };
         let level = |i: usize| if missing(i) { f64::NAN } else { rows[i].level_db };
-        // a recorder's numbers are tidied, and so are its words that are numbers
+        // the reader normalises numbers in a recorder's table, even in text columns
         let tidy = |group: &'static str| match table.style.names {
             Names::Numbered(_) => group.parse::<f64>().map_or(group.to_string(), |number| number.to_string()),
             _ => group.to_string(),
@@ -139,7 +139,7 @@ impl LoadedSet {
 
 type LoadOutcome = std::result::Result<LoadedSet, (String, String)>;
 
-/// A data set, or problem and remedy; the columns that a remedy lists are the file's own.
+/// A data set, or problem and remedy, without the list of the file's columns in the remedy.
 fn outcome(result: Result<Dataset>) -> LoadOutcome {
     match result {
         Ok(data) => Ok(LoadedSet::of(&data)),

@@ -1,35 +1,35 @@
-//! Tables as they are meant and as they are written: in any order, quoting, separator, line end and encoding, rightly
-//! or with one fault.
+//! Tables with known content, written in any column order, quoting, separator, line end and encoding, correctly or with
+//! one fault.
 
 use abr_film::config::{ColumnEncoding, ConditionColumn, DataConfig, EncodedColumn, FilterValue, RowFilter, Unit};
 use abr_film::data::{PEAK_COLUMNS, WAVES};
 use std::fmt::{Display, LowerExp};
 use std::path::Path;
 
-/// A recording as it is meant.
+/// The intended content of a recording.
 #[derive(Debug, Clone)]
 pub struct WantedRow {
     pub subject: &'static str,
     pub level_db: f64,
     pub group: &'static str,
     pub note: &'static str,
-    /// Latencies as parts of the time that is used, then amplitudes.
+    /// Latencies as fractions of the used time, then amplitudes.
     pub labels: [Option<f32>; 6],
     pub samples: Vec<f32>,
     pub truth: Vec<f32>,
-    /// Samples that it has fewer than the longest.
+    /// The number of samples by which it is shorter than the longest.
     pub shorter: usize,
-    /// How a value that is not known is written.
+    /// The text for an unknown value.
     pub missing: &'static str,
 }
 
-/// What the columns are called.
+/// The naming scheme of the columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Names {
     Own,
     /// `s000`, `s001`, …
     Padded,
-    /// Samples from `0` or `1` on, and the words of a recorder.
+    /// Samples numbered from `0` or `1`; other columns in a recorder's words.
     Numbered(usize),
 }
 
@@ -42,7 +42,7 @@ pub enum Encoded {
     Windows1252,
 }
 
-/// How a table is written.
+/// The style of a written table.
 #[derive(Debug, Clone)]
 pub struct Style {
     pub names: Names,
@@ -53,11 +53,11 @@ pub struct Style {
     pub exponents: bool,
     pub crlf: bool,
     pub encoded: Encoded,
-    /// The name of a column of row numbers, as R and pandas write it.
+    /// The name of a column with row numbers, as R and pandas write it.
     pub row_numbers: Option<&'static str>,
     /// Whether the first line names the separator.
     pub separator_line: bool,
-    /// Sorting by these puts the columns in their order.
+    /// Sort keys that shuffle the columns.
     pub order: Vec<u32>,
 }
 
@@ -72,11 +72,11 @@ pub struct WantedTable {
     pub simulated: bool,
     pub may_miss_level: bool,
     pub style: Style,
-    /// The row and the sample where a fault is.
+    /// The row and the sample of the fault.
     pub at: (usize, usize),
 }
 
-/// What may be wrong, and what the refusal says.
+/// The faults, and their error messages.
 pub const FAULTS: [(&str, &str); 18] = [
     ("abc for a sample", "\"abc\" is not a number"),
     ("1e39 for a sample", "\"1e39\" is not a finite number"),
@@ -98,7 +98,7 @@ pub const FAULTS: [(&str, &str); 18] = [
     ("one value more", "values, but the header has"),
 ];
 
-/// Where columns stand before they are put in another order.
+/// Column indices before shuffling.
 const SUBJECT: usize = 0;
 const LEVEL: usize = 1;
 const GROUP: usize = 2;
@@ -106,7 +106,7 @@ const NOTE: usize = 3;
 const RATE: usize = 4;
 
 impl WantedTable {
-    /// How many samples of each row a model sees.
+    /// The number of samples of each row that a model sees.
     pub fn used(&self) -> usize {
         let shortest = self.rows.iter().map(|row| row.shorter).max().unwrap_or(0);
         self.length - shortest - self.cut
@@ -128,7 +128,7 @@ impl WantedTable {
         }
     }
 
-    /// The columns: a name, then a cell for each row.
+    /// The columns: a name, then one cell per row.
     fn columns(&self) -> Vec<Vec<String>> {
         let numbered = matches!(self.style.names, Names::Numbered(_));
         let [subject, level] = if numbered { ["Sub. ID", "Level(dB)"] } else { ["subject_id", "level_db"] };
@@ -167,7 +167,7 @@ impl WantedTable {
         self.simulated && !matches!(self.style.names, Names::Numbered(_))
     }
 
-    /// Makes of the columns what must not be.
+    /// Puts a fault into the columns.
     fn spoil(&self, fault: &str, columns: &mut Vec<Vec<String>>) {
         let row = 1 + self.at.0 % self.rows.len();
         let sample = self.at.1 % (self.used() - 1);
@@ -204,7 +204,7 @@ impl WantedTable {
                 };
                 columns.push(again);
             }
-            // without the first it may be another table
+            // without the first sample it may be another kind of table
             "no column for a sample" => columns.retain(|column| column[0] != self.sample_name(later)),
             "no column of levels" => drop(columns.remove(LEVEL)),
             "one value more" => {}
@@ -212,7 +212,7 @@ impl WantedTable {
         }
     }
 
-    /// The file.
+    /// The bytes of the file.
     pub fn bytes(&self, fault: Option<&str>) -> Vec<u8> {
         let mut columns = self.columns();
         fault.into_iter().for_each(|fault| self.spoil(fault, &mut columns));
@@ -242,12 +242,12 @@ impl WantedTable {
     }
 }
 
-/// What a configuration says beside the table.
+/// Settings of a configuration that change a table's values.
 #[derive(Debug, Default)]
 pub struct Overrides {
     pub unit: Option<Unit>,
     pub gain: Option<f64>,
-    /// A subject that a filter leaves out.
+    /// A subject that a filter drops.
     pub without: Option<String>,
 }
 
@@ -263,7 +263,7 @@ impl Overrides {
         DataConfig { unit: self.unit, gain: self.gain, filters: self.without.iter().map(filter).collect(), ..config }
     }
 
-    /// The table as it is meant then.
+    /// The intended content of the table with these settings.
     pub fn meant(&self, table: &WantedTable) -> WantedTable {
         let factor = self.unit.map_or(1.0, Unit::microvolts) * self.gain.map_or(1.0, |gain| 1.0 / gain);
         let mut meant = table.clone();
@@ -274,14 +274,14 @@ impl Overrides {
                 .chain(&mut row.truth)
                 .for_each(|sample| *sample = (f64::from(*sample) * factor) as f32);
         }
-        // as many samples are used
+        // keeps the number of used samples
         meant.cut = 0;
         meant.cut = meant.used() - table.used();
         meant
     }
 }
 
-/// The true latency of a wave; one is absent.
+/// The ground-truth latency of a wave; one wave is absent.
 pub fn latency(wave: usize) -> Option<f32> {
     (wave != 3).then_some(1.1 + wave as f32)
 }
