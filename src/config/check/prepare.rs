@@ -46,7 +46,7 @@ pub(super) fn prepare(config: &Config) -> CheckResult {
         return Err(ConfigProblem::new(
             "data.prepare.polarity",
             problem,
-            "-1 turns the traces upside down, 1 leaves them",
+            "-1 inverts the traces, 1 leaves them as they are",
         ));
     }
     if let Some(Baseline::Between(span)) = p.baseline {
