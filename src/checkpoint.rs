@@ -1,5 +1,5 @@
-//! Checkpoints: a safetensors file of weights under the original model's names, with all that eval and generate need in
-//! its one metadata key. It holds no time, path or thread count: equal training gives equal bytes.
+//! Checkpoints: a safetensors file with weights under the original model's names, and one metadata key with everything
+//! that eval and generate need. It holds no time, path or thread count, so that equal training gives equal bytes.
 
 mod prior;
 
@@ -28,7 +28,7 @@ use std::path::Path;
 
 /// The metadata key.
 const KEY: &str = "abr_film";
-/// The version of what is under it.
+/// The format version of the metadata.
 const FORMAT: u32 = 1;
 
 /// A model on disk.
@@ -36,30 +36,30 @@ const FORMAT: u32 = 1;
 pub struct Checkpoint {
     /// `None` for a bare weights file.
     pub trained: Option<TrainedModel>,
-    /// What a resume needs beside tensors; in `last.safetensors` alone.
+    /// What a resume needs in addition to tensors; only in `last.safetensors`.
     pub progress: Option<Value>,
     tensors: Vec<StoredTensor>,
     by_name: HashMap<String, usize>,
 }
 
-/// What a model was trained by and on.
+/// A trained model's configuration, scalers and training data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainedModel {
     pub config: Config,
     pub scalers: Scalers,
     pub data: DataFacts,
-    /// Epochs and steps behind these weights.
+    /// The epoch and the step of these weights.
     pub epoch: usize,
     pub step: u64,
-    /// `None` in bare weights, and in a checkpoint of before there were any.
+    /// `None` in bare weights, and in checkpoints that predate baselines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baselines: Option<Baselines>,
-    /// Kept as tensors.
+    /// Stored as tensors.
     #[serde(skip)]
     pub prior: Option<AggregatedPosterior>,
 }
 
-/// What is known of the training data.
+/// Facts about the training data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataFacts {
     /// See [`data_hash`].
@@ -69,10 +69,10 @@ pub struct DataFacts {
     /// The conditioning variables of the training rows, in their own units.
     #[serde(rename = "train_statics")]
     pub train_conditions: Vec<Column>,
-    /// Who was trained on, in the order of their names; nobody where the data name no subjects.
+    /// The training subjects, sorted by name; empty if the data have no subjects.
     #[serde(default)]
     pub train_subjects: Vec<String>,
-    /// A sketch of each training row. `None` in bare weights, and in a checkpoint of before there were sketches.
+    /// A sketch of each training row. `None` in bare weights, and in checkpoints that predate sketches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_sketches: Option<Sketches>,
 }
@@ -93,14 +93,14 @@ struct Metadata {
 }
 
 impl StoredTensor {
-    /// Shape and values of the tensor of that name.
+    /// The shape and the values of the tensor with this name.
     pub fn find<'a>(tensors: &'a [StoredTensor], name: &str) -> Option<(&'a [usize], &'a [f32])> {
         tensors.iter().find(|t| t.name == name).map(|t| (t.shape.as_slice(), t.values.as_slice()))
     }
 }
 
 impl DataFacts {
-    /// The facts of a data set, with the conditions and the sketches of the rows trained on.
+    /// The facts of a data set, with the conditions and the sketches of its training rows.
     pub fn new(dataset: &Dataset, split: &Split) -> Self {
         DataFacts {
             hash: data_hash(dataset),
@@ -118,12 +118,12 @@ impl DataFacts {
 }
 
 impl TrainedModel {
-    /// What stands in for it beside bare weights: no scaling, no training rows.
+    /// The substitute for bare weights: no scaling, no training rows.
     fn bare(config: Config) -> Self {
         let data = &config.data;
         let facts = DataFacts {
             hash: String::new(),
-            // never assumed: who needs them asks `check_time_axis` first
+            // never assumed: callers that need a time axis call `check_time_axis` first
             sample_rate_hz: data.sample_rate_hz.unwrap_or(f64::NAN),
             t0_ms: data.t0_ms.unwrap_or(f64::NAN),
             train_conditions: Vec::new(),
@@ -141,8 +141,8 @@ impl TrainedModel {
         }
     }
 
-    /// As it comes back from a file, on its way to which some numbers are rounded: what is measured now is then what
-    /// the checkpoint is measured by later.
+    /// The model as a file would return it. Writing rounds some numbers; evaluating the rounded model gives the same
+    /// measures now and later.
     pub fn as_stored(&self) -> TrainedModel {
         let text = serde_json::to_string(self).expect("plain data");
         let stored: TrainedModel = serde_json::from_str(&text).expect("what was just written");
@@ -154,7 +154,7 @@ impl TrainedModel {
         self.data.hash.is_empty()
     }
 
-    /// Refuses bare weights whose configuration does not say at what times the samples lie.
+    /// Refuses bare weights whose configuration does not state the time axis.
     ///
     /// # Errors
     /// [`Error::Usage`] with the key to set.
@@ -173,7 +173,7 @@ impl TrainedModel {
 }
 
 impl Checkpoint {
-    /// The weights of a training. Where the data lies is left out of the configuration.
+    /// The weights of a training. The stored configuration omits the path of the data.
     pub fn new(
         config: &Config,
         (scalers, baselines): (&Scalers, &Baselines),
@@ -195,22 +195,22 @@ impl Checkpoint {
         Checkpoint { trained, progress, tensors, by_name }
     }
 
-    /// Adds a vector under a name of its own.
+    /// Adds a named vector.
     pub fn push(&mut self, name: String, values: Vec<f32>) {
         self.by_name.insert(name.clone(), self.tensors.len());
         self.tensors.push(StoredTensor { name, shape: vec![values.len()], values });
     }
 
-    /// Shape and values of a tensor.
+    /// The shape and the values of a tensor.
     pub fn find(&self, name: &str) -> Option<(&[usize], &[f32])> {
         let tensor = &self.tensors[*self.by_name.get(name)?];
         Some((&tensor.shape, &tensor.values))
     }
 
-    /// The values of a tensor that must be there.
+    /// The values of a tensor that must exist.
     ///
     /// # Errors
-    /// When it is missing or of another length.
+    /// If it is missing or has another length.
     pub fn wanted(&self, source: &str, name: &str, len: usize) -> Result<&[f32]> {
         let remedy = "the file is damaged, or no last.safetensors of a run folder";
         match self.find(name) {
@@ -225,10 +225,10 @@ impl Checkpoint {
         }
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     pub fn save(&self, path: &Path) -> Result<()> {
         let steps = self.trained.as_ref().map_or(0, |t| t.step as i64).to_le_bytes();
-        // PyTorch's batch norm counts its batches; `load_state_dict(strict=True)` asks for the count
+        // PyTorch's batch norm counts its batches; `load_state_dict(strict=True)` requires the count
         let counters: Vec<String> = self
             .tensors
             .iter()
@@ -250,11 +250,12 @@ impl Checkpoint {
         write_whole(path, |w| w.write_all(&file))
     }
 
-    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`). F16 and BF16 values become f32 as they
-    /// are; F64 values are rounded.
+    /// Reads a checkpoint, or a bare weights file (then `trained` is `None`). F16 and BF16 values convert to f32
+    /// exactly; F64 values are rounded.
     ///
     /// # Errors
-    /// A file that is missing, truncated, or no safetensors file; values of another type; metadata of another version.
+    /// A file that is missing, truncated, or not a safetensors file. Values of another type. Metadata of another
+    /// version.
     pub fn load(path: &Path) -> Result<Self> {
         let source = path.display().to_string();
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
@@ -294,11 +295,12 @@ impl Checkpoint {
         Ok(Self::assemble(trained, progress.flatten(), tensors))
     }
 
-    /// Puts the model on a device, under `config` where the file itself says no sizes: a bare file's values then enter
-    /// and leave as they are. Returns notices for the user too.
+    /// Puts the model on a device. A bare file states no sizes, so it needs `config`; its values are not scaled. Also
+    /// returns notices for the user.
     ///
     /// # Errors
-    /// Sizes that are not the file's (tensor, wanted, got); a bare file without a configuration, or both.
+    /// Sizes that differ from the file's (the message names tensor, expected and actual size). A bare file without a
+    /// configuration, or a full checkpoint with one.
     pub fn open(
         path: &Path,
         config: Option<Config>,
@@ -321,12 +323,13 @@ impl Checkpoint {
         trained.scalers.check_condition_dim(trained.config.model.static_dim)?;
         let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
         model.load_state(&source, |name| file.find(name))?;
-        // a state to resume from holds more than weights
+        // a training state holds more than weights
         let notices = if trained.is_bare() { file.unused(&source, &model) } else { Vec::new() };
         Ok((trained, model, notices))
     }
 
-    /// What bare weights hold and the model does not ask for: it would be another model without a word.
+    /// Notices about tensors of bare weights that the model does not use: silence could hide that the file belongs to
+    /// another model.
     fn unused(&self, source: &str, model: &Cvae) -> Vec<String> {
         let known: HashSet<&str> = model.parameters().iter().map(|(p, _)| p.name.as_str()).collect();
         let unused = self.tensors.iter().map(|t| t.name.as_str()).filter(|name| !known.contains(name));
@@ -343,8 +346,8 @@ impl Checkpoint {
         notices
     }
 
-    /// Refuses to resume under another configuration; only the number of epochs may differ, where the data lies, and
-    /// what training does not see: the species and whether there is a report.
+    /// Refuses to resume with another configuration. Only the number of epochs, the path of the data, the species and
+    /// whether there is a report may differ: they do not affect the training.
     pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
         let mut config = config.clone();
         config.data.path = None;
@@ -377,7 +380,7 @@ impl Checkpoint {
     }
 }
 
-/// The name a parameter has today: the original called the concat decoder's layers `legacy_…`.
+/// The current name of a parameter: the original model called the concat decoder's layers `legacy_…`.
 fn current_name(name: &str) -> String {
     match name.strip_prefix("decoder.legacy_") {
         Some(rest) => format!("decoder.{rest}"),

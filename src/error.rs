@@ -1,5 +1,4 @@
-//! The one error type of every edge a user can reach: it names what was read, where, what is wrong and what to do about
-//! it.
+//! The error type of everything a user can reach. It names the input, the place in it, the problem and the remedy.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -7,10 +6,10 @@ use std::path::{Path, PathBuf};
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong at an edge that a user can reach.
+/// Errors that a user can cause or meet.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something that was read (a config, a table, a checkpoint) cannot be used.
+    /// An input (a configuration, a table, a checkpoint) cannot be used.
     #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
     Input { source_name: String, place: String, problem: String, remedy: String },
 
@@ -18,26 +17,25 @@ pub enum Error {
     #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
     Config { source_name: String, place: String, problem: String, remedy: String },
 
-    /// What was asked for (flags and their values) makes no sense.
+    /// Invalid flags or flag values.
     #[error("{problem}\n  help: {remedy}")]
     Usage { problem: String, remedy: String },
 
-    /// The device refused, or is gone.
+    /// The device failed, or was lost.
     #[error("{device}: {problem}\n  help: {remedy}")]
     Device { device: String, problem: String, remedy: String },
 
-    /// The operating system refused.
+    /// An input or output operation failed.
     #[error("{}: cannot {action}: {source}\n  help: {}", path.display(), io_remedy(source))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
 
-    /// The run was interrupted and its state saved.
+    /// The run was interrupted, and its state is saved.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Error {
-    /// An unusable input: `source_name` is the file (or what stands for it), `place` the row, column, key or tensor in
-    /// it.
+    /// An unusable input: `source_name` is the file or its substitute, `place` the row, column, key or tensor in it.
     pub fn input(source_name: impl Display, place: impl Display, problem: impl Display, remedy: impl Display) -> Self {
         Error::Input {
             source_name: source_name.to_string(),
@@ -58,17 +56,17 @@ impl Error {
         }
     }
 
-    /// A request that makes no sense, with what to do instead.
+    /// An invalid request, and what to do instead.
     pub fn usage(problem: impl Display, remedy: impl Display) -> Self {
         Error::Usage { problem: problem.to_string(), remedy: remedy.to_string() }
     }
 
-    /// What a device could not do, or why there is none.
+    /// What a device could not do, or why there is no device.
     pub fn device(device: impl Display, problem: impl Display, remedy: impl Display) -> Self {
         Error::Device { device: device.to_string(), problem: problem.to_string(), remedy: remedy.to_string() }
     }
 
-    /// Wraps an I/O error with what was tried on which path.
+    /// Wraps an I/O error with the action and the path.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Error::Io { action, path, source }
@@ -90,13 +88,13 @@ fn io_remedy(source: &std::io::Error) -> &'static str {
         std::io::ErrorKind::PermissionDenied => "check the permissions",
         std::io::ErrorKind::StorageFull
         | std::io::ErrorKind::QuotaExceeded
-        // a limit on the size of files, of the shell or of the file system
+        // a file size limit of the shell or of the file system
         | std::io::ErrorKind::FileTooLarge => "free some space or choose another place",
         _ => "check the path and the device it is on",
     }
 }
 
-/// The candidate that a misspelt `name` most likely stands for, if any is near.
+/// The candidate closest to a misspelt `name`, if any is close.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     candidates

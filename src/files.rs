@@ -1,19 +1,19 @@
-//! Files are written whole or not at all.
+//! Writes files atomically: whole or not at all.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// How the names of temporary files begin; a process that is killed may leave one behind.
+/// The prefix of temporary files; a killed process may leave one behind.
 pub const TEMPORARY: &str = ".abr-film-";
 
 /// Writes a file through `write`: into a temporary file in the same folder, which is flushed to the disk and then
-/// renamed. Whoever reads `path` sees the old content or all of the new. What is no regular file (`/dev/stdout`, a
-/// pipe) is written straight away, and a link's target is replaced, not the link.
+/// renamed. A reader of `path` sees either the old or the complete new content. Other than regular files
+/// (`/dev/stdout`, a pipe) are written directly. If `path` is a link, its target is replaced, not the link.
 ///
 /// # Errors
-/// [`Error::Io`] that names `path`; what stood there before is untouched and nothing else is left behind.
+/// [`Error::Io`] that names `path`. The old file is then untouched, and no temporary file remains.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let written = match fs::metadata(path) {
@@ -47,13 +47,13 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
-    // as for any other new file, the umask takes its bits off; the default for temporary files is the owner alone
+    // permissions as for any new file, minus the umask; temporary files are private to their owner by default
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder
 }
 
-/// A rename is durable once its folder is.
+/// A rename is durable only after its folder is synced.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

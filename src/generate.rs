@@ -1,4 +1,5 @@
-//! New traces in physical units: conditions named by the user, completed from the training rows, latents newly drawn.
+//! Generates traces in physical units: takes the condition's values from the user, completes them from the training
+//! rows, and draws new latents.
 
 use crate::baselines::MixedModel;
 use crate::checkpoint::TrainedModel;
@@ -14,12 +15,12 @@ mod draw;
 
 pub use draw::{draw_traces, missing_spread};
 
-/// Samples made at once, at most: they are kept in memory until they are written.
+/// The maximum number of samples per request: they stay in memory until they are written.
 const LARGEST_SAMPLES: usize = 500_000_000;
 
-/// What is not named is drawn from this share of the training rows, the nearest ones …
+/// Variables without a value come from this share of the training rows, the nearest ones …
 const NEAREST_SHARE: f64 = 0.01;
-/// … but from at least so many, if there are; and from all that are as near as the last of them.
+/// … but from at least this many rows, and from all rows that are as near as the last of them.
 const NEAREST_ROWS: usize = 50;
 
 /// One value of a conditioning variable.
@@ -30,7 +31,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The number it is, or reads as: a finite one.
+    /// The finite number that the value is or that its text represents.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Number(n) => Some(*n),
@@ -49,19 +50,20 @@ impl Display for Value {
     }
 }
 
-/// The conditions a user names for a trace, by column name; the rest is drawn.
+/// The values of a condition that the user sets, by column name. The other variables are drawn.
 pub type Condition = Vec<(String, Value)>;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// Each is generated `count` times; `None` generates without a condition (FiLM as the identity).
+    /// Each condition is generated `count` times; `None` generates without a condition (FiLM as the identity).
     pub conditions: Option<Vec<Condition>>,
     pub count: usize,
-    /// Each of `count` subjects goes through all conditions, in their order; what is not named is drawn once for each.
+    /// Each of `count` subjects goes through all conditions in order. Variables without a value are drawn once per
+    /// subject.
     pub series: bool,
     pub seed: u64,
-    /// The traces get the noise of so many averages, as it was in the training rows; `None`: none.
+    /// The traces get noise for this number of averages, like that of the training rows; `None`: no noise.
     pub averages: Option<f64>,
 }
 
@@ -70,23 +72,23 @@ pub struct Request {
 pub struct GeneratedTraces {
     /// `[N, L]` in µV.
     pub signals: Array2<f32>,
-    /// Whose each row is, counted from 0.
+    /// The subject of each row, counted from 0.
     pub subjects: Vec<u32>,
-    /// The condition of each row; none when generated without.
+    /// The condition of each row, one column per variable; empty when generated without a condition.
     pub conditions: Vec<Column>,
-    /// The condition as the condition head reads it off the decoder; none from a concat decoder.
+    /// The condition that the condition head predicts; empty for a concat decoder.
     pub predicted: Vec<Column>,
     /// `[N, 6]` in ms and µV, from a model with a peak head.
     pub peaks: Option<Array2<f32>>,
 }
 
-/// Draws `request.count` traces a condition, each of a subject of its own, or a series of all conditions a subject;
-/// whole training rows near the named values bring what is not named.
+/// Draws `request.count` traces per condition, each of a new subject, or one series of all conditions per subject.
+/// Variables without a value come from whole training rows near the values that are set.
 ///
 /// # Errors
-/// A name that is no conditioning variable (with the nearest one), a value that cannot be encoded, a static that is
-/// neither named nor can be drawn (bare weights have no training rows), a concat decoder without a condition, averages
-/// where the noise of one sweep is not known.
+/// A name that is no conditioning variable (the message names the nearest one). A value that cannot be encoded. A
+/// variable without a value that cannot be drawn either (bare weights have no training rows). A concat decoder without
+/// a condition. Averages when the noise of one sweep is unknown.
 pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
     let rows = rows(model, request)?;
     let conditions = match &request.conditions {
@@ -113,7 +115,7 @@ pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> 
     })
 }
 
-/// The noise of one sweep of the training rows.
+/// The noise model of the training rows, if it knows the noise of a single sweep.
 fn sweep_noise(trained: &TrainedModel) -> Result<&MixedModel> {
     noise(trained).filter(|model| model.by_averages).ok_or_else(|| {
         Error::usage(
@@ -123,12 +125,12 @@ fn sweep_noise(trained: &TrainedModel) -> Result<&MixedModel> {
     })
 }
 
-/// The noise of recordings, where the training rows told it from the rest.
+/// The noise model of the training rows, if they separate noise from the rest.
 pub fn noise(trained: &TrainedModel) -> Option<&MixedModel> {
     trained.baselines.as_ref()?.noise()
 }
 
-/// Adds the noise of the training rows to `signals [N, L]` in µV, as that of so many averages a row.
+/// Adds noise like that of the training rows to `signals [N, L]` in µV, for the given number of averages per row.
 pub fn add_noise(noise: &MixedModel, averages: impl Fn(usize) -> f64, seed: u64, signals: &mut Array2<f32>) {
     let streams = [3, 4].map(|layer| Stream::new(seed, Purpose::Generate, layer));
     for (row, mut trace) in signals.outer_iter_mut().enumerate() {
@@ -136,14 +138,14 @@ pub fn add_noise(noise: &MixedModel, averages: impl Fn(usize) -> f64, seed: u64,
     }
 }
 
-/// A generated row: the condition it stands under, by its place, and whose it is.
+/// A row to generate: the index of its condition, and its subject.
 #[derive(Debug, Clone, Copy)]
 struct GeneratedRow {
     condition: usize,
     subject: u32,
 }
 
-/// The rows in their order: of a condition the next to each other, or of a subject.
+/// The rows in order: grouped by condition, or, in a series, by subject.
 fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
     let (conditions, count) = (request.conditions.as_ref().map_or(1, Vec::len), request.count);
     let rows = count.saturating_mul(conditions);
@@ -158,11 +160,11 @@ fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
     Ok((0..rows).map(row).collect())
 }
 
-/// Checks every named static; `table` is the file the conditions stand in, if they do.
+/// Checks every value of the conditions; `table` is the file that holds them, if any.
 ///
 /// # Errors
-/// A name that is no conditioning variable (with the nearest one), or a value that cannot be encoded: with the file,
-/// row and column, or the `--static` flag.
+/// A name that is no conditioning variable (the message names the nearest one), or a value that cannot be encoded. The
+/// message names the file, row and column, or the `--static` flag.
 pub fn check_conditions(trained: &TrainedModel, table: Option<&str>, conditions: &[Condition]) -> Result<()> {
     for (row, (name, value)) in conditions.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |named| (i, named))) {
         check_value(trained, name, value).map_err(|(problem, remedy)| match table {
@@ -194,7 +196,7 @@ fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), 
     })
 }
 
-/// Every conditioning variable for every row: the named values, and whole training rows near them for the rest.
+/// Every conditioning variable for every row: the values that are set; the others from whole training rows near them.
 fn complete(
     trained: &TrainedModel,
     conditions: &[Condition],
@@ -209,7 +211,7 @@ fn complete(
     let mut near: Option<(usize, Vec<usize>)> = None;
     for row in rows {
         let condition = &conditions[row.condition];
-        // a subject of a series keeps what the first condition brought
+        // a subject of a series keeps the values drawn for the first condition
         let drawn_for = if request.series { 0 } else { row.condition };
         if near.as_ref().is_none_or(|(of, _)| *of != drawn_for) {
             let rows = if all_named { Vec::new() } else { nearest_rows(trained, &conditions[drawn_for])? };
@@ -253,7 +255,7 @@ fn to_column(scaler: &ConditionScaler, values: Vec<Value>) -> Result<Column> {
     Ok(Column { name: scaler.name.clone(), values })
 }
 
-/// The training rows nearest to the named values, by the distance of the encoded named columns.
+/// The training rows nearest to the values that are set, by the distance of these columns when encoded.
 fn nearest_rows(trained: &TrainedModel, condition: &Condition) -> Result<Vec<usize>> {
     let columns = &trained.data.train_conditions;
     let count = columns.first().map_or(0, |c| c.values.len());
@@ -276,7 +278,7 @@ fn nearest_rows(trained: &TrainedModel, condition: &Condition) -> Result<Vec<usi
     Ok(rows)
 }
 
-/// Named values that no training row comes near: outside the range of their column.
+/// Warnings about values outside the training range of their column.
 pub fn extrapolations(trained: &TrainedModel, conditions: &[Condition]) -> Vec<String> {
     let mut notices = Vec::new();
     for column in &trained.data.train_conditions {

@@ -1,9 +1,10 @@
-//! What the network leaves of a trace: the shapes of a new listener that its few latents cannot take.
+//! The residual: what the network's reconstruction leaves of a trace. It models the individual shape of a new listener
+//! that the few latents cannot represent.
 //!
-//! It is Gaussian, of the time scale of a wave, and as large along the trace as listeners differ there. How large it is
-//! in a recording is not known beforehand: it is found in the recording itself, beside the noise (empirical Bayes;
-//! Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", 5.4). What is left of a recording then tells
-//! the residual by Wiener's filter (1949).
+//! The residual is Gaussian. Its time scale is the width of a wave, and its variance along the trace follows the
+//! differences between listeners. Its overall size in a recording is unknown; it is estimated from the recording
+//! itself, together with the size of the noise (empirical Bayes; Rasmussen and Williams 2006, "Gaussian Processes for
+//! Machine Learning", 5.4). Wiener's filter (1949) then estimates the residual.
 
 use crate::baselines::MixedModel;
 use crate::checkpoint::TrainedModel;
@@ -13,38 +14,39 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-/// Samples this far apart go together by 1/e of what they do by the listeners' own differences: about the width of a
-/// wave, so that the residual is not bound to the latencies of those who trained.
+/// At this distance, the correlation of two samples is 1/e of that found between listeners: about the width of a wave,
+/// so that the residual does not depend on the latencies of the training subjects.
 const CORRELATION_MS: f64 = 1.0;
-/// The variance along the trace is that of listeners, smoothed over so long.
+/// The variance along the trace is that between listeners, smoothed over this time.
 const WINDOW_MS: f64 = 2.0;
-/// The variances that a residual may have, over that of listeners under one condition: none, or one of these.
+/// The candidate variances of a residual, relative to that of listeners under one condition: 0, or one of these.
 const LARGEST: f64 = 1.0;
 const HALVINGS: i32 = 8;
-/// The noise of a recording over what its averages let expect: powers of the root of 2 between these …
+/// The candidate ratios of a recording's noise to that expected from its averages: powers of √2 with exponents in this
+/// range …
 const NOISE_HALF_STEPS: std::ops::RangeInclusive<i32> = -4..=8;
-/// … with this standard deviation of the logarithm, as recordings go.
+/// … with this standard deviation of the logarithm, which is typical of recordings.
 const NOISE_DEVIATION: f64 = 0.5;
-/// Directions in which noise has less than this share of its largest variance lie beyond the band of the recordings.
-/// From 1e-4 to 0.01 it changes little (mice, listeners and the built-in data); below, sizes are found where nothing
-/// is.
+/// Directions whose noise variance is below this share of the largest lie outside the band of the recordings. Values
+/// from 1e-4 to 0.01 make little difference (for mice, listeners and the built-in data); with smaller values, the fit
+/// finds residuals where there are none.
 const IN_BAND: f64 = 0.01;
-/// Sizes that are less likely than this share of the likeliest are left out.
+/// Sizes whose likelihood is below this share of the maximum are left out.
 const NEGLIGIBLE: f64 = 1e-9;
 
-/// The residual of a model whose training rows told noise from listeners.
+/// The residual of a model whose training rows separate noise from differences between listeners.
 pub struct Residual<'a> {
     mixed_model: &'a MixedModel,
-    /// `[L, L]`: the covariance of a residual as large as listeners differ, in µV².
+    /// `[L, L]`: the covariance of a residual with the variance between listeners, in µV².
     covariance: DMatrix<f64>,
 }
 
-/// Traces in a basis in which neither noise nor residual go together, and noise has variance 1. It spans the band of
-/// the recordings: beyond it there is neither, and their ratio is chance.
+/// A basis in which noise and residual are both uncorrelated, and noise has variance 1. It spans the band of the
+/// recordings: outside it there is neither, and their ratio is arbitrary.
 struct Basis {
-    /// `[K, L]`: this times a trace stands in the basis …
+    /// `[K, L]`: maps a trace to the basis …
     to: DMatrix<f64>,
-    /// `[L, K]`: … and this times one in the basis is a trace again.
+    /// `[L, K]`: … and back.
     from: DMatrix<f64>,
     /// `[K]`: the variances of the residual.
     variances: Vec<f64>,
@@ -52,21 +54,21 @@ struct Basis {
 }
 
 impl<'a> Residual<'a> {
-    /// That of a model, if its configuration asks for one and several recordings of a cell told what noise is.
+    /// The residual of a model, if its configuration has one and repeated recordings of a cell show the noise.
     pub fn of(trained: &'a TrainedModel) -> Option<Residual<'a>> {
         let mixed_model = Residual::mixed_model(trained)?;
         let samples_per_ms = trained.data.sample_rate_hz / 1000.0;
         Some(Residual { mixed_model, covariance: local(&mixed_model.between(), samples_per_ms) })
     }
 
-    /// What it is made of, if there is one.
+    /// The mixed model behind the residual, if there is one.
     pub fn mixed_model(trained: &'a TrainedModel) -> Option<&'a MixedModel> {
         let asked_for = trained.config.model.residual == ResidualKind::Gaussian;
         trained.baselines.as_ref().filter(|_| asked_for)?.noise()
     }
 
-    /// Adds to `made [N, L]`, what the network makes of `recorded [N, L]`, the posterior mean of the residual; all in
-    /// µV. `averages [N]` are the sweeps behind each row.
+    /// Adds the posterior mean of the residual to `made [N, L]`, the network's reconstructions of `recorded [N, L]`;
+    /// all in µV. `averages [N]` are the sweeps of each row.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -85,20 +87,20 @@ impl<'a> Residual<'a> {
         }
     }
 
-    /// What draws residuals of variance 1 on average along the trace, within the band of the recordings.
+    /// The factor for drawing residuals with mean variance 1 along the trace, within the band of the recordings.
     pub fn shape(&self) -> ResidualFactor {
         ResidualFactor::new(&self.mixed_model.noise(), &self.covariance)
     }
 }
 
-/// The shapes of residuals.
+/// A factor of the covariance of residuals, to draw them.
 pub struct ResidualFactor {
     /// `[L, K]`
     factor: DMatrix<f64>,
 }
 
 impl ResidualFactor {
-    /// Nothing where there is no noise, and so no band, or no residual.
+    /// Empty if there is no noise (and so no band), or no residual.
     fn new(noise: &Array2<f64>, covariance: &DMatrix<f64>) -> ResidualFactor {
         let (band, _) = band(noise);
         let within = band.transpose() * covariance * &band;
@@ -111,7 +113,7 @@ impl ResidualFactor {
         ResidualFactor { factor: band * factor.unwrap_or_else(|| DMatrix::zeros(size, size)) }
     }
 
-    /// A residual `[L]`; its random numbers are a sample of a stream.
+    /// Draws a residual `[L]`; `sample` selects its random numbers in the stream.
     pub fn draw(&self, stream: Stream, sample: u32) -> Array1<f64> {
         let mut normals = vec![0.0; self.factor.ncols()];
         stream.normals(sample, &mut normals);
@@ -121,7 +123,7 @@ impl ResidualFactor {
 }
 
 impl Basis {
-    /// `None` without any noise: what there is then to tell from it is not known.
+    /// `None` without any noise, where the ratio of residual to noise is undefined.
     fn new(noise: &Array2<f64>, residual: &DMatrix<f64>) -> Option<Basis> {
         let (band, deviations) = band(noise);
         if deviations.is_empty() {
@@ -137,8 +139,8 @@ impl Basis {
         })
     }
 
-    /// The posterior mean `[L]` in µV of the residual: the mean of Wiener's over the sizes of residual and noise, by
-    /// how well each of them explains what the network leaves of the recording.
+    /// The posterior mean `[L]` in µV of the residual: the mean of Wiener's estimates over the candidate sizes of
+    /// residual and noise, weighted by their likelihood.
     fn posterior(&self, recorded: ArrayView1<f32>, made: ArrayView1<f32>, sweeps: f64) -> DVector<f64> {
         let left = recorded.iter().zip(made).map(|(a, b)| sweeps.sqrt() * (f64::from(*a) - f64::from(*b)));
         let left = &self.to * DVector::from_iterator(recorded.len(), left);
@@ -166,7 +168,7 @@ impl Basis {
     }
 }
 
-/// The directions `[L, K]` of the recordings' band, and the deviations `[K]` of their noise.
+/// The directions `[L, K]` of the recordings' band, and the standard deviations `[K]` of the noise in them.
 fn band(noise: &Array2<f64>) -> (DMatrix<f64>, DVector<f64>) {
     let noise = SymmetricEigen::new(DMatrix::from_fn(noise.nrows(), noise.ncols(), |i, j| noise[[i, j]]));
     let least = IN_BAND * noise.eigenvalues.max();
@@ -175,15 +177,15 @@ fn band(noise: &Array2<f64>) -> (DMatrix<f64>, DVector<f64>) {
     (noise.eigenvectors.select_columns(&inside), DVector::from_iterator(inside.len(), deviations))
 }
 
-/// Variances of residual and noise.
+/// The candidate variances of residual and noise.
 fn sizes() -> Vec<(f64, f64)> {
     let residuals = std::iter::once(0.0).chain((0..=HALVINGS).map(|halvings| LARGEST * 0.5_f64.powi(halvings)));
     let noises = || NOISE_HALF_STEPS.map(|steps| 2.0_f64.powf(0.5 * f64::from(steps)));
     residuals.flat_map(|residual| noises().map(move |noise| (residual, noise))).collect()
 }
 
-/// A covariance `[L, L]` that forgets at what latencies listeners differ: their variance along the trace, smoothed, and
-/// their mean autocorrelation, which falls off within a wave's width. Its trace is that of `between`.
+/// A covariance `[L, L]` that does not depend on the latencies at which listeners differ: their smoothed variance along
+/// the trace, and their mean autocorrelation, which decays within a wave's width. Its trace equals that of `between`.
 fn local(between: &Array2<f64>, samples_per_ms: f64) -> DMatrix<f64> {
     let length = between.nrows();
     let variance: Vec<f64> = between.diag().iter().map(|v| v.max(0.0)).collect();
@@ -193,7 +195,7 @@ fn local(between: &Array2<f64>, samples_per_ms: f64) -> DMatrix<f64> {
         (window.iter().sum::<f64>() / window.len() as f64).sqrt()
     };
     let deviations: Vec<f64> = (0..length).map(smoothed).collect();
-    // divided by the length whatever the lag, so that no direction gets a variance below 0
+    // divided by the length for every lag, so that the covariance stays positive semidefinite
     let together = |lag: usize| (lag..length).map(|i| between[[i, i - lag]]).sum::<f64>();
     let falls = |lag: usize| together(lag) * (-(lag as f64) / (CORRELATION_MS * samples_per_ms)).exp();
     let correlation: Vec<f64> = (0..length).map(|lag| falls(lag) / falls(0)).collect();
@@ -219,7 +221,8 @@ mod tests {
         DVector::from_iterator(LENGTH, values.into_iter().map(f64::from))
     }
 
-    /// Listeners differ by 1 µV² in the first half and by 4 µV² in the second, in slow waves; 20 samples are 1 ms.
+    /// Listeners differ by slow waves with a variance of 1 µV² in the first half and 4 µV² in the second; 20 samples
+    /// are 1 ms.
     fn between() -> Array2<f64> {
         let deviation = |i: usize| if i < LENGTH / 2 { 1.0 } else { 2.0 };
         Array2::from_shape_fn((LENGTH, LENGTH), |(i, j)| {
@@ -227,7 +230,7 @@ mod tests {
         })
     }
 
-    /// White noise of one sweep, 100 µV², below a quarter of the sample rate; none above.
+    /// The noise of one sweep: white, 100 µV², below a quarter of the sample rate, and none above.
     fn noise() -> Array2<f64> {
         Array2::from_shape_fn((LENGTH, LENGTH), |(i, j)| {
             let lag = i as f64 - j as f64;
@@ -237,7 +240,7 @@ mod tests {
         })
     }
 
-    /// Noise of one sweep, 100 µV², whose samples go together; of all frequencies.
+    /// The noise of one sweep: coloured, 100 µV², at all frequencies.
     fn coloured() -> Array2<f64> {
         Array2::from_shape_fn((LENGTH, LENGTH), |(i, j)| 100.0 * 0.7_f64.powi(i.abs_diff(j) as i32))
     }
@@ -252,9 +255,9 @@ mod tests {
         values.iter().map(|v| *v as f32).collect()
     }
 
-    /// Mean squares of the residual, of the error of its posterior mean, and of that of Wiener's, to whom the sizes are
-    /// told; rows whose residual has `size` times the variance of listeners, and whose noise has `noisier` times what
-    /// its averages let expect.
+    /// The mean squares of the residual, of the error of its posterior mean, and of the error of Wiener's estimate with
+    /// known sizes. The residuals have `size` times the variance of listeners, and the noise has `noisier` times the
+    /// variance expected from the averages.
     fn errors(size: f64, noisier: f64) -> [f64; 3] {
         let (covariance, noise, sweeps) = (local(&between(), 20.0), coloured(), 400.0);
         let basis = Basis::new(&noise, &covariance).unwrap();
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_residual_is_told_from_noise_whatever_their_sizes() {
-        // noise has 0.25 µV² a sample, listeners 2.5
+        // noise has 0.25 µV² per sample, listeners 2.5 µV²
         for (size, noisier) in [(1.0, 1.0), (0.25, 1.0), (1.0, 4.0), (0.25, 0.5)] {
             let [whole, left, wiener] = errors(size, noisier);
             assert!((whole / (2.5 * size) - 1.0).abs() < 0.2, "{whole}");
@@ -296,7 +299,7 @@ mod tests {
     fn nothing_is_added_beyond_the_band() {
         let basis = Basis::new(&noise(), &local(&between(), 20.0)).unwrap();
         assert!((LENGTH / 2 - 3..=LENGTH / 2 + 3).contains(&basis.variances.len()), "{}", basis.variances.len());
-        // the highest frequency there is
+        // the highest possible frequency
         let recorded: Array1<f32> = (0..LENGTH).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
         let added = basis.posterior(recorded.view(), Array1::zeros(LENGTH).view(), 400.0);
         assert!(Basis::new(&Array2::zeros((4, 4)), &DMatrix::identity(4, 4)).is_none());
@@ -311,7 +314,7 @@ mod tests {
             let drawn = shape.draw(Stream::new(3, Purpose::Test, 5), sample);
             variance += drawn.mapv(|v| v * v).mean().unwrap() / 400.0;
             (0..LENGTH).for_each(|i| halves[2 * i / LENGTH] += drawn[i] * drawn[i]);
-            // alternating signs are the highest frequency there is
+            // alternating signs are the highest possible frequency
             let alternating: f64 = drawn.iter().enumerate().map(|(i, v)| if i % 2 == 0 { *v } else { -v }).sum();
             steps += alternating * alternating / (LENGTH as f64 * 400.0);
         }
@@ -329,7 +332,7 @@ mod tests {
         assert!((covariance.trace() / between().diag().sum() - 1.0).abs() < 1e-12);
         let at = |i: usize, j: usize| covariance[(i, j)];
         assert!((at(10, 10) - 1.0).abs() < 0.05 && (at(70, 70) - 4.0).abs() < 0.2, "{} {}", at(10, 10), at(70, 70));
-        // 20 samples are 1 ms; of a lag of 31 the listeners' correlation is nearly 1 again
+        // 20 samples are 1 ms; at a lag of 31, the listeners' correlation is nearly 1 again
         assert!((at(10, 11) / at(10, 10) - 0.93).abs() < 0.03, "{}", at(10, 11));
         assert!(at(5, 36).abs() < 0.25 * at(10, 10), "{}", at(5, 36));
         assert!(SymmetricEigen::new(covariance).eigenvalues.min() > -1e-9);

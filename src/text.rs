@@ -1,19 +1,19 @@
-//! The text of a file, whatever encoding an editor or a recorder saved it in, and sentences.
+//! Decodes the text of files in the encodings that editors and recorders use.
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-/// What a user does about text that cannot be decoded, for an error's remedy.
+/// The remedy for text that cannot be decoded.
 pub const SAVE_AS_UTF_8: &str = "save it as UTF-8: editors and spreadsheets offer the encoding where they save";
 
-/// How a text was encoded.
+/// The encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextEncoding {
     Utf8,
-    /// Of either byte order.
+    /// In either byte order.
     Utf16,
-    /// What older programs write in Western Europe and America, Latin-1 included.
+    /// The encoding of older Western programs; it includes Latin-1.
     Windows1252,
 }
 
@@ -27,19 +27,19 @@ impl Display for TextEncoding {
     }
 }
 
-/// Text that begins a sentence.
+/// The text with its first letter in upper case.
 pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
-/// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with a mark or without, or else
-/// Windows-1252, in which any bytes are text: a caller that must be sure refuses that.
+/// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with or without a mark; anything else
+/// is decoded as Windows-1252, in which all bytes are valid. A caller that must be sure refuses Windows-1252.
 ///
-/// No character is replaced, so different files never become one text by what could not be read.
+/// No character is ever replaced, so different files never decode to the same text.
 ///
 /// # Errors
-/// What is wrong, for an error's problem: bytes that are not in the encoding of their mark, broken UTF-16, and UTF-32.
+/// A description of the problem: bytes that are invalid in the encoding of their mark, broken UTF-16, or UTF-32.
 pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, TextEncoding), String> {
     if [b"\xff\xfe\0\0", b"\0\0\xfe\xff"].iter().any(|mark| bytes.starts_with(*mark)) {
         return Err("it is in UTF-32, which is not read".to_string());
@@ -59,12 +59,12 @@ pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, TextEncoding), String> {
     }
 }
 
-/// Which UTF-16 a text is that begins so: by its mark, or by the zero bytes of ASCII characters.
+/// The UTF-16 byte order of a text with this beginning, detected by its mark or by the zero bytes of ASCII characters.
 pub fn utf_16(begin: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(begin) {
         return Some(encoding).filter(|&encoding| encoding != UTF_8);
     }
-    // eight characters are enough, and two the least
+    // eight characters are enough; two are the minimum
     let begin = begin.get(..16).unwrap_or(begin);
     let is_ascii = |byte: u8| byte.is_ascii_graphic() || b" \t\r\n".contains(&byte);
     let every_pair = |high: usize, low: usize| {
@@ -86,7 +86,7 @@ fn without_mark(bytes: &[u8]) -> &'static encoding_rs::Encoding {
     }
 }
 
-/// The line, from 1, of the first bytes that are not in an encoding.
+/// The line, from 1, of the first bytes that are invalid in an encoding.
 fn line_of_fault(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> usize {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let most = decoder.max_utf8_buffer_length_without_replacement(bytes.len()).expect("as long as the file");
@@ -105,7 +105,7 @@ mod tests {
         text.encode_utf16().flat_map(bytes_of).collect()
     }
 
-    /// The text and the encoding of bytes that can be decoded.
+    /// Decodes bytes that must be valid.
     #[track_caller]
     fn decoded(bytes: &[u8]) -> (String, TextEncoding) {
         let (text, encoding) = decode(bytes).unwrap();
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn utf_8_and_utf_16_give_one_text_with_a_mark_or_without() {
         let utf_8 = TEXT.as_bytes().to_vec();
-        // without a mark the beginning is ASCII
+        // without a mark, the beginning must be ASCII
         let plain = format!("subject,{TEXT}");
         for (bytes, text, encoding) in [
             (utf_8.clone(), TEXT, TextEncoding::Utf8),
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn other_bytes_are_windows_1252_and_all_differ() {
         assert_eq!(decoded(b"Zo\xeb,\x80 5"), ("Zoë,€ 5".to_string(), TextEncoding::Windows1252));
-        // each byte alone behind one that makes it no UTF-8
+        // each byte after one that makes the text invalid UTF-8
         let texts: std::collections::HashSet<String> = (0..=255).map(|byte| decoded(&[byte, 0xe9]).0).collect();
         assert_eq!(texts.len(), 256);
         // numbers of two bytes, not characters

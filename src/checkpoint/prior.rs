@@ -1,22 +1,22 @@
-//! The prior of a model (see [`AggregatedPosterior`]) as tensors beside its weights.
+//! Stores the prior of a model (see [`AggregatedPosterior`]) as tensors next to its weights.
 
 use super::StoredTensor;
 use crate::config::{Config, Prior};
 use crate::model::AggregatedPosterior;
 use ndarray::Array2;
 
-/// More than any training leaves: beyond it a file is damaged.
+/// More than any training produces: a file with larger values is corrupted.
 const MOST: f32 = 10.0;
 
-/// How far generated subjects vary, and what is added to their traces, as tensors.
+/// The variation of generated subjects and the size of their residual, as tensors.
 pub fn spread_tensors(variation: f32, residual_share: f32) -> [StoredTensor; 2] {
     let tensor =
         |name: &str, value| StoredTensor { name: format!("prior.{name}"), shape: vec![1], values: vec![value] };
     [tensor("variation", variation), tensor("residual_share", residual_share)]
 }
 
-/// The tensors of an [`AggregatedPosterior`] as they stand beside the weights, but for its spread: encoded
-/// conditions `[N, S]`, posteriors `[N, Z]` and whose each row is, counted from 0.
+/// The tensors of an [`AggregatedPosterior`] except its spread: encoded conditions `[N, S]`, posteriors `[N, Z]` and
+/// the subject of each row, counted from 0.
 pub fn prior_tensors(
     condition: Array2<f32>,
     mu: Array2<f32>,
@@ -37,7 +37,7 @@ pub fn prior_tensors(
     ]
 }
 
-/// The prior that a model of this configuration has; else the name of the tensor that is missing or does not fit.
+/// The prior of a model with this configuration; or the name of a tensor that is missing or does not fit.
 pub(super) fn find(config: &Config, tensors: &[StoredTensor]) -> Result<Option<AggregatedPosterior>, &'static str> {
     if config.model.prior != Prior::Aggregated {
         return Ok(None);
@@ -58,7 +58,7 @@ pub(super) fn find(config: &Config, tensors: &[StoredTensor]) -> Result<Option<A
             return Err(name);
         }
     }
-    // a prior of before subjects were kept: each row stands for one
+    // a prior that predates subjects: each row counts as a subject
     let subject = match StoredTensor::find(tensors, "prior.subject") {
         Some((_, values)) if values.len() == rows && values.iter().all(|v| (0.0..rows as f32).contains(v)) => {
             values.iter().map(|subject| *subject as u32).collect()

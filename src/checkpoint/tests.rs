@@ -1,8 +1,8 @@
-//! Bare weights in every type that is read.
+//! Bare weights in every supported type.
 
 use super::*;
 
-/// Loads a file that holds `bytes` as one tensor `w`, a column of `rows` values of that type.
+/// Loads a file with one tensor `w`: a column of `rows` values of this type, stored as `bytes`.
 fn load(dtype: Dtype, rows: usize, bytes: &[u8]) -> Result<Vec<f32>> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let view = TensorView::new(dtype, vec![rows, 1], bytes).unwrap();
@@ -13,7 +13,7 @@ fn load(dtype: Dtype, rows: usize, bytes: &[u8]) -> Result<Vec<f32>> {
     Ok(values.to_vec())
 }
 
-/// Bits of 16-bit floats and the very values that they stand for: f32 holds each of them.
+/// Pairs of 16-bit floats and their exact values, which f32 can represent.
 #[track_caller]
 fn exact(dtype: Dtype, pairs: &[(u16, f32)]) {
     let bytes: Vec<u8> = pairs.iter().flat_map(|(bits, _)| bits.to_le_bytes()).collect();
@@ -72,7 +72,7 @@ fn facts_of_before_there_were_sketches_are_still_read() {
     let old =
         r#"{"hash": "ab", "sample_rate_hz": 20000.0, "t0_ms": 0.0, "train_statics": [], "seen_subjects": ["A1"]}"#;
     let facts: DataFacts = serde_json::from_str(old).unwrap();
-    // it does not say which of them were validated on alone
+    // such a file does not say which subjects were used only for validation
     assert_eq!((facts.train_subjects.len(), &facts.train_sketches), (0, &None));
     let again = serde_json::to_string(&facts).unwrap();
     assert_eq!(serde_json::from_str::<DataFacts>(&again).unwrap(), facts);

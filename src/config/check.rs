@@ -9,7 +9,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
 use std::path::{Component, Path};
 
-/// No layer is wider: two such layers in a row would already hold 4 billion weights.
+/// The maximum width of a layer: two such layers in a row already hold 4 billion weights.
 const MAX_WIDTH: usize = 65_536;
 
 /// The first value that cannot be used.
@@ -40,7 +40,7 @@ impl ConfigProblem {
 type CheckResult = Result<(), ConfigProblem>;
 
 impl Config {
-    /// Checks every range and every rule between keys, for a configuration that was made in code.
+    /// Checks every range and every rule between keys, for a configuration made in code.
     ///
     /// # Errors
     /// [`Error::Config`] with the first key that cannot be used.
@@ -135,7 +135,7 @@ fn training(t: &TrainingConfig) -> CheckResult {
     schedule(t)
 }
 
-/// Labels belong to one recording as it is.
+/// Peak labels belong to a single, unchanged recording.
 fn labels_stay(c: &Config) -> CheckResult {
     let training = &c.training;
     let key = match training {
@@ -298,9 +298,9 @@ mod tests {
             let text = format!(r#"{{"model": {{"predict_peaks": true}}, "training": {{{option}}}}}"#);
             refused(&text, &["model.predict_peaks", "as they were labelled"]);
         }
-        // the concat decoder's dropout says nothing about the joint decoder
+        // the concat decoder's dropout does not concern the joint decoder
         assert!(Config::from_json("a", r#"{"model": {"decoder_dims": [8]}}"#, &[]).is_ok());
-        // a one-hot column may be as wide as it likes
+        // a one-hot column may have any width
         let one_hot =
             r#"{"model": {"static_dim": 4}, "data": {"static_columns": [{"name": "a", "encoding": "one_hot"}]}}"#;
         assert!(Config::from_json("a", one_hot, &[]).is_ok());

@@ -1,16 +1,16 @@
-//! What a training step sees of a recording: itself or others of its cell, as they are or as other listeners might have
-//! them.
+//! How a training example is made from a recording: from itself or other recordings of its cell, unchanged or augmented
+//! as if from other listeners.
 
 use serde::{Deserialize, Serialize};
 
-/// What a recording is to be decoded to.
+/// The target of a reconstruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReconstructionTarget {
     /// The recording itself, with its noise.
     Same,
-    /// Another recording of its cell (the same subject under the same condition), whose noise the input cannot tell
-    /// (Lehtinen et al. 2018, "Noise2Noise", arXiv:1803.04189); itself where it is alone.
+    /// Another recording of its cell (the same subject under the same condition), whose noise the input cannot predict
+    /// (Lehtinen et al. 2018, "Noise2Noise", arXiv:1803.04189); the recording itself if it is alone.
     Sibling,
 }
 
@@ -20,38 +20,38 @@ pub enum ReconstructionTarget {
 pub enum Prior {
     /// A standard normal distribution.
     Standard,
-    /// A normal distribution of variance 1 whose mean a network tells from the condition, learned with the model (Sohn,
-    /// Lee and Yan 2015, "Learning Structured Output Representation using Deep Conditional Generative Models").
+    /// A normal distribution with variance 1, whose mean a network predicts from the condition, trained with the model
+    /// (Sohn, Lee and Yan 2015, "Learning Structured Output Representation using Deep Conditional Generative Models").
     Learned,
-    /// The posteriors of training rows with conditions near the given one.
+    /// The posteriors of training rows with similar conditions.
     Aggregated,
 }
 
-/// What is added to what the network makes of a trace.
+/// What is added to the network's reconstruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResidualKind {
     /// Nothing.
     None,
-    /// Shapes of a wave's width, as large as listeners differ: see [`crate::residual`].
+    /// A smooth residual as large as the differences between listeners: see [`crate::residual`].
     Gaussian,
 }
 
-/// Random changes of the training rows, anew in each step, the same for input and target. None by default. Polarity is
-/// never changed: its sign is information.
+/// Data augmentation: random changes of the training rows, redrawn in each step and equal for input and target. Off by
+/// default. Traces are never inverted: their sign is information.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Amplitudes are multiplied by `exp(g)`: standard deviation of g.
+    /// Amplitudes are multiplied by `exp(g)`: the standard deviation of g.
     pub gain: f64,
-    /// Time is stretched by a factor that changes slowly along the trace: its standard deviation, as a share.
+    /// Time is stretched by a factor that varies slowly along the trace: its relative standard deviation.
     pub stretch: f64,
-    /// Traces are shifted in time: standard deviation in ms.
+    /// Traces are shifted in time: the standard deviation in ms.
     pub shift_ms: f64,
 }
 
 impl AugmentConfig {
-    /// Whether rows stay as they are.
+    /// Whether rows stay unchanged.
     pub fn is_off(&self) -> bool {
         *self == AugmentConfig::default()
     }

@@ -1,4 +1,4 @@
-//! From JSON text and `--set` flags to a checked [`Config`].
+//! Turns JSON text and `--set` flags into a checked [`Config`].
 
 use super::Config;
 use crate::error::{Error, Result, nearest};
@@ -7,14 +7,15 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Objects whose keys are the user's own.
+/// Objects with user-defined keys.
 const FREE_MAPS: [&str; 1] = ["data.synth.fixed"];
 
 impl Config {
     /// Reads a JSON file in UTF-8 or UTF-16, then applies `KEY=VALUE` overrides in order (`training.num_epochs=3`).
     ///
     /// # Errors
-    /// A file that cannot be read (exit 1), one in another encoding, and what [`Config::from_json`] refuses (exit 2).
+    /// A file that cannot be read (exit 1). A file in another encoding, or one that [`Config::from_json`] refuses (exit
+    /// 2).
     pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let source_name = path.display().to_string();
@@ -26,8 +27,8 @@ impl Config {
         Config::from_json(&source_name, &text, overrides)
     }
 
-    /// Reads JSON text; `source_name` is what errors call it. A VALUE that is no JSON, or no JSON of the
-    /// key's type, is taken as a string.
+    /// Reads JSON text; errors refer to it as `source_name`. A VALUE that is not JSON, or not of the key's type, is
+    /// taken as a string.
     ///
     /// # Errors
     /// Broken syntax, an unknown key, a value of the wrong type or out of range, keys that contradict each other: one
@@ -35,7 +36,7 @@ impl Config {
     pub fn from_json(source_name: &str, text: &str, overrides: &[String]) -> Result<Config> {
         let mut value: Value = serde_json::from_str(text).map_err(|e| syntax_error(source_name, &e))?;
         let mut config = typed(source_name, &value)?;
-        // a `Value` keeps the last of two equal keys; read as a configuration the second is an error
+        // a `Value` keeps the last of two equal keys; parsing as a configuration makes the second an error
         serde_json::from_str::<Config>(text).map_err(|e| syntax_error(source_name, &e))?;
         let mut flags = Vec::new();
         for flag in overrides {
@@ -52,7 +53,7 @@ impl Config {
             })?;
             flags.push((key, flag));
         }
-        // A value out of range is the last flag's fault that sets its key, and else the file's.
+        // For a value out of range, blame the last flag that sets its key, else the file.
         config.first_problem().map_err(|problem| {
             let flag = flags.iter().rev().find(|(key, _)| problem.concerns(key));
             problem.into_error(flag.map_or(source_name, |(_, flag)| flag))
@@ -76,7 +77,7 @@ fn syntax_error(source_name: &str, error: &serde_json::Error) -> Error {
     )
 }
 
-/// `a.b=VALUE` as its two sides.
+/// Splits `a.b=VALUE` into its two sides.
 fn parse_override(flag: &str) -> Result<(&str, &str)> {
     match flag.split_once('=') {
         Some((key, text)) if !key.split('.').any(str::is_empty) => Ok((key, text)),
@@ -89,7 +90,7 @@ fn nested(key: &str, value: Value) -> Value {
     key.rsplit('.').fold(value, |value, name| json!({ name: value }))
 }
 
-/// Replaces what stands at `key`, and makes the objects on the way there.
+/// Replaces the value at `key`, and creates the objects on the path.
 fn set(mut place: &mut Value, key: &str, value: Value) {
     for name in key.split('.') {
         if !place.is_object() {
@@ -132,8 +133,8 @@ fn lookup<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(schema, |value, name| value.get(name))
 }
 
-/// Refuses keys that `schema` (an example with every key) does not have, and anything but an object where it has one
-/// (serde would also take a list of the fields in their order).
+/// Refuses keys that `schema` (an example with every key) lacks, and anything but an object where it has one (serde
+/// would also accept a list of the fields in order).
 fn check_keys(source_name: &str, value: &Value, schema: &Value, path: &str) -> Result<()> {
     match (value, schema) {
         (Value::Object(_), _) if FREE_MAPS.contains(&path) => {}
@@ -167,7 +168,7 @@ fn check_keys(source_name: &str, value: &Value, schema: &Value, path: &str) -> R
     Ok(())
 }
 
-/// The keys of an object that need not be there, or of those in a list.
+/// The keys of an optional object, or of the objects in a list.
 fn optional(path: &str) -> Option<Value> {
     Some(match path {
         "data.static_columns" => json!({"name": "", "encoding": "", "categories": []}),
@@ -189,7 +190,7 @@ fn unknown_key(source_name: &str, path: &str, name: &str, known: &Map<String, Va
     Error::config(source_name, dotted(path, name), "unknown key", remedy)
 }
 
-/// The full key of a name that stands in the wrong section.
+/// The full key of a name in the wrong section.
 fn home_of(name: &str) -> Option<String> {
     let known = flatten(&schema());
     known.into_keys().find(|key| key.rsplit('.').next() == Some(name))
@@ -225,7 +226,7 @@ mod tests {
         Config::from_json("a.json", text, &overrides)
     }
 
-    /// The message holds every one of `parts`, and the exit code is that of a usage error.
+    /// Asserts that the message contains all `parts`, and that the exit code is that of a usage error.
     #[track_caller]
     fn refused(result: Result<Config>, parts: &[&str]) {
         let error = result.expect_err("should be refused");
@@ -337,10 +338,10 @@ mod tests {
         refused(with("{}", &["training.num_epochs=x"]), &["--set training.num_epochs=x", "expected a whole number"]);
         refused(with("{}", &["training.batch_size=1"]), &["--set training.batch_size=1", "2 or more"]);
         refused(with("{}", &["training.batch_size"]), &["not KEY=VALUE", "--set training.num_epochs=3"]);
-        // a flag replaces what its key holds, also an object
+        // a flag replaces the value of its key, even an object
         let cleared = with("{}", &["data.synth.fixed.level_db=60", "data.synth.fixed={}"]).unwrap();
         assert!(cleared.data.synth.fixed.is_empty());
-        // the flag repairs what the file has wrong
+        // the flag corrects the error in the file
         assert!(with(r#"{"training": {"batch_size": 1}}"#, &["training.batch_size=2"]).is_ok());
     }
 

@@ -1,5 +1,5 @@
-//! The configuration file: every key and its default. [`load`](Config::load) reads one, [`check`](Config::check) knows
-//! the ranges.
+//! The configuration file: every key and its default. [`load`](Config::load) reads it, and [`check`](Config::check)
+//! checks the ranges.
 
 mod check;
 mod data;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A whole configuration; every section and key may be left out.
+/// The whole configuration. Every section and key is optional.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -31,9 +31,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// The same configuration with everything implied written out: `training.seed`, and the cosine's
-    /// `training.scheduler.T_max`. Other schedules have none: on a resume the number of epochs may differ, and nothing
-    /// else.
+    /// The same configuration with implied values written out: `training.seed`, and for the cosine schedule
+    /// `training.scheduler.T_max`. Other schedules have no `T_max`, so that a resume may change the number of epochs
+    /// and nothing else.
     pub fn resolved(mut self) -> Config {
         if self.training.scheduler.kind == SchedulerKind::Cosine {
             self.training.scheduler.t_max.get_or_insert(self.training.num_epochs);
@@ -47,8 +47,7 @@ impl Config {
         format!("{:#}\n", self.to_value())
     }
 
-    /// The keys whose values differ, as (dotted key, value here, value in `other`); a key that one side lacks is
-    /// `unset` there.
+    /// The keys whose values differ, as (dotted key, value here, value in `other`); a missing key is `unset`.
     pub fn differences(&self, other: &Config) -> Vec<(String, String, String)> {
         let (mine, theirs) = (flatten(&self.to_value()), flatten(&other.to_value()));
         let keys: std::collections::BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
@@ -68,9 +67,9 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Samples a trace (L).
+    /// Samples per trace (L).
     pub signal_length: usize,
-    /// Width of the condition after encoding (S): one a standardised or log column, one a category of a one-hot column.
+    /// Width of the encoded condition (S): one per standardised or log column, one per category of a one-hot column.
     pub static_dim: usize,
     /// Latent units (Z).
     pub latent_dim: usize,
@@ -86,20 +85,20 @@ pub struct ModelConfig {
     pub decoder_dims: Vec<usize>,
     /// Dropout of the joint decoder's levels.
     pub decoder_dropout: f64,
-    /// Dropout of the concat decoder, one a level.
+    /// Dropout of the concat decoder, one value per level.
     pub concat_dropout: Vec<f64>,
     pub signal_head_dim: usize,
     pub static_head_dims: Vec<usize>,
     pub peak_head_dim: usize,
     pub head_dropout: f64,
-    /// Whether a linear path leads around both networks: the signal is an input of mu and logvar too, and z of the
-    /// decoded signal.
+    /// Whether a linear path bypasses both networks: the signal is also an input of mu and logvar, and z is also an
+    /// input of the decoded signal.
     pub linear_path: bool,
-    /// Where generated traces' latents come from: `standard`, `learned` with the model, or `aggregated` (kept in the
-    /// checkpoint).
+    /// Where the latents of generated traces come from: `standard`, `learned` with the model, or `aggregated` (kept in
+    /// the checkpoint).
     pub prior: Prior,
-    /// What is added to what the network makes of a trace: nothing (`none`), or a `gaussian` residual, where recordings
-    /// of one subject under one condition tell what noise is.
+    /// What is added to the network's reconstruction: nothing (`none`), or a `gaussian` residual, if repeated
+    /// recordings of a subject under one condition show the noise.
     pub residual: ResidualKind,
 }
 
@@ -141,7 +140,7 @@ pub struct FilmConfig {
     pub condition_dropout: f64,
     /// Factor on the learning rate of the FiLM parameters.
     pub learning_rate_scale: f64,
-    /// Weight decay of the FiLM weights, its biases having none; `null`: the optimiser's, of all.
+    /// Weight decay of the FiLM weights, while FiLM biases have none; `null`: the optimiser's, for all FiLM parameters.
     pub weight_decay: Option<f64>,
     /// Free text, shown by `abr-film info`.
     pub description: String,
@@ -176,14 +175,14 @@ pub struct TrainingConfig {
     pub kl_warmup_epochs: usize,
     pub static_loss_weight: f64,
     pub peak_loss_weight: f64,
-    /// What a recording is to be decoded to: itself (`same`), or another one of its cell (`sibling`).
+    /// The reconstruction target of a recording: itself (`same`), or another recording of its cell (`sibling`).
     pub target: ReconstructionTarget,
-    /// The input is the mean of so many recordings of a cell at most; how many is drawn in each step.
+    /// The input is the mean of at most this many recordings of a cell; each step draws how many.
     pub input_recordings: usize,
     pub augment: AugmentConfig,
-    /// Whether errors weigh the less, the noisier the recording is that they are held against: as `n / (n + m)` by its
-    /// number of averages n (or, where no row has one, by the static `residual_noise_nv` v, n = 1 / v²) and the median
-    /// m of the training rows; rows of which it is not known count as the median.
+    /// Whether errors against noisier recordings weigh less. The weight is `n / (n + m)`, where n is the number of
+    /// averages (or, if no row has one, n = 1 / v² with v the conditioning variable `residual_noise_nv`) and m is the
+    /// median over the training rows. Rows with unknown n count as the median.
     pub weight_by_noise: bool,
     /// Epochs without improvement before training stops; `null`: never.
     pub early_stopping_patience: Option<usize>,
@@ -293,7 +292,7 @@ pub enum SchedulerKind {
     Plateau,
 }
 
-/// What a run leaves behind.
+/// The files of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
@@ -303,7 +302,7 @@ pub struct OutputConfig {
     pub save_every_n_epochs: usize,
     /// `false`: no `best.safetensors`; early stopping then restores in memory.
     pub save_best_model: bool,
-    /// Evaluate the best weights when training has ended, into `report.html`, `eval.json` and `errors.csv`.
+    /// Evaluate the best weights at the end of training, and write `report.html`, `eval.json` and `errors.csv`.
     pub report: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Traces of subjects newly drawn: their latents, decoded, and varied as listeners differ beyond those that trained.
+//! Draws traces of new subjects: draws and decodes their latents, and varies the traces, because listeners differ more
+//! than the training subjects show.
 
 use crate::checkpoint::TrainedModel;
 use crate::config::Prior;
@@ -11,18 +12,18 @@ use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use std::collections::{BTreeMap, HashMap};
 
-/// What lies near a condition is kept for so many conditions.
+/// The number of conditions whose nearby rows are cached.
 const KEPT: usize = 512;
 
-/// Noise-free traces `[N, L]` in µV and what the decoder's heads say, under conditions `[N, S]` (encoded; `None`: FiLM
-/// is the identity). Rows with one number in `subjects [N]` are of one subject, newly drawn by that number and the
-/// seed.
+/// Noise-free traces `[N, L]` in µV and the outputs of the decoder's heads, under encoded conditions `[N, S]` (`None`:
+/// FiLM is the identity). Rows with the same number in `subjects [N]` belong to one subject; the number and the seed
+/// determine the subject.
 ///
 /// # Errors
-/// A concat decoder without a condition; a device that has no room, or is gone.
+/// A concat decoder without a condition. The device is out of memory, or was lost.
 ///
 /// # Panics
-/// If there are not as many subjects as conditions.
+/// If the numbers of subjects and conditions differ.
 pub fn draw_traces(
     trained: &TrainedModel,
     model: &mut Cvae,
@@ -50,7 +51,8 @@ pub fn draw_traces(
     Ok((traces, decoded))
 }
 
-/// Without a condition a learned prior is that of all training rows: the condition of one by chance, for each subject.
+/// Without a condition, a learned prior is marginalised over the training rows: each subject gets the condition of a
+/// random training row.
 fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> Result<Option<Array2<f32>>> {
     let columns = &trained.data.train_conditions;
     let rows = columns.first().map_or(0, |column| column.values.len());
@@ -62,23 +64,23 @@ fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> R
     trained.scalers.encode_condition("the training rows", columns, &drawn).map(Some)
 }
 
-/// Conditions of training rows under which, and subjects in each from which [`missing_spread`] is found.
+/// [`missing_spread`] uses this many conditions of training rows, and this many subjects in each.
 const CONDITIONS: usize = 32;
 const SUBJECTS: usize = 64;
-/// Traces are varied so far at most. Training varies them more than life does; as much in generated traces smears their
-/// mean and what it owes to the condition (one mouse: the mean of the draws explains .07 at 1.25, .32 at .5 and .42 at
-/// 0).
+/// The maximum variation of traces. Augmentation in training exceeds natural variation; the same variation in generated
+/// traces would blur their mean and its dependence on the condition (one mouse: the mean of the draws explains .07 at
+/// 1.25, .32 at .5 and .42 at 0).
 const MOST_VARIATION: f64 = 0.5;
-/// A residual is at most so large over the trace that it is added to: more would hide it.
+/// The maximum size of a residual relative to its trace: a larger one would hide the trace.
 const MOST_RESIDUAL: f64 = 2.0;
-/// `training.augment` says how far listeners differ, before any was recorded; it counts as much as so many listeners
-/// beyond the first, from which a variance is known badly (a scaled inverse chi-squared prior; Gelman et al., "Bayesian
-/// Data Analysis").
+/// The prior for the variance between listeners is `training.augment`. It has the weight of this many listeners beyond
+/// the first, because few listeners determine a variance badly (a scaled inverse chi-squared prior; Gelman et al.,
+/// "Bayesian Data Analysis").
 const PRIOR_LISTENERS: f64 = 4.0;
 
-/// What traces that are drawn need to spread as a listener never seen would about the training listeners: the factor on
-/// the deviations of `training.augment` by which they vary, from 0 to 0.5; and, for what is then still missing, the
-/// residual (`model.residual`) over their own root mean square.
+/// What drawn traces need to spread like an unseen listener about the training listeners: the factor, from 0 to 0.5, on
+/// the standard deviations of `training.augment`; and, for the spread that is then still missing, the size of the
+/// residual (`model.residual`) relative to the traces' root mean square.
 ///
 /// # Errors
 /// The device is out of memory, or was lost.
@@ -92,7 +94,7 @@ pub fn missing_spread(trained: &TrainedModel, model: &mut Cvae) -> Result<(f32, 
         return nothing;
     }
     let others = listeners.listeners as f64 - 1.0;
-    // of one listener alone there is no variance between
+    // a single listener has no variance between listeners
     let Some(between) = listeners.variance_uv2.or((others == 0.0).then_some(0.0)) else { return nothing };
     let rows = prior.condition();
     let conditions = CONDITIONS.min(rows.nrows());
@@ -111,9 +113,9 @@ pub fn missing_spread(trained: &TrainedModel, model: &mut Cvae) -> Result<(f32, 
     let added = about_means(&changed) - drawn;
     let counted = if augment.is_off() { 0.0 } else { PRIOR_LISTENERS };
     let between = (counted * added + others * between) / (counted + others);
-    // how badly it is known; of one listener the augmentation's word is taken
+    // widen for the uncertainty of the variance; for one listener, trust the augmentation
     let wider = if others == 0.0 { 1.0 } else { wider(counted + others) };
-    // a listener's own variance, and that of the mean of these
+    // the variance of a listener, plus that of the listeners' mean
     let wanted = between * (1.0 + 1.0 / listeners.listeners as f64) * wider;
     let missing = wanted - drawn;
     if !(missing > 0.0 && missing.is_finite()) {
@@ -127,8 +129,8 @@ pub fn missing_spread(trained: &TrainedModel, model: &mut Cvae) -> Result<(f32, 
     Ok((variation as f32, if residual_share.is_finite() { residual_share as f32 } else { 0.0 }))
 }
 
-/// By how much the variance is larger of normal draws whose 80 % interval is that of Student's distribution: a variance
-/// that is known by so many degrees of freedom, from 3 on (Abramowitz and Stegun, 26.7.5).
+/// The factor on the variance of a normal distribution that gives it the 80 % interval of Student's distribution with
+/// this number of degrees of freedom, from 3 on (Abramowitz and Stegun, 26.7.5).
 fn wider(freedom: f64) -> f64 {
     let (z, freedom) = (1.281_551_565_5_f64, freedom.max(3.0));
     let first = (z.powi(3) + z) / (4.0 * freedom);
@@ -137,8 +139,8 @@ fn wider(freedom: f64) -> f64 {
     (1.0 + (first + second + third) / z).powi(2)
 }
 
-/// A latent for each row: standard normal, to which a learned prior adds its mean, or from the training rows'
-/// posteriors (`model.prior`).
+/// A latent for each row: standard normal, plus the mean of a learned prior if there is one, or drawn from the
+/// posteriors of the training rows (`model.prior`).
 fn draw_latents(
     trained: &TrainedModel,
     condition: Option<&Array2<f32>>,
@@ -159,7 +161,7 @@ fn draw_latents(
     let mut kept = NearCache { prior, condition, near: HashMap::new() };
     let mut recording = vec![0.0; z.ncols()];
     for (number, rows) in rows_of {
-        // of a long series some conditions tell who is near
+        // in a long series, some of the conditions suffice to weight subjects
         let count = rows.len().min(KEPT);
         let some = (0..count).map(|i| rows[i * rows.len() / count]);
         let mut weights = vec![0.0; prior.subjects()];
@@ -173,7 +175,7 @@ fn draw_latents(
     }
 }
 
-/// What lies near the last conditions.
+/// A cache of the rows near recent conditions.
 struct NearCache<'a> {
     prior: &'a AggregatedPosterior,
     condition: Option<&'a Array2<f32>>,
@@ -191,7 +193,7 @@ impl NearCache<'_> {
     }
 }
 
-/// Varies each subject's traces, `strength` times as far as training does.
+/// Varies each subject's traces, `strength` times as much as the augmentation in training.
 fn vary(trained: &TrainedModel, strength: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
     if strength == 0.0 {
         return;
@@ -213,7 +215,7 @@ fn mean_square(trace: ArrayView1<f32>) -> f64 {
     trace.mapv(f64::from).var(0.0)
 }
 
-/// Adds to each trace a residual of its subject, so large over the trace's own root mean square.
+/// Adds a residual of the subject to each trace; `share` is its size relative to the trace's root mean square.
 fn add_residuals(trained: &TrainedModel, share: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
     let Some(residual) = Residual::of(trained).filter(|_| share > 0.0) else { return };
     let (shape, stream) = (residual.shape(), Stream::new(seed, Purpose::Generate, 7));

@@ -1,10 +1,12 @@
-//! Where latents come from when traces are generated: what the encoder made of training rows whose conditions are near.
+//! The aggregated posterior: latents of generated traces come from the encoder's posteriors of training rows with
+//! similar conditions.
 //!
-//! A standard normal prior is what the KL term pulls the posteriors to, all together and without regard to the
-//! condition. What the decoder has learned to decode under a condition are the posteriors of the rows that had it:
+//! The KL term pulls all posteriors together towards a standard normal prior, regardless of the condition. But under a
+//! given condition, the decoder has learned to decode the posteriors of the rows with that condition. The prior here is
 //! their mixture, the aggregated posterior (Hoffman and Johnson 2016, "ELBO surgery"; Tomczak and Welling 2018, "VAE
-//! with a VampPrior", arXiv:1705.07120), given the condition by a kernel (Nadaraya 1964; Watson 1964), moved along a
-//! regression from the row's condition to the given one (as Beaumont et al. 2002, Genetics 162:2025, adjust draws).
+//! with a VampPrior", arXiv:1705.07120), conditioned by a kernel (Nadaraya 1964; Watson 1964). Each posterior is moved
+//! along a regression from its row's condition to the given condition (like the adjustment of draws in Beaumont et al.
+//! 2002, Genetics 162:2025).
 
 mod regression;
 
@@ -14,24 +16,24 @@ use ndarray::{Array1, Array2, ArrayView1};
 use regression::Regression;
 use std::cell::OnceCell;
 
-/// Standard deviation of the kernel in encoded conditions, which have one of 1 over the training rows: along the
-/// direction in which latents change most. Along the others it is wider ([`Regression::metric`]).
+/// The kernel's standard deviation in encoded conditions (whose standard deviation over the training rows is 1), in the
+/// direction in which latents change most. In other directions it is wider ([`Regression::metric`]).
 const BANDWIDTH: f64 = 0.2;
-/// The kernel is widened until so many rows count (Kish's effective number), or all of them.
+/// The kernel is widened until this many rows count (Kish's effective number), or all of them.
 const FEWEST_ROWS: f64 = 20.0;
-/// Rows and subjects that count less are left out.
+/// Rows and subjects with a smaller weight are left out.
 const NEGLIGIBLE: f64 = 1e-9;
-/// Draws scatter about a subject by this share of the deviation between subjects (the smoothed bootstrap, Silverman and
-/// Young 1987): listeners between those that were recorded, and no copies.
+/// Draws scatter about a subject by this share of the standard deviation between subjects (the smoothed bootstrap,
+/// Silverman and Young 1987). So draws are listeners between the recorded ones, not copies.
 const SMOOTHING: f64 = 0.5;
-/// What rows of one subject under one condition differ by is noise for the most part, which is no trait of a trace
-/// without noise and only makes a subject uncertain: so much of its variance is the recording's, the rest the
-/// subject's. Our choice; tests and retests differ far less than listeners do (Edwards et al. 1982).
+/// The share of a posterior's variance that belongs to the recording; the rest belongs to the subject. Rows of a
+/// subject under one condition differ mostly by noise, which noise-free traces do not have and which only makes the
+/// subject uncertain. Our choice: tests and retests differ far less than listeners do (Edwards et al. 1982).
 const OF_RECORDING: f64 = 0.1;
 
 /// Posteriors of training rows with their conditions.
 ///
-/// A latent has a part of its subject, which is the same in all that is drawn of one, and a small one of the recording.
+/// A latent has a subject part, which all recordings of a drawn subject share, and a small recording part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AggregatedPosterior {
     /// `[N, S]`, encoded.
@@ -40,34 +42,34 @@ pub struct AggregatedPosterior {
     mu: Array2<f32>,
     /// `[N, Z]`
     logvar: Array2<f32>,
-    /// How far generated subjects vary beyond these rows: the factor on the deviations of `training.augment`.
+    /// How far generated subjects vary beyond these rows: the factor on the standard deviations of `training.augment`.
     pub variation: f32,
-    /// What is added to generated traces over how far they go up and down themselves ([`crate::residual`]).
+    /// The size of the residual added to generated traces, relative to their root mean square ([`crate::residual`]).
     pub residual_share: f32,
-    /// How mu goes with the condition …
+    /// The regression of mu on the condition …
     regression: Regression,
-    /// `[N, Z]`: … and what it leaves of mu.
+    /// `[N, Z]`: … and its residuals.
     residual: Array2<f64>,
-    /// `[S, S]`: conditions times this lie as far apart as latents change between them …
+    /// `[S, S]`: multiplied by this, conditions lie as far apart as the latents change between them …
     metric: Array2<f64>,
-    /// `[N, S]`: … and those of the rows times it.
+    /// `[N, S]`: … and the rows' conditions multiplied by it.
     places: Array2<f64>,
     /// The rows of each subject.
     rows: Vec<Vec<usize>>,
 }
 
-/// Rows and subjects by how near their conditions are to a given one.
+/// The weights of rows and subjects by the distance of their conditions from a given one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Near {
-    /// Of each row, from the given condition.
+    /// Each row's squared distance from the given condition.
     squares: Vec<f64>,
-    /// Of the kernel.
+    /// The bandwidth of the kernel.
     bandwidth: f64,
-    /// `[Z]`: the latent that goes with the given condition; none without one.
+    /// `[Z]`: the latent expected under the given condition; `None` without a condition.
     expected: Option<Array1<f64>>,
-    /// Of each subject.
+    /// The weight of each subject.
     subjects: Vec<f64>,
-    /// `[Z]`: the weighted mean of each subject's rows, once it is needed …
+    /// `[Z]`: the weighted mean of each subject's rows, computed when needed …
     means: Vec<OnceCell<Array1<f64>>>,
     /// … and of all rows.
     mean: Array1<f64>,
@@ -76,7 +78,7 @@ pub struct Near {
     within: Array2<f64>,
 }
 
-/// Who is drawn: a training subject, and two whose difference smooths.
+/// A drawn subject: a training subject, and two others whose difference is added for smoothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SubjectDraw {
     own: usize,
@@ -84,14 +86,14 @@ pub struct SubjectDraw {
 }
 
 impl Near {
-    /// Adds how near each subject is.
+    /// Adds the weight of each subject.
     pub fn add_weights(&self, weights: &mut [f64]) {
         weights.iter_mut().zip(&self.subjects).for_each(|(sum, weight)| *sum += weight);
     }
 }
 
 impl SubjectDraw {
-    /// Draws a subject by the weights of all.
+    /// Draws a subject with probabilities proportional to `weights`.
     pub fn draw(weights: &[f64], draws: &mut Rng) -> SubjectDraw {
         let mut pick = || draws.weighted(weights.iter().copied());
         SubjectDraw { own: pick(), between: [pick(), pick()] }
@@ -99,13 +101,13 @@ impl SubjectDraw {
 }
 
 impl AggregatedPosterior {
-    /// The rows at most whose posteriors are kept.
+    /// The maximum number of rows whose posteriors are stored.
     pub const MOST_ROWS: usize = 4096;
 
-    /// Rows with encoded conditions `[N, S]` and posteriors `[N, Z]`, and whose each is, counted from 0.
+    /// From rows with encoded conditions `[N, S]`, posteriors `[N, Z]` and the subject of each row, counted from 0.
     ///
     /// # Panics
-    /// When there is no row, or not as many of each.
+    /// If there are no rows, or the numbers of rows differ.
     pub fn new(condition: Array2<f32>, mu: Array2<f32>, logvar: Array2<f32>, subject: Vec<u32>) -> Self {
         assert!(condition.nrows() > 0 && condition.nrows() == mu.nrows(), "AggregatedPosterior: rows");
         assert_eq!(mu.dim(), logvar.dim(), "AggregatedPosterior: mu and logvar");
@@ -137,7 +139,7 @@ impl AggregatedPosterior {
         &self.condition
     }
 
-    /// The weights of all rows under a condition `[S]`; without one all weigh the same.
+    /// The weights of all rows under a condition `[S]`; without a condition, all are equal.
     pub fn near(&self, condition: Option<ArrayView1<f32>>) -> Near {
         let (squares, expected) = match condition {
             Some(wanted) => {
@@ -159,7 +161,7 @@ impl AggregatedPosterior {
             mean: Array1::zeros(latent),
             within: Array2::zeros((latent, latent)),
         };
-        // of those who count: each row about the mean of its subject, times the root of its weight
+        // for rows that count: the deviation from the subject's mean, times the square root of the weight
         let (mut about, mut variances) = (Vec::new(), Array1::<f64>::zeros(latent));
         for rows in &self.rows {
             let (own, total, nearest) = self.mean_of(&near, rows);
@@ -184,7 +186,7 @@ impl AggregatedPosterior {
         near
     }
 
-    /// Mu `[Z]` of a row, moved from its condition to the given one.
+    /// The mu `[Z]` of a row, moved from its condition to the given one.
     fn moved(&self, near: &Near, row: usize) -> Array1<f64> {
         match &near.expected {
             Some(expected) => expected + &self.residual.row(row),
@@ -192,8 +194,8 @@ impl AggregatedPosterior {
         }
     }
 
-    /// The mean `[Z]` of a subject's rows by how near they are among its own (even one who is far has a mean), the sum
-    /// of their weights, and the square of the nearest.
+    /// The weighted mean `[Z]` of a subject's rows (the weights are relative to the subject's nearest row, so that
+    /// distant subjects have a mean too), the sum of the weights, and the squared distance of the nearest row.
     fn mean_of(&self, near: &Near, rows: &[usize]) -> (Array1<f64>, f64, f64) {
         let nearest = rows.iter().map(|&row| near.squares[row]).fold(f64::INFINITY, f64::min);
         let (mut mean, mut total) = (Array1::zeros(self.mu.ncols()), 0.0);
@@ -207,19 +209,19 @@ impl AggregatedPosterior {
         (mean / total, total, nearest)
     }
 
-    /// How many there are.
+    /// The number of subjects.
     pub fn subjects(&self) -> usize {
         self.rows.len()
     }
 
-    /// Draws the latent `[Z]` of a recording from the standard normal numbers of its own, `recording [Z]`, and those of
-    /// its subject: `z` holds these, and becomes the latent.
+    /// Computes the latent `[Z]` of a recording from standard normal numbers: those of the recording in `recording
+    /// [Z]`, and those of its subject in `z`, which is overwritten with the latent.
     pub fn draw(&self, near: &Near, subject: &SubjectDraw, recording: &[f32], z: &mut [f32]) {
         let mixed = z.iter().zip(recording).map(|(subject, recording)| {
             (1.0 - OF_RECORDING).sqrt() * f64::from(*subject) + OF_RECORDING.sqrt() * f64::from(*recording)
         });
         let within = near.within.dot(&mixed.collect::<Array1<f64>>());
-        // the difference of two subjects has twice the variance between subjects; the whole keeps it
+        // the difference of two subjects has twice the variance between subjects; this factor keeps the total variance
         let keep = 1.0 / (1.0 + SMOOTHING * SMOOTHING).sqrt();
         let share = SMOOTHING / 2.0_f64.sqrt();
         let mean = |subject: usize| near.means[subject].get_or_init(|| self.mean_of(near, &self.rows[subject]).0);
@@ -231,7 +233,7 @@ impl AggregatedPosterior {
     }
 }
 
-/// The Cholesky factor of a covariance, with so little added on the diagonal as rounding asks for.
+/// The Cholesky factor of a covariance, with a small diagonal term against rounding errors.
 fn factor(covariance: &Array2<f64>) -> Array2<f64> {
     let size = covariance.nrows();
     let mean = covariance.diag().mean().unwrap_or(0.0);
@@ -241,13 +243,13 @@ fn factor(covariance: &Array2<f64>) -> Array2<f64> {
     factor.map_or_else(|| Array2::zeros((size, size)), |l| Array2::from_shape_fn((size, size), |at| l[at]))
 }
 
-/// What a row counts whose squared distance is this.
+/// The weight of a row with this squared distance.
 fn weight(square: f64, bandwidth: f64) -> f64 {
     (-square / (2.0 * bandwidth * bandwidth)).exp()
 }
 
-/// The bandwidth of the kernel by which rows count whose squared distances from the given condition are these, and the
-/// least of these.
+/// The bandwidth of the kernel for rows with these squared distances from the given condition, and the smallest
+/// distance.
 fn kernel(squares: &[f64]) -> (f64, f64) {
     let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
     let enough = FEWEST_ROWS.min(squares.len() as f64 * 0.99);
@@ -271,8 +273,8 @@ mod tests {
     use crate::rng::{Purpose, Stream};
     use ndarray::{Array3, array, s};
 
-    /// Levels from -1.5 to 1.5, 40 rows each, and a unit that is twice the level; the other tells the two subjects
-    /// apart.
+    /// Levels from -1.5 to 1.5 with 40 rows each. One latent unit is twice the level; the other distinguishes the two
+    /// subjects.
     fn prior() -> AggregatedPosterior {
         let level = |row: usize| -1.5 + 0.25 * (row % 13) as f32;
         let subject = |row: usize| (row / 13 % 2) as u32;
@@ -291,7 +293,7 @@ mod tests {
         Stream::new(3, Purpose::Test, layer)
     }
 
-    /// So many subjects, each under all conditions: `[subjects, conditions, 2]`.
+    /// Draws subjects, each under all conditions: `[subjects, conditions, 2]`.
     fn drawn(prior: &AggregatedPosterior, conditions: &[Option<f32>], subjects: u32) -> Array3<f32> {
         let near = conditions.iter().map(|c| prior.near(c.map(|c| array![c]).as_ref().map(|c| c.view())));
         let near: Vec<Near> = near.collect();
@@ -322,7 +324,7 @@ mod tests {
         for level in [-0.5_f32, 0.0, 0.5] {
             let z = drawn(&prior, &[Some(level)], 4000);
             let (mean, variance) = moments(z.slice(s![.., 0, 0]));
-            // moved along the regression, rows differ by their posteriors alone
+            // after moving along the regression, rows differ only by their posteriors
             assert!((mean - 2.0 * f64::from(level)).abs() < 0.06, "{level}: {mean}");
             assert!((variance - 0.04).abs() < 0.02, "{level}: {variance}");
             // smoothing moves subjects, and keeps their variance
@@ -353,14 +355,14 @@ mod tests {
         assert!((2.6..=3.1).contains(&near.mean[0]) && near.mean[1].abs() < 0.1, "{}", near.mean);
         assert!(near.within.iter().all(|v| v.is_finite()));
         let (mean, variance) = moments(drawn(&prior, &[None], 4000).slice(s![.., 0, 0]));
-        // the variance of 13 even steps of a half
+        // the variance of 13 equal steps of a half
         let wanted = 0.25 * (13.0 * 13.0 - 1.0) / 12.0 + 0.04;
         assert!(mean.abs() < 0.15 && (variance - wanted).abs() < 0.3, "{mean} {variance} {wanted}");
     }
 
     #[test]
     fn rows_are_moved_along_curves() {
-        // two conditions, few rows: the kernel reaches far, and there are 16 levels of each
+        // two conditioning variables with 16 levels each and few rows: the kernel is wide
         let level = |row: usize, column: usize| -1.5 + 0.2 * (if column == 0 { row % 16 } else { row / 16 }) as f32;
         let curve = |a: f32, b: f32| 2.0 * a * a + a * b;
         let prior = AggregatedPosterior::new(
@@ -375,7 +377,7 @@ mod tests {
             let mean = |rows: &Vec<usize>| prior.mean_of(&near, rows).0;
             let worst = prior.rows.iter().flat_map(mean).map(|mean| (mean - curve).abs()).fold(0.0, f64::max);
             assert!(worst < 0.3, "{wanted}: {worst} off {curve}");
-            // and each row about the mean of its subject
+            // and each row deviates little from its subject's mean
             assert!(near.within[[0, 0]] < 0.1, "{wanted}: {}", near.within);
         }
     }

@@ -1,4 +1,4 @@
-//! From training rows to what a step sees: an input, and the target that it is to be decoded to.
+//! Makes training examples from rows: an input, and its reconstruction target.
 
 use crate::config::{AugmentConfig, Config, ReconstructionTarget};
 use crate::data::cells::Cells;
@@ -7,19 +7,19 @@ use crate::data::variation::Variation;
 use crate::data::{Dataset, Values};
 use crate::rng::{Rng, Stream};
 
-/// The training rows with their cells, and how examples are made of them.
+/// The training rows with their cells, and how to make examples from them.
 pub struct Examples {
     pub rows: EncodedRows,
     cells: Cells,
     target: ReconstructionTarget,
     input_recordings: usize,
-    /// Root of the weight of each row's errors as a target, if they are weighted.
+    /// The square root of the weight of each row's errors as a target, if errors are weighted.
     root_weights: Option<Vec<f32>>,
     augment: AugmentConfig,
     samples_per_ms: f64,
-    /// Rows of the cell at hand, in the order in which they were drawn.
+    /// The rows of the current cell, in the order of drawing.
     drawn: Vec<u32>,
-    /// Of the example at hand.
+    /// The random changes of the current example.
     variation: Variation,
 }
 
@@ -41,12 +41,12 @@ impl Examples {
         }
     }
 
-    /// Rows that are not alone in their cell, if examples are made of several.
+    /// The number of rows that are not alone in their cell, if examples use several rows.
     pub fn with_siblings(&self) -> Option<usize> {
         self.uses_cells().then(|| self.cells.with_siblings())
     }
 
-    /// Whether errors were to be weighted, but no row has another weight.
+    /// Whether errors are weighted but all rows have the same weight.
     pub fn weights_are_equal(&self) -> bool {
         self.root_weights.as_ref().is_some_and(|roots| roots.iter().all(|root| *root == roots[0]))
     }
@@ -55,7 +55,7 @@ impl Examples {
         self.target == ReconstructionTarget::Sibling || self.input_recordings > 1
     }
 
-    /// The examples of these rows; the random ones of a step are those of its `stream`, a sample a row.
+    /// Makes the examples of these rows; random choices come from the step's `stream`, one sample per row.
     pub fn gather(
         &mut self,
         indices: impl ExactSizeIterator<Item = usize> + Clone,
@@ -89,14 +89,15 @@ impl Examples {
         }
     }
 
-    /// The mean of some rows of the cell, the row among them, and what it is to be decoded to, whose row it returns.
+    /// Fills `signal` with the mean of some rows of the cell, including `row`, and `target` with the target; returns
+    /// the target's row.
     fn pick(&mut self, row: usize, draws: &mut Rng, signal: &mut [f32], target: &mut [f32]) -> usize {
         let trace = |row: u32| self.rows.signal.row(row as usize).to_slice().expect("row-major");
         let siblings = self.target == ReconstructionTarget::Sibling;
         let members = self.cells.with(row);
         self.drawn.clear();
         self.drawn.push(row as u32);
-        // one is left over for the target
+        // one row remains for the target
         let most = self.input_recordings.min(members.len() - usize::from(siblings)).max(1);
         let inputs = if most > 1 { 1 + draws.below(most as u32) as usize } else { 1 };
         let wanted = (inputs + usize::from(siblings)).min(members.len());
@@ -116,7 +117,7 @@ impl Examples {
         target_row as usize
     }
 
-    /// The same random change of all `traces`.
+    /// Applies the same random change to all `traces`.
     fn change<const N: usize>(&mut self, draws: &mut Rng, traces: [&mut [f32]; N]) {
         if self.augment.is_off() {
             return;
@@ -127,20 +128,22 @@ impl Examples {
     }
 }
 
-/// The roots of `n / (n + m)` over their mean, by how precise each row is, n, and their median m.
+/// The square roots of `n / (n + m)` divided by their mean, where n is the precision of a row and m the median
+/// precision.
 fn root_weights(dataset: &Dataset, indices: &[usize]) -> Vec<f32> {
     let precisions = precisions(dataset, indices);
     let mut known: Vec<f64> = precisions.iter().flatten().copied().collect();
     known.sort_by(f64::total_cmp);
     let median = known.get(known.len() / 2).copied().unwrap_or(1.0);
-    // of a row without any noise 1
+    // the weight of a row without noise is 1
     let weights = precisions.iter().map(|n| n.map_or(0.5, |n| 1.0 / (1.0 + median / n)));
     let weights: Vec<f64> = weights.collect();
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     weights.into_iter().map(|weight| (weight / mean).sqrt() as f32).collect()
 }
 
-/// One over the variance of each row's noise, but for a factor: its averages, or else what `residual_noise_nv` says.
+/// The precision of each row, up to a common factor: its number of averages, else one over the square of
+/// `residual_noise_nv`.
 fn precisions(dataset: &Dataset, indices: &[usize]) -> Vec<Option<f64>> {
     let averages = |&row: &usize| f64::from(dataset.averages[row]);
     let known = |values: Vec<f64>| values.into_iter().map(|n| Some(n).filter(|n| *n > 0.0)).collect();

@@ -1,4 +1,4 @@
-//! The run folder: what a training leaves behind.
+//! The run folder: the files of a training.
 
 use super::{Epoch, Trainer};
 use crate::checkpoint::Checkpoint;
@@ -11,15 +11,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A folder that holds one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`,
-/// the epochs' checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`,
+/// The folder of one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the
+/// epochs' checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`,
 /// `errors.csv`.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
-/// The files of a run beside its epochs' checkpoints.
+/// The files of a run, except its epochs' checkpoints.
 const FILES: [&str; 9] = [
     "config.json",
     "split.json",
@@ -31,20 +31,20 @@ const FILES: [&str; 9] = [
     "errors.csv",
     "report.html",
 ];
-/// Those of a run that has ended.
+/// The files of a finished run.
 const OF_THE_END: [&str; 4] = ["summary.json", "eval.json", "errors.csv", "report.html"];
 
 impl RunFolder {
-    /// The folder of a run, which need not be there yet.
+    /// The folder of a run, which may not exist yet.
     pub fn at(path: &Path) -> Self {
         RunFolder { path: path.to_path_buf() }
     }
 
-    /// Whether a new run may be written here; nothing is changed.
+    /// Checks whether a new run may be written here, without changing anything.
     ///
     /// # Errors
-    /// When it holds a run already, unless `force`, or is no folder that can be written to; a checkpoint folder that
-    /// bears the name of a run's file.
+    /// If the folder already holds a run (unless `force`) or is not writable, or if the checkpoint folder has the name
+    /// of one of the run's files.
     pub fn check_free(&self, config: &Config, force: bool) -> Result<()> {
         let path = &self.path;
         let checkpoint_dir = Path::new(&config.output.checkpoint_dir);
@@ -67,8 +67,8 @@ impl RunFolder {
         tempfile::tempfile_in(existing).map(drop).map_err(Error::io("write into", existing))
     }
 
-    /// A new run's folder, made if missing, with its `config.json` and its `split.json`: who trains, validates and
-    /// tests. With `force`, the files of a run that is there go first, and only they.
+    /// Creates the folder of a new run with its `config.json` and its `split.json`, which lists training, validation
+    /// and test subjects. With `force`, first removes the files of an existing run, and only these.
     ///
     /// # Errors
     /// See [`RunFolder::check_free`].
@@ -78,29 +78,29 @@ impl RunFolder {
         for file in self.run_files(config).into_iter().chain(self.strays(config)) {
             fs::remove_file(&file).map_err(Error::io("remove", &file))?;
         }
-        // one that holds something else stays
+        // a folder that holds something else stays
         checkpoints.iter().for_each(|folder| _ = fs::remove_dir(folder));
         fs::create_dir_all(&self.path).map_err(Error::io("make the folder", &self.path))?;
-        // where not even this can be written, no empty folder is left behind
+        // if this fails, leave no empty folder behind
         self.write_config(config).inspect_err(|_| _ = fs::remove_dir(&self.path))?;
         self.write_json("split.json", split)
     }
 
-    /// What is there of a run, be it one of another configuration.
+    /// The existing files of a run, whatever its configuration.
     fn run_files(&self, config: &Config) -> Vec<PathBuf> {
         let epoch = |name: &str| name.starts_with("epoch-") && name.ends_with(".safetensors");
         let epochs = self.checkpoint_folders(config).into_iter().flat_map(|folder| files_named(&folder, epoch));
         FILES.into_iter().map(|name| self.path.join(name)).filter(|file| file.exists()).chain(epochs).collect()
     }
 
-    /// Temporary files of a process that was killed while it wrote.
+    /// Temporary files of a process that was killed while writing.
     fn strays(&self, config: &Config) -> Vec<PathBuf> {
         let mut folders = self.checkpoint_folders(config);
         folders.insert(self.path.clone());
         folders.iter().flat_map(|folder| files_named(folder, |name| name.starts_with(TEMPORARY))).collect()
     }
 
-    /// Where the epochs' checkpoints go, and where those of the run that is there went.
+    /// The folders for the epochs' checkpoints, of this run and of an existing run.
     fn checkpoint_folders(&self, config: &Config) -> BTreeSet<PathBuf> {
         let before = Config::load(&self.config(), &[]).ok();
         let configs = before.iter().chain([config]);
@@ -112,7 +112,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// The resolved configuration, every default written out.
+    /// The resolved configuration, with every default written out.
     pub fn config(&self) -> PathBuf {
         self.path.join("config.json")
     }
@@ -127,7 +127,7 @@ impl RunFolder {
         self.path.join("last.safetensors")
     }
 
-    /// One JSON object an epoch.
+    /// One JSON object per epoch.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
@@ -140,7 +140,7 @@ impl RunFolder {
         write_whole(&self.path.join(name), |w| w.write_all(format!("{value:#}\n").as_bytes()))
     }
 
-    /// Makes ready to go on after `epochs` epochs.
+    /// Prepares to resume after `epochs` epochs.
     pub fn reopen(&self, config: &Config, epochs: usize) -> Result<()> {
         let ended = OF_THE_END.map(|name| self.path.join(name));
         self.strays(config).iter().chain(&ended).for_each(|file| _ = fs::remove_file(file));
@@ -148,7 +148,7 @@ impl RunFolder {
         self.write_config(config)
     }
 
-    /// Drops the lines of epochs that a resume will run again.
+    /// Removes the lines of epochs that a resume will repeat.
     fn trim_metrics(&self, epochs: usize) -> Result<()> {
         let path = self.metrics();
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
@@ -156,7 +156,7 @@ impl RunFolder {
         write_whole(&path, |w| w.write_all(kept.as_bytes()))
     }
 
-    /// The lines of `metrics.jsonl` and what `split.json` says; nothing of what is not there or cannot be read.
+    /// The lines of `metrics.jsonl` and the content of `split.json`; missing or unreadable files give nothing.
     pub fn record(&self) -> (Vec<Value>, Option<Value>) {
         let text = fs::read_to_string(self.metrics()).unwrap_or_default();
         let epochs = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -164,7 +164,8 @@ impl RunFolder {
         (epochs, split.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    /// Writes all that an epoch's end calls for: its line, the best weights, every n epochs a checkpoint and the state.
+    /// Writes the files due at the end of an epoch: its line, the best weights, and every n epochs a checkpoint and the
+    /// state.
     pub fn end_epoch(&self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
         let line = serde_json::to_string(epoch).expect("plain data") + "\n";
         append_whole(&self.metrics(), line.as_bytes()).map_err(Error::io("write", self.metrics()))?;
@@ -181,7 +182,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Writes `best.safetensors`, unless the configuration asks for none.
+    /// Writes `best.safetensors`, unless the configuration turns it off.
     pub fn write_best(&self, trainer: &Trainer) -> Result<()> {
         match trainer.best() {
             Some(best) if trainer.config().output.save_best_model => best.save(&self.best()),
@@ -197,7 +198,7 @@ impl RunFolder {
     /// Reads `last.safetensors`.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn read_last(&self) -> Result<Checkpoint> {
         if !self.last().exists() {
             let (problem, remedy) = match self.config().exists() {
@@ -218,13 +219,13 @@ impl RunFolder {
     }
 }
 
-/// The files in a folder whose names `wanted` accepts; none where there is no such folder.
+/// The files in a folder whose names `wanted` accepts; none if the folder does not exist.
 fn files_named(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     entries.filter(|path| path.file_name().is_some_and(|name| wanted(&name.to_string_lossy()))).collect()
 }
 
-/// Adds a line to a file, or leaves it as it was.
+/// Appends a line to a file atomically.
 fn append_whole(path: &Path, line: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
     let before = file.metadata()?.len();

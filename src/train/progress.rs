@@ -1,4 +1,4 @@
-//! How far a training has come: what a resume needs beside weights and moments, and the record of an epoch.
+//! The state of a training that a resume needs in addition to weights and Adam's moments, and the record of an epoch.
 
 use crate::model::Terms;
 use crate::nn::schedule::PlateauState;
@@ -18,7 +18,7 @@ pub struct TrainingState {
     pub epochs_since_best: usize,
     pub stopped_early: bool,
     pub plateau: PlateauState,
-    /// Of the current epoch.
+    /// Over the current epoch.
     pub train: Mean,
     /// Sums over the current epoch's steps.
     pub film_gradient_norms: Vec<f64>,
@@ -33,7 +33,7 @@ pub struct Best {
     pub objective: f64,
 }
 
-/// A running mean of loss terms: peaks weigh by their labels, the rest by rows.
+/// A running mean of loss terms: the peak term is weighted by labels, the others by rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     sums: Terms,
@@ -65,24 +65,24 @@ impl Mean {
     }
 }
 
-/// What `metrics.jsonl` says of an epoch; losses are in the model's own units, KL in nats.
+/// A line of `metrics.jsonl`. Losses are in the model's own units, KL in nats.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: usize,
     pub step: u64,
     pub learning_rate: f64,
-    /// In training, warm-up included; validation uses the final one.
+    /// The weight in training, with its warm-up; validation uses the final weight.
     pub kl_weight: f64,
     pub train: SplitLoss,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<SplitLoss>,
     /// Whether this is the best epoch so far.
     pub best: bool,
-    /// Mean over the steps, before clipping; only where clipping is on.
+    /// The mean over the steps, before clipping; only if clipping is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
-    /// Mean over the steps, one a FiLM block.
+    /// For each FiLM block, the mean over the steps.
     pub film_gradient_norms: Vec<f64>,
     /// Wall time since this process began the epoch.
     pub seconds: f64,
@@ -105,14 +105,14 @@ impl SplitLoss {
     }
 }
 
-/// What an epoch's end found out, beside the sums over its steps; losses are terms with their weighted sum.
+/// The results at the end of an epoch, except the sums over its steps. A loss is its terms and their weighted sum.
 pub(super) struct EpochEnd {
     pub learning_rate: f64,
     pub kl_weight: f64,
     pub train: (Terms, f64),
     pub validation: Option<(Terms, f64)>,
     pub best: bool,
-    /// Whether gradients are clipped, and so their norm is known.
+    /// Whether gradients are clipped, so that their norm is known.
     pub clipped: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What of a training is saved, and how one goes on from it.
+//! Saves a training, and resumes it.
 
 use super::{Trainer, TrainingState};
 use crate::checkpoint::{Checkpoint, StoredTensor, prior_tensors, spread_tensors};
@@ -10,7 +10,7 @@ use crate::model::AggregatedPosterior;
 use crate::rng::{Purpose, Stream};
 use std::collections::HashMap;
 
-/// The same subjects, counted from 0 in the order of their first rows.
+/// Renumbers subjects from 0, in the order of their first rows.
 fn renumbered(subjects: impl Iterator<Item = usize>) -> Vec<u32> {
     let mut numbers = HashMap::new();
     let number = |subject| {
@@ -21,7 +21,7 @@ fn renumbered(subjects: impl Iterator<Item = usize>) -> Vec<u32> {
 }
 
 impl Trainer {
-    /// All values of the model, and the prior that belongs to them if there is one.
+    /// All values of the model, with the prior that belongs to them if there is one.
     pub(super) fn state(&mut self) -> Result<Vec<StoredTensor>> {
         let values = self.model.state()?.into_iter();
         let mut state: Vec<StoredTensor> =
@@ -36,12 +36,12 @@ impl Trainer {
         Ok(state)
     }
 
-    /// The posteriors of training rows; where there are too many, of some by chance.
+    /// The posteriors of the training rows, or of a random selection if there are too many.
     fn prior(&mut self) -> Result<[StoredTensor; 4]> {
         let rows = &self.train.rows;
         let mut kept: Vec<usize> = (0..rows.len()).collect();
         if kept.len() > AggregatedPosterior::MOST_ROWS {
-            // every so manieth row may be of one condition
+            // random, because evenly spaced rows may all have the same condition
             Stream::new(self.seed, Purpose::Example, 1).rng(0).shuffle(&mut kept);
             kept.truncate(AggregatedPosterior::MOST_ROWS);
             kept.sort_unstable();
@@ -52,7 +52,7 @@ impl Trainer {
         Ok(prior_tensors(kept.condition, mu, logvar, subjects))
     }
 
-    /// Puts the best weights seen back into the model; leaves it as it is when there are none.
+    /// Restores the best weights; does nothing if there are none.
     pub fn restore_best(&mut self) -> Result<()> {
         match &self.best_state {
             Some(best) => self.model.load_state("best weights", |name| StoredTensor::find(best, name)),
@@ -60,11 +60,11 @@ impl Trainer {
         }
     }
 
-    /// The weights as they stand, ready to be used.
+    /// The current weights, with everything needed to use them.
     ///
     /// # Errors
-    /// A step whose loss was not finite, be it still on its way: until [`Trainer::resume`] the weights have made their
-    /// step by it.
+    /// A step had a loss that is not finite, even if the loss was not read back yet. The weights already contain that
+    /// step; only [`Trainer::resume`] undoes it.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.settle()?;
         let state = self.state()?;
@@ -82,7 +82,7 @@ impl Trainer {
         Checkpoint::new(&self.config, (&self.scalers, &self.baselines), &self.facts, (epoch, step), tensors)
     }
 
-    /// Everything a resume needs: the weights, the moments, the best weights and the progress.
+    /// Everything a resume needs: weights, Adam's moments, the best weights and the training state.
     pub fn snapshot(&mut self) -> Result<Checkpoint> {
         let mut checkpoint = self.checkpoint()?;
         for (name, m, v) in self.optimizer.moments(self.model.tape())? {
@@ -96,11 +96,11 @@ impl Trainer {
         Ok(checkpoint)
     }
 
-    /// Goes on where [`Trainer::snapshot`] was taken.
+    /// Resumes from a [`Trainer::snapshot`].
     ///
     /// # Errors
-    /// When the checkpoint holds no training state, or one of other data or configuration (named); only the number of
-    /// epochs may differ.
+    /// If the checkpoint holds no training state, or one with other data or another configuration (the message names
+    /// the difference). Only the number of epochs may differ.
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.check_same_config(source, &self.config)?;
         checkpoint.check_same_data(source, &self.facts)?;
@@ -125,7 +125,7 @@ impl Trainer {
         self.schedule.state = progress.plateau;
         if progress.best.is_some() {
             let mut best = self.state()?;
-            // a run of before these were kept has none
+            // runs that predate these tensors lack them
             let later = ["prior.subject", "prior.variation", "prior.residual_share"];
             best.retain(|t| {
                 !later.contains(&t.name.as_str()) || checkpoint.find(&format!("best.{}", t.name)).is_some()

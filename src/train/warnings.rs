@@ -1,15 +1,15 @@
-//! What to mind before a training: too few rows, too few subjects, too large a model. A sentence each.
+//! Warnings before a training: too few rows, too few subjects, too large a model. One sentence each.
 
 use crate::config::{DataConfig, SplitBy};
 use crate::data::Dataset;
 use crate::data::split::{Split, subjects};
 
-/// A part of the split with fewer rows says little.
+/// A part of the split with fewer rows is too small.
 const ENOUGH_ROWS: usize = 10;
-/// A model with so many parameters for each number it learns from is too large.
+/// A model with more parameters than this per training sample value is too large.
 const MOST_PARAMETERS: usize = 10;
 
-/// Parts of the split with few rows or one subject only, unless they are empty by choice.
+/// Warns about parts of the split with few rows or a single subject, unless they are empty by choice.
 pub(super) fn of_split(dataset: &Dataset, split: &Split, config: &DataConfig) -> Vec<String> {
     let chosen = |part: &str| part == "test" || (part == "validation" && config.validation_split == 0.0);
     let parts = split.parts().into_iter().filter(|(part, rows)| !rows.is_empty() || !chosen(part));
@@ -17,7 +17,7 @@ pub(super) fn of_split(dataset: &Dataset, split: &Split, config: &DataConfig) ->
 }
 
 fn of_part(dataset: &Dataset, part: &str, rows: &[usize], config: &DataConfig) -> Option<String> {
-    // a row split puts rows of one subject into every part, and was asked for by name
+    // a row split puts rows of a subject into every part, and the user chose it explicitly
     let one_subject = config.split.needs_subjects() && subjects(dataset, rows).len() == 1;
     let few = rows.len() < ENOUGH_ROWS;
     let what = match rows.len() {
@@ -37,7 +37,7 @@ fn of_part(dataset: &Dataset, part: &str, rows: &[usize], config: &DataConfig) -
     let more = if one_subject || rows.is_empty() { "add recordings of other subjects" } else { "add recordings" };
     let remedy = match (part, &config.split) {
         ("train", _) => more.to_string(),
-        // no share makes one subject two
+        // no split ratio turns one subject into two
         ("validation", _) if rows.is_empty() => more.to_string(),
         ("test", SplitBy::KFold { .. }) => format!("choose fewer folds or {more}"),
         ("test", SplitBy::HeldOut { .. }) => format!("hold out more or {more}"),
@@ -46,7 +46,7 @@ fn of_part(dataset: &Dataset, part: &str, rows: &[usize], config: &DataConfig) -
     Some(format!("{what}: {consequence}; {remedy}"))
 }
 
-/// A model that is far too large for the samples of its training rows.
+/// Warns about a model that is far too large for its training data.
 pub(super) fn of_size(parameters: usize, rows: usize, signal_length: usize) -> Option<String> {
     let numbers = rows * signal_length;
     (parameters > MOST_PARAMETERS * numbers).then(|| {
@@ -64,7 +64,7 @@ mod tests {
     use crate::config::HeldValue;
     use crate::data::{load, split::split};
 
-    /// Rows of so many subjects, by the built-in set.
+    /// The warnings for this many subjects of the built-in set.
     fn warnings(subjects: usize, rows_per_subject: usize, config: DataConfig) -> Vec<String> {
         let mut config = config;
         (config.synth.subjects, config.synth.rows_per_subject) = (subjects, rows_per_subject);

@@ -1,40 +1,41 @@
-//! How latents go with the condition: a regression on its monomials, and how far conditions lie apart by it.
+//! The regression of latents on monomials of the condition, and the metric on conditions that it implies.
 
 use nalgebra::{DMatrix, SymmetricEigen, linalg::Cholesky};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
-/// Monomials have this degree at most …
+/// The maximum degree of the monomials …
 const HIGHEST_DEGREE: usize = 3;
-/// … and are no more than these, lest many conditions make too many; but the conditions themselves are always there.
+/// … and their maximum number, except that the linear terms are always included.
 const MOST_TERMS: usize = 150;
-/// What may be added on the diagonal for each row; the one is taken that predicts subjects best who were left out.
+/// The candidate ridges per row; cross-validation over subjects chooses one.
 const RIDGES: [f64; 5] = [0.001, 0.01, 0.1, 1.0, 10.0];
-/// Subjects are left out in so many parts.
+/// The number of cross-validation folds over subjects.
 const FOLDS: usize = 5;
-/// Terms that deviate less are constant.
+/// Terms with a smaller standard deviation count as constant.
 const SMALLEST_DEVIATION: f64 = 1e-6;
 
-/// Gradients are taken at so many rows, by differences over this step to either side.
+/// Gradients are computed at this many rows, by central differences with this step.
 const GRADIENTS: usize = 512;
 const STEP: f64 = 1e-3;
-/// What directions count at least in which latents do not change, as a share of the one in which they change most.
+/// The minimum weight of directions in which latents do not change, relative to the direction in which they change
+/// most.
 const LEAST_SHARE: f64 = 0.05;
 
-/// Ridge regression of latents `[N, Z]` on the monomials of encoded conditions `[N, S]`: of degree 3 with up to 7
-/// conditions, of degree 2 with up to 15, else the conditions alone.
+/// Ridge regression of latents `[N, Z]` on the monomials of encoded conditions `[N, S]`: up to degree 3 with at most 7
+/// inputs, up to degree 2 with at most 15, else linear.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Regression {
-    /// The conditions whose product each term is.
+    /// For each term, the inputs whose product it is.
     terms: Vec<Vec<usize>>,
-    /// Of each condition over the rows: beyond it a cubic runs away.
+    /// The range of each input over the rows; outside it, a cubic would diverge.
     range: Vec<[f64; 2]>,
-    /// Of each term over the rows: the mean and the standard deviation.
+    /// The mean and standard deviation of each term over the rows.
     moments: Vec<[f64; 2]>,
     /// `[1 + terms, Z]`: the intercept comes first.
     weights: Array2<f64>,
 }
 
-/// Sums over rows: terms by terms, terms by latents, and the squares of the latents.
+/// Sums over rows: products of terms with terms and with latents, and squares of the latents.
 struct Sums {
     rows: f64,
     gram: DMatrix<f64>,
@@ -43,10 +44,10 @@ struct Sums {
 }
 
 impl Regression {
-    /// `rows` are those of each subject.
+    /// `rows` are the rows of each subject.
     ///
     /// # Panics
-    /// When there is no row, or a value is not finite.
+    /// If there are no rows, or a value is not finite.
     pub fn new(condition: &Array2<f32>, latent: &Array2<f32>, rows: &[Vec<usize>]) -> Self {
         let column = |j: usize| condition.column(j).into_iter().map(|v| f64::from(*v));
         let range = (0..condition.ncols())
@@ -80,7 +81,7 @@ impl Regression {
         fit
     }
 
-    /// The latent `[Z]` that goes with a condition `[S]`, which is taken into the range of the rows.
+    /// The expected latent `[Z]` under a condition `[S]`, which is clamped to the range of the rows.
     pub fn at(&self, condition: ArrayView1<f32>) -> Array1<f64> {
         let within = condition.iter().zip(&self.range).map(|(v, [lo, hi])| f64::from(*v).clamp(*lo, *hi));
         self.design(&within.collect::<Vec<_>>()).dot(&self.weights)
@@ -143,7 +144,7 @@ impl Sums {
     }
 }
 
-/// The weights `[1 + terms, Z]` by the rows of all these sums; the intercept is free of the ridge.
+/// The weights `[1 + terms, Z]` from all these sums; the intercept has no penalty.
 fn solve<'a>(folds: impl Iterator<Item = &'a Sums>, ridge: f64) -> DMatrix<f64> {
     let sums = folds.map(|s| (s.rows, s.gram.clone(), s.cross.clone()));
     let (rows, mut gram, cross) = sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2)).expect("a row");
@@ -151,7 +152,7 @@ fn solve<'a>(folds: impl Iterator<Item = &'a Sums>, ridge: f64) -> DMatrix<f64> 
     Cholesky::new(gram).expect("a ridge makes it positive").solve(&cross)
 }
 
-/// The ridge with which subjects that were left out are predicted best; where there is but one, the least.
+/// The ridge that predicts left-out subjects best; with a single fold, the smallest.
 fn best_ridge(folds: &[Sums]) -> f64 {
     let others = |out: usize| folds.iter().enumerate().filter(move |(i, _)| *i != out).map(|(_, sums)| sums);
     let error = |ridge: f64| -> f64 { (0..folds.len()).map(|i| folds[i].error(&solve(others(i), ridge))).sum() };
@@ -163,7 +164,7 @@ fn best_ridge(folds: &[Sums]) -> f64 {
     rest.map(|ridge| (ridge, error(ridge))).into_iter().fold((least, error(least)), better).0
 }
 
-/// All products of conditions up to the highest degree that has no more than [`MOST_TERMS`].
+/// All products of inputs up to the highest degree with at most [`MOST_TERMS`] terms.
 fn terms(width: usize) -> Vec<Vec<usize>> {
     let mut all: Vec<Vec<usize>> = (0..width).map(|j| vec![j]).collect();
     let mut last = all.clone();
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
     use ndarray::array;
 
-    /// 20 subjects of 30 rows with two conditions and a latent.
+    /// 20 subjects with 30 rows each, two conditioning variables and one latent.
     fn fitted(of: impl Fn(f32, f32, usize) -> f32) -> (Regression, Array2<f32>) {
         let value = |row: usize, column: usize| ((row * [37, 91][column]) % 601) as f32 / 200.0 - 1.5;
         let condition = Array2::from_shape_fn((600, 2), |(row, column)| value(row, column));
@@ -238,7 +239,7 @@ mod tests {
         assert!((length(1.0, 1.0) - 2.0_f64.sqrt()).abs() < 0.02, "{metric}");
         let least = (2.0 * LEAST_SHARE / (1.0 + LEAST_SHARE)).sqrt();
         assert!((length(1.0, -1.0) - least).abs() < 0.05, "{metric}");
-        // of latents that stay the same, all directions are alike
+        // for constant latents, all directions are equal
         let (flat, condition) = fitted(|_, _, _| 0.0);
         assert_eq!(flat.metric(&condition), Array2::<f64>::eye(2));
     }

@@ -5,7 +5,7 @@ use crate::rng::Purpose;
 
 const STEPS: u32 = 300;
 
-/// 90 rows in cells of two or three (see the fixture), of 40 samples each that tell the row.
+/// 90 rows in cells of two or three (see the fixture); the 40 samples of a row equal its number.
 fn examples(change: impl Fn(&mut crate::config::TrainingConfig)) -> Examples {
     let mut config = Config::default();
     change(&mut config.training);
@@ -15,7 +15,7 @@ fn examples(change: impl Fn(&mut crate::config::TrainingConfig)) -> Examples {
     Examples::new(&config, &data, &rows, encoded(&data))
 }
 
-/// The signals as they are, nothing else.
+/// Only the signals, not scaled.
 fn encoded(data: &Dataset) -> EncodedRows {
     let rows = data.signals.nrows();
     EncodedRows {
@@ -27,7 +27,7 @@ fn encoded(data: &Dataset) -> EncodedRows {
     }
 }
 
-/// Input and target of one row at many steps.
+/// Inputs and targets of one row over many steps.
 fn draw(examples: &mut Examples, row: usize) -> Vec<(Vec<f32>, Vec<f32>)> {
     let mut into = BatchRows::default();
     let draw = |step: u32| {
@@ -68,9 +68,9 @@ fn inputs_are_means_that_leave_the_target_out() {
     for (signal, target) in draw(&mut examples, 47) {
         seen.insert(((2.0 * signal[0]).round() as i32, target[0].round() as i32));
     }
-    // 47 alone, or its mean with the one that is no target: twice the mean is 47 + 5 or 47 + 89
+    // 47 alone, or its mean with the row that is not the target: twice the mean is 47 + 5 or 47 + 89
     assert_eq!(Vec::from_iter(seen), [(52, 89), (94, 5), (94, 89), (136, 5)]);
-    // a cell of two has one for each
+    // in a cell of two, one row is the input and the other the target
     assert!(draw(&mut examples, 10).iter().all(|(s, t)| s[0].round() == 10.0 && t[0].round() == 52.0));
     examples.target = ReconstructionTarget::Same;
     let all: Vec<f32> = draw(&mut examples, 47).iter().map(|(signal, _)| signal[0].round()).collect();
@@ -98,7 +98,7 @@ fn a_shift_moves_both_traces_alike() {
     let mut examples = examples(|t| (t.augment.shift_ms, t.target) = (0.05, ReconstructionTarget::Sibling));
     let mut shifts = Vec::new();
     for (signal, target) in draw(&mut examples, 50) {
-        // 0.01 sin(0.4 i): the phase in the middle tells the shift
+        // 0.01 sin(0.4 i): the phase in the middle shows the shift
         let phase = |trace: &[f32], whole: f32| {
             let (s, c) = (10..31).fold((0.0_f64, 0.0_f64), |(s, c), i| {
                 let v = f64::from(trace[i] - whole);
@@ -121,7 +121,7 @@ fn errors_weigh_by_the_noise_of_their_target() {
     let mut config = Config::default();
     (config.training.weight_by_noise, config.training.target) = (true, ReconstructionTarget::Sibling);
     let mut data = dataset(90, 3);
-    // cells of 90 rows, and rows of which it is not known count as the median
+    // rows with unknown averages count as the median
     data.averages = (0..90).map(|row| if row == 1 { f32::NAN } else { averages(row) }).collect();
     data.signals = ndarray::Array2::from_shape_fn((90, 40), |(row, _)| row as f32);
     let rows: Vec<usize> = (0..90).collect();
@@ -130,7 +130,7 @@ fn errors_weigh_by_the_noise_of_their_target() {
     assert!((roots[2] / roots[0] - (0.5_f32 / 0.2).sqrt()).abs() < 1e-6 && roots[1] == roots[2]);
     let mean = roots.iter().map(|root| root * root).sum::<f32>() / 90.0;
     assert!((mean - 1.0).abs() < 1e-5, "{mean}");
-    // twice the noise is a quarter of the averages
+    // twice the noise corresponds to a quarter of the averages
     let mut by_noise = data.clone();
     by_noise.averages = vec![f32::NAN; 90];
     let noise = (0..90).map(|row| if row == 1 { f64::NAN } else { 1000.0 / f64::from(averages(row)).sqrt() }).collect();
