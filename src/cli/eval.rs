@@ -71,7 +71,7 @@ impl Eval {
             let load = |subjects| source::load_for(&trained, data, subjects);
             let dataset = match named {
                 Some(part) => load(part != EvalSplit::All)?,
-                // recordings of others need not say of whom they are
+                // other recordings may lack subjects
                 None if self.data.is_some() => load(true).or_else(|_| load(false))?,
                 None => load(true)?,
             };

@@ -102,7 +102,7 @@ impl Generate {
         source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(extra)))
     }
 
-    /// Tells where the decoder will not do with the condition what one might expect.
+    /// Warns if the decoder does not use the condition as users may expect.
     fn warn(&self, config: &Config, conditions: &[Condition]) {
         let (model, film) = (&config.model, &config.film);
         if self.unconditional && film.condition_dropout == 0.0 && model.use_film {
@@ -120,7 +120,7 @@ fn averages(text: &str) -> std::result::Result<f64, String> {
     text.parse().ok().filter(|n: &f64| *n >= 1.0).ok_or_else(|| "a number from 1, or inf, is wanted".to_string())
 }
 
-/// What the condition head reads, under names of its own.
+/// The predicted condition, with `_read` appended to the column names.
 pub fn predicted_columns(predicted: Vec<abr_film::data::Column>) -> Vec<abr_film::data::Column> {
     predicted
         .into_iter()
@@ -135,10 +135,10 @@ fn row_condition(row: Vec<(String, String)>) -> Condition {
     row.into_iter().map(|(name, text)| (name, Value::Text(text))).collect()
 }
 
-/// Combinations of ranges, at most.
+/// The maximum number of combinations of ranges.
 const MOST_CONDITIONS: usize = 1_000_000;
 
-/// Every combination of the named values.
+/// Every combination of the values.
 fn grid(condition_values: &[String]) -> Result<Vec<Condition>> {
     let mut all: Vec<Condition> = vec![Vec::new()];
     for argument in condition_values {

@@ -98,17 +98,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Tells the user something that is neither data nor an error. A stderr that nobody reads any more stops no training.
+/// Prints a message to stderr. A closed stderr does not stop a training.
 pub fn message(text: impl Display) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-/// Tells the user what to mind.
+/// Prints a note.
 fn notice(text: impl Display) {
     message(format!("note: {text}"));
 }
 
-/// Says on which GPU, if it is one.
+/// Prints which GPU is used, if it is a GPU.
 fn notice_gpu(device: &dyn Device) {
     let name = device.name();
     if !name.starts_with("CPU") {
@@ -116,7 +116,7 @@ fn notice_gpu(device: &dyn Device) {
     }
 }
 
-/// Prints a result to stdout. It is no error that whoever reads has enough: `abr-film info … | head`.
+/// Prints a result to stdout. A reader that closes the pipe early, as in `abr-film info … | head`, is no error.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {

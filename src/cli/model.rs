@@ -1,4 +1,4 @@
-//! Which model a command uses, and what it was trained on: a run folder stands for its best checkpoint and its data.
+//! Finds the model that a command uses and its training data: a run folder stands for its best checkpoint and its data.
 
 use abr_film::checkpoint::TrainedModel;
 use abr_film::data::Dataset;
@@ -7,28 +7,28 @@ use abr_film::error::{Error, Result};
 use abr_film::train::RunFolder;
 use std::path::{Path, PathBuf};
 
-/// The file of the model that was named: of a run folder its best.
+/// The model file for a path; for a run folder, its best checkpoint.
 pub fn file(named: &Path) -> PathBuf {
     if named.is_dir() { named.join("best.safetensors") } else { named.to_path_buf() }
 }
 
-/// The run folder that a checkpoint lies in; `None` outside of one.
+/// The run folder that contains a checkpoint, if any.
 pub fn run_folder(file: &Path) -> Option<RunFolder> {
-    // the epochs' checkpoints lie in a folder of their own
+    // the epochs' checkpoints lie in a folder inside the run folder
     let folders = file.ancestors().skip(1).take(2);
     let is_run = |folder: &RunFolder| folder.config().is_file() && folder.metrics().is_file();
     folders.map(RunFolder::at).find(is_run)
 }
 
-/// The recordings that the run of a checkpoint was trained on, as the `config.json` of its folder says; `None` of the
-/// built-in set, and of a checkpoint outside of its run folder.
+/// The training data of a checkpoint's run, from the `config.json` of its folder; `None` for the built-in set, and for
+/// a checkpoint outside of a run folder.
 pub fn data_of_run(file: &Path) -> Option<String> {
     let config = run_folder(file)?.config();
     let config: serde_json::Value = serde_json::from_slice(&std::fs::read(config).ok()?).ok()?;
     config["data"]["path"].as_str().map(String::from)
 }
 
-/// Refuses recordings of a run, which nobody named, that are not those it was trained on.
+/// Refuses recordings taken from a run's configuration if they have changed since the training.
 pub fn check_data_of_run(trained: &TrainedModel, dataset: &Dataset) -> Result<()> {
     if data_hash(dataset) == trained.data.hash {
         return Ok(());

@@ -15,9 +15,9 @@ use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Dots an inch that journals ask for.
+/// The dots per inch that journals require.
 const DPI: u16 = 300;
-/// CSS pixels of an inch.
+/// CSS pixels per inch.
 const CSS_DPI: f32 = 96.0;
 
 #[derive(Debug, Args)]
@@ -77,16 +77,16 @@ enum SpeciesName {
     Mouse,
 }
 
-/// From and to, in ms.
+/// Start and end, in ms.
 #[derive(Debug, Clone, Copy)]
 struct TimeWindow([f64; 2]);
 
-/// Narrower windows hold no two samples of any recorder.
+/// In a narrower window, no recorder has two samples.
 const NARROWEST_WINDOW_MS: f64 = 1e-3;
-/// A PNG has so many pixels at most: each takes four bytes.
+/// The maximum number of pixels of a PNG: each takes four bytes.
 const MOST_PIXELS: f64 = 2e8;
 
-/// How large a picture is.
+/// The size of a picture.
 #[derive(Debug)]
 pub struct Size {
     width: Option<u32>,
@@ -122,7 +122,7 @@ impl Plot {
         });
         let stated = || tables.iter().find_map(|table| stated_species(table));
         let species = flag.or_else(stated).unwrap_or(configured);
-        // one over the other they are the fewer
+        // with several tables, draw fewer single traces of each
         let repeats = if self.no_repeats { 0 } else { Summary::default().repeats / tables.len().min(3) };
         SeriesSelection {
             subjects: self.subject.clone(),
@@ -136,7 +136,7 @@ impl Plot {
     }
 }
 
-/// Draws sets of recordings into a file, and says what was drawn.
+/// Draws sets of recordings into a file, and prints a summary.
 pub fn draw(out: &Path, sets: &[RecordingSet], choice: &SeriesSelection, size: &Size) -> Result<()> {
     let gathered = from_recordings(sets, choice)?;
     gathered.notices.iter().for_each(notice);
@@ -159,7 +159,7 @@ pub fn draw(out: &Path, sets: &[RecordingSet], choice: &SeriesSelection, size: &
     Ok(())
 }
 
-/// What a set of a source is called.
+/// The name of a set from a source.
 pub fn word(source: TraceSource) -> &'static str {
     match source {
         TraceSource::Recorded => "recorded",
@@ -187,7 +187,7 @@ fn summary(gathered: &SeriesWithNotices, sets: &[RecordingSet], out: &Path) -> S
     format!("{}: {panels}, {levels}, {traces} in {}", whose.join("; "), out.display())
 }
 
-/// `NAME=PATH`, or a path; one that is there is no name and path.
+/// Splits `NAME=PATH`. An existing path is never split.
 fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !Path::new(text).exists() => (Some(name), path.into()),
@@ -195,8 +195,7 @@ fn name_and_path(text: &str) -> (Option<&str>, PathBuf) {
     }
 }
 
-/// Each table as a set; those without a name are called after what they are, or after their files if that is the
-/// same.
+/// Each table as a set. A set without a name is named after its source, or after its file if several have that source.
 fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) -> Result<Vec<RecordingSet<'a>>> {
     let sources: Vec<TraceSource> = inputs
         .iter()

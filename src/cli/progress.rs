@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar with the time left on a terminal, a line an epoch elsewhere.
+//! Progress on stderr: a bar with the remaining time on a terminal, otherwise one line per epoch.
 
 use abr_film::train::{Epoch, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,7 +12,7 @@ pub struct ProgressDisplay {
 }
 
 impl ProgressDisplay {
-    /// Starts where the training stands.
+    /// Starts at the training's current state.
     pub fn new(trainer: &Trainer) -> Self {
         let (epochs, steps) = (trainer.config().training.num_epochs, trainer.steps_per_epoch());
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -27,18 +27,18 @@ impl ProgressDisplay {
         ProgressDisplay { bar, epochs }
     }
 
-    /// One step is done.
+    /// Counts a finished step.
     pub fn step(&self) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
     }
 
-    /// An epoch is done.
+    /// Shows a finished epoch.
     pub fn epoch(&self, epoch: &Epoch) {
         let shown = epoch.validation.as_ref().unwrap_or(&epoch.train);
         let validation = epoch.validation.as_ref().map_or(String::new(), |v| format!(", {:.4} validation", v.loss));
-        // without validation rows each epoch counts as the best
+        // without validation rows, every epoch counts as the best
         let best = if epoch.best && epoch.validation.is_some() { " *" } else { "" };
         let (train, signal, kl) = (epoch.train.loss, shown.signal, shown.kl);
         let text = format!("loss {train:.4} train{validation} (signal {signal:.4}, KL {kl:.1}){best}");

@@ -39,7 +39,7 @@ impl Reconstruct {
             notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
             notices.iter().for_each(notice);
-            // nothing is split here, so subjects need not be named
+            // nothing is split here, so recordings need no subjects
             let dataset = source::load_for(&trained, Some(&self.data), false)?;
             let all: Vec<usize> = (0..dataset.len()).collect();
             let made = reconstruct(&trained, &mut model, &dataset, &all)?;

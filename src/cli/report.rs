@@ -8,14 +8,14 @@ use abr_film::report::{PICTURES, Picture, page, pictures};
 use abr_film::train::RunFolder;
 use std::path::Path;
 
-/// Adds what a run folder tells of the training.
+/// Adds a run folder's record of the training.
 pub fn add_record(report: &mut Report, run: &RunFolder) {
     let (epochs, split) = run.record();
     (report.training.epochs, report.training.split) = (epochs, split);
 }
 
-/// Writes the three files into a folder, which is made if missing, and returns the pictures of the page. `name` is that
-/// of the model.
+/// Writes the three files into a folder, which is created if missing, and returns the pictures of the page. `name` is
+/// the model's name.
 pub fn write(report: &Report, folder: &Path, name: &str) -> Result<Vec<(String, Picture)>> {
     let pictures = pictures(report);
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
@@ -25,11 +25,11 @@ pub fn write(report: &Report, folder: &Path, name: &str) -> Result<Vec<(String, 
     Ok(pictures)
 }
 
-/// Writes the pictures of a report, each as a file of its own, into `pictures` in a folder.
+/// Writes each picture of a report as a file into `pictures` in a folder.
 pub fn write_pictures(pictures: &[(String, Picture)], folder: &Path) -> Result<()> {
     let folder = folder.join("pictures");
     std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-    // those of an evaluation before, which may have had others
+    // remove the pictures of an earlier evaluation, which may have had others
     let ours = |name: &str| PICTURES.contains(&name) || name.starts_with("film_");
     for entry in std::fs::read_dir(&folder).map_err(Error::io("read the folder", &folder))?.flatten() {
         let path = entry.path();
@@ -43,7 +43,7 @@ pub fn write_pictures(pictures: &[(String, Picture)], folder: &Path) -> Result<(
     })
 }
 
-/// What the model of a checkpoint is called on its page: as its run folder, or as the file outside of one.
+/// The name of a checkpoint's model on its page: that of its run folder, or of the file outside of one.
 pub fn name(model: &Path) -> String {
     let last = |path: &Path| {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());

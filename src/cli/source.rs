@@ -1,4 +1,4 @@
-//! Where a command's data comes from, and where its tables go.
+//! Reads the data of commands, and writes their tables.
 
 use super::{message, notice, print};
 use abr_film::checkpoint::TrainedModel;
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// Shows how many files of a set are read: a bar on a terminal, nothing elsewhere.
+/// A progress bar over the files of a set, on a terminal only.
 pub struct Bar(Option<ProgressBar>);
 
 impl Bar {
@@ -23,7 +23,7 @@ impl Bar {
         }))
     }
 
-    /// So many files of all are done.
+    /// Shows how many of all files are done.
     pub fn show(&self, done: usize, all: usize) {
         if let Some(bar) = &self.0 {
             bar.set_length(all as u64);
@@ -35,7 +35,7 @@ impl Bar {
     }
 }
 
-/// Opens files, folders and globs as one set, as the user says it is.
+/// Opens files, folders and globs as one set, with the user's assumptions.
 pub fn open(paths: &[PathBuf], options: &Options, assumptions: Assumptions) -> Result<Recordings> {
     let bar = Bar::new();
     let recordings = read_paths(paths, options, |done, all| bar.show(done, all))?;
@@ -49,7 +49,7 @@ pub fn collect(mut recordings: Recordings) -> Result<Vec<Recording>> {
     Ok(all)
 }
 
-/// Loads the data of a configuration and tells what was left out.
+/// Loads the data of a configuration and prints what was left out.
 pub fn load_data(config: &Config) -> Result<Dataset> {
     let bar = Bar::new();
     let (dataset, notices) = load(&config.data, config.model.signal_length, |done, all| bar.show(done, all))?;
@@ -57,7 +57,7 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// Loads the recordings for a model (see [`TrainedModel::load`]) and tells what was left out.
+/// Loads the recordings for a model (see [`TrainedModel::load`]) and prints what was left out.
 pub fn load_for(trained: &TrainedModel, data: Option<&String>, subjects: bool) -> Result<Dataset> {
     let bar = Bar::new();
     let (dataset, notices) = trained.load(data, subjects, |done, all| bar.show(done, all))?;
@@ -65,7 +65,7 @@ pub fn load_for(trained: &TrainedModel, data: Option<&String>, subjects: bool) -
     Ok(dataset)
 }
 
-/// Refuses a file that a table cannot be written to, before any work is done for it.
+/// Refuses, before any work is done, a file to which a table cannot be written.
 pub fn check_table(out: Option<&Path>) -> Result<()> {
     let Some(path) = out else { return Ok(()) };
     if !has_ending(path, "csv") && !is_npz(path) && !path.starts_with("/dev") {
@@ -75,7 +75,7 @@ pub fn check_table(out: Option<&Path>) -> Result<()> {
     check_place(path)
 }
 
-/// Refuses a file that a picture cannot be written to, before any work is done for it.
+/// Refuses, before any work is done, a file to which a picture cannot be written.
 pub fn check_picture(path: &Path) -> Result<()> {
     if !has_ending(path, "svg") && !has_ending(path, "png") {
         let remedy = "name a file that ends in .svg or .png";
@@ -84,12 +84,12 @@ pub fn check_picture(path: &Path) -> Result<()> {
     check_place(path)
 }
 
-/// Whether a file's name ends in `.` and this, in small or capital letters.
+/// Whether a file's name has this extension, in lower or upper case.
 pub fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
 }
 
-/// Refuses what is no place for a file.
+/// Refuses a path where no file can be written.
 fn check_place(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::usage(format!("{}: is a folder", path.display()), "name a file"));
@@ -102,7 +102,7 @@ fn check_place(path: &Path) -> Result<()> {
     }
 }
 
-/// Refuses to replace what a command reads: an input, a configuration or a model.
+/// Refuses to overwrite a file that the command reads: an input, a configuration or a model.
 pub fn check_apart<'a>(out: Option<&Path>, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     check_flag_apart("--out", out, inputs)
 }
@@ -120,12 +120,12 @@ pub fn check_flag_apart<'a>(flag: &str, out: Option<&Path>, inputs: impl IntoIte
     }
 }
 
-/// Whether NumPy's format is asked for.
+/// Whether the file is to have NumPy's format.
 pub fn is_npz(path: &Path) -> bool {
     has_ending(path, "npz")
 }
 
-/// Writes a table to a file, whole or not at all, or to stdout.
+/// Writes a table atomically to a file, or to stdout.
 pub fn write_table(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
     match out {
         Some(path) => {

@@ -52,7 +52,7 @@ impl Train {
         let folder = RunFolder::at(&out);
         let last = if self.resume { Some(folder.read_last()?) } else { None };
         let config = self.configuration(&folder, last.as_ref())?;
-        // before the data is read: what cannot be done should not cost a minute
+        // before the data is read, so that an impossible request fails at once
         match &last {
             Some(last) => last.check_same_config(&folder.last().display().to_string(), &config)?,
             None => folder.check_free(&config, self.force)?,
@@ -66,7 +66,7 @@ impl Train {
                 message(format!("{epochs} epochs of {steps} steps into {}; nothing was written", out.display()));
                 return Ok(());
             }
-            // only now: whatever fails before leaves nothing behind
+            // only now, so that earlier failures leave no files behind
             match last {
                 Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
                 None => folder.create(&config, trainer.manifest(), self.force)?,
@@ -80,7 +80,8 @@ impl Train {
         })
     }
 
-    /// The file with `--set`, `--seed` and `--data` over it; on a resume what is left open stays as it was.
+    /// The configuration file with `--set`, `--seed` and `--data` applied. A resume keeps the stored values of
+    /// everything else.
     fn configuration(&self, folder: &RunFolder, last: Option<&Checkpoint>) -> Result<Config> {
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("training.seed={seed}")));
@@ -98,7 +99,7 @@ impl Train {
     }
 }
 
-/// A trainer at its start, or where the last one stopped.
+/// A new trainer, or one resumed from the last state.
 fn prepare(
     config: &Config,
     dataset: &Dataset,
@@ -131,7 +132,7 @@ fn prepare(
     Ok(trainer)
 }
 
-/// A crash loses no more than this and the epoch it falls into.
+/// A crash loses at most this time and the current epoch.
 const LAST_EVERY: Duration = Duration::from_secs(60);
 
 fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
@@ -162,10 +163,11 @@ fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) ->
     finish_run(trainer, folder)
 }
 
-/// Writes what remains to be written once training has ended, and says how it went.
+/// Writes the remaining files after the training, and prints the outcome.
 fn finish_run(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     folder.write_last(trainer)?;
-    // a resumed run's best weights may be from before: they are written again, as an unbroken run would have
+    // a resumed run's best weights may predate the resume: write them again, so that the files equal those of an
+    // uninterrupted run
     folder.write_best(trainer)?;
     trainer.restore_best()?;
     let progress = trainer.progress();
@@ -187,8 +189,8 @@ fn finish_run(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     Ok(())
 }
 
-/// Evaluates the best weights on the rows that say most, and writes the report. What cannot be evaluated costs no run:
-/// it has been saved.
+/// Evaluates the best weights on the default rows, and writes the report. A failure does not affect the run, which is
+/// saved.
 fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
     message("evaluating the best weights for the report; the run is saved");
     match evaluate_best(trainer, dataset, folder) {
@@ -200,7 +202,7 @@ fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
     }
 }
 
-/// The verdict, once all is written.
+/// Writes the evaluation, and returns its verdict.
 fn evaluate_best(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<Vec<String>> {
     let best = trainer.best().and_then(|best| best.trained);
     let trained = best.ok_or_else(|| Error::usage("no epoch was the best", "train longer"))?.as_stored();
@@ -229,11 +231,11 @@ fn default_folder(config: Option<&Path>) -> PathBuf {
     PathBuf::from("runs").join(format!("{name}-{}", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")))
 }
 
-/// Ctrl-C, or a request to terminate: the second one ends the program at once.
+/// Handles Ctrl-C and termination requests. The second one ends the program at once.
 #[derive(Default)]
 struct Interrupt {
     raised: AtomicBool,
-    /// Whether all is saved but the report.
+    /// Whether everything except the report is saved.
     reporting: AtomicBool,
 }
 

@@ -90,9 +90,9 @@ impl Regression {
     /// A matrix `[S, S]` by which conditions are multiplied so that they lie as far apart as latents change between
     /// them.
     ///
-    /// It is the root of the mean outer product of the gradient over the rows (Härdle and Stoker 1989, JASA 84:986; as
-    /// a metric for kernels, Trivedi et al. 2014, UAI), as a share of its largest eigenvalue. The direction of that
-    /// keeps its lengths.
+    /// It is the square root of the mean outer product of the gradient over the rows (Härdle and Stoker 1989, JASA
+    /// 84:986; as a metric for kernels, Trivedi et al. 2014, UAI), divided by its largest eigenvalue, so that lengths
+    /// in the direction of fastest change stay the same.
     pub fn metric(&self, condition: &Array2<f32>) -> Array2<f64> {
         let (rows, width) = condition.dim();
         let mut product = DMatrix::<f64>::zeros(width, width);
