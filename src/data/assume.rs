@@ -41,8 +41,9 @@ impl Assumptions {
     pub fn apply(self, recordings: Recordings) -> Recordings {
         let (source, uniform, notices) = (recordings.source.clone(), recordings.uniform, recordings.notices.clone());
         let (replaced, amplitudes) = (BTreeMap::new(), Amplitudes::default());
-        let (assumptions, said) = (self, notices.clone());
-        let assumed = Assumed { recordings, assumptions, notices: said, replaced, prepared: 0, amplitudes, labels: 0 };
+        let (assumptions, own_notices) = (self, notices.clone());
+        let assumed =
+            Assumed { recordings, assumptions, notices: own_notices, replaced, prepared: 0, amplitudes, labels: 0 };
         Recordings::new(&source, uniform, notices, Box::new(assumed))
     }
 }
@@ -75,7 +76,7 @@ impl Iterator for Assumed {
                 Some(Err(Faulty { error, column, recording: Some(recording) }))
             }
             None => {
-                self.conclude();
+                self.finish();
                 None
             }
             unreadable => unreadable,
@@ -155,7 +156,7 @@ impl Assumed {
         Err(Faulty { error: Box::new(error), column: None, recording: Some(Box::new(recording)) })
     }
 
-    fn conclude(&mut self) {
+    fn finish(&mut self) {
         for (key, (rows, stated, given)) in std::mem::take(&mut self.replaced) {
             self.notices
                 .push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
@@ -370,15 +371,15 @@ mod tests {
 
     #[test]
     fn a_wrong_unit_shows_in_the_amplitudes() {
-        let says = |traces: &[&[f32]], word: &str| assert!(notice(traces).unwrap().contains(word), "{traces:?}");
-        says(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
-        says(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
-        says(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
+        let warns = |traces: &[&[f32]], word: &str| assert!(notice(traces).unwrap().contains(word), "{traces:?}");
+        warns(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
+        warns(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
+        warns(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
         // responses of 0.4 µV in nV, and those of 30 µV on a drift of twice that in µV
-        says(&[&[250.5, -150.0]], "nanovolts");
+        warns(&[&[250.5, -150.0]], "nanovolts");
         assert_eq!(notice(&[&[60.5, -30.0]]), None);
         let steps: Vec<f32> = (0..16).map(|i| (i * i % 7) as f32).collect();
-        says(&[&steps], "steps of a converter");
+        warns(&[&steps], "steps of a converter");
         assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0]]), None);
         // one bad trace does not make the unit wrong
         assert_eq!(notice(&[&[0.1, -0.2], &[0.3, 0.0], &[5e3, 0.5]]), None);

@@ -4,7 +4,7 @@ use crate::data::{Dataset, Values};
 use sha2::{Digest, Sha256};
 
 /// SHA-256, as 64 hexadecimal digits, over signals, sample rate, t0, static columns with their names, subjects and
-/// peaks, each bit of them; not over the source's name or the truth, which do not reach the model.
+/// peaks, bit by bit. The source's name and the ground truth do not count, because they do not reach the model.
 pub fn data_hash(dataset: &Dataset) -> String {
     let mut hash = Sha256::new();
     let (rows, samples) = dataset.signals.dim();

@@ -37,7 +37,7 @@ impl Data {
     }
 }
 
-/// The configuration of a training, where recordings are only looked at.
+/// The configuration of a training, for commands that only inspect recordings.
 #[derive(Debug, Args)]
 pub struct Configured {
     /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects
@@ -50,7 +50,7 @@ pub struct Configured {
 }
 
 impl Configured {
-    /// The file with the overrides; the defaults where none is named.
+    /// Loads the file with the overrides; the defaults if no file is named.
     pub fn load(&self) -> Result<Config> {
         match &self.config {
             Some(path) => Config::load(path, &self.set),
@@ -83,8 +83,8 @@ pub struct Assume {
 }
 
 impl Assume {
-    /// Opens a set as its files, the configuration and the flags describe it; the flags win. `given` has what else is
-    /// said.
+    /// Opens a set with the values of its files, the configuration and the flags. The flags override the others.
+    /// `given` has further values from the user.
     fn open(
         &self,
         paths: &[PathBuf],
@@ -101,7 +101,7 @@ impl Assume {
             config.subject_from.clone_from(subject_from);
             config.subject_column = DataConfig::default().subject_column;
         }
-        // a pattern names no file
+        // the path check ignores a pattern, which names no file
         source::check_apart(out, config.subject_from.as_deref().map(Path::new))?;
         let subject_from = config.subject_from.as_deref().map(SubjectFrom::parse).transpose()?;
         let Assumptions { subject, frequency_hz, .. } = given;
@@ -111,8 +111,8 @@ impl Assume {
         source::open(paths, &options, assumptions)
     }
 
-    /// All recordings, with the sample rates and times that a configuration knows of them; filters and preparation are
-    /// not applied. `out` is never read.
+    /// All recordings, with sample rates and times completed by the configuration, but without filters and preparation.
+    /// `out` is never read.
     pub fn recordings(&self, paths: &[PathBuf], out: Option<&Path>, config: &Config) -> Result<Vec<Recording>> {
         let mut config = config.data.clone();
         let set = self.open(paths, out, &mut config, Assumptions::default())?;

@@ -205,7 +205,7 @@ fn labels_within_the_window_stay() {
 }
 
 #[test]
-fn ends_are_turned_about_the_outer_samples() {
+fn ends_are_reflected_at_the_outer_samples() {
     assert_eq!(odd_extension(&[1.0, 2.0, 4.0], 2), [-2.0, 0.0, 1.0, 2.0, 4.0, 6.0, 7.0]);
     let line: Vec<f64> = (-9..=10).map(f64::from).collect();
     assert_eq!(odd_extension(&[0.0, 1.0], 9), line);

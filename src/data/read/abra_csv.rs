@@ -3,10 +3,10 @@
 //!
 //! | column | what |
 //! | --- | --- |
-//! | `Freq(Hz)` | the stimulus, if there is such a column; 0 stands for a click, as the column must be a number there |
-//! | `Level(dB)` | its level; an attenuation (`PostAtten(dB)`) is kept as it is, since it is no level |
+//! | `Freq(Hz)` | the stimulus, if there is such a column; 0 stands for a click, because ABRA needs a number |
+//! | `Level(dB)` | its level; an attenuation (`PostAtten(dB)`) is kept unchanged, because it is no level |
 //! | `Sub. ID`, `Chan`, `Samp. Per.`, `No. Avgs`, … | optional: subject, channel, sampling period in µs, sweeps, and others |
-//! | `O.S. Time` | the onset delay: 0 puts the first sample at the onset, and any other is not documented |
+//! | `O.S. Time` | the onset delay: 0 puts the first sample at the onset; other values are not documented |
 //! | `Data(uv)...`, `unit`, or a line `Units: nV` before the names | optional: the unit of the samples, if it is not µV |
 //! | `0`, `1`, `2`, … (also `0.0`, …) | the samples in µV, at least 16 |
 //!

@@ -204,8 +204,8 @@ fn distinct(names: &[String], naming: Naming) -> Result<Vec<ColumnKind>, ColumnP
     Ok(all)
 }
 
-/// Whether a name is typical of BioSig, which numbers samples from 0. Without column `0`, all samples would seem one
-/// sample early.
+/// Whether a name is typical of BioSig, which numbers samples from 0. If its column `0` is missing, all other samples
+/// would seem to come one sample early.
 fn is_of_biosig(name: &str) -> bool {
     let plain = own_name(name);
     units::of_mark(name).is_some() || plain.starts_with("samp_per") || plain.starts_with("o_s_time")

@@ -2,7 +2,7 @@
 //!
 //! | column | what |
 //! | --- | --- |
-//! | any names | what is known of the recording; subject, ear, stimulus, level, rate, sweeps and labels (`first latency`, `wave V amplitude (uV)`) are understood, others kept as they are |
+//! | any names | metadata of the recording; subject, ear, stimulus, level, rate, sweeps and labels (`first latency`, `wave V amplitude (uV)`) are understood, others are kept unchanged |
 //! | `unit` | optional: the unit of the samples, if it is not µV |
 //! | `1`, `2`, … `467` (also `1.0`, …) | the samples in µV, at least 16 |
 //!

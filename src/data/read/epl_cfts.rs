@@ -4,10 +4,10 @@
 //! | --- | --- |
 //! | `:RUN-3`, `LEVEL SWEEP`, …, separated by tabs | the run; the first line |
 //! | `:SW EAR: R`, `SW FREQ: 16.00`, `# AVERAGES: 512`, `REP RATE (/sec): 40`, `SAMPLE (µsec): 10` | ear, stimulus, sweeps, 1/s, µs |
-//! | `:Avgs: 512;256;…` | optional: the sweeps that were averaged at each level, instead of `# AVERAGES`, the number asked for |
+//! | `:Avgs: 512;256;…` | optional: the sweeps that were averaged at each level, instead of `# AVERAGES`, the requested number |
 //! | `:Vary signal level: false`, `:Control: -Inf` | optional: the levels are those of a masker; the level of a control |
 //! | `:LEVELS:10;15;…;` | the level of each column in dB SPL; empty for a single column without a level |
-//! | `:DATA` | then the samples in µV: a line an instant, a column a level |
+//! | `:DATA` | then the samples in µV: one line per instant, one column per level |
 //!
 //! The first half of the sample lines, whatever their number and the sampling period, is the response from the stimulus
 //! onset on: the average over both polarities of the stimulus. The second half is half the difference between the

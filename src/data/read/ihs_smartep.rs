@@ -2,9 +2,9 @@
 //!
 //! | line | what |
 //! | --- | --- |
-//! | `Label:,value,,,,,,value,…` | a value a recording, in the first column of its block |
+//! | `Label:,value,,,,,,value,…` | one value per recording, in the first column of its block |
 //! | `Data Pnt:,Average:,Average(uV):,Buffer1:,…` | the columns of each block: steps of the converter and µV, of the average and of its two halves |
-//! | `1, 521, 0.0032, …` | a line a sample, numbered from 1 |
+//! | `1, 521, 0.0032, …` | one line per sample, numbered from 1 |
 //!
 //! | label | what |
 //! | --- | --- |
@@ -12,7 +12,7 @@
 //! | `Zero Position` | the number of the sample at the stimulus onset (see below) |
 //! | `Stim. Freq.` | Hz, 0 or `click` for a click; any other word becomes the column `stimulus` |
 //! | `Ear`, `Channel`, `Intensity`, `Stim. Rate`, `Sweeps`, `Artifacts` | as they are, in dB and 1/s |
-//! | `Identifier` | the recorder's serial number: who was recorded stands only in the file's name |
+//! | `Identifier` | the recorder's serial number; only the file's name gives the subject |
 //!
 //! The reader uses the column `Average(uV)` of each block.
 //!

@@ -2,14 +2,14 @@
 //!
 //! | array | what |
 //! | --- | --- |
-//! | `signal`, `[N, L]`, `float16`, `float32` or `float64` | one row per recording, in µV; NaN where a sample is missing, and after the last one |
-//! | `subject_id`, `[N]` | who was recorded |
-//! | `unit`, one text or `[N]` | of `signal` and `truth`, where they are not in µV: V, mV or nV |
-//! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sampling, and time of the first sample after the onset; NaN where not known |
+//! | `signal`, `[N, L]`, `float16`, `float32` or `float64` | one row per recording, in µV; NaN for missing samples and after the last one |
+//! | `subject_id`, `[N]` | the subject |
+//! | `unit`, one text or `[N]` | of `signal` and `truth`, if not µV: V, mV or nV |
+//! | `sample_rate_hz`, `t0_ms`, one number or `[N]` | sample rate, and time of the first sample after the onset; NaN if unknown |
 //! | [`PEAK_COLUMNS`], `[N]` | labels in ms and µV, NaN where unlabelled |
 //! | `truth`, `[N, L]` | a simulation's noise-free traces in µV, at the times of the samples |
 //! | `truth_i_ms`, … `truth_vii_ms`, `[N]` | its wave latencies, NaN where a wave is absent |
-//! | any other, one value or `[N]` | a column of its name: numbers (NaN: not known) or text |
+//! | any other, one value or `[N]` | a column of this name: numbers (NaN: unknown) or text |
 //!
 //! ```python
 //! np.savez("set.npz", signal=signal, subject_id=np.array(ids), level_db=levels, sample_rate_hz=20000.0, t0_ms=0.0)

@@ -93,7 +93,7 @@ impl Iterator for TableRows {
             let line = match self.table.next(&self.context.source, &mut self.cells) {
                 Ok(Some(line)) => line,
                 Ok(None) => {
-                    self.conclude();
+                    self.finish();
                     return None;
                 }
                 Err(error) => return Some(Err(error.into())),
@@ -118,7 +118,7 @@ impl Iterator for TableRows {
 }
 
 impl TableRows {
-    fn conclude(&mut self) {
+    fn finish(&mut self) {
         let notes = std::mem::take(&mut self.notes);
         let mut at_end = self.at_end.borrow_mut();
         at_end.doubt = notes.doubt(&self.context);

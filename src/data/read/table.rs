@@ -2,13 +2,13 @@
 //!
 //! | column | what |
 //! | --- | --- |
-//! | `s0`, `s1`, … (also `s000`) | samples in µV; the number is the sample's place in time, wherever the column stands |
-//! | `subject_id` | who was recorded |
-//! | `unit` | of the row's samples, where they are not in µV: V, mV or nV |
+//! | `s0`, `s1`, … (also `s000`) | samples in µV; the number gives the sample's place in time, wherever the column stands |
+//! | `subject_id` | the subject |
+//! | `unit` | of the row's samples, if not µV: V, mV or nV |
 //! | `sample_rate_hz`, `t0_ms` | sampling, and time of `s0` relative to the stimulus onset |
 //! | [`PEAK_COLUMNS`](crate::data::PEAK_COLUMNS) | labels in ms and µV, empty where unlabelled |
 //! | `truth_s0`, …, `truth_i_ms`, … `truth_vii_ms` | a simulation's noise-free trace, and its wave latencies |
-//! | any other | kept under its name; a column without a name (row numbers) is not |
+//! | any other | kept under its name; columns without a name (row numbers) are dropped |
 //!
 //! Commas, semicolons, tabs or bars separate the cells, which may be quoted. If the separator is not a comma, commas
 //! may be decimal points. Other lines may come before the header. Text is UTF-8, UTF-16 or Windows-1252. An empty cell

@@ -12,7 +12,7 @@
 //! | 8, 8 (4, 4) | begin, end |
 //! | 100, 100 | files of the stimulus |
 //! | 10 × 15, 10 × 5 | names and units of the variables |
-//! | 4, 4, 2, 4, 92 | sampling period in µs and what is not read |
+//! | 4, 4, 2, 4, 92 | sampling period in µs, and unused fields |
 //!
 //! | bytes RZ (RP) | record, straight after its group's header or the record before |
 //! | --- | --- |
@@ -174,7 +174,7 @@ impl ArfGroup {
         self.notes.iter().find_map(|note| tdt::ear(note)).or(tdt::ear(&self.subject))
     }
 
-    /// Why these records are no ABRs, if the group's header says it.
+    /// Why these records are no ABRs, if the group's header shows it.
     fn not_abr(&self) -> Option<String> {
         if let Some(response) = vocabulary::other_response(&self.stimulus) {
             return Some(format!("the stimulus `{}` is one for {response}", self.stimulus.trim()));

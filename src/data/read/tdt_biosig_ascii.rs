@@ -21,7 +21,7 @@
 //! …
 //! ```
 //!
-//! A `Freq` of 0 stands for a click, and a word for a stimulus without a frequency (`Noise`).
+//! A `Freq` of 0 is a click; a word is a stimulus without a frequency (`Noise`).
 //!
 //! The sample rate is points over duration. The duration has only six digits, so a rate of TDT's processors (25 MHz
 //! over a power of two) within 1e-5 replaces the quotient. With an onset delay of 0, the first sample is at the
@@ -192,8 +192,8 @@ impl Reader<'_> {
         };
         let found = recording.samples.len();
         if points != Some(found as f64) {
-            let said = points.map_or("no `No. Points`".to_string(), |points| format!("`No. Points` {points}"));
-            return Err(self.source.line(line, format!("the record has {found} samples, but its header {said}")));
+            let stated = points.map_or("no `No. Points`".to_string(), |points| format!("`No. Points` {points}"));
+            return Err(self.source.line(line, format!("the record has {found} samples, but its header {stated}")));
         }
         recording.unit = Some(Unit::Volt);
         if !duration_ms.is_nan() {

@@ -2,8 +2,8 @@
 //!
 //! | line | what |
 //! | --- | --- |
-//! | `frequency,8000,8000,…`, `level,20,30,…` | a value per recording, as psiexperiment's averages have it; optional |
-//! | `Subject,M7` | a value for all recordings; optional |
+//! | `frequency,8000,8000,…`, `level,20,30,…` | one value per recording, as psiexperiment's averages have it; optional |
+//! | `Subject,M7` | one value for all recordings; optional |
 //! | `Time (ms),30 dB,60 dB,80 dB` | the names: the time first, then a level or a channel per recording |
 //! | `0.05,0.0028,-0.0153,-0.0026` | one instant: its time, then a sample of each recording |
 //!
@@ -286,8 +286,8 @@ impl<'a> TimeDownTable<'a> {
     /// Adds the name of a sample column as its channel if the table names channels. A single sample column whose rows
     /// already have a channel is called `value` or after its unit, and its name is no channel.
     fn name_channel(&self, named: &Named, recording: &mut Recording) {
-        let said = recording.column("channel").is_some();
-        if self.names_channels() && named.ear().is_none() && !(said && self.signals().count() == 1) {
+        let has_channel = recording.column("channel").is_some();
+        if self.names_channels() && named.ear().is_none() && !(has_channel && self.signals().count() == 1) {
             add(recording, "channel", &named.rest);
         }
     }

@@ -2,15 +2,15 @@
 //!
 //! | header line | fields, separated by blanks (`[…]`: may be left out, with all after it) |
 //! | --- | --- |
-//! | record, the first that is no `#` comment | name, number of signals, `[frequency]`, `[samples]`, `[time]`, `[date]` |
-//! | signal, one each | file, format, gain, `[resolution]`, `[zero]`, `[first value]`, `[checksum]`, `[block size]`, `[name]` |
+//! | record: the first line that is no `#` comment | name, number of signals, `[frequency]`, `[samples]`, `[time]`, `[date]` |
+//! | one line per signal | file, format, gain, `[resolution]`, `[zero]`, `[first value]`, `[checksum]`, `[block size]`, `[name]` |
 //!
 //! | field | its parts, without blanks; all but the first may be left out |
 //! | --- | --- |
 //! | name | `name/segments` |
 //! | frequency | `20000/1000(0)`: sampling frequency (250 Hz without the field), counter frequency, base counter |
-//! | format | `16x1:0+8`: format, samples a frame, skew, bytes before the first sample, in this order |
-//! | gain | `200(0)/uV`: steps of the converter a unit, baseline, unit |
+//! | format | `16x1:0+8`: format, samples per frame, skew, bytes before the first sample, in this order |
+//! | gain | `200(0)/uV`: converter steps per unit, baseline, unit |
 //!
 //! | format | samples of a file's signals in turns, two's complement, little-endian |
 //! | --- | --- |
@@ -287,7 +287,7 @@ impl Signal {
             return Err(wrong());
         }
         if per_frame != 1 {
-            return Err(unread(format!("{per_frame} samples a frame ({}) are not read", text::excerpt(field))));
+            return Err(unread(format!("{per_frame} samples per frame ({}) are not read", text::excerpt(field))));
         }
         if skew != 0 {
             return Err(unread(format!("a skewed signal ({}) is not read", text::excerpt(field))));

@@ -189,7 +189,7 @@ proptest! {
         }
         data.subjects.reverse();
         let reversed = split(&data, &config).unwrap();
-        let turned: Vec<usize> = reversed.test.iter().rev().map(|r| data.len() - 1 - r).collect();
-        prop_assert_eq!(turned, parts.test);
+        let reversed_test: Vec<usize> = reversed.test.iter().rev().map(|r| data.len() - 1 - r).collect();
+        prop_assert_eq!(reversed_test, parts.test);
     }
 }

@@ -12,8 +12,8 @@
 //! | line (a `#` may stand before the first ones) | what |
 //! | --- | --- |
 //! | `Threshold (dB SPL): 15.0` | of the whole series; `None` or infinite where no level gave a response |
-//! | `Frequency (kHz): 16.00` | the recording's; 0 for what is no tone |
-//! | `Level`, …, `P1 Latency`, `P1 Amplitude`, `N1 Latency`, `N1 Amplitude`, … `N5 Amplitude`, by tabs | names of columns, then a line a level |
+//! | `Frequency (kHz): 16.00` | the recording's; 0 for anything but a tone |
+//! | `Level`, …, `P1 Latency`, `P1 Amplitude`, `N1 Latency`, `N1 Amplitude`, … `N5 Amplitude`, by tabs | column names, then one line per level |
 //!
 //! Column names may be in any case and may have a unit: `P1 latency (µs)`, `P1 amplitude (nV)`; the default is ms and
 //! µV. P1, P3 and P5 are waves I, III and V. A label's amplitude is that of the peak minus that of the following

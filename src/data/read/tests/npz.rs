@@ -38,7 +38,7 @@ fn archives_of_numpy_are_read_whatever_order_and_type() {
 }
 
 #[test]
-fn what_is_left_out_is_said() {
+fn skipped_arrays_give_a_notice() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.npz");
     std::fs::write(&path, fixture("rows.npz")).unwrap();

@@ -29,12 +29,12 @@ fn names(found: &[crate::data::read::FoundFile], root: &Path) -> Vec<String> {
 #[test]
 fn a_folder_is_read_as_one_set_whatever_its_files_are_called() {
     let folder = folder();
-    let mut told = Vec::new();
+    let mut progress = Vec::new();
     let paths = [folder.path().to_path_buf()];
-    let mut recordings = read_paths(&paths, &Options::default(), |done, all| told.push((done, all))).unwrap();
+    let mut recordings = read_paths(&paths, &Options::default(), |done, all| progress.push((done, all))).unwrap();
     let (recordings, notices) =
         (recordings.by_ref().collect::<Result<Vec<_>, _>>().unwrap(), recordings.notices.take());
-    assert_eq!(told, [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]);
+    assert_eq!(progress, [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]);
     let files: Vec<&str> = recordings.iter().map(|r| &*r.file).collect();
     assert_eq!(files, ["one.weird", "one.weird", "two.txt", "two.txt", "two.txt"]);
     let subjects: Vec<&str> = recordings.iter().map(|r| r.subject.as_str()).collect();

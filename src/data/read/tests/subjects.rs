@@ -130,13 +130,13 @@ fn one_animal_at_several_levels_is_one_subject() {
 fn nothing_is_said_of_a_guess_that_the_user_replaces() {
     let folder = folder(&[("a/x.csv", TABLE), ("b/x.csv", TABLE)]);
     for path in [folder.path().to_path_buf(), folder.path().join("a/x.csv")] {
-        let said = |subject_given: bool| {
+        let warns = |subject_given: bool| {
             let options = Options { subject_given, ..Options::default() };
             let mut set = read_paths(std::slice::from_ref(&path), &options, |_, _| {}).unwrap();
             set.by_ref().for_each(|row| assert!(row.is_ok()));
             set.notices.take().iter().any(|notice| notice.contains("do not say who was recorded"))
         };
-        assert!(said(false) && !said(true), "{}", path.display());
+        assert!(warns(false) && !warns(true), "{}", path.display());
     }
 }
 
@@ -209,7 +209,7 @@ fn a_table_of_names_is_written_as_any_table() {
 }
 
 #[test]
-fn a_pattern_takes_its_last_match_and_one_subject_for_all_is_said() {
+fn a_pattern_takes_its_last_match_and_one_subject_for_all_gives_a_notice() {
     let folder = folder(&[("M1/rec/M2.csv", TABLE), ("M1/rec/M3.csv", TABLE)]);
     let (recordings, notices) = named(folder.path(), "(M[0-9])").unwrap();
     assert_eq!(subjects(&recordings), ["M2", "M3"]);
@@ -220,10 +220,10 @@ fn a_pattern_takes_its_last_match_and_one_subject_for_all_is_said() {
 }
 
 #[test]
-fn a_guessed_name_that_a_file_states_is_said() {
+fn a_guessed_name_that_a_file_states_gives_a_notice() {
     let folder = folder(&[("j/t.csv", "subject_id,level_db,s0,s1\nS1,60,1,2\n"), ("k/S1.csv", TABLE)]);
     let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
     assert_eq!(subjects(&recordings), ["S1", "k/S1"]);
-    let said = notices.iter().find(|n| n.contains("the subject S1 is stated")).unwrap();
-    assert!(said.contains("taken for k/S1") && said.contains("--subject-from"), "{said}");
+    let notice = notices.iter().find(|n| n.contains("the subject S1 is stated")).unwrap();
+    assert!(notice.contains("taken for k/S1") && notice.contains("--subject-from"), "{notice}");
 }

@@ -192,7 +192,7 @@ fn a_damaged_biosig_file_names_its_line() {
 }
 
 #[test]
-fn what_is_not_recognised_is_refused_with_what_would_be() {
+fn unknown_formats_are_refused_with_the_known_ones() {
     assert!(refusal("x.txt", "1 2\n3 4\n").contains("is of no format that is read here"), "numbers are no WFDB header");
     assert!(refusal("x.txt", "hello").contains("TDT BioSig ASCII export"));
     assert!(refusal("x.txt", "").contains("is empty"));

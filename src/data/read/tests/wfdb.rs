@@ -18,8 +18,8 @@ fn formats_16_24_and_32_are_read_as_the_wfdb_package_reads_them() {
     assert_eq!((recordings.len(), expected.lines().count()), (8, 8));
     for (recording, line) in recordings.iter().zip(expected.lines()) {
         let fields: Vec<&str> = line.split(',').collect();
-        let said = (recording.column("record"), recording.column("channel"), recording.sample_rate_hz);
-        assert_eq!(said, (Some(fields[0]), Some(fields[1]), fields[2].parse().ok()));
+        let found = (recording.column("record"), recording.column("channel"), recording.sample_rate_hz);
+        assert_eq!(found, (Some(fields[0]), Some(fields[1]), fields[2].parse().ok()));
         let wanted: Vec<f32> = fields[3..].iter().map(|field| field.parse().unwrap()).collect();
         assert_eq!(recording.samples.len(), 40);
         // both divide in double precision; only the order of unit and gain differs
@@ -107,8 +107,8 @@ fn what_is_not_read_is_refused_with_a_way_out() {
         ("evoked16 2", "evoked16/3 2", "line 1: this is a record of 3 segments, which is not read"),
         ("dat 16 1024", "dat 212 1024", "line 2: format 212 is not read"),
         ("evoked16 2", "evoked16/1 2", "line 1: this is a record of 1 segments, which is not read"),
-        ("dat 16 1024", "dat 16x2 1024", "line 2: 2 samples a frame (16x2) are not read"),
-        ("dat 16 1024", "dat 16x2:0+8 1024", "line 2: 2 samples a frame (16x2:0+8) are not read"),
+        ("dat 16 1024", "dat 16x2 1024", "line 2: 2 samples per frame (16x2) are not read"),
+        ("dat 16 1024", "dat 16x2:0+8 1024", "line 2: 2 samples per frame (16x2:0+8) are not read"),
         ("dat 16 1024", "dat 16:3 1024", "line 2: a skewed signal (16:3) is not read"),
         ("dat 16 1024", "dat 16x1:3+8 1024", "line 2: a skewed signal (16x1:3+8) is not read"),
         ("dat 16 1024", "dat 16+8:0 1024", "line 2: the format should be as 16 or 16x1:0+8, but is `16+8:0`"),
