@@ -23,7 +23,7 @@ const SMALLEST_RANGE_UV: f32 = 1e-2;
 struct TraceKey {
     /// The largest sample plus the mean, in µV. Traces without a mean differ in the first; traces scaled to one
     /// amplitude differ in the second. Copies differ by at most twice the tolerance.
-    place: f64,
+    largest_plus_mean: f64,
     /// Smallest sample in µV.
     smallest: f32,
 }
@@ -33,8 +33,9 @@ impl TraceKey {
     fn of(samples: &[f32]) -> Option<TraceKey> {
         let (smallest, largest) = extremes(samples)?;
         let mean = samples.iter().map(|&v| f64::from(v)).sum::<f64>() / samples.len() as f64;
-        let place = f64::from(largest) + mean;
-        (largest - smallest > SMALLEST_RANGE_UV && place.is_finite()).then_some(TraceKey { place, smallest })
+        let largest_plus_mean = f64::from(largest) + mean;
+        (largest - smallest > SMALLEST_RANGE_UV && largest_plus_mean.is_finite())
+            .then_some(TraceKey { largest_plus_mean, smallest })
     }
 }
 
@@ -47,7 +48,9 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
         // narrow types save memory: every row of a set has an entry
         Some((u32::try_from(samples.len()).ok()?, TraceKey::of(samples)?, u32::try_from(row).ok()?))
     }));
-    keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.place.total_cmp(&b.1.place)).then(a.2.cmp(&b.2)));
+    keys.sort_unstable_by(|a, b| {
+        a.0.cmp(&b.0).then(a.1.largest_plus_mean.total_cmp(&b.1.largest_plus_mean)).then(a.2.cmp(&b.2))
+    });
     let mut sets = DisjointSets((0..rows.len()).collect());
     let mut quiet: HashMap<&[u32], usize> = HashMap::new();
     let is_quiet = |samples: &[f32]| {
@@ -59,7 +62,7 @@ pub fn repeats(rows: &[&[f32]]) -> Vec<Vec<usize>> {
     }
     for (i, (length, key, row)) in keys.iter().enumerate() {
         let near = keys[i + 1..].iter().take_while(|(other_length, other, _)| {
-            other_length == length && other.place - key.place <= 2.0 * TOLERANCE_UV
+            other_length == length && other.largest_plus_mean - key.largest_plus_mean <= 2.0 * TOLERANCE_UV
         });
         for (_, other, other_row) in near {
             if !within(key.smallest, other.smallest) {

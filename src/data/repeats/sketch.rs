@@ -70,7 +70,7 @@ fn sketch(samples: &[f32]) -> Option<Sketch> {
     // keeps the low 32 bits: samples beyond 0.2 V wrap around, but still tell traces apart
     let units = |uv: f64| (uv / UNIT_UV).round() as i64 as i32;
     let mut sketch = [0; 2 + SAMPLES];
-    (sketch[0], sketch[1]) = (units(key.place), units(f64::from(key.smallest)));
+    (sketch[0], sketch[1]) = (units(key.largest_plus_mean), units(f64::from(key.smallest)));
     for (i, kept) in sketch[2..].iter_mut().enumerate() {
         // the middle of each quarter
         *kept = units(f64::from(samples[(2 * i + 1) * samples.len() / (2 * SAMPLES)]));
