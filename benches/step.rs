@@ -6,7 +6,7 @@
 //! batch is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
 //!
 //! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`) at other batch sizes; a turn there is a
-//! few steps and one wait. Slow steps, as on an adapter that computes on the CPU, are timed a few times only, and not at
+//! few steps and one wait. Slow steps, as on an adapter that computes on the CPU, are timed a few times, and not at
 //! all from five seconds on.
 
 use abr_film::train::Trainer;
