@@ -1,10 +1,10 @@
-//! What FiLM costs, as ratios of two that are measured in turns: `cargo bench --bench film`.
+//! The cost of FiLM, as time ratios of two variants that are measured in turns: `cargo bench --bench film`.
 //!
-//! - `film`: one kernel by two, `mul` then `add`, which write the product to memory and read it back, in both
-//!   directions; that traffic is what fusing saves.
-//! - `block`: the fused block of a decoder level (LeakyReLU, batch norm, dropout) with a modulation by without.
-//! - `decoder`: with FiLM and its MLPs by without, in evaluation mode, backward from a loss on both of its heads.
-//! - `training`: the same of the whole model in training mode, the encoder included, without the optimiser.
+//! - `film`: one kernel against two, `mul` then `add`. The two write the product to memory and read it back, forward
+//!   and backward; fusing saves that traffic.
+//! - `block`: the fused block of a decoder level (LeakyReLU, batch norm, dropout), with a modulation against without.
+//! - `decoder`: with FiLM and its MLPs against without, in evaluation mode; backward from a loss on both of its heads.
+//! - `training`: the same for the whole model with its encoder in training mode, without the optimiser.
 //!
 //! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS`
 //! sets the threads.
@@ -21,14 +21,14 @@ use common::cases::draw;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rayon::ThreadPool;
 
-/// Widths of the decoder's levels 1 and 4: within the first cache, and beyond it.
+/// Widths of the decoder's levels 1 and 4: within the L1 cache, and beyond it.
 const WIDTHS: [usize; 2] = [128, 1024];
 
-/// Seconds of turns behind a line of the table, and the fewest rounds.
+/// Each line of the table is measured for at least this many seconds and rounds.
 const SECONDS: f64 = 1.5;
 const ROUNDS: usize = 21;
 
-/// What is measured forward and backward; a backward pass follows any number of forward ones.
+/// A forward and a backward pass to measure; a backward pass may follow any number of forward passes.
 trait Passes: Send {
     fn forward(&mut self);
     fn backward(&mut self);
@@ -44,7 +44,7 @@ impl Passes for Bench {
     }
 }
 
-/// `gamma * x + beta` in two ops; tensors pass from one to the other by a swap, which moves no numbers.
+/// `gamma * x + beta` in two ops. A swap passes tensors from one to the other without a copy.
 struct Composed {
     mul: Bench,
     add: Bench,
@@ -127,7 +127,7 @@ impl Passes for Training {
     }
 }
 
-/// Two to compare: the group, the names, and how they are made for a number of rows.
+/// Two to compare: the group, their names, and how to make them for a number of rows.
 struct Comparison {
     group: String,
     names: [&'static str; 2],

@@ -1,13 +1,12 @@
 //! Matrix products at the layers of the documented model, in the three forms of a linear layer, against
-//! `matrixmultiply` (the kernel `portable`) and against what the CPU's multiply-add units can do at all: `cargo bench
+//! `matrixmultiply` (the kernel `portable`) and against the peak rate of the CPU's multiply-add units: `cargo bench
 //! --bench gemm`.
 //!
-//! Two tables come first, in GFLOP/s, the kernels in turns: one of each shape and form (alone: `cargo bench --bench
-//! gemm -- shapes`) and one of all layers of a step together (alone: `-- sums`). Then criterion's figures for some
+//! Two tables in GFLOP/s come first, with the kernels in turns: one by shape and form (alone: `cargo bench --bench gemm
+//! -- shapes`) and one of all layers of a step together (alone: `-- sums`). Then follow criterion's figures for two
 //! numbers of rows, whose `Gelem/s` are GFLOP/s as well. `ABR_FILM_THREADS` sets the threads.
 //!
-//! With `ABR_FILM_DEVICE=gpu` the table of shapes and forms is a GPU's, behind the cost of a dispatch, and the only
-//! one.
+//! With `ABR_FILM_DEVICE=gpu` the bench prints the cost of a dispatch and the table of shapes and forms on a GPU alone.
 
 use common::bench::on::On;
 use common::bench::products::{FORMS, Layer, SHAPES, kernels, peaks, rates};
@@ -17,7 +16,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rayon::ThreadPool;
 use std::time::Duration;
 
-/// Rows that criterion measures: a figure a shape, form and kernel is many.
+/// The numbers of rows that criterion measures: two only, as there is a figure per shape, form and kernel.
 const ROWS: [usize; 2] = [BATCHES[0], BATCHES[2]];
 
 fn tables(_: &mut Criterion) {
@@ -33,7 +32,7 @@ fn tables(_: &mut Criterion) {
     }
 }
 
-/// One line a number of rows and form: GFLOP/s of all layers of a step, by kernel.
+/// One line per number of rows and form: GFLOP/s of all layers of a step, by kernel.
 fn sums(pool: &ThreadPool) {
     const ROUNDS: usize = 9;
     peaks(pool);
@@ -71,7 +70,7 @@ fn layers(c: &mut Criterion) {
     }
 }
 
-/// Half a minute or so for each number of rows.
+/// Takes about half a minute per number of rows.
 fn hasty() -> Criterion {
     quick().sample_size(10).warm_up_time(Duration::from_millis(30)).measurement_time(Duration::from_millis(70))
 }

@@ -1,7 +1,9 @@
-//! How well models hold for listeners never seen, by how many they were trained on: `cargo bench --bench listeners`.
+//! How well models generalise to unseen listeners, by the number of listeners in training: `cargo bench --bench
+//! listeners`.
 //!
-//! Level series of the built-in listeners, whose noise-free traces are known: 200 recordings of each who trains, 15 of
-//! each of 100 others who test, over several draws of the listeners. Prints a table in Markdown; see docs/results.md.
+//! Level series of the built-in listeners, whose noise-free traces are known: 200 recordings per training listener, 15
+//! of each of 100 other listeners for the test, over several draws of the listeners. Prints a table in Markdown; see
+//! docs/results.md.
 
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
@@ -22,11 +24,11 @@ const TEST_LISTENERS: usize = 100;
 const TEST_ROWS: usize = 15;
 const TRAIN_ROWS: usize = 200;
 
-/// What is trained: a decoder, and the keys that make it; or a control that the measures have to catch.
+/// A model to train: a decoder with its configuration keys, or a control that the measures must detect.
 struct Trial {
     name: &'static str,
     keys: &'static [&'static str],
-    /// Whether the training rows have each other's levels.
+    /// Whether the levels of the training rows are shuffled.
     shuffled: bool,
 }
 
@@ -85,7 +87,7 @@ fn main() -> Result<()> {
             for warning in reports.iter().flat_map(|report| &report.warnings) {
                 eprintln!("{listeners} {}: {warning}", trial.name);
             }
-            // baselines are the same for each, but for a control's training rows
+            // baselines are the same for each trial, except for a control with other training rows
             if first.is_empty() {
                 (first, about_mean) = (reports, aucs);
             }
@@ -116,7 +118,7 @@ type Value = fn(&Report) -> Option<f64>;
 
 const NOTHING: Value = |_| None;
 
-/// A measure of the model, and of the linear mixed model.
+/// A measure, of the model and of the linear mixed model.
 struct Column {
     heading: &'static str,
     model: Value,
@@ -249,8 +251,8 @@ fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Data
     Ok((report, about_training_mean(&trained, test, more)?))
 }
 
-/// How well the classifiers tell test listeners from others whose mean at each level is moved to the training
-/// listeners' curve: what it costs that few listeners lie elsewhere than all do, though each trace is right.
+/// How well the classifiers separate test listeners from others whose mean at each level is moved to the training
+/// listeners' curve: the effect of a mean of few listeners, which differs from that of all, where each trace is right.
 fn about_training_mean(trained: &TrainedModel, test: &Dataset, mut more: Dataset) -> Result<Aucs<f64>> {
     let curve = sides(trained, &more, EVALUATED)?.curve;
     let Values::Number(levels) = &more.conditions[0].values else { unreachable!("levels are numbers") };

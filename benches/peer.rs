@@ -1,9 +1,8 @@
 //! Our side of `benches/peers.py` and `benches/gpu_peers.py`: the training step of the documented model, decoding, one
-//! product, or next to nothing (what it costs to start a program), measured as these scripts ask. Alone it does
-//! nothing.
+//! product, or next to nothing (the cost of a dispatch), measured for these scripts. Without them it does nothing.
 //!
-//! A step is the program's own, whole: rows gathered, noise drawn, forward, loss, backward, the norms of FiLM's
-//! gradients, Adam.
+//! A step is the program's own, whole: it gathers rows, draws noise, and runs forward, loss, backward, the norms of
+//! FiLM's gradients and Adam.
 
 use abr_film::config::Config;
 use abr_film::data::{Column, Dataset, Values};
@@ -18,7 +17,7 @@ use ndarray::Array2;
 use peer_protocol::{argument, median, serve_blocks};
 use std::time::Instant;
 
-/// Of the documented model.
+/// Parameters of the documented model.
 const PARAMETERS: usize = 4_415_567;
 
 /// The documented model, its decoder and heads `width` times as wide.
@@ -39,7 +38,7 @@ fn config() -> Result<Config> {
 
 fn noise(config: &Config, rows: usize) -> Dataset {
     let conditions = config.data.static_columns.iter().enumerate().map(|(i, column)| {
-        // above 0, as a column that enters as its logarithm must be
+        // above 0, as is required of a column that enters as its logarithm
         let values =
             draw::<f32>([rows, 1], Fill::Uniform(1.0, 2.0), i as u32 + 1).iter().map(|v| f64::from(*v)).collect();
         Column { name: column.name().into(), values: Values::Number(values) }
@@ -61,7 +60,7 @@ fn threads() -> usize {
     std::env::var("ABR_FILM_THREADS").ok().and_then(|text| text.parse().ok()).expect("ABR_FILM_THREADS: a number")
 }
 
-/// `device=cpu` or `device=gpu`, the one that `ABR_FILM_ADAPTER` names or else the first real one.
+/// `device=cpu` or `device=gpu`: the GPU that `ABR_FILM_ADAPTER` names, by default the first hardware GPU.
 fn on_device(work: impl FnOnce(Box<dyn Device>) -> Result<()> + Send) -> Result<()> {
     let kind = if is_gpu() { Kind::Gpu } else { Kind::Cpu };
     with(kind, Some(threads()), work)
@@ -75,12 +74,12 @@ fn is_gpu() -> bool {
     }
 }
 
-/// Milliseconds of runs in a row that are waited for once: on the CPU each is waited for.
+/// Milliseconds of runs in a row before one wait; on the CPU each run is waited for.
 fn block_ms() -> f64 {
     if is_gpu() { 20.0 } else { 0.0 }
 }
 
-/// Version and, where it is a GPU, what computes.
+/// The version and, on a GPU, the name of the device.
 fn version(device: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     if is_gpu() { format!("{version} on {device}") } else { version.to_string() }
@@ -88,7 +87,7 @@ fn version(device: &str) -> String {
 
 fn step() -> Result<()> {
     let (config, batch) = (config()?, argument("batch", 32));
-    // more rows than a batch, so that gathering is no copy of the same
+    // more rows than a batch, so that a step gathers other rows each time
     let data = noise(&config, 1000 + batch * 5 / 4);
     on_device(|device| {
         let name = device.name();
@@ -145,8 +144,7 @@ fn dispatch() -> Result<()> {
     op(nothing())
 }
 
-/// What a step asks of the device: programs started, compute passes, and how often it was waited for with nothing left
-/// to do.
+/// The device's work in a step: dispatches, compute passes, and how often the CPU waited with nothing left to do.
 fn counts() -> Result<()> {
     const STEPS: u64 = 4;
     let (config, batch) = (config()?, argument("batch", 32));
@@ -169,8 +167,8 @@ fn counts() -> Result<()> {
     })
 }
 
-/// What this machine can do: multiply-adds in GFLOP/s, and the time to move what an Adam pass over the parameters
-/// moves.
+/// The limits of this machine: multiply-adds in GFLOP/s, and the time of an Adam pass's memory traffic over all
+/// parameters.
 fn limits() {
     let (name, rate) = common::bench::peak::all().first().copied().unwrap_or(("unknown", || 0.0));
     let (each, count) = (PARAMETERS / threads(), threads());
@@ -185,7 +183,7 @@ fn limits() {
     println!(r#"{{"set": "{name}", "gflops": {gflops}, "adam_ms": {pass_ms}}}"#);
 }
 
-/// Median ms of reading four arrays and writing three of them.
+/// The median time in ms to read four arrays and write three of them.
 fn adam_traffic(count: usize) -> f64 {
     let [mut value, gradient, mut m, mut v] = [1.0, 2.0, 3.0, 4.0].map(|fill: f32| vec![fill; count]);
     let times = (0..20)

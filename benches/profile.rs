@@ -14,14 +14,14 @@ use common::bench::{BATCHES, inside, median, seconds, threads_or};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// Steps behind a median, and those before them that are not counted.
+/// Steps in a median, and the uncounted steps before them.
 const STEPS: usize = 40;
 const WARM_UP: usize = 5;
 
-/// Seconds by what was done: the name of an op and which way, or `adam`, `norm`.
+/// Seconds by kind of work: the name of an op and its direction, or `adam`, `norm`.
 type Spent = BTreeMap<(&'static str, &'static str), f64>;
 
-/// [`Cpu`] and how long it took for what since the record was last cleared.
+/// [`Cpu`] with a record of the seconds spent since the record was last cleared.
 struct Clock {
     cpu: Cpu<f32>,
     spent: Arc<Mutex<Spent>>,
@@ -113,7 +113,7 @@ impl Device for Clock {
     }
 }
 
-/// The kinds of work, in the order they are printed.
+/// The kinds of work, in the order of the table.
 const KINDS: [&str; 4] = ["GEMM", "element-wise", "optimiser", "rest"];
 
 fn kind(what: &str) -> &'static str {
@@ -125,8 +125,8 @@ fn kind(what: &str) -> &'static str {
     }
 }
 
-/// Medians in seconds of the steps' parts and, as `step`, of whole steps, these and a training's. What no part accounts
-/// for is the `rest`: batches gathered, noise drawn, values copied, the tape.
+/// Medians in seconds: of the parts of a step, and as `step` of whole steps, both timed and as in a training. The
+/// `rest` belongs to no part: it gathers batches, draws noise, copies values and runs the tape.
 fn profile(batch: usize) -> Result<Spent> {
     let spent = Arc::new(Mutex::new(Spent::new()));
     let mut trainer = trainer(true, batch, Box::new(Clock { cpu: Cpu::new(), spent: spent.clone() }))?;
@@ -146,8 +146,8 @@ fn profile(batch: usize) -> Result<Spent> {
     Ok(all.into_iter().map(|(what, times)| (what, median(times))).collect())
 }
 
-/// The sum of all parts, which the shares are of: the median of whole steps is above it where the machine interrupts
-/// many.
+/// The sum of all parts, the denominator of the shares. The median of whole steps is above it where the machine
+/// interrupts many of them.
 fn parts_of(spent: &Spent) -> f64 {
     spent.iter().filter(|(what, _)| what.0 != "step").map(|(_, time)| time).sum()
 }
@@ -157,7 +157,7 @@ fn line(name: &str, cells: impl Iterator<Item = String>) {
 }
 
 fn main() -> Result<()> {
-    // run by anything but cargo bench, it does nothing
+    // does nothing unless cargo bench runs it
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }

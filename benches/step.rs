@@ -2,8 +2,8 @@
 //! FiLM and without, and what FiLM adds: `cargo bench --bench step`. Where a step's time goes: `cargo bench --bench
 //! profile`.
 //!
-//! With and without alternate step by step, so that what else the machine does meets both alike; the last line of each
-//! batch is their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench here.
+//! Steps with and without FiLM alternate, so that other load on the machine affects both alike. The last line of each
+//! batch has their medians and the median of the steps' ratios. `ABR_FILM_THREADS` sets the threads of every bench.
 //!
 //! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`) at other batch sizes; a turn there is a
 //! few steps and one wait. Slow steps, as on an adapter that computes on the CPU, are timed a few times, and not at
@@ -16,9 +16,9 @@ use common::bench::{BATCHES, Pair, inside, measure_on, pair, quick, seconds, thr
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::time::Duration;
 
-/// Turns of either model behind a ratio.
+/// Turns of either model in a ratio.
 const ALTERNATIONS: usize = 40;
-/// Seconds of a step from which on a few are enough, and from which on none is taken.
+/// A step of more than `SLOW` seconds is timed a few times only, one of more than `LONGEST` not at all.
 const SLOW: f64 = 0.5;
 const LONGEST: f64 = 5.0;
 /// Rows in a step on a GPU, and the steps of a turn there.
@@ -34,7 +34,7 @@ fn step(c: &mut Criterion) {
             (0..steps).for_each(|_| trainer.step(0, batch).expect("a step"));
             trainer.settle().expect("losses");
         };
-        // the second: some drivers compile when a program first runs
+        // the second step: some drivers compile a pipeline when it first runs
         let once = inside(&pool, || [&mut film, &mut plain].map(|t| [1, 1].map(|n| seconds(|| run(t, n)))[1])[0]);
         if once > LONGEST {
             println!("step/{batch} and above: left out, {once:.1} s a step");

@@ -1,5 +1,6 @@
 // include index
-// One step of Adam or AdamW over all parameters; see src/kernels/adam.rs. A workgroup has one chunk of one parameter.
+// One step of Adam or AdamW over all parameters; see src/kernels/adam.rs. A workgroup updates one chunk of one
+// parameter.
 
 struct Params {
     chunks: u32,
@@ -12,19 +13,19 @@ struct Params {
     eps: f32,
 }
 
-// Where a chunk begins in each buffer, and its length.
+// The first element of a chunk in each buffer, and the chunk's length.
 struct Chunk {
     value: u32,
     gradient: u32,
     m: u32,
     v: u32,
     len: u32,
-    // which of the rates
+    // index into `rates`
     rate: u32,
 }
 
-// The learning rate over the bias correction, what decoupled decay leaves of a value, and the share of the value in the
-// gradient, by decay that is not decoupled.
+// The learning rate over the bias correction, the factor that decoupled decay applies to a value, and the factor of the
+// value in the gradient for decay that is not decoupled.
 struct Rate { step_size: f32, keep: f32, l2: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -34,7 +35,7 @@ struct Rate { step_size: f32, keep: f32, l2: f32 }
 @group(0) @binding(4) var<storage, read> gradients: array<f32>;
 @group(0) @binding(5) var<storage, read_write> first: array<f32>;
 @group(0) @binding(6) var<storage, read_write> second: array<f32>;
-// one number, by which every gradient is multiplied
+// one number, the factor for every gradient
 @group(0) @binding(7) var<storage, read> scale: array<f32>;
 
 @compute @workgroup_size(256)

@@ -2,7 +2,7 @@
 // y = (x - mean) / sqrt(var + eps) * weight + bias; see src/ops/batch_norm.rs.
 
 struct Params {
-    // places in `parameters`
+    // offsets in `parameters`
     weight_at: u32,
     bias_at: u32,
     running_mean_at: u32,

@@ -2,12 +2,12 @@
 // y = film(dropout(batch_norm(leaky_relu(x)))); see src/ops/film_block.rs.
 
 struct Params {
-    // places in `parameters`
+    // offsets in `parameters`
     weight_at: u32,
     bias_at: u32,
     running_mean_at: u32,
     running_var_at: u32,
-    // places of four outputs in `statistics`; in the backward pass, of dweight and dbias in `dvectors`
+    // offsets of four outputs in `statistics`; in the backward pass, of dweight and dbias in `dvectors`
     mean_at: u32,
     inv_std_at: u32,
     new_mean_at: u32,
@@ -59,7 +59,7 @@ fn dy_quad(row: u32, column: u32) -> vec4<f32> {
     return vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
 }
 
-// Four numbers of the modulation, from the first column of gamma, or of beta, on.
+// Four numbers of the modulation, counted from the first column of gamma or of beta.
 fn modulation_quad(row: u32, first: u32, column: u32) -> vec4<f32> {
     let at = row * p.width + first + quad(column);
     return vec4<f32>(modulation[at.x], modulation[at.y], modulation[at.z], modulation[at.w]);
@@ -81,7 +81,7 @@ fn multipliers_of(row: u32, column: u32) -> vec4<f32> {
     return multipliers(column / 4u, row, Stream(p.key0, p.key1, p.tag, p.step), p.below, p.keep);
 }
 
-// The four vectors that are kept, or go to the running statistics.
+// The four vectors: two that the backward pass needs, and the two running statistics.
 fn put_statistics(column: u32, batch: Statistics, inverse: vec4<f32>) {
     let running = moved(column, batch);
     for (var c = 0u; c < 4u; c++) {
@@ -119,7 +119,7 @@ fn forward(
             let at = row * p.columns + column + c;
             if (column + c < p.columns) {
                 y[at] = v[c];
-                // without dropout there is no mask, and something smaller stands in its place
+                // without dropout there is no mask, and a smaller buffer is bound instead
                 if (p.dropout != 0u) {
                     mask[at] = m[c];
                 }
@@ -131,7 +131,7 @@ fn forward(
     }
 }
 
-// The gradient that arrives at the normalised values.
+// The gradient of the normalised values.
 fn before_norm(row: u32, column: u32) -> vec4<f32> {
     var dn = dy_quad(row, column);
     if (p.film != 0u) {
@@ -141,10 +141,10 @@ fn before_norm(row: u32, column: u32) -> vec4<f32> {
     return dn * multipliers_of(row, column);
 }
 
-// What goes to gamma and beta, in the rows of this thread.
+// The gradients of gamma and beta in the rows of this thread.
 fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
     let of_beta = strength[row] * dy_quad(row, column);
-    // the mask first: 0 times what is beyond all numbers would be none
+    // the mask comes first: 0 times an infinite value would be NaN
     let of_gamma = normalized * multipliers_of(row, column) * of_beta;
     for (var c = 0u; c < 4u; c++) {
         if (column + c < p.columns) {
@@ -161,7 +161,7 @@ fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
     }
 }
 
-// The other columns of the gradient of the modulation become 0, shared among all threads: other levels add to them.
+// Sets the other columns of the gradient of the modulation to 0, with all threads: other levels add to them.
 fn clear_others(thread: u32, threads: u32) {
     for (var i = thread; i < p.rows * p.width; i += threads) {
         let column = i % p.width;
@@ -171,8 +171,8 @@ fn clear_others(thread: u32, threads: u32) {
     }
 }
 
-// The whole backward pass of some columns. Mean and deviation are computed anew, which costs less than the binding that
-// reading them would take.
+// The whole backward pass of some columns. It computes mean and deviation again, which costs less than another binding
+// to read them from.
 @compute @workgroup_size(256)
 fn backward(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -1,7 +1,7 @@
 // include index, gemm, linear
 // y_g = x_g W_g^T + b_g; see src/ops/grouped_linear.rs.
 
-// where the outputs of each group begin, and where the last end
+// the first output of each group, and the end of the last group
 @group(0) @binding(10) var<storage, read> starts: array<u32>;
 
 fn finished(row: u32, column: u32, sums: vec4<f32>) -> vec4<f32> {
@@ -12,7 +12,7 @@ fn arriving(row: u32, column: u32, end: u32) -> vec4<f32> {
     return dy_quad(row, column, end);
 }
 
-// A tile of outputs that are all of one group.
+// A tile of outputs of one group.
 struct Outputs { group: u32, first: u32, end: u32 }
 
 fn outputs_of(tile: u32) -> Outputs {

@@ -14,7 +14,7 @@ fn finished(row: u32, column: u32, sums: vec4<f32>) -> vec4<f32> {
     return v * multipliers(column / 4u, row, Stream(p.key0, p.key1, p.tag, p.step), p.below, p.keep);
 }
 
-// What is 0 in y was dropped or cut off.
+// Where y is 0, dropout or the ReLU has set it to 0.
 fn arriving(row: u32, column: u32, end: u32) -> vec4<f32> {
     let d = dy_quad(row, column, end);
     let at = places(min(row, last_of(p.rows)), p.outputs, column, end);

@@ -15,7 +15,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> total: array<f32>;
 @group(0) @binding(8) var<storage, read_write> dx: array<f32>;
 
-// of the errors, and of what is valid
+// the sum of the errors, and the count of valid elements
 alias Sum = vec2<f32>;
 
 fn term(i: u32) -> Sum {

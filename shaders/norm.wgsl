@@ -1,6 +1,6 @@
 // include index, sum
-// Sums of squares: a workgroup has one chunk of one buffer. What follows, over few numbers, is the CPU's, in f64; only
-// what gradients are scaled by is needed at once, and worked out here too.
+// Sums of squares: a workgroup sums one chunk of one buffer. The CPU adds up these few numbers in f64. Only the clip
+// factor is computed here as well, as the GPU needs it at once.
 
 struct Params {
     chunks: u32,
@@ -10,7 +10,7 @@ struct Params {
 
 alias Sum = f32;
 
-// Where a chunk begins, and its length.
+// The first element of a chunk, and its length.
 struct Chunk { first: u32, len: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -44,7 +44,7 @@ fn squares(
     }
 }
 
-// One workgroup: what gradients with these sums of squares are multiplied by; a NaN is passed on to all of them.
+// One workgroup: the clip factor for gradients with these sums of squares; a NaN makes it NaN.
 @compute @workgroup_size(256)
 fn clip(@builtin(local_invocation_index) lane: u32) {
     var own = 0.0;

@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> dy: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
-// lo and hi of an element: of mu in the first half of a row
+// lo and hi of an element; the first half of a row is mu
 fn bounds(i: u32) -> vec2<f32> {
     let mu = i % p.columns < p.columns / 2u;
     return select(vec2<f32>(p.logvar_lo, p.logvar_hi), vec2<f32>(p.mu_lo, p.mu_hi), mu);

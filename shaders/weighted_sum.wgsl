@@ -51,7 +51,7 @@ struct Backward {
 
 @compute @workgroup_size(1)
 fn forward() {
-    // a term that is not there adds nothing, not even 0 times what lies there
+    // a missing term adds nothing, not even 0 times the value at its address, which may be NaN
     var sum = p.w0 * x0[0];
     sum += select(0.0, p.w1 * x1[0], p.terms > 1u);
     sum += select(0.0, p.w2 * x2[0], p.terms > 2u);

@@ -376,7 +376,7 @@ fn a_learned_prior_is_what_the_kl_pulls_to() {
     });
     let wanted = kl.sum::<f64>() / ROWS as f64;
     let found = terms(&mut model, &batch).kl;
-    // a mean of 45 terms in f32: at most some 50 roundings in a row, 50 * 2^-24 = 3e-6 of the mean, and some more in a term
+    // a mean of 45 terms in f32: at most some 50 roundings in a row, 50 * 2^-24 = 3e-6 of the mean, and a few per term
     assert!((found / wanted - 1.0).abs() < 1e-5, "{found} {wanted}");
     train(&mut model, 20);
     assert!(terms(&mut model, &batch).kl < found);

@@ -1,5 +1,5 @@
-// Sums down the columns: a workgroup of 256 threads has COLUMNS columns, a thread four of them (a quad) in every 64th
-// row.
+// Sums down the columns: a workgroup of 256 threads sums COLUMNS columns, and a thread four of them (a quad) in every
+// 64th row.
 const COLUMNS: u32 = 16u;
 const ROW_LANES: u32 = 64u;
 
@@ -7,7 +7,7 @@ var<workgroup> of_rows: array<vec4<f32>, 256>;
 
 // The sums over all rows of the columns of this thread's quad, always in the same order.
 fn column_sums(lane: u32, value: vec4<f32>) -> vec4<f32> {
-    // whoever still reads the sums before
+    // wait for threads that still read the previous sums
     workgroupBarrier();
     of_rows[lane] = value;
     for (var half = 128u; half >= 4u; half /= 2u) {

@@ -1,5 +1,5 @@
-// What the workgroups of a Linear do that has all columns of x and all rows of W: a tile each, those of one split
-// behind each other.
+// The workgroups of a Linear over all columns of x and all rows of W: each makes one tile, and the tiles of one split
+// follow each other.
 @compute @workgroup_size(256)
 fn forward(group: Workgroup, @builtin(local_invocation_index) lane: u32) {
     let number = number_of(group);

@@ -1,34 +1,35 @@
 // The inner part of a matrix product: 256 threads make a tile of TILE x TILE sums over k, DEPTH terms at a time.
 //
-// A term of a tile costs 2 TILE loads for TILE^2 multiply-adds. An H100 has 132 cores (SMs) of 128 multiply-adds a
-// clock, which get about 24 bytes a clock each from the second cache: a tile of 128 needs 8 of these, one of 32 all of
-// them. From workgroup memory (128 bytes a clock) 8 x 8 sums a thread take 4 loads of a vec4 for 64 multiply-adds, 4 x
-// 4 sums 2 for 16. So large tiles where there are enough of them for all cores; where there are few, as at 32 rows,
-// what counts is the time until loads arrive, and so how many are on their way: then small tiles and deep ones. TILE *
-// DEPTH is 2048 always: both operands together fill the 16 KiB that WebGPU promises, and are 256 blocks of 4 x 4, a
-// thread each. The block of the next DEPTH is fetched into registers while this one is multiplied.
-// `src/pass/product.rs` chooses the tile.
+// A term of a tile costs 2 TILE loads for TILE^2 multiply-adds. An H100 has 132 streaming multiprocessors with 128
+// multiply-adds per clock each, and L2 delivers about 24 bytes per clock to each: a tile of 128 needs 8 of these bytes,
+// and a tile of 32 needs all of them. From workgroup memory (128 bytes per clock), a thread with 8 x 8 sums loads 4
+// vec4 for 64 multiply-adds; a thread with 4 x 4 sums loads 2 for 16. So tiles are large where there are enough of them
+// for all multiprocessors. Where there are few tiles, as at 32 rows, the latency of the loads decides, and thus the
+// number of loads in flight: then tiles are small and deep. TILE * DEPTH is always 2048: both operands together fill
+// the 16 KiB of workgroup memory that WebGPU guarantees, and are 256 blocks of 4 x 4, one per thread. A thread fetches
+// its block of the next DEPTH into registers while it multiplies this one. `src/pass/product.rs` chooses the tile.
 override TILE: u32 = 32u;
-// Every row of the operands begins at a multiple of four numbers: they are read as vec4, 64 bytes of a row at least
-// side by side. Otherwise number by number, of which four instructions share what the first one fetched.
+// Every row of the operands begins at a multiple of four numbers: they are read as vec4, at least 64 adjacent bytes of
+// a row at a time. Otherwise they are read one number at a time, and four instructions share a cache line.
 override ALIGNED: bool = false;
 override DEPTH: u32 = 2048u / TILE;
 // Quads (four numbers) of a line, and of a row along k.
 override QUADS: u32 = TILE / 4u;
 override LAYERS: u32 = DEPTH / 4u;
-// Threads along a side of the tile. Those that do not fit share the terms: tiles of 32 and 64 have four slices of 64
-// threads.
+// Threads along a side of the tile. Where that leaves threads over, the threads share the terms: tiles of 32 and 64
+// have four slices of 64 threads (split-K within the workgroup).
 override SIDE: u32 = 8u * (TILE / 128u + 1u);
 override SLICE: u32 = SIDE * SIDE;
 override OF_SLICE: u32 = DEPTH * SLICE / 256u;
 override ROTATION: u32 = (TILE + 63u) / 64u;
 
-// Line k has TILE numbers: of column k of the left operand's tile, and behind all of these of row k of the right one's.
+// Line k has TILE numbers: column k of the left operand's tile. The lines of the right operand, with row k of its tile,
+// follow behind all of these.
 var<workgroup> tiles: array<vec4<f32>, 1024>;
 const RIGHT: u32 = 512u;
 
-// The sums of a thread: four columns of four rows, a row a vec4; of tiles above 32 four times that, half a tile apart.
-// Named one by one, as what is indexed might not stay in registers.
+// The sums of a thread: four columns of four rows, one vec4 per row; for tiles above 32 four times that, half a tile
+// apart. Each has a name of its own, because an indexed array might not stay in registers.
 var<private> s00: mat4x4<f32>;
 var<private> s01: mat4x4<f32>;
 var<private> s10: mat4x4<f32>;
@@ -41,13 +42,13 @@ fn clear_sums() {
     s11 = mat4x4<f32>();
 }
 
-// Where a quad of line k lies. Quads change places from layer to layer, so that threads that store a column of them, as
-// those do that turn rows into lines, meet different banks.
+// The position of a quad of line k. Positions are permuted from line to line, so that threads that store a column of
+// quads, as in a transposing store, access different banks.
 fn quad_place(k: u32, quad: u32) -> u32 {
     return k * QUADS + (quad ^ (k / 4u * ROTATION % 8u));
 }
 
-// The first term and the first line of a thread's block of an operand: `turned`, where its rows run along k.
+// The first term and the first line of a thread's block of an operand; `turned`: the rows of the operand run along k.
 struct Block { k: u32, line: u32 }
 
 fn block_of(lane: u32, turned: bool) -> Block {
@@ -58,8 +59,8 @@ fn block_of(lane: u32, turned: bool) -> Block {
     return Block(b / QUADS * 4u, b % QUADS * 4u);
 }
 
-// Stores a block, of which the columns of the matrix are rows in memory. The first 128 threads have the left operand's.
-// There are `terms` more: those beyond are 0, whatever was fetched for them.
+// Stores a block whose matrix has its columns as rows in memory. The first 128 threads store the left operand. `terms`
+// terms are left: those beyond become 0, whatever was fetched for them.
 fn put_block(lane: u32, block: mat4x4<f32>, turned: bool, terms: u32) {
     let at = block_of(lane, turned);
     var lines = block;
@@ -88,9 +89,9 @@ fn plus_product(s: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
 fn multiply_add(lane: u32) {
     let r = lane % SLICE / SIDE;
     let c = lane % SIDE;
-    // that there is but one slice is said so that a compiler can see it
+    // written so that a compiler can see where there is only one slice
     let begin = select(lane / SLICE * OF_SLICE, 0u, SLICE == 256u);
-    // both loops have constant bounds, to be unrolled
+    // both loops have constant bounds, so that the compiler unrolls them
     for (var layer = 0u; layer < OF_SLICE; layer += 4u) {
         let left = quad_place(begin + layer, r);
         let right = RIGHT + quad_place(begin + layer, c);
@@ -111,7 +112,7 @@ fn multiply_add(lane: u32) {
 
 override QUADRANTS: u32 = select(1u, 4u, TILE > 32u);
 
-// The sums of a quadrant: left and right of the upper half, then of the lower.
+// The sums of a quadrant: left and right of the upper half, then of the lower half.
 fn quadrant(q: u32) -> mat4x4<f32> {
     if (q == 0u) { return s00; }
     if (q == 1u) { return s01; }
@@ -119,18 +120,18 @@ fn quadrant(q: u32) -> mat4x4<f32> {
     return s11;
 }
 
-// Rows of a quadrant that a thread has in the end.
+// Rows of a quadrant whose final sums a thread holds.
 override ROWS: u32 = SLICE / 64u;
 
-// The sums of all slices, added up in the same order always. With slices a thread gets the row of its slice's number
-// alone, as the first of the result; without, it keeps all four.
+// The sums of all slices, always added up in the same order. With slices, a thread gets only the row with the number of
+// its slice, as the first of the result; without, it keeps all four rows.
 fn joined(lane: u32, sums: mat4x4<f32>) -> mat4x4<f32> {
     if (SLICE == 256u) {
         return sums;
     }
     let slice = lane / SLICE;
     let place = lane % SLICE;
-    // whoever still reads the quadrant before
+    // wait for threads that still read the previous quadrant
     workgroupBarrier();
     tiles[slice * 64u + place] = sums[0];
     tiles[256u + slice * 64u + place] = sums[1];
@@ -142,7 +143,7 @@ fn joined(lane: u32, sums: mat4x4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(sum, vec4<f32>(), vec4<f32>(), vec4<f32>());
 }
 
-// Where the first row and the first column of what a thread has in the end lie in the tile.
+// The first row and the first column, in the tile, of the final sums that a thread holds.
 fn first_row(lane: u32) -> u32 {
     return lane % SLICE / SIDE * 4u + lane / SLICE;
 }
@@ -160,9 +161,9 @@ fn last_quad_of(count: u32) -> u32 {
     return max(count, 4u) - 4u;
 }
 
-// The places of four numbers of a row, in a matrix of rows of `pitch` that has some. Beyond `end` the last number
-// stands for those that are not there: a load that waits for no condition is on its way with the others. Places of
-// aligned numbers begin at what a compiler can see to be a multiple of four.
+// The indices of four numbers of a row, in a matrix that is not empty and whose rows are `pitch` apart. Beyond `end`
+// they are the index of the last number: a load without a condition is in flight together with the others. For aligned
+// numbers, a compiler can see that the first index is a multiple of four.
 fn places(row: u32, pitch: u32, column: u32, end: u32) -> vec4<u32> {
     if (ALIGNED) {
         return vec4<u32>(0u, 1u, 2u, 3u) + (row * (pitch / 4u) + min(column, last_quad_of(end)) / 4u) * 4u;
@@ -170,7 +171,7 @@ fn places(row: u32, pitch: u32, column: u32, end: u32) -> vec4<u32> {
     return row * pitch + min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last_of(end)));
 }
 
-// How many of four columns there are.
+// The number of columns, of these four, that exist.
 fn columns_from(column: u32, end: u32) -> u32 {
     if (ALIGNED) {
         return 4u;

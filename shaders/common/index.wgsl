@@ -1,40 +1,39 @@
-// A thread of those that have an element each, in workgroups of 256.
+// One thread per element, in workgroups of 256.
 struct Thread {
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 }
 
-// The number of its element; there are more threads than elements.
+// The number of a thread's element; there may be more threads than elements.
 fn element(thread: Thread) -> u32 {
     return thread.id.y * thread.groups.x * 256u + thread.id.x;
 }
 
-// The number of a workgroup: what is beyond 65,535 of them is folded into a second dimension.
+// The number of a workgroup: more than 65,535 of them are folded into a second dimension.
 fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
     return group.y * groups.x + group.x;
 }
 
-// Elements of a thread of a sum whose loads are under way together; the last element stands for those that are not
-// there.
+// Elements of a sum whose loads a thread has in flight at once; the last element replaces missing ones.
 const ELEMENTS_AT_ONCE: u32 = 8u;
 
-// A gradient with a part added; a fresh one holds nothing yet.
+// A gradient plus one more contribution; a fresh gradient holds nothing yet, and its old value does not count.
 fn added(old: f32, part: f32, fresh: u32) -> f32 {
     return select(old + part, part, fresh != 0u);
 }
 
-// By its bits: compilers take it that no number is unequal to itself, and make `max` and `min`, which swallow a NaN, of
-// comparisons.
+// Tests the bits: compilers assume that every number equals itself, and turn comparisons into `max` and `min`, which
+// drop a NaN.
 fn is_nan(v: f32) -> bool {
     return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
 }
 
-// The number between two bounds that is nearest; a NaN stays one.
+// The nearest number between two bounds; a NaN stays NaN.
 fn clamped(v: f32, lo: f32, hi: f32) -> f32 {
     return select(select(select(v, hi, v > hi), lo, v < lo), v, is_nan(v));
 }
 
-// The larger of a number and a bound; a NaN stays one.
+// The larger of a number and a bound; a NaN stays NaN.
 fn at_least(v: f32, lo: f32) -> f32 {
     return select(v, lo, v < lo && !is_nan(v));
 }

@@ -1,9 +1,8 @@
-// The three products of a Linear, a tile each: y = x W^T + b, dx = dy W, dW = dy^T x with db. x may be some columns of
-// a wider tensor, and W some rows, which is how grouped_linear uses them. Terms beyond the last are 0 in the tiles. A
-// shader that includes this says with `finished` what is done to four columns of a row of x W^T + b, and with
-// `arriving` how dy comes.
+// The three products of a Linear, one tile each: y = x W^T + b, dx = dy W, dW = dy^T x with db. For grouped_linear, x
+// is some columns of a wider tensor, and W some rows. Terms beyond the last are 0 in the tiles. A shader that includes
+// this defines `finished`, the epilogue for four columns of a row of x W^T + b, and `arriving`, which reads dy.
 //
-// A product of few tiles and many terms may be split: its tiles are made `splits` times, each time from `deep` terms,
+// A product of few tiles and many terms may be split-K: its tiles are made `splits` times, each time from `deep` terms,
 // into `partials`, which `join_forward` or `join_backward` adds up in order.
 struct Params {
     rows: u32,
@@ -54,8 +53,8 @@ fn tiles_over(extent: u32) -> u32 {
     return (extent + TILE - 1u) / TILE;
 }
 
-// Four numbers of a row of x, of W, of dy. Beyond the last row and the last column is some other number: sums that have
-// it are not kept, and terms are made 0 by `put_block`.
+// Four numbers of a row of x, of W, of dy. Beyond the last row or column they are some other number: sums with it are
+// not stored, and `put_block` sets such terms to 0.
 fn x_quad(row: u32, first: u32, column: u32) -> vec4<f32> {
     let at = places(min(row, last_of(p.rows)), p.width, first + column, first + p.inner);
     if (ALIGNED) {
@@ -82,7 +81,7 @@ fn dy_quad(row: u32, column: u32, end: u32) -> vec4<f32> {
     );
 }
 
-// Stores as many of four sums as there are columns.
+// Stores those of four sums whose columns exist.
 fn put_partial(at: vec4<u32>, count: u32, v: vec4<f32>) {
     partials[at.x] = v.x;
     if (count > 1u) { partials[at.y] = v.y; }
@@ -159,7 +158,7 @@ fn forward_tile(lane: u32, split: u32, m0: u32, n0: u32, n_end: u32, x_first: u3
     }
 }
 
-// y from its partial sums: a thread a quad.
+// y from its partial sums: one thread per quad.
 fn join_forward(i: u32) {
     let quads = (p.outputs + 3u) / 4u;
     if (i >= p.rows * quads) {
@@ -232,7 +231,7 @@ fn input_tile(lane: u32, split: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32,
     }
 }
 
-// Where the partial sums of dW begin, behind those of dx, and those of db.
+// The first of the partial sums of dW, which follow those of dx, and of those of db.
 fn partials_of_w() -> u32 {
     return select(0u, p.splits * p.rows * p.width, p.splits > 1u);
 }
@@ -315,7 +314,7 @@ fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32
     }
 }
 
-// Those of dx, dW and db that are split, from their partial sums: a thread a number.
+// dx, dW and db from their partial sums, where they are split: one thread per number.
 fn join_backward(thread: u32) {
     var i = thread;
     if (p.splits > 1u) {

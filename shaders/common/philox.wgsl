@@ -1,4 +1,4 @@
-// Philox 4x32-10, as in src/rng.rs, to the bit; WGSL has no 64-bit product, so it is made of 16-bit halves.
+// Philox 4x32-10, with the same bits as src/rng.rs. WGSL has no 64-bit product, so it multiplies 16-bit halves.
 struct Stream { key0: u32, key1: u32, tag: u32, step: u32 }
 
 fn high_word(a: u32, b: u32) -> u32 {
@@ -12,7 +12,7 @@ fn high_word(a: u32, b: u32) -> u32 {
     return a1 * b1 + (middle >> 16u) + (other >> 16u);
 }
 
-// The four words of elements 4 quad .. 4 quad + 4 of a sample.
+// The random bits of elements 4 quad .. 4 quad + 4 of a sample, 32 for each.
 fn philox(quad: u32, sample: u32, stream: Stream) -> vec4<u32> {
     var counter = vec4<u32>(quad, sample, stream.step, stream.tag);
     var key = vec2<u32>(stream.key0, stream.key1);
@@ -30,7 +30,7 @@ fn philox(quad: u32, sample: u32, stream: Stream) -> vec4<u32> {
     return counter;
 }
 
-// What dropout multiplies four elements by.
+// The multipliers of dropout for four elements.
 fn multipliers(quad: u32, sample: u32, stream: Stream, below: u32, keep: f32) -> vec4<f32> {
     return select(vec4<f32>(keep), vec4<f32>(0.0), philox(quad, sample, stream) < vec4<u32>(below));
 }

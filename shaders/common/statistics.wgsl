@@ -1,27 +1,27 @@
-// What batch norm knows of the four columns of a quad. The shader gives the `values` that are normalised, four columns
-// of a row.
+// The statistics of batch norm for the four columns of a quad. The shader defines the `values` to normalise, four
+// columns of a row.
 
-// weight, bias, running mean and variance, at places that the shader is told
+// weight, bias, running mean and variance, at the offsets in the uniform
 @group(0) @binding(2) var<storage, read> parameters: array<f32>;
 
-// Four columns. The last stands for those that are not there, so that no load waits for a condition; what comes of
-// these nobody keeps.
+// Four columns. The last column replaces missing ones, so that no load waits for a condition; their results are not
+// stored.
 fn quad(column: u32) -> vec4<u32> {
     return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.columns - 1u));
 }
 
-// Four parameters from one of their places on.
+// Four parameters from an offset on.
 fn vector(place: u32, column: u32) -> vec4<f32> {
     let at = place + quad(column);
     return vec4<f32>(parameters[at.x], parameters[at.y], parameters[at.z], parameters[at.w]);
 }
 
-// Rows of a thread whose loads are under way together; the last row stands for those that are not there.
+// Rows whose loads a thread has in flight at once; the last row replaces missing ones.
 const ROWS_AT_ONCE: u32 = 4u;
 
 struct Statistics { mean: vec4<f32>, variance: vec4<f32> }
 
-// Those of the batch in training, the running ones in evaluation.
+// The statistics of the batch in training, the running ones in evaluation.
 fn statistics_of(lane: u32, column: u32) -> Statistics {
     if (p.training == 0u) {
         return Statistics(vector(p.running_mean_at, column), vector(p.running_var_at, column));
@@ -30,7 +30,7 @@ fn statistics_of(lane: u32, column: u32) -> Statistics {
     return Statistics(mu, column_sums(lane, own_sum(lane, column, mu, true)) / f32(p.rows));
 }
 
-// What this thread's rows add to the sum of the values' distances from a number, or of their squares.
+// The part of this thread's rows in the sum of the values' distances from a number, or of the squares of these.
 fn own_sum(lane: u32, column: u32, origin: vec4<f32>, squared: bool) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var start = lane / 4u; start < p.rows; start += ROWS_AT_ONCE * ROW_LANES) {
@@ -47,7 +47,7 @@ fn inverse_deviation(batch: Statistics) -> vec4<f32> {
     return 1.0 / sqrt(batch.variance + p.eps);
 }
 
-// The running statistics after this batch, which evaluation leaves as they are.
+// The running statistics after this batch; evaluation does not change them.
 fn moved(column: u32, batch: Statistics) -> Statistics {
     let old = Statistics(vector(p.running_mean_at, column), vector(p.running_var_at, column));
     if (p.training == 0u) {

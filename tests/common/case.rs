@@ -1,4 +1,4 @@
-//! A recorded model case: what its metadata says, as configurations of the engine.
+//! A recorded model case: its metadata as configurations of the engine.
 
 use crate::recording::Recording;
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
@@ -69,7 +69,7 @@ fn adam() -> OptimizerKind {
 }
 
 impl Case {
-    /// The case that a recording is of.
+    /// The case of a recording.
     pub fn of(recording: &Recording) -> Self {
         Case::deserialize(&recording.about).expect("the fields of a case")
     }
@@ -119,7 +119,7 @@ impl Case {
         self.batch * self.decoder_dims.iter().max().expect("a level")
     }
 
-    /// The loss's weights, a KL factor below 1 as a warm-up in tenths.
+    /// The weights of the loss; a KL factor below 1 becomes a warm-up in tenths.
     pub fn loss_weights(&self) -> LossWeights {
         let training = TrainingConfig {
             likelihood: self.likelihood,

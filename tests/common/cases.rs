@@ -1,12 +1,12 @@
-//! Random inputs, for tests and benches: zeros would flatter what is measured, as branches and caches behave otherwise
-//! then.
+//! Random inputs for tests and benches. With zeros a bench would look better than it is, as branches and caches behave
+//! differently.
 
 use abr_film::ops::Fill;
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
 use ndarray::Array2;
 
-/// Values drawn as a case asks for them; `layer` separates inputs.
+/// Random values of the kind that a case names; `layer` separates inputs.
 pub fn draw<T: Real>([rows, columns]: [usize; 2], fill: Fill, layer: u32) -> Array2<T> {
     let mut draws = Stream::new(1, Purpose::Test, layer).rng(0);
     Array2::from_shape_simple_fn((rows, columns), || {

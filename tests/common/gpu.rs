@@ -1,5 +1,5 @@
-//! The GPU that tests run on: the adapter that `ABR_FILM_ADAPTER` names, or any. Where there is none, tests say SKIPPED
-//! and pass; with `ABR_FILM_REQUIRE_GPU=1` they fail.
+//! The GPU that tests run on: the adapter that `ABR_FILM_ADAPTER` names, or any. Without one, tests print SKIPPED and
+//! pass; with `ABR_FILM_REQUIRE_GPU=1` they fail.
 
 use crate::skipped::skipped;
 use abr_film::device::ADAPTER;
@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 static UNCHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();
 static CHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();
 
-/// The process's one device of each kind; None, with a word about it, where there is none and none is required.
+/// The one device of each kind in this process; None, with a message, where there is no GPU and none is required.
 pub fn context(checks: Checks) -> Option<Arc<Context>> {
     let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
     let cell = if checks == Checks::On { &CHECKED } else { &UNCHECKED };

@@ -1,13 +1,13 @@
-//! Errors as parts of their tolerances: what a comparison prints and what it is judged by.
+//! Errors as fractions of their tolerances, for the output and the result of a comparison.
 
 use std::collections::BTreeMap;
 
-/// The largest error of each tensor as a part of its tolerance, by name.
+/// The largest error of each tensor as a fraction of its tolerance, by name.
 #[derive(Default)]
 pub struct Margins(pub BTreeMap<String, f64>);
 
 impl Margins {
-    /// Compares a tensor, element by element. No tolerance allows what is not finite.
+    /// Compares a tensor, element by element. No tolerance allows a number that is not finite.
     pub fn compare(&mut self, name: &str, got: &[f64], want: &[f64], tolerance: &[f64]) {
         assert!(got.len() == want.len() && got.len() == tolerance.len(), "{name}: sizes differ");
         let part = |((got, want), tolerance): ((&f64, &f64), &f64)| match (got - want).abs() {
@@ -19,7 +19,7 @@ impl Margins {
         self.0.insert(name.to_string(), worst);
     }
 
-    /// Prints the largest part of every group (the name's first component) and fails if one is above 1.
+    /// Prints the largest fraction of every group (the name's first component) and fails if one is above 1.
     pub fn assert_within(&self, title: &str) {
         let mut groups = BTreeMap::<&str, (f64, &str)>::new();
         for (name, part) in &self.0 {
@@ -35,7 +35,7 @@ impl Margins {
         assert!(over.is_empty(), "{title}: beyond the tolerance: {over:?}");
     }
 
-    /// Of the tensors that `concerned` names, how many are beyond their tolerance, and those that are not.
+    /// Among the tensors that `concerned` selects: the number beyond their tolerance, and the names of the others.
     pub fn noticed(&self, concerned: impl Fn(&str) -> bool) -> (usize, Vec<&str>) {
         let (beyond, within): (Vec<_>, Vec<_>) =
             self.0.iter().filter(|(name, _)| concerned(name)).partition(|(_, part)| **part > 1.0);

@@ -1,4 +1,4 @@
-//! The recorded op cases: which op each is of, and how many roundings its results take.
+//! The recorded op cases: the op of each, and the number of roundings in its results.
 
 use crate::recording::Recording;
 use abr_film::ops::{self, AnyOp};
@@ -36,7 +36,7 @@ impl OpCase<'_> {
         Some(Array2::from_shape_vec((rows, columns), values).expect("as many values as the shape says"))
     }
 
-    /// The largest absolute value recorded, inputs and all.
+    /// The largest absolute value in the recording, inputs included.
     pub fn largest(&self) -> f64 {
         let prefix = format!("{}/", self.name);
         let tensors = self.recording.tensors.iter().filter(|(name, _)| name.starts_with(&prefix));
@@ -54,8 +54,8 @@ impl OpCase<'_> {
         counts
     }
 
-    /// The roundings an element of a result takes, one after the other: a sum takes one a term, `exp` (good to two
-    /// units in the last place) four.
+    /// The number of roundings, in sequence, in an element of a result: one per term of a sum, four for `exp`, which is
+    /// good to two units in the last place.
     pub fn roundings(&self, inputs: &[[usize; 2]]) -> f64 {
         let [rows, columns] = inputs[0];
         let count = match self.op {

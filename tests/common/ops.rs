@@ -1,4 +1,4 @@
-//! Running one op on arrays.
+//! Runs one op on arrays.
 
 use abr_film::ops::AnyOp;
 use abr_film::tensor::{Gradient, Real};
@@ -13,8 +13,8 @@ pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
     outputs
 }
 
-/// The gradients that a backward pass *adds* to `prefilled` ones (one an input; only those of differentiable inputs are
-/// given to the op), or writes over them where they are `fresh`.
+/// The gradients that a backward pass *adds* to `prefilled` ones (one per input; the op gets only those of
+/// differentiable inputs), or overwrites where they are `fresh`.
 pub fn backward<T: Real>(
     op: &AnyOp,
     inputs: &[Array2<T>],

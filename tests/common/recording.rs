@@ -1,11 +1,11 @@
-//! Recorded tensors: a `.safetensors` file, and what its metadata says of it.
+//! Recorded tensors: a `.safetensors` file and its metadata.
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// One recorded tensor; the dtypes there are widen to f64 without loss (counts below 2^53).
+/// One recorded tensor. Its dtype widens to f64 without loss (counts are below 2^53).
 pub struct Tensor {
     pub shape: Vec<usize>,
     pub values: Vec<f64>,
@@ -37,7 +37,7 @@ impl Recording {
         self.tensors.get(name).unwrap_or_else(|| panic!("{name} is not recorded"))
     }
 
-    /// What follows `prefix` in the names that have it.
+    /// The rest of each name that begins with `prefix`.
     pub fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.tensors.keys().filter_map(move |name| name.strip_prefix(prefix))
     }

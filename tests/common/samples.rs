@@ -1,4 +1,4 @@
-//! Makes small files of every format. `tests/read_corrupted.rs` shares this module.
+//! Small files of every format, for the tests of the readers and the test with corrupted files.
 
 use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;

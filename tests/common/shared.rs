@@ -1,5 +1,5 @@
 //! Recordings that are not part of the repository. `ABR_FILM_SHARED` names their folder, by default `../shared` beside
-//! the repository. Where it is not there, tests say SKIPPED and pass; with `ABR_FILM_REQUIRE_SHARED=1` they fail.
+//! the repository. Without it, tests print SKIPPED and pass; with `ABR_FILM_REQUIRE_SHARED=1` they fail.
 
 use crate::skipped::skipped;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 const FOLDER: &str = "ABR_FILM_SHARED";
 const REQUIRED: &str = "ABR_FILM_REQUIRE_SHARED";
 
-/// The folder of that name among them; None, with a word about it, where it is not there and not required.
+/// The folder of that name among them; None, with a message, where it does not exist and is not required.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let beside = || crate::root().join("../shared");
     let folder = std::env::var_os(FOLDER).map_or_else(beside, PathBuf::from).join(name);

@@ -1,9 +1,9 @@
-//! How a test says that it could not run here.
+//! The message of a test that cannot run here.
 
 use std::fmt::Display;
 use std::io::{Write, stderr};
 
-/// Writes to standard error that the running test is skipped, and why. The test harness captures `eprintln!` and shows
+/// Prints that the running test is skipped, and why, to standard error. The test harness captures `eprintln!` and shows
 /// it only for tests that fail; it does not capture this.
 pub fn skipped(why: impl Display) {
     let test = std::thread::current();

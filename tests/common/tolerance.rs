@@ -1,24 +1,25 @@
-//! How far a replayed model case may be from its recording: rounding, by the number of terms it grows over.
+//! Tolerances for a replayed model case: rounding, which grows with the number of terms.
 //!
-//! A sum of n terms, each rounded by a part u, is off by about sqrt(n) u; a chain of layers by the square root of all
-//! its terms. [`SPREAD`] is for what this leaves out. Errors are parts of the largest value of a tensor: the small ones
-//! are differences of large ones.
+//! A sum of n terms, each rounded by a fraction u, is off by about sqrt(n) u; a chain of layers by the square root of
+//! all its terms. [`SPREAD`] is for what this leaves out. Errors are fractions of the largest value of a tensor: its
+//! small values are differences of large ones.
 
 use crate::case::Case;
 use crate::recording::Recording;
 use crate::replay::Found;
 
-/// Room above sqrt(n) u: for columns whose deviation, by which batch norm divides, is small beside their values; for
-/// the gradients of the biases ahead of it, whose terms nearly cancel; and for the largest of some thousand errors.
+/// A margin above sqrt(n) u: for columns whose deviation, by which batch norm divides, is small beside their values;
+/// for the gradients of the biases before batch norm, whose terms nearly cancel; and for the largest of some thousand
+/// errors.
 const SPREAD: f64 = 16.0;
 
-/// What reading a value as two f32 leaves.
+/// The rounding left in a value that is read as two f32.
 const READING: f64 = 1.0 / (1_u64 << 48) as f64;
 
-/// What torch's float32 rounds by; the unit of recordings that do not say `"expected": "float64"`.
+/// The rounding of torch's float32; the unit of recordings without `"expected": "float64"`.
 const F32: f64 = 1.0 / (1 << 24) as f64;
 
-/// No gradient of a recording with dropout is smaller, unless it is 0 (`SMALLEST_GRADIENT` in `record.py`).
+/// No gradient in a recording with dropout is smaller, unless it is 0 (`SMALLEST_GRADIENT` in `record.py`).
 const SMALLEST_GRADIENT: f64 = 1e-6;
 
 /// The tolerances of one case on one device.
@@ -33,7 +34,7 @@ pub struct Tolerances<'a> {
     /// A rounding of the engine and one of the recording.
     unit: f64,
     reading: f64,
-    /// The terms summed on the longest way through the model.
+    /// The terms summed along the longest path through the model.
     terms: f64,
 }
 
@@ -67,7 +68,7 @@ impl<'a> Tolerances<'a> {
         let want = &self.recording.tensor(recorded).values;
         let everywhere = |tolerance| vec![tolerance; want.len()];
         match group {
-            "mask" => everywhere(0.0), // integer words
+            "mask" => everywhere(0.0), // integer comparisons
             "train" if name == "grad_norm" => everywhere(self.backward(want)),
             "eval" | "train" | "decode" | "decode_no_static" => everywhere(self.forward(want)),
             "grad" => everywhere(self.backward(want)),
@@ -85,7 +86,7 @@ impl<'a> Tolerances<'a> {
         (SPREAD * self.terms.sqrt() * self.unit + self.reading) * largest(want)
     }
 
-    /// There, back again, and over the batch.
+    /// Forward, backward, and over the batch.
     fn backward(&self, want: &[f64]) -> f64 {
         let terms = 2.0 * self.terms + self.case.batch as f64;
         (SPREAD * terms.sqrt() * self.unit + self.reading) * largest(want)

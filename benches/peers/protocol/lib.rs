@@ -1,7 +1,7 @@
-//! How a measured program talks to `benches/peers.py`. Its arguments say what to run (`step batch=32 film=false`);
-//! after the first run it writes one line of JSON. Then each line it reads is a number of seconds to run for, and is
-//! answered by the median of the runs' times; on a device that works by itself, by that of some runs in a row and a
-//! wait.
+//! The protocol between a measured program and `benches/peers.py`. The program's arguments name the work (`step
+//! batch=32 film=false`); after the first run it writes one line of JSON. Then it reads lines, each a number of seconds
+//! to run for, and replies to each with the median time of the runs. On an asynchronous device a time is that of some
+//! runs in a row and one wait.
 
 use std::io::stdin;
 use std::str::FromStr;
@@ -14,12 +14,12 @@ pub fn argument<T: FromStr>(key: &str, default: T) -> T {
     found.map_or(default, parse)
 }
 
-/// Runs once, says what is there, and measures until the input ends.
+/// Runs once, prints the first line, and measures until the input ends.
 pub fn serve(version: &str, parameters: usize, mut run: impl FnMut()) {
     serve_blocks(version, parameters, 0.0, |times| (0..times).for_each(|_| run()));
 }
 
-/// The same for blocks of runs of some `block_ms`, of one run at least: `work` is told how many, and waits for them.
+/// The same for blocks of runs of about `block_ms`, at least one run: `work(n)` runs n times and then waits.
 pub fn serve_blocks(version: &str, parameters: usize, block_ms: f64, mut work: impl FnMut(usize)) {
     let mut ms = |times: usize| {
         let start = Instant::now();
@@ -30,7 +30,7 @@ pub fn serve_blocks(version: &str, parameters: usize, block_ms: f64, mut work: i
     println!(r#"{{"version": "{version}", "parameters": {parameters}}}"#);
     for line in stdin().lines() {
         let seconds: f64 = line.expect("a line").trim().parse().expect("seconds");
-        // others had their turns in between: the first run finds none of its data in the caches
+        // other programs had their turns in between: the first run finds none of its data in the caches
         let once = ms(1);
         let block = ((block_ms / once) as usize).clamp(1, 10_000);
         let (begin, mut times) = (Instant::now(), Vec::new());

@@ -1,5 +1,5 @@
-//! The device that is measured: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, or else
-//! the first real one. A GPU is given work for as long as is measured, and waited for once, at the end.
+//! The device to measure: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, by default the
+//! first hardware GPU. A measurement submits all its work to a GPU and waits once, at the end.
 
 use crate::cases::draw;
 #[cfg(feature = "gpu")]
@@ -10,7 +10,7 @@ use abr_film::ops::{Add, AnyOp, Case, Fill, Linear};
 use abr_film::tensor::Shape;
 use std::time::Instant;
 
-/// Seconds that a try should take, and that a single run may.
+/// The seconds that a try should take, and the most that a single run may take.
 const WANTED: f64 = 0.05;
 pub const LONGEST: f64 = 1.0;
 const TRIES: usize = 3;
@@ -23,7 +23,7 @@ pub enum On {
 }
 
 impl On {
-    /// The one that the environment asks for.
+    /// The device that the environment names.
     pub fn asked() -> Self {
         match std::env::var("ABR_FILM_DEVICE").as_deref() {
             Err(_) | Ok("" | "cpu") => On::Cpu,
@@ -46,7 +46,7 @@ impl On {
         !matches!(self, On::Cpu)
     }
 
-    /// One with memory of its own.
+    /// A device with its own memory.
     pub fn device(&self) -> Box<dyn Device> {
         match self {
             On::Cpu => Box::new(Cpu::<f32>::new()),
@@ -56,7 +56,7 @@ impl On {
     }
 }
 
-/// An op on a device, with random operands, as a tape would place them.
+/// An op on a device, with random operands, allocated as a tape allocates them.
 pub struct Placed {
     device: Box<dyn Device>,
     op: AnyOp,
@@ -88,30 +88,30 @@ impl Placed {
         Ok(placed)
     }
 
-    /// Wants the gradients of no inputs but this.
+    /// Computes the gradient of this input alone.
     pub fn only(mut self, input: usize) -> Self {
         self.targets.iter_mut().enumerate().filter(|(i, _)| *i != input).for_each(|(_, target)| *target = None);
         self
     }
 
-    /// Asks for a forward pass.
+    /// Submits a forward pass.
     pub fn forward(&mut self) {
         self.device.forward(&self.op, &self.inputs, &self.outputs);
     }
 
-    /// Asks for a backward pass into fresh gradients, as most of a training step are.
+    /// Submits a backward pass into fresh gradients, as most gradients of a training step are.
     pub fn backward(&mut self) {
         self.device.backward(&self.op, &self.inputs, &self.outputs, self.doutput, &self.targets);
     }
 
-    /// Waits until all that was asked for is done.
+    /// Waits until all submitted work is done.
     pub fn wait(&mut self) -> Result<()> {
         self.device.ask(&self.outputs[..1])?;
         self.device.answer(true, &mut [0.0]).map(drop)
     }
 }
 
-/// Vectors behind the first lie together, as parameters that an op joins do.
+/// Vectors behind the first lie together, as the parameters of an op that joins them do.
 fn place(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
     let vector = |(i, shape): &(usize, &Shape)| *i > 0 && shape[0] == 1;
     let vectors: Vec<Shape> = shapes.iter().enumerate().filter(vector).map(|(_, shape)| *shape).collect();
@@ -123,18 +123,18 @@ fn place(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Result<V
     shapes.iter().enumerate().map(&mut one).collect()
 }
 
-/// A linear layer on so many rows.
+/// A linear layer on `rows` rows.
 pub fn layer(rows: usize, [inputs, outputs]: [usize; 2]) -> Case {
     let shapes = [[rows, inputs], [outputs, inputs], [1, outputs]];
     Case { name: "product", op: Linear.into(), inputs: shapes.map(|shape| (shape, Fill::Normal)).to_vec() }
 }
 
-/// An op of next to no work.
+/// An op with next to no work.
 pub fn nothing() -> Case {
     Case { name: "dispatch", op: Add.into(), inputs: vec![([1, 64], Fill::Normal); 2] }
 }
 
-/// The least seconds of one run; `work` is told how often to run before it waits. None where one takes longer than
+/// The least seconds of one run; `work(n)` runs n times and then waits. None where one run takes longer than
 /// [`LONGEST`].
 pub fn least(mut work: impl FnMut(usize) -> Result<()>) -> Result<Option<f64>> {
     let mut timed = |times: usize| {

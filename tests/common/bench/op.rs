@@ -5,7 +5,7 @@ use abr_film::ops::{AnyOp, Case, Fill};
 use abr_film::tensor::Gradient;
 use ndarray::{Array2, ArrayView2};
 
-/// An op with everything it reads and writes.
+/// An op with all its inputs and outputs.
 pub struct Bench {
     pub op: AnyOp,
     pub inputs: Vec<Array2<f32>>,
@@ -34,7 +34,7 @@ impl Bench {
         self.op.forward(&inputs, &mut outputs);
     }
 
-    /// One backward pass into fresh gradients, as most of a training step are.
+    /// One backward pass into fresh gradients, as most gradients of a training step are.
     pub fn backward(&mut self) {
         let inputs: Vec<ArrayView2<f32>> = self.inputs.iter().map(|x| x.view()).collect();
         let outputs: Vec<ArrayView2<f32>> = self.outputs.iter().map(|y| y.view()).collect();

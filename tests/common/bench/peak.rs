@@ -1,6 +1,6 @@
-//! What the multiply-add units of this CPU can do: as many independent chains as registers hold, no memory.
+//! The peak rate of this CPU's multiply-add units: independent chains that fill the registers, without memory.
 
-/// `(instruction set, one thread's GFLOP/s, the best of some tries)` for each that is there.
+/// `(instruction set, GFLOP/s of one thread as the best of some tries)` for each set that this CPU has.
 pub fn all() -> Vec<(&'static str, fn() -> f64)> {
     #[cfg(target_arch = "x86_64")]
     return x86::all();
@@ -13,7 +13,7 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::time::Instant;
 
-    /// Loops timed, and how often each adds to every chain.
+    /// The loops to time, and how often each adds to every chain.
     const TRIES: usize = 20;
     const STEPS: usize = 100_000;
 

@@ -1,9 +1,9 @@
 //! The matrix products of a training step of the documented model, and how fast they are.
 //!
-//! The kernels take turns product by product, so that what else the machine does meets all alike. That takes products
-//! whose kernel can be chosen. Forward that is what a step runs; the gradient of an input is one product here, while a
-//! step forks it along its depth (`gemm_split_k`), and that of a weight, while a step without a clip makes it in
-//! parts, each with Adam's step (`Linear::step_weight`).
+//! The kernels take turns product by product, so that other load on the machine affects all alike. This needs products
+//! whose kernel can be chosen. Forward, a step runs the same product. The gradient of an input is one product here, but
+//! split-K in a step (`gemm_split_k`). The gradient of a weight is one product here, but a step without a clip makes it
+//! in parts, each followed by its step of Adam (`Linear::step_weight`).
 
 use crate::bench::peak;
 use crate::bench::{BATCHES, inside, median, seconds};
@@ -13,38 +13,38 @@ use abr_film::ops::Fill;
 use ndarray::{Array2, s};
 use rayon::ThreadPool;
 
-/// Inputs and outputs of a layer, and the columns of the tensors that they are a part of.
+/// Inputs and outputs of a layer, and the columns of the tensors that contain them.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub struct LayerShape {
     pub layer: [usize; 2],
     within: [usize; 2],
     /// Layers of this shape.
     pub times: usize,
-    /// What happens to the gradient of the input.
+    /// How the gradient of the input is stored.
     dx: Dx,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Dx {
-    /// The input is data, which has none.
+    /// The input is data and has no gradient.
     None,
     Overwritten,
-    /// Another layer with the same input was there before.
+    /// Added: another layer with the same input comes first.
     Added,
 }
 
-const fn layer(inputs: usize, outputs: usize, times: usize) -> Shape {
-    Shape { layer: [inputs, outputs], within: [inputs, outputs], times, dx: Dx::Overwritten }
+const fn layer(inputs: usize, outputs: usize, times: usize) -> LayerShape {
+    LayerShape { layer: [inputs, outputs], within: [inputs, outputs], times, dx: Dx::Overwritten }
 }
 
 /// An output layer of FiLM's MLPs, one for gamma and one for beta, of all that lie side by side.
-const fn film(outputs: usize) -> Shape {
-    Shape { within: [512, 3840], ..layer(64, outputs, 2) }
+const fn film(outputs: usize) -> LayerShape {
+    LayerShape { within: [512, 3840], ..layer(64, outputs, 2) }
 }
 
-impl Shape {
-    const fn with(self, dx: Dx) -> Shape {
-        Shape { dx, ..self }
+impl LayerShape {
+    const fn with(self, dx: Dx) -> LayerShape {
+        LayerShape { dx, ..self }
     }
 
     /// The products that a step makes.
@@ -55,7 +55,7 @@ impl Shape {
 
 /// Every layer: the encoder's (mu and logvar in one), FiLM's (all hidden layers in one), the decoder's levels, the
 /// heads'.
-pub const SHAPES: [Shape; 17] = [
+pub const SHAPES: [LayerShape; 17] = [
     layer(207, 512, 1).with(Dx::None),
     // and a head's
     layer(512, 256, 2),
@@ -89,9 +89,9 @@ pub enum Form {
 
 pub const FORMS: [Form; 3] = [Form::Forward, Form::Input, Form::Weight];
 
-/// A layer with everything its products read and write.
+/// A layer with all operands and results of its products.
 pub struct Layer {
-    pub shape: Shape,
+    pub shape: LayerShape,
     x: Array2<f32>,
     y: Array2<f32>,
     dy: Array2<f32>,
@@ -102,7 +102,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    pub fn new(rows: usize, shape: Shape) -> Self {
+    pub fn new(rows: usize, shape: LayerShape) -> Self {
         let ([x, y], w) = (shape.within.map(|columns| [rows, columns]), [shape.layer[1], shape.layer[0]]);
         let [x, dx] = [draw(x, Fill::Normal, 0), draw(x, Fill::Normal, 1)];
         let [y, dy] = [draw(y, Fill::Normal, 2), draw(y, Fill::Normal, 3)];
@@ -110,7 +110,7 @@ impl Layer {
         Layer { shape, x, y, dy, dx, w: draw(w, Fill::Normal, 4), b, dw: draw(w, Fill::Normal, 5) }
     }
 
-    /// Two a multiply-add.
+    /// Two per multiply-add.
     pub fn flops(&self) -> usize {
         2 * self.x.nrows() * self.w.len()
     }
@@ -134,12 +134,12 @@ pub fn kernels() -> Vec<Kernel> {
     Kernel::ALL.into_iter().filter(|kernel| kernel.available()).collect()
 }
 
-/// GFLOP/s of these layers together, by kernel, but for those without this form: medians over the rounds.
+/// GFLOP/s of these layers together, by kernel, as medians over the rounds. Layers without this form do not count.
 pub fn rates(pool: &ThreadPool, layers: &mut [Layer], form: Form, rounds: usize) -> Vec<f64> {
     let kernels = kernels();
     let mut layers: Vec<&mut Layer> = layers.iter_mut().filter(|l| l.shape.forms().any(|f| f == form)).collect();
     let flops = layers.iter().map(|l| l.flops()).sum::<usize>() as f64;
-    // what takes microseconds is repeated for a fifth of a millisecond or so at the rates that are usual here
+    // products of microseconds are repeated for about a fifth of a millisecond at usual rates
     let repeats = (1e7 / flops).ceil();
     let mut times = vec![Vec::new(); kernels.len()];
     inside(pool, || {
@@ -155,8 +155,8 @@ pub fn rates(pool: &ThreadPool, layers: &mut [Layer], form: Form, rounds: usize)
     times.into_iter().map(|times| flops * repeats / median(times) / 1e9).collect()
 }
 
-/// Prints the peak of all threads at once, measured now, and returns that of the best instructions; 0 where none is
-/// known.
+/// Measures and prints the peak of all threads together, and returns that of the best instruction set, or 0 if there is
+/// none.
 pub fn peaks(pool: &ThreadPool) -> f64 {
     let together = |rate: fn() -> f64| pool.broadcast(|_| rate()).into_iter().sum::<f64>();
     let peaks: Vec<_> = peak::all().into_iter().map(|(name, rate)| (name, together(rate))).collect();
@@ -165,7 +165,7 @@ pub fn peaks(pool: &ThreadPool) -> f64 {
     peaks.first().map_or(0.0, |(_, rate)| *rate)
 }
 
-/// One line a shape and form: GFLOP/s by kernel and the first kernel's share of the peak, at each number of rows.
+/// One line per shape and form: GFLOP/s by kernel and the first kernel's share of the peak, at each number of rows.
 pub fn shapes(pool: &ThreadPool) {
     const ROUNDS: usize = 5;
     let (threads, peak, names) =

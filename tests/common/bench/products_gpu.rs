@@ -1,5 +1,4 @@
-//! The matrix products of the documented model on a GPU, as its ops make them, and what it costs to start a program at
-//! all.
+//! The matrix products of the documented model on a GPU, as its ops compute them, and the cost of a dispatch.
 
 use crate::bench::on::{LONGEST, On, Placed, layer, least, nothing};
 use crate::bench::products::{FORMS, Form, SHAPES};
@@ -7,10 +6,10 @@ use abr_film::error::Result;
 
 /// Rows of a step.
 pub const ROWS: [usize; 4] = [32, 256, 1024, 4096];
-/// What shows the card.
+/// The size of a product that shows the peak rate of the card.
 const LARGE: usize = 4096;
 
-/// GFLOP/s, or none where it takes too long. `rate`, of the products before, tells that beforehand.
+/// GFLOP/s, or none where the product takes too long, as the `rate` of the products before predicts.
 fn product(on: &On, rows: usize, layer_of: [usize; 2], form: Form, rate: &mut f64) -> Result<Option<f64>> {
     let flop = 2.0 * (rows * layer_of[0] * layer_of[1]) as f64;
     if flop / *rate > LONGEST {
@@ -34,7 +33,7 @@ fn product(on: &On, rows: usize, layer_of: [usize; 2], form: Form, rate: &mut f6
     Ok(seconds.map(|s| flop / s / 1e9))
 }
 
-/// One line a shape and form, a column a number of rows; left out is what takes longer than a second.
+/// One line per shape and form, one column per number of rows, without products that take longer than a second.
 pub fn shapes(on: &On) -> Result<()> {
     let mut nothing = Placed::new(&nothing(), on.device())?;
     let seconds = least(|times| {

@@ -11,7 +11,7 @@ pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trai
     let settings = [
         format!("model.use_film={film}"),
         format!("training.batch_size={batch}"),
-        // more rows to train on than the batch has
+        // the training set has more rows than a batch
         format!("data.synth.subjects={}", 100.max(batch / 24)),
         "data.synth.rows_per_subject=40".to_string(),
     ];

@@ -1,15 +1,15 @@
-//! What an op has to do at least, whatever its loops: the floating-point operations of matrix products, the bytes of
-//! all else.
+//! The least work of an op, independent of its loops: the floating-point operations of a matrix product, the bytes of
+//! any other op.
 
 use crate::bench::op::Bench;
 use abr_film::ops::AnyOp;
 use criterion::Throughput;
 use ndarray::Array2;
 
-/// Forward and backward. A matrix product counts its FLOPs (an element of criterion's `Gelem/s`), two a multiply-add:
+/// Forward and backward. A matrix product counts its FLOPs (an element of criterion's `Gelem/s`), two per multiply-add:
 /// `2 B I O` forward, twice that backward. Every other op counts the bytes of each tensor that it must read or write,
-/// once: forward its inputs and outputs; backward the gradients, the one that comes in and those that go out, and what
-/// they depend on.
+/// once: forward its inputs and outputs; backward the gradients of its output and its inputs, and the tensors that they
+/// depend on.
 pub fn work(bench: &mut Bench) -> [Throughput; 2] {
     let is_product = matches!(bench.op, AnyOp::Linear(_) | AnyOp::LinearRelu(_) | AnyOp::GroupedLinear(_));
     if let (true, [x, weight, _]) = (is_product, &bench.inputs[..]) {
@@ -24,7 +24,7 @@ pub fn work(bench: &mut Bench) -> [Throughput; 2] {
     [forward, backward].map(|count| Throughput::BytesDecimal((size_of::<f32>() * count) as u64))
 }
 
-/// Elements of those tensors that the backward pass reads: with NaN in one of them, gradients come out otherwise.
+/// The elements of the tensors that the backward pass reads: those where a NaN changes the gradients.
 fn needed(bench: &mut Bench, of: impl Fn(&mut Bench) -> &mut Vec<Array2<f32>>) -> usize {
     let bits = |bench: &mut Bench| {
         bench.backward();

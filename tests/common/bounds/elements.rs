@@ -1,10 +1,10 @@
-//! What is computed element by element, and of single numbers.
+//! Element-wise ops, and ops on single numbers.
 
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
 use abr_film::ops::Calibrated;
 use ndarray::Array2;
 
-/// What is only moved, or chosen, keeps its bits.
+/// Numbers that are only moved or selected keep their bits.
 pub fn moved(outputs: &Inputs, gradients: &Inputs) -> Estimates {
     let all = |arrays: &Inputs| arrays.iter().map(|x| x.mapv(Estimate::exact)).collect();
     Estimates { outputs: all(outputs), gradients: all(gradients) }
@@ -29,7 +29,7 @@ pub fn leaky_relu(slope: f64, inputs: &Inputs, dy: &Inputs) -> Estimates {
     Estimates { outputs: vec![chosen(inputs)], gradients: vec![chosen(dy)] }
 }
 
-/// The mask is 0 or one number, rounded; which it is, integers decide.
+/// The mask is 0 or one rounded number; integer comparisons choose between them.
 pub fn dropout(inputs: &Inputs, outputs: &Inputs, dy: &Inputs) -> Estimates {
     let mask = outputs[1].mapv(Estimate::rounded);
     let kept = |from: &Inputs| over(&mask, |i| exact(&from[0], i) * mask[i]);

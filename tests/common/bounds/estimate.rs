@@ -1,13 +1,13 @@
 //! A running error analysis (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.3): every number
-//! goes with how far it may be off in f32, and every operation passes that on and adds its own rounding.
+//! carries a bound on its error in f32, and every operation propagates that bound and adds its own rounding.
 
 use std::ops::{Add, Div, Mul, Sub};
 
-/// What an f32 is rounded by: half a unit in the last place, in parts of the number.
+/// The unit roundoff of f32: half a unit in the last place, as a fraction of the number.
 pub const U: f64 = 1.0 / (1 << 24) as f64;
 
-/// What WGSL allows beyond a correctly rounded result, a unit in the last place being at most 2 U: 2.5 units for a
-/// division; 4.5 more for a root, which is `1 / inverseSqrt`; 3 + 2 |x| for `exp`.
+/// The errors that WGSL allows beyond a correctly rounded result, where a unit in the last place is at most 2 U: 2.5
+/// units for a division; 4.5 more for a root, which is `1 / inverseSqrt`; 3 + 2 |x| for `exp`.
 const OF_DIVISION: f64 = 5.0;
 const OF_INVERSE_ROOT: f64 = OF_DIVISION + 9.0;
 
@@ -24,12 +24,12 @@ impl Estimate {
         Estimate { value, error: 0.0 }
     }
 
-    /// A constant that is rounded when it is handed over.
+    /// A constant that is rounded when it is passed to the shader.
     pub fn rounded(value: f64) -> Self {
         Estimate::exact(value).again(1.0)
     }
 
-    /// Rounded so many times more.
+    /// With further roundings.
     fn again(self, roundings: f64) -> Self {
         Estimate { value: self.value, error: self.error + roundings * U * (self.value.abs() + self.error) }
     }
@@ -51,7 +51,7 @@ impl Estimate {
         Estimate { value, error }.again(OF_INVERSE_ROOT)
     }
 
-    /// A sum in any order in which no term goes through more than so many additions.
+    /// A sum in any order in which no term passes through more than this number of additions.
     pub fn sum(terms: impl IntoIterator<Item = Estimate>, additions: usize) -> Self {
         let (mut sum, mut sizes) = (Estimate::exact(0.0), 0.0);
         for Estimate { value, error } in terms {

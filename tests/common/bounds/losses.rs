@@ -1,10 +1,10 @@
-//! Means over many elements, and their gradients, which are of single elements.
+//! Means over many elements, and their gradients with respect to single elements.
 
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
 use ndarray::Array2;
 
-/// Additions that a term goes through in `reduction` (src/pass.rs): those of a lane, of the tree over 256 lanes, and of
-/// the partial sums of 8192 elements alike.
+/// The additions that a term passes through in `reduction` (src/pass.rs): those of a lane, those of the tree over 256
+/// lanes, and the same again for the partial sums of 8192 elements each.
 fn additions(count: usize) -> usize {
     let of_one = |count: usize| count.div_ceil(256) + 8;
     match count.div_ceil(8192) {
@@ -17,7 +17,7 @@ fn one(value: Estimate) -> Array2<Estimate> {
     Array2::from_elem((1, 1), value)
 }
 
-/// The sum of a term of each element of `x`.
+/// The sum over `x` of one term per element.
 fn reduced(x: &Array2<f64>, term: impl Fn((usize, usize)) -> Estimate) -> Estimate {
     Estimate::sum(over(x, term), additions(x.len()))
 }
@@ -30,7 +30,7 @@ pub fn mse(inputs: &Inputs, dy: &Inputs) -> Estimates {
     Estimates { outputs: vec![one(y)], gradients: vec![dx, zeros(target)] }
 }
 
-/// The count of what is valid is a sum of ones, and exact.
+/// The count of valid elements is a sum of ones, and exact.
 pub fn masked_l1(inputs: &Inputs, dy: &Inputs) -> Estimates {
     let [x, target, mask] = [&inputs[0], &inputs[1], &inputs[2]];
     let error = |i| exact(x, i) - exact(target, i);

@@ -1,5 +1,5 @@
-//! How far an op in f32 may be from one in f64, element by element, from what it computes: of products by the lengths
-//! of their sums, of all else by a running error analysis of the op's formula in the order of its shader.
+//! Bounds, element by element, on the difference of an op in f32 from the same op in f64: for matrix products from the
+//! lengths of their sums, for all other ops by a running error analysis of the op's formula in the order of its shader.
 
 mod elements;
 mod estimate;
@@ -19,7 +19,7 @@ pub struct Bounds {
     pub gradients: Vec<Array2<f64>>,
 }
 
-/// The same with the values that they are of.
+/// The same with their values.
 struct Estimates {
     outputs: Vec<Array2<Estimate>>,
     gradients: Vec<Array2<Estimate>>,
@@ -27,11 +27,11 @@ struct Estimates {
 
 type Inputs = [Array2<f64>];
 
-/// What an op computes, in f64.
+/// The inputs and results of an op, in f64.
 pub struct Exact<'a> {
     pub inputs: &'a Inputs,
     pub outputs: &'a Inputs,
-    /// The gradient that arrives.
+    /// The gradient of the output.
     pub cotangent: &'a Array2<f64>,
     pub gradients: &'a Inputs,
 }
@@ -45,12 +45,12 @@ fn over<T>(like: &Array2<T>, f: impl Fn((usize, usize)) -> Estimate) -> Array2<E
     Array2::from_shape_fn(like.dim(), f)
 }
 
-/// The gradient of what has none.
+/// The gradient of an input that has none.
 fn zeros<T>(like: &Array2<T>) -> Array2<Estimate> {
     over(like, |_| Estimate::exact(0.0))
 }
 
-/// Tolerances for an op in these inputs and this cotangent.
+/// Tolerances for an op with these inputs and this cotangent.
 pub fn bounds(op: &AnyOp, all: &Exact) -> Bounds {
     let Exact { inputs, outputs, cotangent, gradients } = *all;
     let dy = std::slice::from_ref(cotangent);
@@ -74,7 +74,7 @@ pub fn bounds(op: &AnyOp, all: &Exact) -> Bounds {
     Bounds { outputs: tolerances(&estimates.outputs, outputs), gradients: tolerances(&estimates.gradients, gradients) }
 }
 
-/// The errors, of what is indeed an estimate of these values: else it would be one of some other formula.
+/// The errors. Checks that the estimates are of these values: otherwise they are of some other formula.
 fn tolerances(estimates: &[Array2<Estimate>], values: &Inputs) -> Vec<Array2<f64>> {
     assert_eq!(estimates.len(), values.len());
     for (estimates, values) in estimates.iter().zip(values) {
@@ -89,7 +89,7 @@ fn tolerances(estimates: &[Array2<Estimate>], values: &Inputs) -> Vec<Array2<f64
     estimates.iter().map(|tensor| tensor.mapv(|estimate| estimate.error)).collect()
 }
 
-/// `2 K 2^-24 (|A| |B|)` for a product over K terms, here with the bias as one term more.
+/// `2 K 2^-24 (|A| |B|)` for a product over K terms, with the bias as one more term.
 fn of_products(op: &AnyOp, all: &Exact) -> Bounds {
     let Exact { inputs, outputs, cotangent, .. } = *all;
     let absolute: Vec<_> = inputs.iter().map(|x| x.mapv(f64::abs)).collect();

@@ -1,25 +1,26 @@
-//! `batch_norm` and `film_block`, which is the same between a LeakyReLU, a dropout and a modulation: by columns, from
-//! the statistics on. What cancels in `x - mean`, and what the deviation divides, is passed on as it is: of two rows,
-//! whose variance may be tiny, the gradient is all but 0 and its tolerance no smaller than that.
+//! `batch_norm`, and `film_block`, which adds a LeakyReLU before and a dropout and a modulation after it: by columns,
+//! from the statistics on. The errors of `x - mean`, where much may cancel, and of the division by the deviation are
+//! propagated as they are: with two rows, whose variance may be tiny, the gradient is nearly 0, and its tolerance is
+//! not smaller than that.
 
 use super::elements::factor;
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
 use abr_film::ops::{BatchNorm, FilmBlock};
 use ndarray::Array2;
 
-/// What both ops are.
+/// A `batch_norm` or a `film_block`.
 pub struct Norm<'a> {
     pub training: bool,
     pub slope: f64,
     /// The first column of gamma.
     pub film: Option<usize>,
     pub inputs: &'a Inputs,
-    /// Of the dropout, in f64.
+    /// The mask of the dropout, in f64.
     pub mask: Option<&'a Array2<f64>>,
     pub dy: &'a Array2<f64>,
 }
 
-/// What a column's rows have in common.
+/// The statistics that all rows of a column share.
 struct Column {
     mean: Estimate,
     variance: Estimate,
@@ -43,7 +44,7 @@ impl<'a> Norm<'a> {
         self.dy.nrows()
     }
 
-    /// Down a column: a lane adds every 64th row, a tree the 64 lanes.
+    /// Down a column: a lane adds every 64th row, and a tree adds the 64 lanes.
     fn sum(&self, term: impl Fn(usize) -> Estimate) -> Estimate {
         Estimate::sum((0..self.rows()).map(term), self.rows().div_ceil(64) + 6)
     }
@@ -61,7 +62,7 @@ impl<'a> Norm<'a> {
         self.value(i) - column.mean
     }
 
-    /// What is normalised.
+    /// A value to normalise.
     fn value(&self, i: (usize, usize)) -> Estimate {
         self.slope_at(i) * exact(&self.inputs[0], i)
     }
@@ -78,7 +79,7 @@ impl<'a> Norm<'a> {
         })
     }
 
-    /// The gradient that arrives at the normalised values.
+    /// The gradient of the normalised values.
     fn before(&self, i: (usize, usize)) -> Estimate {
         let dy = exact(self.dy, i);
         self.modulation(i).map_or(dy, |[c, gamma, _]| dy * factor(c, gamma)) * self.multiplier(i)
@@ -106,7 +107,7 @@ impl<'a> Norm<'a> {
         }
     }
 
-    /// Normalised, and scaled and dropped.
+    /// The value after normalisation, scale, bias and dropout.
     fn kept(&self, column: &Column, i: (usize, usize)) -> Estimate {
         let scale = column.weight * column.inverse;
         (self.centred(column, i) * scale + column.bias) * self.multiplier(i)
@@ -126,7 +127,7 @@ impl<'a> Norm<'a> {
         dn * (column.weight * column.inverse) * self.slope_at(i)
     }
 
-    /// The gradient of the modulation: 0 in the columns of others.
+    /// The gradient of the modulation: 0 in the columns of other levels.
     fn dmodulation(&self, columns: &[Column], first: usize, (row, at): (usize, usize)) -> Estimate {
         let (width, c) = (columns.len(), exact(&self.inputs[6], (row, 0)));
         match at.checked_sub(first) {
@@ -136,7 +137,7 @@ impl<'a> Norm<'a> {
         }
     }
 
-    /// A running statistic and what the batch has to say of it.
+    /// A running statistic, updated by the statistic of the batch.
     fn moved(&self, old: Estimate, new: Estimate) -> Estimate {
         if self.training { old + Estimate::rounded(BatchNorm::MOMENTUM) * (new - old) } else { old }
     }
