@@ -208,6 +208,7 @@ mod tests {
         let curve = Curve::fit(conditions.view(), |row| signals.row(row), &groups(4));
         assert_eq!(curve.inputs.iter().map(|input| input.powers).collect::<Vec<_>>(), [3, 1]);
         let made = curve.predict(conditions.view());
+        // the ridge, at least 1e-6 per row, biases the fit a little; a missing power would leave more than 0.1
         assert!(made.iter().zip(&signals).all(|(a, b)| (a - f64::from(*b)).abs() < 1e-3));
         let beyond = curve.predict(ndarray::array![[5.0, 1.0], [1.0, 1.0]].view());
         assert_eq!(beyond.row(0), beyond.row(1));
@@ -223,9 +224,11 @@ mod tests {
         let slope = |row: usize| if row < 21 { 1.0 } else { -0.9 };
         let signals = Array2::from_shape_fn((42, 1), |(row, _)| slope(row) * conditions[[row, 0]]);
         let curve = Curve::fit(conditions.view(), |row| signals.row(row), &groups(2));
+        // the mean of the slopes, (1 - 0.9) / 2, which the shrinkage may only reduce
         assert!(curve.weights.column(0).iter().skip(1).all(|weight| weight.abs() < 0.05), "{}", curve.weights);
         // a single listener cannot show that
         let alone = Curve::fit(conditions.slice(ndarray::s![..21, ..]), |row| signals.row(row), &groups(1));
+        // the slope of this listener is 1; the smallest ridge is the rest
         assert!((alone.weights[[1, 0]] - 1.0).abs() < 1e-3, "{}", alone.weights);
     }
 }

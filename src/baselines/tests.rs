@@ -51,6 +51,7 @@ fn one_component_of_points_on_a_line() {
     let train = array![[-2.0, -2.0], [1.0, 2.0], [4.0, 6.0]];
     let pca = fit(&train);
     assert_eq!(pca.mean, array![1.0, 2.0]);
+    // the rounding of the decomposition in f64: 4e-15 for numbers up to 50, with a margin for its steps
     let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
     assert!(close(pca.components[[0, 0]], 0.6) && close(pca.components[[1, 0]], 0.8), "{}", pca.components);
     assert!(close(pca.variances[0], 50.0 / 3.0) && close(pca.variances[1], 0.0), "{}", pca.variances);
@@ -64,6 +65,7 @@ fn one_component_of_points_on_a_line() {
 fn components_are_orthonormal_sorted_and_signed() {
     let pca = fit(&scattered(50, 12));
     let gram = pca.components.t().dot(&pca.components);
+    // orthonormal up to the rounding of the decomposition in f64
     assert!((gram - Array2::<f64>::eye(12)).iter().all(|v| v.abs() < 1e-12));
     assert!(pca.variances.windows(2).into_iter().all(|pair| pair[0] >= pair[1]));
     for component in pca.components.columns() {
@@ -82,6 +84,7 @@ fn the_error_of_a_rank_is_the_sum_of_the_variances_left_out() {
         // the reconstruction is rounded to f32: 2^-24 relative on values about 1
         assert!((error - left_out).abs() < 1e-6, "rank {rank}: {error}, left out {left_out}");
     }
+    // 600 values about 1, each rounded to f32: 600 * 2^-48 = 2e-12
     assert!(squared_error(&pca.reconstruct(train.view(), 10), &train) < 1e-10, "full rank is the identity");
 }
 
@@ -95,6 +98,7 @@ fn the_chosen_rank_leaves_noise_out_and_against_itself_is_the_largest() {
     let (input, target) = (set.signals.slice(s![400.., ..]), truth.slice(s![400.., ..]));
     let error = |rank| squared_error(&pca.reconstruct(input, rank), &target.to_owned());
     let best = (0..=64).min_by(|&a, &b| error(a).total_cmp(&error(b))).unwrap();
+    // fewer components than the traces have waves would lose some; all 64 would keep the noise
     assert!((4..64).contains(&best), "{best}");
     let halves = |target: ArrayView2<f32>| {
         let part = |of: ArrayView2<f32>, rows: std::ops::Range<usize>| of.slice(s![rows, ..]).to_owned();
@@ -111,5 +115,6 @@ fn a_pca_of_rank_0_is_stored_and_predicts_the_mean() {
     let pca = fit(&train).truncated(0);
     let again: Pca = serde_json::from_str(&serde_json::to_string(&pca).unwrap()).unwrap();
     let made = again.reconstruct(train.view(), usize::MAX);
+    // the reconstruction is rounded to f32: 2^-24 relative on values about 1
     assert!(made.outer_iter().all(|row| row.iter().zip(&pca.mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6)));
 }

@@ -67,6 +67,7 @@ fn global_signals_are_standardised_and_come_back() {
     assert!(all.mean.abs() < 1e-6 && (all.std - 1.0).abs() < 1e-6, "{all:?}");
     for mean_and_std in [None, Some(&of_traces[..])] {
         let back = scalers.decode_signals(encoded.view(), mean_and_std);
+        // values near 1, rounded to f32 a few times
         assert!(back.iter().zip(&data.signals).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 }
@@ -80,6 +81,7 @@ fn per_trace_signals_come_back_by_their_own_mean_and_deviation_and_drawn_ones_by
     let scalers = Scalers::fit(&data, &config, &ROWS).unwrap().0;
     let (encoded, of_traces) = scalers.encode_signals(data.signals.view());
     let loud = MeanAndStd::of(encoded.row(5).iter().map(|&v| f64::from(v))).unwrap();
+    // f32 rounding of values near 1, as above
     assert!(loud.mean.abs() < 1e-6 && (loud.std - 1.0).abs() < 1e-6, "{loud:?}");
     assert!(encoded.row(6).iter().all(|v| *v == 0.0));
     let back = scalers.decode_signals(encoded.view(), Some(&of_traces));
@@ -88,6 +90,7 @@ fn per_trace_signals_come_back_by_their_own_mean_and_deviation_and_drawn_ones_by
 
     let drawn = scalers.decode_signals(encoded.slice(ndarray::s![5..6, ..]), None);
     let amplitude = MeanAndStd::of(drawn.iter().map(|&v| f64::from(v))).unwrap().std;
+    // the deviation of the loud trace is a hundred times that of the others
     assert!((0.05..0.5).contains(&amplitude), "the median trace is a quiet one, not {amplitude} µV");
 }
 

@@ -84,6 +84,7 @@ fn the_discrepancy_leaves_out_pairs_of_a_row_with_its_copy() {
     let rows: Vec<usize> = (0..8).filter(|row| keep[*row] > 0.0).collect();
     // with weights of 0 and 1 it is the discrepancy of the kept rows, except for the bandwidth
     let (kept, all) = (Mmd::new(a.select(Axis(0), &rows).view(), b.view()), mmd.squared(&keep, &ones));
+    // the two bandwidths are medians of distances with and without two of the rows
     assert!((kept.squared(&[1.0; 6], &ones) - all).abs() < 0.05);
     assert!(mmd.squared(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &ones).is_nan());
 }
@@ -104,6 +105,7 @@ fn equal_gaussians_are_no_distance_apart() {
     // fewer rows than columns: a singular covariance
     let points = normals(4, 6, 0);
     let gaussian = Gaussian::of(points.view(), None);
+    // the root of a singular covariance turns rounding of 1e-16 into 1e-8
     assert!(frechet(&gaussian, &gaussian) < 1e-6);
     let shifted = Gaussian { mean: &gaussian.mean + 2.0, ..gaussian.clone() };
     assert!((frechet(&gaussian, &shifted) - 24.0).abs() < 1e-6);
@@ -163,6 +165,7 @@ fn intervals_end_on_order_statistics() {
 fn copies_are_nearer_than_a_test_set() {
     let (train, test) = (normals(200, 5, 0), normals(200, 5, 1));
     let fresh = memorisation(train.view(), normals(200, 5, 2).view(), test.view());
+    // a ratio of two mean distances to the nearest of 200 points, each good to some per cent
     assert!((0.8..1.25).contains(&fresh), "{fresh}");
     let copies = &train + &(normals(200, 5, 3) * 0.01);
     assert!(memorisation(train.view(), copies.view(), test.view()) < 0.1);
@@ -172,6 +175,7 @@ fn copies_are_nearer_than_a_test_set() {
 fn a_collapsed_generator_covers_little() {
     let real = normals(200, 5, 0);
     let fresh = density_and_coverage(real.view(), normals(200, 5, 1).view(), 5);
+    // density is 1 on average where both are of one distribution; the rest is for the chance of 200 points
     assert!((0.8..1.2).contains(&fresh.density) && fresh.coverage > 0.9, "{fresh:?}");
     let collapsed = density_and_coverage(real.view(), Array2::zeros((200, 5)).view(), 5);
     assert!(collapsed.density > 1.2 && collapsed.coverage < 0.1, "{collapsed:?}");
@@ -231,6 +235,8 @@ fn halves_of_one_population_cannot_be_told_apart() {
             two_sample(half(0), half(200), classifier, 3).auc(None, None)
         };
         let mean = (0..16).map(of).sum::<f64>() / 16.0;
+        // An AUC of 20 subjects per side has a standard error of at most sqrt(41 / (12 * 20^2)) = .092, as if the rows of
+        // a subject were one. For a mean of 16 AUCs it is .023: the bound is two of them.
         assert!((mean - 0.5).abs() < 0.05, "{classifier:?}: {mean}");
     }
 }
