@@ -15,7 +15,7 @@ pub const T0_RANGE_MS: RangeInclusive<f64> = -1e4..=1e4;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// The table; `null`: the built-in synthetic set. `--data` overrides it.
+    /// The path of the recordings; `null`: the built-in synthetic set. `--data` overrides it.
     pub path: Option<String>,
     /// The conditioning variables, in order: a name, or a name with its encoding.
     pub static_columns: Vec<ConditionColumn>,
@@ -111,10 +111,10 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// All of them.
+    /// All units.
     pub const ALL: [Unit; 4] = [Unit::Volt, Unit::Millivolt, Unit::Microvolt, Unit::Nanovolt];
 
-    /// How many microvolts it is.
+    /// The unit in microvolts.
     pub fn microvolts(self) -> f64 {
         match self {
             Unit::Volt => 1e6,
@@ -124,7 +124,7 @@ impl Unit {
         }
     }
 
-    /// Its symbol, with `u` for `µ`.
+    /// The unit's symbol, with `u` for `µ`.
     pub fn symbol(self) -> &'static str {
         match self {
             Unit::Volt => "V",
@@ -141,7 +141,7 @@ impl std::fmt::Display for Unit {
     }
 }
 
-/// The static columns of the built-in set, in their order.
+/// The condition columns of the built-in set, in order.
 pub const SYNTH_COLUMNS: [&str; 7] =
     ["age_years", "level_db", "rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
 
@@ -153,7 +153,7 @@ fn synth_column(name: &str) -> ConditionColumn {
     }
 }
 
-/// One static column: its name alone (standardised), or with its encoding.
+/// One condition column: its name alone (standardised), or with its encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -166,7 +166,7 @@ pub enum ConditionColumn {
 }
 
 impl ConditionColumn {
-    /// A column with its encoding; a one-hot one takes its categories from the training rows.
+    /// A column with its encoding. A one-hot column takes its categories from the training rows.
     pub fn encoded(name: &str, encoding: ColumnEncoding) -> Self {
         ConditionColumn::Encoded(EncodedColumn { name: name.into(), encoding, categories: None })
     }
@@ -196,7 +196,7 @@ impl ConditionColumn {
     }
 }
 
-/// A static column with its encoding: `{"name": "ear", "encoding": "one_hot", "categories": ["L", "R"]}`.
+/// A condition column with its encoding: `{"name": "ear", "encoding": "one_hot", "categories": ["L", "R"]}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncodedColumn {
@@ -208,7 +208,7 @@ pub struct EncodedColumn {
     pub categories: Option<Vec<String>>,
 }
 
-/// How a static column enters the model.
+/// How a condition column enters the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnEncoding {
@@ -255,7 +255,7 @@ impl SplitBy {
     }
 }
 
-/// A value of a static column, or a subject's name.
+/// A value of a condition column, or a subject's name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum HeldValue {
@@ -285,7 +285,7 @@ pub struct SynthConfig {
     pub fixed: BTreeMap<String, f64>,
 }
 
-/// How the rows of a listener of the built-in set differ.
+/// How the rows of one listener of the built-in set differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Design {

@@ -36,7 +36,7 @@ pub enum FilterValue {
 pub struct PrepareConfig {
     /// -1 inverts every trace.
     pub polarity: i8,
-    /// The mean that is subtracted; `null`: none.
+    /// The mean to subtract; `null`: none.
     pub baseline: Option<Baseline>,
     /// Zero-phase Butterworth filter; `null`: none.
     pub band_pass: Option<BandPass>,
@@ -52,7 +52,7 @@ impl Default for PrepareConfig {
     }
 }
 
-/// The samples whose mean is subtracted.
+/// The samples whose mean to subtract.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"mean\" or {\"from_ms\": …, \"to_ms\": …}")]
 pub enum Baseline {

@@ -240,7 +240,7 @@ const SMALLEST_MILLIVOLTS: f32 = 2e-5;
 const LARGEST_UV: f32 = 100.0;
 
 impl Amplitudes {
-    /// Takes a trace into account.
+    /// Adds a trace to the statistics.
     pub fn add(&mut self, samples: &[f32]) {
         let Some((low, high)) = extremes(samples) else { return };
         self.largest = self.largest.max(low.abs()).max(high.abs());
@@ -375,7 +375,7 @@ mod tests {
         warns(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
         warns(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
         warns(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
-        // responses of 0.4 µV in nV, and those of 30 µV on a drift of twice that in µV
+        // 0.4 µV written in nV; then 30 µV on a drift of twice that, written in µV
         warns(&[&[250.5, -150.0]], "nanovolts");
         assert_eq!(notice(&[&[60.5, -30.0]]), None);
         let steps: Vec<f32> = (0..16).map(|i| (i * i % 7) as f32).collect();

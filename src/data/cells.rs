@@ -18,7 +18,7 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// Groups `rows` of `dataset` by subject and static columns. A row without a subject has a cell of its own.
+    /// Groups `rows` of `dataset` by subject and condition. A row without a subject has a cell of its own.
     pub fn of(dataset: &Dataset, rows: &[usize]) -> Cells {
         Cells::by(rows, |place, row, hasher| {
             hash_subject(dataset, place, row, hasher);

@@ -3,7 +3,7 @@
 use crate::data::{Dataset, Values};
 use sha2::{Digest, Sha256};
 
-/// SHA-256, as 64 hexadecimal digits, over signals, sample rate, t0, static columns with their names, subjects and
+/// SHA-256, as 64 hexadecimal digits, over signals, sample rate, t0, condition columns with their names, subjects and
 /// peaks, bit by bit. The source's name and the ground truth do not count, because they do not reach the model.
 pub fn data_hash(dataset: &Dataset) -> String {
     let mut hash = Sha256::new();

@@ -217,7 +217,7 @@ impl<'a> DatasetBuilder<'a> {
     }
 }
 
-/// Parses a static cell; NaN for an empty cell if `may_miss`.
+/// Parses a condition's cell; NaN for an empty cell if `may_miss`.
 fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss: bool) -> Result<f64> {
     let cell = cell.trim();
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));

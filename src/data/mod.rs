@@ -42,7 +42,7 @@ pub struct Dataset {
     pub sample_rate_hz: f64,
     /// Time of the first sample relative to the stimulus onset.
     pub t0_ms: f64,
-    /// The static columns that condition the model, in the order of `data.static_columns`.
+    /// The conditioning variables, in the order of `data.static_columns`.
     pub conditions: Vec<Column>,
     /// `[N, 6]` in the order of [`PEAK_COLUMNS`]; NaN where unlabelled.
     pub peaks: Array2<f32>,
@@ -80,7 +80,7 @@ pub struct GroundTruths {
     pub latencies_ms: Array2<f32>,
 }
 
-/// JSON has no NaN.
+/// Stores NaN as `null`, because JSON has no NaN.
 mod nan_as_null {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -107,7 +107,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// The rows as recordings, with the static columns and the `extra` ones under their names.
+    /// The rows as recordings, with the condition columns and the `extra` ones under their names.
     ///
     /// # Panics
     /// If an extra column has a different number of rows.
@@ -141,7 +141,7 @@ impl Dataset {
 }
 
 impl Column {
-    /// The same column at these rows.
+    /// The column at the chosen rows.
     pub fn select(&self, rows: &[usize]) -> Column {
         let values = match &self.values {
             Values::Number(v) => Values::Number(rows.iter().map(|&r| v[r]).collect()),

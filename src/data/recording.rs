@@ -18,7 +18,7 @@ pub struct Recording {
     pub line: Option<usize>,
     /// The subject: as the file states it, or else from the file's name. Empty if unknown.
     pub subject: String,
-    /// Whether `subject` comes from the file's name alone.
+    /// Whether `subject` is guessed from the file's name.
     pub subject_guessed: bool,
     /// Samples in µV; NaN where one is missing.
     pub samples: Vec<f32>,

@@ -39,7 +39,7 @@ impl EncodedRows {
     /// Encodes the rows `indices` of a data set, in that order.
     ///
     /// # Errors
-    /// A static value that the scalers cannot encode.
+    /// A condition that the scalers cannot encode.
     pub fn encode(dataset: &Dataset, scalers: &Scalers, indices: &[usize]) -> Result<EncodedRows> {
         let signal = scalers.encode_rows(dataset.signals.view(), indices);
         let condition = scalers.encode_condition(&dataset.source, &dataset.conditions, indices)?;

@@ -60,7 +60,7 @@ pub fn split(dataset: &Dataset, config: &DataConfig) -> Result<Split> {
     {
         split.hold_out(dataset, column, values)?;
     }
-    // batch norm needs two rows to train on
+    // batch norm needs at least two training rows
     if split.train.len() < 2 { Err(too_few(dataset, config, n)) } else { Ok(split) }
 }
 
@@ -133,7 +133,7 @@ fn holds(column: &Column, row: usize, value: &HeldValue) -> bool {
     match (&column.values, value) {
         (Values::Number(have), HeldValue::Number(wanted)) => have[row] == *wanted,
         (Values::Text(have), wanted) => is_text(&have[row], wanted),
-        // a number may be quoted
+        // the configuration may quote a number
         (Values::Number(have), HeldValue::Text(wanted)) => wanted.parse() == Ok(have[row]),
     }
 }

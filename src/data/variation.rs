@@ -64,7 +64,7 @@ fn times(shift: f64, knots: &[f64; KNOTS], length: usize, into: &mut Vec<f32>) {
         let place = i as f64 * scale;
         let knot = (place as usize).min(KNOTS - 2);
         let weight = place - knot as f64;
-        // time never runs backwards
+        // time never decreases
         time += (1.0 + (1.0 - weight) * knots[knot] + weight * knots[knot + 1]).max(0.0);
     }
 }
@@ -91,7 +91,7 @@ mod tests {
         assert!(into.iter().enumerate().all(|(i, t)| *t == i as f32));
         times(1.5, &[0.1; KNOTS], 50, &mut into);
         assert!(into.iter().enumerate().all(|(i, t)| (*t - (1.5 + 1.1 * i as f32)).abs() < 1e-4));
-        // faster and faster, never backwards
+        // the pace grows, and time never decreases
         times(0.0, &[-2.0, -1.0, 0.0, 1.0, 2.0], 50, &mut into);
         assert!(into.windows(2).all(|pair| pair[1] >= pair[0]) && into[49] - into[48] > 2.8);
     }

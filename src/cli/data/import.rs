@@ -38,7 +38,7 @@ enum FormatName {
     Abra,
 }
 
-/// The end of the help.
+/// The list of formats at the end of the help.
 fn formats() -> String {
     let line = |format: &Format| format!("\n  {}", format.name.replace('`', ""));
     format!("Formats that are read:{}", FORMATS.iter().map(line).collect::<String>())

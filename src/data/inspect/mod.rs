@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
     pub rows: usize,
-    /// Rows of each subject; the empty name stands for rows without one.
+    /// Rows of each subject; the empty name counts rows without a subject.
     pub subjects: BTreeMap<String, usize>,
-    /// Rows at each `level_db`, in the order of the level.
+    /// Rows at each `level_db`, in rising order.
     pub levels: Vec<Count>,
     /// Rows at each sample rate in Hz; the empty value counts rows without one.
     pub sample_rates_hz: Vec<Count>,
@@ -35,7 +35,7 @@ pub struct Inspection {
     pub problems: Problems,
 }
 
-/// How many rows have a value.
+/// The number of rows with a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Count {
     pub value: String,
@@ -49,7 +49,7 @@ pub struct ColumnSummary {
     /// Rows without a value.
     pub missing: usize,
     pub distinct: usize,
-    /// The smallest and the largest, if all values are numbers.
+    /// The smallest and the largest value, if all are numbers.
     pub range: Option<[f64; 2]>,
 }
 

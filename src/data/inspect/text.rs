@@ -1,4 +1,4 @@
-//! An inspection as text.
+//! Formats an inspection as text.
 
 use super::{CHECKS, ColumnSummary, Count, Inspection, MEASURES};
 use std::fmt::{Display, Formatter, Result};

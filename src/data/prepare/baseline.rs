@@ -57,7 +57,7 @@ mod tests {
         // samples at -2, -1 and 0 ms: both ends count
         assert_eq!(subtracted(span(-2.0, 0.0)).unwrap(), [-1.0, 0.0, 1.0, 8.0, 18.0]);
         assert_eq!(subtracted(span(-0.3, 0.9)).unwrap(), [-2.0, -1.0, 0.0, 7.0, 17.0]);
-        // a part of a sample may be missing at either end
+        // a fraction of a sample may be missing at either end
         assert_eq!(subtracted(span(-2.9, 0.0)).unwrap(), subtracted(span(-2.0, 0.0)).unwrap());
         assert_eq!(subtracted(span(1.0, 2.9)).unwrap(), [-14.0, -13.0, -12.0, -5.0, 5.0]);
     }

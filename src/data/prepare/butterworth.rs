@@ -10,11 +10,11 @@
 //! | band-pass from w1 to w2 | `q ± sqrt(q² - w1 w2)`, `q = p (w2 - w1) / 2` | -1 and 1, N times each |
 //!
 //! and the bilinear transform takes them to `z = (1 + s) / (1 - s)` (Oppenheim & Schafer, Discrete-Time Signal
-//! Processing, 7.1). The order is that of one pass: a band-pass has 2N poles, and going both ways squares the response,
-//! so that the gain at the edges is 1/2 (-6 dB).
+//! Processing, 7.1). The order is that of one pass; a band-pass has 2N poles. Filtering in both directions squares the
+//! response, so the gain at the edges is 1/2 (-6 dB).
 //!
 //! Padding and initial states are those of SciPy's `sosfiltfilt` (Gustafsson 1996, IEEE Trans Signal Process 44:988,
-//! describes the problem they solve), whose output this agrees with.
+//! describes the problem they solve). The output agrees with SciPy's.
 
 use nalgebra::Complex;
 use std::f64::consts::PI;

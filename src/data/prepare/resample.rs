@@ -37,7 +37,7 @@ const LARGEST_PART: u64 = 10_000;
 pub struct Resampler {
     up: usize,
     down: usize,
-    /// Position of the first new sample, in parts of `1 / up` of a recorded one.
+    /// Position of the first new sample, in units of `1 / up` of a recorded sample.
     start: i64,
     /// `[up][2 * reach + 2]`: for each fractional part, the weights of the recorded samples from `reach` before to
     /// `reach + 1` after.
@@ -66,13 +66,13 @@ impl Resampler {
         let reach = (half / up as f64).ceil() as usize;
         let mut weights = Vec::with_capacity(up * (2 * reach + 2));
         for phase in 0..up {
-            // the distance of the new sample from each recorded one, in parts of 1 / up
+            // the distance between the new sample and each recorded one, in units of 1 / up
             let distance = |k: usize| phase as f64 + fraction + (reach as f64 - k as f64) * up as f64;
             weights.extend((0..2 * reach + 2).map(|k| tap(distance(k), half)));
         }
         let gain = up as f64 / weights.iter().sum::<f64>();
         weights.iter_mut().for_each(|w| *w *= gain);
-        // equal rates and no shift: the samples themselves, unfiltered
+        // with equal rates and no shift, the samples stay unfiltered
         if up == down && fraction == 0.0 {
             weights = (0..2 * reach + 2).map(|k| if k == reach { 1.0 } else { 0.0 }).collect();
         }
@@ -241,7 +241,7 @@ mod tests {
         let resampler = Resampler::new(24_414.062_5, 20_000.0, 0.0).unwrap();
         let made = resampler.apply(&line, resampler.count(100));
         assert_eq!(made.len(), 82, "80.9 steps of 1.22 samples fit between 100 samples, and one more sample");
-        // 100 dB below 50
+        // 100 dB below an amplitude of 50
         let worst =
             made.iter().enumerate().map(|(j, y)| (y - (50.0 - 0.7 * j as f64 / 0.8192)).abs()).fold(0.0, f64::max);
         assert!(worst < 5e-4, "{worst}");

@@ -30,7 +30,7 @@ pub const FORMAT: Format = Format {
     samples: &["abra.csv"],
 };
 
-/// Writes recordings as ABRA reads them.
+/// Writes recordings in the form that ABRA reads.
 ///
 /// # Errors
 /// [`Error::Usage`] for a recording that has no frequency or level or does not begin at the onset, and for recordings

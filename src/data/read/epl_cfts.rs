@@ -186,7 +186,7 @@ struct EplHeader {
     period_us: f64,
     /// One per column; `None` for a single column without a level.
     levels: Vec<Option<f64>>,
-    /// The level of controls beside `-Inf`.
+    /// A level other than `-Inf` that marks a control.
     control: Option<f64>,
     /// Whether the levels are those of the masker.
     masked: bool,

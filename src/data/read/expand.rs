@@ -24,7 +24,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
     // keyed by real path, so that nothing is read twice; a named file stays named if a folder contains it too
     let mut found: BTreeMap<PathBuf, FoundFile> = BTreeMap::new();
     let mut add = |path: PathBuf, named: bool| -> Result<()> {
-        // a pipe has no real path
+        // a pipe has no canonical path
         let real = match std::fs::canonicalize(&path) {
             Err(_) if path.exists() => path.clone(),
             real => real.map_err(Error::io("read", &path))?,

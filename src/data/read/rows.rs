@@ -19,7 +19,7 @@ use csv::{ByteRecord, StringRecord};
 use notes::TableNotes;
 use std::sync::Arc;
 
-/// Opens a table.
+/// Opens a table of recordings.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Input`] for its column names (see [`TableColumns::of`]) or for a file without a table.

@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Option<Unit> {
     })
 }
 
-/// Whether a column, an array or a line of this name holds the unit of the samples.
+/// Whether a column, an array or a line with this name states the unit of the samples.
 pub fn is_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).rev();

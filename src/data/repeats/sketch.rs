@@ -163,7 +163,7 @@ mod tests {
         for row in 0..40 {
             let wanted = if row < 20 { SketchMatch::Known } else { SketchMatch::Unknown };
             assert_eq!(found(&|_, v| v, row), wanted, "row {row}");
-            // written with four decimals
+            // rounded to four decimals
             assert_eq!(found(&|_, v| (v * 1e4).round() / 1e4, row), wanted, "row {row}");
         }
         assert_eq!(found(&|i, v| v + if i % 2 == 0 { 9e-5 } else { -9e-5 }, 3), SketchMatch::Known);
@@ -188,7 +188,7 @@ mod tests {
         let signals = Array2::from_shape_fn((5, 4), |(row, i)| if i == row { 1.0 } else { 0.0 });
         let sketches = Sketches::of(signals.view(), &[0, 2, 4]);
         let found: Vec<_> = signals.outer_iter().map(|row| sketches.look_up(row.to_slice().unwrap())).collect();
-        // row 4 is flat: it was not sketched
+        // row 4 is flat, so it has no sketch
         let [known, unknown, flat] = [SketchMatch::Known, SketchMatch::Unknown, SketchMatch::Flat];
         assert_eq!(found, [known, unknown, known, unknown, flat]);
     }

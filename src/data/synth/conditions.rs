@@ -40,7 +40,7 @@ const CAUSES: [Cause; 7] = [
     Cause { name: "neuropathy", unit: "(0 none, 1 every subject)", lowest: 0.0, highest: 1.0 },
 ];
 
-/// Refuses a held cause that does not exist or is out of range.
+/// Refuses a fixed cause that does not exist or is out of range.
 pub(super) fn check_fixed(config: &SynthConfig) -> Result<()> {
     for (name, &value) in &config.fixed {
         let Some(cause) = CAUSES.iter().find(|c| c.name == name) else { return Err(unknown_cause(name)) };
@@ -81,14 +81,15 @@ const COCHLEAR_LOSS_DB: [f64; 2] = [10.0, 60.0];
 const NEUROPATHY_SHARE: f64 = 0.04;
 
 // Standard deviations between listeners, beyond the effects of sex, age and hearing.
-/// Together with sex about 0.2 ms for wave V at one level and 0.2 ms for I–V (Rowe 1978; Chiappa et al. 1979).
+/// Together with the effect of sex this gives about 0.2 ms for wave V at one level, and 0.2 ms for I–V (Rowe 1978;
+/// Chiappa et al. 1979).
 const PERIPHERAL_LATENCY_SD_MS: f64 = 0.10;
 const I_III_INTERVAL_SD_MS: f64 = 0.10;
 const III_V_INTERVAL_SD_MS: f64 = 0.10;
 /// The IV–V complex takes many shapes in normal listeners (Chiappa et al. 1979); the number is our estimate.
 const IV_V_INTERVAL_SD_MS: f64 = 0.10;
-/// Amplitudes vary by some 30 to 50 %, skewed to the right, wave V least (Chiappa et al. 1979): one gain for all waves
-/// (head, electrodes, synchrony) times one for each.
+/// Amplitudes vary by about 30 to 50 %, skewed to the right, wave V least (Chiappa et al. 1979). The model is one gain
+/// for all waves (head, electrodes, synchrony) times one for each wave.
 const COMMON_GAIN_LOG_SD: f64 = 0.22;
 const WAVE_GAIN_LOG_SD: [f64; 7] = [0.35, 0.35, 0.28, 0.30, 0.20, 0.40, 0.45];
 const SN10_GAIN_LOG_SD: f64 = 0.35;
@@ -115,7 +116,7 @@ const RESIDUAL_NOISE_NV: [f64; 2] = [10.0, 80.0];
 const RESIDUAL_NOISE_MEDIAN_NV: f64 = 25.0;
 const RESIDUAL_NOISE_LOG_SD: f64 = 0.5;
 
-// A level series in a laboratory; our choice.
+// A level series in a laboratory, in dB nHL; our choice.
 const SERIES_LEVELS_DB: [f64; 2] = [15.0, 75.0];
 const SERIES_LEVELS: u32 = ((SERIES_LEVELS_DB[1] - SERIES_LEVELS_DB[0]) / LEVEL_STEP_DB) as u32 + 1;
 const SERIES_AVERAGES: [u32; 5] = [100, 200, 500, 1000, 2000];

@@ -23,7 +23,7 @@ pub(super) struct ColouredNoise {
 }
 
 impl ColouredNoise {
-    /// Lines for traces of `length` samples.
+    /// Makes the lines for traces of `length` samples.
     pub fn new(seed: u64, length: usize, sample_rate_hz: f64) -> Self {
         let spacing_hz = LINE_SPACING_HZ.min(sample_rate_hz / (WINDOWS_BEFORE_REPEAT * length as f64));
         let lines = ((BAND_HZ[1] - BAND_HZ[0]) / spacing_hz) as usize;
@@ -59,10 +59,10 @@ const INDEPENDENT_POINTS: f64 = 5.0;
 ///
 /// `Fmp = Var_t(average) / (mean over points of Var_sweeps / N)`.
 ///
-/// The numerator is the variance of `trace` over the window, response and residual noise together. The denominator
-/// estimates the residual noise's variance, `rms²`; over `N` sweeps and `P` independent points it scatters as `rms²
-/// χ²(ν) / ν`, `ν = P (N - 1)`, drawn here by the approximation of Wilson & Hilferty 1931. About 1 without a response;
-/// 3.1 stands for one with 99 % certainty.
+/// The numerator is the variance of `trace` over the window, of response and residual noise together. The denominator
+/// estimates the variance of the residual noise, `rms²`. With `N` sweeps and `P` independent points it is distributed
+/// as `rms² χ²(ν) / ν`, `ν = P (N - 1)`; the approximation of Wilson & Hilferty 1931 draws it. `Fmp` is about 1 without
+/// a response; a value of 3.1 means a response with 99 % confidence.
 pub(super) fn f_ratio(trace: &[f64], rms: f64, seed: u64, row: u32) -> f64 {
     let n = trace.len() as f64;
     let mean = trace.iter().sum::<f64>() / n;

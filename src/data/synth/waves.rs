@@ -14,7 +14,7 @@ pub(super) struct WaveShape {
     /// Height of the bump. With the trough after it this gives Hall 2007's peak-to-trough amplitudes of about 0.25 (I,
     /// III) and 0.5 µV (V).
     pub amplitude_uv: f64,
-    /// Standard deviation of the bump; ours, for waves about 1 ms apart and a band that ends at 3 kHz.
+    /// Standard deviation of the bump. Ours, for waves about 1 ms apart and a band that ends at 3 kHz.
     pub width_ms: f64,
     /// Depth of the trough after the wave, as a share of its amplitude (V's is the SN10); ours.
     pub trough: f64,
@@ -28,10 +28,10 @@ pub(super) struct WaveShape {
     pub rate_shift_ms: f64,
     /// Share of the amplitude lost from 10 to 100 clicks/s; V keeps most of it, I about half (Hyde et al. 1976).
     pub rate_loss: f64,
-    /// Delay a year; V: 0.2 ms from 25 to 55 years (Jerger & Hall 1980); I less, I–V grows (Rowe 1978).
+    /// Delay per year; V: 0.2 ms from 25 to 55 years (Jerger & Hall 1980); I less, I–V grows (Rowe 1978).
     pub age_shift_ms: f64,
-    /// Share of the amplitude lost a year; V: 10 % from 25 to 55 years (Jerger & Hall 1980); I faster (Konrad-Martin et
-    /// al. 2012).
+    /// Share of the amplitude lost per year; V: 10 % from 25 to 55 years (Jerger & Hall 1980); I faster (Konrad-Martin
+    /// et al. 2012).
     pub age_loss: f64,
     /// Added for men, subtracted for women; V: 0.2 ms between the sexes (Jerger & Hall 1980), mostly in I–V.
     pub sex_shift_ms: f64,
@@ -84,8 +84,8 @@ const SEX_GAIN: f64 = 1.118;
 /// IV may merge with V but not replace it; ours.
 const SMALLEST_IV_V_MS: f64 = 0.55;
 
-// Troughs follow the peak at this distance and have this width, in widths of the wave; SN10 in ms (Davis & Hirsh 1979:
-// a slow negativity about 10 ms after the stimulus near threshold); values ours.
+// Delay and width of the trough after a peak, as multiples of the wave's width; those of the SN10 in ms (Davis & Hirsh
+// 1979: a slow negativity about 10 ms after the stimulus near threshold). Values ours.
 const TROUGH_DELAY: f64 = 2.3;
 const TROUGH_WIDTH: f64 = 1.2;
 const SN10_DELAY_MS: f64 = 1.7;
@@ -108,10 +108,10 @@ pub(super) struct SynthWave {
 
 /// The level that gives the same response in a normal ear, in dB nHL. There is no response at or below 0.
 ///
-/// A conductive loss only attenuates (McGee & Clemis 1982). A cochlear loss `h` raises the threshold to `h`; above it
-/// the lag `h (1 - r)²`, `r` from 0 at threshold to 1 at [`FULL_RECRUITMENT_DB`], closes fast (recruitment):
-/// near-normal latency some 20 dB above threshold on a steep function (Galambos & Hecox 1978; Rosenhamer et al. 1981;
-/// the square is ours).
+/// A conductive loss only attenuates (McGee & Clemis 1982). A cochlear loss `h` raises the threshold to `h`. Above the
+/// threshold, the remaining deficit `h (1 - r)²` shrinks fast (recruitment), with `r` from 0 at threshold to 1 at
+/// [`FULL_RECRUITMENT_DB`]: latency is near normal about 20 dB above threshold (Galambos & Hecox 1978; Rosenhamer et
+/// al. 1981; the square is ours).
 pub(super) fn effective_level_db(subject: &SynthSubject, level_db: f64) -> f64 {
     let at_cochlea_db = level_db - subject.conductive_loss_db - subject.sensitivity_db;
     let loss_db = subject.cochlear_loss_db;

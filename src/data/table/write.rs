@@ -26,7 +26,7 @@ const FIRST: [&str; 10] = [
 /// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits.
 ///
 /// # Errors
-/// The writer's.
+/// Errors of the writer.
 pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Result<()> {
     let any = |has: &dyn Fn(&Recording) -> bool| recordings.iter().any(has);
     let longest = |of: &dyn Fn(&Recording) -> usize| recordings.iter().map(of).max().unwrap_or(0);

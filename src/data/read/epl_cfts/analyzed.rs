@@ -273,7 +273,7 @@ const WAVES: [[&str; 4]; 3] = [
     ["P5 Latency", "P5 Amplitude", "N5 Latency", "N5 Amplitude"],
 ];
 
-/// A column's name in lower case, and the unit in parentheses behind it.
+/// A column's name in lower case, and its unit in parentheses.
 fn split_unit(name: &str) -> (String, Option<String>) {
     let lower = name.trim().to_lowercase();
     match lower.split_once('(') {
