@@ -1,11 +1,10 @@
 //! Where the time of a training step goes, by kind of work and by op: `cargo bench --bench profile`.
 //!
-//! A device that times what it is asked for stands between the model and the CPU. It has all of the optimiser's work
-//! done in one place, to be told apart from the products; a training makes what it can of it within the backward pass,
-//! and its whole step is measured beside that. On one thread, unless `ABR_FILM_THREADS` says otherwise: then the time
-//! of an op is that of its calls, however many threads help.
+//! A device that times each call stands between the model and the CPU; a step without it is measured beside that. On
+//! one thread, unless `ABR_FILM_THREADS` says otherwise: then the time of an op is that of its calls, however many
+//! threads help.
 
-use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role, Target};
+use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, Target, Ticket, Values};
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
 use abr_film::tensor::Shape;
@@ -45,8 +44,8 @@ impl Device for Clock {
         self.cpu.alloc(role, shapes)
     }
 
-    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
-        self.cpu.window(of, offset, shape)
+    fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+        self.cpu.view(of, offset, shape)
     }
 
     fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
@@ -84,32 +83,20 @@ impl Device for Clock {
         self.timed((op.name(), "backward"), |cpu| cpu.backward(op, inputs, outputs, doutput, dinputs));
     }
 
-    fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {
-        // not within the backward pass: see above
-    }
-
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
         self.timed(("norms", ""), |cpu| cpu.norms(groups))
     }
 
-    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
-        self.cpu.ask(firsts)
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]) {
+        self.timed(("adam", ""), |cpu| cpu.adam(step, clip, parameters));
     }
 
-    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
-        self.cpu.answer(wait, values)
+    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+        self.cpu.readback(scalars)
     }
 
-    fn rehearse(&mut self) -> bool {
-        self.cpu.rehearse()
-    }
-
-    fn rehearsed(&mut self) -> Result<()> {
-        self.cpu.rehearsed()
-    }
-
-    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
-        self.timed(("adam", ""), |cpu| cpu.adam(step, parameters));
+    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+        self.cpu.wait(ticket, values)
     }
 }
 

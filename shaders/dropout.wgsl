@@ -4,12 +4,15 @@
 struct Params {
     rows: u32,
     columns: u32,
+    // of a backward pass, with `fresh`
+    count: u32,
     key0: u32,
     key1: u32,
     tag: u32,
     step: u32,
     below: u32,
     keep: f32,
+    fresh: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -19,13 +22,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> kept: array<f32>;
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
-
-struct Backward {
-    count: u32,
-    fresh: u32,
-}
-
-@group(0) @binding(0) var<uniform> back: Backward;
 
 @compute @workgroup_size(256)
 fn forward(thread: Thread) {
@@ -45,6 +41,6 @@ fn forward(thread: Thread) {
 @compute @workgroup_size(256)
 fn backward(thread: Thread) {
     let i = element(thread);
-    if (i >= back.count) { return; }
-    dx[i] = added(dx[i], kept[i] * dy[i], back.fresh);
+    if (i >= p.count) { return; }
+    dx[i] = added(dx[i], kept[i] * dy[i], p.fresh);
 }

@@ -7,11 +7,14 @@ struct Params {
     bias_at: u32,
     running_mean_at: u32,
     running_var_at: u32,
-    // offsets of four outputs in `statistics`; in the backward pass, of dweight and dbias in `dvectors`
+    // places in `statistics`
     mean_at: u32,
     inv_std_at: u32,
     new_mean_at: u32,
     new_var_at: u32,
+    // places in `dvectors`
+    dweight_at: u32,
+    dbias_at: u32,
     rows: u32,
     columns: u32,
     training: u32,
@@ -221,8 +224,8 @@ fn backward(
     if (first == 0u) {
         for (var c = 0u; c < 4u; c++) {
             if (column + c < p.columns) {
-                let weight = p.mean_at + column + c;
-                let bias = p.inv_std_at + column + c;
+                let weight = p.dweight_at + column + c;
+                let bias = p.dbias_at + column + c;
                 dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.fresh_weight);
                 dvectors[bias] = added(dvectors[bias], sum_dn[c], p.fresh_bias);
             }

@@ -10,6 +10,13 @@ struct Params {
     w4: f32,
     w5: f32,
     w6: f32,
+    fresh0: u32,
+    fresh1: u32,
+    fresh2: u32,
+    fresh3: u32,
+    fresh4: u32,
+    fresh5: u32,
+    fresh6: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -30,25 +37,6 @@ struct Params {
 @group(0) @binding(15) var<storage, read_write> d5: array<f32>;
 @group(0) @binding(16) var<storage, read_write> d6: array<f32>;
 
-struct Backward {
-    w0: f32,
-    w1: f32,
-    w2: f32,
-    w3: f32,
-    w4: f32,
-    w5: f32,
-    w6: f32,
-    fresh0: u32,
-    fresh1: u32,
-    fresh2: u32,
-    fresh3: u32,
-    fresh4: u32,
-    fresh5: u32,
-    fresh6: u32,
-}
-
-@group(0) @binding(0) var<uniform> back: Backward;
-
 @compute @workgroup_size(1)
 fn forward() {
     // a missing term adds nothing, not even 0 times the value at its address, which may be NaN
@@ -64,11 +52,11 @@ fn forward() {
 
 @compute @workgroup_size(1)
 fn backward() {
-    d0[0] = added(d0[0], back.w0 * dy[0], back.fresh0);
-    d1[0] = added(d1[0], back.w1 * dy[0], back.fresh1);
-    d2[0] = added(d2[0], back.w2 * dy[0], back.fresh2);
-    d3[0] = added(d3[0], back.w3 * dy[0], back.fresh3);
-    d4[0] = added(d4[0], back.w4 * dy[0], back.fresh4);
-    d5[0] = added(d5[0], back.w5 * dy[0], back.fresh5);
-    d6[0] = added(d6[0], back.w6 * dy[0], back.fresh6);
+    d0[0] = added(d0[0], p.w0 * dy[0], p.fresh0);
+    d1[0] = added(d1[0], p.w1 * dy[0], p.fresh1);
+    d2[0] = added(d2[0], p.w2 * dy[0], p.fresh2);
+    d3[0] = added(d3[0], p.w3 * dy[0], p.fresh3);
+    d4[0] = added(d4[0], p.w4 * dy[0], p.fresh4);
+    d5[0] = added(d5[0], p.w5 * dy[0], p.fresh5);
+    d6[0] = added(d6[0], p.w6 * dy[0], p.fresh6);
 }

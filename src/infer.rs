@@ -18,10 +18,6 @@ pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Arra
         rows.gather(start..(start + CHUNK).min(rows.len()), &mut gathered);
         let batch =
             Batch { rows: gathered.rows, signal: &gathered.signal, condition: &gathered.condition, ..Batch::default() };
-        // how a product is cut depends on the rows, and the last have others
-        if start == 0 || batch.rows < CHUNK {
-            model.rehearse(|model| model.encode(&batch).map(drop))?;
-        }
         let posterior = model.encode(&batch)?;
         let (of_mu, of_logvar) = model.read_posterior(posterior)?;
         mu.extend(of_mu);
@@ -40,7 +36,6 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
     let mut means = Vec::new();
     for rows in condition.axis_chunks_iter(ndarray::Axis(0), CHUNK) {
         let values = rows.to_slice().expect("rows of a row-major array");
-        model.rehearse(|model| model.prior_mean(rows.nrows(), values).map(drop))?;
         let Some(mean) = model.prior_mean(rows.nrows(), values)? else { return Ok(None) };
         means.extend(model.read(mean)?);
     }
@@ -56,7 +51,6 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
 pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Array2<f32>; 2]>> {
     let rows = condition.nrows();
     let values = condition.as_slice().expect("rows of a row-major array");
-    model.rehearse(|model| model.modulation(rows, values).map(drop))?;
     let Some(var) = model.modulation(rows, values)? else { return Ok(Vec::new()) };
     let widths = model.config.decoder_dims.clone();
     let all = Array2::from_shape_vec((rows, 2 * widths.iter().sum::<usize>()), model.read(var)?);
@@ -95,10 +89,6 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         let contiguous = "rows of a row-major array";
         let condition = condition.as_ref().map(|c| c.to_slice().expect(contiguous));
         let z = (z.nrows(), z.to_slice().expect(contiguous));
-        // how a product is cut depends on the rows, and the last have others
-        if start == 0 || z.0 < CHUNK {
-            model.rehearse(|model| model.decode(z.0, z.1, condition).map(drop))?;
-        }
         let out = model.decode(z.0, z.1, condition)?;
         let traces = model.read(out.signal)?;
         if let Some(at) = traces.iter().position(|v| !v.is_finite()) {

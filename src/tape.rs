@@ -1,20 +1,31 @@
-//! Reverse-mode automatic differentiation: a program that is written anew each step, in memory that is not.
+//! Reverse-mode automatic differentiation. Each step records its own program; memory is kept from step to step.
 //!
-//! A step rewinds the tape, puts its inputs on it, applies ops, and goes back from the loss. The program may differ
-//! from step to step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
+//! A step rewinds the tape, puts its inputs on it, applies ops, and calls [`Tape::backward`] on the loss. The program
+//! may differ from step to step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
 
-use crate::device::{Buffer, Counts, Device, Role, Target};
+use crate::device::{Buffer, Counts, Device, Role, Scalar, Target, Ticket, Values};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A tensor on a tape. It stays valid until the tape is rewound; a parameter's stays valid for good.
+/// A tensor on a tape. It is valid until the next rewind, a parameter for good; the tape panics on any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Var(u32);
+pub struct Var {
+    slot: u32,
+    tape: u32,
+    /// The rewinds before it; none for a parameter.
+    program: Option<NonZeroU32>,
+}
 
-/// A program of ops over a device's buffers, and the way back through it.
+/// A program of ops over a device's buffers, and the backward pass through it.
 pub struct Tape {
+    /// Tells this tape's variables from those of others.
+    id: u32,
+    /// Rewinds so far, plus 1.
+    program: NonZeroU32,
     device: Box<dyn Device>,
     slots: Vec<Slot>,
     nodes: Vec<Node>,
@@ -33,10 +44,10 @@ struct Slot {
     differentiable: bool,
     /// Whether the current backward pass has put a gradient here.
     reached: bool,
-    /// The first node that reads it: in the backward pass the last to need its value, or to add to its gradient.
+    /// The first node that reads it. In the backward pass it is the last to need its value, or to add to its gradient.
     first_use: usize,
     /// The parameter that this is a part of.
-    window_of: Option<Var>,
+    view_of: Option<Var>,
 }
 
 struct Node {
@@ -48,7 +59,9 @@ struct Node {
 impl Tape {
     /// An empty tape on a device.
     pub fn new(device: Box<dyn Device>) -> Self {
-        Tape { device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
+        static TAPES: AtomicU32 = AtomicU32::new(0);
+        let (id, program) = (TAPES.fetch_add(1, Relaxed), NonZeroU32::MIN);
+        Tape { id, program, device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
     }
 
     /// What the device was asked for so far; see [`Device::counts`].
@@ -89,24 +102,24 @@ impl Tape {
                 differentiable,
                 reached: false,
                 first_use: 0,
-                window_of: None,
+                view_of: None,
             });
         }
         let first = self.parameters;
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
-        Ok((first..self.used).map(|i| Var(i as u32)).collect())
+        Ok((first..self.used).map(|slot| self.parameter(slot)).collect())
     }
 
     /// A part of a parameter under a name of its own, to be read and written: `shape` numbers from number `offset` on.
     ///
     /// # Panics
     /// When anything but parameters is on the tape.
-    pub fn window(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
+    pub fn view(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
         assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
         self.slots.truncate(self.parameters);
         let Slot { value, gradient, differentiable, .. } = *self.slot(of);
-        let value = self.device.window(value, offset, shape);
-        let gradient = gradient.map(|gradient| self.device.window(gradient, offset, shape));
+        let value = self.device.view(value, offset, shape);
+        let gradient = gradient.map(|gradient| self.device.view(gradient, offset, shape));
         self.slots.push(Slot {
             shape,
             value,
@@ -114,16 +127,21 @@ impl Tape {
             differentiable,
             reached: false,
             first_use: 0,
-            window_of: Some(of),
+            view_of: Some(of),
         });
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
-        Var(self.used as u32 - 1)
+        self.parameter(self.used - 1)
+    }
+
+    fn parameter(&self, slot: usize) -> Var {
+        Var { slot: slot as u32, tape: self.id, program: None }
     }
 
     /// Forgets the program; parameters stay, and so does all memory.
     pub fn rewind(&mut self) {
         self.nodes.clear();
         self.used = self.parameters;
+        self.program = self.program.checked_add(1).expect("fewer than 2^32 rewinds");
     }
 
     /// Puts constant values on the tape.
@@ -157,12 +175,9 @@ impl Tape {
     /// A device that has no room for the outputs.
     ///
     /// # Panics
-    /// When shapes do not fit, or one variable is given twice (its gradient would be written by two at once).
+    /// When shapes do not fit.
     pub fn apply_all(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
         let op = op.into();
-        for (i, var) in inputs.iter().enumerate() {
-            assert!(!inputs[..i].contains(var), "{}: input {i} is given twice", op.name());
-        }
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
         let differentiable =
             inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).differentiable);
@@ -188,25 +203,31 @@ impl Tape {
         self.slots[..self.used].iter_mut().for_each(|slot| slot.reached = false);
         for (index, node) in self.nodes.iter().enumerate().rev() {
             for var in &node.inputs {
-                self.slots[var.0 as usize].first_use = index;
+                self.slots[var.slot as usize].first_use = index;
             }
         }
-        let seed = self.reach(loss, self.nodes.len())?.buffer;
+        let seed = self.gradient(loss, self.nodes.len(), true)?.buffer;
         self.device.write(seed, &[1.0]);
         for index in (0..self.nodes.len()).rev() {
             let result = self.slot(self.nodes[index].outputs[0]);
             let (true, Some(doutput)) = (result.reached, result.gradient) else { continue };
-            let node = &self.nodes[index];
-            let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
-            let mut dinputs = ArrayVec::<_, MAX_INPUTS>::new();
-            for (i, var) in inputs.iter().enumerate() {
-                let flows = self.nodes[index].op.differentiable(i) && self.slot(*var).differentiable;
-                dinputs.push(if flows { Some(self.reach(*var, index)?) } else { None });
+            let vars = self.nodes[index].inputs.clone();
+            // a call writes each buffer once: of a variable that the op has twice, each use has a call of its own
+            let uses = repeats(&vars);
+            for use_number in 0..=uses {
+                let mut dinputs = ArrayVec::<_, MAX_INPUTS>::new();
+                for (i, var) in vars.iter().enumerate() {
+                    let op = &self.nodes[index].op;
+                    let flows = op.differentiable(i) && self.slot(*var).differentiable;
+                    let now = flows && uses_before(&vars, i) == use_number;
+                    dinputs.push(if now { Some(self.gradient(*var, index, use_number == uses)?) } else { None });
+                }
+                let node = &self.nodes[index];
+                let (inputs, outputs) = (self.values(&node.inputs), self.values(&node.outputs));
+                self.device.backward(&node.op, &inputs, &outputs, doutput, &dinputs);
             }
-            let (inputs, outputs) = (self.values(&inputs), self.values(&outputs));
-            self.device.backward(&self.nodes[index].op, &inputs, &outputs, doutput, &dinputs);
         }
-        for slot in self.slots[..self.parameters].iter().filter(|s| !s.reached && s.window_of.is_none()) {
+        for slot in self.slots[..self.parameters].iter().filter(|s| !s.reached && s.view_of.is_none()) {
             if let Some(gradient) = slot.gradient {
                 self.device.zero(gradient);
             }
@@ -214,10 +235,12 @@ impl Tape {
         Ok(())
     }
 
-    /// The gradient's buffer of a slot, for what a node adds to it: fresh when this pass comes there first.
-    fn reach(&mut self, var: Var, node: usize) -> Result<Target> {
-        let slot = &mut self.slots[var.0 as usize];
-        assert!(slot.window_of.is_none(), "tape: a window has no gradient of its own");
+    /// Where a node's contribution to the gradient of a variable goes: the first one in this pass overwrites. `last`:
+    /// the node does not use the variable again.
+    fn gradient(&mut self, var: Var, node: usize, last: bool) -> Result<Target> {
+        let index = self.index(var);
+        let slot = &mut self.slots[index];
+        assert!(slot.view_of.is_none(), "tape: a view has no gradient of its own");
         let buffer = match slot.gradient {
             Some(gradient) => gradient,
             None => {
@@ -227,14 +250,14 @@ impl Tape {
             }
         };
         let fresh = !std::mem::replace(&mut slot.reached, true);
-        if fresh && var.0 as usize >= self.parameters {
+        if fresh && index >= self.parameters {
             self.device.reshape(&[buffer], &[slot.shape])?;
         }
-        Ok(Target { buffer, fresh, last: self.slots[var.0 as usize].first_use == node })
+        Ok(Target { buffer, fresh, last: last && self.slots[index].first_use == node })
     }
 
     /// Copies values from one variable to another of the same shape, outside of any gradient.
-    pub fn assign(&mut self, from: Var, to: Var) {
+    pub fn copy(&mut self, from: Var, to: Var) {
         let (from, to) = (self.slot(from).value, self.slot(to).value);
         self.device.copy(from, to);
     }
@@ -262,41 +285,47 @@ impl Tape {
     ///
     /// # Panics
     /// When the variable has another shape.
-    pub fn scalar(&self, var: Var) -> Result<f64> {
+    pub fn item(&self, var: Var) -> Result<f64> {
         let mut value = [0.0];
         self.device.read(self.slot(var).value, &mut value)?;
         Ok(f64::from(value[0]))
     }
 
-    /// Asks for the values of several `[1, 1]` variables; see [`Device::ask`].
-    ///
-    /// # Errors
-    /// As [`Tape::read`].
-    pub fn ask(&mut self, vars: &[Var]) -> Result<()> {
-        let buffers = self.values(vars);
-        self.device.ask(&buffers)
-    }
-
-    /// See [`Device::answer`].
-    ///
-    /// # Errors
-    /// As [`Tape::read`].
+    /// The scalar of a `[1, 1]` variable, for [`Device::readback`]; it stays valid after a rewind until its buffer is
+    /// written again.
     ///
     /// # Panics
-    /// When `values` has another length than the answer.
-    pub fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
-        self.device.answer(wait, values)
+    /// When the variable has another shape.
+    pub fn scalar(&self, var: Var) -> Scalar {
+        assert!(self.slot(var).shape == [1, 1], "tape: a scalar of {:?}", self.slot(var).shape);
+        Scalar::First(self.slot(var).value)
     }
 
-    /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter whose
-    /// optimiser step was made early is undefined.
+    /// See [`Device::readback`].
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
+    pub fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+        self.device.readback(scalars)
+    }
+
+    /// See [`Device::wait`].
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
+    pub fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+        self.device.wait(ticket, values)
+    }
+
+    /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter
+    /// whose optimizer step was made in the backward pass is undefined.
     ///
     /// # Errors
     /// As [`Tape::read`].
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
-        let reached = slot.window_of.map_or(slot, |of| self.slot(of)).reached;
+        let reached = slot.view_of.map_or(slot, |of| self.slot(of)).reached;
         if let (true, Some(gradient)) = (reached, slot.gradient) {
             self.device.read(gradient, &mut values)?;
         }
@@ -320,7 +349,7 @@ impl Tape {
 
     /// The next slot; the device is still to be told its shape.
     fn next_slot(&mut self, shape: Shape, differentiable: bool) -> Result<Var> {
-        let var = Var(self.used as u32);
+        let var = Var { slot: self.used as u32, tape: self.id, program: Some(self.program) };
         if let Some(slot) = self.slots.get_mut(self.used) {
             (slot.shape, slot.differentiable, slot.reached) = (shape, differentiable, false);
         } else {
@@ -332,19 +361,41 @@ impl Tape {
                 differentiable,
                 reached: false,
                 first_use: 0,
-                window_of: None,
+                view_of: None,
             });
         }
         self.used += 1;
         Ok(var)
     }
 
+    /// The slot of a variable.
+    ///
+    /// # Panics
+    /// When the variable belongs to another tape, or to a program before the last rewind.
+    #[track_caller]
+    fn index(&self, var: Var) -> usize {
+        assert!(var.tape == self.id, "tape {}: a variable of tape {}", self.id, var.tape);
+        let current = var.program.is_none_or(|program| program == self.program);
+        assert!(current, "tape {}: a variable from before the last rewind", self.id);
+        var.slot as usize
+    }
+
+    #[track_caller]
     fn slot(&self, var: Var) -> &Slot {
-        debug_assert!((var.0 as usize) < self.used, "tape: a variable from before the last rewind");
-        &self.slots[var.0 as usize]
+        &self.slots[self.index(var)]
     }
 
     fn values(&self, vars: &[Var]) -> ArrayVec<Buffer, MAX_INPUTS> {
         vars.iter().map(|v| self.slot(*v).value).collect()
     }
+}
+
+/// How often the op has the variable of input `i` before that input.
+fn uses_before(vars: &[Var], i: usize) -> usize {
+    vars[..i].iter().filter(|var| **var == vars[i]).count()
+}
+
+/// The most uses of one variable beyond the first.
+fn repeats(vars: &[Var]) -> usize {
+    (0..vars.len()).map(|i| uses_before(vars, i)).max().unwrap_or(0)
 }

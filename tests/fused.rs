@@ -186,15 +186,8 @@ fn grouped_linear() {
 fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]) {
     let (x, dy) = (draw::<T>([rows, inputs], Fill::Normal, 0), draw::<T>([rows, outputs], Fill::Normal, 1));
     let weights: Vec<Array2<T>> = (2..5).map(|i| draw([outputs, inputs], Fill::Uniform(0.1, 1.0), i)).collect();
-    let step = AdamStep {
-        step: 3,
-        learning_rate: 1e-2,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        weight_decay: 0.1,
-        decoupled: true,
-        clip: None,
-    };
+    let step =
+        AdamStep { step: 3, learning_rate: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.1, decoupled: true };
     let relu = LinearRelu { dropout: Some(dropout(0.3)) };
     let layer = [x.clone(), weights[0].clone(), Array2::zeros((1, outputs))];
     for op in [AnyOp::from(Linear), relu.into()] {

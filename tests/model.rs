@@ -77,7 +77,7 @@ fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, early: 
         let weights = LossWeights::new(&TrainingConfig::default(), None);
         let losses = model.losses(&output, &batch, &weights).expect("losses");
         if early {
-            optimizer.begin(model.tape(), 1e-2);
+            optimizer.step_in_backward(model.tape(), 1e-2);
         }
         model.backward(losses.total).expect("a backward pass");
         optimizer.step(model.tape(), 1e-2, None).expect("a step");

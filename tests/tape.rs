@@ -27,7 +27,7 @@ fn gradients_of_all_uses_add_up() {
     let doubled = tape.apply(Mul, &[p[0], two]).unwrap();
     let sum = tape.apply(Add, &[p[0], doubled]).unwrap(); // 3 p
     let loss = mean_square(&mut tape, sum); // 9 (p0^2 + p1^2) / 2
-    assert_eq!(tape.scalar(loss).unwrap(), 58.5);
+    assert_eq!(tape.item(loss).unwrap(), 58.5);
     tape.backward(loss).unwrap();
     assert_eq!(tape.read_gradient(p[0]).unwrap(), [27.0, -18.0]);
     // a second pass starts anew instead of adding to the first
@@ -46,7 +46,7 @@ fn a_rewound_tape_forgets_the_program_and_keeps_parameters() {
         let relu = tape.apply(LeakyRelu::RELU, &[x]).unwrap();
         assert_eq!(tape.read(relu).unwrap(), vec![0.5; rows * 2]);
         let loss = mean_square(&mut tape, p[0]);
-        assert_eq!(tape.scalar(loss).unwrap(), expected);
+        assert_eq!(tape.item(loss).unwrap(), expected);
         tape.backward(loss).unwrap();
         assert_eq!(tape.read_gradient(p[0]).unwrap(), [1.0, 2.0]);
         assert_eq!(tape.read_gradient(p[1]).unwrap(), [0.0, 0.0], "no gradient reaches what the loss does not use");
@@ -61,15 +61,46 @@ fn buffers_such_as_running_means_get_no_gradient() {
     let loss = mean_square(&mut tape, product);
     tape.backward(loss).unwrap();
     assert_eq!(tape.read_gradient(p[1]).unwrap(), [0.0, 0.0]);
-    tape.assign(p[1], p[0]);
+    tape.copy(p[1], p[0]);
     assert_eq!(tape.read(p[0]).unwrap(), [4.0, 4.0]);
 }
 
 #[test]
-#[should_panic(expected = "mul: input 1 is given twice")]
-fn one_variable_given_twice_to_an_op_is_refused() {
+fn one_variable_twice_in_an_op_gets_the_gradients_of_both_uses() {
     let (mut tape, p) = tape(&[([1, 2], true)]);
-    let _ = tape.apply(Mul, &[p[0], p[0]]);
+    tape.write(p[0], &[3.0, -2.0]);
+    let square = tape.apply(Mul, &[p[0], p[0]]).unwrap();
+    assert_eq!(tape.read(square).unwrap(), [9.0, 4.0]);
+    let sum = tape.apply(Add, &[square, square]).unwrap(); // 2 p^2
+    let loss = mean_square(&mut tape, sum); // 2 (p0^4 + p1^4)
+    tape.backward(loss).unwrap();
+    assert_eq!(tape.read_gradient(p[0]).unwrap(), [8.0 * 27.0, 8.0 * -8.0]);
+    // a weight that is its own input
+    let (mut tape, p) = self::tape(&[([2, 2], true), ([1, 2], true)]);
+    tape.write(p[0], &[1.0, 2.0, 3.0, 4.0]);
+    let product = tape.apply(Linear, &[p[0], p[0], p[1]]).unwrap(); // W W^T
+    assert_eq!(tape.read(product).unwrap(), [5.0, 11.0, 11.0, 25.0]);
+    let loss = mean_square(&mut tape, product);
+    tape.backward(loss).unwrap();
+    // W W^T W, as the product is symmetric: 2 / 4 of its elements, from each of the two uses
+    assert_eq!(tape.read_gradient(p[0]).unwrap(), [38.0, 54.0, 86.0, 122.0]);
+}
+
+#[test]
+#[should_panic(expected = "a variable from before the last rewind")]
+fn a_variable_from_before_a_rewind_is_refused() {
+    let (mut tape, p) = tape(&[([1, 1], true)]);
+    let x = tape.input([1, 1], &[1.0]).unwrap();
+    tape.rewind();
+    let _ = tape.input([1, 1], &[2.0]).unwrap();
+    let _ = tape.apply(Mul, &[p[0], x]);
+}
+
+#[test]
+#[should_panic(expected = "a variable of tape")]
+fn a_variable_of_another_tape_is_refused() {
+    let ((mut one, of_one), (_, of_other)) = (tape(&[([1, 1], true)]), tape(&[([1, 1], true)]));
+    let _ = one.apply(Mul, &[of_one[0], of_other[0]]);
 }
 
 #[test]
@@ -140,7 +171,7 @@ fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
         let loss = mean_square(&mut tape, y);
         let before = tape.read(single).unwrap();
         if early {
-            optimizer.begin(&mut tape, RATE);
+            optimizer.step_in_backward(&mut tape, RATE);
         }
         tape.backward(loss).unwrap();
         assert_eq!(tape.read(single).unwrap() != before, early, "a weight of one use makes its step early");

@@ -6,7 +6,6 @@ use abr_film::config::Config;
 use abr_film::device::Device;
 use abr_film::error::Result;
 use abr_film::model::Cvae;
-use abr_film::train::dispatches;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -86,8 +85,6 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
         .filter(|(p, _)| p.learned)
         .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
-    // batch norm takes no single row, and who asks for more than this wants all rows of some data in one batch
-    let rows = config.training.batch_size.clamp(2, 1 << 16);
     let mut info = machine(Some(&model.tape().device_name()));
     info["description"] = json!(config.film.description);
     info["decoder"] = json!(decoder);
@@ -97,8 +94,6 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
     info["signal_length"] = json!(config.model.signal_length);
     info["static_columns"] = config.data.static_columns.iter().map(|c| c.name()).collect();
     info["latent_dim"] = json!(config.model.latent_dim);
-    info["dispatches_a_step"] = json!(dispatches(config, rows)?);
-    info["rows_of_the_step"] = json!(rows);
     info["layers"] = json!(layers);
     Ok(info)
 }
@@ -125,9 +120,6 @@ fn text(info: &Value) -> String {
     adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
     if adapters.is_empty() {
         out += &format!("adapter      none: {}\n", abr_film::device::NO_ADAPTER);
-    }
-    if let (Some(programs), Some(rows)) = (info["dispatches_a_step"].as_u64(), info["rows_of_the_step"].as_u64()) {
-        out += &format!("GPU          would start {programs} programs a training step of {rows} rows\n");
     }
     let number = |name: &str| info[name].as_f64();
     if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {

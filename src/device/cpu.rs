@@ -1,30 +1,36 @@
 //! The CPU: buffers are vectors, ops run at once on the threads of the current rayon pool.
 
-use super::{AdamStep, Buffer, Device, Learned, Role, Target};
+use super::readback::{History, Norms, Scalar, Ticket, Values};
+use super::{AdamStep, Buffer, Clip, Device, Learned, Role, Target};
 use crate::error::Result;
-use crate::kernels::{adam::adam, reduce::sum_of_squares};
+use crate::kernels::adam::{adam, clip_scale};
+use crate::kernels::reduce::sum_of_squares;
 use crate::ops::{AnyOp, Linear, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The CPU device; `T` is `f32` to train and `f64` to check.
 #[derive(Debug)]
 pub struct Cpu<T> {
     tensors: Vec<Tensor<T>>,
-    early: Early,
-    /// Worked out since the last question.
-    norms: Vec<f64>,
-    /// Whether a step was made by these.
-    stepped: bool,
-    /// To the open question, if there is one.
-    answer: Vec<f64>,
+    pending: InBackward,
+    /// Where the values of each call's norms begin in `norm_values`.
+    norms: History<usize>,
+    norm_values: Vec<f64>,
+    /// Values that were read back and not waited for, the oldest first.
+    readbacks: VecDeque<(u64, Values)>,
+    /// The number of the next readback.
+    next_readback: u64,
+    /// Memory for readbacks to come.
+    spare: Vec<Values>,
 }
 
-/// Parameters that may make their optimiser step during the backward pass.
+/// Parameters that may make their optimizer step during the backward pass.
 #[derive(Debug, Default)]
-struct Early {
+struct InBackward {
     step: Option<AdamStep>,
     waiting: Vec<Learned>,
     /// The gradients of those that have made it.
@@ -34,17 +40,17 @@ struct Early {
 #[derive(Debug)]
 struct Tensor<T> {
     shape: Shape,
-    /// None in a window.
+    /// Empty in a view.
     values: Vec<T>,
-    /// The buffer that a window looks into, and where it begins there.
-    window: Option<(Buffer, usize)>,
+    /// The buffer that a view is a part of, and where it begins there.
+    view_of: Option<(Buffer, usize)>,
 }
 
 impl<T> Default for Tensor<T> {
     /// What stands in a buffer's place while it is being written: an op that also reads it meets a shape that cannot
     /// fit.
     fn default() -> Self {
-        Tensor { shape: [0, 0], values: Vec::new(), window: None }
+        Tensor { shape: [0, 0], values: Vec::new(), view_of: None }
     }
 }
 
@@ -57,7 +63,8 @@ impl<T: Real> Tensor<T> {
 impl<T: Real> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
-        Cpu { tensors: Vec::new(), early: Early::default(), norms: Vec::new(), stepped: false, answer: Vec::new() }
+        let (tensors, pending, norms, norm_values, readbacks, next_readback, spare) = Default::default();
+        Cpu { tensors, pending, norms, norm_values, readbacks, next_readback, spare }
     }
 
     fn tensor_mut(&mut self, buffer: Buffer) -> &mut Tensor<T> {
@@ -67,14 +74,14 @@ impl<T: Real> Cpu<T> {
     /// Takes a tensor out, so that it can be written while others are read; it must be put back.
     fn take(&mut self, buffer: Buffer) -> Tensor<T> {
         let tensor = std::mem::take(self.tensor_mut(buffer));
-        assert!(tensor.window.is_none(), "an op writes whole buffers");
+        assert!(tensor.view_of.is_none(), "an op writes whole buffers");
         tensor
     }
 
     /// The buffer that holds the numbers of this one, and which of them.
     fn place(&self, buffer: Buffer) -> (Buffer, Range<usize>) {
-        let Tensor { shape, values: _, window } = &self.tensors[buffer.0 as usize];
-        let (holder, start) = window.unwrap_or((buffer, 0));
+        let Tensor { shape, values: _, view_of } = &self.tensors[buffer.0 as usize];
+        let (holder, start) = view_of.unwrap_or((buffer, 0));
         (holder, start..start + shape[0] * shape[1])
     }
 
@@ -88,36 +95,40 @@ impl<T: Real> Cpu<T> {
         &mut self.tensor_mut(holder).values[range]
     }
 
-    fn view(&self, buffer: Buffer) -> View<'_, T> {
+    fn array(&self, buffer: Buffer) -> View<'_, T> {
         let shape = self.tensors[buffer.0 as usize].shape;
         View::from_shape(shape, self.values(buffer)).expect("as many values as the shape says")
     }
 
-    fn views<const N: usize>(&self, buffers: &[Buffer]) -> ArrayVec<View<'_, T>, N> {
-        buffers.iter().map(|b| self.view(*b)).collect()
+    fn norm(&self, norms: Norms, group: usize) -> f64 {
+        self.norm_values[self.norms.get(norms) + group]
+    }
+
+    fn arrays<const N: usize>(&self, buffers: &[Buffer]) -> ArrayVec<View<'_, T>, N> {
+        buffers.iter().map(|b| self.array(*b)).collect()
     }
 }
 
 impl<T: Real> Cpu<T> {
     /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step
     /// now, in place of its gradient.
-    fn is_early(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
+    fn in_backward(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
         let all_of_it = target.fresh && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
-        self.early.waiting.iter().position(|p| all_of_it && p.gradient == target.buffer)
+        self.pending.waiting.iter().position(|p| all_of_it && p.gradient == target.buffer)
     }
 
     fn weight_step(&mut self, op: &AnyOp, waiting: usize, [x, y, dy]: [Buffer; 3]) {
-        let p = self.early.waiting.swap_remove(waiting);
-        let step = self.early.step.expect("a step that parameters wait for");
+        let p = self.pending.waiting.swap_remove(waiting);
+        let step = self.pending.step.expect("a step that parameters wait for");
         self.step(&step, &p, |cpu, step, tensors| {
-            let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.view(b)), tensors.map(Tensor::view_mut));
+            let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.array(b)), tensors.map(Tensor::view_mut));
             match op {
                 AnyOp::LinearRelu(op) => op.step_weight(step, x, y, dy, weights),
                 _ => Linear::step_weight(step, x, dy, weights),
             }
         });
-        self.early.done.push(p.gradient);
+        self.pending.done.push(p.gradient);
     }
 
     /// Hands a parameter's value and moments to `work`, with the step of its own group.
@@ -143,12 +154,12 @@ impl<T: Real> Cpu<T> {
         let mut taken: ArrayVec<_, MAX_INPUTS> =
             dinputs.iter().map(|d| d.map(|d| (self.take(d.buffer), d.fresh))).collect();
         {
-            let (inputs, outputs) = (self.views::<MAX_INPUTS>(inputs), self.views::<MAX_OUTPUTS>(outputs));
+            let (inputs, outputs) = (self.arrays::<MAX_INPUTS>(inputs), self.arrays::<MAX_OUTPUTS>(outputs));
             let mut dinputs: ArrayVec<_, MAX_INPUTS> = taken
                 .iter_mut()
                 .map(|t| t.as_mut().map(|(t, f)| Gradient { values: t.view_mut(), fresh: *f }))
                 .collect();
-            op.backward(&inputs, &outputs, self.view(doutput), &mut dinputs);
+            op.backward(&inputs, &outputs, self.array(doutput), &mut dinputs);
         }
         for (target, taken) in dinputs.iter().zip(taken) {
             if let (Some(target), Some((tensor, _))) = (target, taken) {
@@ -172,7 +183,7 @@ impl<T: Real> Device for Cpu<T> {
 
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
         let first = self.tensors.len() as u32;
-        let tensor = |&shape: &Shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]], window: None };
+        let tensor = |&shape: &Shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]], view_of: None };
         self.tensors.extend(shapes.iter().map(tensor));
         if role == Role::Moment {
             // a moment is read before it is written. Memory that was only read is a page of zeros that all share; to
@@ -185,10 +196,10 @@ impl<T: Real> Device for Cpu<T> {
         Ok((first..self.tensors.len() as u32).map(Buffer).collect())
     }
 
-    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+    fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
         let (holder, range) = self.place(of);
-        assert!(offset + shape[0] * shape[1] <= range.len(), "a window beyond its buffer");
-        self.tensors.push(Tensor { shape, values: Vec::new(), window: Some((holder, range.start + offset)) });
+        assert!(offset + shape[0] * shape[1] <= range.len(), "a view beyond its buffer");
+        self.tensors.push(Tensor { shape, values: Vec::new(), view_of: Some((holder, range.start + offset)) });
         Buffer(self.tensors.len() as u32 - 1)
     }
 
@@ -232,7 +243,7 @@ impl<T: Real> Device for Cpu<T> {
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
         let mut taken: ArrayVec<_, MAX_OUTPUTS> = outputs.iter().map(|b| self.take(*b)).collect();
         {
-            let inputs = self.views::<MAX_INPUTS>(inputs);
+            let inputs = self.arrays::<MAX_INPUTS>(inputs);
             let mut outputs: ArrayVec<_, MAX_OUTPUTS> = taken.iter_mut().map(Tensor::view_mut).collect();
             op.forward(&inputs, &mut outputs);
         }
@@ -251,7 +262,7 @@ impl<T: Real> Device for Cpu<T> {
     ) {
         // the weight's step comes last: the other gradients are made from the weight as it was
         let mut without: ArrayVec<_, MAX_INPUTS> = dinputs.iter().copied().collect();
-        let early = self.is_early(op, inputs, dinputs);
+        let early = self.in_backward(op, inputs, dinputs);
         if early.is_some() {
             without[1] = None;
         }
@@ -261,57 +272,69 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
-        if std::mem::take(&mut self.stepped) {
-            self.norms.clear();
+    fn optimize_in_backward(&mut self, step: &AdamStep, parameters: &[Learned]) {
+        self.pending.step = Some(*step);
+        self.pending.done.clear();
+        self.pending.waiting.clear();
+        self.pending.waiting.extend_from_slice(parameters);
+    }
+
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
+        if self.norms.next_call() == 0 {
+            self.norm_values.clear();
         }
+        let start = self.norm_values.len();
         for buffers in groups {
             let norm = buffers.iter().map(|b| sum_of_squares(self.values(*b))).sum::<f64>().sqrt();
-            self.norms.push(norm);
+            self.norm_values.push(norm);
         }
+        Ok(self.norms.push(start, groups.len()))
+    }
+
+    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+        let mut values = self.spare.pop().unwrap_or_default();
+        values.scalars.clear();
+        values.scalars.extend_from_slice(scalars);
+        values.values.clear();
+        values.values.extend(scalars.iter().map(|scalar| match scalar {
+            // what a device gives out is an f32
+            Scalar::First(buffer) => f64::from(self.values(*buffer)[0].wide() as f32),
+            Scalar::Norm(norms, group) => self.norm(*norms, *group),
+        }));
+        let ticket = Ticket(self.next_readback);
+        self.readbacks.push_back((self.next_readback, values));
+        self.next_readback += 1;
+        Ok(ticket)
+    }
+
+    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+        let at = self.readbacks.iter().position(|(number, _)| *number == ticket.0).expect("a ticket of this device");
+        let (_, read) = self.readbacks.remove(at).expect("just found");
+        values.clone_from(&read);
+        self.spare.push(read);
         Ok(())
     }
 
-    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
-        assert!(self.answer.is_empty(), "ask: the question before is still open");
-        for buffer in firsts {
-            let value = self.values(*buffer)[0].wide() as f32;
-            self.answer.push(f64::from(value));
-        }
-        self.answer.append(&mut self.norms);
-        Ok(())
-    }
-
-    fn answer(&mut self, _wait: bool, values: &mut [f64]) -> Result<bool> {
-        if self.answer.is_empty() {
-            return Ok(false);
-        }
-        values.copy_from_slice(&self.answer);
-        self.answer.clear();
-        Ok(true)
-    }
-
-    fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
-        self.early.step = Some(*step);
-        self.early.done.clear();
-        self.early.waiting.clear();
-        self.early.waiting.extend_from_slice(parameters);
-    }
-
-    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
-        let early = self.early.step.take();
-        assert!(self.early.done.is_empty() || early == Some(*step), "adam: another step was made early");
-        let scale = step.clip.map_or(1.0, |clip| clip.scale(*self.norms.last().expect("a norm to clip by")));
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]) {
+        let scale = clip.map_or(1.0, |clip| match clip.norm {
+            Scalar::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
+            Scalar::First(_) => panic!("adam: the clip's norm is no norm"),
+        });
+        let in_backward = self.pending.step.take();
+        assert!(
+            self.pending.done.is_empty() || in_backward == Some(*step),
+            "adam: the backward pass made another step"
+        );
         for p in parameters {
-            if self.early.done.contains(&p.gradient) {
+            if self.pending.done.contains(&p.gradient) {
                 continue;
             }
             self.step(step, p, |cpu, step, [value, m, v]| {
                 adam(step, scale, &mut value.values, cpu.values(p.gradient), &mut m.values, &mut v.values);
             });
         }
-        self.early.done.clear();
-        self.early.waiting.clear();
-        self.stepped = true;
+        self.pending.done.clear();
+        self.pending.waiting.clear();
+        self.norms.stepped = true;
     }
 }

@@ -1,15 +1,15 @@
 //! Where tensors live and ops run. Everything above speaks to a [`Device`] and does not know which one it is.
 
-mod counter;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod readback;
 
-pub use counter::Counter;
 pub use cpu::Cpu;
+pub use readback::{Norms, Scalar, Ticket, Values};
 
 use crate::error::{Error, Result};
-pub use crate::kernels::adam::{AdamFactors, AdamStep, Clip, ParameterGroup};
+pub use crate::kernels::adam::{AdamFactors, AdamStep, ParameterGroup};
 use crate::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
 use crate::kernels::spin::SpinGuard;
 use crate::ops::AnyOp;
@@ -47,7 +47,15 @@ pub struct Learned {
     pub group: ParameterGroup,
 }
 
-/// What a GPU was asked for.
+/// Where the norm of all gradients is above `max_norm`, they are scaled down to it (PyTorch's `clip_grad_norm_`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clip {
+    pub max_norm: f64,
+    /// Alone in its call of [`Device::norms`].
+    pub norm: Scalar,
+}
+
+/// What a GPU did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Programs started.
@@ -60,8 +68,8 @@ pub struct Counts {
     pub waits: u64,
 }
 
-/// Memory, ops and the optimiser of one kind of hardware. Calls are carried out in order, perhaps later; only
-/// [`Device::read`] and [`Device::answer`] wait. Shapes that do not fit, or a buffer named both as input and output,
+/// Memory, ops and the optimiser of one kind of hardware. Calls take effect in order, perhaps later; only
+/// [`Device::read`] and [`Device::wait`] wait. Shapes that do not fit, or a buffer named both as input and output,
 /// are the caller's bug and panic.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
@@ -70,9 +78,9 @@ pub trait Device: Send {
     /// One zero-filled buffer a shape.
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>>;
 
-    /// A part of a buffer under a name of its own: `shape` numbers from number `offset` on. It can be read, written and
-    /// copied, and its norm be taken; an op writes whole buffers.
-    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
+    /// A view of a part of a buffer: `shape` numbers from number `offset` on. It can be read, written and copied, and
+    /// have its norm taken; an op writes whole buffers.
+    fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
     /// Gives activations that one op writes these shapes; their content is undefined afterwards. Memory once grown is
     /// kept. It is asked of every activation before it is used in a program, be its shape what it was: a device may
@@ -102,50 +110,40 @@ pub trait Device: Send {
         dinputs: &[Option<Target>],
     );
 
-    /// Lets the next backward pass make these parameters' optimiser step where it can be done with the gradient at
-    /// hand, which then need not be kept: [`Device::adam`], with the same step, does the others. A device may leave all
-    /// to that.
-    fn step_early(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}
+    /// Allows the next backward pass to make these parameters' optimizer step as soon as their gradient is complete; the
+    /// gradient then need not be kept. [`Device::adam`], with the same step and no clip, makes the steps that are left.
+    /// A device may leave all of them to it.
+    fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}
 
-    /// Works out the Euclidean norm over all values of the buffers of each group, to be told by the next question. All
-    /// are from one call of [`Device::alloc`], or windows into such. What nobody has asked for when the optimiser has
-    /// made its step is forgotten by the next call.
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()>;
+    /// The Euclidean norm over all values of the buffers of each group: handles, whose values [`Device::readback`]
+    /// brings. All buffers come from one call of [`Device::alloc`], or are views into such. The handles are valid until
+    /// the next [`Device::adam`] has been followed by other norms.
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms>;
 
-    /// One optimiser step over all parameters, but for those that made it early. The norm that [`AdamStep::clip`] is
-    /// held against is the last that [`Device::norms`] worked out, in a call for it alone. First and second moments
-    /// come from two calls of [`Device::alloc`].
-    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]);
-
-    /// Asks for the first values of some buffers (one at least), and behind them for the norms worked out since the
-    /// last question, and lets all that was asked for before begin. It waits for nothing: [`Device::answer`] is to be
-    /// called until it says `false`.
-    fn ask(&mut self, firsts: &[Buffer]) -> Result<()>;
-
-    /// Answers the oldest open question and says `true`; or says `false`, when there is none, or none that is due. A
-    /// device that works by itself leaves its newest questions open, one or two, unless it is to `wait`: so it is never
-    /// out of work while the next is being prepared.
+    /// One optimizer step over all parameters that did not make it in the backward pass, by gradients scaled down to `clip`. First and second moments come from
+    /// two calls of [`Device::alloc`].
     ///
     /// # Panics
-    /// When `values` has another length than the answer: the firsts and the norms of its question.
-    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool>;
+    /// When the clip's norm is no longer valid.
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]);
 
-    /// Begins a rehearsal and says `true`, where there is something to make ready before ops can run, such as programs
-    /// to compile: what is asked for until [`Device::rehearsed`] is noted and not carried out. There is nothing to be
-    /// read then.
-    fn rehearse(&mut self) -> bool {
-        false
-    }
-
-    /// Ends a rehearsal: makes ready all that it asked for.
+    /// Starts to copy scalars (at least one) to the host, as they are after all calls before this one, and lets these
+    /// begin. It does not wait.
     ///
-    /// # Errors
-    /// A program that cannot be made, and why.
-    fn rehearsed(&mut self) -> Result<()> {
-        Ok(())
+    /// # Panics
+    /// When a norm is no longer valid.
+    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket>;
+
+    /// Waits for the scalars of a readback.
+    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()>;
+
+    /// How many readbacks may stay open while their caller goes on: a device that works by itself is then never idle
+    /// while the host prepares the next step.
+    fn readbacks_in_flight(&self) -> usize {
+        0
     }
 
-    /// What a GPU was asked for so far, or would be; nothing on the CPU.
+    /// What a GPU did so far; zeros on the CPU.
     fn counts(&self) -> Counts {
         Counts::default()
     }

@@ -14,8 +14,6 @@ pub struct AdamStep {
     pub weight_decay: f64,
     /// `true`: decay acts on the value (AdamW); `false`: on the gradient (Adam with L2).
     pub decoupled: bool,
-    /// Where the global norm of the gradients is above this, they are scaled down first.
-    pub clip: Option<Clip>,
 }
 
 /// Factors that depend on the settings of a step and on no element of a parameter.
@@ -66,18 +64,12 @@ impl AdamStep {
     }
 }
 
-/// The largest global norm of the gradients.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Clip(pub f64);
-
-impl Clip {
-    /// The factor for gradients of this global norm, as in PyTorch's `clip_grad_norm_`: a norm that is NaN makes all of
-    /// them NaN.
-    pub fn scale(self, norm: f64) -> f64 {
-        let scale = self.0 / (norm + 1e-6);
-        // `min` would return 1 for a NaN
-        if scale > 1.0 { 1.0 } else { scale }
-    }
+/// What gradients of this global norm are multiplied by so that it is at most `max_norm`, as in PyTorch's
+/// `clip_grad_norm_`: a norm that is NaN makes all of them NaN.
+pub fn clip_scale(max_norm: f64, norm: f64) -> f64 {
+    let scale = max_norm / (norm + 1e-6);
+    // not `min`, which takes the other number for a NaN
+    if scale > 1.0 { 1.0 } else { scale }
 }
 
 /// Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1; decoupled decay after Loshchilov and Hutter 2019
@@ -122,11 +114,10 @@ mod tests {
 
     #[test]
     fn clip_scales_down_only_and_passes_a_nan_on() {
-        let clip = Clip(2.0);
-        assert_eq!(clip.scale(0.0), 1.0);
-        assert_eq!(clip.scale(1.9), 1.0);
-        assert_eq!(clip.scale(4.0), 2.0 / 4.000001);
-        assert_eq!(clip.scale(f64::INFINITY), 0.0);
-        assert!(clip.scale(f64::NAN).is_nan());
+        assert_eq!(clip_scale(2.0, 0.0), 1.0);
+        assert_eq!(clip_scale(2.0, 1.9), 1.0);
+        assert_eq!(clip_scale(2.0, 4.0), 2.0 / 4.000001);
+        assert_eq!(clip_scale(2.0, f64::INFINITY), 0.0);
+        assert!(clip_scale(2.0, f64::NAN).is_nan());
     }
 }

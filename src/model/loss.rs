@@ -6,9 +6,11 @@
 
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
+use crate::device::{Scalar, Values};
 use crate::error::Result;
 use crate::ops::{Calibrated, Kl, MAX_INPUTS, MaskedL1, Mse, Mul, WeightedSum};
 use crate::tape::{Tape, Var};
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 /// How the terms are joined.
@@ -55,16 +57,16 @@ impl LossWeights {
     }
 }
 
-/// The terms of the loss, each a scalar on the tape.
+/// The terms of the loss: variables on the tape, or scalars to read back.
 #[derive(Debug, Clone, Copy)]
-pub struct Losses {
-    pub signal: Var,
-    /// `None` for a decoder without a static head.
-    pub condition: Option<Var>,
-    pub kl: Var,
-    pub peaks: Option<Var>,
-    /// What is minimised: its gradient is the training's.
-    pub total: Var,
+pub struct Losses<T = Var> {
+    pub signal: T,
+    /// `None` for a decoder without a condition head.
+    pub condition: Option<T>,
+    pub kl: T,
+    pub peaks: Option<T>,
+    /// What training minimises.
+    pub total: T,
 }
 
 /// The terms as numbers; 0 for a head that is not there.
@@ -77,33 +79,51 @@ pub struct Terms {
 }
 
 impl Losses {
-    /// Asks for the values of all, [`Losses::COUNT`] of them, which [`Losses::terms`] reads; see [`Tape::ask`].
-    pub fn ask(&self, tape: &mut Tape) -> Result<()> {
-        // a head that is not there costs one more look at the signal's term
-        let there = |var: Option<Var>| var.unwrap_or(self.signal);
-        tape.ask(&[self.signal, there(self.condition), self.kl, there(self.peaks), self.total])
+    /// The scalars of all terms, which outlive a rewind.
+    pub fn scalars(&self, tape: &Tape) -> Losses<Scalar> {
+        let scalar = |var| tape.scalar(var);
+        Losses {
+            signal: scalar(self.signal),
+            condition: self.condition.map(scalar),
+            kl: scalar(self.kl),
+            peaks: self.peaks.map(scalar),
+            total: scalar(self.total),
+        }
     }
 
-    /// Values that an answer begins with.
-    pub const COUNT: usize = 5;
+    /// The terms, and the total; waits for the device.
+    ///
+    /// # Errors
+    /// A device that is gone.
+    pub fn read(&self, tape: &mut Tape) -> Result<(Terms, f64)> {
+        let (scalars, mut values) = (self.scalars(tape), Values::default());
+        let all: ArrayVec<Scalar, 5> = scalars.iter().collect();
+        let ticket = tape.readback(&all)?;
+        tape.wait(ticket, &mut values)?;
+        Ok(scalars.terms(&values))
+    }
+}
 
-    /// The terms, and what is minimised, as an answer tells them.
+impl Losses<Scalar> {
+    /// All that there are.
+    pub fn iter(&self) -> impl Iterator<Item = Scalar> {
+        let Losses { signal, condition, kl, peaks, total } = *self;
+        [Some(signal), condition, Some(kl), peaks, Some(total)].into_iter().flatten()
+    }
+
+    /// The terms, and the total.
     ///
     /// # Panics
-    /// When there are too few values.
-    pub fn terms(&self, answer: &[f64]) -> (Terms, f64) {
-        let [signal, condition, kl, peaks, total, ..] = *answer else { panic!("a value each") };
-        let there = |var: Option<Var>, value: f64| if var.is_some() { value } else { 0.0 };
-        let terms = Terms { signal, condition: there(self.condition, condition), kl, peaks: there(self.peaks, peaks) };
-        (terms, total)
-    }
-
-    /// The terms, and what is minimised; waits for the device. No question may be open.
-    pub fn read(&self, tape: &mut Tape) -> Result<(Terms, f64)> {
-        let mut values = [0.0; Self::COUNT];
-        self.ask(tape)?;
-        assert!(tape.answer(true, &mut values)?, "a question was asked");
-        Ok(self.terms(&values))
+    /// When one was not read back.
+    pub fn terms(&self, values: &Values) -> (Terms, f64) {
+        let optional = |scalar: Option<Scalar>| scalar.map_or(0.0, |scalar| values.get(scalar));
+        let terms = Terms {
+            signal: values.get(self.signal),
+            condition: optional(self.condition),
+            kl: values.get(self.kl),
+            peaks: optional(self.peaks),
+        };
+        (terms, values.get(self.total))
     }
 }
 
@@ -148,7 +168,7 @@ pub(super) fn losses(
 }
 
 fn weighted_sum(tape: &mut Tape, terms: impl Iterator<Item = (Var, f64)>) -> Result<Var> {
-    let (vars, weights): (arrayvec::ArrayVec<_, MAX_INPUTS>, _) = terms.unzip();
+    let (vars, weights): (ArrayVec<_, MAX_INPUTS>, _) = terms.unzip();
     tape.apply(WeightedSum { weights }, &vars)
 }
 

@@ -218,20 +218,6 @@ impl Cvae {
         self.tape.backward(loss)
     }
 
-    /// Lets the device make ready what `work` will ask it for, which is not carried out; nothing may be read. A device
-    /// that has nothing to make ready does nothing, and so does this.
-    ///
-    /// # Errors
-    /// A program that the device cannot make, and what `work` returns.
-    pub fn rehearse(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        if !self.tape.device_mut().rehearse() {
-            return Ok(());
-        }
-        let worked = work(self);
-        self.tape.device_mut().rehearsed()?;
-        worked
-    }
-
     /// The parameters' names, shapes and places.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters

@@ -210,8 +210,8 @@ impl NormLayer {
             None => pass.tape.apply_all(op, &[x, weight, bias, mean, variance])?,
         };
         if op.training {
-            pass.tape.assign(outputs[3], mean);
-            pass.tape.assign(outputs[4], variance);
+            pass.tape.copy(outputs[3], mean);
+            pass.tape.copy(outputs[4], variance);
         }
         Ok(outputs[0])
     }

@@ -2,7 +2,7 @@
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
-use crate::device::{AdamStep, Buffer, Clip, Learned, ParameterGroup, Role};
+use crate::device::{AdamStep, Buffer, Clip, Learned, ParameterGroup, Role, Scalar};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -12,8 +12,8 @@ pub struct Optimizer {
     config: OptimizerConfig,
     learned: Vec<Learned>,
     /// Those whose gradients nobody reads.
-    early: Vec<Learned>,
-    /// The step to come has been begun.
+    in_backward: Vec<Learned>,
+    /// The backward pass may make the next step.
     begun: bool,
     /// One group, as [`Device::norms`](crate::device::Device::norms) wants it: a step makes no list of its own.
     gradients: [Vec<Buffer>; 1],
@@ -40,7 +40,7 @@ impl Optimizer {
     /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
     pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
         let film = ParameterGroup { learning_rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
-        let (mut learned, mut early, mut moments) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut learned, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         let shapes: Vec<Shape> = parameters.learned().map(|(var, _)| tape.shape(var)).collect();
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
         for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
@@ -59,27 +59,27 @@ impl Optimizer {
             learned.push(parameter);
             // the norms of FiLM's gradients are reported
             if !is_film {
-                early.push(parameter);
+                in_backward.push(parameter);
             }
             for (parameter, offset) in members {
-                let mut window = |of| tape.device_mut().window(of, offset, [1, parameter.len()]);
-                let (m, v) = (window(m), window(v));
+                let mut view = |of| tape.device_mut().view(of, offset, [1, parameter.len()]);
+                let (m, v) = (view(m), view(v));
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
         let gradients = [learned.iter().map(|l: &Learned| l.gradient).collect()];
-        Ok(Optimizer { config: config.clone(), learned, early, begun: false, gradients, moments, steps: 0 })
+        Ok(Optimizer { config: config.clone(), learned, in_backward, begun: false, gradients, moments, steps: 0 })
     }
 
-    /// Lets the backward pass to come make the step already where it can, with this learning rate; gradients may then
-    /// not be there to be read. [`Optimizer::step`] finishes the step, without a clip.
-    pub fn begin(&mut self, tape: &mut Tape, learning_rate: f64) {
+    /// Lets the next backward pass make the step where it can, with this learning rate; it may then leave no gradients
+    /// to read. [`Optimizer::step`], without a clip, finishes the step.
+    pub fn step_in_backward(&mut self, tape: &mut Tape, learning_rate: f64) {
         self.begun = true;
-        tape.device_mut().step_early(&self.next(learning_rate, None), &self.early);
+        tape.device_mut().optimize_in_backward(&self.next(learning_rate), &self.in_backward);
     }
 
-    /// The numbers of the step to come.
-    fn next(&self, learning_rate: f64, clip: Option<f64>) -> AdamStep {
+    /// The numbers of the next step.
+    fn next(&self, learning_rate: f64) -> AdamStep {
         AdamStep {
             step: self.steps + 1,
             learning_rate,
@@ -87,29 +87,27 @@ impl Optimizer {
             eps: self.config.eps,
             weight_decay: self.config.weight_decay,
             decoupled: self.config.kind == OptimizerKind::AdamW,
-            clip: clip.map(Clip),
         }
     }
 
     /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it
-    /// are scaled down to it first (PyTorch's `clip_grad_norm_`); that norm is then the last that the next question is
-    /// answered with (see [`Device::norms`](crate::device::Device::norms)). It waits for nothing.
+    /// are scaled down to it first (PyTorch's `clip_grad_norm_`); returns that norm. It does not wait for the device.
     ///
     /// # Errors
     /// A device that has no room for the norm, or is gone.
     ///
     /// # Panics
-    /// With a `clip` behind [`Optimizer::begin`], or another learning rate than it was given.
-    pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<()> {
-        assert!(clip.is_none() || !self.begun, "a step that was begun cannot be clipped any more");
+    /// With a `clip` after [`Optimizer::step_in_backward`], or another learning rate than there.
+    pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<Scalar>> {
+        assert!(clip.is_none() || !self.begun, "a step in the backward pass cannot be clipped");
         self.begun = false;
-        if clip.is_some() {
-            tape.device_mut().norms(&self.gradients)?;
-        }
-        let step = self.next(learning_rate, clip);
+        let device = tape.device_mut();
+        let norm = if clip.is_some() { Some(device.norms(&self.gradients)?.get(0)) } else { None };
+        let clip = clip.zip(norm).map(|(max_norm, norm)| Clip { max_norm, norm });
+        let step = self.next(learning_rate);
         self.steps += 1;
-        tape.device_mut().adam(&step, &self.learned);
-        Ok(())
+        device.adam(&step, clip, &self.learned);
+        Ok(norm)
     }
 
     /// `(parameter, first moments, second moments)` of every learned parameter.

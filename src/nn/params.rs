@@ -122,7 +122,7 @@ impl Parameters {
         for (stack, var) in self.stacks.iter_mut().zip(stacks) {
             stack.var = Some(*var);
             for (index, offset) in &stack.members {
-                vars[*index] = Some(tape.window(*var, *offset, self.list[*index].matrix()));
+                vars[*index] = Some(tape.view(*var, *offset, self.list[*index].matrix()));
             }
         }
         self.vars = vars.into_iter().map(|var| var.expect("a place for each")).collect();

@@ -8,7 +8,8 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::map::{accumulate, assign};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,15 +43,15 @@ impl Op for Add {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
-        vec![pass.bind("y", Operand::Output(0))]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        vec![dispatch.bind("y", Operand::Output(0))]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = |i| Pass::over("backward", count).bind("dy", Operand::DOutput).gradient("d", i, targets, count);
-        (0..2).filter(|i| targets[*i].is_some()).map(pass).collect()
+        let dispatch = |i| Dispatch::over("backward", count).bind("dy", Operand::DOutput).gradient(["d", "fresh"], i, targets, count);
+        (0..2).filter(|i| targets[*i].is_some()).map(dispatch).collect()
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

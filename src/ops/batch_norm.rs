@@ -20,7 +20,8 @@
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
 use crate::kernels::split::{By, split};
-use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{COLUMNS, Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
@@ -85,9 +86,16 @@ impl BatchNorm {
     }
 
     /// The shader's numbers behind the places of the parameters.
-    pub(super) fn words(pass: Pass, training: bool, [rows, columns]: Shape) -> Pass {
+    pub(super) fn uniforms(dispatch: Dispatch, training: bool, [rows, columns]: Shape) -> Dispatch {
         let unbias = Self::unbias(rows);
-        pass.u(rows).u(columns).u(usize::from(training)).f(Self::EPS).f(Self::MOMENTUM).f(unbias)
+        let dispatch = dispatch.u("rows", rows).u("columns", columns).u("training", usize::from(training));
+        dispatch.f("eps", Self::EPS).f("momentum", Self::MOMENTUM).f("unbias", unbias)
+    }
+
+    /// Weight, bias, running mean and running variance, joined: the numbers of the inputs.
+    pub(super) fn parameters(inputs: [usize; 4]) -> impl Iterator<Item = (&'static str, Operand)> {
+        let offsets = ["weight_at", "bias_at", "running_mean_at", "running_var_at"];
+        offsets.into_iter().zip(inputs.map(Operand::Input))
     }
 }
 
@@ -207,22 +215,21 @@ impl Op for BatchNorm {
         });
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", (1..5).map(Operand::Input));
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", Self::parameters([1, 2, 3, 4]));
         let outputs = ["y", "mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
-        let pass =
-            outputs.fold(pass.bind("x", Operand::Input(0)), |pass, (i, name)| pass.bind(name, Operand::Output(i)));
-        vec![BatchNorm::words(pass, self.training, inputs[0])]
+        let dispatch =
+            outputs.fold(dispatch.bind("x", Operand::Input(0)), |dispatch, (i, name)| dispatch.bind(name, Operand::Output(i)));
+        vec![BatchNorm::uniforms(dispatch, self.training, inputs[0])]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let pass = Pass::new("backward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
-        let pass = pass.bind("weight", Operand::Input(1)).bind("kept_mean", Operand::Output(1));
-        let pass = pass.bind("kept_inv_std", Operand::Output(2)).bind("dy", Operand::DOutput);
-        // no joined tensors here: their places are unused
-        let pass = BatchNorm::words(pass.u(0).u(0).u(0).u(0), self.training, inputs[0]);
-        let pass = pass.gradient("dx", 0, targets, len(inputs[0]));
-        vec![pass.gradient("dweight", 1, targets, inputs[0][1]).gradient("dbias", 2, targets, inputs[0][1])]
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::new("backward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let dispatch = dispatch.bind("weight", Operand::Input(1)).bind("kept_mean", Operand::Output(1));
+        let dispatch = dispatch.bind("kept_inv_std", Operand::Output(2)).bind("dy", Operand::DOutput);
+        let dispatch = BatchNorm::uniforms(dispatch, self.training, inputs[0]);
+        let dispatch = dispatch.gradient(["dx", "fresh_x"], 0, targets, len(inputs[0]));
+        vec![dispatch.gradient(["dweight", "fresh_weight"], 1, targets, inputs[0][1]).gradient(["dbias", "fresh_bias"], 2, targets, inputs[0][1])]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -12,7 +12,8 @@
 //! Gradient: `dr = dy L / (2 max(m, floor))`.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::pass::{Operand, Pass, Passes, Targets};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,15 +59,15 @@ impl Op for Calibrated {
         }
     }
 
-    fn forward_passes(&self, _inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::new("forward", 1).bind("r", Operand::Input(0)).bind("m", Operand::Input(1));
-        vec![pass.bind("y", Operand::Output(0)).f(0.5 * self.length as f64).f(Self::FLOOR)]
+    fn forward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::new("forward", 1).bind("r", Operand::Input(0)).bind("m", Operand::Input(1));
+        vec![dispatch.bind("y", Operand::Output(0)).f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR)]
     }
 
-    fn backward_passes(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let pass = Pass::new("backward", 1).bind("m", Operand::Input(1)).bind("dy", Operand::DOutput);
-        let pass = pass.f(0.5 * self.length as f64).f(Self::FLOOR);
-        vec![pass.gradient("dr", 0, targets, 1)]
+    fn backward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::new("backward", 1).bind("m", Operand::Input(1)).bind("dy", Operand::DOutput);
+        let dispatch = dispatch.f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR);
+        vec![dispatch.gradient(["dr", "fresh"], 0, targets, 1)]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

@@ -9,7 +9,8 @@
 //! Gradient: `da` and `db` are the columns of `dy` that came from them.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 
@@ -50,19 +51,19 @@ impl Op for Concat {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
-        vec![pass.bind("y", Operand::Output(0)).u(outputs[0][1]).u(inputs[0][1])]
+    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        vec![dispatch.bind("y", Operand::Output(0)).u("width", outputs[0][1]).u("first", inputs[0][1])]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets) -> Passes {
-        let pass = |i: usize| {
-            let pass = Pass::over("backward", len(inputs[i])).bind("dy", Operand::DOutput);
-            // the width of dy, the first column taken from there, the width of the gradient
-            let pass = pass.u(outputs[0][1]).u(if i == 0 { 0 } else { inputs[0][1] }).u(inputs[i][1]);
-            pass.gradient("d", i, targets, len(inputs[i]))
+    fn backward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = |i: usize| {
+            let dispatch = Dispatch::over("backward", len(inputs[i])).bind("dy", Operand::DOutput);
+            let first = if i == 0 { 0 } else { inputs[0][1] };
+            let dispatch = dispatch.u("width", outputs[0][1]).u("first", first).u("own", inputs[i][1]);
+            dispatch.gradient(["d", "fresh"], i, targets, len(inputs[i]))
         };
-        (0..2).filter(|i| targets[*i].is_some() && len(inputs[*i]) > 0).map(pass).collect()
+        (0..2).filter(|i| targets[*i].is_some() && len(inputs[*i]) > 0).map(dispatch).collect()
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

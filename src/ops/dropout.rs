@@ -16,7 +16,8 @@ use crate::kernels::map::accumulate;
 use crate::kernels::mask::DropoutMask;
 pub use crate::kernels::mask::threshold;
 use crate::kernels::split::{By, split};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
@@ -71,15 +72,15 @@ impl Op for Dropout {
         accumulate(&mut dinputs[0], [&outputs[1], &doutput], |[mask, dy]| mask * dy);
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
-        vec![pass.bind("mask", Operand::Output(1)).mask(Some(Dropout::mask(self)))]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![dispatch.bind("mask", Operand::Output(1)).mask(Some(Dropout::mask(self)))]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = Pass::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);
-        vec![pass.gradient("dx", 0, targets, count)]
+        let dispatch = Dispatch::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);
+        vec![dispatch.gradient(["dx", "fresh"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -16,7 +16,8 @@
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
@@ -56,18 +57,18 @@ impl Op for Film {
         });
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(inputs[0])).u(inputs[0][1]);
-        let pass = pass.bind("x", Operand::Input(0)).bind("gamma", Operand::Input(1)).bind("beta", Operand::Input(2));
-        vec![pass.bind("strength", Operand::Input(3)).bind("y", Operand::Output(0))]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(inputs[0])).u("columns", inputs[0][1]);
+        let dispatch = dispatch.bind("x", Operand::Input(0)).bind("gamma", Operand::Input(1)).bind("beta", Operand::Input(2));
+        vec![dispatch.bind("strength", Operand::Input(3)).bind("y", Operand::Output(0))]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = Pass::over("backward", count).u(inputs[0][1]).bind("x", Operand::Input(0));
-        let pass = pass.bind("gamma", Operand::Input(1)).bind("strength", Operand::Input(3));
-        let pass = pass.bind("dy", Operand::DOutput).gradient("dx", 0, targets, count);
-        vec![pass.gradient("dgamma", 1, targets, count).gradient("dbeta", 2, targets, count)]
+        let dispatch = Dispatch::over("backward", count).u("columns", inputs[0][1]).bind("x", Operand::Input(0));
+        let dispatch = dispatch.bind("gamma", Operand::Input(1)).bind("strength", Operand::Input(3));
+        let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["dx", "fresh_x"], 0, targets, count);
+        vec![dispatch.gradient(["dgamma", "fresh_gamma"], 1, targets, count).gradient(["dbeta", "fresh_beta"], 2, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

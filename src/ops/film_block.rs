@@ -26,7 +26,8 @@ use super::leaky_relu::leaky_relu;
 use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
 use crate::kernels::split::{By, Splittable, split};
 use crate::kernels::vectorized::vectorized;
-use crate::pass::{COLUMNS, Operand, Pass, Passes, Targets, len, target};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{COLUMNS, Operand, Dispatch, Dispatches, Targets, len, target};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
@@ -103,28 +104,29 @@ impl Op for FilmBlock {
         });
     }
 
-    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
-        let pass = Pass::new("forward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
-        let pass = self.bind_film(pass.join("parameters", (1..5).map(Operand::Input)));
-        let pass = pass.join("statistics", (1..5).map(Operand::Output)).bind("y", Operand::Output(0));
+    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let dispatch = self.bind_film(dispatch.join("parameters", BatchNorm::parameters([1, 2, 3, 4])));
+        let statistics = ["mean_at", "inv_std_at", "new_mean_at", "new_var_at"];
+        let statistics = statistics.into_iter().zip((1..5).map(Operand::Output));
+        let dispatch = dispatch.join("statistics", statistics).bind("y", Operand::Output(0));
         let mask = if outputs.len() > 5 { Operand::Output(5) } else { Operand::Scratch(0, 1) };
-        vec![self.words(pass.bind("mask", mask), inputs)]
+        vec![self.uniforms(dispatch.bind("mask", mask), inputs)]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let columns = inputs[0][1];
         let modulation = inputs.get(5).map_or(1, |shape| len(*shape));
         let [dx, dweight, dbias, dmodulation] =
             [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
-        let pass = Pass::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
+        let dispatch = Dispatch::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         // nothing reads the running statistics in training, and to name them would end the compute pass: they wait for
         // their new values
-        let running = if self.training { [1, 2] } else { [3, 4] };
-        let parameters = [1, 2].into_iter().chain(running).map(Operand::Input);
-        let pass = self.bind_film(pass.join("parameters", parameters)).bind("dy", Operand::DOutput);
-        let pass = pass.bind("dx", dx.0).join("dvectors", [dweight.0, dbias.0]).bind("dmodulation", dmodulation.0);
-        // two tensors are joined here, where forward joins four
-        vec![self.words(pass.u(0).u(0), inputs).u(dx.1).u(dweight.1).u(dbias.1).u(dmodulation.1)]
+        let parameters = BatchNorm::parameters(if self.training { [1, 2, 1, 2] } else { [1, 2, 3, 4] });
+        let dispatch = self.bind_film(dispatch.join("parameters", parameters)).bind("dy", Operand::DOutput);
+        let dispatch = dispatch.bind("dx", dx.0).join("dvectors", [("dweight_at", dweight.0), ("dbias_at", dbias.0)]).bind("dmodulation", dmodulation.0);
+        let dispatch = dispatch.u("fresh_x", dx.1).u("fresh_weight", dweight.1).u("fresh_bias", dbias.1);
+        vec![self.uniforms(dispatch.u("fresh_modulation", dmodulation.1), inputs)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
@@ -185,16 +187,17 @@ type Gradients<'a, T> = (
 
 impl FilmBlock {
     /// The modulation and the strengths; where there are none, x, which is not looked at then.
-    fn bind_film(&self, pass: Pass) -> Pass {
+    fn bind_film(&self, dispatch: Dispatch) -> Dispatch {
         let [modulation, strength] = self.film.map_or([0, 0], |_| [5, 6]).map(Operand::Input);
-        pass.bind("modulation", modulation).bind("strength", strength)
+        dispatch.bind("modulation", modulation).bind("strength", strength)
     }
 
-    /// The shader's numbers behind the places of the parameters.
-    fn words(&self, pass: Pass, inputs: &[Shape]) -> Pass {
-        let pass = BatchNorm::words(pass, self.training, inputs[0]).f(self.slope);
-        let pass = pass.mask(self.dropout.map(|d| d.mask())).u(usize::from(self.dropout.is_some()));
-        pass.u(usize::from(self.film.is_some())).u(self.film.unwrap_or(0)).u(inputs.get(5).map_or(0, |shape| shape[1]))
+    /// The uniforms of both directions.
+    fn uniforms(&self, dispatch: Dispatch, inputs: &[Shape]) -> Dispatch {
+        let dispatch = BatchNorm::uniforms(dispatch, self.training, inputs[0]).f("slope", self.slope);
+        let dispatch = dispatch.mask(self.dropout.map(|d| d.mask())).u("dropout", usize::from(self.dropout.is_some()));
+        let dispatch = dispatch.u("film", usize::from(self.film.is_some())).u("gamma_at", self.film.unwrap_or(0));
+        dispatch.u("width", inputs.get(5).map_or(0, |shape| shape[1]))
     }
 
     fn inputs<'a, T: Real>(&self, inputs: &[View<'a, T>]) -> Inputs<'a, T> {

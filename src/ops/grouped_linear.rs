@@ -17,7 +17,8 @@ use crate::kernels::{
     reduce::column_sums,
     split::Splittable,
 };
-use crate::pass::{Operand, Pass, Passes, Targets};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -31,13 +32,13 @@ pub struct GroupedLinear {
 
 impl GroupedLinear {
     /// Where the columns of each group begin, and where the last ends; and how many groups and tiles there are.
-    fn rest(&self, pass: Pass, column_tiles: usize) -> Pass {
+    fn rest(&self, dispatch: Dispatch, column_tiles: usize) -> Dispatch {
         let ends = self.widths.iter().scan(0, |end, width| {
             *end += *width as u32;
             Some(*end)
         });
         let starts = Operand::Table([0].into_iter().chain(ends).collect());
-        pass.bind("starts", starts).u(self.widths.len()).u(column_tiles)
+        dispatch.bind("starts", starts).u("group_count", self.widths.len()).u("column_tiles", column_tiles)
     }
 
     /// All groups, of products of this size.
@@ -150,14 +151,14 @@ impl Op for GroupedLinear {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
-        products.forward(|pass, plan| self.rest(pass, products.column_tiles(plan)))
+        products.forward(tiling, |dispatch, plan| self.rest(dispatch, products.column_tiles(plan)))
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
-        products.backward(targets, |pass, plan| self.rest(pass, products.column_tiles(plan)))
+        products.backward(targets, tiling, |dispatch, plan| self.rest(dispatch, products.column_tiles(plan)))
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

@@ -10,7 +10,8 @@
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
 use crate::kernels::reduce::sum;
-use crate::pass::{Operand, Pass, Passes, Targets, len, reduction};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,20 +56,17 @@ impl Op for Kl {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let latent = inputs[0][1] / 2;
-        let mut passes = reduction(inputs[0][0] * latent, &[("posterior", Operand::Input(0))], Operand::Output(0), &[]);
-        for pass in &mut passes {
-            *pass = pass.clone().u(latent).f(0.5 / inputs[0][0] as f64);
-        }
-        passes
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let [rows, latent] = [inputs[0][0], inputs[0][1] / 2];
+        let uniforms = |d: Dispatch| d.u("latent", latent).f("scale", 0.5 / rows as f64);
+        reduction(rows * latent, &[("posterior", Operand::Input(0))], Operand::Output(0), uniforms)
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let (count, latent) = (len(inputs[0]), inputs[0][1] / 2);
-        let pass = Pass::over("backward", count).bind("posterior", Operand::Input(0)).bind("dy", Operand::DOutput);
-        let pass = pass.u(0).u(latent).f(1.0 / inputs[0][0] as f64);
-        vec![pass.gradient("dposterior", 0, targets, count)]
+        let dispatch = Dispatch::over("backward", count).bind("posterior", Operand::Input(0)).bind("dy", Operand::DOutput);
+        let dispatch = dispatch.u("latent", latent).f("scale", 1.0 / inputs[0][0] as f64);
+        vec![dispatch.gradient(["dposterior", "fresh"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

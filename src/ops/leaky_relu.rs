@@ -9,7 +9,8 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::map::{accumulate, assign};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,15 +56,15 @@ impl Op for LeakyRelu {
         accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| if x > T::zero() { dy } else { slope * dy });
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
-        vec![pass.f(self.slope)]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![dispatch.f("slope", self.slope)]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = Pass::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
-        vec![pass.f(self.slope).gradient("dx", 0, targets, count)]
+        let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
+        vec![dispatch.f("slope", self.slope).gradient(["dx", "fresh"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -17,8 +17,8 @@ use crate::kernels::{
     split::{By, split},
     workspace::with_workspace,
 };
-use crate::pass::product::{Cut, Plan, Product, plan};
-use crate::pass::{LANES, Operand, Pass, Passes, Targets};
+use crate::dispatch::product::{MatrixProduct, SplitK, TilePlan, Tiling};
+use crate::dispatch::{WORKGROUP_SIZE, Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
 use std::ops::Range;
@@ -77,64 +77,71 @@ pub(super) struct Products<'a> {
 }
 
 impl Products<'_> {
-    /// The shader's first numbers and its constants.
-    fn pass(&self, entry: &'static str, plan: &Plan, groups: usize) -> Pass {
+    /// The uniforms and constants that all share.
+    fn dispatch(&self, entry: &'static str, plan: &TilePlan, workgroups: usize) -> Dispatch {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
         let aligned = [inner, width].iter().chain(self.widths).all(|extent| extent.is_multiple_of(4));
-        let pass = Pass::new(entry, groups).u(rows).u(inner).u(width).u(outputs);
-        pass.constant("TILE", plan.tile.side()).constant("ALIGNED", usize::from(aligned))
+        let dispatch = Dispatch::new(entry, workgroups).u("rows", rows).u("inner", inner);
+        let dispatch = dispatch.u("width", width).u("outputs", outputs);
+        dispatch.constant("TILE", plan.tile.side()).constant("ALIGNED", usize::from(aligned))
     }
 
     /// The tiles of all groups' outputs side by side.
-    pub fn column_tiles(&self, plan: &Plan) -> usize {
+    pub fn column_tiles(&self, plan: &TilePlan) -> usize {
         self.widths.iter().map(|width| width.div_ceil(plan.tile.side())).sum()
     }
 
     /// The product and, where it is split, the sum of its parts; `rest` binds and adds what is the op's own.
-    pub fn forward(&self, rest: impl Fn(Pass, &Plan) -> Pass) -> Passes {
+    pub fn forward(&self, tiling: &dyn Tiling, rest: impl Fn(Dispatch, &TilePlan) -> Dispatch) -> Dispatches {
         let [rows, _] = self.inputs[0];
         let [outputs, inner] = self.inputs[1];
-        let plan = plan(&[Product { rows, columns: self.widths, depth: inner }]);
-        let [cut, _] = plan.cuts;
+        let plan = tiling.plan(&[MatrixProduct { rows, columns: self.widths, depth: inner }]);
+        let [cut, _] = plan.split_k;
         let partials = Operand::Scratch(PARTIALS, if cut.splits > 1 { cut.splits * rows * outputs } else { 1 });
-        let pass = |entry, groups| {
-            let pass = self.pass(entry, &plan, groups).u(cut.splits).u(cut.deep).bind("bias", Operand::Input(2));
-            // no gradients here: their words are unused
-            let pass = pass.bind("y", Operand::Output(0)).bind("partials", partials.clone());
-            rest(pass.u(0).u(0).u(0).u(0).u(0).u(0), &plan)
+        let dispatch = |entry, workgroups| {
+            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", cut.splits).u("deep", cut.depth);
+            let dispatch = dispatch.bind("bias", Operand::Input(2)).bind("y", Operand::Output(0));
+            rest(dispatch.bind("partials", partials.clone()), &plan)
         };
-        let product = pass("forward", cut.groups()).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
-        let join = (cut.splits > 1).then(|| pass("forward_join", (rows * outputs.div_ceil(4)).div_ceil(LANES)));
+        let product = dispatch("forward", cut.workgroups()).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
+        let join = (cut.splits > 1).then(|| dispatch("forward_join", (rows * outputs.div_ceil(4)).div_ceil(WORKGROUP_SIZE)));
         [product].into_iter().chain(join).collect()
     }
 
     /// Both products of the backward pass in one dispatch, and where one is split the sum of its parts; `rest` as
     /// there.
-    pub fn backward(&self, targets: Targets, rest: impl Fn(Pass, &Plan) -> Pass) -> Passes {
+    pub fn backward(
+        &self,
+        targets: Targets,
+        tiling: &dyn Tiling,
+        rest: impl Fn(Dispatch, &TilePlan) -> Dispatch,
+    ) -> Dispatches {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
         let groups = vec![inner; self.widths.len()];
         // db is made with dW's tiles
         let of_w = if targets[1..3].iter().any(Option::is_some) { self.widths } else { &[] };
-        let of_w = Product { rows: inner, columns: of_w, depth: rows };
+        let of_w = MatrixProduct { rows: inner, columns: of_w, depth: rows };
         let longest = self.widths.iter().copied().max().unwrap_or(0);
-        let of_x = Product { rows, columns: if targets[0].is_some() { &groups } else { &[] }, depth: longest };
-        let plan = plan(&[of_x, of_w]);
-        let [x, w] = plan.cuts;
-        let split = |cut: &Cut, len| if cut.splits > 1 { cut.splits * len } else { 0 };
+        let of_x = MatrixProduct { rows, columns: if targets[0].is_some() { &groups } else { &[] }, depth: longest };
+        let plan = tiling.plan(&[of_x, of_w]);
+        let [x, w] = plan.split_k;
+        let split = |cut: &SplitK, len| if cut.splits > 1 { cut.splits * len } else { 0 };
         let (len_x, len_w) = (rows * width, outputs * inner + outputs);
         let partials = Operand::Scratch(PARTIALS, (split(&x, len_x) + split(&w, len_w)).max(1));
-        let pass = |entry, groups| {
-            let pass = self.pass(entry, &plan, groups).u(x.splits).u(x.deep).u(x.groups()).u(w.splits).u(w.deep);
+        let dispatch = |entry, workgroups| {
+            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", x.splits).u("deep", x.depth);
+            let dispatch = dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("deep_of_w", w.depth);
             // where no dx is wanted nothing has its place
-            let pass = pass.gradient("dx", 0, targets, 1).gradient("dw", 1, targets, outputs * inner);
-            let pass = pass.gradient("db", 2, targets, outputs).bind("partials", partials.clone());
-            rest(pass, &plan)
+            let dispatch = dispatch.gradient(["dx", "fresh_x"], 0, targets, 1);
+            let dispatch = dispatch.gradient(["dw", "fresh_w"], 1, targets, outputs * inner);
+            let dispatch = dispatch.gradient(["db", "fresh_b"], 2, targets, outputs).bind("partials", partials.clone());
+            rest(dispatch, &plan)
         };
-        let product = pass("backward", x.groups() + w.groups()).bind("dy", Operand::DOutput);
+        let product = dispatch("backward", x.workgroups() + w.workgroups()).bind("dy", Operand::DOutput);
         let product = product.bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
         let joined =
             [(x, len_x), (w, len_w)].iter().filter(|(cut, _)| cut.splits > 1).map(|(_, len)| len).sum::<usize>();
-        let join = (joined > 0).then(|| pass("backward_join", joined.div_ceil(LANES)));
+        let join = (joined > 0).then(|| dispatch("backward_join", joined.div_ceil(WORKGROUP_SIZE)));
         [product].into_iter().chain(join).collect()
     }
 }
@@ -175,39 +182,16 @@ impl Op for Linear {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        Products { inputs, widths: &[inputs[1][0]] }.forward(|pass, _| pass)
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+        Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch)
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        Products { inputs, widths: &[inputs[1][0]] }.backward(targets, |pass, _| pass)
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
+        Products { inputs, widths: &[inputs[1][0]] }.backward(targets, tiling, |dispatch, _| dispatch)
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
         let inputs = [([rows, inner], Fill::Normal), ([columns, inner], Fill::Normal), ([1, columns], Fill::Normal)];
         vec![Case::new("weight_and_bias", Linear, inputs)]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_wanted_is_made() {
-        let [rows, inner, outputs] = [64, 200, 130];
-        let tiles = |wanted: [bool; 3]| {
-            let targets = wanted.map(|wanted| wanted.then_some(true));
-            let shapes = [[rows, inner], [outputs, inner], [1, outputs]];
-            let passes = Linear.backward_passes(&shapes, &[[rows, outputs]], &targets);
-            passes.iter().map(|pass| pass.groups).sum::<usize>()
-        };
-        let dx = plan(&[Product { rows, columns: &[inner], depth: outputs }]).cuts[0].groups();
-        let dw = plan(&[Product { rows: inner, columns: &[outputs], depth: rows }]).cuts[0].groups();
-        assert_eq!(tiles([true, false, false]), dx);
-        assert_eq!(tiles([false, true, false]), dw);
-        assert_eq!(tiles([false, false, true]), dw);
-        assert_eq!(tiles([true; 3]), dx + dw);
-        assert_eq!(tiles([false; 3]), 0);
     }
 }

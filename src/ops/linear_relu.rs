@@ -21,7 +21,8 @@ use crate::kernels::mask::DropoutMask;
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
 use crate::kernels::workspace::with_workspace;
-use crate::pass::{Operand, Passes, Targets};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatches, Targets};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
@@ -91,14 +92,13 @@ impl Op for LinearRelu {
         self.arriving(outputs[0], doutput, |d| Linear.backward(inputs, outputs, d, dinputs));
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        // groups there are none
-        Products { inputs, widths: &[inputs[1][0]] }.forward(|pass, _| pass.u(0).u(0).mask(self.mask()))
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+        Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch.mask(self.mask()))
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
         let products = Products { inputs, widths: &[inputs[1][0]] };
-        products.backward(targets, |pass, _| pass.bind("kept", Operand::Output(0)).u(0).u(0).mask(self.mask()))
+        products.backward(targets, tiling, |dispatch, _| dispatch.bind("kept", Operand::Output(0)).mask(self.mask()))
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

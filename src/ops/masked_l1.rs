@@ -11,7 +11,8 @@
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
-use crate::pass::{Operand, Pass, Passes, Targets, len, reduction};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,18 +55,18 @@ impl Op for MaskedL1 {
         });
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
         let read = [("x", Operand::Input(0)), ("labels", Operand::Input(1)), ("valid", Operand::Input(2))];
-        reduction(len(inputs[0]), &read, Operand::Output(0), &[])
+        reduction(len(inputs[0]), &read, Operand::Output(0), |d| d)
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
         let total = || Operand::Scratch(MAX_INPUTS, 1);
-        let counting = Pass::new("count", 1).bind("valid", Operand::Input(2)).bind("total", total()).u(count);
-        let pass = Pass::over("backward", count).u(0).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
-        let pass = pass.bind("valid", Operand::Input(2)).bind("dy", Operand::DOutput).bind("total", total());
-        vec![counting, pass.gradient("dx", 0, targets, count)]
+        let counting = Dispatch::new("count", 1).bind("valid", Operand::Input(2)).bind("total", total()).u("count", count);
+        let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
+        let dispatch = dispatch.bind("valid", Operand::Input(2)).bind("dy", Operand::DOutput).bind("total", total());
+        vec![counting, dispatch.gradient(["dx", "fresh"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

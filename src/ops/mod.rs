@@ -1,7 +1,8 @@
 //! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table,
 //! from which every check and bench is generated.
 
-use crate::pass::{Passes, Targets};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
 use ndarray::Axis;
@@ -43,10 +44,16 @@ pub trait Op: Sized {
     );
 
     /// [`Op::forward`] on a GPU.
-    fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes;
+    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches;
 
     /// [`Op::backward`] on a GPU.
-    fn backward_passes(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets) -> Passes;
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        outputs: &[Shape],
+        targets: Targets,
+        tiling: &dyn Tiling,
+    ) -> Dispatches;
 
     /// What the checks and benches run, for `rows` rows, `inner` inputs and `columns` outputs where that applies.
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case>;
@@ -96,6 +103,11 @@ macro_rules! table {
             pub const SHADERS: &'static [(&'static str, &'static str)] =
                 &[$(($Op::NAME, include_str!(concat!("../../shaders/", stringify!($module), ".wgsl"))),)*];
 
+            /// The cases of all ops; see [`Op::cases`].
+            pub fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+                [$($Op::cases(rows, inner, columns),)*].concat()
+            }
+
             /// See [`Op::NAME`].
             pub fn name(&self) -> &'static str { match self { $(AnyOp::$Op(_) => $Op::NAME,)* } }
 
@@ -125,14 +137,14 @@ macro_rules! table {
                 match self { $(AnyOp::$Op(op) => op.backward(inputs, outputs, doutput, dinputs),)* }
             }
 
-            /// See [`Op::forward_passes`].
-            pub fn forward_passes(&self, inputs: &[Shape], outputs: &[Shape]) -> Passes {
-                match self { $(AnyOp::$Op(op) => op.forward_passes(inputs, outputs),)* }
+            /// See [`Op::forward_dispatches`].
+            pub fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+                match self { $(AnyOp::$Op(op) => op.forward_dispatches(inputs, outputs, tiling),)* }
             }
 
-            /// See [`Op::backward_passes`].
-            pub fn backward_passes(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets) -> Passes {
-                match self { $(AnyOp::$Op(op) => op.backward_passes(inputs, outputs, targets),)* }
+            /// See [`Op::backward_dispatches`].
+            pub fn backward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
+                match self { $(AnyOp::$Op(op) => op.backward_dispatches(inputs, outputs, targets, tiling),)* }
             }
         }
 

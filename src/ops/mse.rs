@@ -10,7 +10,8 @@
 use super::{Case, Fill, Op, Shapes, slice, want};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
-use crate::pass::{Operand, Pass, Passes, Targets, len, reduction};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,16 +46,16 @@ impl Op for Mse {
         accumulate(&mut dinputs[0], [&inputs[0], &inputs[1]], |[x, target]| factor * (x - target));
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
         let (count, read) = (len(inputs[0]), [("x", Operand::Input(0)), ("labels", Operand::Input(1))]);
-        reduction(count, &read, Operand::Output(0), &[1.0 / count as f64])
+        reduction(count, &read, Operand::Output(0), |d| d.f("scale", 1.0 / count as f64))
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = Pass::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
-        let pass = pass.bind("dy", Operand::DOutput).u(0).f(2.0 / count as f64);
-        vec![pass.gradient("dx", 0, targets, count)]
+        let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
+        let dispatch = dispatch.bind("dy", Operand::DOutput).f("scale", 2.0 / count as f64);
+        vec![dispatch.gradient(["dx", "fresh"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

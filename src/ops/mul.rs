@@ -8,7 +8,8 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::kernels::map::{accumulate, assign};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,16 +42,16 @@ impl Op for Mul {
         accumulate(&mut dinputs[1], [&inputs[0], &doutput], |[a, dy]| a * dy);
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
-        vec![pass.bind("y", Operand::Output(0))]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        vec![dispatch.bind("y", Operand::Output(0))]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = Pass::over("backward", count).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
-        let pass = pass.bind("dy", Operand::DOutput).gradient("da", 0, targets, count);
-        vec![pass.gradient("db", 1, targets, count)]
+        let dispatch = Dispatch::over("backward", count).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["da", "fresh_a"], 0, targets, count);
+        vec![dispatch.gradient(["db", "fresh_b"], 1, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -8,7 +8,8 @@
 //! Gradient and conventions are [`clamp`](super::clamp)'s: `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
 
 use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,8 +20,9 @@ pub struct Posterior {
 
 impl Posterior {
     /// The shader's numbers: width, and both ranges.
-    fn words(&self, pass: Pass, [_, columns]: Shape) -> Pass {
-        pass.u(columns).f(self.mu.lo).f(self.mu.hi).f(self.logvar.lo).f(self.logvar.hi)
+    fn uniforms(&self, dispatch: Dispatch, [_, columns]: Shape) -> Dispatch {
+        let dispatch = dispatch.u("columns", columns).f("mu_lo", self.mu.lo).f("mu_hi", self.mu.hi);
+        dispatch.f("logvar_lo", self.logvar.lo).f("logvar_hi", self.logvar.hi)
     }
 
     /// The clamp of each column of a row of `2 Z`.
@@ -67,15 +69,15 @@ impl Op for Posterior {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
-        vec![self.words(pass, inputs[0])]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        vec![self.uniforms(dispatch, inputs[0])]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let pass = Pass::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
-        vec![self.words(pass, inputs[0]).gradient("dx", 0, targets, count)]
+        let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
+        vec![self.uniforms(dispatch, inputs[0]).gradient(["dx", "fresh"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

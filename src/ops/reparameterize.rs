@@ -9,7 +9,8 @@
 //! Gradient: `dmu = dz`, `dlogvar = dz * eps * exp(logvar / 2) / 2`.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
-use crate::pass::{Operand, Pass, Passes, Targets, len};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,15 +60,15 @@ impl Op for Reparameterize {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::over("forward", len(inputs[1])).u(inputs[1][1]).bind("posterior", Operand::Input(0));
-        vec![pass.bind("eps", Operand::Input(1)).bind("z", Operand::Output(0))]
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("forward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
+        vec![dispatch.bind("eps", Operand::Input(1)).bind("z", Operand::Output(0))]
     }
 
-    fn backward_passes(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let pass = Pass::over("backward", len(inputs[1])).u(inputs[1][1]).bind("posterior", Operand::Input(0));
-        let pass = pass.bind("eps", Operand::Input(1)).bind("dz", Operand::DOutput);
-        vec![pass.gradient("dposterior", 0, targets, len(inputs[0]))]
+    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::over("backward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
+        let dispatch = dispatch.bind("eps", Operand::Input(1)).bind("dz", Operand::DOutput);
+        vec![dispatch.gradient(["dposterior", "fresh"], 0, targets, len(inputs[0]))]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

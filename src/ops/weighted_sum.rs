@@ -7,7 +7,8 @@
 //! Gradient: `dx_i = w_i dy`.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
-use crate::pass::{Operand, Pass, Passes, Targets};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
 
@@ -15,6 +16,14 @@ use arrayvec::ArrayVec;
 pub struct WeightedSum {
     /// One an input.
     pub weights: ArrayVec<f64, MAX_INPUTS>,
+}
+
+impl WeightedSum {
+    /// The weights; 0 for a term that is not there.
+    fn uniforms(&self, dispatch: Dispatch) -> Dispatch {
+        let weights = self.weights.iter().copied().chain(std::iter::repeat(0.0));
+        ["w0", "w1", "w2", "w3", "w4", "w5", "w6"].into_iter().zip(weights).fold(dispatch, |d, (name, w)| d.f(name, w))
+    }
 }
 
 impl Op for WeightedSum {
@@ -48,20 +57,20 @@ impl Op for WeightedSum {
         }
     }
 
-    fn forward_passes(&self, inputs: &[Shape], _outputs: &[Shape]) -> Passes {
-        let pass = Pass::new("forward", 1).bind("y", Operand::Output(0)).u(inputs.len());
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = Dispatch::new("forward", 1).bind("y", Operand::Output(0)).u("terms", inputs.len());
         // a term that is not there is the first one, and not looked at
-        let term = |pass: Pass, (i, name)| pass.bind(name, Operand::Input(if i < inputs.len() { i } else { 0 }));
-        let pass = ["x0", "x1", "x2", "x3", "x4", "x5", "x6"].into_iter().enumerate().fold(pass, term);
-        vec![self.weights.iter().fold(pass, |pass, w| pass.f(*w))]
+        let term = |dispatch: Dispatch, (i, name)| dispatch.bind(name, Operand::Input(if i < inputs.len() { i } else { 0 }));
+        let dispatch = ["x0", "x1", "x2", "x3", "x4", "x5", "x6"].into_iter().enumerate().fold(dispatch, term);
+        vec![self.uniforms(dispatch)]
     }
 
-    fn backward_passes(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets) -> Passes {
-        let weight = |i: usize| self.weights.get(i).copied().unwrap_or(0.0);
-        let pass = Pass::new("backward", 1).bind("dy", Operand::DOutput);
-        let pass = (0..MAX_INPUTS).fold(pass, |pass, i| pass.f(weight(i)));
-        let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter().enumerate();
-        vec![gradients.fold(pass, |pass, (i, name)| pass.gradient(name, i, targets, 1))]
+    fn backward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+        let dispatch = self.uniforms(Dispatch::new("backward", 1).bind("dy", Operand::DOutput));
+        let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter();
+        let fresh = ["fresh0", "fresh1", "fresh2", "fresh3", "fresh4", "fresh5", "fresh6"];
+        let gradients = gradients.zip(fresh).enumerate();
+        vec![gradients.fold(dispatch, |dispatch, (i, (name, fresh))| dispatch.gradient([name, fresh], i, targets, 1))]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

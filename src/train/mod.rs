@@ -1,7 +1,6 @@
 //! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any
 //! step.
 
-mod dispatches;
 mod examples;
 mod folder;
 mod open;
@@ -9,10 +8,9 @@ mod progress;
 mod saved;
 mod warnings;
 
-pub use dispatches::dispatches;
 use examples::Examples;
 pub use folder::RunFolder;
-use open::Open;
+use open::{Open, StepReport};
 use progress::EpochEnd;
 pub use progress::{Best, Epoch, Mean, TrainingState};
 
@@ -22,7 +20,7 @@ use crate::config::{Config, ReconstructionTarget, ResidualKind};
 use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
-use crate::device::{Buffer, Device};
+use crate::device::{Buffer, Device, Scalar, Values};
 use crate::error::Result;
 use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
 use crate::nn::layers::Mode;
@@ -30,7 +28,7 @@ use crate::nn::optim::Optimizer;
 use crate::nn::schedule::Schedule;
 use crate::rng::{Purpose, Stream};
 use rayon::prelude::*;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 /// Rows whose noise one thread draws at least: fewer cost less than to hand them over.
@@ -54,12 +52,13 @@ pub struct Trainer {
     subjects: Vec<usize>,
     validation: EncodedRows,
     film_gradients: Vec<Vec<Buffer>>,
-    /// Steps that the device has not told of yet, the oldest first.
+    /// Steps whose losses are still on their way from the device, the oldest first.
     open: VecDeque<Open>,
     /// The first step or validation whose loss was not finite: where, and what it was.
     broken: Option<(String, String)>,
-    /// Of one step: its losses, the norms of FiLM's gradients and, where they are clipped, of all.
-    answer: Vec<f64>,
+    /// What a step reports, and its values: memory that steps share.
+    scalars: Vec<Scalar>,
+    values: Values,
     progress: TrainingState,
     best_state: Option<Vec<StoredTensor>>,
     order: Vec<usize>,
@@ -141,7 +140,7 @@ impl Trainer {
         let progress = TrainingState::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
-        let mut trainer = Trainer {
+        let trainer = Trainer {
             seed,
             subjects: Cells::of_subjects(dataset, &split.train).numbers(),
             model,
@@ -155,10 +154,8 @@ impl Trainer {
             validation,
             open: VecDeque::new(),
             broken: None,
-            answer: vec![
-                0.0;
-                Losses::COUNT + film_gradients.len() + usize::from(config.training.gradient_clip.is_some())
-            ],
+            scalars: Vec::new(),
+            values: Values::default(),
             film_gradients,
             progress,
             best_state: None,
@@ -167,30 +164,11 @@ impl Trainer {
             eps: Vec::new(),
             config,
         };
-        trainer.rehearse()?;
         Ok((trainer, notices))
     }
 
-    /// Lets the device make ready all that a training asks of it, and find room for it, before the first step: a
-    /// program that cannot be made, or too large a batch, is told at the start.
-    fn rehearse(&mut self) -> Result<()> {
-        if !self.model.tape().device_mut().rehearse() {
-            return Ok(());
-        }
-        self.shuffle();
-        // how a product is cut depends on the rows, and the last batch has others
-        for (start, end) in sizes(batch_bounds(self.train.rows.len(), self.config.training.batch_size)) {
-            self.make_step(start, end)?;
-        }
-        self.optimizer.steps = 0;
-        for (start, end) in sizes(self.validation_bounds()) {
-            self.validation_losses(start, end)?;
-        }
-        self.model.tape().device_mut().rehearsed()
-    }
-
-    /// How far training has come; the sums of the current epoch are of the steps that the device has told of, all of
-    /// them after [`Trainer::settle`].
+    /// How far training has come; the sums of the current epoch lack the steps that are still on their way, none after
+    /// [`Trainer::settle`].
     pub fn progress(&self) -> &TrainingState {
         &self.progress
     }
@@ -264,15 +242,16 @@ impl Trainer {
     /// # Panics
     /// When `start..end` is empty, a single row, or beyond the order's rows.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
-        let losses = self.make_step(start, end)?;
-        self.ask(losses, end - start)?;
+        let report = self.make_step(start, end)?;
+        self.read_back(report, end - start)?;
         self.progress.step_in_epoch += 1;
         self.progress.step += 1;
-        self.count_in(false)
+        let in_flight = self.model.tape().device_mut().readbacks_in_flight();
+        self.collect(in_flight)
     }
 
-    /// All of a step that the device does: there, back, the norms and the optimiser.
-    fn make_step(&mut self, start: usize, end: usize) -> Result<Losses> {
+    /// All of a step that the device does: forward, backward, the norms and the optimizer.
+    fn make_step(&mut self, start: usize, end: usize) -> Result<StepReport> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
         let changes = Stream::new(self.seed, Purpose::Example, 0).at(step);
         self.train.gather(self.order[start..end].iter().copied(), changes, &mut self.gathered);
@@ -287,12 +266,12 @@ impl Trainer {
         let losses = self.model.losses(&output, &batch, &weights)?;
         let (rate, clip) = (self.schedule.rate(epoch), self.config.training.gradient_clip);
         if clip.is_none() {
-            self.optimizer.begin(self.model.tape(), rate);
+            self.optimizer.step_in_backward(self.model.tape(), rate);
         }
         self.model.backward(losses.total)?;
-        self.model.tape().device_mut().norms(&self.film_gradients)?;
-        self.optimizer.step(self.model.tape(), rate, clip)?;
-        Ok(losses)
+        let film_norms = self.model.tape().device_mut().norms(&self.film_gradients)?;
+        let norm = self.optimizer.step(self.model.tape(), rate, clip)?;
+        Ok(StepReport { losses: losses.scalars(self.model.tape()), film_norms, norm })
     }
 
     fn end_epoch(&mut self) -> Result<Epoch> {
@@ -347,16 +326,13 @@ impl Trainer {
     /// The mean terms over the validation rows, with z = mu and without dropout.
     fn validate(&mut self) -> Result<Terms> {
         let mut mean = Mean::default();
-        for (start, end) in self.validation_bounds() {
+        let rows = self.validation.len();
+        for start in (0..rows).step_by(VALIDATION_BATCH) {
+            let end = (start + VALIDATION_BATCH).min(rows);
             let losses = self.validation_losses(start, end)?;
             mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
-    }
-
-    fn validation_bounds(&self) -> Vec<(usize, usize)> {
-        let rows = self.validation.len();
-        (0..rows).step_by(VALIDATION_BATCH).map(|start| (start, (start + VALIDATION_BATCH).min(rows))).collect()
     }
 
     fn validation_losses(&mut self, start: usize, end: usize) -> Result<Losses> {
@@ -365,13 +341,6 @@ impl Trainer {
         let output = self.model.forward(&batch, Mode::Eval)?;
         self.model.losses(&output, &batch, &weights)
     }
-}
-
-/// One batch of each size.
-fn sizes(mut bounds: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
-    let mut seen = BTreeSet::new();
-    bounds.retain(|(start, end)| seen.insert(end - start));
-    bounds
 }
 
 fn as_batch<'a>(rows: &'a BatchRows, eps: Option<&'a [f32]>) -> Batch<'a> {

@@ -1,12 +1,14 @@
-//! Steps whose losses the device has not told yet: how they are asked for, and how they come into the epoch's sums.
+//! Steps whose losses are still on their way from the device.
 
 use super::Trainer;
+use crate::device::{Norms, Scalar, Ticket};
 use crate::error::{Error, Result};
 use crate::model::Losses;
 
 /// A step on its way.
 pub(super) struct Open {
-    losses: Losses,
+    ticket: Ticket,
+    report: StepReport,
     epoch: usize,
     /// Counted from 0 in its epoch.
     step: usize,
@@ -14,42 +16,53 @@ pub(super) struct Open {
     labels: f64,
 }
 
+/// What a step reports.
+pub(super) struct StepReport {
+    pub losses: Losses<Scalar>,
+    /// Of the gradients of each FiLM generator.
+    pub film_norms: Norms,
+    /// Of all gradients, where they are clipped.
+    pub norm: Option<Scalar>,
+}
+
 impl Trainer {
-    /// Asks for what the step that was just made is to tell: its losses, and behind them the norms of its gradients.
-    pub(super) fn ask(&mut self, losses: Losses, rows: usize) -> Result<()> {
-        losses.ask(self.model.tape())?;
+    /// Starts to read back what the step that was just made reports.
+    pub(super) fn read_back(&mut self, report: StepReport, rows: usize) -> Result<()> {
+        self.scalars.clear();
+        self.scalars.extend(report.losses.iter().chain(report.film_norms.iter()).chain(report.norm));
+        let ticket = self.model.tape().readback(&self.scalars)?;
         let (epoch, step, labels) = (self.progress.epoch, self.progress.step_in_epoch, self.gathered.labels());
-        self.open.push_back(Open { losses, epoch, step, rows, labels });
+        self.open.push_back(Open { ticket, report, epoch, step, rows, labels });
         Ok(())
     }
 
-    /// Waits for the steps that are still on their way, and counts them in.
+    /// Waits for the steps that are still on their way, and adds them to the epoch's sums.
     ///
     /// # Errors
     /// A loss that is not finite; see [`Trainer::step`].
     pub fn settle(&mut self) -> Result<()> {
-        self.count_in(true)
+        self.collect(0)
     }
 
-    /// Counts in the steps that the device has told; `wait`: all.
-    pub(super) fn count_in(&mut self, wait: bool) -> Result<()> {
-        // told again for as long as there is a weight that has made its step by it
+    /// Adds the oldest steps to the epoch's sums, until at most `in_flight` are on their way.
+    pub(super) fn collect(&mut self, in_flight: usize) -> Result<()> {
+        // a weight has made its step by a loss that is not finite: that stays an error
         self.check_finite()?;
-        while self.model.tape().answer(wait, &mut self.answer)? {
-            let open = self.open.pop_front().expect("a question an answer");
-            let (terms, total) = open.losses.terms(&self.answer);
+        while self.open.len() > in_flight {
+            let Open { ticket, report, epoch, step, rows, labels } = self.open.pop_front().expect("an open step");
+            let values = &mut self.values;
+            self.model.tape().wait(ticket, values)?;
+            let (terms, total) = report.losses.terms(values);
             if !total.is_finite() {
-                let place = format!("epoch {}, step {}", open.epoch + 1, open.step + 1);
+                let place = format!("epoch {}, step {}", epoch + 1, step + 1);
                 self.broken = Some((place, format!("the loss is no longer finite: {terms:?}")));
                 return self.check_finite();
             }
-            let mut norms = self.answer[Losses::COUNT..].iter();
-            for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(norms.by_ref()) {
-                *sum += norm;
+            for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(report.film_norms.iter()) {
+                *sum += values.get(norm);
             }
-            // there where gradients are clipped
-            self.progress.gradient_norm += norms.next().unwrap_or(&0.0);
-            self.progress.train.add(&terms, open.rows, open.labels);
+            self.progress.gradient_norm += report.norm.map_or(0.0, |norm| values.get(norm));
+            self.progress.train.add(&terms, rows, labels);
         }
         Ok(())
     }
@@ -63,8 +76,9 @@ impl Trainer {
 
     /// Forgets the steps that are still on their way, and one whose loss was not finite.
     pub(super) fn forget_steps(&mut self) -> Result<()> {
-        while self.model.tape().answer(true, &mut self.answer)? {}
-        self.open.clear();
+        while let Some(open) = self.open.pop_front() {
+            self.model.tape().wait(open.ticket, &mut self.values)?;
+        }
         self.broken = None;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A CPU that remembers the noise a model drew, which the model itself does not tell.
 
-use abr_film::device::{AdamStep, Buffer, Cpu, Device, Learned, Role, Target};
+use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, Target, Ticket, Values};
 use abr_film::error::Result;
 use abr_film::ops::{AnyOp, Dropout, Op};
 use abr_film::tensor::{Real, Shape};
@@ -58,8 +58,8 @@ impl<T: Real> Device for Spy<T> {
         Ok(buffers)
     }
 
-    fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
-        self.cpu.window(of, offset, shape)
+    fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+        self.cpu.view(of, offset, shape)
     }
 
     fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
@@ -112,31 +112,19 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<()> {
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
         self.cpu.norms(groups)
     }
 
-    fn ask(&mut self, firsts: &[Buffer]) -> Result<()> {
-        self.cpu.ask(firsts)
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]) {
+        self.cpu.adam(step, clip, parameters);
     }
 
-    fn answer(&mut self, wait: bool, values: &mut [f64]) -> Result<bool> {
-        self.cpu.answer(wait, values)
+    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+        self.cpu.readback(scalars)
     }
 
-    fn step_early(&mut self, step: &AdamStep, parameters: &[Learned]) {
-        self.cpu.step_early(step, parameters);
-    }
-
-    fn adam(&mut self, step: &AdamStep, parameters: &[Learned]) {
-        self.cpu.adam(step, parameters);
-    }
-
-    fn rehearse(&mut self) -> bool {
-        self.cpu.rehearse()
-    }
-
-    fn rehearsed(&mut self) -> Result<()> {
-        self.cpu.rehearsed()
+    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+        self.cpu.wait(ticket, values)
     }
 }

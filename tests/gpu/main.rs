@@ -9,8 +9,8 @@ mod recording;
 mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
-use abr_film::device::gpu::{Checks, Context, Gpu, compile_shader, open};
-use abr_film::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role};
+use abr_film::device::gpu::{Checks, Context, Gpu, open, shader_module};
+use abr_film::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role, Values};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -28,15 +28,8 @@ const U: f64 = 1.0 / (1 << 24) as f64;
 const SPREAD: f64 = 16.0;
 
 /// The first step of Adam as it is by default, but for its rate.
-const STEP: AdamStep = AdamStep {
-    step: 1,
-    learning_rate: 0.02,
-    betas: [0.9, 0.999],
-    eps: 1e-8,
-    weight_decay: 0.0,
-    decoupled: false,
-    clip: None,
-};
+const STEP: AdamStep =
+    AdamStep { step: 1, learning_rate: 0.02, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
 
 /// The decoders: joint with FiLM, joint without, and concat.
 #[derive(Debug, Clone, Copy)]
@@ -234,11 +227,12 @@ fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
         let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step }).expect("a forward pass");
         let terms = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
         model.backward(terms.total).expect("a backward pass");
-        optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step");
-        let mut told = [0.0; 2];
-        model.tape().ask(&[terms.total]).expect("a question");
-        assert!(model.tape().answer(true, &mut told).expect("an answer"));
-        losses.extend(told);
+        let norm = optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step").expect("clipped");
+        let (tape, mut values) = (model.tape(), Values::default());
+        let scalars = [tape.scalar(terms.total), norm];
+        let ticket = tape.readback(&scalars).expect("a readback");
+        tape.wait(ticket, &mut values).expect("values");
+        losses.extend(scalars.map(|scalar| values.get(scalar)));
     }
     losses
 }
@@ -267,8 +261,8 @@ fn own() -> Option<Arc<Context>> {
 #[test]
 fn a_shader_that_does_not_compile_is_an_error() {
     let Some(context) = own() else { return };
-    compile_shader(&context, "sound", "@compute @workgroup_size(1) fn forward() {}").expect("a shader");
-    let error = compile_shader(&context, "broken", "@compute @workgroup_size(1) fn forward() { let x = y; }");
+    shader_module(&context, "sound", "@compute @workgroup_size(1) fn forward() {}").expect("a shader");
+    let error = shader_module(&context, "broken", "@compute @workgroup_size(1) fn forward() { let x = y; }");
     let error = error.expect_err("there is no y");
     assert!(error.exit_code() == 1 && error.to_string().contains("broken"), "{error}");
     // nothing of this device is trusted from then on

@@ -1,8 +1,10 @@
-//! What is recorded: what ends a compute pass, what waits for what, and which norms are told.
+//! What is recorded: what ends a compute pass, what waits for what, and what is read back.
 
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Target};
+use abr_film::device::{
+    AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Scalar, Target, Values,
+};
 use abr_film::ops::{AnyOp, FilmBlock, Op};
 use common::gpu::context;
 
@@ -50,7 +52,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
         Learned { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
     };
-    gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, &[learned(0), learned(1)]);
+    gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[learned(0), learned(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
     assert_eq!((dispatches, compute_passes, waits), (3, 1, 0));
     // 1 and 8 in the first column, and so on: a tenth of their mean and of their unbiased variance, rounded a few times
@@ -71,8 +73,8 @@ fn copies_leave_what_lies_between_them() {
     });
     // apart, side by side, at other distances
     for (offset, len) in [(0, 10), (64, 10), (74, 6), (128, 4)] {
-        let [from, to] = [(from, offset), (to, if offset == 128 { 140 } else { offset })]
-            .map(|(of, at)| gpu.window(of, at, [1, len]));
+        let [from, to] =
+            [(from, offset), (to, if offset == 128 { 140 } else { offset })].map(|(of, at)| gpu.view(of, at, [1, len]));
         gpu.copy(from, to);
     }
     let is_copied = |i: usize| [0..10, 64..80, 140..144].iter().any(|range| range.contains(&i));
@@ -90,22 +92,72 @@ fn what_was_written_together_is_copied_back_before_the_room_grows() {
     assert_eq!(read(&gpu, large.outputs[1], 700)[0], 351.0);
 }
 
+/// A parameter with its gradient [3, 4] and moments.
+fn learned(device: &mut dyn Device) -> Learned {
+    let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
+    let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("room")[0]);
+    device.write(gradient, &[3.0, 4.0]);
+    Learned { value, gradient, m, v, group: ParameterGroup::DEFAULT }
+}
+
 #[test]
-fn norms_that_nobody_asks_for_are_forgotten() {
+fn norms_are_read_back_by_their_handle() {
     let Some(context) = context(Checks::Off) else { return };
     let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
     for mut device in devices {
-        let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
-        let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("room")[0]);
-        device.write(gradient, &[3.0, 4.0]);
+        let learned = learned(&mut *device);
         for step in 1..5 {
-            device.norms(&[vec![gradient]]).expect("a norm");
-            let step = AdamStep { step, learning_rate: 1e-3, clip: Some(Clip(1.0)), ..STEP };
-            device.adam(&step, &[Learned { value, gradient, m, v, group: ParameterGroup::DEFAULT }]);
+            let others = device.norms(&[vec![], vec![learned.gradient]]).expect("norms");
+            let norm = device.norms(&[vec![learned.gradient]]).expect("a norm").get(0);
+            let step = AdamStep { step, learning_rate: 1e-3, ..STEP };
+            device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &[learned]);
+            // in another order than they were computed in
+            let first = Scalar::First(learned.gradient);
+            let scalars = [norm, others.get(1), first, others.get(0)];
+            let ticket = device.readback(&scalars).expect("a readback");
+            let mut values = Values::default();
+            device.wait(ticket, &mut values).expect("values");
+            assert_eq!(scalars.map(|scalar| values.get(scalar)), [5.0, 5.0, 3.0, 0.0], "{}", device.name());
         }
-        device.ask(&[gradient]).expect("a question");
-        let mut told = [0.0; 2];
-        assert!(device.answer(true, &mut told).expect("an answer"));
-        assert_eq!(told, [3.0, 5.0], "{}", device.name());
     }
+}
+
+#[test]
+fn tickets_are_waited_for_in_any_order() {
+    let Some(context) = context(Checks::Off) else { return };
+    let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
+    for mut device in devices {
+        let buffer = device.alloc(Role::Activation, &[[1, 1]]).expect("room")[0];
+        let tickets = [1.0, 2.0, 3.0].map(|value| {
+            device.write(buffer, &[value]);
+            device.readback(&[Scalar::First(buffer)]).expect("a readback")
+        });
+        let [first, second, third] = tickets;
+        let mut values = Values::default();
+        for (ticket, value) in [(third, 3.0), (first, 1.0), (second, 2.0)] {
+            device.wait(ticket, &mut values).expect("a value");
+            assert_eq!(values.get(Scalar::First(buffer)), value, "{}", device.name());
+        }
+    }
+}
+
+fn use_a_norm_after_the_next_step(mut device: impl Device) {
+    let learned = learned(&mut device);
+    let norm = device.norms(&[vec![learned.gradient]]).expect("a norm").get(0);
+    device.adam(&STEP, None, &[learned]);
+    let _ = device.norms(&[vec![learned.gradient]]).expect("a norm");
+    let _ = device.readback(&[norm]);
+}
+
+#[test]
+#[should_panic(expected = "a norm from before the last optimizer step")]
+fn a_stale_norm_is_refused() {
+    use_a_norm_after_the_next_step(Cpu::<f32>::new());
+}
+
+#[test]
+#[should_panic(expected = "a norm from before the last optimizer step")]
+fn a_stale_norm_is_refused_on_a_gpu() {
+    let context = context(Checks::Off).expect("a norm from before the last optimizer step needs an adapter");
+    use_a_norm_after_the_next_step(Gpu::new(context));
 }

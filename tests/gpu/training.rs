@@ -1,13 +1,12 @@
-//! A training on the GPU: what it waits for, when it finds a NaN, when its programs are made.
+//! A training on the GPU: what it waits for, when it finds a NaN, when its pipelines are compiled.
 
 use super::{named, own};
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{Cpu, Device};
-use abr_film::train::{Outcome, Trainer};
+use abr_film::train::Trainer;
 use common::gpu::context;
-use std::process::Command;
 
 /// A training of `smoke.json`, ready for its first step.
 fn trainer(clip: &str, device: Box<dyn Device>) -> Trainer {
@@ -121,51 +120,39 @@ fn what_is_saved_is_loaded_to_the_bit() {
 }
 
 #[test]
-fn programs_are_made_before_the_first_step() {
+fn pipelines_are_compiled_when_a_step_first_needs_them() {
     let Some(context) = own() else { return };
-    let programs = || context.programs.lock().expect("no panic").count();
+    let compiled = || context.programs.lock().expect("no panic").count();
     for clip in ["null", "0.5"] {
+        let before = compiled();
         let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
-        let (made, dispatches) = (programs(), trainer.model().tape().counts().dispatches);
-        assert!(made > 20 && dispatches == 0, "{made} programs, {dispatches} dispatches");
-        // it was a rehearsal: nothing was learned, no statistics were gathered
-        let fresh = self::trainer(clip, Box::new(Cpu::<f32>::new())).model().state().expect("values");
-        assert!(trainer.model().state().expect("values") == fresh, "clip {clip}");
-        // with a validation at its end
-        let outcome = trainer.epoch(|_| std::ops::ControlFlow::Continue(())).expect("an epoch");
-        assert!(matches!(outcome, Outcome::Done(_)) && trainer.model().tape().counts().dispatches > 0);
-        assert_eq!(programs(), made, "clip {clip}: some were made later");
+        assert_eq!(compiled(), before, "clip {clip}: before the first step");
+        step_and_settle(&mut trainer);
+        let first = compiled();
+        assert!(first > before, "clip {clip}: in the first step");
+        step_and_settle(&mut trainer);
+        assert_eq!(compiled(), first, "clip {clip}: in a step like the first");
     }
 }
 
 #[test]
-fn info_counts_the_programs_of_a_step() {
+fn a_step_starts_few_programs() {
     let Some(context) = context(Checks::Off) else { return };
-    let settings: [(&str, &[&str]); 9] = [
-        ("null", &["model.predict_peaks=true"]),
-        ("0.5", &["model.predict_peaks=true"]),
-        ("null", &["model.use_film=false"]),
-        ("null", &["model.joint_generation=false", "model.use_film=false", "model.concat_dropout=[0.1,0.2]"]),
-        ("null", &["training.likelihood=calibrated"]),
-        ("null", &["training.kl_warmup_epochs=2"]),
-        ("null", &["training.weight_by_noise=true"]),
-        ("0.5", &["model.prior=learned", "film.weight_decay=0.1"]),
-        ("null", &["model.linear_path=true", "model.prior=aggregated", "model.residual=gaussian"]),
+    // each takes a GPU some microseconds, and of 32 rows most of the time
+    let settings: [(&str, &[&str], u64); 6] = [
+        ("null", &["model.predict_peaks=true"], 62),
+        ("0.5", &["model.predict_peaks=true"], 63),
+        ("null", &["model.use_film=false"], 50),
+        ("null", &["training.likelihood=calibrated"], 60),
+        ("null", &["training.weight_by_noise=true"], 60),
+        ("0.5", &["model.prior=learned", "film.weight_decay=0.1"], 70),
     ];
-    for (clip, others) in settings {
+    for (clip, others, most) in settings {
         let mut trainer = trainer_with(clip, others, Box::new(Gpu::new(context.clone())));
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = folder.path().join("config.json");
-        std::fs::write(&config, trainer.config().to_json_pretty()).expect("a file");
-        let mut info = Command::new(env!("CARGO_BIN_EXE_abr-film"));
-        info.args(["info", "--json", "--device", "cpu", "--config"]).arg(config);
-        let told: serde_json::Value = serde_json::from_slice(&info.output().expect("info").stdout).expect("JSON");
-        let rows = told["rows_of_the_step"].as_u64().expect("a number");
-        trainer.step(0, rows as usize).expect("a step");
-        assert_eq!(
-            told["dispatches_a_step"],
-            trainer.model().tape().counts().dispatches,
-            "clip {clip}, {others:?}, {rows} rows"
-        );
+        let before = trainer.model().tape().counts().dispatches;
+        trainer.step(0, 7).expect("a step");
+        let dispatches = trainer.model().tape().counts().dispatches - before;
+        println!("clip {clip}, {others:?}: {dispatches} dispatches");
+        assert!((20..=most).contains(&dispatches), "clip {clip}, {others:?}: {dispatches} dispatches");
     }
 }

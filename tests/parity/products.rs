@@ -1,9 +1,9 @@
 //! Products in every kind of tile, whole and split, and those of no rows or no outputs.
 
 use super::{Record, Run, check_case, context};
-use abr_film::device::gpu::{Checks, Context, Gpu};
+use abr_film::device::gpu::{Card, Checks, Context, Gpu};
+use abr_film::dispatch::{Binding, Dispatch, Operand};
 use abr_film::ops::{Case, Fill, GroupedLinear, Linear, LinearRelu, Op};
-use abr_film::pass::{Bind, Operand, Pass};
 use abr_film::tensor::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,20 +50,22 @@ fn grouped(rows: usize, inner: usize, columns: usize) -> Case {
     Case { name: "fours", op: GroupedLinear { widths }.into(), inputs: shapes.map(|s| (s, Fill::Normal)).into() }
 }
 
-/// All passes of a case, there and back.
-fn passes(case: &Case) -> impl Iterator<Item = Pass> + use<> {
+/// All dispatches of a case, forward and backward.
+fn dispatches(case: &Case) -> impl Iterator<Item = Dispatch> + use<> {
     let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
     let outputs = case.op.output_shapes(&shapes);
-    let passes = case.op.forward_passes(&shapes, &outputs).into_iter();
-    passes.chain(case.op.backward_passes(&shapes, &outputs, &[Some(true); 3]))
+    let card = Card::default();
+    let forward = case.op.forward_dispatches(&shapes, &outputs, &card).into_iter();
+    forward.chain(case.op.backward_dispatches(&shapes, &outputs, &[Some(true); 3], &card))
 }
 
 /// The entry points that a case runs, and of products how they are cut.
 fn variants(case: &Case) -> impl Iterator<Item = String> + use<> {
-    passes(case).map(|pass| {
-        let constants = pass.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
+    dispatches(case).map(|dispatch| {
+        let constants = dispatch.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
+        let entry = dispatch.entry.to_string();
         // the join looks at no tile
-        if pass.entry.ends_with("join") { pass.entry.to_string() } else { pass.entry.to_string() + &constants }
+        if entry.ends_with("join") { entry } else { entry + &constants }
     })
 }
 
@@ -100,12 +102,12 @@ fn products_in_every_tile_whole_and_split() {
 
 /// How many partial sums a case has room for; 1 where it is not split.
 fn partials(case: &Case) -> usize {
-    let binds = passes(case).flat_map(|pass| pass.binds).filter(|bind| bind.name == "partials");
-    let len = |bind: Bind| match bind.operands[..] {
-        [Operand::Scratch(_, len)] => len,
+    let bindings = dispatches(case).flat_map(|dispatch| dispatch.bindings).filter(|b| b.name == "partials");
+    let len = |binding: Binding| match binding.operands[..] {
+        [(None, Operand::Scratch(_, len))] => len,
         _ => unreachable!("partial sums lie in scratch memory"),
     };
-    binds.map(len).max().expect("every product names them")
+    bindings.map(len).max().expect("every product names them")
 }
 
 /// A GPU whose partial sums are all NaN where this case has its own: fresh memory is 0, and a sum that nobody wrote

@@ -1,50 +1,28 @@
 //! Which GPU, and what is asked of it.
 
-use super::program::{Checks, Programs};
+use super::handle::{Checks, Handle};
+use super::program::Programs;
 use crate::device::{AdapterReport, NO_ADAPTER};
+use crate::dispatch::MAX_BINDINGS;
 use crate::error::{Error, Result};
-use crate::pass::MAX_BINDS;
 use std::sync::{Arc, Mutex};
 
-/// An opened GPU, which any number of [`Gpu`](super::Gpu)s may share.
+/// An opened GPU with its programs, which any number of [`Gpu`](super::Gpu)s may share.
 #[derive(Debug)]
 pub struct Context {
-    pub device: wgpu::Device,
-    pub queue: wgpu::Queue,
-    pub limits: wgpu::Limits,
-    pub checks: Checks,
+    handle: Handle,
     pub programs: Mutex<Programs>,
-    name: String,
-    faults: Arc<Mutex<Option<String>>>,
+}
+
+impl std::ops::Deref for Context {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
 }
 
 impl Context {
-    /// `NVIDIA H200, Vulkan`
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The first thing that went wrong on the device, if any; from then on nothing it says can be trusted.
-    pub fn check(&self) -> Result<()> {
-        match &*self.faults.lock().expect("no panic while held") {
-            Some(problem) => Err(self.error(problem)),
-            None => Ok(()),
-        }
-    }
-
-    /// Notes that something went wrong on the device, and returns the first that did, as an error.
-    pub fn fault(&self, problem: &str) -> Error {
-        let mut faults = self.faults.lock().expect("no panic while held");
-        self.error(faults.get_or_insert_with(|| problem.to_string()))
-    }
-
-    /// An error of this device.
-    pub fn error(&self, problem: impl std::fmt::Display) -> Error {
-        let remedy =
-            "go on from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
-        Error::device(&self.name, problem, remedy)
-    }
-
     fn open(adapter: &wgpu::Adapter, checks: Checks) -> Result<Arc<Self>> {
         let name = title(&adapter.get_info());
         let limits = wanted(&adapter.limits());
@@ -68,7 +46,8 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| {
             first(&seen, format!("the device is lost ({reason:?}): {message}"));
         });
-        Ok(Arc::new(Context { device, queue, limits, checks, programs: Mutex::default(), name, faults }))
+        let handle = Handle { device, queue, limits, checks, kind: adapter.get_info().device_type, name, faults };
+        Ok(Arc::new(Context { handle, programs: Mutex::default() }))
     }
 }
 
@@ -91,7 +70,7 @@ fn wanted(has: &wgpu::Limits) -> wgpu::Limits {
         max_bind_groups: 1,
         max_bindings_per_bind_group: 64,
         max_dynamic_uniform_buffers_per_pipeline_layout: 1,
-        max_storage_buffers_per_shader_stage: MAX_BINDS as u32,
+        max_storage_buffers_per_shader_stage: MAX_BINDINGS as u32,
         max_uniform_buffers_per_shader_stage: 1,
         max_compute_workgroup_storage_size: defaults.max_compute_workgroup_storage_size,
         max_compute_invocations_per_workgroup: defaults.max_compute_invocations_per_workgroup,

@@ -115,9 +115,9 @@ impl Memory {
         Ok((first..self.tensors.len() as u32).map(Buffer).collect())
     }
 
-    pub fn window(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
+    pub fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
         let Tensor { shape: whole, block, offset: start, .. } = self.tensors[of.0 as usize];
-        assert!(offset + shape[0] * shape[1] <= whole[0] * whole[1], "a window beyond its buffer");
+        assert!(offset + shape[0] * shape[1] <= whole[0] * whole[1], "a view beyond its buffer");
         self.tensors.push(Tensor { shape, block, offset: start + bytes_of(offset), home: None });
         Buffer(self.tensors.len() as u32 - 1)
     }

@@ -3,10 +3,11 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
-use super::recorder::Dispatch;
+use super::recorder::Bindings;
+use crate::device::readback::{Norms, Scalar};
 use crate::device::{AdamFactors, AdamStep, Buffer, Clip, Learned, ParameterGroup};
+use crate::dispatch::{Dispatch, MAX_BINDINGS, Operand};
 use crate::error::Result;
-use crate::pass::{MAX_BINDS, Operand, Pass};
 use arrayvec::ArrayVec;
 use std::borrow::Cow;
 
@@ -17,15 +18,15 @@ const RATES: usize = 40;
 const SCALE: usize = 41;
 const SQUARES: usize = 42;
 
-/// What an optimiser step works on, worked out once.
-pub struct Plan {
+/// What an optimizer step works on, prepared once.
+pub struct OptimizerPlan {
     of: Vec<Learned>,
-    parts: Vec<Part>,
+    parts: Vec<ParameterBlock>,
     groups: Vec<ParameterGroup>,
 }
 
 /// Parameters whose values, gradients and moments lie in the same blocks.
-struct Part {
+struct ParameterBlock {
     blocks: [usize; 4],
     chunks: Place,
     count: usize,
@@ -34,16 +35,29 @@ struct Part {
     touched: Vec<(Place, bool)>,
 }
 
-/// Norms that were worked out but for the last of it, which is the CPU's, in f64: the sums of squares of the chunks of
-/// each group, one behind the other.
-pub struct Norms {
-    /// None where nothing was asked for.
-    pub sums: Option<Place>,
+/// What the norms of one call are computed from on the CPU, in f64: the sums of squares of the chunks of each group, one
+/// group after the other.
+pub struct Sums {
+    /// None where there is nothing to sum.
+    place: Option<Place>,
     /// Of each group.
-    pub counts: Vec<usize>,
+    counts: Vec<usize>,
 }
 
-/// What norms are worked out of, worked out once.
+impl Sums {
+    /// Where the sums of a group lie, and how many they are.
+    pub fn of_group(&self, group: usize) -> (Place, usize) {
+        let (before, count) = (self.counts[..group].iter().sum(), self.counts[group]);
+        let start = bytes_of(before);
+        let place = self.place.as_ref().map_or(Place { block: 0, bytes: 0..0 }, |place| {
+            let start = place.bytes.start + start;
+            Place { block: place.block, bytes: start..start + bytes_of(count) }
+        });
+        (place, count)
+    }
+}
+
+/// What norms are computed from, prepared once.
 pub struct Squares {
     of: Vec<Vec<Buffer>>,
     /// None where there is nothing.
@@ -52,7 +66,7 @@ pub struct Squares {
     counts: Vec<usize>,
 }
 
-impl Plan {
+impl OptimizerPlan {
     fn new(context: &Context, memory: &mut Memory, learned: &[Learned]) -> Result<Self> {
         let mut groups = Vec::new();
         let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(Place, bool)>)> = Vec::new();
@@ -77,10 +91,10 @@ impl Plan {
         }
         let part = |(blocks, table, touched): (_, Vec<u32>, _)| {
             let count = table.len() / 6;
-            Ok(Part { blocks, chunks: memory.table(context, &table.into())?, count, touched })
+            Ok(ParameterBlock { blocks, chunks: memory.table(context, &table.into())?, count, touched })
         };
         let parts = parts.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(Plan { of: learned.to_vec(), parts, groups })
+        Ok(OptimizerPlan { of: learned.to_vec(), parts, groups })
     }
 }
 
@@ -116,10 +130,10 @@ fn whole(memory: &Memory, block: usize) -> Place {
 
 impl State {
     /// One step of Adam; see [`crate::kernels::adam`].
-    pub fn adam(&mut self, context: &Context, step: &AdamStep, learned: &[Learned]) -> Result<()> {
+    pub fn adam(&mut self, context: &Context, step: &AdamStep, clip: Option<Clip>, learned: &[Learned]) -> Result<()> {
         let plan = match self.plan.take() {
             Some(plan) if plan.of == learned => plan,
-            _ => Plan::new(context, &mut self.memory, learned)?,
+            _ => OptimizerPlan::new(context, &mut self.memory, learned)?,
         };
         let rates = |group: &ParameterGroup| {
             let AdamFactors { step_size, keep, l2, .. } = step.of(*group).factors();
@@ -128,12 +142,13 @@ impl State {
         let rates: Vec<f32> = plan.groups.iter().flat_map(rates).collect();
         let place = self.scratch(context, RATES, rates.len())?;
         self.recorder.write(context, &mut self.memory, &place, bytemuck::cast_slice(&rates));
-        let scale = self.scale(context, step.clip)?;
+        let scale = self.scale(context, clip)?;
         let ([b1, b2], AdamFactors { inverse_root, .. }) = (step.betas, step.factors());
         for part in &plan.parts {
             let [values, gradients, first, second] = part.blocks.map(|block| whole(&self.memory, block));
-            let pass = Pass::new("update", part.count).u(part.count).f(b1).f(b2).f(1.0 - b1).f(1.0 - b2);
-            let pass = pass.f(inverse_root).f(step.eps);
+            let dispatch = Dispatch::new("update", part.count).u("chunks", part.count).f("b1", b1).f("b2", b2);
+            let dispatch = dispatch.f("c1", 1.0 - b1).f("c2", 1.0 - b2);
+            let dispatch = dispatch.f("inverse_root", inverse_root).f("eps", step.eps);
             let bound = [
                 ("chunks", &part.chunks),
                 ("rates", &place),
@@ -143,34 +158,34 @@ impl State {
                 ("first", &first),
                 ("second", &second),
             ];
-            self.pass_over(context, "adam", pass, &bound, Some(&part.touched))?;
+            self.dispatch_over(context, "adam", dispatch, &bound, Some(&part.touched))?;
         }
         self.plan = Some(plan);
-        self.stepped = true;
+        self.norms.stepped = true;
         Ok(())
     }
 
     /// The place of what every gradient is multiplied by.
     fn scale(&mut self, context: &Context, clip: Option<Clip>) -> Result<Place> {
-        let Some(Clip(clip)) = clip else { return self.memory.table(context, &[1.0_f32.to_bits()].into()) };
-        let Norms { sums, counts } = self.norms.last().expect("a norm to clip by");
-        let sums = sums.clone().expect("gradients");
-        let [count] = counts[..] else { panic!("adam: clipped by one norm, which was worked out alone") };
+        let Some(Clip { max_norm, norm }) = clip else {
+            return self.memory.table(context, &[1.0_f32.to_bits()].into());
+        };
+        let Scalar::Norm(norms, group) = norm else { panic!("adam: the clip's norm is no norm") };
+        let sums = self.norms.get(norms);
+        assert!(sums.counts.len() == 1, "adam: clipped by a norm that is not alone in its call");
+        let (sums, count) = sums.of_group(group);
         let place = self.scratch(context, SCALE, 1)?;
-        let pass = Pass::new("clip", 1).u(count).f(clip);
-        self.pass_over(context, "norm", pass, &[("sums", &sums), ("scale", &place)], None)?;
+        let dispatch = Dispatch::new("clip", 1).u("chunks", count).f("largest", max_norm);
+        self.dispatch_over(context, "norm", dispatch, &[("sums", &sums), ("scale", &place)], None)?;
         Ok(place)
     }
 
-    /// Works out norms; see [`Device::norms`](crate::device::Device::norms).
+    /// Computes norms; see [`Device::norms`](crate::device::Device::norms).
     ///
     /// # Panics
     /// When buffers of several blocks are asked for at once.
-    pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<()> {
-        if std::mem::take(&mut self.stepped) {
-            self.norms.clear();
-        }
-        let call = self.norms.len();
+    pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<Norms> {
+        let call = self.norms.next_call();
         let squares = match self.squares.remove(&call) {
             Some(squares) if squares.of == groups => squares,
             _ => Squares::new(context, &mut self.memory, groups)?,
@@ -179,36 +194,33 @@ impl State {
         if let Some(block) = squares.block.filter(|_| count > 0) {
             let place = self.scratch(context, SQUARES + call, count)?;
             let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &place)];
-            self.pass_over(context, "norm", Pass::new("squares", count).u(count), &bound, None)?;
+            let dispatch = Dispatch::new("squares", count).u("chunks", count);
+            self.dispatch_over(context, "norm", dispatch, &bound, None)?;
             sums = Some(place);
         }
-        self.norms.push(Norms { sums, counts: squares.counts.clone() });
+        let norms = self.norms.push(Sums { place: sums, counts: squares.counts.clone() }, groups.len());
         self.squares.insert(call, squares);
-        Ok(())
+        Ok(norms)
     }
 
-    /// Records a pass with places bound by name; it touches all of them, or what is told.
-    fn pass_over(
+    /// Records a dispatch with places bound by name; it touches all of them, or what `touched` says.
+    fn dispatch_over(
         &mut self,
         context: &Context,
         shader: &'static str,
-        pass: Pass,
+        dispatch: Dispatch,
         bound: &[(&'static str, &Place)],
         touched: Option<&[(Place, bool)]>,
     ) -> Result<()> {
         let numbered = bound.iter().enumerate();
-        let pass = numbered.fold(pass, |pass, (i, (name, _))| pass.bind(name, Operand::Input(i)));
-        if let Some(noted) = &mut self.rehearsal {
-            noted.push((shader, pass));
-            return Ok(());
-        }
-        let program = context.programs.lock().expect("no panic while held").get(context, shader, &pass)?;
-        let bound: ArrayVec<Place, MAX_BINDS> = bound.iter().map(|(_, place)| (*place).clone()).collect();
-        let all = || bound.iter().cloned().zip(program.bindings.iter().map(|(_, written)| *written)).collect();
+        let dispatch = numbered.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
+        let entry_point = context.programs.lock().expect("no panic while held").get(shader, &dispatch);
+        let bound: ArrayVec<Place, MAX_BINDINGS> = bound.iter().map(|(_, place)| (*place).clone()).collect();
+        let all = || bound.iter().cloned().zip(entry_point.variables.iter().map(|v| v.written)).collect();
         let touched = touched.map_or_else(|| Cow::Owned(all()), Cow::Borrowed);
-        let (touched, groups) = (&touched[..], pass.groups as u32);
-        let dispatch = Dispatch { program: &program, bound: &bound, touched, words: &pass.words, groups };
-        self.recorder.dispatch(context, &mut self.memory, &dispatch);
+        let (dispatch, entry_point, bound, touched) = (&dispatch, &entry_point, &bound[..], &touched[..]);
+        let bindings = Bindings { dispatch, entry_point, bound, touched, offsets: &[] };
+        self.recorder.dispatch(context, &mut self.memory, &bindings);
         Ok(())
     }
 

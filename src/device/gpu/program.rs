@@ -1,156 +1,108 @@
-//! WGSL text to pipelines. A shader is `shaders/<op>.wgsl`, with the files of `shaders/common` that its first line
-//! names in front; its variables are found by their names.
+//! Entry points and their pipelines. A pipeline is compiled when a submission first needs it, all that are missing side
+//! by side.
 
-use super::adapter::Context;
+use super::handle::{Checks, Handle};
+use super::shader::{self, Interface, Variable};
+use crate::dispatch::{Dispatch, MAX_UNIFORMS, Uniform};
 use crate::error::Result;
-use crate::ops::AnyOp;
-use crate::pass::{MAX_WORDS, Pass};
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 
 /// Bytes of a shader's uniform struct, at most.
-pub const UNIFORM_BYTES: u64 = 4 * MAX_WORDS as u64;
+pub const UNIFORM_BYTES: u64 = 4 * MAX_UNIFORMS as u64;
 
-/// What the shaders of a device may rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checks {
-    /// Every index is checked by the device as well.
-    On,
-    /// The shaders' own checks are the only ones.
-    Off,
+/// An entry point of a shader, with values for its constants.
+#[derive(Debug)]
+pub struct EntryPoint {
+    /// Tells it from all others.
+    pub id: usize,
+    /// What each binding of its dispatches is bound to.
+    pub variables: Vec<Variable>,
+    label: String,
+    shader: Arc<Shader>,
+    entry: &'static str,
+    constants: Constants,
+    /// The names of the uniforms in the order in which dispatches set them, and the position of each in words.
+    uniforms: Vec<(&'static str, usize)>,
+    pipeline: OnceLock<Pipeline>,
 }
 
-/// An entry point, ready to run.
+/// What a dispatch of an entry point needs.
 #[derive(Debug)]
-pub struct Program {
-    /// Tells one program from another.
-    pub id: usize,
+pub struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
-    /// For every binding of a pass, its number in the shader and whether it is written.
-    pub bindings: Vec<(u32, bool)>,
 }
 
-/// The programs of a device: made by a rehearsal ([`Device::rehearse`](crate::device::Device::rehearse)) of what is to
-/// run, or when first asked for. No device makes them all: a training needs half of the entry points, a decoder a
+#[derive(Debug)]
+struct Shader {
+    name: &'static str,
+    text: String,
+    interface: Interface,
+    module: OnceLock<std::result::Result<wgpu::ShaderModule, String>>,
+}
+
+type Constants = ArrayVec<(&'static str, u32), 2>;
+
+/// The entry points of a device that were asked for. No training needs all of them: it dispatches half, a decoder a
 /// tenth, and a driver takes from some milliseconds to a fifth of a second for each.
 #[derive(Debug, Default)]
 pub struct Programs {
-    modules: HashMap<&'static str, Module>,
-    programs: BTreeMap<Key, Arc<Program>>,
-}
-
-/// What tells one program from another: its shader, its entry point, and the values of its constants.
-type Key = (&'static str, &'static str, ArrayVec<(&'static str, u32), 2>);
-
-fn key(shader: &'static str, pass: &Pass) -> Key {
-    (shader, pass.entry, pass.constants.clone())
-}
-
-#[derive(Debug)]
-struct Module {
-    module: wgpu::ShaderModule,
-    variables: Vec<Variable>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Variable {
-    name: String,
-    binding: u32,
-    written: bool,
-}
-
-macro_rules! files {
-    ($($name:literal: $path:literal,)*) => { &[$(($name, include_str!(concat!("../../../shaders/", $path, ".wgsl"))),)*] };
-}
-
-/// Shaders of no op.
-const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
-
-const COMMON: &[(&str, &str)] = files! {
-    "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
-    "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
-    "dense": "common/dense",
-};
-
-fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
-    files.iter().find(|(of, _)| *of == name).map(|(_, text)| *text)
-}
-
-/// The names of all shaders.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    AnyOp::SHADERS.iter().chain(OTHERS).map(|(name, _)| *name)
-}
-
-/// The whole text of a shader.
-///
-/// # Panics
-/// When there is none of this name, or it includes what is not there: a bug.
-pub fn text(name: &str) -> String {
-    let own = find(AnyOp::SHADERS, name).or(find(OTHERS, name)).unwrap_or_else(|| panic!("{name}: no such shader"));
-    let includes = own.lines().next().and_then(|line| line.strip_prefix("// include "));
-    let includes = includes.unwrap_or_else(|| panic!("{name}: the first line includes nothing"));
-    let parts =
-        includes.split(", ").map(|part| find(COMMON, part).unwrap_or_else(|| panic!("{name}: includes {part}")));
-    parts.chain([own]).collect::<Vec<_>>().join("\n")
-}
-
-/// The storage variables of a shader, from lines such as `@group(0) @binding(1) var<storage, read> x: array<f32>;`.
-fn variables(text: &str) -> Vec<Variable> {
-    let variable = |line: &str| {
-        let (binding, rest) = line.strip_prefix("@group(0) @binding(")?.split_once(") var<storage, ")?;
-        let (access, rest) = rest.split_once("> ")?;
-        let name = rest.split(':').next()?.to_string();
-        Some(Variable { name, binding: binding.parse().ok()?, written: access == "read_write" })
-    };
-    text.lines().filter_map(variable).collect()
+    shaders: HashMap<&'static str, Arc<Shader>>,
+    entry_points: BTreeMap<(&'static str, &'static str, Constants), Arc<EntryPoint>>,
 }
 
 impl Programs {
-    /// How many have been made.
+    /// How many pipelines were compiled.
     pub fn count(&self) -> usize {
-        self.programs.len()
+        self.entry_points.values().filter(|entry| entry.is_compiled()).count()
     }
 
-    /// The program of a pass of this shader.
-    ///
-    /// # Errors
-    /// See [`Programs::prepare`].
-    pub fn get(&mut self, context: &Context, shader: &'static str, pass: &Pass) -> Result<Arc<Program>> {
-        let key = key(shader, pass);
-        if let Some(program) = self.programs.get(&key) {
-            return Ok(program.clone());
-        }
-        self.prepare(context, &[(shader, pass)])?;
-        Ok(self.programs[&key].clone())
-    }
-
-    /// Makes the programs of some passes that are not there yet, on the threads of the current pool.
-    ///
-    /// # Errors
-    /// A shader that the device refuses, and why.
+    /// The entry point of a dispatch of this shader; its pipeline may be missing still.
     ///
     /// # Panics
-    /// When a shader has no variable of a name that its pass binds: a bug.
-    pub fn prepare(&mut self, context: &Context, passes: &[(&'static str, &Pass)]) -> Result<()> {
-        let missing: HashMap<Key, &Pass> = passes.iter().map(|(shader, pass)| (key(shader, pass), *pass)).collect();
-        let missing: Vec<_> = missing.into_iter().filter(|(key, _)| !self.programs.contains_key(key)).collect();
-        let shaders: HashSet<_> = missing.iter().map(|((shader, ..), _)| *shader).collect();
-        let shaders: Vec<_> = shaders.into_iter().filter(|shader| !self.modules.contains_key(shader)).collect();
-        let modules: Result<Vec<_>> =
-            shaders.into_par_iter().map(|name| Ok((name, Module::new(context, name)?))).collect();
-        self.modules.extend(modules?);
-        let first = self.programs.len();
-        let program = |(i, (key, pass)): (usize, (Key, &Pass))| {
-            let program = self.modules[key.0].program(&context.device, first + i, key.0, pass);
-            (key, Arc::new(program))
-        };
-        let made: Vec<_> = missing.into_par_iter().enumerate().map(program).collect();
-        context.check()?;
-        self.programs.extend(made);
+    /// When the dispatch does not name what the entry point uses, or names what the shader does not declare: a bug.
+    pub fn get(&mut self, name: &'static str, dispatch: &Dispatch) -> Arc<EntryPoint> {
+        let key = (name, dispatch.entry, dispatch.constants.clone());
+        if let Some(entry_point) = self.entry_points.get(&key) {
+            return entry_point.clone();
+        }
+        let shader = self.shaders.entry(name).or_insert_with(|| {
+            let text = shader::text(name);
+            let interface = Interface::of(name, &text);
+            Arc::new(Shader { name, text, interface, module: OnceLock::new() })
+        });
+        let entry_point = Arc::new(EntryPoint::new(self.entry_points.len(), shader.clone(), dispatch));
+        self.entry_points.insert(key, entry_point.clone());
+        entry_point
+    }
+}
+
+/// Compiles the pipelines that are missing, on the threads of the current pool.
+///
+/// # Errors
+/// A shader that the device refuses, and why.
+pub fn compile<'a>(handle: &Handle, entry_points: impl Iterator<Item = &'a Arc<EntryPoint>>) -> Result<()> {
+    let missing: BTreeMap<usize, &Arc<EntryPoint>> =
+        entry_points.filter(|entry| !entry.is_compiled()).map(|entry| (entry.id, entry)).collect();
+    let missing: Vec<_> = missing.into_values().collect();
+    let shaders: HashMap<&str, &Arc<Shader>> = missing.iter().map(|e| (e.shader.name, &e.shader)).collect();
+    shaders.into_values().collect::<Vec<_>>().into_par_iter().try_for_each(|shader| shader.module(handle).map(drop))?;
+    missing.into_par_iter().try_for_each(|entry| {
+        let module = entry.shader.module(handle)?;
+        entry.pipeline.get_or_init(|| entry.compile(&handle.device, module));
         Ok(())
+    })?;
+    handle.check()
+}
+
+impl Shader {
+    fn module(&self, handle: &Handle) -> Result<&wgpu::ShaderModule> {
+        let made = self.module.get_or_init(|| shader_module(handle, self.name, &self.text).map_err(|e| e.to_string()));
+        // the device keeps its first fault: whatever is asked of it later fails by it
+        made.as_ref().map_err(|problem| handle.error(problem))
     }
 }
 
@@ -158,55 +110,93 @@ impl Programs {
 ///
 /// # Errors
 /// Where it is not the WGSL that the device takes.
-pub fn compile(context: &Context, name: &str, text: &str) -> Result<wgpu::ShaderModule> {
+pub fn shader_module(handle: &Handle, name: &str, text: &str) -> Result<wgpu::ShaderModule> {
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
-    let module = match context.checks {
-        Checks::On => context.device.create_shader_module(descriptor),
+    let module = match handle.checks {
+        Checks::On => handle.device.create_shader_module(descriptor),
         Checks::Off => {
             let none = wgpu::ShaderRuntimeChecks::unchecked();
-            // SAFETY: every shader keeps its indices within the shapes in its uniform, ends its loops and divides by no
-            // 0. The tests run each shader with these checks on and off.
-            unsafe { context.device.create_shader_module_trusted(descriptor, none) }
+            // SAFETY: every shader keeps its indices within the shapes that its uniforms give, ends its loops, and never
+            // divides by 0; the tests run each of them with the checks on and off.
+            unsafe { handle.device.create_shader_module_trusted(descriptor, none) }
         }
     };
-    context.check()?;
+    handle.check()?;
     Ok(module)
 }
 
-impl Module {
-    fn new(context: &Context, name: &str) -> Result<Self> {
-        let text = text(name);
-        Ok(Module { module: compile(context, name, &text)?, variables: variables(&text) })
+impl EntryPoint {
+    fn new(id: usize, shader: Arc<Shader>, dispatch: &Dispatch) -> Self {
+        let label = format!("{}.{}", shader.name, dispatch.entry);
+        let bound: Vec<&'static str> = dispatch.bindings.iter().map(|binding| binding.name).collect();
+        let variables = shader.interface.variables(&label, dispatch.entry, &bound);
+        let names: Vec<&'static str> = uniforms_of(dispatch).map(|(name, _)| name).collect();
+        let at = shader.interface.uniforms(&label, dispatch.entry, &names);
+        EntryPoint {
+            id,
+            variables,
+            label,
+            shader,
+            entry: dispatch.entry,
+            constants: dispatch.constants.clone(),
+            uniforms: names.into_iter().zip(at).collect(),
+            pipeline: OnceLock::new(),
+        }
     }
 
-    fn program(&self, device: &wgpu::Device, id: usize, shader: &str, pass: &Pass) -> Program {
-        let bindings: Vec<(u32, bool)> = pass.binds.iter().map(|bind| self.variable(shader, bind.name)).collect();
+    pub fn is_compiled(&self) -> bool {
+        self.pipeline.get().is_some()
+    }
+
+    /// # Panics
+    /// When it was not compiled.
+    pub fn pipeline(&self) -> &Pipeline {
+        self.pipeline.get().unwrap_or_else(|| panic!("{}: not compiled", self.label))
+    }
+
+    /// Appends the uniform struct of a dispatch to `bytes`; `offsets` are those of joined tensors, in order.
+    ///
+    /// # Panics
+    /// When the dispatch sets other uniforms than the first one of this entry point.
+    pub fn put_uniforms(&self, dispatch: &Dispatch, offsets: &[u32], bytes: &mut Vec<u8>) {
+        let mut words = [0_u32; MAX_UNIFORMS];
+        let mut offsets = offsets.iter();
+        let mut places = self.uniforms.iter();
+        for (name, value) in uniforms_of(dispatch) {
+            let (expected, at) = places.next().unwrap_or_else(|| panic!("{}: {name} is set too", self.label));
+            assert!(*expected == name, "{}: {name} is set in place of {expected}", self.label);
+            words[*at] = value.unwrap_or_else(|| *offsets.next().expect("an offset per joined tensor"));
+        }
+        assert!(places.next().is_none(), "{}: a uniform is missing", self.label);
+        bytes.extend_from_slice(bytemuck::cast_slice(&words));
+    }
+
+    fn compile(&self, device: &wgpu::Device, module: &wgpu::ShaderModule) -> Pipeline {
         let buffer = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
             ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
             count: None,
         };
-        let storage = |(binding, written): &(u32, bool)| {
-            buffer(*binding, wgpu::BufferBindingType::Storage { read_only: !written }, false)
+        let storage = |variable: &Variable| {
+            buffer(variable.binding, wgpu::BufferBindingType::Storage { read_only: !variable.written }, false)
         };
         let uniform = buffer(0, wgpu::BufferBindingType::Uniform, true);
-        let entries: Vec<_> = [uniform].into_iter().chain(bindings.iter().map(storage)).collect();
-        let label = format!("{shader}.{}", pass.entry);
-        let layout = device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let entries: Vec<_> = [uniform].into_iter().chain(self.variables.iter().map(storage)).collect();
+        let label = Some(self.label.as_str());
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&label),
+            label,
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
         let constants: Vec<(&str, f64)> =
-            pass.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
+            self.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
+            label,
             layout: Some(&pipeline_layout),
-            module: &self.module,
-            entry_point: Some(pass.entry),
+            module,
+            entry_point: Some(self.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &constants,
                 // every shader writes what it reads of workgroup memory
@@ -214,37 +204,51 @@ impl Module {
             },
             cache: None,
         });
-        Program { id, pipeline, layout, bindings }
+        Pipeline { pipeline, layout }
     }
+}
 
-    fn variable(&self, shader: &str, name: &str) -> (u32, bool) {
-        let found = self.variables.iter().find(|v| v.name == name);
-        found.map(|v| (v.binding, v.written)).unwrap_or_else(|| panic!("{shader}: no variable {name}"))
-    }
+/// The uniforms of a dispatch: first the offsets of joined tensors, whose values are not known to it.
+fn uniforms_of(dispatch: &Dispatch) -> impl Iterator<Item = (&'static str, Option<u32>)> {
+    let joined = dispatch.bindings.iter().flat_map(|binding| &binding.operands).filter_map(|(offset, _)| *offset);
+    let set = |(name, value): &Uniform| (*name, Some(*value));
+    joined.map(|name| (name, None)).chain(dispatch.uniforms.iter().map(set))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::gpu::tiling::Card;
+    use crate::ops::{AnyOp, Case};
+    use crate::tensor::Shape;
 
-    #[test]
-    fn variables_are_found_by_name() {
-        let text = "@group(0) @binding(0) var<uniform> p: Params;\n\
-                    @group(0) @binding(1) var<storage, read> x: array<f32>;\n\
-                    @group(0) @binding(12) var<storage, read_write> dx: array<f32>;\n";
-        let variable = |name: &str, binding, written| Variable { name: name.to_string(), binding, written };
-        assert_eq!(variables(text), [variable("x", 1, false), variable("dx", 12, true)]);
+    /// All dispatches of a case: forward, backward with every gradient fresh, none fresh, and each alone.
+    fn dispatches(case: &Case) -> Vec<Dispatch> {
+        let (op, card) = (&case.op, Card::default());
+        let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
+        let outputs = op.output_shapes(&inputs);
+        let wanted = |i: usize, fresh| op.differentiable(i).then_some(fresh);
+        let all = |fresh| (0..inputs.len()).map(|i| wanted(i, fresh)).collect::<Vec<_>>();
+        let alone = |one| (0..inputs.len()).map(|i| wanted(i, true).filter(|_| i == one)).collect::<Vec<_>>();
+        let targets = [all(true), all(false)].into_iter().chain((0..inputs.len()).map(alone));
+        let backward = targets.flat_map(|targets| op.backward_dispatches(&inputs, &outputs, &targets, &card));
+        op.forward_dispatches(&inputs, &outputs, &card).into_iter().chain(backward).collect()
     }
 
     #[test]
-    fn every_shader_has_its_parts_and_no_name_twice() {
-        for name in names() {
-            let found = variables(&text(name));
-            assert!(!found.is_empty(), "{name}");
-            for (i, one) in found.iter().enumerate() {
-                let twice = found[..i].iter().any(|other| other.name == one.name || other.binding == one.binding);
-                assert!(!twice, "{name}: {one:?}");
+    fn every_dispatch_names_what_its_shader_uses() {
+        let (mut programs, mut checked) = (Programs::default(), 0);
+        // few rows and many, and a size whose products are split
+        for [rows, inner, columns] in [[3, 5, 7], [300, 40, 300], [8, 4096, 8]] {
+            for case in AnyOp::cases(rows, inner, columns) {
+                for dispatch in dispatches(&case) {
+                    let entry_point = programs.get(case.op.name(), &dispatch);
+                    let joined = dispatch.bindings.iter().map(|b| b.operands.len()).sum::<usize>();
+                    entry_point.put_uniforms(&dispatch, &vec![0; joined], &mut Vec::new());
+                    checked += 1;
+                }
             }
         }
+        assert!(checked > 300, "{checked} dispatches");
     }
 }

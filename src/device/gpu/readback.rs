@@ -1,5 +1,5 @@
-//! Reading: places of the memory are copied behind all that was recorded into a buffer that can be mapped, which is
-//! looked at when the GPU has come so far.
+//! Reading: after all that was recorded, places of the memory are copied into a buffer that can be mapped. It is read
+//! when the GPU has come that far.
 
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, Memory, Place};
@@ -12,7 +12,7 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// A copy on its way.
-pub struct Reading {
+pub struct MappedCopy {
     buffer: wgpu::Buffer,
     bytes: u64,
     submission: u64,
@@ -22,8 +22,9 @@ pub struct Reading {
 
 impl Recorder {
     /// Submits what was recorded, and a copy of places of the memory, one behind the other; one byte at least.
-    pub fn begin_read(&mut self, context: &Context, memory: &Memory, places: &[Place]) -> Reading {
+    pub fn begin_read(&mut self, context: &Context, memory: &Memory, places: &[Place]) -> MappedCopy {
         self.run_copies(context, memory);
+        self.encode_waiting(context);
         let bytes: u64 = places.iter().map(Place::len).sum();
         let buffer = self.mappable(context, bytes);
         let (encoder, mut end) = (self.open_encoder(context), 0);
@@ -36,12 +37,12 @@ impl Recorder {
         buffer.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
             let _ = sender.send(result);
         });
-        Reading { buffer, bytes, submission: self.submission - 1, index, mapped }
+        MappedCopy { buffer, bytes, submission: self.submission - 1, index, mapped }
     }
 
     /// Waits for a copy, and shows it.
-    pub fn end_read(&mut self, context: &Context, reading: Reading, put: impl FnOnce(&[u8])) -> Result<()> {
-        let Reading { buffer, bytes, submission, index, mapped } = reading;
+    pub fn end_read(&mut self, context: &Context, copy: MappedCopy, put: impl FnOnce(&[u8])) -> Result<()> {
+        let MappedCopy { buffer, bytes, submission, index, mapped } = copy;
         let waited = self.wait(context, submission, index);
         context.check()?;
         waited?;

@@ -1,14 +1,17 @@
-//! Recording: dispatches go into one compute pass of one command encoder, for as long as nothing has to be read.
+//! Recording: dispatches go into one compute pass of one command encoder until something is read back. From the first
+//! whose pipeline is missing, all commands wait in a list; the submission compiles what is missing side by side, and
+//! encodes them then.
 
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, Memory, Place};
-use super::program::{Program, UNIFORM_BYTES};
+use super::program::{self, EntryPoint, Pipeline, UNIFORM_BYTES};
 use crate::device::{Buffer, Counts};
+use crate::dispatch::{Dispatch, MAX_BINDINGS};
 use crate::error::Result;
-use crate::pass::MAX_BINDS;
 use arrayvec::ArrayVec;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 /// Dispatches of one submission, at most.
 const SLOTS: u64 = 512;
@@ -21,16 +24,18 @@ const GROUPS: usize = 256;
 /// Workgroups of one dimension.
 const WIDEST: u32 = 65_535;
 
-/// The number, place and length of what each variable of a program is bound to.
-type Bound = ArrayVec<(u64, u64, u64), MAX_BINDS>;
+/// Id, offset and length of the buffer range that each variable of an entry point is bound to.
+type Bound = ArrayVec<(u64, u64, u64), MAX_BINDINGS>;
 
 /// What has been asked for and not submitted yet.
 pub struct Recorder {
     encoder: Option<wgpu::CommandEncoder>,
+    /// Commands since the first whose pipeline was missing.
+    waiting: Vec<Command>,
     pass: Option<wgpu::ComputePass<'static>>,
     uniforms: wgpu::Buffer,
     /// What `uniforms` will hold when the recorded commands run.
-    words: Vec<u8>,
+    uniform_bytes: Vec<u8>,
     /// Copies put off until something depends on them, as each would end the compute pass.
     copies: Vec<(Place, Place)>,
     /// Those of each program by its number: few each, so that to look at them all is quicker than a hash.
@@ -44,17 +49,38 @@ pub struct Recorder {
     pub counts: Counts,
 }
 
-/// A program to run.
+/// A dispatch with the memory that it works on.
 #[derive(Clone, Copy)]
-pub struct Dispatch<'a> {
-    pub program: &'a Program,
-    /// What is bound to each of its variables.
+pub struct Bindings<'a> {
+    pub dispatch: &'a Dispatch,
+    pub entry_point: &'a Arc<EntryPoint>,
+    /// What each of its variables is bound to.
     pub bound: &'a [Place],
-    /// What it reads, or (true) writes, of that which copies may be put off for: a part of what is bound, perhaps.
+    /// What it reads, or (true) writes. Copies wait until then. It may be a part of what is bound.
     pub touched: &'a [(Place, bool)],
-    /// Its uniform struct.
-    pub words: &'a [u32],
-    pub groups: u32,
+    /// Where joined tensors begin, in order.
+    pub offsets: &'a [u32],
+}
+
+/// What waits for a pipeline, or stands behind one that does. It keeps its buffers: a block may get another one until
+/// it is encoded.
+enum Command {
+    Dispatch { entry_point: Arc<EntryPoint>, bound: ArrayVec<Slice, MAX_BINDINGS>, uniforms_at: u32, workgroups: u32 },
+    Copy { from: Slice, to: Slice },
+    Clear(Slice),
+}
+
+/// A range of a buffer.
+struct Slice {
+    buffer: wgpu::Buffer,
+    start: u64,
+    len: u64,
+}
+
+impl Slice {
+    fn of(memory: &Memory, place: &Place) -> Self {
+        Slice { buffer: memory.at(place.block).buffer.clone(), start: place.bytes.start, len: place.len() }
+    }
 }
 
 impl Recorder {
@@ -69,7 +95,8 @@ impl Recorder {
             encoder: None,
             pass: None,
             uniforms,
-            words: Vec::new(),
+            uniform_bytes: Vec::new(),
+            waiting: Vec::new(),
             copies: Vec::new(),
             groups: Vec::new(),
             in_flight: VecDeque::new(),
@@ -86,43 +113,98 @@ impl Recorder {
     }
 
     /// Records a dispatch.
-    pub fn dispatch(&mut self, context: &Context, memory: &mut Memory, dispatch: &Dispatch) {
-        let Dispatch { program, bound, touched, words, groups } = *dispatch;
+    pub fn dispatch(&mut self, context: &Context, memory: &mut Memory, bindings: &Bindings) {
+        let Bindings { dispatch, entry_point, bound, touched, offsets } = *bindings;
         let late = |(place, written): &(Place, bool)| {
             self.copies.iter().any(|(from, to)| to.overlaps(place) || *written && from.overlaps(place))
         };
         if touched.iter().any(late) {
             self.run_copies(context, memory);
         }
-        if self.words.len() as u64 >= SLOTS * ALIGNMENT {
+        if self.uniform_bytes.len() as u64 >= SLOTS * ALIGNMENT {
             self.submit(context, memory);
         }
         for place in bound {
             memory.touch(place.block, self.submission);
         }
-        let offset = self.words.len() as u32;
-        self.words.extend_from_slice(bytemuck::cast_slice(words));
-        self.words.resize(offset as usize + ALIGNMENT as usize, 0);
-        self.open_pass(context);
-        let pass = self.pass.as_mut().expect("just opened");
-        if self.groups.len() <= program.id {
-            self.groups.resize_with(program.id + 1, Vec::new);
+        let (uniforms_at, workgroups) = (self.uniform_bytes.len() as u32, dispatch.workgroups as u32);
+        entry_point.put_uniforms(dispatch, offsets, &mut self.uniform_bytes);
+        self.uniform_bytes.resize(uniforms_at as usize + ALIGNMENT as usize, 0);
+        self.counts.dispatches += 1;
+        if !self.waiting.is_empty() || !entry_point.is_compiled() {
+            let bound = bound.iter().map(|place| Slice::of(memory, place)).collect();
+            let entry_point = entry_point.clone();
+            self.waiting.push(Command::Dispatch { entry_point, bound, uniforms_at, workgroups });
+            return;
         }
-        let groups_of_it = &mut self.groups[program.id];
-        let places: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
-        let known = groups_of_it.iter().position(|(bound, _)| *bound == places).unwrap_or_else(|| {
+        if self.groups.len() <= entry_point.id {
+            self.groups.resize_with(entry_point.id + 1, Vec::new);
+        }
+        let groups_of_it = &mut self.groups[entry_point.id];
+        let ranges: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
+        let known = groups_of_it.iter().position(|(bound, _)| *bound == ranges).unwrap_or_else(|| {
             self.counts.bind_groups += 1;
             if groups_of_it.len() >= GROUPS {
                 groups_of_it.remove(0);
             }
-            groups_of_it.push((places, bind_group(context, memory, &self.uniforms, program, bound)));
+            let bound: ArrayVec<_, MAX_BINDINGS> = bound.iter().map(|place| Slice::of(memory, place)).collect();
+            groups_of_it.push((ranges, bind_group(context, &self.uniforms, entry_point, &bound)));
             groups_of_it.len() - 1
         });
-        pass.set_pipeline(&program.pipeline);
-        pass.set_bind_group(0, &groups_of_it[known].1, &[offset]);
-        let folds = groups.div_ceil(WIDEST);
-        pass.dispatch_workgroups(groups.div_ceil(folds), folds, 1);
-        self.counts.dispatches += 1;
+        let group = groups_of_it[known].1.clone();
+        self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
+    }
+
+    fn encode_dispatch(
+        &mut self,
+        context: &Context,
+        pipeline: &Pipeline,
+        group: &wgpu::BindGroup,
+        uniforms_at: u32,
+        workgroups: u32,
+    ) {
+        self.open_pass(context);
+        let pass = self.pass.as_mut().expect("just opened");
+        pass.set_pipeline(&pipeline.pipeline);
+        pass.set_bind_group(0, group, &[uniforms_at]);
+        let folds = workgroups.div_ceil(WIDEST);
+        pass.dispatch_workgroups(workgroups.div_ceil(folds), folds, 1);
+    }
+
+    /// Compiles the pipelines that are missing and encodes the commands that wait for them. A pipeline that cannot be
+    /// compiled is a fault of the device, which the next read returns.
+    pub fn encode_waiting(&mut self, context: &Context) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let entry_points = waiting.iter().filter_map(|command| match command {
+            Command::Dispatch { entry_point, .. } => Some(entry_point),
+            _ => None,
+        });
+        if program::compile(context, entry_points).is_err() {
+            return;
+        }
+        for command in waiting {
+            match command {
+                Command::Dispatch { entry_point, bound, uniforms_at, workgroups } => {
+                    // used once: the buffers may be gone by the next dispatch
+                    let group = bind_group(context, &self.uniforms, &entry_point, &bound);
+                    self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
+                }
+                Command::Copy { from, to } => self.encode_copy(context, &from, &to),
+                Command::Clear(slice) => self.encode_clear(context, &slice),
+            }
+        }
+    }
+
+    fn encode_copy(&mut self, context: &Context, from: &Slice, to: &Slice) {
+        let encoder = self.open_encoder(context);
+        encoder.copy_buffer_to_buffer(&from.buffer, from.start, &to.buffer, to.start, from.len);
+    }
+
+    fn encode_clear(&mut self, context: &Context, slice: &Slice) {
+        self.open_encoder(context).clear_buffer(&slice.buffer, slice.start, Some(slice.len));
     }
 
     pub fn open_encoder(&mut self, context: &Context) -> &mut wgpu::CommandEncoder {
@@ -170,10 +252,12 @@ impl Recorder {
             return;
         }
         let mut copies = std::mem::take(&mut self.copies);
-        let encoder = self.open_encoder(context);
         for (from, to) in copies.drain(..).filter(|(from, _)| from.len() > 0) {
-            let (source, target) = (&memory.at(from.block).buffer, &memory.at(to.block).buffer);
-            encoder.copy_buffer_to_buffer(source, from.bytes.start, target, to.bytes.start, from.len());
+            let (from, to) = (Slice::of(memory, &from), Slice::of(memory, &to));
+            match self.waiting.is_empty() {
+                true => self.encode_copy(context, &from, &to),
+                false => self.waiting.push(Command::Copy { from, to }),
+            }
         }
         self.copies = copies;
     }
@@ -182,8 +266,11 @@ impl Recorder {
         self.run_copies(context, memory);
         memory.touch(place.block, self.submission);
         if place.len() > 0 {
-            let buffer = &memory.at(place.block).buffer;
-            self.open_encoder(context).clear_buffer(buffer, place.bytes.start, Some(place.len()));
+            let slice = Slice::of(memory, &place);
+            match self.waiting.is_empty() {
+                true => self.encode_clear(context, &slice),
+                false => self.waiting.push(Command::Clear(slice)),
+            }
         }
     }
 
@@ -201,11 +288,12 @@ impl Recorder {
     /// Sends what was recorded on its way, if anything was.
     pub fn submit(&mut self, context: &Context, memory: &Memory) -> Option<wgpu::SubmissionIndex> {
         self.run_copies(context, memory);
+        self.encode_waiting(context);
         self.pass = None;
         let encoder = self.encoder.take()?;
-        if !self.words.is_empty() {
-            context.queue.write_buffer(&self.uniforms, 0, &self.words);
-            self.words.clear();
+        if !self.uniform_bytes.is_empty() {
+            context.queue.write_buffer(&self.uniforms, 0, &self.uniform_bytes);
+            self.uniform_bytes.clear();
         }
         let index = context.queue.submit([encoder.finish()]);
         self.submission += 1;
@@ -239,25 +327,22 @@ impl Recorder {
 
 fn bind_group(
     context: &Context,
-    memory: &Memory,
     uniforms: &wgpu::Buffer,
-    program: &Program,
-    bound: &[Place],
+    entry_point: &EntryPoint,
+    bound: &[Slice],
 ) -> wgpu::BindGroup {
-    let binding = |buffer, offset, bytes: u64| {
+    fn binding(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
         wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(bytes) })
-    };
+    }
     let uniform = wgpu::BindGroupEntry { binding: 0, resource: binding(uniforms, 0, UNIFORM_BYTES) };
-    let of_place = |(place, (number, _)): (&Place, &(u32, bool))| {
-        // no tensor without elements is bound to nothing; and a shader may see it as vec4s
-        let bytes = place.len().max(4).next_multiple_of(16);
-        let resource = binding(&memory.at(place.block).buffer, place.bytes.start, bytes);
-        wgpu::BindGroupEntry { binding: *number, resource }
-    };
-    let entries: Vec<_> = [uniform].into_iter().chain(bound.iter().zip(&program.bindings).map(of_place)).collect();
-    context.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &program.layout,
-        entries: &entries,
-    })
+    let mut entries = ArrayVec::<_, { MAX_BINDINGS + 1 }>::new();
+    entries.push(uniform);
+    for (slice, variable) in bound.iter().zip(&entry_point.variables) {
+        // a tensor without elements needs some range; and a shader may see it as vec4s
+        let bytes = slice.len.max(4).next_multiple_of(16);
+        let resource = binding(&slice.buffer, slice.start, bytes);
+        entries.push(wgpu::BindGroupEntry { binding: variable.binding, resource });
+    }
+    let layout = &entry_point.pipeline().layout;
+    context.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
 }

@@ -1,0 +1,116 @@
+//! Scalars on their way from a device to the host: what to read, the ticket for it, and the values.
+
+use super::Buffer;
+
+/// A number that a device holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// The first value of a buffer.
+    First(Buffer),
+    /// One of some norms.
+    Norm(Norms, usize),
+}
+
+/// The norms of one call of [`Device::norms`](super::Device::norms), one per group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Norms {
+    /// Which call it was since `generation` began.
+    pub(super) call: usize,
+    /// Optimizer steps before it.
+    pub(super) generation: u64,
+    pub(super) count: usize,
+}
+
+impl Norms {
+    /// The norm of a group.
+    ///
+    /// # Panics
+    /// When there are fewer groups.
+    pub fn get(self, group: usize) -> Scalar {
+        assert!(group < self.count, "norms: group {group} of {}", self.count);
+        Scalar::Norm(self, group)
+    }
+
+    /// The norms of all groups, in order.
+    pub fn iter(self) -> impl Iterator<Item = Scalar> {
+        (0..self.count).map(move |group| Scalar::Norm(self, group))
+    }
+}
+
+/// A readback that was started; [`Device::wait`](super::Device::wait) takes it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the values are lost without a call of wait"]
+pub struct Ticket(pub(super) u64);
+
+/// Scalars with their values.
+#[derive(Debug, Default)]
+pub struct Values {
+    pub(super) scalars: Vec<Scalar>,
+    pub(super) values: Vec<f64>,
+}
+
+impl Clone for Values {
+    fn clone(&self) -> Self {
+        Values { scalars: self.scalars.clone(), values: self.values.clone() }
+    }
+
+    /// Keeps the memory, which a derived one would not.
+    fn clone_from(&mut self, source: &Self) {
+        self.scalars.clone_from(&source.scalars);
+        self.values.clone_from(&source.values);
+    }
+}
+
+impl Values {
+    /// The value of a scalar.
+    ///
+    /// # Panics
+    /// When the readback did not include it.
+    pub fn get(&self, scalar: Scalar) -> f64 {
+        let at = self.scalars.iter().position(|s| *s == scalar);
+        self.values[at.unwrap_or_else(|| panic!("{scalar:?} was not read back"))]
+    }
+}
+
+/// The calls of [`Device::norms`](super::Device::norms) since the last optimizer step, each with what a device keeps of
+/// one, in order.
+#[derive(Debug)]
+pub(super) struct History<T> {
+    kept: Vec<T>,
+    generation: u64,
+    /// An optimizer step came after these norms: the next call begins another generation.
+    pub stepped: bool,
+}
+
+impl<T> Default for History<T> {
+    fn default() -> Self {
+        History { kept: Vec::new(), generation: 0, stepped: false }
+    }
+}
+
+impl<T> History<T> {
+    /// The number of the call to come.
+    pub fn next_call(&mut self) -> usize {
+        if std::mem::take(&mut self.stepped) {
+            self.kept.clear();
+            self.generation += 1;
+        }
+        self.kept.len()
+    }
+
+    /// Keeps what belongs to a call for the norms of `count` groups.
+    pub fn push(&mut self, kept: T, count: usize) -> Norms {
+        let call = self.next_call();
+        self.kept.push(kept);
+        Norms { call, generation: self.generation, count }
+    }
+
+    /// What was kept of a call.
+    ///
+    /// # Panics
+    /// When its norms are no longer valid.
+    pub fn get(&self, norms: Norms) -> &T {
+        assert!(norms.generation == self.generation, "a norm from before the last optimizer step");
+        &self.kept[norms.call]
+    }
+}

@@ -1,0 +1,173 @@
+//! What an op asks of a GPU, as data: which entry point of its shader runs, on which tensors, with which uniforms, and
+//! how many workgroups. Nothing here knows how a GPU is driven, and an op knows nothing else of one.
+
+pub mod product;
+
+use crate::kernels::mask::DropoutMask;
+use crate::tensor::Shape;
+use arrayvec::ArrayVec;
+use std::sync::Arc;
+
+/// Threads of a workgroup.
+pub const WORKGROUP_SIZE: usize = 256;
+/// Columns that one workgroup sums (`COLUMNS` in `shaders/common/columns.wgsl`).
+pub const COLUMNS: usize = 16;
+/// Storage buffers that a shader may bind: the least that WebGPU promises.
+pub const MAX_BINDINGS: usize = 8;
+/// Fields of a shader's uniform struct, at most.
+pub const MAX_UNIFORMS: usize = 32;
+
+/// A tensor as an op names it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operand {
+    Input(usize),
+    Output(usize),
+    /// The gradient of the first output.
+    DOutput,
+    /// The gradient of an input.
+    DInput(usize),
+    /// Workspace of some numbers, which carries them from one dispatch of an op to the next: its id, and how many.
+    Scratch(usize, usize),
+    /// Integers that never change.
+    Table(Arc<[u32]>),
+}
+
+/// What one storage variable of a shader is bound to: one tensor; or several that are joined into one buffer. Each
+/// joined tensor names the uniform that receives the index at which it begins in that buffer. Joined tensors that lie
+/// in one arena, as parameters do, cost nothing; others are copied together, and back.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// The variable's name in the shader.
+    pub name: &'static str,
+    /// With the name of the uniform for its offset where tensors are joined.
+    pub operands: ArrayVec<(Option<&'static str>, Operand), 4>,
+}
+
+/// A field of the shader's uniform struct, by its name, with the bits of its value.
+pub type Uniform = (&'static str, u32);
+
+/// One dispatch. The GPU device finds the variables and uniforms by their names in the shader, and panics where they do
+/// not fit those that the entry point uses.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    pub entry: &'static str,
+    pub bindings: Vec<Binding>,
+    pub uniforms: Vec<Uniform>,
+    /// Values of the shader's pipeline-overridable constants, by name; a `bool` is 0 or 1.
+    pub constants: ArrayVec<(&'static str, u32), 2>,
+    /// Workgroups; a device folds what is beyond the range of one dimension into two.
+    pub workgroups: usize,
+}
+
+/// The dispatches of an op, in order.
+pub type Dispatches = Vec<Dispatch>;
+
+/// For every input, whether its gradient is wanted, and then whether it is fresh.
+pub type Targets<'a> = &'a [Option<bool>];
+
+impl Dispatch {
+    /// `workgroups` workgroups of an entry point.
+    pub fn new(entry: &'static str, workgroups: usize) -> Self {
+        let (bindings, uniforms) = (Vec::with_capacity(MAX_BINDINGS), Vec::with_capacity(MAX_UNIFORMS));
+        Dispatch { entry, bindings, uniforms, constants: ArrayVec::new(), workgroups }
+    }
+
+    /// One thread per element; the uniform `count` is their number.
+    pub fn over(entry: &'static str, count: usize) -> Self {
+        Dispatch::new(entry, count.div_ceil(WORKGROUP_SIZE)).u("count", count)
+    }
+
+    /// One thread for every four columns of a row, as random bits come; the uniforms `rows` and `columns`.
+    pub fn over_quads(entry: &'static str, [rows, columns]: Shape) -> Self {
+        let workgroups = (rows * columns.div_ceil(4)).div_ceil(WORKGROUP_SIZE);
+        Dispatch::new(entry, workgroups).u("rows", rows).u("columns", columns)
+    }
+
+    /// Binds a tensor to a storage variable.
+    pub fn bind(mut self, name: &'static str, operand: Operand) -> Self {
+        self.bindings.push(Binding { name, operands: [(None, operand)].into_iter().collect() });
+        self
+    }
+
+    /// Binds several tensors to one storage variable, each with the uniform for its offset; see [`Binding`].
+    pub fn join(mut self, name: &'static str, operands: impl IntoIterator<Item = (&'static str, Operand)>) -> Self {
+        let operands = operands.into_iter().map(|(offset, operand)| (Some(offset), operand)).collect();
+        self.bindings.push(Binding { name, operands });
+        self
+    }
+
+    /// Binds the gradient of an input, or where none is wanted something that nobody reads. The uniform says whether
+    /// the shader overwrites what lies there (1) or adds to it (0).
+    pub fn gradient(self, [name, fresh]: [&'static str; 2], index: usize, targets: Targets, len: usize) -> Self {
+        let (operand, value) = target(index, targets, len);
+        self.bind(name, operand).u(fresh, value)
+    }
+
+    /// An integer uniform.
+    ///
+    /// # Panics
+    /// When it is beyond 32 bits: no buffer that a GPU binds has so many elements.
+    pub fn u(mut self, name: &'static str, value: usize) -> Self {
+        self.uniforms.push((name, u32::try_from(value).expect("sizes of a GPU tensor fit 32 bits")));
+        self
+    }
+
+    /// A real uniform, rounded.
+    pub fn f(mut self, name: &'static str, value: f64) -> Self {
+        self.uniforms.push((name, (value as f32).to_bits()));
+        self
+    }
+
+    /// A constant of the pipeline.
+    pub fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.constants.push((name, value as u32));
+        self
+    }
+
+    /// The six uniforms of a dropout. Without one, nothing is below the threshold and the multiplier is 1.
+    pub fn mask(mut self, mask: Option<DropoutMask>) -> Self {
+        let (numbers, below, keep) =
+            mask.map_or(([0; 4], 0, 1.0), |m| (m.stream.philox_inputs(), m.drop_below, m.keep));
+        self.uniforms.extend(["key0", "key1", "tag", "step"].into_iter().zip(numbers));
+        self.uniforms.push(("below", below));
+        self.f("keep", keep)
+    }
+}
+
+/// The gradient of an input, or something in its place that nobody reads; and whether it is fresh.
+pub fn target(index: usize, targets: Targets, len: usize) -> (Operand, usize) {
+    match targets.get(index).copied().flatten() {
+        Some(fresh) => (Operand::DInput(index), usize::from(fresh)),
+        // numbered by the input, so that no two share memory
+        None => (Operand::Scratch(index, len), 1),
+    }
+}
+
+/// The number of elements.
+pub fn len([rows, columns]: Shape) -> usize {
+    rows * columns
+}
+
+/// Sums over many elements take two dispatches, `partial` into one number per workgroup and `finish` over these; few
+/// take `forward` alone. `read` binds what is summed, `result` the output. The uniforms are `count` (in `finish` that of
+/// the partial sums), `chunk`, and those of `others`.
+pub fn reduction(
+    count: usize,
+    read: &[(&'static str, Operand)],
+    result: Operand,
+    others: impl Fn(Dispatch) -> Dispatch,
+) -> Dispatches {
+    /// Elements that one workgroup sums.
+    const CHUNK: usize = 1 << 13;
+    let dispatch = |entry, workgroups, count| others(Dispatch::new(entry, workgroups).u("count", count));
+    let bound = |d: Dispatch| read.iter().fold(d, |d, (name, operand)| d.bind(name, operand.clone()));
+    let parts = count.div_ceil(CHUNK).max(1);
+    if parts == 1 {
+        return vec![bound(dispatch("forward", 1, count)).u("chunk", CHUNK).bind("y", result)];
+    }
+    let partials = || Operand::Scratch(0, 2 * parts);
+    vec![
+        bound(dispatch("partial", parts, count)).u("chunk", CHUNK).bind("partials", partials()),
+        dispatch("finish", 1, parts).bind("partials", partials()).bind("y", result),
+    ]
+}
