@@ -235,8 +235,8 @@ fn halves_of_one_population_cannot_be_told_apart() {
             two_sample(half(0), half(200), classifier, 3).auc(None, None)
         };
         let mean = (0..16).map(of).sum::<f64>() / 16.0;
-        // An AUC of 20 subjects per side has a standard error of at most sqrt(41 / (12 * 20^2)) = .092, as if the rows of
-        // a subject were one. For a mean of 16 AUCs it is .023: the bound is two of them.
+        // An AUC of 20 subjects per side has a standard error of at most sqrt(41 / (12 * 20^2)) = .092, as if all rows
+        // of a subject were one. For a mean of 16 AUCs it is .023: the bound is two of them.
         assert!((mean - 0.5).abs() < 0.05, "{classifier:?}: {mean}");
     }
 }

@@ -44,6 +44,7 @@ fn noise_is_not_read_off_rows_that_trained() {
     let ones = [1.0; 150];
     let (read, again) = out_of_fold(points.view(), &target, &folds(&subjects), points.view());
     let r = correlation(&read, &target, &ones);
+    // a correlation of 150 rows has a standard error of 1 / sqrt(150) = .08
     assert!(r.abs() < 0.2, "{r}");
     // predictions for the same rows by probes that have seen most of them
     let seen = correlation(&again, &target, &ones);
@@ -140,6 +141,7 @@ fn differences_of_a_cell_are_as_loud_as_its_noise_and_hold_no_response() {
     let (places, noise) = differences(&Cells::of(&data, &rows), traces.view());
     assert_eq!(places, (0..84).collect::<Vec<_>>());
     let sd = noise.std(0.0);
+    // 42 pairs of 400 samples: a standard error of 2 / sqrt(2 * 16,800) = .011
     assert!((sd - 2.0).abs() < 0.05, "{sd}");
 }
 
