@@ -1,4 +1,4 @@
-//! Models that must be called out: one whose latent has collapsed, and one that was trained under other rows' levels.
+//! Controls that evaluation must warn about: a model with a collapsed latent, and one trained with shuffled levels.
 
 use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 const COLLAPSED: &[&str] = &["training.likelihood=mse", "training.kl_weight=100", "model.prior=standard"];
 
-/// Trains on ten listeners without hearing loss, and measures on forty others.
+/// Trains on ten listeners without hearing loss, and evaluates on forty others.
 fn report(keys: &[&str], shuffled: bool) -> Report {
     let [of_all, _] = reports(keys, shuffled);
     of_all
@@ -82,20 +82,20 @@ fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
         "{:?}",
         sound.verdict
     );
-    // three listeners cannot tell whether others would be as they are
+    // three listeners cannot show whether others are similar
     let (sentence, wanted) =
         (&of_three.verdict[1], "Whether its generated traces hold cannot be said here, as these are too few");
     assert!(sentence.starts_with(wanted), "{sentence}");
     for warning in ["the latent has collapsed", "told from real ones", "do not follow their level", "copies"] {
         assert!(!warned(&sound, warning), "{warning}: {:?}", sound.warnings);
     }
-    // and its residual brings it nearer to the truth
+    // the residual brings it closer to the ground truth
     let explained = |e: &abr_film::eval::Estimate| e.truth_explained_variance.unwrap();
     let (network, model) = (explained(sound.network.as_ref().unwrap()), explained(&sound.model));
     assert!(model > network + 0.005, "{model} with the residual, {network} without");
     let halves = sound.likeness.as_ref().unwrap().real_halves.unwrap();
     for auc in [halves.logistic, halves.neighbours] {
-        // Two halves of 260 traces each: where they are alike, the AUC of independent traces has a standard error of
+        // Two halves of 260 traces each: if they are alike, the AUC of independent traces has a standard error of
         // sqrt(521 / (12 * 260^2)) = .025 (Mann and Whitney 1947). The bound is 2.8 of them.
         assert!((auc - 0.5).abs() < 0.07, "{auc} of two halves of the real listeners");
     }

@@ -1,4 +1,4 @@
-//! Probes of real traces and of a small model's, from its training to the measures.
+//! Probes on real traces and on those of a small model, from its training to the measures.
 
 use abr_film::config::Config;
 use abr_film::data::{Dataset, load};
@@ -9,7 +9,7 @@ use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};
 use abr_film::train::Trainer;
 use std::ops::ControlFlow;
 
-/// Level series of so many listeners without hearing loss, which would shift the level that they hear.
+/// Level series of listeners without hearing loss, because a loss would shift the effective level.
 fn series(config: &mut Config, listeners: usize, rows: usize, seed: u64) -> Dataset {
     (config.data.synth.subjects, config.data.synth.rows_per_subject, config.data.seed) = (listeners, rows, seed);
     config.data.synth.fixed =
@@ -37,7 +37,7 @@ fn generated_traces_teach_something_of_real_ones() {
     }
     trainer.restore_best().unwrap();
     let trained = trainer.best().unwrap().trained.unwrap();
-    // simulations with their noise-free traces, then recordings alone
+    // simulations with ground truth, then recordings only
     for recordings in [false, true] {
         if recordings {
             (train.ground_truth, test.ground_truth) = (None, None);

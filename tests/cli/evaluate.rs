@@ -18,7 +18,7 @@ fn a_report_measures_model_latent_and_condition_beside_two_baselines() {
     {
         for against in ["recorded", "truth"] {
             for measure in ["mse_uv2", "mae_uv", "rmse_uv", "pearson_r", "r2"] {
-                // the recording is itself without an error, and so its correlation is 1
+                // a recording has no error against itself, so its correlation is 1
                 assert!(what[against][measure]["mean"].is_f64(), "{measure} against {against}: {what}");
             }
         }
@@ -70,12 +70,12 @@ fn a_run_folder_brings_its_model_and_its_data() {
     place.ok("eval --model run/last.safetensors");
     place.ok("reconstruct --model run --data table.csv --out made.csv");
     place.ok("generate --model run -n 2 --out generated.csv");
-    // other data have no part of their own
+    // other data have no split
     let few: String = place.text("table.csv").lines().take(9).map(|line| format!("{line}\n")).collect();
     place.write("few.csv", &few);
     let said = place.ok("eval --model run --data few.csv").stdout;
     assert!(said.starts_with("few.csv, all: 8 rows of "), "{said}");
-    // the run's own are not what they were
+    // the run's own data have changed
     place.write("table.csv", few);
     place.refused(1, "eval --model run", &["table.csv", "other recordings than when", "--data"]);
     std::fs::remove_file(place.path("table.csv")).unwrap();
@@ -149,7 +149,7 @@ fn the_verdict_comes_first_and_the_rest_fits_a_screen() {
     for (arguments, wanted) in cases {
         let said = place.ok(&format!("eval {arguments}")).stdout;
         assert!(said.lines().count() <= 25, "{said}");
-        // sentences are broken at a width
+        // sentences wrap at a fixed width
         let text = said.replace('\n', " ");
         wanted.iter().for_each(|part| assert!(text.contains(part), "{part:?} is not in: {said}"));
         let json: Value = serde_json::from_str(&place.ok(&format!("eval {arguments} --json")).stdout).unwrap();
@@ -163,7 +163,7 @@ fn the_verdict_comes_first_and_the_rest_fits_a_screen() {
     }
 }
 
-/// Listeners with a wave of their own, five recordings each at 30 and at 60 dB; `noise` in µV.
+/// Listeners with individual waves, five recordings each at 30 and at 60 dB; `noise` in µV.
 fn recorded(first: u32, listeners: u32, noise: f32) -> String {
     let mut text = "subject_id,sample_rate_hz,t0_ms,n_averages,level_db,s0,s1,s2,s3\n".to_string();
     for row in 0..10 * listeners {
@@ -203,7 +203,7 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let generated = &report["generated"];
     assert_eq!((&generated["conditions"], &generated["draws"]), (&2.into(), &199.into()));
     let value = |what: &Value| what["value"].as_f64().unwrap_or_else(|| panic!("{what}"));
-    // each listener has a wave of their own, so the mean under a condition explains little of a listener's wave
+    // each listener has an individual wave, so the mean under a condition explains little of it
     assert!(value(&generated["mean_explained_variance"]) < 0.5, "{generated}");
     // neither collapsed nor wider than the data: within a factor of 2 above, 20 below
     assert!((0.05..2.0).contains(&value(&generated["spread"])), "{generated}");
@@ -212,7 +212,7 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
         assert!(inside.is_sorted() && inside[2] <= 1.0, "{generated}");
         assert!(value(&generated[calibration]["energy_score_uv"]) > 0.0, "{generated}");
     }
-    // intervals hold what they are of, and are by subjects
+    // intervals contain their value, and are over subjects
     let model = &report["model"];
     let interval = [0, 1].map(|end| model["truth_interval"][end].as_f64().unwrap());
     assert!((interval[0]..=interval[1]).contains(&explained(model)), "{model}");
@@ -227,7 +227,7 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     assert_eq!(report["by_subject"].as_array().unwrap().len(), 6);
     assert_eq!(report["by_condition"][1]["condition"]["level_db"], 60.0);
     assert!(report["train_on_synthetic"].is_null());
-    // with the training rows at hand more can be said
+    // with the training rows, more can be measured
     let with_training = self::report(&place, "--data others.csv --split all --training-data train.csv");
     let likeness = &with_training["likeness"];
     assert!(value(&likeness["model"]["frechet_over_floor"]) > 0.0, "{likeness}");
@@ -256,8 +256,8 @@ fn generated_traces_are_as_noisy_as_so_many_averages() {
         pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / 1600.0
     };
     // 0.1 sin at 500 sweeps has variance .005, and about the means of five four fifths of that, .004. The sines are not
-    // random, hence the room around both. At four times the sweeps it is a quarter; 400 traces of 4 samples give either
-    // variance to about 7 %, and so their ratio to 10 %.
+    // random, hence the tolerance. With four times the sweeps, the variance is a quarter; 400 traces of 4 samples give
+    // each variance to about 7 %, and so their ratio to 10 %.
     let (some, more) = (noise("500"), noise("2000"));
     assert!((0.003..0.007).contains(&some) && (3.0..5.0).contains(&(some / more)), "{some} {more}");
     assert!(!clean.contains("n_averages"));
@@ -298,7 +298,7 @@ fn reconstructions_stand_row_by_row_beside_the_recordings() {
     assert!(!made.contains("truth_"), "a reconstruction is no truth");
     let (made_uv, recorded) = (samples(&made), samples(&data));
     assert_eq!((made_uv.len(), made_uv[0].len()), (96, 200));
-    // what eval says of the same rows
+    // the result of eval on the same rows
     let squared = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
     let errors = made_uv.iter().flatten().zip(recorded.iter().flatten()).map(squared);
     let mse = errors.sum::<f64>() / (96.0 * 200.0);

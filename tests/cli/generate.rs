@@ -19,7 +19,7 @@ fn named_values_are_kept_and_the_rest_is_drawn_as_whole_training_rows() {
     assert!(column(&table, "sample_rate_hz").iter().all(|rate| rate == "20000"));
     let names: BTreeSet<String> = column(&table, "subject_id").into_iter().collect();
     assert_eq!(names.len(), 12, "each trace has a name of its own");
-    // the other columns of each trace stand together in one row of the data
+    // the other columns of each trace come from a single row of the data
     let data = place.ok("data synth --config smoke.json").stdout;
     let drawn = ["rate_hz", "fmp", "residual_noise_nv", "conductive_loss_db", "cochlear_loss_db"];
     let rows = |table: &str| -> Vec<Vec<String>> {
@@ -28,12 +28,12 @@ fn named_values_are_kept_and_the_rest_is_drawn_as_whole_training_rows() {
     };
     let known: BTreeSet<Vec<String>> = rows(&data).into_iter().collect();
     assert!(rows(&table).iter().all(|row| known.contains(row)), "{:?}", rows(&table));
-    // and each static is told as the static head reads it, too
+    // each conditioning variable also has its prediction by the condition head
     for name in CONDITION_COLUMNS {
         let read = column(&table, &format!("{name}_read"));
         assert!(read.iter().all(|cell| cell.parse::<f64>().is_ok_and(f64::is_finite)), "{name}: {read:?}");
     }
-    // microvolts: as the recordings, not as the model's scaled numbers
+    // in microvolts, like the recordings, not in the model's scaled units
     let deviation = |table: &str| {
         let all: Vec<f32> = samples(table).concat();
         let mean = all.iter().sum::<f32>() / all.len() as f32;
@@ -51,17 +51,17 @@ fn a_series_is_of_one_subject() {
     assert_eq!(column(&table, "level_db"), [levels, levels, levels].concat());
     let names = column(&table, "subject_id");
     assert!(names.chunks(4).enumerate().all(|(i, of)| of.iter().all(|name| *name == format!("generated-{}", i + 1))));
-    // what is not named is drawn once
+    // variables without a value are drawn once
     for name in ["age_years", "rate_hz", "cochlear_loss_db"] {
         assert!(column(&table, name).chunks(4).all(|of| of.iter().all(|value| *value == of[0])), "{name}");
     }
     assert!(column(&table, "age_years").iter().collect::<BTreeSet<_>>().len() > 1);
-    // two levels of one subject are nearer to each other than those of two
+    // two levels of one subject are closer to each other than those of two subjects
     let traces = samples(&generate(&place, "-n 60 --series --static level_db=70:75:2"));
     let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
     let own: f32 = traces.chunks(2).map(|pair| distance(&pair[0], &pair[1])).sum();
     let others: f32 = traces.chunks(2).zip(traces.chunks(2).skip(1)).map(|(a, b)| distance(&a[0], &b[1])).sum();
-    // the ratio is 1 where a series does not keep its subject
+    // the ratio would be 1 if a series did not keep its subject
     assert!(own < 0.5 * others, "{own} {others}");
     let both = "generate --model run/best.safetensors --series --unconditional";
     place.command(both).assert().code(2);
@@ -78,7 +78,7 @@ fn the_seed_decides_and_every_row_has_its_own_latent() {
     assert_ne!(samples(&generate(&place, &format!("-n 6 {all} --seed 1"))), samples(&table));
     place.ok(&format!("generate --model run/best.safetensors -n 6 {all} --out made.csv"));
     assert_eq!(place.text("made.csv"), table);
-    // without any name the training rows' own mixture is drawn
+    // without any value, conditions are drawn like those of the training rows
     let levels: BTreeSet<String> = column(&generate(&place, "-n 40"), "level_db").into_iter().collect();
     assert!(levels.len() > 3, "{levels:?}");
 }
@@ -122,7 +122,7 @@ fn without_a_condition() {
     assert!(said.stderr.contains("trained without film.condition_dropout"), "{}", said.stderr);
     let header = cells(&said.stdout)[0].join(",");
     assert!(header.contains("level_db_read") && !header.contains("level_db,"), "{header}");
-    // FiLM as the identity is strength 0
+    // strength 0 makes FiLM the identity
     assert_eq!(samples(&said.stdout), samples(&generate(&place, "-n 2 --strength 0")));
 
     place.ok("train --config smoke.json --out dropped --set film.condition_dropout=0.2");
@@ -146,7 +146,7 @@ fn conditions_from_a_table() {
     assert_eq!(rates[..2], ["11", "11"]);
     assert!(rates[2..].iter().all(|rate| rate.parse::<f64>().is_ok()), "{rates:?}");
 
-    // as a spreadsheet with decimal commas saves it
+    // as saved by a spreadsheet with decimal commas
     place.write("commas.csv", "sep=;\r\nlevel_db;rate_hz\r\n20,5;11\r\n80,25;\r\n");
     let table = generate(&place, "-n 1 --conditions commas.csv");
     assert_eq!(column(&table, "level_db"), ["20.5", "80.25"]);

@@ -1,19 +1,19 @@
-//! `--device gpu`: every command beside the CPU, resuming across devices, and what is said where there is no GPU.
+//! `--device gpu`: every command against the CPU, resuming across devices, and the messages without a GPU.
 
 use crate::support::{Place, samples};
 use common::skipped::skipped;
 use serde_json::Value;
 
-/// How far values from the same weights may be apart, as a part of the largest: 16 sqrt(n) roundings of 2^-24, for the
-/// n = 400 or so terms of the sums that stand one behind the other in the model of `smoke.json`; three times that for
-/// the written decimals and the scalers.
+/// The largest difference of values from the same weights, relative to the largest value: 16 sqrt(n) roundings of
+/// 2^-24, for sums of about n = 400 terms one after the other in the model of `smoke.json`; three times that for the
+/// written decimals and the scalers.
 const DECODED: f64 = 6e-5;
 
-/// How far losses of a training of some ten steps may be apart, as a part: those 16 sqrt(n) roundings once. A loss is a
-/// mean, and what the weights are off by after so few steps is smaller than that.
+/// The largest relative difference of losses after about ten training steps: the same 16 sqrt(n) roundings once. A loss
+/// is a mean, and the weights differ by less than that after so few steps.
 const TRAINED: f64 = 2e-5;
 
-/// The flags of the GPU that tests run on, and a word about it; without one None, unless one is required.
+/// The flags for the GPU that tests run on, and its name; `None` without a GPU, unless one is required.
 fn flags(place: &Place) -> Option<String> {
     let named = std::env::var("ABR_FILM_ADAPTER").is_ok_and(|name| !name.is_empty());
     let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
@@ -80,7 +80,7 @@ fn losses(place: &Place, run: &str) -> Value {
 fn a_training_is_the_cpu_s() {
     let place = Place::new();
     let Some(gpu) = flags(&place) else { return };
-    // all that a step can have
+    // a step with every optional part
     let more = "--set model.predict_peaks=true --set film.condition_dropout=0.2 --set training.gradient_clip=1.0 \
                 --set training.optimizer.type=adamw --set film.learning_rate_scale=0.5";
     let strangers = "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] \
@@ -93,7 +93,7 @@ fn a_training_is_the_cpu_s() {
         place.ok(&format!("train --config smoke.json --out cpu-{name} --device cpu {more}"));
         near(&losses(&place, &format!("gpu-{name}")), &losses(&place, &format!("cpu-{name}")), TRAINED, name);
     }
-    // and the same again, to the bit
+    // the same again, bit by bit
     place.ok(&format!("train --config smoke.json --out gpu-again {gpu}"));
     assert!(
         place.bytes("gpu-again/last.safetensors") == place.bytes("gpu-plain/last.safetensors"),
@@ -147,7 +147,7 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
         assert_eq!(said.stderr.matches("note: on GPU ").count(), usize::from(device == gpu), "{}", said.stderr);
         serde_json::from_str::<Value>(&said.stdout).expect("JSON")["model"].clone()
     };
-    // errors are differences of traces, and taken to be a tenth of them at least; correlations and explained variance
+    // errors are differences of traces, assumed to be at least a tenth of them; correlations and explained variance
     // near 0 are differences of far larger numbers
     let (got, want) = (report(&gpu), report("--device cpu"));
     for measure in ["mse_uv2", "mae_uv", "rmse_uv"] {
@@ -175,10 +175,10 @@ fn what_cannot_be_had_is_said() {
         assert!(code == Some(1) && said.contains("there is none") && said.contains("mesa-vulkan-drivers"), "{said}");
     }
     assert!(!place.path("run").exists(), "a run without a device");
-    // auto computes on the CPU then, and says so
+    // auto then computes on the CPU, and says so
     let (code, said) = without_driver("train --config smoke.json --out run");
     assert!(code == Some(0) && said.contains("on CPU"), "{said}");
-    // the list is there where what was asked for is not
+    // the list appears if the requested adapter does not exist
     if cfg!(any(not(feature = "gpu"), target_os = "linux")) {
         let output = run_without_driver("info --device gpu");
         let listed = String::from_utf8(output.stdout).expect("UTF-8");
@@ -188,7 +188,7 @@ fn what_cannot_be_had_is_said() {
     if flags(&place).is_some() {
         let refused = "train --config smoke.json --out other --device gpu --adapter no-such-gpu";
         place.refused(2, refused, &["no adapter is named no-such-gpu: there is "]);
-        // and so by the variable, which is the option's default: without --device, but not against it
+        // the same with the variable, the default of the option: it selects a GPU unless --device says otherwise
         for (device, code) in [("", Some(2)), ("--device cpu", Some(0))] {
             let mut command = place.command(&format!("info --config smoke.json {device}"));
             let output = command.env("ABR_FILM_ADAPTER", "no-such-gpu").output().expect("the program starts");
@@ -219,7 +219,7 @@ fn a_software_adapter_is_taken_only_when_it_is_named() {
     assert!(said.contains("which computes on the CPU") && said.contains("name it, with --adapter"), "{said}");
 }
 
-/// Mesa's OpenGL without what is needed, as it is where a card is too old.
+/// Mesa's OpenGL without a required feature, like a card that is too old.
 #[test]
 fn an_adapter_that_cannot_be_used_says_why() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! `--help`, and who reads only the beginning.
+//! `--help`, and readers that close the pipe early.
 
 use crate::support::{PROGRAM, Place};
 use abr_film::data::read::FORMATS;
@@ -34,7 +34,7 @@ fn every_command_has_its_help() {
 fn the_help_names_every_flag_of_the_readme() {
     let place = Place::new();
     let helps: String = COMMANDS.iter().map(|command| place.ok(&format!("{command} --help")).stdout).collect();
-    // what belongs to Cargo
+    // Cargo's own flags
     let others = ["--release", "--path", "--test", "--bench", "--no-default-features"];
     let mut flags = 0;
     for flag in words(README)
@@ -57,7 +57,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
 }
 
-/// `abr-film … | head` is no error: whoever reads has enough.
+/// `abr-film … | head` is no error.
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let place = Place::trained("");

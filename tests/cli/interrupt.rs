@@ -6,12 +6,13 @@ use abr_film::checkpoint::Checkpoint;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
-/// More epochs than will be waited for, of some 40 steps, which take nearly all of the time.
+/// More epochs than the test waits for, with about 40 steps each, which take nearly all of the time.
 const LONG: &str = "--set data.synth.subjects=80 --set training.num_epochs=500 --set training.scheduler.T_max=12 \
                     --set output.save_every_n_epochs=0 --set training.kl_warmup_epochs=3 \
                     --set training.early_stopping_patience=null";
 
-/// Starts a training and sends it a signal once its stderr has said `word`; its exit code and the rest of its stderr.
+/// Starts a training and sends it a signal once its stderr contains `word`; returns its exit code and the rest of its
+/// stderr.
 fn signalled(place: &Place, arguments: &str, word: &str, signal: &str) -> (Option<i32>, String) {
     let mut child = Command::new(PROGRAM)
         .args(arguments.split_whitespace())
@@ -37,7 +38,7 @@ fn send(child: &Child, signal: &str) {
     assert!(sent.expect("a shell").success(), "no signal could be sent");
 }
 
-/// Goes on for two more epochs, and trains as many without a break: both must end in the same bytes.
+/// Resumes for two more epochs, and trains as many without interruption: both must end with the same bytes.
 fn ends_as_unbroken(place: &Place, long: &str) {
     let epochs = place.text("run/metrics.jsonl").lines().count() + 2;
     let said = place.ok(&format!("train --resume --out run --set training.num_epochs={epochs}")).stderr;
@@ -77,7 +78,7 @@ fn stopped_and_resumed_three_times_it_ends_in_the_same_bytes() {
     ends_as_unbroken(&place, LONG);
 }
 
-/// Nothing can be caught then: what was saved last is what a resume goes on from.
+/// SIGKILL cannot be caught: a resume starts from the last saved state.
 #[test]
 fn killed_it_goes_on_from_the_last_save() {
     let place = Place::new();

@@ -1,4 +1,5 @@
-//! The program from the outside: every command with good and bad input, on models that train in a fraction of a second.
+//! Runs the program as a user would: every command with good and bad input, on models that train in a fraction of a
+//! second.
 
 mod bad_config;
 mod bad_model;

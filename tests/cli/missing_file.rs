@@ -1,4 +1,4 @@
-//! A file that is not there has one message, whichever command is to read it.
+//! A missing file gives the same message in every command.
 
 use crate::support::Place;
 

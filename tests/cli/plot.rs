@@ -26,7 +26,7 @@ const LISTENER: [(&str, &str, &str, f64, f64); 5] = [
     ("B2", "L", "80", 5.8, 0.5),
 ];
 
-/// What `generate` writes without `--series`: each trace is of a subject of its own.
+/// The output of `generate` without `--series`: each trace has its own subject.
 const GENERATED: [(&str, &str, &str, f64, f64); 6] = [
     ("generated-1", "", "80", 5.5, 0.5),
     ("generated-2", "", "80", 5.7, 0.6),
@@ -94,11 +94,11 @@ fn generated_tables_are_drawn_alone_and_over_recordings() {
     );
     let svg = place.text("both.svg");
     assert!(svg.contains("recorded (1 trace a level)") && svg.contains("generated (3 traces a level)"), "{svg}");
-    // names of one's own, and the colour of what they are
+    // user-defined names, with the colours of their sources
     place.ok("plot clinic=lab.csv reconstructed=lab.csv --out both.svg");
     let svg = place.text("both.svg");
     assert!(svg.contains("clinic (1 trace") && svg.contains("reconstructed (1 trace") && svg.contains("#D55E00"));
-    // without names two of one kind are called after their files
+    // without names, two tables of one source are named after their files
     place.write("later.csv", table(&LISTENER));
     place.ok("plot lab.csv later.csv --out both.svg");
     let svg = place.text("both.svg");
@@ -173,7 +173,7 @@ fn what_cannot_be_drawn_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{arguments}");
     }
     assert!(!place.path("a.svg").exists());
-    // a table may be called so, and is not replaced
+    // a table may have such a name, and is not overwritten
     place.write("table.svg", table(&LISTENER));
     refused("plot table.svg --out table.svg", &["--out would replace table.svg"]);
     refused("data inspect table.svg --plot table.svg", &["--plot would replace table.svg"]);

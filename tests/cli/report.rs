@@ -1,4 +1,4 @@
-//! The report of a run: what stands in it, that the terminal and the JSON say the same, and how a browser shows it.
+//! The report of a run: its content, its agreement with the terminal and the JSON, and how a browser shows it.
 
 use crate::support::Place;
 use common::skipped::skipped;
@@ -6,22 +6,22 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The texts between two marks, in their order.
+/// The texts between two marks, in order.
 fn between<'a>(text: &'a str, from: &'a str, to: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(from).skip(1).map(move |rest| rest.split(to).next().unwrap_or_default())
 }
 
-/// Text without what HTML writes otherwise.
+/// Text without HTML escapes.
 fn plain(html: &str) -> String {
     html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
-/// What a browser shows of HTML; tags part words.
+/// The text that a browser shows; tags separate words.
 fn without_tags(html: &str) -> String {
     html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect::<Vec<_>>().join(" ")
 }
 
-/// The cells of a page that say where their numbers stand: the places, and the text.
+/// The cells of a page with JSON places: the places, and the text.
 fn cells(page: &str) -> Vec<(Vec<String>, String)> {
     let cell = |rest: &str| {
         let (places, rest) = rest.split_once("\">").expect("a closed tag");
@@ -31,23 +31,23 @@ fn cells(page: &str) -> Vec<(Vec<String>, String)> {
     page.split(" data-json=\"").skip(1).map(cell).collect()
 }
 
-/// The numbers in a text; a dash between words is no sign.
+/// The numbers in a text; a dash between words is not a sign.
 fn numbers(text: &str) -> Vec<&str> {
     let number = |part: &&str| part.contains(|c: char| c.is_ascii_digit());
     text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).filter(number).collect()
 }
 
-/// Whether a number as it is shown is the value in the JSON, rounded.
+/// Whether a shown number is the rounded value of the JSON.
 fn is_rounded(shown: &str, value: f64) -> bool {
     let decimals = shown.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    // half a unit of the last decimal; a millionth above it, as the decimals themselves are rounded in f64
+    // half a unit of the last decimal, plus a millionth for rounding in f64
     (shown.parse::<f64>().expect("a number") - value).abs() <= 0.500001 * 10f64.powi(-(decimals as i32))
 }
 
 fn in_json(json: &Value, place: &str) -> f64 {
     let (pointer, factor) = place.strip_suffix('%').map_or((place, 1.0), |pointer| (pointer, 100.0));
     let value = json.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not in the JSON"));
-    // of a list, how many it holds
+    // for a list, its length
     let number = value.as_array().map(|list| list.len() as f64).or(value.as_f64());
     factor * number.unwrap_or_else(|| panic!("{pointer} is no number: {value}"))
 }
@@ -66,7 +66,7 @@ fn page_terminal_and_json_say_the_same() {
             assert!(is_rounded(shown, value), "{text:?}: {place} is {value}");
         }
     }
-    // a cell of a table that holds a number says where it stands, or what would be ideal
+    // a table cell with a number has a JSON place, or is an ideal value
     let constants = ["100 %", "80 %", "0 ms", "1", "0.5 (chance)"];
     for text in between(&page, "<td>", "</td>").filter(|text| !numbers(text).is_empty()) {
         assert!(constants.contains(&text), "{text:?} does not say where it stands in the JSON");
@@ -80,7 +80,7 @@ fn page_terminal_and_json_say_the_same() {
             assert!(words(said).contains(&sentence), "{sentence:?}");
         }
     }
-    // each row of a table is a line of the terminal; the split alone is not
+    // each row of a table is a line of the terminal, except the split
     let lines: Vec<String> = short.lines().chain(all.lines()).map(words).collect();
     let rows = between(&page, "<tr><th scope=\"row\">", "</tr>").filter(|row| !row.contains("/training/split"));
     let rows: Vec<String> = rows.map(|row| words(&plain(&without_tags(row)))).collect();
@@ -88,14 +88,14 @@ fn page_terminal_and_json_say_the_same() {
     for row in rows {
         assert!(lines.contains(&row), "{row:?} is not on the terminal");
     }
-    // the evaluation of the checkpoint is that of the training's end
+    // evaluating the checkpoint gives the same result as the end of the training
     assert_eq!(place.ok("eval --model run --json").stdout, place.text("run/eval.json"));
     std::fs::create_dir_all(place.path("again/pictures")).expect("a folder");
     for name in ["film_9.svg", "mine.svg"] {
         place.write(&format!("again/pictures/{name}"), "before");
     }
     place.ok("eval --model run --out again");
-    // pictures of an evaluation before go, and nothing else
+    // pictures of an earlier evaluation are removed, and nothing else
     assert!(!place.path("again/pictures/film_9.svg").exists() && place.path("again/pictures/mine.svg").exists());
     let pictures = page.matches("<svg ").count();
     assert_eq!(place.names("again/pictures").len(), pictures + 1);
@@ -144,12 +144,12 @@ fn a_run_without_a_report_says_nothing_of_one() {
     assert!(!said.contains("report") && !place.path("run/report.html").exists(), "{said}");
     place.ok("eval --model run --out evaluated");
     assert!(place.text("evaluated/report.html").contains("Learning curves"));
-    // weights alone bring no run folder: what it would tell is left out
+    // a checkpoint outside of a run folder: its record of the training is missing
     std::fs::copy(place.path("run/best.safetensors"), place.path("alone.safetensors")).expect("a copy");
     place.ok("eval --model alone.safetensors --out outside");
     let page = place.text("outside/report.html");
     assert!(!page.contains("Learning curves") && page.contains("<h1>alone</h1>"));
-    // subjects may be called anything
+    // subjects may have any name
     let table = place.text("table.csv").replace("\nS", "\n<b>&S");
     place.write("table.csv", table);
     place.ok("train --config small.json --data table.csv --out small --set output.report=true");
@@ -183,7 +183,7 @@ fn browse(chromium: &Path, arguments: &[String]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Looks at the page from inside, and writes what it sees into the page.
+/// A script that inspects the page, and writes the result into the page.
 const PROBE: &str = r#"<script>
 const seen = { errors: [], pictures: [] };
 window.addEventListener("error", event => seen.errors.push(String(event.message)));

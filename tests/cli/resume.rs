@@ -1,4 +1,4 @@
-//! The same seed gives the same bytes: for any number of threads, and whether a run was stopped and resumed or not.
+//! The same seed gives the same bytes: for any number of threads, and with or without a stop and resume.
 
 use crate::support::Place;
 use abr_film::config::Config;
@@ -21,7 +21,7 @@ fn same(place: &Place, a: &str, b: &str) {
 #[test]
 fn one_thread_or_two() {
     let place = Place::new();
-    // wide enough that kernels cut their work in several parts
+    // wide enough that kernels split their work
     place.write(
         "wide.json",
         r#"{"model": {"latent_dim": 16, "encoder_dims": [256], "encoder_dropout": [0.1], "decoder_dims": [256, 512],
@@ -43,7 +43,7 @@ fn one_thread_or_two() {
     }
 }
 
-/// What a schedule, a warm-up or a patience remembers goes on where it stopped.
+/// The states of schedule, warm-up and patience survive a resume.
 const RUNS: [&str; 6] = [
     "--set training.scheduler.T_max=5",
     "--set training.scheduler.type=plateau --set training.scheduler.patience=0 --set training.learning_rate=0.01",
@@ -79,15 +79,15 @@ fn fewer_epochs_and_then_more() {
         assert_eq!(without_time("run"), without_time("unbroken"));
         assert_eq!(place.json("run/summary.json"), place.json("unbroken/summary.json"));
         assert_eq!(place.json("run/config.json"), place.json("unbroken/config.json"));
-        // once more: nothing is left to do, and nothing changes
+        // resumed again: nothing is left to do, and nothing changes
         let said = place.ok("train --resume --out run").stderr;
         assert!(said.contains("nothing is left to do"), "{said}");
         same(&place, "run", "unbroken");
     }
 }
 
-/// Stopped after each of its steps in turn, a training ends in the same bytes. What no command can time exactly is done
-/// here with the library: [`Trainer::epoch`] is told to stop.
+/// Stopped after each of its steps in turn, a training ends with the same bytes. No command can be timed exactly
+/// enough, so this test calls the library: [`Trainer::epoch`] gets the request to stop.
 #[test]
 fn stopped_after_any_step() {
     let place = Place::new();
@@ -121,7 +121,7 @@ fn start(config: &Config, dataset: &Dataset) -> Trainer {
     Trainer::new(config, dataset, Box::new(Cpu::<f32>::new())).expect("a trainer").0
 }
 
-/// Trains to the end: the bytes of the best and of the last.
+/// Trains to the end; returns the bytes of the best and of the last checkpoint.
 fn finish(mut trainer: Trainer, folder: &Path) -> (Vec<u8>, Vec<u8>) {
     while !trainer.finished() {
         trainer.epoch(|_| ControlFlow::Continue(())).expect("an epoch");
@@ -151,10 +151,10 @@ fn all_but_the_epochs_is_refused_by_name() {
         let code = if set.contains("num_epochs") { 2 } else { 1 };
         place.refused(code, &resume(set), &[&["run/last.safetensors: "], &parts[..]].concat());
     }
-    // the configuration of another run
+    // another run's configuration
     place.write("other.json", place.text("smoke.json").replace("0.001", "0.002"));
     place.refused(1, &resume("--config other.json"), &["training.learning_rate was 0.001, is 0.002"]);
-    // the file the run was started with says no T_max: what the run had is kept; training does not see the species
+    // the run's original file has no T_max, so the resume keeps the run's; the species does not affect training
     let more = "--set training.num_epochs=10 --set data.species=mouse --threads 1 --device cpu";
     let said = place.ok(&resume(&format!("--config smoke.json {more}"))).stderr;
     assert!(said.contains("training.scheduler.T_max stays 9: from there on the learning rate is 0.00001"), "{said}");
@@ -169,7 +169,7 @@ fn other_data_is_refused_and_a_moved_file_is_not() {
     std::fs::rename(place.path("table.csv"), place.path("moved.csv")).unwrap();
     place.refused(1, "train --resume --out run", &["table.csv: cannot read"]);
     place.ok("train --resume --out run --data moved.csv --set training.num_epochs=3");
-    // where the data lies now is remembered
+    // the new path of the data is stored
     place.ok("train --resume --out run --set training.num_epochs=4");
 }
 

@@ -1,4 +1,4 @@
-//! Where a run may be written, and what becomes of what lies there.
+//! Where a run may be written, and what happens to existing files.
 
 use crate::support::Place;
 use std::fs;
@@ -14,7 +14,7 @@ fn a_run_is_not_overwritten_unless_told_so() {
     place.ok("train --config smoke.json --out run --force --set training.num_epochs=1 --seed 3");
     assert_eq!(place.text("run/metrics.jsonl").lines().count(), 1);
     assert_eq!(place.json("run/config.json")["training"]["seed"], 3);
-    // no epoch of the run before
+    // no epoch of the earlier run
     assert!(!place.path("run/checkpoints").exists());
     place.refused(1, "train --config smoke.json --out smoke.json", &["smoke.json: is a file"]);
 }
@@ -47,16 +47,16 @@ fn a_folder_that_holds_something_else_may_be_used() {
     assert_eq!(place.text("run/notes.txt"), "mine");
 }
 
-/// A limit on the size of files stands in for a disk that is full.
+/// A limit on file sizes simulates a full disk.
 #[cfg(unix)]
 mod full {
     use super::*;
     use crate::support::PROGRAM;
     use std::process::{Command, Output};
 
-    /// Runs a command that may write files of so many blocks of 512 bytes (1024 under some shells).
+    /// Runs a command with file sizes limited to this many blocks of 512 bytes (1024 in some shells).
     fn limited(place: &Place, blocks: u32, arguments: &str) -> Output {
-        // ignored, the signal becomes an error of the write
+        // if the signal is ignored, the write fails with an error
         let script = format!("trap '' XFSZ; ulimit -f {blocks} && exec {PROGRAM} {arguments}");
         let output = Command::new("sh")
             .args(["-c", &script])
@@ -108,11 +108,11 @@ mod full {
         }
     }
 
-    /// A line of metrics is there as a whole or not at all.
+    /// A line of metrics is written whole or not at all.
     #[test]
     fn a_line_that_does_not_fit_is_taken_back() {
         let place = Place::new();
-        // some 400 bytes a line: the limit is reached within one, long before best.safetensors is written
+        // about 400 bytes per line: the limit falls inside a line, long before best.safetensors is written
         let warm_up =
             "--set training.kl_warmup_epochs=30 --set training.num_epochs=31 --set output.save_every_n_epochs=0";
         let output = limited(&place, 8, &format!("train --config smoke.json --out run {warm_up}"));

@@ -1,4 +1,4 @@
-//! A folder to run the program in, and what it is run on.
+//! A folder to run the program in, and its input files.
 
 use assert_cmd::Command;
 use std::collections::BTreeMap;
@@ -19,12 +19,12 @@ const SMALL: &str = r#"{
   "output": {"report": false}
 }"#;
 
-/// A folder of its own, with `smoke.json` (on the built-in data) and `small.json` (for `table.csv`).
+/// A temporary folder with `smoke.json` (on the built-in data) and `small.json` (for `table.csv`).
 pub struct Place {
     folder: TempDir,
 }
 
-/// What a command said, which ended well.
+/// The output of a successful command.
 pub struct Said {
     pub stdout: String,
     pub stderr: String,
@@ -33,7 +33,7 @@ pub struct Said {
 impl Place {
     pub fn new() -> Place {
         let place = Place { folder: tempfile::tempdir().expect("a temporary folder") };
-        // a report costs more than such a training: who tests it asks for it
+        // a report costs more than such a training, so tests turn it on only if they need it
         let smoke = include_str!("../../configs/smoke.json");
         place.write("smoke.json", smoke.replace("\"output\": {", "\"output\": {\"report\": false, "));
         place.write("small.json", SMALL);
@@ -41,7 +41,7 @@ impl Place {
         place
     }
 
-    /// With a model trained by `train --config smoke.json` and more arguments, in `run`.
+    /// A folder with a model in `run`, trained by `train --config smoke.json` and more arguments.
     pub fn trained(more: &str) -> Place {
         let place = Place::new();
         place.ok(&format!("train --config smoke.json --out run {more}"));
@@ -68,8 +68,7 @@ impl Place {
         serde_json::from_str(&self.text(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The program in this folder; arguments are separated by spaces. It computes on the CPU, unless they ask for a
-    /// GPU.
+    /// The program in this folder; arguments are separated by spaces. It computes on the CPU, unless they select a GPU.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.folder.path()).args(arguments.split_whitespace());
@@ -79,7 +78,7 @@ impl Place {
         command
     }
 
-    /// Runs a command that must end well.
+    /// Runs a command that must succeed.
     #[track_caller]
     pub fn ok(&self, arguments: &str) -> Said {
         let output = self.command(arguments).output().expect("the program starts");
@@ -89,8 +88,8 @@ impl Place {
         Said { stdout, stderr }
     }
 
-    /// Runs a command that must be refused: with this exit code, one error that holds all of `parts` and a remedy,
-    /// nothing on stdout, and not one byte changed in the folder.
+    /// Runs a command that must fail: with this exit code, one error that contains all `parts` and a remedy, nothing on
+    /// stdout, and no change in the folder.
     #[track_caller]
     pub fn refused(&self, code: i32, arguments: &str, parts: &[&str]) {
         let before = self.tree();
@@ -108,7 +107,7 @@ impl Place {
         assert!(before == after, "{arguments} changed a file");
     }
 
-    /// The names of what lies in a folder, sorted.
+    /// The sorted names in a folder.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
         let mut names: Vec<String> =
@@ -117,7 +116,7 @@ impl Place {
         names
     }
 
-    /// Everything below, by path; folders without content.
+    /// All files and folders by path; folders have no content.
     pub fn tree(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         let mut tree = BTreeMap::new();
         walk(self.folder.path(), &mut tree);

@@ -1,4 +1,4 @@
-//! What a training reads, and what it leaves behind.
+//! What a training reads and writes.
 
 use crate::support::{Place, table, table_with};
 use std::path::Path;
@@ -46,7 +46,7 @@ fn the_configuration_is_written_out_and_trains_the_same_model() {
     let config = place.json("run/config.json");
     assert_eq!(config["training"]["seed"], 7);
     assert_eq!(config["training"]["num_epochs"], 2);
-    // defaults too, and what is implied
+    // including defaults and implied values
     assert_eq!(config["training"]["optimizer"]["betas"], serde_json::json!([0.9, 0.999]));
     assert_eq!(config["training"]["scheduler"]["T_max"], 2);
     assert_eq!(config["data"]["static_columns"][0], "age_years");
@@ -65,11 +65,11 @@ fn a_dry_run_writes_nothing() {
     let said = place.ok("train --config smoke.json --out run --dry-run").stderr;
     assert!(said.contains("3 epochs of 4 steps into run; nothing was written"), "{said}");
     assert!(place.tree() == before);
-    // it reads everything, and so refuses what the training would
+    // a dry run reads everything, so it refuses what the training would refuse
     place.refused(1, "train --config small.json --data none.csv --out run --dry-run", &["none.csv"]);
 }
 
-/// No checkpoint of a model that has diverged.
+/// A diverged model leaves no checkpoint.
 #[test]
 fn a_loss_that_is_not_finite_ends_the_training() {
     let place = Place::new();
@@ -85,7 +85,7 @@ fn a_loss_that_is_not_finite_ends_the_training() {
     assert_eq!(place.names("run"), ["config.json", "split.json"]);
 }
 
-/// One validation row far beyond all others: no epoch is the best, and no checkpoint is left.
+/// One validation row is far beyond all others: no epoch is the best, and no checkpoint remains.
 #[test]
 fn a_validation_loss_that_is_not_finite_ends_the_training() {
     let place = Place::new();
@@ -129,7 +129,7 @@ fn a_model_far_too_large_for_its_data_is_noticed() {
          samples): choose smaller model.encoder_dims"
     );
     assert!(said.contains(&wanted), "{said}");
-    // the built-in set is enough for the model of a first look
+    // the built-in set is large enough for the quickstart model
     let quickstart = include_str!("../../configs/quickstart.json");
     place.write("quickstart.json", quickstart);
     let said = place.ok("train --config quickstart.json --out run --dry-run").stderr;
@@ -160,7 +160,7 @@ fn the_output_section_acts() {
 #[test]
 fn early_stopping_keeps_the_best_weights() {
     let place = Place::new();
-    // steps far too large: no epoch is better than the first
+    // the learning rate is far too large: no epoch is better than the first
     let stop =
         "--set training.learning_rate=0.05 --set training.early_stopping_patience=2 --set training.num_epochs=30";
     let said =
@@ -174,7 +174,7 @@ fn early_stopping_keeps_the_best_weights() {
     assert!(place.bytes("run/best.safetensors") == kept, "best.safetensors is not epoch {best}'s");
 }
 
-/// Every file in `configs/` can be trained, be it on little data.
+/// Every file in `configs/` can be trained, here on little data.
 #[test]
 fn every_shipped_configuration_is_ready_to_train() {
     let place = Place::new();
@@ -219,14 +219,14 @@ fn samples_beyond_the_signal_are_cut_and_reported() {
     assert!(said.contains("table.csv: 24 rows, the first 3 samples of each; 1 more of each were cut"), "{said}");
 }
 
-/// The built-in set written as a table and read again is the same data, to the last bit.
+/// The built-in set, written as a table and read again, is bit by bit the same.
 #[test]
 fn a_written_synthetic_set_trains_the_same_model() {
     let place = Place::trained("");
     place.ok("data synth --config smoke.json --out data.csv");
     place.ok("train --config smoke.json --data data.csv --out table");
     assert!(place.bytes("run/best.safetensors") == place.bytes("table/best.safetensors"));
-    // and so either is the data that the model was trained on
+    // so either one counts as the training data
     let eval = |data: &str| place.ok(&format!("eval --model run/best.safetensors {data} --json")).stdout;
     let (built_in, table) = (eval(""), eval("--data data.csv"));
     let loss = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["model"].clone();

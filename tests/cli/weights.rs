@@ -42,8 +42,7 @@ fn a_checkpoint_says_what_it_is() {
     assert!(text.contains("trained") && text.contains("at 20000 Hz from 0 ms"), "{text}");
 }
 
-/// Writes the weights of a checkpoint without anything else, as PyTorch would: `rename` gives each name's new one, or
-/// drops it.
+/// Writes only the weights of a checkpoint, as PyTorch would: `rename` returns the new name of a tensor, or drops it.
 fn strip(place: &Place, from: &str, to: &str, rename: impl Fn(&str) -> Option<String>, more: &[&str]) {
     let bytes = place.bytes(from);
     let file = SafeTensors::deserialize(&bytes).expect("a checkpoint");
@@ -55,7 +54,7 @@ fn strip(place: &Place, from: &str, to: &str, rename: impl Fn(&str) -> Option<St
     place.write(to, safetensors::serialize(kept.chain(extra), None).expect("a file"));
 }
 
-/// The smoke model's sizes, and where its samples lie in time.
+/// The sizes and the time axis of the smoke model.
 fn write_sizes(place: &Place, name: &str, sets: &[(&str, &str, Value)]) {
     let mut config = place.json("smoke.json");
     for (section, key, value) in sets {
@@ -84,12 +83,12 @@ fn bare_weights_work_without_scalers() {
     );
     assert_eq!(column(&made, "fmp"), ["0", "0"]);
     assert!(samples(&made).concat().iter().all(|v| v.is_finite()));
-    // the trained model's scaler stands between its output and this one: one factor and one offset for all samples
+    // the two outputs differ by the trained model's scaler: one factor and one offset for all samples
     let named = place.ok("generate --model run/best.safetensors -n 2 --strength 0").stdout;
     let plain = place.ok(&format!("generate {model} --config sizes.json -n 2 {EVERY} --strength 0")).stdout;
     let (uv, scaled) = (samples(&named).concat(), samples(&plain).concat());
     let factor = (uv[1] - uv[0]) / (scaled[1] - scaled[0]);
-    // the table has f32 values of a few µV, whose error the factor of two of them multiplies
+    // the table has f32 values of a few µV, whose rounding errors are scaled by the ratio of two of them
     for (uv, scaled) in uv.iter().zip(&scaled).map(|(a, b)| (a - uv[0], (b - scaled[0]) * factor)) {
         assert!((uv - scaled).abs() < 1e-4, "{uv} is not {scaled}");
     }
@@ -98,7 +97,7 @@ fn bare_weights_work_without_scalers() {
     place.refused(2, &refused, &["age_years is not named", "no training rows", "--static age_years=VALUE"]);
 }
 
-/// Weights of 16 bits make what the same values in 32 bits make.
+/// Weights of 16 bits give the same results as the same values in 32 bits.
 #[test]
 fn bare_weights_of_16_bits_are_read_by_value() {
     let place = Place::trained("");
@@ -127,7 +126,7 @@ fn bare_weights_of_16_bits_are_read_by_value() {
     assert!(whole != half && half != brain, "the values are not those of 32 bits");
 }
 
-/// Time is never assumed: a table or the configuration has to say it.
+/// The time axis is never assumed: a table or the configuration must state it.
 #[test]
 fn bare_weights_are_told_their_time_axis() {
     let place = Place::trained("");
@@ -136,7 +135,7 @@ fn bare_weights_are_told_their_time_axis() {
     let generate = |config: &str| format!("generate --model bare.safetensors --config {config} {EVERY} --out made.csv");
     place.refused(2, &generate("smoke.json"), &["data.sample_rate_hz is not set", "--config", "never assumed"]);
     place.refused(2, &generate("rate.json"), &["data.t0_ms is not set", "--config"]);
-    // recordings bring it with them
+    // recordings state their own
     place.ok("data synth --config smoke.json --out data.csv");
     let made = place.ok("reconstruct --model bare.safetensors --config smoke.json --data data.csv").stdout;
     assert_eq!(column(&made, "sample_rate_hz"), vec!["20000"; 96]);
@@ -187,7 +186,7 @@ fn bare_weights_of_other_sizes() {
     let tensor = "bare.safetensors: tensor encoder.encoder_layers.0.weight: wanted [48, 207], got [32, 207]";
     refused("wider.json", &[tensor, "configuration"]);
     refused("peaks.json", &["bare.safetensors: tensor decoder.peak_head.0.weight: missing, wanted [512, 32]"]);
-    // a model without FiLM would fit into the file
+    // the file also contains a model without FiLM
     write_sizes(&place, "plain.json", &[("model", "use_film", false.into())]);
     let said = place.ok("info --model bare.safetensors --config plain.json").stderr;
     assert!(said.contains("16 tensors are in no part of the configured model, decoder.film1."), "{said}");

@@ -1,5 +1,5 @@
-//! Every measure of `abr_film::eval::measures` against what NumPy and SciPy made of the same numbers, and against what
-//! common mistakes make of them: `cargo test --test measures`. `record.py` writes `recorded.json`.
+//! Tests every measure of `abr_film::eval::measures` against results of NumPy and SciPy on the same numbers, and
+//! against results of common mistakes: `cargo test --test measures`. `record.py` writes `recorded.json`.
 
 mod recorded;
 
@@ -7,19 +7,19 @@ use abr_film::eval::measures::*;
 use ndarray::{Array1, Array2};
 use recorded::{Recorded, largest_difference};
 
-/// The same sums in another order: a thousand roundings of 1e-16, and some room for what cancels.
+/// The same sums in another order: a thousand roundings of 1e-16, with some margin for cancellation.
 const SUMS: f64 = 1e-12;
 
-/// Roots and solutions of matrices, by other decompositions than SciPy's: their condition is below 100.
+/// Matrix roots and solutions, by other decompositions than SciPy's; condition numbers are below 100.
 const MATRICES: f64 = 1e-10;
 
-/// A search for the least loss: Newton's method stops within 1e-10 of it, and SciPy's gradient is below 1e-10 there.
+/// Minimisations: Newton's method stops within 1e-10 of the minimum, and SciPy's gradient is below 1e-10 there.
 const SEARCHED: f64 = 1e-8;
 
-/// A perturbed value has to be farther away than this many tolerances.
+/// A perturbed value must differ by more than this many tolerances.
 const LEAST_PERTURBATION: f64 = 10.0;
 
-/// A case's name, the largest difference allowed in parts of its largest recorded value, and our values.
+/// The name of a case, the largest allowed difference relative to its largest recorded value, and our values.
 type Case = (&'static str, f64, fn(&Recorded) -> Vec<f64>);
 
 #[rustfmt::skip] // a line each

@@ -1,9 +1,9 @@
-"""Records what NumPy and SciPy make of the measures of src/eval/measures, for tests/measures/main.rs: recorded.json.
+"""Records results of NumPy and SciPy for the measures of src/eval/measures, for tests/measures/main.rs: recorded.json.
 
     python -m venv venv && venv/bin/pip install numpy==2.4.6 scipy==1.17.1
     venv/bin/python tests/measures/record.py
 
-Each case has the value and, by name, what common mistakes make of it: the Rust test must tell them all from the value.
+Each case has its value and, by name, the results of common mistakes, which the Rust test must distinguish from it.
 """
 
 import json
@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist, pdist
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "reference"))
-import philox  # noqa: E402  the engine's random words
+import philox  # noqa: E402  the engine's random bits
 
 EVALUATE = 10  # rng::Purpose
 INPUTS, CASES = {}, {}

@@ -1,4 +1,4 @@
-//! What `record.py` recorded.
+//! The values recorded by `record.py`.
 
 use ndarray::{Array1, Array2};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub struct Recorded {
 #[derive(Deserialize)]
 pub struct Case {
     pub value: Vec<f64>,
-    /// What common mistakes make of it, by name.
+    /// The results of common mistakes, by name.
     pub perturbed: BTreeMap<String, Vec<f64>>,
 }
 
@@ -58,10 +58,10 @@ impl Recorded {
     }
 }
 
-/// Over all values; infinite where one is NaN.
+/// The largest difference over all values; infinite if one is NaN.
 ///
 /// # Panics
-/// If there are not as many of the one as of the other.
+/// If the lengths differ.
 pub fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len(), "values");
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
