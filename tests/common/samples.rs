@@ -55,6 +55,12 @@ pub struct Arf {
     pub duration_ms: f32,
 }
 
+impl Default for Arf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Arf {
     pub fn new() -> Self {
         let variables = [("Freq", "Hz", 8000.0), ("Level", "dB", 70.0)];
