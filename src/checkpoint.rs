@@ -2,6 +2,7 @@
 //! that eval and generate need. It holds no time, path or thread count, so that equal training gives equal bytes.
 
 mod prior;
+mod values;
 
 pub use prior::{prior_tensors, spread_tensors};
 
@@ -18,13 +19,12 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::{AggregatedPosterior, Cvae};
-use bytemuck::{Pod, allocation::pod_collect_to_vec};
-use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use values::to_f32;
 
 /// The metadata key.
 const KEY: &str = "abr_film";
@@ -390,19 +390,6 @@ fn current_name(name: &str) -> String {
 
 #[cfg(target_endian = "big")]
 compile_error!("safetensors files are little-endian, and are written as they lie in memory");
-
-fn to_f32(view: &TensorView) -> Option<Vec<f32>> {
-    fn values<T: Pod>(view: &TensorView, to_f32: fn(T) -> f32) -> Option<Vec<f32>> {
-        Some(pod_collect_to_vec::<u8, T>(view.data()).into_iter().map(to_f32).collect())
-    }
-    match view.dtype() {
-        Dtype::F64 => values(view, |value: f64| value as f32),
-        Dtype::F32 => Some(pod_collect_to_vec(view.data())),
-        Dtype::F16 => values(view, f16::to_f32),
-        Dtype::BF16 => values(view, bf16::to_f32),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the pictures of the README, in a few minutes: a model is trained on the built-in data and set beside listeners that
-# the simulation draws anew. Needs Chromium for the head of the report.
+# the simulation draws again. Needs Chromium for the head of the report.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=docs/pictures
