@@ -157,7 +157,8 @@ fn comparisons() -> Vec<Comparison> {
             group: format!("block/{width}"),
             names: ["with", "without"],
             make: Box::new(move |rows| {
-                ["film", "no_film"].map(|name| Box::new(bench::<ops::FilmBlock>(rows, width, name)) as Box<dyn Passes>)
+                ["film", "no_film"]
+                    .map(|name| Box::new(bench::<ops::NormDropoutFilm>(rows, width, name)) as Box<dyn Passes>)
             }),
         });
     }

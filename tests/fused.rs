@@ -3,7 +3,8 @@
 use abr_film::device::AdamStep;
 use abr_film::kernels::adam::adam;
 use abr_film::ops::{
-    AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, FilmBlock, GroupedLinear, LeakyRelu, Linear, LinearRelu, Posterior,
+    AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, GroupedLinear, LeakyRelu, Linear, LinearRelu, NormDropoutFilm,
+    Posterior,
 };
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
@@ -11,7 +12,7 @@ use common::cases::draw;
 use common::ops::{backward, forward};
 use ndarray::{Array2, Axis, concatenate, s};
 
-/// Beyond a block of columns of `film_block`, what is left over of every vector, and work for several tasks.
+/// Beyond a block of columns of `norm_dropout_film`, what is left over of every vector, and work for several tasks.
 const SIZES: [[usize; 2]; 6] = [[2, 1], [3, 5], [7, 67], [5, 515], [33, 200], [130, 1031]];
 
 fn zeros<T: Real>(like: &[Array2<T>]) -> Vec<Array2<T>> {
@@ -79,7 +80,7 @@ fn film_block_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool,
     }
     let (outputs, gradients) = chain(&ops, &x, &side, &cotangent);
 
-    let op = FilmBlock { slope: 0.2, training, dropout: drops.then(|| dropout(0.3)), film: film.then_some(3) };
+    let op = NormDropoutFilm { slope: 0.2, training, dropout: drops.then(|| dropout(0.3)), film: film.then_some(3) };
     let inputs = [vec![x], norm, if film { vec![modulation, strength] } else { vec![] }].concat();
     let (found, found_gradients) = fused(op.into(), &inputs, &cotangent);
     let case = format!("{rows} x {columns}, {op:?}");
@@ -100,7 +101,7 @@ fn film_block_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool,
 }
 
 #[test]
-fn film_block() {
+fn norm_dropout_film() {
     for size in SIZES {
         for [drops, film] in [[true, true], [true, false], [false, true], [false, false]] {
             for training in [true, false] {

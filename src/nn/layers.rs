@@ -199,7 +199,7 @@ impl NormLayer {
         let x = self.linear.forward(pass, x)?;
         let [weight, bias, mean, variance] =
             [self.weight, self.bias, self.running_mean, self.running_var].map(|id| pass.parameters.var(id));
-        let op = ops::FilmBlock {
+        let op = ops::NormDropoutFilm {
             slope: self.slope,
             training: pass.mode != Mode::Eval,
             dropout: self.dropout.op(pass.mode),

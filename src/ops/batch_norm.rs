@@ -16,7 +16,7 @@
 //! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps)
 //! dy`. In training B must be at least 2: one row has no variance.
 //!
-//! The model runs it within [`film_block`](super::film_block); this is the reference.
+//! The model runs it within [`norm_dropout_film`](super::norm_dropout_film); this is the reference.
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
 use crate::kernels::split::{By, split};

@@ -8,7 +8,7 @@
 //! Gradient: `dx = dy * mask`. An element is dropped when its Philox word is below `p * 2^32`, an integer comparison:
 //! the mask has the same bits on every device. The word is that of (seed, layer, step, row of the batch, column).
 //!
-//! The model runs it within [`film_block`](super::film_block) and [`linear_relu`](super::linear_relu); this is the
+//! The model runs it within [`norm_dropout_film`](super::norm_dropout_film) and [`linear_relu`](super::linear_relu); this is the
 //! reference.
 
 use super::{Case, Fill, Op, Shapes, slice, want};

@@ -11,7 +11,7 @@
 //!
 //! Gradient: `dx = ((1 - c) + c gamma) dy`, `dgamma = c x dy`, `dbeta = c dy`.
 //!
-//! The model runs it within [`film_block`](super::film_block); this is the reference.
+//! The model runs it within [`norm_dropout_film`](super::norm_dropout_film); this is the reference.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
 use crate::kernels::split::{By, split};

@@ -164,7 +164,7 @@ table! { ($)
     concat Concat,
     dropout Dropout,
     film Film,
-    film_block FilmBlock,
+    norm_dropout_film NormDropoutFilm,
     grouped_linear GroupedLinear,
     kl Kl,
     leaky_relu LeakyRelu,

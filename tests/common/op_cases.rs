@@ -75,7 +75,7 @@ impl OpCase<'_> {
             // mean, variance and the two sums of the gradient, each over the rows, and what joins them
             AnyOp::BatchNorm(_) => 4 * rows + 16,
             // as well, and dropout, FiLM and LeakyReLU
-            AnyOp::FilmBlock(_) => 4 * rows + 32,
+            AnyOp::NormDropoutFilm(_) => 4 * rows + 32,
         };
         count as f64
     }
@@ -104,7 +104,7 @@ fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
         "concat" => ops::Concat.into(),
         "dropout" => dropout().into(),
         "film" => ops::Film.into(),
-        "film_block" => ops::FilmBlock {
+        "norm_dropout_film" => ops::NormDropoutFilm {
             slope: number("slope"),
             training: attributes["training"].as_bool().expect("training"),
             dropout: attributes.get("p").map(|_| dropout()),

@@ -89,7 +89,7 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.forward(op, inputs, outputs);
         let mut noise = self.noise.lock().expect("one thread at a time");
         match op {
-            AnyOp::FilmBlock(op) => {
+            AnyOp::NormDropoutFilm(op) => {
                 noise.dropouts.extend(op.dropout.map(|_| self.values(outputs[5])));
                 noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
             }

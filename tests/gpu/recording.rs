@@ -5,7 +5,7 @@ use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{
     AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Scalar, Target, Values,
 };
-use abr_film::ops::{AnyOp, FilmBlock, Op};
+use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
 
 /// A block in training with its tensors, its statistics apart or (as on the tape) together.
@@ -17,7 +17,7 @@ struct Block {
 
 impl Block {
     fn new(gpu: &mut Gpu, columns: usize, apart: bool) -> Self {
-        let op = FilmBlock { slope: 0.2, training: true, dropout: None, film: None };
+        let op = NormDropoutFilm { slope: 0.2, training: true, dropout: None, film: None };
         let shapes = [[2, columns], [1, columns], [1, columns], [1, columns], [1, columns]];
         let mut inputs = gpu.alloc(Role::Activation, &shapes[..1]).expect("room");
         inputs.extend(gpu.alloc(Role::Parameter, &shapes[1..]).expect("room"));

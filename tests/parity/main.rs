@@ -114,7 +114,7 @@ impl Run {
 /// of two or three rows, of which every normalisation makes almost the same, the gradient of what was normalised is
 /// almost 0.
 fn bend(case: &Case, tensor: &str) -> Option<f64> {
-    let few = case.inputs[0].0[0] < 4 && matches!(case.op, AnyOp::BatchNorm(_) | AnyOp::FilmBlock(_));
+    let few = case.inputs[0].0[0] < 4 && matches!(case.op, AnyOp::BatchNorm(_) | AnyOp::NormDropoutFilm(_));
     let long = case.inputs.iter().any(|(shape, _)| shape.iter().any(|extent| *extent > 500));
     (!few || tensor != "gradient 0").then_some(if long { 3e-2 } else { 1e-3 })
 }
@@ -142,7 +142,7 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
         }
         match op {
             AnyOp::Dropout(_) => assert_eq!(got_outputs[1], in_f32[1], "{name}: the mask, to the bit"),
-            AnyOp::FilmBlock(_) => assert_eq!(got_outputs.get(5), in_f32.get(5), "{name}: the mask, to the bit"),
+            AnyOp::NormDropoutFilm(_) => assert_eq!(got_outputs.get(5), in_f32.get(5), "{name}: the mask, to the bit"),
             AnyOp::LinearRelu(_) => {
                 let same = got_outputs[0].iter().zip(&in_f32[0]).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
                 assert!(same, "{name}: what was dropped");

@@ -55,7 +55,7 @@ def film(x: Tensor, gamma: Tensor, beta: Tensor, strength: Tensor) -> Tensor:
     return (1 - strength + strength * gamma) * x + strength * beta
 
 
-def film_block(slope: float, training: bool, film_at: int | None, scale: Tensor | None) -> Callable[..., list[Tensor]]:
+def norm_dropout_film(slope: float, training: bool, film_at: int | None, scale: Tensor | None) -> Callable[..., list[Tensor]]:
     """The unfused ops one after the other; `scale` is the mask of the dropout."""
 
     def op(x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor, *film_inputs: Tensor) -> list[Tensor]:
@@ -177,8 +177,8 @@ def record() -> Recorder:
         if film_at is not None:
             inputs += [normal(6, 14), uniform(6, 1, 0.0, 2.0)]
             attributes["film"] = film_at
-        op = film_block(0.2, training, film_at, scale if p else None)
-        r.add(f"film_block/{name}", op, inputs, fixed=(3, 4, 6), **attributes)
+        op = norm_dropout_film(0.2, training, film_at, scale if p else None)
+        r.add(f"norm_dropout_film/{name}", op, inputs, fixed=(3, 4, 6), **attributes)
     return r
 
 

@@ -1,14 +1,14 @@
-//! `batch_norm`, and `film_block`, which adds a LeakyReLU before and a dropout and a modulation after it: by columns,
+//! `batch_norm`, and `norm_dropout_film`, which adds a LeakyReLU before and a dropout and a modulation after it: by columns,
 //! from the statistics on. The errors of `x - mean`, where much may cancel, and of the division by the deviation are
 //! propagated as they are: with two rows, whose variance may be tiny, the gradient is nearly 0, and its tolerance is
 //! not smaller than that.
 
 use super::elements::factor;
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
-use abr_film::ops::{BatchNorm, FilmBlock};
+use abr_film::ops::{BatchNorm, NormDropoutFilm};
 use ndarray::Array2;
 
-/// A `batch_norm` or a `film_block`.
+/// A `batch_norm` or a `norm_dropout_film`.
 pub struct Norm<'a> {
     pub training: bool,
     pub slope: f64,
@@ -36,7 +36,7 @@ impl<'a> Norm<'a> {
         Norm { training: op.training, slope: 1.0, film: None, inputs, mask: None, dy }
     }
 
-    pub fn of_film_block(op: &FilmBlock, inputs: &'a Inputs, outputs: &'a Inputs, dy: &'a Array2<f64>) -> Self {
+    pub fn of_film_block(op: &NormDropoutFilm, inputs: &'a Inputs, outputs: &'a Inputs, dy: &'a Array2<f64>) -> Self {
         Norm { training: op.training, slope: op.slope, film: op.film, inputs, mask: outputs.get(5), dy }
     }
 

@@ -34,7 +34,7 @@ use ndarray::{Axis, s};
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FilmBlock {
+pub struct NormDropoutFilm {
     /// Of the LeakyReLU.
     pub slope: f64,
     pub training: bool,
@@ -49,8 +49,8 @@ const COST: usize = 4;
 /// Columns worked on together: their sums lie on the stack.
 const BLOCK: usize = 512;
 
-impl Op for FilmBlock {
-    const NAME: &'static str = "film_block";
+impl Op for NormDropoutFilm {
+    const NAME: &'static str = "norm_dropout_film";
 
     fn differentiable(&self, input: usize) -> bool {
         input < 3 || input == 5
@@ -136,12 +136,12 @@ impl Op for FilmBlock {
         let modulation = ([x.0[0], 2 * columns + 5], Fill::Normal);
         let with = |strength| [&plain[..], &[modulation, ([x.0[0], 1], strength)]].concat();
         let dropout = Some(Dropout { p: 0.3, stream: Stream::new(0xB_0000_000B, Purpose::Dropout, 2).at(5) });
-        let op = FilmBlock { slope: 0.2, training: true, dropout, film: Some(3) };
+        let op = NormDropoutFilm { slope: 0.2, training: true, dropout, film: Some(3) };
         vec![
             Case::new("film", op, with(Fill::Uniform(0.0, 2.0))),
-            Case::new("no_dropout", FilmBlock { dropout: None, ..op }, with(Fill::Value(1.0))),
-            Case::new("no_film", FilmBlock { film: None, ..op }, plain),
-            Case::new("evaluation", FilmBlock { training: false, dropout: None, ..op }, with(Fill::Mask)),
+            Case::new("no_dropout", NormDropoutFilm { dropout: None, ..op }, with(Fill::Value(1.0))),
+            Case::new("no_film", NormDropoutFilm { film: None, ..op }, plain),
+            Case::new("evaluation", NormDropoutFilm { training: false, dropout: None, ..op }, with(Fill::Mask)),
         ]
     }
 }
@@ -185,7 +185,7 @@ type Gradients<'a, T> = (
     (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>),
 );
 
-impl FilmBlock {
+impl NormDropoutFilm {
     /// The modulation and the strengths; where there are none, x, which is not looked at then.
     fn bind_film(&self, dispatch: Dispatch) -> Dispatch {
         let [modulation, strength] = self.film.map_or([0, 0], |_| [5, 6]).map(Operand::Input);
@@ -257,7 +257,7 @@ fn multiply_row<T: Real>(v: &mut [T], mask: &[T]) {
 }
 
 vectorized! {
-    fn forward<T>(op: &FilmBlock, inputs: &Inputs<T>, block: Range<usize>, outputs: Outputs<T>) {
+    fn forward<T>(op: &NormDropoutFilm, inputs: &Inputs<T>, block: Range<usize>, outputs: Outputs<T>) {
         let Outputs { mut y, mut mask, mut mean, mut inv_std, mut new_mean, mut new_var } = outputs;
         let (mean, var) = (slice_mut(&mut mean), slice_mut(&mut inv_std));
         let (slope, dropout) = (T::of(op.slope), op.dropout.map(|d| d.mask()));
@@ -290,7 +290,7 @@ vectorized! {
         }
     }
 
-    fn backward<T>(op: &FilmBlock, inputs: &Inputs<T>, kept: &Kept<T>, dy: View<T>, block: Range<usize>, gradients: Gradients<T>) {
+    fn backward<T>(op: &NormDropoutFilm, inputs: &Inputs<T>, kept: &Kept<T>, dy: View<T>, block: Range<usize>, gradients: Gradients<T>) {
         let (mut dx, mut dmodulation, (mut dweight, mut dbias)) = gradients;
         let (rows, width, slope) = (inputs.x.nrows(), block.len(), T::of(op.slope));
         let [mean, inv_std, weight, bias] = [kept.mean, kept.inv_std, inputs.weight, inputs.bias].map(|v| &v[block.clone()]);
