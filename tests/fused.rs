@@ -3,8 +3,8 @@
 use abr_film::device::AdamStep;
 use abr_film::kernels::adam::adam;
 use abr_film::ops::{
-    AnyOp, BatchNorm, Clamp, Dropout, Fill, Film, GroupedLinear, LeakyRelu, Linear, LinearRelu, NormDropoutFilm,
-    Posterior,
+    AnyOp, BatchNorm, Clamp, ClampPosterior, Dropout, Fill, Film, GroupedLinear, LeakyRelu, Linear, LinearRelu,
+    NormDropoutFilm,
 };
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
@@ -143,7 +143,8 @@ fn posterior() {
     for [rows, columns] in SIZES {
         let (x, cotangent) =
             (draw::<f32>([rows, 2 * columns], Fill::Normal, 0), draw([rows, 2 * columns], Fill::Normal, 1));
-        let (found, found_gradients) = fused(Posterior { mu, logvar }.into(), std::slice::from_ref(&x), &cotangent);
+        let (found, found_gradients) =
+            fused(ClampPosterior { mu, logvar }.into(), std::slice::from_ref(&x), &cotangent);
         for (clamp, half) in [(mu, s![.., ..columns]), (logvar, s![.., columns..])] {
             let (x, cotangent) = (x.slice(half).to_owned(), cotangent.slice(half).to_owned());
             let (outputs, gradients) = chain(&[clamp.into()], &x, &[vec![]], &cotangent);

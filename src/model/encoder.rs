@@ -4,10 +4,10 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::nn::layers::{Linear, LinearInit, Pass, ReluLayer};
 use crate::nn::params::Parameters;
-use crate::ops::{Clamp, Concat, Posterior};
+use crate::ops::{Clamp, ClampPosterior, Concat};
 use crate::tape::Var;
 
-const POSTERIOR: Posterior = Posterior {
+const POSTERIOR: ClampPosterior = ClampPosterior {
     // beyond these a posterior mean says nothing a unit normal prior could generate
     mu: Clamp { lo: -10.0, hi: 10.0 },
     // keeps `exp(logvar)` between 2e-9 and 7.4

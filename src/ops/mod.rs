@@ -173,7 +173,7 @@ table! { ($)
     masked_l1 MaskedL1,
     mse Mse,
     mul Mul,
-    posterior Posterior,
+    clamp_posterior ClampPosterior,
     reparameterize Reparameterize,
     weighted_sum WeightedSum,
 }

@@ -59,7 +59,7 @@ impl OpCase<'_> {
     pub fn roundings(&self, inputs: &[[usize; 2]]) -> f64 {
         let [rows, columns] = inputs[0];
         let count = match self.op {
-            AnyOp::Concat(_) | AnyOp::Clamp(_) | AnyOp::Posterior(_) => 0,
+            AnyOp::Concat(_) | AnyOp::Clamp(_) | AnyOp::ClampPosterior(_) => 0,
             AnyOp::Add(_) | AnyOp::Mul(_) => 1,
             // the slope, or the multiplier; the product
             AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) => 2,
@@ -122,7 +122,7 @@ fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
         "masked_l1" => ops::MaskedL1.into(),
         "mse" => ops::Mse.into(),
         "mul" => ops::Mul.into(),
-        "posterior" => ops::Posterior { mu: clamp("mu"), logvar: clamp("logvar") }.into(),
+        "clamp_posterior" => ops::ClampPosterior { mu: clamp("mu"), logvar: clamp("logvar") }.into(),
         "reparameterize" => ops::Reparameterize.into(),
         "weighted_sum" => {
             let weights = attributes["weights"].as_array().expect("weights");

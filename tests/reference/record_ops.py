@@ -160,7 +160,7 @@ def record() -> Recorder:
         r.add(f"calibrated/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,), length=200, floor=1e-6)
 
     bounds = dict(mu_lo=-10.0, mu_hi=10.0, logvar_lo=-20.0, logvar_hi=2.0)
-    r.add("posterior/both", posterior((-10.0, 10.0), (-20.0, 2.0)), [15 * normal(5, 8)], **bounds)
+    r.add("clamp_posterior/both", posterior((-10.0, 10.0), (-20.0, 2.0)), [15 * normal(5, 8)], **bounds)
 
     drop = dict(p=0.2, seed=42, step=3, layer=7)
     scale = torch.from_numpy(philox.keep(0.2, 42, philox.DROPOUT, 7, 3, 6, 69)).double() / (1 - 0.2)

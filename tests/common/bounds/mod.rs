@@ -61,7 +61,7 @@ pub fn bounds(op: &AnyOp, all: &Exact) -> Bounds {
         AnyOp::Mse(_) => losses::mse(inputs, dy),
         AnyOp::MaskedL1(_) => losses::masked_l1(inputs, dy),
         AnyOp::Kl(_) => losses::kl(inputs, dy),
-        AnyOp::Concat(_) | AnyOp::Clamp(_) | AnyOp::Posterior(_) => elements::moved(outputs, gradients),
+        AnyOp::Concat(_) | AnyOp::Clamp(_) | AnyOp::ClampPosterior(_) => elements::moved(outputs, gradients),
         AnyOp::Add(_) => elements::add(inputs, dy),
         AnyOp::Mul(_) => elements::mul(inputs, dy),
         AnyOp::LeakyRelu(op) => elements::leaky_relu(op.slope, inputs, dy),

@@ -13,12 +13,12 @@ use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Posterior {
+pub struct ClampPosterior {
     pub mu: Clamp,
     pub logvar: Clamp,
 }
 
-impl Posterior {
+impl ClampPosterior {
     /// The shader's numbers: width, and both ranges.
     fn uniforms(&self, dispatch: Dispatch, [_, columns]: Shape) -> Dispatch {
         let dispatch = dispatch.u("columns", columns).f("mu_lo", self.mu.lo).f("mu_hi", self.mu.hi);
@@ -32,8 +32,8 @@ impl Posterior {
     }
 }
 
-impl Op for Posterior {
-    const NAME: &'static str = "posterior";
+impl Op for ClampPosterior {
+    const NAME: &'static str = "clamp_posterior";
 
     fn differentiable(&self, _input: usize) -> bool {
         true
@@ -83,6 +83,6 @@ impl Op for Posterior {
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
         let (mu, logvar) = (Clamp { lo: -1.0, hi: 1.0 }, Clamp { lo: -1.0, hi: 2.0 });
         let x = ([rows, 2 * columns], Fill::Around(&[-2.0, -0.5, 0.5, 1.5, 3.0]));
-        vec![Case::new("both_halves", Posterior { mu, logvar }, [x])]
+        vec![Case::new("both_halves", ClampPosterior { mu, logvar }, [x])]
     }
 }
