@@ -2,13 +2,13 @@
 //!
 //! Mind the scale: mean squared error against a KL that is summed over the latent is a Gaussian decoder of variance
 //! `kl_weight L / 2`; whatever varies less than that is not worth encoding. `calibrated` sets that variance to the
-//! current error (sigma-VAE, see [`crate::ops::calibrated`]).
+//! current error (sigma-VAE, see [`crate::ops::sigma_vae_nll`]).
 
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
 use crate::device::{Scalar, Values};
 use crate::error::Result;
-use crate::ops::{Calibrated, Kl, MAX_INPUTS, MaskedL1, Mse, Mul, WeightedSum};
+use crate::ops::{Kl, MAX_INPUTS, MaskedL1, Mse, Mul, SigmaVaeNll, WeightedSum};
 use crate::tape::{Tape, Var};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl LossWeights {
             Likelihood::Mse => error + self.kl * terms.kl,
             Likelihood::Calibrated => {
                 // not `max`, which makes a number of NaN
-                let error = if error < Calibrated::FLOOR { Calibrated::FLOOR } else { error };
+                let error = if error < SigmaVaeNll::FLOOR { SigmaVaeNll::FLOOR } else { error };
                 0.5 * signal_length as f64 * error.ln() + self.kl * terms.kl
             }
         }
@@ -160,7 +160,7 @@ pub(super) fn losses(
         Likelihood::Mse => weighted_sum(tape, reconstruction.chain([(kl, weights.kl)]))?,
         Likelihood::Calibrated => {
             let error = weighted_sum(tape, reconstruction)?;
-            let error = tape.apply(Calibrated { length: config.signal_length }, &[error, signal])?;
+            let error = tape.apply(SigmaVaeNll { length: config.signal_length }, &[error, signal])?;
             weighted_sum(tape, [(error, 1.0), (kl, weights.kl)].into_iter())?
         }
     };

@@ -159,12 +159,11 @@ macro_rules! table {
 table! { ($)
     add Add,
     batch_norm BatchNorm,
-    calibrated Calibrated,
     clamp Clamp,
+    clamp_posterior ClampPosterior,
     concat Concat,
     dropout Dropout,
     film Film,
-    norm_dropout_film NormDropoutFilm,
     grouped_linear GroupedLinear,
     kl Kl,
     leaky_relu LeakyRelu,
@@ -173,8 +172,9 @@ table! { ($)
     masked_l1 MaskedL1,
     mse Mse,
     mul Mul,
-    clamp_posterior ClampPosterior,
+    norm_dropout_film NormDropoutFilm,
     reparameterize Reparameterize,
+    sigma_vae_nll SigmaVaeNll,
     weighted_sum WeightedSum,
 }
 

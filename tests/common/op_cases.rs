@@ -63,7 +63,7 @@ impl OpCase<'_> {
             AnyOp::Add(_) | AnyOp::Mul(_) => 1,
             // the slope, or the multiplier; the product
             AnyOp::LeakyRelu(_) | AnyOp::Dropout(_) => 2,
-            AnyOp::Calibrated(_) => 4,
+            AnyOp::SigmaVaeNll(_) => 4,
             AnyOp::Film(_) => 6,
             AnyOp::Reparameterize(_) => 8,
             AnyOp::Linear(_) | AnyOp::GroupedLinear(_) => rows.max(columns).max(inputs[1][0]) + 1,
@@ -96,9 +96,9 @@ fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
             assert_eq!((number("eps"), number("momentum")), (ops::BatchNorm::EPS, ops::BatchNorm::MOMENTUM));
             ops::BatchNorm { training: attributes["training"].as_bool().expect("training") }.into()
         }
-        "calibrated" => {
-            assert_eq!(number("floor"), ops::Calibrated::FLOOR);
-            ops::Calibrated { length: integer("length") as usize }.into()
+        "sigma_vae_nll" => {
+            assert_eq!(number("floor"), ops::SigmaVaeNll::FLOOR);
+            ops::SigmaVaeNll { length: integer("length") as usize }.into()
         }
         "clamp" => ops::Clamp { lo: number("lo"), hi: number("hi") }.into(),
         "concat" => ops::Concat.into(),

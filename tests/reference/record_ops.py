@@ -157,7 +157,7 @@ def record() -> Recorder:
 
     for name, mse in [("above_floor", 0.3), ("below_floor", 1e-7)]:
         scaled = lambda loss, mse: loss * 200 / (2 * mse.clamp(min=1e-6))
-        r.add(f"calibrated/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,), length=200, floor=1e-6)
+        r.add(f"sigma_vae_nll/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,), length=200, floor=1e-6)
 
     bounds = dict(mu_lo=-10.0, mu_hi=10.0, logvar_lo=-20.0, logvar_hi=2.0)
     r.add("clamp_posterior/both", posterior((-10.0, 10.0), (-20.0, 2.0)), [15 * normal(5, 8)], **bounds)

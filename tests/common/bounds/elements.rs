@@ -1,7 +1,7 @@
 //! Element-wise ops, and ops on single numbers.
 
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
-use abr_film::ops::Calibrated;
+use abr_film::ops::SigmaVaeNll;
 use ndarray::Array2;
 
 /// Numbers that are only moved or selected keep their bits.
@@ -52,8 +52,8 @@ pub fn film(inputs: &Inputs, dy: &Inputs) -> Estimates {
     Estimates { outputs: vec![y], gradients: vec![dx, dgamma, dbeta, zeros(&inputs[3])] }
 }
 
-pub fn calibrated(op: &Calibrated, inputs: &Inputs, dy: &Inputs) -> Estimates {
-    let (m, floor) = (exact(&inputs[1], (0, 0)), Estimate::rounded(Calibrated::FLOOR));
+pub fn sigma_vae_nll(op: &SigmaVaeNll, inputs: &Inputs, dy: &Inputs) -> Estimates {
+    let (m, floor) = (exact(&inputs[1], (0, 0)), Estimate::rounded(SigmaVaeNll::FLOOR));
     let factor = Estimate::rounded(0.5 * op.length as f64) / if m.value < floor.value { floor } else { m };
     let times = |x: &Inputs| over(&inputs[0], |i| exact(&x[0], i) * factor);
     Estimates { outputs: vec![times(inputs)], gradients: vec![times(dy), zeros(&inputs[1])] }

@@ -67,7 +67,7 @@ pub fn bounds(op: &AnyOp, all: &Exact) -> Bounds {
         AnyOp::LeakyRelu(op) => elements::leaky_relu(op.slope, inputs, dy),
         AnyOp::Dropout(_) => elements::dropout(inputs, outputs, dy),
         AnyOp::Film(_) => elements::film(inputs, dy),
-        AnyOp::Calibrated(op) => elements::calibrated(op, inputs, dy),
+        AnyOp::SigmaVaeNll(op) => elements::sigma_vae_nll(op, inputs, dy),
         AnyOp::WeightedSum(op) => elements::weighted_sum(&op.weights, inputs, dy),
         AnyOp::Reparameterize(_) => elements::reparameterize(inputs, dy),
     };

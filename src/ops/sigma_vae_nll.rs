@@ -17,12 +17,12 @@ use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Calibrated {
+pub struct SigmaVaeNll {
     /// Samples a trace (L).
     pub length: usize,
 }
 
-impl Calibrated {
+impl SigmaVaeNll {
     /// The smallest variance: a perfect fit must not divide by 0.
     pub const FLOOR: f64 = 1e-6;
 
@@ -31,8 +31,8 @@ impl Calibrated {
     }
 }
 
-impl Op for Calibrated {
-    const NAME: &'static str = "calibrated";
+impl Op for SigmaVaeNll {
+    const NAME: &'static str = "sigma_vae_nll";
 
     fn differentiable(&self, input: usize) -> bool {
         input == 0
@@ -73,8 +73,8 @@ impl Op for Calibrated {
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {
         let with = |m| [([1, 1], Fill::Normal), ([1, 1], m)];
         vec![
-            Case::new("variance", Calibrated { length: 200 }, with(Fill::Uniform(0.1, 1.0))),
-            Case::new("floor", Calibrated { length: 200 }, with(Fill::Value(1e-9))),
+            Case::new("variance", SigmaVaeNll { length: 200 }, with(Fill::Uniform(0.1, 1.0))),
+            Case::new("floor", SigmaVaeNll { length: 200 }, with(Fill::Value(1e-9))),
         ]
     }
 }
