@@ -72,7 +72,7 @@ fn machine(device: Option<&String>) -> Value {
 }
 
 fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
-    let film: usize = model.parameters().iter().filter(|(p, _)| p.film_block().is_some()).map(|(p, _)| p.len()).sum();
+    let film: usize = model.parameters().iter().filter(|(p, _)| p.film_level().is_some()).map(|(p, _)| p.len()).sum();
     let total = model.parameters().count();
     let decoder = match (config.model.joint_generation, config.model.use_film) {
         (true, true) => "joint, FiLM",

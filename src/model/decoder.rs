@@ -4,7 +4,7 @@
 //! the condition beside z at its input.
 
 use super::Decoded;
-use super::film::{Film, FilmBlock};
+use super::film::{FilmGenerator, FilmGenerators};
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::layers::{Linear, LinearInit, NormLayer, Pass, ReluLayer};
@@ -19,7 +19,7 @@ const SLOPE: f64 = 0.2;
 pub enum Decoder {
     Joint {
         levels: Vec<NormLayer>,
-        film: Option<Film>,
+        film: Option<FilmGenerators>,
         signal: Head,
         condition: Head,
         peaks: Option<Head>,
@@ -81,7 +81,7 @@ impl Decoder {
             let scope = format!("decoder.layer{}", i + 1);
             levels.push(NormLayer::new(p, (&scope, 0), [width, next], SLOPE, c.decoder_dropout));
             if c.use_film {
-                blocks.push(FilmBlock::new(p, &format!("decoder.film{}", i + 1), c, film, next));
+                blocks.push(FilmGenerator::new(p, &format!("decoder.film{}", i + 1), c, film, next));
             }
             width = next;
         }
@@ -93,7 +93,7 @@ impl Decoder {
         let signal = head("signal", &[c.signal_head_dim], latent, c.signal_length);
         let condition = head("static", &c.static_head_dims, 0, c.static_dim);
         let peaks = c.predict_peaks.then(|| head("peak", &[c.peak_head_dim], 0, c.num_peaks));
-        let film = (!blocks.is_empty()).then(|| Film::new(p, &blocks));
+        let film = (!blocks.is_empty()).then(|| FilmGenerators::new(p, &blocks));
         Decoder::Joint { levels, film, signal, condition, peaks, linear_path: c.linear_path }
     }
 
@@ -148,7 +148,7 @@ impl Decoder {
     }
 
     /// The FiLM blocks, if it has any.
-    pub fn film(&self) -> Option<&Film> {
+    pub fn film(&self) -> Option<&FilmGenerators> {
         match self {
             Decoder::Joint { film, .. } => film.as_ref(),
             Decoder::Concat { .. } => None,

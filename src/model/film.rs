@@ -11,13 +11,13 @@ use crate::tape::Var;
 
 /// gamma and beta of one level, each from its own MLP on the condition.
 #[derive(Debug)]
-pub struct FilmBlock {
+pub struct FilmGenerator {
     hidden: [Linear; 2],
     outputs: [Linear; 2],
     width: usize,
 }
 
-impl FilmBlock {
+impl FilmGenerator {
     /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
     pub fn new(p: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
         let mut mlp = |name, bias| {
@@ -28,26 +28,26 @@ impl FilmBlock {
             (hidden, linear(2, film.hidden_dim, width, LinearInit::Constant(bias)))
         };
         let (gamma, beta) = (mlp("gamma_mlp", 1), mlp("beta_mlp", 0));
-        FilmBlock { hidden: [gamma.0, beta.0], outputs: [gamma.1, beta.1], width }
+        FilmGenerator { hidden: [gamma.0, beta.0], outputs: [gamma.1, beta.1], width }
     }
 }
 
-/// The blocks of all levels.
+/// The levels of all levels.
 #[derive(Debug)]
-pub struct Film {
+pub struct FilmGenerators {
     hidden: Linear,
     outputs: Linear,
     op: GroupedLinear,
 }
 
-impl Film {
-    pub fn new(p: &mut Parameters, blocks: &[FilmBlock]) -> Self {
-        let all = |part: fn(&FilmBlock) -> [Linear; 2]| blocks.iter().flat_map(part).collect::<Vec<_>>();
+impl FilmGenerators {
+    pub fn new(p: &mut Parameters, levels: &[FilmGenerator]) -> Self {
+        let all = |part: fn(&FilmGenerator) -> [Linear; 2]| levels.iter().flat_map(part).collect::<Vec<_>>();
         let (hidden, outputs) = (all(|b| b.hidden), all(|b| b.outputs));
-        Film {
+        FilmGenerators {
             hidden: Linear::stack(p, &hidden),
             outputs: Linear::stack(p, &outputs),
-            op: GroupedLinear { widths: blocks.iter().flat_map(|b| [b.width; 2]).collect() },
+            op: GroupedLinear { widths: levels.iter().flat_map(|b| [b.width; 2]).collect() },
         }
     }
 
@@ -58,7 +58,7 @@ impl Film {
     }
 
     /// The number of levels.
-    pub fn blocks(&self) -> usize {
+    pub fn levels(&self) -> usize {
         self.op.widths.len() / 2
     }
 

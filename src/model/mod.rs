@@ -22,7 +22,7 @@ use crate::rng::{Purpose, Stream};
 use crate::tape::{Tape, Var};
 use decoder::Decoder;
 use encoder::Encoder;
-use film::Film;
+use film::FilmGenerators;
 use learned_prior::LearnedPrior;
 
 /// The model with its parameters, on a device.
@@ -262,9 +262,9 @@ impl Cvae {
 
     /// The gradient buffers of each FiLM block, in order.
     pub fn film_gradients(&self) -> Vec<Vec<Buffer>> {
-        let mut blocks = vec![Vec::new(); self.decoder.film().map_or(0, Film::blocks)];
+        let mut blocks = vec![Vec::new(); self.decoder.film().map_or(0, FilmGenerators::levels)];
         for (parameter, var) in self.parameters.iter() {
-            if let Some(block) = parameter.film_block() {
+            if let Some(block) = parameter.film_level() {
                 blocks[block - 1].push(self.tape.buffers(var).1);
             }
         }

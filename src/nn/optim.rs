@@ -45,7 +45,7 @@ impl Optimizer {
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
         for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
-            let is_film = members[0].0.film_block().is_some();
+            let is_film = members[0].0.film_level().is_some();
             let group = match is_film {
                 // gamma's bias is 1, where FiLM is the identity
                 true if members[0].0.shape.len() == 1 => {
@@ -54,7 +54,7 @@ impl Optimizer {
                 true => film,
                 false => ParameterGroup::DEFAULT,
             };
-            assert!(members.iter().all(|(p, _)| p.film_block().is_some() == is_film), "a stack of two groups");
+            assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack of two groups");
             let parameter = Learned { value, gradient, m, v, group };
             learned.push(parameter);
             // the norms of FiLM's gradients are reported

@@ -36,8 +36,8 @@ impl Parameter {
         }
     }
 
-    /// The number of the FiLM block this belongs to, counted from 1.
-    pub fn film_block(&self) -> Option<usize> {
+    /// The decoder level whose FiLM generator this belongs to, counted from 1.
+    pub fn film_level(&self) -> Option<usize> {
         self.name.strip_prefix("decoder.film")?.split('.').next()?.parse().ok()
     }
 }
