@@ -7,7 +7,7 @@ use super::Decoded;
 use super::film::{FilmGenerator, FilmGenerators};
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::layers::{Linear, LinearInit, NormLayer, Pass, ReluLayer};
+use crate::nn::layers::{ForwardContext, Linear, LinearInit, NormLayer, ReluLayer};
 use crate::nn::params::Parameters;
 use crate::ops::Concat;
 use crate::tape::Var;
@@ -61,12 +61,12 @@ impl Head {
         Head { levels, output: Linear::new(p, &name, width + beside, outputs, LinearInit::Default) }
     }
 
-    fn forward(&self, pass: &mut Pass, h: Var, beside: Option<Var>) -> Result<Var> {
-        let mut h = self.levels.iter().try_fold(h, |h, level| level.forward(pass, h, None))?;
+    fn forward(&self, context: &mut ForwardContext, h: Var, beside: Option<Var>) -> Result<Var> {
+        let mut h = self.levels.iter().try_fold(h, |h, level| level.forward(context, h, None))?;
         if let Some(beside) = beside {
-            h = pass.tape.apply(Concat, &[h, beside])?;
+            h = context.tape.apply(Concat, &[h, beside])?;
         }
-        self.output.forward(pass, h)
+        self.output.forward(context, h)
     }
 }
 
@@ -116,32 +116,34 @@ impl Decoder {
     ///
     /// # Panics
     /// A concat decoder without a condition.
-    pub fn forward(&self, pass: &mut Pass, z: Var, condition: Option<(Var, Var)>) -> Result<Decoded> {
+    pub fn forward(&self, context: &mut ForwardContext, z: Var, condition: Option<(Var, Var)>) -> Result<Decoded> {
         match self {
             Decoder::Joint { levels, film, signal, condition: read, peaks, linear_path } => {
                 let modulation = match (film, condition) {
-                    (Some(film), Some((condition, strength))) => Some((film, film.forward(pass, condition)?, strength)),
+                    (Some(film), Some((condition, strength))) => {
+                        Some((film, film.forward(context, condition)?, strength))
+                    }
                     _ => None,
                 };
                 let mut h = z;
                 for (i, level) in levels.iter().enumerate() {
                     let film = modulation.map(|(film, values, strength)| film.level(i, values, strength));
-                    h = level.forward(pass, h, film)?;
+                    h = level.forward(context, h, film)?;
                 }
                 Ok(Decoded {
-                    signal: signal.forward(pass, h, linear_path.then_some(z))?,
-                    condition: Some(read.forward(pass, h, None)?),
-                    peaks: peaks.as_ref().map(|head| head.forward(pass, h, None)).transpose()?,
+                    signal: signal.forward(context, h, linear_path.then_some(z))?,
+                    condition: Some(read.forward(context, h, None)?),
+                    peaks: peaks.as_ref().map(|head| head.forward(context, h, None)).transpose()?,
                 })
             }
             Decoder::Concat { layers, signal, peaks } => {
                 let (condition, _) = condition.expect("a concat decoder needs a condition");
-                let joined = pass.tape.apply(Concat, &[z, condition])?;
-                let h = layers.iter().try_fold(joined, |h, layer| layer.forward(pass, h))?;
+                let joined = context.tape.apply(Concat, &[z, condition])?;
+                let h = layers.iter().try_fold(joined, |h, layer| layer.forward(context, h))?;
                 Ok(Decoded {
-                    signal: signal.forward(pass, h)?,
+                    signal: signal.forward(context, h)?,
                     condition: None,
-                    peaks: peaks.as_ref().map(|head| head.forward(pass, h)).transpose()?,
+                    peaks: peaks.as_ref().map(|head| head.forward(context, h)).transpose()?,
                 })
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::layers::{Linear, LinearInit, Pass, ReluLayer};
+use crate::nn::layers::{ForwardContext, Linear, LinearInit, ReluLayer};
 use crate::nn::params::Parameters;
 use crate::ops::{Clamp, ClampPosterior, Concat};
 use crate::tape::Var;
@@ -39,13 +39,13 @@ impl Encoder {
     }
 
     /// signal `[B, L]`, condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.
-    pub fn forward(&self, pass: &mut Pass, signal: Var, condition: Var) -> Result<Var> {
-        let joined = pass.tape.apply(Concat, &[signal, condition])?;
-        let mut h = self.layers.iter().try_fold(joined, |h, layer| layer.forward(pass, h))?;
+    pub fn forward(&self, context: &mut ForwardContext, signal: Var, condition: Var) -> Result<Var> {
+        let joined = context.tape.apply(Concat, &[signal, condition])?;
+        let mut h = self.layers.iter().try_fold(joined, |h, layer| layer.forward(context, h))?;
         if self.linear_path {
-            h = pass.tape.apply(Concat, &[h, signal])?;
+            h = context.tape.apply(Concat, &[h, signal])?;
         }
-        let posterior = self.posterior.forward(pass, h)?;
-        pass.tape.apply(POSTERIOR, &[posterior])
+        let posterior = self.posterior.forward(context, h)?;
+        context.tape.apply(POSTERIOR, &[posterior])
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::layers::{Linear, LinearInit, Modulation, Pass};
+use crate::nn::layers::{ForwardContext, Linear, LinearInit, Modulation};
 use crate::nn::params::Parameters;
 use crate::ops::{GroupedLinear, LinearRelu};
 use crate::tape::Var;
@@ -52,9 +52,9 @@ impl FilmGenerators {
     }
 
     /// Condition `[B, S]` to all levels' gamma and beta side by side.
-    pub fn forward(&self, pass: &mut Pass, condition: Var) -> Result<Var> {
-        let hidden = self.hidden.apply(pass, LinearRelu { dropout: None }, condition)?;
-        self.outputs.apply(pass, self.op.clone(), hidden)
+    pub fn forward(&self, context: &mut ForwardContext, condition: Var) -> Result<Var> {
+        let hidden = self.hidden.apply(context, LinearRelu { dropout: None }, condition)?;
+        self.outputs.apply(context, self.op.clone(), hidden)
     }
 
     /// The number of levels.

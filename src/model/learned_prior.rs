@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::layers::{Linear, LinearInit, Pass, ReluLayer};
+use crate::nn::layers::{ForwardContext, Linear, LinearInit, ReluLayer};
 use crate::nn::params::Parameters;
 use crate::ops::{Add, Concat, Mul};
 use crate::tape::Var;
@@ -32,22 +32,22 @@ impl LearnedPrior {
     }
 
     /// Condition `[B, S]` to the mean of z `[B, Z]`.
-    pub fn mean(&self, pass: &mut Pass, condition: Var) -> Result<Var> {
-        let hidden = self.hidden.forward(pass, condition)?;
-        self.mean.forward(pass, hidden)
+    pub fn mean(&self, context: &mut ForwardContext, condition: Var) -> Result<Var> {
+        let hidden = self.hidden.forward(context, condition)?;
+        self.mean.forward(context, hidden)
     }
 
     /// The posterior `[B, 2 Z]`, mu less the prior's mean: its KL from a standard normal is that from the prior.
-    pub fn about(&mut self, pass: &mut Pass, posterior: Var, condition: Var) -> Result<Var> {
-        let mean = self.mean(pass, condition)?;
-        let [rows, _] = pass.tape.shape(posterior);
+    pub fn about(&mut self, context: &mut ForwardContext, posterior: Var, condition: Var) -> Result<Var> {
+        let mean = self.mean(context, condition)?;
+        let [rows, _] = context.tape.shape(posterior);
         let values = rows * self.latent;
         self.minus_ones.resize(values, -1.0);
         self.zeros.resize(values, 0.0);
-        let minus_one = pass.tape.input([rows, self.latent], &self.minus_ones)?;
-        let zeros = pass.tape.input([rows, self.latent], &self.zeros)?;
-        let less = pass.tape.apply(Mul, &[mean, minus_one])?;
-        let change = pass.tape.apply(Concat, &[less, zeros])?;
-        pass.tape.apply(Add, &[posterior, change])
+        let minus_one = context.tape.input([rows, self.latent], &self.minus_ones)?;
+        let zeros = context.tape.input([rows, self.latent], &self.zeros)?;
+        let less = context.tape.apply(Mul, &[mean, minus_one])?;
+        let change = context.tape.apply(Concat, &[less, zeros])?;
+        context.tape.apply(Add, &[posterior, change])
     }
 }

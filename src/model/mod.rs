@@ -15,7 +15,7 @@ pub use prior::{AggregatedPosterior, Near, SubjectDraw};
 use crate::config::{FilmConfig, ModelConfig, Prior};
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
-use crate::nn::layers::{Mode, Pass};
+use crate::nn::layers::{ForwardContext, Mode};
 use crate::nn::params::Parameters;
 use crate::ops::{Reparameterize, dropout::threshold};
 use crate::rng::{Purpose, Stream};
@@ -127,12 +127,12 @@ impl Cvae {
         self.zeros.resize(rows * c.latent_dim, 0.0);
         let eps = self.tape.input([rows, c.latent_dim], batch.eps.unwrap_or(&self.zeros))?;
         let strength = self.strength(rows, mode)?;
-        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode };
-        let posterior = self.encoder.forward(&mut pass, signal, condition)?;
-        let z = pass.tape.apply(Reparameterize, &[posterior, eps])?;
-        let decoded = self.decoder.forward(&mut pass, z, Some((condition, strength)))?;
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode };
+        let posterior = self.encoder.forward(&mut context, signal, condition)?;
+        let z = context.tape.apply(Reparameterize, &[posterior, eps])?;
+        let decoded = self.decoder.forward(&mut context, z, Some((condition, strength)))?;
         let about_prior = match &mut self.prior {
-            Some(prior) => prior.about(&mut pass, posterior, condition)?,
+            Some(prior) => prior.about(&mut context, posterior, condition)?,
             None => posterior,
         };
         Ok(Output { posterior, about_prior, z, decoded, target, input_condition: condition })
@@ -144,8 +144,8 @@ impl Cvae {
         let Some(prior) = &self.prior else { return Ok(None) };
         self.tape.rewind();
         let condition = self.tape.input([rows, self.config.static_dim], condition)?;
-        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
-        prior.mean(&mut pass, condition).map(Some)
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        prior.mean(&mut context, condition).map(Some)
     }
 
     /// The posterior in evaluation mode: mu beside logvar, `[B, 2 Z]`. Forgets the pass before.
@@ -153,8 +153,8 @@ impl Cvae {
         self.tape.rewind();
         let signal = self.tape.input([batch.rows, self.config.signal_length], batch.signal)?;
         let condition = self.tape.input([batch.rows, self.config.static_dim], batch.condition)?;
-        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
-        self.encoder.forward(&mut pass, signal, condition)
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        self.encoder.forward(&mut context, signal, condition)
     }
 
     /// Decodes given latents in evaluation mode; without a condition FiLM is the identity. Forgets the pass before.
@@ -177,8 +177,8 @@ impl Cvae {
             }
             None => None,
         };
-        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode };
-        self.decoder.forward(&mut pass, z, condition)
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode };
+        self.decoder.forward(&mut context, z, condition)
     }
 
     /// Gamma and beta of all FiLM blocks `[B, Σ 2 F]` under conditions `[B, S]`, at strength 1: a block's gamma, then
@@ -187,8 +187,8 @@ impl Cvae {
         let Some(film) = self.decoder.film() else { return Ok(None) };
         self.tape.rewind();
         let condition = self.tape.input([rows, self.config.static_dim], condition)?;
-        let mut pass = Pass { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
-        film.forward(&mut pass, condition).map(Some)
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        film.forward(&mut context, condition).map(Some)
     }
 
     /// The strength of each row's condition, `[B, 1]`: in training, 0 for a row whose condition is dropped in this

@@ -18,7 +18,7 @@ pub enum Mode {
 }
 
 /// What a layer needs to run.
-pub struct Pass<'a> {
+pub struct ForwardContext<'a> {
     pub tape: &'a mut Tape,
     pub parameters: &'a Parameters,
     pub mode: Mode,
@@ -69,8 +69,8 @@ impl Linear {
     ///
     /// # Panics
     /// When `x` has another number of columns than the layer inputs.
-    pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
-        self.apply(pass, ops::Linear, x)
+    pub fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
+        self.apply(context, ops::Linear, x)
     }
 
     /// [`Linear::forward`] by an op that is a `Linear` and more.
@@ -80,9 +80,9 @@ impl Linear {
     ///
     /// # Panics
     /// As there.
-    pub fn apply(&self, pass: &mut Pass, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
-        let inputs = [x, pass.parameters.var(self.weight), pass.parameters.var(self.bias)];
-        pass.tape.apply(op, &inputs)
+    pub fn apply(&self, context: &mut ForwardContext, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
+        let inputs = [x, context.parameters.var(self.weight), context.parameters.var(self.bias)];
+        context.tape.apply(op, &inputs)
     }
 }
 
@@ -136,9 +136,9 @@ impl ReluLayer {
     ///
     /// # Panics
     /// As [`Linear::forward`].
-    pub fn forward(&self, pass: &mut Pass, x: Var) -> Result<Var> {
-        let dropout = self.dropout.op(pass.mode);
-        self.linear.apply(pass, ops::LinearRelu { dropout }, x)
+    pub fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
+        let dropout = self.dropout.op(context.mode);
+        self.linear.apply(context, ops::LinearRelu { dropout }, x)
     }
 }
 
@@ -195,23 +195,23 @@ impl NormLayer {
     /// # Panics
     /// When a shape does not fit, in training where B is 1, and when `film` has fewer than `2 * outputs` columns from
     /// its first on.
-    pub fn forward(&self, pass: &mut Pass, x: Var, film: Option<Modulation>) -> Result<Var> {
-        let x = self.linear.forward(pass, x)?;
+    pub fn forward(&self, context: &mut ForwardContext, x: Var, film: Option<Modulation>) -> Result<Var> {
+        let x = self.linear.forward(context, x)?;
         let [weight, bias, mean, variance] =
-            [self.weight, self.bias, self.running_mean, self.running_var].map(|id| pass.parameters.var(id));
+            [self.weight, self.bias, self.running_mean, self.running_var].map(|id| context.parameters.var(id));
         let op = ops::NormDropoutFilm {
             slope: self.slope,
-            training: pass.mode != Mode::Eval,
-            dropout: self.dropout.op(pass.mode),
+            training: context.mode != Mode::Eval,
+            dropout: self.dropout.op(context.mode),
             film: film.map(|film| film.first),
         };
         let outputs = match film {
-            Some(film) => pass.tape.apply_all(op, &[x, weight, bias, mean, variance, film.values, film.strength])?,
-            None => pass.tape.apply_all(op, &[x, weight, bias, mean, variance])?,
+            Some(film) => context.tape.apply_all(op, &[x, weight, bias, mean, variance, film.values, film.strength])?,
+            None => context.tape.apply_all(op, &[x, weight, bias, mean, variance])?,
         };
         if op.training {
-            pass.tape.copy(outputs[3], mean);
-            pass.tape.copy(outputs[4], variance);
+            context.tape.copy(outputs[3], mean);
+            context.tape.copy(outputs[4], variance);
         }
         Ok(outputs[0])
     }
