@@ -3,7 +3,7 @@
 
 struct Params {
     count: u32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -24,5 +24,5 @@ fn forward(thread: Thread) {
 fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
-    d[i] = added(d[i], dy[i], p.fresh);
+    d[i] = added(d[i], dy[i], p.accumulate);
 }

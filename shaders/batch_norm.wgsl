@@ -13,9 +13,9 @@ struct Params {
     eps: f32,
     momentum: f32,
     unbias: f32,
-    fresh_x: u32,
-    fresh_weight: u32,
-    fresh_bias: u32,
+    accumulate_x: u32,
+    accumulate_weight: u32,
+    accumulate_bias: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -95,11 +95,11 @@ fn backward(
             if (p.training != 0u) {
                 dn -= (sum_dy[c] + xhat * sum_dy_xhat[c]) / f32(p.rows);
             }
-            dx[at] = added(dx[at], weight[j] * kept_inv_std[j] * dn, p.fresh_x);
+            dx[at] = added(dx[at], weight[j] * kept_inv_std[j] * dn, p.accumulate_x);
         }
         if (first == 0u) {
-            dweight[j] = added(dweight[j], sum_dy_xhat[c], p.fresh_weight);
-            dbias[j] = added(dbias[j], sum_dy[c], p.fresh_bias);
+            dweight[j] = added(dweight[j], sum_dy_xhat[c], p.accumulate_weight);
+            dbias[j] = added(dbias[j], sum_dy[c], p.accumulate_bias);
         }
     }
 }

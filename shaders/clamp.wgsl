@@ -5,7 +5,7 @@ struct Params {
     count: u32,
     lo: f32,
     hi: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -26,5 +26,5 @@ fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
     let slope = select(0.0, 1.0, x[i] > p.lo && x[i] < p.hi);
-    dx[i] = added(dx[i], slope * dy[i], p.fresh);
+    dx[i] = added(dx[i], slope * dy[i], p.accumulate);
 }

@@ -8,7 +8,7 @@ struct Params {
     mu_hi: f32,
     logvar_lo: f32,
     logvar_hi: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -37,5 +37,5 @@ fn backward(thread: Thread) {
     if (i >= p.count) { return; }
     let b = bounds(i);
     let slope = select(0.0, 1.0, x[i] > b.x && x[i] < b.y);
-    dx[i] = added(dx[i], slope * dy[i], p.fresh);
+    dx[i] = added(dx[i], slope * dy[i], p.accumulate);
 }

@@ -6,7 +6,7 @@ struct Params {
     width: u32,
     first: u32,
     own: u32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -33,5 +33,5 @@ fn forward(thread: Thread) {
 fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
-    d[i] = added(d[i], dy[i / p.own * p.width + p.first + i % p.own], p.fresh);
+    d[i] = added(d[i], dy[i / p.own * p.width + p.first + i % p.own], p.accumulate);
 }

@@ -4,7 +4,7 @@
 struct Params {
     rows: u32,
     columns: u32,
-    // of a backward pass, with `fresh`
+    // of a backward pass, with `accumulate`
     count: u32,
     key0: u32,
     key1: u32,
@@ -12,7 +12,7 @@ struct Params {
     step: u32,
     below: u32,
     keep: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -42,5 +42,5 @@ fn forward(thread: Thread) {
 fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
-    dx[i] = added(dx[i], kept[i] * dy[i], p.fresh);
+    dx[i] = added(dx[i], kept[i] * dy[i], p.accumulate);
 }

@@ -4,9 +4,9 @@
 struct Params {
     count: u32,
     columns: u32,
-    fresh_x: u32,
-    fresh_gamma: u32,
-    fresh_beta: u32,
+    accumulate_x: u32,
+    accumulate_gamma: u32,
+    accumulate_beta: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -33,7 +33,7 @@ fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
     let c = strength[i / p.columns];
-    dx[i] = added(dx[i], ((1.0 - c) + c * gamma[i]) * dy[i], p.fresh_x);
-    dgamma[i] = added(dgamma[i], c * x[i] * dy[i], p.fresh_gamma);
-    dbeta[i] = added(dbeta[i], c * dy[i], p.fresh_beta);
+    dx[i] = added(dx[i], ((1.0 - c) + c * gamma[i]) * dy[i], p.accumulate_x);
+    dgamma[i] = added(dgamma[i], c * x[i] * dy[i], p.accumulate_gamma);
+    dbeta[i] = added(dbeta[i], c * dy[i], p.accumulate_beta);
 }

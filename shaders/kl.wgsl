@@ -6,7 +6,7 @@ struct Params {
     chunk: u32,
     latent: u32,
     scale: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -34,5 +34,5 @@ fn backward(thread: Thread) {
     let factor = dy[0] * p.scale;
     let v = posterior[i];
     let part = select(0.5 * factor * (exp(v) - 1.0), factor * v, i % (2u * p.latent) < p.latent);
-    dposterior[i] = added(dposterior[i], part, p.fresh);
+    dposterior[i] = added(dposterior[i], part, p.accumulate);
 }

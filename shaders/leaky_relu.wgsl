@@ -4,7 +4,7 @@
 struct Params {
     count: u32,
     slope: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -24,5 +24,5 @@ fn forward(thread: Thread) {
 fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
-    dx[i] = added(dx[i], select(p.slope * dy[i], dy[i], x[i] > 0.0), p.fresh);
+    dx[i] = added(dx[i], select(p.slope * dy[i], dy[i], x[i] > 0.0), p.accumulate);
 }

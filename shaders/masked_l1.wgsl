@@ -4,7 +4,7 @@
 struct Params {
     count: u32,
     chunk: u32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -44,5 +44,5 @@ fn backward(thread: Thread) {
     if (i >= p.count) { return; }
     let error = x[i] - labels[i];
     let sign = select(select(select(0.0, -1.0, error < 0.0), 1.0, error > 0.0), error, is_nan(error));
-    dx[i] = added(dx[i], sign * valid[i] * dy[0] / total[0], p.fresh);
+    dx[i] = added(dx[i], sign * valid[i] * dy[0] / total[0], p.accumulate);
 }

@@ -5,7 +5,7 @@ struct Params {
     count: u32,
     chunk: u32,
     scale: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -29,5 +29,5 @@ fn result(sum: Sum) -> f32 {
 fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
-    dx[i] = added(dx[i], p.scale * dy[0] * (x[i] - labels[i]), p.fresh);
+    dx[i] = added(dx[i], p.scale * dy[0] * (x[i] - labels[i]), p.accumulate);
 }

@@ -3,8 +3,8 @@
 
 struct Params {
     count: u32,
-    fresh_a: u32,
-    fresh_b: u32,
+    accumulate_a: u32,
+    accumulate_b: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -26,6 +26,6 @@ fn forward(thread: Thread) {
 fn backward(thread: Thread) {
     let i = element(thread);
     if (i >= p.count) { return; }
-    da[i] = added(da[i], b[i] * dy[i], p.fresh_a);
-    db[i] = added(db[i], a[i] * dy[i], p.fresh_b);
+    da[i] = added(da[i], b[i] * dy[i], p.accumulate_a);
+    db[i] = added(db[i], a[i] * dy[i], p.accumulate_b);
 }

@@ -34,10 +34,10 @@ struct Params {
     film: u32,
     gamma_at: u32,
     width: u32,
-    fresh_x: u32,
-    fresh_weight: u32,
-    fresh_bias: u32,
-    fresh_modulation: u32,
+    accumulate_x: u32,
+    accumulate_weight: u32,
+    accumulate_bias: u32,
+    accumulate_modulation: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -153,7 +153,7 @@ fn add_to_modulation(row: u32, column: u32, normalized: vec4<f32>) {
         if (column + c < p.columns) {
             let gamma = row * p.width + p.gamma_at + column + c;
             let beta = gamma + p.columns;
-            if (p.fresh_modulation != 0u) {
+            if (p.accumulate_modulation == 0u) {
                 dmodulation[gamma] = of_gamma[c];
                 dmodulation[beta] = of_beta[c];
             } else {
@@ -183,7 +183,7 @@ fn backward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = group_number(group, groups);
-    if (p.film != 0u && p.fresh_modulation != 0u) {
+    if (p.film != 0u && p.accumulate_modulation == 0u) {
         clear_others(number * 256u + lane, groups.x * groups.y * 256u);
     }
     let column = number * COLUMNS + lane % 4u * 4u;
@@ -217,7 +217,7 @@ fn backward(
         for (var c = 0u; c < 4u; c++) {
             let at = row * p.columns + column + c;
             if (column + c < p.columns) {
-                dx[at] = added(dx[at], da[c], p.fresh_x);
+                dx[at] = added(dx[at], da[c], p.accumulate_x);
             }
         }
     }
@@ -226,8 +226,8 @@ fn backward(
             if (column + c < p.columns) {
                 let weight = p.dweight_at + column + c;
                 let bias = p.dbias_at + column + c;
-                dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.fresh_weight);
-                dvectors[bias] = added(dvectors[bias], sum_dn[c], p.fresh_bias);
+                dvectors[weight] = added(dvectors[weight], sum_dn_xhat[c], p.accumulate_weight);
+                dvectors[bias] = added(dvectors[bias], sum_dn[c], p.accumulate_bias);
             }
         }
     }

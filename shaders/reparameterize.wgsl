@@ -4,7 +4,7 @@
 struct Params {
     count: u32,
     latent: u32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -28,7 +28,7 @@ fn backward(thread: Thread) {
     if (i >= p.count) { return; }
     let mu = i / p.latent * 2u * p.latent + i % p.latent;
     let logvar = mu + p.latent;
-    dposterior[mu] = added(dposterior[mu], dz[i], p.fresh);
+    dposterior[mu] = added(dposterior[mu], dz[i], p.accumulate);
     let part = dz[i] * eps[i] * 0.5 * exp(0.5 * posterior[logvar]);
-    dposterior[logvar] = added(dposterior[logvar], part, p.fresh);
+    dposterior[logvar] = added(dposterior[logvar], part, p.accumulate);
 }

@@ -4,7 +4,7 @@
 struct Params {
     half_length: f32,
     floor: f32,
-    fresh: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -25,5 +25,5 @@ fn forward() {
 
 @compute @workgroup_size(1)
 fn backward() {
-    dr[0] = added(dr[0], dy[0] * factor(), p.fresh);
+    dr[0] = added(dr[0], dy[0] * factor(), p.accumulate);
 }

@@ -10,13 +10,13 @@ struct Params {
     w4: f32,
     w5: f32,
     w6: f32,
-    fresh0: u32,
-    fresh1: u32,
-    fresh2: u32,
-    fresh3: u32,
-    fresh4: u32,
-    fresh5: u32,
-    fresh6: u32,
+    accumulate0: u32,
+    accumulate1: u32,
+    accumulate2: u32,
+    accumulate3: u32,
+    accumulate4: u32,
+    accumulate5: u32,
+    accumulate6: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -52,11 +52,11 @@ fn forward() {
 
 @compute @workgroup_size(1)
 fn backward() {
-    d0[0] = added(d0[0], p.w0 * dy[0], p.fresh0);
-    d1[0] = added(d1[0], p.w1 * dy[0], p.fresh1);
-    d2[0] = added(d2[0], p.w2 * dy[0], p.fresh2);
-    d3[0] = added(d3[0], p.w3 * dy[0], p.fresh3);
-    d4[0] = added(d4[0], p.w4 * dy[0], p.fresh4);
-    d5[0] = added(d5[0], p.w5 * dy[0], p.fresh5);
-    d6[0] = added(d6[0], p.w6 * dy[0], p.fresh6);
+    d0[0] = added(d0[0], p.w0 * dy[0], p.accumulate0);
+    d1[0] = added(d1[0], p.w1 * dy[0], p.accumulate1);
+    d2[0] = added(d2[0], p.w2 * dy[0], p.accumulate2);
+    d3[0] = added(d3[0], p.w3 * dy[0], p.accumulate3);
+    d4[0] = added(d4[0], p.w4 * dy[0], p.accumulate4);
+    d5[0] = added(d5[0], p.w5 * dy[0], p.accumulate5);
+    d6[0] = added(d6[0], p.w6 * dy[0], p.accumulate6);
 }

@@ -62,7 +62,7 @@ pub struct Dispatch {
 /// The dispatches of an op, in order.
 pub type Dispatches = Vec<Dispatch>;
 
-/// For every input, whether its gradient is wanted, and then whether it is fresh.
+/// For every input, whether its gradient is wanted, and then whether to accumulate it.
 pub type Targets<'a> = &'a [Option<bool>];
 
 impl Dispatch {
@@ -97,10 +97,10 @@ impl Dispatch {
     }
 
     /// Binds the gradient of an input, or where none is wanted something that nobody reads. The uniform says whether
-    /// the shader overwrites what lies there (1) or adds to it (0).
-    pub fn gradient(self, [name, fresh]: [&'static str; 2], index: usize, targets: Targets, len: usize) -> Self {
+    /// the shader adds to what lies there (1) or overwrites it (0).
+    pub fn gradient(self, [name, accumulate]: [&'static str; 2], index: usize, targets: Targets, len: usize) -> Self {
         let (operand, value) = target(index, targets, len);
-        self.bind(name, operand).u(fresh, value)
+        self.bind(name, operand).u(accumulate, value)
     }
 
     /// An integer uniform.
@@ -134,12 +134,12 @@ impl Dispatch {
     }
 }
 
-/// The gradient of an input, or something in its place that nobody reads; and whether it is fresh.
+/// The gradient of an input, or something in its place that nobody reads; and whether to accumulate it.
 pub fn target(index: usize, targets: Targets, len: usize) -> (Operand, usize) {
     match targets.get(index).copied().flatten() {
-        Some(fresh) => (Operand::DInput(index), usize::from(fresh)),
+        Some(accumulate) => (Operand::DInput(index), usize::from(accumulate)),
         // numbered by the input, so that no two share memory
-        None => (Operand::Scratch(index, len), 1),
+        None => (Operand::Scratch(index, len), 0),
     }
 }
 

@@ -249,11 +249,11 @@ impl Tape {
                 gradient
             }
         };
-        let fresh = !std::mem::replace(&mut slot.reached, true);
-        if fresh && index >= self.parameters {
+        let accumulate = std::mem::replace(&mut slot.reached, true);
+        if !accumulate && index >= self.parameters {
             self.device.reshape(&[buffer], &[slot.shape])?;
         }
-        Ok(Target { buffer, fresh, last: last && self.slots[index].first_use == node })
+        Ok(Target { buffer, accumulate, last: last && self.slots[index].first_use == node })
     }
 
     /// Copies values from one variable to another of the same shape, outside of any gradient.

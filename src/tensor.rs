@@ -13,29 +13,29 @@ pub type View<'a, T> = ArrayView2<'a, T>;
 /// A tensor to write.
 pub type ViewMut<'a, T> = ArrayViewMut2<'a, T>;
 
-/// A tensor to add a gradient to. A fresh one holds no gradient yet: an op overwrites all of it, which saves filling it
-/// with zeros first.
+/// Where an op puts a gradient: added to the one there, or in its place, which saves filling it with zeros first.
 pub struct Gradient<'a, T> {
     pub values: ViewMut<'a, T>,
-    pub fresh: bool,
+    /// `true`: an op adds to `values`; `false`: it overwrites all of them.
+    pub accumulate: bool,
 }
 
 impl<T: Real> Gradient<'_, T> {
     /// Reborrows it.
     pub fn view_mut(&mut self) -> Gradient<'_, T> {
-        Gradient { values: self.values.view_mut(), fresh: self.fresh }
+        Gradient { values: self.values.view_mut(), accumulate: self.accumulate }
     }
 
-    /// `beta` in `new = sum + beta old`, as in BLAS: 0 where it is fresh, otherwise 1.
+    /// BLAS's `beta` in `new = sum + beta old`: 1 to accumulate, otherwise 0.
     pub fn beta(&self) -> T {
-        if self.fresh { T::zero() } else { T::one() }
+        if self.accumulate { T::one() } else { T::zero() }
     }
 }
 
-/// Adds `value` to an element of a gradient, or overwrites the element where the gradient is fresh.
+/// Adds `value` to an element of a gradient, or overwrites the element.
 #[inline(always)]
-pub fn add<T: Real>(to: &mut T, value: T, fresh: bool) {
-    *to = if fresh { value } else { *to + value };
+pub fn add<T: Real>(to: &mut T, value: T, accumulate: bool) {
+    *to = if accumulate { *to + value } else { value };
 }
 
 /// The numbers that the CPU kernels are generic over: `f32` for training, `f64` to check the kernels.

@@ -17,9 +17,9 @@ fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
 // Elements of a sum whose loads a thread has in flight at once; the last element replaces missing ones.
 const ELEMENTS_AT_ONCE: u32 = 8u;
 
-// A gradient plus one more contribution; a fresh gradient holds nothing yet, and its old value does not count.
-fn added(old: f32, part: f32, fresh: u32) -> f32 {
-    return select(old + part, part, fresh != 0u);
+// A gradient plus one more contribution, or that alone.
+fn added(old: f32, part: f32, accumulate: u32) -> f32 {
+    return select(part, old + part, accumulate != 0u);
 }
 
 // Tests the bits: compilers assume that every number equals itself, and turn comparisons into `max` and `min`, which

@@ -17,9 +17,9 @@ struct Params {
     groups_of_x: u32,
     splits_of_w: u32,
     deep_of_w: u32,
-    fresh_x: u32,
-    fresh_w: u32,
-    fresh_b: u32,
+    accumulate_x: u32,
+    accumulate_w: u32,
+    accumulate_b: u32,
     // of grouped_linear: groups, and the tiles of all groups side by side
     group_count: u32,
     column_tiles: u32,
@@ -184,7 +184,7 @@ fn put_input(m: u32, i: u32, x_first: u32, split: u32, sums: mat4x4<f32>) {
                 continue;
             }
             let at = places(m + j, p.width, x_first + i, x_first + p.inner);
-            if (p.fresh_x == 0u) {
+            if (p.accumulate_x != 0u) {
                 v += vec4<f32>(dx[at.x], dx[at.y], dx[at.z], dx[at.w]);
             }
             dx[at.x] = v.x;
@@ -251,7 +251,7 @@ fn put_weight(o: u32, o_end: u32, i: u32, split: u32, sums: mat4x4<f32>) {
                 continue;
             }
             let at = places(o + j, p.inner, i, p.inner);
-            if (p.fresh_w == 0u) {
+            if (p.accumulate_w != 0u) {
                 v += vec4<f32>(dw[at.x], dw[at.y], dw[at.z], dw[at.w]);
             }
             dw[at.x] = v.x;
@@ -309,7 +309,7 @@ fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32
         if (p.splits_of_w > 1u) {
             partials[partials_of_b() + split * p.outputs + b] = of_bias;
         } else {
-            db[b] = added(db[b], of_bias, p.fresh_b);
+            db[b] = added(db[b], of_bias, p.accumulate_b);
         }
     }
 }
@@ -320,7 +320,7 @@ fn join_backward(thread: u32) {
     if (p.splits > 1u) {
         let size = p.rows * p.width;
         if (i < size) {
-            dx[i] = added(dx[i], partial_sum(i, size, p.splits), p.fresh_x);
+            dx[i] = added(dx[i], partial_sum(i, size, p.splits), p.accumulate_x);
             return;
         }
         i -= size;
@@ -330,9 +330,9 @@ fn join_backward(thread: u32) {
     }
     let size = p.outputs * p.inner;
     if (i < size) {
-        dw[i] = added(dw[i], partial_sum(partials_of_w() + i, size, p.splits_of_w), p.fresh_w);
+        dw[i] = added(dw[i], partial_sum(partials_of_w() + i, size, p.splits_of_w), p.accumulate_w);
     } else if (i - size < p.outputs) {
         let b = i - size;
-        db[b] = added(db[b], partial_sum(partials_of_b() + b, p.outputs, p.splits_of_w), p.fresh_b);
+        db[b] = added(db[b], partial_sum(partials_of_b() + b, p.outputs, p.splits_of_w), p.accumulate_b);
     }
 }

@@ -114,7 +114,7 @@ impl<T: Real> Cpu<T> {
     /// now, in place of its gradient.
     fn in_backward(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
-        let all_of_it = target.fresh && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
+        let all_of_it = !target.accumulate && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
         self.pending.waiting.iter().position(|p| all_of_it && p.gradient == target.buffer)
     }
 
@@ -152,12 +152,12 @@ impl<T: Real> Cpu<T> {
         dinputs: &[Option<Target>],
     ) {
         let mut taken: ArrayVec<_, MAX_INPUTS> =
-            dinputs.iter().map(|d| d.map(|d| (self.take(d.buffer), d.fresh))).collect();
+            dinputs.iter().map(|d| d.map(|d| (self.take(d.buffer), d.accumulate))).collect();
         {
             let (inputs, outputs) = (self.arrays::<MAX_INPUTS>(inputs), self.arrays::<MAX_OUTPUTS>(outputs));
             let mut dinputs: ArrayVec<_, MAX_INPUTS> = taken
                 .iter_mut()
-                .map(|t| t.as_mut().map(|(t, f)| Gradient { values: t.view_mut(), fresh: *f }))
+                .map(|t| t.as_mut().map(|(t, f)| Gradient { values: t.view_mut(), accumulate: *f }))
                 .collect();
             op.backward(&inputs, &outputs, self.array(doutput), &mut dinputs);
         }

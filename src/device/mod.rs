@@ -28,11 +28,12 @@ pub enum Role {
     Activation,
 }
 
-/// Where a gradient goes: added to what lies there, or, into a fresh buffer, in its place.
+/// Where a gradient goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     pub buffer: Buffer,
-    pub fresh: bool,
+    /// `true`: it is added to what lies there; `false`: it takes its place.
+    pub accumulate: bool,
     /// Nothing more will be added to it in this backward pass, nor will the value that it is the gradient of be read.
     pub last: bool,
 }

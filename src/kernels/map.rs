@@ -13,10 +13,10 @@ vectorized! {
         }
     }
 
-    fn accumulate_slice<T, F: Fn([T; N]) -> T, const N: usize>(out: &mut [T], fresh: bool, inputs: [&[T]; N], f: &F) {
+    fn accumulate_slice<T, F: Fn([T; N]) -> T, const N: usize>(out: &mut [T], accumulate: bool, inputs: [&[T]; N], f: &F) {
         let inputs = inputs.map(|x| &x[..out.len()]);
         for (i, out) in out.iter_mut().enumerate() {
-            add(out, f(inputs.map(|x| x[i])), fresh);
+            add(out, f(inputs.map(|x| x[i])), accumulate);
         }
     }
 }
@@ -29,7 +29,7 @@ pub fn assign<T: Real, const N: usize>(out: &mut ViewMut<T>, inputs: [&View<T>; 
     by_rows(out, inputs, &|out, inputs| assign_slice(out, inputs, &f));
 }
 
-/// `out += f(inputs)`, or `out = f(inputs)` into a fresh gradient; does nothing without an `out`.
+/// `out += f(inputs)`, or `out = f(inputs)`; does nothing without an `out`.
 ///
 /// # Panics
 /// When a tensor is not contiguous, or an input is smaller than `out`.
@@ -38,8 +38,8 @@ pub fn accumulate<T: Real, const N: usize>(
     inputs: [&View<T>; N],
     f: impl Fn([T; N]) -> T + Sync,
 ) {
-    let Some(Gradient { values, fresh }) = out else { return };
-    by_rows(values, inputs, &|out, inputs| accumulate_slice(out, *fresh, inputs, &f));
+    let Some(Gradient { values, accumulate }) = out else { return };
+    by_rows(values, inputs, &|out, inputs| accumulate_slice(out, *accumulate, inputs, &f));
 }
 
 fn by_rows<T: Real, const N: usize>(

@@ -40,11 +40,11 @@ pub fn sum_of_squares<T: Real>(values: &[T]) -> f64 {
 /// # Panics
 /// When `x` is not contiguous, or `out` differs in its number of columns.
 pub fn column_sums<T: Real>(x: View<T>, out: &mut Gradient<T>) {
-    let (fresh, columns) = (out.fresh, x.ncols());
+    let (accumulate, columns) = (out.accumulate, x.ncols());
     let x_rows = x.as_slice().expect("tensors are contiguous");
     split(By::Columns, columns, x.nrows(), out.values.view_mut(), &|range: Range<usize>, mut out: ViewMut<T>| {
         let out = out.as_slice_mut().expect("one row");
-        if fresh {
+        if !accumulate {
             out.fill(T::zero());
         }
         for row in x_rows.chunks_exact(columns.max(1)) {

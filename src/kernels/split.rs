@@ -32,7 +32,7 @@ impl<T: Send> Splittable for ViewMut<'_, T> {
 impl<T: Send> Splittable for Gradient<'_, T> {
     fn split(self, axis: Axis, index: usize) -> (Self, Self) {
         let (a, b) = self.values.split_at(axis, index);
-        (Gradient { values: a, fresh: self.fresh }, Gradient { values: b, fresh: self.fresh })
+        (Gradient { values: a, accumulate: self.accumulate }, Gradient { values: b, accumulate: self.accumulate })
     }
 }
 

@@ -50,7 +50,7 @@ impl Op for Add {
 
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
-        let dispatch = |i| Dispatch::over("backward", count).bind("dy", Operand::DOutput).gradient(["d", "fresh"], i, targets, count);
+        let dispatch = |i| Dispatch::over("backward", count).bind("dy", Operand::DOutput).gradient(["d", "accumulate"], i, targets, count);
         (0..2).filter(|i| targets[*i].is_some()).map(dispatch).collect()
     }
 

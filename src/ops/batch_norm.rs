@@ -196,19 +196,19 @@ impl Op for BatchNorm {
                 let sum_dy = block_sums(rows, width, dy);
                 let sum_dy_xhat = block_sums(rows, width, |r, c| dy(r, c) * xhat(r, c));
                 for c in 0..width {
-                    if let Some(Gradient { values, fresh }) = &mut dweight {
-                        add(&mut values[[0, at + c]], sum_dy_xhat[c], *fresh);
+                    if let Some(Gradient { values, accumulate }) = &mut dweight {
+                        add(&mut values[[0, at + c]], sum_dy_xhat[c], *accumulate);
                     }
-                    if let Some(Gradient { values, fresh }) = &mut dbias {
-                        add(&mut values[[0, at + c]], sum_dy[c], *fresh);
+                    if let Some(Gradient { values, accumulate }) = &mut dbias {
+                        add(&mut values[[0, at + c]], sum_dy[c], *accumulate);
                     }
                 }
-                let Some(Gradient { values: dx, fresh }) = &mut dx else { continue };
+                let Some(Gradient { values: dx, accumulate }) = &mut dx else { continue };
                 for row in 0..rows {
                     for (c, dx) in row_mut(dx, row)[at..at + width].iter_mut().enumerate() {
                         let through_statistics =
                             if training { (sum_dy[c] + xhat(row, c) * sum_dy_xhat[c]) / count } else { T::zero() };
-                        add(dx, weight[block.start + c] * inv_std[c] * (dy(row, c) - through_statistics), *fresh);
+                        add(dx, weight[block.start + c] * inv_std[c] * (dy(row, c) - through_statistics), *accumulate);
                     }
                 }
             }
@@ -228,8 +228,8 @@ impl Op for BatchNorm {
         let dispatch = dispatch.bind("weight", Operand::Input(1)).bind("kept_mean", Operand::Output(1));
         let dispatch = dispatch.bind("kept_inv_std", Operand::Output(2)).bind("dy", Operand::DOutput);
         let dispatch = BatchNorm::uniforms(dispatch, self.training, inputs[0]);
-        let dispatch = dispatch.gradient(["dx", "fresh_x"], 0, targets, len(inputs[0]));
-        vec![dispatch.gradient(["dweight", "fresh_weight"], 1, targets, inputs[0][1]).gradient(["dbias", "fresh_bias"], 2, targets, inputs[0][1])]
+        let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, len(inputs[0]));
+        vec![dispatch.gradient(["dweight", "accumulate_weight"], 1, targets, inputs[0][1]).gradient(["dbias", "accumulate_bias"], 2, targets, inputs[0][1])]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

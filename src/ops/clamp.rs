@@ -67,7 +67,7 @@ impl Op for Clamp {
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
-        vec![dispatch.f("lo", self.lo).f("hi", self.hi).gradient(["dx", "fresh"], 0, targets, count)]
+        vec![dispatch.f("lo", self.lo).f("hi", self.hi).gradient(["dx", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -60,11 +60,11 @@ impl Op for ClampPosterior {
         doutput: View<T>,
         dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let Some(Gradient { values: dx, fresh }) = &mut dinputs[0] else { return };
+        let Some(Gradient { values: dx, accumulate }) = &mut dinputs[0] else { return };
         for b in 0..inputs[0].nrows() {
             let (x, dy) = (row(&inputs[0], b), row(&doutput, b));
             for (((dx, x), dy), clamp) in row_mut(dx, b).iter_mut().zip(x).zip(dy).zip(self.clamps(x.len())) {
-                add(dx, clamp.slope(*x) * *dy, *fresh);
+                add(dx, clamp.slope(*x) * *dy, *accumulate);
             }
         }
     }
@@ -77,7 +77,7 @@ impl Op for ClampPosterior {
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
-        vec![self.uniforms(dispatch, inputs[0]).gradient(["dx", "fresh"], 0, targets, count)]
+        vec![self.uniforms(dispatch, inputs[0]).gradient(["dx", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -45,8 +45,8 @@ impl Op for Concat {
         let m = inputs[0].ncols();
         for (dinput, dy) in dinputs.iter_mut().zip([doutput.slice(s![.., ..m]), doutput.slice(s![.., m..])]) {
             if let Some(dinput) = dinput {
-                let fresh = dinput.fresh;
-                dinput.values.zip_mut_with(&dy, |d, dy| add(d, *dy, fresh));
+                let accumulate = dinput.accumulate;
+                dinput.values.zip_mut_with(&dy, |d, dy| add(d, *dy, accumulate));
             }
         }
     }
@@ -61,7 +61,7 @@ impl Op for Concat {
             let dispatch = Dispatch::over("backward", len(inputs[i])).bind("dy", Operand::DOutput);
             let first = if i == 0 { 0 } else { inputs[0][1] };
             let dispatch = dispatch.u("width", outputs[0][1]).u("first", first).u("own", inputs[i][1]);
-            dispatch.gradient(["d", "fresh"], i, targets, len(inputs[i]))
+            dispatch.gradient(["d", "accumulate"], i, targets, len(inputs[i]))
         };
         (0..2).filter(|i| targets[*i].is_some() && len(inputs[*i]) > 0).map(dispatch).collect()
     }

@@ -80,7 +80,7 @@ impl Op for Dropout {
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);
-        vec![dispatch.gradient(["dx", "fresh"], 0, targets, count)]
+        vec![dispatch.gradient(["dx", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

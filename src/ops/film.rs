@@ -67,8 +67,8 @@ impl Op for Film {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).u("columns", inputs[0][1]).bind("x", Operand::Input(0));
         let dispatch = dispatch.bind("gamma", Operand::Input(1)).bind("strength", Operand::Input(3));
-        let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["dx", "fresh_x"], 0, targets, count);
-        vec![dispatch.gradient(["dgamma", "fresh_gamma"], 1, targets, count).gradient(["dbeta", "fresh_beta"], 2, targets, count)]
+        let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["dx", "accumulate_x"], 0, targets, count);
+        vec![dispatch.gradient(["dgamma", "accumulate_gamma"], 1, targets, count).gradient(["dbeta", "accumulate_beta"], 2, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
@@ -95,19 +95,19 @@ vectorized! {
         let [mut dx, mut dgamma, mut dbeta] = gradients;
         for (r, b) in range.enumerate() {
             let (x, gamma, dy, c) = (row(&inputs[0], b), row(&inputs[1], b), row(&dy, b), slice(&inputs[3])[b]);
-            if let Some(Gradient { values, fresh }) = &mut dx {
+            if let Some(Gradient { values, accumulate }) = &mut dx {
                 for ((d, g), dy) in row_mut(values, r).iter_mut().zip(gamma).zip(dy) {
-                    add(d, (T::one() - c + c * *g) * *dy, *fresh);
+                    add(d, (T::one() - c + c * *g) * *dy, *accumulate);
                 }
             }
-            if let Some(Gradient { values, fresh }) = &mut dgamma {
+            if let Some(Gradient { values, accumulate }) = &mut dgamma {
                 for ((d, x), dy) in row_mut(values, r).iter_mut().zip(x).zip(dy) {
-                    add(d, c * *x * *dy, *fresh);
+                    add(d, c * *x * *dy, *accumulate);
                 }
             }
-            if let Some(Gradient { values, fresh }) = &mut dbeta {
+            if let Some(Gradient { values, accumulate }) = &mut dbeta {
                 for (d, dy) in row_mut(values, r).iter_mut().zip(dy) {
-                    add(d, c * *dy, *fresh);
+                    add(d, c * *dy, *accumulate);
                 }
             }
         }

@@ -45,14 +45,14 @@ impl Op for Kl {
         doutput: View<T>,
         dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let Some(Gradient { values, fresh }) = &mut dinputs[0] else { return };
+        let Some(Gradient { values, accumulate }) = &mut dinputs[0] else { return };
         let (rows, latent, half) = (inputs[0].nrows(), inputs[0].ncols() / 2, T::of(0.5));
         let factor = doutput[[0, 0]] / T::of(rows as f64);
         for b in 0..rows {
             let (mu, logvar) = row(&inputs[0], b).split_at(latent);
             let (dmu, dlogvar) = row_mut(values, b).split_at_mut(latent);
-            dmu.iter_mut().zip(mu).for_each(|(d, mu)| add(d, factor * *mu, *fresh));
-            dlogvar.iter_mut().zip(logvar).for_each(|(d, v)| add(d, factor * half * (v.exp() - T::one()), *fresh));
+            dmu.iter_mut().zip(mu).for_each(|(d, mu)| add(d, factor * *mu, *accumulate));
+            dlogvar.iter_mut().zip(logvar).for_each(|(d, v)| add(d, factor * half * (v.exp() - T::one()), *accumulate));
         }
     }
 
@@ -66,7 +66,7 @@ impl Op for Kl {
         let (count, latent) = (len(inputs[0]), inputs[0][1] / 2);
         let dispatch = Dispatch::over("backward", count).bind("posterior", Operand::Input(0)).bind("dy", Operand::DOutput);
         let dispatch = dispatch.u("latent", latent).f("scale", 1.0 / inputs[0][0] as f64);
-        vec![dispatch.gradient(["dposterior", "fresh"], 0, targets, count)]
+        vec![dispatch.gradient(["dposterior", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

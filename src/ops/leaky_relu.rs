@@ -64,7 +64,7 @@ impl Op for LeakyRelu {
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
-        vec![dispatch.f("slope", self.slope).gradient(["dx", "fresh"], 0, targets, count)]
+        vec![dispatch.f("slope", self.slope).gradient(["dx", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

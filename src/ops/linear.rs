@@ -31,7 +31,7 @@ const PART: usize = 1 << 15;
 
 impl Linear {
     /// dW = dy^T x, and at once W's optimiser step by it, a few rows at a time: the gradient is never written to
-    /// memory. The bits are those of [`Op::backward`] into a fresh gradient, and then
+    /// memory. The bits are those of [`Op::backward`], and then
     /// [`adam`](crate::kernels::adam::adam).
     ///
     /// x `[B, I]`, dy `[B, O]`; W and its moments `[O, I]`.
@@ -132,9 +132,9 @@ impl Products<'_> {
             let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", x.splits).u("deep", x.depth);
             let dispatch = dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("deep_of_w", w.depth);
             // where no dx is wanted nothing has its place
-            let dispatch = dispatch.gradient(["dx", "fresh_x"], 0, targets, 1);
-            let dispatch = dispatch.gradient(["dw", "fresh_w"], 1, targets, outputs * inner);
-            let dispatch = dispatch.gradient(["db", "fresh_b"], 2, targets, outputs).bind("partials", partials.clone());
+            let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, 1);
+            let dispatch = dispatch.gradient(["dw", "accumulate_w"], 1, targets, outputs * inner);
+            let dispatch = dispatch.gradient(["db", "accumulate_b"], 2, targets, outputs).bind("partials", partials.clone());
             rest(dispatch, &plan)
         };
         let product = dispatch("backward", x.workgroups() + w.workgroups()).bind("dy", Operand::DOutput);

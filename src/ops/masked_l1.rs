@@ -66,7 +66,7 @@ impl Op for MaskedL1 {
         let counting = Dispatch::new("count", 1).bind("valid", Operand::Input(2)).bind("total", total()).u("count", count);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
         let dispatch = dispatch.bind("valid", Operand::Input(2)).bind("dy", Operand::DOutput).bind("total", total());
-        vec![counting, dispatch.gradient(["dx", "fresh"], 0, targets, count)]
+        vec![counting, dispatch.gradient(["dx", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

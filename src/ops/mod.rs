@@ -33,8 +33,8 @@ pub trait Op: Sized {
     /// Overwrites every output; never reads one.
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]);
 
-    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it;
-    /// overwrites all of one that is fresh.
+    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it, or
+    /// overwrites all of it.
     fn backward<T: Real>(
         &self,
         inputs: &[View<T>],

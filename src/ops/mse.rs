@@ -55,7 +55,7 @@ impl Op for Mse {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
         let dispatch = dispatch.bind("dy", Operand::DOutput).f("scale", 2.0 / count as f64);
-        vec![dispatch.gradient(["dx", "fresh"], 0, targets, count)]
+        vec![dispatch.gradient(["dx", "accumulate"], 0, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -50,8 +50,8 @@ impl Op for Mul {
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
-        let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["da", "fresh_a"], 0, targets, count);
-        vec![dispatch.gradient(["db", "fresh_b"], 1, targets, count)]
+        let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["da", "accumulate_a"], 0, targets, count);
+        vec![dispatch.gradient(["db", "accumulate_b"], 1, targets, count)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

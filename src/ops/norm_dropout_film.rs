@@ -125,8 +125,8 @@ impl Op for NormDropoutFilm {
         let parameters = BatchNorm::parameters(if self.training { [1, 2, 1, 2] } else { [1, 2, 3, 4] });
         let dispatch = self.bind_film(dispatch.join("parameters", parameters)).bind("dy", Operand::DOutput);
         let dispatch = dispatch.bind("dx", dx.0).join("dvectors", [("dweight_at", dweight.0), ("dbias_at", dbias.0)]).bind("dmodulation", dmodulation.0);
-        let dispatch = dispatch.u("fresh_x", dx.1).u("fresh_weight", dweight.1).u("fresh_bias", dbias.1);
-        vec![self.uniforms(dispatch.u("fresh_modulation", dmodulation.1), inputs)]
+        let dispatch = dispatch.u("accumulate_x", dx.1).u("accumulate_weight", dweight.1).u("accumulate_bias", dbias.1);
+        vec![self.uniforms(dispatch.u("accumulate_modulation", dmodulation.1), inputs)]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
@@ -211,14 +211,14 @@ impl NormDropoutFilm {
         Inputs { x, weight, bias, running_mean, running_var, film }
     }
 
-    /// The gradients of gamma and beta. The other columns of a fresh gradient of the modulation become 0: other levels
+    /// The gradients of gamma and beta. Where it is overwritten, the other columns become 0: other levels
     /// add to them.
     fn halves<'a, T: Real>(&self, d: &'a mut Gradient<T>, columns: usize) -> (Gradient<'a, T>, Gradient<'a, T>) {
-        let (fresh, first) = (d.fresh, self.film.expect("a modulation"));
+        let (accumulate, first) = (d.accumulate, self.film.expect("a modulation"));
         let (before, rest) = d.values.view_mut().split_at(Axis(1), first);
         let (gamma, rest) = rest.split_at(Axis(1), columns);
         let (beta, behind) = rest.split_at(Axis(1), columns);
-        if fresh {
+        if !accumulate {
             let (rows, cost) = (before.nrows(), before.ncols() + behind.ncols());
             split(By::Rows, rows, cost, (before, behind), &|_: Range<usize>, (mut before, mut behind)| {
                 for row in 0..before.nrows() {
@@ -227,7 +227,7 @@ impl NormDropoutFilm {
                 }
             });
         }
-        (Gradient { values: gamma, fresh }, Gradient { values: beta, fresh })
+        (Gradient { values: gamma, accumulate }, Gradient { values: beta, accumulate })
     }
 }
 
@@ -306,16 +306,16 @@ vectorized! {
                 if let Some(mask) = &kept.mask {
                     multiply_row(v, &row(mask, b)[block.clone()]);
                 }
-                let (c, fresh) = (film.strength[b], dgamma.fresh);
+                let (c, accumulate) = (film.strength[b], dgamma.accumulate);
                 let (dgamma, dbeta) = (row_mut(&mut dgamma.values, b), row_mut(&mut dbeta.values, b));
                 for (((dgamma, dbeta), v), dy) in dgamma.iter_mut().zip(dbeta).zip(&*v).zip(dy) {
-                    add(dgamma, c * *v * *dy, fresh);
-                    add(dbeta, c * *dy, fresh);
+                    add(dgamma, c * *v * *dy, accumulate);
+                    add(dbeta, c * *dy, accumulate);
                 }
             }
             before_norm(dn, dy, inputs, kept, b, block.clone());
-            // a fresh dx keeps it until the sums are known
-            if let Some(Gradient { values, fresh: true }) = &mut dx {
+            // a dx that is overwritten keeps it until the sums are known
+            if let Some(Gradient { values, accumulate: false }) = &mut dx {
                 row_mut(values, b).copy_from_slice(dn);
             }
             let sums = sum_dn.iter_mut().zip(&mut *sum_dn_xhat);
@@ -325,15 +325,15 @@ vectorized! {
             }
         }
         for (vector, sums) in [(&mut dweight, &*sum_dn_xhat), (&mut dbias, &*sum_dn)] {
-            if let Some(Gradient { values, fresh }) = vector {
-                slice_mut(values).iter_mut().zip(sums).for_each(|(d, sum)| add(d, *sum, *fresh));
+            if let Some(Gradient { values, accumulate }) = vector {
+                slice_mut(values).iter_mut().zip(sums).for_each(|(d, sum)| add(d, *sum, *accumulate));
             }
         }
-        let Some(Gradient { values: dx, fresh }) = &mut dx else { return };
+        let Some(Gradient { values: dx, accumulate }) = &mut dx else { return };
         let (count, training) = (T::of(rows as f64), op.training);
         for b in 0..rows {
             let (x, dx) = (&row(&inputs.x, b)[block.clone()], row_mut(dx, b));
-            if *fresh {
+            if !*accumulate {
                 dn.copy_from_slice(dx);
             } else {
                 before_norm(dn, &row(&dy, b)[block.clone()], inputs, kept, b, block.clone());
@@ -345,7 +345,7 @@ vectorized! {
                 let xhat = (leaky_relu(*x, slope) - *mean) * *inv_std;
                 let through_statistics = if training { (*sum_dn + xhat * *sum_dn_xhat) / count } else { T::zero() };
                 let da = *scale * (*dn - through_statistics);
-                add(dx, if *x > T::zero() { da } else { slope * da }, *fresh);
+                add(dx, if *x > T::zero() { da } else { slope * da }, *accumulate);
             }
         }
     }

@@ -47,15 +47,15 @@ impl Op for Reparameterize {
         doutput: View<T>,
         dinputs: &mut [Option<Gradient<T>>],
     ) {
-        let Some(Gradient { values, fresh }) = &mut dinputs[0] else { return };
+        let Some(Gradient { values, accumulate }) = &mut dinputs[0] else { return };
         let half = T::of(0.5);
         for b in 0..inputs[1].nrows() {
             let (eps, dz) = (row(&inputs[1], b), row(&doutput, b));
             let (dmu, dlogvar) = row_mut(values, b).split_at_mut(eps.len());
             let logvar = &row(&inputs[0], b)[eps.len()..];
-            dmu.iter_mut().zip(dz).for_each(|(d, dz)| add(d, *dz, *fresh));
+            dmu.iter_mut().zip(dz).for_each(|(d, dz)| add(d, *dz, *accumulate));
             for (((d, logvar), eps), dz) in dlogvar.iter_mut().zip(logvar).zip(eps).zip(dz) {
-                add(d, *dz * *eps * half * (half * *logvar).exp(), *fresh);
+                add(d, *dz * *eps * half * (half * *logvar).exp(), *accumulate);
             }
         }
     }
@@ -68,7 +68,7 @@ impl Op for Reparameterize {
     fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let dispatch = Dispatch::over("backward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
         let dispatch = dispatch.bind("eps", Operand::Input(1)).bind("dz", Operand::DOutput);
-        vec![dispatch.gradient(["dposterior", "fresh"], 0, targets, len(inputs[0]))]
+        vec![dispatch.gradient(["dposterior", "accumulate"], 0, targets, len(inputs[0]))]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

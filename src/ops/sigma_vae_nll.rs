@@ -55,7 +55,7 @@ impl Op for SigmaVaeNll {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         if let Some(dr) = &mut dinputs[0] {
-            add(&mut dr.values[[0, 0]], doutput[[0, 0]] * self.factor(inputs[1][[0, 0]]), dr.fresh);
+            add(&mut dr.values[[0, 0]], doutput[[0, 0]] * self.factor(inputs[1][[0, 0]]), dr.accumulate);
         }
     }
 
@@ -67,7 +67,7 @@ impl Op for SigmaVaeNll {
     fn backward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let dispatch = Dispatch::new("backward", 1).bind("m", Operand::Input(1)).bind("dy", Operand::DOutput);
         let dispatch = dispatch.f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR);
-        vec![dispatch.gradient(["dr", "fresh"], 0, targets, 1)]
+        vec![dispatch.gradient(["dr", "accumulate"], 0, targets, 1)]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

@@ -52,7 +52,7 @@ impl Op for WeightedSum {
     ) {
         for (dinput, w) in dinputs.iter_mut().zip(&self.weights) {
             if let Some(dinput) = dinput {
-                add(&mut dinput.values[[0, 0]], T::of(*w) * doutput[[0, 0]], dinput.fresh);
+                add(&mut dinput.values[[0, 0]], T::of(*w) * doutput[[0, 0]], dinput.accumulate);
             }
         }
     }
@@ -68,9 +68,9 @@ impl Op for WeightedSum {
     fn backward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
         let dispatch = self.uniforms(Dispatch::new("backward", 1).bind("dy", Operand::DOutput));
         let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter();
-        let fresh = ["fresh0", "fresh1", "fresh2", "fresh3", "fresh4", "fresh5", "fresh6"];
-        let gradients = gradients.zip(fresh).enumerate();
-        vec![gradients.fold(dispatch, |dispatch, (i, (name, fresh))| dispatch.gradient([name, fresh], i, targets, 1))]
+        let accumulate = ["accumulate0", "accumulate1", "accumulate2", "accumulate3", "accumulate4", "accumulate5", "accumulate6"];
+        let gradients = gradients.zip(accumulate).enumerate();
+        vec![gradients.fold(dispatch, |dispatch, (i, (name, accumulate))| dispatch.gradient([name, accumulate], i, targets, 1))]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {

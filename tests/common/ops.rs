@@ -14,19 +14,19 @@ pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
 }
 
 /// The gradients that a backward pass *adds* to `prefilled` ones (one per input; the op gets only those of
-/// differentiable inputs), or overwrites where they are `fresh`.
+/// differentiable inputs), or with `overwrite` puts in their place.
 pub fn backward<T: Real>(
     op: &AnyOp,
     inputs: &[Array2<T>],
     outputs: &[Array2<T>],
     cotangent: &Array2<T>,
     mut prefilled: Vec<Array2<T>>,
-    fresh: bool,
+    overwrite: bool,
 ) -> Vec<Array2<T>> {
     {
         let inputs: Vec<_> = inputs.iter().map(|x| x.view()).collect();
         let outputs: Vec<_> = outputs.iter().map(|x| x.view()).collect();
-        let gradients = prefilled.iter_mut().map(|d| Gradient { values: d.view_mut(), fresh });
+        let gradients = prefilled.iter_mut().map(|d| Gradient { values: d.view_mut(), accumulate: !overwrite });
         let mut dinputs: Vec<_> = gradients.enumerate().map(|(i, d)| op.differentiable(i).then_some(d)).collect();
         op.backward(&inputs, &outputs, cotangent.view(), &mut dinputs);
     }

@@ -40,7 +40,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let block = Block::new(&mut gpu, 7, false);
     let mut gradients = gpu.alloc(Role::Activation, &[[2, 7]; 2]).expect("room");
     gradients.extend(gpu.alloc(Role::Gradient, &[[1, 7]; 2]).expect("room"));
-    let target = |i: usize| Some(Target { buffer: gradients[i], fresh: true, last: true });
+    let target = |i: usize| Some(Target { buffer: gradients[i], accumulate: false, last: true });
     block.forward(&mut gpu);
     gpu.copy(block.outputs[3], block.inputs[3]);
     gpu.copy(block.outputs[4], block.inputs[4]);

@@ -83,7 +83,7 @@ impl Run {
         gpu: &mut Gpu,
         op: &AnyOp,
         scattered: bool,
-        fresh: bool,
+        overwrite: bool,
         wanted: &dyn Fn(usize) -> bool,
     ) -> (Vec<Array2<f32>>, Vec<Array2<f32>>) {
         let inputs = place(gpu, Role::Parameter, scattered, &self.inputs);
@@ -96,13 +96,15 @@ impl Run {
             outputs.iter().zip(&nothing).for_each(|(b, v)| gpu.write(*b, v.as_slice().expect("contiguous")));
         }
         gpu.forward(op, &inputs, &outputs);
-        let before: Vec<_> = match fresh {
+        let before: Vec<_> = match overwrite {
             true => self.prefilled.iter().map(|d| Array2::from_elem(d.dim(), f32::NAN)).collect(),
             false => self.prefilled.clone(),
         };
         let gradients = place(gpu, Role::Gradient, scattered, &before);
         let doutput = place(gpu, Role::Activation, true, std::slice::from_ref(&self.cotangent))[0];
-        let target = |(i, buffer): (usize, &Buffer)| wanted(i).then_some(Target { buffer: *buffer, fresh, last: true });
+        let target = |(i, buffer): (usize, &Buffer)| {
+            wanted(i).then_some(Target { buffer: *buffer, accumulate: !overwrite, last: true })
+        };
         let targets: Vec<_> = gradients.iter().enumerate().map(target).collect();
         gpu.backward(op, &inputs, &outputs, doutput, &targets);
         let outputs = outputs.iter().zip(&shapes).map(|(b, s)| read(gpu, *b, *s)).collect();
@@ -134,9 +136,9 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
         let what = Compared { case: &name, bend: bend(case, &tensor), tensor };
         record.compare(what, got, want, tolerance);
     };
-    for fresh in [true, false] {
+    for overwrite in [true, false] {
         let wanted = |i| op.differentiable(i);
-        let (got_outputs, got_gradients) = run.on_gpu(gpu, op, scattered, fresh, &wanted);
+        let (got_outputs, got_gradients) = run.on_gpu(gpu, op, scattered, overwrite, &wanted);
         for (i, got) in got_outputs.iter().enumerate() {
             compare(format!("output {i}"), got, &outputs[i], &bounds.outputs[i]);
         }
@@ -151,9 +153,9 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
         }
         for (i, got) in got_gradients.iter().enumerate() {
             if !wanted(i) {
-                let untouched = if fresh { got.iter().all(|v| v.is_nan()) } else { *got == run.prefilled[i] };
+                let untouched = if overwrite { got.iter().all(|v| v.is_nan()) } else { *got == run.prefilled[i] };
                 assert!(untouched, "{name}: wrote a gradient that input {i} does not have");
-            } else if fresh {
+            } else if overwrite {
                 compare(format!("gradient {i}"), got, &gradients[i], &bounds.gradients[i]);
             } else {
                 let before = wide(&run.prefilled[i]);

@@ -269,7 +269,7 @@ impl Device for Gpu {
         doutput: Buffer,
         dinputs: &[Option<Target>],
     ) {
-        let targets: ArrayVec<Option<bool>, MAX_INPUTS> = dinputs.iter().map(|d| d.map(|d| d.fresh)).collect();
+        let targets: ArrayVec<Option<bool>, MAX_INPUTS> = dinputs.iter().map(|d| d.map(|d| d.accumulate)).collect();
         let (of_inputs, of_outputs) = (self.shapes::<MAX_INPUTS>(inputs), self.shapes::<MAX_OUTPUTS>(outputs));
         let dispatches = op.backward_dispatches(&of_inputs, &of_outputs, &targets, &self.tiling);
         self.run(op.name(), &dispatches, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });

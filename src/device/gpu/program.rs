@@ -222,13 +222,13 @@ mod tests {
     use crate::ops::{AnyOp, Case};
     use crate::tensor::Shape;
 
-    /// All dispatches of a case: forward, backward with every gradient fresh, none fresh, and each alone.
+    /// All dispatches of a case: forward, backward with every gradient overwritten, every one accumulated, and each alone.
     fn dispatches(case: &Case) -> Vec<Dispatch> {
         let (op, card) = (&case.op, Card::default());
         let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         let outputs = op.output_shapes(&inputs);
-        let wanted = |i: usize, fresh| op.differentiable(i).then_some(fresh);
-        let all = |fresh| (0..inputs.len()).map(|i| wanted(i, fresh)).collect::<Vec<_>>();
+        let wanted = |i: usize, accumulate| op.differentiable(i).then_some(accumulate);
+        let all = |accumulate| (0..inputs.len()).map(|i| wanted(i, accumulate)).collect::<Vec<_>>();
         let alone = |one| (0..inputs.len()).map(|i| wanted(i, true).filter(|_| i == one)).collect::<Vec<_>>();
         let targets = [all(true), all(false)].into_iter().chain((0..inputs.len()).map(alone));
         let backward = targets.flat_map(|targets| op.backward_dispatches(&inputs, &outputs, &targets, &card));

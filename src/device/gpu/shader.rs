@@ -190,7 +190,7 @@ fn calls(block: &Block, called: &mut Vec<Handle<Function>>) {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "struct Params { count: u32, slope: f32, fresh: u32 }
+    const TEXT: &str = "struct Params { count: u32, slope: f32, accumulate: u32 }
         @group(0) @binding(0) var<uniform> p: Params;
         @group(0) @binding(1) var<storage, read> x: array<f32>;
         @group(0) @binding(12) var<storage, read_write> y: array<f32>;
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(interface().variables("t", "clear", &["y"]), [y]);
         assert_eq!(interface().uniforms("t", "forward", &["slope", "count"]), [1, 0]);
         // more than is used may be set
-        assert_eq!(interface().uniforms("t", "clear", &["fresh"]), [2]);
+        assert_eq!(interface().uniforms("t", "clear", &["accumulate"]), [2]);
     }
 
     #[test]

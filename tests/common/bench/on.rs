@@ -80,7 +80,8 @@ impl Placed {
         let doutput = device.alloc(Role::Activation, &of_outputs[..1])?[0];
         device.write(doutput, draw(of_outputs[0], Fill::Normal, 100).as_slice().expect("contiguous"));
         let gradients = place(&mut device, Role::Gradient, &shapes)?.into_iter().enumerate();
-        let target = |(i, buffer)| case.op.differentiable(i).then_some(Target { buffer, fresh: true, last: true });
+        let target =
+            |(i, buffer)| case.op.differentiable(i).then_some(Target { buffer, accumulate: false, last: true });
         let targets = gradients.map(target).collect();
         let mut placed = Placed { device, op: case.op.clone(), inputs, outputs, doutput, targets };
         placed.forward();

@@ -39,7 +39,7 @@ impl Bench {
         let inputs: Vec<ArrayView2<f32>> = self.inputs.iter().map(|x| x.view()).collect();
         let outputs: Vec<ArrayView2<f32>> = self.outputs.iter().map(|y| y.view()).collect();
         let op = &self.op;
-        let gradients = self.gradients.iter_mut().map(|d| Gradient { values: d.view_mut(), fresh: true });
+        let gradients = self.gradients.iter_mut().map(|d| Gradient { values: d.view_mut(), accumulate: false });
         let mut gradients: Vec<_> = gradients.enumerate().map(|(i, d)| op.differentiable(i).then_some(d)).collect();
         op.backward(&inputs, &outputs, self.cotangent.view(), &mut gradients);
     }
