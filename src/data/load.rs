@@ -66,7 +66,7 @@ fn notices_of(config: &DataConfig, dataset: &Dataset, report: &RowReport) -> Vec
 /// numbers or text, subjects, peaks, and the ground truth if all rows have one.
 ///
 /// # Errors
-/// A row that cannot be read or prepared. With row, place and column: a static cell that is empty (unless it may be) or
+/// A row that cannot be read or prepared. With row, place and column: a condition that is empty (unless it may be) or
 /// not a finite number in the range of f32, a subject that is needed but unknown, or a ground truth in only some rows.
 pub fn assemble(rows: &mut PreparedRows, config: &DataConfig) -> Result<Dataset> {
     let mut builder = DatasetBuilder::new(config, rows.source(), rows.uniform());
