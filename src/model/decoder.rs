@@ -7,7 +7,7 @@ use super::Decoded;
 use super::film::{FilmGenerator, FilmGenerators};
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::layers::{ForwardContext, Linear, LinearInit, NormLayer, ReluLayer};
+use crate::nn::layers::{ForwardContext, LinearInit, LinearLayer, NormLayer, ReluLayer};
 use crate::nn::params::Parameters;
 use crate::ops::Concat;
 use crate::tape::Var;
@@ -28,8 +28,8 @@ pub enum Decoder {
     },
     Concat {
         layers: Vec<ReluLayer>,
-        signal: Linear,
-        peaks: Option<Linear>,
+        signal: LinearLayer,
+        peaks: Option<LinearLayer>,
     },
 }
 
@@ -37,7 +37,7 @@ pub enum Decoder {
 #[derive(Debug)]
 pub struct Head {
     levels: Vec<NormLayer>,
-    output: Linear,
+    output: LinearLayer,
 }
 
 /// Widths of a head: from `width` through levels of `hidden` units to `outputs`.
@@ -58,7 +58,7 @@ impl Head {
             width = next;
         }
         let name = format!("{scope}.{}", levels.len() * NormLayer::PLACES);
-        Head { levels, output: Linear::new(p, &name, width + beside, outputs, LinearInit::Default) }
+        Head { levels, output: LinearLayer::new(p, &name, width + beside, outputs, LinearInit::Default) }
     }
 
     fn forward(&self, context: &mut ForwardContext, h: Var, beside: Option<Var>) -> Result<Var> {
@@ -104,7 +104,7 @@ impl Decoder {
             layers.push(ReluLayer::new(p, place, [width, next], rate, LinearInit::Default));
             width = next;
         }
-        let mut single = |name, outputs| Linear::new(p, name, width, outputs, LinearInit::Default);
+        let mut single = |name, outputs| LinearLayer::new(p, name, width, outputs, LinearInit::Default);
         Decoder::Concat {
             layers,
             signal: single("decoder.output_layer", c.signal_length),

@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::layers::{ForwardContext, Linear, LinearInit, ReluLayer};
+use crate::nn::layers::{ForwardContext, LinearInit, LinearLayer, ReluLayer};
 use crate::nn::params::Parameters;
 use crate::ops::{Clamp, ClampPosterior, Concat};
 use crate::tape::Var;
@@ -20,7 +20,7 @@ pub struct Encoder {
     /// Whether the signal is an input of mu and logvar too.
     linear_path: bool,
     /// mu and logvar in one.
-    posterior: Linear,
+    posterior: LinearLayer,
 }
 
 impl Encoder {
@@ -33,9 +33,9 @@ impl Encoder {
         });
         let layers = layers.collect();
         let width = widths[widths.len() - 1] + if c.linear_path { c.signal_length } else { 0 };
-        let mut head = |name| Linear::new(p, name, width, c.latent_dim, LinearInit::Xavier);
+        let mut head = |name| LinearLayer::new(p, name, width, c.latent_dim, LinearInit::Xavier);
         let heads = [head("encoder.mu_layer"), head("encoder.logvar_layer")];
-        Encoder { layers, linear_path: c.linear_path, posterior: Linear::stack(p, &heads) }
+        Encoder { layers, linear_path: c.linear_path, posterior: LinearLayer::stack(p, &heads) }
     }
 
     /// signal `[B, L]`, condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.

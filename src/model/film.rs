@@ -4,7 +4,7 @@
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::layers::{ForwardContext, Linear, LinearInit, Modulation};
+use crate::nn::layers::{ForwardContext, LinearInit, LinearLayer, Modulation};
 use crate::nn::params::Parameters;
 use crate::ops::{GroupedLinear, LinearRelu};
 use crate::tape::Var;
@@ -12,8 +12,8 @@ use crate::tape::Var;
 /// gamma and beta of one level, each from its own MLP on the condition.
 #[derive(Debug)]
 pub struct FilmGenerator {
-    hidden: [Linear; 2],
-    outputs: [Linear; 2],
+    hidden: [LinearLayer; 2],
+    outputs: [LinearLayer; 2],
     width: usize,
 }
 
@@ -22,7 +22,7 @@ impl FilmGenerator {
     pub fn new(p: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
         let mut mlp = |name, bias| {
             let mut linear = |place, inputs, outputs, init| {
-                Linear::new(p, &format!("{scope}.{name}.{place}"), inputs, outputs, init)
+                LinearLayer::new(p, &format!("{scope}.{name}.{place}"), inputs, outputs, init)
             };
             let hidden = linear(0, c.static_dim, film.hidden_dim, LinearInit::Default);
             (hidden, linear(2, film.hidden_dim, width, LinearInit::Constant(bias)))
@@ -35,18 +35,18 @@ impl FilmGenerator {
 /// The levels of all levels.
 #[derive(Debug)]
 pub struct FilmGenerators {
-    hidden: Linear,
-    outputs: Linear,
+    hidden: LinearLayer,
+    outputs: LinearLayer,
     op: GroupedLinear,
 }
 
 impl FilmGenerators {
     pub fn new(p: &mut Parameters, levels: &[FilmGenerator]) -> Self {
-        let all = |part: fn(&FilmGenerator) -> [Linear; 2]| levels.iter().flat_map(part).collect::<Vec<_>>();
+        let all = |part: fn(&FilmGenerator) -> [LinearLayer; 2]| levels.iter().flat_map(part).collect::<Vec<_>>();
         let (hidden, outputs) = (all(|b| b.hidden), all(|b| b.outputs));
         FilmGenerators {
-            hidden: Linear::stack(p, &hidden),
-            outputs: Linear::stack(p, &outputs),
+            hidden: LinearLayer::stack(p, &hidden),
+            outputs: LinearLayer::stack(p, &outputs),
             op: GroupedLinear { widths: levels.iter().flat_map(|b| [b.width; 2]).collect() },
         }
     }

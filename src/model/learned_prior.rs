@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::layers::{ForwardContext, Linear, LinearInit, ReluLayer};
+use crate::nn::layers::{ForwardContext, LinearInit, LinearLayer, ReluLayer};
 use crate::nn::params::Parameters;
 use crate::ops::{Add, Concat, Mul};
 use crate::tape::Var;
@@ -12,7 +12,7 @@ use crate::tape::Var;
 #[derive(Debug)]
 pub struct LearnedPrior {
     hidden: ReluLayer,
-    mean: Linear,
+    mean: LinearLayer,
     latent: usize,
     minus_ones: Vec<f32>,
     zeros: Vec<f32>,
@@ -24,7 +24,7 @@ impl LearnedPrior {
         let width = c.encoder_dims.last().copied().unwrap_or(c.latent_dim);
         LearnedPrior {
             hidden: ReluLayer::new(p, ("prior_network", 0), [c.static_dim, width], 0.0, LinearInit::Xavier),
-            mean: Linear::new(p, "prior_network.mu_layer", width, c.latent_dim, LinearInit::Xavier),
+            mean: LinearLayer::new(p, "prior_network.mu_layer", width, c.latent_dim, LinearInit::Xavier),
             latent: c.latent_dim,
             minus_ones: Vec::new(),
             zeros: Vec::new(),

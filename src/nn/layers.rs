@@ -24,7 +24,7 @@ pub struct ForwardContext<'a> {
     pub mode: Mode,
 }
 
-/// How a [`Linear`] starts.
+/// How a [`LinearLayer`] starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinearInit {
     /// PyTorch's default: weight and bias uniform in ±1/sqrt(fan_in).
@@ -37,29 +37,29 @@ pub enum LinearInit {
 
 /// `x W^T + b`, `[B, inputs]` to `[B, outputs]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Linear {
+pub struct LinearLayer {
     pub weight: Id,
     pub bias: Id,
 }
 
-impl Linear {
+impl LinearLayer {
     /// Declares `name.weight` and `name.bias`.
     pub fn new(p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
         let (weight, bias) = match init {
-            LinearInit::Default => (Init::Linear { fan_in: inputs }, Init::Linear { fan_in: inputs }),
+            LinearInit::Default => (Init::LinearLayer { fan_in: inputs }, Init::LinearLayer { fan_in: inputs }),
             LinearInit::Xavier => (Init::XavierUniform { fan_in: inputs, fan_out: outputs }, Init::Constant(0.0)),
             LinearInit::Constant(bias) => (Init::Constant(0.0), Init::Constant(f32::from(bias))),
         };
         let weight = p.declare(format!("{name}.weight"), &[outputs, inputs], true, weight);
         let bias = p.declare(format!("{name}.bias"), &[outputs], true, bias);
-        Linear { weight, bias }
+        LinearLayer { weight, bias }
     }
 
     /// Layers of one number of inputs as one, their outputs side by side; each keeps its names.
-    pub fn stack(p: &mut Parameters, layers: &[Linear]) -> Self {
+    pub fn stack(p: &mut Parameters, layers: &[LinearLayer]) -> Self {
         let weights: Vec<Id> = layers.iter().map(|l| l.weight).collect();
         let biases: Vec<Id> = layers.iter().map(|l| l.bias).collect();
-        Linear { weight: p.stack(&weights), bias: p.stack(&biases) }
+        LinearLayer { weight: p.stack(&weights), bias: p.stack(&biases) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`.
@@ -73,7 +73,7 @@ impl Linear {
         self.apply(context, ops::Linear, x)
     }
 
-    /// [`Linear::forward`] by an op that is a `Linear` and more.
+    /// [`LinearLayer::forward`] by an op that is a `Linear` and more.
     ///
     /// # Errors
     /// As there.
@@ -88,14 +88,14 @@ impl Linear {
 
 /// Dropout, as a part of another layer: it has no parameters, but a number.
 #[derive(Debug, Clone, Copy)]
-struct Dropout {
+struct DropoutLayer {
     p: f64,
     layer: u32,
 }
 
-impl Dropout {
+impl DropoutLayer {
     fn new(p: &mut Parameters, rate: f64) -> Self {
-        Dropout { p: rate, layer: p.next_dropout() }
+        DropoutLayer { p: rate, layer: p.next_dropout() }
     }
 
     /// The op of this step, where there is something to drop.
@@ -109,8 +109,8 @@ impl Dropout {
 /// Linear, ReLU, Dropout: three places of a PyTorch `Sequential`.
 #[derive(Debug)]
 pub struct ReluLayer {
-    linear: Linear,
-    dropout: Dropout,
+    linear: LinearLayer,
+    dropout: DropoutLayer,
 }
 
 impl ReluLayer {
@@ -125,17 +125,17 @@ impl ReluLayer {
         rate: f64,
         init: LinearInit,
     ) -> Self {
-        let linear = Linear::new(p, &format!("{scope}.{first}"), inputs, outputs, init);
-        ReluLayer { linear, dropout: Dropout::new(p, rate) }
+        let linear = LinearLayer::new(p, &format!("{scope}.{first}"), inputs, outputs, init);
+        ReluLayer { linear, dropout: DropoutLayer::new(p, rate) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`.
     ///
     /// # Errors
-    /// As [`Linear::forward`].
+    /// As [`LinearLayer::forward`].
     ///
     /// # Panics
-    /// As [`Linear::forward`].
+    /// As [`LinearLayer::forward`].
     pub fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
         let dropout = self.dropout.op(context.mode);
         self.linear.apply(context, ops::LinearRelu { dropout }, x)
@@ -146,13 +146,13 @@ impl ReluLayer {
 /// modulation.
 #[derive(Debug)]
 pub struct NormLayer {
-    linear: Linear,
+    linear: LinearLayer,
     slope: f64,
     weight: Id,
     bias: Id,
     running_mean: Id,
     running_var: Id,
-    dropout: Dropout,
+    dropout: DropoutLayer,
 }
 
 /// What FiLM does to a layer: where in `values` its gamma and beta are, and how strong they act on each row.
@@ -178,19 +178,19 @@ impl NormLayer {
         slope: f64,
         rate: f64,
     ) -> Self {
-        let linear = Linear::new(p, &format!("{scope}.{first}"), inputs, outputs, LinearInit::Default);
+        let linear = LinearLayer::new(p, &format!("{scope}.{first}"), inputs, outputs, LinearInit::Default);
         let mut declare = |part, learned, value| {
             p.declare(format!("{scope}.{}.{part}", first + 2), &[outputs], learned, Init::Constant(value))
         };
         let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
         let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
-        NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: Dropout::new(p, rate) }
+        NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: DropoutLayer::new(p, rate) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`; in training the running statistics move.
     ///
     /// # Errors
-    /// As [`Linear::forward`].
+    /// As [`LinearLayer::forward`].
     ///
     /// # Panics
     /// When a shape does not fit, in training where B is 1, and when `film` has fewer than `2 * outputs` columns from
