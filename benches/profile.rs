@@ -4,7 +4,9 @@
 //! one thread, unless `ABR_FILM_THREADS` says otherwise: then the time of an op is that of its calls, however many
 //! threads help.
 
-use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, Target, Ticket, Values};
+use abr_film::device::{
+    AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, ScalarValues, Target, Ticket,
+};
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
 use abr_film::tensor::Shape;
@@ -95,7 +97,7 @@ impl Device for Clock {
         self.cpu.readback(scalars)
     }
 
-    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+    fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         self.cpu.wait(ticket, values)
     }
 }

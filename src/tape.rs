@@ -3,7 +3,7 @@
 //! A step rewinds the tape, puts its inputs on it, applies ops, and calls [`Tape::backward`] on the loss. The program
 //! may differ from step to step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
 
-use crate::device::{Buffer, Counts, Device, Role, Scalar, Target, Ticket, Values};
+use crate::device::{Buffer, Counts, Device, Role, Scalar, ScalarValues, Target, Ticket};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
@@ -313,7 +313,7 @@ impl Tape {
     ///
     /// # Errors
     /// As [`Tape::read`].
-    pub fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+    pub fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         self.device.wait(ticket, values)
     }
 

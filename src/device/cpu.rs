@@ -1,6 +1,6 @@
 //! The CPU: buffers are vectors, ops run at once on the threads of the current rayon pool.
 
-use super::readback::{History, Norms, Scalar, Ticket, Values};
+use super::readback::{History, Norms, Scalar, ScalarValues, Ticket};
 use super::{AdamStep, Buffer, Clip, Device, Learned, Role, Target};
 use crate::error::Result;
 use crate::kernels::adam::{adam, clip_scale};
@@ -15,17 +15,17 @@ use std::ops::Range;
 /// The CPU device; `T` is `f32` to train and `f64` to check.
 #[derive(Debug)]
 pub struct Cpu<T> {
-    tensors: Vec<Tensor<T>>,
+    tensors: Vec<CpuTensor<T>>,
     pending: InBackward,
     /// Where the values of each call's norms begin in `norm_values`.
     norms: History<usize>,
     norm_values: Vec<f64>,
-    /// Values that were read back and not waited for, the oldest first.
-    readbacks: VecDeque<(u64, Values)>,
+    /// ScalarValues that were read back and not waited for, the oldest first.
+    readbacks: VecDeque<(u64, ScalarValues)>,
     /// The number of the next readback.
     next_readback: u64,
     /// Memory for readbacks to come.
-    spare: Vec<Values>,
+    spare: Vec<ScalarValues>,
 }
 
 /// Parameters that may make their optimizer step during the backward pass.
@@ -38,7 +38,7 @@ struct InBackward {
 }
 
 #[derive(Debug)]
-struct Tensor<T> {
+struct CpuTensor<T> {
     shape: Shape,
     /// Empty in a view.
     values: Vec<T>,
@@ -46,15 +46,15 @@ struct Tensor<T> {
     view_of: Option<(Buffer, usize)>,
 }
 
-impl<T> Default for Tensor<T> {
+impl<T> Default for CpuTensor<T> {
     /// What stands in a buffer's place while it is being written: an op that also reads it meets a shape that cannot
     /// fit.
     fn default() -> Self {
-        Tensor { shape: [0, 0], values: Vec::new(), view_of: None }
+        CpuTensor { shape: [0, 0], values: Vec::new(), view_of: None }
     }
 }
 
-impl<T: Real> Tensor<T> {
+impl<T: Real> CpuTensor<T> {
     fn view_mut(&mut self) -> ViewMut<'_, T> {
         ViewMut::from_shape(self.shape, &mut self.values).expect("as many values as the shape says")
     }
@@ -67,12 +67,12 @@ impl<T: Real> Cpu<T> {
         Cpu { tensors, pending, norms, norm_values, readbacks, next_readback, spare }
     }
 
-    fn tensor_mut(&mut self, buffer: Buffer) -> &mut Tensor<T> {
+    fn tensor_mut(&mut self, buffer: Buffer) -> &mut CpuTensor<T> {
         &mut self.tensors[buffer.0 as usize]
     }
 
     /// Takes a tensor out, so that it can be written while others are read; it must be put back.
-    fn take(&mut self, buffer: Buffer) -> Tensor<T> {
+    fn take(&mut self, buffer: Buffer) -> CpuTensor<T> {
         let tensor = std::mem::take(self.tensor_mut(buffer));
         assert!(tensor.view_of.is_none(), "an op writes whole buffers");
         tensor
@@ -80,7 +80,7 @@ impl<T: Real> Cpu<T> {
 
     /// The buffer that holds the numbers of this one, and which of them.
     fn place(&self, buffer: Buffer) -> (Buffer, Range<usize>) {
-        let Tensor { shape, values: _, view_of } = &self.tensors[buffer.0 as usize];
+        let CpuTensor { shape, values: _, view_of } = &self.tensors[buffer.0 as usize];
         let (holder, start) = view_of.unwrap_or((buffer, 0));
         (holder, start..start + shape[0] * shape[1])
     }
@@ -122,7 +122,7 @@ impl<T: Real> Cpu<T> {
         let p = self.pending.waiting.swap_remove(waiting);
         let step = self.pending.step.expect("a step that parameters wait for");
         self.step(&step, &p, |cpu, step, tensors| {
-            let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.array(b)), tensors.map(Tensor::view_mut));
+            let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.array(b)), tensors.map(CpuTensor::view_mut));
             match op {
                 AnyOp::LinearRelu(op) => op.step_weight(step, x, y, dy, weights),
                 _ => Linear::step_weight(step, x, dy, weights),
@@ -132,7 +132,7 @@ impl<T: Real> Cpu<T> {
     }
 
     /// Hands a parameter's value and moments to `work`, with the step of its own group.
-    fn step(&mut self, step: &AdamStep, p: &Learned, work: impl FnOnce(&Self, &AdamStep, [&mut Tensor<T>; 3])) {
+    fn step(&mut self, step: &AdamStep, p: &Learned, work: impl FnOnce(&Self, &AdamStep, [&mut CpuTensor<T>; 3])) {
         let step = step.of(p.group);
         let buffers = [p.value, p.m, p.v];
         let mut taken = buffers.map(|b| self.take(b));
@@ -183,7 +183,7 @@ impl<T: Real> Device for Cpu<T> {
 
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
         let first = self.tensors.len() as u32;
-        let tensor = |&shape: &Shape| Tensor { shape, values: vec![T::zero(); shape[0] * shape[1]], view_of: None };
+        let tensor = |&shape: &Shape| CpuTensor { shape, values: vec![T::zero(); shape[0] * shape[1]], view_of: None };
         self.tensors.extend(shapes.iter().map(tensor));
         if role == Role::Moment {
             // a moment is read before it is written. Memory that was only read is a page of zeros that all share; to
@@ -199,7 +199,7 @@ impl<T: Real> Device for Cpu<T> {
     fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
         let (holder, range) = self.place(of);
         assert!(offset + shape[0] * shape[1] <= range.len(), "a view beyond its buffer");
-        self.tensors.push(Tensor { shape, values: Vec::new(), view_of: Some((holder, range.start + offset)) });
+        self.tensors.push(CpuTensor { shape, values: Vec::new(), view_of: Some((holder, range.start + offset)) });
         Buffer(self.tensors.len() as u32 - 1)
     }
 
@@ -244,7 +244,7 @@ impl<T: Real> Device for Cpu<T> {
         let mut taken: ArrayVec<_, MAX_OUTPUTS> = outputs.iter().map(|b| self.take(*b)).collect();
         {
             let inputs = self.arrays::<MAX_INPUTS>(inputs);
-            let mut outputs: ArrayVec<_, MAX_OUTPUTS> = taken.iter_mut().map(Tensor::view_mut).collect();
+            let mut outputs: ArrayVec<_, MAX_OUTPUTS> = taken.iter_mut().map(CpuTensor::view_mut).collect();
             op.forward(&inputs, &mut outputs);
         }
         for (buffer, tensor) in outputs.iter().zip(taken) {
@@ -307,7 +307,7 @@ impl<T: Real> Device for Cpu<T> {
         Ok(ticket)
     }
 
-    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+    fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         let at = self.readbacks.iter().position(|(number, _)| *number == ticket.0).expect("a ticket of this device");
         let (_, read) = self.readbacks.remove(at).expect("just found");
         values.clone_from(&read);

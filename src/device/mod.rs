@@ -6,7 +6,7 @@ pub mod gpu;
 mod readback;
 
 pub use cpu::Cpu;
-pub use readback::{Norms, Scalar, Ticket, Values};
+pub use readback::{Norms, Scalar, ScalarValues, Ticket};
 
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::{AdamFactors, AdamStep, ParameterGroup};
@@ -136,7 +136,7 @@ pub trait Device: Send {
     fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket>;
 
     /// Waits for the scalars of a readback.
-    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()>;
+    fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()>;
 
     /// How many readbacks may stay open while their caller goes on: a device that works by itself is then never idle
     /// while the host prepares the next step.

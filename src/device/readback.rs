@@ -44,14 +44,14 @@ pub struct Ticket(pub(super) u64);
 
 /// Scalars with their values.
 #[derive(Debug, Default)]
-pub struct Values {
+pub struct ScalarValues {
     pub(super) scalars: Vec<Scalar>,
     pub(super) values: Vec<f64>,
 }
 
-impl Clone for Values {
+impl Clone for ScalarValues {
     fn clone(&self) -> Self {
-        Values { scalars: self.scalars.clone(), values: self.values.clone() }
+        ScalarValues { scalars: self.scalars.clone(), values: self.values.clone() }
     }
 
     /// Keeps the memory, which a derived one would not.
@@ -61,7 +61,7 @@ impl Clone for Values {
     }
 }
 
-impl Values {
+impl ScalarValues {
     /// The value of a scalar.
     ///
     /// # Panics

@@ -41,7 +41,7 @@ pub struct Head {
 }
 
 /// Widths of a head: from `width` through levels of `hidden` units to `outputs`.
-struct Shape<'a> {
+struct HeadShape<'a> {
     width: usize,
     hidden: &'a [usize],
     /// Of what goes into the last Linear beside its level.
@@ -50,8 +50,8 @@ struct Shape<'a> {
 }
 
 impl Head {
-    fn new(p: &mut Parameters, scope: &str, shape: Shape, rate: f64) -> Self {
-        let Shape { mut width, hidden, beside, outputs } = shape;
+    fn new(p: &mut Parameters, scope: &str, shape: HeadShape, rate: f64) -> Self {
+        let HeadShape { mut width, hidden, beside, outputs } = shape;
         let mut levels = Vec::new();
         for &next in hidden {
             levels.push(NormLayer::new(p, (scope, levels.len() * NormLayer::PLACES), [width, next], SLOPE, rate));
@@ -86,7 +86,7 @@ impl Decoder {
             width = next;
         }
         let mut head = |name: &str, hidden: &[usize], beside, outputs| {
-            let shape = Shape { width, hidden, beside, outputs };
+            let shape = HeadShape { width, hidden, beside, outputs };
             Head::new(p, &format!("decoder.{name}_head"), shape, c.head_dropout)
         };
         let latent = if c.linear_path { c.latent_dim } else { 0 };

@@ -6,7 +6,7 @@
 
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
-use crate::device::{Scalar, Values};
+use crate::device::{Scalar, ScalarValues};
 use crate::error::Result;
 use crate::ops::{Kl, MAX_INPUTS, MaskedL1, Mse, Mul, SigmaVaeNll, WeightedSum};
 use crate::tape::{Tape, Var};
@@ -96,7 +96,7 @@ impl Losses {
     /// # Errors
     /// A device that is gone.
     pub fn read(&self, tape: &mut Tape) -> Result<(Terms, f64)> {
-        let (scalars, mut values) = (self.scalars(tape), Values::default());
+        let (scalars, mut values) = (self.scalars(tape), ScalarValues::default());
         let all: ArrayVec<Scalar, 5> = scalars.iter().collect();
         let ticket = tape.readback(&all)?;
         tape.wait(ticket, &mut values)?;
@@ -115,7 +115,7 @@ impl Losses<Scalar> {
     ///
     /// # Panics
     /// When one was not read back.
-    pub fn terms(&self, values: &Values) -> (Terms, f64) {
+    pub fn terms(&self, values: &ScalarValues) -> (Terms, f64) {
         let optional = |scalar: Option<Scalar>| scalar.map_or(0.0, |scalar| values.get(scalar));
         let terms = Terms {
             signal: values.get(self.signal),

@@ -93,9 +93,9 @@ impl Groups<'_> {
 }
 
 /// dx and dW.
-type Gradients<'a, T> = (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>);
+type GroupGradients<'a, T> = (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>);
 
-fn cut<'a, T: Real>((dx, dw): Gradients<'a, T>, [inner, outputs]: [usize; 2]) -> (Gradients<'a, T>, Gradients<'a, T>) {
+fn cut<'a, T: Real>((dx, dw): GroupGradients<'a, T>, [inner, outputs]: [usize; 2]) -> (GroupGradients<'a, T>, GroupGradients<'a, T>) {
     let ((dx0, dx1), (dw0, dw1)) = (dx.split(Axis(1), inner), dw.split(Axis(0), outputs));
     ((dx0, dw0), (dx1, dw1))
 }

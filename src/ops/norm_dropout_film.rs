@@ -92,7 +92,7 @@ impl Op for NormDropoutFilm {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         let (inputs, (rows, columns)) = (self.inputs(inputs), doutput.dim());
-        let kept = Kept { mean: slice(&outputs[1]), inv_std: slice(&outputs[2]), mask: outputs.get(5).copied() };
+        let kept = Saved { mean: slice(&outputs[1]), inv_std: slice(&outputs[2]), mask: outputs.get(5).copied() };
         let [dx, dweight, dbias, _, _, rest @ ..] = dinputs else { unreachable!("five inputs or seven") };
         let [dx, dweight, dbias] = [dx, dweight, dbias].map(|d| d.as_mut().map(Gradient::view_mut));
         let dmodulation = rest.first_mut().and_then(|d| d.as_mut()).map(|d| self.halves(d, columns));
@@ -152,10 +152,10 @@ struct Inputs<'a, T> {
     bias: &'a [T],
     running_mean: &'a [T],
     running_var: &'a [T],
-    film: Option<Modulation<'a, T>>,
+    film: Option<GammaBeta<'a, T>>,
 }
 
-struct Modulation<'a, T> {
+struct GammaBeta<'a, T> {
     gamma: View<'a, T>,
     beta: View<'a, T>,
     strength: &'a [T],
@@ -172,14 +172,14 @@ struct Outputs<'a, T> {
 }
 
 /// What the forward pass left for the backward one.
-struct Kept<'a, T> {
+struct Saved<'a, T> {
     mean: &'a [T],
     inv_std: &'a [T],
     mask: Option<View<'a, T>>,
 }
 
 /// dx, (dgamma, dbeta), (dweight, dbias).
-type Gradients<'a, T> = (
+type BlockGradients<'a, T> = (
     Option<Gradient<'a, T>>,
     Option<(Gradient<'a, T>, Gradient<'a, T>)>,
     (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>),
@@ -204,7 +204,7 @@ impl NormDropoutFilm {
         let columns = inputs[0].ncols();
         let film = self.film.map(|first| {
             let (gamma, beta) = inputs[5].slice_move(s![.., first..first + 2 * columns]).split_at(Axis(1), columns);
-            Modulation { gamma, beta, strength: slice(&inputs[6]) }
+            GammaBeta { gamma, beta, strength: slice(&inputs[6]) }
         });
         let [x, weight, bias, running_mean, running_var] = std::array::from_fn(|i| inputs[i]);
         let [weight, bias, running_mean, running_var] = [weight, bias, running_mean, running_var].map(|v| slice(&v));
@@ -282,7 +282,7 @@ vectorized! {
             }
             let y = row_mut(&mut y, b);
             match &inputs.film {
-                Some(Modulation { gamma, beta, strength }) => {
+                Some(GammaBeta { gamma, beta, strength }) => {
                     modulate_row(y, v, &row(gamma, b)[block.clone()], &row(beta, b)[block.clone()], strength[b]);
                 }
                 None => y.copy_from_slice(v),
@@ -290,7 +290,7 @@ vectorized! {
         }
     }
 
-    fn backward<T>(op: &NormDropoutFilm, inputs: &Inputs<T>, kept: &Kept<T>, dy: View<T>, block: Range<usize>, gradients: Gradients<T>) {
+    fn backward<T>(op: &NormDropoutFilm, inputs: &Inputs<T>, kept: &Saved<T>, dy: View<T>, block: Range<usize>, gradients: BlockGradients<T>) {
         let (mut dx, mut dmodulation, (mut dweight, mut dbias)) = gradients;
         let (rows, width, slope) = (inputs.x.nrows(), block.len(), T::of(op.slope));
         let [mean, inv_std, weight, bias] = [kept.mean, kept.inv_std, inputs.weight, inputs.bias].map(|v| &v[block.clone()]);
@@ -353,9 +353,9 @@ vectorized! {
 
 /// The gradient that arrives at the normalised values of one row.
 #[inline(always)]
-fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, kept: &Kept<T>, b: usize, block: Range<usize>) {
+fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, kept: &Saved<T>, b: usize, block: Range<usize>) {
     match &inputs.film {
-        Some(Modulation { gamma, strength, .. }) => {
+        Some(GammaBeta { gamma, strength, .. }) => {
             let c = strength[b];
             for ((dn, g), dy) in dn.iter_mut().zip(&row(gamma, b)[block.clone()]).zip(dy) {
                 *dn = (T::one() - c + c * *g) * *dy;

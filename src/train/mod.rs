@@ -20,7 +20,7 @@ use crate::config::{Config, ReconstructionTarget, ResidualKind};
 use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
-use crate::device::{Buffer, Device, Scalar, Values};
+use crate::device::{Buffer, Device, Scalar, ScalarValues};
 use crate::error::Result;
 use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
 use crate::nn::layers::Mode;
@@ -58,7 +58,7 @@ pub struct Trainer {
     broken: Option<(String, String)>,
     /// What a step reports, and its values: memory that steps share.
     scalars: Vec<Scalar>,
-    values: Values,
+    values: ScalarValues,
     progress: TrainingState,
     best_state: Option<Vec<StoredTensor>>,
     order: Vec<usize>,
@@ -155,7 +155,7 @@ impl Trainer {
             open: VecDeque::new(),
             broken: None,
             scalars: Vec::new(),
-            values: Values::default(),
+            values: ScalarValues::default(),
             film_gradients,
             progress,
             best_state: None,

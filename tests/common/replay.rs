@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::recording::Recording;
 use crate::spy::{Noise, Spy};
 use abr_film::config::FilmConfig;
-use abr_film::device::{Role, Values};
+use abr_film::device::{Role, ScalarValues};
 use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};
 use abr_film::nn::{layers::Mode, optim::Optimizer};
 use abr_film::ops::{Add, AnyOp, Mul};
@@ -60,7 +60,7 @@ fn load(model: &mut Cvae, recording: &Recording) {
     assert_eq!(names, start.keys().copied().collect::<Vec<_>>(), "names of the state_dict");
 }
 
-/// Values that were f32 before they were widened.
+/// ScalarValues that were f32 before they were widened.
 fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
 }
@@ -152,7 +152,7 @@ impl Run {
             let clip = case.clip_norm.unwrap_or(f64::INFINITY);
             let norm = optimizer.step(self.model.tape(), rate, Some(clip)).expect("a step").expect("clipped");
             if step == 0 {
-                let (tape, mut values) = (self.model.tape(), Values::default());
+                let (tape, mut values) = (self.model.tape(), ScalarValues::default());
                 let ticket = tape.readback(&[norm]).expect("a readback");
                 tape.wait(ticket, &mut values).expect("a norm");
                 self.found.insert("train/grad_norm".into(), vec![values.get(norm)]);

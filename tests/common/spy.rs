@@ -1,6 +1,8 @@
 //! A CPU that remembers the noise a model drew, which the model itself does not tell.
 
-use abr_film::device::{AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, Target, Ticket, Values};
+use abr_film::device::{
+    AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, ScalarValues, Target, Ticket,
+};
 use abr_film::error::Result;
 use abr_film::ops::{AnyOp, Dropout, Op};
 use abr_film::tensor::{Real, Shape};
@@ -124,7 +126,7 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.readback(scalars)
     }
 
-    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+    fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         self.cpu.wait(ticket, values)
     }
 }

@@ -10,7 +10,7 @@ mod training;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::device::gpu::{Checks, Context, Gpu, open, shader_module};
-use abr_film::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role, Values};
+use abr_film::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role, ScalarValues};
 use abr_film::model::{Batch, Cvae, LossWeights};
 use abr_film::nn::layers::Mode;
 use abr_film::nn::optim::Optimizer;
@@ -228,7 +228,7 @@ fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
         let terms = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
         model.backward(terms.total).expect("a backward pass");
         let norm = optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step").expect("clipped");
-        let (tape, mut values) = (model.tape(), Values::default());
+        let (tape, mut values) = (model.tape(), ScalarValues::default());
         let scalars = [tape.scalar(terms.total), norm];
         let ticket = tape.readback(&scalars).expect("a readback");
         tape.wait(ticket, &mut values).expect("values");

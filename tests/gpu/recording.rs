@@ -3,7 +3,7 @@
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{
-    AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Scalar, Target, Values,
+    AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Scalar, ScalarValues, Target,
 };
 use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
@@ -115,7 +115,7 @@ fn norms_are_read_back_by_their_handle() {
             let first = Scalar::First(learned.gradient);
             let scalars = [norm, others.get(1), first, others.get(0)];
             let ticket = device.readback(&scalars).expect("a readback");
-            let mut values = Values::default();
+            let mut values = ScalarValues::default();
             device.wait(ticket, &mut values).expect("values");
             assert_eq!(scalars.map(|scalar| values.get(scalar)), [5.0, 5.0, 3.0, 0.0], "{}", device.name());
         }
@@ -133,7 +133,7 @@ fn tickets_are_waited_for_in_any_order() {
             device.readback(&[Scalar::First(buffer)]).expect("a readback")
         });
         let [first, second, third] = tickets;
-        let mut values = Values::default();
+        let mut values = ScalarValues::default();
         for (ticket, value) in [(third, 3.0), (first, 1.0), (second, 2.0)] {
             device.wait(ticket, &mut values).expect("a value");
             assert_eq!(values.get(Scalar::First(buffer)), value, "{}", device.name());

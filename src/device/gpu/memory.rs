@@ -46,7 +46,7 @@ impl Place {
 }
 
 #[derive(Debug)]
-struct Tensor {
+struct GpuTensor {
     shape: Shape,
     block: usize,
     offset: u64,
@@ -58,7 +58,7 @@ struct Tensor {
 #[derive(Debug, Default)]
 pub struct Memory {
     blocks: Vec<Block>,
-    tensors: Vec<Tensor>,
+    tensors: Vec<GpuTensor>,
     scratch: HashMap<usize, usize>,
     tables: HashMap<Arc<[u32]>, usize>,
     next_id: u64,
@@ -103,12 +103,12 @@ impl Memory {
         if role == Role::Activation {
             for (shape, size) in shapes.iter().zip(sizes) {
                 let block = self.add(context, size)?;
-                self.tensors.push(Tensor { shape: *shape, block, offset: 0, home: Some(block) });
+                self.tensors.push(GpuTensor { shape: *shape, block, offset: 0, home: Some(block) });
             }
         } else if !shapes.is_empty() {
             let (block, mut offset) = (self.add(context, sizes.clone().sum())?, 0);
             for (shape, size) in shapes.iter().zip(sizes) {
-                self.tensors.push(Tensor { shape: *shape, block, offset, home: None });
+                self.tensors.push(GpuTensor { shape: *shape, block, offset, home: None });
                 offset += size;
             }
         }
@@ -116,9 +116,9 @@ impl Memory {
     }
 
     pub fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
-        let Tensor { shape: whole, block, offset: start, .. } = self.tensors[of.0 as usize];
+        let GpuTensor { shape: whole, block, offset: start, .. } = self.tensors[of.0 as usize];
         assert!(offset + shape[0] * shape[1] <= whole[0] * whole[1], "a view beyond its buffer");
-        self.tensors.push(Tensor { shape, block, offset: start + bytes_of(offset), home: None });
+        self.tensors.push(GpuTensor { shape, block, offset: start + bytes_of(offset), home: None });
         Buffer(self.tensors.len() as u32 - 1)
     }
 
@@ -144,7 +144,7 @@ impl Memory {
                 *end += size(shape);
                 (*block, offset, together)
             };
-            self.tensors[buffer.0 as usize] = Tensor { shape: *shape, block, offset, home: Some(home) };
+            self.tensors[buffer.0 as usize] = GpuTensor { shape: *shape, block, offset, home: Some(home) };
             if let Some(id) = self.grow(context, block, needed)? {
                 outgrown(id);
             }
@@ -165,7 +165,7 @@ impl Memory {
     }
 
     pub fn place(&self, buffer: Buffer) -> Place {
-        let Tensor { shape, block, offset, .. } = self.tensors[buffer.0 as usize];
+        let GpuTensor { shape, block, offset, .. } = self.tensors[buffer.0 as usize];
         Place { block, bytes: offset..offset + bytes_of(shape[0] * shape[1]) }
     }
 

@@ -17,7 +17,7 @@ pub use program::shader_module;
 pub use shader::{names as shader_names, text as shader_text};
 pub use tiling::Card;
 
-use super::readback::{History, Norms, Scalar, Ticket, Values};
+use super::readback::{History, Norms, Scalar, ScalarValues, Ticket};
 use super::{AdamStep, Buffer, Clip, Counts, Device, Learned, Role, Target};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
 use crate::error::Result;
@@ -25,7 +25,7 @@ use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, Memory, Place};
-use optimizer::{OptimizerPlan, Squares, Sums};
+use optimizer::{OptimizerPlan, SquareSums, Squares};
 use readback::MappedCopy;
 use recorder::{Bindings, Recorder};
 use std::cell::RefCell;
@@ -49,7 +49,7 @@ struct State {
     memory: Memory,
     recorder: Recorder,
     plan: Option<OptimizerPlan>,
-    norms: History<Sums>,
+    norms: History<SquareSums>,
     /// For each call of a step.
     squares: HashMap<usize, Squares>,
     readbacks: HashMap<u64, Readback>,
@@ -291,7 +291,7 @@ impl Device for Gpu {
         Ok(ticket)
     }
 
-    fn wait(&mut self, ticket: Ticket, values: &mut Values) -> Result<()> {
+    fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         let state = self.state.get_mut();
         let Readback { copy, scalars, counts } = state.readbacks.remove(&ticket.0).expect("a ticket of this device");
         state.check(&self.context)?;

@@ -37,14 +37,14 @@ struct ParameterBlock {
 
 /// What the norms of one call are computed from on the CPU, in f64: the sums of squares of the chunks of each group, one
 /// group after the other.
-pub struct Sums {
+pub struct SquareSums {
     /// None where there is nothing to sum.
     place: Option<Place>,
     /// Of each group.
     counts: Vec<usize>,
 }
 
-impl Sums {
+impl SquareSums {
     /// Where the sums of a group lie, and how many they are.
     pub fn of_group(&self, group: usize) -> (Place, usize) {
         let (before, count) = (self.counts[..group].iter().sum(), self.counts[group]);
@@ -198,7 +198,7 @@ impl State {
             self.dispatch_over(context, "norm", dispatch, &bound, None)?;
             sums = Some(place);
         }
-        let norms = self.norms.push(Sums { place: sums, counts: squares.counts.clone() }, groups.len());
+        let norms = self.norms.push(SquareSums { place: sums, counts: squares.counts.clone() }, groups.len());
         self.squares.insert(call, squares);
         Ok(norms)
     }

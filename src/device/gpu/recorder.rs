@@ -31,7 +31,7 @@ type Bound = ArrayVec<(u64, u64, u64), MAX_BINDINGS>;
 pub struct Recorder {
     encoder: Option<wgpu::CommandEncoder>,
     /// Commands since the first whose pipeline was missing.
-    waiting: Vec<Command>,
+    waiting: Vec<GpuCommand>,
     pass: Option<wgpu::ComputePass<'static>>,
     uniforms: wgpu::Buffer,
     /// What `uniforms` will hold when the recorded commands run.
@@ -64,7 +64,7 @@ pub struct Bindings<'a> {
 
 /// What waits for a pipeline, or stands behind one that does. It keeps its buffers: a block may get another one until
 /// it is encoded.
-enum Command {
+enum GpuCommand {
     Dispatch { entry_point: Arc<EntryPoint>, bound: ArrayVec<Slice, MAX_BINDINGS>, uniforms_at: u32, workgroups: u32 },
     Copy { from: Slice, to: Slice },
     Clear(Slice),
@@ -134,7 +134,7 @@ impl Recorder {
         if !self.waiting.is_empty() || !entry_point.is_compiled() {
             let bound = bound.iter().map(|place| Slice::of(memory, place)).collect();
             let entry_point = entry_point.clone();
-            self.waiting.push(Command::Dispatch { entry_point, bound, uniforms_at, workgroups });
+            self.waiting.push(GpuCommand::Dispatch { entry_point, bound, uniforms_at, workgroups });
             return;
         }
         if self.groups.len() <= entry_point.id {
@@ -179,7 +179,7 @@ impl Recorder {
         }
         let waiting = std::mem::take(&mut self.waiting);
         let entry_points = waiting.iter().filter_map(|command| match command {
-            Command::Dispatch { entry_point, .. } => Some(entry_point),
+            GpuCommand::Dispatch { entry_point, .. } => Some(entry_point),
             _ => None,
         });
         if program::compile(context, entry_points).is_err() {
@@ -187,13 +187,13 @@ impl Recorder {
         }
         for command in waiting {
             match command {
-                Command::Dispatch { entry_point, bound, uniforms_at, workgroups } => {
+                GpuCommand::Dispatch { entry_point, bound, uniforms_at, workgroups } => {
                     // used once: the buffers may be gone by the next dispatch
                     let group = bind_group(context, &self.uniforms, &entry_point, &bound);
                     self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
                 }
-                Command::Copy { from, to } => self.encode_copy(context, &from, &to),
-                Command::Clear(slice) => self.encode_clear(context, &slice),
+                GpuCommand::Copy { from, to } => self.encode_copy(context, &from, &to),
+                GpuCommand::Clear(slice) => self.encode_clear(context, &slice),
             }
         }
     }
@@ -256,7 +256,7 @@ impl Recorder {
             let (from, to) = (Slice::of(memory, &from), Slice::of(memory, &to));
             match self.waiting.is_empty() {
                 true => self.encode_copy(context, &from, &to),
-                false => self.waiting.push(Command::Copy { from, to }),
+                false => self.waiting.push(GpuCommand::Copy { from, to }),
             }
         }
         self.copies = copies;
@@ -269,7 +269,7 @@ impl Recorder {
             let slice = Slice::of(memory, &place);
             match self.waiting.is_empty() {
                 true => self.encode_clear(context, &slice),
-                false => self.waiting.push(Command::Clear(slice)),
+                false => self.waiting.push(GpuCommand::Clear(slice)),
             }
         }
     }

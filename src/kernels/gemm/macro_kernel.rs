@@ -11,7 +11,7 @@
 use super::blocking::{KC, MC, NC, NR_VECTORS, PACKED_STRIDE, panel_vectors};
 use super::gemv::gemv;
 use super::micro_kernel::{ARows, BPanel, Prefetch, store_transposed, tile};
-use super::operands::{CacheLine, Destination, Operand, SerialGemm};
+use super::operands::{CacheLine, Destination, GemmOperand, SerialGemm};
 use super::pack;
 use super::vector::Vector;
 
@@ -97,11 +97,11 @@ struct MacroKernel {
     rows: usize,
     depth: usize,
     columns: usize,
-    a: Operand,
+    a: GemmOperand,
     /// The part of `a` that comes next, which is prefetched meanwhile.
-    next_a: Operand,
+    next_a: GemmOperand,
     /// `b` as it lies, while its panels are not packed.
-    unpacked_b: Option<Operand>,
+    unpacked_b: Option<GemmOperand>,
     /// Whether the first tiles pack panels that are not packed yet.
     pack_b: bool,
     packed_b: *mut f32,

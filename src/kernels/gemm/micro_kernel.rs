@@ -1,7 +1,7 @@
 //! The micro-kernel: one tile of `c` in registers, and how its sums are stored.
 
 use super::blocking::KC;
-use super::operands::{CacheLine, Destination, Operand};
+use super::operands::{CacheLine, Destination, GemmOperand};
 use super::vector::Vector;
 
 /// Steps along the depth of a tile between two rounds of prefetching.
@@ -24,14 +24,14 @@ pub(super) struct Prefetch {
 impl Prefetch {
     /// The next `rows` rows of `a`, while a tile of as many rows is computed.
     #[inline(always)]
-    pub fn a(a: Operand, rows: usize) -> Prefetch {
+    pub fn a(a: GemmOperand, rows: usize) -> Prefetch {
         let step = PREFETCH_STEPS as isize * a.column_stride;
         Prefetch { at: a.at, rows, row_stride: a.row_stride, lines: 1, step, into_l2: true }
     }
 
     /// The next panel of `b`, `columns` wide, while `tiles` tiles are computed.
     #[inline(always)]
-    pub fn b(b: Operand, columns: usize, tiles: usize) -> Prefetch {
+    pub fn b(b: GemmOperand, columns: usize, tiles: usize) -> Prefetch {
         let rows = PREFETCH_STEPS.div_ceil(tiles);
         let step = rows as isize * b.row_stride;
         Prefetch { at: b.at, rows, row_stride: b.row_stride, lines: columns.div_ceil(16), step, into_l2: false }
@@ -55,7 +55,7 @@ impl Prefetch {
 
 /// What a tile reads of `a`: some rows, packed or as they lie.
 pub(super) struct ARows {
-    pub a: Operand,
+    pub a: GemmOperand,
     pub depth: usize,
 }
 

@@ -2,18 +2,18 @@
 
 /// An operand, by its strides in elements.
 #[derive(Clone, Copy)]
-pub(super) struct Operand {
+pub(super) struct GemmOperand {
     pub at: *const f32,
     pub row_stride: isize,
     pub column_stride: isize,
 }
 
-impl Operand {
+impl GemmOperand {
     /// The part that begins at this row and column. The operand need not have them: nothing is read here.
     #[inline(always)]
     pub fn from(self, row: usize, column: usize) -> Self {
         let offset = row as isize * self.row_stride + column as isize * self.column_stride;
-        Operand { at: self.at.wrapping_offset(offset), ..self }
+        GemmOperand { at: self.at.wrapping_offset(offset), ..self }
     }
 }
 
@@ -72,8 +72,8 @@ impl Destination {
 pub(super) struct SerialGemm {
     /// `[m, k, n]`
     pub sizes: [usize; 3],
-    pub a: Operand,
-    pub b: Operand,
+    pub a: GemmOperand,
+    pub b: GemmOperand,
     pub c: Destination,
 }
 

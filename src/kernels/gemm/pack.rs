@@ -4,7 +4,7 @@
 //! 4 KiB apart, so that the elements of a column share one set of the L1 cache and each lies in a page of its own.
 
 use super::blocking::{PACKED_STRIDE, panel_vectors};
-use super::operands::Operand;
+use super::operands::GemmOperand;
 use super::vector::Vector;
 
 /// Packs the `rows` x `depth` block at `a`, at most `MC` x `KC`, as an A panel: by rows or by columns, whichever copies
@@ -13,7 +13,7 @@ use super::vector::Vector;
 /// # Safety
 /// `a` points to such a block, and `to` to a buffer for a full A panel.
 #[inline(always)]
-pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32) -> Operand {
+pub(super) unsafe fn a_panel(a: GemmOperand, rows: usize, depth: usize, to: *mut f32) -> GemmOperand {
     // SAFETY: reads stay within the `rows` x `depth` block at `a`. By columns, writes end before `depth` times the
     // rounded rows, at most KC x MC; by rows, before `rows` strides, at most MC x PACKED_STRIDE: the panel's length.
     unsafe {
@@ -33,7 +33,7 @@ pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32
                     }
                 }
             }
-            return Operand { at: to, row_stride: 1, column_stride: stride as isize };
+            return GemmOperand { at: to, row_stride: 1, column_stride: stride as isize };
         }
         for i in 0..rows {
             let (from, to) = (a.from(i, 0), to.add(i * PACKED_STRIDE));
@@ -45,7 +45,7 @@ pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32
                 }
             }
         }
-        Operand { at: to, row_stride: PACKED_STRIDE as isize, column_stride: 1 }
+        GemmOperand { at: to, row_stride: PACKED_STRIDE as isize, column_stride: 1 }
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) unsafe fn a_panel(a: Operand, rows: usize, depth: usize, to: *mut f32
 /// The CPU has `V`'s instructions; `b` points to such a block, and `to` to a buffer for all its columns, rounded up to
 /// whole vectors.
 #[inline(always)]
-pub(super) unsafe fn b_panels<V: Vector>(b: Operand, depth: usize, columns: usize, to: *mut f32) {
+pub(super) unsafe fn b_panels<V: Vector>(b: GemmOperand, depth: usize, columns: usize, to: *mut f32) {
     // SAFETY: `column + done` is below `columns` for each vector of the block, and a panel begins after the
     // `first * depth` vectors of the panels before it.
     unsafe {
@@ -81,7 +81,7 @@ pub(super) unsafe fn b_panels<V: Vector>(b: Operand, depth: usize, columns: usiz
 /// # Safety
 /// As [`b_panels`]; `to` has room for `depth` vectors, `to_stride` apart.
 #[inline(always)]
-unsafe fn b_vector<V: Vector>(b: Operand, depth: usize, lanes: usize, to: *mut f32, to_stride: usize) {
+unsafe fn b_vector<V: Vector>(b: GemmOperand, depth: usize, lanes: usize, to: *mut f32, to_stride: usize) {
     // SAFETY: only rows below `depth` and columns below `lanes` are read; `transpose` gets at most LANES of each, and
     // writes `deep` vectors from row `k` on.
     unsafe {

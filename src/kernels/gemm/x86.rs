@@ -2,7 +2,7 @@
 
 use super::blocking::KC;
 use super::macro_kernel::{self, PackBuffers};
-use super::operands::{Destination, Operand, SerialGemm};
+use super::operands::{Destination, GemmOperand, SerialGemm};
 use super::select::Kernel;
 use crate::tensor::{Real, View, ViewMut};
 use std::arch::x86_64::{__m256, __m512};
@@ -50,7 +50,7 @@ pub(super) fn gemm<T: Real>(
     mut c: ViewMut<T>,
 ) {
     let operand =
-        |v: &View<T>| Operand { at: v.as_ptr().cast(), row_stride: v.strides()[0], column_stride: v.strides()[1] };
+        |v: &View<T>| GemmOperand { at: v.as_ptr().cast(), row_stride: v.strides()[0], column_stride: v.strides()[1] };
     let ((m, n), k) = (c.dim(), a.ncols());
     let gemm = SerialGemm {
         sizes: [m, k, n],
