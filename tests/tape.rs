@@ -159,7 +159,7 @@ fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
     let mut parameters = Parameters::default();
     let shapes: [&[usize]; 5] = [&[3, 3], &[3], &[3, 6], &[3, 3], &[3]];
     let ids = shapes.map(|shape| parameters.declare(format!("{shape:?}"), shape, true, Init::Linear { fan_in: 3 }));
-    parameters.place(&mut tape, 1).unwrap();
+    parameters.allocate(&mut tape, 1).unwrap();
     let [weight, bias, posterior, single, last_bias] = ids.map(|id| parameters.var(id));
     let mut optimizer =
         Optimizer::new(&OptimizerConfig::default(), &Default::default(), &parameters, &mut tape).unwrap();

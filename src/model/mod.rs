@@ -98,7 +98,7 @@ impl Cvae {
         let decoder = Decoder::new(config, film, &mut parameters);
         let prior = (config.prior == Prior::Learned).then(|| LearnedPrior::new(config, &mut parameters));
         let mut tape = Tape::new(device);
-        parameters.place(&mut tape, seed)?;
+        parameters.allocate(&mut tape, seed)?;
         Ok(Cvae {
             config: config.clone(),
             conditioning_strength: film.conditioning_strength,

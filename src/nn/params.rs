@@ -108,7 +108,7 @@ impl Parameters {
     }
 
     /// Puts every parameter on the tape, with its initial values of this seed.
-    pub fn place(&mut self, tape: &mut Tape, seed: u64) -> Result<()> {
+    pub fn allocate(&mut self, tape: &mut Tape, seed: u64) -> Result<()> {
         let single = |index: &usize| !self.is_stacked(*index);
         let singles: Vec<usize> = (0..self.list.len()).filter(single).collect();
         let shapes = singles.iter().map(|i| (self.list[*i].matrix(), self.list[*i].learned));
@@ -135,7 +135,7 @@ impl Parameters {
     /// Where a parameter, or a stack, lies on the tape.
     ///
     /// # Panics
-    /// Before [`Parameters::place`].
+    /// Before [`Parameters::allocate`].
     pub fn var(&self, id: Id) -> Var {
         match id {
             Id::Single(index) => self.vars[index],
