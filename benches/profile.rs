@@ -5,7 +5,7 @@
 //! threads help.
 
 use abr_film::device::{
-    AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, ScalarValues, Target, Ticket,
+    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, Norms, Role, Scalar, ScalarValues, Target, Ticket,
 };
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
@@ -89,7 +89,7 @@ impl Device for Clock {
         self.timed(("norms", ""), |cpu| cpu.norms(groups))
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
         self.timed(("adam", ""), |cpu| cpu.adam(step, clip, parameters));
     }
 

@@ -1,7 +1,7 @@
 //! The CPU: buffers are vectors, ops run at once on the threads of the current rayon pool.
 
 use super::readback::{History, Norms, Scalar, ScalarValues, Ticket};
-use super::{AdamStep, Buffer, Clip, Device, Learned, Role, Target};
+use super::{AdamParameter, AdamStep, Buffer, Clip, Device, Role, Target};
 use crate::error::Result;
 use crate::kernels::adam::{adam, clip_scale};
 use crate::kernels::reduce::sum_of_squares;
@@ -32,7 +32,7 @@ pub struct Cpu<T> {
 #[derive(Debug, Default)]
 struct InBackward {
     step: Option<AdamStep>,
-    waiting: Vec<Learned>,
+    waiting: Vec<AdamParameter>,
     /// The gradients of those that have made it.
     done: Vec<Buffer>,
 }
@@ -132,7 +132,12 @@ impl<T: Real> Cpu<T> {
     }
 
     /// Hands a parameter's value and moments to `work`, with the step of its own group.
-    fn step(&mut self, step: &AdamStep, p: &Learned, work: impl FnOnce(&Self, &AdamStep, [&mut CpuTensor<T>; 3])) {
+    fn step(
+        &mut self,
+        step: &AdamStep,
+        p: &AdamParameter,
+        work: impl FnOnce(&Self, &AdamStep, [&mut CpuTensor<T>; 3]),
+    ) {
         let step = step.of(p.group);
         let buffers = [p.value, p.m, p.v];
         let mut taken = buffers.map(|b| self.take(b));
@@ -272,7 +277,7 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn optimize_in_backward(&mut self, step: &AdamStep, parameters: &[Learned]) {
+    fn optimize_in_backward(&mut self, step: &AdamStep, parameters: &[AdamParameter]) {
         self.pending.step = Some(*step);
         self.pending.done.clear();
         self.pending.waiting.clear();
@@ -315,7 +320,7 @@ impl<T: Real> Device for Cpu<T> {
         Ok(())
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
         let scale = clip.map_or(1.0, |clip| match clip.norm {
             Scalar::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
             Scalar::First(_) => panic!("adam: the clip's norm is no norm"),

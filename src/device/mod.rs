@@ -40,7 +40,7 @@ pub struct Target {
 
 /// What an optimiser step needs of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Learned {
+pub struct AdamParameter {
     pub value: Buffer,
     pub gradient: Buffer,
     pub m: Buffer,
@@ -114,7 +114,7 @@ pub trait Device: Send {
     /// Allows the next backward pass to make these parameters' optimizer step as soon as their gradient is complete; the
     /// gradient then need not be kept. [`Device::adam`], with the same step and no clip, makes the steps that are left.
     /// A device may leave all of them to it.
-    fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[Learned]) {}
+    fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[AdamParameter]) {}
 
     /// The Euclidean norm over all values of the buffers of each group: handles, whose values [`Device::readback`]
     /// brings. All buffers come from one call of [`Device::alloc`], or are views into such. The handles are valid until
@@ -126,7 +126,7 @@ pub trait Device: Send {
     ///
     /// # Panics
     /// When the clip's norm is no longer valid.
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]);
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]);
 
     /// Starts to copy scalars (at least one) to the host, as they are after all calls before this one, and lets these
     /// begin. It does not wait.

@@ -2,7 +2,7 @@
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
-use crate::device::{AdamStep, Buffer, Clip, Learned, ParameterGroup, Role, Scalar};
+use crate::device::{AdamParameter, AdamStep, Buffer, Clip, ParameterGroup, Role, Scalar};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -10,9 +10,9 @@ use crate::tensor::Shape;
 /// The moments of every learned parameter and the number of steps taken.
 pub struct Optimizer {
     config: OptimizerConfig,
-    learned: Vec<Learned>,
+    learned: Vec<AdamParameter>,
     /// Those whose gradients nobody reads.
-    in_backward: Vec<Learned>,
+    in_backward: Vec<AdamParameter>,
     /// The backward pass may make the next step.
     begun: bool,
     /// One group, as [`Device::norms`](crate::device::Device::norms) wants it: a step makes no list of its own.
@@ -55,7 +55,7 @@ impl Optimizer {
                 false => ParameterGroup::DEFAULT,
             };
             assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack of two groups");
-            let parameter = Learned { value, gradient, m, v, group };
+            let parameter = AdamParameter { value, gradient, m, v, group };
             learned.push(parameter);
             // the norms of FiLM's gradients are reported
             if !is_film {
@@ -67,7 +67,7 @@ impl Optimizer {
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
-        let gradients = [learned.iter().map(|l: &Learned| l.gradient).collect()];
+        let gradients = [learned.iter().map(|l: &AdamParameter| l.gradient).collect()];
         Ok(Optimizer { config: config.clone(), learned, in_backward, begun: false, gradients, moments, steps: 0 })
     }
 

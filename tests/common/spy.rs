@@ -1,7 +1,7 @@
 //! A CPU that remembers the noise a model drew, which the model itself does not tell.
 
 use abr_film::device::{
-    AdamStep, Buffer, Clip, Cpu, Device, Learned, Norms, Role, Scalar, ScalarValues, Target, Ticket,
+    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, Norms, Role, Scalar, ScalarValues, Target, Ticket,
 };
 use abr_film::error::Result;
 use abr_film::ops::{AnyOp, Dropout, Op};
@@ -118,7 +118,7 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.norms(groups)
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[Learned]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
         self.cpu.adam(step, clip, parameters);
     }
 

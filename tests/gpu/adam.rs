@@ -2,7 +2,7 @@
 
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, Learned, ParameterGroup, Role};
+use abr_film::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, ParameterGroup, Role};
 use abr_film::kernels::adam::clip_scale;
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
@@ -18,7 +18,7 @@ const GROUPS: [ParameterGroup; 3] = [
 ];
 
 /// Value, gradient, first and second moment of every parameter.
-fn placed(device: &mut dyn Device) -> Vec<Learned> {
+fn placed(device: &mut dyn Device) -> Vec<AdamParameter> {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("room"));
     for (which, of_role) in buffers.iter().enumerate() {
@@ -30,11 +30,12 @@ fn placed(device: &mut dyn Device) -> Vec<Learned> {
         }
     }
     let [value, gradient, m, v] = buffers;
-    let learned = |i: usize| Learned { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
+    let learned =
+        |i: usize| AdamParameter { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
     (0..SHAPES.len()).map(learned).collect()
 }
 
-fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, learned: &[Learned]) {
+fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, learned: &[AdamParameter]) {
     let clip = max_norm.map(|max_norm| {
         let norms = device.norms(&[learned.iter().map(|l| l.gradient).collect()]).expect("a norm");
         Clip { max_norm, norm: norms.get(0) }
@@ -90,7 +91,7 @@ fn every_kind_of_step_is_the_cpu_s() {
         make(&mut gpu, &step, max_norm, &learned);
         make(&mut cpu, &step, max_norm, &reference);
         for (i, (of_gpu, of_cpu)) in learned.iter().zip(&reference).enumerate() {
-            let of = |device: &dyn Device, l: &Learned| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
+            let of = |device: &dyn Device, l: &AdamParameter| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
             let (got, want) = (of(&gpu, of_gpu), of(&cpu, of_cpu));
             for at in 0..got[0].len() {
                 let clipped = max_norm.is_some();

@@ -3,7 +3,7 @@
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{
-    AdamStep, Buffer, Clip, Counts, Cpu, Device, Learned, ParameterGroup, Role, Scalar, ScalarValues, Target,
+    AdamParameter, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, Scalar, ScalarValues, Target,
 };
 use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
@@ -50,7 +50,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("room"));
     let learned = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
-        Learned { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
+        AdamParameter { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
     };
     gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[learned(0), learned(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
@@ -93,11 +93,11 @@ fn what_was_written_together_is_copied_back_before_the_room_grows() {
 }
 
 /// A parameter with its gradient [3, 4] and moments.
-fn learned(device: &mut dyn Device) -> Learned {
+fn learned(device: &mut dyn Device) -> AdamParameter {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("room")[0]);
     device.write(gradient, &[3.0, 4.0]);
-    Learned { value, gradient, m, v, group: ParameterGroup::DEFAULT }
+    AdamParameter { value, gradient, m, v, group: ParameterGroup::DEFAULT }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::adapter::Context;
 use super::memory::{Memory, Place, bytes_of};
 use super::recorder::Bindings;
 use crate::device::readback::{Norms, Scalar};
-use crate::device::{AdamFactors, AdamStep, Buffer, Clip, Learned, ParameterGroup};
+use crate::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, ParameterGroup};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, Operand};
 use crate::error::Result;
 use arrayvec::ArrayVec;
@@ -20,7 +20,7 @@ const SQUARES: usize = 42;
 
 /// What an optimizer step works on, prepared once.
 pub struct OptimizerPlan {
-    of: Vec<Learned>,
+    of: Vec<AdamParameter>,
     parts: Vec<ParameterBlock>,
     groups: Vec<ParameterGroup>,
 }
@@ -67,7 +67,7 @@ pub struct Squares {
 }
 
 impl OptimizerPlan {
-    fn new(context: &Context, memory: &mut Memory, learned: &[Learned]) -> Result<Self> {
+    fn new(context: &Context, memory: &mut Memory, learned: &[AdamParameter]) -> Result<Self> {
         let mut groups = Vec::new();
         let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(Place, bool)>)> = Vec::new();
         for p in learned {
@@ -130,7 +130,13 @@ fn whole(memory: &Memory, block: usize) -> Place {
 
 impl State {
     /// One step of Adam; see [`crate::kernels::adam`].
-    pub fn adam(&mut self, context: &Context, step: &AdamStep, clip: Option<Clip>, learned: &[Learned]) -> Result<()> {
+    pub fn adam(
+        &mut self,
+        context: &Context,
+        step: &AdamStep,
+        clip: Option<Clip>,
+        learned: &[AdamParameter],
+    ) -> Result<()> {
         let plan = match self.plan.take() {
             Some(plan) if plan.of == learned => plan,
             _ => OptimizerPlan::new(context, &mut self.memory, learned)?,
