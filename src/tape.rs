@@ -90,9 +90,10 @@ impl Tape {
         assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
         self.slots.truncate(self.parameters);
         let all: Vec<Shape> = shapes.iter().map(|(shape, _)| *shape).collect();
-        let learned: Vec<Shape> = shapes.iter().filter(|(_, learned)| *learned).map(|(shape, _)| *shape).collect();
+        let requires_grad: Vec<Shape> =
+            shapes.iter().filter(|(_, requires_grad)| *requires_grad).map(|(shape, _)| *shape).collect();
         let values = self.device.alloc(Role::Parameter, &all)?;
-        let mut gradients = self.device.alloc(Role::Gradient, &learned)?.into_iter();
+        let mut gradients = self.device.alloc(Role::Gradient, &requires_grad)?.into_iter();
         for (&(shape, differentiable), value) in shapes.iter().zip(values) {
             let gradient = if differentiable { gradients.next() } else { None };
             self.slots.push(Slot {

@@ -82,7 +82,7 @@ fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
     let layers: Vec<Value> = model
         .parameters()
         .iter()
-        .filter(|(p, _)| p.learned)
+        .filter(|(p, _)| p.requires_grad)
         .map(|(p, _)| json!({"name": p.name, "shape": p.shape, "parameters": p.len()}))
         .collect();
     let mut info = machine(Some(&model.tape().device_name()));

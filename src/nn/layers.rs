@@ -179,8 +179,8 @@ impl NormLayer {
         rate: f64,
     ) -> Self {
         let linear = LinearLayer::new(p, &format!("{scope}.{first}"), inputs, outputs, LinearInit::Default);
-        let mut declare = |part, learned, value| {
-            p.declare(format!("{scope}.{}.{part}", first + 2), &[outputs], learned, Init::Constant(value))
+        let mut declare = |part, requires_grad, value| {
+            p.declare(format!("{scope}.{}.{part}", first + 2), &[outputs], requires_grad, Init::Constant(value))
         };
         let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
         let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));

@@ -41,9 +41,9 @@ impl Optimizer {
     pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
         let film = ParameterGroup { learning_rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
         let (mut learned, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
-        let shapes: Vec<Shape> = parameters.learned().map(|(var, _)| tape.shape(var)).collect();
+        let shapes: Vec<Shape> = parameters.with_grad().map(|(var, _)| tape.shape(var)).collect();
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
-        for ((var, members), (m, v)) in parameters.learned().zip(first?.into_iter().zip(second?)) {
+        for ((var, members), (m, v)) in parameters.with_grad().zip(first?.into_iter().zip(second?)) {
             let (value, gradient) = tape.buffers(var);
             let is_film = members[0].0.film_level().is_some();
             let group = match is_film {
@@ -106,7 +106,7 @@ impl Optimizer {
         let clip = clip.zip(norm).map(|(max_norm, norm)| Clip { max_norm, norm });
         let step = self.next(learning_rate);
         self.steps += 1;
-        device.adam(&step, clip, &self.learned);
+        device.adam(&step, clip, &self.requires_grad);
         Ok(norm)
     }
 

@@ -13,7 +13,7 @@ pub struct Parameter {
     /// PyTorch's shape: one dimension for a vector.
     pub shape: Vec<usize>,
     /// `false` for running statistics, which no gradient reaches.
-    pub learned: bool,
+    pub requires_grad: bool,
     init: Init,
 }
 
@@ -69,8 +69,8 @@ pub struct Parameters {
 
 impl Parameters {
     /// Adds a parameter.
-    pub fn declare(&mut self, name: String, shape: &[usize], learned: bool, init: Init) -> Id {
-        self.list.push(Parameter { name, shape: shape.to_vec(), learned, init });
+    pub fn declare(&mut self, name: String, shape: &[usize], requires_grad: bool, init: Init) -> Id {
+        self.list.push(Parameter { name, shape: shape.to_vec(), requires_grad, init });
         Id::Single(self.list.len() - 1)
     }
 
@@ -83,7 +83,7 @@ impl Parameters {
         let mut end = 0;
         for id in parts {
             let Id::Single(index) = *id else { panic!("a stack of stacks") };
-            assert!(self.list[index].learned, "a stack of what is not learned");
+            assert!(self.list[index].requires_grad, "a stack of what is not learned");
             let twice = self.is_stacked(index) || members.iter().any(|(member, _)| *member == index);
             assert!(!twice, "a parameter in two stacks");
             members.push((index, end));
@@ -111,7 +111,7 @@ impl Parameters {
     pub fn allocate(&mut self, tape: &mut Tape, seed: u64) -> Result<()> {
         let single = |index: &usize| !self.is_stacked(*index);
         let singles: Vec<usize> = (0..self.list.len()).filter(single).collect();
-        let shapes = singles.iter().map(|i| (self.list[*i].matrix(), self.list[*i].learned));
+        let shapes = singles.iter().map(|i| (self.list[*i].matrix(), self.list[*i].requires_grad));
         let shapes: Vec<_> = shapes.chain(self.stacks.iter().map(|s| (s.shape, true))).collect();
         let placed = tape.parameters(&shapes)?;
         let (placed, stacks) = placed.split_at(singles.len());
@@ -149,8 +149,8 @@ impl Parameters {
     }
 
     /// Every tensor that holds learned parameters, with these and where in it each begins.
-    pub fn learned(&self) -> impl Iterator<Item = (Var, Vec<(&Parameter, usize)>)> {
-        let singles = (0..self.list.len()).filter(|i| self.list[*i].learned && !self.is_stacked(*i));
+    pub fn with_grad(&self) -> impl Iterator<Item = (Var, Vec<(&Parameter, usize)>)> {
+        let singles = (0..self.list.len()).filter(|i| self.list[*i].requires_grad && !self.is_stacked(*i));
         let singles = singles.map(|i| (self.vars[i], vec![(&self.list[i], 0)]));
         let members = |stack: &Stack| stack.members.iter().map(|(i, offset)| (&self.list[*i], *offset)).collect();
         singles.chain(self.stacks.iter().map(move |stack| (stack.var.expect("placed"), members(stack))))
@@ -158,7 +158,7 @@ impl Parameters {
 
     /// The number of learned values.
     pub fn count(&self) -> usize {
-        self.list.iter().filter(|p| p.learned).map(Parameter::len).sum()
+        self.list.iter().filter(|p| p.requires_grad).map(Parameter::len).sum()
     }
 
     /// Overwrites values by name; `find` gives shape and values, or `None` where there is no such tensor.

@@ -203,7 +203,7 @@ impl Run {
 
     fn put_gradients(&mut self) {
         let (parameters, tape) = self.model.parts();
-        for (parameter, var) in parameters.iter().filter(|(p, _)| p.learned) {
+        for (parameter, var) in parameters.iter().filter(|(p, _)| p.requires_grad) {
             let gradient = read_gradient(tape, var);
             self.found.insert(format!("gradnorm/{}", parameter.name), vec![norm(&gradient)]);
             self.found.insert(format!("grad/{}", parameter.name), gradient);
@@ -221,7 +221,7 @@ impl Run {
 
     fn bend_gradients(&mut self, part: f64) {
         let (parameters, tape) = self.model.parts();
-        for (i, (_, var)) in parameters.iter().filter(|(p, _)| p.learned).enumerate() {
+        for (i, (_, var)) in parameters.iter().filter(|(p, _)| p.requires_grad).enumerate() {
             let (shape, (_, gradient)) = (tape.shape(var), tape.buffers(var));
             let device = tape.device_mut();
             let [factor, bent] = device.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else { unreachable!() };

@@ -144,7 +144,7 @@ fn pass(model: &mut Cvae, rows: &Rows, likelihood: Likelihood) -> (Vec<f64>, Vec
     model.backward(losses.total).expect("a backward pass");
     let (terms, total) = losses.read(model.tape()).expect("values");
     let learned: Vec<(String, Var)> =
-        model.parameters().iter().filter(|(p, _)| p.learned).map(|(p, var)| (p.name.clone(), var)).collect();
+        model.parameters().iter().filter(|(p, _)| p.requires_grad).map(|(p, var)| (p.name.clone(), var)).collect();
     let gradient = |(name, var)| (name, model.tape().read_gradient(var).expect("values"));
     (vec![terms.signal, terms.condition, terms.kl, terms.peaks, total], learned.into_iter().map(gradient).collect())
 }
