@@ -31,7 +31,7 @@ impl Schedule {
     ///
     /// Warm-up rises linearly and reaches the full rate at epoch `warmup_epochs`. Cosine then falls to `eta_min` at
     /// epoch `T_max` (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5) and stays there.
-    pub fn rate(&self, epoch: usize) -> f64 {
+    pub fn learning_rate(&self, epoch: usize) -> f64 {
         let (config, warmup) = (&self.config, self.config.warmup_epochs);
         if epoch < warmup {
             return self.base * (epoch + 1) as f64 / (warmup + 1) as f64;
@@ -71,18 +71,18 @@ mod tests {
     #[test]
     fn cosine_goes_from_the_full_rate_to_the_lowest_and_stays() {
         let s = schedule(SchedulerKind::Cosine, 0);
-        assert_eq!(s.rate(0), 1.0);
-        assert!((s.rate(5) - 0.55).abs() < 1e-12);
-        assert!((s.rate(10) - 0.1).abs() < 1e-12);
-        assert_eq!(s.rate(10), s.rate(15));
+        assert_eq!(s.learning_rate(0), 1.0);
+        assert!((s.learning_rate(5) - 0.55).abs() < 1e-12);
+        assert!((s.learning_rate(10) - 0.1).abs() < 1e-12);
+        assert_eq!(s.learning_rate(10), s.learning_rate(15));
     }
 
     #[test]
     fn warmup_rises_and_meets_the_schedule() {
         let s = schedule(SchedulerKind::Cosine, 4);
-        let rates: Vec<f64> = (0..5).map(|e| s.rate(e)).collect();
+        let rates: Vec<f64> = (0..5).map(|e| s.learning_rate(e)).collect();
         assert_eq!(rates, [0.2, 0.4, 0.6, 0.8, 1.0]);
-        assert!((s.rate(10) - 0.1).abs() < 1e-12);
+        assert!((s.learning_rate(10) - 0.1).abs() < 1e-12);
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
         let mut rates = vec![];
         for improved in [true, false, false, false, false] {
             s.observe(improved);
-            rates.push(s.rate(1));
+            rates.push(s.learning_rate(1));
         }
         assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.25]);
     }

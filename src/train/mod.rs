@@ -264,7 +264,7 @@ impl Trainer {
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
         let losses = self.model.losses(&output, &batch, &weights)?;
-        let (rate, clip) = (self.schedule.rate(epoch), self.config.training.gradient_clip);
+        let (rate, clip) = (self.schedule.learning_rate(epoch), self.config.training.gradient_clip);
         if clip.is_none() {
             self.optimizer.step_in_backward(self.model.tape(), rate);
         }
@@ -277,7 +277,7 @@ impl Trainer {
     fn end_epoch(&mut self) -> Result<Epoch> {
         self.settle()?;
         let (epoch, length) = (self.progress.epoch, self.config.model.signal_length);
-        let (learning_rate, train) = (self.schedule.rate(epoch), self.progress.train.terms());
+        let (learning_rate, train) = (self.schedule.learning_rate(epoch), self.progress.train.terms());
         let validation = if self.validation.is_empty() { None } else { Some(self.validate()?) };
         let training = &self.config.training;
         let (in_training, weights) = (LossWeights::new(training, Some(epoch)), LossWeights::new(training, None));
@@ -289,7 +289,7 @@ impl Trainer {
             self.broken = Some((format!("epoch {}", epoch + 1), problem));
             self.check_finite()?;
         }
-        let best = self.judge(objective)?;
+        let best = self.update_best(objective)?;
         let record = self.progress.record(EpochEnd {
             learning_rate,
             kl_weight: in_training.kl,
@@ -304,7 +304,7 @@ impl Trainer {
 
     /// Holds the epoch's loss, a finite one, against the best so far: keeps the weights of a better one, and lets
     /// schedule and patience know.
-    fn judge(&mut self, objective: f64) -> Result<bool> {
+    fn update_best(&mut self, objective: f64) -> Result<bool> {
         // during the warm-up the model is trained for another loss than it is judged by
         if self.progress.epoch < self.config.training.kl_warmup_epochs {
             return Ok(false);

@@ -39,10 +39,10 @@ fn a_validation_loss_that_is_not_finite_ends_the_training() {
 #[test]
 fn an_epoch_that_is_no_better_costs_patience() {
     let mut trainer = trainer(&["training.early_stopping_patience=2"]);
-    assert!(trainer.judge(2.0).unwrap());
-    assert!(!trainer.judge(2.0).unwrap() && !trainer.progress.stopped_early);
+    assert!(trainer.update_best(2.0).unwrap());
+    assert!(!trainer.update_best(2.0).unwrap() && !trainer.progress.stopped_early);
     assert_eq!(trainer.progress.best, Some(Best { epoch: 1, objective: 2.0 }));
-    assert!(!trainer.judge(3.0).unwrap() && trainer.progress.stopped_early);
+    assert!(!trainer.update_best(3.0).unwrap() && trainer.progress.stopped_early);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn nothing_counts_before_the_warm_up_has_ended() {
     let mut trainer = trainer(&["training.kl_warmup_epochs=2", "training.early_stopping_patience=1"]);
     for (epoch, objective, best) in [(0, 1.0, false), (1, 0.5, false), (2, 3.0, true), (3, 4.0, false)] {
         trainer.progress.epoch = epoch;
-        assert_eq!(trainer.judge(objective).unwrap(), best, "epoch {epoch}");
+        assert_eq!(trainer.update_best(objective).unwrap(), best, "epoch {epoch}");
         assert_eq!(trainer.progress.stopped_early, epoch == 3);
     }
 }
