@@ -50,6 +50,12 @@ struct Slot {
     view_of: Option<Var>,
 }
 
+impl Slot {
+    fn new(shape: Shape, value: Buffer, differentiable: bool) -> Self {
+        Slot { shape, value, gradient: None, differentiable, reached: false, first_use: 0, view_of: None }
+    }
+}
+
 struct Node {
     op: AnyOp,
     inputs: ArrayVec<Var, MAX_INPUTS>,
@@ -90,21 +96,12 @@ impl Tape {
         assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
         self.slots.truncate(self.parameters);
         let all: Vec<Shape> = shapes.iter().map(|(shape, _)| *shape).collect();
-        let requires_grad: Vec<Shape> =
-            shapes.iter().filter(|(_, requires_grad)| *requires_grad).map(|(shape, _)| *shape).collect();
+        let with_grad: Vec<Shape> = shapes.iter().filter(|(_, grad)| *grad).map(|(shape, _)| *shape).collect();
         let values = self.device.alloc(Role::Parameter, &all)?;
-        let mut gradients = self.device.alloc(Role::Gradient, &requires_grad)?.into_iter();
+        let mut gradients = self.device.alloc(Role::Gradient, &with_grad)?.into_iter();
         for (&(shape, differentiable), value) in shapes.iter().zip(values) {
             let gradient = if differentiable { gradients.next() } else { None };
-            self.slots.push(Slot {
-                shape,
-                value,
-                gradient,
-                differentiable,
-                reached: false,
-                first_use: 0,
-                view_of: None,
-            });
+            self.slots.push(Slot { gradient, ..Slot::new(shape, value, differentiable) });
         }
         let first = self.parameters;
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
@@ -121,15 +118,7 @@ impl Tape {
         let Slot { value, gradient, differentiable, .. } = *self.slot(of);
         let value = self.device.view(value, offset, shape);
         let gradient = gradient.map(|gradient| self.device.view(gradient, offset, shape));
-        self.slots.push(Slot {
-            shape,
-            value,
-            gradient,
-            differentiable,
-            reached: false,
-            first_use: 0,
-            view_of: Some(of),
-        });
+        self.slots.push(Slot { gradient, view_of: Some(of), ..Slot::new(shape, value, differentiable) });
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
         self.parameter(self.used - 1)
     }
@@ -355,15 +344,7 @@ impl Tape {
             (slot.shape, slot.differentiable, slot.reached) = (shape, differentiable, false);
         } else {
             let value = self.device.alloc(Role::Activation, &[shape])?[0];
-            self.slots.push(Slot {
-                shape,
-                value,
-                gradient: None,
-                differentiable,
-                reached: false,
-                first_use: 0,
-                view_of: None,
-            });
+            self.slots.push(Slot::new(shape, value, differentiable));
         }
         self.used += 1;
         Ok(var)

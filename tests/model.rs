@@ -360,7 +360,7 @@ fn weights_are_those_of_the_errors() {
 
 #[test]
 fn a_learned_prior_is_what_the_kl_pulls_to() {
-    let config = ModelConfig { prior: Prior::AdamParameter, ..small() };
+    let config = ModelConfig { prior: Prior::Learned, ..small() };
     let mut model = model(&config, 3);
     let (signal, condition) = (normals(20, 10), normals(3, 11));
     let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, ..Batch::default() };

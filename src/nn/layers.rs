@@ -46,7 +46,7 @@ impl LinearLayer {
     /// Declares `name.weight` and `name.bias`.
     pub fn new(p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
         let (weight, bias) = match init {
-            LinearInit::Default => (Init::LinearLayer { fan_in: inputs }, Init::LinearLayer { fan_in: inputs }),
+            LinearInit::Default => (Init::Linear { fan_in: inputs }, Init::Linear { fan_in: inputs }),
             LinearInit::Xavier => (Init::XavierUniform { fan_in: inputs, fan_out: outputs }, Init::Constant(0.0)),
             LinearInit::Constant(bias) => (Init::Constant(0.0), Init::Constant(f32::from(bias))),
         };

@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
 
-/// The moments of every learned parameter and the number of steps taken.
+/// The moments of every trainable parameter and the number of steps taken.
 pub struct Optimizer {
     config: OptimizerConfig,
-    learned: Vec<AdamParameter>,
+    all: Vec<AdamParameter>,
     /// Those whose gradients nobody reads.
     in_backward: Vec<AdamParameter>,
     /// The backward pass may make the next step.
@@ -40,7 +40,7 @@ impl Optimizer {
     /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
     pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
         let film = ParameterGroup { learning_rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
-        let (mut learned, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut all, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         let shapes: Vec<Shape> = parameters.with_grad().map(|(var, _)| tape.shape(var)).collect();
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
         for ((var, members), (m, v)) in parameters.with_grad().zip(first?.into_iter().zip(second?)) {
@@ -56,7 +56,7 @@ impl Optimizer {
             };
             assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack of two groups");
             let parameter = AdamParameter { value, gradient, m, v, group };
-            learned.push(parameter);
+            all.push(parameter);
             // the norms of FiLM's gradients are reported
             if !is_film {
                 in_backward.push(parameter);
@@ -67,8 +67,8 @@ impl Optimizer {
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
-        let gradients = [learned.iter().map(|l: &AdamParameter| l.gradient).collect()];
-        Ok(Optimizer { config: config.clone(), learned, in_backward, begun: false, gradients, moments, steps: 0 })
+        let gradients = [all.iter().map(|p: &AdamParameter| p.gradient).collect()];
+        Ok(Optimizer { config: config.clone(), all, in_backward, begun: false, gradients, moments, steps: 0 })
     }
 
     /// Lets the next backward pass make the step where it can, with this learning rate; it may then leave no gradients
@@ -106,11 +106,11 @@ impl Optimizer {
         let clip = clip.zip(norm).map(|(max_norm, norm)| Clip { max_norm, norm });
         let step = self.next(learning_rate);
         self.steps += 1;
-        device.adam(&step, clip, &self.requires_grad);
+        device.adam(&step, clip, &self.all);
         Ok(norm)
     }
 
-    /// `(parameter, first moments, second moments)` of every learned parameter.
+    /// `(parameter, first moments, second moments)` of every trainable parameter.
     pub fn moments(&self, tape: &mut Tape) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>> {
         let mut all = Vec::with_capacity(self.moments.len());
         for Moments { name, len, m, v } in &self.moments {

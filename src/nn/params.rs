@@ -74,7 +74,7 @@ impl Parameters {
         Id::Single(self.list.len() - 1)
     }
 
-    /// Puts learned parameters of one width (or vectors) under each other in one tensor.
+    /// Puts trainable parameters of one width (or vectors) under each other in one tensor.
     ///
     /// # Panics
     /// When one is in a stack already, or is of another width.
@@ -148,7 +148,7 @@ impl Parameters {
         self.list.iter().zip(self.vars.iter().copied())
     }
 
-    /// Every tensor that holds learned parameters, with these and where in it each begins.
+    /// Every tensor that holds trainable parameters, with these and where in it each begins.
     pub fn with_grad(&self) -> impl Iterator<Item = (Var, Vec<(&Parameter, usize)>)> {
         let singles = (0..self.list.len()).filter(|i| self.list[*i].requires_grad && !self.is_stacked(*i));
         let singles = singles.map(|i| (self.vars[i], vec![(&self.list[i], 0)]));
@@ -156,7 +156,7 @@ impl Parameters {
         singles.chain(self.stacks.iter().map(move |stack| (stack.var.expect("placed"), members(stack))))
     }
 
-    /// The number of learned values.
+    /// The number of trainable values.
     pub fn count(&self) -> usize {
         self.list.iter().filter(|p| p.requires_grad).map(Parameter::len).sum()
     }

@@ -67,10 +67,10 @@ pub struct Squares {
 }
 
 impl OptimizerPlan {
-    fn new(context: &Context, memory: &mut Memory, learned: &[AdamParameter]) -> Result<Self> {
+    fn new(context: &Context, memory: &mut Memory, parameters: &[AdamParameter]) -> Result<Self> {
         let mut groups = Vec::new();
         let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(Place, bool)>)> = Vec::new();
-        for p in learned {
+        for p in parameters {
             let places = [p.value, p.gradient, p.m, p.v].map(|b| memory.place(b));
             let blocks = places.each_ref().map(|place| place.block);
             assert!(blocks[2] != blocks[3], "adam: first and second moments of one allocation");
@@ -94,7 +94,7 @@ impl OptimizerPlan {
             Ok(ParameterBlock { blocks, chunks: memory.table(context, &table.into())?, count, touched })
         };
         let parts = parts.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(OptimizerPlan { of: learned.to_vec(), parts, groups })
+        Ok(OptimizerPlan { of: parameters.to_vec(), parts, groups })
     }
 }
 
@@ -135,11 +135,11 @@ impl State {
         context: &Context,
         step: &AdamStep,
         clip: Option<Clip>,
-        learned: &[AdamParameter],
+        parameters: &[AdamParameter],
     ) -> Result<()> {
         let plan = match self.plan.take() {
-            Some(plan) if plan.of == learned => plan,
-            _ => OptimizerPlan::new(context, &mut self.memory, learned)?,
+            Some(plan) if plan.of == parameters => plan,
+            _ => OptimizerPlan::new(context, &mut self.memory, parameters)?,
         };
         let rates = |group: &ParameterGroup| {
             let AdamFactors { step_size, keep, l2, .. } = step.of(*group).factors();
