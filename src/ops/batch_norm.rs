@@ -19,9 +19,9 @@
 //! The model runs it within [`norm_dropout_film`](super::norm_dropout_film); this is the reference.
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
-use crate::kernels::split::{By, split};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{COLUMNS, Operand, Dispatch, Dispatches, Targets, len};
+use crate::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, len};
+use crate::kernels::split::{By, split};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
@@ -216,20 +216,32 @@ impl Op for BatchNorm {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", Self::parameters([1, 2, 3, 4]));
-        let outputs = ["y", "mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
         let dispatch =
-            outputs.fold(dispatch.bind("x", Operand::Input(0)), |dispatch, (i, name)| dispatch.bind(name, Operand::Output(i)));
+            Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", Self::parameters([1, 2, 3, 4]));
+        let outputs = ["y", "mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
+        let dispatch = outputs
+            .fold(dispatch.bind("x", Operand::Input(0)), |dispatch, (i, name)| dispatch.bind(name, Operand::Output(i)));
         vec![BatchNorm::uniforms(dispatch, self.training, inputs[0])]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let dispatch = Dispatch::new("backward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let dispatch = dispatch.bind("weight", Operand::Input(1)).bind("kept_mean", Operand::Output(1));
         let dispatch = dispatch.bind("kept_inv_std", Operand::Output(2)).bind("dy", Operand::DOutput);
         let dispatch = BatchNorm::uniforms(dispatch, self.training, inputs[0]);
         let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, len(inputs[0]));
-        vec![dispatch.gradient(["dweight", "accumulate_weight"], 1, targets, inputs[0][1]).gradient(["dbias", "accumulate_bias"], 2, targets, inputs[0][1])]
+        vec![dispatch.gradient(["dweight", "accumulate_weight"], 1, targets, inputs[0][1]).gradient(
+            ["dbias", "accumulate_bias"],
+            2,
+            targets,
+            inputs[0][1],
+        )]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -9,7 +9,7 @@
 
 use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,11 +70,18 @@ impl Op for ClampPosterior {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        let dispatch =
+            Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![self.uniforms(dispatch, inputs[0])]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
         vec![self.uniforms(dispatch, inputs[0]).gradient(["dx", "accumulate"], 0, targets, count)]

@@ -10,7 +10,7 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
 
@@ -52,11 +52,18 @@ impl Op for Concat {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        let dispatch =
+            Dispatch::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
         vec![dispatch.bind("y", Operand::Output(0)).u("width", outputs[0][1]).u("first", inputs[0][1])]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let dispatch = |i: usize| {
             let dispatch = Dispatch::over("backward", len(inputs[i])).bind("dy", Operand::DOutput);
             let first = if i == 0 { 0 } else { inputs[0][1] };

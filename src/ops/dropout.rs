@@ -12,12 +12,12 @@
 //! reference.
 
 use super::{Case, Fill, Op, Shapes, slice, want};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::map::accumulate;
 use crate::kernels::mask::DropoutMask;
 pub use crate::kernels::mask::threshold;
 use crate::kernels::split::{By, split};
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
@@ -73,11 +73,18 @@ impl Op for Dropout {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        let dispatch =
+            Dispatch::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![dispatch.bind("mask", Operand::Output(1)).mask(Some(Dropout::mask(self)))]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);
         vec![dispatch.gradient(["dx", "accumulate"], 0, targets, count)]

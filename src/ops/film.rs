@@ -14,10 +14,10 @@
 //! The model runs it within [`norm_dropout_film`](super::norm_dropout_film); this is the reference.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use std::ops::Range;
 
@@ -59,16 +59,28 @@ impl Op for Film {
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
         let dispatch = Dispatch::over("forward", len(inputs[0])).u("columns", inputs[0][1]);
-        let dispatch = dispatch.bind("x", Operand::Input(0)).bind("gamma", Operand::Input(1)).bind("beta", Operand::Input(2));
+        let dispatch =
+            dispatch.bind("x", Operand::Input(0)).bind("gamma", Operand::Input(1)).bind("beta", Operand::Input(2));
         vec![dispatch.bind("strength", Operand::Input(3)).bind("y", Operand::Output(0))]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).u("columns", inputs[0][1]).bind("x", Operand::Input(0));
         let dispatch = dispatch.bind("gamma", Operand::Input(1)).bind("strength", Operand::Input(3));
         let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["dx", "accumulate_x"], 0, targets, count);
-        vec![dispatch.gradient(["dgamma", "accumulate_gamma"], 1, targets, count).gradient(["dbeta", "accumulate_beta"], 2, targets, count)]
+        vec![dispatch.gradient(["dgamma", "accumulate_gamma"], 1, targets, count).gradient(
+            ["dbeta", "accumulate_beta"],
+            2,
+            targets,
+            count,
+        )]
     }
 
     fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {

@@ -12,13 +12,13 @@
 
 use super::linear::Products;
 use super::{Case, Fill, Op, Shapes, want};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::kernels::{
     gemm::{gemm, gemm_bias, gemm_split_k},
     reduce::column_sums,
     split::Splittable,
 };
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::{Axis, s};
 use std::ops::Range;
@@ -95,7 +95,10 @@ impl Groups<'_> {
 /// dx and dW.
 type GroupGradients<'a, T> = (Option<Gradient<'a, T>>, Option<Gradient<'a, T>>);
 
-fn cut<'a, T: Real>((dx, dw): GroupGradients<'a, T>, [inner, outputs]: [usize; 2]) -> (GroupGradients<'a, T>, GroupGradients<'a, T>) {
+fn cut<'a, T: Real>(
+    (dx, dw): GroupGradients<'a, T>,
+    [inner, outputs]: [usize; 2],
+) -> (GroupGradients<'a, T>, GroupGradients<'a, T>) {
     let ((dx0, dx1), (dw0, dw1)) = (dx.split(Axis(1), inner), dw.split(Axis(0), outputs));
     ((dx0, dw0), (dx1, dw1))
 }
@@ -156,7 +159,13 @@ impl Op for GroupedLinear {
         products.forward(tiling, |dispatch, plan| self.rest(dispatch, products.column_tiles(plan)))
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        tiling: &dyn Tiling,
+    ) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
         products.backward(targets, tiling, |dispatch, plan| self.rest(dispatch, products.column_tiles(plan)))
     }

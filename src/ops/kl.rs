@@ -9,9 +9,9 @@
 //! Gradient: `dmu = mu dy / B`, `dlogvar = (exp(logvar) - 1) dy / (2 B)`.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
-use crate::kernels::reduce::sum;
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len, reduction};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
+use crate::kernels::reduce::sum;
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,9 +62,16 @@ impl Op for Kl {
         reduction(rows * latent, &[("posterior", Operand::Input(0))], Operand::Output(0), uniforms)
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let (count, latent) = (len(inputs[0]), inputs[0][1] / 2);
-        let dispatch = Dispatch::over("backward", count).bind("posterior", Operand::Input(0)).bind("dy", Operand::DOutput);
+        let dispatch =
+            Dispatch::over("backward", count).bind("posterior", Operand::Input(0)).bind("dy", Operand::DOutput);
         let dispatch = dispatch.u("latent", latent).f("scale", 1.0 / inputs[0][0] as f64);
         vec![dispatch.gradient(["dposterior", "accumulate"], 0, targets, count)]
     }

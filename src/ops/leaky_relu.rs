@@ -8,9 +8,9 @@
 //! NaN.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::kernels::map::{accumulate, assign};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
+use crate::kernels::map::{accumulate, assign};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,11 +57,18 @@ impl Op for LeakyRelu {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
+        let dispatch =
+            Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![dispatch.f("slope", self.slope)]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
         vec![dispatch.f("slope", self.slope).gradient(["dx", "accumulate"], 0, targets, count)]

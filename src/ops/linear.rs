@@ -10,6 +10,8 @@
 //! Gradient: `dx = dy W`, `dW = dy^T x`, `db = column sums of dy`.
 
 use super::{Case, Fill, Op, Shapes, slice_mut, want};
+use crate::dispatch::product::{MatrixProduct, SplitK, TilePlan, Tiling};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, WORKGROUP_SIZE};
 use crate::kernels::{
     adam::{AdamStep, adam_part},
     gemm::{gemm, gemm_bias, gemm_serial, gemm_split_k},
@@ -17,8 +19,6 @@ use crate::kernels::{
     split::{By, split},
     workspace::with_workspace,
 };
-use crate::dispatch::product::{MatrixProduct, SplitK, TilePlan, Tiling};
-use crate::dispatch::{WORKGROUP_SIZE, Operand, Dispatch, Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
 use std::ops::Range;
@@ -104,7 +104,8 @@ impl Products<'_> {
             rest(dispatch.bind("partials", partials.clone()), &plan)
         };
         let product = dispatch("forward", cut.workgroups()).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
-        let join = (cut.splits > 1).then(|| dispatch("forward_join", (rows * outputs.div_ceil(4)).div_ceil(WORKGROUP_SIZE)));
+        let join =
+            (cut.splits > 1).then(|| dispatch("forward_join", (rows * outputs.div_ceil(4)).div_ceil(WORKGROUP_SIZE)));
         [product].into_iter().chain(join).collect()
     }
 
@@ -134,7 +135,8 @@ impl Products<'_> {
             // where no dx is wanted nothing has its place
             let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, 1);
             let dispatch = dispatch.gradient(["dw", "accumulate_w"], 1, targets, outputs * inner);
-            let dispatch = dispatch.gradient(["db", "accumulate_b"], 2, targets, outputs).bind("partials", partials.clone());
+            let dispatch =
+                dispatch.gradient(["db", "accumulate_b"], 2, targets, outputs).bind("partials", partials.clone());
             rest(dispatch, &plan)
         };
         let product = dispatch("backward", x.workgroups() + w.workgroups()).bind("dy", Operand::DOutput);
@@ -186,7 +188,13 @@ impl Op for Linear {
         Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch)
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        tiling: &dyn Tiling,
+    ) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.backward(targets, tiling, |dispatch, _| dispatch)
     }
 

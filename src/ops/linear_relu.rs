@@ -15,14 +15,14 @@
 use super::leaky_relu::leaky_relu;
 use super::linear::Products;
 use super::{Case, Dropout, Fill, Linear, Op, Shapes, row_mut};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatches, Operand, Targets};
 use crate::kernels::adam::AdamStep;
 use crate::kernels::map::assign;
 use crate::kernels::mask::DropoutMask;
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
 use crate::kernels::workspace::with_workspace;
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatches, Targets};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use std::ops::Range;
@@ -96,7 +96,13 @@ impl Op for LinearRelu {
         Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch.mask(self.mask()))
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        tiling: &dyn Tiling,
+    ) -> Dispatches {
         let products = Products { inputs, widths: &[inputs[1][0]] };
         products.backward(targets, tiling, |dispatch, _| dispatch.bind("kept", Operand::Output(0)).mask(self.mask()))
     }

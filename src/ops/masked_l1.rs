@@ -9,10 +9,10 @@
 //! target under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,10 +60,17 @@ impl Op for MaskedL1 {
         reduction(len(inputs[0]), &read, Operand::Output(0), |d| d)
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let total = || Operand::Scratch(MAX_INPUTS, 1);
-        let counting = Dispatch::new("count", 1).bind("valid", Operand::Input(2)).bind("total", total()).u("count", count);
+        let counting =
+            Dispatch::new("count", 1).bind("valid", Operand::Input(2)).bind("total", total()).u("count", count);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
         let dispatch = dispatch.bind("valid", Operand::Input(2)).bind("dy", Operand::DOutput).bind("total", total());
         vec![counting, dispatch.gradient(["dx", "accumulate"], 0, targets, count)]

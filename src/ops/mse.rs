@@ -8,10 +8,10 @@
 //! Gradient: `dx = 2 (x - target) dy / (B N)`.
 
 use super::{Case, Fill, Op, Shapes, slice, want};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len, reduction};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +51,13 @@ impl Op for Mse {
         reduction(count, &read, Operand::Output(0), |d| d.f("scale", 1.0 / count as f64))
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));
         let dispatch = dispatch.bind("dy", Operand::DOutput).f("scale", 2.0 / count as f64);

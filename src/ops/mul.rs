@@ -7,9 +7,9 @@
 //! Gradient: `da = b dy`, `db = a dy`.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::kernels::map::{accumulate, assign};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
+use crate::kernels::map::{accumulate, assign};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,11 +43,18 @@ impl Op for Mul {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
+        let dispatch =
+            Dispatch::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
         vec![dispatch.bind("y", Operand::Output(0))]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
         let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["da", "accumulate_a"], 0, targets, count);

@@ -24,10 +24,10 @@
 use super::film::modulate_row;
 use super::leaky_relu::leaky_relu;
 use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
+use crate::dispatch::product::Tiling;
+use crate::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, len, target};
 use crate::kernels::split::{By, Splittable, split};
 use crate::kernels::vectorized::vectorized;
-use crate::dispatch::product::Tiling;
-use crate::dispatch::{COLUMNS, Operand, Dispatch, Dispatches, Targets, len, target};
 use crate::rng::{Purpose, Stream};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
@@ -114,7 +114,13 @@ impl Op for NormDropoutFilm {
         vec![self.uniforms(dispatch.bind("mask", mask), inputs)]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let columns = inputs[0][1];
         let modulation = inputs.get(5).map_or(1, |shape| len(*shape));
         let [dx, dweight, dbias, dmodulation] =
@@ -124,7 +130,10 @@ impl Op for NormDropoutFilm {
         // their new values
         let parameters = BatchNorm::parameters(if self.training { [1, 2, 1, 2] } else { [1, 2, 3, 4] });
         let dispatch = self.bind_film(dispatch.join("parameters", parameters)).bind("dy", Operand::DOutput);
-        let dispatch = dispatch.bind("dx", dx.0).join("dvectors", [("dweight_at", dweight.0), ("dbias_at", dbias.0)]).bind("dmodulation", dmodulation.0);
+        let dispatch = dispatch
+            .bind("dx", dx.0)
+            .join("dvectors", [("dweight_at", dweight.0), ("dbias_at", dbias.0)])
+            .bind("dmodulation", dmodulation.0);
         let dispatch = dispatch.u("accumulate_x", dx.1).u("accumulate_weight", dweight.1).u("accumulate_bias", dbias.1);
         vec![self.uniforms(dispatch.u("accumulate_modulation", dmodulation.1), inputs)]
     }

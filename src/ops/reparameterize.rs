@@ -10,7 +10,7 @@
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets, len};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,12 +61,20 @@ impl Op for Reparameterize {
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over("forward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
+        let dispatch =
+            Dispatch::over("forward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
         vec![dispatch.bind("eps", Operand::Input(1)).bind("z", Operand::Output(0))]
     }
 
-    fn backward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
-        let dispatch = Dispatch::over("backward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
+    fn backward_dispatches(
+        &self,
+        inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
+        let dispatch =
+            Dispatch::over("backward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
         let dispatch = dispatch.bind("eps", Operand::Input(1)).bind("dz", Operand::DOutput);
         vec![dispatch.gradient(["dposterior", "accumulate"], 0, targets, len(inputs[0]))]
     }

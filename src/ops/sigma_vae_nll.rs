@@ -13,7 +13,7 @@
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,7 +64,13 @@ impl Op for SigmaVaeNll {
         vec![dispatch.bind("y", Operand::Output(0)).f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR)]
     }
 
-    fn backward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        _inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let dispatch = Dispatch::new("backward", 1).bind("m", Operand::Input(1)).bind("dy", Operand::DOutput);
         let dispatch = dispatch.f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR);
         vec![dispatch.gradient(["dr", "accumulate"], 0, targets, 1)]

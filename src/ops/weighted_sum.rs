@@ -8,7 +8,7 @@
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
 use crate::dispatch::product::Tiling;
-use crate::dispatch::{Operand, Dispatch, Dispatches, Targets};
+use crate::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
 
@@ -60,17 +60,29 @@ impl Op for WeightedSum {
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
         let dispatch = Dispatch::new("forward", 1).bind("y", Operand::Output(0)).u("terms", inputs.len());
         // a term that is not there is the first one, and not looked at
-        let term = |dispatch: Dispatch, (i, name)| dispatch.bind(name, Operand::Input(if i < inputs.len() { i } else { 0 }));
+        let term =
+            |dispatch: Dispatch, (i, name)| dispatch.bind(name, Operand::Input(if i < inputs.len() { i } else { 0 }));
         let dispatch = ["x0", "x1", "x2", "x3", "x4", "x5", "x6"].into_iter().enumerate().fold(dispatch, term);
         vec![self.uniforms(dispatch)]
     }
 
-    fn backward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], targets: Targets, _tiling: &dyn Tiling) -> Dispatches {
+    fn backward_dispatches(
+        &self,
+        _inputs: &[Shape],
+        _outputs: &[Shape],
+        targets: Targets,
+        _tiling: &dyn Tiling,
+    ) -> Dispatches {
         let dispatch = self.uniforms(Dispatch::new("backward", 1).bind("dy", Operand::DOutput));
         let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter();
-        let accumulate = ["accumulate0", "accumulate1", "accumulate2", "accumulate3", "accumulate4", "accumulate5", "accumulate6"];
+        let accumulate =
+            ["accumulate0", "accumulate1", "accumulate2", "accumulate3", "accumulate4", "accumulate5", "accumulate6"];
         let gradients = gradients.zip(accumulate).enumerate();
-        vec![gradients.fold(dispatch, |dispatch, (i, (name, accumulate))| dispatch.gradient([name, accumulate], i, targets, 1))]
+        vec![
+            gradients.fold(dispatch, |dispatch, (i, (name, accumulate))| {
+                dispatch.gradient([name, accumulate], i, targets, 1)
+            }),
+        ]
     }
 
     fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {
