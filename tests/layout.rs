@@ -2,7 +2,7 @@
 //! a sitting.
 
 use abr_film::ops::AnyOp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What each module of the library may import. The leaves (`error`, `rng`, `text`, and `config` and `files`, which need
@@ -237,4 +237,25 @@ fn comments_fit_into_120_columns() {
         long.extend(lines.map(|(_, number)| format!("{}:{number}", path.display())));
     }
     assert!(long.is_empty(), "{long:#?}");
+}
+
+/// The name that a line of code defines a type by; not an associated type, which is indented in an `impl`.
+fn defined_type(line: &str) -> Option<&str> {
+    let code = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
+    let rest = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|word| code.strip_prefix(word))?;
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|name| !name.is_empty())
+}
+
+#[test]
+fn a_type_name_means_one_thing() {
+    let mut defined: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in sources("src") {
+        let text = std::fs::read_to_string(&path).expect("a source");
+        for name in text.lines().filter_map(defined_type) {
+            defined.entry(name.to_string()).or_default().push(path.display().to_string());
+        }
+    }
+    assert!(defined.len() > 300, "only {} types were found", defined.len());
+    let twice: Vec<_> = defined.into_iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:#?}");
 }
