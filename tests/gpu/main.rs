@@ -7,6 +7,7 @@ mod adam;
 mod nan;
 mod recording;
 mod training;
+mod twice;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::device::gpu::{Checks, Context, Gpu, open, shader_module};

@@ -36,7 +36,8 @@ fn rows(step: usize) -> (usize, usize) {
 
 #[test]
 fn a_step_does_not_wait_and_tells_the_same_later() {
-    let Some(context) = context(Checks::Off) else { return };
+    // pipelines are missing in the first step
+    let Some(context) = own() else { return };
     for clip in ["null", "0.5"] {
         let mut told = Vec::new();
         for settled in [false, true] {

@@ -32,6 +32,8 @@ pub struct Recorder {
     encoder: Option<wgpu::CommandEncoder>,
     /// Commands since the first whose pipeline was missing.
     waiting: Vec<GpuCommand>,
+    /// Buffers that were replaced while commands waited.
+    replaced: Vec<u64>,
     pass: Option<wgpu::ComputePass<'static>>,
     uniforms: wgpu::Buffer,
     /// What `uniforms` will hold when the recorded commands run.
@@ -65,9 +67,18 @@ pub struct Bindings<'a> {
 /// What waits for a pipeline, or stands behind one that does. It keeps its buffers: a block may get another one until
 /// it is encoded.
 enum GpuCommand {
-    Dispatch { entry_point: Arc<EntryPoint>, bound: ArrayVec<Slice, MAX_BINDINGS>, uniforms_at: u32, workgroups: u32 },
+    Dispatch(Box<WaitingDispatch>),
     Copy { from: Slice, to: Slice },
     Clear(Slice),
+}
+
+/// A dispatch whose pipeline, or one before it, is missing.
+struct WaitingDispatch {
+    entry_point: Arc<EntryPoint>,
+    bound: ArrayVec<Slice, MAX_BINDINGS>,
+    ranges: Bound,
+    uniforms_at: u32,
+    workgroups: u32,
 }
 
 /// A range of a buffer.
@@ -97,6 +108,7 @@ impl Recorder {
             uniforms,
             uniform_bytes: Vec::new(),
             waiting: Vec::new(),
+            replaced: Vec::new(),
             copies: Vec::new(),
             groups: Vec::new(),
             in_flight: VecDeque::new(),
@@ -108,6 +120,9 @@ impl Recorder {
 
     /// Forgets what is bound to a buffer that is gone.
     pub fn forget(&mut self, id: u64) {
+        if !self.waiting.is_empty() {
+            self.replaced.push(id);
+        }
         let stays = |(bound, _): &(Bound, _)| bound.iter().all(|(buffer, ..)| *buffer != id);
         self.groups.iter_mut().for_each(|groups| groups.retain(stays));
     }
@@ -131,28 +146,43 @@ impl Recorder {
         entry_point.put_uniforms(dispatch, offsets, &mut self.uniform_bytes);
         self.uniform_bytes.resize(uniforms_at as usize + ALIGNMENT as usize, 0);
         self.counts.dispatches += 1;
+        let ranges: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
+        let slices = || bound.iter().map(|place| Slice::of(memory, place)).collect();
         if !self.waiting.is_empty() || !entry_point.is_compiled() {
-            let bound = bound.iter().map(|place| Slice::of(memory, place)).collect();
-            let entry_point = entry_point.clone();
-            self.waiting.push(GpuCommand::Dispatch { entry_point, bound, uniforms_at, workgroups });
+            let (entry_point, bound) = (entry_point.clone(), slices());
+            let waiting = WaitingDispatch { entry_point, bound, ranges, uniforms_at, workgroups };
+            self.waiting.push(GpuCommand::Dispatch(Box::new(waiting)));
             return;
         }
+        let group = self.bind_group(context, entry_point, ranges, slices);
+        self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
+    }
+
+    /// The bind group of an entry point for some ranges: the one from before, or a new one, which is kept.
+    fn bind_group(
+        &mut self,
+        context: &Context,
+        entry_point: &EntryPoint,
+        ranges: Bound,
+        slices: impl FnOnce() -> ArrayVec<Slice, MAX_BINDINGS>,
+    ) -> wgpu::BindGroup {
         if self.groups.len() <= entry_point.id {
             self.groups.resize_with(entry_point.id + 1, Vec::new);
         }
-        let groups_of_it = &mut self.groups[entry_point.id];
-        let ranges: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
-        let known = groups_of_it.iter().position(|(bound, _)| *bound == ranges).unwrap_or_else(|| {
+        let groups = &mut self.groups[entry_point.id];
+        if let Some((_, group)) = groups.iter().find(|(known, _)| *known == ranges) {
+            return group.clone();
+        }
+        let group = bind_group(context, &self.uniforms, entry_point, &slices());
+        // a buffer that was replaced while the dispatch waited comes never again
+        if !ranges.iter().any(|(id, ..)| self.replaced.contains(id)) {
             self.counts.bind_groups += 1;
-            if groups_of_it.len() >= GROUPS {
-                groups_of_it.remove(0);
+            if groups.len() >= GROUPS {
+                groups.remove(0);
             }
-            let bound: ArrayVec<_, MAX_BINDINGS> = bound.iter().map(|place| Slice::of(memory, place)).collect();
-            groups_of_it.push((ranges, bind_group(context, &self.uniforms, entry_point, &bound)));
-            groups_of_it.len() - 1
-        });
-        let group = groups_of_it[known].1.clone();
-        self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
+            groups.push((ranges, group.clone()));
+        }
+        group
     }
 
     fn encode_dispatch(
@@ -179,7 +209,7 @@ impl Recorder {
         }
         let waiting = std::mem::take(&mut self.waiting);
         let entry_points = waiting.iter().filter_map(|command| match command {
-            GpuCommand::Dispatch { entry_point, .. } => Some(entry_point),
+            GpuCommand::Dispatch(dispatch) => Some(&dispatch.entry_point),
             _ => None,
         });
         if program::compile(context, entry_points).is_err() {
@@ -187,15 +217,16 @@ impl Recorder {
         }
         for command in waiting {
             match command {
-                GpuCommand::Dispatch { entry_point, bound, uniforms_at, workgroups } => {
-                    // used once: the buffers may be gone by the next dispatch
-                    let group = bind_group(context, &self.uniforms, &entry_point, &bound);
+                GpuCommand::Dispatch(dispatch) => {
+                    let WaitingDispatch { entry_point, bound, ranges, uniforms_at, workgroups } = *dispatch;
+                    let group = self.bind_group(context, &entry_point, ranges, || bound);
                     self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
                 }
                 GpuCommand::Copy { from, to } => self.encode_copy(context, &from, &to),
                 GpuCommand::Clear(slice) => self.encode_clear(context, &slice),
             }
         }
+        self.replaced.clear();
     }
 
     fn encode_copy(&mut self, context: &Context, from: &Slice, to: &Slice) {
