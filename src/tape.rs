@@ -41,9 +41,9 @@ struct Slot {
     /// Made when the first gradient reaches the slot.
     gradient: Option<Buffer>,
     /// Whether a gradient can flow from here to a parameter.
-    differentiable: bool,
+    requires_grad: bool,
     /// Whether the current backward pass has put a gradient here.
-    reached: bool,
+    has_grad: bool,
     /// The first node that reads it. In the backward pass it is the last to need its value, or to add to its gradient.
     first_use: usize,
     /// The parameter that this is a part of.
@@ -51,8 +51,8 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(shape: Shape, value: Buffer, differentiable: bool) -> Self {
-        Slot { shape, value, gradient: None, differentiable, reached: false, first_use: 0, view_of: None }
+    fn new(shape: Shape, value: Buffer, requires_grad: bool) -> Self {
+        Slot { shape, value, gradient: None, requires_grad, has_grad: false, first_use: 0, view_of: None }
     }
 }
 
@@ -99,9 +99,9 @@ impl Tape {
         let with_grad: Vec<Shape> = shapes.iter().filter(|(_, grad)| *grad).map(|(shape, _)| *shape).collect();
         let values = self.device.alloc(Role::Parameter, &all)?;
         let mut gradients = self.device.alloc(Role::Gradient, &with_grad)?.into_iter();
-        for (&(shape, differentiable), value) in shapes.iter().zip(values) {
-            let gradient = if differentiable { gradients.next() } else { None };
-            self.slots.push(Slot { gradient, ..Slot::new(shape, value, differentiable) });
+        for (&(shape, requires_grad), value) in shapes.iter().zip(values) {
+            let gradient = if requires_grad { gradients.next() } else { None };
+            self.slots.push(Slot { gradient, ..Slot::new(shape, value, requires_grad) });
         }
         let first = self.parameters;
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
@@ -115,10 +115,10 @@ impl Tape {
     pub fn view(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
         assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
         self.slots.truncate(self.parameters);
-        let Slot { value, gradient, differentiable, .. } = *self.slot(of);
+        let Slot { value, gradient, requires_grad, .. } = *self.slot(of);
         let value = self.device.view(value, offset, shape);
         let gradient = gradient.map(|gradient| self.device.view(gradient, offset, shape));
-        self.slots.push(Slot { gradient, view_of: Some(of), ..Slot::new(shape, value, differentiable) });
+        self.slots.push(Slot { gradient, view_of: Some(of), ..Slot::new(shape, value, requires_grad) });
         (self.parameters, self.used) = (self.slots.len(), self.slots.len());
         self.parameter(self.used - 1)
     }
@@ -169,11 +169,11 @@ impl Tape {
     pub fn apply_all(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
         let op = op.into();
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
-        let differentiable =
-            inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).differentiable);
+        let requires_grad =
+            inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).requires_grad);
         let (mut outputs, shapes) = (ArrayVec::new(), op.output_shapes(&shapes));
         for (i, shape) in shapes.iter().enumerate() {
-            outputs.push(self.next_slot(*shape, differentiable && i == 0)?);
+            outputs.push(self.next_slot(*shape, requires_grad && i == 0)?);
         }
         self.device.reshape(&self.values(&outputs), &shapes)?;
         self.device.forward(&op, &self.values(inputs), &self.values(&outputs));
@@ -189,8 +189,8 @@ impl Tape {
     /// # Panics
     /// When `loss` is not `[1, 1]` or depends on no parameter.
     pub fn backward(&mut self, loss: Var) -> Result<()> {
-        assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).differentiable, "backward: not a loss");
-        self.slots[..self.used].iter_mut().for_each(|slot| slot.reached = false);
+        assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).requires_grad, "backward: not a loss");
+        self.slots[..self.used].iter_mut().for_each(|slot| slot.has_grad = false);
         for (index, node) in self.nodes.iter().enumerate().rev() {
             for var in &node.inputs {
                 self.slots[var.slot as usize].first_use = index;
@@ -200,7 +200,7 @@ impl Tape {
         self.device.write(seed, &[1.0]);
         for index in (0..self.nodes.len()).rev() {
             let result = self.slot(self.nodes[index].outputs[0]);
-            let (true, Some(doutput)) = (result.reached, result.gradient) else { continue };
+            let (true, Some(doutput)) = (result.has_grad, result.gradient) else { continue };
             let vars = self.nodes[index].inputs.clone();
             // a call writes each buffer once: of a variable that the op has twice, each use has a call of its own
             let uses = repeats(&vars);
@@ -208,7 +208,7 @@ impl Tape {
                 let mut dinputs = ArrayVec::<_, MAX_INPUTS>::new();
                 for (i, var) in vars.iter().enumerate() {
                     let op = &self.nodes[index].op;
-                    let flows = op.differentiable(i) && self.slot(*var).differentiable;
+                    let flows = op.differentiable(i) && self.slot(*var).requires_grad;
                     let now = flows && uses_before(&vars, i) == use_number;
                     dinputs.push(if now { Some(self.gradient(*var, index, use_number == uses)?) } else { None });
                 }
@@ -217,7 +217,7 @@ impl Tape {
                 self.device.backward(&node.op, &inputs, &outputs, doutput, &dinputs);
             }
         }
-        for slot in self.slots[..self.parameters].iter().filter(|s| !s.reached && s.view_of.is_none()) {
+        for slot in self.slots[..self.parameters].iter().filter(|s| !s.has_grad && s.view_of.is_none()) {
             if let Some(gradient) = slot.gradient {
                 self.device.zero(gradient);
             }
@@ -239,7 +239,7 @@ impl Tape {
                 gradient
             }
         };
-        let accumulate = std::mem::replace(&mut slot.reached, true);
+        let accumulate = std::mem::replace(&mut slot.has_grad, true);
         if !accumulate && index >= self.parameters {
             self.device.reshape(&[buffer], &[slot.shape])?;
         }
@@ -315,8 +315,8 @@ impl Tape {
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
-        let reached = slot.view_of.map_or(slot, |of| self.slot(of)).reached;
-        if let (true, Some(gradient)) = (reached, slot.gradient) {
+        let has_grad = slot.view_of.map_or(slot, |of| self.slot(of)).has_grad;
+        if let (true, Some(gradient)) = (has_grad, slot.gradient) {
             self.device.read(gradient, &mut values)?;
         }
         Ok(values)
@@ -338,13 +338,13 @@ impl Tape {
     }
 
     /// The next slot; the device is still to be told its shape.
-    fn next_slot(&mut self, shape: Shape, differentiable: bool) -> Result<Var> {
+    fn next_slot(&mut self, shape: Shape, requires_grad: bool) -> Result<Var> {
         let var = Var { slot: self.used as u32, tape: self.id, program: Some(self.program) };
         if let Some(slot) = self.slots.get_mut(self.used) {
-            (slot.shape, slot.differentiable, slot.reached) = (shape, differentiable, false);
+            (slot.shape, slot.requires_grad, slot.has_grad) = (shape, requires_grad, false);
         } else {
             let value = self.device.alloc(Role::Activation, &[shape])?[0];
-            self.slots.push(Slot::new(shape, value, differentiable));
+            self.slots.push(Slot::new(shape, value, requires_grad));
         }
         self.used += 1;
         Ok(var)
