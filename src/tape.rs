@@ -169,8 +169,7 @@ impl Tape {
     pub fn apply_all(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
         let op = op.into();
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
-        let requires_grad =
-            inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).requires_grad);
+        let requires_grad = inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).requires_grad);
         let (mut outputs, shapes) = (ArrayVec::new(), op.output_shapes(&shapes));
         for (i, shape) in shapes.iter().enumerate() {
             outputs.push(self.next_slot(*shape, requires_grad && i == 0)?);

@@ -2,7 +2,7 @@
 //!
 //! The cotangent is random (a cotangent of ones misses most wrong backward kernels: batch norm's dx under it is zero)
 //! and the gradient buffers are prefilled (a kernel that overwrites instead of adding is caught), and once more fresh,
-//! full of NaN (one that adds instead of overwriting). Each op is checked once more with its gradient bent by a part in
+//! full of NaN (one that adds instead of overwriting). Each op is checked once more with its gradient perturbed by a part in
 //! a thousand, and must fail then.
 
 use abr_film::ops::{Case, Fill, Op};
@@ -16,15 +16,15 @@ use ndarray::Array2;
 const STEP: f64 = 1e-5;
 
 /// Largest difference allowed, relative to 1 + the largest gradient: a hundred times the error above, a thousandth of
-/// the bend.
+/// the perturbation below.
 const TOLERANCE: f64 = 1e-7;
 
-/// The bend that each check must notice.
-const BEND: f64 = 1e-3;
+/// Each check must notice a gradient that is off by this fraction.
+const PERTURBATION: f64 = 1e-3;
 
 /// The largest relative difference between an op's gradients and central differences, and whether any gradient is there
-/// at all; `bend` scales the op's gradients.
-fn error(case: &Case, bend: f64) -> (f64, bool) {
+/// at all; `factor` scales the op's gradients.
+fn error(case: &Case, factor: f64) -> (f64, bool) {
     let x: Vec<Array2<f64>> =
         case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();
     let y = forward(&case.op, &x);
@@ -40,7 +40,7 @@ fn error(case: &Case, bend: f64) -> (f64, bool) {
             assert_eq!(&gradients[i], before, "{}: wrote a gradient it does not have", case.name);
             continue;
         }
-        let analytic = (&gradients[i] - before) * bend;
+        let analytic = (&gradients[i] - before) * factor;
         let numeric = Array2::from_shape_fn(x[i].dim(), |at| {
             let objective = |delta: f64| {
                 let mut x = x.clone();
@@ -63,8 +63,8 @@ fn error(case: &Case, bend: f64) -> (f64, bool) {
         let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let difference = (&analytic - &numeric).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         worst = worst.max(difference / scale);
-        // what is smaller than that would be lost in the tolerance, bent or not
-        alive |= scale - 1.0 > 2.0 * TOLERANCE / BEND;
+        // what is smaller than that would be lost in the tolerance, perturbed or not
+        alive |= scale - 1.0 > 2.0 * TOLERANCE / PERTURBATION;
     }
     (worst, alive)
 }
@@ -75,13 +75,18 @@ const SIZES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [7, 16, 17], [5, 33, 65]];
 fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
     let mut noticed = 0;
     for case in SIZES.iter().flat_map(|[b, m, n]| cases(*b, *m, *n)) {
-        let ((straight, alive), (bent, _)) = (error(&case, 1.0), error(&case, 1.0 + BEND));
-        println!("{:>20} {:?}: {straight:.1e} of {TOLERANCE:.0e}", case.name, case.inputs[0].0);
-        assert!(straight <= TOLERANCE, "{} {:?}: off by {straight:.2e}", case.name, case.inputs);
-        assert!(!alive || bent > TOLERANCE, "{} {:?}: a bent gradient passed the check", case.name, case.inputs);
-        noticed += usize::from(bent > TOLERANCE);
+        let ((exact, alive), (perturbed, _)) = (error(&case, 1.0), error(&case, 1.0 + PERTURBATION));
+        println!("{:>20} {:?}: {exact:.1e} of {TOLERANCE:.0e}", case.name, case.inputs[0].0);
+        assert!(exact <= TOLERANCE, "{} {:?}: off by {exact:.2e}", case.name, case.inputs);
+        assert!(
+            !alive || perturbed > TOLERANCE,
+            "{} {:?}: a perturbed gradient passed the check",
+            case.name,
+            case.inputs
+        );
+        noticed += usize::from(perturbed > TOLERANCE);
     }
-    assert!(noticed >= SIZES.len(), "only {noticed} cases have a gradient to bend");
+    assert!(noticed >= SIZES.len(), "only {noticed} cases have a gradient to perturb");
 }
 
 abr_film::for_each_op!(one_test_per_op);

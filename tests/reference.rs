@@ -2,7 +2,7 @@
 //! in f32: `cargo test --test reference`, with `-- --nocapture` for the margins.
 //!
 //! Whatever a recording holds is compared; a tensor that no comparison knows fails its test. Each check runs once more
-//! with its gradients bent by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference`
+//! with its gradients perturbed by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference`
 //! (by default beside the repository), one of them of the model at its full size, take part where they are there.
 
 // beside the folder of recordings rustfmt would look there without the path
@@ -12,23 +12,23 @@ use common::margins::Margins;
 use common::op_cases::{self, OpCase};
 use common::ops::{backward, forward};
 use common::recording::{Recording, own};
-use common::replay::{Bend, Found, replay};
+use common::replay::{Found, Perturbation, replay};
 use common::shared::shared;
 use common::tolerance::Tolerances;
 use ndarray::Array2;
 use std::any::type_name;
 use std::path::Path;
 
-/// The part by which gradients are bent to see a check fail.
-const BEND: f64 = 1e-3;
+/// Each check must notice gradients that are off by this fraction.
+const PERTURBATION: f64 = 1e-3;
 
 /// Half the distance from 1 to the next number.
 fn unit<T: Real>() -> f64 {
     T::epsilon().wide() / 2.0
 }
 
-/// One op case: outputs, and gradients times `1 + bend`, by the names of the recording.
-fn compare_op<T: Real>(case: &OpCase, bend: f64) -> Margins {
+/// One op case: outputs, and gradients times `1 + perturbation`, by the names of the recording.
+fn compare_op<T: Real>(case: &OpCase, perturbation: f64) -> Margins {
     let [inputs, outputs, gradients] = case.counts();
     let inputs: Vec<Array2<T>> = case.recorded("input", inputs).into_iter().flatten().collect();
     let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
@@ -51,7 +51,7 @@ fn compare_op<T: Real>(case: &OpCase, bend: f64) -> Margins {
     let differentiable: Vec<_> = (0..inputs.len()).filter(|i| case.op.differentiable(*i)).collect();
     assert_eq!(differentiable.len(), gradients, "{}: gradients", case.name);
     for i in differentiable {
-        compare(format!("grad/{i}"), found_gradients[i].iter().map(|v| v.wide() * (1.0 + bend)).collect());
+        compare(format!("grad/{i}"), found_gradients[i].iter().map(|v| v.wide() * (1.0 + perturbation)).collect());
     }
     margins
 }
@@ -61,11 +61,11 @@ fn check_op<T: Real>(case: &OpCase) {
     compare_op::<T>(case, 0.0).assert_within(&title);
     let alive =
         |name: &str| name.starts_with("grad/") && case.matrix::<f64>(name).is_some_and(|g| g.iter().any(|v| *v != 0.0));
-    let bent = compare_op::<T>(case, BEND);
-    let (seen, blind) = bent.noticed(alive);
+    let perturbed = compare_op::<T>(case, PERTURBATION);
+    let (seen, blind) = perturbed.noticed(alive);
     // batch norm's dx over two rows is the little that is left of large terms: f32 does not know it to a thousandth
     let noticed = blind.is_empty() || unit::<T>() > unit::<f64>() && seen > 0;
-    assert!(noticed, "{title}: bent, and within the tolerance: {blind:?}");
+    assert!(noticed, "{title}: perturbed, and within the tolerance: {blind:?}");
 }
 
 /// Everything that a model's recording expects.
@@ -87,10 +87,10 @@ fn compare_model<T: Real>(recording: &Recording, found: &Found) -> Margins {
 
 fn check_model<T: Real>(recording: &Recording, title: &str) {
     let title = format!("{title}, {}", type_name::<T>());
-    let run = |bend| compare_model::<T>(recording, &replay::<T>(recording, bend));
-    run(Bend::Nothing).assert_within(&title);
+    let run = |perturbation| compare_model::<T>(recording, &replay::<T>(recording, perturbation));
+    run(Perturbation::None).assert_within(&title);
 
-    // what has no gradient at all (a head without labels) cannot be bent
+    // what has no gradient at all (a head without labels) cannot be perturbed
     let gradient = |name: &str| {
         recording.tensors.get(&format!("grad/{name}")).or(recording.tensors.get(&format!("gradnorm/{name}")))
     };
@@ -99,23 +99,23 @@ fn check_model<T: Real>(recording: &Recording, title: &str) {
         name.and_then(gradient).is_some_and(|g| g.values.iter().any(|v| *v != 0.0))
     };
     let in_f64 = recording.about["expected"] == "float64";
-    let bent = run(Bend::Gradients(BEND));
+    let perturbed = run(Perturbation::Gradients(PERTURBATION));
     let (seen, mut blind) =
-        bent.noticed(|name| alive("grad", name) || alive("gradnorm", name) || name == "train/grad_norm");
+        perturbed.noticed(|name| alive("grad", name) || alive("gradnorm", name) || name == "train/grad_norm");
     if in_f64 && unit::<T>() == unit::<f64>() {
-        blind.extend(bent.noticed(|name| alive("step3", name)).1);
+        blind.extend(perturbed.noticed(|name| alive("step3", name)).1);
     }
-    assert!(seen > 0 && blind.is_empty(), "{title}: gradients bent, and within the tolerance: {blind:?}");
+    assert!(seen > 0 && blind.is_empty(), "{title}: gradients perturbed, and within the tolerance: {blind:?}");
 
     // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own
     // rounding, and what must show in every tensor is a hundredth of the learning rate. Beside what a float32 recording
     // leaves open (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right
     // angles, show that in some tensors.
-    let bent = run(Bend::Rate(if in_f64 { 1e-2 } else { 1e-1 }));
-    let (_, blind) = bent.noticed(|name| alive("step3", name));
-    assert!(blind.is_empty(), "{title}: learning rate bent, and within the tolerance: {blind:?}");
-    let (seen, blind) = bent.noticed(|name| alive("step3norm", name));
-    assert!(seen > 0 || blind.is_empty(), "{title}: learning rate bent, and within the tolerance: {blind:?}");
+    let perturbed = run(Perturbation::LearningRate(if in_f64 { 1e-2 } else { 1e-1 }));
+    let (_, blind) = perturbed.noticed(|name| alive("step3", name));
+    assert!(blind.is_empty(), "{title}: learning rate perturbed, and within the tolerance: {blind:?}");
+    let (seen, blind) = perturbed.noticed(|name| alive("step3norm", name));
+    assert!(seen > 0 || blind.is_empty(), "{title}: learning rate perturbed, and within the tolerance: {blind:?}");
 }
 
 fn check_recording(folder: &Path, name: &str) {

@@ -18,17 +18,17 @@ pub type Found = BTreeMap<String, Vec<f64>>;
 
 /// What is made wrong on purpose, to see the comparison fail.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Bend {
-    Nothing,
+pub enum Perturbation {
+    None,
     /// The gradients of the first step, every other tensor's by this part and the rest by twice as much: one factor for
     /// all would be lost on a clip.
     Gradients(f64),
     /// The learning rate, by this part.
-    Rate(f64),
+    LearningRate(f64),
 }
 
 /// Runs everything a model case records: evaluation, decoding, and three training steps.
-pub fn replay<T: Real>(recording: &Recording, bend: Bend) -> Found {
+pub fn replay<T: Real>(recording: &Recording, perturbation: Perturbation) -> Found {
     let case = Case::of(recording);
     let noise = Arc::new(Mutex::new(Noise::default()));
     let device = Box::new(Spy::<T>::new(noise.clone()));
@@ -39,7 +39,7 @@ pub fn replay<T: Real>(recording: &Recording, bend: Bend) -> Found {
     let mut run = Run { model, inputs: Inputs::of(recording), dropouts, found: Found::new(), noise };
     run.evaluate(case.batch);
     run.decode(case.batch);
-    run.train(&case, bend);
+    run.train(&case, perturbation);
     run.found
 }
 
@@ -127,12 +127,13 @@ impl Run {
         }
     }
 
-    fn train(&mut self, case: &Case, bend: Bend) {
+    fn train(&mut self, case: &Case, perturbation: Perturbation) {
         let (parameters, tape) = self.model.parts();
         let film = FilmConfig { learning_rate_scale: case.film_learning_rate_scale, ..FilmConfig::default() };
         let optimizer = Optimizer::new(&case.optimizer(), &film, parameters, tape);
         let mut optimizer = optimizer.expect("room for the moments");
-        let rate = case.learning_rate * if let Bend::Rate(part) = bend { 1.0 + part } else { 1.0 };
+        let rate =
+            case.learning_rate * if let Perturbation::LearningRate(part) = perturbation { 1.0 + part } else { 1.0 };
         for step in 0..3 {
             *self.noise.lock().expect("one thread") = Noise::default();
             let batch = self.inputs.batch(case.batch);
@@ -141,8 +142,8 @@ impl Run {
             let losses = self.model.losses(&output, &batch, &case.loss_weights()).expect("losses");
             self.model.backward(losses.total).expect("a backward pass");
             if step == 0 {
-                if let Bend::Gradients(part) = bend {
-                    self.bend_gradients(part);
+                if let Perturbation::Gradients(part) = perturbation {
+                    self.perturb_gradients(part);
                 }
                 self.put_output("train", &output);
                 self.put_losses(&losses);
@@ -219,15 +220,17 @@ impl Run {
         }
     }
 
-    fn bend_gradients(&mut self, part: f64) {
+    fn perturb_gradients(&mut self, part: f64) {
         let (parameters, tape) = self.model.parts();
         for (i, (_, var)) in parameters.iter().filter(|(p, _)| p.requires_grad).enumerate() {
             let (shape, (_, gradient)) = (tape.shape(var), tape.buffers(var));
             let device = tape.device_mut();
-            let [factor, bent] = device.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else { unreachable!() };
+            let [factor, perturbed] = device.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else {
+                unreachable!()
+            };
             device.write(factor, &vec![(1.0 + part * (1 + i % 2) as f64) as f32; shape[0] * shape[1]]);
-            device.forward(&AnyOp::from(Mul), &[gradient, factor], &[bent]);
-            device.copy(bent, gradient);
+            device.forward(&AnyOp::from(Mul), &[gradient, factor], &[perturbed]);
+            device.copy(perturbed, gradient);
         }
     }
 }

@@ -151,10 +151,10 @@ fn pass(model: &mut Cvae, rows: &Rows, likelihood: Likelihood) -> (Vec<f64>, Vec
 }
 
 /// The largest difference in parts of a tolerance of `SPREAD sqrt(terms) U` of the tensor's largest value.
-fn apart(got: &[f32], want: &[f32], terms: f64, bend: f64) -> f64 {
+fn apart(got: &[f32], want: &[f32], terms: f64, factor: f64) -> f64 {
     let largest = want.iter().fold(0.0, |m: f64, v| m.max(f64::from(v.abs())));
     let tolerance = SPREAD * terms.sqrt() * U * largest;
-    let part = |(got, want): (&f32, &f32)| match (f64::from(*got) * bend - f64::from(*want)).abs() {
+    let part = |(got, want): (&f32, &f32)| match (f64::from(*got) * factor - f64::from(*want)).abs() {
         0.0 => 0.0,
         error if error.is_finite() => error / tolerance,
         _ => f64::INFINITY,
@@ -201,7 +201,7 @@ fn losses_and_gradients() {
                 let terms = 2.0 * TERMS + rows.count as f64;
                 let part = apart(got, want, terms, 1.0);
                 assert!(part <= 1.0, "{what}: {name}: {part:.2} tolerances off");
-                assert!(apart(got, want, terms, 1.001) > 1.0, "{what}: {name}: bent, and not noticed");
+                assert!(apart(got, want, terms, 1.001) > 1.0, "{what}: {name}: perturbed, and not noticed");
                 if part > worst.0 {
                     worst = (part, name.clone());
                 }

@@ -1,7 +1,7 @@
 //! Every op on the GPU in f32 against the CPU in f64: `cargo test --test parity`.
 //!
 //! Outputs are full of NaN beforehand; gradients hold noise, which they must keep, and once more are fresh and full of
-//! NaN. Each check also judges a result that is bent by a part in a thousand, and must notice, in every case. The
+//! NaN. Each check also judges a result that is perturbed by a part in a thousand, and must notice, in every case. The
 //! shaders run with the device's bounds checks and without.
 
 #![cfg(feature = "gpu")]
@@ -115,7 +115,7 @@ impl Run {
 /// What is too small a part of a tensor to be noticed. The bound of a product grows with its terms, which cancel; and
 /// of two or three rows, of which every normalisation makes almost the same, the gradient of what was normalised is
 /// almost 0.
-fn bend(case: &Case, tensor: &str) -> Option<f64> {
+fn perturbation(case: &Case, tensor: &str) -> Option<f64> {
     let few = case.inputs[0].0[0] < 4 && matches!(case.op, AnyOp::BatchNorm(_) | AnyOp::NormDropoutFilm(_));
     let long = case.inputs.iter().any(|(shape, _)| shape.iter().any(|extent| *extent > 500));
     (!few || tensor != "gradient 0").then_some(if long { 3e-2 } else { 1e-3 })
@@ -133,7 +133,7 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
     let bounds = bounds(op, &exact);
     let in_f32 = forward(op, &run.inputs);
     let mut compare = |tensor: String, got: &_, want: &_, tolerance: &_| {
-        let what = Compared { case: &name, bend: bend(case, &tensor), tensor };
+        let what = Compared { case: &name, perturbation: perturbation(case, &tensor), tensor };
         record.compare(what, got, want, tolerance);
     };
     for overwrite in [true, false] {

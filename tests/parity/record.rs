@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 pub struct Compared<'a> {
     pub case: &'a str,
     pub tensor: String,
-    /// A result that is bent by such a part must be noticed, and one that is 0.
-    pub bend: Option<f64>,
+    /// A result that is perturbed by such a part must be noticed, and one that is 0.
+    pub perturbation: Option<f64>,
 }
 
 /// What was seen of each tensor, over all that was compared.
 #[derive(Default)]
 pub struct Record(BTreeMap<String, Seen>);
 
-/// In parts of the tolerance: the largest error, and of those cases that must notice a bent result the least that it is
+/// In parts of the tolerance: the largest error, and of those cases that must notice a perturbed result the least that it is
 /// off. And the largest tolerance there in parts of the tensor's root mean square.
 struct Seen {
-    straight: f64,
-    bent: f64,
+    exact: f64,
+    perturbed: f64,
     loosest: f64,
 }
 
@@ -30,9 +30,9 @@ impl Record {
     /// When an element is off by more than its tolerance, or when the tolerances are too large to notice what they
     /// must.
     pub fn compare(&mut self, what: Compared, got: &Array2<f32>, want: &Array2<f64>, tolerance: &Array2<f64>) {
-        let Compared { case, tensor, bend } = what;
-        let worst = |bend: f64| {
-            let part = |((got, want), tolerance): ((&f32, &f64), &f64)| match (f64::from(*got) * bend - want).abs() {
+        let Compared { case, tensor, perturbation } = what;
+        let worst = |factor: f64| {
+            let part = |((got, want), tolerance): ((&f32, &f64), &f64)| match (f64::from(*got) * factor - want).abs() {
                 0.0 => 0.0,
                 error if error.is_finite() => error / tolerance,
                 _ => f64::INFINITY,
@@ -40,26 +40,29 @@ impl Record {
             got.iter().zip(want).zip(tolerance).map(part).fold(0.0, f64::max)
         };
         assert_eq!(got.dim(), want.dim(), "{case}: {tensor}");
-        let straight = worst(1.0);
-        assert!(straight <= 1.0, "{case}: {tensor} is {straight:.2} tolerances off");
-        let nothing = Seen { straight: 0.0, bent: f64::INFINITY, loosest: 0.0 };
+        let exact = worst(1.0);
+        assert!(exact <= 1.0, "{case}: {tensor} is {exact:.2} tolerances off");
+        let nothing = Seen { exact: 0.0, perturbed: f64::INFINITY, loosest: 0.0 };
         let seen = self.0.entry(tensor.clone()).or_insert(nothing);
-        seen.straight = seen.straight.max(straight);
-        // what is 0 throughout stays so, however it is bent
-        let Some(bend) = bend.filter(|_| want.iter().any(|v| *v != 0.0)) else { return };
+        seen.exact = seen.exact.max(exact);
+        // what is 0 throughout stays so, however it is perturbed
+        let Some(perturbation) = perturbation.filter(|_| want.iter().any(|v| *v != 0.0)) else { return };
         let rms = (want.iter().map(|v| v * v).sum::<f64>() / want.len() as f64).sqrt();
-        let (bent, loosest) = (worst(1.0 + bend), tolerance.iter().fold(0.0, |m: f64, t| m.max(*t)) / rms);
-        assert!(bent > 1.0, "{case}: {tensor} is bent by {bend}, which is {bent:.2} tolerances");
-        assert!(loosest <= bend.max(1e-2), "{case}: {tensor} has tolerances of {loosest:.1e} of its root mean square");
-        seen.bent = seen.bent.min(bent);
+        let (perturbed, loosest) = (worst(1.0 + perturbation), tolerance.iter().fold(0.0, |m: f64, t| m.max(*t)) / rms);
+        assert!(perturbed > 1.0, "{case}: {tensor} is perturbed by {perturbation}, which is {perturbed:.2} tolerances");
+        assert!(
+            loosest <= perturbation.max(1e-2),
+            "{case}: {tensor} has tolerances of {loosest:.1e} of its root mean square"
+        );
+        seen.perturbed = seen.perturbed.min(perturbed);
         seen.loosest = seen.loosest.max(loosest);
     }
 
     /// Prints what was seen.
     pub fn tell(&self) {
-        for (tensor, Seen { straight, bent, loosest }) in &self.0 {
+        for (tensor, Seen { exact, perturbed, loosest }) in &self.0 {
             println!(
-                "{tensor:>12}: at most {straight:.3} of the tolerance ({loosest:.1e} of the rms); bent {bent:.0} at least"
+                "{tensor:>12}: at most {exact:.3} of the tolerance ({loosest:.1e} of the rms); perturbed {perturbed:.0} at least"
             );
         }
     }
