@@ -17,7 +17,7 @@ use abr_film::ops::{self, Case, Fill, Mse, Op, WeightedSum};
 use abr_film::tape::Var;
 use common::bench::op::Bench;
 use common::bench::{BATCHES, Pair, inside, measure, pair, quick, seconds, threads, wanted};
-use common::cases::draw;
+use common::random::draw;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rayon::ThreadPool;
 

@@ -12,7 +12,7 @@ use abr_film::model::Cvae;
 use abr_film::ops::{Case, Fill};
 use abr_film::train::Trainer;
 use common::bench::on::{Placed, layer, nothing};
-use common::cases::draw;
+use common::random::draw;
 use ndarray::Array2;
 use peer_protocol::{argument, median, serve_blocks};
 use std::time::Instant;

@@ -8,8 +8,8 @@ use abr_film::ops::{
 };
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
-use common::cases::draw;
 use common::ops::{backward, forward};
+use common::random::draw;
 use ndarray::{Array2, Axis, concatenate, s};
 
 /// Beyond a block of columns of `norm_dropout_film`, what is left over of every vector, and work for several tasks.

@@ -6,9 +6,9 @@
 //! a thousand, and must fail then.
 
 use abr_film::ops::{Case, Fill, Op};
-use common::cases::draw;
 use common::one_test_per_op;
 use common::ops::{backward, forward};
+use common::random::draw;
 use ndarray::Array2;
 
 /// Steps of the central difference: its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of

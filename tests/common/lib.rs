@@ -4,13 +4,13 @@ pub mod allocation;
 pub mod bench;
 pub mod bounds;
 pub mod case;
-pub mod cases;
 pub mod each_op;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod margins;
 pub mod op_cases;
 pub mod ops;
+pub mod random;
 pub mod recording;
 pub mod replay;
 pub mod samples;

@@ -6,8 +6,8 @@ use abr_film::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, Cpu, 
 use abr_film::kernels::adam::clip_scale;
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
-use common::cases::draw;
 use common::gpu::context;
+use common::random::draw;
 
 /// More than a workgroup steps, some rows, and a single number.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];

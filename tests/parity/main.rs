@@ -15,10 +15,10 @@ use abr_film::ops::{AnyOp, Case, Dropout, Fill, Op};
 use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Shape;
 use common::bounds::{Exact, U, bounds};
-use common::cases::draw;
 use common::gpu::context;
 use common::one_test_per_op;
 use common::ops::{backward, forward};
+use common::random::draw;
 use ndarray::Array2;
 use record::{Compared, Record};
 

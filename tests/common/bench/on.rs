@@ -1,7 +1,7 @@
 //! The device to measure: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, by default the
 //! first hardware GPU. A measurement submits all its work to a GPU and waits once, at the end.
 
-use crate::cases::draw;
+use crate::random::draw;
 #[cfg(feature = "gpu")]
 use abr_film::device::gpu::{Checks, Context, Gpu, open};
 use abr_film::device::{Buffer, Cpu, Device, Role, Scalar, ScalarValues, Target};

@@ -1,6 +1,6 @@
 //! An op with random inputs.
 
-use crate::cases::draw;
+use crate::random::draw;
 use abr_film::ops::{AnyOp, Case, Fill};
 use abr_film::tensor::Gradient;
 use ndarray::{Array2, ArrayView2};

@@ -7,7 +7,7 @@
 
 use crate::bench::peak;
 use crate::bench::{BATCHES, inside, median, seconds};
-use crate::cases::draw;
+use crate::random::draw;
 use abr_film::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
 use abr_film::ops::Fill;
 use ndarray::{Array2, s};
