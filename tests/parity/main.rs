@@ -199,7 +199,7 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
         }
         cases(5, 3, 7).iter().for_each(|case| check_unwanted(&mut Gpu::new(context.clone()), case));
     }
-    record.tell();
+    record.print();
 }
 
 /// An element is kept where the words below its own are dropped, and dropped where its own is: every word is the CPU's.

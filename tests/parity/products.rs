@@ -97,7 +97,7 @@ fn products_in_every_tile_whole_and_split() {
             }
         }
     }
-    record.tell();
+    record.print();
 }
 
 /// How many partial sums a case has room for; 1 where it is not split.
@@ -139,5 +139,5 @@ fn products_of_nothing() {
             }
         }
     }
-    record.tell();
+    record.print();
 }

@@ -59,7 +59,7 @@ impl Record {
     }
 
     /// Prints what was seen.
-    pub fn tell(&self) {
+    pub fn print(&self) {
         for (tensor, Seen { exact, perturbed, loosest }) in &self.0 {
             println!(
                 "{tensor:>12}: at most {exact:.3} of the tolerance ({loosest:.1e} of the rms); perturbed {perturbed:.0} at least"
