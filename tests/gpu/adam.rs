@@ -117,7 +117,7 @@ fn every_kind_of_step_is_the_cpu_s() {
 #[test]
 fn steps_that_nobody_waits_for_are_the_same() {
     let Some(context) = context(Checks::Off) else { return };
-    let told = [false, true].map(|waits| {
+    let results = [false, true].map(|waits| {
         let mut gpu = Gpu::new(context.clone());
         let learned = placed(&mut gpu);
         for step in 1..4 {
@@ -129,5 +129,5 @@ fn steps_that_nobody_waits_for_are_the_same() {
         }
         read(&gpu, learned[0].value, SHAPES[0])
     });
-    assert!(told[0] == told[1]);
+    assert!(results[0] == results[1]);
 }

@@ -35,11 +35,11 @@ fn rows(step: usize) -> (usize, usize) {
 }
 
 #[test]
-fn a_step_does_not_wait_and_tells_the_same_later() {
+fn a_step_does_not_wait_and_reports_the_same_later() {
     // pipelines are missing in the first step
     let Some(context) = own() else { return };
     for clip in ["null", "0.5"] {
-        let mut told = Vec::new();
+        let mut results = Vec::new();
         for settled in [false, true] {
             let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
             let counts = |trainer: &mut Trainer| trainer.model().tape().counts();
@@ -63,9 +63,9 @@ fn a_step_does_not_wait_and_tells_the_same_later() {
             assert_eq!(after.waits - before.waits, if settled { 8 } else { 1 }, "clip {clip}, settled: {settled}");
             let progress = serde_json::to_value(trainer.progress()).expect("plain data");
             assert_eq!(progress["gradient_norm"] != 0.0, clip != "null", "{progress}");
-            told.push((progress, trainer.model().state().expect("values")));
+            results.push((progress, trainer.model().state().expect("values")));
         }
-        assert!(told[0] == told[1], "clip {clip}: {} and {}", told[0].0, told[1].0);
+        assert!(results[0] == results[1], "clip {clip}: {} and {}", results[0].0, results[1].0);
     }
 }
 
