@@ -24,7 +24,7 @@ macro_rules! every_op {
             let wait = |placed: &mut Placed| placed.wait().expect("an end");
             $(for case in <abr_film::ops::$Op as Op>::cases(rows, inner, columns) {
                 let [forward, backward] = work(&mut Bench::new(&case));
-                let mut placed = Placed::new(&case, on.device()).expect("room");
+                let mut placed = Placed::new(&case, on.device()).expect("memory");
                 let mut group = c.benchmark_group(concat!("ops/", stringify!($module)));
                 group.throughput(forward);
                 group.bench_function(format!("{}/forward", case.name), |b| {

@@ -11,7 +11,7 @@ const CHUNK: usize = 256;
 /// The posterior's mu and logvar `[N, Z]`, a few hundred rows at a time.
 ///
 /// # Errors
-/// A device that has no room, or is gone.
+/// A device that has no memory, or is gone.
 pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Array2<f32>)> {
     let (mut mu, mut logvar, mut gathered) = (Vec::new(), Vec::new(), Default::default());
     for start in (0..rows.len()).step_by(CHUNK) {
@@ -31,7 +31,7 @@ pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Arra
 /// The means of the learned prior `[N, Z]` under conditions `[N, S]`; `None` of another prior.
 ///
 /// # Errors
-/// A device that has no room, or is gone.
+/// A device that has no memory, or is gone.
 pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<Array2<f32>>> {
     let mut means = Vec::new();
     for rows in condition.axis_chunks_iter(ndarray::Axis(0), CHUNK) {
@@ -47,7 +47,7 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
 /// FiLM.
 ///
 /// # Errors
-/// A device that has no room, or is gone.
+/// A device that has no memory, or is gone.
 pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Array2<f32>; 2]>> {
     let rows = condition.nrows();
     let values = condition.as_slice().expect("rows of a row-major array");

@@ -88,7 +88,7 @@ impl Tape {
     /// Adds parameters, which survive every rewind. `true`: with a gradient; `false`: a buffer such as a running mean.
     ///
     /// # Errors
-    /// A device that has no room for them.
+    /// A device that has no memory for them.
     ///
     /// # Panics
     /// When anything but parameters is on the tape.
@@ -137,7 +137,7 @@ impl Tape {
     /// Puts constant values on the tape.
     ///
     /// # Errors
-    /// A device that has no room for them.
+    /// A device that has no memory for them.
     ///
     /// # Panics
     /// When there are more or fewer values than the shape says.
@@ -162,7 +162,7 @@ impl Tape {
     /// Runs an op and returns all its outputs; gradients flow through the first alone.
     ///
     /// # Errors
-    /// A device that has no room for the outputs.
+    /// A device that has no memory for the outputs.
     ///
     /// # Panics
     /// When shapes do not fit.
@@ -183,7 +183,7 @@ impl Tape {
     /// Sets every parameter's gradient to that of the scalar `loss`.
     ///
     /// # Errors
-    /// A device that has no room for the gradients.
+    /// A device that has no memory for the gradients.
     ///
     /// # Panics
     /// When `loss` is not `[1, 1]` or depends on no parameter.

@@ -33,7 +33,7 @@ fn small() -> ModelConfig {
 }
 
 fn model(config: &ModelConfig, seed: u64) -> Cvae {
-    Cvae::new(config, &FilmConfig::default(), seed, Box::new(Cpu::<f32>::new())).expect("room for it")
+    Cvae::new(config, &FilmConfig::default(), seed, Box::new(Cpu::<f32>::new())).expect("memory for it")
 }
 
 fn state(model: &Cvae) -> State {
@@ -71,7 +71,7 @@ fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, early: 
         parameters,
         tape,
     )
-    .expect("room for the moments");
+    .expect("memory for the moments");
     for step in 0..steps {
         let output = model.forward(&batch, Mode::Train { seed: 1, step }).expect("a forward pass");
         let weights = LossWeights::new(&TrainingConfig::default(), None);
@@ -127,7 +127,7 @@ fn strength_0_is_film_off_and_one_half_is_half_the_departure_from_the_identity()
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
     let largest = full.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
     // eight roundings an element of two levels (the halved bias, FiLM's five), then 24 + 16 terms of the head: sqrt(56)
-    // with the same room as in the comparison with PyTorch, 16
+    // with the same margin as in the comparison with PyTorch, 16
     let tolerance = 16.0 * 56.0_f32.sqrt() * f32::EPSILON / 2.0 * largest;
     println!("strength one half: off by {:.2} of the tolerance", apart(&half, &by_weights) / tolerance);
     assert!(apart(&half, &by_weights) <= tolerance);

@@ -91,7 +91,7 @@ impl Cvae {
     /// A model with initial weights of this seed.
     ///
     /// # Errors
-    /// When the device has no room for it.
+    /// When the device has no memory for it.
     pub fn new(config: &ModelConfig, film: &FilmConfig, seed: u64, device: Box<dyn Device>) -> Result<Self> {
         let mut parameters = Parameters::default();
         let encoder = Encoder::new(config, &mut parameters);

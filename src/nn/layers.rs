@@ -65,7 +65,7 @@ impl LinearLayer {
     /// `[B, inputs]` to `[B, outputs]`.
     ///
     /// # Errors
-    /// A device that has no room, or is gone.
+    /// A device that has no memory, or is gone.
     ///
     /// # Panics
     /// When `x` has another number of columns than the layer inputs.

@@ -34,7 +34,7 @@ impl Optimizer {
     /// Moments at 0; FiLM's parameters are a group of their own.
     ///
     /// # Errors
-    /// A device that has no room for the moments.
+    /// A device that has no memory for the moments.
     ///
     /// # Panics
     /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
@@ -94,7 +94,7 @@ impl Optimizer {
     /// are scaled down to it first (PyTorch's `clip_grad_norm_`); returns that norm. It does not wait for the device.
     ///
     /// # Errors
-    /// A device that has no room for the norm, or is gone.
+    /// A device that has no memory for the norm, or is gone.
     ///
     /// # Panics
     /// With a `clip` after [`Optimizer::step_in_backward`], or another learning rate than there.

@@ -81,7 +81,7 @@ impl Trainer {
     ///
     /// # Errors
     /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; rows with the
-    /// same samples in two parts of the split, unless `data.allow_repeats`; a device that has no room for a step, or
+    /// same samples in two parts of the split, unless `data.allow_repeats`; a device that has no memory for a step, or
     /// cannot make its programs.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
         config.check()?;
@@ -237,7 +237,7 @@ impl Trainer {
     /// # Errors
     /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the
     /// message names which. The weights are not to be used then, as they have made their step by it. And a device that
-    /// is gone, or has no room.
+    /// is gone, or has no memory.
     ///
     /// # Panics
     /// When `start..end` is empty, a single row, or beyond the order's rows.

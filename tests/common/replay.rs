@@ -32,7 +32,7 @@ pub fn replay<T: Real>(recording: &Recording, perturbation: Perturbation) -> Fou
     let case = Case::of(recording);
     let noise = Arc::new(Mutex::new(Noise::default()));
     let device = Box::new(Spy::<T>::new(noise.clone()));
-    let mut model = Cvae::new(&case.model(), &case.film(), 0, device).expect("room for it");
+    let mut model = Cvae::new(&case.model(), &case.film(), 0, device).expect("memory for it");
     load(&mut model, recording);
     let mut dropouts: Vec<usize> = recording.under("mask/").filter_map(|layer| layer.parse().ok()).collect();
     dropouts.sort_unstable();
@@ -131,7 +131,7 @@ impl Run {
         let (parameters, tape) = self.model.parts();
         let film = FilmConfig { learning_rate_scale: case.film_learning_rate_scale, ..FilmConfig::default() };
         let optimizer = Optimizer::new(&case.optimizer(), &film, parameters, tape);
-        let mut optimizer = optimizer.expect("room for the moments");
+        let mut optimizer = optimizer.expect("memory for the moments");
         let rate =
             case.learning_rate * if let Perturbation::LearningRate(part) = perturbation { 1.0 + part } else { 1.0 };
         for step in 0..3 {
@@ -225,7 +225,7 @@ impl Run {
         for (i, (_, var)) in parameters.iter().filter(|(p, _)| p.requires_grad).enumerate() {
             let (shape, (_, gradient)) = (tape.shape(var), tape.buffers(var));
             let device = tape.device_mut();
-            let [factor, perturbed] = device.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else {
+            let [factor, perturbed] = device.alloc(Role::Activation, &[shape; 2]).expect("memory")[..] else {
                 unreachable!()
             };
             device.write(factor, &vec![(1.0 + part * (1 + i % 2) as f64) as f32; shape[0] * shape[1]]);
@@ -258,8 +258,8 @@ fn norm(values: &[f64]) -> f64 {
 /// the value and its negated rounding. (The sum is put behind the program, where no gradient comes by.)
 fn read(tape: &mut Tape, var: Var) -> Vec<f64> {
     let (shape, high) = (tape.shape(var), tape.read(var).expect("values"));
-    let negated = tape.input(shape, &negated(&high)).expect("room");
-    let low = tape.apply(Add, &[var, negated]).expect("room");
+    let negated = tape.input(shape, &negated(&high)).expect("memory");
+    let low = tape.apply(Add, &[var, negated]).expect("memory");
     joined(&high, &tape.read(low).expect("values"))
 }
 
@@ -269,7 +269,7 @@ fn read_gradient(tape: &mut Tape, var: Var) -> Vec<f64> {
     let device = tape.device_mut();
     let (mut high, mut low) = (vec![0.0; shape[0] * shape[1]], vec![0.0; shape[0] * shape[1]]);
     device.read(gradient, &mut high).expect("values");
-    let [rounded, rest] = device.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else { unreachable!() };
+    let [rounded, rest] = device.alloc(Role::Activation, &[shape; 2]).expect("memory")[..] else { unreachable!() };
     device.write(rounded, &negated(&high));
     device.forward(&AnyOp::from(Add), &[gradient, rounded], &[rest]);
     device.read(rest, &mut low).expect("values");

@@ -20,7 +20,7 @@ const GROUPS: [ParameterGroup; 3] = [
 /// Value, gradient, first and second moment of every parameter.
 fn placed(device: &mut dyn Device) -> Vec<AdamParameter> {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
-    let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("room"));
+    let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("memory"));
     for (which, of_role) in buffers.iter().enumerate() {
         // no second moment is below 0
         let fill = if which == 3 { Fill::Uniform(1e-4, 1.0) } else { Fill::Normal };

@@ -110,7 +110,7 @@ impl Rows {
 
 fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
     let film = FilmConfig { hidden_dim: 9, condition_dropout: 0.2, ..FilmConfig::default() };
-    let mut model = Cvae::new(config, &film, SEED, device).expect("a device with room");
+    let mut model = Cvae::new(config, &film, SEED, device).expect("a device with memory");
     // FiLM begins as the identity, where half of its gradients are 0: move it
     for (name, _, mut values) in model.state().expect("values") {
         if name.contains("_mlp.2.") {
@@ -215,7 +215,7 @@ fn losses_and_gradients() {
 fn optimizer(model: &mut Cvae) -> Optimizer {
     let film = FilmConfig { learning_rate_scale: 0.5, ..FilmConfig::default() };
     let (parameters, tape) = model.parts();
-    Optimizer::new(&Default::default(), &film, parameters, tape).expect("room for the moments")
+    Optimizer::new(&Default::default(), &film, parameters, tape).expect("memory for the moments")
 }
 
 /// The losses of a training, and the largest norm of a gradient.
@@ -281,7 +281,7 @@ fn too_large_a_tensor_is_an_error() {
     let error = gpu.alloc(Role::Activation, &[[1 << 20, 1 << 20]]).expect_err("4 TiB");
     assert!(error.exit_code() == 1 && error.to_string().contains("beyond its limit"), "{error}");
     // and the device goes on
-    let buffer = gpu.alloc(Role::Activation, &[[1, 2]]).expect("room")[0];
+    let buffer = gpu.alloc(Role::Activation, &[[1, 2]]).expect("memory")[0];
     gpu.write(buffer, &[1.0, 2.0]);
     assert_eq!(read(&gpu, buffer, 2), [1.0, 2.0]);
 }
@@ -307,7 +307,7 @@ fn more_workgroups_than_one_dimension_has() {
     let shape = [65_537, 257];
     let values: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i % 101) as f32 - 50.0).collect();
     let mut gpu = Gpu::new(context);
-    let [x, y] = gpu.alloc(Role::Activation, &[shape; 2]).expect("room")[..] else { unreachable!("two shapes") };
+    let [x, y] = gpu.alloc(Role::Activation, &[shape; 2]).expect("memory")[..] else { unreachable!("two shapes") };
     gpu.write(x, &values);
     gpu.forward(&LeakyRelu::RELU.into(), &[x], &[y]);
     let wrong = values.iter().zip(&read(&gpu, y, values.len())).position(|(x, y)| x.max(0.0) != *y);

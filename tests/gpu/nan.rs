@@ -142,7 +142,7 @@ fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
         for (last, nan) in [(3.0, false), (f32::NAN, true)] {
             let [values, gradients, first, second] =
                 [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment].map(|role| {
-                    let buffers = device.alloc(role, &[[1, 3], [2, 2]]).expect("room");
+                    let buffers = device.alloc(role, &[[1, 3], [2, 2]]).expect("memory");
                     [buffers[0], buffers[1]]
                 });
             device.write(gradients[0], &[1.0, -2.0, 0.5]);

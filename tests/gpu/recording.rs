@@ -19,12 +19,12 @@ impl Block {
     fn new(gpu: &mut Gpu, columns: usize, apart: bool) -> Self {
         let op = NormDropoutFilm { slope: 0.2, training: true, dropout: None, film: None };
         let shapes = [[2, columns], [1, columns], [1, columns], [1, columns], [1, columns]];
-        let mut inputs = gpu.alloc(Role::Activation, &shapes[..1]).expect("room");
-        inputs.extend(gpu.alloc(Role::Parameter, &shapes[1..]).expect("room"));
+        let mut inputs = gpu.alloc(Role::Activation, &shapes[..1]).expect("memory");
+        inputs.extend(gpu.alloc(Role::Parameter, &shapes[1..]).expect("memory"));
         gpu.write(inputs[0], &(0..2 * columns).map(|i| 1.0 + i as f32).collect::<Vec<_>>());
-        let outputs = gpu.alloc(Role::Activation, &op.output_shapes(&shapes)).expect("room");
+        let outputs = gpu.alloc(Role::Activation, &op.output_shapes(&shapes)).expect("memory");
         if !apart {
-            gpu.reshape(&outputs, &op.output_shapes(&shapes)).expect("room");
+            gpu.reshape(&outputs, &op.output_shapes(&shapes)).expect("memory");
         }
         Block { op: op.into(), inputs, outputs }
     }
@@ -38,8 +38,8 @@ impl Block {
 fn running_statistics_do_not_end_a_compute_pass() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
     let block = Block::new(&mut gpu, 7, false);
-    let mut gradients = gpu.alloc(Role::Activation, &[[2, 7]; 2]).expect("room");
-    gradients.extend(gpu.alloc(Role::Gradient, &[[1, 7]; 2]).expect("room"));
+    let mut gradients = gpu.alloc(Role::Activation, &[[2, 7]; 2]).expect("memory");
+    gradients.extend(gpu.alloc(Role::Gradient, &[[1, 7]; 2]).expect("memory"));
     let target = |i: usize| Some(Target { buffer: gradients[i], accumulate: false, last: true });
     block.forward(&mut gpu);
     gpu.copy(block.outputs[3], block.inputs[3]);
@@ -47,7 +47,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let targets = [target(1), target(2), target(3), None, None];
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
     // the optimiser's step is over the very memory that they lie in
-    let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("room"));
+    let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("memory"));
     let learned = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
         AdamParameter { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
@@ -67,7 +67,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
 fn copies_leave_what_lies_between_them() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
     let [from, to] = [1.0, 2.0].map(|value| {
-        let whole = gpu.alloc(Role::Activation, &[[1, 200]]).expect("room")[0];
+        let whole = gpu.alloc(Role::Activation, &[[1, 200]]).expect("memory")[0];
         gpu.write(whole, &[value; 200]);
         whole
     });
@@ -83,7 +83,7 @@ fn copies_leave_what_lies_between_them() {
 }
 
 #[test]
-fn what_was_written_together_is_copied_back_before_the_room_grows() {
+fn joined_outputs_are_copied_back_before_scratch_memory_grows() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
     let [small, large] = [7, 700].map(|columns| Block::new(&mut gpu, columns, true));
     small.forward(&mut gpu);
@@ -95,7 +95,7 @@ fn what_was_written_together_is_copied_back_before_the_room_grows() {
 /// A parameter with its gradient [3, 4] and moments.
 fn learned(device: &mut dyn Device) -> AdamParameter {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
-    let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("room")[0]);
+    let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("memory")[0]);
     device.write(gradient, &[3.0, 4.0]);
     AdamParameter { value, gradient, m, v, group: ParameterGroup::DEFAULT }
 }
@@ -127,7 +127,7 @@ fn tickets_are_waited_for_in_any_order() {
     let Some(context) = context(Checks::Off) else { return };
     let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
     for mut device in devices {
-        let buffer = device.alloc(Role::Activation, &[[1, 1]]).expect("room")[0];
+        let buffer = device.alloc(Role::Activation, &[[1, 1]]).expect("memory")[0];
         let tickets = [1.0, 2.0, 3.0].map(|value| {
             device.write(buffer, &[value]);
             device.readback(&[Scalar::First(buffer)]).expect("a readback")

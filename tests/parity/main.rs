@@ -45,10 +45,10 @@ fn wide(x: &Array2<f32>) -> Array2<f64> {
 fn place(gpu: &mut Gpu, role: Role, scattered: bool, values: &[Array2<f32>]) -> Vec<Buffer> {
     let arena: Vec<usize> = (0..values.len()).filter(|i| !scattered && values[*i].nrows() == 1 && *i > 0).collect();
     let shapes: Vec<Shape> = arena.iter().map(|i| shape(&values[*i])).collect();
-    let mut together = gpu.alloc(role, &shapes).expect("room").into_iter();
+    let mut together = gpu.alloc(role, &shapes).expect("memory").into_iter();
     let mut buffers = Vec::new();
     for (i, value) in values.iter().enumerate() {
-        let alone = |gpu: &mut Gpu| gpu.alloc(Role::Activation, &[shape(value)]).expect("room")[0];
+        let alone = |gpu: &mut Gpu| gpu.alloc(Role::Activation, &[shape(value)]).expect("memory")[0];
         let buffer = if arena.contains(&i) { together.next().expect("one each") } else { alone(gpu) };
         gpu.write(buffer, value.as_slice().expect("contiguous"));
         buffers.push(buffer);
@@ -92,7 +92,7 @@ impl Run {
         let outputs = place(gpu, Role::Activation, true, &nothing);
         if !scattered {
             // as the tape does: what an op may join then lies together
-            gpu.reshape(&outputs, &shapes).expect("room");
+            gpu.reshape(&outputs, &shapes).expect("memory");
             outputs.iter().zip(&nothing).for_each(|(b, v)| gpu.write(*b, v.as_slice().expect("contiguous")));
         }
         gpu.forward(op, &inputs, &outputs);
@@ -209,7 +209,7 @@ fn words_are_the_cpu_s() {
     // two whole quads and a part of one; both halves of the key, and all of the counter
     let (stream, [rows, columns]) = (Stream::new(0xFEDC_BA98_7654_3210, Purpose::Dropout, 3).at(17), [3, 9]);
     let x = place(&mut gpu, Role::Activation, true, &[Array2::ones((rows, columns))]);
-    let outputs = gpu.alloc(Role::Activation, &[[rows, columns]; 2]).expect("room");
+    let outputs = gpu.alloc(Role::Activation, &[[rows, columns]; 2]).expect("memory");
     for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
         let word = stream.bits(row as u32, column as u32 / 4)[column % 4];
         for (below, dropped) in [(u64::from(word), false), (u64::from(word) + 1, true)] {

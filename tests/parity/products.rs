@@ -100,7 +100,7 @@ fn products_in_every_tile_whole_and_split() {
     record.print();
 }
 
-/// How many partial sums a case has room for; 1 where it is not split.
+/// How many partial sums a case may be; 1 where it is not split.
 fn partials(case: &Case) -> usize {
     let bindings = dispatches(case).flat_map(|dispatch| dispatch.bindings).filter(|b| b.name == "partials");
     let len = |binding: Binding| match binding.operands[..] {

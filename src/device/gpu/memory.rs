@@ -85,7 +85,7 @@ impl Memory {
             mapped_at_creation: false,
         });
         if pollster::block_on(scope.pop()).is_some() {
-            return Err(context.error(format!("has no room for another {bytes} bytes")));
+            return Err(context.error(format!("has no memory for another {bytes} bytes")));
         }
         self.next_id += 1;
         Ok(Block { buffer, id: self.next_id, bytes, used_in: 0 })

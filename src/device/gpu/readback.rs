@@ -60,7 +60,7 @@ impl Recorder {
         if let Some(fitting) = self.mappable.iter().position(|buffer| buffer.size() >= bytes) {
             return self.mappable.swap_remove(fitting);
         }
-        // one too small makes room for its successor
+        // a buffer that is too small is dropped before its successor is made
         self.mappable.pop();
         context.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("readback"),
