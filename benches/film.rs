@@ -4,7 +4,7 @@
 //!   and backward; fusing saves that traffic.
 //! - `block`: the fused block of a decoder level (LeakyReLU, batch norm, dropout), with a modulation against without.
 //! - `decoder`: with FiLM and its MLPs against without, in evaluation mode; backward from a loss on both of its heads.
-//! - `training`: the same for the whole model with its encoder in training mode, without the optimiser.
+//! - `training`: the same for the whole model with its encoder in training mode, without the optimizer.
 //!
 //! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS`
 //! sets the threads.

@@ -103,7 +103,7 @@ impl Device for Clock {
 }
 
 /// The kinds of work, in the order of the table.
-const KINDS: [&str; 4] = ["GEMM", "element-wise", "optimiser", "rest"];
+const KINDS: [&str; 4] = ["GEMM", "element-wise", "optimizer", "rest"];
 
 fn kind(what: &str) -> &'static str {
     match what {

@@ -10,7 +10,7 @@
 //! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops: one file each, forward beside backward |
 //! | [`mod@pass`] | what an op asks of a GPU, as data |
 //! | [`device`], [`tape`] | where ops run, and reverse-mode differentiation through them |
-//! | [`nn`], [`model`] | layers, initialisers, the optimiser; encoder, decoders, loss |
+//! | [`nn`], [`model`] | layers, initialisers, the optimizer; encoder, decoders, loss |
 //! | [`data`] | recordings in µV and ms: tables, preparation, the built-in synthetic set, splits, scalers |
 //! | [`checkpoint`] | a model on disk, with all it needs to be used |
 //! | [`train`], [`generate`], [`eval`] | what one does with a model |

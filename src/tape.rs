@@ -80,7 +80,7 @@ impl Tape {
         self.device.name()
     }
 
-    /// The device, to step an optimiser on.
+    /// The device, to step an optimizer on.
     pub fn device_mut(&mut self) -> &mut dyn Device {
         self.device.as_mut()
     }

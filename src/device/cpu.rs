@@ -110,7 +110,7 @@ impl<T: Real> Cpu<T> {
 }
 
 impl<T: Real> Cpu<T> {
-    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimiser step
+    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimizer step
     /// now, in place of its gradient.
     fn in_backward(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };

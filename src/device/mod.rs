@@ -38,7 +38,7 @@ pub struct Target {
     pub last: bool,
 }
 
-/// What an optimiser step needs of one parameter.
+/// What an optimizer step needs of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamParameter {
     pub value: Buffer,
@@ -69,7 +69,7 @@ pub struct Counts {
     pub waits: u64,
 }
 
-/// Memory, ops and the optimiser of one kind of hardware. Calls take effect in order, perhaps later; only
+/// Memory, ops and the optimizer of one kind of hardware. Calls take effect in order, perhaps later; only
 /// [`Device::read`] and [`Device::wait`] wait. Shapes that do not fit, or a buffer named both as input and output,
 /// are the caller's bug and panic.
 pub trait Device: Send {

@@ -223,12 +223,12 @@ impl Cvae {
         &self.parameters
     }
 
-    /// The tape, to read variables and to step an optimiser.
+    /// The tape, to read variables and to step an optimizer.
     pub fn tape(&mut self) -> &mut Tape {
         &mut self.tape
     }
 
-    /// Parameters and tape together, for an optimiser.
+    /// Parameters and tape together, for an optimizer.
     pub fn parts(&mut self) -> (&Parameters, &mut Tape) {
         (&self.parameters, &mut self.tape)
     }

@@ -1,4 +1,4 @@
-//! What networks are made of: named parameters, layers, the optimiser and the learning rate over the epochs.
+//! What networks are made of: named parameters, layers, the optimizer and the learning rate over the epochs.
 
 pub mod init;
 pub mod layers;

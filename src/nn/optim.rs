@@ -1,4 +1,4 @@
-//! The optimiser: Adam or AdamW over all parameters, after clipping by the global norm.
+//! The optimizer: Adam or AdamW over all parameters, after clipping by the global norm.
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};

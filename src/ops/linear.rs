@@ -30,7 +30,7 @@ pub struct Linear;
 const PART: usize = 1 << 15;
 
 impl Linear {
-    /// dW = dy^T x, and at once W's optimiser step by it, a few rows at a time: the gradient is never written to
+    /// dW = dy^T x, and at once W's optimizer step by it, a few rows at a time: the gradient is never written to
     /// memory. The bits are those of [`Op::backward`], and then
     /// [`adam`](crate::kernels::adam::adam).
     ///

@@ -50,7 +50,7 @@ impl LinearRelu {
         })
     }
 
-    /// [`Linear::step_weight`]: W's gradient, and at once its optimiser step by it. y and dy `[B, O]`.
+    /// [`Linear::step_weight`]: W's gradient, and at once its optimizer step by it. y and dy `[B, O]`.
     ///
     /// # Panics
     /// As there.

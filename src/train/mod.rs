@@ -225,7 +225,7 @@ impl Trainer {
         stream.rng(0).shuffle(&mut self.order);
     }
 
-    /// One optimiser step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the
+    /// One optimizer step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the
     /// shapes of a step were seen, it allocates nothing on one thread of the CPU, except where `matrixmultiply` is the
     /// kernel of matrix products, which allocates what it packs operands into. On several threads tasks fall to them by
     /// chance: rayon's queues may grow, and seldom a thread needs one room more for what lies within a kernel than in

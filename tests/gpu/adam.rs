@@ -1,4 +1,4 @@
-//! The optimiser's step on the GPU beside the CPU's in f64.
+//! The optimizer's step on the GPU beside the CPU's in f64.
 
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};

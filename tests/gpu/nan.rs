@@ -86,7 +86,7 @@ fn a_nan_anywhere_reaches_the_loss() {
     }
 }
 
-/// Where a step of the optimiser finds it.
+/// Where a step of the optimizer finds it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Planted {
     Nowhere,

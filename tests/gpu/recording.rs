@@ -46,7 +46,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     gpu.copy(block.outputs[4], block.inputs[4]);
     let targets = [target(1), target(2), target(3), None, None];
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
-    // the optimiser's step is over the very memory that they lie in
+    // the optimizer's step is over the very memory that they lie in
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("memory"));
     let learned = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);

@@ -64,7 +64,7 @@ class Case:
     static_weight: float = 1.0
     peak_weight: float = 1.0
     labels: str = "some"  # peaks: "some" with NaN among them, or "none" valid
-    # the optimiser
+    # the optimizer
     optimizer: str = "adam"  # or "adamw"
     learning_rate: float = 1e-3
     film_learning_rate_scale: float = 1.0
@@ -295,7 +295,7 @@ class Pass:
         return loss
 
 
-def optimiser(c: Case, parameters: Tensors) -> torch.optim.Optimizer:
+def optimizer(c: Case, parameters: Tensors) -> torch.optim.Optimizer:
     film = {k: p for k, p in parameters.items() if k.startswith("decoder.film")}
     groups = [{"params": [p for k, p in parameters.items() if k not in film]}]
     if film:
@@ -330,7 +330,7 @@ def record(c: Case, dtype: torch.dtype) -> tuple[Tensors, float, float]:
             put("decode_no_static/", run.decode(batch["z"], None))
         kinks.append(run.kink)
 
-    adam = optimiser(c, parameters)
+    adam = optimizer(c, parameters)
     for step in range(3):
         adam.zero_grad()
         run = Pass(c, tensors, training=True, step=step)
