@@ -79,19 +79,19 @@ impl<T: Real> Cpu<T> {
     }
 
     /// The buffer that holds the numbers of this one, and which of them.
-    fn place(&self, buffer: Buffer) -> (Buffer, Range<usize>) {
+    fn resolve(&self, buffer: Buffer) -> (Buffer, Range<usize>) {
         let CpuTensor { shape, values: _, view_of } = &self.tensors[buffer.0 as usize];
         let (holder, start) = view_of.unwrap_or((buffer, 0));
         (holder, start..start + shape[0] * shape[1])
     }
 
     fn values(&self, buffer: Buffer) -> &[T] {
-        let (holder, range) = self.place(buffer);
+        let (holder, range) = self.resolve(buffer);
         &self.tensors[holder.0 as usize].values[range]
     }
 
     fn values_mut(&mut self, buffer: Buffer) -> &mut [T] {
-        let (holder, range) = self.place(buffer);
+        let (holder, range) = self.resolve(buffer);
         &mut self.tensor_mut(holder).values[range]
     }
 
@@ -202,7 +202,7 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer {
-        let (holder, range) = self.place(of);
+        let (holder, range) = self.resolve(of);
         assert!(offset + shape[0] * shape[1] <= range.len(), "a view beyond its buffer");
         self.tensors.push(CpuTensor { shape, values: Vec::new(), view_of: Some((holder, range.start + offset)) });
         Buffer(self.tensors.len() as u32 - 1)
@@ -239,7 +239,7 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn copy(&mut self, from: Buffer, to: Buffer) {
-        let (holder, range) = self.place(to);
+        let (holder, range) = self.resolve(to);
         let mut target = self.take(holder);
         target.values[range].copy_from_slice(self.values(from));
         *self.tensor_mut(holder) = target;

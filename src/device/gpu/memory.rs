@@ -25,18 +25,18 @@ pub struct Block {
 
 /// Bytes of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct BufferRange {
     pub block: usize,
     pub bytes: Range<u64>,
 }
 
-impl Place {
-    pub fn overlaps(&self, other: &Place) -> bool {
+impl BufferRange {
+    pub fn overlaps(&self, other: &BufferRange) -> bool {
         self.block == other.block && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
     }
 
     /// Whether it begins where another ends.
-    pub fn follows(&self, other: &Place) -> bool {
+    pub fn follows(&self, other: &BufferRange) -> bool {
         self.block == other.block && self.bytes.start == other.bytes.end
     }
 
@@ -164,9 +164,9 @@ impl Memory {
         self.tensors[buffer.0 as usize].shape
     }
 
-    pub fn place(&self, buffer: Buffer) -> Place {
+    pub fn range(&self, buffer: Buffer) -> BufferRange {
         let GpuTensor { shape, block, offset, .. } = self.tensors[buffer.0 as usize];
-        Place { block, bytes: offset..offset + bytes_of(shape[0] * shape[1]) }
+        BufferRange { block, bytes: offset..offset + bytes_of(shape[0] * shape[1]) }
     }
 
     /// Whether scratch memory of this number has to be replaced by larger one for so many bytes.
@@ -174,9 +174,9 @@ impl Memory {
         self.scratch.get(&number).is_some_and(|block| self.blocks[*block].bytes < bytes)
     }
 
-    /// The place of scratch memory of this number; what it held before is lost when it grows, and the number of the
+    /// The range of scratch memory of this number; what it held before is lost when it grows, and the number of the
     /// buffer then outgrown returned.
-    pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(Place, Option<u64>)> {
+    pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(BufferRange, Option<u64>)> {
         let (block, outgrown) = match self.scratch.get(&number) {
             Some(block) => (*block, self.grow(context, *block, bytes)?),
             None => {
@@ -185,19 +185,19 @@ impl Memory {
                 (block, None)
             }
         };
-        Ok((Place { block, bytes: 0..bytes }, outgrown))
+        Ok((BufferRange { block, bytes: 0..bytes }, outgrown))
     }
 
-    /// The place of a table, written when it is first asked for.
-    pub fn table(&mut self, context: &Context, table: &Arc<[u32]>) -> Result<Place> {
+    /// The range of a table, written when it is first asked for.
+    pub fn table(&mut self, context: &Context, table: &Arc<[u32]>) -> Result<BufferRange> {
         let bytes = bytes_of(table.len());
         if let Some(block) = self.tables.get(table) {
-            return Ok(Place { block: *block, bytes: 0..bytes });
+            return Ok(BufferRange { block: *block, bytes: 0..bytes });
         }
         let block = self.add(context, bytes)?;
         context.queue.write_buffer(&self.blocks[block].buffer, 0, bytemuck::cast_slice(table));
         self.tables.insert(table.clone(), block);
-        Ok(Place { block, bytes: 0..bytes })
+        Ok(BufferRange { block, bytes: 0..bytes })
     }
 
     pub fn at(&self, block: usize) -> &Block {

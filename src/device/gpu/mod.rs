@@ -24,7 +24,7 @@ use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
-use memory::{ALIGNMENT, Memory, Place};
+use memory::{ALIGNMENT, BufferRange, Memory};
 use optimizer::{OptimizerPlan, SquareSums, Squares};
 use readback::MappedCopy;
 use recorder::{Bindings, Recorder};
@@ -88,10 +88,10 @@ impl Gpu {
         let state = self.state.get_mut();
         for dispatch in dispatches.iter().filter(|dispatch| dispatch.workgroups > 0) {
             if let Err(error) = state.dispatch(&self.context, shader, dispatch, |memory, operand| match operand {
-                Operand::Input(i) => Ok((memory.place(operands.inputs[*i]), None)),
-                Operand::Output(i) => Ok((memory.place(operands.outputs[*i]), None)),
-                Operand::DOutput => Ok((memory.place(operands.doutput.expect("a backward pass")), None)),
-                Operand::DInput(i) => Ok((memory.place(operands.dinputs[*i].expect("a wanted gradient").buffer), None)),
+                Operand::Input(i) => Ok((memory.range(operands.inputs[*i]), None)),
+                Operand::Output(i) => Ok((memory.range(operands.outputs[*i]), None)),
+                Operand::DOutput => Ok((memory.range(operands.doutput.expect("a backward pass")), None)),
+                Operand::DInput(i) => Ok((memory.range(operands.dinputs[*i].expect("a wanted gradient").buffer), None)),
                 Operand::Scratch(number, len) => memory.scratch(&self.context, *number, memory::bytes_of(*len)),
                 Operand::Table(table) => Ok((memory.table(&self.context, table)?, None)),
             }) {
@@ -112,42 +112,42 @@ impl State {
         self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
     }
 
-    /// Records a dispatch; `place` finds where each operand lies, and the buffer that this replaced, if one.
+    /// Records a dispatch; `locate` finds the range of each operand, and the id of the buffer that it replaced, if any.
     fn dispatch(
         &mut self,
         context: &Context,
         shader: &'static str,
         dispatch: &Dispatch,
-        place: impl Fn(&mut Memory, &Operand) -> Result<(Place, Option<u64>)>,
+        locate: impl Fn(&mut Memory, &Operand) -> Result<(BufferRange, Option<u64>)>,
     ) -> Result<()> {
         let entry_point = context.programs.lock().expect("no panic while held").get(shader, dispatch);
         let mut offsets = ArrayVec::<u32, MAX_UNIFORMS>::new();
-        let mut bound = ArrayVec::<Place, MAX_BINDINGS>::new();
-        let mut touched = ArrayVec::<(Place, bool), { 2 * MAX_BINDINGS + 4 }>::new();
+        let mut bound = ArrayVec::<BufferRange, MAX_BINDINGS>::new();
+        let mut touched = ArrayVec::<(BufferRange, bool), { 2 * MAX_BINDINGS + 4 }>::new();
         // (lies apart, was put together) of joined tensors that are written
         let mut back = Vec::new();
         for (index, (binding, variable)) in dispatch.bindings.iter().zip(&entry_point.variables).enumerate() {
-            let mut places = ArrayVec::<Place, 4>::new();
+            let mut ranges = ArrayVec::<BufferRange, 4>::new();
             for (_, operand) in &binding.operands {
-                let (place, outgrown) = place(&mut self.memory, operand)?;
+                let (range, outgrown) = locate(&mut self.memory, operand)?;
                 if let Some(id) = outgrown {
                     self.recorder.forget(id);
                 }
-                places.push(place);
+                ranges.push(range);
             }
-            let whole = match (&places[..], &binding.operands[0]) {
-                ([place], (None, _)) => place.clone(),
+            let whole = match (&ranges[..], &binding.operands[0]) {
+                ([range], (None, _)) => range.clone(),
                 _ => {
-                    if places.iter().any(|place| place.block != places[0].block) {
-                        back.extend(self.put_together(context, JOINED + index, &mut places, variable.written)?);
+                    if ranges.iter().any(|range| range.block != ranges[0].block) {
+                        back.extend(self.put_together(context, JOINED + index, &mut ranges, variable.written)?);
                     }
-                    let start = places.iter().map(|p| p.bytes.start).min().expect("joined tensors");
-                    offsets.extend(places.iter().map(|place| ((place.bytes.start - start) / 4) as u32));
-                    let end = places.iter().map(|p| p.bytes.end).max().expect("joined tensors");
-                    Place { block: places[0].block, bytes: start..end }
+                    let start = ranges.iter().map(|p| p.bytes.start).min().expect("joined tensors");
+                    offsets.extend(ranges.iter().map(|range| ((range.bytes.start - start) / 4) as u32));
+                    let end = ranges.iter().map(|p| p.bytes.end).max().expect("joined tensors");
+                    BufferRange { block: ranges[0].block, bytes: start..end }
                 }
             };
-            touched.extend(places.into_iter().map(|place| (place, variable.written)));
+            touched.extend(ranges.into_iter().map(|range| (range, variable.written)));
             bound.push(whole);
         }
         let (bound, touched, offsets) = (&bound[..], &touched[..], &offsets[..]);
@@ -160,11 +160,11 @@ impl State {
     }
 
     /// Where the numbers behind a scalar lie, and how many they are.
-    fn numbers(&self, scalar: Scalar) -> (Place, usize) {
+    fn numbers(&self, scalar: Scalar) -> (BufferRange, usize) {
         match scalar {
             Scalar::First(buffer) => {
-                let Place { block, bytes } = self.memory.place(buffer);
-                (Place { block, bytes: bytes.start..bytes.start + 4 }, 1)
+                let BufferRange { block, bytes } = self.memory.range(buffer);
+                (BufferRange { block, bytes: bytes.start..bytes.start + 4 }, 1)
             }
             Scalar::Norm(norms, group) => self.norms.get(norms).of_group(group),
         }
@@ -176,10 +176,10 @@ impl State {
         &mut self,
         context: &Context,
         scratch: usize,
-        places: &mut [Place],
+        ranges: &mut [BufferRange],
         written: bool,
-    ) -> Result<Vec<(Place, Place)>> {
-        let total = places.iter().map(|place| place.len().next_multiple_of(ALIGNMENT)).sum();
+    ) -> Result<Vec<(BufferRange, BufferRange)>> {
+        let total = ranges.iter().map(|range| range.len().next_multiple_of(ALIGNMENT)).sum();
         if self.memory.outgrows(scratch, total) {
             // what an op before wrote there may still have to be copied back
             self.recorder.run_copies(context, &self.memory);
@@ -189,14 +189,14 @@ impl State {
             self.recorder.forget(id);
         }
         let (mut end, mut back) = (0, Vec::new());
-        for place in places {
-            let here = Place { block: workspace.block, bytes: end..end + place.len() };
-            end += place.len().next_multiple_of(ALIGNMENT);
-            self.recorder.copy(context, &mut self.memory, place.clone(), here.clone());
+        for range in ranges {
+            let here = BufferRange { block: workspace.block, bytes: end..end + range.len() };
+            end += range.len().next_multiple_of(ALIGNMENT);
+            self.recorder.copy(context, &mut self.memory, range.clone(), here.clone());
             if written {
-                back.push((place.clone(), here.clone()));
+                back.push((range.clone(), here.clone()));
             }
-            *place = here;
+            *range = here;
         }
         Ok(back)
     }
@@ -224,33 +224,33 @@ impl Device for Gpu {
 
     fn write(&mut self, to: Buffer, values: &[f32]) {
         let State { memory, recorder, .. } = self.state.get_mut();
-        let place = memory.place(to);
-        assert_eq!(place.len(), memory::bytes_of(values.len()), "write: values for another shape");
-        recorder.write(&self.context, memory, &place, bytemuck::cast_slice(values));
+        let range = memory.range(to);
+        assert_eq!(range.len(), memory::bytes_of(values.len()), "write: values for another shape");
+        recorder.write(&self.context, memory, &range, bytemuck::cast_slice(values));
     }
 
     fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()> {
         let bytes = bytemuck::cast_slice_mut::<f32, u8>(values);
-        let place = self.state.borrow().memory.place(from);
-        assert_eq!(place.len(), bytes.len() as u64, "read: values of another shape");
+        let range = self.state.borrow().memory.range(from);
+        assert_eq!(range.len(), bytes.len() as u64, "read: values of another shape");
         let state = &mut *self.state.borrow_mut();
         state.check(&self.context)?;
         if bytes.is_empty() {
             return self.context.check();
         }
-        let copy = state.recorder.begin_read(&self.context, &state.memory, &[place]);
+        let copy = state.recorder.begin_read(&self.context, &state.memory, &[range]);
         state.recorder.end_read(&self.context, copy, |read| bytes.copy_from_slice(read))
     }
 
     fn zero(&mut self, buffer: Buffer) {
         let State { memory, recorder, .. } = self.state.get_mut();
-        let place = memory.place(buffer);
-        recorder.zero(&self.context, memory, place);
+        let range = memory.range(buffer);
+        recorder.zero(&self.context, memory, range);
     }
 
     fn copy(&mut self, from: Buffer, to: Buffer) {
         let State { memory, recorder, .. } = self.state.get_mut();
-        let (from, to) = (memory.place(from), memory.place(to));
+        let (from, to) = (memory.range(from), memory.range(to));
         assert_eq!(from.len(), to.len(), "copy: another shape");
         recorder.copy(&self.context, memory, from, to);
     }
@@ -282,9 +282,10 @@ impl Device for Gpu {
     fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
         let state = self.state.get_mut();
         state.check(&self.context)?;
-        let (places, counts): (Vec<Place>, Vec<usize>) = scalars.iter().map(|scalar| state.numbers(*scalar)).unzip();
-        let places: Vec<Place> = places.into_iter().filter(|place| place.len() > 0).collect();
-        let copy = state.recorder.begin_read(&self.context, &state.memory, &places);
+        let (ranges, counts): (Vec<BufferRange>, Vec<usize>) =
+            scalars.iter().map(|scalar| state.numbers(*scalar)).unzip();
+        let ranges: Vec<BufferRange> = ranges.into_iter().filter(|range| range.len() > 0).collect();
+        let copy = state.recorder.begin_read(&self.context, &state.memory, &ranges);
         let (ticket, scalars) = (Ticket(state.next_readback), scalars.to_vec());
         state.readbacks.insert(state.next_readback, Readback { copy, scalars, counts });
         state.next_readback += 1;

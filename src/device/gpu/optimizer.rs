@@ -2,7 +2,7 @@
 
 use super::State;
 use super::adapter::Context;
-use super::memory::{Memory, Place, bytes_of};
+use super::memory::{BufferRange, Memory, bytes_of};
 use super::recorder::Bindings;
 use crate::device::readback::{Norms, Scalar};
 use crate::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, ParameterGroup};
@@ -28,32 +28,32 @@ pub struct OptimizerPlan {
 /// Parameters whose values, gradients and moments lie in the same blocks.
 struct ParameterBlock {
     blocks: [usize; 4],
-    chunks: Place,
+    chunks: BufferRange,
     count: usize,
     /// What is read and (true) written of the blocks: what is copied to the rest of them, as running statistics are,
     /// may still be put off.
-    touched: Vec<(Place, bool)>,
+    touched: Vec<(BufferRange, bool)>,
 }
 
 /// What the norms of one call are computed from on the CPU, in f64: the sums of squares of the chunks of each group, one
 /// group after the other.
 pub struct SquareSums {
     /// None where there is nothing to sum.
-    place: Option<Place>,
+    range: Option<BufferRange>,
     /// Of each group.
     counts: Vec<usize>,
 }
 
 impl SquareSums {
     /// Where the sums of a group lie, and how many they are.
-    pub fn of_group(&self, group: usize) -> (Place, usize) {
+    pub fn of_group(&self, group: usize) -> (BufferRange, usize) {
         let (before, count) = (self.counts[..group].iter().sum(), self.counts[group]);
         let start = bytes_of(before);
-        let place = self.place.as_ref().map_or(Place { block: 0, bytes: 0..0 }, |place| {
-            let start = place.bytes.start + start;
-            Place { block: place.block, bytes: start..start + bytes_of(count) }
+        let range = self.range.as_ref().map_or(BufferRange { block: 0, bytes: 0..0 }, |range| {
+            let start = range.bytes.start + start;
+            BufferRange { block: range.block, bytes: start..start + bytes_of(count) }
         });
-        (place, count)
+        (range, count)
     }
 }
 
@@ -62,17 +62,17 @@ pub struct Squares {
     of: Vec<Vec<Buffer>>,
     /// None where there is nothing.
     block: Option<usize>,
-    chunks: Place,
+    chunks: BufferRange,
     counts: Vec<usize>,
 }
 
 impl OptimizerPlan {
     fn new(context: &Context, memory: &mut Memory, parameters: &[AdamParameter]) -> Result<Self> {
         let mut groups = Vec::new();
-        let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(Place, bool)>)> = Vec::new();
+        let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(BufferRange, bool)>)> = Vec::new();
         for p in parameters {
-            let places = [p.value, p.gradient, p.m, p.v].map(|b| memory.place(b));
-            let blocks = places.each_ref().map(|place| place.block);
+            let ranges = [p.value, p.gradient, p.m, p.v].map(|b| memory.range(b));
+            let blocks = ranges.each_ref().map(|range| range.block);
             assert!(blocks[2] != blocks[3], "adam: first and second moments of one allocation");
             let group = groups.iter().position(|group| *group == p.group).unwrap_or_else(|| {
                 groups.push(p.group);
@@ -83,11 +83,11 @@ impl OptimizerPlan {
                 parts.len() - 1
             });
             let (_, table, touched) = &mut parts[index];
-            for (start, len) in chunks(&places[0]) {
-                table.extend(places.each_ref().map(|place| (place.bytes.start / 4) as u32 + start));
+            for (start, len) in chunks(&ranges[0]) {
+                table.extend(ranges.each_ref().map(|range| (range.bytes.start / 4) as u32 + start));
                 table.extend([len, group as u32]);
             }
-            touched.extend(places.into_iter().zip([true, false, true, true]));
+            touched.extend(ranges.into_iter().zip([true, false, true, true]));
         }
         let part = |(blocks, table, touched): (_, Vec<u32>, _)| {
             let count = table.len() / 6;
@@ -106,10 +106,10 @@ impl Squares {
         for buffers in groups {
             let before = table.len();
             for buffer in buffers {
-                let place = memory.place(*buffer);
-                assert!(*block.get_or_insert(place.block) == place.block, "norms: buffers that lie apart");
-                let first = (place.bytes.start / 4) as u32;
-                table.extend(chunks(&place).flat_map(|(start, len)| [first + start, len]));
+                let range = memory.range(*buffer);
+                assert!(*block.get_or_insert(range.block) == range.block, "norms: buffers that lie apart");
+                let first = (range.bytes.start / 4) as u32;
+                table.extend(chunks(&range).flat_map(|(start, len)| [first + start, len]));
             }
             counts.push((table.len() - before) / 2);
         }
@@ -117,15 +117,15 @@ impl Squares {
     }
 }
 
-/// Start and length of the chunks of a place, in numbers.
-fn chunks(place: &Place) -> impl Iterator<Item = (u32, u32)> + use<> {
-    let len = (place.len() / 4) as usize;
+/// Start and length of the chunks of a range, in numbers.
+fn chunks(range: &BufferRange) -> impl Iterator<Item = (u32, u32)> + use<> {
+    let len = (range.len() / 4) as usize;
     (0..len).step_by(CHUNK).map(move |start| (start as u32, CHUNK.min(len - start) as u32))
 }
 
 /// A whole block.
-fn whole(memory: &Memory, block: usize) -> Place {
-    Place { block, bytes: 0..memory.at(block).bytes }
+fn whole(memory: &Memory, block: usize) -> BufferRange {
+    BufferRange { block, bytes: 0..memory.at(block).bytes }
 }
 
 impl State {
@@ -146,8 +146,8 @@ impl State {
             [step_size, keep, l2].map(|factor| factor as f32)
         };
         let rates: Vec<f32> = plan.groups.iter().flat_map(rates).collect();
-        let place = self.scratch(context, RATES, rates.len())?;
-        self.recorder.write(context, &mut self.memory, &place, bytemuck::cast_slice(&rates));
+        let range = self.scratch(context, RATES, rates.len())?;
+        self.recorder.write(context, &mut self.memory, &range, bytemuck::cast_slice(&rates));
         let scale = self.scale(context, clip)?;
         let ([b1, b2], AdamFactors { inverse_root, .. }) = (step.betas, step.factors());
         for part in &plan.parts {
@@ -157,7 +157,7 @@ impl State {
             let dispatch = dispatch.f("inverse_root", inverse_root).f("eps", step.eps);
             let bound = [
                 ("chunks", &part.chunks),
-                ("rates", &place),
+                ("rates", &range),
                 ("scale", &scale),
                 ("values", &values),
                 ("gradients", &gradients),
@@ -171,8 +171,8 @@ impl State {
         Ok(())
     }
 
-    /// The place of what every gradient is multiplied by.
-    fn scale(&mut self, context: &Context, clip: Option<Clip>) -> Result<Place> {
+    /// The range of what every gradient is multiplied by.
+    fn scale(&mut self, context: &Context, clip: Option<Clip>) -> Result<BufferRange> {
         let Some(Clip { max_norm, norm }) = clip else {
             return self.memory.table(context, &[1.0_f32.to_bits()].into());
         };
@@ -180,10 +180,10 @@ impl State {
         let sums = self.norms.get(norms);
         assert!(sums.counts.len() == 1, "adam: clipped by a norm that is not alone in its call");
         let (sums, count) = sums.of_group(group);
-        let place = self.scratch(context, SCALE, 1)?;
+        let range = self.scratch(context, SCALE, 1)?;
         let dispatch = Dispatch::new("clip", 1).u("chunks", count).f("largest", max_norm);
-        self.dispatch_over(context, "norm", dispatch, &[("sums", &sums), ("scale", &place)], None)?;
-        Ok(place)
+        self.dispatch_over(context, "norm", dispatch, &[("sums", &sums), ("scale", &range)], None)?;
+        Ok(range)
     }
 
     /// Computes norms; see [`Device::norms`](crate::device::Device::norms).
@@ -198,30 +198,30 @@ impl State {
         };
         let (mut sums, count) = (None, squares.counts.iter().sum());
         if let Some(block) = squares.block.filter(|_| count > 0) {
-            let place = self.scratch(context, SQUARES + call, count)?;
-            let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &place)];
+            let range = self.scratch(context, SQUARES + call, count)?;
+            let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &range)];
             let dispatch = Dispatch::new("squares", count).u("chunks", count);
             self.dispatch_over(context, "norm", dispatch, &bound, None)?;
-            sums = Some(place);
+            sums = Some(range);
         }
-        let norms = self.norms.push(SquareSums { place: sums, counts: squares.counts.clone() }, groups.len());
+        let norms = self.norms.push(SquareSums { range: sums, counts: squares.counts.clone() }, groups.len());
         self.squares.insert(call, squares);
         Ok(norms)
     }
 
-    /// Records a dispatch with places bound by name; it touches all of them, or what `touched` says.
+    /// Records a dispatch with ranges bound by name; it touches all of them, or what `touched` says.
     fn dispatch_over(
         &mut self,
         context: &Context,
         shader: &'static str,
         dispatch: Dispatch,
-        bound: &[(&'static str, &Place)],
-        touched: Option<&[(Place, bool)]>,
+        bound: &[(&'static str, &BufferRange)],
+        touched: Option<&[(BufferRange, bool)]>,
     ) -> Result<()> {
         let numbered = bound.iter().enumerate();
         let dispatch = numbered.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
         let entry_point = context.programs.lock().expect("no panic while held").get(shader, &dispatch);
-        let bound: ArrayVec<Place, MAX_BINDINGS> = bound.iter().map(|(_, place)| (*place).clone()).collect();
+        let bound: ArrayVec<BufferRange, MAX_BINDINGS> = bound.iter().map(|(_, range)| (*range).clone()).collect();
         let all = || bound.iter().cloned().zip(entry_point.variables.iter().map(|v| v.written)).collect();
         let touched = touched.map_or_else(|| Cow::Owned(all()), Cow::Borrowed);
         let (dispatch, entry_point, bound, touched) = (&dispatch, &entry_point, &bound[..], &touched[..]);
@@ -231,11 +231,11 @@ impl State {
     }
 
     /// Scratch memory for so many numbers.
-    fn scratch(&mut self, context: &Context, number: usize, len: usize) -> Result<Place> {
-        let (place, outgrown) = self.memory.scratch(context, number, bytes_of(len))?;
+    fn scratch(&mut self, context: &Context, number: usize, len: usize) -> Result<BufferRange> {
+        let (range, outgrown) = self.memory.scratch(context, number, bytes_of(len))?;
         if let Some(id) = outgrown {
             self.recorder.forget(id);
         }
-        Ok(place)
+        Ok(range)
     }
 }

@@ -1,8 +1,8 @@
-//! Reading: after all that was recorded, places of the memory are copied into a buffer that can be mapped. It is read
+//! Reading: after all that was recorded, ranges of the memory are copied into a buffer that can be mapped. It is read
 //! when the GPU has come that far.
 
 use super::adapter::Context;
-use super::memory::{ALIGNMENT, Memory, Place};
+use super::memory::{ALIGNMENT, BufferRange, Memory};
 use super::recorder::Recorder;
 use crate::error::Result;
 use std::sync::mpsc::{Receiver, channel};
@@ -21,16 +21,16 @@ pub struct MappedCopy {
 }
 
 impl Recorder {
-    /// Submits what was recorded, and a copy of places of the memory, one behind the other; one byte at least.
-    pub fn begin_read(&mut self, context: &Context, memory: &Memory, places: &[Place]) -> MappedCopy {
+    /// Submits what was recorded, and a copy of ranges of the memory, one behind the other; one byte at least.
+    pub fn begin_read(&mut self, context: &Context, memory: &Memory, ranges: &[BufferRange]) -> MappedCopy {
         self.run_copies(context, memory);
         self.encode_waiting(context);
-        let bytes: u64 = places.iter().map(Place::len).sum();
+        let bytes: u64 = ranges.iter().map(BufferRange::len).sum();
         let buffer = self.mappable(context, bytes);
         let (encoder, mut end) = (self.open_encoder(context), 0);
-        for place in places {
-            encoder.copy_buffer_to_buffer(&memory.at(place.block).buffer, place.bytes.start, &buffer, end, place.len());
-            end += place.len();
+        for range in ranges {
+            encoder.copy_buffer_to_buffer(&memory.at(range.block).buffer, range.bytes.start, &buffer, end, range.len());
+            end += range.len();
         }
         let index = self.submit(context, memory).expect("a copy was recorded");
         let (sender, mapped) = channel();

@@ -3,7 +3,7 @@
 //! encodes them then.
 
 use super::adapter::Context;
-use super::memory::{ALIGNMENT, Memory, Place};
+use super::memory::{ALIGNMENT, Memory, BufferRange};
 use super::program::{self, EntryPoint, Pipeline, UNIFORM_BYTES};
 use crate::device::{Buffer, Counts};
 use crate::dispatch::{Dispatch, MAX_BINDINGS};
@@ -39,7 +39,7 @@ pub struct Recorder {
     /// What `uniforms` will hold when the recorded commands run.
     uniform_bytes: Vec<u8>,
     /// Copies put off until something depends on them, as each would end the compute pass.
-    copies: Vec<(Place, Place)>,
+    copies: Vec<(BufferRange, BufferRange)>,
     /// Those of each program by its number: few each, so that to look at them all is quicker than a hash.
     groups: Vec<Vec<(Bound, wgpu::BindGroup)>>,
     /// Submissions with their numbers, the oldest first.
@@ -57,9 +57,9 @@ pub struct Bindings<'a> {
     pub dispatch: &'a Dispatch,
     pub entry_point: &'a Arc<EntryPoint>,
     /// What each of its variables is bound to.
-    pub bound: &'a [Place],
+    pub bound: &'a [BufferRange],
     /// What it reads, or (true) writes. Copies wait until then. It may be a part of what is bound.
-    pub touched: &'a [(Place, bool)],
+    pub touched: &'a [(BufferRange, bool)],
     /// Where joined tensors begin, in order.
     pub offsets: &'a [u32],
 }
@@ -89,8 +89,8 @@ struct Slice {
 }
 
 impl Slice {
-    fn of(memory: &Memory, place: &Place) -> Self {
-        Slice { buffer: memory.at(place.block).buffer.clone(), start: place.bytes.start, len: place.len() }
+    fn of(memory: &Memory, range: &BufferRange) -> Self {
+        Slice { buffer: memory.at(range.block).buffer.clone(), start: range.bytes.start, len: range.len() }
     }
 }
 
@@ -130,8 +130,8 @@ impl Recorder {
     /// Records a dispatch.
     pub fn dispatch(&mut self, context: &Context, memory: &mut Memory, bindings: &Bindings) {
         let Bindings { dispatch, entry_point, bound, touched, offsets } = *bindings;
-        let late = |(place, written): &(Place, bool)| {
-            self.copies.iter().any(|(from, to)| to.overlaps(place) || *written && from.overlaps(place))
+        let late = |(range, written): &(BufferRange, bool)| {
+            self.copies.iter().any(|(from, to)| to.overlaps(range) || *written && from.overlaps(range))
         };
         if touched.iter().any(late) {
             self.run_copies(context, memory);
@@ -139,15 +139,15 @@ impl Recorder {
         if self.uniform_bytes.len() as u64 >= SLOTS * ALIGNMENT {
             self.submit(context, memory);
         }
-        for place in bound {
-            memory.touch(place.block, self.submission);
+        for range in bound {
+            memory.touch(range.block, self.submission);
         }
         let (uniforms_at, workgroups) = (self.uniform_bytes.len() as u32, dispatch.workgroups as u32);
         entry_point.put_uniforms(dispatch, offsets, &mut self.uniform_bytes);
         self.uniform_bytes.resize(uniforms_at as usize + ALIGNMENT as usize, 0);
         self.counts.dispatches += 1;
         let ranges: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
-        let slices = || bound.iter().map(|place| Slice::of(memory, place)).collect();
+        let slices = || bound.iter().map(|range| Slice::of(memory, range)).collect();
         if !self.waiting.is_empty() || !entry_point.is_compiled() {
             let (entry_point, bound) = (entry_point.clone(), slices());
             let waiting = WaitingDispatch { entry_point, bound, ranges, uniforms_at, workgroups };
@@ -251,9 +251,9 @@ impl Recorder {
         }
     }
 
-    /// Copies as many bytes as both places have; may be put off.
-    pub fn copy(&mut self, context: &Context, memory: &mut Memory, from: Place, to: Place) {
-        let depends = |(f, t): &(Place, Place)| t.overlaps(&from) || t.overlaps(&to) || f.overlaps(&to);
+    /// Copies as many bytes as both ranges have; may be put off.
+    pub fn copy(&mut self, context: &Context, memory: &mut Memory, from: BufferRange, to: BufferRange) {
+        let depends = |(f, t): &(BufferRange, BufferRange)| t.overlaps(&from) || t.overlaps(&to) || f.overlaps(&to);
         if self.copies.iter().any(depends) {
             self.run_copies(context, memory);
         }
@@ -271,7 +271,7 @@ impl Recorder {
 
     /// Runs the copies that were put off, if one is from or to this tensor.
     pub fn run_copies_of(&mut self, context: &Context, memory: &Memory, buffer: Buffer) {
-        let block = memory.place(buffer).block;
+        let block = memory.range(buffer).block;
         if self.copies.iter().any(|(from, to)| from.block == block || to.block == block) {
             self.run_copies(context, memory);
         }
@@ -293,11 +293,11 @@ impl Recorder {
         self.copies = copies;
     }
 
-    pub fn zero(&mut self, context: &Context, memory: &mut Memory, place: Place) {
+    pub fn zero(&mut self, context: &Context, memory: &mut Memory, range: BufferRange) {
         self.run_copies(context, memory);
-        memory.touch(place.block, self.submission);
-        if place.len() > 0 {
-            let slice = Slice::of(memory, &place);
+        memory.touch(range.block, self.submission);
+        if range.len() > 0 {
+            let slice = Slice::of(memory, &range);
             match self.waiting.is_empty() {
                 true => self.encode_clear(context, &slice),
                 false => self.waiting.push(GpuCommand::Clear(slice)),
@@ -305,14 +305,14 @@ impl Recorder {
         }
     }
 
-    /// Overwrites a place, behind all that was asked for before.
-    pub fn write(&mut self, context: &Context, memory: &mut Memory, place: &Place, values: &[u8]) {
+    /// Overwrites a range, behind all that was asked for before.
+    pub fn write(&mut self, context: &Context, memory: &mut Memory, range: &BufferRange, values: &[u8]) {
         // the queue writes ahead of what is only recorded
-        if memory.at(place.block).used_in == self.submission {
+        if memory.at(range.block).used_in == self.submission {
             self.submit(context, memory);
         }
         if !values.is_empty() {
-            context.queue.write_buffer(&memory.at(place.block).buffer, place.bytes.start, values);
+            context.queue.write_buffer(&memory.at(range.block).buffer, range.bytes.start, values);
         }
     }
 
