@@ -68,29 +68,29 @@ pub struct Bindings<'a> {
 /// it is encoded.
 enum GpuCommand {
     Dispatch(Box<WaitingDispatch>),
-    Copy { from: Slice, to: Slice },
-    Clear(Slice),
+    Copy { from: BufferSlice, to: BufferSlice },
+    Clear(BufferSlice),
 }
 
 /// A dispatch whose pipeline, or one before it, is missing.
 struct WaitingDispatch {
     entry_point: Arc<EntryPoint>,
-    bound: ArrayVec<Slice, MAX_BINDINGS>,
+    bound: ArrayVec<BufferSlice, MAX_BINDINGS>,
     ranges: Bound,
     uniforms_at: u32,
     workgroups: u32,
 }
 
 /// A range of a buffer.
-struct Slice {
+struct BufferSlice {
     buffer: wgpu::Buffer,
     start: u64,
     len: u64,
 }
 
-impl Slice {
+impl BufferSlice {
     fn of(memory: &Memory, range: &BufferRange) -> Self {
-        Slice { buffer: memory.at(range.block).buffer.clone(), start: range.bytes.start, len: range.len() }
+        BufferSlice { buffer: memory.at(range.block).buffer.clone(), start: range.bytes.start, len: range.len() }
     }
 }
 
@@ -147,7 +147,7 @@ impl Recorder {
         self.uniform_bytes.resize(uniforms_at as usize + ALIGNMENT as usize, 0);
         self.counts.dispatches += 1;
         let ranges: Bound = bound.iter().map(|p| (memory.at(p.block).id, p.bytes.start, p.len())).collect();
-        let slices = || bound.iter().map(|range| Slice::of(memory, range)).collect();
+        let slices = || bound.iter().map(|range| BufferSlice::of(memory, range)).collect();
         if !self.waiting.is_empty() || !entry_point.is_compiled() {
             let (entry_point, bound) = (entry_point.clone(), slices());
             let waiting = WaitingDispatch { entry_point, bound, ranges, uniforms_at, workgroups };
@@ -164,7 +164,7 @@ impl Recorder {
         context: &Context,
         entry_point: &EntryPoint,
         ranges: Bound,
-        slices: impl FnOnce() -> ArrayVec<Slice, MAX_BINDINGS>,
+        slices: impl FnOnce() -> ArrayVec<BufferSlice, MAX_BINDINGS>,
     ) -> wgpu::BindGroup {
         if self.groups.len() <= entry_point.id {
             self.groups.resize_with(entry_point.id + 1, Vec::new);
@@ -229,12 +229,12 @@ impl Recorder {
         self.replaced.clear();
     }
 
-    fn encode_copy(&mut self, context: &Context, from: &Slice, to: &Slice) {
+    fn encode_copy(&mut self, context: &Context, from: &BufferSlice, to: &BufferSlice) {
         let encoder = self.open_encoder(context);
         encoder.copy_buffer_to_buffer(&from.buffer, from.start, &to.buffer, to.start, from.len);
     }
 
-    fn encode_clear(&mut self, context: &Context, slice: &Slice) {
+    fn encode_clear(&mut self, context: &Context, slice: &BufferSlice) {
         self.open_encoder(context).clear_buffer(&slice.buffer, slice.start, Some(slice.len));
     }
 
@@ -284,7 +284,7 @@ impl Recorder {
         }
         let mut copies = std::mem::take(&mut self.copies);
         for (from, to) in copies.drain(..).filter(|(from, _)| from.len() > 0) {
-            let (from, to) = (Slice::of(memory, &from), Slice::of(memory, &to));
+            let (from, to) = (BufferSlice::of(memory, &from), BufferSlice::of(memory, &to));
             match self.waiting.is_empty() {
                 true => self.encode_copy(context, &from, &to),
                 false => self.waiting.push(GpuCommand::Copy { from, to }),
@@ -297,7 +297,7 @@ impl Recorder {
         self.run_copies(context, memory);
         memory.touch(range.block, self.submission);
         if range.len() > 0 {
-            let slice = Slice::of(memory, &range);
+            let slice = BufferSlice::of(memory, &range);
             match self.waiting.is_empty() {
                 true => self.encode_clear(context, &slice),
                 false => self.waiting.push(GpuCommand::Clear(slice)),
@@ -360,7 +360,7 @@ fn bind_group(
     context: &Context,
     uniforms: &wgpu::Buffer,
     entry_point: &EntryPoint,
-    bound: &[Slice],
+    bound: &[BufferSlice],
 ) -> wgpu::BindGroup {
     fn binding(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
         wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(bytes) })

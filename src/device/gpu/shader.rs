@@ -151,10 +151,10 @@ fn names_used(
     };
     for (handle, expression) in function.expressions.iter() {
         match expression {
-            Expression::AccessIndex { base, index } => {
-                if global(*base).is_some_and(|variable| variable.space == AddressSpace::Uniform) {
-                    used.uniforms.insert(fields[*index as usize].0.clone());
-                }
+            Expression::AccessIndex { base, index }
+                if global(*base).is_some_and(|variable| variable.space == AddressSpace::Uniform) =>
+            {
+                used.uniforms.insert(fields[*index as usize].0.clone());
             }
             Expression::GlobalVariable(_) => {
                 let storage = |v: &&GlobalVariable| matches!(v.space, AddressSpace::Storage { .. });
