@@ -123,13 +123,13 @@ impl Memory {
     }
 
     /// Gives what one op writes these shapes. Vectors behind the first lie in one block, so that an op may join them.
-    /// `outgrown` hears of each buffer that was replaced by a larger one.
+    /// `replaced` hears of each buffer that was replaced by a larger one.
     pub fn reshape(
         &mut self,
         context: &Context,
         buffers: &[Buffer],
         shapes: &[Shape],
-        mut outgrown: impl FnMut(u64),
+        mut replaced: impl FnMut(u64),
     ) -> Result<()> {
         let size = |[rows, columns]: &Shape| bytes_of(rows * columns).max(4).next_multiple_of(ALIGNMENT);
         let together: u64 = shapes.iter().skip(1).filter(|shape| shape[0] == 1).map(size).sum();
@@ -146,7 +146,7 @@ impl Memory {
             };
             self.tensors[buffer.0 as usize] = GpuTensor { shape: *shape, block, offset, home: Some(home) };
             if let Some(id) = self.grow(context, block, needed)? {
-                outgrown(id);
+                replaced(id);
             }
         }
         Ok(())
@@ -175,9 +175,9 @@ impl Memory {
     }
 
     /// The range of scratch memory of this number; what it held before is lost when it grows, and the number of the
-    /// buffer then outgrown returned.
+    /// buffer then replaced returned.
     pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(BufferRange, Option<u64>)> {
-        let (block, outgrown) = match self.scratch.get(&number) {
+        let (block, replaced) = match self.scratch.get(&number) {
             Some(block) => (*block, self.grow(context, *block, bytes)?),
             None => {
                 let block = self.add(context, bytes)?;
@@ -185,7 +185,7 @@ impl Memory {
                 (block, None)
             }
         };
-        Ok((BufferRange { block, bytes: 0..bytes }, outgrown))
+        Ok((BufferRange { block, bytes: 0..bytes }, replaced))
     }
 
     /// The range of a table, written when it is first asked for.

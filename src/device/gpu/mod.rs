@@ -129,9 +129,9 @@ impl State {
         for (index, (binding, variable)) in dispatch.bindings.iter().zip(&entry_point.variables).enumerate() {
             let mut ranges = ArrayVec::<BufferRange, 4>::new();
             for (_, operand) in &binding.operands {
-                let (range, outgrown) = locate(&mut self.memory, operand)?;
-                if let Some(id) = outgrown {
-                    self.recorder.forget(id);
+                let (range, replaced) = locate(&mut self.memory, operand)?;
+                if let Some(id) = replaced {
+                    self.recorder.drop_bind_groups_of(id);
                 }
                 ranges.push(range);
             }
@@ -184,9 +184,9 @@ impl State {
             // what an op before wrote there may still have to be copied back
             self.recorder.run_copies(context, &self.memory);
         }
-        let (workspace, outgrown) = self.memory.scratch(context, scratch, total)?;
-        if let Some(id) = outgrown {
-            self.recorder.forget(id);
+        let (workspace, replaced) = self.memory.scratch(context, scratch, total)?;
+        if let Some(id) = replaced {
+            self.recorder.drop_bind_groups_of(id);
         }
         let (mut end, mut back) = (0, Vec::new());
         for range in ranges {
@@ -219,7 +219,7 @@ impl Device for Gpu {
         let State { memory, recorder, .. } = self.state.get_mut();
         // a copy that was put off looks for the buffer that it was asked of
         buffers.iter().for_each(|buffer| recorder.run_copies_of(&self.context, memory, *buffer));
-        memory.reshape(&self.context, buffers, shapes, |id| recorder.forget(id))
+        memory.reshape(&self.context, buffers, shapes, |id| recorder.drop_bind_groups_of(id))
     }
 
     fn write(&mut self, to: Buffer, values: &[f32]) {

@@ -232,9 +232,9 @@ impl State {
 
     /// Scratch memory for so many numbers.
     fn scratch(&mut self, context: &Context, number: usize, len: usize) -> Result<BufferRange> {
-        let (range, outgrown) = self.memory.scratch(context, number, bytes_of(len))?;
-        if let Some(id) = outgrown {
-            self.recorder.forget(id);
+        let (range, replaced) = self.memory.scratch(context, number, bytes_of(len))?;
+        if let Some(id) = replaced {
+            self.recorder.drop_bind_groups_of(id);
         }
         Ok(range)
     }

@@ -118,8 +118,8 @@ impl Recorder {
         }
     }
 
-    /// Forgets what is bound to a buffer that is gone.
-    pub fn forget(&mut self, id: u64) {
+    /// Drops the bind groups of a buffer that was replaced.
+    pub fn drop_bind_groups_of(&mut self, id: u64) {
         if !self.waiting.is_empty() {
             self.replaced.push(id);
         }
