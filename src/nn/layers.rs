@@ -1,7 +1,7 @@
 //! Layers: parameters with the ops that use them, under the names PyTorch's `Sequential` gives them.
 
 use super::init::Init;
-use super::params::{Id, Parameters};
+use super::params::{ParameterId, Parameters};
 use crate::error::Result;
 use crate::ops::{self, AnyOp};
 use crate::rng::{Purpose, Stream};
@@ -38,8 +38,8 @@ pub enum LinearInit {
 /// `x W^T + b`, `[B, inputs]` to `[B, outputs]`.
 #[derive(Debug, Clone, Copy)]
 pub struct LinearLayer {
-    pub weight: Id,
-    pub bias: Id,
+    pub weight: ParameterId,
+    pub bias: ParameterId,
 }
 
 impl LinearLayer {
@@ -57,8 +57,8 @@ impl LinearLayer {
 
     /// Layers of one number of inputs as one, their outputs side by side; each keeps its names.
     pub fn stack(p: &mut Parameters, layers: &[LinearLayer]) -> Self {
-        let weights: Vec<Id> = layers.iter().map(|l| l.weight).collect();
-        let biases: Vec<Id> = layers.iter().map(|l| l.bias).collect();
+        let weights: Vec<ParameterId> = layers.iter().map(|l| l.weight).collect();
+        let biases: Vec<ParameterId> = layers.iter().map(|l| l.bias).collect();
         LinearLayer { weight: p.stack(&weights), bias: p.stack(&biases) }
     }
 
@@ -148,10 +148,10 @@ impl ReluLayer {
 pub struct NormLayer {
     linear: LinearLayer,
     slope: f64,
-    weight: Id,
-    bias: Id,
-    running_mean: Id,
-    running_var: Id,
+    weight: ParameterId,
+    bias: ParameterId,
+    running_mean: ParameterId,
+    running_var: ParameterId,
     dropout: DropoutLayer,
 }
 

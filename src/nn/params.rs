@@ -44,7 +44,7 @@ impl Parameter {
 
 /// A parameter's place in [`Parameters`], or that of several stacked ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Id {
+pub enum ParameterId {
     Single(usize),
     Stack(usize),
 }
@@ -69,20 +69,20 @@ pub struct Parameters {
 
 impl Parameters {
     /// Adds a parameter.
-    pub fn declare(&mut self, name: String, shape: &[usize], requires_grad: bool, init: Init) -> Id {
+    pub fn declare(&mut self, name: String, shape: &[usize], requires_grad: bool, init: Init) -> ParameterId {
         self.list.push(Parameter { name, shape: shape.to_vec(), requires_grad, init });
-        Id::Single(self.list.len() - 1)
+        ParameterId::Single(self.list.len() - 1)
     }
 
     /// Puts trainable parameters of one width (or vectors) under each other in one tensor.
     ///
     /// # Panics
     /// When one is in a stack already, or is of another width.
-    pub fn stack(&mut self, parts: &[Id]) -> Id {
+    pub fn stack(&mut self, parts: &[ParameterId]) -> ParameterId {
         let mut members = Vec::with_capacity(parts.len());
         let mut end = 0;
         for id in parts {
-            let Id::Single(index) = *id else { panic!("a stack of stacks") };
+            let ParameterId::Single(index) = *id else { panic!("a stack of stacks") };
             assert!(self.list[index].requires_grad, "a stack of what is not learned");
             let twice = self.is_stacked(index) || members.iter().any(|(member, _)| *member == index);
             assert!(!twice, "a parameter in two stacks");
@@ -94,7 +94,7 @@ impl Parameters {
         assert!(members.iter().all(|(i, _)| width(*i) == width(members[0].0)), "a stack of different widths");
         let shape = if width(members[0].0).is_some() { [end / columns, columns] } else { [rows, end] };
         self.stacks.push(Stack { members, shape, var: None });
-        Id::Stack(self.stacks.len() - 1)
+        ParameterId::Stack(self.stacks.len() - 1)
     }
 
     fn is_stacked(&self, index: usize) -> bool {
@@ -136,10 +136,10 @@ impl Parameters {
     ///
     /// # Panics
     /// Before [`Parameters::allocate`].
-    pub fn var(&self, id: Id) -> Var {
+    pub fn var(&self, id: ParameterId) -> Var {
         match id {
-            Id::Single(index) => self.vars[index],
-            Id::Stack(index) => self.stacks[index].var.expect("placed"),
+            ParameterId::Single(index) => self.vars[index],
+            ParameterId::Stack(index) => self.stacks[index].var.expect("placed"),
         }
     }
 
