@@ -54,10 +54,10 @@ impl Head {
         let HeadShape { mut width, hidden, beside, outputs } = shape;
         let mut levels = Vec::new();
         for &next in hidden {
-            levels.push(NormLayer::new(p, (scope, levels.len() * NormLayer::PLACES), [width, next], SLOPE, rate));
+            levels.push(NormLayer::new(p, (scope, levels.len() * NormLayer::INDICES), [width, next], SLOPE, rate));
             width = next;
         }
-        let name = format!("{scope}.{}", levels.len() * NormLayer::PLACES);
+        let name = format!("{scope}.{}", levels.len() * NormLayer::INDICES);
         Head { levels, output: LinearLayer::new(p, &name, width + beside, outputs, LinearInit::Default) }
     }
 
@@ -100,8 +100,8 @@ impl Decoder {
     fn concat(c: &ModelConfig, p: &mut Parameters) -> Self {
         let (mut width, mut layers) = (c.latent_dim + c.static_dim, Vec::new());
         for (&next, &rate) in c.decoder_dims.iter().zip(&c.concat_dropout) {
-            let place = ("decoder.decoder_layers", layers.len() * ReluLayer::PLACES);
-            layers.push(ReluLayer::new(p, place, [width, next], rate, LinearInit::Default));
+            let scope_and_index = ("decoder.decoder_layers", layers.len() * ReluLayer::INDICES);
+            layers.push(ReluLayer::new(p, scope_and_index, [width, next], rate, LinearInit::Default));
             width = next;
         }
         let mut single = |name, outputs| LinearLayer::new(p, name, width, outputs, LinearInit::Default);

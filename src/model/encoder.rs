@@ -28,8 +28,8 @@ impl Encoder {
         let widths = [c.signal_length + c.static_dim].into_iter().chain(c.encoder_dims.iter().copied());
         let widths: Vec<usize> = widths.collect();
         let layers = widths.windows(2).zip(&c.encoder_dropout).enumerate().map(|(i, (width, rate))| {
-            let place = ("encoder.encoder_layers", i * ReluLayer::PLACES);
-            ReluLayer::new(p, place, [width[0], width[1]], *rate, LinearInit::Xavier)
+            let scope_and_index = ("encoder.encoder_layers", i * ReluLayer::INDICES);
+            ReluLayer::new(p, scope_and_index, [width[0], width[1]], *rate, LinearInit::Xavier)
         });
         let layers = layers.collect();
         let width = widths[widths.len() - 1] + if c.linear_path { c.signal_length } else { 0 };

@@ -21,8 +21,8 @@ impl FilmGenerator {
     /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
     pub fn new(p: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
         let mut mlp = |name, bias| {
-            let mut linear = |place, inputs, outputs, init| {
-                LinearLayer::new(p, &format!("{scope}.{name}.{place}"), inputs, outputs, init)
+            let mut linear = |index, inputs, outputs, init| {
+                LinearLayer::new(p, &format!("{scope}.{name}.{index}"), inputs, outputs, init)
             };
             let hidden = linear(0, c.static_dim, film.hidden_dim, LinearInit::Default);
             (hidden, linear(2, film.hidden_dim, width, LinearInit::Constant(bias)))

@@ -106,7 +106,7 @@ impl DropoutLayer {
     }
 }
 
-/// Linear, ReLU, Dropout: three places of a PyTorch `Sequential`.
+/// Linear, ReLU, Dropout: three indices of a PyTorch `Sequential`.
 #[derive(Debug)]
 pub struct ReluLayer {
     linear: LinearLayer,
@@ -114,18 +114,18 @@ pub struct ReluLayer {
 }
 
 impl ReluLayer {
-    /// The number of places it takes.
-    pub const PLACES: usize = 3;
+    /// The indices of a `Sequential` that it takes.
+    pub const INDICES: usize = 3;
 
-    /// Declares the parameters of places `first …` of `scope`.
+    /// Declares the parameters under `scope`, whose index of the Linear is `first_index`.
     pub fn new(
         p: &mut Parameters,
-        (scope, first): (&str, usize),
+        (scope, first_index): (&str, usize),
         [inputs, outputs]: [usize; 2],
         rate: f64,
         init: LinearInit,
     ) -> Self {
-        let linear = LinearLayer::new(p, &format!("{scope}.{first}"), inputs, outputs, init);
+        let linear = LinearLayer::new(p, &format!("{scope}.{first_index}"), inputs, outputs, init);
         ReluLayer { linear, dropout: DropoutLayer::new(p, rate) }
     }
 
@@ -142,7 +142,7 @@ impl ReluLayer {
     }
 }
 
-/// Linear, LeakyReLU, BatchNorm, Dropout: four places of a PyTorch `Sequential`; then FiLM, if it is given a
+/// Linear, LeakyReLU, BatchNorm, Dropout: four indices of a PyTorch `Sequential`; then FiLM, if it is given a
 /// modulation.
 #[derive(Debug)]
 pub struct NormLayer {
@@ -167,20 +167,20 @@ pub struct Modulation {
 }
 
 impl NormLayer {
-    /// The number of places it takes.
-    pub const PLACES: usize = 4;
+    /// The indices of a `Sequential` that it takes.
+    pub const INDICES: usize = 4;
 
-    /// Declares the parameters of places `first …` of `scope`.
+    /// Declares the parameters under `scope`, whose index of the Linear is `first_index`.
     pub fn new(
         p: &mut Parameters,
-        (scope, first): (&str, usize),
+        (scope, first_index): (&str, usize),
         [inputs, outputs]: [usize; 2],
         slope: f64,
         rate: f64,
     ) -> Self {
-        let linear = LinearLayer::new(p, &format!("{scope}.{first}"), inputs, outputs, LinearInit::Default);
+        let linear = LinearLayer::new(p, &format!("{scope}.{first_index}"), inputs, outputs, LinearInit::Default);
         let mut declare = |part, requires_grad, value| {
-            p.declare(format!("{scope}.{}.{part}", first + 2), &[outputs], requires_grad, Init::Constant(value))
+            p.declare(format!("{scope}.{}.{part}", first_index + 2), &[outputs], requires_grad, Init::Constant(value))
         };
         let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
         let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
