@@ -50,15 +50,21 @@ struct HeadShape<'a> {
 }
 
 impl Head {
-    fn new(p: &mut Parameters, scope: &str, shape: HeadShape, rate: f64) -> Self {
+    fn new(parameters: &mut Parameters, scope: &str, shape: HeadShape, rate: f64) -> Self {
         let HeadShape { mut width, hidden, beside, outputs } = shape;
         let mut levels = Vec::new();
         for &next in hidden {
-            levels.push(NormLayer::new(p, (scope, levels.len() * NormLayer::INDICES), [width, next], SLOPE, rate));
+            levels.push(NormLayer::new(
+                parameters,
+                (scope, levels.len() * NormLayer::INDICES),
+                [width, next],
+                SLOPE,
+                rate,
+            ));
             width = next;
         }
         let name = format!("{scope}.{}", levels.len() * NormLayer::INDICES);
-        Head { levels, output: LinearLayer::new(p, &name, width + beside, outputs, LinearInit::Default) }
+        Head { levels, output: LinearLayer::new(parameters, &name, width + beside, outputs, LinearInit::Default) }
     }
 
     fn forward(&self, context: &mut ForwardContext, h: Var, beside: Option<Var>) -> Result<Var> {
@@ -71,40 +77,40 @@ impl Head {
 }
 
 impl Decoder {
-    pub fn new(c: &ModelConfig, film: &FilmConfig, p: &mut Parameters) -> Self {
-        if c.joint_generation { Self::joint(c, film, p) } else { Self::concat(c, p) }
+    pub fn new(c: &ModelConfig, film: &FilmConfig, parameters: &mut Parameters) -> Self {
+        if c.joint_generation { Self::joint(c, film, parameters) } else { Self::concat(c, parameters) }
     }
 
-    fn joint(c: &ModelConfig, film: &FilmConfig, p: &mut Parameters) -> Self {
+    fn joint(c: &ModelConfig, film: &FilmConfig, parameters: &mut Parameters) -> Self {
         let (mut width, mut levels, mut blocks) = (c.latent_dim, Vec::new(), Vec::new());
         for (i, &next) in c.decoder_dims.iter().enumerate() {
             let scope = format!("decoder.layer{}", i + 1);
-            levels.push(NormLayer::new(p, (&scope, 0), [width, next], SLOPE, c.decoder_dropout));
+            levels.push(NormLayer::new(parameters, (&scope, 0), [width, next], SLOPE, c.decoder_dropout));
             if c.use_film {
-                blocks.push(FilmGenerator::new(p, &format!("decoder.film{}", i + 1), c, film, next));
+                blocks.push(FilmGenerator::new(parameters, &format!("decoder.film{}", i + 1), c, film, next));
             }
             width = next;
         }
         let mut head = |name: &str, hidden: &[usize], beside, outputs| {
             let shape = HeadShape { width, hidden, beside, outputs };
-            Head::new(p, &format!("decoder.{name}_head"), shape, c.head_dropout)
+            Head::new(parameters, &format!("decoder.{name}_head"), shape, c.head_dropout)
         };
         let latent = if c.linear_path { c.latent_dim } else { 0 };
         let signal = head("signal", &[c.signal_head_dim], latent, c.signal_length);
         let condition = head("static", &c.static_head_dims, 0, c.static_dim);
         let peaks = c.predict_peaks.then(|| head("peak", &[c.peak_head_dim], 0, c.num_peaks));
-        let film = (!blocks.is_empty()).then(|| FilmGenerators::new(p, &blocks));
+        let film = (!blocks.is_empty()).then(|| FilmGenerators::new(parameters, &blocks));
         Decoder::Joint { levels, film, signal, condition, peaks, linear_path: c.linear_path }
     }
 
-    fn concat(c: &ModelConfig, p: &mut Parameters) -> Self {
+    fn concat(c: &ModelConfig, parameters: &mut Parameters) -> Self {
         let (mut width, mut layers) = (c.latent_dim + c.static_dim, Vec::new());
         for (&next, &rate) in c.decoder_dims.iter().zip(&c.concat_dropout) {
             let scope_and_index = ("decoder.decoder_layers", layers.len() * ReluLayer::INDICES);
-            layers.push(ReluLayer::new(p, scope_and_index, [width, next], rate, LinearInit::Default));
+            layers.push(ReluLayer::new(parameters, scope_and_index, [width, next], rate, LinearInit::Default));
             width = next;
         }
-        let mut single = |name, outputs| LinearLayer::new(p, name, width, outputs, LinearInit::Default);
+        let mut single = |name, outputs| LinearLayer::new(parameters, name, width, outputs, LinearInit::Default);
         Decoder::Concat {
             layers,
             signal: single("decoder.output_layer", c.signal_length),

@@ -24,18 +24,18 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub fn new(c: &ModelConfig, p: &mut Parameters) -> Self {
+    pub fn new(c: &ModelConfig, parameters: &mut Parameters) -> Self {
         let widths = [c.signal_length + c.static_dim].into_iter().chain(c.encoder_dims.iter().copied());
         let widths: Vec<usize> = widths.collect();
         let layers = widths.windows(2).zip(&c.encoder_dropout).enumerate().map(|(i, (width, rate))| {
             let scope_and_index = ("encoder.encoder_layers", i * ReluLayer::INDICES);
-            ReluLayer::new(p, scope_and_index, [width[0], width[1]], *rate, LinearInit::Xavier)
+            ReluLayer::new(parameters, scope_and_index, [width[0], width[1]], *rate, LinearInit::Xavier)
         });
         let layers = layers.collect();
         let width = widths[widths.len() - 1] + if c.linear_path { c.signal_length } else { 0 };
-        let mut head = |name| LinearLayer::new(p, name, width, c.latent_dim, LinearInit::Xavier);
+        let mut head = |name| LinearLayer::new(parameters, name, width, c.latent_dim, LinearInit::Xavier);
         let heads = [head("encoder.mu_layer"), head("encoder.logvar_layer")];
-        Encoder { layers, linear_path: c.linear_path, posterior: LinearLayer::stack(p, &heads) }
+        Encoder { layers, linear_path: c.linear_path, posterior: LinearLayer::stack(parameters, &heads) }
     }
 
     /// signal `[B, L]`, condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.

@@ -19,10 +19,10 @@ pub struct FilmGenerator {
 
 impl FilmGenerator {
     /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
-    pub fn new(p: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
+    pub fn new(parameters: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
         let mut mlp = |name, bias| {
             let mut linear = |index, inputs, outputs, init| {
-                LinearLayer::new(p, &format!("{scope}.{name}.{index}"), inputs, outputs, init)
+                LinearLayer::new(parameters, &format!("{scope}.{name}.{index}"), inputs, outputs, init)
             };
             let hidden = linear(0, c.static_dim, film.hidden_dim, LinearInit::Default);
             (hidden, linear(2, film.hidden_dim, width, LinearInit::Constant(bias)))
@@ -41,12 +41,12 @@ pub struct FilmGenerators {
 }
 
 impl FilmGenerators {
-    pub fn new(p: &mut Parameters, levels: &[FilmGenerator]) -> Self {
+    pub fn new(parameters: &mut Parameters, levels: &[FilmGenerator]) -> Self {
         let all = |part: fn(&FilmGenerator) -> [LinearLayer; 2]| levels.iter().flat_map(part).collect::<Vec<_>>();
         let (hidden, outputs) = (all(|b| b.hidden), all(|b| b.outputs));
         FilmGenerators {
-            hidden: LinearLayer::stack(p, &hidden),
-            outputs: LinearLayer::stack(p, &outputs),
+            hidden: LinearLayer::stack(parameters, &hidden),
+            outputs: LinearLayer::stack(parameters, &outputs),
             op: GroupedLinear { widths: levels.iter().flat_map(|b| [b.width; 2]).collect() },
         }
     }

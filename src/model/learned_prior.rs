@@ -20,11 +20,11 @@ pub struct LearnedPrior {
 
 impl LearnedPrior {
     /// As wide inside as the last level of the encoder.
-    pub fn new(c: &ModelConfig, p: &mut Parameters) -> Self {
+    pub fn new(c: &ModelConfig, parameters: &mut Parameters) -> Self {
         let width = c.encoder_dims.last().copied().unwrap_or(c.latent_dim);
         LearnedPrior {
-            hidden: ReluLayer::new(p, ("prior_network", 0), [c.static_dim, width], 0.0, LinearInit::Xavier),
-            mean: LinearLayer::new(p, "prior_network.mu_layer", width, c.latent_dim, LinearInit::Xavier),
+            hidden: ReluLayer::new(parameters, ("prior_network", 0), [c.static_dim, width], 0.0, LinearInit::Xavier),
+            mean: LinearLayer::new(parameters, "prior_network.mu_layer", width, c.latent_dim, LinearInit::Xavier),
             latent: c.latent_dim,
             minus_ones: Vec::new(),
             zeros: Vec::new(),

@@ -44,22 +44,22 @@ pub struct LinearLayer {
 
 impl LinearLayer {
     /// Declares `name.weight` and `name.bias`.
-    pub fn new(p: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
+    pub fn new(parameters: &mut Parameters, name: &str, inputs: usize, outputs: usize, init: LinearInit) -> Self {
         let (weight, bias) = match init {
             LinearInit::Default => (Init::Linear { fan_in: inputs }, Init::Linear { fan_in: inputs }),
             LinearInit::Xavier => (Init::XavierUniform { fan_in: inputs, fan_out: outputs }, Init::Constant(0.0)),
             LinearInit::Constant(bias) => (Init::Constant(0.0), Init::Constant(f32::from(bias))),
         };
-        let weight = p.declare(format!("{name}.weight"), &[outputs, inputs], true, weight);
-        let bias = p.declare(format!("{name}.bias"), &[outputs], true, bias);
+        let weight = parameters.declare(format!("{name}.weight"), &[outputs, inputs], true, weight);
+        let bias = parameters.declare(format!("{name}.bias"), &[outputs], true, bias);
         LinearLayer { weight, bias }
     }
 
     /// Layers of one number of inputs as one, their outputs side by side; each keeps its names.
-    pub fn stack(p: &mut Parameters, layers: &[LinearLayer]) -> Self {
+    pub fn stack(parameters: &mut Parameters, layers: &[LinearLayer]) -> Self {
         let weights: Vec<ParameterId> = layers.iter().map(|l| l.weight).collect();
         let biases: Vec<ParameterId> = layers.iter().map(|l| l.bias).collect();
-        LinearLayer { weight: p.stack(&weights), bias: p.stack(&biases) }
+        LinearLayer { weight: parameters.stack(&weights), bias: parameters.stack(&biases) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`.
@@ -94,8 +94,8 @@ struct DropoutLayer {
 }
 
 impl DropoutLayer {
-    fn new(p: &mut Parameters, rate: f64) -> Self {
-        DropoutLayer { p: rate, layer: p.next_dropout() }
+    fn new(parameters: &mut Parameters, rate: f64) -> Self {
+        DropoutLayer { p: rate, layer: parameters.next_dropout() }
     }
 
     /// The op of this step, where there is something to drop.
@@ -119,14 +119,14 @@ impl ReluLayer {
 
     /// Declares the parameters under `scope`, whose index of the Linear is `first_index`.
     pub fn new(
-        p: &mut Parameters,
+        parameters: &mut Parameters,
         (scope, first_index): (&str, usize),
         [inputs, outputs]: [usize; 2],
         rate: f64,
         init: LinearInit,
     ) -> Self {
-        let linear = LinearLayer::new(p, &format!("{scope}.{first_index}"), inputs, outputs, init);
-        ReluLayer { linear, dropout: DropoutLayer::new(p, rate) }
+        let linear = LinearLayer::new(parameters, &format!("{scope}.{first_index}"), inputs, outputs, init);
+        ReluLayer { linear, dropout: DropoutLayer::new(parameters, rate) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`.
@@ -172,19 +172,33 @@ impl NormLayer {
 
     /// Declares the parameters under `scope`, whose index of the Linear is `first_index`.
     pub fn new(
-        p: &mut Parameters,
+        parameters: &mut Parameters,
         (scope, first_index): (&str, usize),
         [inputs, outputs]: [usize; 2],
         slope: f64,
         rate: f64,
     ) -> Self {
-        let linear = LinearLayer::new(p, &format!("{scope}.{first_index}"), inputs, outputs, LinearInit::Default);
+        let linear =
+            LinearLayer::new(parameters, &format!("{scope}.{first_index}"), inputs, outputs, LinearInit::Default);
         let mut declare = |part, requires_grad, value| {
-            p.declare(format!("{scope}.{}.{part}", first_index + 2), &[outputs], requires_grad, Init::Constant(value))
+            parameters.declare(
+                format!("{scope}.{}.{part}", first_index + 2),
+                &[outputs],
+                requires_grad,
+                Init::Constant(value),
+            )
         };
         let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
         let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
-        NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: DropoutLayer::new(p, rate) }
+        NormLayer {
+            linear,
+            slope,
+            weight,
+            bias,
+            running_mean,
+            running_var,
+            dropout: DropoutLayer::new(parameters, rate),
+        }
     }
 
     /// `[B, inputs]` to `[B, outputs]`; in training the running statistics move.
