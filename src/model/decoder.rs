@@ -50,7 +50,7 @@ struct HeadShape<'a> {
 }
 
 impl Head {
-    fn new(parameters: &mut Parameters, scope: &str, shape: HeadShape, rate: f64) -> Self {
+    fn new(parameters: &mut Parameters, scope: &str, shape: HeadShape, p: f64) -> Self {
         let HeadShape { mut width, hidden, beside, outputs } = shape;
         let mut levels = Vec::new();
         for &next in hidden {
@@ -59,7 +59,7 @@ impl Head {
                 (scope, levels.len() * NormLayer::INDICES),
                 [width, next],
                 SLOPE,
-                rate,
+                p,
             ));
             width = next;
         }
@@ -105,9 +105,9 @@ impl Decoder {
 
     fn concat(c: &ModelConfig, parameters: &mut Parameters) -> Self {
         let (mut width, mut layers) = (c.latent_dim + c.static_dim, Vec::new());
-        for (&next, &rate) in c.decoder_dims.iter().zip(&c.concat_dropout) {
+        for (&next, &p) in c.decoder_dims.iter().zip(&c.concat_dropout) {
             let scope_and_index = ("decoder.decoder_layers", layers.len() * ReluLayer::INDICES);
-            layers.push(ReluLayer::new(parameters, scope_and_index, [width, next], rate, LinearInit::Default));
+            layers.push(ReluLayer::new(parameters, scope_and_index, [width, next], p, LinearInit::Default));
             width = next;
         }
         let mut single = |name, outputs| LinearLayer::new(parameters, name, width, outputs, LinearInit::Default);

@@ -27,9 +27,9 @@ impl Encoder {
     pub fn new(c: &ModelConfig, parameters: &mut Parameters) -> Self {
         let widths = [c.signal_length + c.static_dim].into_iter().chain(c.encoder_dims.iter().copied());
         let widths: Vec<usize> = widths.collect();
-        let layers = widths.windows(2).zip(&c.encoder_dropout).enumerate().map(|(i, (width, rate))| {
+        let layers = widths.windows(2).zip(&c.encoder_dropout).enumerate().map(|(i, (width, p))| {
             let scope_and_index = ("encoder.encoder_layers", i * ReluLayer::INDICES);
-            ReluLayer::new(parameters, scope_and_index, [width[0], width[1]], *rate, LinearInit::Xavier)
+            ReluLayer::new(parameters, scope_and_index, [width[0], width[1]], *p, LinearInit::Xavier)
         });
         let layers = layers.collect();
         let width = widths[widths.len() - 1] + if c.linear_path { c.signal_length } else { 0 };

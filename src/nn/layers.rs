@@ -94,8 +94,8 @@ struct DropoutLayer {
 }
 
 impl DropoutLayer {
-    fn new(parameters: &mut Parameters, rate: f64) -> Self {
-        DropoutLayer { p: rate, layer: parameters.next_dropout() }
+    fn new(parameters: &mut Parameters, p: f64) -> Self {
+        DropoutLayer { p, layer: parameters.next_dropout() }
     }
 
     /// The op of this step, where there is something to drop.
@@ -122,11 +122,11 @@ impl ReluLayer {
         parameters: &mut Parameters,
         (scope, first_index): (&str, usize),
         [inputs, outputs]: [usize; 2],
-        rate: f64,
+        p: f64,
         init: LinearInit,
     ) -> Self {
         let linear = LinearLayer::new(parameters, &format!("{scope}.{first_index}"), inputs, outputs, init);
-        ReluLayer { linear, dropout: DropoutLayer::new(parameters, rate) }
+        ReluLayer { linear, dropout: DropoutLayer::new(parameters, p) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`.
@@ -176,7 +176,7 @@ impl NormLayer {
         (scope, first_index): (&str, usize),
         [inputs, outputs]: [usize; 2],
         slope: f64,
-        rate: f64,
+        p: f64,
     ) -> Self {
         let linear =
             LinearLayer::new(parameters, &format!("{scope}.{first_index}"), inputs, outputs, LinearInit::Default);
@@ -190,15 +190,7 @@ impl NormLayer {
         };
         let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
         let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
-        NormLayer {
-            linear,
-            slope,
-            weight,
-            bias,
-            running_mean,
-            running_var,
-            dropout: DropoutLayer::new(parameters, rate),
-        }
+        NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: DropoutLayer::new(parameters, p) }
     }
 
     /// `[B, inputs]` to `[B, outputs]`; in training the running statistics move.
