@@ -20,17 +20,17 @@ struct Chunk {
     m: u32,
     v: u32,
     len: u32,
-    // index into `rates`
-    rate: u32,
+    // index into `factors`
+    group: u32,
 }
 
 // The learning rate over the bias correction, the factor that decoupled decay applies to a value, and the factor of the
 // value in the gradient for decay that is not decoupled.
-struct Rate { step_size: f32, keep: f32, l2: f32 }
+struct Factors { step_size: f32, keep: f32, l2: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> chunks: array<Chunk>;
-@group(0) @binding(2) var<storage, read> rates: array<Rate>;
+@group(0) @binding(2) var<storage, read> factors: array<Factors>;
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read> gradients: array<f32>;
 @group(0) @binding(5) var<storage, read_write> first: array<f32>;
@@ -49,14 +49,14 @@ fn update(
         return;
     }
     let chunk = chunks[number];
-    let rate = rates[chunk.rate];
+    let f = factors[chunk.group];
     for (var i = lane; i < chunk.len; i += 256u) {
         let x = values[chunk.value + i];
-        let g = gradients[chunk.gradient + i] * scale[0] + rate.l2 * x;
+        let g = gradients[chunk.gradient + i] * scale[0] + f.l2 * x;
         let m = p.b1 * first[chunk.m + i] + p.c1 * g;
         let v = p.b2 * second[chunk.v + i] + p.c2 * g * g;
         first[chunk.m + i] = m;
         second[chunk.v + i] = v;
-        values[chunk.value + i] = rate.keep * x - rate.step_size * m / (sqrt(v) * p.inverse_root + p.eps);
+        values[chunk.value + i] = f.keep * x - f.step_size * m / (sqrt(v) * p.inverse_root + p.eps);
     }
 }

@@ -154,7 +154,7 @@ const TWICE: [(&str, Uses); 4] = [
 
 /// All parameters after three steps. Behind the uses lies a layer whose weight has no other.
 fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
-    const RATE: f64 = 0.1;
+    const LEARNING_RATE: f64 = 0.1;
     let mut tape = Tape::new(Box::new(Cpu::<f32>::new()));
     let mut parameters = Parameters::default();
     let shapes: [&[usize]; 5] = [&[3, 3], &[3], &[3, 6], &[3, 3], &[3]];
@@ -171,11 +171,11 @@ fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
         let loss = mean_square(&mut tape, y);
         let before = tape.read(single).unwrap();
         if early {
-            optimizer.step_in_backward(&mut tape, RATE);
+            optimizer.step_in_backward(&mut tape, LEARNING_RATE);
         }
         tape.backward(loss).unwrap();
         assert_eq!(tape.read(single).unwrap() != before, early, "a weight of one use makes its step early");
-        optimizer.step(&mut tape, RATE, None).unwrap();
+        optimizer.step(&mut tape, LEARNING_RATE, None).unwrap();
     }
     [weight, bias, posterior, single, last_bias].map(|var| tape.read(var).unwrap()).to_vec()
 }

@@ -80,19 +80,19 @@ mod tests {
     #[test]
     fn warmup_rises_and_meets_the_schedule() {
         let s = schedule(SchedulerKind::Cosine, 4);
-        let rates: Vec<f64> = (0..5).map(|e| s.learning_rate(e)).collect();
-        assert_eq!(rates, [0.2, 0.4, 0.6, 0.8, 1.0]);
+        let learning_rates: Vec<f64> = (0..5).map(|e| s.learning_rate(e)).collect();
+        assert_eq!(learning_rates, [0.2, 0.4, 0.6, 0.8, 1.0]);
         assert!((s.learning_rate(10) - 0.1).abs() < 1e-12);
     }
 
     #[test]
     fn plateau_waits_for_its_patience() {
         let mut s = schedule(SchedulerKind::Plateau, 0);
-        let mut rates = vec![];
+        let mut learning_rates = vec![];
         for improved in [true, false, false, false, false] {
             s.observe(improved);
-            rates.push(s.learning_rate(1));
+            learning_rates.push(s.learning_rate(1));
         }
-        assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.25]);
+        assert_eq!(learning_rates, [1.0, 1.0, 0.5, 0.5, 0.25]);
     }
 }

@@ -264,13 +264,13 @@ impl Trainer {
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
         let losses = self.model.losses(&output, &batch, &weights)?;
-        let (rate, clip) = (self.schedule.learning_rate(epoch), self.config.training.gradient_clip);
+        let (learning_rate, clip) = (self.schedule.learning_rate(epoch), self.config.training.gradient_clip);
         if clip.is_none() {
-            self.optimizer.step_in_backward(self.model.tape(), rate);
+            self.optimizer.step_in_backward(self.model.tape(), learning_rate);
         }
         self.model.backward(losses.total)?;
         let film_norms = self.model.tape().device_mut().norms(&self.film_gradients)?;
-        let norm = self.optimizer.step(self.model.tape(), rate, clip)?;
+        let norm = self.optimizer.step(self.model.tape(), learning_rate, clip)?;
         Ok(StepReport { losses: losses.scalars(self.model.tape()), film_norms, norm })
     }
 

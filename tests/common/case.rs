@@ -43,7 +43,7 @@ pub struct Case {
     peak_weight: f64,
     #[serde(default = "adam")]
     optimizer: OptimizerKind,
-    #[serde(default = "rate")]
+    #[serde(default = "default_learning_rate")]
     pub learning_rate: f64,
     #[serde(default = "one")]
     pub film_learning_rate_scale: f64,
@@ -56,7 +56,7 @@ fn one() -> f64 {
     1.0
 }
 
-fn rate() -> f64 {
+fn default_learning_rate() -> f64 {
     1e-3
 }
 

@@ -132,7 +132,7 @@ impl Run {
         let film = FilmConfig { learning_rate_scale: case.film_learning_rate_scale, ..FilmConfig::default() };
         let optimizer = Optimizer::new(&case.optimizer(), &film, parameters, tape);
         let mut optimizer = optimizer.expect("memory for the moments");
-        let rate =
+        let learning_rate =
             case.learning_rate * if let Perturbation::LearningRate(part) = perturbation { 1.0 + part } else { 1.0 };
         for step in 0..3 {
             *self.noise.lock().expect("one thread") = Noise::default();
@@ -151,7 +151,7 @@ impl Run {
                 self.put_gradients();
             }
             let clip = case.clip_norm.unwrap_or(f64::INFINITY);
-            let norm = optimizer.step(self.model.tape(), rate, Some(clip)).expect("a step").expect("clipped");
+            let norm = optimizer.step(self.model.tape(), learning_rate, Some(clip)).expect("a step").expect("clipped");
             if step == 0 {
                 let (tape, mut values) = (self.model.tape(), ScalarValues::default());
                 let ticket = tape.readback(&[norm]).expect("a readback");

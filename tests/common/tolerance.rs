@@ -132,10 +132,10 @@ impl<'a> Tolerances<'a> {
         let gradient = self.values("grad", name);
         let off = self.backward(gradient) + self.other_side() * largest(gradient);
         let film = name.starts_with("decoder.film");
-        let rate = self.case.learning_rate * if film { self.case.film_learning_rate_scale } else { 1.0 };
+        let learning_rate = self.case.learning_rate * if film { self.case.film_learning_rate_scale } else { 1.0 };
         let start = &self.recording.tensor(&format!("param/{name}")).values;
         let sizes = gradient.iter().zip(start).map(|(g, start)| (g + self.case.l2() * start).abs());
-        sizes.map(|size| rate * (8.4 * self.part(off, size)).min(6.0)).collect()
+        sizes.map(|size| learning_rate * (8.4 * self.part(off, size)).min(6.0)).collect()
     }
 
     /// The error of a gradient of this size, as a part of it.

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 /// Numbers that a workgroup steps, or sums.
 const CHUNK: usize = 2048;
 /// Scratch numbers of what is not an op; sums of squares have theirs and those behind it.
-const RATES: usize = 40;
+const FACTORS: usize = 40;
 const SCALE: usize = 41;
 const SQUARES: usize = 42;
 
@@ -141,13 +141,13 @@ impl State {
             Some(plan) if plan.of == parameters => plan,
             _ => OptimizerPlan::new(context, &mut self.memory, parameters)?,
         };
-        let rates = |group: &ParameterGroup| {
+        let factors = |group: &ParameterGroup| {
             let AdamFactors { step_size, keep, l2, .. } = step.of(*group).factors();
             [step_size, keep, l2].map(|factor| factor as f32)
         };
-        let rates: Vec<f32> = plan.groups.iter().flat_map(rates).collect();
-        let range = self.scratch(context, RATES, rates.len())?;
-        self.recorder.write(context, &mut self.memory, &range, bytemuck::cast_slice(&rates));
+        let factors: Vec<f32> = plan.groups.iter().flat_map(factors).collect();
+        let range = self.scratch(context, FACTORS, factors.len())?;
+        self.recorder.write(context, &mut self.memory, &range, bytemuck::cast_slice(&factors));
         let scale = self.scale(context, clip)?;
         let ([b1, b2], AdamFactors { inverse_root, .. }) = (step.betas, step.factors());
         for part in &plan.parts {
@@ -157,7 +157,7 @@ impl State {
             let dispatch = dispatch.f("inverse_root", inverse_root).f("eps", step.eps);
             let bound = [
                 ("chunks", &part.chunks),
-                ("rates", &range),
+                ("factors", &range),
                 ("scale", &scale),
                 ("values", &values),
                 ("gradients", &gradients),
