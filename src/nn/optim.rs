@@ -10,11 +10,11 @@ use crate::tensor::Shape;
 /// The moments of every trainable parameter and the number of steps taken.
 pub struct Optimizer {
     config: OptimizerConfig,
-    all: Vec<AdamParameter>,
+    parameters: Vec<AdamParameter>,
     /// Those whose gradients nobody reads.
     in_backward: Vec<AdamParameter>,
     /// The backward pass may make the next step.
-    begun: bool,
+    in_backward_pending: bool,
     /// One group, as [`Device::norms`](crate::device::Device::norms) wants it: a step makes no list of its own.
     gradients: [Vec<Buffer>; 1],
     moments: Vec<Moments>,
@@ -40,7 +40,7 @@ impl Optimizer {
     /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
     pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
         let film = ParameterGroup { learning_rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
-        let (mut all, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stepped, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         let shapes: Vec<Shape> = parameters.with_grad().map(|(var, _)| tape.shape(var)).collect();
         let [first, second] = [(); 2].map(|()| tape.device_mut().alloc(Role::Moment, &shapes));
         for ((var, members), (m, v)) in parameters.with_grad().zip(first?.into_iter().zip(second?)) {
@@ -56,7 +56,7 @@ impl Optimizer {
             };
             assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack of two groups");
             let parameter = AdamParameter { value, gradient, m, v, group };
-            all.push(parameter);
+            stepped.push(parameter);
             // the norms of FiLM's gradients are reported
             if !is_film {
                 in_backward.push(parameter);
@@ -67,14 +67,22 @@ impl Optimizer {
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
-        let gradients = [all.iter().map(|p: &AdamParameter| p.gradient).collect()];
-        Ok(Optimizer { config: config.clone(), all, in_backward, begun: false, gradients, moments, steps: 0 })
+        let gradients = [stepped.iter().map(|p: &AdamParameter| p.gradient).collect()];
+        Ok(Optimizer {
+            config: config.clone(),
+            parameters: stepped,
+            in_backward,
+            in_backward_pending: false,
+            gradients,
+            moments,
+            steps: 0,
+        })
     }
 
     /// Lets the next backward pass make the step where it can, with this learning rate; it may then leave no gradients
     /// to read. [`Optimizer::step`], without a clip, finishes the step.
     pub fn step_in_backward(&mut self, tape: &mut Tape, learning_rate: f64) {
-        self.begun = true;
+        self.in_backward_pending = true;
         tape.device_mut().optimize_in_backward(&self.next(learning_rate), &self.in_backward);
     }
 
@@ -99,14 +107,14 @@ impl Optimizer {
     /// # Panics
     /// With a `clip` after [`Optimizer::step_in_backward`], or another learning rate than there.
     pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<Scalar>> {
-        assert!(clip.is_none() || !self.begun, "a step in the backward pass cannot be clipped");
-        self.begun = false;
+        assert!(clip.is_none() || !self.in_backward_pending, "a step in the backward pass cannot be clipped");
+        self.in_backward_pending = false;
         let device = tape.device_mut();
         let norm = if clip.is_some() { Some(device.norms(&self.gradients)?.get(0)) } else { None };
         let clip = clip.zip(norm).map(|(max_norm, norm)| Clip { max_norm, norm });
         let step = self.next(learning_rate);
         self.steps += 1;
-        device.adam(&step, clip, &self.all);
+        device.adam(&step, clip, &self.parameters);
         Ok(norm)
     }
 
