@@ -3,7 +3,7 @@
 //! encodes them then.
 
 use super::adapter::Context;
-use super::memory::{ALIGNMENT, Memory, BufferRange};
+use super::memory::{ALIGNMENT, BufferRange, Memory};
 use super::program::{self, EntryPoint, Pipeline, UNIFORM_BYTES};
 use crate::device::{Buffer, Counts};
 use crate::dispatch::{Dispatch, MAX_BINDINGS};
