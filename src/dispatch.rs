@@ -1,5 +1,5 @@
-//! What an op asks of a GPU, as data: which entry point of its shader runs, on which tensors, with which uniforms, and
-//! how many workgroups. Nothing here knows how a GPU is driven, and an op knows nothing else of one.
+//! The work of an op on a GPU, as data: which entry point of its shader runs, on which tensors, with which uniforms and
+//! how many workgroups. This is all that an op knows of a GPU; the GPU device carries it out.
 
 pub mod product;
 
@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 /// Threads of a workgroup.
 pub const WORKGROUP_SIZE: usize = 256;
-/// Columns that one workgroup sums (`COLUMNS` in `shaders/common/columns.wgsl`).
+/// The columns that one workgroup sums (`COLUMNS` in `shaders/common/columns.wgsl`).
 pub const COLUMNS: usize = 16;
-/// Storage buffers that a shader may bind: the least that WebGPU promises.
+/// The storage buffers that a shader may bind: WebGPU guarantees this number.
 pub const MAX_BINDINGS: usize = 8;
-/// Fields of a shader's uniform struct, at most.
+/// The most fields that a shader's uniform struct may have.
 pub const MAX_UNIFORMS: usize = 32;
 
 /// A tensor as an op names it.
@@ -26,28 +26,28 @@ pub enum Operand {
     DOutput,
     /// The gradient of an input.
     DInput(usize),
-    /// Workspace of some numbers, which carries them from one dispatch of an op to the next: its id, and how many.
+    /// Workspace that passes numbers from one dispatch of an op to the next: its id and its length.
     Scratch(usize, usize),
     /// Integers that never change.
     Table(Arc<[u32]>),
 }
 
-/// What one storage variable of a shader is bound to: one tensor; or several that are joined into one buffer. Each
-/// joined tensor names the uniform that receives the index at which it begins in that buffer. Joined tensors that lie
-/// in one arena, as parameters do, cost nothing; others are copied together, and back.
+/// What one storage variable of a shader is bound to: one tensor, or several that are joined into one buffer. Each
+/// joined tensor names the uniform that receives the index of its first element in that buffer. Joined tensors in one
+/// arena, such as parameters, cost nothing. Others are copied to one buffer before the dispatch and back after it.
 #[derive(Debug, Clone)]
 pub struct Binding {
     /// The variable's name in the shader.
     pub name: &'static str,
-    /// With the name of the uniform for its offset where tensors are joined.
+    /// Each with the uniform for its offset if several are joined.
     pub operands: ArrayVec<(Option<&'static str>, Operand), 4>,
 }
 
-/// A field of the shader's uniform struct, by its name, with the bits of its value.
+/// The name of a field of the shader's uniform struct, and the bits of its value.
 pub type Uniform = (&'static str, u32);
 
-/// One dispatch. The GPU device finds the variables and uniforms by their names in the shader, and panics where they do
-/// not fit those that the entry point uses.
+/// One dispatch. The GPU device finds variables and uniforms by name in the shader, and panics if they are not those
+/// that the entry point uses.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
     pub entry: &'static str,
@@ -55,14 +55,14 @@ pub struct Dispatch {
     pub uniforms: Vec<Uniform>,
     /// Values of the shader's pipeline-overridable constants, by name; a `bool` is 0 or 1.
     pub constants: ArrayVec<(&'static str, u32), 2>,
-    /// Workgroups; a device folds what is beyond the range of one dimension into two.
+    /// The number of workgroups. If one dimension cannot hold it, the device uses two.
     pub workgroups: usize,
 }
 
 /// The dispatches of an op, in order.
 pub type Dispatches = Vec<Dispatch>;
 
-/// For every input, whether its gradient is wanted, and then whether to accumulate it.
+/// For each input: `None` if its gradient is not needed, else whether to accumulate it.
 pub type Targets<'a> = &'a [Option<bool>];
 
 impl Dispatch {
@@ -77,7 +77,7 @@ impl Dispatch {
         Dispatch::new(entry, count.div_ceil(WORKGROUP_SIZE)).u("count", count)
     }
 
-    /// One thread for every four columns of a row, as random bits come; the uniforms `rows` and `columns`.
+    /// One thread per four columns of a row, which share one call of Philox. The uniforms are `rows` and `columns`.
     pub fn over_quads(entry: &'static str, [rows, columns]: Shape) -> Self {
         let workgroups = (rows * columns.div_ceil(4)).div_ceil(WORKGROUP_SIZE);
         Dispatch::new(entry, workgroups).u("rows", rows).u("columns", columns)
@@ -96,8 +96,8 @@ impl Dispatch {
         self
     }
 
-    /// Binds the gradient of an input, or where none is wanted something that nobody reads. The uniform says whether
-    /// the shader adds to what lies there (1) or overwrites it (0).
+    /// Binds the gradient of an input, or scratch memory that is never read if the gradient is not needed. The shader
+    /// accumulates if the uniform is 1, and overwrites if it is 0.
     pub fn gradient(self, [name, accumulate]: [&'static str; 2], index: usize, targets: Targets, len: usize) -> Self {
         let (operand, value) = target(index, targets, len);
         self.bind(name, operand).u(accumulate, value)
@@ -106,25 +106,25 @@ impl Dispatch {
     /// An integer uniform.
     ///
     /// # Panics
-    /// When it is beyond 32 bits: no buffer that a GPU binds has so many elements.
+    /// When it needs more than 32 bits. No buffer on a GPU has that many elements.
     pub fn u(mut self, name: &'static str, value: usize) -> Self {
         self.uniforms.push((name, u32::try_from(value).expect("sizes of a GPU tensor fit 32 bits")));
         self
     }
 
-    /// A real uniform, rounded.
+    /// A real uniform, rounded to f32.
     pub fn f(mut self, name: &'static str, value: f64) -> Self {
         self.uniforms.push((name, (value as f32).to_bits()));
         self
     }
 
-    /// A constant of the pipeline.
+    /// A pipeline-overridable constant.
     pub fn constant(mut self, name: &'static str, value: usize) -> Self {
         self.constants.push((name, value as u32));
         self
     }
 
-    /// The six uniforms of a dropout. Without one, nothing is below the threshold and the multiplier is 1.
+    /// The six uniforms of a dropout. Without a mask the threshold drops nothing and the multiplier is 1.
     pub fn mask(mut self, mask: Option<DropoutMask>) -> Self {
         let (numbers, below, keep) =
             mask.map_or(([0; 4], 0, 1.0), |m| (m.stream.philox_inputs(), m.drop_below, m.keep));
@@ -134,11 +134,12 @@ impl Dispatch {
     }
 }
 
-/// The gradient of an input, or something in its place that nobody reads; and whether to accumulate it.
+/// The gradient of an input and whether to accumulate it (1 or 0); scratch memory that is never read if the gradient is
+/// not needed.
 pub fn target(index: usize, targets: Targets, len: usize) -> (Operand, usize) {
     match targets.get(index).copied().flatten() {
         Some(accumulate) => (Operand::DInput(index), usize::from(accumulate)),
-        // numbered by the input, so that no two share memory
+        // the id is the input's number, so that no two inputs share memory
         None => (Operand::Scratch(index, len), 0),
     }
 }
@@ -148,9 +149,9 @@ pub fn len([rows, columns]: Shape) -> usize {
     rows * columns
 }
 
-/// Sums over many elements take two dispatches, `partial` into one number per workgroup and `finish` over these; few
-/// take `forward` alone. `read` binds what is summed, `result` the output. The uniforms are `count` (in `finish` that of
-/// the partial sums), `chunk`, and those of `others`.
+/// A sum. Many elements take two dispatches: `partial` computes one sum per workgroup, and `finish` adds these. Few
+/// elements take one dispatch, `forward`. `read` binds the tensors to sum over, `result` the output. The uniforms are
+/// `count` (in `finish` the number of partial sums), `chunk`, and those that `others` adds.
 pub fn reduction(
     count: usize,
     read: &[(&'static str, Operand)],

@@ -1,7 +1,8 @@
-//! Reverse-mode automatic differentiation. Each step records its own program; memory is kept from step to step.
+//! Reverse-mode automatic differentiation. Each step records its own program and reuses the memory of the step before.
 //!
 //! A step rewinds the tape, puts its inputs on it, applies ops, and calls [`Tape::backward`] on the loss. The program
-//! may differ from step to step; slot *i* keeps its buffers, so a step like the one before allocates nothing.
+//! may differ from step to step. Slot *i* keeps its buffers, so a step with the ops and shapes of the one before
+//! allocates nothing.
 
 use crate::device::{Buffer, Counts, Device, Role, Scalar, ScalarValues, Target, Ticket};
 use crate::error::Result;
@@ -11,42 +12,44 @@ use arrayvec::ArrayVec;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A tensor on a tape. It is valid until the next rewind, a parameter for good; the tape panics on any other.
+/// A tensor on a tape. A parameter is always valid, any other variable only until the next rewind. The tape panics on a
+/// variable that is no longer valid, or that belongs to another tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Var {
     slot: u32,
     tape: u32,
-    /// The rewinds before it; none for a parameter.
+    /// The tape's `program` when the variable was made; `None` for a parameter.
     program: Option<NonZeroU32>,
 }
 
 /// A program of ops over a device's buffers, and the backward pass through it.
 pub struct Tape {
-    /// Tells this tape's variables from those of others.
+    /// Marks this tape's variables.
     id: u32,
-    /// Rewinds so far, plus 1.
+    /// The number of rewinds, plus 1.
     program: NonZeroU32,
     device: Box<dyn Device>,
     slots: Vec<Slot>,
     nodes: Vec<Node>,
-    /// Slots below are parameters.
+    /// The number of parameters, which take the first slots.
     parameters: usize,
-    /// Slots in use; those above wait to be used again.
+    /// The number of slots in use. The others are free for reuse.
     used: usize,
 }
 
 struct Slot {
     shape: Shape,
     value: Buffer,
-    /// Made when the first gradient reaches the slot.
+    /// Allocated when the slot first gets a gradient.
     gradient: Option<Buffer>,
     /// Whether a gradient can flow from here to a parameter.
     requires_grad: bool,
-    /// Whether the current backward pass has put a gradient here.
+    /// Whether the current backward pass has written a gradient here.
     has_grad: bool,
-    /// The first node that reads it. In the backward pass it is the last to need its value, or to add to its gradient.
+    /// The first node that reads it. The backward pass visits that node last: no other needs the value, or adds to the
+    /// gradient, after it.
     first_use: usize,
-    /// The parameter that this is a part of.
+    /// The parameter that this is a view of.
     view_of: Option<Var>,
 }
 
@@ -70,25 +73,26 @@ impl Tape {
         Tape { id, program, device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
     }
 
-    /// What the device was asked for so far; see [`Device::counts`].
+    /// The device's counters; see [`Device::counts`].
     pub fn counts(&self) -> Counts {
         self.device.counts()
     }
 
-    /// What the device calls itself.
+    /// The device's name.
     pub fn device_name(&self) -> String {
         self.device.name()
     }
 
-    /// The device, to step an optimizer on.
+    /// The device, for an optimizer.
     pub fn device_mut(&mut self) -> &mut dyn Device {
         self.device.as_mut()
     }
 
-    /// Adds parameters, which survive every rewind. `true`: with a gradient; `false`: a buffer such as a running mean.
+    /// Adds parameters, which survive every rewind, with all values 0. `true`: a parameter with a gradient; `false`: a
+    /// buffer such as a running mean.
     ///
     /// # Errors
-    /// A device that has no memory for them.
+    /// When the device is out of memory.
     ///
     /// # Panics
     /// When anything but parameters is on the tape.
@@ -108,10 +112,11 @@ impl Tape {
         Ok((first..self.used).map(|slot| self.parameter(slot)).collect())
     }
 
-    /// A part of a parameter under a name of its own, to be read and written: `shape` numbers from number `offset` on.
+    /// A view of a part of a parameter, to read and write: the values of this shape from number `offset` on. An op that
+    /// needs a gradient must take the whole parameter.
     ///
     /// # Panics
-    /// When anything but parameters is on the tape.
+    /// When anything but parameters is on the tape, or the view extends beyond the parameter.
     pub fn view(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
         assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
         self.slots.truncate(self.parameters);
@@ -127,20 +132,20 @@ impl Tape {
         Var { slot: slot as u32, tape: self.id, program: None }
     }
 
-    /// Forgets the program; parameters stay, and so does all memory.
+    /// Clears the program. Parameters and all buffers stay.
     pub fn rewind(&mut self) {
         self.nodes.clear();
         self.used = self.parameters;
         self.program = self.program.checked_add(1).expect("fewer than 2^32 rewinds");
     }
 
-    /// Puts constant values on the tape.
+    /// Puts constant row-major values on the tape.
     ///
     /// # Errors
-    /// A device that has no memory for them.
+    /// When the device is out of memory.
     ///
     /// # Panics
-    /// When there are more or fewer values than the shape says.
+    /// When the number of values does not fit the shape.
     pub fn input(&mut self, shape: Shape, values: &[f32]) -> Result<Var> {
         let var = self.next_slot(shape, false)?;
         self.device.reshape(&[self.slot(var).value], &[shape])?;
@@ -159,10 +164,10 @@ impl Tape {
         Ok(self.apply_all(op, inputs)?[0])
     }
 
-    /// Runs an op and returns all its outputs; gradients flow through the first alone.
+    /// Runs an op and returns all its outputs. Only the first has a gradient.
     ///
     /// # Errors
-    /// A device that has no memory for the outputs.
+    /// When the device is out of memory.
     ///
     /// # Panics
     /// When shapes do not fit.
@@ -183,7 +188,7 @@ impl Tape {
     /// Sets every parameter's gradient to that of the scalar `loss`.
     ///
     /// # Errors
-    /// A device that has no memory for the gradients.
+    /// When the device is out of memory.
     ///
     /// # Panics
     /// When `loss` is not `[1, 1]` or depends on no parameter.
@@ -201,7 +206,7 @@ impl Tape {
             let result = self.slot(self.nodes[index].outputs[0]);
             let (true, Some(doutput)) = (result.has_grad, result.gradient) else { continue };
             let vars = self.nodes[index].inputs.clone();
-            // a call writes each buffer once: of a variable that the op has twice, each use has a call of its own
+            // one call writes a buffer once; an op with the same variable twice gets a call for each use
             let uses = repeats(&vars);
             for use_number in 0..=uses {
                 let mut dinputs = ArrayVec::<_, MAX_INPUTS>::new();
@@ -224,8 +229,8 @@ impl Tape {
         Ok(())
     }
 
-    /// Where a node's contribution to the gradient of a variable goes: the first one in this pass overwrites. `last`:
-    /// the node does not use the variable again.
+    /// The target of a node's contribution to a variable's gradient. The first contribution in a pass overwrites.
+    /// `last`: the node does not use the variable again.
     fn gradient(&mut self, var: Var, node: usize, last: bool) -> Result<Target> {
         let index = self.index(var);
         let slot = &mut self.slots[index];
@@ -245,7 +250,7 @@ impl Tape {
         Ok(Target { buffer, accumulate, last: last && self.slots[index].first_use == node })
     }
 
-    /// Copies values from one variable to another of the same shape, outside of any gradient.
+    /// Copies values from one variable to another of the same shape, without a gradient.
     pub fn copy(&mut self, from: Var, to: Var) {
         let (from, to) = (self.slot(from).value, self.slot(to).value);
         self.device.copy(from, to);
@@ -259,7 +264,7 @@ impl Tape {
     /// The row-major values of a variable.
     ///
     /// # Errors
-    /// A device that failed in what was asked of it before, or is gone.
+    /// When an earlier call failed on the device, or the device is lost.
     pub fn read(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
@@ -306,8 +311,8 @@ impl Tape {
         self.device.wait(ticket, values)
     }
 
-    /// The gradient that the last backward pass left at a variable; zeros where none arrived. That of a parameter
-    /// whose optimizer step was made in the backward pass is undefined.
+    /// The gradient of a variable after the last backward pass; zeros if it has none. It is undefined for a parameter
+    /// whose optimizer step ran in the backward pass.
     ///
     /// # Errors
     /// As [`Tape::read`].
@@ -321,7 +326,10 @@ impl Tape {
         Ok(values)
     }
 
-    /// Overwrites a variable's values.
+    /// Overwrites a variable's values, row-major.
+    ///
+    /// # Panics
+    /// When the number of values does not fit the shape.
     pub fn write(&mut self, var: Var, values: &[f32]) {
         let value = self.slot(var).value;
         self.device.write(value, values);
@@ -336,7 +344,7 @@ impl Tape {
         (slot.value, slot.gradient.expect("a parameter with a gradient"))
     }
 
-    /// The next slot; the device is still to be told its shape.
+    /// Takes the next slot. Before its value is written, the device must reshape its buffer.
     fn next_slot(&mut self, shape: Shape, requires_grad: bool) -> Result<Var> {
         let var = Var { slot: self.used as u32, tape: self.id, program: Some(self.program) };
         if let Some(slot) = self.slots.get_mut(self.used) {
@@ -371,12 +379,12 @@ impl Tape {
     }
 }
 
-/// How often the op has the variable of input `i` before that input.
+/// How many inputs before input `i` are the same variable.
 fn uses_before(vars: &[Var], i: usize) -> usize {
     vars[..i].iter().filter(|var| **var == vars[i]).count()
 }
 
-/// The most uses of one variable beyond the first.
+/// How often the op uses its most used variable, less 1.
 fn repeats(vars: &[Var]) -> usize {
     (0..vars.len()).map(|i| uses_before(vars, i)).max().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! The CPU: buffers are vectors, ops run at once on the threads of the current rayon pool.
+//! The CPU. Buffers are vectors, and ops run immediately, on the threads of the current rayon pool.
 
 use super::readback::{History, Norms, Scalar, ScalarValues, Ticket};
 use super::{AdamParameter, AdamStep, Buffer, Clip, Device, Role, Target};
@@ -17,23 +17,23 @@ use std::ops::Range;
 pub struct Cpu<T> {
     tensors: Vec<CpuTensor<T>>,
     pending: InBackward,
-    /// Where the values of each call's norms begin in `norm_values`.
+    /// For each call, the index of its first norm in `norm_values`.
     norms: History<usize>,
     norm_values: Vec<f64>,
-    /// ScalarValues that were read back and not waited for, the oldest first.
+    /// The pending readbacks with their numbers, the oldest first.
     readbacks: VecDeque<(u64, ScalarValues)>,
     /// The number of the next readback.
     next_readback: u64,
-    /// Memory for readbacks to come.
+    /// Memory for later readbacks.
     spare: Vec<ScalarValues>,
 }
 
-/// Parameters that may make their optimizer step during the backward pass.
+/// The parameters whose optimizer step may run in the backward pass.
 #[derive(Debug, Default)]
 struct InBackward {
     step: Option<AdamStep>,
     waiting: Vec<AdamParameter>,
-    /// The gradients of those that have made it.
+    /// The gradients of those whose step is done.
     done: Vec<Buffer>,
 }
 
@@ -42,13 +42,12 @@ struct CpuTensor<T> {
     shape: Shape,
     /// Empty in a view.
     values: Vec<T>,
-    /// The buffer that a view is a part of, and where it begins there.
+    /// The buffer that a view is a part of, and the index of its first value there.
     view_of: Option<(Buffer, usize)>,
 }
 
 impl<T> Default for CpuTensor<T> {
-    /// What stands in a buffer's place while it is being written: an op that also reads it meets a shape that cannot
-    /// fit.
+    /// Replaces a tensor while an op writes it. If the op reads it too, the shape does not fit and the op panics.
     fn default() -> Self {
         CpuTensor { shape: [0, 0], values: Vec::new(), view_of: None }
     }
@@ -56,7 +55,7 @@ impl<T> Default for CpuTensor<T> {
 
 impl<T: Real> CpuTensor<T> {
     fn view_mut(&mut self) -> ViewMut<'_, T> {
-        ViewMut::from_shape(self.shape, &mut self.values).expect("as many values as the shape says")
+        ViewMut::from_shape(self.shape, &mut self.values).expect("values of this shape")
     }
 }
 
@@ -71,14 +70,14 @@ impl<T: Real> Cpu<T> {
         &mut self.tensors[buffer.0 as usize]
     }
 
-    /// Takes a tensor out, so that it can be written while others are read; it must be put back.
+    /// Takes a tensor out, so that an op can write it while it reads others. The caller must put it back.
     fn take(&mut self, buffer: Buffer) -> CpuTensor<T> {
         let tensor = std::mem::take(self.tensor_mut(buffer));
         assert!(tensor.view_of.is_none(), "an op writes whole buffers");
         tensor
     }
 
-    /// The buffer that holds the numbers of this one, and which of them.
+    /// The buffer that holds this one's values, and their range in it.
     fn resolve(&self, buffer: Buffer) -> (Buffer, Range<usize>) {
         let CpuTensor { shape, values: _, view_of } = &self.tensors[buffer.0 as usize];
         let (holder, start) = view_of.unwrap_or((buffer, 0));
@@ -97,7 +96,7 @@ impl<T: Real> Cpu<T> {
 
     fn array(&self, buffer: Buffer) -> View<'_, T> {
         let shape = self.tensors[buffer.0 as usize].shape;
-        View::from_shape(shape, self.values(buffer)).expect("as many values as the shape says")
+        View::from_shape(shape, self.values(buffer)).expect("values of this shape")
     }
 
     fn norm(&self, norms: Norms, group: usize) -> f64 {
@@ -110,12 +109,12 @@ impl<T: Real> Cpu<T> {
 }
 
 impl<T: Real> Cpu<T> {
-    /// The waiting parameter that is the weight of this `Linear`, with a ReLU or not, if it may make its optimizer step
-    /// now, in place of its gradient.
+    /// The index in `pending.waiting` of the weight of this `Linear` or `LinearRelu`, if its optimizer step can run now
+    /// instead of storing its gradient.
     fn in_backward(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
-        let all_of_it = !target.accumulate && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
-        self.pending.waiting.iter().position(|p| all_of_it && p.gradient == target.buffer)
+        let complete = !target.accumulate && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
+        self.pending.waiting.iter().position(|p| complete && p.gradient == target.buffer)
     }
 
     fn weight_step(&mut self, op: &AnyOp, waiting: usize, [x, y, dy]: [Buffer; 3]) {
@@ -131,7 +130,7 @@ impl<T: Real> Cpu<T> {
         self.pending.done.push(p.gradient);
     }
 
-    /// Hands a parameter's value and moments to `work`, with the step of its own group.
+    /// Calls `work` with a parameter's value and moments, and with the step of its group.
     fn step(
         &mut self,
         step: &AdamStep,
@@ -191,9 +190,9 @@ impl<T: Real> Device for Cpu<T> {
         let tensor = |&shape: &Shape| CpuTensor { shape, values: vec![T::zero(); shape[0] * shape[1]], view_of: None };
         self.tensors.extend(shapes.iter().map(tensor));
         if role == Role::Moment {
-            // a moment is read before it is written. Memory that was only read is a page of zeros that all share; to
-            // give it one of its own by the first write then interrupts all threads, thousands of times in the first
-            // step
+            // moments are read before they are written. The kernel maps pages that were only read to one shared page of
+            // zeros; the first write then gives each page its own memory and interrupts all threads, thousands of times
+            // in the first step
             self.tensors[first as usize..]
                 .par_iter_mut()
                 .for_each(|t| std::hint::black_box(&mut t.values).fill(T::zero()));
@@ -265,14 +264,14 @@ impl<T: Real> Device for Cpu<T> {
         doutput: Buffer,
         dinputs: &[Option<Target>],
     ) {
-        // the weight's step comes last: the other gradients are made from the weight as it was
+        // the weight's step comes last: the other gradients depend on the old weight
         let mut without: ArrayVec<_, MAX_INPUTS> = dinputs.iter().copied().collect();
-        let early = self.in_backward(op, inputs, dinputs);
-        if early.is_some() {
+        let parameter = self.in_backward(op, inputs, dinputs);
+        if parameter.is_some() {
             without[1] = None;
         }
         self.gradients(op, inputs, outputs, doutput, &without);
-        if let Some(parameter) = early {
+        if let Some(parameter) = parameter {
             self.weight_step(op, parameter, [inputs[0], outputs[0], doutput]);
         }
     }
@@ -302,7 +301,7 @@ impl<T: Real> Device for Cpu<T> {
         values.scalars.extend_from_slice(scalars);
         values.values.clear();
         values.values.extend(scalars.iter().map(|scalar| match scalar {
-            // what a device gives out is an f32
+            // a device returns f32
             Scalar::First(buffer) => f64::from(self.values(*buffer)[0].wide() as f32),
             Scalar::Norm(norms, group) => self.norm(*norms, *group),
         }));

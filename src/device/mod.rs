@@ -1,4 +1,4 @@
-//! Where tensors live and ops run. Everything above speaks to a [`Device`] and does not know which one it is.
+//! Memory for tensors and the hardware that runs ops. All other modules use a [`Device`] without knowing which one.
 
 mod cpu;
 #[cfg(feature = "gpu")]
@@ -15,11 +15,11 @@ use crate::kernels::spin::SpinGuard;
 use crate::ops::AnyOp;
 use crate::tensor::Shape;
 
-/// A tensor on a device: a number that means something to that device alone.
+/// A handle of a tensor on a device. Only that device can use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffer(u32);
 
-/// What a buffer is for; a device may place buffers of one role together.
+/// What a buffer is for. A device may allocate buffers of one role together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Parameter,
@@ -28,17 +28,17 @@ pub enum Role {
     Activation,
 }
 
-/// Where a gradient goes.
+/// The buffer that a backward pass writes a gradient to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     pub buffer: Buffer,
-    /// `true`: it is added to what lies there; `false`: it takes its place.
+    /// `true`: adds the gradient to the buffer's values; `false`: overwrites them.
     pub accumulate: bool,
-    /// Nothing more will be added to it in this backward pass, nor will the value that it is the gradient of be read.
+    /// The gradient is complete after this call, and the rest of the backward pass does not read its value.
     pub last: bool,
 }
 
-/// What an optimizer step needs of one parameter.
+/// A parameter as an optimizer step needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamParameter {
     pub value: Buffer,
@@ -48,50 +48,59 @@ pub struct AdamParameter {
     pub group: ParameterGroup,
 }
 
-/// Where the norm of all gradients is above `max_norm`, they are scaled down to it (PyTorch's `clip_grad_norm_`).
+/// Scales all gradients down if their norm is above `max_norm` (PyTorch's `clip_grad_norm_`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clip {
     pub max_norm: f64,
-    /// Alone in its call of [`Device::norms`].
+    /// The only norm of its call of [`Device::norms`].
     pub norm: Scalar,
 }
 
-/// What a GPU did.
+/// Counters of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Programs started.
+    /// Dispatches recorded.
     pub dispatches: u64,
-    /// Compute passes begun: each waits for the one before, and so for all of its programs.
+    /// Compute passes begun. Each waits for all dispatches of the one before.
     pub compute_passes: u64,
-    /// Sets of buffers bound to a program for the first time: each is kept.
+    /// Bind groups made and kept: one per set of buffer ranges of an entry point.
     pub bind_groups: u64,
-    /// How often it was waited for with nothing left for it to do next.
+    /// Waits during which the GPU had no further work in its queue.
     pub waits: u64,
 }
 
-/// Memory, ops and the optimizer of one kind of hardware. Calls take effect in order, perhaps later; only
-/// [`Device::read`] and [`Device::wait`] wait. Shapes that do not fit, or a buffer named both as input and output,
-/// are the caller's bug and panic.
+/// Memory, ops and the optimizer on one kind of hardware. Calls take effect in order, perhaps later; only
+/// [`Device::read`] and [`Device::wait`] wait. Shapes that do not fit are a bug of the caller and panic, and so is a
+/// buffer that is both an input and an output.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
     fn name(&self) -> String;
 
-    /// One zero-filled buffer a shape.
+    /// One zero-filled buffer per shape.
+    ///
+    /// # Errors
+    /// When the device is out of memory.
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>>;
 
-    /// A view of a part of a buffer: `shape` numbers from number `offset` on. It can be read, written and copied, and
-    /// have its norm taken; an op writes whole buffers.
+    /// A view of a part of a buffer: the values of this shape from number `offset` on. It can be read, written, copied,
+    /// and be part of a norm. An op writes whole buffers only.
     fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
-    /// Gives activations that one op writes these shapes; their content is undefined afterwards. Memory once grown is
-    /// kept. It is asked of every activation before it is used in a program, be its shape what it was: a device may
+    /// Gives the activations that one op writes these shapes. Their content is undefined afterwards. Memory only grows.
+    /// The tape calls this for every activation in every program, even if its shape stays the same, as a device may
     /// move it.
+    ///
+    /// # Errors
+    /// When the device is out of memory.
     fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()>;
 
-    /// Row-major values in.
+    /// Overwrites a buffer with row-major values.
     fn write(&mut self, to: Buffer, values: &[f32]);
 
-    /// Row-major values out, when all that was asked for before is done.
+    /// Reads a buffer's row-major values, after all earlier calls.
+    ///
+    /// # Errors
+    /// When an earlier call failed, or the device is lost.
     fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()>;
 
     fn zero(&mut self, buffer: Buffer);
@@ -111,40 +120,52 @@ pub trait Device: Send {
         dinputs: &[Option<Target>],
     );
 
-    /// Allows the next backward pass to make these parameters' optimizer step as soon as their gradient is complete; the
-    /// gradient then need not be kept. [`Device::adam`], with the same step and no clip, makes the steps that are left.
-    /// A device may leave all of them to it.
+    /// Lets the next backward pass run the optimizer step of each of these parameters as soon as its gradient is
+    /// complete. The device then need not store the gradient. [`Device::adam`], with the same step and no clip, runs
+    /// the steps that are left; a device may leave all of them to it.
     fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[AdamParameter]) {}
 
-    /// The Euclidean norm over all values of the buffers of each group: handles, whose values [`Device::readback`]
-    /// brings. All buffers come from one call of [`Device::alloc`], or are views into such. The handles are valid until
-    /// the next [`Device::adam`] has been followed by other norms.
+    /// The Euclidean norm over all values of the buffers of each group. The results are handles; [`Device::readback`]
+    /// reads their values. All buffers must come from one call of [`Device::alloc`], or be views of such buffers. The
+    /// handles are valid until the first call of this function after the next [`Device::adam`].
+    ///
+    /// # Errors
+    /// When the device is out of memory.
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms>;
 
-    /// One optimizer step over all parameters that did not make it in the backward pass, by gradients scaled down to `clip`. First and second moments come from
-    /// two calls of [`Device::alloc`].
+    /// One optimizer step of all parameters that did not have it in the backward pass, with gradients scaled down as
+    /// `clip` says. First and second moments must come from two calls of [`Device::alloc`].
     ///
     /// # Panics
     /// When the clip's norm is no longer valid.
     fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]);
 
-    /// Starts to copy scalars (at least one) to the host, as they are after all calls before this one, and lets these
-    /// begin. It does not wait.
+    /// Submits all earlier calls, and starts to copy scalars (at least one) to the host as those calls leave them. Does
+    /// not wait.
+    ///
+    /// # Errors
+    /// When an earlier call failed, or the device is lost.
     ///
     /// # Panics
     /// When a norm is no longer valid.
     fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket>;
 
     /// Waits for the scalars of a readback.
+    ///
+    /// # Errors
+    /// As [`Device::readback`].
+    ///
+    /// # Panics
+    /// When the ticket is not of this device.
     fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()>;
 
-    /// How many readbacks may stay open while their caller goes on: a device that works by itself is then never idle
-    /// while the host prepares the next step.
+    /// The number of readbacks that a caller should leave pending, so that an asynchronous device is not idle while the
+    /// host prepares the next step.
     fn readbacks_in_flight(&self) -> usize {
         0
     }
 
-    /// What a GPU did so far; zeros on the CPU.
+    /// The counters of a GPU; zeros on the CPU.
     fn counts(&self) -> Counts {
         Counts::default()
     }
@@ -153,7 +174,7 @@ pub trait Device: Send {
 /// Which kind of device to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
-    /// A real GPU where there is one, else the CPU; the adapter that is named, where one is.
+    /// The adapter that [`Choice::adapter`] names; without a name, a hardware GPU if there is one, else the CPU.
     #[default]
     Auto,
     Cpu,
@@ -164,8 +185,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
     pub kind: Kind,
-    /// Words that the adapter's name must have in it; the variable [`ADAPTER`] by default. Where there are some, `Auto`
-    /// is `Gpu`. A GPU that computes on the CPU is taken only if it is named.
+    /// Words that the adapter's name must contain; by default those of the environment variable [`ADAPTER`]. With a
+    /// name, `Auto` means `Gpu`. Only a name selects a software adapter, which computes on the CPU.
     pub adapter: Option<String>,
 }
 
@@ -178,7 +199,7 @@ impl From<Kind> for Choice {
 /// The environment variable that names an adapter.
 pub const ADAPTER: &str = "ABR_FILM_ADAPTER";
 
-/// A GPU as the system offers it.
+/// A GPU that the system offers.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AdapterReport {
     /// `NVIDIA H200, Vulkan`
@@ -186,22 +207,22 @@ pub struct AdapterReport {
     pub driver: String,
     /// Whether it computes on the CPU.
     pub software: bool,
-    /// Storage buffers a shader may bind.
+    /// The storage buffers that a shader may bind.
     pub storage_buffers: u32,
-    /// Bytes that a workgroup shares.
+    /// The bytes of workgroup memory.
     pub workgroup_memory: u32,
-    /// Threads of a workgroup.
+    /// The most threads of a workgroup.
     pub invocations: u32,
-    /// Bytes of the largest tensor.
+    /// The bytes of the largest possible tensor.
     pub largest_binding: u64,
     /// Why it cannot be used.
     pub problem: Option<String>,
 }
 
-/// Opens a device and runs `work` on it, on `threads` threads (default: one a core).
+/// Opens a device and runs `work` on it, on `threads` threads (default: one per core).
 ///
 /// # Errors
-/// When there is no such device, and what `work` returns.
+/// When there is no such device, or `work` fails.
 pub fn with<R: Send>(
     choice: impl Into<Choice>,
     threads: Option<usize>,
@@ -214,7 +235,7 @@ pub fn with<R: Send>(
         .num_threads(threads.unwrap_or(0))
         .build()
         .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer with --threads"))?;
-    // the whole of the work runs inside the pool: entering it anew for every op would cost more than most ops
+    // all work runs inside the pool: entering it for each op would cost more than most ops
     pool.install(|| match device {
         Some(device) => work(device),
         None => {
@@ -226,14 +247,14 @@ pub fn with<R: Send>(
 }
 
 impl Choice {
-    /// With the variable's adapter where none was named.
+    /// With the adapter of the environment variable if none is named.
     fn completed(self) -> Self {
         let named = || std::env::var(ADAPTER).ok().filter(|name| !name.is_empty());
         Choice { kind: self.kind, adapter: self.adapter.or_else(named) }
     }
 }
 
-/// The GPU of a choice; none where the CPU is to compute.
+/// The chosen GPU; `None` for the CPU.
 #[cfg(feature = "gpu")]
 fn open_gpu(Choice { kind, adapter }: Choice) -> Result<Option<Box<dyn Device>>> {
     let context = match (kind, &adapter) {
@@ -255,7 +276,7 @@ fn open_gpu(Choice { kind, adapter }: Choice) -> Result<Option<Box<dyn Device>>>
     }
 }
 
-/// What is missing where there is no GPU at all.
+/// How to get a GPU if there is none.
 pub const NO_ADAPTER: &str = if !cfg!(feature = "gpu") {
     "this abr-film was built without the feature `gpu`"
 } else if cfg!(target_os = "linux") {
@@ -264,7 +285,7 @@ pub const NO_ADAPTER: &str = if !cfg!(feature = "gpu") {
     "update the GPU's driver"
 };
 
-/// Every GPU that the system offers, usable or not; none where the crate was built without the feature `gpu`.
+/// All GPUs that the system offers, usable or not; none if the crate was built without the feature `gpu`.
 pub fn adapters() -> Vec<AdapterReport> {
     #[cfg(feature = "gpu")]
     return gpu::reports();

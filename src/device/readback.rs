@@ -1,4 +1,4 @@
-//! Scalars on their way from a device to the host: what to read, the ticket for it, and the values.
+//! Readback of scalars from a device: handles of scalars, tickets of pending readbacks, and values.
 
 use super::Buffer;
 
@@ -7,16 +7,16 @@ use super::Buffer;
 pub enum Scalar {
     /// The first value of a buffer.
     First(Buffer),
-    /// One of some norms.
+    /// The norm of one group of a call of [`Device::norms`](super::Device::norms).
     Norm(Norms, usize),
 }
 
 /// The norms of one call of [`Device::norms`](super::Device::norms), one per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Norms {
-    /// Which call it was since `generation` began.
+    /// The number of the call in its generation.
     pub(super) call: usize,
-    /// Optimizer steps before it.
+    /// The number of optimizer steps before the call, which end a generation.
     pub(super) generation: u64,
     pub(super) count: usize,
 }
@@ -37,7 +37,7 @@ impl Norms {
     }
 }
 
-/// A readback that was started; [`Device::wait`](super::Device::wait) takes it.
+/// A pending readback, for [`Device::wait`](super::Device::wait).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the values are lost without a call of wait"]
 pub struct Ticket(pub(super) u64);
@@ -54,7 +54,7 @@ impl Clone for ScalarValues {
         ScalarValues { scalars: self.scalars.clone(), values: self.values.clone() }
     }
 
-    /// Keeps the memory, which a derived one would not.
+    /// Reuses the memory. A derived `clone_from` would not.
     fn clone_from(&mut self, source: &Self) {
         self.scalars.clone_from(&source.scalars);
         self.values.clone_from(&source.values);
@@ -72,13 +72,13 @@ impl ScalarValues {
     }
 }
 
-/// The calls of [`Device::norms`](super::Device::norms) since the last optimizer step, each with what a device keeps of
-/// one, in order.
+/// The calls of [`Device::norms`](super::Device::norms) since the last optimizer step, in order, with the device's data
+/// for each.
 #[derive(Debug)]
 pub(super) struct History<T> {
     kept: Vec<T>,
     generation: u64,
-    /// An optimizer step came after these norms: the next call begins another generation.
+    /// An optimizer step came after these norms, so the next call begins a new generation.
     pub stepped: bool,
 }
 
@@ -89,7 +89,7 @@ impl<T> Default for History<T> {
 }
 
 impl<T> History<T> {
-    /// The number of the call to come.
+    /// The number of the next call.
     pub fn next_call(&mut self) -> usize {
         if std::mem::take(&mut self.stepped) {
             self.kept.clear();
@@ -98,14 +98,14 @@ impl<T> History<T> {
         self.kept.len()
     }
 
-    /// Keeps what belongs to a call for the norms of `count` groups.
+    /// Keeps a device's data for a call with `count` groups.
     pub fn push(&mut self, kept: T, count: usize) -> Norms {
         let call = self.next_call();
         self.kept.push(kept);
         Norms { call, generation: self.generation, count }
     }
 
-    /// What was kept of a call.
+    /// The device's data for a call.
     ///
     /// # Panics
     /// When its norms are no longer valid.

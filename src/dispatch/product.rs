@@ -1,5 +1,5 @@
-//! How a matrix product is cut for a GPU: into which tiles, and whether the sums of a tile are split among workgroups
-//! (split-K). The device decides; ops ask it through [`Tiling`].
+//! The tiling of a matrix product on a GPU: the size of the tiles, and whether several workgroups share the sums of a
+//! tile (split-K). The device chooses; ops get its choice through [`Tiling`].
 
 use super::WORKGROUP_SIZE;
 
@@ -11,8 +11,8 @@ pub enum Tile {
     Large = 128,
 }
 
-/// A matrix product: `rows` x `columns` sums of `depth` terms each. The columns may be of several groups, which no tile
-/// spans.
+/// A matrix product: `rows` x `columns` sums of `depth` terms each. The columns may form several groups; no tile spans
+/// two of them.
 #[derive(Debug, Clone)]
 pub struct MatrixProduct<'a> {
     pub rows: usize,
@@ -27,7 +27,7 @@ pub struct TilePlan {
     pub split_k: [SplitK; 2],
 }
 
-/// How the sums of one product are split: each tile is computed by `splits` workgroups, each from `depth` terms.
+/// How the sums of one product are split: `splits` workgroups compute each tile, each from `depth` of the terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitK {
     pub tiles: usize,
@@ -35,13 +35,13 @@ pub struct SplitK {
     pub depth: usize,
 }
 
-/// Decides how the products of a dispatch are cut.
+/// Chooses the tiling of the products of a dispatch.
 pub trait Tiling {
     /// The plan for one product, or for two in one dispatch.
     fn plan(&self, products: &[MatrixProduct]) -> TilePlan;
 }
 
-/// Numbers of both operands in workgroup memory: all 16 KiB that WebGPU promises.
+/// The numbers of both operands that fit into workgroup memory: all 16 KiB that WebGPU guarantees.
 pub const STAGED: usize = 4096;
 
 impl Tile {
@@ -51,14 +51,14 @@ impl Tile {
         self as usize
     }
 
-    /// Terms that a workgroup stages at a time.
+    /// The terms that a workgroup loads into workgroup memory at a time: one stage.
     pub fn depth(self) -> usize {
         STAGED / 2 / self.side()
     }
 }
 
 impl MatrixProduct<'_> {
-    /// The tiles that cover all sums.
+    /// The number of tiles that cover all sums.
     pub fn tiles(&self, tile: Tile) -> usize {
         self.rows.div_ceil(tile.side())
             * self.columns.iter().map(|columns| columns.div_ceil(tile.side())).sum::<usize>()
@@ -69,7 +69,7 @@ impl MatrixProduct<'_> {
         self.rows * self.columns.iter().sum::<usize>()
     }
 
-    /// Each tile split among `wanted` workgroups, or as many as there are stages.
+    /// Splits each tile among `wanted` workgroups, or among one per stage if there are fewer stages.
     pub fn split(&self, tile: Tile, wanted: usize) -> SplitK {
         let (tiles, stages) = (self.tiles(tile), self.depth.div_ceil(tile.depth()).max(1));
         if tiles == 0 {

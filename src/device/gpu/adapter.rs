@@ -1,4 +1,4 @@
-//! Which GPU, and what is asked of it.
+//! The choice of a GPU, and the limits that it must have.
 
 use super::handle::{Checks, Handle};
 use super::program::Programs;
@@ -7,7 +7,7 @@ use crate::dispatch::MAX_BINDINGS;
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex};
 
-/// An opened GPU with its programs, which any number of [`Gpu`](super::Gpu)s may share.
+/// An opened GPU with its compiled entry points, which any number of [`Gpu`](super::Gpu)s may share.
 #[derive(Debug)]
 pub struct Context {
     handle: Handle,
@@ -25,7 +25,7 @@ impl std::ops::Deref for Context {
 impl Context {
     fn open(adapter: &wgpu::Adapter, checks: Checks) -> Result<Arc<Self>> {
         let name = title(&adapter.get_info());
-        let limits = wanted(&adapter.limits());
+        let limits = required_limits(&adapter.limits());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("abr-film"),
             required_features: wgpu::Features::empty(),
@@ -57,14 +57,14 @@ fn title(info: &wgpu::AdapterInfo) -> String {
     format!("{}, {:?}", info.name, info.backend)
 }
 
-/// Computes on the CPU, whatever it calls itself.
+/// Whether an adapter computes on the CPU, even if it reports another type.
 fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
         || ["llvmpipe", "softpipe", "swiftshader"].iter().any(|name| info.name.to_lowercase().contains(name))
 }
 
-/// WebGPU's default limits on what shaders may use, and the adapter's own on memory.
-fn wanted(has: &wgpu::Limits) -> wgpu::Limits {
+/// The limits to request: WebGPU's defaults for shaders, the adapter's own for memory.
+fn required_limits(has: &wgpu::Limits) -> wgpu::Limits {
     let defaults = wgpu::Limits::defaults();
     wgpu::Limits {
         max_bind_groups: 1,
@@ -84,19 +84,19 @@ fn wanted(has: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
-/// Why an adapter cannot be used, in one line.
+/// Why an adapter is unusable, in one line; `None` if it is usable.
 fn problem(adapter: &wgpu::Adapter) -> Option<String> {
     if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Some("has no compute shaders".to_string());
     }
     let (has, mut first) = (adapter.limits(), None);
-    wanted(&has).check_limits_with_fail_fn(&has, false, |name, wanted, has| {
+    required_limits(&has).check_limits_with_fail_fn(&has, false, |name, wanted, has| {
         first.get_or_insert(format!("{name} is {has}, {wanted} is needed"));
     });
     first
 }
 
-/// A GPU that can be used.
+/// Whether an adapter is a usable hardware GPU.
 fn is_real(adapter: &wgpu::Adapter) -> bool {
     !is_software(&adapter.get_info()) && problem(adapter).is_none()
 }
@@ -111,7 +111,7 @@ fn instance(backends: wgpu::Backends) -> wgpu::Instance {
 
 fn all(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let mut found = pollster::block_on(instance(backends).enumerate_adapters(backends));
-    // the same hardware by a better way first; discrete before integrated
+    // discrete before integrated; OpenGL last, as it shows the same hardware again
     let rank = |info: &wgpu::AdapterInfo| {
         let kind = match info.device_type {
             wgpu::DeviceType::DiscreteGpu => 0,
@@ -126,8 +126,8 @@ fn all(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     found
 }
 
-/// Every adapter there is, usable or not. OpenGL is looked at where there is no real GPU that can be used by other
-/// ways: the same hardware would be there twice.
+/// All adapters, usable or not. Includes OpenGL only if no other API has a usable hardware GPU, as it would show the
+/// same hardware again.
 pub fn reports() -> Vec<AdapterReport> {
     let report = |adapter: &wgpu::Adapter| {
         let (info, limits) = (adapter.get_info(), adapter.limits());
@@ -149,21 +149,21 @@ pub fn reports() -> Vec<AdapterReport> {
     found.iter().map(report).collect()
 }
 
-/// The first real GPU, if there is one. OpenGL is asked where nothing better has one.
+/// Opens the first hardware GPU, if there is one. Uses OpenGL only if no other API has one.
 ///
 /// # Errors
-/// When it is there and cannot be opened.
+/// When the GPU cannot be opened.
 pub fn open_real() -> Result<Option<Arc<Context>>> {
     let first = |backends| all(backends).into_iter().find(is_real);
     let adapter = first(wgpu::Backends::PRIMARY).or_else(|| first(wgpu::Backends::GL));
     adapter.map(|adapter| Context::open(&adapter, Checks::Off)).transpose()
 }
 
-/// The first adapter whose title (`llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`) has all words of `wanted` in it, in any
-/// case; without one, the first real GPU. One that can be used comes before one that cannot.
+/// Opens the first adapter whose title (`llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`) contains all words of `wanted`,
+/// ignoring case; without `wanted`, the first hardware GPU. Prefers usable adapters.
 ///
 /// # Errors
-/// When there is none such, or it lacks something; the message says what there is.
+/// When there is no such adapter, or it is unusable. The message lists the adapters.
 pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
     let words = wanted.unwrap_or_default().to_lowercase();
     let fits =

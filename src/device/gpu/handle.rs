@@ -1,14 +1,14 @@
-//! The connection to an opened GPU, and what went wrong on it.
+//! The connection to an opened GPU, and its first fault.
 
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex};
 
-/// What the shaders of a device may rely on.
+/// Whether the device checks the bounds of indices in shaders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checks {
-    /// The device checks the bounds of every index as well.
+    /// It does, in addition to the shaders' own checks.
     On,
-    /// The shaders' own checks are the only ones.
+    /// It does not: the shaders' own checks are the only ones.
     Off,
 }
 
@@ -30,7 +30,7 @@ impl Handle {
         &self.name
     }
 
-    /// The first thing that went wrong on the device, if any; from then on nothing it says can be trusted.
+    /// Fails with the device's first fault, if there is one. After a fault, results of the device are not valid.
     pub fn check(&self) -> Result<()> {
         match &*self.faults.lock().expect("no panic while held") {
             Some(problem) => Err(self.error(problem)),
@@ -38,7 +38,7 @@ impl Handle {
         }
     }
 
-    /// Notes that something went wrong on the device, and returns the first that did, as an error.
+    /// Records a fault of the device, and returns the first one as an error.
     pub fn fault(&self, problem: &str) -> Error {
         let mut faults = self.faults.lock().expect("no panic while held");
         self.error(faults.get_or_insert_with(|| problem.to_string()))

@@ -1,5 +1,5 @@
-//! Memory: parameters, gradients and moments that were asked for together lie in one buffer (an arena), activations
-//! have one each.
+//! GPU memory. Parameters, gradients and moments of one allocation share one buffer (an arena); each activation has its
+//! own.
 
 use super::adapter::Context;
 use crate::device::{Buffer, Role};
@@ -9,21 +9,21 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What begins a binding is a multiple of this: WebGPU's default.
+/// The alignment of a binding's offset in bytes: WebGPU's default.
 pub const ALIGNMENT: u64 = 256;
 
-/// One buffer of the GPU.
+/// A block of GPU memory: one wgpu buffer.
 #[derive(Debug)]
 pub struct Block {
     pub buffer: wgpu::Buffer,
-    /// Tells it from all others, also from one that it replaced.
+    /// Unique, also among the buffers that this one replaced.
     pub id: u64,
     pub bytes: u64,
     /// The submission that last used it.
     pub used_in: u64,
 }
 
-/// Bytes of a block.
+/// A range of bytes of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BufferRange {
     pub block: usize,
@@ -50,7 +50,7 @@ struct GpuTensor {
     shape: Shape,
     block: usize,
     offset: u64,
-    /// An activation's own block, in which it need not be.
+    /// An activation's own block. The activation may be in another one, beside other outputs of its op.
     home: Option<usize>,
 }
 
@@ -64,13 +64,13 @@ pub struct Memory {
     next_id: u64,
 }
 
-/// Bytes of so many numbers.
+/// The bytes of this many f32 or u32 numbers.
 pub fn bytes_of(numbers: usize) -> u64 {
     4 * numbers as u64
 }
 
 impl Memory {
-    /// A zero-filled buffer of at least so many bytes.
+    /// A new zero-filled block of at least this many bytes.
     fn block(&mut self, context: &Context, bytes: u64) -> Result<Block> {
         let bytes = bytes.max(ALIGNMENT).next_multiple_of(ALIGNMENT);
         let most = context.limits.max_buffer_size.min(context.limits.max_storage_buffer_binding_size);
@@ -122,8 +122,8 @@ impl Memory {
         Buffer(self.tensors.len() as u32 - 1)
     }
 
-    /// Gives what one op writes these shapes. Vectors behind the first lie in one block, so that an op may join them.
-    /// `replaced` hears of each buffer that was replaced by a larger one.
+    /// Gives the outputs of one op these shapes. The vectors among the outputs after the first share one block, so that
+    /// an op can join them. Calls `replaced` with the id of each buffer that a larger one replaces.
     pub fn reshape(
         &mut self,
         context: &Context,
@@ -169,26 +169,26 @@ impl Memory {
         BufferRange { block, bytes: offset..offset + bytes_of(shape[0] * shape[1]) }
     }
 
-    /// Whether scratch memory of this number has to be replaced by larger one for so many bytes.
-    pub fn outgrows(&self, number: usize, bytes: u64) -> bool {
-        self.scratch.get(&number).is_some_and(|block| self.blocks[*block].bytes < bytes)
+    /// Whether the scratch memory of this id must be replaced to hold this many bytes.
+    pub fn outgrows(&self, id: usize, bytes: u64) -> bool {
+        self.scratch.get(&id).is_some_and(|block| self.blocks[*block].bytes < bytes)
     }
 
-    /// The range of scratch memory of this number; what it held before is lost when it grows, and the number of the
-    /// buffer then replaced returned.
-    pub fn scratch(&mut self, context: &Context, number: usize, bytes: u64) -> Result<(BufferRange, Option<u64>)> {
-        let (block, replaced) = match self.scratch.get(&number) {
+    /// The scratch memory of this id. If it must grow, its content is lost, and the id of the replaced buffer is
+    /// returned too.
+    pub fn scratch(&mut self, context: &Context, id: usize, bytes: u64) -> Result<(BufferRange, Option<u64>)> {
+        let (block, replaced) = match self.scratch.get(&id) {
             Some(block) => (*block, self.grow(context, *block, bytes)?),
             None => {
                 let block = self.add(context, bytes)?;
-                self.scratch.insert(number, block);
+                self.scratch.insert(id, block);
                 (block, None)
             }
         };
         Ok((BufferRange { block, bytes: 0..bytes }, replaced))
     }
 
-    /// The range of a table, written when it is first asked for.
+    /// The range of a table, which is written at first use.
     pub fn table(&mut self, context: &Context, table: &Arc<[u32]>) -> Result<BufferRange> {
         let bytes = bytes_of(table.len());
         if let Some(block) = self.tables.get(table) {

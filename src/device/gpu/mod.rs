@@ -1,5 +1,4 @@
-//! The GPU, through wgpu: ops run as the passes they ask for, recorded and carried out later. Nothing outside this
-//! folder knows of wgpu.
+//! The GPU, through wgpu. The dispatches of ops are recorded and submitted later. Only this folder uses wgpu.
 
 mod adapter;
 mod handle;
@@ -32,10 +31,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Joined tensors that lie apart are put together in scratch memory from this number on; ops' own numbers are below.
+/// Scratch ids from this one on are for joined tensors that are not contiguous; lower ids belong to ops.
 const JOINED: usize = 32;
 
-/// Readbacks that stay open while the caller goes on: the GPU works on the newest while the CPU prepares the next step.
+/// Readbacks that a caller leaves pending: the GPU works on the newest while the CPU prepares the next step.
 const IN_FLIGHT: usize = 2;
 
 /// A device on a GPU.
@@ -50,20 +49,20 @@ struct State {
     recorder: Recorder,
     plan: Option<OptimizerPlan>,
     norms: History<SquareSums>,
-    /// For each call of a step.
+    /// Prepared norms, by the number of the call in a step.
     squares: HashMap<usize, Squares>,
     readbacks: HashMap<u64, Readback>,
     /// The number of the next readback.
     next_readback: u64,
-    /// The first thing that could not be done; every read returns it.
+    /// The first error of a call that could not return it; every read returns it.
     failed: Option<String>,
 }
 
-/// Scalars on their way.
+/// A pending readback.
 struct Readback {
     copy: MappedCopy,
     scalars: Vec<Scalar>,
-    /// The numbers behind each scalar: one, or the sums of squares of a norm.
+    /// How many numbers each scalar is computed from: one, or the sums of squares of a norm.
     counts: Vec<usize>,
 }
 
@@ -76,7 +75,7 @@ struct Operands<'a> {
 }
 
 impl Gpu {
-    /// Memory of its own on an opened GPU.
+    /// A device with its own memory on an opened GPU.
     pub fn new(context: Arc<Context>) -> Self {
         let recorder = Recorder::new(&context);
         let (memory, plan, norms, squares, readbacks, next_readback, failed) = Default::default();
@@ -107,7 +106,7 @@ impl Gpu {
 }
 
 impl State {
-    /// The first thing that could not be done, if any.
+    /// Fails with the first error, if there is one.
     fn check(&self, context: &Context) -> Result<()> {
         self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
     }
@@ -124,7 +123,7 @@ impl State {
         let mut offsets = ArrayVec::<u32, MAX_UNIFORMS>::new();
         let mut bound = ArrayVec::<BufferRange, MAX_BINDINGS>::new();
         let mut touched = ArrayVec::<(BufferRange, bool), { 2 * MAX_BINDINGS + 4 }>::new();
-        // (lies apart, was put together) of joined tensors that are written
+        // (tensor, its copy in scratch memory) of joined tensors that the dispatch writes
         let mut back = Vec::new();
         for (index, (binding, variable)) in dispatch.bindings.iter().zip(&entry_point.variables).enumerate() {
             let mut ranges = ArrayVec::<BufferRange, 4>::new();
@@ -139,7 +138,7 @@ impl State {
                 ([range], (None, _)) => range.clone(),
                 _ => {
                     if ranges.iter().any(|range| range.block != ranges[0].block) {
-                        back.extend(self.put_together(context, JOINED + index, &mut ranges, variable.written)?);
+                        back.extend(self.gather(context, JOINED + index, &mut ranges, variable.written)?);
                     }
                     let start = ranges.iter().map(|p| p.bytes.start).min().expect("joined tensors");
                     offsets.extend(ranges.iter().map(|range| ((range.bytes.start - start) / 4) as u32));
@@ -153,14 +152,14 @@ impl State {
         let (bound, touched, offsets) = (&bound[..], &touched[..], &offsets[..]);
         let bindings = Bindings { dispatch, entry_point: &entry_point, bound, touched, offsets };
         self.recorder.dispatch(context, &mut self.memory, &bindings);
-        for (apart, together) in back {
-            self.recorder.copy(context, &mut self.memory, together, apart);
+        for (tensor, copy) in back {
+            self.recorder.copy(context, &mut self.memory, copy, tensor);
         }
         Ok(())
     }
 
-    /// Where the numbers behind a scalar lie, and how many they are.
-    fn numbers(&self, scalar: Scalar) -> (BufferRange, usize) {
+    /// The range of the numbers that a scalar is computed from, and their count.
+    fn range_of(&self, scalar: Scalar) -> (BufferRange, usize) {
         match scalar {
             Scalar::First(buffer) => {
                 let BufferRange { block, bytes } = self.memory.range(buffer);
@@ -170,9 +169,9 @@ impl State {
         }
     }
 
-    /// Copies tensors that lie apart into scratch memory, where an op sees them as one; what to copy back, if they are
-    /// written.
-    fn put_together(
+    /// Copies tensors that are not contiguous into scratch memory, where a shader can bind them as one. Returns the
+    /// copies (tensor, its copy) to undo after the dispatch if it writes them.
+    fn gather(
         &mut self,
         context: &Context,
         scratch: usize,
@@ -181,7 +180,7 @@ impl State {
     ) -> Result<Vec<(BufferRange, BufferRange)>> {
         let total = ranges.iter().map(|range| range.len().next_multiple_of(ALIGNMENT)).sum();
         if self.memory.outgrows(scratch, total) {
-            // what an op before wrote there may still have to be copied back
+            // copies of an earlier op's results from there may still be pending
             self.recorder.run_copies(context, &self.memory);
         }
         let (workspace, replaced) = self.memory.scratch(context, scratch, total)?;
@@ -217,7 +216,7 @@ impl Device for Gpu {
 
     fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()> {
         let State { memory, recorder, .. } = self.state.get_mut();
-        // a copy that was put off looks for the buffer that it was asked of
+        // a deferred copy finds its buffer when it runs, so it must run before the buffer moves
         buffers.iter().for_each(|buffer| recorder.run_copies_of(&self.context, memory, *buffer));
         memory.reshape(&self.context, buffers, shapes, |id| recorder.drop_bind_groups_of(id))
     }
@@ -283,7 +282,7 @@ impl Device for Gpu {
         let state = self.state.get_mut();
         state.check(&self.context)?;
         let (ranges, counts): (Vec<BufferRange>, Vec<usize>) =
-            scalars.iter().map(|scalar| state.numbers(*scalar)).unzip();
+            scalars.iter().map(|scalar| state.range_of(*scalar)).unzip();
         let ranges: Vec<BufferRange> = ranges.into_iter().filter(|range| range.len() > 0).collect();
         let copy = state.recorder.begin_read(&self.context, &state.memory, &ranges);
         let (ticket, scalars) = (Ticket(state.next_readback), scalars.to_vec());

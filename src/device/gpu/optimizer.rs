@@ -1,4 +1,4 @@
-//! What runs over all parameters at once: Adam in one dispatch over the arenas, and the squares behind a norm.
+//! Work over all parameters at once: Adam in one dispatch over the arenas, and the sums of squares of a norm.
 
 use super::State;
 use super::adapter::Context;
@@ -11,14 +11,14 @@ use crate::error::Result;
 use arrayvec::ArrayVec;
 use std::borrow::Cow;
 
-/// Numbers that a workgroup steps, or sums.
+/// The values that one workgroup updates or sums.
 const CHUNK: usize = 2048;
-/// Scratch numbers of what is not an op; sums of squares have theirs and those behind it.
+/// Scratch ids that belong to no op. The sums of squares of later calls have the ids after `SQUARES`.
 const FACTORS: usize = 40;
 const SCALE: usize = 41;
 const SQUARES: usize = 42;
 
-/// What an optimizer step works on, prepared once.
+/// The memory of an optimizer step, prepared once.
 pub struct OptimizerPlan {
     of: Vec<AdamParameter>,
     parts: Vec<ParameterBlock>,
@@ -30,22 +30,22 @@ struct ParameterBlock {
     blocks: [usize; 4],
     chunks: BufferRange,
     count: usize,
-    /// What is read and (true) written of the blocks: what is copied to the rest of them, as running statistics are,
-    /// may still be put off.
+    /// The ranges that are read and (true) written. Copies to other parts of the blocks, such as running statistics,
+    /// may stay deferred.
     touched: Vec<(BufferRange, bool)>,
 }
 
-/// What the norms of one call are computed from on the CPU, in f64: the sums of squares of the chunks of each group, one
-/// group after the other.
+/// The sums of squares of the chunks of each group of a call, group after group. The CPU computes the norms from them,
+/// in f64.
 pub struct SquareSums {
-    /// None where there is nothing to sum.
+    /// `None` if there is nothing to sum.
     range: Option<BufferRange>,
-    /// Of each group.
+    /// The number of chunks of each group.
     counts: Vec<usize>,
 }
 
 impl SquareSums {
-    /// Where the sums of a group lie, and how many they are.
+    /// The range of the sums of a group, and their number.
     pub fn of_group(&self, group: usize) -> (BufferRange, usize) {
         let (before, count) = (self.counts[..group].iter().sum(), self.counts[group]);
         let start = bytes_of(before);
@@ -57,10 +57,10 @@ impl SquareSums {
     }
 }
 
-/// What norms are computed from, prepared once.
+/// The memory that norms are computed from, prepared once.
 pub struct Squares {
     of: Vec<Vec<Buffer>>,
-    /// None where there is nothing.
+    /// `None` if there are no buffers.
     block: Option<usize>,
     chunks: BufferRange,
     counts: Vec<usize>,
@@ -100,14 +100,14 @@ impl OptimizerPlan {
 
 impl Squares {
     /// # Panics
-    /// When the buffers lie in several blocks.
+    /// When the buffers are in several blocks.
     fn new(context: &Context, memory: &mut Memory, groups: &[Vec<Buffer>]) -> Result<Self> {
         let (mut table, mut counts, mut block) = (Vec::new(), Vec::new(), None);
         for buffers in groups {
             let before = table.len();
             for buffer in buffers {
                 let range = memory.range(*buffer);
-                assert!(*block.get_or_insert(range.block) == range.block, "norms: buffers that lie apart");
+                assert!(*block.get_or_insert(range.block) == range.block, "norms: buffers of several allocations");
                 let first = (range.bytes.start / 4) as u32;
                 table.extend(chunks(&range).flat_map(|(start, len)| [first + start, len]));
             }
@@ -171,7 +171,7 @@ impl State {
         Ok(())
     }
 
-    /// The range of what every gradient is multiplied by.
+    /// The range of the factor for all gradients.
     fn scale(&mut self, context: &Context, clip: Option<Clip>) -> Result<BufferRange> {
         let Some(Clip { max_norm, norm }) = clip else {
             return self.memory.table(context, &[1.0_f32.to_bits()].into());
@@ -189,7 +189,7 @@ impl State {
     /// Computes norms; see [`Device::norms`](crate::device::Device::norms).
     ///
     /// # Panics
-    /// When buffers of several blocks are asked for at once.
+    /// When the buffers are in several blocks.
     pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<Norms> {
         let call = self.norms.next_call();
         let squares = match self.squares.remove(&call) {
@@ -209,7 +209,7 @@ impl State {
         Ok(norms)
     }
 
-    /// Records a dispatch with ranges bound by name; it touches all of them, or what `touched` says.
+    /// Records a dispatch with ranges bound by name. It touches all of them, or only `touched`.
     fn dispatch_over(
         &mut self,
         context: &Context,
@@ -230,11 +230,11 @@ impl State {
         Ok(())
     }
 
-    /// Scratch memory for so many numbers.
-    fn scratch(&mut self, context: &Context, number: usize, len: usize) -> Result<BufferRange> {
-        let (range, replaced) = self.memory.scratch(context, number, bytes_of(len))?;
-        if let Some(id) = replaced {
-            self.recorder.drop_bind_groups_of(id);
+    /// Scratch memory of this id for `len` numbers.
+    fn scratch(&mut self, context: &Context, id: usize, len: usize) -> Result<BufferRange> {
+        let (range, replaced) = self.memory.scratch(context, id, bytes_of(len))?;
+        if let Some(replaced) = replaced {
+            self.recorder.drop_bind_groups_of(replaced);
         }
         Ok(range)
     }

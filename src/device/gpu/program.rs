@@ -1,5 +1,5 @@
-//! Entry points and their pipelines. A pipeline is compiled when a submission first needs it, all that are missing side
-//! by side.
+//! Entry points and their pipelines. A submission compiles the pipelines that it needs and that are missing, in
+//! parallel.
 
 use super::handle::{Checks, Handle};
 use super::shader::{self, Interface, Variable};
@@ -10,26 +10,26 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-/// Bytes of a shader's uniform struct, at most.
+/// The most bytes of a shader's uniform struct.
 pub const UNIFORM_BYTES: u64 = 4 * MAX_UNIFORMS as u64;
 
-/// An entry point of a shader, with values for its constants.
+/// An entry point of a shader, with values for its pipeline-overridable constants.
 #[derive(Debug)]
 pub struct EntryPoint {
-    /// Tells it from all others.
+    /// Unique on its device.
     pub id: usize,
-    /// What each binding of its dispatches is bound to.
+    /// The variable of each binding, in the order of the dispatch's bindings.
     pub variables: Vec<Variable>,
     label: String,
     shader: Arc<Shader>,
     entry: &'static str,
     constants: Constants,
-    /// The names of the uniforms in the order in which dispatches set them, and the position of each in words.
+    /// The names of the uniforms in the order in which dispatches set them, and each one's index among the fields.
     uniforms: Vec<(&'static str, usize)>,
     pipeline: OnceLock<Pipeline>,
 }
 
-/// What a dispatch of an entry point needs.
+/// A compiled entry point, with the layout of its bind groups.
 #[derive(Debug)]
 pub struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
@@ -46,8 +46,8 @@ struct Shader {
 
 type Constants = ArrayVec<(&'static str, u32), 2>;
 
-/// The entry points of a device that were asked for. No training needs all of them: it dispatches half, a decoder a
-/// tenth, and a driver takes from some milliseconds to a fifth of a second for each.
+/// The entry points that dispatches on a device have used. A training uses half of all entry points and a decoder a
+/// tenth, and a driver takes from a few milliseconds to a fifth of a second to compile each.
 #[derive(Debug, Default)]
 pub struct Programs {
     shaders: HashMap<&'static str, Arc<Shader>>,
@@ -55,15 +55,15 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// How many pipelines were compiled.
+    /// The number of compiled pipelines.
     pub fn count(&self) -> usize {
         self.entry_points.values().filter(|entry| entry.is_compiled()).count()
     }
 
-    /// The entry point of a dispatch of this shader; its pipeline may be missing still.
+    /// The entry point of a dispatch of this shader. Its pipeline may not be compiled yet.
     ///
     /// # Panics
-    /// When the dispatch does not name what the entry point uses, or names what the shader does not declare: a bug.
+    /// When the dispatch lacks a name that the entry point uses, or names something that the shader does not declare.
     pub fn get(&mut self, name: &'static str, dispatch: &Dispatch) -> Arc<EntryPoint> {
         let key = (name, dispatch.entry, dispatch.constants.clone());
         if let Some(entry_point) = self.entry_points.get(&key) {
@@ -80,10 +80,10 @@ impl Programs {
     }
 }
 
-/// Compiles the pipelines that are missing, on the threads of the current pool.
+/// Compiles the missing pipelines, on the threads of the current pool.
 ///
 /// # Errors
-/// A shader that the device refuses, and why.
+/// When the device does not accept a shader.
 pub fn compile<'a>(handle: &Handle, entry_points: impl Iterator<Item = &'a Arc<EntryPoint>>) -> Result<()> {
     let missing: BTreeMap<usize, &Arc<EntryPoint>> =
         entry_points.filter(|entry| !entry.is_compiled()).map(|entry| (entry.id, entry)).collect();
@@ -101,7 +101,7 @@ pub fn compile<'a>(handle: &Handle, entry_points: impl Iterator<Item = &'a Arc<E
 impl Shader {
     fn module(&self, handle: &Handle) -> Result<&wgpu::ShaderModule> {
         let made = self.module.get_or_init(|| shader_module(handle, self.name, &self.text).map_err(|e| e.to_string()));
-        // the device keeps its first fault: whatever is asked of it later fails by it
+        // the device keeps its first fault, so all later calls fail too
         made.as_ref().map_err(|problem| handle.error(problem))
     }
 }
@@ -109,15 +109,15 @@ impl Shader {
 /// Compiles the text of a shader.
 ///
 /// # Errors
-/// Where it is not the WGSL that the device takes.
+/// When the device does not accept it.
 pub fn shader_module(handle: &Handle, name: &str, text: &str) -> Result<wgpu::ShaderModule> {
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
     let module = match handle.checks {
         Checks::On => handle.device.create_shader_module(descriptor),
         Checks::Off => {
             let none = wgpu::ShaderRuntimeChecks::unchecked();
-            // SAFETY: every shader keeps its indices within the shapes that its uniforms give, ends its loops, and never
-            // divides by 0; the tests run each of them with the checks on and off.
+            // SAFETY: every shader keeps its indices within the shapes that its uniforms give, ends its loops, and
+            // never divides by 0; the tests run each of them with the checks on and off.
             unsafe { handle.device.create_shader_module_trusted(descriptor, none) }
         }
     };
@@ -148,27 +148,29 @@ impl EntryPoint {
         self.pipeline.get().is_some()
     }
 
+    /// The compiled pipeline.
+    ///
     /// # Panics
-    /// When it was not compiled.
+    /// When it is not compiled.
     pub fn pipeline(&self) -> &Pipeline {
         self.pipeline.get().unwrap_or_else(|| panic!("{}: not compiled", self.label))
     }
 
-    /// Appends the uniform struct of a dispatch to `bytes`; `offsets` are those of joined tensors, in order.
+    /// Appends the uniform struct of a dispatch to `bytes`. `offsets` are those of the joined tensors, in order.
     ///
     /// # Panics
-    /// When the dispatch sets other uniforms than the first one of this entry point.
+    /// When the dispatch does not set the same uniforms as the first dispatch of this entry point.
     pub fn put_uniforms(&self, dispatch: &Dispatch, offsets: &[u32], bytes: &mut Vec<u8>) {
-        let mut words = [0_u32; MAX_UNIFORMS];
+        let mut fields = [0_u32; MAX_UNIFORMS];
         let mut offsets = offsets.iter();
-        let mut places = self.uniforms.iter();
+        let mut expected = self.uniforms.iter();
         for (name, value) in uniforms_of(dispatch) {
-            let (expected, at) = places.next().unwrap_or_else(|| panic!("{}: {name} is set too", self.label));
-            assert!(*expected == name, "{}: {name} is set in place of {expected}", self.label);
-            words[*at] = value.unwrap_or_else(|| *offsets.next().expect("an offset per joined tensor"));
+            let (wanted, index) = expected.next().unwrap_or_else(|| panic!("{}: {name} is set too", self.label));
+            assert!(*wanted == name, "{}: {name} is set in place of {wanted}", self.label);
+            fields[*index] = value.unwrap_or_else(|| *offsets.next().expect("an offset per joined tensor"));
         }
-        assert!(places.next().is_none(), "{}: a uniform is missing", self.label);
-        bytes.extend_from_slice(bytemuck::cast_slice(&words));
+        assert!(expected.next().is_none(), "{}: a uniform is missing", self.label);
+        bytes.extend_from_slice(bytemuck::cast_slice(&fields));
     }
 
     fn compile(&self, device: &wgpu::Device, module: &wgpu::ShaderModule) -> Pipeline {
@@ -199,7 +201,7 @@ impl EntryPoint {
             entry_point: Some(self.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &constants,
-                // every shader writes what it reads of workgroup memory
+                // every shader writes workgroup memory before it reads it
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
@@ -208,7 +210,7 @@ impl EntryPoint {
     }
 }
 
-/// The uniforms of a dispatch: first the offsets of joined tensors, whose values are not known to it.
+/// The uniforms of a dispatch: first the offsets of joined tensors, whose values the dispatch does not know.
 fn uniforms_of(dispatch: &Dispatch) -> impl Iterator<Item = (&'static str, Option<u32>)> {
     let joined = dispatch.bindings.iter().flat_map(|binding| &binding.operands).filter_map(|(offset, _)| *offset);
     let set = |(name, value): &Uniform| (*name, Some(*value));
@@ -222,7 +224,8 @@ mod tests {
     use crate::ops::{AnyOp, Case};
     use crate::tensor::Shape;
 
-    /// All dispatches of a case: forward, backward with every gradient overwritten, every one accumulated, and each alone.
+    /// All dispatches of a case: forward, backward with every gradient overwritten, every one accumulated, and each
+    /// alone.
     fn dispatches(case: &Case) -> Vec<Dispatch> {
         let (op, card) = (&case.op, Card::default());
         let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();

@@ -1,5 +1,5 @@
-//! Reading: after all that was recorded, ranges of the memory are copied into a buffer that can be mapped. It is read
-//! when the GPU has come that far.
+//! Readback: a copy of memory ranges into a mappable buffer, behind all recorded commands. The host reads that buffer
+//! when the GPU is done.
 
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, BufferRange, Memory};
@@ -8,10 +8,10 @@ use crate::error::Result;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// How long an answer may take once the work is done.
-const ANSWER: Duration = Duration::from_secs(30);
+/// The longest wait for wgpu's callback once the work is done.
+const CALLBACK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A copy on its way.
+/// A pending copy to the host.
 pub struct MappedCopy {
     buffer: wgpu::Buffer,
     bytes: u64,
@@ -21,7 +21,7 @@ pub struct MappedCopy {
 }
 
 impl Recorder {
-    /// Submits what was recorded, and a copy of ranges of the memory, one behind the other; one byte at least.
+    /// Submits all recorded commands and a copy of memory ranges, one after the other. At least one must not be empty.
     pub fn begin_read(&mut self, context: &Context, memory: &Memory, ranges: &[BufferRange]) -> MappedCopy {
         self.run_copies(context, memory);
         self.encode_waiting(context);
@@ -40,14 +40,14 @@ impl Recorder {
         MappedCopy { buffer, bytes, submission: self.submission - 1, index, mapped }
     }
 
-    /// Waits for a copy, and shows it.
+    /// Waits for a copy and calls `put` with its bytes.
     pub fn end_read(&mut self, context: &Context, copy: MappedCopy, put: impl FnOnce(&[u8])) -> Result<()> {
         let MappedCopy { buffer, bytes, submission, index, mapped } = copy;
         let waited = self.wait(context, submission, index);
         context.check()?;
         waited?;
-        // another thread's poll of a shared device may have taken the answer, and be about to send it
-        let mapped = mapped.recv_timeout(ANSWER).map_err(|_| context.error("does not answer"))?;
+        // with a shared device, another thread's poll may run the callback, which may not have sent its result yet
+        let mapped = mapped.recv_timeout(CALLBACK_TIMEOUT).map_err(|_| context.error("does not answer"))?;
         mapped.map_err(|e| context.error(format!("cannot be read: {e}")))?;
         put(&buffer.slice(..bytes).get_mapped_range().map_err(|e| context.error(e))?);
         buffer.unmap();
@@ -55,7 +55,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// A buffer that none maps, of so many bytes at least.
+    /// An unmapped buffer of at least this many bytes.
     fn mappable(&mut self, context: &Context, bytes: u64) -> wgpu::Buffer {
         if let Some(fitting) = self.mappable.iter().position(|buffer| buffer.size() >= bytes) {
             return self.mappable.swap_remove(fitting);

@@ -1,6 +1,6 @@
-//! Recording: dispatches go into one compute pass of one command encoder until something is read back. From the first
-//! whose pipeline is missing, all commands wait in a list; the submission compiles what is missing side by side, and
-//! encodes them then.
+//! Recording of commands. Dispatches go into one compute pass of one command encoder, until a readback. If a dispatch
+//! needs a pipeline that is not compiled yet, it and all later commands wait in a list. The submission compiles the
+//! missing pipelines in parallel and then encodes the list.
 
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, BufferRange, Memory};
@@ -13,59 +13,60 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// Dispatches of one submission, at most.
-const SLOTS: u64 = 512;
-/// Submissions that may be on their way at a time.
+/// The most dispatches of one submission.
+const MAX_DISPATCHES: u64 = 512;
+/// The most submissions that may be pending.
 const IN_FLIGHT: usize = 3;
-/// What wgpu's panic begins with where it cannot poll a device.
-const POLL: &str = "Error in Device::poll";
-/// Bind groups of a program that are kept: those of its every layer at some numbers of rows.
-const GROUPS: usize = 256;
-/// Workgroups of one dimension.
-const WIDEST: u32 = 65_535;
+/// The start of wgpu's panic message when it cannot poll a device.
+const POLL_PANIC: &str = "Error in Device::poll";
+/// The most bind groups kept per entry point: enough for all its layers at several batch sizes.
+const MAX_BIND_GROUPS: usize = 256;
+/// The most workgroups in one dimension of a dispatch.
+const MAX_WORKGROUPS: u32 = 65_535;
 
 /// Id, offset and length of the buffer range that each variable of an entry point is bound to.
 type Bound = ArrayVec<(u64, u64, u64), MAX_BINDINGS>;
 
-/// What has been asked for and not submitted yet.
+/// The commands that are recorded and not submitted yet.
 pub struct Recorder {
     encoder: Option<wgpu::CommandEncoder>,
-    /// Commands since the first whose pipeline was missing.
+    /// The commands from the first one on whose pipeline is missing.
     waiting: Vec<GpuCommand>,
-    /// Buffers that were replaced while commands waited.
+    /// The ids of buffers that were replaced while commands waited.
     replaced: Vec<u64>,
     pass: Option<wgpu::ComputePass<'static>>,
     uniforms: wgpu::Buffer,
-    /// What `uniforms` will hold when the recorded commands run.
+    /// The content that `uniforms` gets before the recorded commands run.
     uniform_bytes: Vec<u8>,
-    /// Copies put off until something depends on them, as each would end the compute pass.
+    /// Copies that are deferred until a command depends on them, as a copy ends the compute pass.
     copies: Vec<(BufferRange, BufferRange)>,
-    /// Those of each program by its number: few each, so that to look at them all is quicker than a hash.
+    /// The bind groups of each entry point, by its id. They are few, so a linear search is faster than a hash table.
     groups: Vec<Vec<(Bound, wgpu::BindGroup)>>,
-    /// Submissions with their numbers, the oldest first.
+    /// The pending submissions with their numbers, the oldest first.
     in_flight: VecDeque<(u64, wgpu::SubmissionIndex)>,
-    /// Buffers that reads leave for later ones.
+    /// Mappable buffers for reuse by later readbacks.
     pub mappable: Vec<wgpu::Buffer>,
     /// The number of the next submission.
     pub submission: u64,
     pub counts: Counts,
 }
 
-/// A dispatch with the memory that it works on.
+/// A dispatch with its memory.
 #[derive(Clone, Copy)]
 pub struct Bindings<'a> {
     pub dispatch: &'a Dispatch,
     pub entry_point: &'a Arc<EntryPoint>,
-    /// What each of its variables is bound to.
+    /// The range that each variable is bound to.
     pub bound: &'a [BufferRange],
-    /// What it reads, or (true) writes. Copies wait until then. It may be a part of what is bound.
+    /// The ranges that the dispatch reads or (true) writes: `bound`, or parts of it. Deferred copies that touch them
+    /// run first.
     pub touched: &'a [(BufferRange, bool)],
-    /// Where joined tensors begin, in order.
+    /// The index of the first element of each joined tensor, in order.
     pub offsets: &'a [u32],
 }
 
-/// What waits for a pipeline, or stands behind one that does. It keeps its buffers: a block may get another one until
-/// it is encoded.
+/// A command that waits for a pipeline, or follows one that does. It owns its buffers, as their blocks may get others
+/// before it is encoded.
 enum GpuCommand {
     Dispatch(Box<WaitingDispatch>),
     Copy { from: BufferSlice, to: BufferSlice },
@@ -81,7 +82,7 @@ struct WaitingDispatch {
     workgroups: u32,
 }
 
-/// A range of a buffer.
+/// A range of bytes of a wgpu buffer.
 struct BufferSlice {
     buffer: wgpu::Buffer,
     start: u64,
@@ -98,7 +99,7 @@ impl Recorder {
     pub fn new(context: &Context) -> Self {
         let uniforms = context.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("uniforms"),
-            size: SLOTS * ALIGNMENT,
+            size: MAX_DISPATCHES * ALIGNMENT,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
@@ -130,13 +131,13 @@ impl Recorder {
     /// Records a dispatch.
     pub fn dispatch(&mut self, context: &Context, memory: &mut Memory, bindings: &Bindings) {
         let Bindings { dispatch, entry_point, bound, touched, offsets } = *bindings;
-        let late = |(range, written): &(BufferRange, bool)| {
+        let depends = |(range, written): &(BufferRange, bool)| {
             self.copies.iter().any(|(from, to)| to.overlaps(range) || *written && from.overlaps(range))
         };
-        if touched.iter().any(late) {
+        if touched.iter().any(depends) {
             self.run_copies(context, memory);
         }
-        if self.uniform_bytes.len() as u64 >= SLOTS * ALIGNMENT {
+        if self.uniform_bytes.len() as u64 >= MAX_DISPATCHES * ALIGNMENT {
             self.submit(context, memory);
         }
         for range in bound {
@@ -158,7 +159,7 @@ impl Recorder {
         self.encode_dispatch(context, entry_point.pipeline(), &group, uniforms_at, workgroups);
     }
 
-    /// The bind group of an entry point for some ranges: the one from before, or a new one, which is kept.
+    /// The bind group of an entry point for these ranges: a kept one, or a new one, which is kept.
     fn bind_group(
         &mut self,
         context: &Context,
@@ -174,10 +175,10 @@ impl Recorder {
             return group.clone();
         }
         let group = bind_group(context, &self.uniforms, entry_point, &slices());
-        // a buffer that was replaced while the dispatch waited comes never again
+        // no later dispatch can use a buffer that was replaced while this one waited
         if !ranges.iter().any(|(id, ..)| self.replaced.contains(id)) {
             self.counts.bind_groups += 1;
-            if groups.len() >= GROUPS {
+            if groups.len() >= MAX_BIND_GROUPS {
                 groups.remove(0);
             }
             groups.push((ranges, group.clone()));
@@ -194,15 +195,15 @@ impl Recorder {
         workgroups: u32,
     ) {
         self.open_pass(context);
-        let pass = self.pass.as_mut().expect("just opened");
+        let pass = self.pass.as_mut().expect("open_pass opened it");
         pass.set_pipeline(&pipeline.pipeline);
         pass.set_bind_group(0, group, &[uniforms_at]);
-        let folds = workgroups.div_ceil(WIDEST);
+        let folds = workgroups.div_ceil(MAX_WORKGROUPS);
         pass.dispatch_workgroups(workgroups.div_ceil(folds), folds, 1);
     }
 
-    /// Compiles the pipelines that are missing and encodes the commands that wait for them. A pipeline that cannot be
-    /// compiled is a fault of the device, which the next read returns.
+    /// Compiles the missing pipelines and encodes the commands that wait for them. A pipeline that does not compile is
+    /// a fault of the device, which the next read returns.
     pub fn encode_waiting(&mut self, context: &Context) {
         if self.waiting.is_empty() {
             return;
@@ -251,7 +252,7 @@ impl Recorder {
         }
     }
 
-    /// Copies as many bytes as both ranges have; may be put off.
+    /// Copies between ranges of the same length. The copy may be deferred.
     pub fn copy(&mut self, context: &Context, memory: &mut Memory, from: BufferRange, to: BufferRange) {
         let depends = |(f, t): &(BufferRange, BufferRange)| t.overlaps(&from) || t.overlaps(&to) || f.overlaps(&to);
         if self.copies.iter().any(depends) {
@@ -260,7 +261,7 @@ impl Recorder {
         memory.touch(from.block, self.submission);
         memory.touch(to.block, self.submission);
         match self.copies.last_mut() {
-            // each copy waits for the one before: what lies side by side at both ends is one
+            // each copy waits for the one before, so merge copies that are contiguous at both ends
             Some((f, t)) if from.follows(f) && to.follows(t) => {
                 f.bytes.end = from.bytes.end;
                 t.bytes.end = to.bytes.end;
@@ -269,7 +270,7 @@ impl Recorder {
         }
     }
 
-    /// Runs the copies that were put off, if one is from or to this tensor.
+    /// Runs all deferred copies if one of them touches this tensor.
     pub fn run_copies_of(&mut self, context: &Context, memory: &Memory, buffer: Buffer) {
         let block = memory.range(buffer).block;
         if self.copies.iter().any(|(from, to)| from.block == block || to.block == block) {
@@ -277,7 +278,7 @@ impl Recorder {
         }
     }
 
-    /// Runs the copies that were put off.
+    /// Runs all deferred copies.
     pub fn run_copies(&mut self, context: &Context, memory: &Memory) {
         if self.copies.is_empty() {
             return;
@@ -305,9 +306,9 @@ impl Recorder {
         }
     }
 
-    /// Overwrites a range, behind all that was asked for before.
+    /// Overwrites a range, after all earlier commands.
     pub fn write(&mut self, context: &Context, memory: &mut Memory, range: &BufferRange, values: &[u8]) {
-        // the queue writes ahead of what is only recorded
+        // the queue writes before commands that are recorded and not submitted
         if memory.at(range.block).used_in == self.submission {
             self.submit(context, memory);
         }
@@ -316,7 +317,7 @@ impl Recorder {
         }
     }
 
-    /// Sends what was recorded on its way, if anything was.
+    /// Submits the recorded commands, if there are any.
     pub fn submit(&mut self, context: &Context, memory: &Memory) -> Option<wgpu::SubmissionIndex> {
         self.run_copies(context, memory);
         self.encode_waiting(context);
@@ -331,7 +332,7 @@ impl Recorder {
         self.in_flight.push_back((self.submission - 1, index.clone()));
         if self.in_flight.len() > IN_FLIGHT {
             let (number, oldest) = self.in_flight[0].clone();
-            // what goes wrong is noted as a fault of the device, and told by the next read
+            // an error is recorded as a fault of the device, which the next read returns
             let _ = self.wait(context, number, oldest);
         }
         Some(index)
@@ -345,10 +346,10 @@ impl Recorder {
         self.in_flight.retain(|(other, _)| *other > number);
         self.counts.waits += u64::from(self.in_flight.is_empty());
         let poll = || context.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None });
-        // wgpu panics where the device was lost in the meantime; any other panic is a bug, and goes on
+        // wgpu panics if the device was lost in the meantime; any other panic is a bug and continues
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(polled) => polled.map(drop).map_err(|e| context.error(e)),
-            Err(panic) => match panic.downcast_ref::<String>().filter(|text| text.starts_with(POLL)) {
+            Err(panic) => match panic.downcast_ref::<String>().filter(|text| text.starts_with(POLL_PANIC)) {
                 Some(text) => Err(context.fault(text.trim_end())),
                 None => resume_unwind(panic),
             },
@@ -369,7 +370,7 @@ fn bind_group(
     let mut entries = ArrayVec::<_, { MAX_BINDINGS + 1 }>::new();
     entries.push(uniform);
     for (slice, variable) in bound.iter().zip(&entry_point.variables) {
-        // a tensor without elements needs some range; and a shader may see it as vec4s
+        // an empty tensor needs some range too, and a shader may bind the tensor as vec4s
         let bytes = slice.len.max(4).next_multiple_of(16);
         let resource = binding(&slice.buffer, slice.start, bytes);
         entries.push(wgpu::BindGroupEntry { binding: variable.binding, resource });

@@ -1,5 +1,5 @@
-//! WGSL text and what it declares. A shader is `shaders/<op>.wgsl`, with the files of `shaders/common` that its first
-//! line names in front. Its variables and uniforms are found by their names, through naga, which parses the text.
+//! WGSL text and its declarations. A shader is `shaders/<op>.wgsl`, preceded by the files of `shaders/common` that its
+//! first line names. naga parses the text, so that variables and uniforms can be found by name.
 
 use crate::ops::AnyOp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ macro_rules! files {
     ($($name:literal: $path:literal,)*) => { &[$(($name, include_str!(concat!("../../../shaders/", $path, ".wgsl"))),)*] };
 }
 
-/// Shaders of no op.
+/// Shaders that belong to no op.
 const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
 
 const COMMON: &[(&str, &str)] = files! {
@@ -32,7 +32,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The whole text of a shader.
 ///
 /// # Panics
-/// When there is none of this name, or it includes what is not there: a bug.
+/// When there is no such shader, or no file that it includes.
 pub fn text(name: &str) -> String {
     let own = find(AnyOp::SHADERS, name).or(find(OTHERS, name)).unwrap_or_else(|| panic!("{name}: no such shader"));
     let includes = own.lines().next().and_then(|line| line.strip_prefix("// include "));
@@ -42,14 +42,15 @@ pub fn text(name: &str) -> String {
     parts.chain([own]).collect::<Vec<_>>().join("\n")
 }
 
-/// What an entry point of a shader uses: a dispatch must name all of it, and nothing that the shader does not declare.
+/// The declarations of a shader, and what each entry point uses. A dispatch must name everything that its entry point
+/// uses, and nothing that the shader does not declare.
 #[derive(Debug, Default)]
 pub struct Interface {
     /// All storage variables of the shader, by name.
     variables: BTreeMap<String, Variable>,
-    /// All fields of the uniform struct, by name: its position in words.
+    /// All fields of the uniform struct, by name, with their indices.
     uniforms: BTreeMap<String, usize>,
-    /// What each entry point uses of both.
+    /// The variables and fields that each entry point uses.
     used: BTreeMap<String, Used>,
 }
 
@@ -69,10 +70,10 @@ pub struct Variable {
 }
 
 impl Interface {
-    /// What a shader declares.
+    /// The interface of a shader.
     ///
     /// # Panics
-    /// When the text is not WGSL, or two variables share a binding: a bug.
+    /// When the text is not WGSL, or two variables share a binding.
     pub fn of(name: &str, text: &str) -> Self {
         let module = wgpu::naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut interface = Interface::default();
@@ -106,7 +107,7 @@ impl Interface {
         names.iter().map(variable).copied().collect()
     }
 
-    /// The positions, in words, of the uniforms of these names.
+    /// The indices of the uniforms of these names.
     ///
     /// # Panics
     /// When the shader has no such uniform, or the entry point uses another one, or one is named twice.
@@ -130,14 +131,14 @@ fn check_all_named(label: &str, names: &[&str], used: &BTreeSet<String>) {
     }
 }
 
-/// The fields of a variable that is a struct of words, with their positions.
+/// The fields of a variable whose type is a struct of 32-bit fields, with their indices.
 fn fields(module: &Module, variable: &GlobalVariable) -> Vec<(String, usize)> {
     let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else { return Vec::new() };
     let field = |m: &wgpu::naga::StructMember| (m.name.clone().unwrap_or_default(), (m.offset / 4) as usize);
     members.iter().map(field).collect()
 }
 
-/// Adds the storage variables and uniforms that a function and those it calls use.
+/// Adds the storage variables and uniforms that a function uses, itself or through the functions it calls.
 fn names_used(
     module: &Module,
     function: &Function,

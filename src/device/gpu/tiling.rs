@@ -1,4 +1,4 @@
-//! Which tiles a matrix product is cut into on this GPU, by a model of what each plan takes.
+//! The tiling of matrix products on this GPU, chosen by a model of the time of each plan.
 
 use crate::dispatch::product::{MatrixProduct, SplitK, Tile, TilePlan, Tiling};
 
@@ -10,20 +10,20 @@ pub struct Card {
 }
 
 impl Default for Card {
-    /// An H100 or H200. What fills it fills a smaller card.
+    /// An H100 or H200. Enough workgroups for it are enough for a smaller card.
     fn default() -> Self {
         Card { cores: 132 }
     }
 }
 
-/// Clocks that a second dispatch takes: some 3.5 µs to drain and fill the card, and as much on the CPU that records it.
+/// The clocks of a second dispatch: some 3.5 µs to drain and fill the card, and as much on the CPU to record it.
 const DISPATCH: usize = 12_000;
-/// Bytes that a core gets from the second-level cache in a clock.
+/// The bytes that a core reads from the L2 cache per clock.
 const CACHE_BYTES: usize = 24;
 
 impl Card {
-    /// By what the adapter tells of itself. WebGPU tells no number of cores: an integrated GPU has about 16, and gains
-    /// less from a split; a software adapter takes the plans of a large card, which it is there to test.
+    /// The card of a type of adapter. WebGPU does not report the number of cores. An integrated GPU has about 16 and
+    /// gains less from a split. A software adapter gets the plans of a large card, so that tests cover these.
     pub fn of(kind: wgpu::DeviceType) -> Self {
         match kind {
             wgpu::DeviceType::IntegratedGpu => Card { cores: 16 },
@@ -31,9 +31,9 @@ impl Card {
         }
     }
 
-    /// Clocks of a stage on a core. A core makes 128 multiply-adds a clock, a stage has `side^2 depth` of them: 512,
-    /// 1024, 2048 clocks. Small tiles wait half as long again for workgroup memory (`shaders/common/gemm.wgsl`), and for
-    /// what they fetch (16 KiB, 680 clocks); middle ones join their slices.
+    /// The clocks of a stage on a core. A core does 128 multiply-adds per clock, and a stage has `side^2 depth` of
+    /// them: 512, 1024 or 2048 clocks. Small tiles wait for half that time more for workgroup memory
+    /// (`shaders/common/gemm.wgsl`) and for loads (16 KiB, 680 clocks); middle ones join their slices.
     fn stage(tile: Tile) -> usize {
         match tile {
             Tile::Small => 768,
@@ -42,16 +42,16 @@ impl Card {
         }
     }
 
-    /// The clocks that a plan takes.
+    /// The clocks of a plan.
     fn clocks(self, plan: &TilePlan, products: &[MatrixProduct]) -> usize {
         let stages = |split: &SplitK| split.depth / plan.tile.depth();
         let longest = plan.split_k.iter().map(stages).max().unwrap_or(0);
         let workgroups: usize = plan.split_k.iter().map(SplitK::workgroups).sum();
         let all: usize = plan.split_k.iter().map(|split| split.workgroups() * stages(split)).sum();
-        // as many workgroups on the busiest core as it gets, of the average length
+        // the busiest core's number of workgroups, of average length
         let shared = workgroups.div_ceil(self.cores) * all / workgroups.max(1);
         let split = || plan.split_k.iter().zip(products).filter(|(split, _)| split.splits > 1);
-        // written, and read again
+        // written once and read once
         let partial_bytes: usize = split().map(|(split, product)| 2 * 4 * split.splits * product.sums()).sum();
         let join = if split().next().is_some() { DISPATCH + partial_bytes / (CACHE_BYTES * self.cores) } else { 0 };
         longest.max(shared) * Self::stage(plan.tile) + join
@@ -61,15 +61,15 @@ impl Card {
 impl Tiling for Card {
     /// The cheapest plan.
     ///
-    /// All workgroups start together if there is a core for each: then the one with most terms takes longest. If there
-    /// are more, the cores share all stages. A split makes chains shorter and costs a second dispatch, which adds the
-    /// partial sums up.
+    /// If there is a core for each workgroup, all start together, and the one with the most terms takes longest. If
+    /// there are more workgroups than cores, the cores share all stages. A split shortens the sums of a workgroup and
+    /// costs a second dispatch, which adds the partial sums.
     fn plan(&self, products: &[MatrixProduct]) -> TilePlan {
         let candidates = Tile::ALL.into_iter().flat_map(|tile| [false, true].map(|split| (tile, split)));
         let planned = candidates.map(|(tile, split)| {
             let mut plan = TilePlan { tile, split_k: [SplitK::NONE; 2] };
             for (split_k, product) in plan.split_k.iter_mut().zip(products) {
-                // so far that its workgroups fill the card once
+                // a split makes as many workgroups as there are cores
                 let wanted = if split { self.cores / product.tiles(tile).max(1) } else { 1 };
                 *split_k = product.split(tile, wanted);
             }
@@ -115,7 +115,7 @@ mod tests {
         let [few, many] = [both(3, 64, 2048), both(4096, 512, 256)];
         assert!(few[0] > 1 && few[1] == 1, "{few:?}");
         assert!(many[0] == 1 && many[1] > 1, "{many:?}");
-        // the rest of a pass hides a long chain: another dispatch would take longer
+        // the rest of the pass hides a long sum: another dispatch would take longer
         assert_eq!(both(32, 1024, 2048), [1, 1]);
     }
 
