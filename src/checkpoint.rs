@@ -260,7 +260,8 @@ impl Checkpoint {
         let source = path.display().to_string();
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let refuse = |problem: String| {
-            let remedy = "name a .safetensors file that abr-film wrote, whole; a .pt or .pkl file must be converted to safetensors first";
+            let remedy = "name a .safetensors file that abr-film wrote, whole; a .pt or .pkl file must be converted to \
+                          safetensors first";
             Error::input(&source, "", problem, remedy)
         };
         let not_one = |e| refuse(format!("truncated, or not a safetensors file ({e})"));

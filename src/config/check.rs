@@ -91,7 +91,8 @@ fn model(m: &ModelConfig) -> CheckResult {
     if m.use_film && !m.joint_generation {
         return Err(ConfigProblem::new(
             "model.use_film",
-            "is true while model.joint_generation is false: the legacy decoder takes the condition beside z and has no FiLM",
+            "is true while model.joint_generation is false: the legacy decoder takes the condition beside z and has no \
+             FiLM",
             "set model.use_film to false or model.joint_generation to true",
         ));
     }

@@ -73,7 +73,8 @@ fn syntax_error(source_name: &str, error: &serde_json::Error) -> Error {
         source_name,
         format!("line {}, column {}", error.line(), error.column()),
         format!("not valid JSON: {problem}"),
-        "correct the JSON there: names and text in double quotes, commas between entries, none after the last, no comments",
+        "correct the JSON there: names and text in double quotes, commas between entries, none after the last, no \
+         comments",
     )
 }
 

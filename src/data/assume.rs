@@ -261,20 +261,21 @@ impl Amplitudes {
             let unit = if largest < SMALLEST_MILLIVOLTS { "volts (V)" } else { "millivolts (mV)" };
             let flag = &unit[unit.len() - 3..].trim_matches(['(', ')', ' ']);
             return Some(format!(
-                "the largest sample is {largest:e} µV: the samples look like {unit}; if so, say --unit {flag} (data.unit)"
+                "the largest sample is {largest:e} µV: the samples look like {unit}; if so, say --unit {flag} \
+                 (data.unit)"
             ));
         }
         if self.whole == rows {
             return Some(
-                "all samples are whole numbers: they look like steps of a converter; if so, say how many make a microvolt with \
-                 --gain (data.gain)"
+                "all samples are whole numbers: they look like steps of a converter; if so, say how many make a \
+                 microvolt with --gain (data.gain)"
                     .to_string(),
             );
         }
         (median > LARGEST_UV).then(|| {
             format!(
-                "half of the traces range over {median} µV or more: the samples look like nanovolts (nV) or like steps of a \
-                 converter; if so, say --unit nV (data.unit) or --gain (data.gain)"
+                "half of the traces range over {median} µV or more: the samples look like nanovolts (nV) or like steps \
+                 of a converter; if so, say --unit nV (data.unit) or --gain (data.gain)"
             )
         })
     }

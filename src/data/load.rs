@@ -210,8 +210,8 @@ impl<'a> DatasetBuilder<'a> {
         let near = nearest(column, self.names.iter().map(String::as_str));
         let near = near.map(|near| format!(" (is it `{near}`?)")).unwrap_or_default();
         let remedy = format!(
-            "name the column with the subjects in data.subject_column{near}, or set data.split to \"row\"; a trained model is \
-             evaluated on other recordings with --split all"
+            "name the column with the subjects in data.subject_column{near}, or set data.split to \"row\"; a trained \
+             model is evaluated on other recordings with --split all"
         );
         Error::input(&self.source, "", format!("no column `{column}`, and the split is by subject"), remedy)
     }
@@ -222,8 +222,8 @@ fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss:
     let cell = cell.trim();
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));
     if read::is_missing(cell) {
-        let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the training rows' \
-                      median, beside a further input (model.static_dim grows by 1) that says so";
+        let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the \
+                      training rows' median, beside a further input (model.static_dim grows by 1) that says so";
         return if may_miss { Ok(f64::NAN) } else { refuse("empty, but a number is needed".to_string(), remedy) };
     }
     match cell.parse::<f64>() {

@@ -211,8 +211,8 @@ fn too_few(dataset: &Dataset, config: &DataConfig, n: usize) -> Error {
         SplitBy::Subject | SplitBy::HeldOut { .. } => (
             "subject",
             shares,
-            "add recordings of other subjects, choose smaller shares, or set data.split to \"row\", which puts rows of one \
-             subject into training and test alike, so that the results say nothing about new subjects",
+            "add recordings of other subjects, choose smaller shares, or set data.split to \"row\", which puts rows of \
+             one subject into training and test alike, so that the results say nothing about new subjects",
         ),
     };
     let problem = format!("{n} {what}{plural} cannot be split: with {how} at least two rows must be left to train on");

@@ -223,8 +223,8 @@ impl GenerationQuality {
         let [a, b, c] = inside.each_ref().map(String::as_str);
         let headings = ["", "mean explains", "spread", a, b, c, "energy score, µV", "variogram score, µV"];
         let mut table = ReportTable::new(title, &headings).with_note(
-            "mean: share of the variance of what stands for the truth; spread: over that of these listeners, 1 is right; in 50 %: share of \
-             real samples inside the central half of the draws; scores: low is good",
+            "mean: share of the variance of what stands for the truth; spread: over that of these listeners, 1 is \
+             right; in 50 %: share of real samples inside the central half of the draws; scores: low is good",
         );
         let at = |name: &str| format!("/generated/{name}");
         let of_mean = TableCell::some(self.mean_explained_variance, |mean| {

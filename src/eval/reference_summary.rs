@@ -94,8 +94,8 @@ impl Display for ReferenceSummary {
             ReferenceSource::GroundTruth => write!(f, "ground truth: the noise-free traces of {rows} rows"),
             ReferenceSource::CellAverage => write!(
                 f,
-                "cell average: for {rows} rows, the mean of the other recordings of the same subject and condition; {:.0} % of its \
-                 variance can be explained, the rest is noise",
+                "cell average: for {rows} rows, the mean of the other recordings of the same subject and condition; \
+                 {:.0} % of its variance can be explained, the rest is noise",
                 100.0 * self.ceiling
             ),
         }

@@ -80,7 +80,8 @@ fn prepared_recordings_are_what_a_training_sees() {
 #[test]
 fn what_is_prepared_trains_to_the_same_bytes_and_is_not_prepared_again() {
     let place = Place::new();
-    let prepare = "--set data.prepare.polarity=-1 --set data.prepare.window.from_ms=0.5 --set data.prepare.band_pass.high_hz=3000";
+    let prepare = "--set data.prepare.polarity=-1 --set data.prepare.window.from_ms=0.5 --set \
+                   data.prepare.band_pass.high_hz=3000";
     let filters = r#"--set data.filters=[{"column":"level_db","min":30}]"#;
     place.ok(&format!("data synth --config smoke.json {prepare} --out raw.csv"));
     place.ok(&format!("data prepare raw.csv --config smoke.json {prepare} {filters} --out prepared.csv"));

@@ -83,9 +83,10 @@ fn a_training_is_the_cpu_s() {
     // a step with every optional part
     let more = "--set model.predict_peaks=true --set film.condition_dropout=0.2 --set training.gradient_clip=1.0 \
                 --set training.optimizer.type=adamw --set film.learning_rate_scale=0.5";
-    let strangers = "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] \
-                     --set training.target=sibling --set training.input_recordings=3 --set model.linear_path=true \
-                     --set model.prior=aggregated --set model.residual=gaussian --set training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1}";
+    let strangers = "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] --set \
+                     training.target=sibling --set training.input_recordings=3 --set model.linear_path=true --set \
+                     model.prior=aggregated --set model.residual=gaussian --set \
+                     training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1}";
     let learned = "--set training.weight_by_noise=true --set model.prior=learned --set film.weight_decay=0.01";
     for (name, more) in [("plain", ""), ("more", more), ("strangers", strangers), ("learned", learned)] {
         let said = place.ok(&format!("train --config smoke.json --out gpu-{name} {gpu} {more}")).stderr;

@@ -199,9 +199,8 @@ fn what_cannot_be_prepared_says_why() {
     refused(
         1,
         "prepare.window={\"from_ms\":1}",
-        &[
-            "recordings.csv: row 2 (line 3): the window is not recorded: 16 samples at 20000 Hz from 1 to 1.75 ms are wanted",
-        ],
+        &["recordings.csv: row 2 (line 3): the window is not recorded: 16 samples at 20000 Hz from 1 to 1.75 ms are \
+             wanted"],
     );
     refused(1, "prepare.baseline.from_ms=-0.9", &["row 2 (line 3): the baseline from -0.9 to 0 ms is not recorded"]);
     refused(

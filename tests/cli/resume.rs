@@ -51,9 +51,10 @@ const RUNS: [&str; 6] = [
      --set training.optimizer.type=adamw --set training.gradient_clip=0.5",
     "--set training.scheduler.T_max=9 --set training.learning_rate=0.05 --set training.early_stopping_patience=2 \
      --set training.likelihood=calibrated",
-    "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] --set data.validation_split=0 \
-     --set training.target=sibling --set training.input_recordings=3 --set model.linear_path=true --set model.prior=aggregated \
-     --set model.residual=gaussian      --set training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1} --set training.scheduler.T_max=5",
+    "--set model.static_dim=2 --set data.static_columns=[\"age_years\",\"conductive_loss_db\"] --set \
+     data.validation_split=0 --set training.target=sibling --set training.input_recordings=3 --set \
+     model.linear_path=true --set model.prior=aggregated --set model.residual=gaussian      --set \
+     training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1} --set training.scheduler.T_max=5",
     "--set training.weight_by_noise=true --set model.prior=learned --set film.weight_decay=0.01 \
      --set training.scheduler.T_max=5",
 ];

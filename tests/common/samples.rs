@@ -145,7 +145,8 @@ pub fn abra() -> String {
     let numbers: Vec<String> = (0..18).map(|i| i.to_string()).collect();
     let zeros = ",0".repeat(14);
     format!(
-        "Sgi,Freq(Hz),Level(dB),Samp. Per.,No. Avgs,{}\n1,8000,80,40.96,512,1.5,-2,3e-3{zeros},7\n2,0,75.5,40.96,512,4,5{zeros},,\n",
+        "Sgi,Freq(Hz),Level(dB),Samp. Per.,No. \
+         Avgs,{}\n1,8000,80,40.96,512,1.5,-2,3e-3{zeros},7\n2,0,75.5,40.96,512,4,5{zeros},,\n",
         numbers.join(",")
     )
 }

@@ -53,7 +53,8 @@ impl WindowPosition {
         let wanted = format!("{signal_length} samples at {rate} Hz from {} to {} ms", rounded(t0_ms), rounded(end_ms));
         Err(Refusal::new(
             format!("the window is not recorded: {wanted} are wanted, and there are {}", axis.covers(samples)),
-            "choose another data.prepare.window or a smaller model.signal_length, or leave such rows out with data.filters",
+            "choose another data.prepare.window or a smaller model.signal_length, or leave such rows out with \
+             data.filters",
         ))
     }
 
@@ -66,11 +67,13 @@ impl WindowPosition {
         }
         Err(Refusal::new(
             format!(
-                "the window from {from_ms} to {to_ms} ms holds {} samples at {} Hz, but model.signal_length is {signal_length}",
+                "the window from {from_ms} to {to_ms} ms holds {} samples at {} Hz, but model.signal_length is \
+                 {signal_length}",
                 samples.round(),
                 self.axis.sample_rate_hz
             ),
-            "set model.signal_length or data.prepare.window.to_ms to match, or resample with data.prepare.sample_rate_hz",
+            "set model.signal_length or data.prepare.window.to_ms to match, or resample with \
+             data.prepare.sample_rate_hz",
         ))
     }
 }

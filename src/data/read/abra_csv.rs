@@ -78,7 +78,8 @@ impl AbraRow<'_> {
         let begins_ms = recording.t0_ms.filter(|t0| t0.abs() > period_us.map_or(0.0, |us| 0.501e-3 * us));
         if let Some(t0_ms) = begins_ms {
             let problem = format!("a recording of {} begins at {t0_ms} ms", recording.subject);
-            let remedy = "cut it first (data prepare, with data.prepare.window.from_ms 0): ABRA takes the first sample for the onset";
+            let remedy = "cut it first (data prepare, with data.prepare.window.from_ms 0): ABRA takes the first sample \
+                          for the onset";
             return Err(Error::usage(problem, remedy));
         }
         Ok(AbraRow { frequency_hz, level_db: need("level_db")?, period_us, samples: &recording.samples })

@@ -34,7 +34,8 @@ pub const FORMAT: Format = Format {
     name: "EPL Cochlear Function Test Suite text",
     extensions: &["", "txt"],
     companions: &["*-analyzed.txt"],
-    about: "the first half of each column, which is the response; the analysed peaks beside it give labels and threshold",
+    about: "the first half of each column, which is the response; the analysed peaks beside it give labels and \
+            threshold",
     detect,
     read: ReadFn::Whole(read),
     samples: &["ABR-52-3"],

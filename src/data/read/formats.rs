@@ -128,8 +128,8 @@ pub(super) fn unknown(source: &SourceFile) -> Error {
                 .to_string()
         }
         "csv" | "tsv" | "txt" => format!(
-            "a table has one row per recording, and its first line names the columns of the samples s0, s1, s2, … (or 0, 1, 2, \
-             …); other formats: {}",
+            "a table has one row per recording, and its first line names the columns of the samples s0, s1, s2, … (or \
+             0, 1, 2, …); other formats: {}",
             names()
         ),
         _ => format!("these are: {}", names()),

@@ -32,8 +32,8 @@ impl SubjectFrom {
         if Path::new(argument).is_file() {
             return SubjectFrom::read(Path::new(argument));
         }
-        let remedy = "give a regular expression with one group, such as '([^/]+)-[0-9]+dB', or a CSV table with the columns \
-                      file and subject_id";
+        let remedy = "give a regular expression with one group, such as '([^/]+)-[0-9]+dB', or a CSV table with the \
+                      columns file and subject_id";
         let unusable = |problem: String| Error::usage(format!("{argument}: {problem}"), remedy);
         let pattern = Regex::new(argument).map_err(|error| unusable(format!("is no regular expression ({error})")))?;
         if pattern.captures_len() < 2 {

@@ -139,8 +139,8 @@ impl WfdbHeader {
         let record = fields.next().unwrap_or_default();
         if let Some((_, segments)) = record.split_once('/') {
             let problem = format!("this is a record of {segments} segments, which is not read");
-            let remedy = "name the headers of the segments themselves, or join them with the wfdb package: wfdb.rdrecord, \
-                 wfdb.wrsamp";
+            let remedy = "name the headers of the segments themselves, or join them with the wfdb package: \
+                          wfdb.rdrecord, wfdb.wrsamp";
             return Err(source.error(format_args!("line {number}"), problem, remedy));
         }
         let count = fields.next().and_then(|count| count.parse::<usize>().ok());

@@ -26,7 +26,8 @@ fn numbered_samples_have_their_place_by_their_number() {
 #[test]
 fn biosig_tables_say_who_when_and_where() {
     let text = format!(
-        "BioSig export\nmade,by hand\nSub. ID,Chan,O.S. Time,PostAtten(dB),Level(dB),Samp. Per.{}\nA1,1,0,30,60,40.96{1}\nA1,2,0.5,40,50,40.96{1}\n",
+        "BioSig export\nmade,by hand\nSub. ID,Chan,O.S. Time,PostAtten(dB),Level(dB),Samp. \
+         Per.{}\nA1,1,0,30,60,40.96{1}\nA1,2,0.5,40,50,40.96{1}\n",
         numbered("0", 16),
         samples(16)
     );
@@ -41,7 +42,8 @@ fn biosig_tables_say_who_when_and_where() {
 #[test]
 fn clinical_labels_are_waves_one_three_and_five() {
     let text = format!(
-        "Patient,first latency,Latency 3 (ms),wave V amplitude (uV),Amplitude of wave I [nV],Wave II latency{}\np,1.5,3.7,0.4,250,2.6{}\nq,,NA,,,{1}\n",
+        "Patient,first latency,Latency 3 (ms),wave V amplitude (uV),Amplitude of wave I [nV],Wave II \
+         latency{}\np,1.5,3.7,0.4,250,2.6{}\nq,,NA,,,{1}\n",
         numbered("1", 20),
         samples(20)
     );

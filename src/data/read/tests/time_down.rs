@@ -116,17 +116,18 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
         (good.replace("\n1.5,3\n", "\n\n\n1.9,3\n\n"), "line 7: the times are not equally spaced: 1.9 should be 1.5"),
         (
             table("time (ms),strain,a", 0.0, 0.5, |i| format!("C57,{i}")),
-            "line 2: `C57` in column `strain` is no number that is clear\n  help: if the column holds words, remove it or \
-             name it `condition`",
+            "line 2: `C57` in column `strain` is no number that is clear\n  help: if the column holds words, remove it \
+             or name it `condition`",
         ),
         (
             table(&format!("time{}", numbers(1, 20)), 0.0, 50.0, |i| [i; 20].map(|v| v.to_string()).join(",")),
-            "line 1: column `time` rises by 50 from row to row, and the others are numbered\n  help: if time runs down the \
-             rows, state its unit: `time (us)`",
+            "line 1: column `time` rises by 50 from row to row, and the others are numbered\n  help: if time runs down \
+             the rows, state its unit: `time (us)`",
         ),
         (
             format!("Sweeps;2.000\n{}", good.replace(',', ";").replace('.', ",")),
-            "line 1: `Sweeps`: \"2.000\" may have a decimal point or a point between thousands\n  help: write 2000 or 2,000",
+            "line 1: `Sweeps`: \"2.000\" may have a decimal point or a point between thousands\n  help: write 2000 or \
+             2,000",
         ),
         (good.replace("ms", "s"), "time runs down the rows, at 2 Hz: too slow or too fast"),
     ] {
