@@ -10,30 +10,30 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with
-    /// --config)
+    /// A run folder (its best checkpoint), a checkpoint, or a bare weights file with the original model's tensor names
+    /// (with --config)
     #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
-    /// The sizes of a bare weights file
+    /// The configuration of a bare weights file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The table of recordings [default: what the run was trained on]
+    /// The recordings [default: those that the run was trained on]
     #[arg(long, value_name = "FILE")]
     data: Option<String>,
-    /// Which rows; train, val and test only on the data the model was trained on [default: test, or val if no row
-    /// tests; all of other data]
+    /// The rows to measure; train, val and test need the data that the model was trained on [default: test, or val if
+    /// there are no test rows; all rows of other data]
     #[arg(long, value_enum)]
     split: Option<PartName>,
-    /// The recordings that the model was trained on, where --data names others: what needs training rows is then
-    /// measured too (`built-in`: the built-in set)
+    /// The recordings that the model was trained on, if --data names others: adds the measures that need training rows
+    /// (`built-in`: the built-in set)
     #[arg(long, value_name = "FILE|built-in")]
     training_data: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Write report.html, its pictures as SVG, eval.json and errors.csv (those of each trace) into this folder
+    /// Write report.html, its pictures as SVG, eval.json and errors.csv (the errors of each trace) into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print all measures, and not the most telling alone
+    /// Print all measures, not only the most important
     #[arg(long, conflicts_with = "json")]
     verbose: bool,
     /// Print JSON

@@ -13,37 +13,37 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with
-    /// --config)
+    /// A run folder (its best checkpoint), a checkpoint, or a bare weights file with the original model's tensor names
+    /// (with --config)
     #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
-    /// The sizes of a bare weights file
+    /// The configuration of a bare weights file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Traces a condition
+    /// Traces per condition
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
-    /// A static parameter, or a range of COUNT values; several ranges give every combination. What is not named is
-    /// drawn as whole training rows nearest the named values
+    /// The value of a conditioning variable, or COUNT values from LO to HI; several ranges give every combination.
+    /// Variables without a value come from the training rows nearest to the given values
     #[arg(long = "static", value_name = "NAME=VALUE|NAME=LO:HI:COUNT")]
     condition_values: Vec<String>,
-    /// A table of conditions: one row each, a column a static parameter
+    /// A table of conditions: one row per condition, one column per conditioning variable
     #[arg(long, value_name = "FILE", conflicts_with = "condition_values")]
     conditions: Option<PathBuf>,
     /// Generate without a condition: FiLM is the identity
     #[arg(long, conflicts_with_all = ["condition_values", "conditions", "strength"])]
     unconditional: bool,
-    /// Conditioning strength: 0 off, 1 FiLM, above 1 extrapolates [default: the one trained with]
+    /// Conditioning strength: 0 off, 1 FiLM, above 1 extrapolates [default: that of the training]
     #[arg(long, value_name = "C")]
     strength: Option<f64>,
-    /// Add the noise of so many averages, as the training rows had it; `inf` adds none
+    /// Add the noise of N averages, as in the training rows; `inf` adds none
     #[arg(long, value_name = "N|inf", value_parser = averages, default_value = "inf")]
     averages: f64,
-    /// One draw of a subject through all conditions, N subjects, one after the other: a level series with
-    /// --static level_db=20:80:7, say. What is not named is drawn once a subject
+    /// Draw N subjects, each once, at all conditions: with --static level_db=20:80:7, each is a level series. Variables
+    /// without a value are drawn once per subject
     #[arg(long, conflicts_with = "unconditional")]
     series: bool,
-    /// Seed of the latents and of what is drawn from the training rows
+    /// The random seed of the latents and of values from the training rows
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]

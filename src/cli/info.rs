@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Info {
-    /// A configuration; beside --model, the sizes of a bare weights file. Without either, only the devices are shown
+    /// A configuration; with --model, that of a bare weights file. Without either, only the devices are shown
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A checkpoint

@@ -31,17 +31,17 @@ pub struct Arguments {
 enum Command {
     /// Train a model into a run folder
     Train(train::Train),
-    /// Measure a model on rows of a data set, beside simple methods
+    /// Measure a model on recordings, compared with simple methods
     Eval(eval::Eval),
     /// Generate traces for conditions, in microvolts
     Generate(generate::Generate),
-    /// Pass recordings through the model: encode, decode, write
+    /// Encode and decode recordings, and write the reconstructions
     Reconstruct(reconstruct::Reconstruct),
-    /// Draw recorded, prepared, reconstructed and generated traces by level, alone or one over the other
+    /// Draw recorded, prepared, reconstructed and generated traces by level, alone or over each other
     Plot(plot::Plot),
     /// Show a model's layers, parameters and device
     Info(info::Info),
-    /// Make data sets
+    /// Import, inspect, prepare and simulate recordings
     #[command(subcommand)]
     Data(data::Data),
 }
@@ -52,18 +52,18 @@ struct DeviceArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     device: DeviceName,
-    /// A GPU by words of its name (see `info`) [default: the variable ABR_FILM_ADAPTER]; software ones are only taken
-    /// so
+    /// The GPU, by words of its name (see `info`) [default: the variable ABR_FILM_ADAPTER]; a software adapter must be
+    /// named
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
-    /// CPU threads [default: one a core]; results do not depend on it
+    /// CPU threads [default: one per core]; results do not depend on their number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DeviceName {
-    /// A real GPU where there is one, else the CPU; the one that is named, where one is
+    /// The named adapter, else a hardware GPU if there is one, else the CPU
     Auto,
     Cpu,
     Gpu,

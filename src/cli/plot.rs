@@ -22,51 +22,52 @@ const CSS_DPI: f32 = 96.0;
 
 #[derive(Debug, Args)]
 pub struct Plot {
-    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it, and named in the legend
-    /// by what it is, or by NAME
+    /// Tables, recorders' files, folders or quoted globs: each is drawn over those before it; the legend names it by
+    /// its source, or by NAME
     #[arg(required = true, value_name = "[NAME=]PATH")]
     paths: Vec<String>,
     /// The picture to write
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     out: PathBuf,
-    /// Whose traces; may be repeated [default: the first with the most levels; all together where nobody has two]
+    /// The subject to draw; may be repeated [default: the first with the most levels; all together if none has two
+    /// levels]
     #[arg(long, value_name = "NAME")]
     subject: Vec<String>,
-    /// All subjects together
+    /// Draw all subjects together
     #[arg(long, conflicts_with = "subject")]
     pool: bool,
     /// The times to draw, in ms after stimulus onset [default: all]
     #[arg(long, value_name = "FROM:TO", value_parser = window, allow_hyphen_values = true)]
     window: Option<TimeWindow>,
-    /// The band about the mean: so many percent of the traces, those in the middle; or `sd`, `sem`, `none`
+    /// The band about the mean: the central PERCENT of the traces; or `sd`, `sem`, `none`
     #[arg(long, value_name = "PERCENT|sd|sem|none", default_value = "80")]
     band: SpreadBand,
-    /// Leave single traces out
+    /// Do not draw single traces
     #[arg(long)]
     no_repeats: bool,
-    /// Mark no waves
+    /// Do not mark waves
     #[arg(long)]
     no_waves: bool,
-    /// Whose waves are marked [default: what the column `species` says, else the configuration, else human]
+    /// The species whose waves are marked [default: the column `species`, else the configuration, else human]
     #[arg(long, value_enum, conflicts_with = "no_waves")]
     species: Option<SpeciesName>,
-    /// The threshold [default: what the column `threshold_db` says]
+    /// The threshold [default: the column `threshold_db`]
     #[arg(long, value_name = "DB", value_parser = finite, allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// Take levels together, rounded to multiples of this
+    /// Round levels to multiples of this, and draw equal ones together
     #[arg(long, value_name = "DB", value_parser = positive)]
     level_step: Option<f64>,
-    /// Draw the noise-free traces of a simulation (`truth_s0` …), too
+    /// Also draw the noise-free traces of a simulation (columns `truth_s0` …)
     #[arg(long)]
     truth: bool,
     #[command(flatten)]
     configured: Configured,
     #[command(flatten)]
     assume: Assume,
-    /// Width of the picture in CSS pixels, 96 an inch (a column of 85 mm has 321) [default: as the panels need it]
+    /// Width of the picture in CSS pixels, 96 per inch (a column of 85 mm has 321) [default: as the panels need]
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(240..=4000))]
     width: Option<u32>,
-    /// Dots an inch of a PNG
+    /// Dots per inch of a PNG
     #[arg(long, value_name = "N", default_value_t = DPI, value_parser = clap::value_parser!(u16).range(48..=1200))]
     dpi: u16,
 }

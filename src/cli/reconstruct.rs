@@ -12,14 +12,14 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Reconstruct {
-    /// A run folder (its best checkpoint), a checkpoint, or bare weights under the original model's names (with
-    /// --config)
+    /// A run folder (its best checkpoint), a checkpoint, or a bare weights file with the original model's tensor names
+    /// (with --config)
     #[arg(long, value_name = "RUN|FILE")]
     model: PathBuf,
-    /// The sizes of a bare weights file
+    /// The configuration of a bare weights file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The table of recordings
+    /// The recordings
     #[arg(long, value_name = "FILE")]
     data: String,
     #[command(flatten)]

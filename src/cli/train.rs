@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, Args)]
 pub struct Train {
-    /// The configuration; every key it leaves out has a default
+    /// The configuration; keys that it leaves out have their default
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     config: Option<PathBuf>,
     /// The table of recordings [default: `data.path` of the configuration, else the built-in synthetic set]
@@ -29,19 +29,19 @@ pub struct Train {
     out: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Seed of weights, order and noise: `training.seed`
+    /// The random seed of weights, row order and noise (`training.seed`)
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Go on with the run in --out; only the number of epochs, device and threads may differ
+    /// Resume the run in --out; only the number of epochs, the device and the threads may differ
     #[arg(long, requires = "out", conflicts_with = "force")]
     resume: bool,
-    /// Replace a run that --out holds already
+    /// Replace the run that is already in --out
     #[arg(long)]
     force: bool,
     /// Override a configuration key, such as training.num_epochs=20
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Read everything, say what would be done, and stop
+    /// Read and check everything, print what a training would do, and stop
     #[arg(long)]
     dry_run: bool,
 }

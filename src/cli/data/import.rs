@@ -18,13 +18,13 @@ pub struct Import {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     assume: Assume,
-    /// Who was recorded in all of these files, whatever they say
+    /// The subject of all these files, whatever they state
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
-    /// Stimulus of the recordings whose files do not say it: a frequency, or `click`
+    /// Stimulus of the recordings whose files do not state it: a frequency, or `click`
     #[arg(long, value_name = "HZ|click", value_parser = stimulus)]
     frequency_hz: Option<String>,
-    /// What to write: the project's own table, or ABRA's (one subject a file, as ABRA takes it)
+    /// The format to write: abr-film's table, or ABRA's (one subject per file, as ABRA reads it)
     #[arg(long, value_enum, default_value_t = FormatName::Table)]
     format: FormatName,
     /// The table to write [default: stdout]

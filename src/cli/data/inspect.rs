@@ -25,7 +25,7 @@ pub struct Inspect {
     /// Draw the level series of a subject: traces stacked by level (`abr-film plot` does more)
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
-    /// Whose [default: the first with the most levels; all together where nobody has two]
+    /// The subject to draw [default: the first with the most levels; all together if none has two levels]
     #[arg(long, value_name = "NAME", requires = "plot")]
     subject: Option<String>,
 }

@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 pub enum Data {
     /// Read recorders' files into one table
     Import(import::Import),
-    /// Filter and prepare recordings as a configuration says, and write what a model would see
+    /// Filter and prepare recordings by a configuration, and write the traces that a model would be given
     Prepare(prepare::Prepare),
-    /// Show what recordings hold and what looks wrong
+    /// Show what recordings contain and what looks wrong
     Inspect(inspect::Inspect),
     /// Write the built-in synthetic set as a table, with the noise-free traces and the true wave latencies
     Synth(synth::Synth),
@@ -40,8 +40,8 @@ impl Data {
 /// The configuration of a training, for commands that only inspect recordings.
 #[derive(Debug, Args)]
 pub struct Configured {
-    /// The configuration of a training: what it sets of sample rate, time of the first sample, unit, gain, subjects
-    /// and species holds here as it does there; its filters and preparation are not applied
+    /// The configuration of a training: its sample rate, time of the first sample, unit, gain, subjects and species
+    /// apply here too, its filters and preparation do not
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override a configuration key, such as data.t0_ms=-1.5
@@ -62,22 +62,22 @@ impl Configured {
 /// What the user says about recordings, whatever their files state.
 #[derive(Debug, Args)]
 pub struct Assume {
-    /// Sample rate of all recordings; one that a file states is replaced, with a note
+    /// Sample rate of all recordings; replaces the one that a file states, with a note
     #[arg(long, value_name = "HZ", value_parser = positive)]
     sample_rate_hz: Option<f64>,
-    /// Time of the first sample after stimulus onset, of all recordings; one that a file states is replaced, with a
+    /// Time of the first sample of all recordings, after stimulus onset; replaces the one that a file states, with a
     /// note
     #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = finite)]
     t0_ms: Option<f64>,
-    /// Unit of the samples as they stand in the files [default: what the files state, else µV]
+    /// Unit of the samples in the files [default: the unit that they state, else µV]
     #[arg(long, value_name = "V|mV|uV|nV", value_parser = unit)]
     unit: Option<Unit>,
-    /// Amplification: samples are divided by it, or by it instead of the gain that a WFDB header states (that of an
-    /// .arf multiplies); below 0 inverts the traces
+    /// Amplification: the samples are divided by it; replaces the gain that a WFDB header or an .arf states (in an
+    /// .arf, the gain multiplies); below 0 inverts the traces
     #[arg(long, value_name = "G", value_parser = gain, allow_negative_numbers = true)]
     gain: Option<f64>,
-    /// Who was recorded, by the path of each file: a regular expression with one group, or a CSV table with the columns
-    /// file and subject_id
+    /// The subject of each file by its path: a regular expression with one group, or a CSV table with the columns file
+    /// and subject_id
     #[arg(long, value_name = "PATTERN|FILE.csv")]
     subject_from: Option<String>,
 }

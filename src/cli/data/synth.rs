@@ -9,13 +9,13 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Synth {
-    /// A configuration, for its `data` section
+    /// A configuration; only its section `data` is used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a configuration key, such as data.synth.subjects=10 or data.synth.fixed.level_db=60
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Seed of the set: `data.seed`
+    /// The random seed of the set (`data.seed`)
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// The table to write [default: stdout]
