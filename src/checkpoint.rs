@@ -144,7 +144,7 @@ impl TrainedModel {
     /// The model as a file would return it. Writing rounds some numbers; evaluating the rounded model gives the same
     /// measures now and later.
     pub fn as_stored(&self) -> TrainedModel {
-        let text = serde_json::to_string(self).expect("plain data");
+        let text = serde_json::to_string(self).expect("serializable");
         let stored: TrainedModel = serde_json::from_str(&text).expect("what was just written");
         TrainedModel { prior: self.prior.clone(), ..stored }
     }
@@ -185,7 +185,7 @@ impl Checkpoint {
         config.data.path = None;
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
         let prior = prior::find(&config, &tensors)
-            .expect("weights of a training bring the prior that their configuration names");
+            .expect("weights of a training contain the prior that their configuration names");
         let trained = TrainedModel { config, scalers, data: data.clone(), epoch, step, baselines, prior };
         Self::assemble(Some(trained), None, tensors)
     }
@@ -212,7 +212,7 @@ impl Checkpoint {
     /// # Errors
     /// If it is missing or has another length.
     pub fn wanted(&self, source: &str, name: &str, len: usize) -> Result<&[f32]> {
-        let remedy = "the file is damaged, or no last.safetensors of a run folder";
+        let remedy = "the file is damaged, or is not the last.safetensors of a run folder";
         match self.find(name) {
             Some((_, values)) if values.len() == len => Ok(values),
             Some((_, values)) => {
@@ -236,7 +236,7 @@ impl Checkpoint {
             .filter_map(|t| Some(format!("{}.num_batches_tracked", t.name.strip_suffix(".running_mean")?)))
             .collect();
         let view =
-            |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("as many bytes as values");
+            |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("the bytes of all values");
         let weights = self
             .tensors
             .iter()
@@ -244,9 +244,9 @@ impl Checkpoint {
         let counts = counters.into_iter().map(|name| (name, view(Dtype::I64, vec![], &steps)));
         let metadata = self.trained.clone().map(|trained| {
             let metadata = Metadata { format: FORMAT, trained, progress: self.progress.clone() };
-            HashMap::from([(KEY.to_string(), serde_json::to_string(&metadata).expect("plain data"))])
+            HashMap::from([(KEY.to_string(), serde_json::to_string(&metadata).expect("serializable"))])
         });
-        let file = safetensors::serialize(weights.chain(counts), metadata).expect("names and shapes are sound");
+        let file = safetensors::serialize(weights.chain(counts), metadata).expect("valid names and shapes");
         write_whole(path, |w| w.write_all(&file))
     }
 
@@ -260,7 +260,7 @@ impl Checkpoint {
         let source = path.display().to_string();
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let refuse = |problem: String| {
-            let remedy = "name a .safetensors file that abr-film wrote, whole; a .pt or .pkl file must be converted to \
+            let remedy = "name a complete .safetensors file from abr-film; a .pt or .pkl file must be converted to \
                           safetensors first";
             Error::input(&source, "", problem, remedy)
         };
@@ -314,7 +314,7 @@ impl Checkpoint {
             (None, Some(config)) => TrainedModel::bare(config),
             (Some(_), Some(_)) => {
                 let remedy = "leave --config out";
-                return Err(Error::usage(format!("{source}: this checkpoint brings its own configuration"), remedy));
+                return Err(Error::usage(format!("{source}: this checkpoint contains its own configuration"), remedy));
             }
             (None, None) => {
                 let remedy = "give the sizes with --config FILE";
@@ -341,8 +341,9 @@ impl Checkpoint {
         }
         if let [first, ..] = others[..] {
             let count = others.len();
-            notices
-                .push(format!("{source}: {count} tensors are in no part of the configured model, {first} the first"));
+            notices.push(format!(
+                "{source}: {count} tensors belong to no part of the configured model (the first: {first})"
+            ));
         }
         notices
     }
@@ -361,7 +362,7 @@ impl Checkpoint {
         if changed.is_empty() {
             return Ok(());
         }
-        let remedy = "resume with the values of before (only training.num_epochs may change), or start a new run";
+        let remedy = "resume with the former value (only training.num_epochs may change), or start a new run";
         Err(Error::input(source, "", changed.join("; "), remedy))
     }
 
@@ -370,8 +371,8 @@ impl Checkpoint {
         if self.trained_for_resume(source)?.data.hash == data.hash {
             return Ok(());
         }
-        let remedy = "resume on the data the run was started with, or start a new run";
-        Err(Error::input(source, "", "the data is not what the run was started with", remedy))
+        let remedy = "resume on the data that the run was started with, or start a new run";
+        Err(Error::input(source, "", "the data differ from those that the run was started with", remedy))
     }
 
     fn trained_for_resume(&self, source: &str) -> Result<&TrainedModel> {
@@ -390,7 +391,7 @@ fn current_name(name: &str) -> String {
 }
 
 #[cfg(target_endian = "big")]
-compile_error!("safetensors files are little-endian, and are written as they lie in memory");
+compile_error!("safetensors files are little-endian, and are written straight from memory");
 
 #[cfg(test)]
 mod tests;

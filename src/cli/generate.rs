@@ -59,7 +59,7 @@ impl Generate {
         let inputs = [Some(self.model.as_path()), self.config.as_deref(), self.conditions.as_deref()];
         source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
-            return Err(Error::usage("--strength must be a number from 0 up", "1 is the strength of FiLM itself"));
+            return Err(Error::usage("--strength must be 0 or more", "1 is the strength of FiLM itself"));
         }
         let conditions = match (&self.conditions, self.unconditional) {
             (_, true) => None,
@@ -78,7 +78,7 @@ impl Generate {
             let conditions = request.conditions.as_deref().unwrap_or(&[]);
             self.warn(&trained.config, conditions);
             if self.strength.is_some() && !trained.config.model.use_film {
-                return Err(Error::usage("--strength is FiLM's, and this model has none", "leave it out"));
+                return Err(Error::usage("--strength needs FiLM, which this model does not have", "leave it out"));
             }
             trained.check_time_axis()?;
             check_conditions(&trained, table.as_deref(), conditions)?;
@@ -106,18 +106,20 @@ impl Generate {
     fn warn(&self, config: &Config, conditions: &[Condition]) {
         let (model, film) = (&config.model, &config.film);
         if self.unconditional && film.condition_dropout == 0.0 && model.use_film {
-            notice("trained without film.condition_dropout: the decoder has never been without its condition");
+            notice("trained without film.condition_dropout: the decoder was never trained without a condition");
         }
         let named = conditions.iter().any(|condition| !condition.is_empty());
         if named && model.joint_generation && !model.use_film {
-            notice("this decoder has no condition (model.use_film is false): what is named does not act on the traces");
+            notice(
+                "this decoder has no condition (model.use_film is false): the given values do not affect the traces",
+            );
         }
     }
 }
 
 /// A number of averages from 1 to infinity.
 fn averages(text: &str) -> std::result::Result<f64, String> {
-    text.parse().ok().filter(|n: &f64| *n >= 1.0).ok_or_else(|| "a number from 1, or inf, is wanted".to_string())
+    text.parse().ok().filter(|n: &f64| *n >= 1.0).ok_or_else(|| "expected a number of 1 or more, or inf".to_string())
 }
 
 /// The predicted condition, with `_read` appended to the column names.
@@ -151,7 +153,7 @@ fn grid(condition_values: &[String]) -> Result<Vec<Condition>> {
         }
         if all.len() * values.len() > MOST_CONDITIONS {
             let problem =
-                format!("--static {argument}: with the ranges before, more than {MOST_CONDITIONS} combinations");
+                format!("--static {argument}: with the ranges before it, more than {MOST_CONDITIONS} combinations");
             return Err(Error::usage(problem, "choose smaller counts"));
         }
         all = all

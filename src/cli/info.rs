@@ -156,7 +156,7 @@ fn one_adapter(adapter: &Value) -> String {
         (None, false) => "usable".to_string(),
     };
     let limits = format!(
-        "tensors up to {} MiB, workgroups of {} threads and {} KiB, {} buffers a shader",
+        "tensors up to {} MiB, workgroups of {} threads and {} KiB, {} buffers per shader",
         number("largest_binding") >> 20,
         number("invocations"),
         number("workgroup_memory") >> 10,

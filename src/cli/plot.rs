@@ -215,7 +215,7 @@ fn sets<'a>(inputs: &[(Option<&str>, PathBuf)], tables: &'a [Vec<Recording>]) ->
     let differ = |names: &Vec<String>| names.iter().collect::<BTreeSet<_>>().len() == names.len();
     let by = [names(&|i| word(sources[i]).to_string()), names(&stem), names(&path)];
     let Some(names) = by.into_iter().find(differ) else {
-        return Err(Error::usage("two of what is drawn have one name", "give each its own: NAME=PATH"));
+        return Err(Error::usage("two layers have the same name", "give each its own: NAME=PATH"));
     };
     let set = |((name, source), recordings): ((String, TraceSource), &'a Vec<Recording>)| RecordingSet {
         name,
@@ -229,7 +229,8 @@ fn window(text: &str) -> std::result::Result<TimeWindow, String> {
     let ends = text.split_once(':').and_then(|(from, to)| Some([from.parse().ok()?, to.parse().ok()?]));
     let ends = ends.filter(|[from, to]: &[f64; 2]| from.is_finite() && to.is_finite() && from < to);
     let ends = ends.filter(|[from, to]| to - from >= NARROWEST_WINDOW_MS);
-    let wanted =
-        || format!("two times in ms are wanted, the earlier first and {NARROWEST_WINDOW_MS} ms before, such as -1:10");
+    let wanted = || {
+        format!("expected two times in ms, the second at least {NARROWEST_WINDOW_MS} ms after the first, such as -1:10")
+    };
     ends.map(TimeWindow).ok_or_else(wanted)
 }

@@ -16,9 +16,9 @@ impl ProgressDisplay {
     pub fn new(trainer: &Trainer) -> Self {
         let (epochs, steps) = (trainer.config().training.num_epochs, trainer.steps_per_epoch());
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = "{bar:30} epoch {prefix}  {msg}  {elapsed} gone, {eta} left";
+            let style = "{bar:30} epoch {prefix}  {msg}  {elapsed} elapsed, {eta} left";
             let bar = ProgressBar::new((epochs * steps) as u64);
-            bar.set_style(ProgressStyle::with_template(style).expect("a sound template"));
+            bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
             bar.set_position(trainer.progress().step);
             bar.reset_eta();
             bar.set_prefix(format!("{}/{epochs}", trainer.progress().epoch + 1));

@@ -18,7 +18,7 @@ impl Bar {
     pub fn new() -> Bar {
         Bar(std::io::stderr().is_terminal().then(|| {
             let style =
-                ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a sound template");
+                ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left").expect("a valid template");
             ProgressBar::new(0).with_style(style)
         }))
     }
@@ -113,7 +113,7 @@ pub fn check_flag_apart<'a>(flag: &str, out: Option<&Path>, inputs: impl IntoIte
     let Some(out) = out.and_then(whole).filter(|out| out.is_file()) else { return Ok(()) };
     match inputs.into_iter().find(|input| whole(input).as_ref() == Some(&out)) {
         Some(input) => {
-            let problem = format!("{flag} would replace {}, which is read", input.display());
+            let problem = format!("{flag} would replace {}, which is an input", input.display());
             Err(Error::usage(problem, format!("name another file with {flag}")))
         }
         None => Ok(()),

@@ -115,9 +115,9 @@ fn prepare(
         notice(match (trainer.finished(), trainer.progress().stopped_early) {
             (true, true) => format!("nothing is left to do: training stopped early after epoch {epoch}"),
             (true, false) => {
-                format!("nothing is left to do after epoch {epoch}; --set training.num_epochs=N asks for more")
+                format!("nothing is left to do after epoch {epoch}; --set training.num_epochs=N adds epochs")
             }
-            (false, _) => format!("going on after epoch {epoch}, step {step}"),
+            (false, _) => format!("resuming after epoch {epoch}, step {step}"),
         });
         let (epochs, scheduler) = (config.training.num_epochs, &config.training.scheduler);
         if let Some(t_max) = scheduler.t_max.filter(|&t_max| t_max < epochs && scheduler.kind == SchedulerKind::Cosine)
@@ -148,7 +148,7 @@ fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) ->
             progress.finish();
             folder.write_last(trainer)?;
             let path = folder.path().display();
-            notice(format!("stopped; go on with: abr-film train --resume --out {path}"));
+            notice(format!("stopped; resume with: abr-film train --resume --out {path}"));
             return Err(Error::Interrupted);
         };
         epoch.seconds = start.elapsed().as_secs_f64();
@@ -252,7 +252,9 @@ impl Interrupt {
                 false => "finishing this step (press Ctrl-C again to lose it)",
             });
         })
-        .map_err(|e| Error::usage(format!("cannot watch for Ctrl-C: {e}"), "run without a signal handler around"))?;
+        .map_err(|e| {
+            Error::usage(format!("cannot watch for Ctrl-C: {e}"), "run it where no other handler is installed")
+        })?;
         Ok(interrupt)
     }
 }

@@ -91,8 +91,8 @@ fn model(m: &ModelConfig) -> CheckResult {
     if m.use_film && !m.joint_generation {
         return Err(ConfigProblem::new(
             "model.use_film",
-            "is true while model.joint_generation is false: the legacy decoder takes the condition beside z and has no \
-             FiLM",
+            "is true while model.joint_generation is false: the legacy decoder concatenates the condition to z and has \
+             no FiLM",
             "set model.use_film to false or model.joint_generation to true",
         ));
     }
@@ -146,7 +146,7 @@ fn labels_stay(c: &Config) -> CheckResult {
         _ if !training.augment.is_off() => "training.augment",
         _ => return Ok(()),
     };
-    let problem = "changes recordings, and model.predict_peaks needs them as they were labelled";
+    let problem = "changes recordings, but model.predict_peaks needs them as they were labelled";
     Err(ConfigProblem::new(key, problem, "leave one of the two out"))
 }
 
@@ -207,7 +207,7 @@ fn dropouts(key: &str, values: &[f64], layers_key: &str, layers: usize) -> Check
     Err(ConfigProblem::new(
         key,
         format!("has {} values, but {layers_key} has {layers} layers", values.len()),
-        "give one dropout a layer",
+        "give one dropout per layer",
     ))
 }
 

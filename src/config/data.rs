@@ -157,8 +157,8 @@ fn synth_column(name: &str) -> ConditionColumn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}; \
-                 beside \"one_hot\" may stand \"categories\": [\"…\"]"
+    expecting = "expected a column's name or {\"name\": …, \"encoding\": \"standard\", \"log\" or \"one_hot\"}; with \
+                 \"one_hot\", optionally \"categories\": [\"…\"]"
 )]
 pub enum ConditionColumn {
     Name(String),

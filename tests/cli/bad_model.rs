@@ -11,7 +11,10 @@ fn files_that_are_no_checkpoint() {
         }
     };
     refused("none.safetensors", &["none.safetensors: cannot read", "check the path"]);
-    refused("smoke.json", &["smoke.json: truncated, or not a safetensors file", "abr-film wrote"]);
+    refused(
+        "smoke.json",
+        &["smoke.json: truncated, or not a safetensors file", "a complete .safetensors file from abr-film"],
+    );
     let whole = place.bytes("run/best.safetensors");
     for length in [0, 4, 8, 500, whole.len() / 2, whole.len() - 1] {
         place.write("cut.safetensors", &whole[..length]);
@@ -37,7 +40,7 @@ fn a_checkpoint_of_other_sizes_or_with_a_configuration_beside_it() {
     place.refused(
         2,
         &format!("eval {model} --config smoke.json"),
-        &["brings its own configuration", "leave --config out"],
+        &["contains its own configuration", "leave --config out"],
     );
     // the same file under a configuration that someone else wrote into it
     let bytes = place.bytes("run/best.safetensors");

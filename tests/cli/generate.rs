@@ -107,9 +107,9 @@ fn strength_acts_on_film() {
         place.refused(2, &format!("generate --model run/best.safetensors --strength={bad}"), &["--strength"]);
     }
     place.ok("train --config smoke.json --out plain --set model.use_film=false");
-    place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength is FiLM's"]);
+    place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength needs FiLM"]);
     let said = place.ok("generate --model plain/best.safetensors --static level_db=60").stderr;
-    assert!(said.contains("this decoder has no condition") && said.contains("does not act"), "{said}");
+    assert!(said.contains("this decoder has no condition") && said.contains("do not affect the traces"), "{said}");
     assert!(!place.ok("generate --model plain/best.safetensors").stderr.contains("no condition"));
     let far = "generate --model run/best.safetensors --strength 1e38 --out made.csv";
     place.refused(2, far, &["trace 1 is beyond all numbers", "a smaller --strength"]);
@@ -158,7 +158,7 @@ fn conditions_from_a_table() {
     };
     refused(b"level_db\n20\nloud\n", &["row 2, column `level_db`: \"loud\" is not a finite number"]);
     refused(b"level_db\nNaN\n", &["row 1, column `level_db`", "not a finite number"]);
-    refused(b"levl_db\n20\n", &["row 1, column `levl_db`", "no static column", "did you mean level_db?"]);
+    refused(b"levl_db\n20\n", &["row 1, column `levl_db`", "no conditioning variable", "did you mean level_db?"]);
     refused(b"level_db,fmp\n20,-1\n", &["row 1, column `fmp`", "above 0"]);
     refused(b"level_db,rate_hz\n20,11\n20\n", &["row 2 (line 3): 1 values, but the header has 2 columns"]);
     refused(b"level_db,level_db\n20,30\n", &["header: two columns are named `level_db`"]);

@@ -112,7 +112,7 @@ fn a_run_goes_on_on_the_other_device() {
         let fixed = "--set training.scheduler.T_max=4";
         place.ok(&format!("train --config smoke.json --out {name} {first} --set training.num_epochs=2 {fixed}"));
         let said = place.ok(&format!("train --resume --out {name} {second} --set training.num_epochs=4")).stderr;
-        assert!(said.contains("going on after epoch 2"), "{said}");
+        assert!(said.contains("resuming after epoch 2"), "{said}");
         near(&losses(&place, name), &losses(&place, "unbroken"), TRAINED, name);
     }
 }

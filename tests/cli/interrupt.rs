@@ -42,7 +42,7 @@ fn send(child: &Child, signal: &str) {
 fn ends_as_unbroken(place: &Place, long: &str) {
     let epochs = place.text("run/metrics.jsonl").lines().count() + 2;
     let said = place.ok(&format!("train --resume --out run --set training.num_epochs={epochs}")).stderr;
-    assert!(said.contains("going on after epoch "), "{said}");
+    assert!(said.contains("resuming after epoch "), "{said}");
     let long = long.replace("num_epochs=500", &format!("num_epochs={epochs}"));
     place.ok(&format!("train --config smoke.json --out unbroken {long}"));
     let (mut run, mut unbroken) = (place.names("run"), place.names("unbroken"));
@@ -64,7 +64,7 @@ fn stopped_and_resumed_three_times_it_ends_in_the_same_bytes() {
     for signal in ["INT", "TERM", "INT"] {
         let (code, said) = signalled(&place, &arguments, "loss", signal);
         assert_eq!(code, Some(130), "{said}");
-        for part in ["finishing this step", "go on with: abr-film train --resume --out run", "interrupted"] {
+        for part in ["finishing this step", "resume with: abr-film train --resume --out run", "interrupted"] {
             assert!(said.contains(part), "{part:?} is not in: {said}");
         }
         let last = Checkpoint::load(&place.path("run/last.safetensors")).expect("a state");

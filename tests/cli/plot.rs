@@ -164,7 +164,7 @@ fn what_cannot_be_drawn_is_refused() {
         &["nothing was recorded between 20 and 30 ms", "0.000 to 9.950 ms"],
     );
     refused("plot lab.csv --truth --out a.svg", &["truth_s0"]);
-    refused("plot x=lab.csv x=made.csv --out a.svg", &["two of what is drawn have one name", "NAME=PATH"]);
+    refused("plot x=lab.csv x=made.csv --out a.svg", &["two layers have the same name", "NAME=PATH"]);
     place.refused(1, "plot missing.csv --out a.svg", &["missing.csv"]);
     for arguments in ["--window 3:3", "--window 3", "--band 0", "--band iqr", "--level-step 0", "--dpi 0", "--width 10"]
     {

@@ -66,7 +66,7 @@ fn fewer_epochs_and_then_more() {
         place.ok(&format!("train --config smoke.json --out unbroken {run} --set training.num_epochs=5"));
         place.ok(&format!("train --config smoke.json --out run {run} --set training.num_epochs=2"));
         let said = place.ok("train --resume --out run --set training.num_epochs=5 --threads 1").stderr;
-        assert!(said.contains("going on after epoch 2, step "), "{said}");
+        assert!(said.contains("resuming after epoch 2, step "), "{said}");
         same(&place, "run", "unbroken");
         let without_time = |folder: &str| -> Vec<serde_json::Value> {
             let text = place.text(&format!("{folder}/metrics.jsonl"));
@@ -166,7 +166,11 @@ fn other_data_is_refused_and_a_moved_file_is_not() {
     let place = Place::new();
     place.ok("train --config small.json --data table.csv --out run --set training.scheduler.T_max=9");
     place.write("other.csv", crate::support::table_with(1, "s0", "0.5"));
-    place.refused(1, "train --resume --out run --data other.csv", &["the data is not what the run was started with"]);
+    place.refused(
+        1,
+        "train --resume --out run --data other.csv",
+        &["the data differ from those that the run was started with"],
+    );
     std::fs::rename(place.path("table.csv"), place.path("moved.csv")).unwrap();
     place.refused(1, "train --resume --out run", &["table.csv: cannot read"]);
     place.ok("train --resume --out run --data moved.csv --set training.num_epochs=3");

@@ -47,7 +47,7 @@ fn formats() -> String {
 fn stimulus(text: &str) -> std::result::Result<String, String> {
     match text == "click" || super::positive(text).is_ok() {
         true => Ok(text.to_string()),
-        false => Err("a frequency above 0 or `click` is wanted".to_string()),
+        false => Err("expected a frequency above 0, or `click`".to_string()),
     }
 }
 
@@ -61,12 +61,14 @@ impl Import {
         repeats::notice(&recordings).iter().for_each(notice);
         let silent = |unknown: usize, what: &str, flag: &str| {
             if unknown > 0 {
-                notice(format!("{unknown} recordings do not say {what}: give it with {flag}, or in the configuration"));
+                notice(format!(
+                    "{unknown} recordings do not state {what}: give it with {flag}, or in the configuration"
+                ));
             }
         };
         let count = |unknown: &dyn Fn(&Recording) -> bool| recordings.iter().filter(|r| unknown(r)).count();
         silent(count(&|r| r.sample_rate_hz.is_none()), "their sample rate", "--sample-rate-hz");
-        silent(count(&|r| r.t0_ms.is_none()), "when their first sample was taken", "--t0-ms");
+        silent(count(&|r| r.t0_ms.is_none()), "the time of their first sample", "--t0-ms");
         match (self.format, &self.out) {
             (FormatName::Table, out) => source::write_table(out.as_deref(), &recordings),
             (FormatName::Abra, Some(path)) if !source::is_npz(path) => {
@@ -76,14 +78,14 @@ impl Import {
                 let unknown = count(&|r| r.t0_ms.is_none());
                 if unknown > 0 {
                     notice(format!(
-                        "ABRA takes the first sample for the stimulus onset, and of {unknown} recordings it is not \
-                         known when they begin: latencies are right there only if they do so at the onset"
+                        "ABRA takes the first sample for the stimulus onset, but {unknown} recordings do not state the \
+                         time of their first sample: their latencies are right only if they begin at the onset"
                     ));
                 }
                 if subjects.len() > 1 {
                     let subjects = subjects.len();
                     notice(format!(
-                        "ABRA takes a file for one subject, and this one holds {subjects} without their names"
+                        "ABRA takes a file for one subject, but this one contains {subjects}, without their names"
                     ));
                 }
                 Ok(())

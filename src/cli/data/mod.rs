@@ -125,19 +125,19 @@ impl Assume {
 
 pub fn positive(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
-    number.ok_or_else(|| "a number above 0 is wanted".to_string())
+    number.ok_or_else(|| "expected a number above 0".to_string())
 }
 
 pub fn finite(text: &str) -> std::result::Result<f64, String> {
-    text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| "a finite number is wanted".to_string())
+    text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| "expected a finite number".to_string())
 }
 
 fn gain(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|v: &f64| v.is_finite() && *v != 0.0);
-    number.ok_or_else(|| "a number other than 0 is wanted".to_string())
+    number.ok_or_else(|| "expected a number other than 0".to_string())
 }
 
 fn unit(text: &str) -> std::result::Result<Unit, String> {
     let plain = text.replace(['µ', 'μ'], "u");
-    Unit::ALL.into_iter().find(|unit| unit.symbol() == plain).ok_or_else(|| "V, mV, uV or nV is wanted".to_string())
+    Unit::ALL.into_iter().find(|unit| unit.symbol() == plain).ok_or_else(|| "expected V, mV, uV or nV".to_string())
 }

@@ -60,7 +60,7 @@ fn condition_column(key: &str, column: &ConditionColumn, d: &DataConfig) -> Chec
         return Err(ConfigProblem::new(key, "has an empty name", "write the name of a column of the table"));
     }
     if ["sample_rate_hz", "t0_ms", d.subject_column.as_str()].contains(&column.name()) {
-        let problem = format!("names `{}`, which says who or when and is no condition", column.name());
+        let problem = format!("names `{}`, which is the subject or the time axis, not a condition", column.name());
         return Err(ConfigProblem::new(key, problem, "name columns that describe stimulus, listener or recording"));
     }
     column.categories().map_or(Ok(()), |list| categories(&format!("{key}.categories"), column.encoding(), list))
@@ -69,18 +69,17 @@ fn condition_column(key: &str, column: &ConditionColumn, d: &DataConfig) -> Chec
 fn categories(key: &str, encoding: ColumnEncoding, list: &[String]) -> CheckResult {
     if encoding != ColumnEncoding::OneHot {
         let remedy = "set its encoding to \"one_hot\", or leave categories out";
-        return Err(ConfigProblem::new(key, "stands beside an encoding that has no categories", remedy));
+        return Err(ConfigProblem::new(key, "is set for an encoding that has no categories", remedy));
     }
     if list.is_empty() {
-        let remedy =
-            "name every category of the column, or leave the key out: then they are those of the training rows";
+        let remedy = "name every category of the column, or leave the key out to take those of the training rows";
         return Err(ConfigProblem::new(key, "is an empty list", remedy));
     }
     let mut seen = BTreeSet::new();
     for (i, category) in list.iter().enumerate() {
         let key = format!("{key}[{i}]");
         if category.is_empty() {
-            let remedy = "write the category as it stands in the table";
+            let remedy = "write the category as in the table";
             return Err(ConfigProblem::new(key, "is empty", remedy));
         }
         if !seen.insert(category) {
@@ -133,9 +132,9 @@ pub(super) fn condition_width(config: &Config) -> CheckResult {
     let named = format!("is {dim}, but data.static_columns names {}: {}", columns.len(), names.join(", "));
     let inputs = match (listed > columns.len(), imputed > 0) {
         (false, false) => None,
-        (true, false) => Some("an input for each category"),
-        (false, true) => Some("an input for what is missing in each of data.impute_statics"),
-        (true, true) => Some("an input for each category and for what is missing in each of data.impute_statics"),
+        (true, false) => Some("one input per category"),
+        (false, true) => Some("one input for missing values per column of data.impute_statics"),
+        (true, true) => Some("one input per category, and one for missing values per column of data.impute_statics,"),
     };
     let least = if open { "at least " } else { "" };
     let (problem, remedy) = match inputs {
@@ -179,7 +178,7 @@ mod tests {
         assert_eq!(config.data.static_columns[1].categories().unwrap(), ["air", "bone"]);
         assert_eq!(Config::from_json("again", &config.to_json_pretty(), &[]).unwrap(), config);
         for dim in [2, 4] {
-            refused(&with_route(dim, listed), &["model.static_dim", "for each category they need 3", "to 3"]);
+            refused(&with_route(dim, listed), &["model.static_dim", "one input per category they need 3", "to 3"]);
         }
         // only the data tell the width of another one-hot column
         let open = with_route(4, listed).replace(r#""level_db""#, r#"{"name": "ear", "encoding": "one_hot"}"#);

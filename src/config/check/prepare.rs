@@ -117,10 +117,10 @@ pub(super) fn conditions(d: &DataConfig) -> CheckResult {
             let hint = nearest(name, names()).map_or(String::new(), |near| format!("did you mean {near}? "));
             let remedy =
                 format!("{hint}name columns of data.static_columns: {}", names().collect::<Vec<_>>().join(", "));
-            return Err(ConfigProblem::new(key, format!("`{name}` is no static column"), remedy));
+            return Err(ConfigProblem::new(key, format!("`{name}` is no conditioning variable"), remedy));
         };
         if column.encoding() == ColumnEncoding::OneHot {
-            let remedy = "leave it out, and write a category of its own into the empty cells, such as \"unknown\"";
+            let remedy = "leave it out, and write a separate category into the empty cells, such as \"unknown\"";
             return Err(ConfigProblem::new(key, format!("`{name}` is one-hot, and has no median"), remedy));
         }
         if !seen.insert(name) {
@@ -184,7 +184,7 @@ mod tests {
         refused(r#""clip_statics": [0.01]"#, &["data.clip_statics"]);
         refused(
             r#""impute_statics": ["age"]"#,
-            &["data.impute_statics[0]", "no static column", "did you mean age_years?"],
+            &["data.impute_statics[0]", "no conditioning variable", "did you mean age_years?"],
         );
         refused(r#""impute_statics": ["age_years", "age_years"]"#, &["data.impute_statics[1]", "second time"]);
         let one_hot = r#""static_columns": [{"name": "ear", "encoding": "one_hot"}], "impute_statics": ["ear"]"#;

@@ -66,7 +66,7 @@ pub(super) fn without_output(files: Vec<FoundFile>, out: Option<&Path>, notices:
         files.into_iter().partition(|f| real(&f.path).as_ref() == Some(&out));
     for file in same {
         if file.named {
-            let problem = format!("--out would replace {}, which is read", file.path.display());
+            let problem = format!("--out would replace {}, which is an input", file.path.display());
             return Err(Error::usage(problem, "name another file with --out"));
         }
         notices.push(format!("{}: left out: it is the file that --out replaces", file.path.display()));
@@ -104,12 +104,13 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     let unusable =
         |problem: String| Error::usage(problem, "check the path, and quote it if the shell should not expand it");
     let hidden_apart = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-    let found = glob::glob_with(&text, hidden_apart).map_err(|e| unusable(format!("`{text}` is no glob: {e}")))?;
+    let found =
+        glob::glob_with(&text, hidden_apart).map_err(|e| unusable(format!("`{text}` is not a valid glob: {e}")))?;
     let found: Vec<PathBuf> = found
         .map(|entry| entry.map_err(|e| Error::io("list", e.path())(e.error().kind().into())))
         .collect::<Result<_>>()?;
     match found.is_empty() {
-        true => Err(unusable(format!("`{text}` finds nothing"))),
+        true => Err(unusable(format!("`{text}` matches nothing"))),
         false => Ok(found),
     }
 }

@@ -54,8 +54,8 @@ fn what_is_named_must_be_read() {
         ("b/film.mp4", "is of no format that is read here"),
         ("a/emissions.arf", "otoacoustic emissions (DPOAE)"),
         ("none.txt", "check the path"),
-        ("none*.txt", "finds nothing"),
-        ("a/[.txt", "is no glob"),
+        ("none*.txt", "matches nothing"),
+        ("a/[.txt", "is not a valid glob"),
     ] {
         let message = read_all(&[folder.path().join(name)]).unwrap_err().to_string();
         assert!(message.contains(expected), "{name}: {message}");
