@@ -159,7 +159,7 @@ impl Assumed {
     fn finish(&mut self) {
         for (key, (rows, stated, given)) in std::mem::take(&mut self.replaced) {
             self.notices
-                .push(format!("{key}: {rows} recordings state another ({stated}, the first); {given} was taken"));
+                .push(format!("{key}: {rows} recordings state another value (the first: {stated}); {given} is used"));
         }
         if self.prepared > 0 {
             self.notices.push(format!(
@@ -171,7 +171,7 @@ impl Assumed {
         if let (Some(unit), 1..) = (self.assumptions.unit, self.labels) {
             let labels = self.labels;
             self.notices
-                .push(format!("{labels} amplitudes of waves state no unit: they were taken in {unit}, as the samples"));
+                .push(format!("{labels} wave amplitudes state no unit: they were read in {unit}, like the samples"));
         }
         if let Some(notice) = self.amplitudes.notice() {
             self.notices.push(notice);
@@ -189,7 +189,7 @@ fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)>
         return Err(("sample_rate_hz".into(), problem, remedy));
     }
     if let Some(t0_ms) = is_outside(recording.t0_ms, T0_RANGE_MS) {
-        let problem = format!("the first sample cannot lie at {t0_ms:?} ms, more than 10 s from the stimulus onset");
+        let problem = format!("the first sample cannot be at {t0_ms:?} ms, more than 10 s from the stimulus onset");
         return Err(("t0_ms".into(), problem, "correct it, or give the right one with --t0-ms"));
     }
     if is_rounded(&recording.subject) {
@@ -202,7 +202,7 @@ fn possible(recording: &Recording) -> Result<(), (String, String, &'static str)>
     let samples = recording.samples.iter().enumerate().map(|(i, sample)| ("s", i, sample));
     let too_large = |(_, _, sample): &(&str, usize, &f32)| f64::from(sample.abs()) > MAX_SAMPLE_UV;
     let Some((name, i, sample)) = samples.chain(truth).find(too_large) else { return Ok(()) };
-    let problem = format!("a sample of {sample:e} µV (more than 1000 V) cannot be");
+    let problem = format!("a sample of {sample:e} µV (more than 1000 V) is impossible");
     let remedy = "check the unit and the gain: --unit and --gain (data.unit, data.gain) replace what the file states";
     Err((format!("{name}{i}"), problem, remedy))
 }
@@ -261,13 +261,13 @@ impl Amplitudes {
             let unit = if largest < SMALLEST_MILLIVOLTS { "volts (V)" } else { "millivolts (mV)" };
             let flag = &unit[unit.len() - 3..].trim_matches(['(', ')', ' ']);
             return Some(format!(
-                "the largest sample is {largest:e} µV: the samples look like {unit}; if so, say --unit {flag} \
+                "the largest sample is {largest:e} µV: the samples look like {unit}; if so, set --unit {flag} \
                  (data.unit)"
             ));
         }
         if self.whole == rows {
             return Some(
-                "all samples are whole numbers: they look like steps of a converter; if so, say how many make a \
+                "all samples are whole numbers: they look like steps of a converter; if so, give the steps per \
                  microvolt with --gain (data.gain)"
                     .to_string(),
             );
@@ -275,7 +275,7 @@ impl Amplitudes {
         (median > LARGEST_UV).then(|| {
             format!(
                 "half of the traces range over {median} µV or more: the samples look like nanovolts (nV) or like steps \
-                 of a converter; if so, say --unit nV (data.unit) or --gain (data.gain)"
+                 of a converter; if so, set --unit nV (data.unit) or --gain (data.gain)"
             )
         })
     }
@@ -365,7 +365,7 @@ mod tests {
         };
         let (sample, peaks, notices) = read(Some(Unit::Nanovolt));
         assert_eq!((sample, peaks.as_str()), (0.3, "[NaN, NaN, 5.6, 0.3, 0.4, 0.5]"));
-        let expected = "1 amplitudes of waves state no unit: they were taken in nV, as the samples";
+        let expected = "1 wave amplitudes state no unit: they were read in nV, like the samples";
         assert!(notices.iter().any(|notice| notice == expected), "{notices:?}");
         assert_eq!(read(None).1, "[NaN, NaN, 5.6, 0.3, 0.4, 500.0]");
     }
@@ -373,8 +373,8 @@ mod tests {
     #[test]
     fn a_wrong_unit_shows_in_the_amplitudes() {
         let warns = |traces: &[&[f32]], word: &str| assert!(notice(traces).unwrap().contains(word), "{traces:?}");
-        warns(&[&[4e-7, -3e-7]], "volts (V); if so, say --unit V");
-        warns(&[&[4e-4, -3e-4]], "millivolts (mV); if so, say --unit mV");
+        warns(&[&[4e-7, -3e-7]], "volts (V); if so, set --unit V");
+        warns(&[&[4e-4, -3e-4]], "millivolts (mV); if so, set --unit mV");
         warns(&[&[4e3, -3e3], &[1e3, 0.5], &[2e3, 0.5]], "nanovolts");
         // 0.4 µV written in nV; then 30 µV on a drift of twice that, written in µV
         warns(&[&[250.5, -150.0]], "nanovolts");

@@ -158,8 +158,8 @@ impl<'a> DatasetBuilder<'a> {
             }
             (None, true) => Ok(()),
             _ => {
-                let problem = "some recordings have a noise-free truth and others have none";
-                Err(recording.error(&self.source, "truth_s0", problem, "load them apart"))
+                let problem = "some recordings have a noise-free ground truth and others have none";
+                Err(recording.error(&self.source, "truth_s0", problem, "load them separately"))
             }
         }
     }
@@ -223,7 +223,7 @@ fn number(source: &str, recording: &Recording, name: &str, cell: &str, may_miss:
     let refuse = |problem: String, remedy: &str| Err(recording.error(source, name, problem, remedy));
     if read::is_missing(cell) {
         let remedy = "fill it in, remove the row, or name the column in data.impute_statics: it then enters as the \
-                      training rows' median, beside a further input (model.static_dim grows by 1) that says so";
+                      training rows' median, with a second input that marks it (model.static_dim grows by 1)";
         return if may_miss { Ok(f64::NAN) } else { refuse("empty, but a number is needed".to_string(), remedy) };
     }
     match cell.parse::<f64>() {

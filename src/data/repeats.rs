@@ -192,7 +192,7 @@ pub fn check_split(dataset: &Dataset, split: &Split, config: &DataConfig) -> Res
 
     let mut notices = Vec::new();
     if !across.is_empty() {
-        let problem = format!("{} rows stand in two parts with the same samples: {}", count(&across), listed(&across));
+        let problem = format!("{} rows in two parts have the same samples: {}", count(&across), listed(&across));
         if !config.allow_repeats {
             let together = if config.split == SplitBy::Row { "" } else { "give copies the same subject, " };
             let remedy = format!("leave copies out, {together}or set data.allow_repeats to true");

@@ -77,15 +77,15 @@ impl Split {
 
     /// Removes the held-out condition from training and validation, and all other conditions from the test.
     fn hold_out(&mut self, dataset: &Dataset, column: &str, values: &[HeldValue]) -> Result<()> {
-        let found = dataset.conditions.iter().find(|c| c.name == column).expect("checked: a static column");
+        let found = dataset.conditions.iter().find(|c| c.name == column).expect("checked: a conditioning variable");
         let held = |row: &usize| values.iter().any(|value| holds(found, *row, value));
         for (part, wanted) in [(&mut self.train, false), (&mut self.validation, false), (&mut self.test, true)] {
             self.unused.extend(part.extract_if(.., |row| held(row) != wanted));
         }
         self.unused.sort_unstable();
         if self.test.is_empty() {
-            let problem = format!("no subject that tests has a row with {column} of {}", listed(values));
-            let remedy = "hold out a condition that is there, raise data.test_split, or choose another data.seed";
+            let problem = format!("no test subject has a row with {column} of {}", listed(values));
+            let remedy = "hold out a condition that occurs, raise data.test_split, or choose another data.seed";
             return Err(Error::input(&dataset.source, "data.split.held_out", problem, remedy));
         }
         Ok(())

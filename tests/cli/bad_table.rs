@@ -27,7 +27,7 @@ fn files_that_are_no_table() {
     place.refused(1, "train --config small.json --data empty --out run", &["empty: no recording was found"]);
     refused(&place, "", &["the file is empty"]);
     refused(&place, table().lines().next().unwrap(), &["no recording was found"]);
-    refused(&place, &table().replace("s0,s1,s2,s3", "a,b,c,d"), &["is of no format", "samples s0, s1, s2"]);
+    refused(&place, &table().replace("s0,s1,s2,s3", "a,b,c,d"), &["is not in a format", "samples s0, s1, s2"]);
     refused(&place, &table().replacen("S3,", "", 1), &["row 4 (line 5): 8 values, but the header has 9 columns"]);
 }
 
@@ -43,7 +43,7 @@ fn cells() {
     cell(3, "sample_rate_hz", "0", &["row 3 (line 4), column `sample_rate_hz`: 0 is no sample rate"]);
     cell(2, "level_db", "nan", &["row 2 (line 3), column `level_db`: empty, but a number is needed"]);
     cell(2, "sample_rate_hz", "1e300", &["row 2 (line 3), column `sample_rate_hz`: 1e300 Hz is no sample rate"]);
-    cell(2, "t0_ms", "1e300", &["row 2 (line 3), column `t0_ms`: the first sample cannot lie at 1e300 ms"]);
+    cell(2, "t0_ms", "1e300", &["row 2 (line 3), column `t0_ms`: the first sample cannot be at 1e300 ms"]);
     cell(2, "level_db", "inf", &["row 2 (line 3), column `level_db`", "not a finite number"]);
     cell(2, "level_db", "", &["row 2 (line 3), column `level_db`: empty"]);
     cell(2, "peak_v_ms", "late", &["row 2 (line 3), column `peak_v_ms`: \"late\" is not a number"]);
@@ -69,7 +69,7 @@ fn what_the_configuration_asks_of_a_table() {
     refused(&place, &rename("t0_ms", "start"), &["t0_ms is not known", "data.t0_ms"]);
     refused(&place, &rename("level_db", "leveldb"), &["no column `level_db`", "is it `leveldb`?"]);
     refused(&place, &rename("subject_id", "who"), &["no column `subject_id`", "\"row\""]);
-    refused(&place, &rename("s3", "x3"), &["3 samples, but 4 are wanted", "model.signal_length to 3"]);
+    refused(&place, &rename("s3", "x3"), &["3 samples, but 4 are needed", "model.signal_length to 3"]);
     let one_subject = (1..8).fold(table(), |text, i| text.replace(&format!("S{i},"), "S0,"));
     refused(&place, &one_subject, &["1 subject cannot be split", "data.split to \"row\""]);
     // asked for by name, a row split takes it

@@ -183,5 +183,5 @@ fn the_built_in_set_is_written_as_abra_takes_it() {
     assert_eq!(column(&place.text("back.csv"), "s7"), column(&synth, "s7"));
     // ABRA's table does not state the time
     let said = place.ok("data import abra.csv --subject A1 --format abra --out again.csv").stderr;
-    assert!(said.contains(unknown) && !said.contains("do not say who was recorded"), "{said}");
+    assert!(said.contains(unknown) && !said.contains("do not state the subject"), "{said}");
 }

@@ -165,7 +165,7 @@ fn conditions_from_a_table() {
     refused(b"level_db,\n20,30\n", &["header: column 2 has no name"]);
     refused(b"level_db\n\xff\n", &["row 1, column `level_db`"]);
     refused(b"level_db;rate_hz\n20,5;1.000\n30,5;11\n", &["row 1 (line 2), column `rate_hz`", "1.000"]);
-    refused(b"level_db\n", &["holds no condition"]);
+    refused(b"level_db\n", &["contains no condition"]);
     refused(b"", &["no"]);
     let missing = "generate --model run/best.safetensors --conditions none.csv";
     place.refused(1, missing, &["none.csv: cannot read", "check the path"]);

@@ -120,7 +120,7 @@ fn what_is_missing_for_a_plot_is_named_alone_after_the_report() {
     not_drawn(&place, "flat.csv", "1 rows flat: 1\n", &error);
     let error = "no subject c\n  help: the subjects are a, b";
     not_drawn(&place, "silent.csv --subject c --sample-rate-hz 20000 --t0-ms 0", text, error);
-    let late = ["silent.csv: row 1 (line 2), column `t0_ms`: the first sample cannot lie at 1e17 ms", "--t0-ms"];
+    let late = ["silent.csv: row 1 (line 2), column `t0_ms`: the first sample cannot be at 1e17 ms", "--t0-ms"];
     place.refused(1, "data inspect silent.csv --sample-rate-hz 20000 --t0-ms 1e17 --plot x.svg", &late);
 
     place.ok("data inspect silent.csv --set data.t0_ms=-1.5 --set data.sample_rate_hz=20000 --plot x.svg");
@@ -141,7 +141,7 @@ fn a_blanked_baseline_and_a_wrong_unit_are_problems() {
     assert_eq!(found["problems"]["zero_before_onset"], json!([1, 3]));
     assert_eq!(found["problems"]["clipped"], json!([]));
     let unit = found["problems"]["unit"].as_str().unwrap();
-    assert!(unit.contains("look like volts (V); if so, say --unit V"), "{unit}");
+    assert!(unit.contains("look like volts (V); if so, set --unit V"), "{unit}");
     let text = place.ok("data inspect volts.csv --sample-rate-hz 10000 --t0-ms -1").stdout;
     let (rows, advice) =
         ("  2 rows exactly 0 before the stimulus onset: 1, 3\n    ", "a baseline taken there says nothing");

@@ -68,5 +68,5 @@ fn columns_mean_one_thing_wherever_they_stand() {
     let times: String = (0..40).map(|i| format!(",{:.1}", f64::from(i) / 10.0)).collect();
     let values = ",0.5".repeat(40);
     place.write("times.csv", format!("subject,level{times}\na,60{values}\n"));
-    place.refused(1, "data import times.csv", &["is of no format"]);
+    place.refused(1, "data import times.csv", &["is not in a format"]);
 }

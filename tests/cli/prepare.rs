@@ -199,14 +199,13 @@ fn what_cannot_be_prepared_says_why() {
     refused(
         1,
         "prepare.window={\"from_ms\":1}",
-        &["recordings.csv: row 2 (line 3): the window is not recorded: 16 samples at 20000 Hz from 1 to 1.75 ms are \
-             wanted"],
+        &["row 2 (line 3): the window is not recorded: 16 samples at 20000 Hz from 1 to 1.75 ms are needed"],
     );
     refused(1, "prepare.baseline.from_ms=-0.9", &["row 2 (line 3): the baseline from -0.9 to 0 ms is not recorded"]);
     refused(
         1,
         "prepare.band_pass.high_hz=13000",
-        &["row 1 (line 2): sampled at 24414.0625 Hz, it holds nothing above"],
+        &["row 1 (line 2): at a sample rate of 24414.0625 Hz it contains nothing above"],
     );
     refused(1, "prepare.sample_rate_hz=null", &["row 1 (line 2)", "holds 20 samples at 24414.0625 Hz", "length is 16"]);
     refused(1, "filters=[{\"column\":\"prt\",\"not\":[1]}]", &["no column `prt`, which data.filters names", "`part`?"]);

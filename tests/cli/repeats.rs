@@ -54,14 +54,14 @@ fn a_recording_in_two_parts_stops_the_training_unless_asked_for() {
         1,
         command,
         &[
-            "copied.csv: the split: 2 rows stand in two parts with the same samples",
+            "copied.csv: the split: 2 rows in two parts have the same samples",
             &named(train, "train"),
             &named(test, "test"),
             "data.allow_repeats to true",
         ],
     );
     let said = place.ok(&format!("{command} --set data.allow_repeats=true")).stderr;
-    assert!(said.contains("note: 2 rows stand in two parts with the same samples"), "{said}");
+    assert!(said.contains("note: 2 rows in two parts have the same samples"), "{said}");
     assert_eq!(place.json("copied/config.json")["data"]["allow_repeats"], true);
     // the result repeats the warning about the leak
     let said = place.ok("eval --model copied/best.safetensors --data copied.csv").stdout;

@@ -67,7 +67,7 @@ fn what_cannot_be_split_so_is_refused_by_name() {
     refused("animal", &["data.split", "animal"]);
     let split = r#"{"held_out":{"column":"level_db","values":[41]}}"#;
     let train = format!("train --config small.json --data table.csv --out run --set data.split={split}");
-    place.refused(1, &train, &["table.csv", "level_db of 41", "hold out a condition that is there"]);
+    place.refused(1, &train, &["table.csv", "level_db of 41", "hold out a condition that occurs"]);
 }
 
 #[test]

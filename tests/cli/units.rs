@@ -18,7 +18,7 @@ fn a_gain_that_a_file_states_is_replaced_and_said() {
     let said = place.ok("data import a.hea --t0-ms 0 --gain 100");
     assert_eq!(first(&said.stdout), [0.0, 0.1, 0.2]);
     assert!(
-        said.stderr.contains("gain: 1 recordings state another (200, the first); 100 was taken"),
+        said.stderr.contains("gain: 1 recordings state another value (the first: 200); 100 is used"),
         "{}",
         said.stderr
     );
@@ -68,7 +68,7 @@ fn a_time_that_a_table_states_is_replaced_and_said() {
     let said = place.ok("data import table.csv --t0-ms -1.5 --sample-rate-hz 20000");
     assert_eq!(column(&said.stdout, "t0_ms")[0], "-1.5");
     assert!(
-        said.stderr.contains("t0_ms: 24 recordings state another (0, the first); -1.5 was taken"),
+        said.stderr.contains("t0_ms: 24 recordings state another value (the first: 0); -1.5 is used"),
         "{}",
         said.stderr
     );
@@ -112,7 +112,7 @@ fn one_animal_in_two_folders_is_said_and_may_be_named() {
     let said = place.ok("data import rec");
     assert_eq!(column(&said.stdout, "subject_id"), ["day1/A1", "day2/A1"]);
     assert!(
-        said.stderr.contains("name A1 stands in 2 folders") && said.stderr.contains("--subject-from"),
+        said.stderr.contains("name A1 is in 2 folders") && said.stderr.contains("--subject-from"),
         "{}",
         said.stderr
     );

@@ -80,7 +80,7 @@ pub struct WantedTable {
 pub const FAULTS: [(&str, &str); 18] = [
     ("abc for a sample", "\"abc\" is not a number"),
     ("1e39 for a sample", "\"1e39\" is not a finite number"),
-    ("2e9 for a sample", "a sample of 2e9 µV (more than 1000 V) cannot be"),
+    ("2e9 for a sample", "a sample of 2e9 µV (more than 1000 V) is impossible"),
     ("a sample missing before others", "empty or NaN, but a number is needed"),
     ("a column twice", "are both named `note`"),
     ("a sample twice", "which are one"),

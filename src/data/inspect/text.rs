@@ -148,6 +148,6 @@ problems
         assert!(last.starts_with("  none; checked for rows with missing samples; with a label outside"), "{last}");
         assert!(last.ends_with("flat; exactly 0 before the stimulus onset, and for a wrong unit"), "{last}");
         let volts = inspect(&[recording("80", 2e-7)]).to_string();
-        assert!(volts.ends_with("say --unit V (data.unit)\n") && !volts.contains("none;"), "{volts}");
+        assert!(volts.ends_with("set --unit V (data.unit)\n") && !volts.contains("none;"), "{volts}");
     }
 }

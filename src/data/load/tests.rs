@@ -104,7 +104,7 @@ fn files_that_are_no_table() {
     refused(file("no/such.csv"), &["no/such.csv: cannot read", "check the path"]);
     refused(with_config("", &config()), &["a.csv: the file is empty"]);
     refused(table(&[]), &["a.csv: no recording was found", "at least one recording"]);
-    refused(with_config("subject_id,level_db\nP1,1\n", &config()), &["is of no format", "s0, s1, s2"]);
+    refused(with_config("subject_id,level_db\nP1,1\n", &config()), &["is not in a format", "s0, s1, s2"]);
     let (data, _) =
         with_config("subject_id;level_db;sample_rate_hz;t0_ms;s0;s1\nP1;60;20000;0;1,5;2\n", &config()).unwrap();
     assert_eq!(data.signals, ndarray::array![[1.5_f32, 2.0]]);
@@ -122,7 +122,7 @@ fn headers() {
     refused(read("s0,s1,s3"), &["`s2` is missing, though `s3`"]);
     refused(
         read("level_db,subject_id,sample_rate_hz,t0_ms,s0"),
-        &["1 samples, but 2 are wanted", "signal_length to 1"],
+        &["1 samples, but 2 are needed", "signal_length to 1"],
     );
     let known = "subject_id,sample_rate_hz,t0_ms,s0,s1";
     refused(
@@ -138,7 +138,7 @@ fn headers() {
         &["sample_rate_hz is not known", "data.sample_rate_hz", "never assumed"],
     );
     refused(read("level_db,subject_id,s0,s1,sample_rate_hz"), &["t0_ms is not known", "data.t0_ms", "onset"]);
-    refused(read(&format!("level_db,{known},truth_s0")), &["1 samples of truth beside 2"]);
+    refused(read(&format!("level_db,{known},truth_s0")), &["1 samples of ground truth for 2"]);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn the_truth_is_prepared_as_the_recording_is() {
     assert_eq!(data.ground_truth.unwrap().signals, ndarray::array![[0.0_f32, -10.0]]);
     assert_eq!(data.t0_ms, 0.0);
     let other = format!("{header}\n1,P1,1,2,3,,10,20,30,40\n");
-    refused(with_config(&other, &config), &["row 1", "4 samples of truth beside 3 recorded ones"]);
+    refused(with_config(&other, &config), &["row 1", "4 samples of ground truth for 3 recorded ones"]);
 }
 
 #[test]

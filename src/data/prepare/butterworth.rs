@@ -47,7 +47,7 @@ impl Butterworth {
     /// For order 0, or for edges that do not rise between 0 and half the sample rate. The caller has checked them.
     pub fn new(order: usize, band: PassBand, sample_rate_hz: f64) -> Butterworth {
         let warp = |hz: f64| {
-            assert!(hz > 0.0 && hz < sample_rate_hz / 2.0, "{hz} Hz does not lie below half of {sample_rate_hz} Hz");
+            assert!(hz > 0.0 && hz < sample_rate_hz / 2.0, "{hz} Hz is not below half of {sample_rate_hz} Hz");
             (PI * hz / sample_rate_hz).tan()
         };
         assert!(order > 0, "a filter has an order of at least 1");
@@ -163,7 +163,7 @@ fn sections(
         match transform(Complex::new(-1.0, 0.0)).into_iter().map(to_z).collect::<Vec<_>>()[..] {
             [z] => add([-z.re, 0.0], 1),
             [y, z] => add([-(y + z).re, (y * z).re], 2),
-            _ => unreachable!("a pole becomes one or two"),
+            _ => unreachable!("one or two poles"),
         }
     }
     sections

@@ -111,7 +111,7 @@ impl Preparation {
         let samples: Vec<f32> = windowed.into_iter().map(|v| v as f32).collect();
         if !samples.iter().all(|v| v.is_finite()) {
             let remedy = "raise data.prepare.band_pass.low_hz or lower its order";
-            return Err(Refusal::new("the filter makes numbers of it that are not finite", remedy));
+            return Err(Refusal::new("the filter makes values that are not finite", remedy));
         }
         Ok(Prepared { samples, axis: window.axis })
     }
@@ -119,8 +119,8 @@ impl Preparation {
     fn band_pass(&mut self, band: &BandPass, rate: f64, samples: usize) -> Result<&Butterworth, Refusal> {
         let highest = band.high_hz.or(band.low_hz).unwrap_or(0.0);
         if highest >= rate / 2.0 {
-            let problem = format!("sampled at {rate} Hz, it holds nothing above {} Hz", rate / 2.0);
-            let remedy = format!("data.prepare.band_pass wants {highest} Hz: lower it, or check the sample rate");
+            let problem = format!("at a sample rate of {rate} Hz it contains nothing above {} Hz", rate / 2.0);
+            let remedy = format!("data.prepare.band_pass needs {highest} Hz: lower it, or check the sample rate");
             return Err(Refusal::new(problem, remedy));
         }
         let design = || {
@@ -133,7 +133,8 @@ impl Preparation {
         };
         let filter = self.filters.entry(rate.to_bits()).or_insert_with(design);
         if !filter.is_stable() {
-            let problem = format!("at {rate} Hz the edges of data.prepare.band_pass are too low to be computed with");
+            let problem =
+                format!("at {rate} Hz, the edges of data.prepare.band_pass are too low to compute the filter");
             return Err(Refusal::new(problem, "raise low_hz or lower the order"));
         }
         if samples <= filter.padding() {

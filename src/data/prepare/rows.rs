@@ -212,7 +212,7 @@ impl<'a> PreparedRows<'a> {
         };
         if recording.samples.len() < wanted {
             let found = recording.samples.len();
-            let problem = format!("{found} samples, but {wanted} are wanted");
+            let problem = format!("{found} samples, but {wanted} are needed");
             return refuse(
                 String::new(),
                 problem,
@@ -222,8 +222,11 @@ impl<'a> PreparedRows<'a> {
         if let Some(truth) = &recording.ground_truth
             && (truth.samples.len() < wanted || (wanted == recording.samples.len() && truth.samples.len() != wanted))
         {
-            let problem =
-                format!("{} samples of truth beside {} recorded ones", truth.samples.len(), recording.samples.len());
+            let problem = format!(
+                "{} samples of ground truth for {} recorded ones",
+                truth.samples.len(),
+                recording.samples.len()
+            );
             return refuse(String::new(), problem, "give both the same times".to_string());
         }
         let missing = |samples: &[f32]| samples[..wanted].iter().position(|sample| !sample.is_finite());
@@ -300,7 +303,7 @@ impl<'a> PreparedRows<'a> {
         (self.report.rows == 0).then(|| {
             let counts: Vec<String> = self.filters.counts().iter().map(FilterCount::to_string).collect();
             let problem = format!("data.filters leave no row: {}", counts.join("; "));
-            Error::input(source, "", problem, "let the filters keep more")
+            Error::input(source, "", problem, "loosen the filters")
         })
     }
 }

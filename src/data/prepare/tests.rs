@@ -94,7 +94,7 @@ fn recordings_that_cannot_be_prepared() {
         assert!(refusal.problem.contains(part) && !refusal.remedy.is_empty(), "{part:?} is not in {refusal:?}");
     };
     refused(400, axis(24_414.062_5, 0.0), "the baseline from -1 to 0 ms is not recorded");
-    refused(100, axis(6000.0, -2.0), "sampled at 6000 Hz, it holds nothing above 3000 Hz");
+    refused(100, axis(6000.0, -2.0), "at a sample rate of 6000 Hz it contains nothing above 3000 Hz");
     refused(15, axis(7000.0, -2.0), "15 samples are too few for the band-pass, which needs 16");
     refused(250, axis(24_414.062_5, -2.0), "the window is not recorded");
     refused(0, axis(24_414.062_5, -2.0), "is not recorded");

@@ -52,7 +52,7 @@ impl WindowPosition {
         let end_ms = t0_ms + (signal_length - 1) as f64 * 1000.0 / rate;
         let wanted = format!("{signal_length} samples at {rate} Hz from {} to {} ms", rounded(t0_ms), rounded(end_ms));
         Err(Refusal::new(
-            format!("the window is not recorded: {wanted} are wanted, and there are {}", axis.covers(samples)),
+            format!("the window is not recorded: {wanted} are needed, but there are {}", axis.covers(samples)),
             "choose another data.prepare.window or a smaller model.signal_length, or leave such rows out with \
              data.filters",
         ))

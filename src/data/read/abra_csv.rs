@@ -38,7 +38,7 @@ pub const FORMAT: Format = Format {
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     let rows = recordings.iter().map(AbraRow::of).collect::<Result<Vec<_>>>()?;
     let first =
-        rows.first().ok_or_else(|| Error::usage("there is no recording to write", "name a set that has some"))?;
+        rows.first().ok_or_else(|| Error::usage("there is no recording to write", "give recordings to write"))?;
     if let Some(other) = rows.iter().find(|r| r.samples.len() != first.samples.len() || r.period_us != first.period_us)
     {
         let shape = |row: &AbraRow| match row.period_us {
@@ -46,10 +46,7 @@ pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
             None => format!("{} samples of unknown rate", row.samples.len()),
         };
         let problem = format!("a recording has {}, another {}", shape(first), shape(other));
-        return Err(Error::usage(
-            problem,
-            "resample and cut them alike first: ABRA takes all of a file on one time axis",
-        ));
+        return Err(Error::usage(problem, "resample and cut them alike first: ABRA reads one time axis per file"));
     }
     write_whole(path, |writer| write_rows(&rows, writer))
 }

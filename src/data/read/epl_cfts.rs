@@ -56,8 +56,8 @@ pub const ANALYZED: Format = Format {
 const MOST_LEVELS: usize = 200;
 
 /// The notice is the same for every file, so that many files give it once.
-const HALF_DIFFERENCE: &str = "below the responses stands half the difference of the two polarities (mostly cochlear \
-     microphonic), which was left out";
+const HALF_DIFFERENCE: &str =
+    "half the difference of the two polarities (mostly cochlear microphonic), below the responses, was left out";
 
 /// Whether the beginning of a file fits the format.
 fn detect(head: &[u8]) -> bool {
@@ -91,13 +91,13 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
     }
     let all = header.levels.len();
     if controls > 0 {
-        notices.push(format!("{controls} of {all} columns hold controls without a stimulus and were left out"));
+        notices.push(format!("{controls} of {all} columns contain controls without a stimulus and were left out"));
     }
     if zeros > 0 {
-        notices.push(format!("{zeros} of {all} levels hold zeros alone and were left out"));
+        notices.push(format!("{zeros} of {all} levels contain only zeros and were left out"));
     }
     if header.masked {
-        let notice = "the levels are those of a masker (`:Vary signal level: false`) and stand in masker_level_db";
+        let notice = "the levels are those of a masker (`:Vary signal level: false`) and are in masker_level_db";
         notices.push(notice.to_string());
     }
     notices.extend(analyzed::label(source, header.khz(), &levels, &mut recordings)?);

@@ -97,7 +97,7 @@ fn unread(head: &[u8]) -> Option<(usize, &'static str, &'static str)> {
         numbers.len() >= FEWEST_NUMBERED && numbers.is_sorted_by(|a, b| a < b)
     });
     times.map(|Layout { header_line, .. }| {
-        let remedy = "number the samples (0, 1, 2, …), and say their times by --sample-rate-hz and --t0-ms \
+        let remedy = "number the samples (0, 1, 2, …), and give their times with --sample-rate-hz and --t0-ms \
                       (data.sample_rate_hz, data.t0_ms)";
         (header_line, "the columns are named by numbers that do not count samples, such as their times", remedy)
     })
@@ -113,12 +113,12 @@ pub(super) fn unknown(source: &SourceFile) -> Error {
     let parts = [&b"[Content_Types].xml"[..], b"xl/", b"docProps/", b"application/vnd.oasis"];
     let holds = |part: &[u8]| source.head().windows(part.len()).any(|window| window == part);
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") || (bytes.starts_with(b"PK") && parts.into_iter().any(holds)) {
-        let problem = "is of no format that is read here: it is a workbook of a spreadsheet";
+        let problem = "is not in a format that abr-film reads: it is a workbook of a spreadsheet";
         return source.error("", problem, "save its sheet as CSV, and name that file");
     }
     let cause = matches!(source.extension().as_str(), "csv" | "tsv" | "txt").then(|| unread(source.head())).flatten();
     if let Some((line, problem, remedy)) = cause {
-        return source.error("", format!("is of no format that is read here: in line {line} {problem}"), remedy);
+        return source.error("", format!("is not in a format that abr-film reads: in line {line} {problem}"), remedy);
     }
     let remedy = match source.extension().as_str() {
         "dat" => "if these are the samples of a WFDB record, name its header (.hea)".to_string(),
@@ -134,5 +134,5 @@ pub(super) fn unknown(source: &SourceFile) -> Error {
         ),
         _ => format!("these are: {}", names()),
     };
-    source.error("", "is of no format that is read here", remedy)
+    source.error("", "is not in a format that abr-film reads", remedy)
 }

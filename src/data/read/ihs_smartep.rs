@@ -39,7 +39,7 @@ pub const FORMAT: Format = Format {
     name: "IHS SmartEP text export",
     extensions: &["txt", "csv"],
     companions: &[],
-    about: "the averages in µV, with the time before the onset; who was recorded stands only in the file's name",
+    about: "the averages in µV, with the time before the onset; the subject is only in the file's name",
     detect,
     read: ReadFn::Whole(read),
     samples: &["smartep.TXT"],

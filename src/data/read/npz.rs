@@ -80,7 +80,7 @@ fn open(source: SourceFile) -> Result<TableStream> {
         let near =
             nearest("signal", names.iter().copied()).map_or(String::new(), |near| format!("rename `{near}`, or "));
         let problem = format!("there is no array `signal`, only {}", names.join(", "));
-        return Err(source.error("", problem, format!("{near}add the traces in µV as `signal`, a row each")));
+        return Err(source.error("", problem, format!("{near}add the traces in µV as `signal`, one row per trace")));
     };
     let truth = arrays.remove("truth");
     let cells = arrays.values().map(|array| CELL_BYTES + array.item_bytes()).sum();
@@ -104,7 +104,7 @@ fn open(source: SourceFile) -> Result<TableStream> {
     if !unread.is_empty() {
         let unread = unread.join(", ");
         notices.push(format!(
-            "{}: arrays that are neither one value nor one a row were left out: {unread}",
+            "{}: arrays with neither one value nor one value per row were left out: {unread}",
             source.name()
         ));
     }
@@ -185,12 +185,12 @@ fn table(source: &SourceFile, name: &str, array: &Array) -> Result<(usize, usize
     let wrong = |problem: String, remedy: &str| Err(source.error(format_args!("array `{name}`"), problem, remedy));
     match array.shape[..] {
         _ if !array.is_float() => {
-            wrong("its items are no floats".to_string(), "save microvolts: np.asarray(signal, dtype=np.float32)")
+            wrong("its items are not floats".to_string(), "save microvolts: np.asarray(signal, dtype=np.float32)")
         }
         [rows, length] => Ok((rows, length)),
         _ => {
             let problem = format!("it should have the shape [recordings, samples], but has {:?}", array.shape);
-            wrong(problem, "save one row a recording")
+            wrong(problem, "save one row per recording")
         }
     }
 }
@@ -273,7 +273,7 @@ impl<'a> NpzColumn<'a> {
             NpzField::SampleRate => {
                 recording.sample_rate_hz = self.number(index)?;
                 if let Some(rate) = recording.sample_rate_hz.filter(|rate| *rate <= 0.0) {
-                    return Err(self.wrong(format!("item {index} is {rate}"), "save the samples a second, above 0"));
+                    return Err(self.wrong(format!("item {index} is {rate}"), "save the samples per second, above 0"));
                 }
             }
             NpzField::Peak(peak) => recording.peaks[*peak] = self.number(index)?.map_or(f32::NAN, |label| label as f32),
@@ -302,7 +302,7 @@ impl<'a> NpzColumn<'a> {
 /// [`Error::Usage`] without recordings, [`Error::Io`].
 pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
     if recordings.is_empty() {
-        return Err(Error::usage("there is no recording to write", "name a set that has some"));
+        return Err(Error::usage("there is no recording to write", "give recordings to write"));
     }
     let packed = pack(recordings).map_err(Error::io("write", path))?;
     write_whole(path, |writer| writer.write_all(&packed))

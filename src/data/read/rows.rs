@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// [`Error::Io`], and [`Error::Input`] for its column names (see [`TableColumns::of`]) or for a file without a table.
 pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<TableStream> {
     let Some(layout) = Naming::find(source.head(), naming) else {
-        return Err(source.line(1, "the names of the columns are not there"));
+        return Err(source.line(1, "the column names are missing"));
     };
     let mut table = layout.open(&source)?;
     let mut record = ByteRecord::new();

@@ -61,7 +61,7 @@ impl SubjectFrom {
             let (name, mut subject) = (trimmed(&record[file]), trimmed(&record[subject]).into_owned());
             tidy(&mut subject);
             if subject.is_empty() || subjects.insert(listed(&name), subject).is_some() {
-                return Err(unusable(format!("`{name}` stands there twice or without a subject")));
+                return Err(unusable(format!("`{name}` is there twice, or without a subject")));
             }
         }
         Ok(SubjectFrom::Table(subjects))
@@ -79,8 +79,8 @@ impl SubjectFrom {
             SubjectFrom::Table(names) => (0..parts.len()).find_map(|i| names.get(&parts[i..].join("/")).cloned()),
         };
         found.filter(|name| !name.is_empty()).ok_or_else(|| {
-            let remedy = "let --subject-from (data.subject_from) name every file";
-            Error::input(path.display(), "", "--subject-from does not say who was recorded in this file", remedy)
+            let remedy = "give a subject for every file with --subject-from (data.subject_from)";
+            Error::input(path.display(), "", "--subject-from gives no subject for this file", remedy)
         })
     }
 }
@@ -181,12 +181,12 @@ impl OfFile {
 }
 
 fn replaced(recordings: usize) -> String {
-    format!("{recordings} recordings state another subject than --subject-from, which is taken")
+    format!("{recordings} recordings state another subject than --subject-from, which is used")
 }
 
 fn guessed(files: usize, of: usize) -> String {
     format!(
-        "{files} of {of} files do not say who was recorded: subject_id comes from their names; check it before a split"
+        "{files} of {of} files do not state the subject: subject_id comes from their names; check it before a split"
     )
 }
 
@@ -306,10 +306,10 @@ impl CollectedFiles {
             let folders: Vec<Vec<String>> = folders.iter().map(|folder| folder.to_vec()).collect();
             let names: Vec<String> = shortest_ends(&folders).iter().map(|end| format!("{end}/{guess}")).collect();
             let (count, names) = (names.len(), names.join(", "));
-            let remedy = "if they are one, say so with --subject-from (data.subject_from)";
+            let remedy = "if they are one subject, say so with --subject-from (data.subject_from)";
             if count > 1 {
                 notices.push(format!(
-                    "the name {guess} stands in {count} folders, and was taken for {count} subjects: {names}; {remedy}"
+                    "the name {guess} is in {count} folders, and was taken for {count} subjects: {names}; {remedy}"
                 ));
             }
             if stated.contains(guess) {

@@ -53,7 +53,7 @@ pub const FORMAT: Format = Format {
     name: "TDT BioSigRZ and BioSigRP `.arf`",
     extensions: &["arf"],
     companions: &[],
-    about: "a sample times its gain is taken for volts; emissions (DPOAE) are refused",
+    about: "samples times their gain are in volts; emissions (DPOAE) are refused",
     detect,
     read: ReadFn::Whole(read),
     samples: &["rz.arf", "rp.arf"],
@@ -292,7 +292,7 @@ fn recording(source: &SourceFile, group: &ArfGroup, record: &ArfRecord) -> Resul
         if uv.abs() <= text::MAX_SAMPLE_UV {
             return Ok(uv as f32);
         }
-        let problem = format!("record {}: sample {i} of {uv} µV cannot be", record.number);
+        let problem = format!("record {}: sample {i} of {uv} µV is impossible", record.number);
         Err(source.byte(record.at, problem))
     });
     let mut recording = Recording::new(samples.collect::<Result<_>>()?);

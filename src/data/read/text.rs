@@ -51,7 +51,7 @@ pub fn not_negative(source: &SourceFile, line: usize, what: &str, text: &str) ->
 pub fn sample(source: &SourceFile, line: usize, text: &str, unit_uv: f64) -> Result<f32> {
     let value = number(source, line, "a sample", text)? * unit_uv;
     if value.abs() > MAX_SAMPLE_UV {
-        return Err(source.line(line, format!("a sample of {value} µV (more than 1000 V) cannot be")));
+        return Err(source.line(line, format!("a sample of {value} µV (more than 1000 V) is impossible")));
     }
     Ok(value as f32)
 }

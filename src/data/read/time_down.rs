@@ -103,7 +103,7 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
         )));
     }
     if recordings.is_empty() {
-        return Err(source.line(layout.header_line, "no column holds a sample"));
+        return Err(source.line(layout.header_line, "no column contains a sample"));
     }
     notices.dedup();
     Ok(ReadOutcome::Recordings { recordings, subject: None, notices })
@@ -236,7 +236,7 @@ impl<'a> TimeDownTable<'a> {
             return Ok(());
         };
         let problem = format!("column `{}` holds one value throughout each recording", self.names[column]);
-        let remedy = "remove it, or name it after what it tells of a recording: condition, trial, level, ear";
+        let remedy = "remove it, or name it after the property of the recording: condition, trial, level, ear";
         Err(self.error(self.line, problem, remedy))
     }
 

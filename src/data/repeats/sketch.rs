@@ -90,8 +90,10 @@ impl TryFrom<String> for Sketches {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Sketches, Self::Error> {
-        let numbers = read(&text).ok_or("the sketches of the training rows are no numbers")?;
-        let (sketches, []) = numbers.as_chunks() else { return Err("the sketches of the training rows are cut off") };
+        let numbers = read(&text).ok_or("the sketches of the training rows are not numbers")?;
+        let (sketches, []) = numbers.as_chunks() else {
+            return Err("the sketches of the training rows are incomplete");
+        };
         Ok(Sketches::sorted(sketches.to_vec()))
     }
 }

@@ -115,7 +115,7 @@ fn copies_in_two_parts_are_refused_unless_asked_for() {
     let mut rows = [(train, "train"), (test, "test")];
     rows.sort();
     let named = rows.map(|(row, part)| format!("row {} ({}, {part})", row + 1, data.subjects[row])).join(" and ");
-    for part in ["fixture: ", "2 rows stand in two parts with the same samples", &named, "data.allow_repeats"] {
+    for part in ["fixture: ", "2 rows in two parts have the same samples", &named, "data.allow_repeats"] {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }
     assert!(message.contains("the same subject"), "{message}");

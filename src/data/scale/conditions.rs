@@ -68,7 +68,7 @@ impl ConditionScaler {
                 let trained: BTreeSet<&String> = rows.iter().map(|&row| &values[row]).collect();
                 let listed = how.categories.unwrap_or_default();
                 notices.extend(listed.iter().filter(|category| !trained.contains(category)).map(|category| {
-                    format!("column `{name}`: no training row has \"{category}\": the model learns nothing of it")
+                    format!("column `{name}`: no training row has \"{category}\": the model cannot learn it")
                 }));
                 let categories = how.categories.map_or_else(|| trained.into_iter().cloned().collect(), <[_]>::to_vec);
                 ConditionScaler { name, code: ConditionCode::OneHot(categories), clip: None, missing: None }
@@ -76,8 +76,10 @@ impl ConditionScaler {
             ColumnEncoding::Standard | ColumnEncoding::Log => fit_number(source, column, how, rows, notices)?,
         };
         if let Some(value) = scaler.constant() {
-            notices
-                .push(format!("column `{}` is always {value} in the training rows: it teaches nothing", column.name));
+            notices.push(format!(
+                "column `{}` is always {value} in the training rows: the model learns nothing from it",
+                column.name
+            ));
         }
         Ok(ConditionScaler { code: scaler.code.or_unit(), ..scaler })
     }
@@ -201,7 +203,7 @@ pub(super) fn check_names(source: &str, scalers: &[ConditionScaler], columns: &[
     let names = |list: Vec<&str>| list.join(", ");
     Err(Error::input(
         source,
-        "static columns",
+        "conditioning variables",
         format!("found {}", names(columns.iter().map(|c| c.name.as_str()).collect())),
         format!("the model was trained on {}, in this order", names(scalers.iter().map(|s| s.name.as_str()).collect())),
     ))
@@ -225,7 +227,7 @@ fn fit_number(
     let clipped = |value: f64| clip.map_or(value, |[low, high]| value.clamp(low, high));
     if let Some([low, high]) = clip {
         let beyond = present().iter().filter(|v| clipped(**v) != **v).count();
-        notices.push(format!("column `{name}`: {beyond} training values beyond {low} and {high} enter as these"));
+        notices.push(format!("column `{name}`: {beyond} training values beyond {low} and {high} are clipped to these"));
     }
     let median = median(present()).map(clipped);
     if how.impute {
@@ -286,14 +288,14 @@ fn largest(values: impl Iterator<Item = f32>) -> usize {
 fn numbers<'a>(source: &str, column: &'a Column) -> Result<&'a [f64]> {
     match &column.values {
         Values::Number(values) => Ok(values),
-        Values::Text(_) => Err(wrong_kind(source, column, "text, but a number is wanted", "\"one_hot\"")),
+        Values::Text(_) => Err(wrong_kind(source, column, "text, but a number is needed", "\"one_hot\"")),
     }
 }
 
 fn texts<'a>(source: &str, column: &'a Column) -> Result<&'a [String]> {
     match &column.values {
         Values::Text(values) => Ok(values),
-        Values::Number(_) => Err(wrong_kind(source, column, "numbers, but a category is wanted", "\"standard\"")),
+        Values::Number(_) => Err(wrong_kind(source, column, "numbers, but a category is needed", "\"standard\"")),
     }
 }
 

@@ -58,15 +58,15 @@ pub(super) fn check_fixed(config: &SynthConfig) -> Result<()> {
 fn unknown_cause(name: &str) -> Error {
     if name == "fmp" {
         return Error::usage(
-            "data.synth.fixed.fmp: fmp is computed from each row's signal and noise and cannot be held",
-            "hold residual_noise_nv and level_db, which make it",
+            "data.synth.fixed.fmp: fmp is computed from each row's signal and noise and cannot be fixed",
+            "fix residual_noise_nv and level_db, which determine it",
         );
     }
     let names: Vec<_> = CAUSES.iter().map(|c| c.name).collect();
     let near = names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
     Error::usage(
-        format!("data.synth.fixed.{name}: no such cause"),
-        format!("did you mean {}? The causes are {}", near.unwrap_or(&""), names.join(", ")),
+        format!("data.synth.fixed.{name}: no such variable"),
+        format!("did you mean {}? The variables are {}", near.unwrap_or(&""), names.join(", ")),
     )
 }
 

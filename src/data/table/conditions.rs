@@ -15,9 +15,9 @@ use std::path::Path;
 pub fn read_conditions(path: &Path) -> Result<Vec<Vec<(String, String)>>> {
     let source = SourceFile::open_head(path)?;
     let refuse = |place: String, problem: String, remedy: &str| Error::input(source.name(), place, problem, remedy);
-    let remedy = "write a header line of static columns and a row a condition";
+    let remedy = "write a header line of conditioning variables, and one row per condition";
     let layout = Layout::find(source.head(), |cells| cells.iter().any(|cell| !cell.is_empty()));
-    let layout = layout.ok_or_else(|| refuse(String::new(), "holds no condition".to_string(), remedy))?;
+    let layout = layout.ok_or_else(|| refuse(String::new(), "contains no condition".to_string(), remedy))?;
     let (mut table, mut record) = (layout.open(&source)?, ByteRecord::new());
     table.next(&source, &mut record)?;
     let names: Vec<String> = record.iter().map(|cell| trimmed(cell).into_owned()).collect();
@@ -41,7 +41,7 @@ pub fn read_conditions(path: &Path) -> Result<Vec<Vec<(String, String)>>> {
         }
         rows.push(row);
     }
-    if rows.is_empty() { Err(refuse(String::new(), "holds no condition".to_string(), remedy)) } else { Ok(rows) }
+    if rows.is_empty() { Err(refuse(String::new(), "contains no condition".to_string(), remedy)) } else { Ok(rows) }
 }
 
 fn check_names(source: &str, names: &[String]) -> Result<()> {
@@ -52,7 +52,7 @@ fn check_names(source: &str, names: &[String]) -> Result<()> {
             name if !seen.insert(name) => format!("two columns are named `{name}`"),
             _ => continue,
         };
-        return Err(Error::input(source, "header", problem, "name each column after a static parameter, once"));
+        return Err(Error::input(source, "header", problem, "name each column after a conditioning variable, once"));
     }
     Ok(())
 }

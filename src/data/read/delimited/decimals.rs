@@ -47,7 +47,7 @@ pub fn ambiguous(cell: &str, decimals: Decimals) -> (String, String) {
     let whole = cell.replace(['.', ','], "");
     let remedy = match decimals {
         Decimals::Unknown => {
-            format!("write {whole} or {cell}0: the other numbers of this table do not tell what points and commas are")
+            format!("write {whole} or {cell}0: the other numbers of this table do not show what points and commas mean")
         }
         _ => format!("write {whole} or {}: commas are decimal points in this table", cell.replacen('.', ",", 1)),
     };

@@ -224,7 +224,7 @@ impl Peaks {
         others.retain(|&level| level.is_finite() && !has_recording(level));
         let reasons = [
             (others, "there is no recording of this level"),
-            (unclear, "several lines or recordings have this level, and nothing says which belong together"),
+            (unclear, "several lines or recordings have this level, and nothing states which belong together"),
         ];
         let reasons = reasons.into_iter().filter(|(levels, _)| !levels.is_empty());
         let not_used = |(levels, reason)| format!("labels at {} dB were not used: {reason}", list(levels));

@@ -38,8 +38,8 @@ impl TableNotes {
         let column =
             &context.columns.names[context.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?];
         Some(format!(
-            "{}: column `{column}` has another value in each row, and was taken for the subject; if it numbers the \
-             rows, say which column names the subjects in data.subject_column, or head that one `subject`",
+            "{}: column `{column}` has another value in each row, and was taken for the subject; if it only numbers \
+             the rows, set data.subject_column to the column with the subjects, or rename that column `subject`",
             context.source.name()
         ))
     }

@@ -94,7 +94,7 @@ fn a_damaged_arf_names_its_byte() {
         (with(record + 18, &[0, 0]), "the number of points should be a number above 0"),
         (with(record + 36, &f32::NAN.to_le_bytes()), "the gain should be a number above 0, but is NaN"),
         (with(record + 28, &0_f32.to_le_bytes()), "the sampling period should be a number above 0, but is 0"),
-        (with(record + 462, &f32::INFINITY.to_le_bytes()), "sample 0 of inf µV cannot be"),
+        (with(record + 462, &f32::INFINITY.to_le_bytes()), "sample 0 of inf µV is impossible"),
     ] {
         let message = refusal("x.arf", bad);
         assert!(message.contains("byte ") && message.contains(expected), "{message}");

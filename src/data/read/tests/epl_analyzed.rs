@@ -42,7 +42,7 @@ fn the_analysed_peaks_beside_it_are_labels() {
             assert_eq!(recording.column("threshold_db"), Some("15"));
             assert_eq!((recording.subject.as_str(), &*recording.file), ("ABR-52", "ABR-52-3"));
         }
-        assert!(notices.iter().any(|n| n.contains("1 of 3 levels hold zeros")), "{notices:?}");
+        assert!(notices.iter().any(|n| n.contains("1 of 3 levels contain only zeros")), "{notices:?}");
         assert!(!notices.iter().any(|n| n.contains("skipped") || n.contains("not used")), "{notices:?}");
     }
 }

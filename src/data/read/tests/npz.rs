@@ -133,7 +133,7 @@ fn a_bent_archive_names_its_array() {
         (one("<f4", "(4611686018427387904, 4)", &[1.0]), "would unpack to more than"),
         (one("<f4", "(2,)", &[1.0, 2.0]), "should have the shape [recordings, samples], but has [2]"),
         (one("<f4", "(0, 2)", &[]), "it is empty: 0 recordings"),
-        (one("<i4", "(1, 2)", &[1.0, 2.0]), "its items are no floats"),
+        (one("<i4", "(1, 2)", &[1.0, 2.0]), "its items are not floats"),
         (one("<c8", "(1, 1)", &[1.0, 2.0]), "is of the type `<c8`, which is not read"),
         (one("|O", "(1, 2)", &[1.0, 2.0]), "holds Python objects"),
         (archive(&[("signal", "{'descr': [('a', '<f4')], }", b"")]), "is a structured array"),

@@ -51,7 +51,7 @@ fn a_folder_is_read_as_one_set_whatever_its_files_are_called() {
 fn what_is_named_must_be_read() {
     let folder = folder();
     for (name, expected) in [
-        ("b/film.mp4", "is of no format that is read here"),
+        ("b/film.mp4", "is not in a format that abr-film reads"),
         ("a/emissions.arf", "otoacoustic emissions (DPOAE)"),
         ("none.txt", "check the path"),
         ("none*.txt", "matches nothing"),

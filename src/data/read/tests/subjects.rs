@@ -36,7 +36,7 @@ fn files_are_distinct_and_so_are_subjects_guessed_in_two_folders() {
     let rows: Vec<usize> = recordings.iter().map(|r| r.row).collect();
     assert_eq!(rows, [1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(notices[0].starts_with("4 of 6 files"), "{notices:?}");
-    assert!(notices[1].contains("name x stands in 2 folders") && notices[1].contains("a/x, b/x"), "{notices:?}");
+    assert!(notices[1].contains("name x is in 2 folders") && notices[1].contains("a/x, b/x"), "{notices:?}");
     assert!(notices[2].ends_with("taken as one: said (2)"), "{notices:?}");
 }
 
@@ -62,7 +62,7 @@ fn unknown_subjects_have_no_name_and_whole_numbers_no_decimals() {
     );
     assert_eq!(read(&["own.csv", "x.csv"]), [&of_own[..], &of_biosig].concat());
     let message = named(folder.path(), &folder.path().join("names.csv").display().to_string()).unwrap_err();
-    assert!(message.contains("names.csv: line 2: `own.csv` stands there twice or without a subject"), "{message}");
+    assert!(message.contains("names.csv: line 2: `own.csv` is there twice, or without a subject"), "{message}");
 }
 
 #[test]
@@ -110,10 +110,10 @@ fn a_pattern_or_a_table_says_who_was_recorded() {
         let message = named(&path("rec"), from).unwrap_err();
         assert!(message.contains(part) && message.contains("help: "), "{message}");
     };
-    refused("(day1)", "does not say who was recorded in this file");
+    refused("(day1)", "gives no subject for this file");
     refused("[A-Z]", "has no group");
     refused("(", "is no regular expression");
-    refused(path("short.csv").to_str().unwrap(), "A1_right.csv: --subject-from does not say");
+    refused(path("short.csv").to_str().unwrap(), "A1_right.csv: --subject-from gives no subject");
     refused(path("rec/day2/B2.csv").to_str().unwrap(), "there is no column `file`");
 }
 
@@ -134,7 +134,7 @@ fn nothing_is_said_of_a_guess_that_the_user_replaces() {
             let options = Options { subject_given, ..Options::default() };
             let mut set = read_paths(std::slice::from_ref(&path), &options, |_, _| {}).unwrap();
             set.by_ref().for_each(|row| assert!(row.is_ok()));
-            set.notices.take().iter().any(|notice| notice.contains("do not say who was recorded"))
+            set.notices.take().iter().any(|notice| notice.contains("do not state the subject"))
         };
         assert!(warns(false) && !warns(true), "{}", path.display());
     }
@@ -199,7 +199,7 @@ fn a_table_of_names_is_written_as_any_table() {
         assert_eq!(subjects(&recordings), ["Zo\u{eb}", "two"]);
     }
     for (names, part) in [
-        ("file;subject_id\nA.csv;one\n\n./A.csv;two\n", "line 4: `./A.csv` stands there twice"),
+        ("file;subject_id\nA.csv;one\n\n./A.csv;two\n", "line 4: `./A.csv` is there twice"),
         ("file;subject_id\nA.csv\n", "line 2: there are 1 cells under 2 names"),
     ] {
         std::fs::write(&table, names).unwrap();

@@ -193,7 +193,10 @@ fn a_damaged_biosig_file_names_its_line() {
 
 #[test]
 fn unknown_formats_are_refused_with_the_known_ones() {
-    assert!(refusal("x.txt", "1 2\n3 4\n").contains("is of no format that is read here"), "numbers are no WFDB header");
+    assert!(
+        refusal("x.txt", "1 2\n3 4\n").contains("is not in a format that abr-film reads"),
+        "numbers are no WFDB header"
+    );
     assert!(refusal("x.txt", "hello").contains("TDT BioSig ASCII export"));
     assert!(refusal("x.txt", "").contains("is empty"));
 }

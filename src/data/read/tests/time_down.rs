@@ -83,12 +83,12 @@ fn missing_samples_stay_so_and_a_shorter_recording_ends_early() {
 fn a_table_that_is_not_clear_is_refused_with_its_line() {
     let good = table("time (ms),a", 0.0, 0.5, |i| i.to_string());
     for (bad, part) in [
-        (good.replace("\n1.5,3\n", "\n1.5,x\n"), "line 5: `x` in column `a` is no number that is clear"),
+        (good.replace("\n1.5,3\n", "\n1.5,x\n"), "line 5: `x` in column `a` is not a clear number"),
         (good.replace("\n1.5,3\n", "\n1.9,3\n"), "line 5: the times are not equally spaced: 1.9 should be 1.5"),
         (good.replace("\n1.5,3\n", "\n,3\n"), "line 5: the time in column `time (ms)` is missing"),
         (good.replace("\n1.5,3\n", "\n1.5\n"), "line 5: 1 values, but there are 2 columns"),
         (good.replace("\n1.5,3\n", "\n0.5,3\n"), "line 5: the times fall from 1 to 0.5"),
-        (good.replace("\n1.5,3\n", "\n1.5,3\n1.5,3\n"), "line 6: the time 1.5 stands twice"),
+        (good.replace("\n1.5,3\n", "\n1.5,3\n1.5,3\n"), "line 6: the time 1.5 is there twice"),
         (
             good.replace("\n1.5,3\n", "\n0,3\n"),
             "line 2: time runs down the rows of this table, and the recording that begins here is short: instants: 3,",
@@ -100,7 +100,7 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
             table("time (ms),gain,a", 0.0, 0.5, |i| format!("60,{i}")),
             "line 1: column `gain` holds one value throughout",
         ),
-        (table("time (ms),a", 0.0, 0.5, |_| String::new()), "line 1: no column holds a sample"),
+        (table("time (ms),a", 0.0, 0.5, |_| String::new()), "line 1: no column contains a sample"),
         (
             format!("level,20,30\n{}", table("time (ms),a,b,c", 0.0, 0.5, |i| format!("{i},{i},{i}"))),
             "line 1: `level` has 2 values, and there are 3 columns beside the times",
@@ -116,8 +116,8 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
         (good.replace("\n1.5,3\n", "\n\n\n1.9,3\n\n"), "line 7: the times are not equally spaced: 1.9 should be 1.5"),
         (
             table("time (ms),strain,a", 0.0, 0.5, |i| format!("C57,{i}")),
-            "line 2: `C57` in column `strain` is no number that is clear\n  help: if the column holds words, remove it \
-             or name it `condition`",
+            "line 2: `C57` in column `strain` is not a clear number\n  help: if the column holds words, remove it or \
+             name it `condition`",
         ),
         (
             table(&format!("time{}", numbers(1, 20)), 0.0, 50.0, |i| [i; 20].map(|v| v.to_string()).join(",")),
@@ -252,7 +252,7 @@ fn columns_that_describe_the_samples_may_stand_before_the_times() {
     }
     // a table of latencies holds no samples
     let latencies = "subject,level,latency (ms),amplitude\nA1,60,1.5,0.2\nA1,60,2.5,0.3\nA1,60,3.5,0.4\n";
-    assert!(refusal("x.csv", latencies.to_string()).contains("is of no format that is read here"));
+    assert!(refusal("x.csv", latencies.to_string()).contains("is not in a format that abr-film reads"));
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn plain_numbers_are_levels_with_a_notice_and_words_beside_a_level_are_kept() {
 fn a_table_of_events_or_with_recordings_in_rows_is_not_taken_for_one_of_samples() {
     for text in ["Time,Event\n10:31,start\n", "Time,Event\n0.5,start\n1.5,stop\n", "Time (ms),a\n"] {
         let message = refusal("x.csv", text);
-        assert!(message.contains("is of no format that is read here"), "{message}");
+        assert!(message.contains("is not in a format that abr-film reads"), "{message}");
     }
     let numbers: Vec<String> = (0..16).map(|i| i.to_string()).collect();
     let abra = format!("Sub. ID\tLevel(dB)\t{0}\nT\t60\t{0}\n5\t60\t{0}\n", numbers.join("\t"));

@@ -54,7 +54,7 @@ fn a_folder_of_records_is_read_without_its_samples_as_files_of_their_own() {
     }
     let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
     assert_eq!(recordings.len(), 8);
-    assert!(notices.len() == 1 && notices[0].contains("do not say who was recorded"), "{notices:?}");
+    assert!(notices.len() == 1 && notices[0].contains("do not state the subject"), "{notices:?}");
     let message = read_all(&[folder.path().join("first.dat")]).unwrap_err().to_string();
     assert!(message.contains("name its header (.hea)"), "{message}");
 }

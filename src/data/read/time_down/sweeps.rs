@@ -59,7 +59,7 @@ impl TimeDownRow<'_> {
             return Ok(true);
         } else if at == last {
             let remedy = "remove one of the two lines, or tell them apart in a column `trial`";
-            (format!("the time {at} stands twice"), remedy)
+            (format!("the time {at} is there twice"), remedy)
         } else if at == first {
             return Ok(false);
         } else {
@@ -86,8 +86,7 @@ impl TimeDownRow<'_> {
         let number = plain_number(&cell, self.table.decimals).and_then(|plain| plain.parse::<f64>().ok());
         number.filter(|number| number.is_finite()).map(Some).ok_or_else(|| {
             let names = &self.table.names;
-            let problem =
-                format!("`{}` in column `{}` is no number that is clear", text::excerpt(&cell), names[column]);
+            let problem = format!("`{}` in column `{}` is not a clear number", text::excerpt(&cell), names[column]);
             let is_text = cell.contains(char::is_alphabetic);
             let remedy = match is_text {
                 true => "if the column holds words, remove it or name it `condition`; leave an unknown sample empty",

@@ -134,7 +134,7 @@ fn what_lies_beyond_the_quantiles_enters_as_they_do() {
         let how = How { encoding, categories: None, clip: Some([0.25, 0.75]), impute: true };
         let (scaler, notices) = fit_how(&number(&LEVELS), how).unwrap();
         assert_eq!(scaler.clip, Some([20.0, 40.0]));
-        assert!(notices[0].contains("2 training values beyond 20 and 40 enter as these"), "{notices:?}");
+        assert!(notices[0].contains("2 training values beyond 20 and 40 are clipped to these"), "{notices:?}");
         let encoded = encode(&scaler, &number(&[-5.0, 20.0, 25.0, 40.0, 1e9])).unwrap();
         assert_eq!((encoded[[0, 0]], encoded[[4, 0]]), (encoded[[1, 0]], encoded[[3, 0]]));
         assert!(encoded[[1, 0]] < encoded[[2, 0]] && encoded[[2, 0]] < encoded[[3, 0]]);
@@ -158,7 +158,7 @@ fn listed_categories_keep_their_order_and_those_without_a_training_row_are_notic
     let how = How { encoding: ColumnEncoding::OneHot, categories: Some(&listed), clip: None, impute: false };
     let (scaler, notices) = fit_how(&text(&["air", "bone", "air"]), how).unwrap();
     assert_eq!(scaler.code, ConditionCode::OneHot(listed.to_vec()));
-    assert_eq!(notices, ["column `ear`: no training row has \"insert\": the model learns nothing of it"]);
+    assert_eq!(notices, ["column `ear`: no training row has \"insert\": the model cannot learn it"]);
     let encoded = encode(&scaler, &text(&["air", "insert"])).unwrap();
     assert_eq!(encoded, array![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
 }
