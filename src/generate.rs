@@ -119,8 +119,9 @@ pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> 
 fn sweep_noise(trained: &TrainedModel) -> Result<&MixedModel> {
     noise(trained).filter(|model| model.by_averages).ok_or_else(|| {
         Error::usage(
-            "--averages: how noisy one sweep is, is not known of this model's training rows",
-            "train on several recordings of each subject and condition, with their column n_averages, or leave it out",
+            "--averages: the noise of one sweep is not known for this model's training rows",
+            "train on several recordings of each subject and condition, with a column n_averages, or leave --averages \
+             out",
         )
     })
 }
@@ -151,7 +152,7 @@ fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
     let rows = count.saturating_mul(conditions);
     if rows.saturating_mul(model.config.signal_length.max(model.config.latent_dim)) > LARGEST_SAMPLES {
         let problem = format!("{count} traces for each of {conditions} conditions are too many at once");
-        return Err(Error::usage(problem, "ask for fewer, several times, each with another --seed"));
+        return Err(Error::usage(problem, "generate fewer at a time, each time with another --seed"));
     }
     let row = |row: usize| match request.series {
         true => GeneratedRow { condition: row % conditions, subject: (row / conditions) as u32 },
@@ -181,8 +182,8 @@ fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), 
     let Some(scaler) = scalers.iter().find(|s| s.name == name) else {
         let names = || scalers.iter().map(|s| s.name.as_str());
         let hint = nearest(name, names()).map_or(String::new(), |n| format!("did you mean {n}? "));
-        let remedy = format!("{hint}the static columns are {}", names().collect::<Vec<_>>().join(", "));
-        return Err((format!("{name} is no static column of this model"), remedy));
+        let remedy = format!("{hint}the conditioning variables are {}", names().collect::<Vec<_>>().join(", "));
+        return Err((format!("{name} is no conditioning variable of this model"), remedy));
     };
     let problem_of = |error| match error {
         Error::Input { problem, remedy, .. } | Error::Usage { problem, remedy } => (problem, remedy),
@@ -191,7 +192,7 @@ fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), 
     let column = to_column(scaler, vec![value.clone()]).map_err(problem_of)?;
     let encoded = scaler.encode("", &column, &[0], Array2::zeros((1, scaler.width())).view_mut());
     encoded.map_err(|error| match scaler.code {
-        ConditionCode::Log(_) => (problem_of(error).0, "name a value above 0".into()),
+        ConditionCode::Log(_) => (problem_of(error).0, "give a value above 0".into()),
         _ => problem_of(error),
     })
 }
@@ -217,7 +218,7 @@ fn complete(
             let rows = if all_named { Vec::new() } else { nearest_rows(trained, &conditions[drawn_for])? };
             near = Some((drawn_for, rows));
         }
-        let (_, near) = near.as_ref().expect("just made");
+        let (_, near) = near.as_ref().expect("the nearest rows");
         let mut draws = stream.rng(row.subject);
         let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
         for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
@@ -225,8 +226,8 @@ fn complete(
             let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_conditions[j], row)));
             column.push(value.ok_or_else(|| {
                 Error::usage(
-                    format!("{name} is not named, and bare weights bring no training rows to draw it from"),
-                    format!("name it with --static {name}=VALUE"),
+                    format!("{name} has no value, and bare weights contain no training rows to draw it from"),
+                    format!("set it with --static {name}=VALUE"),
                 )
             })?);
         }
@@ -291,7 +292,7 @@ pub fn extrapolations(trained: &TrainedModel, conditions: &[Condition]) -> Vec<S
         if let Some((name, n)) = outside {
             notices.push(match clip {
                 Some(_) => {
-                    format!("{name}={n} enters as {}: data.clip_statics keeps it from {lo} to {hi}", n.clamp(lo, hi))
+                    format!("{name}={n} enters as {}: data.clip_statics limits it to {lo} to {hi}", n.clamp(lo, hi))
                 }
                 None => format!("{name}={n} lies outside of the training rows' {lo} to {hi}: the model extrapolates"),
             });

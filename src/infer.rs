@@ -24,7 +24,7 @@ pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Arra
         logvar.extend(of_logvar);
     }
     let matrix =
-        |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("a value a cell");
+        |values| Array2::from_shape_vec((rows.len(), model.config.latent_dim), values).expect("one value per element");
     Ok((matrix(mu), matrix(logvar)))
 }
 
@@ -40,7 +40,7 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
         means.extend(model.read(mean)?);
     }
     let shape = (condition.nrows(), model.config.latent_dim);
-    Ok(Some(Array2::from_shape_vec(shape, means).expect("a value a cell")))
+    Ok(Some(Array2::from_shape_vec(shape, means).expect("one value per element")))
 }
 
 /// Gamma and beta `[N, F]` of each FiLM block under conditions `[N, S]`, as the decoder applies them; none without
@@ -54,7 +54,7 @@ pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Arr
     let Some(var) = model.modulation(rows, values)? else { return Ok(Vec::new()) };
     let widths = model.config.decoder_dims.clone();
     let all = Array2::from_shape_vec((rows, 2 * widths.iter().sum::<usize>()), model.read(var)?);
-    let (all, mut first) = (all.expect("a value a unit"), 0);
+    let (all, mut first) = (all.expect("one value per unit"), 0);
     let strength = model.conditioning_strength as f32;
     let mut part = |width: usize| {
         first += width;
@@ -92,8 +92,8 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         let out = model.decode(z.0, z.1, condition)?;
         let traces = model.read(out.signal)?;
         if let Some(at) = traces.iter().position(|v| !v.is_finite()) {
-            let problem = format!("trace {} is beyond all numbers", start + at / c.signal_length + 1);
-            let remedy = "name values nearer to those of the training rows, or a smaller --strength";
+            let problem = format!("trace {} is not finite", start + at / c.signal_length + 1);
+            let remedy = "choose values nearer to those of the training rows, or a smaller --strength";
             return Err(Error::usage(problem, remedy));
         }
         signal.extend(traces);
@@ -104,7 +104,8 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
             peaks.extend(model.read(var)?);
         }
     }
-    let matrix = |values: Vec<f32>, width| Array2::from_shape_vec((rows, width), values).expect("a value a cell");
+    let matrix =
+        |values: Vec<f32>, width| Array2::from_shape_vec((rows, width), values).expect("one value per element");
     Ok(DecodedRows {
         signal: matrix(signal, c.signal_length),
         condition: (!read.is_empty()).then(|| matrix(read, c.static_dim)),

@@ -84,7 +84,7 @@ fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
     );
     // three listeners cannot show whether others are similar
     let (sentence, wanted) =
-        (&of_three.verdict[1], "Whether its generated traces hold cannot be said here, as these are too few");
+        (&of_three.verdict[1], "Whether its generated traces are realistic cannot be judged here: these are too few");
     assert!(sentence.starts_with(wanted), "{sentence}");
     for warning in ["the latent has collapsed", "told from real ones", "do not follow their level", "copies"] {
         assert!(!warned(&sound, warning), "{warning}: {:?}", sound.warnings);

@@ -112,7 +112,7 @@ fn shapes_that_do_not_fit_are_named() {
 }
 
 #[test]
-#[should_panic(expected = "grouped_linear: wanted a group")]
+#[should_panic(expected = "grouped_linear: wanted at least one group")]
 fn no_groups_are_refused() {
     let (mut tape, p) = tape(&[([0, 2], true), ([1, 0], true)]);
     let x = tape.input([4, 0], &[]).unwrap();

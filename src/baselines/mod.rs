@@ -116,7 +116,7 @@ pub fn reference_traces(dataset: &Dataset, rows: &[usize], cells: &Cells) -> (Ar
     let mut traces = Array2::zeros((known.len(), dataset.signals.ncols()));
     cells.means_of_others(
         |place| dataset.signals.row(rows[place]),
-        |place, mean| traces.row_mut(known.binary_search(&place).expect("not alone")).assign(&mean),
+        |place, mean| traces.row_mut(known.binary_search(&place).expect("a row with siblings")).assign(&mean),
     );
     (traces, known)
 }

@@ -119,7 +119,7 @@ impl<T: Real> Cpu<T> {
 
     fn weight_step(&mut self, op: &AnyOp, waiting: usize, [x, y, dy]: [Buffer; 3]) {
         let p = self.pending.waiting.swap_remove(waiting);
-        let step = self.pending.step.expect("a step that parameters wait for");
+        let step = self.pending.step.expect("the optimizer step of waiting parameters");
         self.step(&step, &p, |cpu, step, tensors| {
             let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.array(b)), tensors.map(CpuTensor::view_mut));
             match op {
@@ -313,7 +313,7 @@ impl<T: Real> Device for Cpu<T> {
 
     fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         let at = self.readbacks.iter().position(|(number, _)| *number == ticket.0).expect("a ticket of this device");
-        let (_, read) = self.readbacks.remove(at).expect("just found");
+        let (_, read) = self.readbacks.remove(at).expect("a found readback");
         values.clone_from(&read);
         self.spare.push(read);
         Ok(())
@@ -322,7 +322,7 @@ impl<T: Real> Device for Cpu<T> {
     fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
         let scale = clip.map_or(1.0, |clip| match clip.norm {
             Scalar::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
-            Scalar::First(_) => panic!("adam: the clip's norm is no norm"),
+            Scalar::First(_) => panic!("adam: clip is not a norm"),
         });
         let in_backward = self.pending.step.take();
         assert!(

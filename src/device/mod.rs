@@ -230,7 +230,7 @@ pub fn with<R: Send>(
 ) -> Result<R> {
     let device = open_gpu(choice.into().completed())?;
     Kernel::selected()
-        .map_err(|e| Error::usage(e, format!("set {KERNEL_VARIABLE} to one that is there, or not at all")))?;
+        .map_err(|e| Error::usage(e, format!("set {KERNEL_VARIABLE} to an available kernel, or leave it unset")))?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build()

@@ -20,7 +20,7 @@ impl Display for Brief<'_> {
             wrapped(f, sentence)?;
         }
         writeln!(f, "\n{}", report.summary())?;
-        writeln!(f, "all measures: --verbose, --json; what they are: docs/evaluation.md")
+        writeln!(f, "all measures: --verbose, --json; their definitions: docs/evaluation.md")
     }
 }
 

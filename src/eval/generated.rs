@@ -101,7 +101,7 @@ impl GenerationQuality {
             members.iter().for_each(|&row| statistics.compare(sides, reference, row, &mut rows[row]));
             score(sides, &traces, seed, members, |row, scores| rows[row].model = scores);
             if let Some(mixed_model) = mixed_model {
-                let curves = curve.broadcast((draws, curve.len())).expect("a row each").to_owned();
+                let curves = curve.broadcast((draws, curve.len())).expect("one row per draw").to_owned();
                 let traces = mixed_model.draw(curves, subjects.iter().copied(), seed);
                 score(sides, &traces, seed, members, |row, scores| rows[row].mixed_model = scores);
             }
@@ -223,8 +223,9 @@ impl GenerationQuality {
         let [a, b, c] = inside.each_ref().map(String::as_str);
         let headings = ["", "mean explains", "spread", a, b, c, "energy score, µV", "variogram score, µV"];
         let mut table = ReportTable::new(title, &headings).with_note(
-            "mean: share of the variance of what stands for the truth; spread: over that of these listeners, 1 is \
-             right; in 50 %: share of real samples inside the central half of the draws; scores: low is good",
+            "mean: explained share of the variance of the reference traces; spread: divided by that of these \
+             listeners, 1 is right; in 50 %: share of real samples inside the central half of the draws; scores: lower \
+             is better",
         );
         let at = |name: &str| format!("/generated/{name}");
         let of_mean = TableCell::some(self.mean_explained_variance, |mean| {

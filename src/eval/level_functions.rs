@@ -105,7 +105,7 @@ impl LevelFunction {
     pub(super) fn set_intervals(&mut self, intervals: &mut impl Iterator<Item = Interval>) {
         for point in &mut self.points {
             for mean in [&mut point.latency_ms, &mut point.amplitude_uv] {
-                let interval = intervals.next().expect("an interval a mean");
+                let interval = intervals.next().expect("one interval per mean");
                 // resampling a single subject always gives the same subject
                 let known = interval.low < interval.high;
                 *mean = if known { interval } else { Interval::exact(interval.value) };
@@ -128,7 +128,7 @@ impl LevelWaves {
         subjects: &[usize],
         floor_uv: f64,
     ) -> LevelWaves {
-        assert_eq!((levels_db.len(), subjects.len()), (traces.nrows(), traces.nrows()), "LevelWaves: one a trace");
+        assert_eq!((levels_db.len(), subjects.len()), (traces.nrows(), traces.nrows()), "LevelWaves: one per trace");
         let mut order: Vec<usize> = (0..traces.nrows()).filter(|&row| !levels_db[row].is_nan()).collect();
         order.sort_by(|&a, &b| subjects[a].cmp(&subjects[b]).then(levels_db[a].total_cmp(&levels_db[b])));
         let same = |&a: &usize, &b: &usize| (subjects[a], levels_db[a]) == (subjects[b], levels_db[b]);
@@ -162,7 +162,7 @@ impl LevelWaves {
     /// # Panics
     /// If the number of weights differs from the number of rows.
     pub fn functions(&self, weights: &[f64]) -> Vec<LevelFunction> {
-        assert_eq!(weights.len(), self.levels_db.len(), "LevelWaves: a weight a row");
+        assert_eq!(weights.len(), self.levels_db.len(), "LevelWaves: one weight per row");
         self.waves.iter().map(|wave| self.function(wave, weights)).collect()
     }
 
@@ -240,9 +240,9 @@ impl LevelWaves {
 /// # Panics
 /// If the two lists hold different waves.
 pub fn wave_slopes(real: &[LevelFunction], generated: &[LevelFunction]) -> Vec<WaveSlopes> {
-    assert_eq!(real.len(), generated.len(), "wave_slopes: waves");
+    assert_eq!(real.len(), generated.len(), "wave_slopes: the same waves");
     let both = |(real, generated): (&LevelFunction, &LevelFunction)| {
-        assert_eq!(real.wave, generated.wave, "wave_slopes: waves");
+        assert_eq!(real.wave, generated.wave, "wave_slopes: the same waves");
         let beside = |of: fn(&LevelFunction) -> f64| RealAndGenerated::of(of(real), of(generated));
         WaveSlopes {
             wave: real.wave,

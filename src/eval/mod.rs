@@ -255,7 +255,8 @@ fn measure_generated(
 /// The training rows of the data that a model was trained on.
 fn training_rows(trained: &TrainedModel, training: &Dataset) -> Result<Vec<usize>> {
     if data_hash(training) != trained.data.hash {
-        let remedy = "name the file that the model was trained on, or none: what needs training rows is then left out";
+        let remedy = "name the file that the model was trained on, or leave --training-data out: measures that need \
+                      training rows are then left out";
         let problem = "is not the data this model was trained on";
         return Err(Error::input(&training.source, "--training-data", problem, remedy));
     }
@@ -275,7 +276,7 @@ fn choose_rows(trained: &TrainedModel, dataset: &Dataset, part: EvalSplit, known
         return Err(Error::input(
             &dataset.source,
             "",
-            "is not the data this model was trained on, so which rows it has seen cannot be said",
+            "is not the data this model was trained on, so it is unknown which rows the model has seen",
             "name the training data with --data, or evaluate on all rows with --split all",
         ));
     }
@@ -287,7 +288,7 @@ fn choose_rows(trained: &TrainedModel, dataset: &Dataset, part: EvalSplit, known
     };
     if rows.is_empty() {
         return Err(Error::usage(
-            "that part of the data holds no rows: its share was 0 in training",
+            "that part of the data has no rows: its share was 0 in training",
             "choose another with --split train, val or all",
         ));
     }

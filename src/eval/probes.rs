@@ -142,7 +142,7 @@ fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
 
 impl LevelProbe {
     pub(super) fn table(&self) -> ReportTable {
-        let mut table = ReportTable::new("level read off by a probe of real traces", &["", "r", "MAE, dB"]);
+        let mut table = ReportTable::new("level predicted by a probe of real traces", &["", "r", "MAE, dB"]);
         for (side, errors) in [("real", &self.real), ("generated", &self.generated)] {
             let number = |of, decimals, name| TableCell::interval(of, decimals, &format!("/level_probe/{side}/{name}"));
             table.push(side, [number(errors.r, 2, "r"), number(errors.mae_db, 1, "mae_db")]);

@@ -89,7 +89,7 @@ impl Training {
     /// From the checkpoint alone.
     pub(super) fn of(trained: &TrainedModel, parameters: usize) -> Training {
         Training {
-            config: serde_json::to_value(&trained.config).expect("plain data"),
+            config: serde_json::to_value(&trained.config).expect("serializable"),
             data_hash: trained.data.hash.clone(),
             epoch: trained.epoch,
             parameters,
@@ -153,14 +153,14 @@ pub struct ConditionErrors {
 impl Report {
     /// Indented JSON with a final newline; undefined values are `null`.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("plain data") + "\n"
+        serde_json::to_string_pretty(self).expect("serializable") + "\n"
     }
 
     /// Data, part and rows, and how many of the rows the model was trained on.
     pub fn head(&self) -> String {
         let part = format!("{:?}", self.part).to_lowercase();
         let trained_on = self.trained_on.as_ref().map(TrainedOn::to_string);
-        let trained_on = trained_on.unwrap_or("which of them the model was trained on is not known".into());
+        let trained_on = trained_on.unwrap_or("it is unknown which of them the model was trained on".into());
         let (rows, subjects) = (count_of(self.rows, "row"), count_of(self.subjects, "subject"));
         format!("{}, {part}: {rows} of {subjects}; {trained_on}", self.data)
     }
@@ -191,7 +191,7 @@ impl Display for Report {
             writeln!(f, "{sentence}")?;
         }
         if self.baselines.is_none() {
-            writeln!(f, "no simple methods beside it: the training rows are not in these data")?;
+            writeln!(f, "no simple methods to compare with: the training rows are not in these data")?;
         }
         if let Some(truth) = &self.truth {
             writeln!(f, "{truth}")?;

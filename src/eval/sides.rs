@@ -285,7 +285,7 @@ impl Display for Compared {
             }
             Compared::NoiseFree => write!(f, "noise-free traces, simulated and generated"),
             Compared::NoiseOnOneSide => {
-                write!(f, "recordings, and generated traces without noise (theirs is not known): no fair comparison")
+                write!(f, "recordings, and generated traces without noise (its size is unknown): not a fair comparison")
             }
         }
     }

@@ -17,11 +17,7 @@ impl Report {
         tables.extend(self.waves.as_ref().map(|levels| wave_v_table(levels)));
         tables.extend(self.peaks.as_ref().map(|peaks| peak_head_table(peaks)));
         if let Some(conditions) = &self.conditions {
-            tables.push(columns_table(
-                "level, rate, … as the static head predicts them",
-                "film_on",
-                &conditions.film_on,
-            ));
+            tables.push(columns_table("level, rate, … as the model predicts them", "film_on", &conditions.film_on));
             let off = conditions.film_off.as_ref();
             tables.extend(off.map(|off| columns_table("the same with FiLM as the identity", "film_off", off)));
         }
@@ -42,7 +38,7 @@ impl Report {
     fn traces_table(&self) -> ReportTable {
         let measures = MEASURES.map(|measure| measure.heading);
         let of_target =
-            self.truth.as_ref().map_or("of the truth".into(), |truth| format!("of {}", truth.source.name()));
+            self.truth.as_ref().map_or("of the reference".into(), |truth| format!("of {}", truth.source.name()));
         let headings: Vec<&str> = [""].into_iter().chain(measures).chain(["explained", of_target.as_str()]).collect();
         let mut table = ReportTable::new("reconstructions, means over rows", &headings).with_note(
             "against the recordings; explained: share of the variance about the mean trace of the training rows",
@@ -105,7 +101,7 @@ fn latent_table(latent: &LatentUnits) -> ReportTable {
 
 fn columns_table(title: &str, side: &str, columns: &[ColumnErrors]) -> ReportTable {
     let mut table = ReportTable::new(title, &["", "MAE", "RMSE", "bias", "R²"])
-        .with_note("in each column's own units; of text the share of rows that are right");
+        .with_note("in each column's own units; for text, the share of rows that are right");
     for (i, column) in columns.iter().enumerate() {
         let at = |name: &str| format!("/conditions/{side}/{i}/{name}");
         match column.errors {

@@ -20,7 +20,7 @@ pub(super) fn verdict(trained: &TrainedModel, known: bool, report: &Report) -> V
 fn of_reconstructions(trained: &TrainedModel, known: bool, report: &Report) -> String {
     let explained = match better_or_worse(report) {
         Some(compared) => format!("reconstructions explain {compared}"),
-        None => "there is nothing to hold reconstructions against".to_string(),
+        None => "there is nothing to compare reconstructions with".to_string(),
     };
     let mut cautions = Vec::new();
     cautions.extend(few(trained));
@@ -137,7 +137,7 @@ fn not_comparable(likeness: &Likeness) -> Option<&'static str> {
 
 fn of_generated(trained: &TrainedModel, report: &Report) -> String {
     let (Some(generated), Some(likeness)) = (&report.generated, &report.likeness) else {
-        return "What it generates is not measured: these weights bring no training rows to measure it by.".into();
+        return "Its generated traces are not measured: these weights contain no training rows to compare with.".into();
     };
     if !report.warnings.is_empty() {
         return format!("Do not use its generated traces: {}.", report.warnings.join("; "));
@@ -148,7 +148,7 @@ fn of_generated(trained: &TrainedModel, report: &Report) -> String {
         .map_or(String::new(), |spread| format!("they spread {:.2} times as far as these subjects, ", spread.value));
     let sentence = match (few(trained), not_comparable(likeness)) {
         (Some(_), _) => "Its generated traces stand for those few, whatever else is measured".to_string(),
-        (None, Some(why)) => format!("Whether its generated traces hold cannot be said here, as {why}"),
+        (None, Some(why)) => format!("Whether its generated traces are realistic cannot be judged here: {why}"),
         (None, None) => "Nothing measured speaks against its generated traces".to_string(),
     };
     format!(

@@ -57,8 +57,8 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
         let followed = generated >= FOLLOWED * real;
         if real > READABLE && !followed {
             found.push(format!(
-                "generated traces do not follow their level: a probe that reads it off real traces with r = {real:.2} \
-                 reads r = {generated:.2} off them"
+                "generated traces do not follow their level: a probe that predicts it from real traces with r = \
+                 {real:.2} reaches r = {generated:.2} on them"
             ));
         }
     }

@@ -88,7 +88,7 @@ impl WavePairs {
     ) -> WavePairs {
         let rows = references.nrows();
         assert_eq!(estimates.dim(), references.dim(), "WavePairs: estimates and references");
-        assert!(levels_db.is_none_or(|levels_db| levels_db.len() == rows), "WavePairs: a level a row");
+        assert!(levels_db.is_none_or(|levels_db| levels_db.len() == rows), "WavePairs: one level per row");
         let mut waves: Vec<_> = picker.species.waves().iter().map(|wave| (wave.name, Vec::new())).collect();
         for (row, (estimate, reference)) in estimates.outer_iter().zip(references.outer_iter()).enumerate() {
             let pick = |trace| picker.pick(trace, levels_db.map(|levels_db| levels_db[row]));
@@ -106,7 +106,7 @@ impl WavePairs {
     /// # Panics
     /// If the number of weights differs from the number of rows.
     pub fn summary(&self, weights: &[f64]) -> WaveSummary {
-        assert_eq!(weights.len(), self.rows, "WavePairs: a weight a row");
+        assert_eq!(weights.len(), self.rows, "WavePairs: one weight per row");
         WaveSummary {
             waves: self.waves.iter().map(|(wave, pairs)| WaveErrors::of(wave, pairs, weights)).collect(),
             interval: self.interval(weights),

@@ -80,7 +80,7 @@ fn simulate(trained: &TrainedModel, conditions: &[Column]) -> Result<Array2<f32>
         let seed = data.seed.wrapping_add(1 + row as u64);
         let config = DataConfig { path: None, synth, seed, filters: Vec::new(), ..data.clone() };
         let (simulated, _) = load(&config, length, |_, _| {})?;
-        trace.assign(&simulated.ground_truth.expect("simulated data brings its truth").signals.row(0));
+        trace.assign(&simulated.ground_truth.expect("simulated data contain the ground truth").signals.row(0));
     }
     Ok(traces)
 }

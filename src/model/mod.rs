@@ -165,7 +165,7 @@ impl Cvae {
         if condition.is_none() && !self.config.joint_generation {
             return Err(Error::usage(
                 "a concat decoder (joint_generation: false) cannot generate without a condition",
-                "name the condition, or train a model with joint_generation: true",
+                "give a condition, or train a model with joint_generation: true",
             ));
         }
         self.tape.rewind();

@@ -54,7 +54,7 @@ impl Optimizer {
                 true => film,
                 false => ParameterGroup::DEFAULT,
             };
-            assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack of two groups");
+            assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack across two groups");
             let parameter = AdamParameter { value, gradient, m, v, group };
             stepped.push(parameter);
             // the norms of FiLM's gradients are reported

@@ -125,7 +125,7 @@ impl Parameters {
                 vars[*index] = Some(tape.view(*var, *offset, self.list[*index].matrix()));
             }
         }
-        self.vars = vars.into_iter().map(|var| var.expect("a place for each")).collect();
+        self.vars = vars.into_iter().map(|var| var.expect("one variable per parameter")).collect();
         for (index, (parameter, var)) in self.list.iter().zip(&self.vars).enumerate() {
             tape.write(*var, &parameter.init.values(seed, index, parameter.len()));
         }

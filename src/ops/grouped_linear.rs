@@ -117,7 +117,7 @@ impl Op for GroupedLinear {
         want(
             fits && !self.widths.is_empty(),
             Self::NAME,
-            "a group, and x [B, G K], weight [sum of widths, K], bias [1, sum of widths]",
+            "at least one group, and x [B, G K], weight [sum of widths, K], bias [1, sum of widths]",
             inputs,
         );
         [[inputs[0][0], outputs]].into_iter().collect()

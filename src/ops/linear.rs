@@ -49,7 +49,7 @@ impl Linear {
                     let rows = start..(start + tall).min(range.end);
                     let here = (start - range.start) * columns..(rows.end - range.start) * columns;
                     let dw = &mut part[..here.len()];
-                    let into = ViewMut::from_shape((rows.len(), columns), &mut *dw).expect("as many numbers");
+                    let into = ViewMut::from_shape((rows.len(), columns), &mut *dw).expect("the shape of dw");
                     gemm_serial(dy.slice(s![.., rows]).reversed_axes(), x, T::zero(), into);
                     let [w, m, v] = [&mut w, &mut m, &mut v].map(|t| &mut slice_mut(t)[here.clone()]);
                     adam_part(step, 1.0, w, dw, m, v);

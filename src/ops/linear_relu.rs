@@ -44,7 +44,7 @@ impl LinearRelu {
     fn arriving<T: Real, R>(&self, y: View<T>, dy: View<T>, work: impl FnOnce(View<T>) -> R) -> R {
         let keep = T::of(self.mask().map_or(1.0, |mask| mask.keep));
         with_workspace(y.len(), |workspace| {
-            let mut d = ViewMut::from_shape(y.dim(), workspace).expect("as many numbers");
+            let mut d = ViewMut::from_shape(y.dim(), workspace).expect("the shape of y");
             assign(&mut d, [&y, &dy], |[y, dy]| if y > T::zero() { keep * dy } else { T::zero() });
             work(d.view())
         })

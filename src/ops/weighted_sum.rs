@@ -35,7 +35,7 @@ impl Op for WeightedSum {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
         let fits = inputs.len() == self.weights.len() && inputs.iter().all(|s| *s == [1, 1]);
-        want(fits, Self::NAME, "a scalar [1, 1] a weight", inputs);
+        want(fits, Self::NAME, "one scalar [1, 1] per weight", inputs);
         [[1, 1]].into_iter().collect()
     }
 

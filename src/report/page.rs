@@ -259,7 +259,7 @@ fn measures(report: &Report) -> Markup {
 
 fn data(report: &Report) -> Markup {
     let training = &report.training;
-    let config = serde_json::to_string_pretty(&training.config).expect("plain data");
+    let config = serde_json::to_string_pretty(&training.config).expect("serializable");
     html! {
         dl {
             dt { "data" } dd { (report.data) }

@@ -99,7 +99,7 @@ impl Picture {
         let mut options = Options { font_family: "DejaVu Sans".to_string(), ..Options::default() };
         options.fontdb_mut().load_font_data(dejavu::sans::regular().to_vec());
         options.fontdb_mut().set_sans_serif_family("DejaVu Sans");
-        let tree = Tree::from_str(&self.element(), &options).expect("our own SVG is sound");
+        let tree = Tree::from_str(&self.element(), &options).expect("our own SVG is valid");
         let side = |pixels: u32| (pixels as f32 * scale).ceil().max(1.0) as u32;
         let mut pixels = Pixmap::new(side(self.width), side(self.height)).expect("a picture that fits into memory");
         pixels.fill(Color::WHITE);

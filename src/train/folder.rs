@@ -49,7 +49,7 @@ impl RunFolder {
         let path = &self.path;
         let checkpoint_dir = Path::new(&config.output.checkpoint_dir);
         if FILES.iter().any(|file| checkpoint_dir.starts_with(file)) {
-            let problem = format!("is {}, which is a file of every run", checkpoint_dir.display());
+            let problem = format!("is {}, which every run writes itself", checkpoint_dir.display());
             return Err(Error::config("configuration", "output.checkpoint_dir", problem, "choose another name"));
         }
         if path.exists() && !path.is_dir() {
@@ -59,8 +59,8 @@ impl RunFolder {
             return Err(Error::input(
                 path.display(),
                 "",
-                "holds a run already",
-                "go on with it (--resume), replace it (--force), or choose another folder (--out)",
+                "already contains a run",
+                "resume it (--resume), replace it (--force), or choose another folder (--out)",
             ));
         }
         let existing = path.ancestors().find(|a| a.exists()).unwrap_or(Path::new("."));
@@ -167,7 +167,7 @@ impl RunFolder {
     /// Writes the files due at the end of an epoch: its line, the best weights, and every n epochs a checkpoint and the
     /// state.
     pub fn end_epoch(&self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
-        let line = serde_json::to_string(epoch).expect("plain data") + "\n";
+        let line = serde_json::to_string(epoch).expect("serializable") + "\n";
         append_whole(&self.metrics(), line.as_bytes()).map_err(Error::io("write", self.metrics()))?;
         if epoch.best {
             self.write_best(trainer)?;
@@ -202,9 +202,9 @@ impl RunFolder {
     pub fn read_last(&self) -> Result<Checkpoint> {
         if !self.last().exists() {
             let (problem, remedy) = match self.config().exists() {
-                true => ("its run was ended before it first wrote last.safetensors", "start it anew with --force"),
+                true => ("its run ended before it first wrote last.safetensors", "start again with --force"),
                 false => (
-                    "holds no run to resume",
+                    "contains no run to resume",
                     "name the folder of an earlier run with --out, or train without --resume",
                 ),
             };

@@ -109,8 +109,8 @@ impl Trainer {
         }
         if train.weights_are_equal() {
             notices.push(format!(
-                "{}: neither n_averages nor a static column residual_noise_nv tells the noise of the training rows: \
-                 training.weight_by_noise changes nothing",
+                "{}: neither n_averages nor a conditioning variable residual_noise_nv gives the noise of the training \
+                 rows: training.weight_by_noise changes nothing",
                 dataset.source
             ));
         }

@@ -69,8 +69,8 @@ impl Trainer {
 
     pub(super) fn check_finite(&self) -> Result<()> {
         let Some((place, problem)) = &self.broken else { return Ok(()) };
-        let remedy = "lower training.learning_rate, set training.gradient_clip (1.0, say), or look for values far \
-                      beyond all others in the data";
+        let remedy =
+            "lower training.learning_rate, set training.gradient_clip (1.0, say), or look for outliers in the data";
         Err(Error::input("training", place, problem, remedy))
     }
 

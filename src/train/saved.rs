@@ -29,7 +29,7 @@ impl Trainer {
         if self.config.model.prior == Prior::Aggregated {
             let prior = self.prior()?;
             let trained = self.with_tensors(self.progress.epoch, self.progress.step, prior.to_vec()).trained;
-            let (variation, residual_share) = missing_spread(&trained.expect("of a training"), &mut self.model)?;
+            let (variation, residual_share) = missing_spread(&trained.expect("a trained model"), &mut self.model)?;
             state.extend(prior);
             state.extend(spread_tensors(variation, residual_share));
         }
@@ -92,7 +92,7 @@ impl Trainer {
         for tensor in self.best_state.iter().flatten() {
             checkpoint.push(format!("best.{}", tensor.name), tensor.values.clone());
         }
-        checkpoint.progress = Some(serde_json::to_value(&self.progress).expect("plain data"));
+        checkpoint.progress = Some(serde_json::to_value(&self.progress).expect("serializable"));
         Ok(checkpoint)
     }
 
@@ -106,7 +106,7 @@ impl Trainer {
         checkpoint.check_same_data(source, &self.facts)?;
         let progress: TrainingState =
             serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
-                Error::input(source, "", "holds no training state", "resume from last.safetensors of a run folder")
+                Error::input(source, "", "contains no training state", "resume from last.safetensors of a run folder")
             })?;
         let configured = self.config.training.num_epochs;
         if (progress.epoch, progress.step_in_epoch) > (configured, 0) {

@@ -21,7 +21,7 @@ fn of_part(dataset: &Dataset, part: &str, rows: &[usize], config: &DataConfig) -
     let one_subject = config.split.needs_subjects() && subjects(dataset, rows).len() == 1;
     let few = rows.len() < ENOUGH_ROWS;
     let what = match rows.len() {
-        0 => "no row validates".to_string(),
+        0 => "there are no validation rows".to_string(),
         1 => format!("only 1 row is in the {part} part of the split"),
         n if few && one_subject => format!("only {n} rows, all of one subject, are in the {part} part of the split"),
         n if few => format!("only {n} rows are in the {part} part of the split"),
@@ -29,9 +29,9 @@ fn of_part(dataset: &Dataset, part: &str, rows: &[usize], config: &DataConfig) -
         _ => return None,
     };
     let consequence = match part {
-        "train" => "what is learned from them may hold for no others",
+        "train" => "what the model learns from them may not apply to others",
         "validation" if rows.is_empty() => "the last epoch counts as the best",
-        "validation" => "the best epoch is chosen by them alone",
+        "validation" => "only they choose the best epoch",
         _ => "the result may be chance",
     };
     let more = if one_subject || rows.is_empty() { "add recordings of other subjects" } else { "add recordings" };
@@ -87,8 +87,8 @@ mod tests {
         assert_eq!(
             warnings(6, 4, DataConfig::default()),
             [
-                "only 4 rows, all of one subject, are in the validation part of the split: the best epoch is chosen by \
-                 them alone; raise data.validation_split or add recordings of other subjects",
+                "only 4 rows, all of one subject, are in the validation part of the split: only they choose the best \
+                 epoch; raise data.validation_split or add recordings of other subjects",
                 "only 4 rows, all of one subject, are in the test part of the split: the result may be chance; raise \
                  data.test_split or add recordings of other subjects",
             ]
@@ -105,9 +105,9 @@ mod tests {
         assert_eq!(
             warnings(2, 20, folds),
             [
-                "all 20 rows in the train part of the split are of one subject: what is learned from them may hold for \
-                 no others; add recordings of other subjects",
-                "no row validates: the last epoch counts as the best; add recordings of other subjects",
+                "all 20 rows in the train part of the split are of one subject: what the model learns from them may \
+                 not apply to others; add recordings of other subjects",
+                "there are no validation rows: the last epoch counts as the best; add recordings of other subjects",
                 "all 20 rows in the test part of the split are of one subject: the result may be chance; choose fewer \
                  folds or add recordings of other subjects",
             ]

@@ -54,7 +54,7 @@ fn the_parts_are_disjoint_and_complete() {
     assert!(seen.iter().map(|row| row.parse::<u32>().unwrap()).eq(1..=96));
     let none = "--out no_test --set data.test_split=0";
     place.ok(&format!("train --config smoke.json {none}"));
-    place.refused(2, "eval --model no_test/best.safetensors --split test", &["holds no rows", "--split"]);
+    place.refused(2, "eval --model no_test/best.safetensors --split test", &["has no rows", "--split"]);
     let said = place.ok("eval --model no_test").stdout;
     assert!(said.starts_with("built-in data, validation: "), "{said}");
 }
@@ -92,7 +92,7 @@ fn text_json_and_files_say_the_same() {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.stdout.lines().any(|line| words(line) == headings), "{}", said.stdout);
     for part in
-        ["model", "PCA, rank", "nearest condition", "latent units", "static head predicts them", "level_db", "wave V"]
+        ["model", "PCA, rank", "nearest condition", "latent units", "as the model predicts them", "level_db", "wave V"]
     {
         assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
     }

@@ -112,7 +112,7 @@ fn strength_acts_on_film() {
     assert!(said.contains("this decoder has no condition") && said.contains("do not affect the traces"), "{said}");
     assert!(!place.ok("generate --model plain/best.safetensors").stderr.contains("no condition"));
     let far = "generate --model run/best.safetensors --strength 1e38 --out made.csv";
-    place.refused(2, far, &["trace 1 is beyond all numbers", "a smaller --strength"]);
+    place.refused(2, far, &["trace 1 is not finite", "a smaller --strength"]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn statics_that_make_no_sense() {
     refused("level_db=20:inf:3", &["LO and HI must be numbers"]);
     refused("fmp=0", &["--static fmp=0: ", "above 0"]);
     refused("level_db=20 --static level_db=30", &["--static level_db is given twice"]);
-    refused("level_db=20 -n 400000000", &["too many at once", "ask for fewer"]);
+    refused("level_db=20 -n 400000000", &["too many at once", "generate fewer at a time"]);
     let said = place.ok("generate --model run/best.safetensors --static level_db=200").stderr;
     assert!(said.contains("level_db=200 lies outside of the training rows'"), "{said}");
 }

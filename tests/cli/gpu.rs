@@ -188,7 +188,7 @@ fn what_cannot_be_had_is_said() {
     }
     if flags(&place).is_some() {
         let refused = "train --config smoke.json --out other --device gpu --adapter no-such-gpu";
-        place.refused(2, refused, &["no adapter is named no-such-gpu: there is "]);
+        place.refused(2, refused, &["no adapter is named no-such-gpu; the adapters: "]);
         // the same with the variable, the default of the option: it selects a GPU unless --device says otherwise
         for (device, code) in [("", Some(2)), ("--device cpu", Some(0))] {
             let mut command = place.command(&format!("info --config smoke.json {device}"));

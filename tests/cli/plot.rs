@@ -88,7 +88,7 @@ fn generated_tables_are_drawn_alone_and_over_recordings() {
     assert!(!bare.contains("<polygon") && bare.matches("<polyline").count() + 6 == svg.matches("<polyline").count());
 
     let said = place.ok("plot lab.csv made.csv --subject A1 --out both.svg").stderr;
-    assert!(said.contains("note: generated: the same traces stand in 2 panels"), "{said}");
+    assert!(said.contains("note: generated: the same traces are in 2 panels"), "{said}");
     assert!(
         said.ends_with("recorded: A1; generated: 6 subjects together: 2 panels, 2 levels, 16 traces in both.svg\n")
     );

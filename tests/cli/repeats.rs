@@ -169,7 +169,7 @@ fn an_older_checkpoint_opens_and_says_that_it_does_not_know() {
     let old = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &bytes[8 + length..]].concat();
     place.write("run/best.safetensors", old);
     let (first, on) = eval(&place, "table.csv", "--split all");
-    assert_eq!(first, "table.csv, all: 24 rows of 8 subjects; which of them the model was trained on is not known");
+    assert_eq!(first, "table.csv, all: 24 rows of 8 subjects; it is unknown which of them the model was trained on");
     assert_eq!(on, Value::Null);
     // the rest of the file is used as before
     place.ok("eval --model run/best.safetensors --data table.csv --split test");

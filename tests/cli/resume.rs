@@ -181,12 +181,12 @@ fn other_data_is_refused_and_a_moved_file_is_not() {
 #[test]
 fn what_cannot_be_resumed() {
     let place = Place::trained("");
-    place.refused(1, "train --resume --out none", &["none: holds no run to resume", "--out"]);
+    place.refused(1, "train --resume --out none", &["none: contains no run to resume", "--out"]);
     let last = place.bytes("run/last.safetensors");
     place.write("run/last.safetensors", &last[..last.len() / 2]);
     place.refused(1, "train --resume --out run", &["run/last.safetensors: truncated"]);
     std::fs::copy(place.path("run/best.safetensors"), place.path("run/last.safetensors")).unwrap();
-    place.refused(1, "train --resume --out run", &["run/last.safetensors: holds no training state"]);
+    place.refused(1, "train --resume --out run", &["run/last.safetensors: contains no training state"]);
     std::fs::remove_file(place.path("run/last.safetensors")).unwrap();
-    place.refused(1, "train --resume --out run", &["run: its run was ended before it first wrote", "--force"]);
+    place.refused(1, "train --resume --out run", &["run: its run ended before it first wrote", "--force"]);
 }

@@ -9,7 +9,7 @@ fn a_run_is_not_overwritten_unless_told_so() {
     place.refused(
         1,
         "train --config smoke.json --out run",
-        &["run: holds a run already", "--resume", "--force", "--out"],
+        &["run: already contains a run", "--resume", "--force", "--out"],
     );
     place.ok("train --config smoke.json --out run --force --set training.num_epochs=1 --seed 3");
     assert_eq!(place.text("run/metrics.jsonl").lines().count(), 1);

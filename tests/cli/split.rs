@@ -121,7 +121,7 @@ fn two_subjects_are_two_folds() {
     for fold in 0..2 {
         let split = format!(r#"--set data.split={{"k_fold":{{"folds":2,"fold":{fold}}}}}"#);
         let said = place.ok(&format!("train --config small.json --data two.csv --out fold{fold} {split}")).stderr;
-        assert!(said.contains("note: no row validates: the last epoch counts as the best"), "{said}");
+        assert!(said.contains("note: there are no validation rows: the last epoch counts as the best"), "{said}");
         assert!(said.contains("12 rows to train, 0 to validate, 12 to test"), "{said}");
         tested.extend(subjects(&place.json(&format!("fold{fold}/split.json")), "test"));
         // the weights of the best epoch exist and are evaluated

@@ -94,7 +94,7 @@ fn bare_weights_work_without_scalers() {
     }
     let some = "--static level_db=0.5";
     let refused = format!("generate {model} --config sizes.json {some} --out made.csv");
-    place.refused(2, &refused, &["age_years is not named", "no training rows", "--static age_years=VALUE"]);
+    place.refused(2, &refused, &["age_years has no value", "no training rows", "--static age_years=VALUE"]);
 }
 
 /// Weights of 16 bits give the same results as the same values in 32 bits.

@@ -48,7 +48,7 @@ impl Inspect {
 
     fn print(&self, found: &Inspection) -> Result<()> {
         match self.json {
-            true => print(|w| writeln!(w, "{}", serde_json::to_string_pretty(found).expect("plain data"))),
+            true => print(|w| writeln!(w, "{}", serde_json::to_string_pretty(found).expect("serializable"))),
             false => print(|w| write!(w, "{found}")),
         }
     }

@@ -362,7 +362,7 @@ fn describe(config: &PrepareConfig) -> String {
         return String::new();
     }
     let mut parts = Vec::new();
-    let Value::Object(map) = serde_json::to_value(config).expect("plain data") else { unreachable!("a struct") };
+    let Value::Object(map) = serde_json::to_value(config).expect("serializable") else { unreachable!("a struct") };
     map.iter().for_each(|(name, value)| flatten(name, value, &mut parts));
     parts.join("; ")
 }

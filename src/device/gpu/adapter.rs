@@ -38,7 +38,7 @@ impl Context {
             .map_err(|e| Error::device(&name, format!("cannot be opened: {e}"), REMEDY))?;
         let faults = Arc::new(Mutex::new(None));
         let first = |faults: &Mutex<Option<String>>, problem: String| {
-            faults.lock().expect("no panic while held").get_or_insert(problem);
+            faults.lock().expect("no panic while locked").get_or_insert(problem);
         };
         let seen = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error| first(&seen, error.to_string())));
@@ -51,7 +51,7 @@ impl Context {
     }
 }
 
-const REMEDY: &str = "see `abr-film info` for what is there, or compute on the CPU: --device cpu";
+const REMEDY: &str = "see `abr-film info` for the adapters, or compute on the CPU: --device cpu";
 
 fn title(info: &wgpu::AdapterInfo) -> String {
     format!("{}, {:?}", info.name, info.backend)
@@ -186,11 +186,11 @@ pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
         let there: Vec<String> = adapters.iter().map(|adapter| title(&adapter.get_info())).collect();
         let there = there.join("; ");
         return Err(match wanted {
-            Some(name) => Error::usage(format!("no adapter is named {name}: there is {there}"), REMEDY),
+            Some(name) => Error::usage(format!("no adapter is named {name}; the adapters: {there}"), REMEDY),
             None => Error::device(
                 "GPU",
                 format!("there is none, only {there}, which computes on the CPU"),
-                "to use it nevertheless name it, with --adapter; --device cpu is faster",
+                "to use it anyway, name it, with --adapter; --device cpu is faster",
             ),
         });
     };

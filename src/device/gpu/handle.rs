@@ -32,7 +32,7 @@ impl Handle {
 
     /// Fails with the device's first fault, if there is one. After a fault, results of the device are not valid.
     pub fn check(&self) -> Result<()> {
-        match &*self.faults.lock().expect("no panic while held") {
+        match &*self.faults.lock().expect("no panic while locked") {
             Some(problem) => Err(self.error(problem)),
             None => Ok(()),
         }
@@ -40,14 +40,14 @@ impl Handle {
 
     /// Records a fault of the device, and returns the first one as an error.
     pub fn fault(&self, problem: &str) -> Error {
-        let mut faults = self.faults.lock().expect("no panic while held");
+        let mut faults = self.faults.lock().expect("no panic while locked");
         self.error(faults.get_or_insert_with(|| problem.to_string()))
     }
 
     /// An error of this device.
     pub fn error(&self, problem: impl std::fmt::Display) -> Error {
         let remedy =
-            "go on from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
+            "resume from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
         Error::device(&self.name, problem, remedy)
     }
 }

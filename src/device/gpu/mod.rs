@@ -119,7 +119,7 @@ impl State {
         dispatch: &Dispatch,
         locate: impl Fn(&mut Memory, &Operand) -> Result<(BufferRange, Option<u64>)>,
     ) -> Result<()> {
-        let entry_point = context.programs.lock().expect("no panic while held").get(shader, dispatch);
+        let entry_point = context.programs.lock().expect("no panic while locked").get(shader, dispatch);
         let mut offsets = ArrayVec::<u32, MAX_UNIFORMS>::new();
         let mut bound = ArrayVec::<BufferRange, MAX_BINDINGS>::new();
         let mut touched = ArrayVec::<(BufferRange, bool), { 2 * MAX_BINDINGS + 4 }>::new();
@@ -299,7 +299,7 @@ impl Device for Gpu {
         state.recorder.end_read(&self.context, copy, |bytes| {
             let mut read = bytemuck::cast_slice::<u8, f32>(bytes).iter().map(|v| f64::from(*v));
             values.values.extend(scalars.iter().zip(counts).map(|(scalar, count)| match scalar {
-                Scalar::First(_) => read.next().expect("a number per scalar"),
+                Scalar::First(_) => read.next().expect("one number per scalar"),
                 Scalar::Norm(..) => read.by_ref().take(count).sum::<f64>().sqrt(),
             }));
         })?;

@@ -176,9 +176,9 @@ impl State {
         let Some(Clip { max_norm, norm }) = clip else {
             return self.memory.table(context, &[1.0_f32.to_bits()].into());
         };
-        let Scalar::Norm(norms, group) = norm else { panic!("adam: the clip's norm is no norm") };
+        let Scalar::Norm(norms, group) = norm else { panic!("adam: clip is not a norm") };
         let sums = self.norms.get(norms);
-        assert!(sums.counts.len() == 1, "adam: clipped by a norm that is not alone in its call");
+        assert!(sums.counts.len() == 1, "adam: clipped by a norm that shares its call");
         let (sums, count) = sums.of_group(group);
         let range = self.scratch(context, SCALE, 1)?;
         let dispatch = Dispatch::new("clip", 1).u("chunks", count).f("largest", max_norm);

@@ -75,7 +75,7 @@ impl Tiling for Card {
             }
             (self.clocks(&plan, products), plan)
         });
-        planned.min_by_key(|(clocks, _)| *clocks).expect("some candidates").1
+        planned.min_by_key(|(clocks, _)| *clocks).expect("at least one candidate").1
     }
 }
 

@@ -96,7 +96,7 @@ fn named(set: &RecordingSet, traces: &[Trace], wanted: &[String]) -> Result<Chos
         true if set.source == TraceSource::Generated => Ok(Chosen::all(traces)),
         true => {
             let problem = format!("{} has no subject {}", set.name, wanted.join(", "));
-            Err(Error::usage(problem, "name a subject of each table with --subject, or say --pool"))
+            Err(Error::usage(problem, "name a subject of each table with --subject, or use --pool"))
         }
     }
 }

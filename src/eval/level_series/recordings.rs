@@ -114,7 +114,7 @@ pub fn from_recordings(sets: &[RecordingSet], choice: &SeriesSelection) -> Resul
     let truths = panels.iter().flat_map(|panel| &panel.layers).any(|layer| layer.source == TraceSource::GroundTruth);
     if choice.ground_truth && !truths {
         let problem = "no noise-free trace: the columns truth_s0, truth_s1, … are missing";
-        return Err(Error::usage(problem, "only simulations know them; leave --truth out"));
+        return Err(Error::usage(problem, "only simulations have them; leave --truth out"));
     }
     let whose = chosen.iter().map(|chosen| chosen.whose.clone()).collect();
     Ok(SeriesWithNotices { series: LevelSeries { panels }, whose, notices })
@@ -179,7 +179,7 @@ fn everywhere(laid: &[(PanelConditions, Vec<&PanelTraces>)], sets: &[RecordingSe
     let several = panels.into_iter().filter(|(_, panels)| *panels > 1);
     let notices = several.map(|(set, panels)| {
         format!(
-            "{}: the same traces stand in {panels} panels, as the table does not state what tells these apart",
+            "{}: the same traces are in {panels} panels, because the table lacks the columns that distinguish these",
             sets[set].name
         )
     });
@@ -252,9 +252,9 @@ fn levels<'a>(
     if by_level.len() > MOST_LEVELS {
         let whose = if title.is_empty() { String::new() } else { format!("{title}: ") };
         let problem = format!("{whose}{} levels, more than the {MOST_LEVELS} that one panel can show", by_level.len());
-        return Err(Error::usage(problem, "abr-film plot --level-step 5 takes those together that are near"));
+        return Err(Error::usage(problem, "abr-film plot --level-step 5 rounds levels and draws equal ones together"));
     }
-    by_level.sort_by(|(a, _), (b, _)| a.partial_cmp(b).expect("levels are no NaN"));
+    by_level.sort_by(|(a, _), (b, _)| a.partial_cmp(b).expect("levels are not NaN"));
     let mut all = Vec::new();
     for (level, traces) in by_level {
         let first = traces[0];

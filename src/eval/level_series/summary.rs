@@ -61,7 +61,7 @@ impl FromStr for SpreadBand {
             "sem" => Ok(SpreadBand::StandardError),
             _ => {
                 let percent = text.parse().ok().filter(|percent| *percent > 0.0 && *percent <= 100.0);
-                let wanted = "a share of the traces above 0 and up to 100 (in percent), sd, sem or none is wanted";
+                let wanted = "expected a percentage of the traces above 0 and up to 100, or sd, sem or none";
                 percent.map(SpreadBand::Central).ok_or_else(|| wanted.to_string())
             }
         }

@@ -21,8 +21,8 @@ pub(super) fn distances_from<T: Send>(
     let rows = (0..points.nrows()).into_par_iter();
     let of_row = |row: usize| {
         let point = points.row(row);
-        let point = point.as_slice().expect("a row in one piece");
-        let to = among.outer_iter().map(|other| distance(point, other.as_slice().expect("a row in one piece")));
+        let point = point.as_slice().expect("a contiguous row");
+        let to = among.outer_iter().map(|other| distance(point, other.as_slice().expect("a contiguous row")));
         of(row, &mut to.collect::<Vec<f64>>())
     };
     rows.map(of_row).collect()

@@ -49,7 +49,7 @@ impl Logistic {
 
 fn with_ones(features: Array2<f64>) -> Array2<f64> {
     let ones = Array2::ones((features.nrows(), 1));
-    concatenate(Axis(1), &[ones.view(), features.view()]).expect("as many rows")
+    concatenate(Axis(1), &[ones.view(), features.view()]).expect("the same number of rows")
 }
 
 struct LogisticFit {

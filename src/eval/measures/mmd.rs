@@ -35,7 +35,7 @@ impl Mmd {
     /// # Panics
     /// If the dimensions differ.
     pub fn new(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Mmd {
-        let pooled = concatenate(Axis(0), &[a, b]).expect("points of as many numbers");
+        let pooled = concatenate(Axis(0), &[a, b]).expect("points of one dimension");
         let mut distances: Vec<f64> =
             distances_from(pooled.view(), pooled.view(), |row, to| to[row + 1..].to_vec()).concat();
         let middle = median(&mut distances);
@@ -45,7 +45,7 @@ impl Mmd {
         };
         let kernels = |a: ArrayView2<f64>, b: ArrayView2<f64>| {
             let rows = distances_from(a, b, |_, to| to.iter().copied().map(kernel).collect::<Vec<_>>());
-            Array2::from_shape_vec((a.nrows(), b.nrows()), rows.concat()).expect("a row for each row")
+            Array2::from_shape_vec((a.nrows(), b.nrows()), rows.concat()).expect("one row of b per row of a")
         };
         let (mut aa, mut bb, ab) = (kernels(a, a), kernels(b, b), kernels(a, b));
         aa.diag_mut().fill(0.0);

@@ -35,7 +35,7 @@ pub fn covariance(points: ArrayView2<f64>, weights: Option<&[f64]>) -> Array2<f6
 
 /// `[N, 2 F]`: the points, then their squares.
 pub fn with_squares(points: &Array2<f64>) -> Array2<f64> {
-    concatenate(Axis(1), &[points.view(), (points * points).view()]).expect("as many rows")
+    concatenate(Axis(1), &[points.view(), (points * points).view()]).expect("the same number of rows")
 }
 
 /// Scales the columns of points to mean 0 and SD 1.

@@ -37,7 +37,7 @@ impl EnergyScore {
     pub fn score(&self, y: ArrayView1<f64>) -> f64 {
         assert_eq!(y.len(), self.draws.ncols(), "EnergyScore: draws and y");
         let y = y.to_vec();
-        let to_y = |draw: ArrayView1<f64>| distance(draw.as_slice().expect("a row in one piece"), &y);
+        let to_y = |draw: ArrayView1<f64>| distance(draw.as_slice().expect("a contiguous row"), &y);
         self.draws.outer_iter().map(to_y).sum::<f64>() / self.draws.nrows() as f64 - self.spread
     }
 }

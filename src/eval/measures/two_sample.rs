@@ -136,7 +136,7 @@ enum Rule {
 
 impl FittedClassifier {
     fn new(classifier: Classifier, train: [Array2<f64>; 2], stream: Stream) -> FittedClassifier {
-        let pooled = concatenate(Axis(0), &[train[0].view(), train[1].view()]).expect("points of as many numbers");
+        let pooled = concatenate(Axis(0), &[train[0].view(), train[1].view()]).expect("points of one dimension");
         let standard = Standard::of(pooled.view(), None);
         let rule = match classifier {
             Classifier::Logistic => {

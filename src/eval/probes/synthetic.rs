@@ -164,7 +164,7 @@ impl SyntheticComparison<'_> {
         let ((rows, noise), (tested, tested_noise)) = (noise_alone(self.train)?, noise_alone(self.test)?);
         let probe_data = |source: &ProbeRows, places: &[usize], noise: ArrayView2<f64>| {
             let (responses, noise) = (source.points.select(Axis(0), places), features(self.train, noise));
-            let points = concatenate(Axis(0), &[responses.view(), noise.view()]).expect("points of as many numbers");
+            let points = concatenate(Axis(0), &[responses.view(), noise.view()]).expect("points of one dimension");
             ProbeData { points, targets: [vec![1.0; places.len()], vec![0.0; places.len()]].concat() }
         };
         let held_out = probe_data(&self.held_out, &tested, tested_noise.view());
@@ -267,8 +267,9 @@ impl TrainOnSynthetic {
             (format!("latency of wave {wave}, MAE in ms"), "latency", self.latency, 3),
         ];
         let headings = ["", "trained on real", "on generated", "SD", "rows"];
-        let mut table = ReportTable::new("what probes learn", &headings)
-            .with_note("probes learn from real training rows or from generated ones; real rows of others test them");
+        let mut table = ReportTable::new("what probes learn", &headings).with_note(
+            "probes are trained on real training rows or on generated ones, and tested on real rows of others",
+        );
         for (what, name, task, decimals) in tasks {
             let Some(Task { rows, real, synthetic, synthetic_sd }) = task else { continue };
             let at = |part: &str| format!("/train_on_synthetic/{name}/{part}");

@@ -71,7 +71,7 @@ impl Kernel {
     }
 
     fn fastest() -> Kernel {
-        Kernel::ALL.into_iter().find(|kernel| kernel.available()).expect("the portable kernel is always there")
+        Kernel::ALL.into_iter().find(|kernel| kernel.available()).expect("the portable kernel is always available")
     }
 
     fn named(name: &str) -> Result<Kernel, String> {
@@ -80,7 +80,7 @@ impl Kernel {
             Some(_) => Err(format!("{KERNEL_VARIABLE}={name}: this CPU does not have these instructions")),
             None => {
                 let names = Kernel::ALL.map(Kernel::name).join(", ");
-                Err(format!("{KERNEL_VARIABLE}={name}: there is no such kernel; there are {names}"))
+                Err(format!("{KERNEL_VARIABLE}={name}: no such kernel; the kernels: {names}"))
             }
         }
     }

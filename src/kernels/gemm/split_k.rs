@@ -26,12 +26,12 @@ pub fn gemm_split_k<T: Real>(a: View<T>, b: View<T>, beta: T, mut c: ViewMut<T>)
     let half = depth / 2;
     with_workspace(shape.0 * shape.1, |workspace| {
         let ((a0, a1), (b0, b1)) = (a.split_at(Axis(1), half), b.split_at(Axis(0), half));
-        let second = ViewMut::from_shape(shape, &mut *workspace).expect("the workspace has the shape's numbers");
+        let second = ViewMut::from_shape(shape, &mut *workspace).expect("the workspace has one number per element");
         rayon::join(|| gemm(a0, b0, beta, c.view_mut()), || gemm(a1, b1, T::zero(), second));
-        let sums = View::from_shape(shape, workspace).expect("the workspace has the shape's numbers");
+        let sums = View::from_shape(shape, workspace).expect("the workspace has one number per element");
         split(By::Rows, shape.0, shape.1, c, &|range: Range<usize>, mut c: ViewMut<T>| {
             for (mut c, sums) in c.rows_mut().into_iter().zip(sums.slice(s![range, ..]).rows()) {
-                let consecutive = "rows of consecutive numbers";
+                let consecutive = "contiguous rows";
                 add_row(c.as_slice_mut().expect(consecutive), sums.as_slice().expect(consecutive));
             }
         });

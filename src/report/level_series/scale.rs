@@ -200,7 +200,7 @@ impl Extent {
 fn levels(series: &LevelSeries) -> Vec<Option<f64>> {
     let all = series.panels.iter().flat_map(|panel| &panel.layers).flat_map(|layer| &layer.levels);
     let mut levels: Vec<Option<f64>> = all.map(|traces| traces.level_db).collect();
-    levels.sort_by(|a, b| a.partial_cmp(b).expect("levels are no NaN"));
+    levels.sort_by(|a, b| a.partial_cmp(b).expect("levels are not NaN"));
     levels.dedup();
     levels
 }

@@ -127,7 +127,7 @@ fn generated_subjects_are_nobodys_and_are_taken_together() {
         let with = ("generated", vec![(20.0, 4), (60.0, 2)]);
         assert_eq!(layers(&made.series.panels[0]), [("recorded", vec![(20.0, 1), (80.0, 1)]), with.clone()]);
         assert_eq!(layers(&made.series.panels[1]), [("recorded", vec![(20.0, 1)]), with]);
-        assert!(made.notices[0].starts_with("generated: the same traces stand in 2 panels"), "{:?}", made.notices);
+        assert!(made.notices[0].starts_with("generated: the same traces are in 2 panels"), "{:?}", made.notices);
         // the order on the command line is that of the layers alone
         let turned = gathered(&[set("generated", &generated), set("recorded", &recorded)], &choice);
         assert_eq!(titles(&turned.series), ["b, ear L", "b, ear R"]);
