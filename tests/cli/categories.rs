@@ -56,8 +56,11 @@ fn whether_it_fits_is_a_matter_of_the_seed_but_never_without_a_word() {
 #[test]
 fn listed_categories_fix_the_width_for_every_split() {
     let place = place(r#", "categories": ["bone", "air"]"#, &["S6"]);
-    let said = place.ok(&format!("train --config route.json --data route.csv --out run {HELD}")).stderr;
-    assert!(said.contains("note: column `route`: no training row has \"bone\": the model cannot learn it"), "{said}");
+    let stderr = place.ok(&format!("train --config route.json --data route.csv --out run {HELD}")).stderr;
+    assert!(
+        stderr.contains("note: column `route`: no training row has \"bone\": the model cannot learn it"),
+        "{stderr}"
+    );
     place.ok("eval --model run/best.safetensors --data route.csv");
     place.ok("generate --model run/best.safetensors --static route=bone --static level_db=60 --out made.csv");
     for seed in 1..=8 {

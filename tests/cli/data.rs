@@ -20,13 +20,15 @@ fn a_folder_of_files_becomes_one_table_that_is_inspected_and_drawn() {
         place.write(&format!("files/{level}.txt"), biosig(level));
     }
     place.write("files/notes.md", "no recording");
-    let said = place.ok("data import files --out all.csv");
-    assert!(said.stderr.contains("3 rows in all.csv") && said.stderr.contains("notes.md"), "{}", said.stderr);
+    let output = place.ok("data import files --out all.csv");
+    assert!(output.stderr.contains("3 rows in all.csv") && output.stderr.contains("notes.md"), "{}", output.stderr);
     let table = place.text("all.csv");
     let rows = cells(&table);
     assert_eq!(rows.len(), 1 + 3);
-    let said = place.ok("data inspect all.csv --plot levels.svg");
-    assert!(said.stdout.contains("3 rows of 1 subjects") && said.stdout.contains("40 dB (1), 60 dB (1), 80 dB (1)"));
+    let output = place.ok("data inspect all.csv --plot levels.svg");
+    assert!(
+        output.stdout.contains("3 rows of 1 subjects") && output.stdout.contains("40 dB (1), 60 dB (1), 80 dB (1)")
+    );
     let svg = place.text("levels.svg");
     assert!(svg.starts_with("<svg") && svg.contains("80 dB") && svg.contains("ms after stimulus onset"));
     let json: serde_json::Value = serde_json::from_str(&place.ok("data inspect all.csv --json").stdout).unwrap();
@@ -41,11 +43,11 @@ fn a_folder_of_files_becomes_one_table_that_is_inspected_and_drawn() {
 fn what_is_not_said_is_asked_for_and_given() {
     let place = Place::new();
     place.write("silent.csv", "subject_id,level_db,s0,s1\na,20,1,2\na,40,2,3\n");
-    let said = place.ok("data import silent.csv --out out.csv");
-    assert!(said.stderr.contains("--sample-rate-hz") && said.stderr.contains("--t0-ms"), "{}", said.stderr);
+    let output = place.ok("data import silent.csv --out out.csv");
+    assert!(output.stderr.contains("--sample-rate-hz") && output.stderr.contains("--t0-ms"), "{}", output.stderr);
     place.ok("data inspect silent.csv --sample-rate-hz 20000 --t0-ms -1.5 --plot x.svg");
-    let said = place.ok("data import silent.csv --sample-rate-hz 20000 --t0-ms -1.5");
-    assert!(!said.stderr.contains("--t0-ms") && said.stdout.contains(",20000,-1.5,"), "{}", said.stdout);
+    let output = place.ok("data import silent.csv --sample-rate-hz 20000 --t0-ms -1.5");
+    assert!(!output.stderr.contains("--t0-ms") && output.stdout.contains(",20000,-1.5,"), "{}", output.stdout);
 }
 
 #[test]
@@ -65,8 +67,8 @@ fn prepared_recordings_are_what_a_training_sees() {
     let place = Place::new();
     let prepare = "--set data.prepare.polarity=-1 --set data.prepare.baseline=mean --set data.filters=";
     let filters = r#"[{"column":"level_db","min":30}]"#;
-    let said = place.ok(&format!("data prepare table.csv --config small.json {prepare}{filters} --out prepared.csv"));
-    assert!(said.stderr.contains("6 rows left out") || said.stderr.contains("rows left out"), "{}", said.stderr);
+    let output = place.ok(&format!("data prepare table.csv --config small.json {prepare}{filters} --out prepared.csv"));
+    assert!(output.stderr.contains("6 rows left out") || output.stderr.contains("rows left out"), "{}", output.stderr);
     let train = "train --config small.json --set training.num_epochs=1";
     place.ok(&format!("{train} --data table.csv {prepare}{filters} --out a"));
     place.ok(&format!("{train} --data prepared.csv --out b"));
@@ -88,8 +90,8 @@ fn what_is_prepared_trains_to_the_same_bytes_and_is_not_prepared_again() {
     assert!(place.text("prepared.csv").lines().next().unwrap().contains("truth_s199"), "the truth is there");
     let train = format!("train --config smoke.json --set training.num_epochs=1 {prepare} {filters}");
     place.ok(&format!("{train} --data raw.csv --out a"));
-    let said = place.ok(&format!("{train} --data prepared.csv --out b")).stderr;
-    assert!(said.contains("rows were prepared already"), "{said}");
+    let stderr = place.ok(&format!("{train} --data prepared.csv --out b")).stderr;
+    assert!(stderr.contains("rows were prepared already"), "{stderr}");
     assert!(place.bytes("a/best.safetensors") == place.bytes("b/best.safetensors"));
     let other = "train --config smoke.json --set data.prepare.polarity=-1 --data prepared.csv --out c";
     place.refused(
@@ -113,8 +115,8 @@ fn labels_after_the_last_sample_are_masked_and_counted() {
     place.write("labelled.csv", labelled.collect::<String>());
     let prepared = place.ok("data prepare labelled.csv --config small.json --out prepared.csv");
     let trained = place.ok("train --config small.json --data labelled.csv --out a");
-    for said in [prepared, trained] {
-        assert!(said.stderr.contains("16 peak labels lie outside of the window"), "{}", said.stderr);
+    for output in [prepared, trained] {
+        assert!(output.stderr.contains("16 peak labels lie outside of the window"), "{}", output.stderr);
     }
     place.ok("train --config small.json --data prepared.csv --out b");
     assert_eq!(place.json("a/split.json")["sha256"], place.json("b/split.json")["sha256"]);
@@ -158,8 +160,8 @@ fn a_training_reads_recorders_files_as_they_are() {
     for level in [20, 30, 40, 50, 60, 70, 80] {
         place.write(&format!("files/{level}.txt"), biosig(level));
     }
-    let said = place.ok("train --config small.json --set data.split=row --data files --out run --dry-run");
-    assert!(said.stderr.contains("files: 7 rows"), "{}", said.stderr);
+    let output = place.ok("train --config small.json --set data.split=row --data files --out run --dry-run");
+    assert!(output.stderr.contains("files: 7 rows"), "{}", output.stderr);
     let train =
         "train --config small.json --set data.split=row --data files --out run --set data.prepare.window.from_ms=9";
     place.refused(1, train, &["files: row 1 (20.txt)", "the window is not recorded"]);
@@ -182,6 +184,6 @@ fn the_built_in_set_is_written_as_abra_takes_it() {
     place.ok("data import abra.csv --t0-ms 0 --out back.csv");
     assert_eq!(column(&place.text("back.csv"), "s7"), column(&synth, "s7"));
     // ABRA's table does not state the time
-    let said = place.ok("data import abra.csv --subject A1 --format abra --out again.csv").stderr;
-    assert!(said.contains(unknown) && !said.contains("do not state the subject"), "{said}");
+    let stderr = place.ok("data import abra.csv --subject A1 --format abra --out again.csv").stderr;
+    assert!(stderr.contains(unknown) && !stderr.contains("do not state the subject"), "{stderr}");
 }

@@ -55,8 +55,8 @@ fn the_parts_are_disjoint_and_complete() {
     let none = "--out no_test --set data.test_split=0";
     place.ok(&format!("train --config smoke.json {none}"));
     place.refused(2, "eval --model no_test/best.safetensors --split test", &["has no rows", "--split"]);
-    let said = place.ok("eval --model no_test").stdout;
-    assert!(said.starts_with("built-in data, validation: "), "{said}");
+    let stdout = place.ok("eval --model no_test").stdout;
+    assert!(stdout.starts_with("built-in data, validation: "), "{stdout}");
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn a_run_folder_brings_its_model_and_its_data() {
     // other data have no split
     let few: String = place.text("table.csv").lines().take(9).map(|line| format!("{line}\n")).collect();
     place.write("few.csv", &few);
-    let said = place.ok("eval --model run --data few.csv").stdout;
-    assert!(said.starts_with("few.csv, all: 8 rows of "), "{said}");
+    let stdout = place.ok("eval --model run --data few.csv").stdout;
+    assert!(stdout.starts_with("few.csv, all: 8 rows of "), "{stdout}");
     // the run's own data have changed
     place.write("table.csv", few);
     place.refused(1, "eval --model run", &["table.csv", "other recordings than when", "--data"]);
@@ -86,15 +86,15 @@ fn a_run_folder_brings_its_model_and_its_data() {
 #[test]
 fn text_json_and_files_say_the_same() {
     let place = Place::trained("");
-    let said = place.ok("eval --model run/best.safetensors --out results --verbose");
-    assert!(said.stdout.starts_with("built-in data, test: 16 rows of 2 subjects"), "{}", said.stdout);
+    let output = place.ok("eval --model run/best.safetensors --out results --verbose");
+    assert!(output.stdout.starts_with("built-in data, test: 16 rows of 2 subjects"), "{}", output.stdout);
     let headings = "reconstructions, means over rows MSE µV² MAE µV RMSE µV r R² explained of the ground truth";
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.stdout.lines().any(|line| words(line) == headings), "{}", said.stdout);
+    assert!(output.stdout.lines().any(|line| words(line) == headings), "{}", output.stdout);
     for part in
         ["model", "PCA, rank", "nearest condition", "latent units", "as the model predicts them", "level_db", "wave V"]
     {
-        assert!(said.stdout.contains(part), "{part:?} is not in: {}", said.stdout);
+        assert!(output.stdout.contains(part), "{part:?} is not in: {}", output.stdout);
     }
     assert_eq!(place.json("results/eval.json"), report(&place, "--device cpu --threads 1"));
     let traces = cells(&place.text("results/errors.csv"));
@@ -147,19 +147,19 @@ fn the_verdict_comes_first_and_the_rest_fits_a_screen() {
         ("--model few", &["Trained on 12 rows", "too few to hold for others"]),
     ];
     for (arguments, wanted) in cases {
-        let said = place.ok(&format!("eval {arguments}")).stdout;
-        assert!(said.lines().count() <= 25, "{said}");
+        let stdout = place.ok(&format!("eval {arguments}")).stdout;
+        assert!(stdout.lines().count() <= 25, "{stdout}");
         // sentences wrap at a fixed width
-        let text = said.replace('\n', " ");
-        wanted.iter().for_each(|part| assert!(text.contains(part), "{part:?} is not in: {said}"));
+        let text = stdout.replace('\n', " ");
+        wanted.iter().for_each(|part| assert!(text.contains(part), "{part:?} is not in: {stdout}"));
         let json: Value = serde_json::from_str(&place.ok(&format!("eval {arguments} --json")).stdout).unwrap();
         for sentence in json["verdict"].as_array().unwrap() {
             let sentence = sentence.as_str().unwrap();
-            assert!(text.contains(sentence), "{sentence:?} is not in: {said}");
+            assert!(text.contains(sentence), "{sentence:?} is not in: {stdout}");
         }
         let all = place.ok(&format!("eval {arguments} --verbose")).stdout;
         assert!(all.lines().count() > 25 && all.contains("latent units"), "{all}");
-        assert_eq!(all.lines().next(), said.lines().next());
+        assert_eq!(all.lines().next(), stdout.lines().next());
     }
 }
 
@@ -234,11 +234,11 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     assert!(likeness["model"]["memorisation"].as_f64() > Some(0.0), "{likeness}");
     let twice = "eval --model run/best.safetensors --data others.csv --split all --training-data others.csv";
     place.refused(1, twice, &["others.csv", "--training-data", "is not the data this model was trained on"]);
-    let said = place.ok("eval --model run/best.safetensors --data others.csv --split all --verbose").stdout;
+    let stdout = place.ok("eval --model run/best.safetensors --data others.csv --split all --verbose").stdout;
     for part in
         ["linear mixed model", "curve of the condition", "other recordings of the same subject", "generated under 2"]
     {
-        assert!(said.contains(part), "{part:?} is not in: {said}");
+        assert!(stdout.contains(part), "{part:?} is not in: {stdout}");
     }
 }
 
@@ -302,9 +302,9 @@ fn reconstructions_stand_row_by_row_beside_the_recordings() {
     let squared = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
     let errors = made_uv.iter().flatten().zip(recorded.iter().flatten()).map(squared);
     let mse = errors.sum::<f64>() / (96.0 * 200.0);
-    let said = report(&place, "--split all")["model"]["recorded"]["mse_uv2"]["mean"].as_f64().unwrap();
+    let reported = report(&place, "--split all")["model"]["recorded"]["mse_uv2"]["mean"].as_f64().unwrap();
     // the table holds f32 values, rounded by 2^-24; the mean over 19,200 of them rounds in f64
-    assert!((mse / said - 1.0).abs() < 1e-5, "{mse} from the table, {said} from eval");
+    assert!((mse / reported - 1.0).abs() < 1e-5, "{mse} from the table, {reported} from eval");
     place.ok("reconstruct --model run/best.safetensors --data data.csv --out made.csv");
     assert_eq!(place.text("made.csv"), made);
 }

@@ -108,8 +108,11 @@ fn strength_acts_on_film() {
     }
     place.ok("train --config smoke.json --out plain --set model.use_film=false");
     place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength needs FiLM"]);
-    let said = place.ok("generate --model plain/best.safetensors --static level_db=60").stderr;
-    assert!(said.contains("this decoder has no condition") && said.contains("do not affect the traces"), "{said}");
+    let stderr = place.ok("generate --model plain/best.safetensors --static level_db=60").stderr;
+    assert!(
+        stderr.contains("this decoder has no condition") && stderr.contains("do not affect the traces"),
+        "{stderr}"
+    );
     assert!(!place.ok("generate --model plain/best.safetensors").stderr.contains("no condition"));
     let far = "generate --model run/best.safetensors --strength 1e38 --out made.csv";
     place.refused(2, far, &["trace 1 is not finite", "a smaller --strength"]);
@@ -118,16 +121,16 @@ fn strength_acts_on_film() {
 #[test]
 fn without_a_condition() {
     let place = Place::trained("");
-    let said = place.ok("generate --model run/best.safetensors -n 2 --unconditional");
-    assert!(said.stderr.contains("trained without film.condition_dropout"), "{}", said.stderr);
-    let header = cells(&said.stdout)[0].join(",");
+    let output = place.ok("generate --model run/best.safetensors -n 2 --unconditional");
+    assert!(output.stderr.contains("trained without film.condition_dropout"), "{}", output.stderr);
+    let header = cells(&output.stdout)[0].join(",");
     assert!(header.contains("level_db_read") && !header.contains("level_db,"), "{header}");
     // strength 0 makes FiLM the identity
-    assert_eq!(samples(&said.stdout), samples(&generate(&place, "-n 2 --strength 0")));
+    assert_eq!(samples(&output.stdout), samples(&generate(&place, "-n 2 --strength 0")));
 
     place.ok("train --config smoke.json --out dropped --set film.condition_dropout=0.2");
-    let said = place.ok("generate --model dropped/best.safetensors --unconditional");
-    assert!(!said.stderr.contains("condition_dropout"), "{}", said.stderr);
+    let output = place.ok("generate --model dropped/best.safetensors --unconditional");
+    assert!(!output.stderr.contains("condition_dropout"), "{}", output.stderr);
     let concat = "--set model.use_film=false --set model.joint_generation=false --set model.concat_dropout=[0.1,0.1]";
     place.ok(&format!("train --config smoke.json --out concat {concat}"));
     let unconditional = "generate --model concat/best.safetensors --unconditional --out made.csv";
@@ -187,8 +190,8 @@ fn statics_that_make_no_sense() {
     refused("fmp=0", &["--static fmp=0: ", "above 0"]);
     refused("level_db=20 --static level_db=30", &["--static level_db is given twice"]);
     refused("level_db=20 -n 400000000", &["too many at once", "generate fewer at a time"]);
-    let said = place.ok("generate --model run/best.safetensors --static level_db=200").stderr;
-    assert!(said.contains("level_db=200 lies outside of the training rows'"), "{said}");
+    let stderr = place.ok("generate --model run/best.safetensors --static level_db=200").stderr;
+    assert!(stderr.contains("level_db=200 lies outside of the training rows'"), "{stderr}");
 }
 
 #[test]

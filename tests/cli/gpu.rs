@@ -89,8 +89,8 @@ fn a_training_is_the_cpu_s() {
                      training.augment={\"gain\":0.2,\"stretch\":0.05,\"shift_ms\":0.1}";
     let learned = "--set training.weight_by_noise=true --set model.prior=learned --set film.weight_decay=0.01";
     for (name, more) in [("plain", ""), ("more", more), ("strangers", strangers), ("learned", learned)] {
-        let said = place.ok(&format!("train --config smoke.json --out gpu-{name} {gpu} {more}")).stderr;
-        assert!(said.contains("on GPU "), "{said}");
+        let stderr = place.ok(&format!("train --config smoke.json --out gpu-{name} {gpu} {more}")).stderr;
+        assert!(stderr.contains("on GPU "), "{stderr}");
         place.ok(&format!("train --config smoke.json --out cpu-{name} --device cpu {more}"));
         near(&losses(&place, &format!("gpu-{name}")), &losses(&place, &format!("cpu-{name}")), TRAINED, name);
     }
@@ -111,8 +111,8 @@ fn a_run_goes_on_on_the_other_device() {
     for (name, first, second) in [("up", &cpu, &gpu), ("down", &gpu, &cpu)] {
         let fixed = "--set training.scheduler.T_max=4";
         place.ok(&format!("train --config smoke.json --out {name} {first} --set training.num_epochs=2 {fixed}"));
-        let said = place.ok(&format!("train --resume --out {name} {second} --set training.num_epochs=4")).stderr;
-        assert!(said.contains("resuming after epoch 2"), "{said}");
+        let stderr = place.ok(&format!("train --resume --out {name} {second} --set training.num_epochs=4")).stderr;
+        assert!(stderr.contains("resuming after epoch 2"), "{stderr}");
         near(&losses(&place, name), &losses(&place, "unbroken"), TRAINED, name);
     }
 }
@@ -129,8 +129,8 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
         "reconstruct --model run/best.safetensors --data data.csv",
     ] {
         let made = |device: &str, out: &str| {
-            let said = place.ok(&format!("{command} {device} --out {out}")).stderr;
-            assert_eq!(said.matches("note: on GPU ").count(), usize::from(device == gpu), "{command}: {said}");
+            let stderr = place.ok(&format!("{command} {device} --out {out}")).stderr;
+            assert_eq!(stderr.matches("note: on GPU ").count(), usize::from(device == gpu), "{command}: {stderr}");
             samples(&place.text(out)).concat()
         };
         let (got, want) = (made(&gpu, "gpu.csv"), made("--device cpu", "cpu.csv"));
@@ -144,9 +144,9 @@ fn what_is_made_of_a_model_is_the_cpu_s() {
         );
     }
     let report = |device: &str| -> Value {
-        let said = place.ok(&format!("eval --model run/best.safetensors --json {device}"));
-        assert_eq!(said.stderr.matches("note: on GPU ").count(), usize::from(device == gpu), "{}", said.stderr);
-        serde_json::from_str::<Value>(&said.stdout).expect("JSON")["model"].clone()
+        let output = place.ok(&format!("eval --model run/best.safetensors --json {device}"));
+        assert_eq!(output.stderr.matches("note: on GPU ").count(), usize::from(device == gpu), "{}", output.stderr);
+        serde_json::from_str::<Value>(&output.stdout).expect("JSON")["model"].clone()
     };
     // errors are differences of traces, assumed to be at least a tenth of them; correlations and explained variance
     // near 0 are differences of far larger numbers
@@ -169,16 +169,19 @@ fn what_cannot_be_had_is_said() {
         let output = run_without_driver(arguments);
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
-    let (code, said) = without_driver("train --config smoke.json --out run --device gpu");
+    let (code, stderr) = without_driver("train --config smoke.json --out run --device gpu");
     if cfg!(not(feature = "gpu")) {
-        assert!(code == Some(2) && said.contains("built without the GPU"), "{said}");
+        assert!(code == Some(2) && stderr.contains("built without the GPU"), "{stderr}");
     } else if cfg!(target_os = "linux") {
-        assert!(code == Some(1) && said.contains("there is none") && said.contains("mesa-vulkan-drivers"), "{said}");
+        assert!(
+            code == Some(1) && stderr.contains("there is none") && stderr.contains("mesa-vulkan-drivers"),
+            "{stderr}"
+        );
     }
     assert!(!place.path("run").exists(), "a run without a device");
     // auto then computes on the CPU, and says so
-    let (code, said) = without_driver("train --config smoke.json --out run");
-    assert!(code == Some(0) && said.contains("on CPU"), "{said}");
+    let (code, stderr) = without_driver("train --config smoke.json --out run");
+    assert!(code == Some(0) && stderr.contains("on CPU"), "{stderr}");
     // the list appears if the requested adapter does not exist
     if cfg!(any(not(feature = "gpu"), target_os = "linux")) {
         let output = run_without_driver("info --device gpu");
@@ -211,13 +214,13 @@ fn a_software_adapter_is_taken_only_when_it_is_named() {
         return;
     }
     assert!(listed["device"].as_str().expect("a device").starts_with("CPU"), "{listed}");
-    let said = place.ok("train --config smoke.json --out auto").stderr;
-    assert!(said.contains("on CPU"), "{said}");
+    let stderr = place.ok("train --config smoke.json --out auto").stderr;
+    assert!(stderr.contains("on CPU"), "{stderr}");
     let mut command = place.command("eval --model run/best.safetensors --device gpu");
     let output = command.env_remove("ABR_FILM_ADAPTER").output().expect("the program starts");
-    let said = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("which computes on the CPU") && said.contains("name it, with --adapter"), "{said}");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("which computes on the CPU") && stderr.contains("name it, with --adapter"), "{stderr}");
 }
 
 /// Mesa's OpenGL without a required feature, like a card that is too old.
@@ -247,8 +250,8 @@ fn an_adapter_that_cannot_be_used_says_why() {
         }
         assert!(listed.contains(reason), "{listed}");
         let output = lacks("info --config smoke.json --device gpu --adapter llvmpipe");
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(reason.trim_start_matches("cannot be used: ")), "{said}");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(reason.trim_start_matches("cannot be used: ")), "{stderr}");
     }
 }

@@ -41,8 +41,8 @@ fn send(child: &Child, signal: &str) {
 /// Resumes for two more epochs, and trains as many without interruption: both must end with the same bytes.
 fn ends_as_unbroken(place: &Place, long: &str) {
     let epochs = place.text("run/metrics.jsonl").lines().count() + 2;
-    let said = place.ok(&format!("train --resume --out run --set training.num_epochs={epochs}")).stderr;
-    assert!(said.contains("resuming after epoch "), "{said}");
+    let stderr = place.ok(&format!("train --resume --out run --set training.num_epochs={epochs}")).stderr;
+    assert!(stderr.contains("resuming after epoch "), "{stderr}");
     let long = long.replace("num_epochs=500", &format!("num_epochs={epochs}"));
     place.ok(&format!("train --config smoke.json --out unbroken {long}"));
     let (mut run, mut unbroken) = (place.names("run"), place.names("unbroken"));
@@ -62,10 +62,10 @@ fn stopped_and_resumed_three_times_it_ends_in_the_same_bytes() {
     let mut arguments = format!("train --config smoke.json --out run {LONG}");
     // the first is likely within the warm-up; Ctrl-C, then what a batch system or a closed terminal sends
     for signal in ["INT", "TERM", "INT"] {
-        let (code, said) = signalled(&place, &arguments, "loss", signal);
-        assert_eq!(code, Some(130), "{said}");
+        let (code, stderr) = signalled(&place, &arguments, "loss", signal);
+        assert_eq!(code, Some(130), "{stderr}");
         for part in ["finishing this step", "resume with: abr-film train --resume --out run", "interrupted"] {
-            assert!(said.contains(part), "{part:?} is not in: {said}");
+            assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
         }
         let last = Checkpoint::load(&place.path("run/last.safetensors")).expect("a state");
         let progress = last.progress.expect("a training state");

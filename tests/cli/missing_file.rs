@@ -5,8 +5,8 @@ use crate::support::Place;
 #[test]
 fn a_missing_file_is_named_in_the_words_of_the_system() {
     let place = Place::trained("");
-    let said = std::fs::metadata(place.path("none")).expect_err("nothing is there");
-    let message = format!("cannot read: {said}\n  help: check the path");
+    let error = std::fs::metadata(place.path("none")).expect_err("nothing is there");
+    let message = format!("cannot read: {error}\n  help: check the path");
     for (command, named) in [
         ("data import none.txt --out out.csv", "none.txt"),
         ("data import table.csv none.csv --out out.csv", "none.csv"),

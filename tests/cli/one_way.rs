@@ -55,9 +55,9 @@ fn columns_mean_one_thing_wherever_they_stand() {
     for header in ["ID,Mouse,Level(dB)", "Mouse,ID,Level(dB)"] {
         let row = |id: &str| if header.starts_with("ID") { format!("{id},m1,60") } else { format!("m1,{id},60") };
         place.write("x.csv", format!("{header}{numbers}\n{}{values}\n{}{values}\n", row("7"), row("8")));
-        let said = place.ok("data import x.csv").stdout;
+        let stdout = place.ok("data import x.csv").stdout;
         assert_eq!(
-            (column(&said, "subject_id"), column(&said, "id")),
+            (column(&stdout, "subject_id"), column(&stdout, "id")),
             (vec!["m1".to_string(); 2], vec!["7".into(), "8".into()])
         );
     }

@@ -59,9 +59,9 @@ fn svg_size(svg: &str) -> [u32; 2] {
 #[test]
 fn a_level_series_is_drawn_with_its_waves_threshold_and_scale() {
     let place = place();
-    let said = place.ok("plot lab.csv --threshold 30 --out levels.svg");
-    assert!(said.stdout.is_empty());
-    assert_eq!(said.stderr, "A1: 2 panels, 2 levels, 4 traces in levels.svg\n");
+    let output = place.ok("plot lab.csv --threshold 30 --out levels.svg");
+    assert!(output.stdout.is_empty());
+    assert_eq!(output.stderr, "A1: 2 panels, 2 levels, 4 traces in levels.svg\n");
     let svg = place.text("levels.svg");
     for words in [">\nA1\n", "ear\u{a0}L", "ear\u{a0}R", "80 dB", "40 dB", "ms after stimulus onset", "µV\n", ">\nV\n"]
     {
@@ -77,8 +77,8 @@ fn a_level_series_is_drawn_with_its_waves_threshold_and_scale() {
 #[test]
 fn generated_tables_are_drawn_alone_and_over_recordings() {
     let place = place();
-    let said = place.ok("plot made.csv --out made.svg").stderr;
-    assert_eq!(said, "6 subjects together: 1 panel, 2 levels, 6 traces in made.svg\n");
+    let stderr = place.ok("plot made.csv --out made.svg").stderr;
+    assert_eq!(stderr, "6 subjects together: 1 panel, 2 levels, 6 traces in made.svg\n");
     let svg = place.text("made.svg");
     assert!(svg.contains("generated (3 traces a level)") && svg.matches("<polygon").count() == 2, "{svg}");
     assert!(svg.contains("band: central 80 % of the traces"));
@@ -87,10 +87,10 @@ fn generated_tables_are_drawn_alone_and_over_recordings() {
     let bare = place.text("made.svg");
     assert!(!bare.contains("<polygon") && bare.matches("<polyline").count() + 6 == svg.matches("<polyline").count());
 
-    let said = place.ok("plot lab.csv made.csv --subject A1 --out both.svg").stderr;
-    assert!(said.contains("note: generated: the same traces are in 2 panels"), "{said}");
+    let stderr = place.ok("plot lab.csv made.csv --subject A1 --out both.svg").stderr;
+    assert!(stderr.contains("note: generated: the same traces are in 2 panels"), "{stderr}");
     assert!(
-        said.ends_with("recorded: A1; generated: 6 subjects together: 2 panels, 2 levels, 16 traces in both.svg\n")
+        stderr.ends_with("recorded: A1; generated: 6 subjects together: 2 panels, 2 levels, 16 traces in both.svg\n")
     );
     let svg = place.text("both.svg");
     assert!(svg.contains("recorded (1 trace a level)") && svg.contains("generated (3 traces a level)"), "{svg}");
@@ -109,13 +109,13 @@ fn generated_tables_are_drawn_alone_and_over_recordings() {
 fn what_a_model_makes_is_drawn() {
     let place = Place::trained("");
     place.ok("generate --model run -n 4 --static level_db=20:80:3 --out drawn.csv --device cpu");
-    let said = place.ok("plot drawn.csv --out drawn.svg").stderr;
-    assert_eq!(said, "12 subjects together: 1 panel, 3 levels, 12 traces in drawn.svg\n");
+    let stderr = place.ok("plot drawn.csv --out drawn.svg").stderr;
+    assert_eq!(stderr, "12 subjects together: 1 panel, 3 levels, 12 traces in drawn.svg\n");
     place.ok("generate --model run -n 4 --unconditional --out free.csv --device cpu");
     place.ok("data synth --config smoke.json --out synth.csv");
     place.ok("reconstruct --model run --data synth.csv --out again.csv --device cpu");
-    let said = place.ok("plot synth.csv again.csv --truth --out all.svg").stderr;
-    assert!(said.starts_with("recorded: S") && said.contains("; reconstructed: S"), "{said}");
+    let stderr = place.ok("plot synth.csv again.csv --truth --out all.svg").stderr;
+    assert!(stderr.starts_with("recorded: S") && stderr.contains("; reconstructed: S"), "{stderr}");
     let svg = place.text("all.svg");
     assert!(["recorded (", "noise-free (", "reconstructed ("].iter().all(|words| svg.contains(words)), "{svg}");
 }
@@ -183,7 +183,7 @@ fn what_cannot_be_drawn_is_refused() {
 fn what_the_table_does_not_say_is_said_as_for_inspect() {
     let place = place();
     place.write("silent.csv", "animal,level_db,s0,s1,s2\nm1,20,0,1,0\nm1,40,1,2,0\n");
-    let said =
+    let output =
         place.ok("plot silent.csv --sample-rate-hz 20000 --t0-ms 0 --set data.subject_column=animal --out a.svg");
-    assert!(said.stderr.ends_with("m1: 1 panel, 2 levels, 2 traces in a.svg\n"), "{}", said.stderr);
+    assert!(output.stderr.ends_with("m1: 1 panel, 2 levels, 2 traces in a.svg\n"), "{}", output.stderr);
 }

@@ -51,7 +51,7 @@ fn trained() -> Place {
     let place = Place::new();
     place.write("recordings.csv", recordings());
     place.write("prepared.json", configuration(&place).to_string());
-    let said = place.ok("train --config prepared.json --data recordings.csv --out run").stderr;
+    let stderr = place.ok("train --config prepared.json --data recordings.csv --out run").stderr;
     for part in [
         "recordings.csv: 21 rows, prepared: 16 samples at 20000 Hz from 0.1 ms",
         "recordings.csv: filter part not \"aborted\": 1 row left out",
@@ -59,7 +59,7 @@ fn trained() -> Place {
         // 14 of the 21 rows have their label at 1.6 ms
         "recordings.csv: 14 peak labels lie outside of the window",
     ] {
-        assert!(said.contains(part), "{part:?} is not in: {said}");
+        assert!(stderr.contains(part), "{part:?} is not in: {stderr}");
     }
     place
 }
@@ -144,8 +144,8 @@ fn the_built_in_set_is_prepared_too() {
     let place = Place::new();
     let prepare = "--set data.synth.sample_rate_hz=24414.0625 --set data.prepare.sample_rate_hz=20000 \
                    --set data.prepare.window.from_ms=3 --set data.prepare.polarity=-1";
-    let said = place.ok(&format!("train --config smoke.json --out run {prepare}")).stderr;
-    assert!(said.contains("peak labels lie outside"), "{said}");
+    let stderr = place.ok(&format!("train --config smoke.json --out run {prepare}")).stderr;
+    assert!(stderr.contains("peak labels lie outside"), "{stderr}");
     let made = place.ok("generate --model run/best.safetensors").stdout;
     assert_eq!((column(&made, "sample_rate_hz"), column(&made, "t0_ms")), (vec!["20000".into()], vec!["3".into()]));
     // the same recordings as a table are the same data
@@ -175,8 +175,8 @@ fn what_is_missing_is_imputed_when_asked() {
     place.refused(1, train, &["row 3 (line 4), column `level_db`: empty", "data.impute_statics", "grows by 1"]);
     let impute = "--set data.impute_statics=[\"level_db\"]";
     place.refused(2, &format!("{train} {impute}"), &["model.static_dim: is 1", "need 2", "set model.static_dim to 2"]);
-    let said = place.ok(&format!("{train} {impute} --set model.static_dim=2 --set data.split=row")).stderr;
-    assert!(said.contains("training rows: it enters as their median"), "{said}");
+    let stderr = place.ok(&format!("{train} {impute} --set model.static_dim=2 --set data.split=row")).stderr;
+    assert!(stderr.contains("training rows: it enters as their median"), "{stderr}");
     place.ok("eval --model run/best.safetensors --data holed.csv --split all");
     let back = place.ok("reconstruct --model run/best.safetensors --data holed.csv").stdout;
     assert_eq!(column(&back, "level_db")[2], "", "what is not known is not made up");

@@ -60,12 +60,12 @@ fn a_recording_in_two_parts_stops_the_training_unless_asked_for() {
             "data.allow_repeats to true",
         ],
     );
-    let said = place.ok(&format!("{command} --set data.allow_repeats=true")).stderr;
-    assert!(said.contains("note: 2 rows in two parts have the same samples"), "{said}");
+    let stderr = place.ok(&format!("{command} --set data.allow_repeats=true")).stderr;
+    assert!(stderr.contains("note: 2 rows in two parts have the same samples"), "{stderr}");
     assert_eq!(place.json("copied/config.json")["data"]["allow_repeats"], true);
     // the result repeats the warning about the leak
-    let said = place.ok("eval --model copied/best.safetensors --data copied.csv").stdout;
-    assert!(said.starts_with("copied.csv, test: 3 rows of 1 subject; trained on 1 of these rows"), "{said}");
+    let stdout = place.ok("eval --model copied/best.safetensors --data copied.csv").stdout;
+    assert!(stdout.starts_with("copied.csv, test: 3 rows of 1 subject; trained on 1 of these rows"), "{stdout}");
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn copies_of_one_subject_are_noticed_and_stay_together() {
     let subjects = column(&place.text("table.csv"), "subject_id");
     let second = train[1..].iter().find(|&&row| subjects[row - 1] == subjects[train[0] - 1]).unwrap();
     place.write("copied.csv", with_copy(&place, train[0], *second));
-    let said = place.ok("train --config small.json --data copied.csv --out copied").stderr;
-    assert!(said.contains("2 rows have the same samples as another row of their part"), "{said}");
+    let stderr = place.ok("train --config small.json --data copied.csv --out copied").stderr;
+    assert!(stderr.contains("2 rows have the same samples as another row of their part"), "{stderr}");
 }
 
 #[test]

@@ -76,8 +76,8 @@ fn page_terminal_and_json_say_the_same() {
     let all = place.ok("eval --model run --verbose").stdout;
     for sentence in json["verdict"].as_array().expect("sentences") {
         let sentence = words(sentence.as_str().expect("text"));
-        for said in [&plain(&page), &short, &all] {
-            assert!(words(said).contains(&sentence), "{sentence:?}");
+        for text in [&plain(&page), &short, &all] {
+            assert!(words(text).contains(&sentence), "{sentence:?}");
         }
     }
     // each row of a table is a line of the terminal, except the split
@@ -140,8 +140,8 @@ fn a_report_has_all_its_parts() {
 #[test]
 fn a_run_without_a_report_says_nothing_of_one() {
     let place = Place::new();
-    let said = place.ok("train --config smoke.json --out run").stderr;
-    assert!(!said.contains("report") && !place.path("run/report.html").exists(), "{said}");
+    let stderr = place.ok("train --config smoke.json --out run").stderr;
+    assert!(!stderr.contains("report") && !place.path("run/report.html").exists(), "{stderr}");
     place.ok("eval --model run --out evaluated");
     assert!(place.text("evaluated/report.html").contains("Learning curves"));
     // a checkpoint outside of a run folder: its record of the training is missing

@@ -65,8 +65,8 @@ fn fewer_epochs_and_then_more() {
         let place = Place::new();
         place.ok(&format!("train --config smoke.json --out unbroken {run} --set training.num_epochs=5"));
         place.ok(&format!("train --config smoke.json --out run {run} --set training.num_epochs=2"));
-        let said = place.ok("train --resume --out run --set training.num_epochs=5 --threads 1").stderr;
-        assert!(said.contains("resuming after epoch 2, step "), "{said}");
+        let stderr = place.ok("train --resume --out run --set training.num_epochs=5 --threads 1").stderr;
+        assert!(stderr.contains("resuming after epoch 2, step "), "{stderr}");
         same(&place, "run", "unbroken");
         let without_time = |folder: &str| -> Vec<serde_json::Value> {
             let text = place.text(&format!("{folder}/metrics.jsonl"));
@@ -81,8 +81,8 @@ fn fewer_epochs_and_then_more() {
         assert_eq!(place.json("run/summary.json"), place.json("unbroken/summary.json"));
         assert_eq!(place.json("run/config.json"), place.json("unbroken/config.json"));
         // resumed again: nothing is left to do, and nothing changes
-        let said = place.ok("train --resume --out run").stderr;
-        assert!(said.contains("nothing is left to do"), "{said}");
+        let stderr = place.ok("train --resume --out run").stderr;
+        assert!(stderr.contains("nothing is left to do"), "{stderr}");
         same(&place, "run", "unbroken");
     }
 }
@@ -157,8 +157,11 @@ fn all_but_the_epochs_is_refused_by_name() {
     place.refused(1, &resume("--config other.json"), &["training.learning_rate was 0.001, is 0.002"]);
     // the run's original file has no T_max, so the resume keeps the run's; the species does not affect training
     let more = "--set training.num_epochs=10 --set data.species=mouse --threads 1 --device cpu";
-    let said = place.ok(&resume(&format!("--config smoke.json {more}"))).stderr;
-    assert!(said.contains("training.scheduler.T_max stays 9: from there on the learning rate is 0.00001"), "{said}");
+    let stderr = place.ok(&resume(&format!("--config smoke.json {more}"))).stderr;
+    assert!(
+        stderr.contains("training.scheduler.T_max stays 9: from there on the learning rate is 0.00001"),
+        "{stderr}"
+    );
 }
 
 #[test]

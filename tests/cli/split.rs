@@ -36,8 +36,8 @@ fn folds_test_every_subject_once() {
 fn a_held_out_level_is_tested_alone() {
     let place = Place::new();
     let split = r#"--set data.split={"held_out":{"column":"level_db","values":[40,50]}} --set data.test_split=0.4"#;
-    let said = place.ok(&format!("train --config small.json --data table.csv --out run {split}"));
-    assert!(said.stderr.contains(" unused"), "{}", said.stderr);
+    let output = place.ok(&format!("train --config small.json --data table.csv --out run {split}"));
+    assert!(output.stderr.contains(" unused"), "{}", output.stderr);
     let report = place.ok("eval --model run/best.safetensors --data table.csv --out report");
     assert!(report.stdout.contains("; trained on none of these rows and none of these subjects"), "{}", report.stdout);
     // every third row is of one subject, and level follows the row's number
@@ -87,15 +87,15 @@ fn subjects_are_held_out_by_name() {
     let held = |names: &str| format!(r#"--set data.split={{"held_out":{{"column":"subject_id","values":[{names}]}}}}"#);
     let train = "train --config small.json --data table.csv --out";
     for seed in [1, 2] {
-        let said = place.ok(&format!("{train} run{seed} {} --set data.seed={seed}", held(r#""S3","S5""#))).stderr;
+        let stderr = place.ok(&format!("{train} run{seed} {} --set data.seed={seed}", held(r#""S3","S5""#))).stderr;
         let manifest = place.json(&format!("run{seed}/split.json"));
         assert_eq!(subjects(&manifest, "test"), ["S3", "S5"].map(String::from).into());
         // a fifth of the other six, rounded
         assert_eq!((subjects(&manifest, "train").len(), subjects(&manifest, "validation").len()), (5, 1));
         assert_eq!(manifest["unused"]["rows"], 0);
         assert!(
-            said.contains("only 6 rows are in the test part of the split") && said.contains("hold out more"),
-            "{said}"
+            stderr.contains("only 6 rows are in the test part of the split") && stderr.contains("hold out more"),
+            "{stderr}"
         );
         let report = place.ok(&format!("eval --model run{seed}/best.safetensors --data table.csv")).stdout;
         assert!(report.contains(" 6 rows of 2 subjects; trained on none of these rows"), "{report}");
@@ -120,9 +120,9 @@ fn two_subjects_are_two_folds() {
     let mut tested = Vec::new();
     for fold in 0..2 {
         let split = format!(r#"--set data.split={{"k_fold":{{"folds":2,"fold":{fold}}}}}"#);
-        let said = place.ok(&format!("train --config small.json --data two.csv --out fold{fold} {split}")).stderr;
-        assert!(said.contains("note: there are no validation rows: the last epoch counts as the best"), "{said}");
-        assert!(said.contains("12 rows to train, 0 to validate, 12 to test"), "{said}");
+        let stderr = place.ok(&format!("train --config small.json --data two.csv --out fold{fold} {split}")).stderr;
+        assert!(stderr.contains("note: there are no validation rows: the last epoch counts as the best"), "{stderr}");
+        assert!(stderr.contains("12 rows to train, 0 to validate, 12 to test"), "{stderr}");
         tested.extend(subjects(&place.json(&format!("fold{fold}/split.json")), "test"));
         // the weights of the best epoch exist and are evaluated
         let report = place.ok(&format!("eval --model fold{fold}/best.safetensors --data two.csv")).stdout;
@@ -131,6 +131,6 @@ fn two_subjects_are_two_folds() {
     tested.sort();
     assert_eq!(tested, ["M0", "M1"]);
     // without a test part, one subject trains and the other validates
-    let said = place.ok("train --config small.json --data two.csv --out both --set data.test_split=0").stderr;
-    assert!(said.contains("12 rows to train, 12 to validate, 0 to test"), "{said}");
+    let stderr = place.ok("train --config small.json --data two.csv --out both --set data.test_split=0").stderr;
+    assert!(stderr.contains("12 rows to train, 12 to validate, 0 to test"), "{stderr}");
 }

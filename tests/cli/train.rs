@@ -62,8 +62,8 @@ fn the_configuration_is_written_out_and_trains_the_same_model() {
 fn a_dry_run_writes_nothing() {
     let place = Place::new();
     let before = place.tree();
-    let said = place.ok("train --config smoke.json --out run --dry-run").stderr;
-    assert!(said.contains("3 epochs of 4 steps into run; nothing was written"), "{said}");
+    let stderr = place.ok("train --config smoke.json --out run --dry-run").stderr;
+    assert!(stderr.contains("3 epochs of 4 steps into run; nothing was written"), "{stderr}");
     assert!(place.tree() == before);
     // a dry run reads everything, so it refuses what the training would refuse
     place.refused(1, "train --config small.json --data none.csv --out run --dry-run", &["none.csv"]);
@@ -120,20 +120,20 @@ fn a_static_beyond_all_bounds_is_refused_before_the_training() {
 fn a_model_far_too_large_for_its_data_is_noticed() {
     let place = Place::new();
     let dry = "train --config small.json --data table.csv --out run --dry-run";
-    let said = place.ok(&format!("{dry} --set model.encoder_dims=[64]")).stderr;
+    let stderr = place.ok(&format!("{dry} --set model.encoder_dims=[64]")).stderr;
     let parameters =
-        said.lines().find_map(|line| line.strip_suffix(" rows to train, 6 to validate, 3 to test")).unwrap();
+        stderr.lines().find_map(|line| line.strip_suffix(" rows to train, 6 to validate, 3 to test")).unwrap();
     let parameters = parameters.split(' ').next().unwrap();
     let wanted = format!(
         "note: the model has {parameters} parameters, but only 60 numbers to learn from (15 training rows of 4 \
          samples): choose smaller model.encoder_dims"
     );
-    assert!(said.contains(&wanted), "{said}");
+    assert!(stderr.contains(&wanted), "{stderr}");
     // the built-in set is large enough for the quickstart model
     let quickstart = include_str!("../../configs/quickstart.json");
     place.write("quickstart.json", quickstart);
-    let said = place.ok("train --config quickstart.json --out run --dry-run").stderr;
-    assert!(!said.contains("note: "), "{said}");
+    let stderr = place.ok("train --config quickstart.json --out run --dry-run").stderr;
+    assert!(!stderr.contains("note: "), "{stderr}");
 }
 
 #[test]
@@ -163,10 +163,10 @@ fn early_stopping_keeps_the_best_weights() {
     // the learning rate is far too large: no epoch is better than the first
     let stop =
         "--set training.learning_rate=0.05 --set training.early_stopping_patience=2 --set training.num_epochs=30";
-    let said =
+    let stderr =
         place.ok(&format!("train --config smoke.json --out run --set output.save_every_n_epochs=1 {stop}")).stderr;
     let summary = place.json("run/summary.json");
-    assert!(said.contains("stopped early after"), "{said}");
+    assert!(stderr.contains("stopped early after"), "{stderr}");
     assert_eq!(summary["stopped_early"], true);
     let (epochs, best) = (summary["epochs"].as_u64().unwrap(), summary["best_epoch"].as_u64().unwrap());
     assert_eq!(epochs, best + 2);
@@ -215,8 +215,8 @@ fn recorded() -> String {
 fn samples_beyond_the_signal_are_cut_and_reported() {
     let place = Place::new();
     let set = "--set model.signal_length=3";
-    let said = place.ok(&format!("train --config small.json --data table.csv --out run {set}")).stderr;
-    assert!(said.contains("table.csv: 24 rows, the first 3 samples of each; 1 more of each were cut"), "{said}");
+    let stderr = place.ok(&format!("train --config small.json --data table.csv --out run {set}")).stderr;
+    assert!(stderr.contains("table.csv: 24 rows, the first 3 samples of each; 1 more of each were cut"), "{stderr}");
 }
 
 /// The built-in set, written as a table and read again, is bit by bit the same.
@@ -254,10 +254,10 @@ fn unlabelled_peaks_are_empty_cells() {
     let place = Place::new();
     let labelled = table().replacen(",,", ",0.1,", 9);
     place.write("labelled.csv", labelled);
-    let said =
+    let stderr =
         place.ok("train --config small.json --data labelled.csv --out run --set model.predict_peaks=true").stderr;
     let rest = "peak_i_ms, peak_iii_ms, peak_i_uv, peak_iii_uv, peak_v_uv: they will not be predicted";
-    assert!(said.contains(rest), "{said}");
+    assert!(stderr.contains(rest), "{stderr}");
     let made = place.ok("generate --model run/best.safetensors").stdout;
     assert_eq!(crate::support::column(&made, "peak_i_ms"), [""]);
     assert!(crate::support::column(&made, "peak_v_ms")[0].parse::<f64>().is_ok());

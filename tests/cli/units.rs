@@ -13,21 +13,21 @@ fn wfdb(place: &Place, gain: &str) {
 fn a_gain_that_a_file_states_is_replaced_and_said() {
     let place = Place::new();
     wfdb(&place, "200(0)/uV");
-    let first = |said: &str| samples(said)[0][..3].to_vec();
+    let first = |table: &str| samples(table)[0][..3].to_vec();
     assert_eq!(first(&place.ok("data import a.hea --t0-ms 0").stdout), [0.0, 0.05, 0.1]);
-    let said = place.ok("data import a.hea --t0-ms 0 --gain 100");
-    assert_eq!(first(&said.stdout), [0.0, 0.1, 0.2]);
+    let output = place.ok("data import a.hea --t0-ms 0 --gain 100");
+    assert_eq!(first(&output.stdout), [0.0, 0.1, 0.2]);
     assert!(
-        said.stderr.contains("gain: 1 recordings state another value (the first: 200); 100 is used"),
+        output.stderr.contains("gain: 1 recordings state another value (the first: 200); 100 is used"),
         "{}",
-        said.stderr
+        output.stderr
     );
     assert_eq!(first(&place.ok("data import a.hea --t0-ms 0 --gain -200").stdout)[1], -0.05);
     // the reciprocal of the gain gives impossible samples until it is replaced
     wfdb(&place, "0.0000005(0)/V");
     place.refused(1, "data import a.hea --t0-ms 0", &["a.hea: row 1", "more than 1000 V", "--gain"]);
-    let said = place.ok("data import a.hea --t0-ms 0 --gain 2e8");
-    assert_eq!(first(&said.stdout), [0.0, 0.05, 0.1]);
+    let output = place.ok("data import a.hea --t0-ms 0 --gain 2e8");
+    assert_eq!(first(&output.stdout), [0.0, 0.05, 0.1]);
     place.command("data import a.hea --gain 0").assert().code(2);
 }
 
@@ -46,11 +46,14 @@ fn a_table_in_volts_is_noticed_and_converted_alike_everywhere() {
     for command in
         ["data import volts.csv --out x.csv", "train --config small.json --data volts.csv --out run --dry-run"]
     {
-        let said = place.ok(command).stderr;
-        assert!(said.contains("look like volts (V)") && said.contains("--unit V (data.unit)"), "{command}: {said}");
+        let stderr = place.ok(command).stderr;
+        assert!(
+            stderr.contains("look like volts (V)") && stderr.contains("--unit V (data.unit)"),
+            "{command}: {stderr}"
+        );
     }
-    let said = place.ok("data import volts.csv --unit V --out uv.csv").stderr;
-    assert!(!said.contains("look like"), "{said}");
+    let stderr = place.ok("data import volts.csv --unit V --out uv.csv").stderr;
+    assert!(!stderr.contains("look like"), "{stderr}");
     place.ok("data import table.csv --out plain.csv");
     let train = "train --config small.json --set training.num_epochs=1";
     place.ok(&format!("{train} --data uv.csv --out a"));
@@ -65,14 +68,14 @@ fn a_table_in_volts_is_noticed_and_converted_alike_everywhere() {
 #[test]
 fn a_time_that_a_table_states_is_replaced_and_said() {
     let place = Place::new();
-    let said = place.ok("data import table.csv --t0-ms -1.5 --sample-rate-hz 20000");
-    assert_eq!(column(&said.stdout, "t0_ms")[0], "-1.5");
+    let output = place.ok("data import table.csv --t0-ms -1.5 --sample-rate-hz 20000");
+    assert_eq!(column(&output.stdout, "t0_ms")[0], "-1.5");
     assert!(
-        said.stderr.contains("t0_ms: 24 recordings state another value (the first: 0); -1.5 is used"),
+        output.stderr.contains("t0_ms: 24 recordings state another value (the first: 0); -1.5 is used"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    assert!(!said.stderr.contains("sample_rate_hz:"), "what is equal is not replaced: {}", said.stderr);
+    assert!(!output.stderr.contains("sample_rate_hz:"), "what is equal is not replaced: {}", output.stderr);
     for time in ["nan", "inf", "-inf", "early"] {
         let output = place.command(&format!("data import table.csv --t0-ms={time}")).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -86,8 +89,8 @@ fn an_output_is_never_an_input() {
     std::fs::create_dir(place.path("rec")).unwrap();
     place.write("rec/a.csv", crate::support::table());
     place.ok("data import rec --out rec/all.csv");
-    let said = place.ok("data import rec --out rec/all.csv");
-    assert!(said.stderr.contains("all.csv: left out"), "{}", said.stderr);
+    let output = place.ok("data import rec --out rec/all.csv");
+    assert!(output.stderr.contains("all.csv: left out"), "{}", output.stderr);
     assert_eq!(column(&place.text("rec/all.csv"), "t0_ms").len(), 24);
     let replaced = ["would replace"];
     place.refused(2, "data import rec/a.csv --out rec/a.csv", &replaced);
@@ -98,8 +101,8 @@ fn an_output_is_never_an_input() {
     place.refused(2, "data import rec/a.csv --subject-from names.csv --out names.csv", &replaced);
     assert!(place.text("names.csv").starts_with("file,subject_id"));
     // a second output in the folder repeats the rows; a notice reports this
-    let said = place.ok("data import rec --out rec/other.csv").stderr;
-    assert!(said.contains("24 rows repeat the samples of an earlier one"), "{said}");
+    let stderr = place.ok("data import rec --out rec/other.csv").stderr;
+    assert!(stderr.contains("24 rows repeat the samples of an earlier one"), "{stderr}");
 }
 
 #[test]
@@ -109,18 +112,18 @@ fn one_animal_in_two_folders_is_said_and_may_be_named() {
         std::fs::create_dir_all(place.path(&format!("rec/{day}"))).unwrap();
         place.write(&format!("rec/{day}/A1.csv"), "level_db,s0,s1\n60,0.1,0.2\n");
     }
-    let said = place.ok("data import rec");
-    assert_eq!(column(&said.stdout, "subject_id"), ["day1/A1", "day2/A1"]);
+    let output = place.ok("data import rec");
+    assert_eq!(column(&output.stdout, "subject_id"), ["day1/A1", "day2/A1"]);
     assert!(
-        said.stderr.contains("name A1 is in 2 folders") && said.stderr.contains("--subject-from"),
+        output.stderr.contains("name A1 is in 2 folders") && output.stderr.contains("--subject-from"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = place.ok("data import rec --subject-from ([A-Z][0-9])[.]csv$");
-    assert_eq!(column(&said.stdout, "subject_id"), ["A1", "A1"]);
+    let output = place.ok("data import rec --subject-from ([A-Z][0-9])[.]csv$");
+    assert_eq!(column(&output.stdout, "subject_id"), ["A1", "A1"]);
     place.write("names.csv", "file,subject_id\nday1/A1.csv,one\nday2/A1.csv,two\n");
-    let said = place.ok("data import rec --subject-from names.csv");
-    assert_eq!(column(&said.stdout, "subject_id"), ["one", "two"]);
+    let output = place.ok("data import rec --subject-from names.csv");
+    assert_eq!(column(&output.stdout, "subject_id"), ["one", "two"]);
 }
 
 #[test]
@@ -133,8 +136,8 @@ fn a_recorders_column_names_the_subject_as_its_file_spells_it() {
     place.write("rec.csv", table);
     let prepare = "data prepare rec.csv --config small.json --set data.subject_column=";
     let subjects = |column_name: &str| {
-        let said = place.ok(&format!("{prepare}{column_name}"));
-        column(&said.stdout, "subject_id")
+        let output = place.ok(&format!("{prepare}{column_name}"));
+        column(&output.stdout, "subject_id")
     };
     assert_eq!(subjects("Animal")[..3], ["A0", "A1", "A2"]);
     assert_eq!(subjects("animal")[..3], ["A0", "A1", "A2"]);
@@ -146,8 +149,8 @@ fn a_recorders_column_names_the_subject_as_its_file_spells_it() {
             .text("small.json")
             .replace(r#"["level_db"]"#, &format!(r#"["level_db"], "subject_column": "nest", "filters": [{filter}]"#));
         place.write("filtered.json", config);
-        let said = place.ok("data prepare rec.csv --config filtered.json --out kept.csv");
-        assert!(said.stdout.is_empty());
+        let output = place.ok("data prepare rec.csv --config filtered.json --out kept.csv");
+        assert!(output.stdout.is_empty());
         let kept = place.text("kept.csv");
         (column(&kept, "subject_id"), column(&kept, "file_subject_id"))
     };

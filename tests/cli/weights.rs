@@ -150,8 +150,8 @@ fn the_originals_leftovers_are_told_and_missing_counters_are_not_missed() {
     let leftovers = ["static_decoder.0.weight", "static_decoder.0.bias"];
     let no_counters = |name: &str| (!name.ends_with("num_batches_tracked")).then(|| name.to_string());
     strip(&place, "run/best.safetensors", "old.safetensors", no_counters, &leftovers);
-    let said = place.ok("info --model old.safetensors --config smoke.json").stderr;
-    assert!(said.contains("old.safetensors: 2 tensors of static_decoder.* are not used"), "{said}");
+    let stderr = place.ok("info --model old.safetensors --config smoke.json").stderr;
+    assert!(stderr.contains("old.safetensors: 2 tensors of static_decoder.* are not used"), "{stderr}");
     let whole = place.bytes("run/best.safetensors");
     let names: Vec<String> = SafeTensors::deserialize(&whole).unwrap().names().iter().map(|n| n.to_string()).collect();
     assert!(names.iter().any(|n| n == "decoder.layer1.2.num_batches_tracked"), "{names:?}");
@@ -188,7 +188,10 @@ fn bare_weights_of_other_sizes() {
     refused("peaks.json", &["bare.safetensors: tensor decoder.peak_head.0.weight: missing, wanted [512, 32]"]);
     // the file also contains a model without FiLM
     write_sizes(&place, "plain.json", &[("model", "use_film", false.into())]);
-    let said = place.ok("info --model bare.safetensors --config plain.json").stderr;
-    assert!(said.contains("16 tensors belong to no part of the configured model (the first: decoder.film1."), "{said}");
+    let stderr = place.ok("info --model bare.safetensors --config plain.json").stderr;
+    assert!(
+        stderr.contains("16 tensors belong to no part of the configured model (the first: decoder.film1."),
+        "{stderr}"
+    );
     assert!(place.ok("info --model bare.safetensors --config smoke.json").stderr.is_empty());
 }
