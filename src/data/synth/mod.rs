@@ -143,7 +143,7 @@ struct Simulator {
 struct SimulatedRow {
     signal: Vec<f64>,
     ground_truth: Vec<f64>,
-    conditions: [f64; 7],
+    condition: [f64; 7],
     peaks: [f64; 6],
     latencies_ms: [f64; 7],
     n_averages: Option<u32>,
@@ -165,7 +165,7 @@ impl Simulator {
         let fmp = noise::f_ratio(&signal, rms_uv, self.seed, row);
         let latencies_ms = waves.map(|wave| if self.visible(&wave) { wave.latency_ms } else { f64::NAN });
         let peaks = self.peaks(&truth, &latencies_ms);
-        let conditions = [
+        let condition = [
             subject.age_years,
             recording.level_db,
             recording.rate_hz,
@@ -174,7 +174,7 @@ impl Simulator {
             subject.conductive_loss_db,
             subject.cochlear_loss_db,
         ];
-        SimulatedRow { signal, ground_truth: truth, conditions, peaks, latencies_ms, n_averages: recording.n_averages }
+        SimulatedRow { signal, ground_truth: truth, condition, peaks, latencies_ms, n_averages: recording.n_averages }
     }
 
     fn visible(&self, wave: &SynthWave) -> bool {
@@ -211,7 +211,7 @@ impl SimulatedRow {
         recording.subject = format!("S{:04}", subject + 1);
         (recording.sample_rate_hz, recording.t0_ms) = (Some(sample_rate_hz), Some(0.0));
         // Rust writes the fewest digits that read back to the same bits
-        recording.columns = names.iter().cloned().zip(self.conditions.map(|value| value.to_string())).collect();
+        recording.columns = names.iter().cloned().zip(self.condition.map(|value| value.to_string())).collect();
         if let Some(n) = self.n_averages {
             recording.add_column("n_averages", n);
         }

@@ -290,7 +290,7 @@ fn the_f_ratio_is_one_without_a_response_and_grows_with_it() {
     let simulator = Simulator::new(&config(1, 1), 200, 1);
     let ratios = |level_db: f64, residual_noise_nv: f64| {
         let recording = SynthRecording { residual_noise_nv, ..at_level(level_db) };
-        mean_and_sd(&(0..1000).map(|row| simulator.row(&listener(), &recording, row).conditions[3]).collect::<Vec<_>>())
+        mean_and_sd(&(0..1000).map(|row| simulator.row(&listener(), &recording, row).condition[3]).collect::<Vec<_>>())
     };
     let (silent, sd) = ratios(-10.0, 30.0);
     // subtracting the window's mean removes some power of the lowest lines
@@ -301,7 +301,7 @@ fn the_f_ratio_is_one_without_a_response_and_grows_with_it() {
     let row = simulator.row(&listener(), &at_level(80.0), 3);
     let (_, sd) = mean_and_sd(&row.signal);
     let plain = sd * sd * (199.0 / 200.0) / 0.030_f64.powi(2);
-    assert!((row.conditions[3] / plain - 1.0).abs() < 0.08, "the noise is estimated to a few per cent");
+    assert!((row.condition[3] / plain - 1.0).abs() < 0.08, "the noise is estimated to a few per cent");
 }
 
 #[test]
