@@ -101,7 +101,7 @@ impl Passes for Decoder {
             let target = tape.input(tape.shape(var), target).expect("a target");
             tape.apply(Mse, &[var, target]).expect("a term")
         };
-        let terms = [mse(decoded.signal, signal), mse(decoded.condition.expect("a static head"), condition)];
+        let terms = [mse(decoded.signal, signal), mse(decoded.condition.expect("a condition head"), condition)];
         let weights = [1.0, 1.0].into_iter().collect();
         *loss = Some(model.tape().apply(WeightedSum { weights }, &terms).expect("a loss"));
     }

@@ -63,7 +63,7 @@
 //!
 //! let (trained, mut model, _notices) = Checkpoint::open(&path, None, Box::new(Cpu::<f32>::new()))?;
 //!
-//! // five traces at 60 dB; the other static parameters are those of training rows near 60 dB
+//! // five traces at 60 dB; the other conditioning variables are those of training rows near 60 dB
 //! let at_60_db = vec![("level_db".to_string(), Value::Number(60.0))];
 //! let request = Request { conditions: Some(vec![at_60_db]), count: 5, series: false, seed: 1, averages: None };
 //! let traces = generate(&trained, &mut model, &request)?;

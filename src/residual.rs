@@ -88,7 +88,7 @@ impl<'a> Residual<'a> {
     }
 
     /// The factor for drawing residuals with mean variance 1 along the trace, within the band of the recordings.
-    pub fn shape(&self) -> ResidualFactor {
+    pub fn factor(&self) -> ResidualFactor {
         ResidualFactor::new(&self.mixed_model.noise(), &self.covariance)
     }
 }
@@ -308,10 +308,10 @@ mod tests {
 
     #[test]
     fn residuals_are_drawn_within_the_band_with_variance_1() {
-        let shape = ResidualFactor::new(&noise(), &local(&between(), 20.0));
+        let factor = ResidualFactor::new(&noise(), &local(&between(), 20.0));
         let (mut variance, mut halves, mut steps) = (0.0, [0.0; 2], 0.0);
         for sample in 0..400 {
-            let drawn = shape.draw(Stream::new(3, Purpose::Test, 5), sample);
+            let drawn = factor.draw(Stream::new(3, Purpose::Test, 5), sample);
             variance += drawn.mapv(|v| v * v).mean().unwrap() / 400.0;
             (0..LENGTH).for_each(|i| halves[2 * i / LENGTH] += drawn[i] * drawn[i]);
             // alternating signs are the highest possible frequency

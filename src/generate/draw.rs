@@ -218,12 +218,12 @@ fn mean_square(trace: ArrayView1<f32>) -> f64 {
 /// Adds a residual of the subject to each trace; `share` is its size relative to the trace's root mean square.
 fn add_residuals(trained: &TrainedModel, share: f64, subjects: &[u32], seed: u64, traces: &mut Array2<f32>) {
     let Some(residual) = Residual::of(trained).filter(|_| share > 0.0) else { return };
-    let (shape, stream) = (residual.shape(), Stream::new(seed, Purpose::Generate, 7));
+    let (factor, stream) = (residual.factor(), Stream::new(seed, Purpose::Generate, 7));
     let mut drawn: Option<(u32, Array1<f64>)> = None;
     for (&subject, mut trace) in subjects.iter().zip(traces.rows_mut()) {
         let (_, residual) = match drawn.take() {
             Some(same) if same.0 == subject => drawn.insert(same),
-            _ => drawn.insert((subject, shape.draw(stream, subject))),
+            _ => drawn.insert((subject, factor.draw(stream, subject))),
         };
         let size = share * mean_square(trace.view()).sqrt();
         trace.iter_mut().zip(residual.iter()).for_each(|(v, r)| *v += (size * r) as f32);
