@@ -2,8 +2,8 @@
 // is some columns of a wider tensor, and W some rows. Terms beyond the last are 0 in the tiles. A shader that includes
 // this defines `finished`, the epilogue for four columns of a row of x W^T + b, and `arriving`, which reads dy.
 //
-// A product of few tiles and many terms may be split-K: its tiles are made `splits` times, each time from `deep` terms,
-// into `partials`, which `join_forward` or `join_backward` adds up in order.
+// A product of few tiles and many terms may be split-K: its tiles are made `splits` times, each time from `split_depth`
+// terms, into `partials`, which `join_forward` or `join_backward` adds up in order.
 struct Params {
     rows: u32,
     inner: u32,
@@ -12,11 +12,11 @@ struct Params {
     outputs: u32,
     // of y, or of dx
     splits: u32,
-    deep: u32,
+    split_depth: u32,
     // of a backward pass; first the workgroups for dx
     groups_of_x: u32,
     splits_of_w: u32,
-    deep_of_w: u32,
+    split_depth_of_w: u32,
     accumulate_x: u32,
     accumulate_w: u32,
     accumulate_b: u32,
@@ -138,8 +138,8 @@ fn forward_block(lane: u32, m0: u32, n0: u32, n_end: u32, x_first: u32, k0: u32)
 // y[m0.., n0..n_end], from the columns of x that begin at x_first.
 fn forward_tile(lane: u32, split: u32, m0: u32, n0: u32, n_end: u32, x_first: u32) {
     clear_sums();
-    let begin = split * p.deep;
-    let end = min(begin + p.deep, p.inner);
+    let begin = split * p.split_depth;
+    let end = min(begin + p.split_depth, p.inner);
     var block = mat4x4<f32>();
     if (begin < end) {
         block = forward_block(lane, m0, n0, n_end, x_first, begin);
@@ -211,8 +211,8 @@ fn input_block(lane: u32, m0: u32, i0: u32, o_end: u32, k0: u32) -> mat4x4<f32> 
 // dx[m0.., x_first + i0..], from the columns o_begin..o_end of dy.
 fn input_tile(lane: u32, split: u32, m0: u32, i0: u32, o_begin: u32, o_end: u32, x_first: u32) {
     clear_sums();
-    let begin = o_begin + split * p.deep;
-    let end = min(begin + p.deep, o_end);
+    let begin = o_begin + split * p.split_depth;
+    let end = min(begin + p.split_depth, o_end);
     var block = mat4x4<f32>();
     if (begin < end) {
         block = input_block(lane, m0, i0, o_end, begin);
@@ -280,8 +280,8 @@ fn weight_block(lane: u32, o0: u32, o_end: u32, i0: u32, x_first: u32, k0: u32) 
 // dw[o0..o_end, i0..], and where i0 is 0 db[o0..o_end]: sums over the rows of the batch.
 fn weight_tile(lane: u32, split: u32, o0: u32, o_end: u32, i0: u32, x_first: u32) {
     clear_sums();
-    let begin = split * p.deep_of_w;
-    let end = min(begin + p.deep_of_w, p.rows);
+    let begin = split * p.split_depth_of_w;
+    let end = min(begin + p.split_depth_of_w, p.rows);
     var of_bias = 0.0;
     var block = mat4x4<f32>();
     if (begin < end) {

@@ -1,4 +1,4 @@
-//! `y = a + b`, the sum of two equal shapes; with `mul` the composed form that `film` fuses.
+//! `y = a + b`, the sum of two tensors of equal shape.
 //!
 //! | tensor | shape |
 //! | --- | --- |

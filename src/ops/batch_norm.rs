@@ -1,22 +1,23 @@
-//! `y = (x - mean) / sqrt(var + eps) * weight + bias`, a column at a time: PyTorch's `BatchNorm1d` (Ioffe and Szegedy
+//! `y = (x - mean) / sqrt(var + eps) * weight + bias` for each column: PyTorch's `BatchNorm1d` (Ioffe and Szegedy
 //! 2015, arXiv:1502.03167, algorithm 1).
 //!
-//! In training mean and (biased) variance are the batch's, and the running statistics move towards them by `momentum`,
-//! the running variance with the unbiased one; in evaluation they are the running ones.
+//! In training, mean and (biased) variance are those of the batch, and the running statistics move towards them by
+//! `momentum`; the running variance moves towards the unbiased variance. In evaluation, mean and variance are the
+//! running statistics.
 //!
 //! | tensor | shape |
 //! | --- | --- |
 //! | x, y | `[B, F]` |
 //! | weight, bias | `[1, F]` |
 //! | running_mean, running_var (no gradient) | `[1, F]` |
-//! | kept: mean, 1 / sqrt(var + eps) | `[1, F]` |
+//! | saved: mean, 1 / sqrt(var + eps) | `[1, F]` |
 //! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
 //!
 //! Gradient, with `xhat = (x - mean) / sqrt(var + eps)`: `dbias = sum dy`, `dweight = sum dy xhat`, and in training
 //! `dx = weight / sqrt(var + eps) (dy - dbias / B - xhat dweight / B)`, in evaluation `dx = weight / sqrt(var + eps)
 //! dy`. In training B must be at least 2: one row has no variance.
 //!
-//! The model runs it within [`norm_dropout_film`](super::norm_dropout_film); this is the reference.
+//! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
 use crate::dispatch::product::Tiling;
@@ -36,13 +37,14 @@ impl BatchNorm {
     /// The weight of the batch in the running statistics.
     pub const MOMENTUM: f64 = 0.1;
 
-    /// The unbiased variance of so many rows, in parts of the biased one.
+    /// The ratio of the unbiased to the biased variance of this many rows.
     pub(super) fn unbias(rows: usize) -> f64 {
         rows as f64 / (rows as f64 - 1.0).max(1.0)
     }
 
-    /// Mean and (biased) variance of some columns: the batch's in training, the `running` ones in evaluation. A batch
-    /// is its number of rows, these columns of each row, and what is done to each value first.
+    /// Mean and (biased) variance of some columns: those of the batch in training, the `running` ones in evaluation.
+    /// The batch is given as its number of rows, a function that returns these columns of a row, and a function that
+    /// maps each value first.
     #[inline(always)]
     pub(super) fn statistics<'a, T: Real>(
         self,
@@ -73,7 +75,7 @@ impl BatchNorm {
         var.iter_mut().for_each(|var| *var = *var / count);
     }
 
-    /// The new running mean and variance of some columns, from those `of` a batch of so many rows.
+    /// The new running mean and variance of some columns, from those `of` a batch of this many rows.
     #[inline(always)]
     pub(super) fn update_running<T: Real>(self, rows: usize, running: [&[T]; 2], of: [&[T]; 2], to: [&mut [T]; 2]) {
         let momentum = T::of(Self::MOMENTUM);
@@ -85,21 +87,21 @@ impl BatchNorm {
         }
     }
 
-    /// The shader's numbers behind the places of the parameters.
+    /// The uniforms, without the offsets of joined tensors.
     pub(super) fn uniforms(dispatch: Dispatch, training: bool, [rows, columns]: Shape) -> Dispatch {
         let unbias = Self::unbias(rows);
         let dispatch = dispatch.u("rows", rows).u("columns", columns).u("training", usize::from(training));
         dispatch.f("eps", Self::EPS).f("momentum", Self::MOMENTUM).f("unbias", unbias)
     }
 
-    /// Weight, bias, running mean and running variance, joined: the numbers of the inputs.
+    /// Weight, bias, running mean and running variance, which the shader binds as one, by their input numbers.
     pub(super) fn parameters(inputs: [usize; 4]) -> impl Iterator<Item = (&'static str, Operand)> {
         let offsets = ["weight_at", "bias_at", "running_mean_at", "running_var_at"];
         offsets.into_iter().zip(inputs.map(Operand::Input))
     }
 }
 
-/// Columns worked on together: their sums fit on the stack, their rows in the cache.
+/// The columns processed at a time: their sums fit on the stack, their rows into the cache.
 const BLOCK: usize = 64;
 
 /// The blocks of a column range.
@@ -157,7 +159,7 @@ impl Op for BatchNorm {
                 self.update_running(rows, running, [mean, inv_std], [new_mean, new_var]);
                 let mut scale = [T::zero(); BLOCK];
                 for ((scale, inv_std), weight) in scale.iter_mut().zip(&mut *inv_std).zip(&weight[block.clone()]) {
-                    // the variance until now
+                    // it held the variance
                     *inv_std = T::one() / (*inv_std + eps).sqrt();
                     *scale = *weight * *inv_std;
                 }

@@ -1,10 +1,10 @@
-//! `y = min(max(x, lo), hi)`: what [`posterior`](super::posterior) does to either half.
+//! `y = min(max(x, lo), hi)`. [`clamp_posterior`](super::clamp_posterior) fuses two of them.
 //!
 //! | tensor | shape |
 //! | --- | --- |
 //! | x, y | `[B, N]` |
 //!
-//! Gradient: `dx = dy` where `lo < x < hi`, 0 elsewhere; 0 on a bound too, as in PyTorch 2.15. A NaN stays NaN.
+//! Gradient: `dx = dy` where `lo < x < hi`, 0 elsewhere and on the bounds, as in PyTorch 2.15. A NaN stays NaN.
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::dispatch::product::Tiling;
@@ -19,7 +19,7 @@ pub struct Clamp {
 }
 
 impl Clamp {
-    /// `min(max(x, lo), hi)`, by comparisons: `min` and `max` would swallow a NaN.
+    /// `min(max(x, lo), hi)`, by comparisons, as `min` and `max` would drop a NaN.
     #[inline(always)]
     pub(super) fn apply<T: Real>(&self, x: T) -> T {
         let (lo, hi) = (T::of(self.lo), T::of(self.hi));

@@ -1,11 +1,11 @@
-//! `y = [clamp(mu), clamp(logvar)]` of `x = [mu, logvar]`: keeps both halves of the posterior in a range that `exp`
-//! survives.
+//! `y = [clamp(mu), clamp(logvar)]` of `x = [mu, logvar]`: keeps both halves of the posterior in a range in which
+//! `exp` does not overflow.
 //!
 //! | tensor | shape |
 //! | --- | --- |
 //! | x, y: mu in the first Z columns, logvar in the others | `[B, 2 Z]` |
 //!
-//! Gradient and conventions are [`clamp`](super::clamp)'s: `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
+//! Gradient and conventions as in [`clamp`](super::clamp): `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
 
 use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
 use crate::dispatch::product::Tiling;
@@ -19,7 +19,7 @@ pub struct ClampPosterior {
 }
 
 impl ClampPosterior {
-    /// The shader's numbers: width, and both ranges.
+    /// The uniforms: the width and both ranges.
     fn uniforms(&self, dispatch: Dispatch, [_, columns]: Shape) -> Dispatch {
         let dispatch = dispatch.u("columns", columns).f("mu_lo", self.mu.lo).f("mu_hi", self.mu.hi);
         dispatch.f("logvar_lo", self.logvar.lo).f("logvar_hi", self.logvar.hi)

@@ -1,4 +1,4 @@
-//! `y = [a, b]`: joins two tensors row by row (PyTorch's `cat` along dimension 1).
+//! `y = [a, b]`: joins the columns of two tensors (PyTorch's `cat` along dimension 1).
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -6,7 +6,7 @@
 //! | b | `[B, N]` |
 //! | y | `[B, M + N]` |
 //!
-//! Gradient: `da` and `db` are the columns of `dy` that came from them.
+//! Gradient: `da` is the first M columns of `dy`, `db` the others.
 
 use super::{Case, Fill, Op, Shapes, want};
 use crate::dispatch::product::Tiling;

@@ -3,13 +3,14 @@
 //!
 //! | tensor | shape |
 //! | --- | --- |
-//! | x, y, mask (kept) | `[B, N]` |
+//! | x, y, mask (saved) | `[B, N]` |
 //!
-//! Gradient: `dx = dy * mask`. An element is dropped when its Philox word is below `p * 2^32`, an integer comparison:
-//! the mask has the same bits on every device. The word is that of (seed, layer, step, row of the batch, column).
+//! Gradient: `dx = dy * mask`. An element is dropped if its 32 random bits from Philox are below `p * 2^32`. This is an
+//! integer comparison, so the mask is the same on every device. The bits depend on seed, layer, step, row of the batch
+//! and column.
 //!
-//! The model runs it within [`norm_dropout_film`](super::norm_dropout_film) and [`linear_relu`](super::linear_relu); this is the
-//! reference.
+//! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film) and
+//! [`linear_relu`](super::linear_relu); this op is their reference.
 
 use super::{Case, Fill, Op, Shapes, slice, want};
 use crate::dispatch::product::Tiling;
@@ -24,7 +25,7 @@ use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
-    /// Below 1.
+    /// The probability of dropping an element, below 1.
     pub p: f64,
     pub stream: Stream,
 }
@@ -50,7 +51,7 @@ impl Op for Dropout {
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
         let [y, multiplier] = outputs else { unreachable!("two outputs") };
         let (x, mask, [rows, columns]) = (slice(&inputs[0]), self.mask(), [y.nrows(), y.ncols()]);
-        // a random word costs about as much as four elements of plain arithmetic
+        // 32 random bits cost about as much as four elements of plain arithmetic
         let parts = (y.view_mut(), multiplier.view_mut());
         split(By::Rows, rows, 4 * columns, parts, &|range: Range<usize>, (mut y, mut multiplier)| {
             for ((mut y, mut m), row) in y.rows_mut().into_iter().zip(multiplier.rows_mut()).zip(range) {

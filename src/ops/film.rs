@@ -1,8 +1,8 @@
-//! `y = ((1 - c) + c gamma) * x + c beta`: feature-wise linear modulation with a strength c a row, in one pass.
+//! `y = ((1 - c) + c gamma) * x + c beta`: feature-wise linear modulation with one strength c per row.
 //!
-//! FiLM is `y = gamma * x + beta` (Perez et al. 2018, arXiv:1709.07871, eq. 1), which this is for c = 1, to the bit. c
-//! scales the departure from the identity: `gamma -> 1 + c (gamma - 1)`, `beta -> c beta`; c = 0 gives `y = x` to the
-//! bit (a row whose condition was dropped), c above 1 extrapolates.
+//! With c = 1 this is FiLM, `y = gamma * x + beta` (Perez et al. 2018, arXiv:1709.07871, eq. 1), bit for bit. c scales
+//! the departure from the identity: `gamma -> 1 + c (gamma - 1)`, `beta -> c beta`. c = 0 gives `y = x`, bit for bit,
+//! for a row whose condition is dropped. c above 1 extrapolates.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -11,7 +11,7 @@
 //!
 //! Gradient: `dx = ((1 - c) + c gamma) dy`, `dgamma = c x dy`, `dbeta = c dy`.
 //!
-//! The model runs it within [`norm_dropout_film`](super::norm_dropout_film); this is the reference.
+//! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
 use crate::dispatch::product::Tiling;

@@ -1,14 +1,14 @@
-//! `y_g = x_g W_g^T + b_g`: several `Linear`s side by side, each from its own columns of x to its own columns of y. The
-//! output layers of all FiLM MLPs of a step are one such op.
+//! `y_g = x_g W_g^T + b_g`: several `Linear`s in one op, each from its own columns of x to its own columns of y. The
+//! output layers of all FiLM generators are one such op.
 //!
 //! | tensor | shape |
 //! | --- | --- |
-//! | x: K columns a group | `[B, G K]` |
-//! | W (weight): the groups' rows under each other | `[O_1 + … + O_G, K]` |
+//! | x: K columns per group | `[B, G K]` |
+//! | W (weight): the groups' weights, stacked | `[O_1 + … + O_G, K]` |
 //! | b (bias) | `[1, O_1 + … + O_G]` |
-//! | y: the groups side by side | `[B, O_1 + … + O_G]` |
+//! | y: the groups' columns in order | `[B, O_1 + … + O_G]` |
 //!
-//! Gradient: each group's is that of [`linear`](super::linear).
+//! Gradient: for each group that of [`linear`](super::linear).
 
 use super::linear::Products;
 use super::{Case, Fill, Op, Shapes, want};
@@ -26,13 +26,13 @@ use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupedLinear {
-    /// The outputs of each group: O_1, O_2, …; there is one at least.
+    /// The number of outputs of each group, O_1, O_2, …; at least one group.
     pub widths: Arc<[usize]>,
 }
 
 impl GroupedLinear {
-    /// Where the columns of each group begin, and where the last ends; and how many groups and tiles there are.
-    fn rest(&self, dispatch: Dispatch, column_tiles: usize) -> Dispatch {
+    /// Binds the first column of each group and the end of the last, and sets the numbers of groups and tiles.
+    fn bind_groups(&self, dispatch: Dispatch, column_tiles: usize) -> Dispatch {
         let ends = self.widths.iter().scan(0, |end, width| {
             *end += *width as u32;
             Some(*end)
@@ -41,16 +41,16 @@ impl GroupedLinear {
         dispatch.bind("starts", starts).u("group_count", self.widths.len()).u("column_tiles", column_tiles)
     }
 
-    /// All groups, of products of this size.
+    /// All groups, for products of this size.
     fn groups(&self, rows: usize, inner: usize) -> Groups<'_> {
         Groups { widths: &self.widths, first: 0, to: 0, rows, inner }
     }
 }
 
-/// Multiply-adds worth a task of their own.
+/// The multiply-adds that are worth a task.
 const GRAIN: usize = 1 << 17;
 
-/// Some of the groups: the outputs of each, the first one's number, where its columns of y begin.
+/// A range of the groups: the number of outputs of each, the number of the first group, and its first column of y.
 #[derive(Clone, Copy)]
 struct Groups<'a> {
     widths: &'a [usize],
@@ -61,8 +61,8 @@ struct Groups<'a> {
 }
 
 impl Groups<'_> {
-    /// Calls `work` with each group's columns of x, those of y, and its part of what is written, in parallel. `cut`
-    /// divides what is written behind so many columns of x and of y.
+    /// Calls `work` in parallel with each group's columns of x, its columns of y, and its part of the tensors to write.
+    /// `cut` splits these tensors after a number of columns of x and of y.
     fn each<P: Send>(
         self,
         parts: P,
@@ -74,7 +74,7 @@ impl Groups<'_> {
             return work(first * inner..(first + 1) * inner, to..to + width, parts);
         }
         let total: usize = widths.iter().sum();
-        // halves of about as many outputs
+        // two halves with about the same number of outputs
         let (mut count, mut outputs) = (1, widths[0]);
         while count + 1 < widths.len() && 2 * outputs + widths[count] <= total {
             (count, outputs) = (count + 1, outputs + widths[count]);
@@ -156,7 +156,7 @@ impl Op for GroupedLinear {
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
-        products.forward(tiling, |dispatch, plan| self.rest(dispatch, products.column_tiles(plan)))
+        products.forward(tiling, |dispatch, plan| self.bind_groups(dispatch, products.column_tiles(plan)))
     }
 
     fn backward_dispatches(
@@ -167,7 +167,7 @@ impl Op for GroupedLinear {
         tiling: &dyn Tiling,
     ) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
-        products.backward(targets, tiling, |dispatch, plan| self.rest(dispatch, products.column_tiles(plan)))
+        products.backward(targets, tiling, |dispatch, plan| self.bind_groups(dispatch, products.column_tiles(plan)))
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | x, y | `[B, N]` |
 //!
-//! Gradient: `dx = dy` where `x > 0`, `slope dy` elsewhere; at the kink `x = 0` the slope, as PyTorch's. A NaN stays
+//! Gradient: `dx = dy` where `x > 0`, `slope dy` elsewhere; at the kink `x = 0` the slope, as in PyTorch. A NaN stays
 //! NaN.
 
 use super::{Case, Fill, Op, Shapes, want};

@@ -26,13 +26,12 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Linear;
 
-/// Numbers of dW that are made before they are used, but for rows that are longer: they stay in the second cache.
+/// The values of dW that `step_weight` computes at a time (at least one row), so that they stay in the L2 cache.
 const PART: usize = 1 << 15;
 
 impl Linear {
-    /// dW = dy^T x, and at once W's optimizer step by it, a few rows at a time: the gradient is never written to
-    /// memory. The bits are those of [`Op::backward`], and then
-    /// [`adam`](crate::kernels::adam::adam).
+    /// Computes dW = dy^T x and W's optimizer step, a few rows at a time, so that the gradient is never written to
+    /// memory. The result equals that of [`Op::backward`] and then [`adam`](crate::kernels::adam::adam), bit for bit.
     ///
     /// x `[B, I]`, dy `[B, O]`; W and its moments `[O, I]`.
     ///
@@ -41,12 +40,13 @@ impl Linear {
     pub fn step_weight<T: Real>(step: &AdamStep, x: View<T>, dy: View<T>, weights: [ViewMut<T>; 3]) {
         let [w, m, v] = weights;
         let columns = x.ncols();
-        let tall = (PART / columns.max(1)).max(1);
-        // one or two parts a task: at a cost of `columns` a row it would be half a part, and every part packs x anew
+        let part_rows = (PART / columns.max(1)).max(1);
+        // a quarter of the cost of a row makes one or two parts per task. With the full cost a task would be half a
+        // part, and each part packs x again
         split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
-            with_workspace(tall * columns, |part| {
-                for start in range.clone().step_by(tall) {
-                    let rows = start..(start + tall).min(range.end);
+            with_workspace(part_rows * columns, |part| {
+                for start in range.clone().step_by(part_rows) {
+                    let rows = start..(start + part_rows).min(range.end);
                     let here = (start - range.start) * columns..(rows.end - range.start) * columns;
                     let dw = &mut part[..here.len()];
                     let into = ViewMut::from_shape((rows.len(), columns), &mut *dw).expect("the shape of dw");
@@ -58,26 +58,26 @@ impl Linear {
         });
     }
 
-    /// Whether [`Linear::step_weight`] pays for `x` `[B, I]`: with many rows the product takes the time, and is better
-    /// made in one.
+    /// Whether [`Linear::step_weight`] is faster than separate passes for `x` `[B, I]`. With many rows the product
+    /// takes most of the time, and is faster in one piece.
     pub fn steps([rows, _]: Shape) -> bool {
         rows <= 128
     }
 }
 
-/// The number of scratch memory for partial sums; those below stand for gradients that are not wanted.
+/// The scratch id of partial sums. Lower ids replace gradients that are not needed.
 const PARTIALS: usize = 8;
 
-/// What the passes of a Linear, be it grouped or not, have in common.
+/// The dispatches of a `Linear`, a `LinearRelu` or a `GroupedLinear`.
 pub(super) struct Products<'a> {
-    /// Of x, of W, of the bias.
+    /// The shapes of x, W and bias.
     pub inputs: &'a [Shape],
-    /// The outputs of each group.
+    /// The number of outputs of each group.
     pub widths: &'a [usize],
 }
 
 impl Products<'_> {
-    /// The uniforms and constants that all share.
+    /// A dispatch with the uniforms and constants that all share.
     fn dispatch(&self, entry: &'static str, plan: &TilePlan, workgroups: usize) -> Dispatch {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
         let aligned = [inner, width].iter().chain(self.widths).all(|extent| extent.is_multiple_of(4));
@@ -86,31 +86,31 @@ impl Products<'_> {
         dispatch.constant("TILE", plan.tile.side()).constant("ALIGNED", usize::from(aligned))
     }
 
-    /// The tiles of all groups' outputs side by side.
+    /// The number of column tiles of all groups.
     pub fn column_tiles(&self, plan: &TilePlan) -> usize {
         self.widths.iter().map(|width| width.div_ceil(plan.tile.side())).sum()
     }
 
-    /// The product and, where it is split, the sum of its parts; `rest` binds and adds what is the op's own.
+    /// The product and, if it is split, the sum of its partial sums. `rest` adds the op's own bindings and uniforms.
     pub fn forward(&self, tiling: &dyn Tiling, rest: impl Fn(Dispatch, &TilePlan) -> Dispatch) -> Dispatches {
         let [rows, _] = self.inputs[0];
         let [outputs, inner] = self.inputs[1];
         let plan = tiling.plan(&[MatrixProduct { rows, columns: self.widths, depth: inner }]);
-        let [cut, _] = plan.split_k;
-        let partials = Operand::Scratch(PARTIALS, if cut.splits > 1 { cut.splits * rows * outputs } else { 1 });
+        let [split, _] = plan.split_k;
+        let partials = Operand::Scratch(PARTIALS, if split.splits > 1 { split.splits * rows * outputs } else { 1 });
         let dispatch = |entry, workgroups| {
-            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", cut.splits).u("deep", cut.depth);
+            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", split.splits).u("split_depth", split.depth);
             let dispatch = dispatch.bind("bias", Operand::Input(2)).bind("y", Operand::Output(0));
             rest(dispatch.bind("partials", partials.clone()), &plan)
         };
-        let product = dispatch("forward", cut.workgroups()).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
+        let product = dispatch("forward", split.workgroups()).bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
         let join =
-            (cut.splits > 1).then(|| dispatch("forward_join", (rows * outputs.div_ceil(4)).div_ceil(WORKGROUP_SIZE)));
+            (split.splits > 1).then(|| dispatch("forward_join", (rows * outputs.div_ceil(4)).div_ceil(WORKGROUP_SIZE)));
         [product].into_iter().chain(join).collect()
     }
 
-    /// Both products of the backward pass in one dispatch, and where one is split the sum of its parts; `rest` as
-    /// there.
+    /// Both products of the backward pass in one dispatch and, if one is split, the sum of its partial sums. `rest`
+    /// adds the op's own bindings and uniforms.
     pub fn backward(
         &self,
         targets: Targets,
@@ -119,20 +119,20 @@ impl Products<'_> {
     ) -> Dispatches {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
         let groups = vec![inner; self.widths.len()];
-        // db is made with dW's tiles
+        // dW's tiles compute db too
         let of_w = if targets[1..3].iter().any(Option::is_some) { self.widths } else { &[] };
         let of_w = MatrixProduct { rows: inner, columns: of_w, depth: rows };
         let longest = self.widths.iter().copied().max().unwrap_or(0);
         let of_x = MatrixProduct { rows, columns: if targets[0].is_some() { &groups } else { &[] }, depth: longest };
         let plan = tiling.plan(&[of_x, of_w]);
         let [x, w] = plan.split_k;
-        let split = |cut: &SplitK, len| if cut.splits > 1 { cut.splits * len } else { 0 };
+        let partial_len = |split: &SplitK, len| if split.splits > 1 { split.splits * len } else { 0 };
         let (len_x, len_w) = (rows * width, outputs * inner + outputs);
-        let partials = Operand::Scratch(PARTIALS, (split(&x, len_x) + split(&w, len_w)).max(1));
+        let partials = Operand::Scratch(PARTIALS, (partial_len(&x, len_x) + partial_len(&w, len_w)).max(1));
         let dispatch = |entry, workgroups| {
-            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", x.splits).u("deep", x.depth);
-            let dispatch = dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("deep_of_w", w.depth);
-            // where no dx is wanted nothing has its place
+            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", x.splits).u("split_depth", x.depth);
+            let dispatch = dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("split_depth_of_w", w.depth);
+            // no memory replaces dx if it is not needed
             let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, 1);
             let dispatch = dispatch.gradient(["dw", "accumulate_w"], 1, targets, outputs * inner);
             let dispatch =
@@ -142,7 +142,7 @@ impl Products<'_> {
         let product = dispatch("backward", x.workgroups() + w.workgroups()).bind("dy", Operand::DOutput);
         let product = product.bind("x", Operand::Input(0)).bind("w", Operand::Input(1));
         let joined =
-            [(x, len_x), (w, len_w)].iter().filter(|(cut, _)| cut.splits > 1).map(|(_, len)| len).sum::<usize>();
+            [(x, len_x), (w, len_w)].iter().filter(|(split, _)| split.splits > 1).map(|(_, len)| len).sum::<usize>();
         let join = (joined > 0).then(|| dispatch("backward_join", joined.div_ceil(WORKGROUP_SIZE)));
         [product].into_iter().chain(join).collect()
     }

@@ -1,5 +1,6 @@
-//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) of slope 0 and, if
-//! there is one, [`dropout`](super::dropout), each to the bit; its gradients where dy is finite.
+//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) with slope 0 and
+//! optionally [`dropout`](super::dropout), fused. Outputs equal those of the separate ops bit for bit, and so do
+//! gradients if dy is finite.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -8,9 +9,9 @@
 //! | b (bias) | `[1, O]` |
 //! | y | `[B, O]` |
 //!
-//! Gradient: with `d = dy / (1 - p)` where `y > 0`, 0 elsewhere, that of `linear` for d: what is 0 in y was dropped or
-//! cut off, so neither a mask nor the product is kept. A NaN stays NaN in y. An infinite or NaN dy does not pass where
-//! y is 0, where the ops one by one make NaN of it.
+//! Gradient: that of `linear` for `d = dy / (1 - p)` where `y > 0`, 0 elsewhere. An element that is 0 in y was dropped
+//! or cut off by the ReLU, so neither the mask nor the product needs to be saved. A NaN stays NaN in y. Where y is 0,
+//! an infinite or NaN dy has no effect, while the separate ops turn it into NaN.
 
 use super::leaky_relu::leaky_relu;
 use super::linear::Products;
@@ -32,7 +33,7 @@ pub struct LinearRelu {
     pub dropout: Option<Dropout>,
 }
 
-/// Columns whose multipliers are made before they are used.
+/// The columns whose multipliers are computed at a time.
 const BLOCK: usize = 512;
 
 impl LinearRelu {
@@ -40,8 +41,8 @@ impl LinearRelu {
         self.dropout.map(|dropout| dropout.mask())
     }
 
-    /// Calls `work` with what arrives at the product, `[B, O]`.
-    fn arriving<T: Real, R>(&self, y: View<T>, dy: View<T>, work: impl FnOnce(View<T>) -> R) -> R {
+    /// Calls `work` with the gradient of the product, `[B, O]`.
+    fn with_dproduct<T: Real, R>(&self, y: View<T>, dy: View<T>, work: impl FnOnce(View<T>) -> R) -> R {
         let keep = T::of(self.mask().map_or(1.0, |mask| mask.keep));
         with_workspace(y.len(), |workspace| {
             let mut d = ViewMut::from_shape(y.dim(), workspace).expect("the shape of y");
@@ -50,12 +51,12 @@ impl LinearRelu {
         })
     }
 
-    /// [`Linear::step_weight`]: W's gradient, and at once its optimizer step by it. y and dy `[B, O]`.
+    /// As [`Linear::step_weight`]: W's gradient and its optimizer step. y and dy `[B, O]`.
     ///
     /// # Panics
-    /// As there.
+    /// As [`Linear::step_weight`].
     pub fn step_weight<T: Real>(&self, step: &AdamStep, x: View<T>, y: View<T>, dy: View<T>, weights: [ViewMut<T>; 3]) {
-        self.arriving(y, dy, |d| Linear::step_weight(step, x, d, weights));
+        self.with_dproduct(y, dy, |d| Linear::step_weight(step, x, d, weights));
     }
 }
 
@@ -73,7 +74,7 @@ impl Op for LinearRelu {
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]) {
         Linear.forward(inputs, outputs);
         let (mask, [rows, columns]) = (self.mask(), [outputs[0].nrows(), outputs[0].ncols()]);
-        // a random word costs about as much as four elements of plain arithmetic
+        // 32 random bits cost about as much as four elements of plain arithmetic
         let cost = if mask.is_some() { 4 * columns } else { columns };
         split(By::Rows, rows, cost, outputs[0].view_mut(), &|range: Range<usize>, mut y: ViewMut<T>| {
             for (r, b) in range.enumerate() {
@@ -89,7 +90,7 @@ impl Op for LinearRelu {
         doutput: View<T>,
         dinputs: &mut [Option<Gradient<T>>],
     ) {
-        self.arriving(outputs[0], doutput, |d| Linear.backward(inputs, outputs, d, dinputs));
+        self.with_dproduct(outputs[0], doutput, |d| Linear.backward(inputs, outputs, d, dinputs));
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
@@ -108,7 +109,7 @@ impl Op for LinearRelu {
     }
 
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
-        // sums of zeros and ones and then a half: none is near the kink, and about half of them above
+        // products are whole numbers and the bias ends in .5: no sum is near the kink, and about half are above it
         let bias = -((inner / 4) as f64 + 0.5);
         let inputs = [([rows, inner], Fill::Mask), ([columns, inner], Fill::Mask), ([1, columns], Fill::Value(bias))];
         let dropout = Some(Dropout { p: 0.3, stream: Stream::new(0xB_0000_000B, Purpose::Dropout, 2).at(5) });

@@ -6,7 +6,7 @@
 //! | y | `[1, 1]` |
 //!
 //! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A
-//! target under an unset mask must still be finite (0, say): `0 * NaN` is NaN.
+//! target under an unset mask must still be finite, for example 0: `0 * NaN` is NaN.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
 use crate::dispatch::product::Tiling;

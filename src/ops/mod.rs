@@ -1,5 +1,5 @@
-//! The ops: one file each, with its formula, shapes, gradient, forward and backward loop and test cases; and the table,
-//! from which every check and bench is generated.
+//! The ops, one file each: formula, shapes, gradient, forward and backward pass, test cases. Macros make every check
+//! and bench from the table of ops below.
 
 use crate::dispatch::product::Tiling;
 use crate::dispatch::{Dispatches, Targets};
@@ -7,16 +7,16 @@ use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
 use ndarray::Axis;
 
-/// An op has at most this many inputs.
+/// The most inputs of an op.
 pub const MAX_INPUTS: usize = 7;
-/// An op has at most this many outputs: the first is the result, the others are kept for the backward pass (or, as
-/// batch norm's running statistics, for the caller) and carry no gradient.
+/// The most outputs of an op. The first is the result. The others have no gradient; they are saved for the backward
+/// pass or, like batch norm's new running statistics, are for the caller.
 pub const MAX_OUTPUTS: usize = 6;
 
 /// The shapes of an op's outputs.
 pub type Shapes = ArrayVec<Shape, MAX_OUTPUTS>;
 
-/// A differentiable function of tensors. It is plain data: what it computes depends on its fields and inputs alone.
+/// A differentiable function of tensors. An op is plain data, and its results depend only on its fields and inputs.
 pub trait Op: Sized {
     /// The name of its module and of its shader.
     const NAME: &'static str;
@@ -27,14 +27,14 @@ pub trait Op: Sized {
     /// The shapes of the outputs.
     ///
     /// # Panics
-    /// When the inputs' shapes do not fit: that is a bug of the caller.
+    /// When the inputs' shapes do not fit, which is a bug of the caller.
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes;
 
-    /// Overwrites every output; never reads one.
+    /// Overwrites every output and never reads one.
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]);
 
-    /// *Adds* to each gradient in `dinputs` what the gradient `doutput` of the first output contributes to it, or
-    /// overwrites all of it.
+    /// Computes the gradients of the inputs from the gradient `doutput` of the first output. *Adds* each to its target
+    /// in `dinputs`, or overwrites the target if it does not accumulate.
     fn backward<T: Real>(
         &self,
         inputs: &[View<T>],
@@ -55,7 +55,7 @@ pub trait Op: Sized {
         tiling: &dyn Tiling,
     ) -> Dispatches;
 
-    /// What the checks and benches run, for `rows` rows, `inner` inputs and `columns` outputs where that applies.
+    /// The cases for checks and benches, with `rows` rows, `inner` inputs and `columns` outputs where these apply.
     fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case>;
 }
 
@@ -78,7 +78,7 @@ impl Case {
 pub enum Fill {
     Normal,
     Uniform(f64, f64),
-    /// One of these values, give or take 0.2: keeps an input off an op's kinks.
+    /// One of these values, plus or minus up to 0.2, which keeps an input away from an op's kinks.
     Around(&'static [f64]),
     /// 0 or 1.
     Mask,
@@ -148,7 +148,7 @@ macro_rules! table {
             }
         }
 
-        /// Calls `callback! { module Op, … }` with every line of the table: how tests and benches name each op once.
+        /// Calls `callback! { module Op, … }` with every line of the table, for the tests and benches of each op.
         #[macro_export]
         macro_rules! for_each_op {
             ($d callback:ident) => { $d callback! { $($module $Op,)* } };
@@ -178,7 +178,7 @@ table! { ($)
     weighted_sum WeightedSum,
 }
 
-/// Panics with the op's name, what it wanted and what it got.
+/// Panics, if not `ok`, with the op's name and with the wanted and the actual shapes.
 #[track_caller]
 fn want(ok: bool, op: &str, wanted: &str, got: &[Shape]) {
     assert!(ok, "{op}: wanted {wanted}, got {got:?}");

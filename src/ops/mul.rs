@@ -1,4 +1,4 @@
-//! `y = a * b`, the product of two equal shapes; with `add` the composed form that `film` fuses.
+//! `y = a * b`, the element-wise product of two tensors of equal shape.
 //!
 //! | tensor | shape |
 //! | --- | --- |

@@ -1,20 +1,20 @@
-//! `y = film(dropout(batch_norm(leaky_relu(x))))`: what follows the `Linear` of a decoder level, in one pass forward
-//! and one backward (FiLM behind the normalisation of a block as in Perez et al. 2018, arXiv:1709.07871, figure 3).
-//! Dropout and FiLM may be left out: so it is the block of a head too, and of a decoder without a condition.
+//! `y = film(dropout(batch_norm(leaky_relu(x))))`: everything after the `Linear` of a decoder level, fused (FiLM after
+//! normalisation as in Perez et al. 2018, arXiv:1709.07871, figure 3). Dropout and FiLM are optional, so the levels of
+//! heads and of decoders without FiLM use this op too.
 //!
-//! Each part is the op of its name, to the bit: [`leaky_relu`](super::leaky_relu), [`batch_norm`](super::batch_norm),
-//! [`dropout`](super::dropout), [`film`](super::film).
+//! The result equals that of the separate ops [`leaky_relu`](super::leaky_relu), [`batch_norm`](super::batch_norm),
+//! [`dropout`](super::dropout) and [`film`](super::film), bit for bit.
 //!
 //! | tensor | shape |
 //! | --- | --- |
 //! | x, y | `[B, F]` |
 //! | weight, bias | `[1, F]` |
 //! | running_mean, running_var (no gradient) | `[1, F]` |
-//! | modulation, with FiLM: gamma in the columns from `first` on, beta in the F columns behind | `[B, M]` |
+//! | modulation, with FiLM: gamma in the F columns from `first` on, beta in the F columns after them | `[B, M]` |
 //! | c (strength; no gradient), with FiLM | `[B, 1]` |
-//! | kept: mean, 1 / sqrt(var + eps) | `[1, F]` |
+//! | saved: mean, 1 / sqrt(var + eps) | `[1, F]` |
 //! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
-//! | kept, with dropout: its mask | `[B, F]` |
+//! | saved, with dropout: its mask | `[B, F]` |
 //!
 //! Gradient, with `a = leaky_relu(x)`, `xhat = (a - mean) / sqrt(var + eps)`, `v = mask (xhat weight + bias)`: `dgamma
 //! = c v dy`, `dbeta = c dy`, `dn = mask ((1 - c) + c gamma) dy`, `dbias = sum dn`, `dweight = sum dn xhat`, and `da =
@@ -35,18 +35,18 @@ use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormDropoutFilm {
-    /// Of the LeakyReLU.
+    /// The slope of the LeakyReLU.
     pub slope: f64,
     pub training: bool,
     pub dropout: Option<Dropout>,
-    /// The column of the modulation at which gamma begins; without FiLM there is none.
+    /// The first column of gamma in the modulation; `None` without FiLM.
     pub film: Option<usize>,
 }
 
-/// An element costs about as much as so many of plain arithmetic.
+/// The cost of an element, in elements of plain arithmetic.
 const COST: usize = 4;
 
-/// Columns worked on together: their sums lie on the stack.
+/// The columns processed at a time: their sums are on the stack.
 const BLOCK: usize = 512;
 
 impl Op for NormDropoutFilm {
@@ -92,14 +92,14 @@ impl Op for NormDropoutFilm {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         let (inputs, (rows, columns)) = (self.inputs(inputs), doutput.dim());
-        let kept = Saved { mean: slice(&outputs[1]), inv_std: slice(&outputs[2]), mask: outputs.get(5).copied() };
+        let saved = Saved { mean: slice(&outputs[1]), inv_std: slice(&outputs[2]), mask: outputs.get(5).copied() };
         let [dx, dweight, dbias, _, _, rest @ ..] = dinputs else { unreachable!("five inputs or seven") };
         let [dx, dweight, dbias] = [dx, dweight, dbias].map(|d| d.as_mut().map(Gradient::view_mut));
-        let dmodulation = rest.first_mut().and_then(|d| d.as_mut()).map(|d| self.halves(d, columns));
+        let dmodulation = rest.first_mut().and_then(|d| d.as_mut()).map(|d| self.dgamma_dbeta(d, columns));
         let parts = (dx, dmodulation, (dweight, dbias));
         split(By::Columns, columns, COST * rows, parts, &|range: Range<usize>, parts| {
             blocks(range, parts, &|block, (dx, dmodulation, dvectors)| {
-                backward(self, &inputs, &kept, doutput, block, (dx, dmodulation, dvectors));
+                backward(self, &inputs, &saved, doutput, block, (dx, dmodulation, dvectors));
             });
         });
     }
@@ -126,8 +126,8 @@ impl Op for NormDropoutFilm {
         let [dx, dweight, dbias, dmodulation] =
             [(0, len(inputs[0])), (1, columns), (2, columns), (5, modulation)].map(|(i, len)| target(i, targets, len));
         let dispatch = Dispatch::new("backward", columns.div_ceil(COLUMNS)).bind("x", Operand::Input(0));
-        // nothing reads the running statistics in training, and to name them would end the compute pass: they wait for
-        // their new values
+        // the backward pass of training does not read the running statistics. Binding them would end the compute pass,
+        // as the copies of their new values are deferred
         let parameters = BatchNorm::parameters(if self.training { [1, 2, 1, 2] } else { [1, 2, 3, 4] });
         let dispatch = self.bind_film(dispatch.join("parameters", parameters)).bind("dy", Operand::DOutput);
         let dispatch = dispatch
@@ -180,7 +180,7 @@ struct Outputs<'a, T> {
     new_var: ViewMut<'a, T>,
 }
 
-/// What the forward pass left for the backward one.
+/// The tensors that the forward pass saved for the backward pass.
 struct Saved<'a, T> {
     mean: &'a [T],
     inv_std: &'a [T],
@@ -195,13 +195,13 @@ type BlockGradients<'a, T> = (
 );
 
 impl NormDropoutFilm {
-    /// The modulation and the strengths; where there are none, x, which is not looked at then.
+    /// Binds the modulation and the strengths; without FiLM x, which the shader then does not read.
     fn bind_film(&self, dispatch: Dispatch) -> Dispatch {
         let [modulation, strength] = self.film.map_or([0, 0], |_| [5, 6]).map(Operand::Input);
         dispatch.bind("modulation", modulation).bind("strength", strength)
     }
 
-    /// The uniforms of both directions.
+    /// The uniforms of the forward and the backward pass.
     fn uniforms(&self, dispatch: Dispatch, inputs: &[Shape]) -> Dispatch {
         let dispatch = BatchNorm::uniforms(dispatch, self.training, inputs[0]).f("slope", self.slope);
         let dispatch = dispatch.mask(self.dropout.map(|d| d.mask())).u("dropout", usize::from(self.dropout.is_some()));
@@ -220,9 +220,9 @@ impl NormDropoutFilm {
         Inputs { x, weight, bias, running_mean, running_var, film }
     }
 
-    /// The gradients of gamma and beta. Where it is overwritten, the other columns become 0: other levels
-    /// add to them.
-    fn halves<'a, T: Real>(&self, d: &'a mut Gradient<T>, columns: usize) -> (Gradient<'a, T>, Gradient<'a, T>) {
+    /// The gradients of gamma and beta. If the gradient of the modulation is overwritten, its other columns become 0,
+    /// as other levels add to them.
+    fn dgamma_dbeta<'a, T: Real>(&self, d: &'a mut Gradient<T>, columns: usize) -> (Gradient<'a, T>, Gradient<'a, T>) {
         let (accumulate, first) = (d.accumulate, self.film.expect("a modulation"));
         let (before, rest) = d.values.view_mut().split_at(Axis(1), first);
         let (gamma, rest) = rest.split_at(Axis(1), columns);
@@ -272,9 +272,9 @@ vectorized! {
         let (slope, dropout) = (T::of(op.slope), op.dropout.map(|d| d.mask()));
         let norm = BatchNorm { training: op.training };
         let running = [&inputs.running_mean[block.clone()], &inputs.running_var[block.clone()]];
-        let arriving = (inputs.x.nrows(), |b| &row(&inputs.x, b)[block.clone()], |x| leaky_relu(x, slope));
-        norm.statistics(arriving, running, [&mut *mean, &mut *var]);
-        norm.update_running(arriving.0, running, [mean, var], [slice_mut(&mut new_mean), slice_mut(&mut new_var)]);
+        let batch = (inputs.x.nrows(), |b| &row(&inputs.x, b)[block.clone()], |x| leaky_relu(x, slope));
+        norm.statistics(batch, running, [&mut *mean, &mut *var]);
+        norm.update_running(batch.0, running, [mean, var], [slice_mut(&mut new_mean), slice_mut(&mut new_var)]);
         let inv_std = var;
         let (mut scale, mut v) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
         let (scale, v) = (&mut scale[..block.len()], &mut v[..block.len()]);
@@ -299,10 +299,10 @@ vectorized! {
         }
     }
 
-    fn backward<T>(op: &NormDropoutFilm, inputs: &Inputs<T>, kept: &Saved<T>, dy: View<T>, block: Range<usize>, gradients: BlockGradients<T>) {
+    fn backward<T>(op: &NormDropoutFilm, inputs: &Inputs<T>, saved: &Saved<T>, dy: View<T>, block: Range<usize>, gradients: BlockGradients<T>) {
         let (mut dx, mut dmodulation, (mut dweight, mut dbias)) = gradients;
         let (rows, width, slope) = (inputs.x.nrows(), block.len(), T::of(op.slope));
-        let [mean, inv_std, weight, bias] = [kept.mean, kept.inv_std, inputs.weight, inputs.bias].map(|v| &v[block.clone()]);
+        let [mean, inv_std, weight, bias] = [saved.mean, saved.inv_std, inputs.weight, inputs.bias].map(|v| &v[block.clone()]);
         let mut buffers = [[T::zero(); BLOCK]; 5];
         let [scale, v, dn, sum_dn, sum_dn_xhat] = buffers.each_mut().map(|b| &mut b[..width]);
         for ((scale, inv_std), weight) in scale.iter_mut().zip(inv_std).zip(weight) {
@@ -312,7 +312,7 @@ vectorized! {
             let (x, dy) = (&row(&inputs.x, b)[block.clone()], &row(&dy, b)[block.clone()]);
             if let (Some((dgamma, dbeta)), Some(film)) = (&mut dmodulation, &inputs.film) {
                 normalize_row(v, x, slope, [mean, scale, bias]);
-                if let Some(mask) = &kept.mask {
+                if let Some(mask) = &saved.mask {
                     multiply_row(v, &row(mask, b)[block.clone()]);
                 }
                 let (c, accumulate) = (film.strength[b], dgamma.accumulate);
@@ -322,8 +322,8 @@ vectorized! {
                     add(dbeta, c * *dy, accumulate);
                 }
             }
-            before_norm(dn, dy, inputs, kept, b, block.clone());
-            // a dx that is overwritten keeps it until the sums are known
+            before_norm(dn, dy, inputs, saved, b, block.clone());
+            // if dx is overwritten, it holds dn until the sums are known
             if let Some(Gradient { values, accumulate: false }) = &mut dx {
                 row_mut(values, b).copy_from_slice(dn);
             }
@@ -345,7 +345,7 @@ vectorized! {
             if !*accumulate {
                 dn.copy_from_slice(dx);
             } else {
-                before_norm(dn, &row(&dy, b)[block.clone()], inputs, kept, b, block.clone());
+                before_norm(dn, &row(&dy, b)[block.clone()], inputs, saved, b, block.clone());
             }
             let vectors = mean.iter().zip(inv_std).zip(&*scale).zip(&*sum_dn).zip(&*sum_dn_xhat);
             for (((dx, x), dn), ((((mean, inv_std), scale), sum_dn), sum_dn_xhat)) in
@@ -360,9 +360,9 @@ vectorized! {
     }
 }
 
-/// The gradient that arrives at the normalised values of one row.
+/// The gradient of the normalised values of one row.
 #[inline(always)]
-fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, kept: &Saved<T>, b: usize, block: Range<usize>) {
+fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, saved: &Saved<T>, b: usize, block: Range<usize>) {
     match &inputs.film {
         Some(GammaBeta { gamma, strength, .. }) => {
             let c = strength[b];
@@ -372,7 +372,7 @@ fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, kept: &Saved
         }
         None => dn.copy_from_slice(dy),
     }
-    if let Some(mask) = &kept.mask {
+    if let Some(mask) = &saved.mask {
         multiply_row(dn, &row(mask, b)[block]);
     }
 }

@@ -1,4 +1,4 @@
-//! `z = mu + eps * exp(logvar / 2)`: a draw from the posterior that gradients pass through (Kingma and Welling 2014,
+//! `z = mu + eps * exp(logvar / 2)`: a draw from the posterior through which gradients flow (Kingma and Welling 2014,
 //! arXiv:1312.6114, section 2.4).
 //!
 //! | tensor | shape |

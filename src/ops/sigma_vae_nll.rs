@@ -2,7 +2,7 @@
 //! mean squared error m, sigma-VAE (Rybkin, Daniilidis and Levine 2021, arXiv:2006.13202, section 4).
 //!
 //! The optimal variance makes the log-likelihood `L/2 ln(m)`, whose gradient is that of `m L / 2` divided by m held
-//! constant: so m gets no gradient here, and the terms of r keep their weights against each other.
+//! constant. So m gets no gradient, and the terms of r keep their relative weights.
 //!
 //! | tensor | shape |
 //! | --- | --- |
@@ -18,12 +18,12 @@ use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SigmaVaeNll {
-    /// Samples a trace (L).
+    /// The number of samples of a trace (L).
     pub length: usize,
 }
 
 impl SigmaVaeNll {
-    /// The smallest variance: a perfect fit must not divide by 0.
+    /// The smallest variance, so that a perfect fit does not divide by 0.
     pub const FLOOR: f64 = 1e-6;
 
     fn factor<T: Real>(&self, m: T) -> T {

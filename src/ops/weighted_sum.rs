@@ -14,12 +14,12 @@ use arrayvec::ArrayVec;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedSum {
-    /// One an input.
+    /// One per input.
     pub weights: ArrayVec<f64, MAX_INPUTS>,
 }
 
 impl WeightedSum {
-    /// The weights; 0 for a term that is not there.
+    /// The weights; 0 for a missing term.
     fn uniforms(&self, dispatch: Dispatch) -> Dispatch {
         let weights = self.weights.iter().copied().chain(std::iter::repeat(0.0));
         ["w0", "w1", "w2", "w3", "w4", "w5", "w6"].into_iter().zip(weights).fold(dispatch, |d, (name, w)| d.f(name, w))
@@ -59,7 +59,7 @@ impl Op for WeightedSum {
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
         let dispatch = Dispatch::new("forward", 1).bind("y", Operand::Output(0)).u("terms", inputs.len());
-        // a term that is not there is the first one, and not looked at
+        // a missing term is bound to the first one and not read
         let term =
             |dispatch: Dispatch, (i, name)| dispatch.bind(name, Operand::Input(if i < inputs.len() { i } else { 0 }));
         let dispatch = ["x0", "x1", "x2", "x3", "x4", "x5", "x6"].into_iter().enumerate().fold(dispatch, term);
