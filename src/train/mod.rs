@@ -1,16 +1,15 @@
-//! The training loop: epochs of steps, validation, early stopping, and a state that can be stopped and resumed at any
-//! step.
+//! The training loop: epochs of steps, validation, early stopping. A training can be stopped and resumed at any step.
 
 mod examples;
 mod folder;
-mod open;
+mod pending;
 mod progress;
 mod saved;
 mod warnings;
 
 use examples::Examples;
 pub use folder::RunFolder;
-use open::{Open, StepReport};
+use pending::{PendingStep, StepReport};
 use progress::EpochEnd;
 pub use progress::{Best, Epoch, Mean, TrainingState};
 
@@ -31,12 +30,12 @@ use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-/// Rows whose noise one thread draws at least: fewer cost less than to hand them over.
+/// The fewest rows whose noise a thread draws. For fewer rows another thread does not pay.
 const NOISE_ROWS: usize = 64;
-/// Rows a validation pass decodes at once.
+/// The rows of a batch of the validation.
 const VALIDATION_BATCH: usize = 256;
 
-/// A model in training with everything its next step depends on.
+/// A model in training, with everything that its next step depends on.
 pub struct Trainer {
     config: Config,
     seed: u64,
@@ -48,15 +47,15 @@ pub struct Trainer {
     facts: DataFacts,
     manifest: serde_json::Value,
     train: Examples,
-    /// Whose each training row is, counted from 0.
+    /// The subject of each training row, counted from 0.
     subjects: Vec<usize>,
     validation: EncodedRows,
     film_gradients: Vec<Vec<Buffer>>,
-    /// Steps whose losses are still on their way from the device, the oldest first.
-    open: VecDeque<Open>,
-    /// The first step or validation whose loss was not finite: where, and what it was.
+    /// The steps whose readback is pending, the oldest first.
+    pending: VecDeque<PendingStep>,
+    /// The first step or validation whose loss was not finite: its place and the problem.
     broken: Option<(String, String)>,
-    /// What a step reports, and its values: memory that steps share.
+    /// The scalars that a step reports, and their values. Steps reuse this memory.
     scalars: Vec<Scalar>,
     values: ScalarValues,
     progress: TrainingState,
@@ -71,18 +70,18 @@ pub struct Trainer {
 pub enum Outcome {
     /// The epoch is done.
     Done(Box<Epoch>),
-    /// The watcher asked to stop; a later call goes on at the next step.
+    /// `watch` stopped the epoch. A later call continues at the next step.
     Interrupted,
 }
 
 impl Trainer {
-    /// Splits, fits the scalers on the training rows, and makes a model with initial weights. Returns notices for the
-    /// user too.
+    /// Splits the data, fits the scalers on the training rows, and makes a model with initial weights. Also returns
+    /// notices for the user.
     ///
     /// # Errors
-    /// A configuration out of range; data that cannot be split, scaled or fed to a model of these sizes; rows with the
-    /// same samples in two parts of the split, unless `data.allow_repeats`; a device that has no memory for a step, or
-    /// cannot make its programs.
+    /// When the configuration is out of range; when the data cannot be split, scaled or used with a model of these
+    /// sizes; when rows with the same samples are in two parts of the split, unless `data.allow_repeats`; or when the
+    /// device is out of memory.
     pub fn new(config: &Config, dataset: &Dataset, device: Box<dyn Device>) -> Result<(Self, Vec<String>)> {
         config.check()?;
         let config = config.clone().resolved();
@@ -118,9 +117,9 @@ impl Trainer {
         if config.training.target == ReconstructionTarget::Sibling {
             validation.aim_at_siblings(&Cells::of(dataset, &split.validation));
         }
-        // what an evaluation will refuse is better refused before the training
+        // fail now rather than in the evaluation after the training
         scalers.encode_condition(&dataset.source, &dataset.conditions, &split.test)?;
-        // before the model, which then takes the memory that this frees
+        // before the model, which can then use the memory that this frees
         let baselines = Baselines::fit(dataset, &scalers, &split, config.model.latent_dim)?;
         if config.model.residual == ResidualKind::Gaussian && baselines.noise().is_none() {
             notices.push(format!(
@@ -152,7 +151,7 @@ impl Trainer {
             manifest,
             train,
             validation,
-            open: VecDeque::new(),
+            pending: VecDeque::new(),
             broken: None,
             scalars: Vec::new(),
             values: ScalarValues::default(),
@@ -167,13 +166,13 @@ impl Trainer {
         Ok((trainer, notices))
     }
 
-    /// How far training has come; the sums of the current epoch lack the steps that are still on their way, none after
-    /// [`Trainer::settle`].
+    /// The progress of the training. The sums of the current epoch do not include pending steps; after
+    /// [`Trainer::settle`] none is pending.
     pub fn progress(&self) -> &TrainingState {
         &self.progress
     }
 
-    /// Which rows and subjects went where (see [`crate::data::split::Split::manifest`]).
+    /// The split: rows and subjects of each part (see [`crate::data::split::Split::manifest`]).
     pub fn manifest(&self) -> &serde_json::Value {
         &self.manifest
     }
@@ -183,12 +182,12 @@ impl Trainer {
         &self.config
     }
 
-    /// The model as it stands.
+    /// The current model.
     pub fn model(&mut self) -> &mut Cvae {
         &mut self.model
     }
 
-    /// Steps in an epoch.
+    /// The number of steps of an epoch.
     pub fn steps_per_epoch(&self) -> usize {
         batch_bounds(self.train.rows.len(), self.config.training.batch_size).len()
     }
@@ -198,11 +197,11 @@ impl Trainer {
         self.progress.epoch >= self.config.training.num_epochs || self.progress.stopped_early
     }
 
-    /// Runs the next epoch, or what is left of an interrupted one. After each step `watch` is given the step's number
-    /// in the epoch (from 1) and may ask to stop.
+    /// Runs the next epoch, or the rest of an interrupted one. Calls `watch` after each step with the step's number in
+    /// the epoch (from 1); `watch` may stop the epoch.
     ///
     /// # Errors
-    /// A loss that is not finite, in training or in validation.
+    /// When a loss of the training or the validation is not finite, or the device is out of memory or lost.
     pub fn epoch(&mut self, mut watch: impl FnMut(usize) -> ControlFlow<()>) -> Result<Outcome> {
         self.shuffle();
         let bounds = batch_bounds(self.train.rows.len(), self.config.training.batch_size);
@@ -217,7 +216,8 @@ impl Trainer {
         Ok(Outcome::Done(Box::new(self.end_epoch()?)))
     }
 
-    /// Draws the order of this epoch's rows, as [`Trainer::epoch`] does first: a function of seed and epoch alone.
+    /// Draws the order of this epoch's rows, which depends only on the seed and the epoch. [`Trainer::epoch`] calls
+    /// this first.
     pub fn shuffle(&mut self) {
         self.order.clear();
         self.order.extend(0..self.train.rows.len());
@@ -225,22 +225,23 @@ impl Trainer {
         stream.rng(0).shuffle(&mut self.order);
     }
 
-    /// One optimizer step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] has drawn. Once the
-    /// shapes of a step were seen, it allocates nothing on one thread of the CPU, except where `matrixmultiply` is the
-    /// kernel of matrix products, which allocates what it packs operands into. On several threads tasks fall to them by
-    /// chance: rayon's queues may grow, and seldom a thread needs one room more for what lies within a kernel than in
-    /// any step before, and keeps it (see [`kernels::workspace`](crate::kernels::workspace)).
+    /// One optimizer step on the rows `start..end` of the epoch's order, which [`Trainer::shuffle`] must have drawn.
     ///
-    /// A device that works by itself is left to it: this returns while the step and the one before may still be on
-    /// their way, and waits for the one before these. [`Trainer::settle`] waits for all.
+    /// A steady step on one thread of the CPU allocates nothing, unless the kernel of matrix products is
+    /// `matrixmultiply`, which allocates its packing buffers. With several threads, rayon assigns tasks to them by
+    /// chance: its queues may grow, and a thread rarely needs one more workspace than in any step before, which it then
+    /// keeps (see [`kernels::workspace`](crate::kernels::workspace)).
+    ///
+    /// With an asynchronous device this returns while this step and the one before may be pending, and waits for older
+    /// ones. [`Trainer::settle`] waits for all steps.
     ///
     /// # Errors
-    /// A loss that is not finite: of this step or, where the device works by itself, of one of the two before; the
-    /// message names which. The weights are not to be used then, as they have made their step by it. And a device that
-    /// is gone, or has no memory.
+    /// When a loss is not finite: that of this step or, with an asynchronous device, that of one of the two before. The
+    /// message names the step. The weights are then unusable, as they contain that step. Also when the device is out of
+    /// memory or lost.
     ///
     /// # Panics
-    /// When `start..end` is empty, a single row, or beyond the order's rows.
+    /// When `start..end` is empty, is a single row, or exceeds the rows of the order.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
         let report = self.make_step(start, end)?;
         self.read_back(report, end - start)?;
@@ -250,7 +251,7 @@ impl Trainer {
         self.collect(in_flight)
     }
 
-    /// All of a step that the device does: forward, backward, the norms and the optimizer.
+    /// The device's work of a step: forward pass, backward pass, norms and optimizer.
     fn make_step(&mut self, start: usize, end: usize) -> Result<StepReport> {
         let (step, epoch) = (self.progress.step as u32, self.progress.epoch);
         let changes = Stream::new(self.seed, Purpose::Example, 0).at(step);
@@ -302,16 +303,16 @@ impl Trainer {
         Ok(record)
     }
 
-    /// Holds the epoch's loss, a finite one, against the best so far: keeps the weights of a better one, and lets
-    /// schedule and patience know.
+    /// Compares the epoch's loss, which is finite, with the best so far. Keeps the weights if it is better, and updates
+    /// schedule and early stopping. Returns whether it is better.
     fn update_best(&mut self, objective: f64) -> Result<bool> {
-        // during the warm-up the model is trained for another loss than it is judged by
+        // during the warm-up the training loss differs from the objective
         if self.progress.epoch < self.config.training.kl_warmup_epochs {
             return Ok(false);
         }
-        // without validation rows nothing tells a better epoch from one that has memorised more: the last one counts
-        let chosen = !self.validation.is_empty();
-        let improved = !chosen || self.progress.best.is_none_or(|best| objective < best.objective);
+        // without validation rows a lower loss may only be overfitting, so the last epoch counts as the best
+        let validated = !self.validation.is_empty();
+        let improved = !validated || self.progress.best.is_none_or(|best| objective < best.objective);
         if improved {
             self.progress.best = Some(Best { epoch: self.progress.epoch + 1, objective });
             self.best_state = Some(self.state()?);

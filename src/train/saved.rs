@@ -113,7 +113,7 @@ impl Trainer {
             let problem = format!("is {configured}, but the run is past epoch {}", progress.epoch);
             return Err(Error::config(source, "training.num_epochs", problem, "set more epochs, or start a new run"));
         }
-        self.forget_steps()?;
+        self.drop_pending()?;
         self.model.load_state(source, |name| checkpoint.find(name))?;
         self.optimizer.load_moments(self.model.tape(), |name, len| {
             Ok((
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subjects_are_counted_anew_among_the_rows_that_are_kept() {
+    fn subjects_are_renumbered_among_the_rows_that_are_kept() {
         assert_eq!(renumbered([7000, 3, 7000, 5].into_iter()), [0, 1, 0, 2]);
     }
 }

@@ -1,55 +1,56 @@
-//! Steps whose losses are still on their way from the device.
+//! Steps whose readback is pending.
 
 use super::Trainer;
 use crate::device::{Norms, Scalar, Ticket};
 use crate::error::{Error, Result};
 use crate::model::Losses;
 
-/// A step on its way.
-pub(super) struct Open {
+/// A step whose readback is pending.
+pub(super) struct PendingStep {
     ticket: Ticket,
     report: StepReport,
     epoch: usize,
-    /// Counted from 0 in its epoch.
+    /// The number in its epoch, from 0.
     step: usize,
     rows: usize,
     labels: f64,
 }
 
-/// What a step reports.
+/// The scalars that a step reports.
 pub(super) struct StepReport {
     pub losses: Losses<Scalar>,
-    /// Of the gradients of each FiLM generator.
+    /// The gradient norm of each FiLM generator.
     pub film_norms: Norms,
-    /// Of all gradients, where they are clipped.
+    /// The norm of all gradients; `None` without clipping.
     pub norm: Option<Scalar>,
 }
 
 impl Trainer {
-    /// Starts to read back what the step that was just made reports.
+    /// Starts the readback of the current step's report.
     pub(super) fn read_back(&mut self, report: StepReport, rows: usize) -> Result<()> {
         self.scalars.clear();
         self.scalars.extend(report.losses.iter().chain(report.film_norms.iter()).chain(report.norm));
         let ticket = self.model.tape().readback(&self.scalars)?;
         let (epoch, step, labels) = (self.progress.epoch, self.progress.step_in_epoch, self.gathered.labels());
-        self.open.push_back(Open { ticket, report, epoch, step, rows, labels });
+        self.pending.push_back(PendingStep { ticket, report, epoch, step, rows, labels });
         Ok(())
     }
 
-    /// Waits for the steps that are still on their way, and adds them to the epoch's sums.
+    /// Waits for all pending steps and adds them to the epoch's sums.
     ///
     /// # Errors
-    /// A loss that is not finite; see [`Trainer::step`].
+    /// When a loss is not finite; see [`Trainer::step`].
     pub fn settle(&mut self) -> Result<()> {
         self.collect(0)
     }
 
-    /// Adds the oldest steps to the epoch's sums, until at most `in_flight` are on their way.
+    /// Waits for the oldest pending steps, until at most `in_flight` are left, and adds them to the epoch's sums.
     pub(super) fn collect(&mut self, in_flight: usize) -> Result<()> {
-        // a weight has made its step by a loss that is not finite: that stays an error
+        // once the weights contain a step with a loss that is not finite, every call fails
         self.check_finite()?;
-        while self.open.len() > in_flight {
-            let Open { ticket, report, epoch, step, rows, labels } = self.open.pop_front().expect("an open step");
+        while self.pending.len() > in_flight {
+            let PendingStep { ticket, report, epoch, step, rows, labels } =
+                self.pending.pop_front().expect("a pending step");
             let values = &mut self.values;
             self.model.tape().wait(ticket, values)?;
             let (terms, total) = report.losses.terms(values);
@@ -74,10 +75,10 @@ impl Trainer {
         Err(Error::input("training", place, problem, remedy))
     }
 
-    /// Forgets the steps that are still on their way, and one whose loss was not finite.
-    pub(super) fn forget_steps(&mut self) -> Result<()> {
-        while let Some(open) = self.open.pop_front() {
-            self.model.tape().wait(open.ticket, &mut self.values)?;
+    /// Drops all pending steps and the error of a loss that was not finite.
+    pub(super) fn drop_pending(&mut self) -> Result<()> {
+        while let Some(step) = self.pending.pop_front() {
+            self.model.tape().wait(step.ticket, &mut self.values)?;
         }
         self.broken = None;
         Ok(())
