@@ -1,17 +1,17 @@
-//! A model in use on many rows: encoding and decoding, a batch at a time.
+//! Inference: encoding and decoding of any number of rows, in batches.
 
 use crate::data::rows::EncodedRows;
 use crate::error::{Error, Result};
 use crate::model::{Batch, Cvae};
 use ndarray::Array2;
 
-/// Rows encoded or decoded at once.
+/// The rows of a batch.
 const CHUNK: usize = 256;
 
-/// The posterior's mu and logvar `[N, Z]`, a few hundred rows at a time.
+/// The posterior's mu and logvar, each `[N, Z]`.
 ///
 /// # Errors
-/// A device that has no memory, or is gone.
+/// When the device is out of memory or lost.
 pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Array2<f32>)> {
     let (mut mu, mut logvar, mut gathered) = (Vec::new(), Vec::new(), Default::default());
     for start in (0..rows.len()).step_by(CHUNK) {
@@ -28,10 +28,10 @@ pub fn encode(model: &mut Cvae, rows: &EncodedRows) -> Result<(Array2<f32>, Arra
     Ok((matrix(mu), matrix(logvar)))
 }
 
-/// The means of the learned prior `[N, Z]` under conditions `[N, S]`; `None` of another prior.
+/// The means of the learned prior `[N, Z]` for conditions `[N, S]`; `None` for another prior.
 ///
 /// # Errors
-/// A device that has no memory, or is gone.
+/// When the device is out of memory or lost.
 pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<Array2<f32>>> {
     let mut means = Vec::new();
     for rows in condition.axis_chunks_iter(ndarray::Axis(0), CHUNK) {
@@ -43,11 +43,11 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
     Ok(Some(Array2::from_shape_vec(shape, means).expect("one value per element")))
 }
 
-/// Gamma and beta `[N, F]` of each FiLM block under conditions `[N, S]`, as the decoder applies them; none without
-/// FiLM.
+/// Gamma and beta, each `[N, F]`, of each decoder level for conditions `[N, S]`, at the model's conditioning strength.
+/// Empty without FiLM.
 ///
 /// # Errors
-/// A device that has no memory, or is gone.
+/// When the device is out of memory or lost.
 pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Array2<f32>; 2]>> {
     let rows = condition.nrows();
     let values = condition.as_slice().expect("rows of a row-major array");
@@ -60,29 +60,30 @@ pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Arr
         first += width;
         all.slice(ndarray::s![.., first - width..first]).to_owned()
     };
-    let block = |width: usize| [part(width).mapv(|gamma| 1.0 + strength * (gamma - 1.0)), part(width) * strength];
-    Ok(widths.into_iter().map(block).collect())
+    let level = |width: usize| [part(width).mapv(|gamma| 1.0 + strength * (gamma - 1.0)), part(width) * strength];
+    Ok(widths.into_iter().map(level).collect())
 }
 
-/// What the decoder says, in the model's own units.
+/// The outputs of the decoder, in the model's own units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecodedRows {
     /// `[N, L]`
     pub signal: Array2<f32>,
-    /// `[N, S]`
+    /// `[N, S]`; `None` for the concat decoder.
     pub condition: Option<Array2<f32>>,
-    /// `[N, 6]`
+    /// `[N, P]`; `None` without a peak head.
     pub peaks: Option<Array2<f32>>,
 }
 
-/// Decodes latents `[N, Z]` under conditions `[N, S]`, or without (FiLM as the identity), a few hundred rows at a time.
+/// Decodes latents `[N, Z]` under conditions `[N, S]`. Without conditions FiLM is the identity.
 ///
 /// # Errors
-/// A trace that is not finite, as a condition or a strength far beyond the trained ones makes it.
+/// When a trace is not finite, which happens with conditions or strengths far beyond the trained ones; when a concat
+/// decoder gets no conditions; or when the device is out of memory or lost.
 pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>) -> Result<DecodedRows> {
     let (rows, c) = (z.nrows(), model.config.clone());
     let empty = |width: usize| Vec::with_capacity(rows * width);
-    let (mut signal, mut read, mut peaks) = (empty(c.signal_length), empty(c.static_dim), empty(c.num_peaks));
+    let (mut signal, mut predicted, mut peaks) = (empty(c.signal_length), empty(c.static_dim), empty(c.num_peaks));
     for start in (0..rows).step_by(CHUNK) {
         let part = ndarray::s![start..(start + CHUNK).min(rows), ..];
         let (z, condition) = (z.slice(part), condition.map(|c| c.slice(part)));
@@ -98,7 +99,7 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         }
         signal.extend(traces);
         if let Some(var) = out.condition {
-            read.extend(model.read(var)?);
+            predicted.extend(model.read(var)?);
         }
         if let Some(var) = out.peaks {
             peaks.extend(model.read(var)?);
@@ -108,7 +109,7 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         |values: Vec<f32>, width| Array2::from_shape_vec((rows, width), values).expect("one value per element");
     Ok(DecodedRows {
         signal: matrix(signal, c.signal_length),
-        condition: (!read.is_empty()).then(|| matrix(read, c.static_dim)),
+        condition: (!predicted.is_empty()).then(|| matrix(predicted, c.static_dim)),
         peaks: (!peaks.is_empty()).then(|| matrix(peaks, c.num_peaks)),
     })
 }

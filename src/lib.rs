@@ -1,20 +1,21 @@
-//! `abr-film` learns to generate auditory brainstem responses (ABRs): traces of 200 samples, say, conditioned on static
-//! parameters such as stimulus level, rate and age. The model is a conditional variational autoencoder whose decoder is
-//! modulated by FiLM, `gamma(s) * x + beta(s)`; the engine under it is written by hand and meant to be read.
+//! `abr-film` learns to generate auditory brainstem responses (ABRs): traces of, for example, 200 samples, conditioned
+//! on static parameters such as stimulus level, rate and age. The model is a conditional variational autoencoder. FiLM,
+//! `gamma(s) * x + beta(s)`, modulates its decoder. The tensor engine is part of this crate and is meant to be read.
 //!
-//! # The map
+//! # Modules
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
-//! | [`config`], [`error`], [`files`], [`rng`], [`text`] | leaves that everything may use |
-//! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops: one file each, forward beside backward |
-//! | [`mod@pass`] | what an op asks of a GPU, as data |
-//! | [`device`], [`tape`] | where ops run, and reverse-mode differentiation through them |
-//! | [`nn`], [`model`] | layers, initialisers, the optimizer; encoder, decoders, loss |
+//! | [`config`], [`error`], [`files`], [`rng`], [`text`] | basics that all modules may use |
+//! | [`tensor`], [`kernels`], [`ops`] | numbers, loops, and the ops, one file each |
+//! | [`dispatch`] | the work of an op on a GPU, as data |
+//! | [`device`], [`tape`] | the CPU and the GPU; reverse-mode differentiation |
+//! | [`nn`], [`model`] | layers, initializers, the optimizer; encoder, decoders, loss |
 //! | [`data`] | recordings in µV and ms: tables, preparation, the built-in synthetic set, splits, scalers |
-//! | [`checkpoint`] | a model on disk, with all it needs to be used |
-//! | [`train`], [`generate`], [`eval`] | what one does with a model |
-//! | [`report`] | numbers as pictures |
+//! | [`checkpoint`] | a model on disk, with everything needed to use it |
+//! | [`train`], [`infer`], [`generate`], [`eval`] | the uses of a model |
+//! | [`baselines`], [`residual`] | simple models for comparison; the residual of reconstructions |
+//! | [`report`] | pictures |
 //!
 //! # Make a model
 //!
@@ -49,7 +50,7 @@
 //! # Ok::<(), abr_film::error::Error>(())
 //! ```
 //!
-//! # Sample with a condition, and without
+//! # Generate traces with and without a condition
 //!
 //! ```
 //! use abr_film::checkpoint::Checkpoint;
@@ -69,17 +70,17 @@
 //! let traces = generate(&trained, &mut model, &request)?;
 //! assert_eq!(traces.signals.dim(), (5, 200)); // in µV
 //!
-//! // without any condition FiLM is the identity
+//! // without a condition FiLM is the identity
 //! let request = Request { conditions: None, count: 5, series: false, seed: 1, averages: None };
 //! assert_eq!(generate(&trained, &mut model, &request)?.signals.dim(), (5, 200));
 //! # Ok::<(), abr_film::error::Error>(())
 //! ```
 //!
-//! # What is promised of numbers
+//! # Reproducibility
 //!
-//! One build on one kind of machine gives the same bytes for the same seed, configuration and data, for any number of
-//! threads, and whether a training was stopped and resumed or not. Other kernels (the portable ones against AVX-512,
-//! say), or another C library's `exp` and `log`, may round differently.
+//! One build on one kind of machine gives the same bytes for the same seed, configuration and data, with any number of
+//! threads, and even if the training is interrupted and resumed. Other kernels (for example the portable ones instead
+//! of AVX-512) and other C libraries' `exp` and `log` may round differently.
 
 pub mod baselines;
 pub mod checkpoint;

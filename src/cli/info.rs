@@ -36,7 +36,7 @@ impl Info {
             })?,
             (None, None) => {
                 let device = self.device.with(|device| Ok(device.name()));
-                // who looks for a device that works wants the list where the one asked for does not
+                // print the list of devices even if the chosen one fails: it shows which device works
                 self.show(&machine(device.as_ref().ok()))?;
                 return device.map(drop);
             }
@@ -62,7 +62,7 @@ fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Resu
     Ok(info)
 }
 
-/// The device that was chosen, if it can be had, and those there are.
+/// The chosen device, if it works, and all adapters.
 fn machine(device: Option<&String>) -> Value {
     json!({
         "device": device,
@@ -146,7 +146,7 @@ fn text_of_model(info: &Value) -> String {
     out
 }
 
-/// `NVIDIA H200, Vulkan: 2047 MiB the largest tensor, 48 KiB a workgroup, …`
+/// `NVIDIA H200, Vulkan (driver): usable; tensors up to 2047 MiB, …`
 fn one_adapter(adapter: &Value) -> String {
     let text = |name: &str| adapter[name].as_str().unwrap_or_default().to_string();
     let number = |name: &str| adapter[name].as_u64().unwrap_or_default();

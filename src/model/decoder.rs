@@ -1,7 +1,7 @@
-//! From z (and the condition) to the signal, the condition as it can be read off, and the peaks.
+//! The decoder: from z and the condition to the signal, the predicted condition and the peaks.
 //!
-//! The joint decoder's levels are modulated by FiLM, or by nothing (`use_film: false`); the legacy concat decoder sees
-//! the condition beside z at its input.
+//! FiLM modulates the levels of the joint decoder, unless `use_film` is false. The input of the legacy concat decoder
+//! is z beside the condition.
 
 use super::Decoded;
 use super::film::{FilmGenerator, FilmGenerators};
@@ -23,7 +23,7 @@ pub enum Decoder {
         signal: Head,
         condition: Head,
         peaks: Option<Head>,
-        /// Whether z is an input of the signal's last Linear too.
+        /// Whether z is also an input of the last Linear of the signal head.
         linear_path: bool,
     },
     Concat {
@@ -33,7 +33,7 @@ pub enum Decoder {
     },
 }
 
-/// Normalised levels, then a Linear.
+/// Levels with batch norm, then a Linear.
 #[derive(Debug)]
 pub struct Head {
     levels: Vec<NormLayer>,
@@ -44,7 +44,7 @@ pub struct Head {
 struct HeadShape<'a> {
     width: usize,
     hidden: &'a [usize],
-    /// Of what goes into the last Linear beside its level.
+    /// The width of the extra input of the last Linear.
     beside: usize,
     outputs: usize,
 }
@@ -82,12 +82,12 @@ impl Decoder {
     }
 
     fn joint(c: &ModelConfig, film: &FilmConfig, parameters: &mut Parameters) -> Self {
-        let (mut width, mut levels, mut blocks) = (c.latent_dim, Vec::new(), Vec::new());
+        let (mut width, mut levels, mut generators) = (c.latent_dim, Vec::new(), Vec::new());
         for (i, &next) in c.decoder_dims.iter().enumerate() {
             let scope = format!("decoder.layer{}", i + 1);
             levels.push(NormLayer::new(parameters, (&scope, 0), [width, next], SLOPE, c.decoder_dropout));
             if c.use_film {
-                blocks.push(FilmGenerator::new(parameters, &format!("decoder.film{}", i + 1), c, film, next));
+                generators.push(FilmGenerator::new(parameters, &format!("decoder.film{}", i + 1), c, film, next));
             }
             width = next;
         }
@@ -99,7 +99,7 @@ impl Decoder {
         let signal = head("signal", &[c.signal_head_dim], latent, c.signal_length);
         let condition = head("static", &c.static_head_dims, 0, c.static_dim);
         let peaks = c.predict_peaks.then(|| head("peak", &[c.peak_head_dim], 0, c.num_peaks));
-        let film = (!blocks.is_empty()).then(|| FilmGenerators::new(parameters, &blocks));
+        let film = (!generators.is_empty()).then(|| FilmGenerators::new(parameters, &generators));
         Decoder::Joint { levels, film, signal, condition, peaks, linear_path: c.linear_path }
     }
 
@@ -118,13 +118,14 @@ impl Decoder {
         }
     }
 
-    /// z `[B, Z]` and, unless FiLM is to be the identity, condition `[B, S]` with a strength a row `[B, 1]`.
+    /// Decodes z `[B, Z]` under the condition `[B, S]` with strengths `[B, 1]`. Without a condition FiLM is the
+    /// identity.
     ///
     /// # Panics
-    /// A concat decoder without a condition.
+    /// When a concat decoder gets no condition.
     pub fn forward(&self, context: &mut ForwardContext, z: Var, condition: Option<(Var, Var)>) -> Result<Decoded> {
         match self {
-            Decoder::Joint { levels, film, signal, condition: read, peaks, linear_path } => {
+            Decoder::Joint { levels, film, signal, condition: condition_head, peaks, linear_path } => {
                 let modulation = match (film, condition) {
                     (Some(film), Some((condition, strength))) => {
                         Some((film, film.forward(context, condition)?, strength))
@@ -138,7 +139,7 @@ impl Decoder {
                 }
                 Ok(Decoded {
                     signal: signal.forward(context, h, linear_path.then_some(z))?,
-                    condition: Some(read.forward(context, h, None)?),
+                    condition: Some(condition_head.forward(context, h, None)?),
                     peaks: peaks.as_ref().map(|head| head.forward(context, h, None)).transpose()?,
                 })
             }
@@ -155,7 +156,7 @@ impl Decoder {
         }
     }
 
-    /// The FiLM blocks, if it has any.
+    /// The FiLM generators, if there are any.
     pub fn film(&self) -> Option<&FilmGenerators> {
         match self {
             Decoder::Joint { film, .. } => film.as_ref(),

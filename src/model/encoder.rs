@@ -8,7 +8,7 @@ use crate::ops::{Clamp, ClampPosterior, Concat};
 use crate::tape::Var;
 
 const POSTERIOR: ClampPosterior = ClampPosterior {
-    // beyond these a posterior mean says nothing a unit normal prior could generate
+    // a standard normal prior does not generate z beyond these
     mu: Clamp { lo: -10.0, hi: 10.0 },
     // keeps `exp(logvar)` between 2e-9 and 7.4
     logvar: Clamp { lo: -20.0, hi: 2.0 },
@@ -17,9 +17,9 @@ const POSTERIOR: ClampPosterior = ClampPosterior {
 #[derive(Debug)]
 pub struct Encoder {
     layers: Vec<ReluLayer>,
-    /// Whether the signal is an input of mu and logvar too.
+    /// Whether the signal is also an input of the layers of mu and logvar.
     linear_path: bool,
-    /// mu and logvar in one.
+    /// The layers of mu and logvar, stacked.
     posterior: LinearLayer,
 }
 
@@ -38,7 +38,7 @@ impl Encoder {
         Encoder { layers, linear_path: c.linear_path, posterior: LinearLayer::stack(parameters, &heads) }
     }
 
-    /// signal `[B, L]`, condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.
+    /// Signal `[B, L]` and condition `[B, S]` to the posterior `[B, 2 Z]`: mu beside logvar.
     pub fn forward(&self, context: &mut ForwardContext, signal: Var, condition: Var) -> Result<Var> {
         let joined = context.tape.apply(Concat, &[signal, condition])?;
         let mut h = self.layers.iter().try_fold(joined, |h, layer| layer.forward(context, h))?;

@@ -1,6 +1,6 @@
-//! FiLM's MLPs: from the condition to a gamma and a beta for every unit of every decoder level (Perez et al. 2018,
-//! arXiv:1709.07871, section 3.1). All hidden layers share one input, so they are one product, and all output layers
-//! are one op.
+//! The FiLM generators: MLPs from the condition to gamma and beta for every unit of every decoder level (Perez et al.
+//! 2018, arXiv:1709.07871, section 3.1). All hidden layers have the same input and form one matrix product. All output
+//! layers form one op.
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::error::Result;
@@ -9,7 +9,7 @@ use crate::nn::params::Parameters;
 use crate::ops::{GroupedLinear, LinearRelu};
 use crate::tape::Var;
 
-/// gamma and beta of one level, each from its own MLP on the condition.
+/// The generator of one level: one MLP for gamma and one for beta.
 #[derive(Debug)]
 pub struct FilmGenerator {
     hidden: [LinearLayer; 2],
@@ -18,7 +18,7 @@ pub struct FilmGenerator {
 }
 
 impl FilmGenerator {
-    /// Starts as the identity whatever the condition: the last layers' weights are 0, gamma's bias 1, beta's 0.
+    /// Starts as the identity for any condition: the last layers have weights 0 and biases 1 (gamma) and 0 (beta).
     pub fn new(parameters: &mut Parameters, scope: &str, c: &ModelConfig, film: &FilmConfig, width: usize) -> Self {
         let mut mlp = |name, bias| {
             let mut linear = |index, inputs, outputs, init| {
@@ -32,7 +32,7 @@ impl FilmGenerator {
     }
 }
 
-/// The levels of all levels.
+/// The generators of all levels.
 #[derive(Debug)]
 pub struct FilmGenerators {
     hidden: LinearLayer,
@@ -51,7 +51,8 @@ impl FilmGenerators {
         }
     }
 
-    /// Condition `[B, S]` to all levels' gamma and beta side by side.
+    /// Condition `[B, S]` to gamma and beta of all levels `[B, Σ 2 F]`: gamma and beta of the first level, then those
+    /// of the next.
     pub fn forward(&self, context: &mut ForwardContext, condition: Var) -> Result<Var> {
         let hidden = self.hidden.apply(context, LinearRelu { dropout: None }, condition)?;
         self.outputs.apply(context, self.op.clone(), hidden)
@@ -62,7 +63,7 @@ impl FilmGenerators {
         self.op.widths.len() / 2
     }
 
-    /// What FiLM does to a level.
+    /// The modulation of a level (counted from 0), from the output of [`FilmGenerators::forward`].
     pub fn level(&self, level: usize, values: Var, strength: Var) -> Modulation {
         Modulation { values, strength, first: self.op.widths[..2 * level].iter().sum() }
     }

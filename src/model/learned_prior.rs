@@ -1,4 +1,4 @@
-//! A prior that is learned with the model: z is normal about a mean that goes with the condition.
+//! A prior that is learned with the model: z is normal with a mean that depends on the condition.
 
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -7,8 +7,8 @@ use crate::nn::params::Parameters;
 use crate::ops::{Add, Concat, Mul};
 use crate::tape::Var;
 
-/// Condition through Linear, ReLU and Linear to the mean of z, whose variance is 1. The KL term then pulls posteriors
-/// to this mean, and it to them.
+/// Linear, ReLU and Linear from the condition to the mean of z. The variance is 1. The KL term pulls the posteriors and
+/// this mean towards each other.
 #[derive(Debug)]
 pub struct LearnedPrior {
     hidden: ReluLayer,
@@ -19,7 +19,7 @@ pub struct LearnedPrior {
 }
 
 impl LearnedPrior {
-    /// As wide inside as the last level of the encoder.
+    /// The hidden layer has the width of the encoder's last level.
     pub fn new(c: &ModelConfig, parameters: &mut Parameters) -> Self {
         let width = c.encoder_dims.last().copied().unwrap_or(c.latent_dim);
         LearnedPrior {
@@ -37,7 +37,8 @@ impl LearnedPrior {
         self.mean.forward(context, hidden)
     }
 
-    /// The posterior `[B, 2 Z]`, mu less the prior's mean: its KL from a standard normal is that from the prior.
+    /// The posterior `[B, 2 Z]` with the prior's mean subtracted from mu. Its KL from a standard normal equals the
+    /// posterior's KL from the prior.
     pub fn about(&mut self, context: &mut ForwardContext, posterior: Var, condition: Var) -> Result<Var> {
         let mean = self.mean(context, condition)?;
         let [rows, _] = context.tape.shape(posterior);
@@ -46,8 +47,8 @@ impl LearnedPrior {
         self.zeros.resize(values, 0.0);
         let minus_one = context.tape.input([rows, self.latent], &self.minus_ones)?;
         let zeros = context.tape.input([rows, self.latent], &self.zeros)?;
-        let less = context.tape.apply(Mul, &[mean, minus_one])?;
-        let change = context.tape.apply(Concat, &[less, zeros])?;
+        let minus_mean = context.tape.apply(Mul, &[mean, minus_one])?;
+        let change = context.tape.apply(Concat, &[minus_mean, zeros])?;
         context.tape.apply(Add, &[posterior, change])
     }
 }

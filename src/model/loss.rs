@@ -1,8 +1,8 @@
 //! `mse(signal) + w_s mse(condition) + w_kl KL + w_p L1(peaks)`, or the same under a calibrated likelihood.
 //!
-//! Mind the scale: mean squared error against a KL that is summed over the latent is a Gaussian decoder of variance
-//! `kl_weight L / 2`; whatever varies less than that is not worth encoding. `calibrated` sets that variance to the
-//! current error (sigma-VAE, see [`crate::ops::sigma_vae_nll`]).
+//! Mind the scale: a mean squared error plus a KL that is summed over the latent units is a Gaussian decoder of
+//! variance `kl_weight L / 2`. The optimal model does not encode what varies less than that. The calibrated likelihood
+//! sets the variance to the current error (sigma-VAE, see [`crate::ops::sigma_vae_nll`]).
 
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
@@ -13,7 +13,7 @@ use crate::tape::{Tape, Var};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-/// How the terms are joined.
+/// The weights of the terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossWeights {
     pub likelihood: Likelihood,
@@ -24,7 +24,7 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// The weights in an epoch (counted from 0), or the final ones.
+    /// The weights of an epoch (counted from 0), or the final ones.
     pub fn new(training: &TrainingConfig, epoch: Option<usize>) -> Self {
         let warmup = match epoch {
             Some(epoch) if epoch < training.kl_warmup_epochs => epoch as f64 / training.kl_warmup_epochs as f64,
@@ -42,14 +42,14 @@ impl LossWeights {
         }
     }
 
-    /// One number to compare models by, from mean terms: the loss, or under `calibrated` `L/2 ln(error) + KL`, where
-    /// the error holds all reconstruction terms at their weights. NaN if a term is.
+    /// A number to compare models by, from mean terms: the loss, or with the calibrated likelihood `L/2 ln(error) +
+    /// KL`, where the error is the weighted sum of all reconstruction terms. NaN if a term is NaN.
     pub fn objective(&self, terms: &Terms, signal_length: usize) -> f64 {
         let error = terms.signal + self.condition * terms.condition + self.peaks * terms.peaks;
         match self.likelihood {
             Likelihood::Mse => error + self.kl * terms.kl,
             Likelihood::Calibrated => {
-                // not `max`, which makes a number of NaN
+                // not `max`, which drops a NaN
                 let error = if error < SigmaVaeNll::FLOOR { SigmaVaeNll::FLOOR } else { error };
                 0.5 * signal_length as f64 * error.ln() + self.kl * terms.kl
             }
@@ -65,11 +65,11 @@ pub struct Losses<T = Var> {
     pub condition: Option<T>,
     pub kl: T,
     pub peaks: Option<T>,
-    /// What training minimises.
+    /// The weighted sum, which training minimizes.
     pub total: T,
 }
 
-/// The terms as numbers; 0 for a head that is not there.
+/// The terms as numbers; 0 for a missing head.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     pub signal: f64,
@@ -79,7 +79,7 @@ pub struct Terms {
 }
 
 impl Losses {
-    /// The scalars of all terms, which outlive a rewind.
+    /// The scalars of all terms, which stay valid after a rewind.
     pub fn scalars(&self, tape: &Tape) -> Losses<Scalar> {
         let scalar = |var| tape.scalar(var);
         Losses {
@@ -91,10 +91,10 @@ impl Losses {
         }
     }
 
-    /// The terms, and the total; waits for the device.
+    /// The terms and the total. Waits for the device.
     ///
     /// # Errors
-    /// A device that is gone.
+    /// As [`Tape::read`].
     pub fn read(&self, tape: &mut Tape) -> Result<(Terms, f64)> {
         let (scalars, mut values) = (self.scalars(tape), ScalarValues::default());
         let all: ArrayVec<Scalar, 5> = scalars.iter().collect();
@@ -105,16 +105,16 @@ impl Losses {
 }
 
 impl Losses<Scalar> {
-    /// All that there are.
+    /// The scalars of the terms that exist.
     pub fn iter(&self) -> impl Iterator<Item = Scalar> {
         let Losses { signal, condition, kl, peaks, total } = *self;
         [Some(signal), condition, Some(kl), peaks, Some(total)].into_iter().flatten()
     }
 
-    /// The terms, and the total.
+    /// The terms and the total.
     ///
     /// # Panics
-    /// When one was not read back.
+    /// When a scalar is not among `values`.
     pub fn terms(&self, values: &ScalarValues) -> (Terms, f64) {
         let optional = |scalar: Option<Scalar>| scalar.map_or(0.0, |scalar| values.get(scalar));
         let terms = Terms {
@@ -142,7 +142,7 @@ pub(super) fn losses(
     let signal = tape.apply(Mse, &[decoded, target])?;
     let kl = tape.apply(Kl, &[output.about_prior])?;
     let condition = match output.decoded.condition {
-        Some(read) => Some(tape.apply(Mse, &[read, output.input_condition])?),
+        Some(predicted) => Some(tape.apply(Mse, &[predicted, output.input_condition])?),
         None => None,
     };
     let peaks = match output.decoded.peaks {

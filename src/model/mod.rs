@@ -1,6 +1,7 @@
-//! The conditional variational autoencoder: an encoder to a posterior over z, a decoder from z and the condition.
+//! The conditional variational autoencoder: an encoder from the signal to a posterior over z, and a decoder from z and
+//! the condition to the signal.
 //!
-//! Everything here is in the model's own units: signals, conditions and labels are scaled before they come in.
+//! All values here are in the model's own units: signals, conditions and labels are already scaled.
 
 mod decoder;
 mod encoder;
@@ -28,7 +29,7 @@ use learned_prior::LearnedPrior;
 /// The model with its parameters, on a device.
 pub struct Cvae {
     pub config: ModelConfig,
-    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`; may be changed at any time.
+    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`. It may change at any time.
     pub conditioning_strength: f64,
     condition_dropout: f64,
     parameters: Parameters,
@@ -41,33 +42,33 @@ pub struct Cvae {
     zeros: Vec<f32>,
 }
 
-/// Rows to run the model on; slices are row-major.
+/// Rows to run the model on. Slices are row-major.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Batch<'a> {
-    /// B
+    /// The number of rows, B.
     pub rows: usize,
     /// `[B, L]`
     pub signal: &'a [f32],
-    /// `[B, L]`: what the signal is to be decoded to; `None`: itself.
+    /// `[B, L]`: the target of the decoded signal; `None`: the signal itself.
     pub target: Option<&'a [f32]>,
-    /// `[B, L]`: the root of the weight of each error of the signal; `None`: 1.
+    /// `[B, L]`: the square roots of the weights of the signal's errors; `None`: 1.
     pub root_weights: Option<&'a [f32]>,
     /// `[B, S]`
     pub condition: &'a [f32],
-    /// `[B, P]`; 0 where unlabelled. Needed for the loss of a model with a peak head.
+    /// `[B, P]`; 0 if unlabelled. Needed for the loss of a model with a peak head.
     pub peaks: &'a [f32],
-    /// `[B, P]`; 1 where labelled.
+    /// `[B, P]`; 1 if labelled, else 0.
     pub peak_mask: &'a [f32],
     /// `[B, Z]` standard normal, or `None` for `z = mu`.
     pub eps: Option<&'a [f32]>,
 }
 
-/// The variables of a forward pass; they live until the next one.
+/// The variables of a forward pass, valid until the next pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     /// `[B, 2 Z]`: mu beside logvar; see [`Cvae::read_posterior`].
     pub posterior: Var,
-    /// `[B, 2 Z]`: the same, mu less the prior's mean.
+    /// `[B, 2 Z]`: the same, with the prior's mean subtracted from mu.
     about_prior: Var,
     /// `[B, Z]`
     pub z: Var,
@@ -76,22 +77,22 @@ pub struct Output {
     input_condition: Var,
 }
 
-/// What the decoder says.
+/// The outputs of the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct Decoded {
     /// `[B, L]`
     pub signal: Var,
-    /// `[B, S]`: the condition as read off the decoder's state; none in the concat decoder.
+    /// `[B, S]`: the condition predicted from the decoder's state; `None` for the concat decoder.
     pub condition: Option<Var>,
-    /// `[B, P]`, with a peak head.
+    /// `[B, P]`: the peaks; `None` without a peak head.
     pub peaks: Option<Var>,
 }
 
 impl Cvae {
-    /// A model with initial weights of this seed.
+    /// A model with the initial weights of this seed.
     ///
     /// # Errors
-    /// When the device has no memory for it.
+    /// When the device is out of memory.
     pub fn new(config: &ModelConfig, film: &FilmConfig, seed: u64, device: Box<dyn Device>) -> Result<Self> {
         let mut parameters = Parameters::default();
         let encoder = Encoder::new(config, &mut parameters);
@@ -113,7 +114,13 @@ impl Cvae {
         })
     }
 
-    /// Encodes, draws z and decodes. Forgets the pass before.
+    /// Encodes, draws z and decodes. Ends the previous pass.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
+    ///
+    /// # Panics
+    /// When a slice does not fit the number of rows.
     pub fn forward(&mut self, batch: &Batch, mode: Mode) -> Result<Output> {
         let (rows, c) = (batch.rows, &self.config);
         self.tape.rewind();
@@ -123,7 +130,7 @@ impl Cvae {
             None => signal,
         };
         let condition = self.tape.input([rows, c.static_dim], batch.condition)?;
-        // without noise z = mu + 0 exp(logvar / 2)
+        // without eps z = mu + 0 exp(logvar / 2)
         self.zeros.resize(rows * c.latent_dim, 0.0);
         let eps = self.tape.input([rows, c.latent_dim], batch.eps.unwrap_or(&self.zeros))?;
         let strength = self.strength(rows, mode)?;
@@ -138,8 +145,11 @@ impl Cvae {
         Ok(Output { posterior, about_prior, z, decoded, target, input_condition: condition })
     }
 
-    /// The mean of the learned prior `[B, Z]` under conditions `[B, S]`, in evaluation mode; `None` of another prior.
-    /// Forgets the pass before.
+    /// The mean of the learned prior `[B, Z]` for conditions `[B, S]`, in evaluation mode; `None` for another prior.
+    /// Ends the previous pass.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
     pub fn prior_mean(&mut self, rows: usize, condition: &[f32]) -> Result<Option<Var>> {
         let Some(prior) = &self.prior else { return Ok(None) };
         self.tape.rewind();
@@ -148,7 +158,10 @@ impl Cvae {
         prior.mean(&mut context, condition).map(Some)
     }
 
-    /// The posterior in evaluation mode: mu beside logvar, `[B, 2 Z]`. Forgets the pass before.
+    /// The posterior in evaluation mode: mu beside logvar, `[B, 2 Z]`. Ends the previous pass.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
     pub fn encode(&mut self, batch: &Batch) -> Result<Var> {
         self.tape.rewind();
         let signal = self.tape.input([batch.rows, self.config.signal_length], batch.signal)?;
@@ -157,10 +170,11 @@ impl Cvae {
         self.encoder.forward(&mut context, signal, condition)
     }
 
-    /// Decodes given latents in evaluation mode; without a condition FiLM is the identity. Forgets the pass before.
+    /// Decodes z `[B, Z]` under conditions `[B, S]` in evaluation mode. Without a condition FiLM is the identity. Ends
+    /// the previous pass.
     ///
     /// # Errors
-    /// A concat decoder without a condition.
+    /// When a concat decoder gets no condition, or the device is out of memory or lost.
     pub fn decode(&mut self, rows: usize, z: &[f32], condition: Option<&[f32]>) -> Result<Decoded> {
         if condition.is_none() && !self.config.joint_generation {
             return Err(Error::usage(
@@ -181,8 +195,11 @@ impl Cvae {
         self.decoder.forward(&mut context, z, condition)
     }
 
-    /// Gamma and beta of all FiLM blocks `[B, Σ 2 F]` under conditions `[B, S]`, at strength 1: a block's gamma, then
-    /// its beta, the blocks in order; `None` without FiLM. Forgets the pass before.
+    /// Gamma and beta of all FiLM generators `[B, Σ 2 F]` for conditions `[B, S]`, at strength 1: gamma and beta of the
+    /// first level, then those of the next. `None` without FiLM. Ends the previous pass.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
     pub fn modulation(&mut self, rows: usize, condition: &[f32]) -> Result<Option<Var>> {
         let Some(film) = self.decoder.film() else { return Ok(None) };
         self.tape.rewind();
@@ -191,8 +208,7 @@ impl Cvae {
         film.forward(&mut context, condition).map(Some)
     }
 
-    /// The strength of each row's condition, `[B, 1]`: in training, 0 for a row whose condition is dropped in this
-    /// step.
+    /// The strength of each row's condition, `[B, 1]`. In training it is 0 for a row whose condition is dropped.
     fn strength(&mut self, rows: usize, mode: Mode) -> Result<Var> {
         let strength = self.conditioning_strength as f32;
         self.strengths.clear();
@@ -208,22 +224,31 @@ impl Cvae {
         self.tape.input([rows, 1], &self.strengths)
     }
 
-    /// The terms of the loss of the last forward pass, on its own batch.
+    /// The terms of the loss of the last forward pass, on the same batch.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
     pub fn losses(&mut self, output: &Output, batch: &Batch, weights: &LossWeights) -> Result<Losses> {
         loss::losses(&mut self.tape, &self.config, output, batch, weights)
     }
 
     /// Sets the gradients of all parameters to those of `loss`.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
+    ///
+    /// # Panics
+    /// As [`Tape::backward`].
     pub fn backward(&mut self, loss: Var) -> Result<()> {
         self.tape.backward(loss)
     }
 
-    /// The parameters' names, shapes and places.
+    /// The parameters: names, shapes and variables.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// The tape, to read variables and to step an optimizer.
+    /// The tape, to read variables or to run an optimizer.
     pub fn tape(&mut self) -> &mut Tape {
         &mut self.tape
     }
@@ -233,12 +258,18 @@ impl Cvae {
         (&self.parameters, &mut self.tape)
     }
 
-    /// The values of a variable of the last pass, row-major.
+    /// The row-major values of a variable of the last pass.
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
     pub fn read(&self, var: Var) -> Result<Vec<f32>> {
         self.tape.read(var)
     }
 
     /// mu and logvar `[B, Z]` of a posterior.
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
     pub fn read_posterior(&self, posterior: Var) -> Result<(Vec<f32>, Vec<f32>)> {
         let (values, latent) = (self.read(posterior)?, self.config.latent_dim);
         let rows = values.chunks_exact(2 * latent).map(|row| row.split_at(latent));
@@ -247,11 +278,17 @@ impl Cvae {
     }
 
     /// Name, shape and values of every parameter and running statistic.
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
     pub fn state(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
         self.parameters.iter().map(|(p, var)| Ok((p.name.clone(), p.shape.clone(), self.tape.read(var)?))).collect()
     }
 
-    /// Overwrites every parameter and running statistic; see [`Parameters::load`].
+    /// Overwrites every parameter and running statistic.
+    ///
+    /// # Errors
+    /// As [`Parameters::load`].
     pub fn load_state<'a>(
         &mut self,
         source: &str,
@@ -260,14 +297,14 @@ impl Cvae {
         self.parameters.load(&mut self.tape, source, find)
     }
 
-    /// The gradient buffers of each FiLM block, in order.
+    /// The gradient buffers of each FiLM generator, in order.
     pub fn film_gradients(&self) -> Vec<Vec<Buffer>> {
-        let mut blocks = vec![Vec::new(); self.decoder.film().map_or(0, FilmGenerators::levels)];
+        let mut levels = vec![Vec::new(); self.decoder.film().map_or(0, FilmGenerators::levels)];
         for (parameter, var) in self.parameters.iter() {
-            if let Some(block) = parameter.film_level() {
-                blocks[block - 1].push(self.tape.buffers(var).1);
+            if let Some(level) = parameter.film_level() {
+                levels[level - 1].push(self.tape.buffers(var).1);
             }
         }
-        blocks
+        levels
     }
 }

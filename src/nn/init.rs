@@ -1,8 +1,8 @@
-//! Initial values. Each parameter has exactly one initialiser, named where it is declared; nothing runs over it later.
+//! Initial values. Each parameter has exactly one initializer, given where it is declared.
 
 use crate::rng::{LANES, Purpose, Stream, unit_interval};
 
-/// How a parameter starts.
+/// The initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16).
@@ -14,7 +14,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// The `count` values of parameter number `index`: a function of the seed and the index alone.
+    /// The `count` values of parameter number `index`. They depend only on the seed and the index.
     pub fn values(self, seed: u64, index: usize, count: usize) -> Vec<f32> {
         let bound = match self {
             Init::XavierUniform { fan_in, fan_out } => (6.0 / (fan_in + fan_out) as f64).sqrt(),
@@ -27,7 +27,7 @@ impl Init {
     }
 }
 
-/// Uniform numbers within ±bound from the words of `stream` from `quad` on, in parallel.
+/// Uniform numbers within ±bound from the random bits of `stream`, from its counter `quad` on, in parallel.
 fn fill_uniform(values: &mut [f32], bound: f64, stream: Stream, quad: usize) {
     const TASK: usize = 1 << 16;
     if values.len() > TASK {
@@ -60,12 +60,12 @@ mod tests {
     }
 
     #[test]
-    fn each_value_comes_from_its_own_word() {
+    fn each_value_has_its_own_random_bits() {
         let values = Init::Linear { fan_in: 4 }.values(9, 2, 150_001);
         let stream = Stream::new(9, Purpose::Init, 2);
         for (i, value) in values.iter().enumerate() {
-            let word = stream.bits(0, (i / 4) as u32)[i % 4];
-            assert_eq!(*value, (0.5 * (2.0 * unit_interval(word) - 1.0)) as f32, "value {i}");
+            let bits = stream.bits(0, (i / 4) as u32)[i % 4];
+            assert_eq!(*value, (0.5 * (2.0 * unit_interval(bits) - 1.0)) as f32, "value {i}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Layers: parameters with the ops that use them, under the names PyTorch's `Sequential` gives them.
+//! Layers: parameters with the ops that use them, named as in PyTorch's `Sequential`.
 
 use super::init::Init;
 use super::params::{ParameterId, Parameters};
@@ -7,31 +7,31 @@ use crate::ops::{self, AnyOp};
 use crate::rng::{Purpose, Stream};
 use crate::tape::{Tape, Var};
 
-/// Whether layers learn or are used.
+/// Training or evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout acts, batch norm uses (and gathers) the batch's statistics; `step` counts from 0 and keys the random
-    /// words.
+    /// Dropout is on, and batch norm uses the batch's statistics and updates the running ones. `step`, counted from 0,
+    /// selects the random bits.
     Train { seed: u64, step: u32 },
-    /// No dropout, batch norm by its running statistics.
+    /// Dropout is off, and batch norm uses the running statistics.
     Eval,
 }
 
-/// What a layer needs to run.
+/// The arguments of all forward passes of layers.
 pub struct ForwardContext<'a> {
     pub tape: &'a mut Tape,
     pub parameters: &'a Parameters,
     pub mode: Mode,
 }
 
-/// How a [`LinearLayer`] starts.
+/// The initial values of a [`LinearLayer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinearInit {
     /// PyTorch's default: weight and bias uniform in ±1/sqrt(fan_in).
     Default,
     /// Xavier uniform weight, bias 0.
     Xavier,
-    /// Weight 0 and this bias: the layer says the same whatever it is given.
+    /// Weight 0 and this bias: the output does not depend on the input.
     Constant(i8),
 }
 
@@ -55,7 +55,11 @@ impl LinearLayer {
         LinearLayer { weight, bias }
     }
 
-    /// Layers of one number of inputs as one, their outputs side by side; each keeps its names.
+    /// One layer that computes several layers with the same number of inputs, their outputs one after the other. The
+    /// parameters keep their names.
+    ///
+    /// # Panics
+    /// As [`Parameters::stack`].
     pub fn stack(parameters: &mut Parameters, layers: &[LinearLayer]) -> Self {
         let weights: Vec<ParameterId> = layers.iter().map(|l| l.weight).collect();
         let biases: Vec<ParameterId> = layers.iter().map(|l| l.bias).collect();
@@ -65,28 +69,28 @@ impl LinearLayer {
     /// `[B, inputs]` to `[B, outputs]`.
     ///
     /// # Errors
-    /// A device that has no memory, or is gone.
+    /// When the device is out of memory or lost.
     ///
     /// # Panics
-    /// When `x` has another number of columns than the layer inputs.
+    /// When the columns of `x` are not the layer's inputs.
     pub fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
         self.apply(context, ops::Linear, x)
     }
 
-    /// [`LinearLayer::forward`] by an op that is a `Linear` and more.
+    /// As [`LinearLayer::forward`], with an op that fuses `Linear` with other ops.
     ///
     /// # Errors
-    /// As there.
+    /// As [`LinearLayer::forward`].
     ///
     /// # Panics
-    /// As there.
+    /// As [`LinearLayer::forward`].
     pub fn apply(&self, context: &mut ForwardContext, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
         let inputs = [x, context.parameters.var(self.weight), context.parameters.var(self.bias)];
         context.tape.apply(op, &inputs)
     }
 }
 
-/// Dropout, as a part of another layer: it has no parameters, but a number.
+/// Dropout as a part of another layer. `layer` is its number, which selects its random bits.
 #[derive(Debug, Clone, Copy)]
 struct DropoutLayer {
     p: f64,
@@ -98,7 +102,7 @@ impl DropoutLayer {
         DropoutLayer { p, layer: parameters.next_dropout() }
     }
 
-    /// The op of this step, where there is something to drop.
+    /// The op of this step; `None` in evaluation, or if p is 0.
     fn op(&self, mode: Mode) -> Option<ops::Dropout> {
         let Mode::Train { seed, step } = mode else { return None };
         let stream = Stream::new(seed, Purpose::Dropout, self.layer).at(step);
@@ -114,10 +118,10 @@ pub struct ReluLayer {
 }
 
 impl ReluLayer {
-    /// The indices of a `Sequential` that it takes.
+    /// The number of indices that it takes in a `Sequential`.
     pub const INDICES: usize = 3;
 
-    /// Declares the parameters under `scope`, whose index of the Linear is `first_index`.
+    /// Declares the parameters under `scope`; `first_index` is the index of the Linear.
     pub fn new(
         parameters: &mut Parameters,
         (scope, first_index): (&str, usize),
@@ -142,7 +146,7 @@ impl ReluLayer {
     }
 }
 
-/// Linear, LeakyReLU, BatchNorm, Dropout: four indices of a PyTorch `Sequential`; then FiLM, if it is given a
+/// Linear, LeakyReLU, BatchNorm, Dropout: four indices of a PyTorch `Sequential`; then FiLM if there is a
 /// modulation.
 #[derive(Debug)]
 pub struct NormLayer {
@@ -155,22 +159,22 @@ pub struct NormLayer {
     dropout: DropoutLayer,
 }
 
-/// What FiLM does to a layer: where in `values` its gamma and beta are, and how strong they act on each row.
+/// The FiLM modulation of a layer: its gamma and beta in `values`, and its strength in each row.
 #[derive(Debug, Clone, Copy)]
 pub struct Modulation {
     /// `[B, M]`
     pub values: Var,
     /// `[B, 1]`
     pub strength: Var,
-    /// The first column of gamma; beta's columns are behind it.
+    /// The first column of gamma. The columns of beta follow those of gamma.
     pub first: usize,
 }
 
 impl NormLayer {
-    /// The indices of a `Sequential` that it takes.
+    /// The number of indices that it takes in a `Sequential`.
     pub const INDICES: usize = 4;
 
-    /// Declares the parameters under `scope`, whose index of the Linear is `first_index`.
+    /// Declares the parameters under `scope`; `first_index` is the index of the Linear.
     pub fn new(
         parameters: &mut Parameters,
         (scope, first_index): (&str, usize),
@@ -193,14 +197,14 @@ impl NormLayer {
         NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: DropoutLayer::new(parameters, p) }
     }
 
-    /// `[B, inputs]` to `[B, outputs]`; in training the running statistics move.
+    /// `[B, inputs]` to `[B, outputs]`. In training it updates the running statistics.
     ///
     /// # Errors
     /// As [`LinearLayer::forward`].
     ///
     /// # Panics
-    /// When a shape does not fit, in training where B is 1, and when `film` has fewer than `2 * outputs` columns from
-    /// its first on.
+    /// When a shape does not fit, in training if B is 1, or when `film` has fewer than `2 * outputs` columns from its
+    /// first one on.
     pub fn forward(&self, context: &mut ForwardContext, x: Var, film: Option<Modulation>) -> Result<Var> {
         let x = self.linear.forward(context, x)?;
         let [weight, bias, mean, variance] =

@@ -1,4 +1,4 @@
-//! What networks are made of: named parameters, layers, the optimizer and the learning rate over the epochs.
+//! Parameters, layers, the optimizer and the learning rate schedule.
 
 pub mod init;
 pub mod layers;

@@ -1,4 +1,4 @@
-//! The optimizer: Adam or AdamW over all parameters, after clipping by the global norm.
+//! The optimizer: Adam or AdamW over all parameters, with optional clipping of the global gradient norm.
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
@@ -11,14 +11,15 @@ use crate::tensor::Shape;
 pub struct Optimizer {
     config: OptimizerConfig,
     parameters: Vec<AdamParameter>,
-    /// Those whose gradients nobody reads.
+    /// Those whose gradients are not read after the step.
     in_backward: Vec<AdamParameter>,
-    /// The backward pass may make the next step.
+    /// Whether the backward pass may run parts of the next step.
     in_backward_pending: bool,
-    /// One group, as [`Device::norms`](crate::device::Device::norms) wants it: a step makes no list of its own.
+    /// All gradients as one group for [`Device::norms`](crate::device::Device::norms), so that a step allocates
+    /// nothing.
     gradients: [Vec<Buffer>; 1],
     moments: Vec<Moments>,
-    /// Steps taken.
+    /// The number of steps so far.
     pub steps: u64,
 }
 
@@ -31,13 +32,13 @@ struct Moments {
 }
 
 impl Optimizer {
-    /// Moments at 0; FiLM's parameters are a group of their own.
+    /// An optimizer with moments 0. FiLM's parameters form a group of their own.
     ///
     /// # Errors
-    /// A device that has no memory for the moments.
+    /// When the device is out of memory.
     ///
     /// # Panics
-    /// When parameters are not placed on the tape, or of a stack some are FiLM's and some are not.
+    /// When parameters are not allocated on the tape, or a stack mixes FiLM's parameters with others.
     pub fn new(config: &OptimizerConfig, film: &FilmConfig, parameters: &Parameters, tape: &mut Tape) -> Result<Self> {
         let film = ParameterGroup { learning_rate_scale: film.learning_rate_scale, weight_decay: film.weight_decay };
         let (mut stepped, mut in_backward, mut moments) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,7 +48,7 @@ impl Optimizer {
             let (value, gradient) = tape.buffers(var);
             let is_film = members[0].0.film_level().is_some();
             let group = match is_film {
-                // gamma's bias is 1, where FiLM is the identity
+                // no decay for biases: a bias of gamma is 1 if FiLM is the identity
                 true if members[0].0.shape.len() == 1 => {
                     ParameterGroup { weight_decay: film.weight_decay.map(|_| 0.0), ..film }
                 }
@@ -57,7 +58,7 @@ impl Optimizer {
             assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack across two groups");
             let parameter = AdamParameter { value, gradient, m, v, group };
             stepped.push(parameter);
-            // the norms of FiLM's gradients are reported
+            // a training reports the norms of FiLM's gradients
             if !is_film {
                 in_backward.push(parameter);
             }
@@ -79,14 +80,14 @@ impl Optimizer {
         })
     }
 
-    /// Lets the next backward pass make the step where it can, with this learning rate; it may then leave no gradients
-    /// to read. [`Optimizer::step`], without a clip, finishes the step.
+    /// Lets the next backward pass run the step with this learning rate where it can. Gradients may then not be
+    /// readable. [`Optimizer::step`], without a clip, must finish the step.
     pub fn step_in_backward(&mut self, tape: &mut Tape, learning_rate: f64) {
         self.in_backward_pending = true;
         tape.device_mut().optimize_in_backward(&self.next(learning_rate), &self.in_backward);
     }
 
-    /// The numbers of the next step.
+    /// The settings of the next step.
     fn next(&self, learning_rate: f64) -> AdamStep {
         AdamStep {
             step: self.steps + 1,
@@ -98,14 +99,14 @@ impl Optimizer {
         }
     }
 
-    /// One step by the gradients that the last backward pass left. With `clip`, gradients whose global norm is above it
-    /// are scaled down to it first (PyTorch's `clip_grad_norm_`); returns that norm. It does not wait for the device.
+    /// One step with the gradients of the last backward pass. If `clip` is set and their global norm is above it,
+    /// scales them down to it first (PyTorch's `clip_grad_norm_`). Returns that norm. Does not wait for the device.
     ///
     /// # Errors
-    /// A device that has no memory for the norm, or is gone.
+    /// When the device is out of memory or lost.
     ///
     /// # Panics
-    /// With a `clip` after [`Optimizer::step_in_backward`], or another learning rate than there.
+    /// After [`Optimizer::step_in_backward`], with a `clip` or a different learning rate.
     pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<Scalar>> {
         assert!(clip.is_none() || !self.in_backward_pending, "a step in the backward pass cannot be clipped");
         self.in_backward_pending = false;
@@ -118,7 +119,10 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// `(parameter, first moments, second moments)` of every trainable parameter.
+    /// `(name, first moments, second moments)` of every trainable parameter.
+    ///
+    /// # Errors
+    /// When the device is lost.
     pub fn moments(&self, tape: &mut Tape) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>> {
         let mut all = Vec::with_capacity(self.moments.len());
         for Moments { name, len, m, v } in &self.moments {
@@ -130,7 +134,10 @@ impl Optimizer {
         Ok(all)
     }
 
-    /// Overwrites the moments; `find` gives those of a parameter.
+    /// Overwrites the moments. `find` returns those of a parameter of this name and length.
+    ///
+    /// # Errors
+    /// When `find` fails.
     pub fn load_moments<'a>(
         &mut self,
         tape: &mut Tape,

@@ -1,18 +1,18 @@
-//! The parameters of a model: names, shapes and initial values, and where they lie on a tape.
+//! The parameters of a model: names, shapes, initial values, and their variables on a tape.
 
 use super::init::Init;
 use crate::error::{Error, Result};
 use crate::tape::{Tape, Var};
 use crate::tensor::Shape;
 
-/// One parameter, or one buffer such as a running mean.
+/// A parameter, or a buffer such as a running mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// The name in the original PyTorch model's `state_dict`.
     pub name: String,
     /// PyTorch's shape: one dimension for a vector.
     pub shape: Vec<usize>,
-    /// `false` for running statistics, which no gradient reaches.
+    /// `false` for running statistics, which have no gradient.
     pub requires_grad: bool,
     init: Init,
 }
@@ -42,23 +42,23 @@ impl Parameter {
     }
 }
 
-/// A parameter's place in [`Parameters`], or that of several stacked ones.
+/// A parameter of [`Parameters`], or several stacked ones, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParameterId {
     Single(usize),
     Stack(usize),
 }
 
-/// Parameters under each other in one tensor (vectors end to end), which ops use as one.
+/// Parameters stacked by rows in one tensor (vectors end to end), which ops use as one.
 #[derive(Debug)]
 struct Stack {
-    /// The number of each parameter in the order of declaration, and where its values begin.
+    /// The index of each parameter in the order of declaration, and the offset of its values.
     members: Vec<(usize, usize)>,
     shape: Shape,
     var: Option<Var>,
 }
 
-/// All parameters of a model, in the order of their declaration.
+/// All parameters of a model, in the order of declaration.
 #[derive(Debug, Default)]
 pub struct Parameters {
     list: Vec<Parameter>,
@@ -74,16 +74,16 @@ impl Parameters {
         ParameterId::Single(self.list.len() - 1)
     }
 
-    /// Puts trainable parameters of one width (or vectors) under each other in one tensor.
+    /// Stacks trainable parameters of one width (or vectors) by rows in one tensor.
     ///
     /// # Panics
-    /// When one is in a stack already, or is of another width.
+    /// When one is already in a stack, has another width, or has no gradient.
     pub fn stack(&mut self, parts: &[ParameterId]) -> ParameterId {
         let mut members = Vec::with_capacity(parts.len());
         let mut end = 0;
         for id in parts {
             let ParameterId::Single(index) = *id else { panic!("a stack of stacks") };
-            assert!(self.list[index].requires_grad, "a stack of what is not learned");
+            assert!(self.list[index].requires_grad, "a stack of parameters without gradients");
             let twice = self.is_stacked(index) || members.iter().any(|(member, _)| *member == index);
             assert!(!twice, "a parameter in two stacks");
             members.push((index, end));
@@ -101,22 +101,28 @@ impl Parameters {
         self.stacks.iter().flat_map(|s| &s.members).any(|(member, _)| *member == index)
     }
 
-    /// The next dropout layer's number, which keys its random words.
+    /// The number of the next dropout layer, which selects its random bits.
     pub fn next_dropout(&mut self) -> u32 {
         self.dropouts += 1;
         self.dropouts - 1
     }
 
-    /// Puts every parameter on the tape, with its initial values of this seed.
+    /// Allocates every parameter on the tape, with the initial values of this seed.
+    ///
+    /// # Errors
+    /// When the device is out of memory.
+    ///
+    /// # Panics
+    /// As [`Tape::parameters`].
     pub fn allocate(&mut self, tape: &mut Tape, seed: u64) -> Result<()> {
         let single = |index: &usize| !self.is_stacked(*index);
         let singles: Vec<usize> = (0..self.list.len()).filter(single).collect();
         let shapes = singles.iter().map(|i| (self.list[*i].matrix(), self.list[*i].requires_grad));
         let shapes: Vec<_> = shapes.chain(self.stacks.iter().map(|s| (s.shape, true))).collect();
-        let placed = tape.parameters(&shapes)?;
-        let (placed, stacks) = placed.split_at(singles.len());
+        let allocated = tape.parameters(&shapes)?;
+        let (allocated, stacks) = allocated.split_at(singles.len());
         let mut vars = vec![None; self.list.len()];
-        for (index, var) in singles.iter().zip(placed) {
+        for (index, var) in singles.iter().zip(allocated) {
             vars[*index] = Some(*var);
         }
         for (stack, var) in self.stacks.iter_mut().zip(stacks) {
@@ -132,28 +138,28 @@ impl Parameters {
         Ok(())
     }
 
-    /// Where a parameter, or a stack, lies on the tape.
+    /// The variable of a parameter, or of a stack.
     ///
     /// # Panics
     /// Before [`Parameters::allocate`].
     pub fn var(&self, id: ParameterId) -> Var {
         match id {
             ParameterId::Single(index) => self.vars[index],
-            ParameterId::Stack(index) => self.stacks[index].var.expect("placed"),
+            ParameterId::Stack(index) => self.stacks[index].var.expect("allocated"),
         }
     }
 
-    /// Every parameter with its place, in the order of declaration.
+    /// Every parameter with its variable, in the order of declaration.
     pub fn iter(&self) -> impl Iterator<Item = (&Parameter, Var)> {
         self.list.iter().zip(self.vars.iter().copied())
     }
 
-    /// Every tensor that holds trainable parameters, with these and where in it each begins.
+    /// Every tensor of trainable parameters, with its parameters and the offset of each.
     pub fn with_grad(&self) -> impl Iterator<Item = (Var, Vec<(&Parameter, usize)>)> {
         let singles = (0..self.list.len()).filter(|i| self.list[*i].requires_grad && !self.is_stacked(*i));
         let singles = singles.map(|i| (self.vars[i], vec![(&self.list[i], 0)]));
         let members = |stack: &Stack| stack.members.iter().map(|(i, offset)| (&self.list[*i], *offset)).collect();
-        singles.chain(self.stacks.iter().map(move |stack| (stack.var.expect("placed"), members(stack))))
+        singles.chain(self.stacks.iter().map(move |stack| (stack.var.expect("allocated"), members(stack))))
     }
 
     /// The number of trainable values.
@@ -161,10 +167,11 @@ impl Parameters {
         self.list.iter().filter(|p| p.requires_grad).map(Parameter::len).sum()
     }
 
-    /// Overwrites values by name; `find` gives shape and values, or `None` where there is no such tensor.
+    /// Overwrites all values by name. `find` returns shape and values, or `None` if there is no such tensor. `source`
+    /// is for messages.
     ///
     /// # Errors
-    /// A missing tensor, or one of another shape; nothing is written then.
+    /// When a tensor is missing or has another shape. Nothing is written then.
     pub fn load<'a>(
         &self,
         tape: &mut Tape,

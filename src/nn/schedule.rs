@@ -1,9 +1,9 @@
-//! The learning rate over the epochs.
+//! The learning rate schedule.
 
 use crate::config::{SchedulerConfig, SchedulerKind};
 use serde::{Deserialize, Serialize};
 
-/// A schedule and, for `plateau`, what it remembers.
+/// A schedule, with its state for `plateau`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     config: SchedulerConfig,
@@ -12,25 +12,25 @@ pub struct Schedule {
     pub state: PlateauState,
 }
 
-/// What `plateau` remembers from epoch to epoch.
+/// The state of `plateau` between epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     /// The product of all reductions.
     pub factor: f64,
-    /// Epochs since the loss was last the lowest, or the rate last reduced.
+    /// Epochs since the loss was last the lowest, or the learning rate was last reduced.
     pub bad_epochs: usize,
 }
 
 impl Schedule {
-    /// A schedule from rate `base` over `epochs` epochs (the default of `T_max`).
+    /// A schedule from learning rate `base` over `epochs` epochs (the default of `T_max`).
     pub fn new(config: &SchedulerConfig, base: f64, epochs: usize) -> Self {
         Schedule { config: config.clone(), base, epochs, state: PlateauState { factor: 1.0, bad_epochs: 0 } }
     }
 
-    /// The rate of an epoch, counted from 0.
+    /// The learning rate of an epoch, counted from 0.
     ///
-    /// Warm-up rises linearly and reaches the full rate at epoch `warmup_epochs`. Cosine then falls to `eta_min` at
-    /// epoch `T_max` (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5) and stays there.
+    /// Warm-up rises linearly and reaches the full learning rate at epoch `warmup_epochs`. Cosine then falls to
+    /// `eta_min` at epoch `T_max` (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5) and stays there.
     pub fn learning_rate(&self, epoch: usize) -> f64 {
         let (config, warmup) = (&self.config, self.config.warmup_epochs);
         if epoch < warmup {
@@ -48,8 +48,9 @@ impl Schedule {
         }
     }
 
-    /// Tells `plateau` whether the epoch's validation loss was the lowest so far: after more than `patience` epochs
-    /// that were not, the rate is multiplied by `factor` (PyTorch's `ReduceLROnPlateau` with threshold 0).
+    /// Updates `plateau` after an epoch; `improved`: its validation loss is the lowest so far. After more than
+    /// `patience` epochs in a row without improvement, multiplies the learning rate by `factor` (PyTorch's
+    /// `ReduceLROnPlateau` with threshold 0).
     pub fn observe(&mut self, improved: bool) {
         self.state.bad_epochs = if improved { 0 } else { self.state.bad_epochs + 1 };
         if self.config.kind == SchedulerKind::Plateau && self.state.bad_epochs > self.config.patience {
