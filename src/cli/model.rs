@@ -33,6 +33,6 @@ pub fn check_data_of_run(trained: &TrainedModel, dataset: &Dataset) -> Result<()
     if data_hash(dataset) == trained.data.hash {
         return Ok(());
     }
-    let problem = "holds other recordings than when the model was trained on it";
+    let problem = "contains other recordings than when the model was trained on it";
     Err(Error::input(&dataset.source, "", problem, "name the recordings to evaluate with --data"))
 }

@@ -212,7 +212,7 @@ fn too_few(dataset: &Dataset, config: &DataConfig, n: usize) -> Error {
             "subject",
             shares,
             "add recordings of other subjects, choose smaller shares, or set data.split to \"row\", which puts rows of \
-             one subject into training and test alike, so that the results say nothing about new subjects",
+             one subject into training and test alike, so that the results mean nothing for new subjects",
         ),
     };
     let problem = format!("{n} {what}{plural} cannot be split: with {how} at least two rows must be left to train on");

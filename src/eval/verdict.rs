@@ -53,7 +53,7 @@ fn few(trained: &TrainedModel) -> Option<String> {
     let subjects = trained.data.train_subjects.len();
     let few = rows < FEW_ROWS || (1..FEW_SUBJECTS).contains(&subjects);
     let of = if subjects == 0 { String::new() } else { format!(" of {}", count_of(subjects, "subject")) };
-    few.then(|| format!("trained on {rows} rows{of}, too few to hold for others"))
+    few.then(|| format!("trained on {rows} rows{of}, too few to apply to others"))
 }
 
 /// What the model explains, compared with the best simple method.

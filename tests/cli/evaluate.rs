@@ -144,7 +144,7 @@ fn the_verdict_comes_first_and_the_rest_fits_a_screen() {
         ("--model run --data other.csv", &["these data are not those of its training"]),
         ("--model run --split train", &["of these 64 rows, which flatters it"]),
         ("--model small --data cut.csv", &["the model was trained on ", "these data are not those of its training"]),
-        ("--model few", &["Trained on 12 rows", "too few to hold for others"]),
+        ("--model few", &["Trained on 12 rows", "too few to apply to others"]),
     ];
     for (arguments, wanted) in cases {
         let stdout = place.ok(&format!("eval {arguments}")).stdout;

@@ -144,7 +144,7 @@ fn a_blanked_baseline_and_a_wrong_unit_are_problems() {
     assert!(unit.contains("look like volts (V); if so, set --unit V"), "{unit}");
     let text = place.ok("data inspect volts.csv --sample-rate-hz 10000 --t0-ms -1").stdout;
     let (rows, advice) =
-        ("  2 rows exactly 0 before the stimulus onset: 1, 3\n    ", "a baseline taken there says nothing");
+        ("  2 rows exactly 0 before the stimulus onset: 1, 3\n    ", "a baseline there has no meaning");
     assert!(text.contains(rows) && text.contains(advice) && text.ends_with(&format!("  {unit}\n")), "{text}");
     // without a known onset no sample is before it; in volts the amplitudes are plausible
     let found = report(&place, "volts.csv --sample-rate-hz 10000 --unit V");

@@ -207,7 +207,11 @@ fn what_cannot_be_prepared_says_why() {
         "prepare.band_pass.high_hz=13000",
         &["row 1 (line 2): at a sample rate of 24414.0625 Hz it contains nothing above"],
     );
-    refused(1, "prepare.sample_rate_hz=null", &["row 1 (line 2)", "holds 20 samples at 24414.0625 Hz", "length is 16"]);
+    refused(
+        1,
+        "prepare.sample_rate_hz=null",
+        &["row 1 (line 2)", "contains 20 samples at 24414.0625 Hz", "length is 16"],
+    );
     refused(1, "filters=[{\"column\":\"prt\",\"not\":[1]}]", &["no column `prt`, which data.filters names", "`part`?"]);
     refused(1, "filters=[{\"column\":\"level_db\",\"min\":99}]", &["data.filters leave no row", "25 rows left out"]);
     refused(1, "filters=[]", &["row 25 (line 26), column `s0`: \"x\" is not a number"]);

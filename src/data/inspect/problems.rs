@@ -59,7 +59,7 @@ pub const CHECKS: [ProblemCheck; 6] = [
     ProblemCheck {
         key: "zero_before_onset",
         title: "exactly 0 before the stimulus onset",
-        advice: "probably blanked by the recorder: a baseline taken there says nothing",
+        advice: "probably blanked by the recorder: a baseline there has no meaning",
         find: |recordings| rows(recordings, is_blanked),
     },
 ];

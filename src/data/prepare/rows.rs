@@ -279,7 +279,7 @@ impl<'a> PreparedRows<'a> {
                 false => ("sample_rate_hz", axis.sample_rate_hz, first.sample_rate_hz),
             };
             let remedy =
-                "give one table for each, or bring them to one time axis with data.prepare: sample_rate_hz, window";
+                "give one table for each, or put them on one time axis with data.prepare: sample_rate_hz, window";
             return Err(self.error(
                 recording,
                 key,
@@ -287,7 +287,7 @@ impl<'a> PreparedRows<'a> {
             ));
         }
         let times = |axis: TimeAxis| format!("at {} Hz from {} ms", axis.sample_rate_hz, axis.t0_ms);
-        let problem = format!("prepared, its samples lie {}, but those before {}", times(axis), times(first));
+        let problem = format!("prepared, its samples are {}, but those before {}", times(axis), times(first));
         let remedy =
             "set data.prepare.sample_rate_hz and data.prepare.window, which put all rows' samples at the same times";
         Err(self.error(recording, "", Refusal::new(problem, remedy)))

@@ -67,7 +67,7 @@ impl WindowPosition {
         }
         Err(Refusal::new(
             format!(
-                "the window from {from_ms} to {to_ms} ms holds {} samples at {} Hz, but model.signal_length is \
+                "the window from {from_ms} to {to_ms} ms contains {} samples at {} Hz, but model.signal_length is \
                  {signal_length}",
                 samples.round(),
                 self.axis.sample_rate_hz
@@ -145,7 +145,7 @@ mod tests {
         refused(&config(Some(20_000.0), -1.1, None), 300, &["from -1.1 to 8.85 ms"]);
         refused(&config(None, 3.0, None), 244, &["200 samples at 24414.0625 Hz", recorded]);
         refused(&config(None, 0.0, None), 0, &["there are 0 samples"]);
-        refused(&config(None, 0.0, Some(10.0)), 300, &["holds 244 samples", "signal_length is 200"]);
+        refused(&config(None, 0.0, Some(10.0)), 300, &["contains 244 samples", "signal_length is 200"]);
         refused(&PrepareConfig { polarity: -1, ..PrepareConfig::default() }, 199, &["there are 199 samples"]);
     }
 

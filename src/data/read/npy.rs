@@ -215,7 +215,7 @@ fn descr(text: &str) -> Result<(bool, NpyKind, usize), NpyError> {
         ("U", 0..=1_000_000) => (NpyKind::Unicode, 4 * size),
         ("S", 0..=1_000_000) => (NpyKind::Bytes, size),
         ("O", _) => {
-            let problem = "holds Python objects: a pickle, which could run any code and is not opened".to_string();
+            let problem = "contains Python objects: a pickle, which could run any code and is not opened".to_string();
             return refused(problem, "save numbers or text: np.asarray(values, dtype=float), or dtype=str");
         }
         _ => {

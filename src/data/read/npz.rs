@@ -239,7 +239,10 @@ impl<'a> NpzColumn<'a> {
         match column.field {
             NpzField::Subject | NpzField::Unit | NpzField::Other(_) => Ok(column),
             _ if array.is_number() => Ok(column),
-            _ => Err(column.wrong("it holds text instead of numbers".to_string(), "save numbers, NaN where not known")),
+            _ => {
+                Err(column
+                    .wrong("it contains text instead of numbers".to_string(), "save numbers, NaN where not known"))
+            }
         }
     }
 

@@ -225,7 +225,7 @@ impl TableRow<'_> {
         let unit = units::parse(cell).ok_or_else(|| units::unknown(&self.context.source, &place, cell))?;
         match self.context.unit.filter(|table| *table != unit) {
             Some(table) => {
-                let problem = format!("the samples are in {unit}, but a line above says {table}");
+                let problem = format!("the samples are in {unit}, but a line above states {table}");
                 Err(self.error(Some(column), problem, "correct or remove the one that is wrong"))
             }
             None => Ok(Some(unit)),

@@ -91,9 +91,9 @@ pub fn delay_notice(delays_ms: &[f64]) -> Option<String> {
     let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
     (!delays_ms.is_empty()).then(|| {
         format!(
-            "{} records have an onset delay ({range} ms), and the file does not say whether it shifts the stimulus or \
-             the recording: the time of their first sample is unknown; give it with --t0-ms, or in the configuration \
-             (data.t0_ms)",
+            "{} records have an onset delay ({range} ms), and the file does not state whether it shifts the stimulus \
+             or the recording: the time of their first sample is unknown; give it with --t0-ms, or in the \
+             configuration (data.t0_ms)",
             delays_ms.len()
         )
     })

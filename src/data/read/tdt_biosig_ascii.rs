@@ -181,7 +181,7 @@ impl Reader<'_> {
         let sample = text::sample(self.source, line, text, volts)?;
         match &mut self.record {
             Some(record) => record.recording.samples.push(sample),
-            None => return Err(self.source.line(line, "a sample stands before the first record")),
+            None => return Err(self.source.line(line, "there is a sample before the first record")),
         }
         Ok(())
     }

@@ -159,7 +159,8 @@ impl<'a> TimeDownTable<'a> {
         }
         if !left_out.is_empty() {
             let columns = left_out.join(", ");
-            notices.push(format!("the columns {columns} were left out: by their names they hold no average response"));
+            notices
+                .push(format!("the columns {columns} were left out: by their names they contain no average response"));
         }
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
         let mut table = TimeDownTable { source, decimals, line, names, kinds, time, attributes };
@@ -235,7 +236,7 @@ impl<'a> TimeDownTable<'a> {
         let Some((_, (column, _))) = refused.filter(|_| !varied.is_empty()) else {
             return Ok(());
         };
-        let problem = format!("column `{}` holds one value throughout each recording", self.names[column]);
+        let problem = format!("column `{}` has one value throughout each recording", self.names[column]);
         let remedy = "remove it, or name it after the property of the recording: condition, trial, level, ear";
         Err(self.error(self.line, problem, remedy))
     }

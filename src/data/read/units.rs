@@ -51,7 +51,7 @@ pub fn of_table(source: &SourceFile, layout: &Layout, names: &[String]) -> Resul
     for (place, stated) in lines.chain(marks) {
         let unit = parse(&stated).ok_or_else(|| unknown(source, &place, &stated))?;
         if let Some(other) = found.replace(unit).filter(|other| *other != unit) {
-            let problem = format!("the samples are in {unit}, but a line above says {other}");
+            let problem = format!("the samples are in {unit}, but a line above states {other}");
             return Err(source.error(place, problem, "correct or remove the one that is wrong"));
         }
     }

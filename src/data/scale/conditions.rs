@@ -156,7 +156,7 @@ impl ConditionScaler {
         match &self.code {
             ConditionCode::Standard(mean_and_std) => Ok(mean_and_std.encode(value)),
             ConditionCode::Log(mean_and_std) => Ok(mean_and_std.encode(log(source, &self.name, row, value)?)),
-            ConditionCode::OneHot(_) => unreachable!("a one-hot column holds text"),
+            ConditionCode::OneHot(_) => unreachable!("a one-hot column contains text"),
         }
     }
 
@@ -301,7 +301,7 @@ fn texts<'a>(source: &str, column: &'a Column) -> Result<&'a [String]> {
 
 fn wrong_kind(source: &str, column: &Column, problem: &str, encoding: &str) -> Error {
     let remedy = format!("set the encoding of `{}` in data.static_columns to {encoding}", column.name);
-    Error::input(source, format!("column `{}`", column.name), format!("holds {problem}"), remedy)
+    Error::input(source, format!("column `{}`", column.name), format!("contains {problem}"), remedy)
 }
 
 fn place(row: usize, column: &str) -> String {

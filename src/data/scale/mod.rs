@@ -225,7 +225,7 @@ impl SignalScaler {
                 &dataset.source,
                 "the training rows",
                 "the traces are flat: their samples do not vary",
-                "check that the sample columns hold the recordings, in microvolts",
+                "check that the sample columns contain the recordings, in microvolts",
             )),
         }
     }

@@ -278,10 +278,7 @@ fn two_axes(title: &str, level: Option<f64>, a: &Trace, b: &Trace) -> Error {
     let level = level.map_or("one level".to_string(), |db| format!("{db} dB"));
     let whose = if title.is_empty() { String::new() } else { format!("{title}: ") };
     let problem = format!("{whose}traces of {level} were sampled at different times: {} and {}", axis(a), axis(b));
-    Error::usage(
-        problem,
-        "abr-film data prepare brings recordings to one sample rate and window; or choose a --subject",
-    )
+    Error::usage(problem, "abr-film data prepare gives recordings one sample rate and window; or choose a --subject")
 }
 
 fn empty_window(usable: &[Usable], [from_ms, to_ms]: [f64; 2]) -> Error {

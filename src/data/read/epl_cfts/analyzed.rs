@@ -41,9 +41,9 @@ pub fn detect(head: &[u8]) -> bool {
 pub fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let (name, siblings) = (source.file_name(), source.siblings("")?);
     let reason = match recording_of(&name, |recording| is_there(&siblings, recording)) {
-        Some(recording) => format!("it holds the analysed peaks of `{recording}`: name that file to read both"),
-        None => "it holds analysed peaks, but its name belongs to no recording beside it (as ABR-52-3-analyzed.txt to \
-                 ABR-52-3): these labels are not used"
+        Some(recording) => format!("it contains the analysed peaks of `{recording}`: name that file to read both"),
+        None => "it contains analysed peaks, but its name belongs to no recording beside it (as ABR-52-3-analyzed.txt \
+                 to ABR-52-3): these labels are not used"
             .to_string(),
     };
     Ok(ReadOutcome::NotAbr(reason))

@@ -210,8 +210,8 @@ fn peaks_without_recordings_are_refused_or_named() {
     std::fs::write(folder.path().join("ABR-52-3"), cfts()).unwrap();
     let (recordings, notices) = read_all(&[folder.path().to_path_buf()]).unwrap();
     assert_eq!(recordings.len(), 2);
-    let expected = "ABR-9-9-analyzed.txt: skipped: it holds analysed peaks";
+    let expected = "ABR-9-9-analyzed.txt: skipped: it contains analysed peaks";
     assert!(notices.iter().any(|n| n.contains(expected) && n.ends_with("labels are not used")), "{notices:?}");
     let message = read_all(&[beside]).unwrap_err().to_string();
-    assert!(message.contains("it holds the analysed peaks of `ABR-52-3`: name that file"), "{message}");
+    assert!(message.contains("it contains the analysed peaks of `ABR-52-3`: name that file"), "{message}");
 }

@@ -49,7 +49,7 @@ fn skipped_arrays_give_a_notice() {
 #[test]
 fn pickles_and_bombs_are_refused() {
     let message = refusal("x.npz", fixture("objects.npz"));
-    assert!(message.contains("array `subject_id`: holds Python objects: a pickle"), "{message}");
+    assert!(message.contains("array `subject_id`: contains Python objects: a pickle"), "{message}");
     assert!(message.contains("np.asarray(values, dtype=float)"), "{message}");
     let message = refusal("x.npz", fixture("zeros.npz"));
     assert!(message.contains("array `signal`: its shape [2000, 500] would unpack to more than"), "{message}");
@@ -135,7 +135,7 @@ fn a_bent_archive_names_its_array() {
         (one("<f4", "(0, 2)", &[]), "it is empty: 0 recordings"),
         (one("<i4", "(1, 2)", &[1.0, 2.0]), "its items are not floats"),
         (one("<c8", "(1, 1)", &[1.0, 2.0]), "is of the type `<c8`, which is not read"),
-        (one("|O", "(1, 2)", &[1.0, 2.0]), "holds Python objects"),
+        (one("|O", "(1, 2)", &[1.0, 2.0]), "contains Python objects"),
         (archive(&[("signal", "{'descr': [('a', '<f4')], }", b"")]), "is a structured array"),
         (archive(&[("signals", &two, &floats(&[1.0, 2.0]))]), "there is no array `signal`, only signals"),
         (
@@ -143,8 +143,8 @@ fn a_bent_archive_names_its_array() {
             "it has 2 rows, and `signal` has 1",
         ),
         (archive(&[signal, ("truth", &header("<f4", "(2,)"), &floats(&[1.0, 2.0]))]), "array `truth`: it should have"),
-        (archive(&[signal, ("truth_v_ms", &text, &floats(&[0.0]))]), "array `truth_v_ms`: it holds text"),
-        (archive(&[signal, ("t0_ms", &text, &floats(&[0.0]))]), "array `t0_ms`: it holds text instead of numbers"),
+        (archive(&[signal, ("truth_v_ms", &text, &floats(&[0.0]))]), "array `truth_v_ms`: it contains text"),
+        (archive(&[signal, ("t0_ms", &text, &floats(&[0.0]))]), "array `t0_ms`: it contains text instead of numbers"),
         (rate(0.0), "array `sample_rate_hz`: item 0 is 0"),
         (rate(f32::INFINITY), "array `sample_rate_hz`: item 0 is inf"),
         (b"PK\x03\x04 and no more".to_vec(), "cannot be unpacked"),

@@ -96,18 +96,15 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
         (good[..good.find("7.5").unwrap()].to_string(), "the recording that begins here is short: instants: 15,"),
         (table("time (ms),a", 7.5, -0.5, |i| i.to_string()), "line 3: the times fall from 7.5 to 7"),
         (table("time (ms),trial,a", 0.0, 0.5, |i| format!("{i},1")), "line 2: time runs down the rows"),
-        (
-            table("time (ms),gain,a", 0.0, 0.5, |i| format!("60,{i}")),
-            "line 1: column `gain` holds one value throughout",
-        ),
+        (table("time (ms),gain,a", 0.0, 0.5, |i| format!("60,{i}")), "line 1: column `gain` has one value throughout"),
         (table("time (ms),a", 0.0, 0.5, |_| String::new()), "line 1: no column contains a sample"),
         (
             format!("level,20,30\n{}", table("time (ms),a,b,c", 0.0, 0.5, |i| format!("{i},{i},{i}"))),
-            "line 1: `level` has 2 values, and there are 3 columns beside the times",
+            "line 1: `level` has 2 values, and there are 3 columns besides the times",
         ),
         (
             format!("level,20,30,40\n{}", table("time (ms),a,b", 0.0, 0.5, |i| format!("{i},{i}"))),
-            "line 1: `level` has 3 values, and there are 2 columns beside the times",
+            "line 1: `level` has 3 values, and there are 2 columns besides the times",
         ),
         (
             table("time (ms),4000,8000", 0.0, 0.5, |i| format!("{i},{i}")),
@@ -116,8 +113,8 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
         (good.replace("\n1.5,3\n", "\n\n\n1.9,3\n\n"), "line 7: the times are not equally spaced: 1.9 should be 1.5"),
         (
             table("time (ms),strain,a", 0.0, 0.5, |i| format!("C57,{i}")),
-            "line 2: `C57` in column `strain` is not a clear number\n  help: if the column holds words, remove it or \
-             name it `condition`",
+            "line 2: `C57` in column `strain` is not a clear number\n  help: if the column contains words, remove it \
+             or name it `condition`",
         ),
         (
             table(&format!("time{}", numbers(1, 20)), 0.0, 50.0, |i| [i; 20].map(|v| v.to_string()).join(",")),
@@ -190,11 +187,9 @@ fn what_is_no_average_is_left_out() {
     ] {
         let (read, notices) = read_with_notices("x.csv", table(header, 0.0, 0.05, row));
         assert_eq!((read.len(), read[0].samples[7], read[0].column("channel")), (1, 7.0, channel), "{header}");
-        assert!(
-            notices.contains(&format!(
-                "the columns {left_out} were left out: by their names they hold no average response"
-            ))
-        );
+        assert!(notices.contains(&format!(
+            "the columns {left_out} were left out: by their names they contain no average response"
+        )));
     }
 }
 

@@ -45,7 +45,7 @@ impl Attribute {
         if known(&self.name).is_none_or(|name| name == "date") {
             return Ok(());
         }
-        let problem = format!("`{}` has {given} values, and there are {last} columns beside the times", self.name);
+        let problem = format!("`{}` has {given} values, and there are {last} columns besides the times", self.name);
         let remedy = "give one value for all recordings, or one (or an empty cell) for each column";
         Err(source.error(format_args!("line {}", self.line), problem, remedy))
     }

@@ -58,12 +58,12 @@ impl TimeDownRow<'_> {
         let (problem, remedy) = if at > last {
             return Ok(true);
         } else if at == last {
-            let remedy = "remove one of the two lines, or tell them apart in a column `trial`";
+            let remedy = "remove one of the two lines, or distinguish them by a column `trial`";
             (format!("the time {at} is there twice"), remedy)
         } else if at == first {
             return Ok(false);
         } else {
-            let remedy = "sort the lines of each recording by time, or tell the recordings apart in a column `trial`";
+            let remedy = "sort the lines of each recording by time, or distinguish the recordings by a column `trial`";
             (format!("the times fall from {last} to {at}"), remedy)
         };
         Err(self.table.error(self.line, problem, remedy))
@@ -89,7 +89,7 @@ impl TimeDownRow<'_> {
             let problem = format!("`{}` in column `{}` is not a clear number", text::excerpt(&cell), names[column]);
             let is_text = cell.contains(char::is_alphabetic);
             let remedy = match is_text {
-                true => "if the column holds words, remove it or name it `condition`; leave an unknown sample empty",
+                true => "if the column contains words, remove it or name it `condition`; leave an unknown sample empty",
                 false => "write a plain number, or leave the cell empty",
             };
             self.table.error(self.line, problem, remedy)
