@@ -187,16 +187,15 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let report = report(&place, "--data others.csv --split all");
     let truth = &report["truth"];
     assert_eq!((&truth["source"], &truth["rows"]), (&"siblings".into(), &60.into()));
-    // Noise of 0.3 sin has variance .045, a fifth of it in a mean of five, and the waves have variance .31: the ceiling
-    // is 1 - .009 / .32 = .97. The
-    // ceiling is estimated from 60 rows, hence the room on both sides.
+    // These 60 rows have a ceiling of .954 to .965, depending on the training rows that the mean is of. One split into
+    // halves scatters by .01, a mean of 20 by .0024: the bounds are five of these away.
     let ceiling = truth["ceiling"].as_f64().unwrap();
-    assert!((0.93..0.995).contains(&ceiling), "{ceiling}");
+    assert!((0.942..0.977).contains(&ceiling), "{ceiling}");
     let explained = |what: &Value| what["truth_explained_variance"].as_f64().unwrap();
-    // The noise of the recording itself and of the mean of the other four, which is a quarter of it. The phases of the
-    // noise are not spread evenly over 60 rows, so its variance differs from .045 by up to a third.
+    // The noise of the recording itself and of the mean of the other four, which is a quarter of it, in a variance of .3
+    // about the mean of the training rows: .777 to .827 for 8 to 12 of the 12 listeners, whichever they are.
     let itself = explained(&report["recording"]);
-    assert!((itself - (1.0 - 0.045 * 1.25 / 0.32)).abs() < 0.06, "{itself}");
+    assert!((0.776..0.828).contains(&itself), "{itself}");
     let mixed = &report["baselines"]["mixed_model"];
     assert_eq!(mixed["grouping"], "cells");
     assert!(explained(mixed) > explained(&report["baselines"]["curve"]));
@@ -216,8 +215,8 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let model = &report["model"];
     let interval = [0, 1].map(|end| model["truth_interval"][end].as_f64().unwrap());
     assert!((interval[0]..=interval[1]).contains(&explained(model)), "{model}");
-    // one division in f64
-    assert!((model["share_of_ceiling"].as_f64().unwrap() - explained(model) / ceiling).abs() < 1e-9, "{model}");
+    // one division in f64, of sums in two orders over 240 squares: an ulp for each
+    assert!((model["share_of_ceiling"].as_f64().unwrap() - explained(model) / ceiling).abs() < 1e-13, "{model}");
     let likeness = &report["likeness"];
     assert_eq!((&likeness["traces"], &likeness["subjects"]), (&"recordings".into(), &6.into()));
     assert!(likeness["training"].is_null() && likeness["model"]["frechet_over_floor"].is_null(), "{likeness}");
@@ -255,11 +254,13 @@ fn generated_traces_are_as_noisy_as_so_many_averages() {
         let pairs = samples(&noisy).concat().into_iter().zip(samples(&clean).concat());
         pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / 1600.0
     };
-    // 0.1 sin at 500 sweeps has variance .005, and about the means of five four fifths of that, .004. The sines are not
-    // random, hence the tolerance. With four times the sweeps, the variance is a quarter; 400 traces of 4 samples give
-    // each variance to about 7 %, and so their ratio to 10 %.
+    // Within the cells of the training rows the noise has variance .00595. Its four samples have two degrees of freedom,
+    // those of a sine's phase, so 400 traces give the variance to sqrt(2 / 800) = 5 %: the bounds are 3.5 of them.
     let (some, more) = (noise("500"), noise("2000"));
-    assert!((0.003..0.007).contains(&some) && (3.0..5.0).contains(&(some / more)), "{some} {more}");
+    assert!((some / 0.00595 - 1.0).abs() < 3.5 * 0.05, "{some}");
+    // With four times the sweeps the same draws have half the size. Sums of a wave and noise round to f32 by at most
+    // 6e-8 in noise of .04 and more: twice 1.5e-6 in a variance, and so in each of the two.
+    assert!((some / more / 4.0 - 1.0).abs() < 6e-6, "{some} {more}");
     assert!(!clean.contains("n_averages"));
     place.command(&format!("{generate} 0")).assert().code(2);
     place.ok("train --config smoke.json --out clinic");
