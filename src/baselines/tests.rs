@@ -52,7 +52,7 @@ fn one_component_of_points_on_a_line() {
     let pca = fit(&train);
     assert_eq!(pca.mean, array![1.0, 2.0]);
     // the rounding of the decomposition in f64: 4e-15 for numbers up to 50, with a margin for its steps
-    let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-13;
     assert!(close(pca.components[[0, 0]], 0.6) && close(pca.components[[1, 0]], 0.8), "{}", pca.components);
     assert!(close(pca.variances[0], 50.0 / 3.0) && close(pca.variances[1], 0.0), "{}", pca.variances);
     // the point (1, 2) + (4, -3) lies perpendicular to the line
@@ -65,8 +65,8 @@ fn one_component_of_points_on_a_line() {
 fn components_are_orthonormal_sorted_and_signed() {
     let pca = fit(&scattered(50, 12));
     let gram = pca.components.t().dot(&pca.components);
-    // orthonormal up to the rounding of the decomposition in f64
-    assert!((gram - Array2::<f64>::eye(12)).iter().all(|v| v.abs() < 1e-12));
+    // orthonormal up to the rounding of the decomposition in f64: 12 rotations of half an ulp each, for 12 terms
+    assert!((gram - Array2::<f64>::eye(12)).iter().all(|v| v.abs() < 12.0 * 12.0 * 0.5 * f64::EPSILON));
     assert!(pca.variances.windows(2).into_iter().all(|pair| pair[0] >= pair[1]));
     for component in pca.components.columns() {
         let largest = component.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap();
@@ -85,7 +85,7 @@ fn the_error_of_a_rank_is_the_sum_of_the_variances_left_out() {
         assert!((error - left_out).abs() < 1e-6, "rank {rank}: {error}, left out {left_out}");
     }
     // 600 values about 1, each rounded to f32: 600 * 2^-48 = 2e-12
-    assert!(squared_error(&pca.reconstruct(train.view(), 10), &train) < 1e-10, "full rank is the identity");
+    assert!(squared_error(&pca.reconstruct(train.view(), 10), &train) < 2.2e-12, "full rank is the identity");
 }
 
 #[test]
@@ -115,6 +115,8 @@ fn a_pca_of_rank_0_is_stored_and_predicts_the_mean() {
     let pca = fit(&train).truncated(0);
     let again: Pca = serde_json::from_str(&serde_json::to_string(&pca).unwrap()).unwrap();
     let made = again.reconstruct(train.view(), usize::MAX);
-    // the reconstruction is rounded to f32: 2^-24 relative on values about 1
-    assert!(made.outer_iter().all(|row| row.iter().zip(&pca.mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6)));
+    // the reconstruction is rounded to f32: by at most 2^-25 below 1
+    let rounding = 2.0_f64.powi(-25);
+    let near = |(a, b): (&f32, &f64)| (f64::from(*a) - b).abs() <= rounding;
+    assert!(made.outer_iter().all(|row| row.iter().zip(&pca.mean).all(near)));
 }
