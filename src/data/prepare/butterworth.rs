@@ -189,11 +189,12 @@ mod tests {
             ] {
                 let filter = Butterworth::new(order, band, RATE_HZ);
                 for edge in edges {
-                    // exact but for the rounding of f64, which the poles of order 6 amplify
-                    assert!((filter.gain(edge, RATE_HZ) - 0.5_f64.sqrt()).abs() < 1e-9, "{order} {band:?}");
+                    // exact but for the rounding of f64, which the poles of order 6 amplify to 1.2e-14
+                    assert!((filter.gain(edge, RATE_HZ) - 0.5_f64.sqrt()).abs() < 1e-13, "{order} {band:?}");
                 }
-                // exactly 1 at 0 and at half the sample rate; 953 Hz is the middle of the band to three digits
-                assert!((filter.gain(middle, RATE_HZ) - 1.0).abs() < 1e-3, "{order} {band:?}");
+                // exactly 1 at 0 and at half the sample rate; 953 Hz is the middle of the band to three digits,
+                // where order 1 falls by 6e-5
+                assert!((filter.gain(middle, RATE_HZ) - 1.0).abs() < 1e-4, "{order} {band:?}");
                 assert!(filter.is_stable(), "{order} {band:?}");
             }
         }
@@ -209,8 +210,8 @@ mod tests {
             let gain = filter.gain(hz, RATE_HZ).powi(2);
             // far from the ends, where their effect has decayed
             let worst = (1500..2500).map(|i| (after[i] - gain * before[i]).abs()).fold(0.0, f64::max);
-            // what is left of the ends after 1500 samples, and the rounding of f64
-            assert!(worst < 1e-9, "{worst} at {hz} Hz");
+            // the ends have decayed after 1500 samples; the rounding of f64 in two passes is 1.3e-13
+            assert!(worst < 1e-12, "{worst} at {hz} Hz");
         }
     }
 
@@ -219,10 +220,10 @@ mod tests {
         let mut offset = vec![1000.0; 50];
         Butterworth::new(2, PassBand::Between(300.0, 3000.0), RATE_HZ).zero_phase(&mut offset);
         // of 1000, f64 rounds by 1e-13 in each of some hundred steps
-        assert!(offset.iter().all(|v| v.abs() < 1e-9), "{offset:?}");
+        assert!(offset.iter().all(|v| v.abs() < 1e-11), "{offset:?}");
         let mut kept = vec![1000.0; 50];
         Butterworth::new(3, PassBand::Below(3000.0), RATE_HZ).zero_phase(&mut kept);
-        assert!(kept.iter().all(|v| (v - 1000.0).abs() < 1e-9), "{kept:?}");
+        assert!(kept.iter().all(|v| (v - 1000.0).abs() < 1e-11), "{kept:?}");
     }
 
     #[test]

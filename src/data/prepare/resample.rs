@@ -199,17 +199,18 @@ mod tests {
         let db = |hz: f64| 20.0 * (rms(&made(hz)[50..950]) / rms(&tone(hz, 100_000.0, 0.0, 5000))).log10();
         assert_eq!(resampler.count(5000), 1000);
         for hz in [100.0, 1000.0, 3000.0, 6000.0] {
-            // ten times the ripple: 100 dB below 1 is 1e-5, which is 1e-4 dB
-            assert!(db(hz).abs() < 0.001, "{} dB at {hz} Hz", db(hz));
+            // the ripple: 100 dB below 1 is 1e-5, which is 1e-4 dB
+            assert!(db(hz).abs() < 1e-4, "{} dB at {hz} Hz", db(hz));
         }
         for hz in [10_000.0, 11_000.0, 15_000.0, 21_000.0, 40_000.0] {
+            // 10 kHz is the end of the transition band, where Kaiser's formula for its width is good to some dB
             assert!(db(hz) < -95.0, "{} dB at {hz} Hz", db(hz));
         }
         // in time as well as in amplitude
         let wanted = tone(1000.0, 20_000.0, 0.0, 1000);
         let worst = (50..950).map(|i| (made(1000.0)[i] - wanted[i]).abs()).fold(0.0, f64::max);
-        // ten times the ripple of 1e-5
-        assert!(worst < 1e-4, "{worst}");
+        // the ripple
+        assert!(worst < 1e-5, "{worst}");
     }
 
     #[test]
@@ -251,9 +252,11 @@ mod tests {
     fn short_recordings_are_extended_as_often_as_needed() {
         let resampler = Resampler::new(100_000.0, 20_000.0, 0.0).unwrap();
         assert_eq!((resampler.count(0), resampler.count(1), resampler.count(6)), (0, 1, 2));
-        // 100 dB below these values is 3e-5
-        assert!((resampler.apply(&[3.0], 1)[0] - 3.0).abs() < 1e-3);
+        // At a ratio of 1 to 5 there is one set of 202 weights, whose sum is 1 and which are symmetric. So lines stay
+        // lines, up to the rounding of f64 of sums of values below 8.
+        let rounding = 202.0 * 4.0 * f64::EPSILON;
+        assert!((resampler.apply(&[3.0], 1)[0] - 3.0).abs() < rounding);
         let made = resampler.apply(&[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], 2);
-        assert!((made[0] - 1.0).abs() < 1e-3 && (made[1] - 1.5).abs() < 1e-3, "{made:?}");
+        assert!((made[0] - 1.0).abs() < rounding && (made[1] - 1.5).abs() < rounding, "{made:?}");
     }
 }
