@@ -1,10 +1,10 @@
-//! A steady training step allocates nothing: the tape's slots keep their buffers, the threads what they pack operands
-//! into. The one exception is named: where `matrixmultiply` is the kernel (`ABR_FILM_KERNEL=portable`, or another CPU),
-//! it allocates and frees packing buffers of its own in every product.
+//! A steady training step allocates nothing: the tape's slots keep their buffers and the threads their packing buffers.
+//! There is one exception: if `matrixmultiply` is the kernel (`ABR_FILM_KERNEL=portable`, or another CPU), it allocates
+//! and frees its own packing buffers in every product.
 //!
-//! On two threads which of them does what is chance: rayon's queues may grow, a few words at a time, and a step may be
-//! the first in which a thread needs one more workspace (see `kernels::workspace`). That ends, so only a few steps may
-//! allocate, and all together less than the first step did.
+//! With two threads, rayon assigns tasks by chance. Its queues may grow by a few bytes, and a step may be the first in
+//! which a thread needs one more workspace (see `kernels::workspace`). So a few steps may allocate, all together less
+//! than the first step.
 
 use abr_film::config::Config;
 use abr_film::data::load;
@@ -16,16 +16,15 @@ use std::alloc::Layout;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Packing buffers are aligned to a vector register or a cache line; nothing else asks for more than a word's
-/// alignment.
+/// Packing buffers are aligned to a vector register or a cache line; no other allocation has an alignment of more than
+/// 16 bytes.
 const PACKING_ALIGNMENT: usize = 32;
 
 static OURS: AtomicUsize = AtomicUsize::new(0);
 static OUR_BYTES: AtomicUsize = AtomicUsize::new(0);
 static PACKING: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts the allocations of the pool's threads. The test harness has a thread of its own, which may report meanwhile
-/// how long the test takes.
+/// Counts the allocations of the pool's threads. The test harness has its own thread, which may allocate meanwhile.
 fn count(layout: Layout) {
     if rayon::current_thread_index().is_none() {
         return;
@@ -43,11 +42,10 @@ static ALLOCATOR: CountingAllocator = CountingAllocator { allocated: count, free
 
 const EPOCHS: usize = 3;
 
-/// What was allocated during each step of some epochs, but for the first of each later one, before which an epoch is
-/// ended and another begun: `(count, bytes)` of ours, and the count of packing buffers.
+/// The allocations in each step of some epochs: `(count, bytes)` of the crate, and the count of packing buffers. Leaves
+/// out the first step of each epoch after the first, as the change of epochs allocates.
 fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
-    // every part that a step can have: FiLM, peaks, condition dropout, clipping, AdamW, a batch of another size at the
-    // end
+    // everything that a step can have: FiLM, peaks, condition dropout, clipping, AdamW, a last batch of another size
     let settings = [
         "data.synth.subjects=30",
         "data.synth.rows_per_subject=8",
@@ -82,17 +80,17 @@ fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
     .expect("epochs")
 }
 
-/// One test, as the counters are the process's own.
+/// Only one test, as the counters belong to the process.
 #[test]
 fn a_steady_step_allocates_nothing() {
     let portable = Kernel::selected().expect("a kernel") == Kernel::Portable;
-    // without a clip weights make their step within the backward pass
+    // without clipping the optimizer step of weights runs in the backward pass
     for (threads, clip) in [1, 2].into_iter().flat_map(|t| [(t, "1.0"), (t, "null")]) {
         let seen = steps(threads, &format!("training.gradient_clip={clip}"));
         println!("{threads} threads, (allocations, bytes, packing buffers) by step: {seen:?}");
         let (first, steady) = (seen[0], &seen[1..]);
         assert!(steady.len() >= 24, "only {} steps", seen.len());
-        // the check sees: the first step fills the tape's slots, and every product of matrixmultiply packs
+        // the counters work: the first step fills the tape's slots, and every product of matrixmultiply packs
         assert!(first.0 > 100 && first.1 > 1 << 20, "{first:?}");
         assert!(steady.iter().all(|step| (step.2 > 0) == portable), "packing buffers");
         // rayon's queues
@@ -102,7 +100,7 @@ fn a_steady_step_allocates_nothing() {
         if threads == 1 {
             assert_eq!(more, 0, "steps that allocate");
         } else {
-            // rooms of scratch
+            // workspaces
             assert!(4 * more <= steady.len(), "{more} of {} steps allocate", steady.len());
             assert!(bytes < first.1, "{bytes} bytes in steady steps, {} in the first", first.1);
         }

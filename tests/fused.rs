@@ -1,4 +1,4 @@
-//! Each fused op against the ops it is made of, to the bit: outputs, gradients, fresh and added to.
+//! Each fused op against its separate ops, bit for bit: outputs, and gradients that are overwritten and accumulated.
 
 use abr_film::device::AdamStep;
 use abr_film::kernels::adam::adam;
@@ -12,15 +12,15 @@ use common::ops::{backward, forward};
 use common::random::draw;
 use ndarray::{Array2, Axis, concatenate, s};
 
-/// Beyond a block of columns of `norm_dropout_film`, what is left over of every vector, and work for several tasks.
+/// More than a block of columns of `norm_dropout_film`, remainders of every vector length, and work for several tasks.
 const SIZES: [[usize; 2]; 6] = [[2, 1], [3, 5], [7, 67], [5, 515], [33, 200], [130, 1031]];
 
 fn zeros<T: Real>(like: &[Array2<T>]) -> Vec<Array2<T>> {
     like.iter().map(|x| Array2::zeros(x.dim())).collect()
 }
 
-/// One op behind the other: outputs of each, then the gradients of each one's inputs; `side` holds the other inputs of
-/// each.
+/// Runs the ops one after the other. Returns the outputs of each, and the gradients of the inputs of each. `side` holds
+/// the inputs of each after the first.
 fn chain<T: Real>(
     ops: &[AnyOp],
     x: &Array2<T>,
@@ -34,33 +34,33 @@ fn chain<T: Real>(
         outputs.push(forward(op, &inputs[inputs.len() - 1]));
     }
     let mut gradients = vec![];
-    let mut arriving = cotangent.clone();
+    let mut doutput = cotangent.clone();
     for ((op, inputs), outputs) in ops.iter().zip(&inputs).zip(&outputs).rev() {
-        let of_inputs = backward(op, inputs, outputs, &arriving, zeros(inputs), false);
-        arriving = of_inputs[0].clone();
+        let of_inputs = backward(op, inputs, outputs, &doutput, zeros(inputs), false);
+        doutput = of_inputs[0].clone();
         gradients.insert(0, of_inputs);
     }
     (outputs, gradients)
 }
 
-/// The outputs and gradients of the fused op; the gradients from fresh buffers, after those added to zeros were found
-/// equal.
+/// The outputs and gradients of the fused op. Checks that overwriting NaN and accumulating into zeros give the same
+/// gradients.
 fn fused<T: Real>(op: AnyOp, inputs: &[Array2<T>], cotangent: &Array2<T>) -> (Vec<Array2<T>>, Vec<Array2<T>>) {
     let outputs = forward(&op, inputs);
     let nothing: Vec<_> = inputs.iter().map(|x| Array2::from_elem(x.dim(), T::nan())).collect();
-    let fresh = backward(&op, inputs, &outputs, cotangent, nothing, true);
-    let added = backward(&op, inputs, &outputs, cotangent, zeros(inputs), false);
+    let overwritten = backward(&op, inputs, &outputs, cotangent, nothing, true);
+    let accumulated = backward(&op, inputs, &outputs, cotangent, zeros(inputs), false);
     for i in (0..inputs.len()).filter(|i| op.differentiable(*i)) {
-        assert_eq!(fresh[i], added[i], "{}: input {i}", op.name());
+        assert_eq!(overwritten[i], accumulated[i], "{}: input {i}", op.name());
     }
-    (outputs, fresh)
+    (outputs, overwritten)
 }
 
 fn dropout(p: f64) -> Dropout {
     Dropout { p, stream: Stream::new(3, Purpose::Dropout, 4).at(2) }
 }
 
-fn film_block_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool, drops: bool, film: bool) {
+fn norm_dropout_film_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool, drops: bool, film: bool) {
     let vector = |layer| draw([1, columns], Fill::Uniform(0.5, 1.5), layer);
     let (x, norm) = (draw::<T>([rows, columns], Fill::Normal, 0), vec![vector(1), vector(2), vector(3), vector(4)]);
     let modulation: Array2<T> = draw([rows, 2 * columns + 7], Fill::Normal, 5);
@@ -105,8 +105,8 @@ fn norm_dropout_film() {
     for size in SIZES {
         for [drops, film] in [[true, true], [true, false], [false, true], [false, false]] {
             for training in [true, false] {
-                film_block_is_its_parts::<f32>(size, training, drops, film);
-                film_block_is_its_parts::<f64>(size, training, drops, film);
+                norm_dropout_film_is_its_parts::<f32>(size, training, drops, film);
+                norm_dropout_film_is_its_parts::<f64>(size, training, drops, film);
             }
         }
     }
@@ -138,7 +138,7 @@ fn linear_relu() {
 }
 
 #[test]
-fn posterior() {
+fn clamp_posterior() {
     let (mu, logvar) = (Clamp { lo: -1.0, hi: 1.0 }, Clamp { lo: -2.0, hi: 0.5 });
     for [rows, columns] in SIZES {
         let (x, cotangent) =
@@ -185,7 +185,7 @@ fn grouped_linear() {
     }
 }
 
-fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]) {
+fn step_weight_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]) {
     let (x, dy) = (draw::<T>([rows, inputs], Fill::Normal, 0), draw::<T>([rows, outputs], Fill::Normal, 1));
     let weights: Vec<Array2<T>> = (2..5).map(|i| draw([outputs, inputs], Fill::Uniform(0.1, 1.0), i)).collect();
     let step =
@@ -210,9 +210,9 @@ fn early_step_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]
 }
 
 #[test]
-fn early_step() {
+fn step_weight() {
     for size in [[1, 1, 1], [2, 7, 3], [32, 207, 65], [128, 4097, 17], [3, 32768, 2], [2, 32769, 3], [33, 64, 1030]] {
-        early_step_is_backward_then_adam::<f32>(size);
-        early_step_is_backward_then_adam::<f64>(size);
+        step_weight_is_backward_then_adam::<f32>(size);
+        step_weight_is_backward_then_adam::<f64>(size);
     }
 }

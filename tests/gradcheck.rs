@@ -1,9 +1,8 @@
 //! Every op's backward pass against central differences of its forward pass, in f64: `cargo test --test gradcheck`.
 //!
-//! The cotangent is random (a cotangent of ones misses most wrong backward kernels: batch norm's dx under it is zero)
-//! and the gradient buffers are prefilled (a kernel that overwrites instead of adding is caught), and once more fresh,
-//! full of NaN (one that adds instead of overwriting). Each op is checked once more with its gradient perturbed by a part in
-//! a thousand, and must fail then.
+//! The cotangent is random, as a cotangent of ones misses most wrong backward passes: batch norm's dx is then 0.
+//! Gradients are accumulated into noise, and overwrite NaN, which catches the confusion of the two. Each op is checked
+//! once more with its gradient perturbed by a part in a thousand, and must fail then.
 
 use abr_film::ops::{Case, Fill, Op};
 use common::one_test_per_op;
@@ -11,19 +10,19 @@ use common::ops::{backward, forward};
 use common::random::draw;
 use ndarray::Array2;
 
-/// Steps of the central difference: its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of
+/// The step of the central difference. Its error is h^2/6 times a third derivative plus rounding over h, about 1e-10 of
 /// the largest term in f64 for functions whose derivatives are of order one.
 const STEP: f64 = 1e-5;
 
-/// Largest difference allowed, relative to 1 + the largest gradient: a hundred times the error above, a thousandth of
-/// the perturbation below.
+/// The largest difference allowed, relative to 1 + the largest gradient: a thousand times the error above, a
+/// ten-thousandth of the perturbation below.
 const TOLERANCE: f64 = 1e-7;
 
 /// Each check must notice a gradient that is off by this fraction.
 const PERTURBATION: f64 = 1e-3;
 
-/// The largest relative difference between an op's gradients and central differences, and whether any gradient is there
-/// at all; `factor` scales the op's gradients.
+/// The largest relative difference between an op's gradients and central differences, and whether any gradient is large
+/// enough to notice a perturbation; `factor` scales the op's gradients.
 fn error(case: &Case, factor: f64) -> (f64, bool) {
     let x: Vec<Array2<f64>> =
         case.inputs.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();
@@ -33,11 +32,11 @@ fn error(case: &Case, factor: f64) -> (f64, bool) {
         x.iter().enumerate().map(|(i, x)| draw([x.nrows(), x.ncols()], Fill::Normal, 200 + i as u32)).collect();
     let gradients = backward(&case.op, &x, &y, &cotangent, prefilled.clone(), false);
     let nothing = x.iter().map(|x| Array2::from_elem(x.dim(), f64::NAN)).collect();
-    let fresh = backward(&case.op, &x, &y, &cotangent, nothing, true);
+    let overwritten = backward(&case.op, &x, &y, &cotangent, nothing, true);
     let (mut worst, mut alive) = (0.0_f64, false);
     for (i, before) in prefilled.iter().enumerate() {
         if !case.op.differentiable(i) {
-            assert_eq!(&gradients[i], before, "{}: wrote a gradient it does not have", case.name);
+            assert_eq!(&gradients[i], before, "{}: wrote the gradient of an input without one", case.name);
             continue;
         }
         let analytic = (&gradients[i] - before) * factor;
@@ -49,27 +48,26 @@ fn error(case: &Case, factor: f64) -> (f64, bool) {
             };
             (objective(STEP) - objective(-STEP)) / (2.0 * STEP)
         });
-        // one rounding of the sum, and where an op adds in several steps, as many as rows
-        // both are f64: the prefilled noise, of size about 1, rounds the sum by 2^-53 a few times
+        // both are f64: the noise, of size about 1, rounds the sum by 2^-53, in some ops once per row
         let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * (1.0 + b.abs());
         assert!(
-            fresh[i].iter().zip(&(&gradients[i] - before)).all(same),
-            "{}: a fresh gradient of input {i}",
+            overwritten[i].iter().zip(&(&gradients[i] - before)).all(same),
+            "{}: the overwritten gradient of input {i}",
             case.name
         );
-        // what follows ignores a NaN
+        // the comparison below ignores NaN
         assert!(numeric.iter().all(|v| v.is_finite()), "{}: NaN in the differences of input {i}", case.name);
         assert!(analytic.iter().all(|v| v.is_finite()), "{}: NaN in the gradient of input {i}", case.name);
         let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let difference = (&analytic - &numeric).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         worst = worst.max(difference / scale);
-        // what is smaller than that would be lost in the tolerance, perturbed or not
+        // the perturbation of a smaller gradient is below the tolerance
         alive |= scale - 1.0 > 2.0 * TOLERANCE / PERTURBATION;
     }
     (worst, alive)
 }
 
-/// Sizes that include 1, odd numbers, whole vector registers and one element more.
+/// Sizes with 1, odd numbers, whole vector registers and one element more.
 const SIZES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [7, 16, 17], [5, 33, 65]];
 
 fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {

@@ -1,12 +1,10 @@
-//! The architecture, held to what the sources say: who imports whom, one file an op, and files short enough to read in
-//! a sitting.
+//! Checks of the sources against the architecture: imports, one file per op, the length of files and comments.
 
 use abr_film::ops::AnyOp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What each module of the library may import. The leaves (`error`, `rng`, `text`, and `config` and `files`, which need
-/// others of them) are open to all but the kernels, which know numbers alone.
+/// The modules that each module of the library may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("rng", &[]),
@@ -90,13 +88,13 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The modules that a text names after `prefix`, as `use crate::{a, b::c}`, `crate::a::f(…)` or `pub use crate::a`.
+/// The modules that a text names after `prefix`, for example in `use crate::{a, b::c}` or `crate::a::f(…)`.
 fn named_after(prefix: &str, text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     for rest in code.split(prefix).skip(1) {
         if let Some(group) = rest.strip_prefix('{') {
-            // a group's first-level names: those at depth 0
+            // the names at depth 0 of the braces
             let (mut depth, mut word) = (0, String::new());
             for c in group.chars() {
                 match c {
@@ -187,7 +185,7 @@ fn every_op_has_one_shader_of_its_name() {
     let text = |name: &str| std::fs::read_to_string(folder.join(format!("{name}.wgsl"))).expect("a shader");
     for op in AnyOp::NAMES {
         let shader = text(op);
-        assert!(shader.contains(&format!("src/ops/{op}.rs")), "{op}.wgsl does not say whose it is");
+        assert!(shader.contains(&format!("src/ops/{op}.rs")), "{op}.wgsl does not name its op");
         let includes =
             shader.lines().next().and_then(|line| line.strip_prefix("// include ")).expect("a line of includes");
         let whole = includes.split(", ").map(|part| text(&format!("common/{part}"))).chain([shader.clone()]);
@@ -200,7 +198,7 @@ fn every_op_has_one_shader_of_its_name() {
     let known = |name: &str| AnyOp::NAMES.contains(&name) || others.contains(&name);
     for path in files("shaders", "wgsl") {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        assert!(path.parent() != Some(&folder) || known(&name), "{} is of nothing", path.display());
+        assert!(path.parent() != Some(&folder) || known(&name), "{} belongs to no op", path.display());
     }
 }
 
@@ -215,7 +213,7 @@ fn one_folder_names_wgpu() {
 }
 
 #[test]
-fn files_can_be_read_in_a_sitting() {
+fn files_are_short() {
     let all = ["src", "tests", "benches"].into_iter().flat_map(sources).chain(files("shaders", "wgsl"));
     let long: Vec<String> = all
         .map(|path| (std::fs::read_to_string(&path).expect("a source").lines().count(), path))
@@ -231,7 +229,7 @@ fn comments_fit_into_120_columns() {
     let mut long = Vec::new();
     for path in rust.chain(files("shaders", "wgsl")) {
         let text = std::fs::read_to_string(&path).expect("a source");
-        // a row of a table is one line
+        // a row of a Markdown table must be one line
         let comment = |line: &&str| line.trim_start().starts_with("//") && !line.contains(" |");
         let lines = text.lines().zip(1..).filter(|(line, _)| comment(line) && line.chars().count() > 120);
         long.extend(lines.map(|(_, number)| format!("{}:{number}", path.display())));

@@ -1,5 +1,5 @@
-//! The model before and after its first steps: what initial weights promise, what FiLM's strength does, and the names
-//! under which PyTorch knows the parameters.
+//! The model before and after its first steps: initial weights, FiLM's strength, optimizer steps in the backward pass,
+//! and the names of parameters in PyTorch.
 
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
 use abr_film::data::load;
@@ -40,7 +40,7 @@ fn state(model: &Cvae) -> State {
     model.state().expect("values").into_iter().map(|(name, shape, values)| (name, (shape, values))).collect()
 }
 
-/// Standard normal values; `layer` tells inputs apart.
+/// Standard normal values. Each `layer` gives other values.
 fn normals(columns: usize, layer: u32) -> Vec<f32> {
     let mut values = vec![0.0; ROWS * columns];
     Stream::new(1, Purpose::Test, layer).normals(0, &mut values);
@@ -58,8 +58,8 @@ fn train(model: &mut Cvae, steps: u32) {
     train_with(model, steps, &Default::default(), false);
 }
 
-/// `early`: weights make their step within the backward pass.
-fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, early: bool) {
+/// `in_backward`: optimizer steps run in the backward pass where possible.
+fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, in_backward: bool) {
     let config = model.config.clone();
     let (signal, condition) = (normals(config.signal_length, 10), normals(config.static_dim, 11));
     let eps = normals(config.latent_dim, 12);
@@ -76,7 +76,7 @@ fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, early: 
         let output = model.forward(&batch, Mode::Train { seed: 1, step }).expect("a forward pass");
         let weights = LossWeights::new(&TrainingConfig::default(), None);
         let losses = model.losses(&output, &batch, &weights).expect("losses");
-        if early {
+        if in_backward {
             optimizer.step_in_backward(model.tape(), 1e-2);
         }
         model.backward(losses.total).expect("a backward pass");
@@ -137,22 +137,22 @@ fn strength_0_is_film_off_and_one_half_is_half_the_departure_from_the_identity()
 }
 
 #[test]
-fn a_step_made_early_is_the_same_step() {
+fn a_step_in_the_backward_pass_is_the_same_step() {
     let adamw = OptimizerConfig { kind: OptimizerKind::AdamW, weight_decay: 0.1, ..OptimizerConfig::default() };
     let l2 = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
     for (config, optimizer) in [(small(), adamw), (small(), l2), (ModelConfig::default(), Default::default())] {
-        let [mut late, mut early] = [model(&config, 1), model(&config, 1)];
-        train_with(&mut late, 3, &optimizer, false);
-        train_with(&mut early, 3, &optimizer, true);
-        assert_eq!(state(&late), state(&early), "to the bit");
-        // it was early: the gradient of a weight was not kept, those of FiLM were
-        let kept = |model: &mut Cvae, name: &str| {
+        let [mut after, mut within] = [model(&config, 1), model(&config, 1)];
+        train_with(&mut after, 3, &optimizer, false);
+        train_with(&mut within, 3, &optimizer, true);
+        assert_eq!(state(&after), state(&within), "to the bit");
+        // a step in the backward pass does not store the gradient of a weight; those of FiLM are stored
+        let stored = |model: &mut Cvae, name: &str| {
             let (parameters, tape) = model.parts();
             let (_, var) = parameters.iter().find(|(p, _)| p.name == name).expect("a parameter");
             tape.read_gradient(var).expect("values").iter().any(|v| *v != 0.0)
         };
-        assert!(kept(&mut late, "decoder.layer2.0.weight") && !kept(&mut early, "decoder.layer2.0.weight"));
-        assert!(kept(&mut early, "decoder.film1.gamma_mlp.2.weight"));
+        assert!(stored(&mut after, "decoder.layer2.0.weight") && !stored(&mut within, "decoder.layer2.0.weight"));
+        assert!(stored(&mut within, "decoder.film1.gamma_mlp.2.weight"));
     }
 }
 
@@ -163,7 +163,7 @@ fn parameter_counts_at_the_default_sizes() {
     assert_eq!(count(&ModelConfig { use_film: false, ..ModelConfig::default() }), 4_161_871);
 }
 
-/// Checks values against U(-bound, bound): none outside, and where there are enough of them, its variance.
+/// Checks values against U(-bound, bound): none outside, and the variance if there are enough values.
 fn assert_uniform(name: &str, values: &[f32], bound: f64) {
     let largest = values.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
     assert!(largest <= bound * (1.0 + f64::from(f32::EPSILON)), "{name}: {largest} is outside of ±{bound}");
@@ -171,14 +171,14 @@ fn assert_uniform(name: &str, values: &[f32], bound: f64) {
     if values.len() >= 1000 {
         let count = values.len() as f64;
         let variance = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / count;
-        // the square of a uniform value has the variance 4/45 of the bound's fourth power: five standard errors, in
-        // parts
+        // the square of a uniform value has the variance 4/45 of the bound's fourth power: five standard errors, as a
+        // fraction
         let error = 5.0 * (4.0 / 45.0 / count).sqrt() * 3.0;
         assert!((variance / (bound * bound / 3.0) - 1.0).abs() < error, "{name}: variance {variance}, bound {bound}");
     }
 }
 
-/// Checks every parameter against the initialiser that its name asks for; returns how many there are of each kind.
+/// Checks every parameter against the initializer for its name. Returns the number of parameters of each kind.
 fn check_initial(state: &State) -> BTreeMap<&'static str, usize> {
     let mut kinds = BTreeMap::new();
     for (name, (_, values)) in state {
@@ -212,8 +212,8 @@ fn check_initial(state: &State) -> BTreeMap<&'static str, usize> {
 #[test]
 fn initial_weights_follow_their_distributions() {
     let config = ModelConfig { predict_peaks: true, ..ModelConfig::default() };
-    // five encoder layers; a gamma and a beta MLP of two layers at four levels; four levels, two heads of two and one
-    // of three layers, of which all but each head's last have a batch norm
+    // five encoder layers; at four levels a gamma and a beta MLP of two layers each; four levels, two heads of two
+    // layers and one of three. All levels and all layers of heads but the last have a batch norm
     let kinds = check_initial(&state(&model(&config, 1)));
     let expected =
         [("batch norm", 4 * 8), ("default", 2 * (8 + 4 + 7)), ("encoder", 2 * 5), ("the last of FiLM's", 2 * 8)];
@@ -265,7 +265,7 @@ fn shapes_are_those_of_the_recorded_model_at_full_size() {
 }
 
 #[test]
-fn a_saved_model_has_all_that_a_strict_load_asks_for() {
+fn a_saved_model_has_all_tensors_of_a_strict_load() {
     let config = Config::from_json("smoke", include_str!("../configs/smoke.json"), &[]).expect("a configuration");
     let data = load(&config.data, config.model.signal_length, |_, _| {}).expect("data").0;
     let (mut trainer, _) = Trainer::new(&config, &data, Box::new(Cpu::<f32>::new())).expect("a trainer");
@@ -292,7 +292,7 @@ fn a_saved_model_has_all_that_a_strict_load_asks_for() {
 }
 
 #[test]
-fn a_linear_path_leads_around_both_networks() {
+fn a_linear_path_bypasses_both_networks() {
     let config = ModelConfig { linear_path: true, ..small() };
     let mut model = model(&config, 3);
     let shapes: BTreeMap<String, Vec<usize>> = state(&model).into_iter().map(|(name, (s, _))| (name, s)).collect();
@@ -300,7 +300,7 @@ fn a_linear_path_leads_around_both_networks() {
     assert_eq!(shapes["encoder.logvar_layer.weight"], [5, 10 + 20]);
     assert_eq!(shapes["decoder.signal_head.4.weight"], [20, 16 + 5]);
     assert_eq!(shapes["decoder.static_head.8.weight"][1], 8);
-    // with the networks' part of the last layers at 0 the rest is a matrix
+    // with the weights of the networks' outputs at 0, only an affine map is left
     let mut values = state(&model);
     for (name, network) in [("encoder.mu_layer.weight", 10), ("decoder.signal_head.4.weight", 16)] {
         let (shape, weights) = values.get_mut(name).expect("a weight");
@@ -340,7 +340,7 @@ fn terms(model: &mut Cvae, batch: &Batch) -> Terms {
 }
 
 #[test]
-fn weights_are_those_of_the_errors() {
+fn root_weights_weigh_the_errors() {
     let mut model = model(&small(), 3);
     let (signal, condition) = (normals(20, 10), normals(3, 11));
     let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, ..Batch::default() };
@@ -359,7 +359,7 @@ fn weights_are_those_of_the_errors() {
 }
 
 #[test]
-fn a_learned_prior_is_what_the_kl_pulls_to() {
+fn the_kl_pulls_to_a_learned_prior() {
     let config = ModelConfig { prior: Prior::Learned, ..small() };
     let mut model = model(&config, 3);
     let (signal, condition) = (normals(20, 10), normals(3, 11));

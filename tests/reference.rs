@@ -1,11 +1,10 @@
 //! Recorded PyTorch tensors (`tests/reference/README.md` says what they hold) against the engine on the CPU, in f64 and
 //! in f32: `cargo test --test reference`, with `-- --nocapture` for the margins.
 //!
-//! Whatever a recording holds is compared; a tensor that no comparison knows fails its test. Each check runs once more
-//! with its gradients perturbed by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference`
-//! (by default beside the repository), one of them of the model at its full size, take part where they are there.
+//! The tests compare every tensor of a recording; an unknown tensor fails its test. Each check runs once more with its
+//! gradients perturbed by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference` (by
+//! default beside the repository), one of them of the model at its full size, are included if they exist.
 
-// beside the folder of recordings rustfmt would look there without the path
 use abr_film::ops::{AnyOp, Op};
 use abr_film::tensor::Real;
 use common::margins::Margins;
@@ -22,7 +21,7 @@ use std::path::Path;
 /// Each check must notice gradients that are off by this fraction.
 const PERTURBATION: f64 = 1e-3;
 
-/// Half the distance from 1 to the next number.
+/// The unit roundoff: half the distance from 1 to the next number.
 fn unit<T: Real>() -> f64 {
     T::epsilon().wide() / 2.0
 }
@@ -32,7 +31,7 @@ fn compare_op<T: Real>(case: &OpCase, perturbation: f64) -> Margins {
     let [inputs, outputs, gradients] = case.counts();
     let inputs: Vec<Array2<T>> = case.recorded("input", inputs).into_iter().flatten().collect();
     let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
-    // roundings of the engine and of the recording, beside terms of order one or as large as the case's largest value
+    // roundings of the engine and of the recording; terms are of order one, or as large as the case's largest value
     let tolerance = case.roundings(&shapes) * (unit::<T>() + unit::<f64>()) * (1.0 + case.largest());
     let mut margins = Margins::default();
     let mut compare = |what: String, got: Vec<f64>| {
@@ -63,17 +62,17 @@ fn check_op<T: Real>(case: &OpCase) {
         |name: &str| name.starts_with("grad/") && case.matrix::<f64>(name).is_some_and(|g| g.iter().any(|v| *v != 0.0));
     let perturbed = compare_op::<T>(case, PERTURBATION);
     let (seen, blind) = perturbed.noticed(alive);
-    // batch norm's dx over two rows is the little that is left of large terms: f32 does not know it to a thousandth
+    // batch norm's dx over two rows is the small difference of large terms, which f32 does not resolve to a thousandth
     let noticed = blind.is_empty() || unit::<T>() > unit::<f64>() && seen > 0;
     assert!(noticed, "{title}: perturbed, and within the tolerance: {blind:?}");
 }
 
-/// Everything that a model's recording expects.
+/// Compares every expected tensor of a model's recording.
 fn compare_model<T: Real>(recording: &Recording, found: &Found) -> Margins {
     let (tolerances, mut margins) = (Tolerances::new(recording, found, unit::<T>()), Margins::default());
     for (name, want) in &recording.tensors {
         if !name.starts_with("param/") && !name.starts_with("input/") {
-            let got = found.get(name).unwrap_or_else(|| panic!("{name} is recorded, and nothing replays it"));
+            let got = found.get(name).unwrap_or_else(|| panic!("{name} is recorded and not replayed"));
             margins.compare(name, got, &want.values, &tolerances.of(name));
         }
     }
@@ -90,7 +89,7 @@ fn check_model<T: Real>(recording: &Recording, title: &str) {
     let run = |perturbation| compare_model::<T>(recording, &replay::<T>(recording, perturbation));
     run(Perturbation::None).assert_within(&title);
 
-    // what has no gradient at all (a head without labels) cannot be perturbed
+    // a gradient of 0 (a head without labels) cannot be perturbed
     let gradient = |name: &str| {
         recording.tensors.get(&format!("grad/{name}")).or(recording.tensors.get(&format!("gradnorm/{name}")))
     };
@@ -107,10 +106,10 @@ fn check_model<T: Real>(recording: &Recording, title: &str) {
     }
     assert!(seen > 0 && blind.is_empty(), "{title}: gradients perturbed, and within the tolerance: {blind:?}");
 
-    // Adam divides a gradient by its own size: in f32, what a thousandth of it moves is lost in the parameter's own
-    // rounding, and what must show in every tensor is a hundredth of the learning rate. Beside what a float32 recording
-    // leaves open (`other_side` in common/tolerance.rs) it is a tenth; and norms, to which a step is nearly at right
-    // angles, show that in some tensors.
+    // Adam divides a gradient by its own size. In f32 the effect of a thousandth of a gradient is below the parameter's
+    // rounding, so every tensor must show a hundredth of the learning rate instead. With a float32 recording, whose
+    // tolerance is larger (`other_side` in common/tolerance.rs), it is a tenth. Norms, which a step hardly changes,
+    // must show that in some tensors.
     let perturbed = run(Perturbation::LearningRate(if in_f64 { 1e-2 } else { 1e-1 }));
     let (_, blind) = perturbed.noticed(|name| alive("step3", name));
     assert!(blind.is_empty(), "{title}: learning rate perturbed, and within the tolerance: {blind:?}");
@@ -159,7 +158,7 @@ mod op {
     }
 }
 
-macro_rules! one_test_a_recording {
+macro_rules! one_test_per_recording {
     ($folder:expr; $($name:ident)*) => {
         $(#[test] fn $name() {
             if let Some(folder) = $folder {
@@ -183,7 +182,7 @@ macro_rules! one_test_a_recording {
 mod model {
     use super::*;
 
-    one_test_a_recording! { Some(own());
+    one_test_per_recording! { Some(own());
         adam_l2 adamw calibrated calibrated_warmup clamps clip concat concat_dropout concat_peaks condition_dropout dropout film
         film_learning_rate film_peaks film_unlabelled plain strength_half
     }
@@ -192,5 +191,5 @@ mod model {
 mod shared_model {
     use super::*;
 
-    one_test_a_recording! { shared("reference"); concat concat_peaks film film_full film_peaks plain }
+    one_test_per_recording! { shared("reference"); concat concat_peaks film film_full film_peaks plain }
 }

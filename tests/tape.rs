@@ -1,4 +1,4 @@
-//! The tape: gradients through several uses of a variable, memory that is used again, and what it refuses.
+//! The tape: gradients of variables with several uses, reuse of memory, and misuse that panics.
 
 use abr_film::config::OptimizerConfig;
 use abr_film::device::Cpu;
@@ -30,13 +30,13 @@ fn gradients_of_all_uses_add_up() {
     assert_eq!(tape.item(loss).unwrap(), 58.5);
     tape.backward(loss).unwrap();
     assert_eq!(tape.read_gradient(p[0]).unwrap(), [27.0, -18.0]);
-    // a second pass starts anew instead of adding to the first
+    // a second pass does not add to the first
     tape.backward(loss).unwrap();
     assert_eq!(tape.read_gradient(p[0]).unwrap(), [27.0, -18.0]);
 }
 
 #[test]
-fn a_rewound_tape_forgets_the_program_and_keeps_parameters() {
+fn a_rewind_clears_the_program_and_keeps_parameters() {
     let (mut tape, p) = tape(&[([1, 2], true), ([1, 2], true)]);
     tape.write(p[0], &[1.0, 2.0]);
     for (rows, expected) in [(3, 2.5), (1, 2.5), (5, 2.5)] {
@@ -49,7 +49,7 @@ fn a_rewound_tape_forgets_the_program_and_keeps_parameters() {
         assert_eq!(tape.item(loss).unwrap(), expected);
         tape.backward(loss).unwrap();
         assert_eq!(tape.read_gradient(p[0]).unwrap(), [1.0, 2.0]);
-        assert_eq!(tape.read_gradient(p[1]).unwrap(), [0.0, 0.0], "no gradient reaches what the loss does not use");
+        assert_eq!(tape.read_gradient(p[1]).unwrap(), [0.0, 0.0], "an unused parameter has a gradient of 0");
     }
 }
 
@@ -82,7 +82,7 @@ fn one_variable_twice_in_an_op_gets_the_gradients_of_both_uses() {
     assert_eq!(tape.read(product).unwrap(), [5.0, 11.0, 11.0, 25.0]);
     let loss = mean_square(&mut tape, product);
     tape.backward(loss).unwrap();
-    // W W^T W, as the product is symmetric: 2 / 4 of its elements, from each of the two uses
+    // the product is symmetric, so each of the two uses contributes 2 / 4 of W W^T W
     assert_eq!(tape.read_gradient(p[0]).unwrap(), [38.0, 54.0, 86.0, 122.0]);
 }
 
@@ -121,7 +121,7 @@ fn no_groups_are_refused() {
 
 #[test]
 #[should_panic(expected = "not a loss")]
-fn going_back_from_what_depends_on_no_parameter_is_refused() {
+fn a_loss_that_depends_on_no_parameter_is_refused() {
     let (mut tape, _) = tape(&[([1, 1], true)]);
     let x = tape.input([1, 1], &[1.0]).unwrap();
     let weights = [1.0].into_iter().collect();
@@ -129,10 +129,10 @@ fn going_back_from_what_depends_on_no_parameter_is_refused() {
     let _ = tape.backward(y);
 }
 
-/// What reads one weight `[3, 3]` twice, its bias, and a posterior `[3, 6]`, all for an `x` `[3, 3]`.
+/// A program on `x` `[3, 3]` that uses a weight `[3, 3]` twice, with a bias `[1, 3]` and a posterior `[3, 6]`.
 type Uses = fn(&mut Tape, x: Var, [Var; 3]) -> Var;
 
-/// Ways to use a weight twice. A backward pass meets the last use first.
+/// Ways to use a weight twice. The backward pass visits the last use first.
 const TWICE: [(&str, Uses); 4] = [
     ("in two layers", |tape, x, [weight, bias, _]| {
         let h = tape.apply(Linear, &[x, weight, bias]).unwrap();
@@ -146,14 +146,15 @@ const TWICE: [(&str, Uses); 4] = [
         let h = tape.apply(Add, &[x, weight]).unwrap();
         tape.apply(Linear, &[h, weight, bias]).unwrap()
     }),
-    ("as what another op reads without a gradient, then in a layer", |tape, _, [weight, bias, posterior]| {
+    ("as an input without gradient, then in a layer", |tape, _, [weight, bias, posterior]| {
         let h = tape.apply(Reparameterize, &[posterior, weight]).unwrap();
         tape.apply(Linear, &[h, weight, bias]).unwrap()
     }),
 ];
 
-/// All parameters after three steps. Behind the uses lies a layer whose weight has no other.
-fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
+/// All parameters after three steps. `uses` is followed by a layer whose weight has no other use. `in_backward`:
+/// optimizer steps run in the backward pass where possible.
+fn trained(uses: Uses, in_backward: bool) -> Vec<Vec<f32>> {
     const LEARNING_RATE: f64 = 0.1;
     let mut tape = Tape::new(Box::new(Cpu::<f32>::new()));
     let mut parameters = Parameters::default();
@@ -170,11 +171,15 @@ fn trained(uses: Uses, early: bool) -> Vec<Vec<f32>> {
         let y = tape.apply(Linear, &[h, single, last_bias]).unwrap();
         let loss = mean_square(&mut tape, y);
         let before = tape.read(single).unwrap();
-        if early {
+        if in_backward {
             optimizer.step_in_backward(&mut tape, LEARNING_RATE);
         }
         tape.backward(loss).unwrap();
-        assert_eq!(tape.read(single).unwrap() != before, early, "a weight of one use makes its step early");
+        assert_eq!(
+            tape.read(single).unwrap() != before,
+            in_backward,
+            "a weight with one use has its step in the backward pass"
+        );
         optimizer.step(&mut tape, LEARNING_RATE, None).unwrap();
     }
     [weight, bias, posterior, single, last_bias].map(|var| tape.read(var).unwrap()).to_vec()

@@ -1,5 +1,5 @@
-//! Every program in the languages of the GPUs that these tests seldom run on, Metal's and DirectX's, as wgpu's own
-//! translator writes them; their compilers are not here to read them.
+//! Translates every shader to the languages of Metal and DirectX, on which these tests seldom run. This uses wgpu's own
+//! translator, naga; the compilers of these languages are not available here.
 
 #![cfg(feature = "gpu")]
 
@@ -8,7 +8,7 @@ use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overr
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage, front};
 
-/// The values that a shader's constants are given.
+/// The values of a shader's pipeline-overridable constants.
 fn constants(module: &Module) -> Vec<PipelineConstants> {
     let tile = |side: f64, aligned: f64| [("TILE", side), ("ALIGNED", aligned)].map(|(k, v)| (k.to_string(), v)).into();
     match module.overrides.is_empty() {
@@ -45,12 +45,12 @@ fn to_directx(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String,
 }
 
 #[test]
-fn every_program_can_be_written_for_metal_and_directx() {
+fn every_shader_translates_to_metal_and_directx() {
     for name in shader_names() {
         let module = front::wgsl::parse_str(&shader_text(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
         let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-        assert!(!module.entry_points.is_empty(), "{name}: no program");
+        assert!(!module.entry_points.is_empty(), "{name}: no entry point");
         let constants = constants(&module);
         for (entry, constants) in module.entry_points.iter().flat_map(|e| constants.iter().map(|c| (&e.name, c))) {
             let (module, info) = process_overrides(&module, &info, Some((ShaderStage::Compute, entry)), constants)

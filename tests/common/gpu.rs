@@ -15,7 +15,7 @@ pub fn context(checks: Checks) -> Option<Arc<Context>> {
     let cell = if checks == Checks::On { &CHECKED } else { &UNCHECKED };
     let context = cell.get_or_init(|| {
         let wanted = std::env::var(ADAPTER).ok().filter(|name| !name.is_empty());
-        assert!(!required || wanted.is_some(), "say with {ADAPTER} which GPU is required");
+        assert!(!required || wanted.is_some(), "{ADAPTER} must name the required GPU");
         match open(Some(wanted.as_deref().unwrap_or("")), checks) {
             Ok(context) => Some(context),
             Err(error) => {

@@ -6,7 +6,7 @@ use abr_film::rng::{Purpose, Stream};
 use abr_film::tensor::Real;
 use ndarray::Array2;
 
-/// Random values of the kind that a case names; `layer` separates inputs.
+/// Random values of the kind that a case names. Each `layer` gives other values.
 pub fn draw<T: Real>([rows, columns]: [usize; 2], fill: Fill, layer: u32) -> Array2<T> {
     let mut draws = Stream::new(1, Purpose::Test, layer).rng(0);
     Array2::from_shape_simple_fn((rows, columns), || {

@@ -13,17 +13,17 @@ use abr_film::tensor::Real;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// What the engine found, by the names of the recording.
+/// The results of the engine, by the names of the recording.
 pub type Found = BTreeMap<String, Vec<f64>>;
 
-/// What is made wrong on purpose, to see the comparison fail.
+/// A deliberate error, which the comparison must notice.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Perturbation {
     None,
-    /// The gradients of the first step, every other tensor's by this part and the rest by twice as much: one factor for
-    /// all would be lost on a clip.
+    /// Scales the gradients of the first step: every other tensor by 1 plus this fraction, the rest by 1 plus twice the
+    /// fraction. Clipping would undo one factor for all.
     Gradients(f64),
-    /// The learning rate, by this part.
+    /// Scales the learning rate by 1 plus this fraction.
     LearningRate(f64),
 }
 
@@ -43,7 +43,7 @@ pub fn replay<T: Real>(recording: &Recording, perturbation: Perturbation) -> Fou
     run.found
 }
 
-/// Loads the initial parameters; the recording and the model must know the same names.
+/// Loads the initial parameters. The recording and the model must have the same names.
 fn load(model: &mut Cvae, recording: &Recording) {
     let start: BTreeMap<&str, (&[usize], Vec<f32>)> = recording
         .under("param/")
@@ -60,7 +60,7 @@ fn load(model: &mut Cvae, recording: &Recording) {
     assert_eq!(names, start.keys().copied().collect::<Vec<_>>(), "names of the state_dict");
 }
 
-/// ScalarValues that were f32 before they were widened.
+/// Values that were widened from f32, as f32.
 fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
 }
@@ -78,10 +78,10 @@ struct Inputs {
 impl Inputs {
     fn of(recording: &Recording) -> Self {
         let known = ["signal", "static", "eps", "peaks", "peak_mask", "z"];
-        assert!(recording.under("input/").all(|name| known.contains(&name)), "an input that nothing reads");
+        assert!(recording.under("input/").all(|name| known.contains(&name)), "an unknown input");
         let input = |name| recording.tensors.get(&format!("input/{name}")).map_or(vec![], |t| narrow(&t.values));
         let (mut peaks, mut peak_mask) = (input("peaks"), input("peak_mask"));
-        // as the data module hands labels on: 0 and unset where there is none
+        // as the data module does: 0 and unset for a missing label
         for (peak, mask) in peaks.iter_mut().zip(&mut peak_mask).filter(|(peak, mask)| peak.is_nan() || **mask == 0.0) {
             (*peak, *mask) = (0.0, 0.0);
         }
@@ -104,7 +104,7 @@ impl Inputs {
 struct Run {
     model: Cvae,
     inputs: Inputs,
-    /// The numbers of the dropout layers that act.
+    /// The numbers of the active dropout layers.
     dropouts: Vec<usize>,
     found: Found,
     noise: Arc<Mutex<Noise>>,
@@ -172,7 +172,7 @@ impl Run {
         put_decoded(&mut self.model, &mut self.found, prefix, &output.decoded);
     }
 
-    /// The terms of the loss; 0 for a head that is not there.
+    /// The terms of the loss; 0 for a missing head.
     fn put_losses(&mut self, losses: &Losses) {
         let Losses { signal, condition, kl, peaks, total } = *losses;
         let terms = [
@@ -188,11 +188,11 @@ impl Run {
         }
     }
 
-    /// The dropout layers that act are met in the order of their numbers; every FiLM of a step has the same strengths.
+    /// Active dropout layers run in the order of their numbers, and all levels of a step have the same strengths.
     fn put_noise(&mut self) {
         let noise = self.noise.lock().expect("one thread");
         let keeps = |values: &[f32]| values.iter().map(|v| if *v == 0.0 { 0.0 } else { 1.0 }).collect();
-        assert_eq!(noise.dropouts.len(), self.dropouts.len(), "dropout layers that act");
+        assert_eq!(noise.dropouts.len(), self.dropouts.len(), "active dropout layers");
         for (layer, dropout) in self.dropouts.iter().zip(&noise.dropouts) {
             self.found.insert(format!("mask/{layer}"), keeps(dropout));
         }
@@ -242,8 +242,8 @@ fn put_decoded(model: &mut Cvae, found: &mut Found, prefix: &str, decoded: &Deco
     }
 }
 
-/// The Euclidean norm as torch's float32 computes it, in eight sums: over millions of values they lose the small
-/// squares beside their own size, by up to six parts in a hundred thousand.
+/// The Euclidean norm as torch's float32 computes it, in eight sums. Over millions of values, rounding loses small
+/// squares, up to six parts in a hundred thousand.
 fn norm(values: &[f64]) -> f64 {
     let mut sums = [0.0_f32; 8];
     for chunk in values.chunks(8) {
@@ -254,8 +254,8 @@ fn norm(values: &[f64]) -> f64 {
     f64::from(sums.iter().sum::<f32>().sqrt())
 }
 
-/// A variable's values to 48 bits. A device gives f32 out: so what it rounded away is asked for as well, as the sum of
-/// the value and its negated rounding. (The sum is put behind the program, where no gradient comes by.)
+/// A variable's values to 48 bits. A device returns f32, so this also reads the rounding error: the sum of the value
+/// and its negated f32. That sum comes after the loss and does not affect gradients.
 fn read(tape: &mut Tape, var: Var) -> Vec<f64> {
     let (shape, high) = (tape.shape(var), tape.read(var).expect("values"));
     let negated = tape.input(shape, &negated(&high)).expect("memory");
@@ -263,7 +263,7 @@ fn read(tape: &mut Tape, var: Var) -> Vec<f64> {
     joined(&high, &tape.read(low).expect("values"))
 }
 
-/// A parameter's gradient, likewise.
+/// A parameter's gradient to 48 bits.
 fn read_gradient(tape: &mut Tape, var: Var) -> Vec<f64> {
     let (shape, (_, gradient)) = (tape.shape(var), tape.buffers(var));
     let device = tape.device_mut();

@@ -1,4 +1,4 @@
-//! A CPU that remembers the noise a model drew, which the model itself does not tell.
+//! A CPU that records the noise of a model, which the model does not expose.
 
 use abr_film::device::{
     AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, Norms, Role, Scalar, ScalarValues, Target, Ticket,
@@ -9,12 +9,12 @@ use abr_film::tensor::{Real, Shape};
 use ndarray::Array2;
 use std::sync::{Arc, Mutex};
 
-/// What was drawn since it was last cleared, in the order of the forward pass.
+/// The noise since it was last cleared, in the order of the forward pass.
 #[derive(Default)]
 pub struct Noise {
     /// The multipliers of each dropout.
     pub dropouts: Vec<Vec<f32>>,
-    /// FiLM's strength in each row, once a level.
+    /// FiLM's strength in each row, once per level.
     pub strengths: Vec<Vec<f32>>,
 }
 
@@ -95,7 +95,7 @@ impl<T: Real> Device for Spy<T> {
                 noise.dropouts.extend(op.dropout.map(|_| self.values(outputs[5])));
                 noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
             }
-            // it keeps no mask: what the op that it fuses would multiply by
+            // it saves no mask: compute the multipliers of the dropout that it fuses
             AnyOp::LinearRelu(op) => {
                 noise.dropouts.extend(op.dropout.map(|dropout| multipliers(&dropout, self.shape(outputs[0]))));
             }

@@ -126,8 +126,8 @@ impl<'a> Tolerances<'a> {
     /// A step is `rate m / sqrt(v)` with m a mean and v a mean square of the gradients g so far, hence |m| <= sqrt(v)
     /// but for half a percent. If every g is off by at most d, so are m and sqrt(v), and the step by `2 rate d /
     /// sqrt(v)`. v is at least the first g's share: all of g^2, then 1/2, then 1/3 of it. So three steps:
-    /// `2 (1 + 1.42 + 1.74) rate d / |g|`; but never more than six times the rate, to where a gradient of which nothing
-    /// but rounding is left takes them.
+    /// `2 (1 + 1.42 + 1.74) rate d / |g|`; but never more than six times the rate, which a gradient of pure rounding
+    /// errors can reach.
     fn moved(&self, name: &str) -> Vec<f64> {
         let gradient = self.values("grad", name);
         let off = self.backward(gradient) + self.other_side() * largest(gradient);
@@ -141,9 +141,9 @@ impl<'a> Tolerances<'a> {
     /// The error of a gradient of this size, as a part of it.
     fn part(&self, off: f64, size: f64) -> f64 {
         if size == 0.0 && self.in_f64 && !self.masked {
-            return 0.0; // a unit that is off for the whole batch: exactly so everywhere
+            return 0.0; // a unit that is 0 for the whole batch, in the engine as in the recording
         }
-        // one that dropout turned off may be on in the next step: then its gradient is what record.py takes care of
+        // a unit that dropout turned off may be on in the next step; record.py ensures that its gradient is not small
         off / if self.masked { size.max(SMALLEST_GRADIENT) } else { size }
     }
 
@@ -151,11 +151,11 @@ impl<'a> Tolerances<'a> {
     /// largest.
     ///
     /// A unit ahead of batch norm that keeps its sign over the batch has a bias without gradient: 0, or in float32 some
-    /// 1e-8 of rounding, out of which Adam makes a step of up to the full rate. No output knows; but in some row the
-    /// unit may pass through 0 a step earlier or later than elsewhere, and then one of batch x width terms of a
-    /// gradient has another slope. record.py takes seeds with no such bias; the recordings in float32 have dozens.
-    /// (Moved on purpose as far as Adam may take them, they take the engine's other parameters as far from themselves
-    /// as they are from the recording: 1e-5 to 1e-4.)
+    /// 1e-8 of rounding, out of which Adam makes a step of up to the full rate. No output depends on it, but in some
+    /// row the unit may pass through 0 a step earlier or later than in the recording, and then one of batch x width
+    /// terms of a gradient has another slope. record.py takes seeds with no such bias; the recordings in float32 have
+    /// dozens. (Moved on purpose as far as Adam may take them, they take the engine's other parameters as far from
+    /// themselves as they are from the recording: 1e-5 to 1e-4.)
     fn other_side(&self) -> f64 {
         let batch_norm = self.recording.under("param/").any(|name| name.ends_with("running_mean"));
         if self.in_f64 || !batch_norm { 0.0 } else { 1.0 / self.case.terms_of_a_level() as f64 }
@@ -168,10 +168,10 @@ impl<'a> Tolerances<'a> {
     }
 }
 
-/// The bias of the Linear two places before a batch norm.
+/// The bias of the Linear two indices before a batch norm in its `Sequential`.
 fn bias_ahead(layer: &str) -> String {
-    let (scope, place) = layer.rsplit_once('.').expect("a place in its chain");
-    format!("{scope}.{}.bias", place.parse::<usize>().expect("a number") - 2)
+    let (scope, index) = layer.rsplit_once('.').expect("an index in its Sequential");
+    format!("{scope}.{}.bias", index.parse::<usize>().expect("a number") - 2)
 }
 
 fn largest(values: &[f64]) -> f64 {

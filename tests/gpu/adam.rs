@@ -1,4 +1,4 @@
-//! The optimizer's step on the GPU beside the CPU's in f64.
+//! The optimizer step on the GPU against the CPU in f64.
 
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
@@ -9,7 +9,7 @@ use abr_film::tensor::Shape;
 use common::gpu::context;
 use common::random::draw;
 
-/// More than a workgroup steps, some rows, and a single number.
+/// More values than a workgroup updates, some rows, and a single value.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
 const GROUPS: [ParameterGroup; 3] = [
     ParameterGroup::DEFAULT,
@@ -18,11 +18,11 @@ const GROUPS: [ParameterGroup; 3] = [
 ];
 
 /// Value, gradient, first and second moment of every parameter.
-fn placed(device: &mut dyn Device) -> Vec<AdamParameter> {
+fn allocate(device: &mut dyn Device) -> Vec<AdamParameter> {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("memory"));
     for (which, of_role) in buffers.iter().enumerate() {
-        // no second moment is below 0
+        // second moments are positive
         let fill = if which == 3 { Fill::Uniform(1e-4, 1.0) } else { Fill::Normal };
         for (i, (buffer, shape)) in of_role.iter().zip(SHAPES).enumerate() {
             let values = draw::<f32>(shape, fill, (10 * which + i) as u32);
@@ -47,7 +47,7 @@ fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64>
     super::read(device, buffer, rows * columns).into_iter().map(f64::from).collect()
 }
 
-/// By how much value and moments may be off: the roundings of each product and sum of the formula, on absolute values.
+/// The tolerances of value and moments: the roundings of each product and sum of the formula, with absolute values.
 fn tolerance(
     step: &AdamStep,
     clipped: bool,
@@ -56,7 +56,7 @@ fn tolerance(
 ) -> [f64; 3] {
     let ([b1, b2], AdamFactors { step_size, inverse_root, keep, l2 }) = (step.betas, step.of(group).factors());
     let gradient = (g * scale).abs() + l2 * x.abs();
-    // the scale comes of a norm, a sum over chunks
+    // the scale depends on a norm, a sum over chunks
     let of_gradient = if clipped { 48.0 } else { 3.0 } * U * gradient;
     let of_m = (1.0 - b1) * of_gradient + 4.0 * U * (b1 * m.abs() + (1.0 - b1) * gradient);
     let of_v = (1.0 - b2) * 2.0 * gradient * of_gradient + 6.0 * U * (b2 * v + (1.0 - b2) * gradient * gradient);
@@ -81,8 +81,8 @@ fn every_kind_of_step_is_the_cpu_s() {
     ];
     for (step, max_norm) in kinds {
         let (mut gpu, mut cpu) = (Gpu::new(context.clone()), Cpu::<f64>::new());
-        let learned = placed(&mut gpu);
-        let reference = placed(&mut cpu);
+        let learned = allocate(&mut gpu);
+        let reference = allocate(&mut cpu);
         let start: Vec<[Vec<f64>; 4]> = (learned.iter().zip(SHAPES))
             .map(|(l, shape)| [l.value, l.gradient, l.m, l.v].map(|b| read(&gpu, b, shape)))
             .collect();
@@ -99,13 +99,13 @@ fn every_kind_of_step_is_the_cpu_s() {
                     tolerance(&step, clipped, (scale, GROUPS[i]), start[i].each_ref().map(|values| values[at]));
                 for (which, name) in ["value", "first moment", "second moment"].into_iter().enumerate() {
                     let (got, want) = (got[which][at], want[which][at]);
-                    // it is read in f32
+                    // the device returns f32
                     let tolerance = tolerance[which] + U * want.abs();
                     assert!(
                         (got - want).abs() <= tolerance,
                         "{step:?}: {name} {at} of {i}: {got}, {want} ± {tolerance}"
                     );
-                    // what the tolerance is worth: a thousandth of the step
+                    // the tolerance is below a thousandth of the step
                     let moved = (want - start[i][[0, 2, 3][which]][at]).abs();
                     assert!(tolerance < 1e-3 * moved + 1e-5, "{name} {at} of {i}: ± {tolerance} of {moved}");
                 }
@@ -115,11 +115,11 @@ fn every_kind_of_step_is_the_cpu_s() {
 }
 
 #[test]
-fn steps_that_nobody_waits_for_are_the_same() {
+fn steps_without_waits_are_the_same() {
     let Some(context) = context(Checks::Off) else { return };
     let results = [false, true].map(|waits| {
         let mut gpu = Gpu::new(context.clone());
-        let learned = placed(&mut gpu);
+        let learned = allocate(&mut gpu);
         for step in 1..4 {
             let learning_rate = 0.1 / step as f64;
             gpu.adam(&AdamStep { step, learning_rate, ..STEP }, None, &learned);

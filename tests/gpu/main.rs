@@ -1,5 +1,4 @@
-//! The whole model on the GPU beside the CPU: losses, every gradient, a training's loss curve; what NaN does, and
-//! Philox.
+//! The whole model on the GPU against the CPU: losses, gradients, a training's loss curve, NaN, and errors.
 
 #![cfg(feature = "gpu")]
 
@@ -23,16 +22,16 @@ use std::sync::Arc;
 
 const ROWS: usize = 33;
 const SEED: u64 = 5;
-/// What an f32 is rounded by.
+/// The unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
-/// Room above sqrt(n) U for a sum of n terms, and a chain of them; as in the comparison with PyTorch.
+/// The margin above sqrt(n) U for a chain of sums of n terms, as in the comparison with PyTorch.
 const SPREAD: f64 = 16.0;
 
-/// The first step of Adam as it is by default, but for its rate.
+/// The first step of Adam with default settings, except the learning rate.
 const STEP: AdamStep =
     AdamStep { step: 1, learning_rate: 0.02, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
 
-/// The decoders: joint with FiLM, joint without, and concat.
+/// The decoders: joint with FiLM, joint without FiLM, and concat.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Film,
@@ -59,7 +58,7 @@ fn config(predict_peaks: bool, kind: Kind) -> ModelConfig {
     }
 }
 
-/// Terms on the longest way through the model of [`config`], there.
+/// The terms on the longest path through the forward pass of [`config`]'s model.
 const TERMS: f64 = (40 + 40 + 17 + 5 + 16 + 33 + 65) as f64;
 
 fn normals(rows: usize, per_row: usize, layer: u32) -> Vec<f32> {
@@ -111,7 +110,7 @@ impl Rows {
 fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
     let film = FilmConfig { hidden_dim: 9, condition_dropout: 0.2, ..FilmConfig::default() };
     let mut model = Cvae::new(config, &film, SEED, device).expect("a device with memory");
-    // FiLM begins as the identity, where half of its gradients are 0: move it
+    // FiLM starts as the identity, where half of its gradients are 0: change its weights
     for (name, _, mut values) in model.state().expect("values") {
         if name.contains("_mlp.2.") {
             let stream = Stream::new(9, Purpose::Test, values.len() as u32);
@@ -138,16 +137,16 @@ fn weights(likelihood: Likelihood) -> LossWeights {
     LossWeights::new(&TrainingConfig { likelihood, kl_weight: 0.1, ..TrainingConfig::default() }, None)
 }
 
-/// The terms of the loss and every gradient, after one pass there and back.
+/// The terms of the loss and all gradients, after a forward and a backward pass.
 fn pass(model: &mut Cvae, rows: &Rows, likelihood: Likelihood) -> (Vec<f64>, Vec<(String, Vec<f32>)>) {
     let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step: 3 }).expect("a forward pass");
     let losses = model.losses(&output, &rows.batch(), &weights(likelihood)).expect("losses");
     model.backward(losses.total).expect("a backward pass");
     let (terms, total) = losses.read(model.tape()).expect("values");
-    let learned: Vec<(String, Var)> =
+    let trainable: Vec<(String, Var)> =
         model.parameters().iter().filter(|(p, _)| p.requires_grad).map(|(p, var)| (p.name.clone(), var)).collect();
     let gradient = |(name, var)| (name, model.tape().read_gradient(var).expect("values"));
-    (vec![terms.signal, terms.condition, terms.kl, terms.peaks, total], learned.into_iter().map(gradient).collect())
+    (vec![terms.signal, terms.condition, terms.kl, terms.peaks, total], trainable.into_iter().map(gradient).collect())
 }
 
 /// The largest difference in parts of a tolerance of `SPREAD sqrt(terms) U` of the tensor's largest value.
@@ -187,7 +186,7 @@ fn losses_and_gradients() {
             let rows = Rows::new(&config, rows);
             let (want, gradients) = pass(&mut model(Box::new(Cpu::<f64>::new())), &rows, likelihood);
             let mut on_gpu = model(Box::new(Gpu::new(context.clone())));
-            // the second pass goes over what the first left
+            // the second pass reuses the memory of the first
             let first = pass(&mut on_gpu, &rows, likelihood);
             let mut again = pass(&mut on_gpu, &rows, likelihood);
             assert_eq!(first.0, again.0, "the same bits");
@@ -211,7 +210,7 @@ fn losses_and_gradients() {
     }
 }
 
-/// One whose rate for FiLM is half of the others'.
+/// An optimizer whose learning rate for FiLM is half of the others'.
 fn optimizer(model: &mut Cvae) -> Optimizer {
     let film = FilmConfig { learning_rate_scale: 0.5, ..FilmConfig::default() };
     let (parameters, tape) = model.parts();
@@ -244,8 +243,7 @@ fn a_loss_curve() {
     let (want, cpu) = (curve(Box::new(Cpu::<f64>::new()), 100), curve(Box::new(Cpu::<f32>::new()), 100));
     let got = curve(Box::new(Gpu::new(context)), 100);
     let off = |got: &[f64]| got.iter().zip(&want).map(|(a, b)| (a - b).abs() / b.abs()).fold(0.0, f64::max);
-    // a training carries every rounding on: the CPU's own f32 is the measure of that, and the GPU's roundings are
-    // others
+    // a training amplifies roundings. The CPU's f32 shows by how much; the GPU's roundings differ from it
     let tolerance = 8.0 * off(&cpu);
     println!("100 steps: the GPU is off by {:.1e}, the CPU in f32 by {:.1e}", off(&got), off(&cpu));
     assert!(off(&got) <= tolerance, "off by {:.1e}, allowed {tolerance:.1e}", off(&got));
@@ -253,7 +251,7 @@ fn a_loss_curve() {
     assert!(want[198] < 0.9 * want[0], "nothing was learned: {} to {}", want[0], want[198]);
 }
 
-/// A GPU of its own: the tests' common one must outlive what is done to this, and has programs already.
+/// A new GPU context, for tests that break it or count its pipelines. The common one must stay intact.
 fn own() -> Option<Arc<Context>> {
     let wanted = std::env::var(ADAPTER).unwrap_or_default();
     context(Checks::Off).map(|_| open(Some(&wanted), Checks::Off).expect("opened before"))
@@ -266,7 +264,7 @@ fn a_shader_that_does_not_compile_is_an_error() {
     let error = shader_module(&context, "broken", "@compute @workgroup_size(1) fn forward() { let x = y; }");
     let error = error.expect_err("there is no y");
     assert!(error.exit_code() == 1 && error.to_string().contains("broken"), "{error}");
-    // nothing of this device is trusted from then on
+    // after the fault all results of this device are errors
     let gpu: Box<dyn Device> = Box::new(Gpu::new(context));
     assert!(
         Cvae::new(&config(true, Kind::Film), &FilmConfig::default(), SEED, gpu)
@@ -280,7 +278,7 @@ fn too_large_a_tensor_is_an_error() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
     let error = gpu.alloc(Role::Activation, &[[1 << 20, 1 << 20]]).expect_err("4 TiB");
     assert!(error.exit_code() == 1 && error.to_string().contains("beyond its limit"), "{error}");
-    // and the device goes on
+    // the device still works
     let buffer = gpu.alloc(Role::Activation, &[[1, 2]]).expect("memory")[0];
     gpu.write(buffer, &[1.0, 2.0]);
     assert_eq!(read(&gpu, buffer, 2), [1.0, 2.0]);

@@ -1,4 +1,4 @@
-//! A NaN that is anywhere reaches the loss.
+//! A NaN in any tensor reaches the loss.
 
 use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, optimizer, read, weights};
 use abr_film::config::Likelihood;
@@ -9,7 +9,7 @@ use abr_film::nn::layers::Mode;
 use common::gpu::context;
 use std::sync::Arc;
 
-/// A model on the GPU, and what it is trained on.
+/// A model on the GPU with its training rows.
 struct Fixture {
     model: Cvae,
     clean: Rows,
@@ -43,8 +43,8 @@ impl Fixture {
     }
 }
 
-/// The last element is NaN: behind whatever a shader does in fours or in tiles.
-fn spoilt(values: &[f32]) -> Vec<f32> {
+/// The values with a NaN as the last element, after all whole vec4s and tiles.
+fn with_nan_at_end(values: &[f32]) -> Vec<f32> {
     let mut values = values.to_vec();
     *values.last_mut().expect("an element") = f32::NAN;
     values
@@ -64,7 +64,7 @@ fn a_nan_anywhere_reaches_the_loss() {
         let state = fixture.model.state().expect("values");
         for (name, _, values) in &state {
             let var = named(&fixture.model, name);
-            fixture.model.tape().write(var, &spoilt(values));
+            fixture.model.tape().write(var, &with_nan_at_end(values));
             let mode = if name.contains("running") { Mode::Eval } else { TRAIN };
             let (_, loss) = fixture.loss(None, mode);
             assert!(!loss.is_finite(), "{kind:?}, {likelihood:?}: a NaN in {name} is lost: {loss}");
@@ -76,7 +76,7 @@ fn a_nan_anywhere_reaches_the_loss() {
         for (i, input) in inputs.into_iter().enumerate() {
             let mut rows = Rows::new(&fixture.model.config, ROWS);
             let values = input(&mut rows);
-            *values = spoilt(values);
+            *values = with_nan_at_end(values);
             let (_, loss) = fixture.loss(Some(&rows), TRAIN);
             assert!(!loss.is_finite(), "{kind:?}, {likelihood:?}: a NaN in input {i} is lost: {loss}");
         }
@@ -86,7 +86,7 @@ fn a_nan_anywhere_reaches_the_loss() {
     }
 }
 
-/// Where a step of the optimizer finds it.
+/// The input of an optimizer step that contains the NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Planted {
     Nowhere,
@@ -111,7 +111,7 @@ fn a_nan_in_a_step_reaches_the_next_loss() {
         for planted in [Planted::Gradient, Planted::First, Planted::Second, Planted::Nowhere] {
             let tape = fixture.model.tape();
             let buffer = tape.buffers(var).1;
-            let spoil = |here, values: &[f32]| if planted == here { spoilt(values) } else { values.to_vec() };
+            let spoil = |here, values: &[f32]| if planted == here { with_nan_at_end(values) } else { values.to_vec() };
             tape.device_mut().write(buffer, &spoil(Planted::Gradient, &gradient));
             let with_nan: Vec<_> = moments
                 .iter()

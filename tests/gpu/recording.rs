@@ -1,4 +1,4 @@
-//! What is recorded: what ends a compute pass, what waits for what, and what is read back.
+//! Recording: compute passes, deferred copies and readback.
 
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
@@ -8,7 +8,7 @@ use abr_film::device::{
 use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
 
-/// A block in training with its tensors, its statistics apart or (as on the tape) together.
+/// A `norm_dropout_film` in training with its tensors. Its statistics are contiguous, as on the tape, unless `apart`.
 struct Block {
     op: AnyOp,
     inputs: Vec<Buffer>,
@@ -46,7 +46,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     gpu.copy(block.outputs[4], block.inputs[4]);
     let targets = [target(1), target(2), target(3), None, None];
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
-    // the optimizer's step is over the very memory that they lie in
+    // the optimizer step works on the arena of the running statistics
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("memory"));
     let learned = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
@@ -55,7 +55,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[learned(0), learned(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
     assert_eq!((dispatches, compute_passes, waits), (3, 1, 0));
-    // 1 and 8 in the first column, and so on: a tenth of their mean and of their unbiased variance, rounded a few times
+    // the first column has 1 and 8, and so on: a tenth of the mean and of the unbiased variance, rounded a few times
     let [means, variances] = [3, 4].map(|i| read(&gpu, block.inputs[i], 7));
     for (column, (mean, variance)) in means.into_iter().zip(variances).enumerate() {
         let wanted = 0.45 + 0.1 * column as f32;
@@ -71,7 +71,7 @@ fn copies_leave_what_lies_between_them() {
         gpu.write(whole, &[value; 200]);
         whole
     });
-    // apart, side by side, at other distances
+    // separate, contiguous, and at different offsets
     for (offset, len) in [(0, 10), (64, 10), (74, 6), (128, 4)] {
         let [from, to] =
             [(from, offset), (to, if offset == 128 { 140 } else { offset })].map(|(of, at)| gpu.view(of, at, [1, len]));
@@ -111,7 +111,7 @@ fn norms_are_read_back_by_their_handle() {
             let norm = device.norms(&[vec![learned.gradient]]).expect("a norm").get(0);
             let step = AdamStep { step, learning_rate: 1e-3, ..STEP };
             device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &[learned]);
-            // in another order than they were computed in
+            // not in the order in which they were computed
             let first = Scalar::First(learned.gradient);
             let scalars = [norm, others.get(1), first, others.get(0)];
             let ticket = device.readback(&scalars).expect("a readback");

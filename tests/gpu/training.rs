@@ -1,4 +1,4 @@
-//! A training on the GPU: what it waits for, when it finds a NaN, when its pipelines are compiled.
+//! A training on the GPU: waits, detection of NaN, compilation of pipelines, number of dispatches.
 
 use super::{named, own};
 use abr_film::config::Config;
@@ -29,7 +29,7 @@ fn step_and_settle(trainer: &mut Trainer) {
     trainer.settle().expect("losses");
 }
 
-/// Rows of its step of this number, counted from 0.
+/// The rows of this step, counted from 0.
 fn rows(step: usize) -> (usize, usize) {
     (7 * step, 7 * step + 7)
 }
@@ -49,7 +49,7 @@ fn a_step_does_not_wait_and_reports_the_same_later() {
                 let (start, end) = rows(step);
                 trainer.step(start, end).expect("a step");
                 let now = counts(&mut trainer).bind_groups;
-                assert!(step == 0 || now == bound, "step {step}: {} bound anew", now - bound);
+                assert!(step == 0 || now == bound, "step {step}: {} new bind groups", now - bound);
                 bound = now;
                 if settled {
                     trainer.settle().expect("losses");
@@ -73,7 +73,7 @@ fn a_step_does_not_wait_and_reports_the_same_later() {
 fn a_nan_is_found_at_most_two_steps_later() {
     let Some(context) = context(Checks::Off) else { return };
     let gpu = || Box::new(Gpu::new(context.clone()));
-    // (device, whether each step is waited for, how much later it is found)
+    // (device, whether each step waits, the number of steps until the NaN is found)
     let cases: [(Box<dyn Device>, bool, usize); 3] =
         [(Box::new(Cpu::<f32>::new()), false, 0), (gpu(), true, 0), (gpu(), false, 2)];
     for (device, settle, later) in cases {
@@ -94,7 +94,7 @@ fn a_nan_is_found_at_most_two_steps_later() {
         assert!(before.iter().all(Result::is_ok), "{results:?}");
         let error = last.as_ref().expect_err("a NaN").to_string();
         assert!(error.contains("epoch 1, step 4") && error.contains("no longer finite"), "{error}");
-        // weights that made their step by it are not handed out, however often they are asked for
+        // no checkpoint contains weights that a NaN reached, however often it is requested
         for _ in 0..2 {
             assert_eq!(trainer.checkpoint().expect_err("a NaN").to_string(), error);
         }
@@ -137,9 +137,9 @@ fn pipelines_are_compiled_when_a_step_first_needs_them() {
 }
 
 #[test]
-fn a_step_starts_few_programs() {
+fn a_step_has_few_dispatches() {
     let Some(context) = context(Checks::Off) else { return };
-    // each takes a GPU some microseconds, and of 32 rows most of the time
+    // each dispatch costs some microseconds, with 32 rows most of the time of a step
     let settings: [(&str, &[&str], u64); 6] = [
         ("null", &["model.predict_peaks=true"], 62),
         ("0.5", &["model.predict_peaks=true"], 63),

@@ -1,8 +1,8 @@
 //! Every op on the GPU in f32 against the CPU in f64: `cargo test --test parity`.
 //!
-//! Outputs are full of NaN beforehand; gradients hold noise, which they must keep, and once more are fresh and full of
-//! NaN. Each check also judges a result that is perturbed by a part in a thousand, and must notice, in every case. The
-//! shaders run with the device's bounds checks and without.
+//! Outputs are NaN before each run. Gradients are accumulated into noise, and overwrite NaN. Each check must also
+//! notice a result that is perturbed by a part in a thousand, in every case. The shaders run with the device's bounds
+//! checks and without.
 
 #![cfg(feature = "gpu")]
 
@@ -22,11 +22,11 @@ use common::random::draw;
 use ndarray::Array2;
 use record::{Compared, Record};
 
-/// One, odd numbers, whole tiles and one element more or less.
+/// 1, odd numbers, whole tiles, and one element more or less.
 const EXTENTS: [usize; 19] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 200, 207];
-/// Shapes an op is run in.
+/// The number of shapes per op.
 const DRAWS: usize = 20;
-/// Elements of the largest product: software adapters are slow.
+/// The multiply-adds of the largest product, as software adapters are slow.
 const LARGEST: usize = 2_000_000;
 
 fn shape(x: &Array2<f32>) -> Shape {
@@ -41,8 +41,9 @@ fn wide(x: &Array2<f32>) -> Array2<f64> {
     x.mapv(f64::from)
 }
 
-/// Buffers with these values. Vectors, which joined operands are, lie in one arena of that role, or each alone.
-fn place(gpu: &mut Gpu, role: Role, scattered: bool, values: &[Array2<f32>]) -> Vec<Buffer> {
+/// Allocates buffers with these values. Vectors after the first tensor share one arena, so that joined operands are
+/// contiguous; if `scattered`, each has its own buffer.
+fn allocate(gpu: &mut Gpu, role: Role, scattered: bool, values: &[Array2<f32>]) -> Vec<Buffer> {
     let arena: Vec<usize> = (0..values.len()).filter(|i| !scattered && values[*i].nrows() == 1 && *i > 0).collect();
     let shapes: Vec<Shape> = arena.iter().map(|i| shape(&values[*i])).collect();
     let mut together = gpu.alloc(role, &shapes).expect("memory").into_iter();
@@ -77,7 +78,7 @@ impl Run {
         Run { cotangent: noise(case.op.output_shapes(&shapes)[0], 100), inputs, prefilled }
     }
 
-    /// Outputs and gradients on the GPU; the gradients of inputs that `wanted` names alone.
+    /// Outputs and gradients on the GPU. Computes only the gradients that `wanted` selects.
     fn on_gpu(
         &self,
         gpu: &mut Gpu,
@@ -86,12 +87,12 @@ impl Run {
         overwrite: bool,
         wanted: &dyn Fn(usize) -> bool,
     ) -> (Vec<Array2<f32>>, Vec<Array2<f32>>) {
-        let inputs = place(gpu, Role::Parameter, scattered, &self.inputs);
+        let inputs = allocate(gpu, Role::Parameter, scattered, &self.inputs);
         let shapes = op.output_shapes(&self.inputs.iter().map(shape).collect::<Vec<_>>());
         let nothing: Vec<_> = shapes.iter().map(|s| Array2::from_elem(*s, f32::NAN)).collect();
-        let outputs = place(gpu, Role::Activation, true, &nothing);
+        let outputs = allocate(gpu, Role::Activation, true, &nothing);
         if !scattered {
-            // as the tape does: what an op may join then lies together
+            // as the tape does: outputs that an op joins are then contiguous
             gpu.reshape(&outputs, &shapes).expect("memory");
             outputs.iter().zip(&nothing).for_each(|(b, v)| gpu.write(*b, v.as_slice().expect("contiguous")));
         }
@@ -100,8 +101,8 @@ impl Run {
             true => self.prefilled.iter().map(|d| Array2::from_elem(d.dim(), f32::NAN)).collect(),
             false => self.prefilled.clone(),
         };
-        let gradients = place(gpu, Role::Gradient, scattered, &before);
-        let doutput = place(gpu, Role::Activation, true, std::slice::from_ref(&self.cotangent))[0];
+        let gradients = allocate(gpu, Role::Gradient, scattered, &before);
+        let doutput = allocate(gpu, Role::Activation, true, std::slice::from_ref(&self.cotangent))[0];
         let target = |(i, buffer): (usize, &Buffer)| {
             wanted(i).then_some(Target { buffer: *buffer, accumulate: !overwrite, last: true })
         };
@@ -112,9 +113,9 @@ impl Run {
     }
 }
 
-/// What is too small a part of a tensor to be noticed. The bound of a product grows with its terms, which cancel; and
-/// of two or three rows, of which every normalisation makes almost the same, the gradient of what was normalised is
-/// almost 0.
+/// The perturbation of a tensor that a check must notice, as a fraction; `None` if it need not notice any. The bound of
+/// a product grows with the number of its terms, which cancel. Two or three rows are almost the same after
+/// normalization, so the gradient with respect to them is almost 0.
 fn perturbation(case: &Case, tensor: &str) -> Option<f64> {
     let few = case.inputs[0].0[0] < 4 && matches!(case.op, AnyOp::BatchNorm(_) | AnyOp::NormDropoutFilm(_));
     let long = case.inputs.iter().any(|(shape, _)| shape.iter().any(|extent| *extent > 500));
@@ -147,7 +148,7 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
             AnyOp::NormDropoutFilm(_) => assert_eq!(got_outputs.get(5), in_f32.get(5), "{name}: the mask, to the bit"),
             AnyOp::LinearRelu(_) => {
                 let same = got_outputs[0].iter().zip(&in_f32[0]).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
-                assert!(same, "{name}: what was dropped");
+                assert!(same, "{name}: the dropped elements");
             }
             _ => {}
         }
@@ -166,12 +167,14 @@ fn check_case(gpu: &mut Gpu, case: &Case, scattered: bool, record: &mut Record) 
     }
 }
 
-/// With one gradient not wanted, or it alone, those that are wanted are as they were, to the bit.
+/// Without one gradient, or with only one, the computed gradients have the same bits as with all.
 fn check_unwanted(gpu: &mut Gpu, case: &Case) {
     let (op, run) = (&case.op, Run::of(case));
     let (_, all) = run.on_gpu(gpu, op, false, false, &|i| op.differentiable(i));
-    let learned: Vec<usize> = (0..run.inputs.len()).filter(|i| op.differentiable(*i)).collect();
-    for (one, alone) in learned.iter().filter(|_| learned.len() > 1).flat_map(|one| [(*one, false), (*one, true)]) {
+    let differentiable: Vec<usize> = (0..run.inputs.len()).filter(|i| op.differentiable(*i)).collect();
+    for (one, alone) in
+        differentiable.iter().filter(|_| differentiable.len() > 1).flat_map(|one| [(*one, false), (*one, true)])
+    {
         let wanted = |i| op.differentiable(i) && (i == one) == alone;
         let (_, some) = run.on_gpu(gpu, op, false, false, &wanted);
         for i in 0..run.inputs.len() {
@@ -184,7 +187,7 @@ fn check_unwanted(gpu: &mut Gpu, case: &Case) {
 fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
     let mut draws = Stream::new(7, Purpose::Test, 1).rng(0);
     let mut extent = || EXTENTS[draws.below(EXTENTS.len() as u32) as usize];
-    // the last has more rows than the threads of a workgroup sum in one round
+    // the last size has more rows than the threads of a workgroup sum in one round
     let mut sizes = vec![[1, 1, 1], [2, 3, 5], [32, 64, 32], [601, 2, 5]];
     while sizes.len() < DRAWS {
         sizes.extend([[extent(), extent(), extent()]].iter().filter(|s| s.iter().product::<usize>() <= LARGEST));
@@ -202,22 +205,22 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
     record.print();
 }
 
-/// An element is kept where the words below its own are dropped, and dropped where its own is: every word is the CPU's.
+/// A threshold equal to an element's random bits keeps it, and one above drops it, so the GPU's bits are the CPU's.
 #[test]
-fn words_are_the_cpu_s() {
+fn random_bits_are_those_of_the_cpu() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
-    // two whole quads and a part of one; both halves of the key, and all of the counter
+    // two quads and a part of one; both halves of the key, and the whole counter
     let (stream, [rows, columns]) = (Stream::new(0xFEDC_BA98_7654_3210, Purpose::Dropout, 3).at(17), [3, 9]);
-    let x = place(&mut gpu, Role::Activation, true, &[Array2::ones((rows, columns))]);
+    let x = allocate(&mut gpu, Role::Activation, true, &[Array2::ones((rows, columns))]);
     let outputs = gpu.alloc(Role::Activation, &[[rows, columns]; 2]).expect("memory");
     for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-        let word = stream.bits(row as u32, column as u32 / 4)[column % 4];
-        for (below, dropped) in [(u64::from(word), false), (u64::from(word) + 1, true)] {
-            // its threshold is this number, exactly
+        let bits = stream.bits(row as u32, column as u32 / 4)[column % 4];
+        for (below, dropped) in [(u64::from(bits), false), (u64::from(bits) + 1, true)] {
+            // the threshold is exactly this number
             let op = Dropout { p: below as f64 / (1_u64 << 32) as f64, stream }.into();
             gpu.forward(&op, &x, &outputs);
             let mask = read(&gpu, outputs[1], [rows, columns]);
-            assert_eq!(mask[[row, column]] == 0.0, dropped, "row {row}, column {column}: word {word}");
+            assert_eq!(mask[[row, column]] == 0.0, dropped, "row {row}, column {column}: bits {bits}");
         }
     }
 }

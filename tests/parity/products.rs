@@ -1,4 +1,4 @@
-//! Products in every kind of tile, whole and split, and those of no rows or no outputs.
+//! Matrix products with every tile size, split and not, and products without rows or outputs.
 
 use super::{Record, Run, check_case, context};
 use abr_film::device::gpu::{Card, Checks, Context, Gpu};
@@ -8,7 +8,7 @@ use abr_film::tensor::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The smallest shapes in which products take each kind of tile, their rows in fours or not, whole or split.
+/// The smallest shapes whose products use each tile size, with extents that are multiples of 4 or not, split or not.
 const PRODUCTS: [[usize; 3]; 12] = [
     [33, 7, 5],
     [33, 4, 8],
@@ -59,12 +59,12 @@ fn dispatches(case: &Case) -> impl Iterator<Item = Dispatch> + use<> {
     forward.chain(case.op.backward_dispatches(&shapes, &outputs, &[Some(true); 3], &card))
 }
 
-/// The entry points that a case runs, and of products how they are cut.
+/// The entry points of a case, with the constants of the products.
 fn variants(case: &Case) -> impl Iterator<Item = String> + use<> {
     dispatches(case).map(|dispatch| {
         let constants = dispatch.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
         let entry = dispatch.entry.to_string();
-        // the join looks at no tile
+        // the join does not depend on the tile
         if entry.ends_with("join") { entry } else { entry + &constants }
     })
 }
@@ -100,7 +100,7 @@ fn products_in_every_tile_whole_and_split() {
     record.print();
 }
 
-/// How many partial sums a case may be; 1 where it is not split.
+/// The number of partial sums of a case; 1 if it is not split.
 fn partials(case: &Case) -> usize {
     let bindings = dispatches(case).flat_map(|dispatch| dispatch.bindings).filter(|b| b.name == "partials");
     let len = |binding: Binding| match binding.operands[..] {
@@ -110,8 +110,8 @@ fn partials(case: &Case) -> usize {
     bindings.map(len).max().expect("every product names them")
 }
 
-/// A GPU whose partial sums are all NaN where this case has its own: fresh memory is 0, and a sum that nobody wrote
-/// would pass for one.
+/// A GPU whose memory for this case's partial sums is NaN. New memory is 0, with which a missing partial sum would go
+/// unnoticed.
 fn with_nan_in_scratch(context: Arc<Context>, case: &Case) -> Gpu {
     let nan = |shape| (shape, Fill::Value(f64::NAN));
     let larger = Case { name: "nan", op: Linear.into(), inputs: NAN.map(nan).into() };
@@ -122,7 +122,7 @@ fn with_nan_in_scratch(context: Arc<Context>, case: &Case) -> Gpu {
     gpu
 }
 
-/// A few tiles of many terms.
+/// Few tiles with many terms, so that the product is split.
 const NAN: [Shape; 3] = [[64, 2200], [64, 2200], [1, 64]];
 
 #[test]

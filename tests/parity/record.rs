@@ -1,22 +1,22 @@
-//! What was compared, and whether a wrong result would have been noticed.
+//! Results of comparisons, and whether they notice a wrong result.
 
 use ndarray::Array2;
 use std::collections::BTreeMap;
 
-/// A tensor of a case.
+/// A tensor to compare.
 pub struct Compared<'a> {
     pub case: &'a str,
     pub tensor: String,
-    /// A result that is perturbed by such a part must be noticed, and one that is 0.
+    /// The comparison must notice a result that is off by this fraction, and one that is 0.
     pub perturbation: Option<f64>,
 }
 
-/// What was seen of each tensor, over all that was compared.
+/// The results of all comparisons, by the name of the tensor.
 #[derive(Default)]
 pub struct Record(BTreeMap<String, Seen>);
 
-/// In parts of the tolerance: the largest error, and of those cases that must notice a perturbed result the least that it is
-/// off. And the largest tolerance there in parts of the tensor's root mean square.
+/// In tolerances: the largest error, and the smallest error of a perturbed result among the cases that must notice it.
+/// Also the largest tolerance of these cases, in parts of the tensor's root mean square.
 struct Seen {
     exact: f64,
     perturbed: f64,
@@ -45,7 +45,7 @@ impl Record {
         let nothing = Seen { exact: 0.0, perturbed: f64::INFINITY, loosest: 0.0 };
         let seen = self.0.entry(tensor.clone()).or_insert(nothing);
         seen.exact = seen.exact.max(exact);
-        // what is 0 throughout stays so, however it is perturbed
+        // a tensor of zeros cannot be perturbed
         let Some(perturbation) = perturbation.filter(|_| want.iter().any(|v| *v != 0.0)) else { return };
         let rms = (want.iter().map(|v| v * v).sum::<f64>() / want.len() as f64).sqrt();
         let (perturbed, loosest) = (worst(1.0 + perturbation), tolerance.iter().fold(0.0, |m: f64, t| m.max(*t)) / rms);
@@ -58,7 +58,7 @@ impl Record {
         seen.loosest = seen.loosest.max(loosest);
     }
 
-    /// Prints what was seen.
+    /// Prints the results.
     pub fn print(&self) {
         for (tensor, Seen { exact, perturbed, loosest }) in &self.0 {
             println!(

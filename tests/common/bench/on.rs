@@ -71,7 +71,7 @@ impl Placed {
     pub fn new(case: &Case, mut device: Box<dyn Device>) -> Result<Self> {
         let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         let of_outputs = case.op.output_shapes(&shapes);
-        let inputs = place(&mut device, Role::Parameter, &shapes)?;
+        let inputs = allocate(&mut device, Role::Parameter, &shapes)?;
         for (i, ((shape, fill), buffer)) in case.inputs.iter().zip(&inputs).enumerate() {
             device.write(*buffer, draw(*shape, *fill, i as u32).as_slice().expect("contiguous"));
         }
@@ -79,7 +79,7 @@ impl Placed {
         device.reshape(&outputs, &of_outputs)?;
         let doutput = device.alloc(Role::Activation, &of_outputs[..1])?[0];
         device.write(doutput, draw(of_outputs[0], Fill::Normal, 100).as_slice().expect("contiguous"));
-        let gradients = place(&mut device, Role::Gradient, &shapes)?.into_iter().enumerate();
+        let gradients = allocate(&mut device, Role::Gradient, &shapes)?.into_iter().enumerate();
         let target =
             |(i, buffer)| case.op.differentiable(i).then_some(Target { buffer, accumulate: false, last: true });
         let targets = gradients.map(target).collect();
@@ -100,7 +100,7 @@ impl Placed {
         self.device.forward(&self.op, &self.inputs, &self.outputs);
     }
 
-    /// Submits a backward pass into fresh gradients, as most gradients of a training step are.
+    /// Submits a backward pass that overwrites gradients, as for most gradients of a training step.
     pub fn backward(&mut self) {
         self.device.backward(&self.op, &self.inputs, &self.outputs, self.doutput, &self.targets);
     }
@@ -112,8 +112,8 @@ impl Placed {
     }
 }
 
-/// Vectors behind the first lie together, as the parameters of an op that joins them do.
-fn place(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
+/// Allocates tensors. Vectors after the first tensor share one arena, so that joined operands are contiguous.
+fn allocate(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
     let vector = |(i, shape): &(usize, &Shape)| *i > 0 && shape[0] == 1;
     let vectors: Vec<Shape> = shapes.iter().enumerate().filter(vector).map(|(_, shape)| *shape).collect();
     let mut together = device.alloc(role, &vectors)?.into_iter();
@@ -130,7 +130,7 @@ pub fn layer(rows: usize, [inputs, outputs]: [usize; 2]) -> Case {
     Case { name: "product", op: Linear.into(), inputs: shapes.map(|shape| (shape, Fill::Normal)).to_vec() }
 }
 
-/// An op with next to no work.
+/// An op with almost no work.
 pub fn nothing() -> Case {
     Case { name: "dispatch", op: Add.into(), inputs: vec![([1, 64], Fill::Normal); 2] }
 }

@@ -34,7 +34,7 @@ impl Bench {
         self.op.forward(&inputs, &mut outputs);
     }
 
-    /// One backward pass into fresh gradients, as most gradients of a training step are.
+    /// One backward pass that overwrites gradients, as for most gradients of a training step.
     pub fn backward(&mut self) {
         let inputs: Vec<ArrayView2<f32>> = self.inputs.iter().map(|x| x.view()).collect();
         let outputs: Vec<ArrayView2<f32>> = self.outputs.iter().map(|y| y.view()).collect();

@@ -57,7 +57,7 @@ pub fn bounds(op: &AnyOp, all: &Exact) -> Bounds {
     let estimates = match op {
         AnyOp::Linear(_) | AnyOp::LinearRelu(_) | AnyOp::GroupedLinear(_) => return of_products(op, all),
         AnyOp::BatchNorm(op) => Norm::of_batch_norm(op, inputs, cotangent).estimates(),
-        AnyOp::NormDropoutFilm(op) => Norm::of_film_block(op, inputs, outputs, cotangent).estimates(),
+        AnyOp::NormDropoutFilm(op) => Norm::of_norm_dropout_film(op, inputs, outputs, cotangent).estimates(),
         AnyOp::Mse(_) => losses::mse(inputs, dy),
         AnyOp::MaskedL1(_) => losses::masked_l1(inputs, dy),
         AnyOp::Kl(_) => losses::kl(inputs, dy),

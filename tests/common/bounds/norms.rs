@@ -1,7 +1,7 @@
-//! `batch_norm`, and `norm_dropout_film`, which adds a LeakyReLU before and a dropout and a modulation after it: by columns,
-//! from the statistics on. The errors of `x - mean`, where much may cancel, and of the division by the deviation are
-//! propagated as they are: with two rows, whose variance may be tiny, the gradient is nearly 0, and its tolerance is
-//! not smaller than that.
+//! `batch_norm`, and `norm_dropout_film`, which adds a LeakyReLU before and a dropout and a modulation after it: by
+//! columns, from the statistics on. The errors of `x - mean`, where much may cancel, and of the division by the
+//! deviation are propagated as they are: with two rows, whose variance may be tiny, the gradient is nearly 0, and its
+//! tolerance is not smaller than that.
 
 use super::elements::factor;
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
@@ -36,7 +36,12 @@ impl<'a> Norm<'a> {
         Norm { training: op.training, slope: 1.0, film: None, inputs, mask: None, dy }
     }
 
-    pub fn of_film_block(op: &NormDropoutFilm, inputs: &'a Inputs, outputs: &'a Inputs, dy: &'a Array2<f64>) -> Self {
+    pub fn of_norm_dropout_film(
+        op: &NormDropoutFilm,
+        inputs: &'a Inputs,
+        outputs: &'a Inputs,
+        dy: &'a Array2<f64>,
+    ) -> Self {
         Norm { training: op.training, slope: op.slope, film: op.film, inputs, mask: outputs.get(5), dy }
     }
 
@@ -62,7 +67,7 @@ impl<'a> Norm<'a> {
         self.value(i) - column.mean
     }
 
-    /// A value to normalise.
+    /// A value to normalize.
     fn value(&self, i: (usize, usize)) -> Estimate {
         self.slope_at(i) * exact(&self.inputs[0], i)
     }
@@ -79,15 +84,15 @@ impl<'a> Norm<'a> {
         })
     }
 
-    /// The gradient of the normalised values.
+    /// The gradient of the normalized values.
     fn before(&self, i: (usize, usize)) -> Estimate {
         let dy = exact(self.dy, i);
         self.modulation(i).map_or(dy, |[c, gamma, _]| dy * factor(c, gamma)) * self.multiplier(i)
     }
 
     fn column(&self, column: usize) -> Column {
-        let given = |input: usize| exact(&self.inputs[input], (0, column));
-        let [mut mean, mut variance] = [given(3), given(4)];
+        let parameter = |input: usize| exact(&self.inputs[input], (0, column));
+        let [mut mean, mut variance] = [parameter(3), parameter(4)];
         if self.training {
             mean = self.mean(|row| self.value((row, column)));
             let centred = |row| self.value((row, column)) - mean;
@@ -100,8 +105,8 @@ impl<'a> Norm<'a> {
             mean,
             variance,
             inverse,
-            weight: given(1),
-            bias: given(2),
+            weight: parameter(1),
+            bias: parameter(2),
             sum_dn: self.sum(before),
             sum_dn_xhat: self.sum(|row| before(row) * xhat(row)),
         }
