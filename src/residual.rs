@@ -284,8 +284,8 @@ mod tests {
         // noise has 0.25 µV² per sample, listeners 2.5 µV²
         for (size, noisier) in [(1.0, 1.0), (0.25, 1.0), (1.0, 4.0), (0.25, 0.5)] {
             let [whole, left, wiener] = errors(size, noisier);
-            // the mean square of 60 residuals has a standard error of 6.2 %, by the eigenvalues of their covariance: the
-            // bound is 3.2 of them
+            // the mean square of 60 residuals has a standard error of 6.2 %, by the eigenvalues of their covariance:
+            // the bound is 3.2 of them
             assert!((whole / (2.5 * size) - 1.0).abs() < 0.2, "{whole}");
             // sizes estimated from one recording cost up to a quarter over known ones (here 3 to 22 %)
             assert!(left < 1.25 * wiener, "{size} {noisier}: {left} {wiener} of {whole}");
@@ -325,8 +325,8 @@ mod tests {
             let alternating: f64 = drawn.iter().enumerate().map(|(i, v)| if i % 2 == 0 { *v } else { -v }).sum();
             steps += alternating * alternating / (LENGTH as f64 * 400.0);
         }
-        // By the eigenvalues of the covariance, 400 draws give the variance with a standard error of 2.4 %: the bound is
-        // four of them.
+        // By the eigenvalues of the covariance, 400 draws give the variance with a standard error of 2.4 %: the bound
+        // is four of them.
         assert!((variance - 1.0).abs() < 0.1, "{variance}");
         // Deviations of 1 and 2, smoothed, have variances in the ratio of 2.61. The halves have standard errors of 3.1
         // %, so their ratio one of 4.4 %: the bound is five of them.

@@ -101,8 +101,8 @@ pub(super) mod tests {
         assert_eq!(vertex([1.4375, 2.9375, 2.4375]), (0.25, 3.0));
         let trace = bumps(0.0, &[(6.013, 0.5, 0.3)]);
         let peak = WAVE_V.pick(trace.view(), 20_000.0, 0.0).unwrap();
-        // of a Gaussian bump with a deviation of 6 samples, the vertex is off by at most 0.00134 samples, 6.7e-5 ms, and
-        // by 5.4e-5 of the height, wherever the samples lie
+        // of a Gaussian bump with a deviation of 6 samples, the vertex is off by at most 0.00134 samples, 6.7e-5 ms,
+        // and by 5.4e-5 of the height, wherever the samples lie
         assert!((peak.latency_ms - 6.013).abs() < 7e-5 && (peak.amplitude_uv - 0.5).abs() < 2.8e-5, "{peak:?}");
     }
 

@@ -179,9 +179,9 @@ mod tests {
 
     const HUMAN: Picker = Picker { species: Species::Human, sample_rate_hz: 20_000.0, t0_ms: 0.0 };
 
-    /// All waves in these tests peak on a sample and have a deviation of 3 samples, so only f32 rounds: each neighbour of
-    /// the peak by 2^-25 of its height, over twice a second difference of 1/9 of it, which is 2.7e-7 samples or 1.4e-8
-    /// ms. Heights and their ratios round by 6e-8, differences by twice that.
+    /// All waves in these tests peak on a sample and have a deviation of 3 samples, so only f32 rounds: each neighbour
+    /// of the peak by 2^-25 of its height, over twice a second difference of 1/9 of it, which is 2.7e-7 samples or
+    /// 1.4e-8 ms. Heights and their ratios round by 6e-8, differences by twice that.
     fn near(a: f64, b: f64) -> bool {
         (a - b).abs() < 1.2e-7
     }

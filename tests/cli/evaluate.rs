@@ -192,8 +192,8 @@ fn a_file_of_strangers_is_measured_against_their_other_recordings() {
     let ceiling = truth["ceiling"].as_f64().unwrap();
     assert!((0.942..0.977).contains(&ceiling), "{ceiling}");
     let explained = |what: &Value| what["truth_explained_variance"].as_f64().unwrap();
-    // The noise of the recording itself and of the mean of the other four, which is a quarter of it, in a variance of .3
-    // about the mean of the training rows: .777 to .827 for 8 to 12 of the 12 listeners, whichever they are.
+    // The noise of the recording itself and of the mean of the other four, which is a quarter of it, in a variance of
+    // .3 about the mean of the training rows: .777 to .827 for 8 to 12 of the 12 listeners, whichever they are.
     let itself = explained(&report["recording"]);
     assert!((0.776..0.828).contains(&itself), "{itself}");
     let mixed = &report["baselines"]["mixed_model"];
@@ -254,8 +254,9 @@ fn generated_traces_are_as_noisy_as_so_many_averages() {
         let pairs = samples(&noisy).concat().into_iter().zip(samples(&clean).concat());
         pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / 1600.0
     };
-    // Within the cells of the training rows the noise has variance .00595. Its four samples have two degrees of freedom,
-    // those of a sine's phase, so 400 traces give the variance to sqrt(2 / 800) = 5 %: the bounds are 3.5 of them.
+    // Within the cells of the training rows the noise has variance .00595. Its four samples have two degrees of
+    // freedom, those of a sine's phase, so 400 traces give the variance to sqrt(2 / 800) = 5 %: the bounds are 3.5 of
+    // them.
     let (some, more) = (noise("500"), noise("2000"));
     assert!((some / 0.00595 - 1.0).abs() < 3.5 * 0.05, "{some}");
     // With four times the sweeps the same draws have half the size. Sums of a wave and noise round to f32 by at most

@@ -285,8 +285,8 @@ fn residual_noise_has_the_named_rms_and_falls_with_frequency() {
         assert!((mean - rms_nv * rms_nv).abs() < 5.0 * sd / 1000_f64.sqrt(), "{} nV for {rms_nv}", mean.sqrt());
         let total = |frequency_hz| rows.iter().map(|r| power_at(r, frequency_hz)).sum::<f64>();
         let fall = total(200.0) / total(1600.0);
-        // 1/f falls by 8 from 200 to 1600 Hz, by 7.62 in a window of 10 ms, which leaks from line to line. Either sum of
-        // 1000 powers has a standard error of 3.2 %, and so their ratio of 4.5 %: the bound is five of them.
+        // 1/f falls by 8 from 200 to 1600 Hz, by 7.62 in a window of 10 ms, which leaks from line to line. Either sum
+        // of 1000 powers has a standard error of 3.2 %, and so their ratio of 4.5 %: the bound is five of them.
         assert!((fall / 7.62 - 1.0).abs() < 5.0 * 0.045, "{fall}");
         // above the band there is the leakage, 0.0023 of the power at 1600 Hz, with a standard error of 5.4 %
         let above = total(6000.0) / total(1600.0);

@@ -9,8 +9,8 @@ const MOUSE: Picker = Picker { species: Species::Mouse, ..HUMAN };
 /// The index of wave V among the human waves.
 const V: usize = 2;
 
-/// All waves in these tests peak on a sample and have a deviation of 3 samples, so only f32 rounds: each neighbour of the
-/// peak by 2^-25 of its height, over twice a second difference of 1/9 of it, which is 2.7e-7 samples or 1.4e-8 ms.
+/// All waves in these tests peak on a sample and have a deviation of 3 samples, so only f32 rounds: each neighbour of
+/// the peak by 2^-25 of its height, over twice a second difference of 1/9 of it, which is 2.7e-7 samples or 1.4e-8 ms.
 /// Slopes per 10 dB and ratios of slopes are at most ten times as far off.
 fn near(a: f64, b: f64) -> bool {
     (a - b).abs() < 1.4e-7
