@@ -1,5 +1,5 @@
 //! `y = film(dropout(batch_norm(leaky_relu(x))))`: everything after the `Linear` of a decoder level, fused (FiLM after
-//! normalisation as in Perez et al. 2018, arXiv:1709.07871, figure 3). Dropout and FiLM are optional, so the levels of
+//! normalization as in Perez et al. 2018, arXiv:1709.07871, figure 3). Dropout and FiLM are optional, so the levels of
 //! heads and of decoders without FiLM use this op too.
 //!
 //! The result equals that of the separate ops [`leaky_relu`](super::leaky_relu), [`batch_norm`](super::batch_norm),
@@ -360,7 +360,7 @@ vectorized! {
     }
 }
 
-/// The gradient of the normalised values of one row.
+/// The gradient of the normalized values of one row.
 #[inline(always)]
 fn before_norm<T: Real>(dn: &mut [T], dy: &[T], inputs: &Inputs<T>, saved: &Saved<T>, b: usize, block: Range<usize>) {
     match &inputs.film {

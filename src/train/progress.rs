@@ -118,7 +118,7 @@ pub(super) struct EpochEnd {
 
 impl TrainingState {
     /// Nothing done yet.
-    pub fn new(film_blocks: usize) -> Self {
+    pub fn new(film_levels: usize) -> Self {
         TrainingState {
             epoch: 0,
             step_in_epoch: 0,
@@ -128,7 +128,7 @@ impl TrainingState {
             stopped_early: false,
             plateau: PlateauState { factor: 1.0, bad_epochs: 0 },
             train: Mean::default(),
-            film_gradient_norms: vec![0.0; film_blocks],
+            film_gradient_norms: vec![0.0; film_levels],
             gradient_norm: 0.0,
         }
     }

@@ -1,4 +1,4 @@
-//! The system's allocator, with a count of what it does.
+//! The system's allocator, which reports its calls.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

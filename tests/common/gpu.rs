@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 static UNCHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();
 static CHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();
 
-/// The one device of each kind in this process; None, with a message, where there is no GPU and none is required.
+/// The process's device with or without bounds checks; `None`, with a message, if there is no GPU and none is required.
 pub fn context(checks: Checks) -> Option<Arc<Context>> {
     let required = std::env::var("ABR_FILM_REQUIRE_GPU").is_ok_and(|value| value == "1");
     let cell = if checks == Checks::On { &CHECKED } else { &UNCHECKED };

@@ -42,7 +42,7 @@ pub fn biosig() -> String {
 /// Bytes before the first group.
 pub const ARF_HEADER: usize = 8811;
 
-/// A file as BioSigRZ (or RP) writes it: each group has one record of four samples, the first of which is 1, 2, … nV
+/// A file as BioSigRZ (or RP) writes it: each group has one record of four samples, whose first is 1, 2, … nV
 /// before the gain.
 pub struct Arf {
     pub rz: bool,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 const FOLDER: &str = "ABR_FILM_SHARED";
 const REQUIRED: &str = "ABR_FILM_REQUIRE_SHARED";
 
-/// The folder of that name among them; None, with a message, where it does not exist and is not required.
+/// The shared folder of this name; `None`, with a message, if it does not exist and is not required.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let beside = || crate::root().join("../shared");
     let folder = std::env::var_os(FOLDER).map_or_else(beside, PathBuf::from).join(name);

@@ -93,7 +93,7 @@ impl<'a> Tolerances<'a> {
     }
 
     /// Errors have no direction: a norm is off by about the root mean square of its elements' errors, here four times
-    /// that; and by what is rounded in each of its eight f32 sums.
+    /// that; and by the rounding of each of its eight f32 sums.
     fn of_norm(&self, elements: &[f64], want: f64) -> f64 {
         let count = elements.len() as f64;
         4.0 * (elements.iter().map(|e| e * e).sum::<f64>() / count).sqrt() + (count / 8.0).sqrt().max(1.0) * F32 * want
@@ -151,7 +151,7 @@ impl<'a> Tolerances<'a> {
     /// largest.
     ///
     /// A unit ahead of batch norm that keeps its sign over the batch has a bias without gradient: 0, or in float32 some
-    /// 1e-8 of rounding, out of which Adam makes a step of up to the full rate. No output depends on it, but in some
+    /// 1e-8 of rounding, which Adam turns into a step of up to the full rate. No output depends on it, but in some
     /// row the unit may pass through 0 a step earlier or later than in the recording, and then one of batch x width
     /// terms of a gradient has another slope. record.py takes seeds with no such bias; the recordings in float32 have
     /// dozens. (Moved on purpose as far as Adam may take them, they take the engine's other parameters as far from

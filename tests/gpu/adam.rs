@@ -30,17 +30,17 @@ fn allocate(device: &mut dyn Device) -> Vec<AdamParameter> {
         }
     }
     let [value, gradient, m, v] = buffers;
-    let learned =
+    let parameter =
         |i: usize| AdamParameter { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
-    (0..SHAPES.len()).map(learned).collect()
+    (0..SHAPES.len()).map(parameter).collect()
 }
 
-fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, learned: &[AdamParameter]) {
+fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, parameters: &[AdamParameter]) {
     let clip = max_norm.map(|max_norm| {
-        let norms = device.norms(&[learned.iter().map(|l| l.gradient).collect()]).expect("a norm");
+        let norms = device.norms(&[parameters.iter().map(|l| l.gradient).collect()]).expect("a norm");
         Clip { max_norm, norm: norms.get(0) }
     });
-    device.adam(step, clip, learned);
+    device.adam(step, clip, parameters);
 }
 
 fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64> {
@@ -81,16 +81,16 @@ fn every_kind_of_step_is_the_cpu_s() {
     ];
     for (step, max_norm) in kinds {
         let (mut gpu, mut cpu) = (Gpu::new(context.clone()), Cpu::<f64>::new());
-        let learned = allocate(&mut gpu);
+        let parameters = allocate(&mut gpu);
         let reference = allocate(&mut cpu);
-        let start: Vec<[Vec<f64>; 4]> = (learned.iter().zip(SHAPES))
+        let start: Vec<[Vec<f64>; 4]> = (parameters.iter().zip(SHAPES))
             .map(|(l, shape)| [l.value, l.gradient, l.m, l.v].map(|b| read(&gpu, b, shape)))
             .collect();
         let norm = start.iter().flat_map(|[_, g, ..]| g).map(|g| g * g).sum::<f64>().sqrt();
         let scale = max_norm.map_or(1.0, |max_norm| clip_scale(max_norm, norm));
-        make(&mut gpu, &step, max_norm, &learned);
+        make(&mut gpu, &step, max_norm, &parameters);
         make(&mut cpu, &step, max_norm, &reference);
-        for (i, (of_gpu, of_cpu)) in learned.iter().zip(&reference).enumerate() {
+        for (i, (of_gpu, of_cpu)) in parameters.iter().zip(&reference).enumerate() {
             let of = |device: &dyn Device, l: &AdamParameter| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
             let (got, want) = (of(&gpu, of_gpu), of(&cpu, of_cpu));
             for at in 0..got[0].len() {
@@ -119,15 +119,15 @@ fn steps_without_waits_are_the_same() {
     let Some(context) = context(Checks::Off) else { return };
     let results = [false, true].map(|waits| {
         let mut gpu = Gpu::new(context.clone());
-        let learned = allocate(&mut gpu);
+        let parameters = allocate(&mut gpu);
         for step in 1..4 {
             let learning_rate = 0.1 / step as f64;
-            gpu.adam(&AdamStep { step, learning_rate, ..STEP }, None, &learned);
+            gpu.adam(&AdamStep { step, learning_rate, ..STEP }, None, &parameters);
             if waits {
-                read(&gpu, learned[0].value, SHAPES[0]);
+                read(&gpu, parameters[0].value, SHAPES[0]);
             }
         }
-        read(&gpu, learned[0].value, SHAPES[0])
+        read(&gpu, parameters[0].value, SHAPES[0])
     });
     assert!(results[0] == results[1]);
 }

@@ -148,14 +148,14 @@ fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
             device.write(gradients[0], &[1.0, -2.0, 0.5]);
             device.write(gradients[1], &[0.1, 0.2, 0.3, last]);
             let norm = device.norms(&[gradients.to_vec()]).expect("a norm").get(0);
-            let learned = [0, 1].map(|i| AdamParameter {
+            let parameters = [0, 1].map(|i| AdamParameter {
                 value: values[i],
                 gradient: gradients[i],
                 m: first[i],
                 v: second[i],
                 group: ParameterGroup::DEFAULT,
             });
-            device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &learned);
+            device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &parameters);
             let all = [read(&*device, values[0], 3), read(&*device, values[1], 4)].concat();
             assert!(all.iter().all(|v| v.is_nan() == nan && *v != 0.0), "{}: {all:?}", device.name());
         }

@@ -48,11 +48,11 @@ fn running_statistics_do_not_end_a_compute_pass() {
     gpu.backward(&block.op, &block.inputs, &block.outputs, gradients[0], &targets);
     // the optimizer step works on the arena of the running statistics
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("memory"));
-    let learned = |i: usize| {
+    let parameter = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
         AdamParameter { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
     };
-    gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[learned(0), learned(1)]);
+    gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[parameter(0), parameter(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
     assert_eq!((dispatches, compute_passes, waits), (3, 1, 0));
     // the first column has 1 and 8, and so on: a tenth of the mean and of the unbiased variance, rounded a few times
@@ -93,7 +93,7 @@ fn joined_outputs_are_copied_back_before_scratch_memory_grows() {
 }
 
 /// A parameter with its gradient [3, 4] and moments.
-fn learned(device: &mut dyn Device) -> AdamParameter {
+fn parameter(device: &mut dyn Device) -> AdamParameter {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("memory")[0]);
     device.write(gradient, &[3.0, 4.0]);
@@ -105,14 +105,14 @@ fn norms_are_read_back_by_their_handle() {
     let Some(context) = context(Checks::Off) else { return };
     let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
     for mut device in devices {
-        let learned = learned(&mut *device);
+        let parameter = parameter(&mut *device);
         for step in 1..5 {
-            let others = device.norms(&[vec![], vec![learned.gradient]]).expect("norms");
-            let norm = device.norms(&[vec![learned.gradient]]).expect("a norm").get(0);
+            let others = device.norms(&[vec![], vec![parameter.gradient]]).expect("norms");
+            let norm = device.norms(&[vec![parameter.gradient]]).expect("a norm").get(0);
             let step = AdamStep { step, learning_rate: 1e-3, ..STEP };
-            device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &[learned]);
+            device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &[parameter]);
             // not in the order in which they were computed
-            let first = Scalar::First(learned.gradient);
+            let first = Scalar::First(parameter.gradient);
             let scalars = [norm, others.get(1), first, others.get(0)];
             let ticket = device.readback(&scalars).expect("a readback");
             let mut values = ScalarValues::default();
@@ -142,10 +142,10 @@ fn tickets_are_waited_for_in_any_order() {
 }
 
 fn use_a_norm_after_the_next_step(mut device: impl Device) {
-    let learned = learned(&mut device);
-    let norm = device.norms(&[vec![learned.gradient]]).expect("a norm").get(0);
-    device.adam(&STEP, None, &[learned]);
-    let _ = device.norms(&[vec![learned.gradient]]).expect("a norm");
+    let parameter = parameter(&mut device);
+    let norm = device.norms(&[vec![parameter.gradient]]).expect("a norm").get(0);
+    device.adam(&STEP, None, &[parameter]);
+    let _ = device.norms(&[vec![parameter.gradient]]).expect("a norm");
     let _ = device.readback(&[norm]);
 }
 

@@ -25,7 +25,7 @@ pub struct OptimizerPlan {
     groups: Vec<ParameterGroup>,
 }
 
-/// Parameters whose values, gradients and moments lie in the same blocks.
+/// Parameters whose values, gradients and moments are in the same four blocks.
 struct ParameterBlock {
     blocks: [usize; 4],
     chunks: BufferRange,

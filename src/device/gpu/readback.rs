@@ -1,4 +1,4 @@
-//! Readback: a copy of memory ranges into a mappable buffer, behind all recorded commands. The host reads that buffer
+//! Readback: a copy of memory ranges into a mappable buffer, after all recorded commands. The host reads that buffer
 //! when the GPU is done.
 
 use super::adapter::Context;

@@ -37,7 +37,8 @@ const fn layer(inputs: usize, outputs: usize, times: usize) -> LayerShape {
     LayerShape { layer: [inputs, outputs], within: [inputs, outputs], times, dx: Dx::Overwritten }
 }
 
-/// An output layer of FiLM's MLPs, one for gamma and one for beta, of all that lie side by side.
+/// The output layers of a FiLM generator, one for gamma and one for beta, as columns of the wider tensors of all
+/// levels.
 const fn film(outputs: usize) -> LayerShape {
     LayerShape { within: [512, 3840], ..layer(64, outputs, 2) }
 }

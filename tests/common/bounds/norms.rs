@@ -112,7 +112,7 @@ impl<'a> Norm<'a> {
         }
     }
 
-    /// The value after normalisation, scale, bias and dropout.
+    /// The value after normalization, scale, bias and dropout.
     fn kept(&self, column: &Column, i: (usize, usize)) -> Estimate {
         let scale = column.weight * column.inverse;
         (self.centred(column, i) * scale + column.bias) * self.multiplier(i)
