@@ -99,7 +99,8 @@ impl Products<'_> {
         let [split, _] = plan.split_k;
         let partials = Operand::Scratch(PARTIALS, if split.splits > 1 { split.splits * rows * outputs } else { 1 });
         let dispatch = |entry, workgroups| {
-            let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", split.splits).u("split_depth", split.depth);
+            let dispatch =
+                self.dispatch(entry, &plan, workgroups).u("splits", split.splits).u("split_depth", split.depth);
             let dispatch = dispatch.bind("bias", Operand::Input(2)).bind("y", Operand::Output(0));
             rest(dispatch.bind("partials", partials.clone()), &plan)
         };
@@ -131,7 +132,8 @@ impl Products<'_> {
         let partials = Operand::Scratch(PARTIALS, (partial_len(&x, len_x) + partial_len(&w, len_w)).max(1));
         let dispatch = |entry, workgroups| {
             let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", x.splits).u("split_depth", x.depth);
-            let dispatch = dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("split_depth_of_w", w.depth);
+            let dispatch =
+                dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("split_depth_of_w", w.depth);
             // no memory replaces dx if it is not needed
             let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, 1);
             let dispatch = dispatch.gradient(["dw", "accumulate_w"], 1, targets, outputs * inner);
