@@ -46,8 +46,8 @@ pub struct Binding {
 /// The name of a field of the shader's uniform struct, and the bits of its value.
 pub type Uniform = (&'static str, u32);
 
-/// One dispatch. The GPU device finds variables and uniforms by name in the shader, and panics if they are not those
-/// that the entry point uses.
+/// One dispatch. The GPU device finds variables and uniforms by name in the shader. It panics if one that the entry
+/// point uses is missing, or if the shader declares no such name.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
     pub entry: &'static str,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
 use arrayvec::ArrayVec;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A tensor on a tape. A parameter is always valid, any other variable only until the next rewind. The tape panics on a
@@ -19,7 +19,7 @@ pub struct Var {
     slot: u32,
     tape: u32,
     /// The tape's `program` when the variable was made; `None` for a parameter.
-    program: Option<NonZeroU32>,
+    program: Option<NonZeroU64>,
 }
 
 /// A program of ops over a device's buffers, and the backward pass through it.
@@ -27,7 +27,7 @@ pub struct Tape {
     /// Marks this tape's variables.
     id: u32,
     /// The number of rewinds, plus 1.
-    program: NonZeroU32,
+    program: NonZeroU64,
     device: Box<dyn Device>,
     slots: Vec<Slot>,
     nodes: Vec<Node>,
@@ -69,7 +69,7 @@ impl Tape {
     /// An empty tape on a device.
     pub fn new(device: Box<dyn Device>) -> Self {
         static TAPES: AtomicU32 = AtomicU32::new(0);
-        let (id, program) = (TAPES.fetch_add(1, Relaxed), NonZeroU32::MIN);
+        let (id, program) = (TAPES.fetch_add(1, Relaxed), NonZeroU64::MIN);
         Tape { id, program, device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
     }
 
@@ -136,7 +136,7 @@ impl Tape {
     pub fn rewind(&mut self) {
         self.nodes.clear();
         self.used = self.parameters;
-        self.program = self.program.checked_add(1).expect("fewer than 2^32 rewinds");
+        self.program = self.program.checked_add(1).expect("fewer than 2^64 rewinds");
     }
 
     /// Puts constant row-major values on the tape.

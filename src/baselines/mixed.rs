@@ -179,7 +179,7 @@ impl MixedModel {
         self.noise.matrix()
     }
 
-    /// The factor by which the noise of a recording is smaller than [`MixedModel::noise`]. Unknown or invalid numbers
+    /// The factor by which the variance of a recording's noise is smaller than [`MixedModel::noise`]. Unknown or invalid numbers
     /// of averages count as the median of the training rows.
     pub fn sweeps(&self, averages: f32) -> f64 {
         match self.by_averages {

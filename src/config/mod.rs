@@ -258,7 +258,7 @@ pub enum OptimizerKind {
 pub struct SchedulerConfig {
     #[serde(rename = "type")]
     pub kind: SchedulerKind,
-    /// Cosine: epochs from the full rate to `eta_min`; `null`: `training.num_epochs`.
+    /// Cosine: the epoch at which the rate reaches `eta_min`, warm-up included; `null`: `training.num_epochs`.
     #[serde(rename = "T_max")]
     pub t_max: Option<usize>,
     /// Cosine and plateau: the lowest rate.

@@ -1,6 +1,6 @@
 //! The CPU. Buffers are vectors, and ops run immediately, on the threads of the current rayon pool.
 
-use super::readback::{History, Norms, Scalar, ScalarValues, Ticket};
+use super::readback::{History, Norms, Scalar, ScalarValues, Ticket, Tickets};
 use super::{AdamParameter, AdamStep, Buffer, Clip, Device, Role, Target};
 use crate::error::Result;
 use crate::kernels::adam::{adam, clip_scale};
@@ -22,8 +22,7 @@ pub struct Cpu<T> {
     norm_values: Vec<f64>,
     /// The pending readbacks with their numbers, the oldest first.
     readbacks: VecDeque<(u64, ScalarValues)>,
-    /// The number of the next readback.
-    next_readback: u64,
+    tickets: Tickets,
     /// Memory for later readbacks.
     spare: Vec<ScalarValues>,
 }
@@ -47,7 +46,7 @@ struct CpuTensor<T> {
 }
 
 impl<T> Default for CpuTensor<T> {
-    /// Replaces a tensor while an op writes it. If the op reads it too, the shape does not fit and the op panics.
+    /// Stands in for a tensor while an op writes it. An op that reads it too sees the shape `[0, 0]`.
     fn default() -> Self {
         CpuTensor { shape: [0, 0], values: Vec::new(), view_of: None }
     }
@@ -62,8 +61,8 @@ impl<T: Real> CpuTensor<T> {
 impl<T: Real> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
-        let (tensors, pending, norms, norm_values, readbacks, next_readback, spare) = Default::default();
-        Cpu { tensors, pending, norms, norm_values, readbacks, next_readback, spare }
+        let (tensors, pending, norms, norm_values, readbacks, tickets, spare) = Default::default();
+        Cpu { tensors, pending, norms, norm_values, readbacks, tickets, spare }
     }
 
     fn tensor_mut(&mut self, buffer: Buffer) -> &mut CpuTensor<T> {
@@ -113,7 +112,8 @@ impl<T: Real> Cpu<T> {
     /// instead of storing its gradient.
     fn in_backward(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
         let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
-        let complete = !target.accumulate && target.last && Linear::steps(self.tensors[inputs[0].0 as usize].shape);
+        let complete =
+            !target.accumulate && target.last && Linear::prefers_fused_step(self.tensors[inputs[0].0 as usize].shape);
         self.pending.waiting.iter().position(|p| complete && p.gradient == target.buffer)
     }
 
@@ -238,9 +238,13 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn copy(&mut self, from: Buffer, to: Buffer) {
-        let (holder, range) = self.resolve(to);
+        let ((holder, range), (from_holder, from_range)) = (self.resolve(to), self.resolve(from));
+        assert_eq!(range.len(), from_range.len(), "copy: values of another shape");
         let mut target = self.take(holder);
-        target.values[range].copy_from_slice(self.values(from));
+        match holder == from_holder {
+            true => target.values.copy_within(from_range, range.start),
+            false => target.values[range].copy_from_slice(self.values(from)),
+        }
         *self.tensor_mut(holder) = target;
     }
 
@@ -305,14 +309,14 @@ impl<T: Real> Device for Cpu<T> {
             Scalar::First(buffer) => f64::from(self.values(*buffer)[0].wide() as f32),
             Scalar::Norm(norms, group) => self.norm(*norms, *group),
         }));
-        let ticket = Ticket(self.next_readback);
-        self.readbacks.push_back((self.next_readback, values));
-        self.next_readback += 1;
+        let (ticket, number) = self.tickets.issue();
+        self.readbacks.push_back((number, values));
         Ok(ticket)
     }
 
     fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
-        let at = self.readbacks.iter().position(|(number, _)| *number == ticket.0).expect("a ticket of this device");
+        let number = self.tickets.number(&ticket);
+        let at = self.readbacks.iter().position(|(other, _)| *other == number).expect("a ticket is used once");
         let (_, read) = self.readbacks.remove(at).expect("a found readback");
         values.clone_from(&read);
         self.spare.push(read);

@@ -70,7 +70,8 @@ pub struct Counts {
 }
 
 /// Memory, ops and the optimizer on one kind of hardware. Calls take effect in order, perhaps later; only
-/// [`Device::read`] and [`Device::wait`] wait. Shapes that do not fit are a bug of the caller and panic, and so is a
+/// [`Device::read`] and [`Device::wait`] wait for a result, though a call may wait for older work or for pipelines to
+/// compile. Shapes that do not fit are a bug of the caller and panic, and so is a
 /// buffer that is both an input and an output.
 pub trait Device: Send {
     /// For messages: `CPU, 2 threads`.
@@ -83,7 +84,10 @@ pub trait Device: Send {
     fn alloc(&mut self, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>>;
 
     /// A view of a part of a buffer: the values of this shape from number `offset` on. It can be read, written, copied,
-    /// and be part of a norm. An op writes whole buffers only.
+    /// and be part of a norm. No op may use it. It ends when its buffer gets another shape.
+    ///
+    /// # Panics
+    /// When the buffer ends before the view does.
     fn view(&mut self, of: Buffer, offset: usize, shape: Shape) -> Buffer;
 
     /// Gives the activations that one op writes these shapes. Their content is undefined afterwards. Memory only grows.
@@ -95,16 +99,27 @@ pub trait Device: Send {
     fn reshape(&mut self, buffers: &[Buffer], shapes: &[Shape]) -> Result<()>;
 
     /// Overwrites a buffer with row-major values.
+    ///
+    /// # Panics
+    /// When `values` has another length than the buffer.
     fn write(&mut self, to: Buffer, values: &[f32]);
 
     /// Reads a buffer's row-major values, after all earlier calls.
     ///
     /// # Errors
     /// When an earlier call failed, or the device is lost.
+    ///
+    /// # Panics
+    /// When `values` has another length than the buffer.
     fn read(&self, from: Buffer, values: &mut [f32]) -> Result<()>;
 
+    /// Sets all values to 0.
     fn zero(&mut self, buffer: Buffer);
 
+    /// Copies all values to another buffer of the same shape. The two may be views of one buffer that do not overlap.
+    ///
+    /// # Panics
+    /// When the shapes differ.
     fn copy(&mut self, from: Buffer, to: Buffer);
 
     /// See [`crate::ops::Op::forward`].
@@ -126,8 +141,8 @@ pub trait Device: Send {
     fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[AdamParameter]) {}
 
     /// The Euclidean norm over all values of the buffers of each group. The results are handles; [`Device::readback`]
-    /// reads their values. All buffers must come from one call of [`Device::alloc`], or be views of such buffers. The
-    /// handles are valid until the first call of this function after the next [`Device::adam`].
+    /// reads their values. All buffers must come from one call of [`Device::alloc`], or be views of such buffers. After
+    /// [`Device::adam`], the next call of this function invalidates the handles of all earlier calls.
     ///
     /// # Errors
     /// When the device is out of memory.
@@ -141,7 +156,7 @@ pub trait Device: Send {
     fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]);
 
     /// Submits all earlier calls, and starts to copy scalars (at least one) to the host as those calls leave them. Does
-    /// not wait.
+    /// not wait for them.
     ///
     /// # Errors
     /// When an earlier call failed, or the device is lost.
@@ -156,7 +171,7 @@ pub trait Device: Send {
     /// As [`Device::readback`].
     ///
     /// # Panics
-    /// When the ticket is not of this device.
+    /// When the ticket is of another device.
     fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()>;
 
     /// The number of readbacks that a caller should leave pending, so that an asynchronous device is not idle while the

@@ -1,6 +1,7 @@
 //! Readback of scalars from a device: handles of scalars, tickets of pending readbacks, and values.
 
 use super::Buffer;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A number that a device holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,41 @@ impl Norms {
 /// A pending readback, for [`Device::wait`](super::Device::wait).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the values are lost without a call of wait"]
-pub struct Ticket(pub(super) u64);
+pub struct Ticket {
+    device: u32,
+    number: u64,
+}
+
+/// Issues a device's tickets.
+#[derive(Debug)]
+pub(super) struct Tickets {
+    device: u32,
+    next: u64,
+}
+
+impl Default for Tickets {
+    fn default() -> Self {
+        static DEVICES: AtomicU32 = AtomicU32::new(0);
+        Tickets { device: DEVICES.fetch_add(1, Relaxed), next: 0 }
+    }
+}
+
+impl Tickets {
+    /// A new ticket, and its number.
+    pub fn issue(&mut self) -> (Ticket, u64) {
+        self.next += 1;
+        (Ticket { device: self.device, number: self.next }, self.next)
+    }
+
+    /// The number of a ticket.
+    ///
+    /// # Panics
+    /// When another device issued it.
+    pub fn number(&self, ticket: &Ticket) -> u64 {
+        assert!(ticket.device == self.device, "device {}: a ticket of device {}", self.device, ticket.device);
+        ticket.number
+    }
+}
 
 /// Scalars with their values.
 #[derive(Debug, Default)]

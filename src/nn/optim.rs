@@ -11,7 +11,7 @@ use crate::tensor::Shape;
 pub struct Optimizer {
     config: OptimizerConfig,
     parameters: Vec<AdamParameter>,
-    /// Those whose gradients are not read after the step.
+    /// Those whose gradients are not read after the backward pass.
     in_backward: Vec<AdamParameter>,
     /// Whether the backward pass may run parts of the next step.
     in_backward_pending: bool,

@@ -41,8 +41,7 @@ impl Linear {
         let [w, m, v] = weights;
         let columns = x.ncols();
         let part_rows = (PART / columns.max(1)).max(1);
-        // a quarter of the cost of a row makes one or two parts per task. With the full cost a task would be half a
-        // part, and each part packs x again
+        // each part packs x again, so a quarter of the real cost asks for tasks of one or two parts
         split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
             with_workspace(part_rows * columns, |part| {
                 for start in range.clone().step_by(part_rows) {
@@ -60,7 +59,7 @@ impl Linear {
 
     /// Whether [`Linear::step_weight`] is faster than separate passes for `x` `[B, I]`. With many rows the product
     /// takes most of the time, and is faster in one piece.
-    pub fn steps([rows, _]: Shape) -> bool {
+    pub fn prefers_fused_step([rows, _]: Shape) -> bool {
         rows <= 128
     }
 }
@@ -134,7 +133,7 @@ impl Products<'_> {
             let dispatch = self.dispatch(entry, &plan, workgroups).u("splits", x.splits).u("split_depth", x.depth);
             let dispatch =
                 dispatch.u("groups_of_x", x.workgroups()).u("splits_of_w", w.splits).u("split_depth_of_w", w.depth);
-            // no memory replaces dx if it is not needed
+            // without dx no tile writes it: one number is enough to bind
             let dispatch = dispatch.gradient(["dx", "accumulate_x"], 0, targets, 1);
             let dispatch = dispatch.gradient(["dw", "accumulate_w"], 1, targets, outputs * inner);
             let dispatch =

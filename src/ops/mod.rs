@@ -30,7 +30,7 @@ pub trait Op: Sized {
     /// When the inputs' shapes do not fit, which is a bug of the caller.
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes;
 
-    /// Overwrites every output and never reads one.
+    /// Overwrites every output, whatever it held before.
     fn forward<T: Real>(&self, inputs: &[View<T>], outputs: &mut [ViewMut<T>]);
 
     /// Computes the gradients of the inputs from the gradient `doutput` of the first output. *Adds* each to its target

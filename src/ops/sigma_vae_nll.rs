@@ -1,8 +1,9 @@
 //! `y = r L / (2 max(m, floor))`: the reconstruction error r under a Gaussian likelihood whose variance is the current
 //! mean squared error m, sigma-VAE (Rybkin, Daniilidis and Levine 2021, arXiv:2006.13202, section 4).
 //!
-//! The optimal variance makes the log-likelihood `L/2 ln(m)`, whose gradient is that of `m L / 2` divided by m held
-//! constant. So m gets no gradient, and the terms of r keep their relative weights.
+//! With the optimal variance the negative log-likelihood is `L/2 ln(m)` plus a constant. For r = m its gradient is that
+//! of y with m held constant: y has the gradient of the likelihood, not its value. So m gets no gradient, and the terms
+//! of r keep their relative weights.
 //!
 //! | tensor | shape |
 //! | --- | --- |

@@ -128,8 +128,7 @@ impl Examples {
     }
 }
 
-/// The square roots of `n / (n + m)` divided by their mean, where n is the precision of a row and m the median
-/// precision.
+/// `sqrt(w / mean(w))` with `w = n / (n + m)`, where n is the precision of a row and m the median precision.
 fn root_weights(dataset: &Dataset, indices: &[usize]) -> Vec<f32> {
     let precisions = precisions(dataset, indices);
     let mut known: Vec<f64> = precisions.iter().flatten().copied().collect();

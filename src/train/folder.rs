@@ -225,7 +225,7 @@ fn files_named(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     entries.filter(|path| path.file_name().is_some_and(|name| wanted(&name.to_string_lossy()))).collect()
 }
 
-/// Appends a line to a file atomically.
+/// Appends a line to a file; where that fails, removes the part that was written.
 fn append_whole(path: &Path, line: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
     let before = file.metadata()?.len();

@@ -141,6 +141,44 @@ fn tickets_are_waited_for_in_any_order() {
     }
 }
 
+#[test]
+fn a_copy_within_an_allocation_is_a_copy() {
+    let Some(context) = context(Checks::Off) else { return };
+    let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
+    for mut device in devices {
+        let [one, other] = device.alloc(Role::Parameter, &[[1, 4]; 2]).expect("memory")[..] else { unreachable!() };
+        device.write(one, &[1.0, 2.0, 3.0, 4.0]);
+        device.copy(one, other);
+        let [from, to] = [0, 2].map(|offset| device.view(other, offset, [1, 2]));
+        device.copy(from, to);
+        assert_eq!(read(&*device, one, 4), [1.0, 2.0, 3.0, 4.0], "{}", device.name());
+        assert_eq!(read(&*device, other, 4), [1.0, 2.0, 1.0, 2.0], "{}", device.name());
+    }
+}
+
+#[test]
+#[should_panic(expected = "a ticket of device")]
+fn a_ticket_of_another_device_is_refused() {
+    let [mut one, mut other] = [(); 2].map(|()| Cpu::<f32>::new());
+    let buffers = [&mut one, &mut other].map(|device| device.alloc(Role::Activation, &[[1, 1]]).expect("memory")[0]);
+    let _own = one.readback(&[Scalar::First(buffers[0])]).expect("a readback");
+    let ticket = other.readback(&[Scalar::First(buffers[1])]).expect("a readback");
+    let _ = one.wait(ticket, &mut ScalarValues::default());
+}
+
+#[test]
+fn the_norm_of_nothing_is_0() {
+    let Some(context) = context(Checks::Off) else { return };
+    let devices: [Box<dyn Device>; 2] = [Box::new(Gpu::new(context)), Box::new(Cpu::<f32>::new())];
+    for mut device in devices {
+        let norm = device.norms(&[vec![]]).expect("a norm").get(0);
+        let mut values = ScalarValues::default();
+        let ticket = device.readback(&[norm]).expect("a readback");
+        device.wait(ticket, &mut values).expect("a value");
+        assert_eq!(values.get(norm), 0.0, "{}", device.name());
+    }
+}
+
 fn use_a_norm_after_the_next_step(mut device: impl Device) {
     let parameter = parameter(&mut device);
     let norm = device.norms(&[vec![parameter.gradient]]).expect("a norm").get(0);

@@ -19,7 +19,7 @@ pub struct Block {
     /// Unique, also among the buffers that this one replaced.
     pub id: u64,
     pub bytes: u64,
-    /// The submission that last used it.
+    /// The submission that used it last; perhaps the next one.
     pub used_in: u64,
 }
 
@@ -50,7 +50,8 @@ struct GpuTensor {
     shape: Shape,
     block: usize,
     offset: u64,
-    /// An activation's own block. The activation may be in another one, beside other outputs of its op.
+    /// The block that was allocated for this activation. While it is a vector beside other outputs of an op, it lies in
+    /// the block of the first of these vectors.
     home: Option<usize>,
 }
 

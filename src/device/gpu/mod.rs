@@ -16,7 +16,7 @@ pub use program::shader_module;
 pub use shader::{names as shader_names, text as shader_text};
 pub use tiling::Card;
 
-use super::readback::{History, Norms, Scalar, ScalarValues, Ticket};
+use super::readback::{History, Norms, Scalar, ScalarValues, Ticket, Tickets};
 use super::{AdamParameter, AdamStep, Buffer, Clip, Counts, Device, Role, Target};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
 use crate::error::Result;
@@ -31,11 +31,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Scratch ids from this one on are for joined tensors that are not contiguous; lower ids belong to ops.
+/// Scratch ids 32 to 39 are for joined tensors that are not contiguous; lower ids belong to ops, higher ones to the
+/// optimizer.
 const JOINED: usize = 32;
 
 /// Readbacks that a caller leaves pending: the GPU works on the newest while the CPU prepares the next step.
-const IN_FLIGHT: usize = 2;
+const READBACKS_IN_FLIGHT: usize = 2;
 
 /// A device on a GPU.
 pub struct Gpu {
@@ -52,8 +53,7 @@ struct State {
     /// Prepared norms, by the number of the call in a step.
     squares: HashMap<usize, Squares>,
     readbacks: HashMap<u64, Readback>,
-    /// The number of the next readback.
-    next_readback: u64,
+    tickets: Tickets,
     /// The first error of a call that could not return it; every read returns it.
     failed: Option<String>,
 }
@@ -78,8 +78,8 @@ impl Gpu {
     /// A device with its own memory on an opened GPU.
     pub fn new(context: Arc<Context>) -> Self {
         let recorder = Recorder::new(&context);
-        let (memory, plan, norms, squares, readbacks, next_readback, failed) = Default::default();
-        let state = State { memory, recorder, plan, norms, squares, readbacks, next_readback, failed };
+        let (memory, plan, norms, squares, readbacks, tickets, failed) = Default::default();
+        let state = State { memory, recorder, plan, norms, squares, readbacks, tickets, failed };
         Gpu { tiling: Card::of(context.kind), context, state: RefCell::new(state) }
     }
 
@@ -285,15 +285,15 @@ impl Device for Gpu {
             scalars.iter().map(|scalar| state.range_of(*scalar)).unzip();
         let ranges: Vec<BufferRange> = ranges.into_iter().filter(|range| range.len() > 0).collect();
         let copy = state.recorder.begin_read(&self.context, &state.memory, &ranges);
-        let (ticket, scalars) = (Ticket(state.next_readback), scalars.to_vec());
-        state.readbacks.insert(state.next_readback, Readback { copy, scalars, counts });
-        state.next_readback += 1;
+        let ((ticket, number), scalars) = (state.tickets.issue(), scalars.to_vec());
+        state.readbacks.insert(number, Readback { copy, scalars, counts });
         Ok(ticket)
     }
 
     fn wait(&mut self, ticket: Ticket, values: &mut ScalarValues) -> Result<()> {
         let state = self.state.get_mut();
-        let Readback { copy, scalars, counts } = state.readbacks.remove(&ticket.0).expect("a ticket of this device");
+        let number = state.tickets.number(&ticket);
+        let Readback { copy, scalars, counts } = state.readbacks.remove(&number).expect("a ticket is used once");
         state.check(&self.context)?;
         values.values.clear();
         state.recorder.end_read(&self.context, copy, |bytes| {
@@ -308,7 +308,7 @@ impl Device for Gpu {
     }
 
     fn readbacks_in_flight(&self) -> usize {
-        IN_FLIGHT
+        READBACKS_IN_FLIGHT
     }
 
     fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {

@@ -36,7 +36,7 @@ struct ParameterBlock {
 }
 
 /// The sums of squares of the chunks of each group of a call, group after group. The CPU computes the norms from them,
-/// in f64.
+/// in f64; the factor of a clip comes from them on the GPU, in f32.
 pub struct SquareSums {
     /// `None` if there is nothing to sum.
     range: Option<BufferRange>,
@@ -218,6 +218,9 @@ impl State {
         bound: &[(&'static str, &BufferRange)],
         touched: Option<&[(BufferRange, bool)]>,
     ) -> Result<()> {
+        if dispatch.workgroups == 0 {
+            return Ok(());
+        }
         let numbered = bound.iter().enumerate();
         let dispatch = numbered.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
         let entry_point = context.programs.lock().expect("no panic while held").get(shader, &dispatch);

@@ -20,6 +20,8 @@ pub struct EntryPoint {
     pub id: usize,
     /// The variable of each binding, in the order of the dispatch's bindings.
     pub variables: Vec<Variable>,
+    /// Their names.
+    bound: Vec<&'static str>,
     label: String,
     shader: Arc<Shader>,
     entry: &'static str,
@@ -135,6 +137,7 @@ impl EntryPoint {
         EntryPoint {
             id,
             variables,
+            bound,
             label,
             shader,
             entry: dispatch.entry,
@@ -159,8 +162,10 @@ impl EntryPoint {
     /// Appends the uniform struct of a dispatch to `bytes`. `offsets` are those of the joined tensors, in order.
     ///
     /// # Panics
-    /// When the dispatch does not set the same uniforms as the first dispatch of this entry point.
+    /// When the dispatch does not bind and set the same names, in the same order, as the first one of this entry point.
     pub fn put_uniforms(&self, dispatch: &Dispatch, offsets: &[u32], bytes: &mut Vec<u8>) {
+        let bound = dispatch.bindings.iter().map(|binding| binding.name);
+        assert!(bound.eq(self.bound.iter().copied()), "{}: other bindings than {:?}", self.label, self.bound);
         let mut fields = [0_u32; MAX_UNIFORMS];
         let mut offsets = offsets.iter();
         let mut expected = self.uniforms.iter();

@@ -21,18 +21,19 @@ pub struct MappedCopy {
 }
 
 impl Recorder {
-    /// Submits all recorded commands and a copy of memory ranges, one after the other. At least one must not be empty.
+    /// Submits all recorded commands, then a copy of memory ranges, packed without gaps.
     pub fn begin_read(&mut self, context: &Context, memory: &Memory, ranges: &[BufferRange]) -> MappedCopy {
         self.run_copies(context, memory);
         self.encode_waiting(context);
-        let bytes: u64 = ranges.iter().map(BufferRange::len).sum();
+        // no buffer may be empty: norms of nothing have no bytes
+        let bytes = ranges.iter().map(BufferRange::len).sum::<u64>().max(4);
         let buffer = self.mappable(context, bytes);
         let (encoder, mut end) = (self.open_encoder(context), 0);
         for range in ranges {
             encoder.copy_buffer_to_buffer(&memory.at(range.block).buffer, range.bytes.start, &buffer, end, range.len());
             end += range.len();
         }
-        let index = self.submit(context, memory).expect("a copy was recorded");
+        let index = self.submit(context, memory).expect("the encoder is open");
         let (sender, mapped) = channel();
         buffer.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
             let _ = sender.send(result);

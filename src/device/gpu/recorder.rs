@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The most dispatches of one submission.
 const MAX_DISPATCHES: u64 = 512;
 /// The most submissions that may be pending.
-const IN_FLIGHT: usize = 3;
+const MAX_SUBMISSIONS: usize = 3;
 /// The start of wgpu's panic message when it cannot poll a device.
 const POLL_PANIC: &str = "Error in Device::poll";
 /// The most bind groups kept per entry point: enough for all its layers at several batch sizes.
@@ -232,7 +232,18 @@ impl Recorder {
 
     fn encode_copy(&mut self, context: &Context, from: &BufferSlice, to: &BufferSlice) {
         let encoder = self.open_encoder(context);
-        encoder.copy_buffer_to_buffer(&from.buffer, from.start, &to.buffer, to.start, from.len);
+        if from.buffer != to.buffer {
+            return encoder.copy_buffer_to_buffer(&from.buffer, from.start, &to.buffer, to.start, from.len);
+        }
+        // wgpu refuses to copy within a buffer
+        let between = context.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("copy"),
+            size: from.len,
+            usage: wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        encoder.copy_buffer_to_buffer(&from.buffer, from.start, &between, 0, from.len);
+        encoder.copy_buffer_to_buffer(&between, 0, &to.buffer, to.start, from.len);
     }
 
     fn encode_clear(&mut self, context: &Context, slice: &BufferSlice) {
@@ -322,7 +333,11 @@ impl Recorder {
         self.run_copies(context, memory);
         self.encode_waiting(context);
         self.pass = None;
-        let encoder = self.encoder.take()?;
+        let Some(encoder) = self.encoder.take() else {
+            // the dispatches behind these were dropped, as a pipeline did not compile
+            self.uniform_bytes.clear();
+            return None;
+        };
         if !self.uniform_bytes.is_empty() {
             context.queue.write_buffer(&self.uniforms, 0, &self.uniform_bytes);
             self.uniform_bytes.clear();
@@ -330,9 +345,9 @@ impl Recorder {
         let index = context.queue.submit([encoder.finish()]);
         self.submission += 1;
         self.in_flight.push_back((self.submission - 1, index.clone()));
-        if self.in_flight.len() > IN_FLIGHT {
+        if self.in_flight.len() > MAX_SUBMISSIONS {
             let (number, oldest) = self.in_flight[0].clone();
-            // an error is recorded as a fault of the device, which the next read returns
+            // a lost device is recorded as a fault, which the next read returns
             let _ = self.wait(context, number, oldest);
         }
         Some(index)
