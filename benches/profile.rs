@@ -5,7 +5,7 @@
 //! threads help.
 
 use abr_film::device::{
-    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, Norms, Role, Scalar, ScalarValues, Target, Ticket,
+    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
@@ -85,7 +85,7 @@ impl Device for Clock {
         self.timed((op.name(), "backward"), |cpu| cpu.backward(op, inputs, outputs, doutput, dinputs));
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles> {
         self.timed(("norms", ""), |cpu| cpu.norms(groups))
     }
 
@@ -93,7 +93,7 @@ impl Device for Clock {
         self.timed(("adam", ""), |cpu| cpu.adam(step, clip, parameters));
     }
 
-    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+    fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {
         self.cpu.readback(scalars)
     }
 

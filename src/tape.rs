@@ -4,7 +4,7 @@
 //! may differ from step to step. Slot *i* keeps its buffers, so a step with the ops and shapes of the one before
 //! allocates nothing.
 
-use crate::device::{Buffer, Counts, Device, Role, Scalar, ScalarValues, Target, Ticket};
+use crate::device::{Buffer, Counts, Device, Role, ScalarHandle, ScalarValues, Target, Ticket};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::Shape;
@@ -290,16 +290,16 @@ impl Tape {
     ///
     /// # Panics
     /// When the variable has another shape.
-    pub fn scalar(&self, var: Var) -> Scalar {
+    pub fn scalar(&self, var: Var) -> ScalarHandle {
         assert!(self.slot(var).shape == [1, 1], "tape: a scalar of {:?}", self.slot(var).shape);
-        Scalar::First(self.slot(var).value)
+        ScalarHandle::First(self.slot(var).value)
     }
 
     /// See [`Device::readback`].
     ///
     /// # Errors
     /// As [`Tape::read`].
-    pub fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+    pub fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {
         self.device.readback(scalars)
     }
 

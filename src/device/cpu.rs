@@ -1,6 +1,6 @@
 //! The CPU. Buffers are vectors, and ops run immediately, on the threads of the current rayon pool.
 
-use super::readback::{History, Norms, Scalar, ScalarValues, Ticket, Tickets};
+use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
 use super::{AdamParameter, AdamStep, Buffer, Clip, Device, Role, Target};
 use crate::error::Result;
 use crate::kernels::adam::{adam, clip_scale};
@@ -98,7 +98,7 @@ impl<T: Real> Cpu<T> {
         View::from_shape(shape, self.values(buffer)).expect("values of this shape")
     }
 
-    fn norm(&self, norms: Norms, group: usize) -> f64 {
+    fn norm(&self, norms: NormHandles, group: usize) -> f64 {
         self.norm_values[self.norms.get(norms) + group]
     }
 
@@ -287,7 +287,7 @@ impl<T: Real> Device for Cpu<T> {
         self.pending.waiting.extend_from_slice(parameters);
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles> {
         if self.norms.next_call() == 0 {
             self.norm_values.clear();
         }
@@ -299,15 +299,15 @@ impl<T: Real> Device for Cpu<T> {
         Ok(self.norms.push(start, groups.len()))
     }
 
-    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+    fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {
         let mut values = self.spare.pop().unwrap_or_default();
         values.scalars.clear();
         values.scalars.extend_from_slice(scalars);
         values.values.clear();
         values.values.extend(scalars.iter().map(|scalar| match scalar {
             // a device returns f32
-            Scalar::First(buffer) => f64::from(self.values(*buffer)[0].wide() as f32),
-            Scalar::Norm(norms, group) => self.norm(*norms, *group),
+            ScalarHandle::First(buffer) => f64::from(self.values(*buffer)[0].wide() as f32),
+            ScalarHandle::Norm(norms, group) => self.norm(*norms, *group),
         }));
         let (ticket, number) = self.tickets.issue();
         self.readbacks.push_back((number, values));
@@ -325,8 +325,8 @@ impl<T: Real> Device for Cpu<T> {
 
     fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
         let scale = clip.map_or(1.0, |clip| match clip.norm {
-            Scalar::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
-            Scalar::First(_) => panic!("adam: clip is not a norm"),
+            ScalarHandle::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
+            ScalarHandle::First(_) => panic!("adam: clip is not a norm"),
         });
         let in_backward = self.pending.step.take();
         assert!(

@@ -6,7 +6,7 @@ pub mod gpu;
 mod readback;
 
 pub use cpu::Cpu;
-pub use readback::{Norms, Scalar, ScalarValues, Ticket};
+pub use readback::{NormHandles, ScalarHandle, ScalarValues, Ticket};
 
 use crate::error::{Error, Result};
 pub use crate::kernels::adam::{AdamFactors, AdamStep, ParameterGroup};
@@ -53,7 +53,7 @@ pub struct AdamParameter {
 pub struct Clip {
     pub max_norm: f64,
     /// The only norm of its call of [`Device::norms`].
-    pub norm: Scalar,
+    pub norm: ScalarHandle,
 }
 
 /// Counters of a GPU.
@@ -146,7 +146,7 @@ pub trait Device: Send {
     ///
     /// # Errors
     /// When the device is out of memory.
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms>;
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles>;
 
     /// One optimizer step of all parameters that did not have it in the backward pass, with gradients scaled down as
     /// `clip` says. First and second moments must come from two calls of [`Device::alloc`].
@@ -163,7 +163,7 @@ pub trait Device: Send {
     ///
     /// # Panics
     /// When a norm is no longer valid.
-    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket>;
+    fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket>;
 
     /// Waits for the scalars of a readback.
     ///

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A number that a device holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scalar {
+pub enum ScalarHandle {
     /// The first value of a buffer.
     First(Buffer),
     /// The norm of one group of a call of [`Device::norms`](super::Device::norms).
-    Norm(Norms, usize),
+    Norm(NormHandles, usize),
 }
 
 /// The norms of one call of [`Device::norms`](super::Device::norms), one per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Norms {
+pub struct NormHandles {
     /// The number of the call in its generation.
     pub(super) call: usize,
     /// The number of optimizer steps before the call, which end a generation.
@@ -22,19 +22,19 @@ pub struct Norms {
     pub(super) count: usize,
 }
 
-impl Norms {
+impl NormHandles {
     /// The norm of a group.
     ///
     /// # Panics
     /// When there are fewer groups.
-    pub fn get(self, group: usize) -> Scalar {
+    pub fn get(self, group: usize) -> ScalarHandle {
         assert!(group < self.count, "norms: group {group} of {}", self.count);
-        Scalar::Norm(self, group)
+        ScalarHandle::Norm(self, group)
     }
 
     /// The norms of all groups, in order.
-    pub fn iter(self) -> impl Iterator<Item = Scalar> {
-        (0..self.count).map(move |group| Scalar::Norm(self, group))
+    pub fn iter(self) -> impl Iterator<Item = ScalarHandle> {
+        (0..self.count).map(move |group| ScalarHandle::Norm(self, group))
     }
 }
 
@@ -80,7 +80,7 @@ impl Tickets {
 /// Scalars with their values.
 #[derive(Debug, Default)]
 pub struct ScalarValues {
-    pub(super) scalars: Vec<Scalar>,
+    pub(super) scalars: Vec<ScalarHandle>,
     pub(super) values: Vec<f64>,
 }
 
@@ -101,7 +101,7 @@ impl ScalarValues {
     ///
     /// # Panics
     /// When the readback did not include it.
-    pub fn get(&self, scalar: Scalar) -> f64 {
+    pub fn get(&self, scalar: ScalarHandle) -> f64 {
         let at = self.scalars.iter().position(|s| *s == scalar);
         self.values[at.unwrap_or_else(|| panic!("{scalar:?} was not read back"))]
     }
@@ -134,17 +134,17 @@ impl<T> History<T> {
     }
 
     /// Keeps a device's data for a call with `count` groups.
-    pub fn push(&mut self, kept: T, count: usize) -> Norms {
+    pub fn push(&mut self, kept: T, count: usize) -> NormHandles {
         let call = self.next_call();
         self.kept.push(kept);
-        Norms { call, generation: self.generation, count }
+        NormHandles { call, generation: self.generation, count }
     }
 
     /// The device's data for a call.
     ///
     /// # Panics
     /// When its norms are no longer valid.
-    pub fn get(&self, norms: Norms) -> &T {
+    pub fn get(&self, norms: NormHandles) -> &T {
         assert!(norms.generation == self.generation, "a norm from before the last optimizer step");
         &self.kept[norms.call]
     }

@@ -6,7 +6,7 @@
 
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
-use crate::device::{Scalar, ScalarValues};
+use crate::device::{ScalarHandle, ScalarValues};
 use crate::error::Result;
 use crate::ops::{Kl, MAX_INPUTS, MaskedL1, Mse, Mul, SigmaVaeNll, WeightedSum};
 use crate::tape::{Tape, Var};
@@ -80,7 +80,7 @@ pub struct Terms {
 
 impl Losses {
     /// The scalars of all terms, which stay valid after a rewind.
-    pub fn scalars(&self, tape: &Tape) -> Losses<Scalar> {
+    pub fn scalars(&self, tape: &Tape) -> Losses<ScalarHandle> {
         let scalar = |var| tape.scalar(var);
         Losses {
             signal: scalar(self.signal),
@@ -97,16 +97,16 @@ impl Losses {
     /// As [`Tape::read`].
     pub fn read(&self, tape: &mut Tape) -> Result<(Terms, f64)> {
         let (scalars, mut values) = (self.scalars(tape), ScalarValues::default());
-        let all: ArrayVec<Scalar, 5> = scalars.iter().collect();
+        let all: ArrayVec<ScalarHandle, 5> = scalars.iter().collect();
         let ticket = tape.readback(&all)?;
         tape.wait(ticket, &mut values)?;
         Ok(scalars.terms(&values))
     }
 }
 
-impl Losses<Scalar> {
+impl Losses<ScalarHandle> {
     /// The scalars of the terms that exist.
-    pub fn iter(&self) -> impl Iterator<Item = Scalar> {
+    pub fn iter(&self) -> impl Iterator<Item = ScalarHandle> {
         let Losses { signal, condition, kl, peaks, total } = *self;
         [Some(signal), condition, Some(kl), peaks, Some(total)].into_iter().flatten()
     }
@@ -116,7 +116,7 @@ impl Losses<Scalar> {
     /// # Panics
     /// When a scalar is not among `values`.
     pub fn terms(&self, values: &ScalarValues) -> (Terms, f64) {
-        let optional = |scalar: Option<Scalar>| scalar.map_or(0.0, |scalar| values.get(scalar));
+        let optional = |scalar: Option<ScalarHandle>| scalar.map_or(0.0, |scalar| values.get(scalar));
         let terms = Terms {
             signal: values.get(self.signal),
             condition: optional(self.condition),

@@ -2,7 +2,7 @@
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
-use crate::device::{AdamParameter, AdamStep, Buffer, Clip, ParameterGroup, Role, Scalar};
+use crate::device::{AdamParameter, AdamStep, Buffer, Clip, ParameterGroup, Role, ScalarHandle};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -107,7 +107,7 @@ impl Optimizer {
     ///
     /// # Panics
     /// After [`Optimizer::step_in_backward`], with a `clip` or a different learning rate.
-    pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<Scalar>> {
+    pub fn step(&mut self, tape: &mut Tape, learning_rate: f64, clip: Option<f64>) -> Result<Option<ScalarHandle>> {
         assert!(clip.is_none() || !self.in_backward_pending, "a step in the backward pass cannot be clipped");
         self.in_backward_pending = false;
         let device = tape.device_mut();

@@ -19,7 +19,7 @@ use crate::config::{Config, ReconstructionTarget, ResidualKind};
 use crate::data::cells::Cells;
 use crate::data::rows::{BatchRows, EncodedRows, batch_bounds};
 use crate::data::{Dataset, repeats, scale::Scalers, split::split};
-use crate::device::{Buffer, Device, Scalar, ScalarValues};
+use crate::device::{Buffer, Device, ScalarHandle, ScalarValues};
 use crate::error::Result;
 use crate::model::{Batch, Cvae, LossWeights, Losses, Terms};
 use crate::nn::layers::Mode;
@@ -56,7 +56,7 @@ pub struct Trainer {
     /// The first step or validation whose loss was not finite: its place and the problem.
     broken: Option<(String, String)>,
     /// The scalars that a step reports, and their values. Steps reuse this memory.
-    scalars: Vec<Scalar>,
+    scalars: Vec<ScalarHandle>,
     values: ScalarValues,
     progress: TrainingState,
     best_state: Option<Vec<StoredTensor>>,

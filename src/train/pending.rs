@@ -1,7 +1,7 @@
 //! Steps whose readback is pending.
 
 use super::Trainer;
-use crate::device::{Norms, Scalar, Ticket};
+use crate::device::{NormHandles, ScalarHandle, Ticket};
 use crate::error::{Error, Result};
 use crate::model::Losses;
 
@@ -18,11 +18,11 @@ pub(super) struct PendingStep {
 
 /// The scalars that a step reports.
 pub(super) struct StepReport {
-    pub losses: Losses<Scalar>,
+    pub losses: Losses<ScalarHandle>,
     /// The gradient norm of each FiLM generator.
-    pub film_norms: Norms,
+    pub film_norms: NormHandles,
     /// The norm of all gradients; `None` without clipping.
-    pub norm: Option<Scalar>,
+    pub norm: Option<ScalarHandle>,
 }
 
 impl Trainer {

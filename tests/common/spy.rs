@@ -1,7 +1,7 @@
 //! A CPU that records the noise of a model, which the model does not expose.
 
 use abr_film::device::{
-    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, Norms, Role, Scalar, ScalarValues, Target, Ticket,
+    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::error::Result;
 use abr_film::ops::{AnyOp, Dropout, Op};
@@ -114,7 +114,7 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.backward(op, inputs, outputs, doutput, dinputs);
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles> {
         self.cpu.norms(groups)
     }
 
@@ -122,7 +122,7 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.adam(step, clip, parameters);
     }
 
-    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+    fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {
         self.cpu.readback(scalars)
     }
 

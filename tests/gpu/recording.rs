@@ -3,7 +3,8 @@
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{
-    AdamParameter, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, Scalar, ScalarValues, Target,
+    AdamParameter, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues,
+    Target,
 };
 use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
@@ -112,7 +113,7 @@ fn norms_are_read_back_by_their_handle() {
             let step = AdamStep { step, learning_rate: 1e-3, ..STEP };
             device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &[parameter]);
             // not in the order in which they were computed
-            let first = Scalar::First(parameter.gradient);
+            let first = ScalarHandle::First(parameter.gradient);
             let scalars = [norm, others.get(1), first, others.get(0)];
             let ticket = device.readback(&scalars).expect("a readback");
             let mut values = ScalarValues::default();
@@ -130,13 +131,13 @@ fn tickets_are_waited_for_in_any_order() {
         let buffer = device.alloc(Role::Activation, &[[1, 1]]).expect("memory")[0];
         let tickets = [1.0, 2.0, 3.0].map(|value| {
             device.write(buffer, &[value]);
-            device.readback(&[Scalar::First(buffer)]).expect("a readback")
+            device.readback(&[ScalarHandle::First(buffer)]).expect("a readback")
         });
         let [first, second, third] = tickets;
         let mut values = ScalarValues::default();
         for (ticket, value) in [(third, 3.0), (first, 1.0), (second, 2.0)] {
             device.wait(ticket, &mut values).expect("a value");
-            assert_eq!(values.get(Scalar::First(buffer)), value, "{}", device.name());
+            assert_eq!(values.get(ScalarHandle::First(buffer)), value, "{}", device.name());
         }
     }
 }
@@ -161,8 +162,8 @@ fn a_copy_within_an_allocation_is_a_copy() {
 fn a_ticket_of_another_device_is_refused() {
     let [mut one, mut other] = [(); 2].map(|()| Cpu::<f32>::new());
     let buffers = [&mut one, &mut other].map(|device| device.alloc(Role::Activation, &[[1, 1]]).expect("memory")[0]);
-    let _own = one.readback(&[Scalar::First(buffers[0])]).expect("a readback");
-    let ticket = other.readback(&[Scalar::First(buffers[1])]).expect("a readback");
+    let _own = one.readback(&[ScalarHandle::First(buffers[0])]).expect("a readback");
+    let ticket = other.readback(&[ScalarHandle::First(buffers[1])]).expect("a readback");
     let _ = one.wait(ticket, &mut ScalarValues::default());
 }
 

@@ -16,7 +16,7 @@ pub use program::shader_module;
 pub use shader::{names as shader_names, text as shader_text};
 pub use tiling::Card;
 
-use super::readback::{History, Norms, Scalar, ScalarValues, Ticket, Tickets};
+use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
 use super::{AdamParameter, AdamStep, Buffer, Clip, Counts, Device, Role, Target};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
 use crate::error::Result;
@@ -61,7 +61,7 @@ struct State {
 /// A pending readback.
 struct Readback {
     copy: MappedCopy,
-    scalars: Vec<Scalar>,
+    scalars: Vec<ScalarHandle>,
     /// How many numbers each scalar is computed from: one, or the sums of squares of a norm.
     counts: Vec<usize>,
 }
@@ -159,13 +159,13 @@ impl State {
     }
 
     /// The range of the numbers that a scalar is computed from, and their count.
-    fn range_of(&self, scalar: Scalar) -> (BufferRange, usize) {
+    fn range_of(&self, scalar: ScalarHandle) -> (BufferRange, usize) {
         match scalar {
-            Scalar::First(buffer) => {
+            ScalarHandle::First(buffer) => {
                 let BufferRange { block, bytes } = self.memory.range(buffer);
                 (BufferRange { block, bytes: bytes.start..bytes.start + 4 }, 1)
             }
-            Scalar::Norm(norms, group) => self.norms.get(norms).of_group(group),
+            ScalarHandle::Norm(norms, group) => self.norms.get(norms).of_group(group),
         }
     }
 
@@ -274,11 +274,11 @@ impl Device for Gpu {
         self.run(op.name(), &dispatches, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
     }
 
-    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<Norms> {
+    fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles> {
         self.state.get_mut().norms(&self.context, groups)
     }
 
-    fn readback(&mut self, scalars: &[Scalar]) -> Result<Ticket> {
+    fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {
         let state = self.state.get_mut();
         state.check(&self.context)?;
         let (ranges, counts): (Vec<BufferRange>, Vec<usize>) =
@@ -299,8 +299,8 @@ impl Device for Gpu {
         state.recorder.end_read(&self.context, copy, |bytes| {
             let mut read = bytemuck::cast_slice::<u8, f32>(bytes).iter().map(|v| f64::from(*v));
             values.values.extend(scalars.iter().zip(counts).map(|(scalar, count)| match scalar {
-                Scalar::First(_) => read.next().expect("one number per scalar"),
-                Scalar::Norm(..) => read.by_ref().take(count).sum::<f64>().sqrt(),
+                ScalarHandle::First(_) => read.next().expect("one number per scalar"),
+                ScalarHandle::Norm(..) => read.by_ref().take(count).sum::<f64>().sqrt(),
             }));
         })?;
         values.scalars = scalars;

@@ -4,7 +4,7 @@ use super::State;
 use super::adapter::Context;
 use super::memory::{BufferRange, Memory, bytes_of};
 use super::recorder::Bindings;
-use crate::device::readback::{Norms, Scalar};
+use crate::device::readback::{NormHandles, ScalarHandle};
 use crate::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, ParameterGroup};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, Operand};
 use crate::error::Result;
@@ -176,7 +176,7 @@ impl State {
         let Some(Clip { max_norm, norm }) = clip else {
             return self.memory.table(context, &[1.0_f32.to_bits()].into());
         };
-        let Scalar::Norm(norms, group) = norm else { panic!("adam: clip is not a norm") };
+        let ScalarHandle::Norm(norms, group) = norm else { panic!("adam: clip is not a norm") };
         let sums = self.norms.get(norms);
         assert!(sums.counts.len() == 1, "adam: clipped by a norm that shares its call");
         let (sums, count) = sums.of_group(group);
@@ -190,7 +190,7 @@ impl State {
     ///
     /// # Panics
     /// When the buffers are in several blocks.
-    pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<Norms> {
+    pub fn norms(&mut self, context: &Context, groups: &[Vec<Buffer>]) -> Result<NormHandles> {
         let call = self.norms.next_call();
         let squares = match self.squares.remove(&call) {
             Some(squares) if squares.of == groups => squares,

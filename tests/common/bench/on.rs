@@ -4,7 +4,7 @@
 use crate::random::draw;
 #[cfg(feature = "gpu")]
 use abr_film::device::gpu::{Checks, Context, Gpu, open};
-use abr_film::device::{Buffer, Cpu, Device, Role, Scalar, ScalarValues, Target};
+use abr_film::device::{Buffer, Cpu, Device, Role, ScalarHandle, ScalarValues, Target};
 use abr_film::error::Result;
 use abr_film::ops::{Add, AnyOp, Case, Fill, Linear};
 use abr_film::tensor::Shape;
@@ -107,7 +107,7 @@ impl Placed {
 
     /// Waits until all submitted work is done.
     pub fn wait(&mut self) -> Result<()> {
-        let ticket = self.device.readback(&[Scalar::First(self.outputs[0])])?;
+        let ticket = self.device.readback(&[ScalarHandle::First(self.outputs[0])])?;
         self.device.wait(ticket, &mut ScalarValues::default())
     }
 }
