@@ -1,5 +1,5 @@
 //! The tiling of a matrix product on a GPU: the size of the tiles, and whether several workgroups share the sums of a
-//! tile (split-K). The device chooses; ops get its choice through [`Tiling`].
+//! tile (split-K). The device chooses; ops get its choice through [`TileChooser`].
 
 use super::WORKGROUP_SIZE;
 
@@ -36,7 +36,7 @@ pub struct SplitK {
 }
 
 /// Chooses the tiling of the products of a dispatch.
-pub trait Tiling {
+pub trait TileChooser {
     /// The plan for one product, or for two in one dispatch.
     fn plan(&self, products: &[MatrixProduct]) -> TilePlan;
 }

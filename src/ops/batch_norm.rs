@@ -20,7 +20,7 @@
 //! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
 
 use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::split::{By, split};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
@@ -217,7 +217,7 @@ impl Op for BatchNorm {
         });
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", Self::parameters([1, 2, 3, 4]));
         let outputs = ["y", "mean", "inv_std", "new_mean", "new_var"].into_iter().enumerate();
@@ -231,7 +231,7 @@ impl Op for BatchNorm {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let dispatch = Dispatch::new("backward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let dispatch = dispatch.bind("weight", Operand::Input(1)).bind("kept_mean", Operand::Output(1));

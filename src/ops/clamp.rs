@@ -7,7 +7,7 @@
 //! Gradient: `dx = dy` where `lo < x < hi`, 0 elsewhere and on the bounds, as in PyTorch 2.15. A NaN stays NaN.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::map::{accumulate, assign};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
@@ -59,7 +59,7 @@ impl Op for Clamp {
         accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| self.slope(x) * dy);
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![dispatch.f("lo", self.lo).f("hi", self.hi)]
@@ -70,7 +70,7 @@ impl Op for Clamp {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);

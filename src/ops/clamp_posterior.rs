@@ -8,7 +8,7 @@
 //! Gradient and conventions as in [`clamp`](super::clamp): `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
 
 use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
@@ -69,7 +69,7 @@ impl Op for ClampPosterior {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![self.uniforms(dispatch, inputs[0])]
@@ -80,7 +80,7 @@ impl Op for ClampPosterior {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);

@@ -9,7 +9,7 @@
 //! Gradient: `da` is the first M columns of `dy`, `db` the others.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
@@ -51,7 +51,7 @@ impl Op for Concat {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
         vec![dispatch.bind("y", Operand::Output(0)).u("width", outputs[0][1]).u("first", inputs[0][1])]
@@ -62,7 +62,7 @@ impl Op for Concat {
         inputs: &[Shape],
         outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let dispatch = |i: usize| {
             let dispatch = Dispatch::over("backward", len(inputs[i])).bind("dy", Operand::DOutput);

@@ -13,7 +13,7 @@
 //! [`linear_relu`](super::linear_relu); this op is their reference.
 
 use super::{Case, Fill, Op, Shapes, slice, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::map::accumulate;
 use crate::kernels::mask::DropoutMask;
@@ -73,7 +73,7 @@ impl Op for Dropout {
         accumulate(&mut dinputs[0], [&outputs[1], &doutput], |[mask, dy]| mask * dy);
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![dispatch.bind("mask", Operand::Output(1)).mask(Some(Dropout::mask(self)))]
@@ -84,7 +84,7 @@ impl Op for Dropout {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);

@@ -14,7 +14,7 @@
 //! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::split::{By, split};
 use crate::kernels::vectorized::vectorized;
@@ -57,7 +57,7 @@ impl Op for Film {
         });
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::over("forward", len(inputs[0])).u("columns", inputs[0][1]);
         let dispatch =
             dispatch.bind("x", Operand::Input(0)).bind("gamma", Operand::Input(1)).bind("beta", Operand::Input(2));
@@ -69,7 +69,7 @@ impl Op for Film {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).u("columns", inputs[0][1]).bind("x", Operand::Input(0));

@@ -12,7 +12,7 @@
 
 use super::linear::Products;
 use super::{Case, Fill, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::kernels::{
     gemm::{gemm, gemm_bias, gemm_split_k},
@@ -154,7 +154,7 @@ impl Op for GroupedLinear {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
         products.forward(tiling, |dispatch, plan| self.bind_groups(dispatch, products.column_tiles(plan)))
     }
@@ -164,7 +164,7 @@ impl Op for GroupedLinear {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        tiling: &dyn Tiling,
+        tiling: &dyn TileChooser,
     ) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
         products.backward(targets, tiling, |dispatch, plan| self.bind_groups(dispatch, products.column_tiles(plan)))

@@ -9,7 +9,7 @@
 //! Gradient: `dmu = mu dy / B`, `dlogvar = (exp(logvar) - 1) dy / (2 B)`.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::kernels::reduce::sum;
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
@@ -56,7 +56,7 @@ impl Op for Kl {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let [rows, latent] = [inputs[0][0], inputs[0][1] / 2];
         let uniforms = |d: Dispatch| d.u("latent", latent).f("scale", 0.5 / rows as f64);
         reduction(rows * latent, &[("posterior", Operand::Input(0))], Operand::Output(0), uniforms)
@@ -67,7 +67,7 @@ impl Op for Kl {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let (count, latent) = (len(inputs[0]), inputs[0][1] / 2);
         let dispatch =

@@ -8,7 +8,7 @@
 //! NaN.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::map::{accumulate, assign};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
@@ -56,7 +56,7 @@ impl Op for LeakyRelu {
         accumulate(&mut dinputs[0], [&inputs[0], &doutput], |[x, dy]| if x > T::zero() { dy } else { slope * dy });
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(inputs[0])).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
         vec![dispatch.f("slope", self.slope)]
@@ -67,7 +67,7 @@ impl Op for LeakyRelu {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);

@@ -10,7 +10,7 @@
 //! Gradient: `dx = dy W`, `dW = dy^T x`, `db = column sums of dy`.
 
 use super::{Case, Fill, Op, Shapes, slice_mut, want};
-use crate::dispatch::product::{MatrixProduct, SplitK, TilePlan, Tiling};
+use crate::dispatch::product::{MatrixProduct, SplitK, TilePlan, TileChooser};
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, WORKGROUP_SIZE};
 use crate::kernels::{
     adam::{AdamStep, adam_part},
@@ -91,7 +91,7 @@ impl Products<'_> {
     }
 
     /// The product and, if it is split, the sum of its partial sums. `rest` adds the op's own bindings and uniforms.
-    pub fn forward(&self, tiling: &dyn Tiling, rest: impl Fn(Dispatch, &TilePlan) -> Dispatch) -> Dispatches {
+    pub fn forward(&self, tiling: &dyn TileChooser, rest: impl Fn(Dispatch, &TilePlan) -> Dispatch) -> Dispatches {
         let [rows, _] = self.inputs[0];
         let [outputs, inner] = self.inputs[1];
         let plan = tiling.plan(&[MatrixProduct { rows, columns: self.widths, depth: inner }]);
@@ -114,7 +114,7 @@ impl Products<'_> {
     pub fn backward(
         &self,
         targets: Targets,
-        tiling: &dyn Tiling,
+        tiling: &dyn TileChooser,
         rest: impl Fn(Dispatch, &TilePlan) -> Dispatch,
     ) -> Dispatches {
         let ([rows, width], [outputs, inner]) = (self.inputs[0], self.inputs[1]);
@@ -185,7 +185,7 @@ impl Op for Linear {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch)
     }
 
@@ -194,7 +194,7 @@ impl Op for Linear {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        tiling: &dyn Tiling,
+        tiling: &dyn TileChooser,
     ) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.backward(targets, tiling, |dispatch, _| dispatch)
     }

@@ -16,7 +16,7 @@
 use super::leaky_relu::leaky_relu;
 use super::linear::Products;
 use super::{Case, Dropout, Fill, Linear, Op, Shapes, row_mut};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatches, Operand, Targets};
 use crate::kernels::adam::AdamStep;
 use crate::kernels::map::assign;
@@ -93,7 +93,7 @@ impl Op for LinearRelu {
         self.with_dproduct(outputs[0], doutput, |d| Linear.backward(inputs, outputs, d, dinputs));
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch.mask(self.mask()))
     }
 
@@ -102,7 +102,7 @@ impl Op for LinearRelu {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        tiling: &dyn Tiling,
+        tiling: &dyn TileChooser,
     ) -> Dispatches {
         let products = Products { inputs, widths: &[inputs[1][0]] };
         products.backward(targets, tiling, |dispatch, _| dispatch.bind("kept", Operand::Output(0)).mask(self.mask()))

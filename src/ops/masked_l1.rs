@@ -9,7 +9,7 @@
 //! target under an unset mask must still be finite, for example 0: `0 * NaN` is NaN.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
@@ -55,7 +55,7 @@ impl Op for MaskedL1 {
         });
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let read = [("x", Operand::Input(0)), ("labels", Operand::Input(1)), ("valid", Operand::Input(2))];
         reduction(len(inputs[0]), &read, Operand::Output(0), |d| d)
     }
@@ -65,7 +65,7 @@ impl Op for MaskedL1 {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let total = || Operand::Scratch(MAX_INPUTS, 1);

@@ -1,7 +1,7 @@
 //! The ops, one file each: formula, shapes, gradient, forward and backward pass, test cases. Macros make every check
 //! and bench from the table of ops below.
 
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatches, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
@@ -44,7 +44,7 @@ pub trait Op: Sized {
     );
 
     /// [`Op::forward`] on a GPU.
-    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches;
+    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches;
 
     /// [`Op::backward`] on a GPU.
     fn backward_dispatches(
@@ -52,7 +52,7 @@ pub trait Op: Sized {
         inputs: &[Shape],
         outputs: &[Shape],
         targets: Targets,
-        tiling: &dyn Tiling,
+        tiling: &dyn TileChooser,
     ) -> Dispatches;
 
     /// The cases for checks and benches, with `rows` rows, `inner` inputs and `columns` outputs where these apply.
@@ -138,12 +138,12 @@ macro_rules! table {
             }
 
             /// See [`Op::forward_dispatches`].
-            pub fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn Tiling) -> Dispatches {
+            pub fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
                 match self { $(AnyOp::$Op(op) => op.forward_dispatches(inputs, outputs, tiling),)* }
             }
 
             /// See [`Op::backward_dispatches`].
-            pub fn backward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets, tiling: &dyn Tiling) -> Dispatches {
+            pub fn backward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], targets: Targets, tiling: &dyn TileChooser) -> Dispatches {
                 match self { $(AnyOp::$Op(op) => op.backward_dispatches(inputs, outputs, targets, tiling),)* }
             }
         }

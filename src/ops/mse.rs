@@ -8,7 +8,7 @@
 //! Gradient: `dx = 2 (x - target) dy / (B N)`.
 
 use super::{Case, Fill, Op, Shapes, slice, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::kernels::map::accumulate;
 use crate::kernels::reduce::sum;
@@ -46,7 +46,7 @@ impl Op for Mse {
         accumulate(&mut dinputs[0], [&inputs[0], &inputs[1]], |[x, target]| factor * (x - target));
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let (count, read) = (len(inputs[0]), [("x", Operand::Input(0)), ("labels", Operand::Input(1))]);
         reduction(count, &read, Operand::Output(0), |d| d.f("scale", 1.0 / count as f64))
     }
@@ -56,7 +56,7 @@ impl Op for Mse {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("labels", Operand::Input(1));

@@ -7,7 +7,7 @@
 //! Gradient: `da = b dy`, `db = a dy`.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::kernels::map::{accumulate, assign};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut};
@@ -42,7 +42,7 @@ impl Op for Mul {
         accumulate(&mut dinputs[1], [&inputs[0], &doutput], |[a, dy]| a * dy);
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(inputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
         vec![dispatch.bind("y", Operand::Output(0))]
@@ -53,7 +53,7 @@ impl Op for Mul {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let count = len(inputs[0]);
         let dispatch = Dispatch::over("backward", count).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));

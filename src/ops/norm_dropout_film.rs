@@ -24,7 +24,7 @@
 use super::film::modulate_row;
 use super::leaky_relu::leaky_relu;
 use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, len, target};
 use crate::kernels::split::{By, Splittable, split};
 use crate::kernels::vectorized::vectorized;
@@ -104,7 +104,7 @@ impl Op for NormDropoutFilm {
         });
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let dispatch = self.bind_film(dispatch.join("parameters", BatchNorm::parameters([1, 2, 3, 4])));
         let statistics = ["mean_at", "inv_std_at", "new_mean_at", "new_var_at"];
@@ -119,7 +119,7 @@ impl Op for NormDropoutFilm {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let columns = inputs[0][1];
         let modulation = inputs.get(5).map_or(1, |shape| len(*shape));

@@ -9,7 +9,7 @@
 //! Gradient: `dmu = dz`, `dlogvar = dz * eps * exp(logvar / 2) / 2`.
 
 use super::{Case, Fill, Op, Shapes, row, row_mut, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
@@ -60,7 +60,7 @@ impl Op for Reparameterize {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
         vec![dispatch.bind("eps", Operand::Input(1)).bind("z", Operand::Output(0))]
@@ -71,7 +71,7 @@ impl Op for Reparameterize {
         inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let dispatch =
             Dispatch::over("backward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));

@@ -13,7 +13,7 @@
 //! Gradient: `dr = dy L / (2 max(m, floor))`.
 
 use super::{Case, Fill, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 
@@ -60,7 +60,7 @@ impl Op for SigmaVaeNll {
         }
     }
 
-    fn forward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::new("forward", 1).bind("r", Operand::Input(0)).bind("m", Operand::Input(1));
         vec![dispatch.bind("y", Operand::Output(0)).f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR)]
     }
@@ -70,7 +70,7 @@ impl Op for SigmaVaeNll {
         _inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let dispatch = Dispatch::new("backward", 1).bind("m", Operand::Input(1)).bind("dy", Operand::DOutput);
         let dispatch = dispatch.f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR);

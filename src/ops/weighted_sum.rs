@@ -7,7 +7,7 @@
 //! Gradient: `dx_i = w_i dy`.
 
 use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
-use crate::dispatch::product::Tiling;
+use crate::dispatch::product::TileChooser;
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
@@ -57,7 +57,7 @@ impl Op for WeightedSum {
         }
     }
 
-    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn Tiling) -> Dispatches {
+    fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::new("forward", 1).bind("y", Operand::Output(0)).u("terms", inputs.len());
         // a missing term is bound to the first one and not read
         let term =
@@ -71,7 +71,7 @@ impl Op for WeightedSum {
         _inputs: &[Shape],
         _outputs: &[Shape],
         targets: Targets,
-        _tiling: &dyn Tiling,
+        _tiling: &dyn TileChooser,
     ) -> Dispatches {
         let dispatch = self.uniforms(Dispatch::new("backward", 1).bind("dy", Operand::DOutput));
         let gradients = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"].into_iter();

@@ -1,6 +1,6 @@
 //! The tiling of matrix products on this GPU, chosen by a model of the time of each plan.
 
-use crate::dispatch::product::{MatrixProduct, SplitK, Tile, TilePlan, Tiling};
+use crate::dispatch::product::{MatrixProduct, SplitK, Tile, TileChooser, TilePlan};
 
 /// The card that the plans are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Card {
     }
 }
 
-impl Tiling for Card {
+impl TileChooser for Card {
     /// The cheapest plan.
     ///
     /// If there is a core for each workgroup, all start together, and the one with the most terms takes longest. If
