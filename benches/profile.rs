@@ -5,7 +5,7 @@
 //! threads help.
 
 use abr_film::device::{
-    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
+    AdamBuffers, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::error::Result;
 use abr_film::ops::AnyOp;
@@ -89,7 +89,7 @@ impl Device for Clock {
         self.timed(("norms", ""), |cpu| cpu.norms(groups))
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         self.timed(("adam", ""), |cpu| cpu.adam(step, clip, parameters));
     }
 

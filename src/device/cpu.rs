@@ -1,7 +1,7 @@
 //! The CPU. Buffers are vectors, and ops run immediately, on the threads of the current rayon pool.
 
 use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
-use super::{AdamParameter, AdamStep, Buffer, Clip, Device, Role, Target};
+use super::{AdamBuffers, AdamStep, Buffer, Clip, Device, Role, Target};
 use crate::error::Result;
 use crate::kernels::adam::{adam, clip_scale};
 use crate::kernels::reduce::sum_of_squares;
@@ -31,7 +31,7 @@ pub struct Cpu<T> {
 #[derive(Debug, Default)]
 struct InBackward {
     step: Option<AdamStep>,
-    waiting: Vec<AdamParameter>,
+    waiting: Vec<AdamBuffers>,
     /// The gradients of those whose step is done.
     done: Vec<Buffer>,
 }
@@ -131,12 +131,7 @@ impl<T: Real> Cpu<T> {
     }
 
     /// Calls `work` with a parameter's value and moments, and with the step of its group.
-    fn step(
-        &mut self,
-        step: &AdamStep,
-        p: &AdamParameter,
-        work: impl FnOnce(&Self, &AdamStep, [&mut CpuTensor<T>; 3]),
-    ) {
+    fn step(&mut self, step: &AdamStep, p: &AdamBuffers, work: impl FnOnce(&Self, &AdamStep, [&mut CpuTensor<T>; 3])) {
         let step = step.of(p.group);
         let buffers = [p.value, p.m, p.v];
         let mut taken = buffers.map(|b| self.take(b));
@@ -280,7 +275,7 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn optimize_in_backward(&mut self, step: &AdamStep, parameters: &[AdamParameter]) {
+    fn optimize_in_backward(&mut self, step: &AdamStep, parameters: &[AdamBuffers]) {
         self.pending.step = Some(*step);
         self.pending.done.clear();
         self.pending.waiting.clear();
@@ -323,7 +318,7 @@ impl<T: Real> Device for Cpu<T> {
         Ok(())
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         let scale = clip.map_or(1.0, |clip| match clip.norm {
             ScalarHandle::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
             ScalarHandle::First(_) => panic!("adam: clip is not a norm"),

@@ -40,7 +40,7 @@ pub struct Target {
 
 /// A parameter as an optimizer step needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamParameter {
+pub struct AdamBuffers {
     pub value: Buffer,
     pub gradient: Buffer,
     pub m: Buffer,
@@ -138,7 +138,7 @@ pub trait Device: Send {
     /// Lets the next backward pass run the optimizer step of each of these parameters as soon as its gradient is
     /// complete. The device then need not store the gradient. [`Device::adam`], with the same step and no clip, runs
     /// the steps that are left; a device may leave all of them to it.
-    fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[AdamParameter]) {}
+    fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[AdamBuffers]) {}
 
     /// The Euclidean norm over all values of the buffers of each group. The results are handles; [`Device::readback`]
     /// reads their values. All buffers must come from one call of [`Device::alloc`], or be views of such buffers. After
@@ -153,7 +153,7 @@ pub trait Device: Send {
     ///
     /// # Panics
     /// When the clip's norm is no longer valid.
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]);
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]);
 
     /// Submits all earlier calls, and starts to copy scalars (at least one) to the host as those calls leave them. Does
     /// not wait for them.

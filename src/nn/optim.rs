@@ -2,7 +2,7 @@
 
 use super::params::Parameters;
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
-use crate::device::{AdamParameter, AdamStep, Buffer, Clip, ParameterGroup, Role, ScalarHandle};
+use crate::device::{AdamBuffers, AdamStep, Buffer, Clip, ParameterGroup, Role, ScalarHandle};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::Shape;
@@ -10,9 +10,9 @@ use crate::tensor::Shape;
 /// The moments of every trainable parameter and the number of steps taken.
 pub struct Optimizer {
     config: OptimizerConfig,
-    parameters: Vec<AdamParameter>,
+    parameters: Vec<AdamBuffers>,
     /// Those whose gradients are not read after the backward pass.
-    in_backward: Vec<AdamParameter>,
+    in_backward: Vec<AdamBuffers>,
     /// Whether the backward pass may run parts of the next step.
     in_backward_pending: bool,
     /// All gradients as one group for [`Device::norms`](crate::device::Device::norms), so that a step allocates
@@ -56,7 +56,7 @@ impl Optimizer {
                 false => ParameterGroup::DEFAULT,
             };
             assert!(members.iter().all(|(p, _)| p.film_level().is_some() == is_film), "a stack across two groups");
-            let parameter = AdamParameter { value, gradient, m, v, group };
+            let parameter = AdamBuffers { value, gradient, m, v, group };
             stepped.push(parameter);
             // a training reports the norms of FiLM's gradients
             if !is_film {
@@ -68,7 +68,7 @@ impl Optimizer {
                 moments.push(Moments { name: parameter.name.clone(), len: parameter.len(), m, v });
             }
         }
-        let gradients = [stepped.iter().map(|p: &AdamParameter| p.gradient).collect()];
+        let gradients = [stepped.iter().map(|p: &AdamBuffers| p.gradient).collect()];
         Ok(Optimizer {
             config: config.clone(),
             parameters: stepped,

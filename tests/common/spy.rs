@@ -1,7 +1,7 @@
 //! A CPU that records the noise of a model, which the model does not expose.
 
 use abr_film::device::{
-    AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
+    AdamBuffers, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::error::Result;
 use abr_film::ops::{AnyOp, Dropout, Op};
@@ -118,7 +118,7 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.norms(groups)
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         self.cpu.adam(step, clip, parameters);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{STEP, U};
 use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, Cpu, Device, ParameterGroup, Role};
+use abr_film::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, ParameterGroup, Role};
 use abr_film::kernels::adam::clip_scale;
 use abr_film::ops::Fill;
 use abr_film::tensor::Shape;
@@ -18,7 +18,7 @@ const GROUPS: [ParameterGroup; 3] = [
 ];
 
 /// Value, gradient, first and second moment of every parameter.
-fn allocate(device: &mut dyn Device) -> Vec<AdamParameter> {
+fn allocate(device: &mut dyn Device) -> Vec<AdamBuffers> {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("memory"));
     for (which, of_role) in buffers.iter().enumerate() {
@@ -31,11 +31,11 @@ fn allocate(device: &mut dyn Device) -> Vec<AdamParameter> {
     }
     let [value, gradient, m, v] = buffers;
     let parameter =
-        |i: usize| AdamParameter { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
+        |i: usize| AdamBuffers { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
     (0..SHAPES.len()).map(parameter).collect()
 }
 
-fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, parameters: &[AdamParameter]) {
+fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, parameters: &[AdamBuffers]) {
     let clip = max_norm.map(|max_norm| {
         let norms = device.norms(&[parameters.iter().map(|l| l.gradient).collect()]).expect("a norm");
         Clip { max_norm, norm: norms.get(0) }
@@ -91,7 +91,7 @@ fn every_kind_of_step_is_the_cpu_s() {
         make(&mut gpu, &step, max_norm, &parameters);
         make(&mut cpu, &step, max_norm, &reference);
         for (i, (of_gpu, of_cpu)) in parameters.iter().zip(&reference).enumerate() {
-            let of = |device: &dyn Device, l: &AdamParameter| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
+            let of = |device: &dyn Device, l: &AdamBuffers| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
             let (got, want) = (of(&gpu, of_gpu), of(&cpu, of_cpu));
             for at in 0..got[0].len() {
                 let clipped = max_norm.is_some();

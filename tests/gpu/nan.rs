@@ -3,7 +3,7 @@
 use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, optimizer, read, weights};
 use abr_film::config::Likelihood;
 use abr_film::device::gpu::{Checks, Context, Gpu};
-use abr_film::device::{AdamParameter, AdamStep, Clip, Cpu, Device, ParameterGroup, Role};
+use abr_film::device::{AdamBuffers, AdamStep, Clip, Cpu, Device, ParameterGroup, Role};
 use abr_film::model::{Cvae, Losses};
 use abr_film::nn::layers::Mode;
 use common::gpu::context;
@@ -148,7 +148,7 @@ fn a_norm_that_is_nan_makes_all_nan_when_clipped() {
             device.write(gradients[0], &[1.0, -2.0, 0.5]);
             device.write(gradients[1], &[0.1, 0.2, 0.3, last]);
             let norm = device.norms(&[gradients.to_vec()]).expect("a norm").get(0);
-            let parameters = [0, 1].map(|i| AdamParameter {
+            let parameters = [0, 1].map(|i| AdamBuffers {
                 value: values[i],
                 gradient: gradients[i],
                 m: first[i],

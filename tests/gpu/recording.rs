@@ -3,8 +3,7 @@
 use super::{STEP, read};
 use abr_film::device::gpu::{Checks, Gpu};
 use abr_film::device::{
-    AdamParameter, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues,
-    Target,
+    AdamBuffers, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues, Target,
 };
 use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
@@ -51,7 +50,7 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("memory"));
     let parameter = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
-        AdamParameter { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
+        AdamBuffers { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
     };
     gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[parameter(0), parameter(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
@@ -94,11 +93,11 @@ fn joined_outputs_are_copied_back_before_scratch_memory_grows() {
 }
 
 /// A parameter with its gradient [3, 4] and moments.
-fn parameter(device: &mut dyn Device) -> AdamParameter {
+fn parameter(device: &mut dyn Device) -> AdamBuffers {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("memory")[0]);
     device.write(gradient, &[3.0, 4.0]);
-    AdamParameter { value, gradient, m, v, group: ParameterGroup::DEFAULT }
+    AdamBuffers { value, gradient, m, v, group: ParameterGroup::DEFAULT }
 }
 
 #[test]

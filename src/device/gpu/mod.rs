@@ -17,7 +17,7 @@ pub use shader::{names as shader_names, text as shader_text};
 pub use tiling::Card;
 
 use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
-use super::{AdamParameter, AdamStep, Buffer, Clip, Counts, Device, Role, Target};
+use super::{AdamBuffers, AdamStep, Buffer, Clip, Counts, Device, Role, Target};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
 use crate::error::Result;
 use crate::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
@@ -311,7 +311,7 @@ impl Device for Gpu {
         READBACKS_IN_FLIGHT
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamParameter]) {
+    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         let state = self.state.get_mut();
         if let Err(error) = state.adam(&self.context, step, clip, parameters) {
             state.failed.get_or_insert(error.to_string());

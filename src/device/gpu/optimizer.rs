@@ -5,7 +5,7 @@ use super::adapter::Context;
 use super::memory::{BufferRange, Memory, bytes_of};
 use super::recorder::Bindings;
 use crate::device::readback::{NormHandles, ScalarHandle};
-use crate::device::{AdamFactors, AdamParameter, AdamStep, Buffer, Clip, ParameterGroup};
+use crate::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, ParameterGroup};
 use crate::dispatch::{Dispatch, MAX_BINDINGS, Operand};
 use crate::error::Result;
 use arrayvec::ArrayVec;
@@ -20,7 +20,7 @@ const SQUARES: usize = 42;
 
 /// The memory of an optimizer step, prepared once.
 pub struct OptimizerPlan {
-    of: Vec<AdamParameter>,
+    of: Vec<AdamBuffers>,
     parts: Vec<ParameterBlock>,
     groups: Vec<ParameterGroup>,
 }
@@ -67,7 +67,7 @@ pub struct Squares {
 }
 
 impl OptimizerPlan {
-    fn new(context: &Context, memory: &mut Memory, parameters: &[AdamParameter]) -> Result<Self> {
+    fn new(context: &Context, memory: &mut Memory, parameters: &[AdamBuffers]) -> Result<Self> {
         let mut groups = Vec::new();
         let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(BufferRange, bool)>)> = Vec::new();
         for p in parameters {
@@ -135,7 +135,7 @@ impl State {
         context: &Context,
         step: &AdamStep,
         clip: Option<Clip>,
-        parameters: &[AdamParameter],
+        parameters: &[AdamBuffers],
     ) -> Result<()> {
         let plan = match self.plan.take() {
             Some(plan) if plan.of == parameters => plan,
