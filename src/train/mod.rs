@@ -11,7 +11,7 @@ use examples::Examples;
 pub use folder::RunFolder;
 use pending::{PendingStep, StepReport};
 use progress::EpochEnd;
-pub use progress::{Best, Epoch, Mean, TrainingState};
+pub use progress::{Best, Epoch, Mean, TrainingProgress};
 
 use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, StoredTensor};
@@ -58,7 +58,7 @@ pub struct Trainer {
     /// The scalars that a step reports, and their values. Steps reuse this memory.
     scalars: Vec<ScalarHandle>,
     values: ScalarValues,
-    progress: TrainingState,
+    progress: TrainingProgress,
     best_state: Option<Vec<StoredTensor>>,
     order: Vec<usize>,
     gathered: BatchRows,
@@ -136,7 +136,7 @@ impl Trainer {
         let training = &config.training;
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
-        let progress = TrainingState::new(film_gradients.len());
+        let progress = TrainingProgress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
         let trainer = Trainer {
@@ -168,7 +168,7 @@ impl Trainer {
 
     /// The progress of the training. The sums of the current epoch do not include pending steps; after
     /// [`Trainer::settle`] none is pending.
-    pub fn progress(&self) -> &TrainingState {
+    pub fn progress(&self) -> &TrainingProgress {
         &self.progress
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of a training between two steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainingState {
+pub struct TrainingProgress {
     /// Epochs done.
     pub epoch: usize,
     /// Steps done in the current epoch.
@@ -116,10 +116,10 @@ pub(super) struct EpochEnd {
     pub clipped: bool,
 }
 
-impl TrainingState {
+impl TrainingProgress {
     /// Nothing done yet.
     pub fn new(film_levels: usize) -> Self {
-        TrainingState {
+        TrainingProgress {
             epoch: 0,
             step_in_epoch: 0,
             step: 0,

@@ -1,6 +1,6 @@
 //! Saves a training, and resumes it.
 
-use super::{Trainer, TrainingState};
+use super::{Trainer, TrainingProgress};
 use crate::checkpoint::{Checkpoint, StoredTensor, prior_tensors, spread_tensors};
 use crate::config::Prior;
 use crate::error::{Error, Result};
@@ -104,8 +104,8 @@ impl Trainer {
     pub fn resume(&mut self, source: &str, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.check_same_config(source, &self.config)?;
         checkpoint.check_same_data(source, &self.facts)?;
-        let progress: TrainingState =
-            serde_json::from_value(checkpoint.progress.clone().unwrap_or_default()).map_err(|_| {
+        let progress: TrainingProgress = serde_json::from_value(checkpoint.progress.clone().unwrap_or_default())
+            .map_err(|_| {
                 Error::input(source, "", "contains no training state", "resume from last.safetensors of a run folder")
             })?;
         let configured = self.config.training.num_epochs;
