@@ -26,7 +26,7 @@ use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, BufferRange, Memory};
 use optimizer::{OptimizerPlan, SquareSums, Squares};
 use readback::MappedCopy;
-use recorder::{Bindings, Recorder};
+use recorder::{Bindings, CommandRecorder};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Gpu {
 
 struct State {
     memory: Memory,
-    recorder: Recorder,
+    recorder: CommandRecorder,
     plan: Option<OptimizerPlan>,
     norms: History<SquareSums>,
     /// Prepared norms, by the number of the call in a step.
@@ -77,7 +77,7 @@ struct Operands<'a> {
 impl Gpu {
     /// A device with its own memory on an opened GPU.
     pub fn new(context: Arc<Context>) -> Self {
-        let recorder = Recorder::new(&context);
+        let recorder = CommandRecorder::new(&context);
         let (memory, plan, norms, squares, readbacks, tickets, failed) = Default::default();
         let state = State { memory, recorder, plan, norms, squares, readbacks, tickets, failed };
         Gpu { tiling: Card::of(context.kind), context, state: RefCell::new(state) }

@@ -3,7 +3,7 @@
 
 use super::adapter::Context;
 use super::memory::{ALIGNMENT, BufferRange, Memory};
-use super::recorder::Recorder;
+use super::recorder::CommandRecorder;
 use crate::error::Result;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct MappedCopy {
     mapped: Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
 }
 
-impl Recorder {
+impl CommandRecorder {
     /// Submits all recorded commands, then a copy of memory ranges, packed without gaps.
     pub fn begin_read(&mut self, context: &Context, memory: &Memory, ranges: &[BufferRange]) -> MappedCopy {
         self.run_copies(context, memory);

@@ -28,7 +28,7 @@ const MAX_WORKGROUPS: u32 = 65_535;
 type Bound = ArrayVec<(u64, u64, u64), MAX_BINDINGS>;
 
 /// The commands that are recorded and not submitted yet.
-pub struct Recorder {
+pub struct CommandRecorder {
     encoder: Option<wgpu::CommandEncoder>,
     /// The commands from the first one on whose pipeline is missing.
     waiting: Vec<GpuCommand>,
@@ -95,7 +95,7 @@ impl BufferSlice {
     }
 }
 
-impl Recorder {
+impl CommandRecorder {
     pub fn new(context: &Context) -> Self {
         let uniforms = context.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("uniforms"),
@@ -103,7 +103,7 @@ impl Recorder {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Recorder {
+        CommandRecorder {
             encoder: None,
             pass: None,
             uniforms,
