@@ -3,8 +3,11 @@
 
 struct Params {
     count: u32,
+    // columns of y
     width: u32,
+    // of y: forward the first column of b, backward that of the input whose gradient this is
     first: u32,
+    // columns of that input
     own: u32,
     accumulate: u32,
 }

@@ -7,12 +7,12 @@ struct Params {
     bias_at: u32,
     running_mean_at: u32,
     running_var_at: u32,
-    // places in `statistics`
+    // offsets in `statistics`
     mean_at: u32,
     inv_std_at: u32,
     new_mean_at: u32,
     new_var_at: u32,
-    // places in `dvectors`
+    // offsets in `dvectors`
     dweight_at: u32,
     dbias_at: u32,
     rows: u32,

@@ -1,5 +1,5 @@
 //! `abr-film` learns to generate auditory brainstem responses (ABRs): traces of, for example, 200 samples, conditioned
-//! on static parameters such as stimulus level, rate and age. The model is a conditional variational autoencoder. FiLM,
+//! on variables such as stimulus level, rate and age. The model is a conditional variational autoencoder. FiLM,
 //! `gamma(s) * x + beta(s)`, modulates its decoder. The tensor engine is part of this crate and is meant to be read.
 //!
 //! # Modules

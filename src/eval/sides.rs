@@ -193,7 +193,7 @@ impl<'a> Sides<'a> {
     }
 
     pub fn baselines(&self) -> &Baselines {
-        self.trained.baselines.as_ref().expect("a condition of new")
+        self.trained.baselines.as_ref().expect("`new` requires baselines")
     }
 }
 

@@ -39,7 +39,7 @@ impl LearnedPrior {
 
     /// The posterior `[B, 2 Z]` with the prior's mean subtracted from mu. Its KL from a standard normal equals the
     /// posterior's KL from the prior.
-    pub fn about(&mut self, context: &mut ForwardContext, posterior: Var, condition: Var) -> Result<Var> {
+    pub fn centred_posterior(&mut self, context: &mut ForwardContext, posterior: Var, condition: Var) -> Result<Var> {
         let mean = self.mean(context, condition)?;
         let [rows, _] = context.tape.shape(posterior);
         let values = rows * self.latent;

@@ -140,7 +140,7 @@ pub(super) fn losses(
         [decoded, target] = [tape.apply(Mul, &[decoded, roots])?, tape.apply(Mul, &[target, roots])?];
     }
     let signal = tape.apply(Mse, &[decoded, target])?;
-    let kl = tape.apply(Kl, &[output.about_prior])?;
+    let kl = tape.apply(Kl, &[output.centred_posterior])?;
     let condition = match output.decoded.condition {
         Some(predicted) => Some(tape.apply(Mse, &[predicted, output.input_condition])?),
         None => None,

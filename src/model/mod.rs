@@ -69,7 +69,7 @@ pub struct Output {
     /// `[B, 2 Z]`: mu beside logvar; see [`Cvae::read_posterior`].
     pub posterior: Var,
     /// `[B, 2 Z]`: the same, with the prior's mean subtracted from mu.
-    about_prior: Var,
+    centred_posterior: Var,
     /// `[B, Z]`
     pub z: Var,
     pub decoded: Decoded,
@@ -138,11 +138,11 @@ impl Cvae {
         let posterior = self.encoder.forward(&mut context, signal, condition)?;
         let z = context.tape.apply(Reparameterize, &[posterior, eps])?;
         let decoded = self.decoder.forward(&mut context, z, Some((condition, strength)))?;
-        let about_prior = match &mut self.prior {
-            Some(prior) => prior.about(&mut context, posterior, condition)?,
+        let centred_posterior = match &mut self.prior {
+            Some(prior) => prior.centred_posterior(&mut context, posterior, condition)?,
             None => posterior,
         };
-        Ok(Output { posterior, about_prior, z, decoded, target, input_condition: condition })
+        Ok(Output { posterior, centred_posterior, z, decoded, target, input_condition: condition })
     }
 
     /// The mean of the learned prior `[B, Z]` for conditions `[B, S]`, in evaluation mode; `None` for another prior.

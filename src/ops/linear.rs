@@ -10,7 +10,7 @@
 //! Gradient: `dx = dy W`, `dW = dy^T x`, `db = column sums of dy`.
 
 use super::{Case, Fill, Op, Shapes, slice_mut, want};
-use crate::dispatch::product::{MatrixProduct, SplitK, TilePlan, TileChooser};
+use crate::dispatch::product::{MatrixProduct, SplitK, TileChooser, TilePlan};
 use crate::dispatch::{Dispatch, Dispatches, Operand, Targets, WORKGROUP_SIZE};
 use crate::kernels::{
     adam::{AdamStep, adam_part},

@@ -12,9 +12,9 @@
 //! | running_mean, running_var (no gradient) | `[1, F]` |
 //! | modulation, with FiLM: gamma in the F columns from `first` on, beta in the F columns after them | `[B, M]` |
 //! | c (strength; no gradient), with FiLM | `[B, 1]` |
-//! | saved: mean, 1 / sqrt(var + eps) | `[1, F]` |
+//! | outputs 1 and 2, saved for backward: mean, 1 / sqrt(var + eps) | `[1, F]` |
 //! | outputs 3 and 4: the new running mean and variance | `[1, F]` |
-//! | saved, with dropout: its mask | `[B, F]` |
+//! | output 5, saved for backward, with dropout: its mask | `[B, F]` |
 //!
 //! Gradient, with `a = leaky_relu(x)`, `xhat = (a - mean) / sqrt(var + eps)`, `v = mask (xhat weight + bias)`: `dgamma
 //! = c v dy`, `dbeta = c dy`, `dn = mask ((1 - c) + c gamma) dy`, `dbias = sum dn`, `dweight = sum dn xhat`, and `da =

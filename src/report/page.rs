@@ -192,7 +192,7 @@ fn waves(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
             p .note { "No published norms are drawn: those at hand are of people and clicks." }
         } @else {
             p .note {
-                "NormHandles are of clicks about ten times a second and of adults with normal hearing, with two standard "
+                "Norms are of clicks about ten times a second and of adults with normal hearing, with two standard "
                 "deviations where they are known; levels are taken for dB nHL. " (sources.join("; ")) ". Listeners who "
                 "are older, hear worse or were stimulated faster have later waves."
             }

@@ -12,7 +12,7 @@ pub enum Checks {
     Off,
 }
 
-/// An opened GPU.
+/// The connection to a GPU: its device, queue and limits, and its first fault.
 #[derive(Debug)]
 pub struct Handle {
     pub device: wgpu::Device,
