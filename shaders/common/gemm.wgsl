@@ -2,12 +2,13 @@
 //
 // A term of a tile costs 2 TILE loads for TILE^2 multiply-adds. An H100 has 132 streaming multiprocessors with 128
 // multiply-adds per clock each, and L2 delivers about 24 bytes per clock to each: a tile of 128 needs 8 of these bytes,
-// and a tile of 32 needs 32, more than there are. From workgroup memory (128 bytes per clock), a thread with 8 x 8 sums loads 4
-// vec4 for 64 multiply-adds; a thread with 4 x 4 sums loads 2 for 16. So tiles are large where there are enough of them
-// for all multiprocessors. Where there are few tiles, as at 32 rows, the latency of the loads decides, and thus the
-// number of loads in flight: then tiles are small and deep. TILE * DEPTH is always 2048: both operands together fill
-// the 16 KiB of workgroup memory that WebGPU guarantees, and are 256 blocks of 4 x 4, one per thread. A thread fetches
-// its block of the next DEPTH into registers while it multiplies this one. `src/device/gpu/tiling.rs` chooses the tile.
+// and a tile of 32 needs 32, more than there are. From workgroup memory (128 bytes per clock), a thread with 8 x 8 sums
+// loads 4 vec4 for 64 multiply-adds; a thread with 4 x 4 sums loads 2 for 16. So tiles are large where there are enough
+// of them for all multiprocessors. Where there are few tiles, as at 32 rows, the latency of the loads decides, and thus
+// the number of loads in flight: then tiles are small and deep. TILE * DEPTH is always 2048: both operands together
+// fill the 16 KiB of workgroup memory that WebGPU guarantees, and are 256 blocks of 4 x 4, one per thread. A thread
+// fetches its block of the next DEPTH into registers while it multiplies this one. `src/device/gpu/tiling.rs` chooses
+// the tile.
 override TILE: u32 = 32u;
 // Every row of the operands begins at a multiple of four numbers: they are read as vec4, at least 64 adjacent bytes of
 // a row at a time. Otherwise they are read one number at a time, and four instructions share a cache line.

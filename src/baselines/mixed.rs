@@ -179,8 +179,8 @@ impl MixedModel {
         self.noise.matrix()
     }
 
-    /// The factor by which the variance of a recording's noise is smaller than [`MixedModel::noise`]. Unknown or invalid numbers
-    /// of averages count as the median of the training rows.
+    /// The factor by which the variance of a recording's noise is smaller than [`MixedModel::noise`]. Unknown or
+    /// invalid numbers of averages count as the median of the training rows.
     pub fn sweeps(&self, averages: f32) -> f64 {
         match self.by_averages {
             true if averages.is_finite() && averages >= 1.0 => f64::from(averages),

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! MR and NR are so large that the sums fill three quarters of the registers. The sizes differ from BLIS's in two
-//! points: `b`, which is a layer's weight matrix more often than not, is packed for L2 and not for L3, and `a` is packed
-//! only where that pays.
+//! points: `b`, which is a layer's weight matrix more often than not, is packed for L2 and not for L3, and `a` is
+//! packed only where that pays.
 //!
 //! The imports point one way: `split_k`, `parallel`, `x86`, `macro_kernel`, then `micro_kernel`, `gemv` and `pack`,
 //! then `operands` and `blocking`; `avx512` and `avx2` implement `vector`.
