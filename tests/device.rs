@@ -1,4 +1,4 @@
-//! What the CPU device refuses: handles and tickets that are not valid. `tests/gpu/recording.rs` does the same on a GPU.
+//! What the CPU device refuses: handles and tickets that are not valid. See `tests/gpu/recording.rs` for a GPU.
 
 use abr_film::device::{AdamBuffers, AdamStep, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues};
 
