@@ -49,12 +49,12 @@ fn quad_place(k: u32, quad: u32) -> u32 {
     return k * QUADS + (quad ^ (k / 4u * ROTATION % 8u));
 }
 
-// The first term and the first line of a thread's block of an operand; `turned`: the rows of the operand run along k.
+// The first term and the first line of a thread's block of an operand; `transposed`: its rows run along k.
 struct Block { k: u32, line: u32 }
 
-fn block_of(lane: u32, turned: bool) -> Block {
+fn block_of(lane: u32, transposed: bool) -> Block {
     let b = lane % 128u;
-    if (turned) {
+    if (transposed) {
         return Block(b % LAYERS * 4u, b / LAYERS * 4u);
     }
     return Block(b / QUADS * 4u, b % QUADS * 4u);
@@ -62,10 +62,10 @@ fn block_of(lane: u32, turned: bool) -> Block {
 
 // Stores a block whose matrix has its columns as rows in memory. The first 128 threads store the left operand. `terms`
 // terms are left: those beyond become 0, whatever was fetched for them.
-fn put_block(lane: u32, block: mat4x4<f32>, turned: bool, terms: u32) {
-    let at = block_of(lane, turned);
+fn put_block(lane: u32, block: mat4x4<f32>, transposed: bool, terms: u32) {
+    let at = block_of(lane, transposed);
     var lines = block;
-    if (turned) {
+    if (transposed) {
         lines = transpose(block);
     }
     if (terms < DEPTH) {

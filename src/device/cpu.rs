@@ -313,7 +313,8 @@ impl<T: Real> Device for Cpu<T> {
         let number = self.tickets.number(&ticket);
         let at = self.readbacks.iter().position(|(other, _)| *other == number).expect("a ticket is used once");
         let (_, read) = self.readbacks.remove(at).expect("a found readback");
-        values.clone_from(&read);
+        values.scalars.clone_from(&read.scalars);
+        values.values.clone_from(&read.values);
         self.spare.push(read);
         Ok(())
     }

@@ -84,18 +84,6 @@ pub struct ScalarValues {
     pub(super) values: Vec<f64>,
 }
 
-impl Clone for ScalarValues {
-    fn clone(&self) -> Self {
-        ScalarValues { scalars: self.scalars.clone(), values: self.values.clone() }
-    }
-
-    /// Reuses the memory. A derived `clone_from` would not.
-    fn clone_from(&mut self, source: &Self) {
-        self.scalars.clone_from(&source.scalars);
-        self.values.clone_from(&source.values);
-    }
-}
-
 impl ScalarValues {
     /// The value of a scalar.
     ///

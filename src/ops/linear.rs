@@ -41,7 +41,7 @@ impl Linear {
         let [w, m, v] = weights;
         let columns = x.ncols();
         let part_rows = (PART / columns.max(1)).max(1);
-        // each part packs x again, so a quarter of the real cost asks for tasks of one or two parts
+        // each part packs x again: a quarter of the real cost gives each task one or two parts
         split(By::Rows, w.nrows(), (columns / 4).max(1), (w, m, v), &|range: Range<usize>, (mut w, mut m, mut v)| {
             with_workspace(part_rows * columns, |part| {
                 for start in range.clone().step_by(part_rows) {

@@ -85,8 +85,8 @@ impl Gpu {
 
     fn run(&mut self, shader: &'static str, dispatches: &[Dispatch], operands: &Operands) {
         let state = self.state.get_mut();
-        for dispatch in dispatches.iter().filter(|dispatch| dispatch.workgroups > 0) {
-            if let Err(error) = state.dispatch(&self.context, shader, dispatch, |memory, operand| match operand {
+        for dispatch in dispatches {
+            if let Err(error) = state.dispatch(&self.context, shader, dispatch, None, |memory, operand| match operand {
                 Operand::Input(i) => Ok((memory.range(operands.inputs[*i]), None)),
                 Operand::Output(i) => Ok((memory.range(operands.outputs[*i]), None)),
                 Operand::DOutput => Ok((memory.range(operands.doutput.expect("a backward pass")), None)),
@@ -111,18 +111,23 @@ impl State {
         self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
     }
 
-    /// Records a dispatch; `locate` finds the range of each operand, and the id of the buffer that it replaced, if any.
+    /// Records a dispatch, if it has workgroups. `locate` finds the range of each operand, and the id of the buffer
+    /// that it replaced, if any. The dispatch touches all these ranges, or only `touched`.
     fn dispatch(
         &mut self,
         context: &Context,
         shader: &'static str,
         dispatch: &Dispatch,
+        touched: Option<&[(BufferRange, bool)]>,
         locate: impl Fn(&mut Memory, &Operand) -> Result<(BufferRange, Option<u64>)>,
     ) -> Result<()> {
+        if dispatch.workgroups == 0 {
+            return Ok(());
+        }
         let entry_point = context.programs.lock().expect("no panic while locked").get(shader, dispatch);
         let mut offsets = ArrayVec::<u32, MAX_UNIFORMS>::new();
         let mut bound = ArrayVec::<BufferRange, MAX_BINDINGS>::new();
-        let mut touched = ArrayVec::<(BufferRange, bool), { 2 * MAX_BINDINGS + 4 }>::new();
+        let mut all = ArrayVec::<(BufferRange, bool), { 2 * MAX_BINDINGS + 4 }>::new();
         // (tensor, its copy in scratch memory) of joined tensors that the dispatch writes
         let mut back = Vec::new();
         for (index, (binding, variable)) in dispatch.bindings.iter().zip(&entry_point.variables).enumerate() {
@@ -146,10 +151,10 @@ impl State {
                     BufferRange { block: ranges[0].block, bytes: start..end }
                 }
             };
-            touched.extend(ranges.into_iter().map(|range| (range, variable.written)));
+            all.extend(ranges.into_iter().map(|range| (range, variable.written)));
             bound.push(whole);
         }
-        let (bound, touched, offsets) = (&bound[..], &touched[..], &offsets[..]);
+        let (bound, touched, offsets) = (&bound[..], touched.unwrap_or(&all), &offsets[..]);
         let bindings = Bindings { dispatch, entry_point: &entry_point, bound, touched, offsets };
         self.recorder.dispatch(context, &mut self.memory, &bindings);
         for (tensor, copy) in back {
@@ -169,6 +174,15 @@ impl State {
         }
     }
 
+    /// Scratch memory of this id.
+    fn scratch(&mut self, context: &Context, id: usize, bytes: u64) -> Result<BufferRange> {
+        let (range, replaced) = self.memory.scratch(context, id, bytes)?;
+        if let Some(replaced) = replaced {
+            self.recorder.drop_bind_groups_of(replaced);
+        }
+        Ok(range)
+    }
+
     /// Copies tensors that are not contiguous into scratch memory, where a shader can bind them as one. Returns the
     /// copies (tensor, its copy) to undo after the dispatch if it writes them.
     fn gather(
@@ -183,10 +197,7 @@ impl State {
             // copies of an earlier op's results from there may still be pending
             self.recorder.run_copies(context, &self.memory);
         }
-        let (workspace, replaced) = self.memory.scratch(context, scratch, total)?;
-        if let Some(id) = replaced {
-            self.recorder.drop_bind_groups_of(id);
-        }
+        let workspace = self.scratch(context, scratch, total)?;
         let (mut end, mut back) = (0, Vec::new());
         for range in ranges {
             let here = BufferRange { block: workspace.block, bytes: end..end + range.len() };

@@ -3,13 +3,10 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{BufferRange, Memory, bytes_of};
-use super::recorder::Bindings;
 use crate::device::readback::{NormHandles, ScalarHandle};
 use crate::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, ParameterGroup};
-use crate::dispatch::{Dispatch, MAX_BINDINGS, Operand};
+use crate::dispatch::{Dispatch, Operand};
 use crate::error::Result;
-use arrayvec::ArrayVec;
-use std::borrow::Cow;
 
 /// The values that one workgroup updates or sums.
 const CHUNK: usize = 2048;
@@ -146,7 +143,7 @@ impl State {
             [step_size, keep, l2].map(|factor| factor as f32)
         };
         let factors: Vec<f32> = plan.groups.iter().flat_map(factors).collect();
-        let range = self.scratch(context, FACTORS, factors.len())?;
+        let range = self.scratch(context, FACTORS, bytes_of(factors.len()))?;
         self.recorder.write(context, &mut self.memory, &range, bytemuck::cast_slice(&factors));
         let scale = self.scale(context, clip)?;
         let ([b1, b2], AdamFactors { inverse_root, .. }) = (step.betas, step.factors());
@@ -180,7 +177,7 @@ impl State {
         let sums = self.norms.get(norms);
         assert!(sums.counts.len() == 1, "adam: clipped by a norm that shares its call");
         let (sums, count) = sums.of_group(group);
-        let range = self.scratch(context, SCALE, 1)?;
+        let range = self.scratch(context, SCALE, bytes_of(1))?;
         let dispatch = Dispatch::new("clip", 1).u("chunks", count).f("largest", max_norm);
         self.dispatch_over(context, "norm", dispatch, &[("sums", &sums), ("scale", &range)], None)?;
         Ok(range)
@@ -198,7 +195,7 @@ impl State {
         };
         let (mut sums, count) = (None, squares.counts.iter().sum());
         if let Some(block) = squares.block.filter(|_| count > 0) {
-            let range = self.scratch(context, SQUARES + call, count)?;
+            let range = self.scratch(context, SQUARES + call, bytes_of(count))?;
             let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &range)];
             let dispatch = Dispatch::new("squares", count).u("chunks", count);
             self.dispatch_over(context, "norm", dispatch, &bound, None)?;
@@ -218,27 +215,11 @@ impl State {
         bound: &[(&'static str, &BufferRange)],
         touched: Option<&[(BufferRange, bool)]>,
     ) -> Result<()> {
-        if dispatch.workgroups == 0 {
-            return Ok(());
-        }
-        let numbered = bound.iter().enumerate();
-        let dispatch = numbered.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
-        let entry_point = context.programs.lock().expect("no panic while held").get(shader, &dispatch);
-        let bound: ArrayVec<BufferRange, MAX_BINDINGS> = bound.iter().map(|(_, range)| (*range).clone()).collect();
-        let all = || bound.iter().cloned().zip(entry_point.variables.iter().map(|v| v.written)).collect();
-        let touched = touched.map_or_else(|| Cow::Owned(all()), Cow::Borrowed);
-        let (dispatch, entry_point, bound, touched) = (&dispatch, &entry_point, &bound[..], &touched[..]);
-        let bindings = Bindings { dispatch, entry_point, bound, touched, offsets: &[] };
-        self.recorder.dispatch(context, &mut self.memory, &bindings);
-        Ok(())
-    }
-
-    /// Scratch memory of this id for `len` numbers.
-    fn scratch(&mut self, context: &Context, id: usize, len: usize) -> Result<BufferRange> {
-        let (range, replaced) = self.memory.scratch(context, id, bytes_of(len))?;
-        if let Some(replaced) = replaced {
-            self.recorder.drop_bind_groups_of(replaced);
-        }
-        Ok(range)
+        let names = bound.iter().enumerate();
+        let dispatch = names.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
+        self.dispatch(context, shader, &dispatch, touched, |_, operand| match operand {
+            Operand::Input(i) => Ok((bound[*i].1.clone(), None)),
+            _ => unreachable!("bound as inputs"),
+        })
     }
 }

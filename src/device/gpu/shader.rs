@@ -100,11 +100,9 @@ impl Interface {
     /// The variables of these names.
     ///
     /// # Panics
-    /// When the shader has no such variable, or the entry point uses another one.
+    /// When the shader has no such variable, or the entry point uses another one, or one is named twice.
     pub fn variables(&self, label: &str, entry: &str, names: &[&'static str]) -> Vec<Variable> {
-        check_all_named(label, names, &self.used(label, entry).variables);
-        let variable = |name: &&str| self.variables.get(*name).unwrap_or_else(|| panic!("{label}: no variable {name}"));
-        names.iter().map(variable).copied().collect()
+        look_up(label, "variable", names, &self.variables, &self.used(label, entry).variables)
     }
 
     /// The indices of the uniforms of these names.
@@ -112,12 +110,7 @@ impl Interface {
     /// # Panics
     /// When the shader has no such uniform, or the entry point uses another one, or one is named twice.
     pub fn uniforms(&self, label: &str, entry: &str, names: &[&'static str]) -> Vec<usize> {
-        check_all_named(label, names, &self.used(label, entry).uniforms);
-        for (i, name) in names.iter().enumerate() {
-            assert!(!names[..i].contains(name), "{label}: the uniform {name} is set twice");
-        }
-        let uniform = |name: &&str| self.uniforms.get(*name).unwrap_or_else(|| panic!("{label}: no uniform {name}"));
-        names.iter().map(uniform).copied().collect()
+        look_up(label, "uniform", names, &self.uniforms, &self.used(label, entry).uniforms)
     }
 
     fn used(&self, label: &str, entry: &str) -> &Used {
@@ -125,10 +118,22 @@ impl Interface {
     }
 }
 
-fn check_all_named(label: &str, names: &[&str], used: &BTreeSet<String>) {
+/// What is declared under these names, which must be all that are used.
+fn look_up<T: Copy>(
+    label: &str,
+    kind: &str,
+    names: &[&str],
+    declared: &BTreeMap<String, T>,
+    used: &BTreeSet<String>,
+) -> Vec<T> {
     if let Some(missing) = used.iter().find(|name| !names.contains(&name.as_str())) {
         panic!("{label}: {missing} is used and not set");
     }
+    let found = names.iter().enumerate().map(|(i, name)| {
+        assert!(!names[..i].contains(name), "{label}: the {kind} {name} is set twice");
+        *declared.get(*name).unwrap_or_else(|| panic!("{label}: no {kind} {name}"))
+    });
+    found.collect()
 }
 
 /// The fields of a variable whose type is a struct of 32-bit fields, with their indices.

@@ -76,7 +76,7 @@ pub(super) unsafe fn b_panels<V: Vector>(b: GemmOperand, depth: usize, columns: 
     }
 }
 
-/// Packs one vector of a B panel: `lanes` columns of `b`, each of which lies along its depth.
+/// Packs one vector of a B panel: `lanes` columns of `b`, which run along the depth.
 ///
 /// # Safety
 /// As [`b_panels`]; `to` has room for `depth` vectors, `to_stride` apart.
