@@ -10,11 +10,11 @@
 //! sets the threads.
 
 use abr_film::config::{FilmConfig, ModelConfig, TrainingConfig};
-use abr_film::device::Cpu;
+use abr_film::engine::device::Cpu;
+use abr_film::engine::nn::layers::Mode;
+use abr_film::engine::ops::{self, Case, Fill, Mse, Op, WeightedSum};
+use abr_film::engine::tape::Var;
 use abr_film::model::{Batch, Cvae, LossWeights};
-use abr_film::nn::layers::Mode;
-use abr_film::ops::{self, Case, Fill, Mse, Op, WeightedSum};
-use abr_film::tape::Var;
 use common::bench::op::Bench;
 use common::bench::{BATCHES, Pair, inside, measure, pair, quick, seconds, threads, wanted};
 use common::random::draw;

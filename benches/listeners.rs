@@ -8,12 +8,12 @@
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
-use abr_film::device::{Kind, with};
+use abr_film::engine::device::{Kind, with};
+use abr_film::engine::rng::{Purpose, Stream};
 use abr_film::error::Result;
 use abr_film::eval::measures::{Classifier, Sample, two_sample};
 use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};
 use abr_film::eval::{Aucs, Calibration, EvalSplit, LikenessMeasures, Report, evaluate};
-use abr_film::rng::{Purpose, Stream};
 use abr_film::train::{Outcome, Trainer};
 use clap::Parser;
 use ndarray::Axis;
@@ -241,7 +241,7 @@ fn run(arguments: &Arguments, trial: &Trial, listeners: usize, draw: u64) -> Res
 
 fn shuffle_levels(data: &mut Dataset, seed: u64) {
     let Values::Number(levels) = &mut data.conditions[0].values else { unreachable!("levels are numbers") };
-    Stream::new(seed, Purpose::Test, 0).rng(0).shuffle(levels);
+    Stream::new(seed, Purpose::TEST, 0).rng(0).shuffle(levels);
 }
 
 fn measure(trainer: &mut Trainer, test: &Dataset, training: &Dataset, more: Dataset) -> Result<(Report, Aucs<f64>)> {

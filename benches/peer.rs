@@ -6,10 +6,10 @@
 
 use abr_film::config::Config;
 use abr_film::data::{Column, Dataset, Values};
-use abr_film::device::{Device, Kind, with};
+use abr_film::engine::device::{Device, Kind, with};
+use abr_film::engine::ops::{Case, Fill};
 use abr_film::error::Result;
 use abr_film::model::Cvae;
-use abr_film::ops::{Case, Fill};
 use abr_film::train::Trainer;
 use common::bench::on::{Placed, layer, nothing};
 use common::random::draw;

@@ -4,12 +4,12 @@
 //! one thread, unless `ABR_FILM_THREADS` says otherwise: then the time of an op is that of its calls, however many
 //! threads help.
 
-use abr_film::device::{
+use abr_film::engine::device::{
     AdamBuffers, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
+use abr_film::engine::ops::AnyOp;
+use abr_film::engine::tensor::Shape;
 use abr_film::error::Result;
-use abr_film::ops::AnyOp;
-use abr_film::tensor::Shape;
 use common::bench::trainer::trainer;
 use common::bench::{BATCHES, inside, median, seconds, threads_or};
 use std::collections::BTreeMap;

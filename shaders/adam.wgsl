@@ -1,5 +1,5 @@
 // include index
-// One step of Adam or AdamW over all parameters; see src/kernels/adam.rs. A workgroup updates one chunk of one
+// One step of Adam or AdamW over all parameters; see src/engine/kernels/adam.rs. A workgroup updates one chunk of one
 // parameter.
 
 struct Params {

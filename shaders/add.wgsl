@@ -1,5 +1,5 @@
 // include index
-// y = a + b; see src/ops/add.rs.
+// y = a + b; see src/engine/ops/add.rs.
 
 struct Params {
     count: u32,

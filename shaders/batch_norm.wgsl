@@ -1,5 +1,5 @@
 // include index, columns, statistics
-// y = (x - mean) / sqrt(var + eps) * weight + bias; see src/ops/batch_norm.rs.
+// y = (x - mean) / sqrt(var + eps) * weight + bias; see src/engine/ops/batch_norm.rs.
 
 struct Params {
     // offsets in `parameters`

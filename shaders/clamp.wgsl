@@ -1,5 +1,5 @@
 // include index
-// y = min(max(x, lo), hi); see src/ops/clamp.rs.
+// y = min(max(x, lo), hi); see src/engine/ops/clamp.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index
-// y = [clamp(mu), clamp(logvar)]; see src/ops/clamp_posterior.rs.
+// y = [clamp(mu), clamp(logvar)]; see src/engine/ops/clamp_posterior.rs.
 
 struct Params {
     count: u32,

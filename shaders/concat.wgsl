@@ -1,5 +1,5 @@
 // include index
-// y = [a, b]; see src/ops/concat.rs.
+// y = [a, b]; see src/engine/ops/concat.rs.
 
 struct Params {
     count: u32,

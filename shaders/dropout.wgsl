@@ -1,5 +1,5 @@
 // include index, philox
-// y = x * mask; see src/ops/dropout.rs.
+// y = x * mask; see src/engine/ops/dropout.rs.
 
 struct Params {
     rows: u32,

@@ -1,5 +1,5 @@
 // include index
-// y = ((1 - c) + c gamma) * x + c beta; see src/ops/film.rs.
+// y = ((1 - c) + c gamma) * x + c beta; see src/engine/ops/film.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index, gemm, linear
-// y_g = x_g W_g^T + b_g; see src/ops/grouped_linear.rs.
+// y_g = x_g W_g^T + b_g; see src/engine/ops/grouped_linear.rs.
 
 // the first output of each group, and the end of the last group
 @group(0) @binding(10) var<storage, read> starts: array<u32>;

@@ -1,5 +1,5 @@
 // include index, sum, mean
-// y = mean over rows of -1/2 sum(1 + logvar - mu^2 - exp(logvar)); see src/ops/kl.rs.
+// y = mean over rows of -1/2 sum(1 + logvar - mu^2 - exp(logvar)); see src/engine/ops/kl.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index
-// y = x above 0, slope x elsewhere; see src/ops/leaky_relu.rs.
+// y = x above 0, slope x elsewhere; see src/engine/ops/leaky_relu.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index, philox, gemm, linear, dense
-// y = dropout(relu(x W^T + b)); see src/ops/linear_relu.rs.
+// y = dropout(relu(x W^T + b)); see src/engine/ops/linear_relu.rs.
 
 @group(0) @binding(10) var<storage, read> kept: array<vec4<f32>>;
 

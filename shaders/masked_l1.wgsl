@@ -1,5 +1,5 @@
 // include index, sum, mean
-// y = sum(|x - labels| valid) / max(1, sum(valid)); see src/ops/masked_l1.rs.
+// y = sum(|x - labels| valid) / max(1, sum(valid)); see src/engine/ops/masked_l1.rs.
 
 struct Params {
     count: u32,

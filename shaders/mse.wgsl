@@ -1,5 +1,5 @@
 // include index, sum, mean
-// y = mean((x - labels)^2); see src/ops/mse.rs.
+// y = mean((x - labels)^2); see src/engine/ops/mse.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index
-// y = a * b; see src/ops/mul.rs.
+// y = a * b; see src/engine/ops/mul.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index, philox, columns, statistics
-// y = film(dropout(batch_norm(leaky_relu(x)))); see src/ops/norm_dropout_film.rs.
+// y = film(dropout(batch_norm(leaky_relu(x)))); see src/engine/ops/norm_dropout_film.rs.
 
 struct Params {
     // offsets in `parameters`

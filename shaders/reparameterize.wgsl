@@ -1,5 +1,5 @@
 // include index
-// z = mu + eps * exp(logvar / 2); see src/ops/reparameterize.rs.
+// z = mu + eps * exp(logvar / 2); see src/engine/ops/reparameterize.rs.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
 // include index
-// y = r L / (2 max(m, floor)); see src/ops/sigma_vae_nll.rs.
+// y = r L / (2 max(m, floor)); see src/engine/ops/sigma_vae_nll.rs.
 
 struct Params {
     half_length: f32,

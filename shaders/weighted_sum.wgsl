@@ -1,5 +1,5 @@
 // include index
-// y = sum of w_i x_i; see src/ops/weighted_sum.rs.
+// y = sum of w_i x_i; see src/engine/ops/weighted_sum.rs.
 
 struct Params {
     terms: u32,

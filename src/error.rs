@@ -94,28 +94,9 @@ fn io_remedy(source: &std::io::Error) -> &'static str {
     }
 }
 
-/// The candidate closest to a misspelt `name`, if any is close.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.75)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nearest_finds_typing_errors_and_nothing_far_off() {
-        let names = ["level_db", "rate_hz", "age_years"];
-        assert_eq!(nearest("levl_dB", names), Some("level_db"));
-        assert_eq!(nearest("ratehz", names), Some("rate_hz"));
-        assert_eq!(nearest("quux", names), None);
-    }
 
     #[test]
     fn an_error_says_what_where_and_the_way_out() {

@@ -20,7 +20,7 @@
 //! # Make a model
 //!
 //! ```
-//! use abr_film::{config::Config, device::Cpu, model::Cvae};
+//! use abr_film::{config::Config, engine::device::Cpu, model::Cvae};
 //!
 //! let config = Config::default();
 //! let model = Cvae::new(&config.model, &config.film, 42, Box::new(Cpu::<f32>::new()))?;
@@ -31,7 +31,7 @@
 //! # Train it
 //!
 //! ```
-//! use abr_film::{config::Config, data::load, device, train::{Outcome, Trainer}};
+//! use abr_film::{config::Config, data::load, engine::device, train::{Outcome, Trainer}};
 //! use std::ops::ControlFlow;
 //!
 //! let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
@@ -55,7 +55,7 @@
 //! ```
 //! use abr_film::checkpoint::Checkpoint;
 //! use abr_film::generate::{Request, Value, generate};
-//! # use abr_film::{config::Config, data::load, device::Cpu, train::Trainer};
+//! # use abr_film::{config::Config, data::load, engine::device::Cpu, train::Trainer};
 //! # let config = Config::from_json("example", include_str!("../configs/smoke.json"), &[])?;
 //! # let data = load(&config.data, config.model.signal_length, |_, _| {})?.0;
 //! # let folder = tempfile::tempdir().expect("a temporary folder");
@@ -82,25 +82,10 @@
 //! threads, and even if the training is interrupted and resumed. Other kernels (for example the portable ones instead
 //! of AVX-512) and other C libraries' `exp` and `log` may round differently.
 
-pub mod baselines;
-pub mod checkpoint;
-pub mod config;
-pub mod data;
-pub mod device;
-pub mod dispatch;
+#[cfg(feature = "abr")]
+mod abr;
+pub mod engine;
 pub mod error;
-pub mod eval;
-pub mod files;
-pub mod generate;
-pub mod infer;
-pub mod kernels;
-pub mod model;
-pub mod nn;
-pub mod ops;
-pub mod report;
-pub mod residual;
-pub mod rng;
-pub mod tape;
-pub mod tensor;
-pub mod text;
-pub mod train;
+
+#[cfg(feature = "abr")]
+pub use abr::*;

@@ -2,9 +2,9 @@
 
 use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
-use abr_film::device::Cpu;
+use abr_film::engine::device::Cpu;
+use abr_film::engine::rng::{Purpose, Stream};
 use abr_film::eval::{EvalSplit, Report, evaluate};
-use abr_film::rng::{Purpose, Stream};
 use abr_film::train::Trainer;
 use std::ops::ControlFlow;
 
@@ -33,7 +33,7 @@ fn reports(keys: &[&str], shuffled: bool) -> [Report; 2] {
     });
     if shuffled {
         let Values::Number(levels) = &mut train.conditions[0].values else { panic!("levels are numbers") };
-        Stream::new(1, Purpose::Test, 0).rng(0).shuffle(levels);
+        Stream::new(1, Purpose::TEST, 0).rng(0).shuffle(levels);
     }
     let (mut trainer, _) = Trainer::new(&config, &train, Box::new(Cpu::<f32>::new())).unwrap();
     while !trainer.finished() {

@@ -18,14 +18,14 @@ unargued() {
 
 echo "type names with two meanings   $(type_names | sort | uniq -d | wc -l)"
 echo "unsafe blocks without argument $(unargued)"
-echo "functions of Device            $(awk '/^pub trait Device/,/^}/' src/device/mod.rs | grep -c '^    fn ')"
+echo "functions of Device            $(awk '/^pub trait Device/,/^}/' src/engine/device/mod.rs | grep -c '^    fn ')"
 echo "files that #[path] pulls in    $(grep -rE '^#\[path' src tests benches --include='*.rs' | wc -l)"
 echo "lines of src, Rust             $(lines src rs)"
 echo "lines of tests, Rust           $(lines tests rs)"
 echo "lines of benches, Rust         $(lines benches rs)"
 echo "lines of shaders               $(lines shaders wgsl)"
 # files that name one thing of a kind: about what another of its kind has to touch
-places() { grep -rliwE "$1" src tests benches shaders --include='*.rs' --include='*.wgsl' --include='*.py' | grep -vc '^src/model/'; }
+places() { grep -rliwE "$1" src tests benches shaders --include='*.rs' --include='*.wgsl' --include='*.py' | grep -vc '^src/abr/model/'; }
 echo "files that name an op          $(places 'masked_l1|MaskedL1') (masked_l1)"
 echo "files that name a reader       $(places 'ihs_smartep') (ihs_smartep)"
 echo "files that name a measure      $(places 'mmd|mmd2|mmd_.*') (mmd)"

@@ -1,6 +1,6 @@
 //! What the CPU device refuses: handles and tickets that are not valid. See `tests/gpu/recording.rs` for a GPU.
 
-use abr_film::device::{AdamBuffers, AdamStep, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues};
+use abr_film::engine::device::{AdamBuffers, AdamStep, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues};
 
 #[test]
 #[should_panic(expected = "a norm from before the last optimizer step")]

@@ -1,13 +1,13 @@
 //! Each fused op against its separate ops, bit for bit: outputs, and gradients that are overwritten and accumulated.
 
-use abr_film::device::AdamStep;
-use abr_film::kernels::adam::adam;
-use abr_film::ops::{
+use abr_film::engine::device::AdamStep;
+use abr_film::engine::kernels::adam::adam;
+use abr_film::engine::ops::{
     AnyOp, BatchNorm, Clamp, ClampPosterior, Dropout, Fill, Film, GroupedLinear, LeakyRelu, Linear, LinearRelu,
     NormDropoutFilm,
 };
-use abr_film::rng::{Purpose, Stream};
-use abr_film::tensor::Real;
+use abr_film::engine::rng::{Purpose, Stream};
+use abr_film::engine::tensor::Real;
 use common::ops::{backward, forward};
 use common::random::draw;
 use ndarray::{Array2, Axis, concatenate, s};
@@ -57,7 +57,7 @@ fn fused<T: Real>(op: AnyOp, inputs: &[Array2<T>], cotangent: &Array2<T>) -> (Ve
 }
 
 fn dropout(p: f64) -> Dropout {
-    Dropout { p, stream: Stream::new(3, Purpose::Dropout, 4).at(2) }
+    Dropout { p, stream: Stream::new(3, Purpose::DROPOUT, 4).at(2) }
 }
 
 fn norm_dropout_film_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool, drops: bool, film: bool) {

@@ -4,8 +4,8 @@
 //! A kernel that this CPU cannot run is skipped with a message; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a
 //! failure.
 
-use abr_film::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_on, gemm_split_k};
-use abr_film::rng::{Purpose, Stream};
+use abr_film::engine::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_on, gemm_split_k};
+use abr_film::engine::rng::{Purpose, Stream};
 use common::skipped::skipped;
 use ndarray::{Array2, ArrayView2, s};
 
@@ -26,7 +26,7 @@ fn here(kernel: Kernel) -> bool {
 
 fn random([rows, columns]: [usize; 2], layer: u32) -> Array2<f32> {
     let mut values = vec![0.0; rows * columns];
-    Stream::new(3, Purpose::Test, layer).normals(0, &mut values);
+    Stream::new(3, Purpose::TEST, layer).normals(0, &mut values);
     Array2::from_shape_vec((rows, columns), values).unwrap()
 }
 

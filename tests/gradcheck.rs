@@ -4,7 +4,7 @@
 //! Gradients are accumulated into noise, and overwrite NaN, which catches the confusion of the two. Each op is checked
 //! once more with its gradient perturbed by a part in a thousand, and must fail then.
 
-use abr_film::ops::{Case, Fill, Op};
+use abr_film::engine::ops::{Case, Fill, Op};
 use common::one_test_per_op;
 use common::ops::{backward, forward};
 use common::random::draw;

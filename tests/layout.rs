@@ -1,6 +1,6 @@
 //! Checks of the sources against the architecture: imports, one file per op, the length of files and comments.
 
-use abr_film::ops::AnyOp;
+use abr_film::engine::ops::AnyOp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -169,8 +169,8 @@ fn the_command_line_reaches_the_library_by_its_name_alone() {
 
 #[test]
 fn every_op_has_one_file_of_its_name() {
-    let folder = root().join("src/ops");
-    let files: BTreeSet<String> = sources("src/ops")
+    let folder = root().join("src/engine/ops");
+    let files: BTreeSet<String> = sources("src/engine/ops")
         .iter()
         .map(|path| path.strip_prefix(&folder).expect("under ops").display().to_string())
         .filter(|name| name != "mod.rs")
@@ -185,7 +185,7 @@ fn every_op_has_one_shader_of_its_name() {
     let text = |name: &str| std::fs::read_to_string(folder.join(format!("{name}.wgsl"))).expect("a shader");
     for op in AnyOp::NAMES {
         let shader = text(op);
-        assert!(shader.contains(&format!("src/ops/{op}.rs")), "{op}.wgsl does not name its op");
+        assert!(shader.contains(&format!("src/engine/ops/{op}.rs")), "{op}.wgsl does not name its op");
         let includes =
             shader.lines().next().and_then(|line| line.strip_prefix("// include ")).expect("a line of includes");
         let whole = includes.split(", ").map(|part| text(&format!("common/{part}"))).chain([shader.clone()]);
@@ -204,7 +204,7 @@ fn every_op_has_one_shader_of_its_name() {
 
 #[test]
 fn one_folder_names_wgpu() {
-    let own = root().join("src/device/gpu");
+    let own = root().join("src/engine/device/gpu");
     for path in sources("src").iter().filter(|path| !path.starts_with(&own)) {
         let text = std::fs::read_to_string(path).expect("a source");
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));

@@ -3,10 +3,10 @@
 
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
 use abr_film::data::load;
-use abr_film::device::Cpu;
+use abr_film::engine::device::Cpu;
+use abr_film::engine::nn::{layers::Mode, optim::Optimizer};
+use abr_film::engine::rng::{Purpose, Stream};
 use abr_film::model::{Batch, Cvae, LossWeights, Terms};
-use abr_film::nn::{layers::Mode, optim::Optimizer};
-use abr_film::rng::{Purpose, Stream};
 use abr_film::train::Trainer;
 use common::recording::{Recording, own};
 use common::shared::shared;
@@ -43,7 +43,7 @@ fn state(model: &Cvae) -> State {
 /// Standard normal values. Each `layer` gives other values.
 fn normals(columns: usize, layer: u32) -> Vec<f32> {
     let mut values = vec![0.0; ROWS * columns];
-    Stream::new(1, Purpose::Test, layer).normals(0, &mut values);
+    Stream::new(1, Purpose::TEST, layer).normals(0, &mut values);
     values
 }
 

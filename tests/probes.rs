@@ -2,7 +2,7 @@
 
 use abr_film::config::Config;
 use abr_film::data::{Dataset, load};
-use abr_film::device::Cpu;
+use abr_film::engine::device::Cpu;
 use abr_film::eval::Compared;
 use abr_film::eval::probes::{Absent, LevelProbe, Task, TrainOnSynthetic};
 use abr_film::eval::sides::{EVALUATED, Sides, TRAINING};

@@ -5,8 +5,8 @@
 //! gradients perturbed by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference` (by
 //! default beside the repository), one of them of the model at its full size, are included if they exist.
 
-use abr_film::ops::{AnyOp, Op};
-use abr_film::tensor::Real;
+use abr_film::engine::ops::{AnyOp, Op};
+use abr_film::engine::tensor::Real;
 use common::margins::Margins;
 use common::op_cases::{self, OpCase};
 use common::ops::{backward, forward};
@@ -134,7 +134,7 @@ mod op {
         ($($module:ident $Op:ident,)*) => {
             $(#[test] fn $module() {
                 let recording = op_recording();
-                let cases = op_cases::of(&recording, <abr_film::ops::$Op as Op>::NAME);
+                let cases = op_cases::of(&recording, <abr_film::engine::ops::$Op as Op>::NAME);
                 assert!(!cases.is_empty(), "no recorded case");
                 for case in cases {
                     check_op::<f64>(&case);

@@ -1,10 +1,10 @@
 //! The tape: gradients of variables with several uses, reuse of memory, and misuse that panics.
 
 use abr_film::config::OptimizerConfig;
-use abr_film::device::Cpu;
-use abr_film::nn::{init::Init, optim::Optimizer, params::Parameters};
-use abr_film::ops::{Add, GroupedLinear, LeakyRelu, Linear, Mse, Mul, Reparameterize, WeightedSum};
-use abr_film::tape::{Tape, Var};
+use abr_film::engine::device::Cpu;
+use abr_film::engine::nn::{init::Init, optim::Optimizer, params::Parameters};
+use abr_film::engine::ops::{Add, GroupedLinear, LeakyRelu, Linear, Mse, Mul, Reparameterize, WeightedSum};
+use abr_film::engine::tape::{Tape, Var};
 
 fn tape(shapes: &[([usize; 2], bool)]) -> (Tape, Vec<Var>) {
     let mut tape = Tape::new(Box::new(Cpu::<f64>::new()));

@@ -3,7 +3,7 @@
 
 #![cfg(feature = "gpu")]
 
-use abr_film::device::gpu::{shader_names, shader_text};
+use abr_film::engine::device::gpu::{shader_names, shader_text};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage, front};

@@ -1,4 +1,4 @@
-// Philox 4x32-10, with the same bits as src/rng.rs. WGSL has no 64-bit product, so it multiplies 16-bit halves.
+// Philox 4x32-10, with the same bits as src/engine/rng.rs. WGSL has no 64-bit product, so it multiplies 16-bit halves.
 struct Stream { key0: u32, key1: u32, tag: u32, step: u32 }
 
 fn high_word(a: u32, b: u32) -> u32 {

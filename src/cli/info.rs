@@ -3,7 +3,7 @@
 use super::{DeviceArgs, notice, print};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
-use abr_film::device::Device;
+use abr_film::engine::device::Device;
 use abr_film::error::Result;
 use abr_film::model::Cvae;
 use clap::Args;
@@ -66,8 +66,8 @@ fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Resu
 fn machine(device: Option<&String>) -> Value {
     json!({
         "device": device,
-        "cpu_features": abr_film::device::cpu_features(),
-        "adapters": abr_film::device::adapters(),
+        "cpu_features": abr_film::engine::device::cpu_features(),
+        "adapters": abr_film::engine::device::adapters(),
     })
 }
 
@@ -119,7 +119,7 @@ fn text(info: &Value) -> String {
     let adapters = info["adapters"].as_array().map(Vec::as_slice).unwrap_or_default();
     adapters.iter().for_each(|adapter| out += &format!("adapter      {}\n", one_adapter(adapter)));
     if adapters.is_empty() {
-        out += &format!("adapter      none: {}\n", abr_film::device::NO_ADAPTER);
+        out += &format!("adapter      none: {}\n", abr_film::engine::device::NO_ADAPTER);
     }
     let number = |name: &str| info[name].as_f64();
     if let (Some(epoch), Some(rate), Some(t0)) = (number("epoch"), number("sample_rate_hz"), number("t0_ms")) {

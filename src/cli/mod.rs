@@ -12,7 +12,7 @@ mod report;
 mod source;
 mod train;
 
-use abr_film::device::{self, Device};
+use abr_film::engine::device::{self, Device};
 use abr_film::error::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;

@@ -5,7 +5,7 @@ use super::{DeviceArgs, message, notice, report, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::{Config, SchedulerKind};
 use abr_film::data::Dataset;
-use abr_film::device::Device;
+use abr_film::engine::device::Device;
 use abr_film::error::{Error, Result};
 use abr_film::eval::{default_part, evaluate};
 use abr_film::train::{Outcome, RunFolder, Trainer};

@@ -3,7 +3,7 @@
 use crate::support::Place;
 use abr_film::config::Config;
 use abr_film::data::{Dataset, load};
-use abr_film::device::Cpu;
+use abr_film::engine::device::Cpu;
 use abr_film::train::{Outcome, Trainer};
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //! pass; with `ABR_FILM_REQUIRE_GPU=1` they fail.
 
 use crate::skipped::skipped;
-use abr_film::device::ADAPTER;
-use abr_film::device::gpu::{Checks, Context, open};
+use abr_film::engine::device::ADAPTER;
+use abr_film::engine::device::gpu::{Checks, Context, open};
 use std::sync::{Arc, OnceLock};
 
 static UNCHECKED: OnceLock<Option<Arc<Context>>> = OnceLock::new();

@@ -1,9 +1,9 @@
 //! The recorded op cases: the op of each, and the number of roundings in its results.
 
 use crate::recording::Recording;
-use abr_film::ops::{self, AnyOp};
-use abr_film::rng::{Purpose, Stream};
-use abr_film::tensor::Real;
+use abr_film::engine::ops::{self, AnyOp};
+use abr_film::engine::rng::{Purpose, Stream};
+use abr_film::engine::tensor::Real;
 use ndarray::Array2;
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ fn with_attributes(op: &str, attributes: &Value) -> AnyOp {
     let integer = |key: &str| attributes[key].as_u64().unwrap_or_else(|| panic!("{op}: {key}"));
     let clamp = |half: &str| ops::Clamp { lo: number(&format!("{half}_lo")), hi: number(&format!("{half}_hi")) };
     let dropout = || {
-        let stream = Stream::new(integer("seed"), Purpose::Dropout, integer("layer") as u32);
+        let stream = Stream::new(integer("seed"), Purpose::DROPOUT, integer("layer") as u32);
         ops::Dropout { p: number("p"), stream: stream.at(integer("step") as u32) }
     };
     match op {

@@ -1,7 +1,7 @@
 //! Runs one op on arrays.
 
-use abr_film::ops::AnyOp;
-use abr_film::tensor::{Gradient, Real};
+use abr_film::engine::ops::AnyOp;
+use abr_film::engine::tensor::{Gradient, Real};
 use ndarray::Array2;
 
 /// All outputs, from buffers filled with NaN: forward must overwrite and never read them.

@@ -4,12 +4,12 @@ use crate::case::Case;
 use crate::recording::Recording;
 use crate::spy::{Noise, Spy};
 use abr_film::config::FilmConfig;
-use abr_film::device::{Role, ScalarValues};
+use abr_film::engine::device::{Role, ScalarValues};
+use abr_film::engine::nn::{layers::Mode, optim::Optimizer};
+use abr_film::engine::ops::{Add, AnyOp, Mul};
+use abr_film::engine::tape::{Tape, Var};
+use abr_film::engine::tensor::Real;
 use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};
-use abr_film::nn::{layers::Mode, optim::Optimizer};
-use abr_film::ops::{Add, AnyOp, Mul};
-use abr_film::tape::{Tape, Var};
-use abr_film::tensor::Real;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

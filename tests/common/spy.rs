@@ -1,11 +1,11 @@
 //! A CPU that records the noise of a model, which the model does not expose.
 
-use abr_film::device::{
+use abr_film::engine::device::{
     AdamBuffers, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
+use abr_film::engine::ops::{AnyOp, Dropout, Op};
+use abr_film::engine::tensor::{Real, Shape};
 use abr_film::error::Result;
-use abr_film::ops::{AnyOp, Dropout, Op};
-use abr_film::tensor::{Real, Shape};
 use ndarray::Array2;
 use std::sync::{Arc, Mutex};
 

@@ -1,11 +1,11 @@
 //! The optimizer step on the GPU against the CPU in f64.
 
 use super::{STEP, U};
-use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, ParameterGroup, Role};
-use abr_film::kernels::adam::clip_scale;
-use abr_film::ops::Fill;
-use abr_film::tensor::Shape;
+use abr_film::engine::device::gpu::{Checks, Gpu};
+use abr_film::engine::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, ParameterGroup, Role};
+use abr_film::engine::kernels::adam::clip_scale;
+use abr_film::engine::ops::Fill;
+use abr_film::engine::tensor::Shape;
 use common::gpu::context;
 use common::random::draw;
 

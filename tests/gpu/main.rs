@@ -9,14 +9,14 @@ mod training;
 mod twice;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
-use abr_film::device::gpu::{Checks, Context, Gpu, open, shader_module};
-use abr_film::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role, ScalarValues};
+use abr_film::engine::device::gpu::{Checks, Context, Gpu, open, shader_module};
+use abr_film::engine::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role, ScalarValues};
+use abr_film::engine::nn::layers::Mode;
+use abr_film::engine::nn::optim::Optimizer;
+use abr_film::engine::ops::LeakyRelu;
+use abr_film::engine::rng::{Purpose, Stream};
+use abr_film::engine::tape::Var;
 use abr_film::model::{Batch, Cvae, LossWeights};
-use abr_film::nn::layers::Mode;
-use abr_film::nn::optim::Optimizer;
-use abr_film::ops::LeakyRelu;
-use abr_film::rng::{Purpose, Stream};
-use abr_film::tape::Var;
 use common::gpu::context;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ const TERMS: f64 = (40 + 40 + 17 + 5 + 16 + 33 + 65) as f64;
 
 fn normals(rows: usize, per_row: usize, layer: u32) -> Vec<f32> {
     let mut values = vec![0.0; rows * per_row];
-    let stream = Stream::new(1, Purpose::Test, layer);
+    let stream = Stream::new(1, Purpose::TEST, layer);
     values.chunks_exact_mut(per_row).enumerate().for_each(|(row, out)| stream.normals(row as u32, out));
     values
 }
@@ -113,7 +113,7 @@ fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
     // FiLM starts as the identity, where half of its gradients are 0: change its weights
     for (name, _, mut values) in model.state().expect("values") {
         if name.contains("_mlp.2.") {
-            let stream = Stream::new(9, Purpose::Test, values.len() as u32);
+            let stream = Stream::new(9, Purpose::TEST, values.len() as u32);
             let mut draws = stream.rng(0);
             values.iter_mut().for_each(|v| *v += 0.3 * draws.normal() as f32);
             let var = named(&model, &name);

@@ -2,10 +2,10 @@
 
 use super::{Kind, ROWS, Rows, SEED, STEP, config, model, named, optimizer, read, weights};
 use abr_film::config::Likelihood;
-use abr_film::device::gpu::{Checks, Context, Gpu};
-use abr_film::device::{AdamBuffers, AdamStep, Clip, Cpu, Device, ParameterGroup, Role};
+use abr_film::engine::device::gpu::{Checks, Context, Gpu};
+use abr_film::engine::device::{AdamBuffers, AdamStep, Clip, Cpu, Device, ParameterGroup, Role};
+use abr_film::engine::nn::layers::Mode;
 use abr_film::model::{Cvae, Losses};
-use abr_film::nn::layers::Mode;
 use common::gpu::context;
 use std::sync::Arc;
 

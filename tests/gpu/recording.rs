@@ -1,11 +1,11 @@
 //! Recording: compute passes, deferred copies and readback.
 
 use super::{STEP, read};
-use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{
+use abr_film::engine::device::gpu::{Checks, Gpu};
+use abr_film::engine::device::{
     AdamBuffers, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues, Target,
 };
-use abr_film::ops::{AnyOp, NormDropoutFilm, Op};
+use abr_film::engine::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
 
 /// A `norm_dropout_film` in training with its tensors. Its statistics are contiguous, as on the tape, unless `apart`.

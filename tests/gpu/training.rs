@@ -3,8 +3,8 @@
 use super::{named, own};
 use abr_film::config::Config;
 use abr_film::data::load;
-use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{Cpu, Device};
+use abr_film::engine::device::gpu::{Checks, Gpu};
+use abr_film::engine::device::{Cpu, Device};
 use abr_film::train::Trainer;
 use common::gpu::context;
 

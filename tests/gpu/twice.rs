@@ -1,9 +1,9 @@
 //! One variable twice in an op: no dispatch may write one buffer by two bindings.
 
-use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{Cpu, Device};
-use abr_film::ops::{Add, Film, Linear, Mse, Mul};
-use abr_film::tape::Tape;
+use abr_film::engine::device::gpu::{Checks, Gpu};
+use abr_film::engine::device::{Cpu, Device};
+use abr_film::engine::ops::{Add, Film, Linear, Mse, Mul};
+use abr_film::engine::tape::Tape;
 use common::gpu::context;
 
 /// The gradients of two parameters that ops have in several places.

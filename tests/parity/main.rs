@@ -9,11 +9,11 @@
 mod products;
 mod record;
 
-use abr_film::device::gpu::{Checks, Gpu};
-use abr_film::device::{Buffer, Device, Role, Target};
-use abr_film::ops::{AnyOp, Case, Dropout, Fill, Op};
-use abr_film::rng::{Purpose, Stream};
-use abr_film::tensor::Shape;
+use abr_film::engine::device::gpu::{Checks, Gpu};
+use abr_film::engine::device::{Buffer, Device, Role, Target};
+use abr_film::engine::ops::{AnyOp, Case, Dropout, Fill, Op};
+use abr_film::engine::rng::{Purpose, Stream};
+use abr_film::engine::tensor::Shape;
 use common::bounds::{Exact, U, bounds};
 use common::gpu::context;
 use common::one_test_per_op;
@@ -185,7 +185,7 @@ fn check_unwanted(gpu: &mut Gpu, case: &Case) {
 }
 
 fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
-    let mut draws = Stream::new(7, Purpose::Test, 1).rng(0);
+    let mut draws = Stream::new(7, Purpose::TEST, 1).rng(0);
     let mut extent = || EXTENTS[draws.below(EXTENTS.len() as u32) as usize];
     // the last size has more rows than the threads of a workgroup sum in one round
     let mut sizes = vec![[1, 1, 1], [2, 3, 5], [32, 64, 32], [601, 2, 5]];
@@ -210,7 +210,7 @@ fn check(cases: fn(usize, usize, usize) -> Vec<Case>) {
 fn random_bits_are_those_of_the_cpu() {
     let Some(mut gpu) = context(Checks::Off).map(Gpu::new) else { return };
     // two quads and a part of one; both halves of the key, and the whole counter
-    let (stream, [rows, columns]) = (Stream::new(0xFEDC_BA98_7654_3210, Purpose::Dropout, 3).at(17), [3, 9]);
+    let (stream, [rows, columns]) = (Stream::new(0xFEDC_BA98_7654_3210, Purpose::DROPOUT, 3).at(17), [3, 9]);
     let x = allocate(&mut gpu, Role::Activation, true, &[Array2::ones((rows, columns))]);
     let outputs = gpu.alloc(Role::Activation, &[[rows, columns]; 2]).expect("memory");
     for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {

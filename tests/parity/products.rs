@@ -1,10 +1,10 @@
 //! Matrix products with every tile size, split and not, and products without rows or outputs.
 
 use super::{Record, Run, check_case, context};
-use abr_film::device::gpu::{Card, Checks, Context, Gpu};
-use abr_film::dispatch::{Binding, Dispatch, Operand};
-use abr_film::ops::{Case, Fill, GroupedLinear, Linear, LinearRelu, Op};
-use abr_film::tensor::Shape;
+use abr_film::engine::device::gpu::{Card, Checks, Context, Gpu};
+use abr_film::engine::dispatch::{Binding, Dispatch, Operand};
+use abr_film::engine::ops::{Case, Fill, GroupedLinear, Linear, LinearRelu, Op};
+use abr_film::engine::tensor::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

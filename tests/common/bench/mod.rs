@@ -8,7 +8,7 @@ pub mod products_gpu;
 pub mod trainer;
 pub mod work;
 
-use abr_film::kernels::spin::SpinGuard;
+use abr_film::engine::kernels::spin::SpinGuard;
 use criterion::{Bencher, Criterion};
 pub use peer_protocol::median;
 use rayon::ThreadPool;

@@ -3,11 +3,11 @@
 
 use crate::random::draw;
 #[cfg(feature = "gpu")]
-use abr_film::device::gpu::{Checks, Context, Gpu, open};
-use abr_film::device::{Buffer, Cpu, Device, Role, ScalarHandle, ScalarValues, Target};
+use abr_film::engine::device::gpu::{Checks, Context, Gpu, open};
+use abr_film::engine::device::{Buffer, Cpu, Device, Role, ScalarHandle, ScalarValues, Target};
+use abr_film::engine::ops::{Add, AnyOp, Case, Fill, Linear};
+use abr_film::engine::tensor::Shape;
 use abr_film::error::Result;
-use abr_film::ops::{Add, AnyOp, Case, Fill, Linear};
-use abr_film::tensor::Shape;
 use std::time::Instant;
 
 /// The seconds that a try should take, and the most that a single run may take.
@@ -34,7 +34,7 @@ impl On {
 
     #[cfg(feature = "gpu")]
     pub fn gpu() -> Result<Self> {
-        Ok(On::Gpu(open(std::env::var(abr_film::device::ADAPTER).ok().as_deref(), Checks::Off)?))
+        Ok(On::Gpu(open(std::env::var(abr_film::engine::device::ADAPTER).ok().as_deref(), Checks::Off)?))
     }
 
     #[cfg(not(feature = "gpu"))]

@@ -1,8 +1,8 @@
 //! An op with random inputs.
 
 use crate::random::draw;
-use abr_film::ops::{AnyOp, Case, Fill};
-use abr_film::tensor::Gradient;
+use abr_film::engine::ops::{AnyOp, Case, Fill};
+use abr_film::engine::tensor::Gradient;
 use ndarray::{Array2, ArrayView2};
 
 /// An op with all its inputs and outputs.

@@ -2,7 +2,7 @@
 
 use abr_film::config::Config;
 use abr_film::data::load;
-use abr_film::device::Device;
+use abr_film::engine::device::Device;
 use abr_film::error::Result;
 use abr_film::train::Trainer;
 

@@ -2,7 +2,7 @@
 //! any other op.
 
 use crate::bench::op::Bench;
-use abr_film::ops::AnyOp;
+use abr_film::engine::ops::AnyOp;
 use criterion::Throughput;
 use ndarray::Array2;
 

@@ -1,7 +1,7 @@
 //! Element-wise ops, and ops on single numbers.
 
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
-use abr_film::ops::SigmaVaeNll;
+use abr_film::engine::ops::SigmaVaeNll;
 use ndarray::Array2;
 
 /// Numbers that are only moved or selected keep their bits.

@@ -3,7 +3,7 @@
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
 use ndarray::Array2;
 
-/// The additions that a term passes through in `reduction` (src/dispatch.rs): those of a lane, those of the tree over
+/// The additions that a term passes through in `reduction` (src/engine/dispatch.rs): those of a lane, those of the tree over
 /// 256 lanes, and the same again for the partial sums of 8192 elements each.
 fn additions(count: usize) -> usize {
     let of_one = |count: usize| count.div_ceil(256) + 8;

@@ -7,7 +7,7 @@ mod losses;
 mod norms;
 
 use crate::ops::{backward, forward};
-use abr_film::ops::AnyOp;
+use abr_film::engine::ops::AnyOp;
 use estimate::Estimate;
 pub use estimate::U;
 use ndarray::Array2;

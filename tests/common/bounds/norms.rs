@@ -5,7 +5,7 @@
 
 use super::elements::factor;
 use super::{Estimate, Estimates, Inputs, exact, over, zeros};
-use abr_film::ops::{BatchNorm, NormDropoutFilm};
+use abr_film::engine::ops::{BatchNorm, NormDropoutFilm};
 use ndarray::Array2;
 
 /// A `batch_norm` or a `norm_dropout_film`.

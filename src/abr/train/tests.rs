@@ -1,0 +1,56 @@
+use super::*;
+use crate::config::Config;
+use crate::data::load;
+use crate::engine::device::Cpu;
+
+/// A trainer of a second, on the built-in data.
+fn trainer(overrides: &[&str]) -> Trainer {
+    let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
+    let config = Config::from_json("smoke.json", include_str!("../../../configs/smoke.json"), &overrides).unwrap();
+    let dataset = load(&config.data, config.model.signal_length, |_, _| {}).unwrap().0;
+    Trainer::new(&config, &dataset, Box::new(Cpu::<f32>::new())).unwrap().0
+}
+
+/// A value far beyond any recording makes the validation loss overflow, NaN makes it NaN.
+#[test]
+fn a_validation_loss_that_is_not_finite_ends_the_training() {
+    for likelihood in ["mse", "calibrated"] {
+        for bad in [f32::NAN, 1e30] {
+            let likelihood = format!("training.likelihood={likelihood}");
+            // in the warm-up too, when no epoch is the best
+            for overrides in [&[&likelihood[..]][..], &[&likelihood, "training.kl_warmup_epochs=2"]] {
+                let mut trainer = trainer(overrides);
+                trainer.validation.signal[[3, 5]] = bad;
+                let message = trainer.epoch(|_| ControlFlow::Continue(())).unwrap_err().to_string();
+                for part in
+                    ["training: epoch 1: the validation loss is no longer finite", "lower training.learning_rate"]
+                {
+                    assert!(message.contains(part), "{part:?} is not in: {message}");
+                }
+                assert!(trainer.best().is_none() && trainer.progress.best.is_none());
+                // neither saved nor trained on
+                assert!(trainer.checkpoint().is_err());
+                assert!(trainer.epoch(|_| ControlFlow::Continue(())).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_epoch_that_is_no_better_costs_patience() {
+    let mut trainer = trainer(&["training.early_stopping_patience=2"]);
+    assert!(trainer.update_best(2.0).unwrap());
+    assert!(!trainer.update_best(2.0).unwrap() && !trainer.progress.stopped_early);
+    assert_eq!(trainer.progress.best, Some(Best { epoch: 1, objective: 2.0 }));
+    assert!(!trainer.update_best(3.0).unwrap() && trainer.progress.stopped_early);
+}
+
+#[test]
+fn nothing_counts_before_the_warm_up_has_ended() {
+    let mut trainer = trainer(&["training.kl_warmup_epochs=2", "training.early_stopping_patience=1"]);
+    for (epoch, objective, best) in [(0, 1.0, false), (1, 0.5, false), (2, 3.0, true), (3, 4.0, false)] {
+        trainer.progress.epoch = epoch;
+        assert_eq!(trainer.update_best(objective).unwrap(), best, "epoch {epoch}");
+        assert_eq!(trainer.progress.stopped_early, epoch == 3);
+    }
+}
