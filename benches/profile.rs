@@ -5,7 +5,7 @@
 //! threads help.
 
 use abr_film::engine::device::{
-    AdamBuffers, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
+    AdamBuffers, AdamSettings, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::engine::ops::AnyOp;
 use abr_film::engine::tensor::Shape;
@@ -89,8 +89,8 @@ impl Device for Clock {
         self.timed(("norms", ""), |cpu| cpu.norms(groups))
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
-        self.timed(("adam", ""), |cpu| cpu.adam(step, clip, parameters));
+    fn adam(&mut self, step: u64, settings: &AdamSettings, clip: Option<Clip>, parameters: &[AdamBuffers]) {
+        self.timed(("adam", ""), |cpu| cpu.adam(step, settings, clip, parameters));
     }
 
     fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {

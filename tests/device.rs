@@ -1,6 +1,6 @@
 //! What the CPU device refuses: handles and tickets that are not valid. See `tests/gpu/recording.rs` for a GPU.
 
-use abr_film::engine::device::{AdamBuffers, AdamStep, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues};
+use abr_film::engine::device::{AdamBuffers, AdamSettings, Cpu, Device, Role, ScalarHandle, ScalarValues};
 
 #[test]
 #[should_panic(expected = "a norm from before the last optimizer step")]
@@ -9,9 +9,8 @@ fn a_stale_norm_is_refused() {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let [value, gradient, m, v] = roles.map(|role| cpu.alloc(role, &[[1, 2]]).expect("memory")[0]);
     let norm = cpu.norms(&[vec![gradient]]).expect("a norm").get(0);
-    let step =
-        AdamStep { step: 1, learning_rate: 0.1, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
-    cpu.adam(&step, None, &[AdamBuffers { value, gradient, m, v, group: ParameterGroup::DEFAULT }]);
+    let parameter = AdamBuffers { value, gradient, m, v, learning_rate: 0.1, weight_decay: 0.0 };
+    cpu.adam(1, &AdamSettings::DEFAULT, None, &[parameter]);
     // still valid: no other norm was computed
     let ticket = cpu.readback(&[norm]).expect("a readback");
     cpu.wait(ticket, &mut ScalarValues::default()).expect("a value");

@@ -4,10 +4,10 @@
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
 use abr_film::data::load;
 use abr_film::engine::device::Cpu;
-use abr_film::engine::nn::{layers::Mode, optim::Optimizer};
+use abr_film::engine::nn::layers::Mode;
 use abr_film::engine::rng::{Purpose, Stream};
 use abr_film::model::{Batch, Cvae, LossWeights, Terms};
-use abr_film::train::Trainer;
+use abr_film::train::{self, Trainer};
 use common::recording::{Recording, own};
 use common::shared::shared;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,23 +64,18 @@ fn train_with(model: &mut Cvae, steps: u32, optimizer: &OptimizerConfig, in_back
     let (signal, condition) = (normals(config.signal_length, 10), normals(config.static_dim, 11));
     let eps = normals(config.latent_dim, 12);
     let batch = Batch { rows: ROWS, signal: &signal, condition: &condition, eps: Some(&eps), ..Batch::default() };
-    let (parameters, tape) = model.parts();
-    let mut optimizer = Optimizer::new(
-        optimizer,
-        &FilmConfig { learning_rate_scale: 0.5, weight_decay: Some(0.3), ..FilmConfig::default() },
-        parameters,
-        tape,
-    )
-    .expect("memory for the moments");
+    let film = FilmConfig { learning_rate_scale: 0.5, weight_decay: Some(0.3), ..FilmConfig::default() };
+    let optimizer = train::optimizer(optimizer, &film, 1e-2, model.parts());
+    let mut optimizer = optimizer.expect("memory for the moments");
     for step in 0..steps {
         let output = model.forward(&batch, Mode::Train { seed: 1, step }).expect("a forward pass");
         let weights = LossWeights::new(&TrainingConfig::default(), None);
         let losses = model.losses(&output, &batch, &weights).expect("losses");
         if in_backward {
-            optimizer.step_in_backward(model.tape(), 1e-2);
+            optimizer.step_in_backward(model.tape());
         }
         model.backward(losses.total).expect("a backward pass");
-        optimizer.step(model.tape(), 1e-2, None).expect("a step");
+        optimizer.step(model.tape(), None).expect("a step");
     }
 }
 

@@ -1,6 +1,5 @@
 //! The tape: gradients of variables with several uses, reuse of memory, and misuse that panics.
 
-use abr_film::config::OptimizerConfig;
 use abr_film::engine::device::Cpu;
 use abr_film::engine::nn::{init::Init, optim::Optimizer, params::Parameters};
 use abr_film::engine::ops::{Add, GroupedLinear, LeakyRelu, Linear, Mse, Mul, Reparameterize, WeightedSum};
@@ -155,15 +154,13 @@ const TWICE: [(&str, Uses); 4] = [
 /// All parameters after three steps. `uses` is followed by a layer whose weight has no other use. `in_backward`:
 /// optimizer steps run in the backward pass where possible.
 fn trained(uses: Uses, in_backward: bool) -> Vec<Vec<f32>> {
-    const LEARNING_RATE: f64 = 0.1;
     let mut tape = Tape::new(Box::new(Cpu::<f32>::new()));
     let mut parameters = Parameters::default();
     let shapes: [&[usize]; 5] = [&[3, 3], &[3], &[3, 6], &[3, 3], &[3]];
     let ids = shapes.map(|shape| parameters.declare(format!("{shape:?}"), shape, true, Init::Linear { fan_in: 3 }));
     parameters.allocate(&mut tape, 1).unwrap();
     let [weight, bias, posterior, single, last_bias] = ids.map(|id| parameters.var(id));
-    let mut optimizer =
-        Optimizer::new(&OptimizerConfig::default(), &Default::default(), &parameters, &mut tape).unwrap();
+    let mut optimizer = Optimizer::adam(0.1, &parameters, &mut tape).unwrap();
     for _ in 0..3 {
         tape.rewind();
         let x = tape.input([3, 3], &[0.3, -1.2, 0.8, 1.1, 0.4, -0.6, -0.9, 0.7, 1.5]).unwrap();
@@ -172,7 +169,7 @@ fn trained(uses: Uses, in_backward: bool) -> Vec<Vec<f32>> {
         let loss = mean_square(&mut tape, y);
         let before = tape.read(single).unwrap();
         if in_backward {
-            optimizer.step_in_backward(&mut tape, LEARNING_RATE);
+            optimizer.step_in_backward(&mut tape);
         }
         tape.backward(loss).unwrap();
         assert_eq!(
@@ -180,7 +177,7 @@ fn trained(uses: Uses, in_backward: bool) -> Vec<Vec<f32>> {
             in_backward,
             "a weight with one use has its step in the backward pass"
         );
-        optimizer.step(&mut tape, LEARNING_RATE, None).unwrap();
+        optimizer.step(&mut tape, None).unwrap();
     }
     [weight, bias, posterior, single, last_bias].map(|var| tape.read(var).unwrap()).to_vec()
 }

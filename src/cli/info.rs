@@ -5,7 +5,7 @@ use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::engine::device::Device;
 use abr_film::error::Result;
-use abr_film::model::Cvae;
+use abr_film::model::{Cvae, film_level};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -72,7 +72,8 @@ fn machine(device: Option<&String>) -> Value {
 }
 
 fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
-    let film: usize = model.parameters().iter().filter(|(p, _)| p.film_level().is_some()).map(|(p, _)| p.len()).sum();
+    let film = model.parameters().iter().filter(|(p, _)| film_level(&p.name).is_some());
+    let film: usize = film.map(|(p, _)| p.len()).sum();
     let total = model.parameters().count();
     let decoder = match (config.model.joint_generation, config.model.use_film) {
         (true, true) => "joint, FiLM",

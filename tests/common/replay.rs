@@ -5,11 +5,12 @@ use crate::recording::Recording;
 use crate::spy::{Noise, Spy};
 use abr_film::config::FilmConfig;
 use abr_film::engine::device::{Role, ScalarValues};
-use abr_film::engine::nn::{layers::Mode, optim::Optimizer};
+use abr_film::engine::nn::layers::Mode;
 use abr_film::engine::ops::{Add, AnyOp, Mul};
 use abr_film::engine::tape::{Tape, Var};
 use abr_film::engine::tensor::Real;
 use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};
+use abr_film::train::optimizer;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -128,12 +129,11 @@ impl Run {
     }
 
     fn train(&mut self, case: &Case, perturbation: Perturbation) {
-        let (parameters, tape) = self.model.parts();
         let film = FilmConfig { learning_rate_scale: case.film_learning_rate_scale, ..FilmConfig::default() };
-        let optimizer = Optimizer::new(&case.optimizer(), &film, parameters, tape);
-        let mut optimizer = optimizer.expect("memory for the moments");
         let learning_rate =
             case.learning_rate * if let Perturbation::LearningRate(part) = perturbation { 1.0 + part } else { 1.0 };
+        let optimizer = optimizer(&case.optimizer(), &film, learning_rate, self.model.parts());
+        let mut optimizer = optimizer.expect("memory for the moments");
         for step in 0..3 {
             *self.noise.lock().expect("one thread") = Noise::default();
             let batch = self.inputs.batch(case.batch);
@@ -151,7 +151,7 @@ impl Run {
                 self.put_gradients();
             }
             let clip = case.clip_norm.unwrap_or(f64::INFINITY);
-            let norm = optimizer.step(self.model.tape(), learning_rate, Some(clip)).expect("a step").expect("clipped");
+            let norm = optimizer.step(self.model.tape(), Some(clip)).expect("a step").expect("clipped");
             if step == 0 {
                 let (tape, mut values) = (self.model.tape(), ScalarValues::default());
                 let ticket = tape.readback(&[norm]).expect("a readback");

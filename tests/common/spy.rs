@@ -1,7 +1,7 @@
 //! A CPU that records the noise of a model, which the model does not expose.
 
 use abr_film::engine::device::{
-    AdamBuffers, AdamStep, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
+    AdamBuffers, AdamSettings, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::engine::ops::{AnyOp, Dropout, Op};
 use abr_film::engine::tensor::{Real, Shape};
@@ -118,8 +118,8 @@ impl<T: Real> Device for Spy<T> {
         self.cpu.norms(groups)
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
-        self.cpu.adam(step, clip, parameters);
+    fn adam(&mut self, step: u64, settings: &AdamSettings, clip: Option<Clip>, parameters: &[AdamBuffers]) {
+        self.cpu.adam(step, settings, clip, parameters);
     }
 
     fn readback(&mut self, scalars: &[ScalarHandle]) -> Result<Ticket> {

@@ -1,8 +1,8 @@
 //! The optimizer step on the GPU against the CPU in f64.
 
-use super::{STEP, U};
+use super::U;
 use abr_film::engine::device::gpu::{Checks, Gpu};
-use abr_film::engine::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, Cpu, Device, ParameterGroup, Role};
+use abr_film::engine::device::{AdamBuffers, AdamFactors, AdamSettings, AdamStep, Buffer, Clip, Cpu, Device, Role};
 use abr_film::engine::kernels::adam::clip_scale;
 use abr_film::engine::ops::Fill;
 use abr_film::engine::tensor::Shape;
@@ -11,14 +11,12 @@ use common::random::draw;
 
 /// More values than a workgroup updates, some rows, and a single value.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
-const GROUPS: [ParameterGroup; 3] = [
-    ParameterGroup::DEFAULT,
-    ParameterGroup { learning_rate_scale: 0.25, weight_decay: Some(0.3) },
-    ParameterGroup::DEFAULT,
-];
+const LEARNING_RATE: f64 = 0.02;
+const DEFAULT: AdamSettings = AdamSettings::DEFAULT;
 
 /// Value, gradient, first and second moment of every parameter.
-fn allocate(device: &mut dyn Device) -> Vec<AdamBuffers> {
+/// The second parameter has a learning rate and a decay of its own.
+fn allocate(device: &mut dyn Device, weight_decay: f64) -> Vec<AdamBuffers> {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("memory"));
     for (which, of_role) in buffers.iter().enumerate() {
@@ -30,17 +28,25 @@ fn allocate(device: &mut dyn Device) -> Vec<AdamBuffers> {
         }
     }
     let [value, gradient, m, v] = buffers;
-    let parameter =
-        |i: usize| AdamBuffers { value: value[i], gradient: gradient[i], m: m[i], v: v[i], group: GROUPS[i] };
+    let parameter = |i: usize| {
+        let (learning_rate, weight_decay) =
+            if i == 1 { (0.25 * LEARNING_RATE, 0.3) } else { (LEARNING_RATE, weight_decay) };
+        AdamBuffers { value: value[i], gradient: gradient[i], m: m[i], v: v[i], learning_rate, weight_decay }
+    };
     (0..SHAPES.len()).map(parameter).collect()
 }
 
-fn make(device: &mut dyn Device, step: &AdamStep, max_norm: Option<f64>, parameters: &[AdamBuffers]) {
+fn make(
+    device: &mut dyn Device,
+    (step, settings): (u64, &AdamSettings),
+    max_norm: Option<f64>,
+    parameters: &[AdamBuffers],
+) {
     let clip = max_norm.map(|max_norm| {
         let norms = device.norms(&[parameters.iter().map(|l| l.gradient).collect()]).expect("a norm");
         Clip { max_norm, norm: norms.get(0) }
     });
-    device.adam(step, clip, parameters);
+    device.adam(step, settings, clip, parameters);
 }
 
 fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64> {
@@ -48,13 +54,8 @@ fn read(device: &dyn Device, buffer: Buffer, [rows, columns]: Shape) -> Vec<f64>
 }
 
 /// The tolerances of value and moments: the roundings of each product and sum of the formula, with absolute values.
-fn tolerance(
-    step: &AdamStep,
-    clipped: bool,
-    (scale, group): (f64, ParameterGroup),
-    [x, g, m, v]: [f64; 4],
-) -> [f64; 3] {
-    let ([b1, b2], AdamFactors { step_size, inverse_root, keep, l2 }) = (step.betas, step.of(group).factors());
+fn tolerance(step: &AdamStep, clipped: bool, scale: f64, [x, g, m, v]: [f64; 4]) -> [f64; 3] {
+    let ([b1, b2], AdamFactors { step_size, inverse_root, keep, l2 }) = (step.betas, step.factors());
     let gradient = (g * scale).abs() + l2 * x.abs();
     // the scale depends on a norm, a sum over chunks
     let of_gradient = if clipped { 48.0 } else { 3.0 } * U * gradient;
@@ -72,31 +73,31 @@ fn every_kind_of_step_is_the_cpu_s() {
     let Some(context) = context(Checks::Off) else { return };
     let decay = 0.1;
     let kinds = [
-        (STEP, None),
-        (AdamStep { step: 1000, betas: [0.8, 0.95], eps: 1e-3, ..STEP }, None),
-        (AdamStep { weight_decay: decay, ..STEP }, None),
-        (AdamStep { weight_decay: decay, decoupled: true, step: 3, ..STEP }, None),
-        (STEP, Some(1.0)),
-        (AdamStep { weight_decay: decay, ..STEP }, Some(1e9)),
+        (1, DEFAULT, 0.0, None),
+        (1000, AdamSettings { betas: [0.8, 0.95], eps: 1e-3, ..DEFAULT }, 0.0, None),
+        (1, DEFAULT, decay, None),
+        (3, AdamSettings { decoupled: true, ..DEFAULT }, decay, None),
+        (1, DEFAULT, 0.0, Some(1.0)),
+        (1, DEFAULT, decay, Some(1e9)),
     ];
-    for (step, max_norm) in kinds {
+    for (number, settings, decay, max_norm) in kinds {
         let (mut gpu, mut cpu) = (Gpu::new(context.clone()), Cpu::<f64>::new());
-        let parameters = allocate(&mut gpu);
-        let reference = allocate(&mut cpu);
+        let parameters = allocate(&mut gpu, decay);
+        let reference = allocate(&mut cpu, decay);
         let start: Vec<[Vec<f64>; 4]> = (parameters.iter().zip(SHAPES))
             .map(|(l, shape)| [l.value, l.gradient, l.m, l.v].map(|b| read(&gpu, b, shape)))
             .collect();
         let norm = start.iter().flat_map(|[_, g, ..]| g).map(|g| g * g).sum::<f64>().sqrt();
         let scale = max_norm.map_or(1.0, |max_norm| clip_scale(max_norm, norm));
-        make(&mut gpu, &step, max_norm, &parameters);
-        make(&mut cpu, &step, max_norm, &reference);
+        make(&mut gpu, (number, &settings), max_norm, &parameters);
+        make(&mut cpu, (number, &settings), max_norm, &reference);
         for (i, (of_gpu, of_cpu)) in parameters.iter().zip(&reference).enumerate() {
             let of = |device: &dyn Device, l: &AdamBuffers| [l.value, l.m, l.v].map(|b| read(device, b, SHAPES[i]));
             let (got, want) = (of(&gpu, of_gpu), of(&cpu, of_cpu));
+            let step = of_gpu.step(number, &settings);
             for at in 0..got[0].len() {
                 let clipped = max_norm.is_some();
-                let tolerance =
-                    tolerance(&step, clipped, (scale, GROUPS[i]), start[i].each_ref().map(|values| values[at]));
+                let tolerance = tolerance(&step, clipped, scale, start[i].each_ref().map(|values| values[at]));
                 for (which, name) in ["value", "first moment", "second moment"].into_iter().enumerate() {
                     let (got, want) = (got[which][at], want[which][at]);
                     // the device returns f32
@@ -119,10 +120,10 @@ fn steps_without_waits_are_the_same() {
     let Some(context) = context(Checks::Off) else { return };
     let results = [false, true].map(|waits| {
         let mut gpu = Gpu::new(context.clone());
-        let parameters = allocate(&mut gpu);
+        let mut parameters = allocate(&mut gpu, 0.0);
         for step in 1..4 {
-            let learning_rate = 0.1 / step as f64;
-            gpu.adam(&AdamStep { step, learning_rate, ..STEP }, None, &parameters);
+            parameters.iter_mut().for_each(|p| p.learning_rate = 0.1 / step as f64);
+            gpu.adam(step, &DEFAULT, None, &parameters);
             if waits {
                 read(&gpu, parameters[0].value, SHAPES[0]);
             }
@@ -130,4 +131,17 @@ fn steps_without_waits_are_the_same() {
         read(&gpu, parameters[0].value, SHAPES[0])
     });
     assert!(results[0] == results[1]);
+}
+
+#[test]
+fn parameters_that_shared_a_learning_rate_may_part() {
+    let Some(context) = context(Checks::Off) else { return };
+    let mut gpu = Gpu::new(context);
+    let mut parameters = allocate(&mut gpu, 0.0);
+    gpu.adam(1, &DEFAULT, None, &parameters);
+    let before = [0, 2].map(|i: usize| read(&gpu, parameters[i].value, SHAPES[i]));
+    parameters[2].learning_rate = 0.0;
+    gpu.adam(2, &DEFAULT, None, &parameters);
+    let after = [0, 2].map(|i: usize| read(&gpu, parameters[i].value, SHAPES[i]));
+    assert!(after[0] != before[0] && after[1] == before[1]);
 }

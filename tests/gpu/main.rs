@@ -10,13 +10,14 @@ mod twice;
 
 use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::engine::device::gpu::{Checks, Context, Gpu, open, shader_module};
-use abr_film::engine::device::{ADAPTER, AdamStep, Buffer, Cpu, Device, Role, ScalarValues};
+use abr_film::engine::device::{ADAPTER, Buffer, Cpu, Device, Role, ScalarValues};
 use abr_film::engine::nn::layers::Mode;
 use abr_film::engine::nn::optim::Optimizer;
 use abr_film::engine::ops::LeakyRelu;
 use abr_film::engine::rng::{Purpose, Stream};
 use abr_film::engine::tape::Var;
 use abr_film::model::{Batch, Cvae, LossWeights};
+use abr_film::train;
 use common::gpu::context;
 use std::sync::Arc;
 
@@ -26,10 +27,6 @@ const SEED: u64 = 5;
 const U: f64 = 1.0 / (1 << 24) as f64;
 /// The margin above sqrt(n) U for a chain of sums of n terms, as in the comparison with PyTorch.
 const SPREAD: f64 = 16.0;
-
-/// The first step of Adam with default settings, except the learning rate.
-const STEP: AdamStep =
-    AdamStep { step: 1, learning_rate: 0.02, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
 
 /// The decoders: joint with FiLM, joint without FiLM, and concat.
 #[derive(Debug, Clone, Copy)]
@@ -213,8 +210,7 @@ fn losses_and_gradients() {
 /// An optimizer whose learning rate for FiLM is half of the others'.
 fn optimizer(model: &mut Cvae) -> Optimizer {
     let film = FilmConfig { learning_rate_scale: 0.5, ..FilmConfig::default() };
-    let (parameters, tape) = model.parts();
-    Optimizer::new(&Default::default(), &film, parameters, tape).expect("memory for the moments")
+    train::optimizer(&Default::default(), &film, 1e-3, model.parts()).expect("memory for the moments")
 }
 
 /// The losses of a training, and the largest norm of a gradient.
@@ -227,7 +223,7 @@ fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
         let output = model.forward(&rows.batch(), Mode::Train { seed: SEED, step }).expect("a forward pass");
         let terms = model.losses(&output, &rows.batch(), &weights(Likelihood::Mse)).expect("losses");
         model.backward(terms.total).expect("a backward pass");
-        let norm = optimizer.step(model.tape(), 1e-3, Some(1.0)).expect("a step").expect("clipped");
+        let norm = optimizer.step(model.tape(), Some(1.0)).expect("a step").expect("clipped");
         let (tape, mut values) = (model.tape(), ScalarValues::default());
         let scalars = [tape.scalar(terms.total), norm];
         let ticket = tape.readback(&scalars).expect("a readback");

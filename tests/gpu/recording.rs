@@ -1,9 +1,9 @@
 //! Recording: compute passes, deferred copies and readback.
 
-use super::{STEP, read};
+use super::read;
 use abr_film::engine::device::gpu::{Checks, Gpu};
 use abr_film::engine::device::{
-    AdamBuffers, AdamStep, Buffer, Clip, Counts, Cpu, Device, ParameterGroup, Role, ScalarHandle, ScalarValues, Target,
+    AdamBuffers, AdamSettings, Buffer, Clip, Counts, Cpu, Device, Role, ScalarHandle, ScalarValues, Target,
 };
 use abr_film::engine::ops::{AnyOp, NormDropoutFilm, Op};
 use common::gpu::context;
@@ -50,9 +50,9 @@ fn running_statistics_do_not_end_a_compute_pass() {
     let moments = [(); 2].map(|()| gpu.alloc(Role::Moment, &[[1, 7]; 2]).expect("memory"));
     let parameter = |i: usize| {
         let (value, gradient) = (block.inputs[1 + i], gradients[2 + i]);
-        AdamBuffers { value, gradient, m: moments[0][i], v: moments[1][i], group: ParameterGroup::DEFAULT }
+        AdamBuffers { value, gradient, m: moments[0][i], v: moments[1][i], learning_rate: 1e-3, weight_decay: 0.0 }
     };
-    gpu.adam(&AdamStep { learning_rate: 1e-3, ..STEP }, None, &[parameter(0), parameter(1)]);
+    gpu.adam(1, &AdamSettings::DEFAULT, None, &[parameter(0), parameter(1)]);
     let Counts { dispatches, compute_passes, waits, .. } = gpu.counts();
     assert_eq!((dispatches, compute_passes, waits), (3, 1, 0));
     // the first column has 1 and 8, and so on: a tenth of the mean and of the unbiased variance, rounded a few times
@@ -97,7 +97,7 @@ fn parameter(device: &mut dyn Device) -> AdamBuffers {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let [value, gradient, m, v] = roles.map(|role| device.alloc(role, &[[1, 2]]).expect("memory")[0]);
     device.write(gradient, &[3.0, 4.0]);
-    AdamBuffers { value, gradient, m, v, group: ParameterGroup::DEFAULT }
+    AdamBuffers { value, gradient, m, v, learning_rate: 1e-3, weight_decay: 0.0 }
 }
 
 #[test]
@@ -109,8 +109,7 @@ fn norms_are_read_back_by_their_handle() {
         for step in 1..5 {
             let others = device.norms(&[vec![], vec![parameter.gradient]]).expect("norms");
             let norm = device.norms(&[vec![parameter.gradient]]).expect("a norm").get(0);
-            let step = AdamStep { step, learning_rate: 1e-3, ..STEP };
-            device.adam(&step, Some(Clip { max_norm: 1.0, norm }), &[parameter]);
+            device.adam(step, &AdamSettings::DEFAULT, Some(Clip { max_norm: 1.0, norm }), &[parameter]);
             // not in the order in which they were computed
             let first = ScalarHandle::First(parameter.gradient);
             let scalars = [norm, others.get(1), first, others.get(0)];
@@ -176,7 +175,7 @@ fn a_stale_norm_is_refused_on_a_gpu() {
     let mut gpu = Gpu::new(context);
     let parameter = parameter(&mut gpu);
     let norm = gpu.norms(&[vec![parameter.gradient]]).expect("a norm").get(0);
-    gpu.adam(&STEP, None, &[parameter]);
+    gpu.adam(1, &AdamSettings::DEFAULT, None, &[parameter]);
     let _ = gpu.norms(&[vec![parameter.gradient]]).expect("a norm");
     let _ = gpu.readback(&[norm]);
 }

@@ -9,6 +9,11 @@ use crate::engine::ops::{GroupedLinear, LinearRelu};
 use crate::engine::tape::Var;
 use crate::error::Result;
 
+/// The decoder level whose FiLM generator the parameter of this name belongs to, counted from 1.
+pub fn film_level(name: &str) -> Option<usize> {
+    name.strip_prefix("decoder.film")?.split('.').next()?.parse().ok()
+}
+
 /// The generator of one level: one MLP for gamma and one for beta.
 #[derive(Debug)]
 pub struct FilmGenerator {

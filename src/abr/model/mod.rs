@@ -11,6 +11,7 @@ mod loss;
 mod prior;
 
 use crate::purpose;
+pub use film::film_level;
 pub use loss::{LossWeights, Losses, Terms};
 pub use prior::{AggregatedPosterior, Near, SubjectDraw};
 
@@ -302,7 +303,7 @@ impl Cvae {
     pub fn film_gradients(&self) -> Vec<Vec<Buffer>> {
         let mut levels = vec![Vec::new(); self.decoder.film().map_or(0, FilmGenerators::levels)];
         for (parameter, var) in self.parameters.iter() {
-            if let Some(level) = parameter.film_level() {
+            if let Some(level) = film_level(&parameter.name) {
                 levels[level - 1].push(self.tape.buffers(var).1);
             }
         }

@@ -2,6 +2,7 @@
 
 mod examples;
 mod folder;
+mod optimizer;
 mod pending;
 mod progress;
 mod saved;
@@ -10,6 +11,7 @@ mod warnings;
 use crate::purpose;
 use examples::Examples;
 pub use folder::RunFolder;
+pub use optimizer::{optimizer, set_learning_rate};
 use pending::{PendingStep, StepReport};
 use progress::EpochEnd;
 pub use progress::{Best, Epoch, Mean, TrainingProgress};
@@ -132,9 +134,8 @@ impl Trainer {
         let seed = config.training.seed.unwrap_or(config.data.seed);
         let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
         notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
-        let (parameters, tape) = model.parts();
-        let optimizer = Optimizer::new(&config.training.optimizer, &config.film, parameters, tape)?;
         let training = &config.training;
+        let optimizer = optimizer(&training.optimizer, &config.film, training.learning_rate, model.parts())?;
         let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
         let film_gradients = model.film_gradients();
         let progress = TrainingProgress::new(film_gradients.len());
@@ -266,13 +267,14 @@ impl Trainer {
         let weights = LossWeights::new(&self.config.training, Some(epoch));
         let output = self.model.forward(&batch, Mode::Train { seed: self.seed, step })?;
         let losses = self.model.losses(&output, &batch, &weights)?;
-        let (learning_rate, clip) = (self.schedule.learning_rate(epoch), self.config.training.gradient_clip);
+        set_learning_rate(&mut self.optimizer, &self.config.film, self.schedule.learning_rate(epoch));
+        let clip = self.config.training.gradient_clip;
         if clip.is_none() {
-            self.optimizer.step_in_backward(self.model.tape(), learning_rate);
+            self.optimizer.step_in_backward(self.model.tape());
         }
         self.model.backward(losses.total)?;
         let film_norms = self.model.tape().device_mut().norms(&self.film_gradients)?;
-        let norm = self.optimizer.step(self.model.tape(), learning_rate, clip)?;
+        let norm = self.optimizer.step(self.model.tape(), clip)?;
         Ok(StepReport { losses: losses.scalars(self.model.tape()), film_norms, norm })
     }
 

@@ -1,7 +1,7 @@
 //! The CPU. Buffers are vectors, and ops run immediately, on the threads of the current rayon pool.
 
 use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
-use super::{AdamBuffers, AdamStep, Buffer, Clip, Device, Role, Target};
+use super::{AdamBuffers, AdamSettings, AdamStep, Buffer, Clip, Device, Role, Target};
 use crate::engine::kernels::adam::{adam, clip_scale};
 use crate::engine::kernels::reduce::sum_of_squares;
 use crate::engine::ops::{AnyOp, Linear, MAX_INPUTS, MAX_OUTPUTS};
@@ -30,10 +30,11 @@ pub struct Cpu<T> {
 /// The parameters whose optimizer step may run in the backward pass.
 #[derive(Debug, Default)]
 struct InBackward {
-    step: Option<AdamStep>,
+    /// The number of the step, and its settings.
+    step: Option<(u64, AdamSettings)>,
     waiting: Vec<AdamBuffers>,
-    /// The gradients of those whose step is done.
-    done: Vec<Buffer>,
+    /// Those whose step is done.
+    done: Vec<AdamBuffers>,
 }
 
 #[derive(Debug)]
@@ -119,23 +120,22 @@ impl<T: Real> Cpu<T> {
 
     fn weight_step(&mut self, op: &AnyOp, waiting: usize, [x, y, dy]: [Buffer; 3]) {
         let p = self.pending.waiting.swap_remove(waiting);
-        let step = self.pending.step.expect("the optimizer step of waiting parameters");
-        self.step(&step, &p, |cpu, step, tensors| {
+        let (step, settings) = self.pending.step.expect("the optimizer step of waiting parameters");
+        self.step(&p.step(step, &settings), &p, |cpu, step, tensors| {
             let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.array(b)), tensors.map(CpuTensor::view_mut));
             match op {
                 AnyOp::LinearRelu(op) => op.step_weight(step, x, y, dy, weights),
                 _ => Linear::step_weight(step, x, dy, weights),
             }
         });
-        self.pending.done.push(p.gradient);
+        self.pending.done.push(p);
     }
 
-    /// Calls `work` with a parameter's value and moments, and with the step of its group.
+    /// Calls `work` with a parameter's value and moments.
     fn step(&mut self, step: &AdamStep, p: &AdamBuffers, work: impl FnOnce(&Self, &AdamStep, [&mut CpuTensor<T>; 3])) {
-        let step = step.of(p.group);
         let buffers = [p.value, p.m, p.v];
         let mut taken = buffers.map(|b| self.take(b));
-        work(self, &step, taken.each_mut());
+        work(self, step, taken.each_mut());
         for (buffer, tensor) in buffers.into_iter().zip(taken) {
             *self.tensor_mut(buffer) = tensor;
         }
@@ -275,8 +275,8 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    fn optimize_in_backward(&mut self, step: &AdamStep, parameters: &[AdamBuffers]) {
-        self.pending.step = Some(*step);
+    fn optimize_in_backward(&mut self, step: u64, settings: &AdamSettings, parameters: &[AdamBuffers]) {
+        self.pending.step = Some((step, *settings));
         self.pending.done.clear();
         self.pending.waiting.clear();
         self.pending.waiting.extend_from_slice(parameters);
@@ -319,21 +319,20 @@ impl<T: Real> Device for Cpu<T> {
         Ok(())
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
+    fn adam(&mut self, step: u64, settings: &AdamSettings, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         let scale = clip.map_or(1.0, |clip| match clip.norm {
             ScalarHandle::Norm(norms, group) => clip_scale(clip.max_norm, self.norm(norms, group)),
             ScalarHandle::First(_) => panic!("adam: clip is not a norm"),
         });
         let in_backward = self.pending.step.take();
-        assert!(
-            self.pending.done.is_empty() || in_backward == Some(*step),
-            "adam: the backward pass made another step"
-        );
+        let same = self.pending.done.is_empty() || in_backward == Some((step, *settings));
+        assert!(same, "adam: the backward pass made another step");
         for p in parameters {
-            if self.pending.done.contains(&p.gradient) {
+            if let Some(done) = self.pending.done.iter().find(|done| done.gradient == p.gradient) {
+                assert!(done == p, "adam: the backward pass made another step");
                 continue;
             }
-            self.step(step, p, |cpu, step, [value, m, v]| {
+            self.step(&p.step(step, settings), p, |cpu, step, [value, m, v]| {
                 adam(step, scale, &mut value.values, cpu.values(p.gradient), &mut m.values, &mut v.values);
             });
         }

@@ -8,7 +8,7 @@ mod readback;
 pub use cpu::Cpu;
 pub use readback::{NormHandles, ScalarHandle, ScalarValues, Ticket};
 
-pub use crate::engine::kernels::adam::{AdamFactors, AdamStep, ParameterGroup};
+pub use crate::engine::kernels::adam::{AdamFactors, AdamSettings, AdamStep};
 use crate::engine::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
 use crate::engine::kernels::spin::SpinGuard;
 use crate::engine::ops::AnyOp;
@@ -45,7 +45,15 @@ pub struct AdamBuffers {
     pub gradient: Buffer,
     pub m: Buffer,
     pub v: Buffer,
-    pub group: ParameterGroup,
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+}
+
+impl AdamBuffers {
+    /// Step number `number` of this parameter.
+    pub fn step(&self, number: u64, settings: &AdamSettings) -> AdamStep {
+        settings.step(number, self.learning_rate, self.weight_decay)
+    }
 }
 
 /// Scales all gradients down if their norm is above `max_norm` (PyTorch's `clip_grad_norm_`).
@@ -136,9 +144,9 @@ pub trait Device: Send {
     );
 
     /// Lets the next backward pass run the optimizer step of each of these parameters as soon as its gradient is
-    /// complete. The device then need not store the gradient. [`Device::adam`], with the same step and no clip, runs
-    /// the steps that are left; a device may leave all of them to it.
-    fn optimize_in_backward(&mut self, _step: &AdamStep, _parameters: &[AdamBuffers]) {}
+    /// complete. The device then need not store the gradient. [`Device::adam`], with the same arguments and no clip,
+    /// runs the steps that are left; a device may leave all of them to it.
+    fn optimize_in_backward(&mut self, _step: u64, _settings: &AdamSettings, _parameters: &[AdamBuffers]) {}
 
     /// The Euclidean norm over all values of the buffers of each group. The results are handles; [`Device::readback`]
     /// reads their values. All buffers must come from one call of [`Device::alloc`], or be views of such buffers. After
@@ -148,12 +156,13 @@ pub trait Device: Send {
     /// When the device is out of memory.
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles>;
 
-    /// One optimizer step of all parameters that did not have it in the backward pass, with gradients scaled down as
-    /// `clip` says. First and second moments must come from two calls of [`Device::alloc`].
+    /// Optimizer step number `step`, the first of which is 1, of all parameters that did not have it in the backward
+    /// pass, with gradients scaled down as `clip` says. First and second moments must come from two calls of
+    /// [`Device::alloc`].
     ///
     /// # Panics
-    /// When the clip's norm is no longer valid.
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]);
+    /// When the clip's norm is no longer valid, or the backward pass made another step.
+    fn adam(&mut self, step: u64, settings: &AdamSettings, clip: Option<Clip>, parameters: &[AdamBuffers]);
 
     /// Submits all earlier calls, and starts to copy scalars (at least one) to the host as those calls leave them. Does
     /// not wait for them.

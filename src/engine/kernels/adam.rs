@@ -3,7 +3,18 @@
 use super::vectorized::vectorized;
 use crate::engine::tensor::Real;
 
-/// The settings of one step, named as in PyTorch's `torch.optim.Adam` and `AdamW`.
+/// The settings that all parameters share, named as in PyTorch's `torch.optim.Adam` and `AdamW`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamSettings {
+    /// The decay rates of the first and the second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// `true`: decay acts on the value (AdamW); `false`: on the gradient (Adam with L2).
+    pub decoupled: bool,
+}
+
+/// One step of one parameter: the shared settings, and its own learning rate and weight decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
     /// The number of this step; the first is 1.
@@ -12,7 +23,6 @@ pub struct AdamStep {
     pub betas: [f64; 2],
     pub eps: f64,
     pub weight_decay: f64,
-    /// `true`: decay acts on the value (AdamW); `false`: on the gradient (Adam with L2).
     pub decoupled: bool,
 }
 
@@ -29,30 +39,24 @@ pub struct AdamFactors {
     pub l2: f64,
 }
 
-/// Settings for one group of parameters, as in PyTorch's parameter groups.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ParameterGroup {
-    /// Factor on the learning rate.
-    pub learning_rate_scale: f64,
-    /// Replaces the weight decay of the step.
-    pub weight_decay: Option<f64>,
+impl AdamSettings {
+    /// PyTorch's defaults: Adam with betas 0.9 and 0.999, and eps 1e-8.
+    pub const DEFAULT: AdamSettings = AdamSettings { betas: [0.9, 0.999], eps: 1e-8, decoupled: false };
+
+    /// Step number `step` (the first is 1) of a parameter with this learning rate and weight decay.
+    pub fn step(&self, step: u64, learning_rate: f64, weight_decay: f64) -> AdamStep {
+        let AdamSettings { betas, eps, decoupled } = *self;
+        AdamStep { step, learning_rate, betas, eps, weight_decay, decoupled }
+    }
 }
 
-impl ParameterGroup {
-    /// The step's settings as they are.
-    pub const DEFAULT: ParameterGroup = ParameterGroup { learning_rate_scale: 1.0, weight_decay: None };
+impl Default for AdamSettings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl AdamStep {
-    /// This step with the settings of a group.
-    pub fn of(&self, group: ParameterGroup) -> AdamStep {
-        AdamStep {
-            learning_rate: self.learning_rate * group.learning_rate_scale,
-            weight_decay: group.weight_decay.unwrap_or(self.weight_decay),
-            ..*self
-        }
-    }
-
     /// The factors of this step.
     pub fn factors(&self) -> AdamFactors {
         let [b1, b2] = self.betas;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// A parameter, or a buffer such as a running mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// The name in the original PyTorch model's `state_dict`.
+    /// Named as in a PyTorch model's `state_dict`.
     pub name: String,
     /// PyTorch's shape: one dimension for a vector.
     pub shape: Vec<usize>,
@@ -34,11 +34,6 @@ impl Parameter {
             [rows, columns] => [rows, columns],
             _ => unreachable!("vectors and matrices only"),
         }
-    }
-
-    /// The decoder level whose FiLM generator this belongs to, counted from 1.
-    pub fn film_level(&self) -> Option<usize> {
-        self.name.strip_prefix("decoder.film")?.split('.').next()?.parse().ok()
     }
 }
 
@@ -154,12 +149,39 @@ impl Parameters {
         self.list.iter().zip(self.vars.iter().copied())
     }
 
-    /// Every tensor of trainable parameters, with its parameters and the offset of each.
-    pub fn with_grad(&self) -> impl Iterator<Item = (Var, Vec<(&Parameter, usize)>)> {
+    /// Every trainable parameter, in the order of declaration.
+    pub fn trainable(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
+        let all = self.list.iter().enumerate().filter(|(_, parameter)| parameter.requires_grad);
+        all.map(|(index, parameter)| (ParameterId::Single(index), parameter))
+    }
+
+    /// Every tensor of trainable parameters, with the indices of its parameters and the offset of each.
+    pub(super) fn with_grad(&self) -> impl Iterator<Item = (Var, Vec<(usize, usize)>)> {
         let singles = (0..self.list.len()).filter(|i| self.list[*i].requires_grad && !self.is_stacked(*i));
-        let singles = singles.map(|i| (self.vars[i], vec![(&self.list[i], 0)]));
-        let members = |stack: &Stack| stack.members.iter().map(|(i, offset)| (&self.list[*i], *offset)).collect();
-        singles.chain(self.stacks.iter().map(move |stack| (stack.var.expect("allocated"), members(stack))))
+        let singles = singles.map(|i| (self.vars[i], vec![(i, 0)]));
+        singles.chain(self.stacks.iter().map(|stack| (stack.var.expect("allocated"), stack.members.clone())))
+    }
+
+    /// The indices of the parameters of an id.
+    pub(super) fn members(&self, id: ParameterId) -> Vec<usize> {
+        match id {
+            ParameterId::Single(index) => vec![index],
+            ParameterId::Stack(index) => self.stacks[index].members.iter().map(|(member, _)| *member).collect(),
+        }
+    }
+
+    pub(super) fn get(&self, index: usize) -> &Parameter {
+        &self.list[index]
+    }
+
+    /// The number of parameters, those without gradient included.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether no parameter is declared.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// The number of trainable values.

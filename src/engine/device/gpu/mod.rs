@@ -17,7 +17,7 @@ pub use shader::{names as shader_names, text as shader_text};
 pub use tiling::Card;
 
 use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
-use super::{AdamBuffers, AdamStep, Buffer, Clip, Counts, Device, Role, Target};
+use super::{AdamBuffers, AdamSettings, Buffer, Clip, Counts, Device, Role, Target};
 use crate::engine::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
 use crate::engine::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::engine::tensor::Shape;
@@ -322,9 +322,9 @@ impl Device for Gpu {
         READBACKS_IN_FLIGHT
     }
 
-    fn adam(&mut self, step: &AdamStep, clip: Option<Clip>, parameters: &[AdamBuffers]) {
+    fn adam(&mut self, step: u64, settings: &AdamSettings, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         let state = self.state.get_mut();
-        if let Err(error) = state.adam(&self.context, step, clip, parameters) {
+        if let Err(error) = state.adam(&self.context, (step, settings), clip, parameters) {
             state.failed.get_or_insert(error.to_string());
         }
     }

@@ -4,7 +4,7 @@ use super::State;
 use super::adapter::Context;
 use super::memory::{BufferRange, Memory, bytes_of};
 use crate::engine::device::readback::{NormHandles, ScalarHandle};
-use crate::engine::device::{AdamBuffers, AdamFactors, AdamStep, Buffer, Clip, ParameterGroup};
+use crate::engine::device::{AdamBuffers, AdamFactors, AdamSettings, Buffer, Clip};
 use crate::engine::dispatch::{Dispatch, Operand};
 use crate::error::Result;
 
@@ -17,9 +17,11 @@ const SQUARES: usize = 42;
 
 /// The memory of an optimizer step, prepared once.
 pub struct OptimizerPlan {
-    of: Vec<AdamBuffers>,
+    /// Each parameter with the number of its group.
+    of: Vec<(AdamBuffers, usize)>,
     parts: Vec<ParameterBlock>,
-    groups: Vec<ParameterGroup>,
+    /// The index of the first parameter of each group. The parameters of a group have the same settings.
+    groups: Vec<usize>,
 }
 
 /// Parameters whose values, gradients and moments are in the same four blocks.
@@ -65,16 +67,17 @@ pub struct Squares {
 
 impl OptimizerPlan {
     fn new(context: &Context, memory: &mut Memory, parameters: &[AdamBuffers]) -> Result<Self> {
-        let mut groups = Vec::new();
+        let (mut of, mut groups) = (Vec::with_capacity(parameters.len()), Vec::new());
         let mut parts: Vec<([usize; 4], Vec<u32>, Vec<(BufferRange, bool)>)> = Vec::new();
-        for p in parameters {
+        for (number, p) in parameters.iter().enumerate() {
             let ranges = [p.value, p.gradient, p.m, p.v].map(|b| memory.range(b));
             let blocks = ranges.each_ref().map(|range| range.block);
             assert!(blocks[2] != blocks[3], "adam: first and second moments of one allocation");
-            let group = groups.iter().position(|group| *group == p.group).unwrap_or_else(|| {
-                groups.push(p.group);
+            let group = groups.iter().position(|first| same_settings(&parameters[*first], p)).unwrap_or_else(|| {
+                groups.push(number);
                 groups.len() - 1
             });
+            of.push((*p, group));
             let index = parts.iter().position(|(of, ..)| *of == blocks).unwrap_or_else(|| {
                 parts.push((blocks, Vec::new(), Vec::new()));
                 parts.len() - 1
@@ -91,8 +94,21 @@ impl OptimizerPlan {
             Ok(ParameterBlock { blocks, chunks: memory.table(context, &table.into())?, count, touched })
         };
         let parts = parts.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(OptimizerPlan { of: parameters.to_vec(), parts, groups })
+        Ok(OptimizerPlan { of, parts, groups })
     }
+
+    /// Whether this plan is for these parameters. The settings of a whole group may differ from before.
+    fn fits(&self, parameters: &[AdamBuffers]) -> bool {
+        let buffers = |p: &AdamBuffers| [p.value, p.gradient, p.m, p.v];
+        self.of.len() == parameters.len()
+            && self.of.iter().zip(parameters).all(|((planned, group), p)| {
+                buffers(planned) == buffers(p) && same_settings(&parameters[self.groups[*group]], p)
+            })
+    }
+}
+
+fn same_settings(a: &AdamBuffers, b: &AdamBuffers) -> bool {
+    (a.learning_rate, a.weight_decay) == (b.learning_rate, b.weight_decay)
 }
 
 impl Squares {
@@ -130,28 +146,29 @@ impl State {
     pub fn adam(
         &mut self,
         context: &Context,
-        step: &AdamStep,
+        (step, settings): (u64, &AdamSettings),
         clip: Option<Clip>,
         parameters: &[AdamBuffers],
     ) -> Result<()> {
         let plan = match self.plan.take() {
-            Some(plan) if plan.of == parameters => plan,
+            Some(plan) if plan.fits(parameters) => plan,
             _ => OptimizerPlan::new(context, &mut self.memory, parameters)?,
         };
-        let factors = |group: &ParameterGroup| {
-            let AdamFactors { step_size, keep, l2, .. } = step.of(*group).factors();
+        let factors = |first: &usize| {
+            let AdamFactors { step_size, keep, l2, .. } = parameters[*first].step(step, settings).factors();
             [step_size, keep, l2].map(|factor| factor as f32)
         };
         let factors: Vec<f32> = plan.groups.iter().flat_map(factors).collect();
         let range = self.scratch(context, FACTORS, bytes_of(factors.len()))?;
         self.recorder.write(context, &mut self.memory, &range, bytemuck::cast_slice(&factors));
         let scale = self.scale(context, clip)?;
-        let ([b1, b2], AdamFactors { inverse_root, .. }) = (step.betas, step.factors());
+        // the correction of the second moment is the same at any learning rate
+        let ([b1, b2], AdamFactors { inverse_root, .. }) = (settings.betas, settings.step(step, 0.0, 0.0).factors());
         for part in &plan.parts {
             let [values, gradients, first, second] = part.blocks.map(|block| whole(&self.memory, block));
             let dispatch = Dispatch::new("update", part.count).u("chunks", part.count).f("b1", b1).f("b2", b2);
             let dispatch = dispatch.f("c1", 1.0 - b1).f("c2", 1.0 - b2);
-            let dispatch = dispatch.f("inverse_root", inverse_root).f("eps", step.eps);
+            let dispatch = dispatch.f("inverse_root", inverse_root).f("eps", settings.eps);
             let bound = [
                 ("chunks", &part.chunks),
                 ("factors", &range),
