@@ -136,7 +136,7 @@ impl Trainer {
         notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
         let training = &config.training;
         let optimizer = optimizer(&training.optimizer, &config.film, training.learning_rate, model.parts())?;
-        let schedule = Schedule::new(&training.scheduler, training.learning_rate, training.num_epochs);
+        let schedule = optimizer::schedule(training);
         let film_gradients = model.film_gradients();
         let progress = TrainingProgress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);

@@ -1,8 +1,9 @@
-//! The optimizer of a model: FiLM's weights and biases are parameter groups of their own.
+//! The optimizer of a model, in which FiLM's weights and biases are parameter groups of their own, and the learning rate.
 
-use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind};
+use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind, SchedulerKind, TrainingConfig};
 use crate::engine::nn::optim::{AdamSettings, Optimizer, ParameterGroup};
 use crate::engine::nn::params::{Parameter, ParameterId, Parameters};
+use crate::engine::nn::schedule::{Schedule, ScheduleKind};
 use crate::engine::tape::Tape;
 use crate::error::Result;
 use crate::model::film_level;
@@ -45,4 +46,19 @@ pub fn set_learning_rate(optimizer: &mut Optimizer, film: &FilmConfig, learning_
     for (group, scale) in [1.0, film.learning_rate_scale, film.learning_rate_scale].into_iter().enumerate() {
         optimizer.set_learning_rate(group, learning_rate * scale);
     }
+}
+
+/// The learning rate over the epochs of a training.
+pub(super) fn schedule(training: &TrainingConfig) -> Schedule {
+    let config = &training.scheduler;
+    let kind = match config.kind {
+        SchedulerKind::Constant => ScheduleKind::Constant,
+        SchedulerKind::Cosine => {
+            ScheduleKind::Cosine { t_max: config.t_max.unwrap_or(training.num_epochs), eta_min: config.eta_min }
+        }
+        SchedulerKind::Plateau => {
+            ScheduleKind::Plateau { factor: config.factor, patience: config.patience, min_lr: config.eta_min }
+        }
+    };
+    Schedule::new(kind, training.learning_rate).warmup(config.warmup_epochs)
 }

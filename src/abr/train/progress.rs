@@ -17,12 +17,21 @@ pub struct TrainingProgress {
     /// Counted from the end of the KL warm-up.
     pub epochs_since_best: usize,
     pub stopped_early: bool,
+    #[serde(with = "StoredPlateau")]
     pub plateau: PlateauState,
     /// Over the current epoch.
     pub train: Mean,
     /// Sums over the current epoch's steps.
     pub film_gradient_norms: Vec<f64>,
     pub gradient_norm: f64,
+}
+
+/// How a [`PlateauState`] is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PlateauState")]
+struct StoredPlateau {
+    factor: f64,
+    bad_epochs: usize,
 }
 
 /// The best epoch so far.
@@ -126,7 +135,7 @@ impl TrainingProgress {
             best: None,
             epochs_since_best: 0,
             stopped_early: false,
-            plateau: PlateauState { factor: 1.0, bad_epochs: 0 },
+            plateau: PlateauState::default(),
             train: Mean::default(),
             film_gradient_norms: vec![0.0; film_levels],
             gradient_norm: 0.0,
