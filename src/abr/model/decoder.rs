@@ -5,8 +5,9 @@
 
 use super::Decoded;
 use super::film::{FilmGenerator, FilmGenerators};
+use super::levels::{NormLayer, ReluLayer};
 use crate::config::{FilmConfig, ModelConfig};
-use crate::engine::nn::layers::{ForwardContext, LinearInit, LinearLayer, NormLayer, ReluLayer};
+use crate::engine::nn::layers::{ForwardContext, Layer, LinearInit, LinearLayer};
 use crate::engine::nn::params::Parameters;
 use crate::engine::ops::Concat;
 use crate::engine::tape::Var;

@@ -1,7 +1,8 @@
 //! `concat(signal, condition)` through Linear, ReLU, Dropout levels to the posterior's mean and log-variance.
 
+use super::levels::ReluLayer;
 use crate::config::ModelConfig;
-use crate::engine::nn::layers::{ForwardContext, LinearInit, LinearLayer, ReluLayer};
+use crate::engine::nn::layers::{ForwardContext, Layer, LinearInit, LinearLayer};
 use crate::engine::nn::params::Parameters;
 use crate::engine::ops::{Clamp, ClampPosterior, Concat};
 use crate::engine::tape::Var;

@@ -2,8 +2,9 @@
 //! 2018, arXiv:1709.07871, section 3.1). All hidden layers have the same input and form one matrix product. All output
 //! layers form one op.
 
+use super::levels::Modulation;
 use crate::config::{FilmConfig, ModelConfig};
-use crate::engine::nn::layers::{ForwardContext, LinearInit, LinearLayer, Modulation};
+use crate::engine::nn::layers::{ForwardContext, LinearInit, LinearLayer};
 use crate::engine::nn::params::Parameters;
 use crate::engine::ops::{GroupedLinear, LinearRelu};
 use crate::engine::tape::Var;

@@ -1,7 +1,8 @@
 //! A prior that is learned with the model: z is normal with a mean that depends on the condition.
 
+use super::levels::ReluLayer;
 use crate::config::ModelConfig;
-use crate::engine::nn::layers::{ForwardContext, LinearInit, LinearLayer, ReluLayer};
+use crate::engine::nn::layers::{ForwardContext, Layer, LinearInit, LinearLayer};
 use crate::engine::nn::params::Parameters;
 use crate::engine::ops::{Add, Concat, Mul};
 use crate::engine::tape::Var;

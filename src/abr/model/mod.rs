@@ -7,6 +7,7 @@ mod decoder;
 mod encoder;
 mod film;
 mod learned_prior;
+mod levels;
 mod loss;
 mod prior;
 

@@ -1,4 +1,4 @@
-//! Layers: parameters with the ops that use them, named as in PyTorch's `Sequential`.
+//! Layers: parameters with the ops that use them. [`Sequential`](super::sequential::Sequential) composes them.
 
 use super::init::Init;
 use super::params::{ParameterId, Parameters};
@@ -22,6 +22,18 @@ pub struct ForwardContext<'a> {
     pub tape: &'a mut Tape,
     pub parameters: &'a Parameters,
     pub mode: Mode,
+}
+
+/// A part of a model with one input and one output.
+pub trait Layer: Send + Sync {
+    /// Applies the layer's ops to `x`.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
+    ///
+    /// # Panics
+    /// When the columns of `x` are not the layer's inputs.
+    fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var>;
 }
 
 /// The initial values of a [`LinearLayer`].
@@ -66,163 +78,105 @@ impl LinearLayer {
         LinearLayer { weight: parameters.stack(&weights), bias: parameters.stack(&biases) }
     }
 
-    /// `[B, inputs]` to `[B, outputs]`.
+    /// As [`Layer::forward`], with an op that fuses `Linear` with other ops.
     ///
     /// # Errors
-    /// When the device is out of memory or lost.
+    /// As [`Layer::forward`].
     ///
     /// # Panics
-    /// When the columns of `x` are not the layer's inputs.
-    pub fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
-        self.apply(context, ops::Linear, x)
-    }
-
-    /// As [`LinearLayer::forward`], with an op that fuses `Linear` with other ops.
-    ///
-    /// # Errors
-    /// As [`LinearLayer::forward`].
-    ///
-    /// # Panics
-    /// As [`LinearLayer::forward`].
+    /// As [`Layer::forward`].
     pub fn apply(&self, context: &mut ForwardContext, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
         let inputs = [x, context.parameters.var(self.weight), context.parameters.var(self.bias)];
         context.tape.apply(op, &inputs)
     }
 }
 
-/// Dropout as a part of another layer. `layer` is its number, which selects its random bits.
+impl Layer for LinearLayer {
+    /// `[B, inputs]` to `[B, outputs]`.
+    fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
+        self.apply(context, ops::Linear, x)
+    }
+}
+
+/// PyTorch's `BatchNorm1d`: `[B, units]` to the same shape.
 #[derive(Debug, Clone, Copy)]
-struct DropoutLayer {
+pub struct BatchNormLayer {
+    pub weight: ParameterId,
+    pub bias: ParameterId,
+    pub running_mean: ParameterId,
+    pub running_var: ParameterId,
+}
+
+impl BatchNormLayer {
+    /// Declares `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`.
+    pub fn new(parameters: &mut Parameters, name: &str, units: usize) -> Self {
+        let mut declare = |part, requires_grad, value| {
+            parameters.declare(format!("{name}.{part}"), &[units], requires_grad, Init::Constant(value))
+        };
+        BatchNormLayer {
+            weight: declare("weight", true, 1.0),
+            bias: declare("bias", true, 0.0),
+            running_mean: declare("running_mean", false, 0.0),
+            running_var: declare("running_var", false, 1.0),
+        }
+    }
+
+    /// The inputs of its op after x: weight, bias, running mean and running variance.
+    pub fn inputs(&self, parameters: &Parameters) -> [Var; 4] {
+        [self.weight, self.bias, self.running_mean, self.running_var].map(|id| parameters.var(id))
+    }
+
+    /// In training, overwrites the running statistics with the new mean and variance, which the op returns.
+    pub fn update_running(&self, context: &mut ForwardContext, [mean, variance]: [Var; 2]) {
+        if context.mode != Mode::Eval {
+            context.tape.copy(mean, context.parameters.var(self.running_mean));
+            context.tape.copy(variance, context.parameters.var(self.running_var));
+        }
+    }
+}
+
+impl Layer for BatchNormLayer {
+    /// `[B, units]` to the same shape. In training it updates the running statistics.
+    ///
+    /// # Panics
+    /// In training, if B is 1.
+    fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
+        let op = ops::BatchNorm { training: context.mode != Mode::Eval };
+        let [weight, bias, mean, variance] = self.inputs(context.parameters);
+        let outputs = context.tape.apply_all(op, &[x, weight, bias, mean, variance])?;
+        self.update_running(context, [outputs[3], outputs[4]]);
+        Ok(outputs[0])
+    }
+}
+
+/// Dropout of single values: the identity in evaluation. The random bits depend on the seed and the step of
+/// [`Mode::Train`], and on the layer's number.
+#[derive(Debug, Clone, Copy)]
+pub struct DropoutLayer {
     p: f64,
+    /// Its number among the dropout layers of the model.
     layer: u32,
 }
 
 impl DropoutLayer {
-    fn new(parameters: &mut Parameters, p: f64) -> Self {
+    /// `p`: the probability of dropping a value, below 1.
+    pub fn new(parameters: &mut Parameters, p: f64) -> Self {
         DropoutLayer { p, layer: parameters.next_dropout() }
     }
 
     /// The op of this step; `None` in evaluation, or if p is 0.
-    fn op(&self, mode: Mode) -> Option<ops::Dropout> {
+    pub fn op(&self, mode: Mode) -> Option<ops::Dropout> {
         let Mode::Train { seed, step } = mode else { return None };
         let stream = Stream::new(seed, Purpose::DROPOUT, self.layer).at(step);
         (self.p > 0.0).then_some(ops::Dropout { p: self.p, stream })
     }
 }
 
-/// Linear, ReLU, Dropout: three indices of a PyTorch `Sequential`.
-#[derive(Debug)]
-pub struct ReluLayer {
-    linear: LinearLayer,
-    dropout: DropoutLayer,
-}
-
-impl ReluLayer {
-    /// The number of indices that it takes in a `Sequential`.
-    pub const INDICES: usize = 3;
-
-    /// Declares the parameters under `scope`; `first_index` is the index of the Linear.
-    pub fn new(
-        parameters: &mut Parameters,
-        (scope, first_index): (&str, usize),
-        [inputs, outputs]: [usize; 2],
-        p: f64,
-        init: LinearInit,
-    ) -> Self {
-        let linear = LinearLayer::new(parameters, &format!("{scope}.{first_index}"), inputs, outputs, init);
-        ReluLayer { linear, dropout: DropoutLayer::new(parameters, p) }
-    }
-
-    /// `[B, inputs]` to `[B, outputs]`.
-    ///
-    /// # Errors
-    /// As [`LinearLayer::forward`].
-    ///
-    /// # Panics
-    /// As [`LinearLayer::forward`].
-    pub fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
-        let dropout = self.dropout.op(context.mode);
-        self.linear.apply(context, ops::LinearRelu { dropout }, x)
-    }
-}
-
-/// Linear, LeakyReLU, BatchNorm, Dropout: four indices of a PyTorch `Sequential`; then FiLM if there is a
-/// modulation.
-#[derive(Debug)]
-pub struct NormLayer {
-    linear: LinearLayer,
-    slope: f64,
-    weight: ParameterId,
-    bias: ParameterId,
-    running_mean: ParameterId,
-    running_var: ParameterId,
-    dropout: DropoutLayer,
-}
-
-/// The FiLM modulation of a layer: its gamma and beta in `values`, and its strength in each row.
-#[derive(Debug, Clone, Copy)]
-pub struct Modulation {
-    /// `[B, M]`
-    pub values: Var,
-    /// `[B, 1]`
-    pub strength: Var,
-    /// The first column of gamma. The columns of beta follow those of gamma.
-    pub first: usize,
-}
-
-impl NormLayer {
-    /// The number of indices that it takes in a `Sequential`.
-    pub const INDICES: usize = 4;
-
-    /// Declares the parameters under `scope`; `first_index` is the index of the Linear.
-    pub fn new(
-        parameters: &mut Parameters,
-        (scope, first_index): (&str, usize),
-        [inputs, outputs]: [usize; 2],
-        slope: f64,
-        p: f64,
-    ) -> Self {
-        let linear =
-            LinearLayer::new(parameters, &format!("{scope}.{first_index}"), inputs, outputs, LinearInit::Default);
-        let mut declare = |part, requires_grad, value| {
-            parameters.declare(
-                format!("{scope}.{}.{part}", first_index + 2),
-                &[outputs],
-                requires_grad,
-                Init::Constant(value),
-            )
-        };
-        let (weight, bias) = (declare("weight", true, 1.0), declare("bias", true, 0.0));
-        let (running_mean, running_var) = (declare("running_mean", false, 0.0), declare("running_var", false, 1.0));
-        NormLayer { linear, slope, weight, bias, running_mean, running_var, dropout: DropoutLayer::new(parameters, p) }
-    }
-
-    /// `[B, inputs]` to `[B, outputs]`. In training it updates the running statistics.
-    ///
-    /// # Errors
-    /// As [`LinearLayer::forward`].
-    ///
-    /// # Panics
-    /// When a shape does not fit, in training if B is 1, or when `film` has fewer than `2 * outputs` columns from its
-    /// first one on.
-    pub fn forward(&self, context: &mut ForwardContext, x: Var, film: Option<Modulation>) -> Result<Var> {
-        let x = self.linear.forward(context, x)?;
-        let [weight, bias, mean, variance] =
-            [self.weight, self.bias, self.running_mean, self.running_var].map(|id| context.parameters.var(id));
-        let op = ops::NormDropoutFilm {
-            slope: self.slope,
-            training: context.mode != Mode::Eval,
-            dropout: self.dropout.op(context.mode),
-            film: film.map(|film| film.first),
-        };
-        let outputs = match film {
-            Some(film) => context.tape.apply_all(op, &[x, weight, bias, mean, variance, film.values, film.strength])?,
-            None => context.tape.apply_all(op, &[x, weight, bias, mean, variance])?,
-        };
-        if op.training {
-            context.tape.copy(outputs[3], mean);
-            context.tape.copy(outputs[4], variance);
+impl Layer for DropoutLayer {
+    fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
+        match self.op(context.mode) {
+            Some(op) => context.tape.apply(op, &[x]),
+            None => Ok(x),
         }
-        Ok(outputs[0])
     }
 }

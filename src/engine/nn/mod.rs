@@ -5,3 +5,4 @@ pub mod layers;
 pub mod optim;
 pub mod params;
 pub mod schedule;
+pub mod sequential;
