@@ -10,14 +10,16 @@
 //! sets the threads.
 
 use abr_film::config::{FilmConfig, ModelConfig, TrainingConfig};
+use abr_film::engine::check::draw;
+use abr_film::engine::check::{Case, Cases, Fill};
 use abr_film::engine::device::Cpu;
 use abr_film::engine::nn::layers::Mode;
-use abr_film::engine::ops::{self, Case, Fill, Mse, Op, WeightedSum};
+use abr_film::engine::op::AnyOp;
+use abr_film::engine::ops::{self, Mse, WeightedSum};
 use abr_film::engine::tape::Var;
 use abr_film::model::{Batch, Cvae, LossWeights};
 use common::bench::op::Bench;
 use common::bench::{BATCHES, Pair, inside, measure, pair, quick, seconds, threads, wanted};
-use common::random::draw;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rayon::ThreadPool;
 
@@ -135,8 +137,8 @@ struct Comparison {
 }
 
 /// The op's case of this name.
-fn bench<O: Op>(rows: usize, width: usize, name: &str) -> Bench {
-    let cases: Vec<Case> = O::cases(rows, width, width);
+fn bench<O: Cases>(rows: usize, width: usize, name: &str) -> Bench {
+    let cases: Vec<Case<AnyOp>> = O::cases(rows, width, width).into_iter().map(Case::any).collect();
     Bench::new(cases.iter().find(|case| case.name == name).expect("a case of this name"))
 }
 

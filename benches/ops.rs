@@ -7,7 +7,7 @@
 //!
 //! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`).
 
-use abr_film::engine::ops::Op;
+use abr_film::engine::check::{Case, Cases};
 use common::bench::on::{On, Placed};
 use common::bench::op::Bench;
 use common::bench::work::work;
@@ -22,7 +22,7 @@ macro_rules! every_op {
         fn ops(c: &mut Criterion) {
             let (on, pool, [rows, inner, columns]) = (On::asked(), threads(), SIZE);
             let wait = |placed: &mut Placed| placed.wait().expect("an end");
-            $(for case in <abr_film::engine::ops::$Op as Op>::cases(rows, inner, columns) {
+            $(for case in <abr_film::engine::ops::$Op as Cases>::cases(rows, inner, columns).into_iter().map(Case::any) {
                 let [forward, backward] = work(&mut Bench::new(&case));
                 let mut placed = Placed::new(&case, on.device()).expect("memory");
                 let mut group = c.benchmark_group(concat!("ops/", stringify!($module)));

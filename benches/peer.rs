@@ -6,13 +6,13 @@
 
 use abr_film::config::Config;
 use abr_film::data::{Column, Dataset, Values};
+use abr_film::engine::check::draw;
 use abr_film::engine::device::{Device, Kind, with};
-use abr_film::engine::ops::{Case, Fill};
+use abr_film::engine::op::{AnyOp, Case, Fill};
 use abr_film::error::Result;
 use abr_film::model::Cvae;
 use abr_film::train::Trainer;
 use common::bench::on::{Placed, layer, nothing};
-use common::random::draw;
 use ndarray::Array2;
 use peer_protocol::{argument, median, serve_blocks};
 use std::time::Instant;
@@ -121,7 +121,7 @@ fn generate() -> Result<()> {
 }
 
 /// An op's forward pass on random operands.
-fn op(case: Case) -> Result<()> {
+fn op(case: Case<AnyOp>) -> Result<()> {
     on_device(|device| {
         let name = device.name();
         let mut placed = Placed::new(&case, device)?;

@@ -7,7 +7,7 @@
 use abr_film::engine::device::{
     AdamBuffers, AdamSettings, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
-use abr_film::engine::ops::AnyOp;
+use abr_film::engine::op::AnyOp;
 use abr_film::engine::tensor::Shape;
 use abr_film::error::Result;
 use common::bench::trainer::trainer;

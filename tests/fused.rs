@@ -1,27 +1,27 @@
 //! Each fused op against its separate ops, bit for bit: outputs, and gradients that are overwritten and accumulated.
 
+use abr_film::engine::check::draw;
 use abr_film::engine::device::AdamStep;
 use abr_film::engine::kernels::adam::adam;
+use abr_film::engine::op::Precision;
+use abr_film::engine::op::{AnyOp, Fill};
 use abr_film::engine::ops::{
-    AnyOp, BatchNorm, Clamp, ClampPosterior, Dropout, Fill, Film, GroupedLinear, LeakyRelu, Linear, LinearRelu,
-    NormDropoutFilm,
+    BatchNorm, Clamp, ClampPosterior, Dropout, Film, GroupedLinear, LeakyRelu, Linear, LinearRelu, NormDropoutFilm,
 };
 use abr_film::engine::rng::{Purpose, Stream};
-use abr_film::engine::tensor::Real;
 use common::ops::{backward, forward};
-use common::random::draw;
 use ndarray::{Array2, Axis, concatenate, s};
 
 /// More than a block of columns of `norm_dropout_film`, remainders of every vector length, and work for several tasks.
 const SIZES: [[usize; 2]; 6] = [[2, 1], [3, 5], [7, 67], [5, 515], [33, 200], [130, 1031]];
 
-fn zeros<T: Real>(like: &[Array2<T>]) -> Vec<Array2<T>> {
+fn zeros<T: Precision>(like: &[Array2<T>]) -> Vec<Array2<T>> {
     like.iter().map(|x| Array2::zeros(x.dim())).collect()
 }
 
 /// Runs the ops one after the other. Returns the outputs of each, and the gradients of the inputs of each. `side` holds
 /// the inputs of each after the first.
-fn chain<T: Real>(
+fn chain<T: Precision>(
     ops: &[AnyOp],
     x: &Array2<T>,
     side: &[Vec<Array2<T>>],
@@ -45,9 +45,9 @@ fn chain<T: Real>(
 
 /// The outputs and gradients of the fused op. Checks that overwriting NaN and accumulating into zeros give the same
 /// gradients.
-fn fused<T: Real>(op: AnyOp, inputs: &[Array2<T>], cotangent: &Array2<T>) -> (Vec<Array2<T>>, Vec<Array2<T>>) {
+fn fused<T: Precision>(op: AnyOp, inputs: &[Array2<T>], cotangent: &Array2<T>) -> (Vec<Array2<T>>, Vec<Array2<T>>) {
     let outputs = forward(&op, inputs);
-    let nothing: Vec<_> = inputs.iter().map(|x| Array2::from_elem(x.dim(), T::nan())).collect();
+    let nothing: Vec<_> = inputs.iter().map(|x| Array2::from_elem(x.dim(), T::of(f64::NAN))).collect();
     let overwritten = backward(&op, inputs, &outputs, cotangent, nothing, true);
     let accumulated = backward(&op, inputs, &outputs, cotangent, zeros(inputs), false);
     for i in (0..inputs.len()).filter(|i| op.differentiable(*i)) {
@@ -60,7 +60,7 @@ fn dropout(p: f64) -> Dropout {
     Dropout { p, stream: Stream::new(3, Purpose::DROPOUT, 4).at(2) }
 }
 
-fn norm_dropout_film_is_its_parts<T: Real>([rows, columns]: [usize; 2], training: bool, drops: bool, film: bool) {
+fn norm_dropout_film_is_its_parts<T: Precision>([rows, columns]: [usize; 2], training: bool, drops: bool, film: bool) {
     let vector = |layer| draw([1, columns], Fill::Uniform(0.5, 1.5), layer);
     let (x, norm) = (draw::<T>([rows, columns], Fill::Normal, 0), vec![vector(1), vector(2), vector(3), vector(4)]);
     let modulation: Array2<T> = draw([rows, 2 * columns + 7], Fill::Normal, 5);
@@ -112,7 +112,7 @@ fn norm_dropout_film() {
     }
 }
 
-fn linear_relu_is_its_parts<T: Real>([rows, columns]: [usize; 2], inner: usize, drops: bool) {
+fn linear_relu_is_its_parts<T: Precision>([rows, columns]: [usize; 2], inner: usize, drops: bool) {
     let (x, cotangent) = (draw::<T>([rows, inner], Fill::Normal, 0), draw([rows, columns], Fill::Normal, 1));
     let parameters = vec![draw([columns, inner], Fill::Normal, 2), draw([1, columns], Fill::Normal, 3)];
     let (mut ops, mut side) = (vec![Linear.into(), LeakyRelu::RELU.into()], vec![parameters.clone(), vec![]]);
@@ -185,7 +185,7 @@ fn grouped_linear() {
     }
 }
 
-fn step_weight_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3]) {
+fn step_weight_is_backward_then_adam<T: Precision>([rows, inputs, outputs]: [usize; 3]) {
     let (x, dy) = (draw::<T>([rows, inputs], Fill::Normal, 0), draw::<T>([rows, outputs], Fill::Normal, 1));
     let weights: Vec<Array2<T>> = (2..5).map(|i| draw([outputs, inputs], Fill::Uniform(0.1, 1.0), i)).collect();
     let step =
@@ -201,9 +201,9 @@ fn step_weight_is_backward_then_adam<T: Real>([rows, inputs, outputs]: [usize; 3
         adam(&step, 1.0, value, gradients[1].as_slice().expect("contiguous"), first, second);
         let [mut ew, mut em, mut ev] = [0, 1, 2].map(|i| weights[i].clone());
         let tensors = [&mut ew, &mut em, &mut ev].map(|t| t.view_mut());
-        match op {
-            AnyOp::LinearRelu(op) => op.step_weight(&step, x.view(), y.view(), dy.view(), tensors),
-            _ => Linear::step_weight(&step, x.view(), dy.view(), tensors),
+        match op.downcast_ref::<LinearRelu>() {
+            Some(op) => op.step_weight(&step, x.view(), y.view(), dy.view(), tensors),
+            None => Linear::step_weight(&step, x.view(), dy.view(), tensors),
         }
         assert_eq!([ew, em, ev], [w, m, v], "{}: {rows} rows, {inputs} to {outputs}", op.name());
     }

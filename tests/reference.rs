@@ -5,11 +5,12 @@
 //! gradients perturbed by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference` (by
 //! default beside the repository), one of them of the model at its full size, are included if they exist.
 
-use abr_film::engine::ops::{AnyOp, Op};
+use abr_film::engine::check::{Estimate, U, backward, bounds, forward};
+use abr_film::engine::op::{Op, Precision};
+use abr_film::engine::ops::names;
 use abr_film::engine::tensor::Real;
 use common::margins::Margins;
 use common::op_cases::{self, OpCase};
-use common::ops::{backward, forward};
 use common::recording::{Recording, own};
 use common::replay::{Found, Perturbation, replay};
 use common::shared::shared;
@@ -23,44 +24,45 @@ const PERTURBATION: f64 = 1e-3;
 
 /// The unit roundoff: half the distance from 1 to the next number.
 fn unit<T: Real>() -> f64 {
-    T::epsilon().wide() / 2.0
+    if size_of::<T>() == size_of::<f32>() { U } else { f64::EPSILON / 2.0 }
 }
 
 /// One op case: outputs, and gradients times `1 + perturbation`, by the names of the recording.
-fn compare_op<T: Real>(case: &OpCase, perturbation: f64) -> Margins {
+fn compare_op<O: Op, T: Real>(case: &OpCase<O>, perturbation: f64) -> Margins {
     let [inputs, outputs, gradients] = case.counts();
     let inputs: Vec<Array2<T>> = case.recorded("input", inputs).into_iter().flatten().collect();
-    let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
-    // roundings of the engine and of the recording; terms are of order one, or as large as the case's largest value
-    let tolerance = case.roundings(&shapes) * (unit::<T>() + unit::<f64>()) * (1.0 + case.largest());
+    let cotangent = case.matrix("cotangent").expect("a cotangent");
+    let bounds = bounds(&case.op, &inputs, &cotangent);
+    // twice: PyTorch may round elsewhere; a rounding of the engine and one of the recording
+    let unit = 2.0 * (unit::<T>() + unit::<f64>()) / U;
     let mut margins = Margins::default();
-    let mut compare = |what: String, got: Vec<f64>| {
+    let mut compare = |what: String, got: Vec<f64>, bound: &Array2<Estimate>| {
         let want = case.matrix::<f64>(&what).unwrap_or_else(|| panic!("{}/{what} is not recorded", case.name));
-        let want = want.into_raw_vec_and_offset().0;
-        margins.compare(&what, &got, &want, &vec![tolerance; want.len()]);
+        let tolerance: Vec<f64> = bound.iter().map(|b| unit * b.error).collect();
+        margins.compare(&what, &got, &want.into_raw_vec_and_offset().0, &tolerance);
     };
-    let found = forward(&case.op, &inputs);
+    let found = forward(&case.op, &inputs, T::of(f64::NAN));
     assert_eq!(found.len(), outputs, "{}: outputs", case.name);
     for (i, output) in found.iter().enumerate() {
-        compare(format!("output/{i}"), output.iter().map(|v| v.wide()).collect());
+        compare(format!("output/{i}"), output.iter().map(|v| v.wide()).collect(), &bounds.0[i]);
     }
     let zeros = inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
-    let found_gradients =
-        backward(&case.op, &inputs, &found, &case.matrix("cotangent").expect("a cotangent"), zeros, false);
+    let found_gradients = backward(&case.op, &inputs, &found, &cotangent, zeros, false);
     let differentiable: Vec<_> = (0..inputs.len()).filter(|i| case.op.differentiable(*i)).collect();
     assert_eq!(differentiable.len(), gradients, "{}: gradients", case.name);
     for i in differentiable {
-        compare(format!("grad/{i}"), found_gradients[i].iter().map(|v| v.wide() * (1.0 + perturbation)).collect());
+        let scaled = found_gradients[i].iter().map(|v| v.wide() * (1.0 + perturbation)).collect();
+        compare(format!("grad/{i}"), scaled, &bounds.1[i]);
     }
     margins
 }
 
-fn check_op<T: Real>(case: &OpCase) {
+fn check_op<O: Op, T: Real>(case: &OpCase<O>) {
     let title = format!("{}, {}", case.name, type_name::<T>());
-    compare_op::<T>(case, 0.0).assert_within(&title);
+    compare_op::<O, T>(case, 0.0).assert_within(&title);
     let alive =
         |name: &str| name.starts_with("grad/") && case.matrix::<f64>(name).is_some_and(|g| g.iter().any(|v| *v != 0.0));
-    let perturbed = compare_op::<T>(case, PERTURBATION);
+    let perturbed = compare_op::<O, T>(case, PERTURBATION);
     let (seen, blind) = perturbed.noticed(alive);
     // batch norm's dx over two rows is the small difference of large terms, which f32 does not resolve to a thousandth
     let noticed = blind.is_empty() || unit::<T>() > unit::<f64>() && seen > 0;
@@ -84,7 +86,7 @@ fn compare_model<T: Real>(recording: &Recording, found: &Found) -> Margins {
     margins
 }
 
-fn check_model<T: Real>(recording: &Recording, title: &str) {
+fn check_model<T: Precision>(recording: &Recording, title: &str) {
     let title = format!("{title}, {}", type_name::<T>());
     let run = |perturbation| compare_model::<T>(recording, &replay::<T>(recording, perturbation));
     run(Perturbation::None).assert_within(&title);
@@ -134,11 +136,11 @@ mod op {
         ($($module:ident $Op:ident,)*) => {
             $(#[test] fn $module() {
                 let recording = op_recording();
-                let cases = op_cases::of(&recording, <abr_film::engine::ops::$Op as Op>::NAME);
+                let cases = op_cases::of::<abr_film::engine::ops::$Op>(&recording);
                 assert!(!cases.is_empty(), "no recorded case");
                 for case in cases {
-                    check_op::<f64>(&case);
-                    check_op::<f32>(&case);
+                    check_op::<_, f64>(&case);
+                    check_op::<_, f32>(&case);
                 }
             })*
         };
@@ -153,7 +155,7 @@ mod op {
         for name in recording.tensors.keys() {
             let case = name.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
             assert!(cases.contains_key(&case), "{name} belongs to no case");
-            assert!(AnyOp::NAMES.contains(&name.split('/').next().expect("an op")), "{name} belongs to no op");
+            assert!(names().any(|op| name.starts_with(&format!("{op}/"))), "{name} belongs to no op");
         }
     }
 }

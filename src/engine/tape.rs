@@ -5,7 +5,7 @@
 //! allocates nothing.
 
 use crate::engine::device::{Buffer, Counts, Device, Role, ScalarHandle, ScalarValues, Target, Ticket};
-use crate::engine::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
+use crate::engine::op::{AnyOp, MAX_INPUTS, MAX_OUTPUTS, Op};
 use crate::engine::tensor::Shape;
 use crate::error::Result;
 use arrayvec::ArrayVec;
@@ -31,6 +31,8 @@ pub struct Tape {
     device: Box<dyn Device>,
     slots: Vec<Slot>,
     nodes: Vec<Node>,
+    /// The number of nodes in use. The others are free for reuse.
+    recorded: usize,
     /// The number of parameters, which take the first slots.
     parameters: usize,
     /// The number of slots in use. The others are free for reuse.
@@ -70,7 +72,7 @@ impl Tape {
     pub fn new(device: Box<dyn Device>) -> Self {
         static TAPES: AtomicU32 = AtomicU32::new(0);
         let (id, program) = (TAPES.fetch_add(1, Relaxed), NonZeroU64::MIN);
-        Tape { id, program, device, slots: Vec::new(), nodes: Vec::new(), parameters: 0, used: 0 }
+        Tape { id, program, device, slots: Vec::new(), nodes: Vec::new(), recorded: 0, parameters: 0, used: 0 }
     }
 
     /// The device's counters; see [`Device::counts`].
@@ -97,7 +99,7 @@ impl Tape {
     /// # Panics
     /// When anything but parameters is on the tape.
     pub fn parameters(&mut self, shapes: &[(Shape, bool)]) -> Result<Vec<Var>> {
-        assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
+        assert!(self.used == self.parameters && self.recorded == 0, "tape: parameters come first");
         self.slots.truncate(self.parameters);
         let all: Vec<Shape> = shapes.iter().map(|(shape, _)| *shape).collect();
         let with_grad: Vec<Shape> = shapes.iter().filter(|(_, grad)| *grad).map(|(shape, _)| *shape).collect();
@@ -118,7 +120,7 @@ impl Tape {
     /// # Panics
     /// When anything but parameters is on the tape, or the view extends beyond the parameter.
     pub fn view(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
-        assert!(self.used == self.parameters && self.nodes.is_empty(), "tape: parameters come first");
+        assert!(self.used == self.parameters && self.recorded == 0, "tape: parameters come first");
         self.slots.truncate(self.parameters);
         let Slot { value, gradient, requires_grad, .. } = *self.slot(of);
         let value = self.device.view(value, offset, shape);
@@ -134,8 +136,7 @@ impl Tape {
 
     /// Clears the program. Parameters and all buffers stay.
     pub fn rewind(&mut self) {
-        self.nodes.clear();
-        self.used = self.parameters;
+        (self.recorded, self.used) = (0, self.parameters);
         self.program = self.program.checked_add(1).expect("fewer than 2^64 rewinds");
     }
 
@@ -160,7 +161,7 @@ impl Tape {
     ///
     /// # Panics
     /// As [`Tape::apply_all`].
-    pub fn apply(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<Var> {
+    pub fn apply(&mut self, op: impl Op, inputs: &[Var]) -> Result<Var> {
         Ok(self.apply_all(op, inputs)?[0])
     }
 
@@ -171,8 +172,7 @@ impl Tape {
     ///
     /// # Panics
     /// When shapes do not fit.
-    pub fn apply_all(&mut self, op: impl Into<AnyOp>, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
-        let op = op.into();
+    pub fn apply_all(&mut self, op: impl Op, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
         let requires_grad = inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).requires_grad);
         let (mut outputs, shapes) = (ArrayVec::new(), op.output_shapes(&shapes));
@@ -180,9 +180,24 @@ impl Tape {
             outputs.push(self.next_slot(*shape, requires_grad && i == 0)?);
         }
         self.device.reshape(&self.values(&outputs), &shapes)?;
-        self.device.forward(&op, &self.values(inputs), &self.values(&outputs));
-        self.nodes.push(Node { op, inputs: inputs.iter().copied().collect(), outputs: outputs.clone() });
+        let (values, results) = (self.values(inputs), self.values(&outputs));
+        let op = self.record(op, inputs, &outputs);
+        self.device.forward(&self.nodes[op].op, &values, &results);
         Ok(outputs)
+    }
+
+    /// Puts an op into the next node and returns the node's index.
+    fn record(&mut self, op: impl Op, inputs: &[Var], outputs: &[Var]) -> usize {
+        let (inputs, outputs) = (inputs.iter().copied().collect(), outputs.iter().copied().collect());
+        match self.nodes.get_mut(self.recorded) {
+            Some(node) => {
+                node.op.replace(op);
+                (node.inputs, node.outputs) = (inputs, outputs);
+            }
+            None => self.nodes.push(Node { op: op.into(), inputs, outputs }),
+        }
+        self.recorded += 1;
+        self.recorded - 1
     }
 
     /// Sets every parameter's gradient to that of the scalar `loss`.
@@ -195,14 +210,14 @@ impl Tape {
     pub fn backward(&mut self, loss: Var) -> Result<()> {
         assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).requires_grad, "backward: not a loss");
         self.slots[..self.used].iter_mut().for_each(|slot| slot.has_grad = false);
-        for (index, node) in self.nodes.iter().enumerate().rev() {
+        for (index, node) in self.nodes[..self.recorded].iter().enumerate().rev() {
             for var in &node.inputs {
                 self.slots[var.slot as usize].first_use = index;
             }
         }
-        let seed = self.gradient(loss, self.nodes.len(), true)?.buffer;
+        let seed = self.gradient(loss, self.recorded, true)?.buffer;
         self.device.write(seed, &[1.0]);
-        for index in (0..self.nodes.len()).rev() {
+        for index in (0..self.recorded).rev() {
             let result = self.slot(self.nodes[index].outputs[0]);
             let (true, Some(doutput)) = (result.has_grad, result.gradient) else { continue };
             let vars = self.nodes[index].inputs.clone();

@@ -1,8 +1,10 @@
 //! Numbers and shapes of the engine. Every tensor is a row-major matrix: a vector is `[1, N]`, a scalar `[1, 1]`.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
+use num_traits::{One, Zero};
+use std::fmt::Debug;
 use std::iter::Sum;
-use std::ops::{AddAssign, SubAssign};
+use std::ops::{AddAssign, Div, Neg, Sub, SubAssign};
 
 /// `[rows, columns]`.
 pub type Shape = [usize; 2];
@@ -38,13 +40,41 @@ pub fn add<T: Real>(to: &mut T, value: T, accumulate: bool) {
     *to = if accumulate { *to + value } else { value };
 }
 
-/// The numbers that the CPU kernels are generic over: `f32` for training, `f64` to check the kernels.
-pub trait Real: num_traits::Float + AddAssign + SubAssign + Sum + Send + Sync + std::fmt::Debug + 'static {
+/// The numbers that the CPU kernels are generic over: `f32` for training, `f64` to check the kernels, and
+/// [`Estimate`](crate::engine::check::Estimate), which bounds the rounding of `f32`.
+pub trait Real:
+    Copy
+    + PartialOrd
+    + Zero
+    + One
+    + Sub<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + Sum
+    + Send
+    + Sync
+    + Debug
+    + 'static
+{
     /// Rounds to this type.
     fn of(value: f64) -> Self;
 
     /// Widens exactly.
     fn wide(self) -> f64;
+
+    fn abs(self) -> Self;
+
+    fn exp(self) -> Self;
+
+    /// The natural logarithm; NaN below 0.
+    fn ln(self) -> Self;
+
+    /// NaN below 0.
+    fn sqrt(self) -> Self;
+
+    fn tanh(self) -> Self;
 
     /// `C = alpha A B + beta C` with element strides `[row, column]`, `sizes` `[m, k, n]`; `C` is not read when `beta`
     /// is 0.
@@ -62,6 +92,14 @@ pub trait Real: num_traits::Float + AddAssign + SubAssign + Sum + Send + Sync + 
 }
 
 macro_rules! real {
+    (@functions $type:ty: $($function:ident)*) => {
+        $(
+            #[inline(always)]
+            fn $function(self) -> Self {
+                <$type>::$function(self)
+            }
+        )*
+    };
     ($type:ty, $gemm:path) => {
         impl Real for $type {
             #[inline(always)]
@@ -73,6 +111,8 @@ macro_rules! real {
             fn wide(self) -> f64 {
                 f64::from(self)
             }
+
+            real! { @functions $type: abs exp ln sqrt tanh }
 
             unsafe fn gemm(
                 [m, k, n]: [usize; 3],

@@ -5,8 +5,8 @@
 macro_rules! one_test_per_op {
     ($($module:ident $Op:ident,)*) => {
         $(#[test] fn $module() {
-            assert_eq!(stringify!($module), <abr_film::engine::ops::$Op as Op>::NAME);
-            check(<abr_film::engine::ops::$Op as Op>::cases);
+            assert_eq!(stringify!($module), <abr_film::engine::ops::$Op as abr_film::engine::op::Op>::NAME);
+            check(<abr_film::engine::ops::$Op as abr_film::engine::check::Cases>::cases);
         })*
     };
 }

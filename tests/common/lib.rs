@@ -2,7 +2,6 @@
 
 pub mod allocation;
 pub mod bench;
-pub mod bounds;
 pub mod case;
 pub mod each_op;
 #[cfg(feature = "gpu")]
@@ -10,7 +9,6 @@ pub mod gpu;
 pub mod margins;
 pub mod op_cases;
 pub mod ops;
-pub mod random;
 pub mod recording;
 pub mod replay;
 pub mod samples;

@@ -1,13 +1,14 @@
 //! Runs one op on arrays.
 
-use abr_film::engine::ops::AnyOp;
-use abr_film::engine::tensor::{Gradient, Real};
+use abr_film::engine::op::{AnyOp, Precision};
+use abr_film::engine::tensor::Gradient;
 use ndarray::Array2;
 
 /// All outputs, from buffers filled with NaN: forward must overwrite and never read them.
-pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
+pub fn forward<T: Precision>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
     let shapes: Vec<_> = inputs.iter().map(|x| [x.nrows(), x.ncols()]).collect();
-    let mut outputs: Vec<_> = op.output_shapes(&shapes).into_iter().map(|s| Array2::from_elem(s, T::nan())).collect();
+    let mut outputs: Vec<_> =
+        op.output_shapes(&shapes).into_iter().map(|s| Array2::from_elem(s, T::of(f64::NAN))).collect();
     let inputs: Vec<_> = inputs.iter().map(|x| x.view()).collect();
     op.forward(&inputs, &mut outputs.iter_mut().map(|y| y.view_mut()).collect::<Vec<_>>());
     outputs
@@ -15,7 +16,7 @@ pub fn forward<T: Real>(op: &AnyOp, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
 
 /// The gradients that a backward pass *adds* to `prefilled` ones (one per input; the op gets only those of
 /// differentiable inputs), or with `overwrite` puts in their place.
-pub fn backward<T: Real>(
+pub fn backward<T: Precision>(
     op: &AnyOp,
     inputs: &[Array2<T>],
     outputs: &[Array2<T>],

@@ -6,9 +6,9 @@ use crate::spy::{Noise, Spy};
 use abr_film::config::FilmConfig;
 use abr_film::engine::device::{Role, ScalarValues};
 use abr_film::engine::nn::layers::Mode;
-use abr_film::engine::ops::{Add, AnyOp, Mul};
+use abr_film::engine::op::{AnyOp, Precision};
+use abr_film::engine::ops::{Add, Mul};
 use abr_film::engine::tape::{Tape, Var};
-use abr_film::engine::tensor::Real;
 use abr_film::model::{Batch, Cvae, Decoded, Losses, Output};
 use abr_film::train::optimizer;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub enum Perturbation {
 }
 
 /// Runs everything a model case records: evaluation, decoding, and three training steps.
-pub fn replay<T: Real>(recording: &Recording, perturbation: Perturbation) -> Found {
+pub fn replay<T: Precision>(recording: &Recording, perturbation: Perturbation) -> Found {
     let case = Case::of(recording);
     let noise = Arc::new(Mutex::new(Noise::default()));
     let device = Box::new(Spy::<T>::new(noise.clone()));

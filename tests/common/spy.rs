@@ -3,8 +3,9 @@
 use abr_film::engine::device::{
     AdamBuffers, AdamSettings, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
-use abr_film::engine::ops::{AnyOp, Dropout, Op};
-use abr_film::engine::tensor::{Real, Shape};
+use abr_film::engine::op::{AnyOp, Op, Precision};
+use abr_film::engine::ops::{Dropout, LinearRelu, NormDropoutFilm};
+use abr_film::engine::tensor::Shape;
 use abr_film::error::Result;
 use ndarray::Array2;
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,7 @@ pub struct Spy<T> {
     noise: Arc<Mutex<Noise>>,
 }
 
-impl<T: Real> Spy<T> {
+impl<T: Precision> Spy<T> {
     pub fn new(noise: Arc<Mutex<Noise>>) -> Self {
         Spy { cpu: Cpu::new(), shapes: Vec::new(), noise }
     }
@@ -49,7 +50,7 @@ fn multipliers(dropout: &Dropout, [rows, columns]: Shape) -> Vec<f32> {
     mask.into_raw_vec_and_offset().0
 }
 
-impl<T: Real> Device for Spy<T> {
+impl<T: Precision> Device for Spy<T> {
     fn name(&self) -> String {
         self.cpu.name()
     }
@@ -90,16 +91,13 @@ impl<T: Real> Device for Spy<T> {
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
         self.cpu.forward(op, inputs, outputs);
         let mut noise = self.noise.lock().expect("one thread at a time");
-        match op {
-            AnyOp::NormDropoutFilm(op) => {
-                noise.dropouts.extend(op.dropout.map(|_| self.values(outputs[5])));
-                noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
-            }
-            // it saves no mask: compute the multipliers of the dropout that it fuses
-            AnyOp::LinearRelu(op) => {
-                noise.dropouts.extend(op.dropout.map(|dropout| multipliers(&dropout, self.shape(outputs[0]))));
-            }
-            _ => {}
+        if let Some(op) = op.downcast_ref::<NormDropoutFilm>() {
+            noise.dropouts.extend(op.dropout.map(|_| self.values(outputs[5])));
+            noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
+        }
+        // it saves no mask: compute the multipliers of the dropout that it fuses
+        if let Some(op) = op.downcast_ref::<LinearRelu>() {
+            noise.dropouts.extend(op.dropout.map(|dropout| multipliers(&dropout, self.shape(outputs[0]))));
         }
     }
 

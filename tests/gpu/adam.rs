@@ -1,13 +1,13 @@
 //! The optimizer step on the GPU against the CPU in f64.
 
 use super::U;
+use abr_film::engine::check::draw;
 use abr_film::engine::device::gpu::{Checks, Gpu};
 use abr_film::engine::device::{AdamBuffers, AdamFactors, AdamSettings, AdamStep, Buffer, Clip, Cpu, Device, Role};
 use abr_film::engine::kernels::adam::clip_scale;
-use abr_film::engine::ops::Fill;
+use abr_film::engine::op::Fill;
 use abr_film::engine::tensor::Shape;
 use common::gpu::context;
-use common::random::draw;
 
 /// More values than a workgroup updates, some rows, and a single value.
 const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];

@@ -5,7 +5,8 @@ use abr_film::engine::device::gpu::{Checks, Gpu};
 use abr_film::engine::device::{
     AdamBuffers, AdamSettings, Buffer, Clip, Counts, Cpu, Device, Role, ScalarHandle, ScalarValues, Target,
 };
-use abr_film::engine::ops::{AnyOp, NormDropoutFilm, Op};
+use abr_film::engine::op::{AnyOp, Op};
+use abr_film::engine::ops::NormDropoutFilm;
 use common::gpu::context;
 
 /// A `norm_dropout_film` in training with its tensors. Its statistics are contiguous, as on the tape, unless `apart`.

@@ -1,9 +1,12 @@
 //! Matrix products with every tile size, split and not, and products without rows or outputs.
 
-use super::{Record, Run, check_case, context};
+use super::{Record, check_case, context};
+use abr_film::engine::check::{Case, Cases, Fill};
 use abr_film::engine::device::gpu::{Card, Checks, Context, Gpu};
+use abr_film::engine::device::{Device, Role, Target};
 use abr_film::engine::dispatch::{Binding, Dispatch, Operand};
-use abr_film::engine::ops::{Case, Fill, GroupedLinear, Linear, LinearRelu, Op};
+use abr_film::engine::op::{GpuOp, Op};
+use abr_film::engine::ops::{GroupedLinear, Linear, LinearRelu};
 use abr_film::engine::tensor::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,18 +43,18 @@ const GROUPED: [[usize; 3]; 11] = [
 ];
 
 /// Groups of different widths, all multiples of four if this is one.
-fn grouped(rows: usize, inner: usize, columns: usize) -> Case {
+fn grouped(rows: usize, inner: usize, columns: usize) -> Case<GroupedLinear> {
     if !columns.is_multiple_of(4) {
         return GroupedLinear::cases(rows, inner, columns).remove(0);
     }
     let widths: Arc<[usize]> = [columns, columns / 8 * 4 + 4, 4].into();
     let outputs = widths.iter().sum();
     let shapes = [[rows, widths.len() * inner], [outputs, inner], [1, outputs]];
-    Case { name: "fours", op: GroupedLinear { widths }.into(), inputs: shapes.map(|s| (s, Fill::Normal)).into() }
+    Case { name: "fours", op: GroupedLinear { widths }, inputs: shapes.map(|s| (s, Fill::Normal)).into() }
 }
 
 /// All dispatches of a case, forward and backward.
-fn dispatches(case: &Case) -> impl Iterator<Item = Dispatch> + use<> {
+fn dispatches<O: Op + GpuOp>(case: &Case<O>) -> impl Iterator<Item = Dispatch> + use<O> {
     let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
     let outputs = case.op.output_shapes(&shapes);
     let card = Card::default();
@@ -60,7 +63,7 @@ fn dispatches(case: &Case) -> impl Iterator<Item = Dispatch> + use<> {
 }
 
 /// The entry points of a case, with the constants of the products.
-fn variants(case: &Case) -> impl Iterator<Item = String> + use<> {
+fn variants<O: Op + GpuOp>(case: &Case<O>) -> impl Iterator<Item = String> + use<O> {
     dispatches(case).map(|dispatch| {
         let constants = dispatch.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
         let entry = dispatch.entry.to_string();
@@ -69,28 +72,21 @@ fn variants(case: &Case) -> impl Iterator<Item = String> + use<> {
     })
 }
 
-#[test]
-fn products_in_every_tile_whole_and_split() {
-    let dense = |cases: fn(usize, usize, usize) -> Vec<Case>, which: usize| {
-        PRODUCTS.map(|[rows, inner, columns]| cases(rows, inner, columns).remove(which)).to_vec()
-    };
-    let all = [
-        dense(Linear::cases, 0),
-        dense(LinearRelu::cases, 0),
-        dense(LinearRelu::cases, 1),
-        GROUPED.map(|[rows, inner, columns]| grouped(rows, inner, columns)).to_vec(),
-    ];
+/// The cases number `which` of all products.
+fn dense<O>(cases: fn(usize, usize, usize) -> Vec<Case<O>>, which: usize) -> Vec<Case<O>> {
+    PRODUCTS.map(|[rows, inner, columns]| cases(rows, inner, columns).remove(which)).into()
+}
+
+fn check_products<O: Op + GpuOp>(cases: &[Case<O>]) {
     let mut wanted: BTreeSet<String> = ["forward_join", "backward_join"].map(String::from).into();
     for (entry, tile, aligned) in ["forward", "backward"].iter().flat_map(|e| [32, 64, 128].map(|t| (e, t, [0, 1]))) {
         wanted.extend(aligned.map(|aligned| format!("{entry} TILE {tile} ALIGNED {aligned}")));
     }
-    for cases in &all {
-        assert_eq!(cases.iter().flat_map(variants).collect::<BTreeSet<_>>(), wanted, "{}", cases[0].op.name());
-    }
+    assert_eq!(cases.iter().flat_map(variants).collect::<BTreeSet<_>>(), wanted, "{}", O::NAME);
     let mut record = Record::default();
     for checks in [Checks::On, Checks::Off] {
         let Some(context) = context(checks) else { return };
-        for case in all.iter().flatten() {
+        for case in cases {
             check_case(&mut Gpu::new(context.clone()), case, false, &mut record);
             if partials(case) > 1 {
                 check_case(&mut with_nan_in_scratch(context.clone(), case), case, false, &mut record);
@@ -100,8 +96,16 @@ fn products_in_every_tile_whole_and_split() {
     record.print();
 }
 
+#[test]
+fn products_in_every_tile_whole_and_split() {
+    check_products(&dense(Linear::cases, 0));
+    check_products(&dense(LinearRelu::cases, 0));
+    check_products(&dense(LinearRelu::cases, 1));
+    check_products(&GROUPED.map(|[rows, inner, columns]| grouped(rows, inner, columns)));
+}
+
 /// The number of partial sums of a case; 1 if it is not split.
-fn partials(case: &Case) -> usize {
+fn partials<O: Op + GpuOp>(case: &Case<O>) -> usize {
     let bindings = dispatches(case).flat_map(|dispatch| dispatch.bindings).filter(|b| b.name == "partials");
     let len = |binding: Binding| match binding.operands[..] {
         [(None, Operand::Scratch(_, len))] => len,
@@ -112,32 +116,44 @@ fn partials(case: &Case) -> usize {
 
 /// A GPU whose memory for this case's partial sums is NaN. New memory is 0, with which a missing partial sum would go
 /// unnoticed.
-fn with_nan_in_scratch(context: Arc<Context>, case: &Case) -> Gpu {
-    let nan = |shape| (shape, Fill::Value(f64::NAN));
-    let larger = Case { name: "nan", op: Linear.into(), inputs: NAN.map(nan).into() };
+fn with_nan_in_scratch<O: Op + GpuOp>(context: Arc<Context>, case: &Case<O>) -> Gpu {
+    let larger = Case { name: "nan", op: Linear, inputs: NAN.map(|shape| (shape, Fill::Value(f64::NAN))).into() };
     assert!(partials(&larger) > partials(case), "{} partial sums", partials(case));
-    let mut gpu = Gpu::new(context);
-    let (outputs, _) = Run::of(&larger).on_gpu(&mut gpu, &larger.op, false, true, &|_| true);
-    assert!(outputs[0].iter().all(|v| v.is_nan()), "sums of NaN");
+    let (mut gpu, y) = (Gpu::new(context), [NAN[0][0], NAN[1][0]]);
+    let [inputs, gradients] = [(); 2].map(|()| gpu.alloc(Role::Activation, &NAN).expect("memory"));
+    let outputs = gpu.alloc(Role::Activation, &[y; 2]).expect("memory");
+    for (buffer, [rows, columns]) in inputs.iter().zip(NAN).chain([(&outputs[1], y)]) {
+        gpu.write(*buffer, &vec![f32::NAN; rows * columns]);
+    }
+    let op = Linear.into();
+    gpu.forward(&op, &inputs, &outputs[..1]);
+    let target = |buffer| Some(Target { buffer, accumulate: false, last: true });
+    let targets: Vec<_> = gradients.into_iter().map(target).collect();
+    gpu.backward(&op, &inputs, &outputs[..1], outputs[1], &targets);
+    let mut sums = vec![0.0; y[0] * y[1]];
+    gpu.read(outputs[0], &mut sums).expect("values");
+    assert!(sums.iter().all(|v| v.is_nan()), "sums of NaN");
     gpu
 }
 
 /// Few tiles with many terms, so that the product is split.
 const NAN: [Shape; 3] = [[64, 2200], [64, 2200], [1, 64]];
 
-#[test]
-fn products_of_nothing() {
+fn check_nothing<O: Op>(cases: fn(usize, usize, usize) -> Vec<Case<O>>) {
     let mut record = Record::default();
     for checks in [Checks::On, Checks::Off] {
         let Some(context) = context(checks) else { return };
-        for shape in [[0, 100, 200], [3, 100, 0]] {
-            for cases in [Linear::cases, LinearRelu::cases] {
-                let [rows, inner, outputs] = shape;
-                for case in cases(rows, inner, outputs) {
-                    check_case(&mut Gpu::new(context.clone()), &case, false, &mut record);
-                }
+        for [rows, inner, outputs] in [[0, 100, 200], [3, 100, 0]] {
+            for case in cases(rows, inner, outputs) {
+                check_case(&mut Gpu::new(context.clone()), &case, false, &mut record);
             }
         }
     }
     record.print();
+}
+
+#[test]
+fn products_of_nothing() {
+    check_nothing(Linear::cases);
+    check_nothing(LinearRelu::cases);
 }

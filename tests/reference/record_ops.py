@@ -25,7 +25,8 @@ class Recorder:
         return low + (high - low) * torch.rand((rows, columns), generator=self.random)
 
     def add(self, name: str, op: Callable[..., Tensor | list[Tensor]], inputs: list[Tensor], fixed: tuple[int, ...] = (), **attributes) -> None:
-        """`op` maps float64 inputs to its outputs; `fixed`: the inputs that it does not differentiate."""
+        """`name`: OP/CASE or OP/CASE@VARIANT, for the case of that name in the op's Rust file, whose attributes `op` must have.
+        `op` maps float64 inputs to its outputs; `fixed`: the inputs that it does not differentiate."""
         wide = [x.double().requires_grad_(i not in fixed) for i, x in enumerate(inputs)]
         outputs = op(*wide)
         outputs = outputs if isinstance(outputs, list) else [outputs]
@@ -97,88 +98,101 @@ def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return (((prediction - target).abs() * mask).sum() / mask.sum().clamp(min=1)).reshape(1, 1)
 
 
-def record() -> Recorder:
-    r = Recorder(1)
+# Dropout as the cases of `dropout` (src/engine/ops/dropout.rs) and of the ops that fuse it have it.
+THIRD = dict(p=0.3, seed=0xB_0000_000B, step=5, layer=2)
+LATE = dict(p=0.5, seed=0xFEDC_BA98_7654_3210, step=1000, layer=10)
+
+
+def multipliers(rows: int, columns: int, p: float, seed: int, step: int, layer: int) -> Tensor:
+    return torch.from_numpy(philox.keep(p, seed, philox.DROPOUT, layer, step, rows, columns)).double() / (1 - p)
+
+
+def elementwise(r: Recorder) -> None:
+    """One line each, as in src/engine/ops/elementwise/mod.rs. `Fill::Around` keeps those inputs away from kinks; some here are on them."""
     normal, uniform = r.normal, r.uniform
+    r.add("add/first", torch.add, [normal(5, 7), normal(5, 7)])
+    r.add("sub/first", torch.sub, [normal(5, 7), normal(5, 7)])
+    r.add("mul/first", torch.mul, [normal(5, 7), normal(5, 7)])
+    r.add("div/first", torch.div, [normal(5, 7), uniform(5, 7, -3.0, -0.3)])
+    r.add("exp/first", torch.exp, [normal(5, 7)])
+    r.add("log/first", torch.log, [uniform(5, 7, 0.2, 3.0)])
+    r.add("sigmoid/first", torch.sigmoid, [5 * normal(5, 7)])
+    r.add("tanh/first", torch.tanh, [3 * normal(5, 7)])
 
-    r.add("concat/wide", lambda a, b: torch.cat([a, b], 1), [normal(5, 7), normal(5, 3)])
-    r.add("concat/row", lambda a, b: torch.cat([a, b], 1), [normal(1, 1), normal(1, 4)])
-
-    r.add("linear/odd", lambda x, w, b: F.linear(x, w, b[0]), [normal(5, 7), normal(9, 7), normal(1, 9)])
-    r.add("linear/one", lambda x, w, b: F.linear(x, w, b[0]), [normal(1, 1), normal(3, 1), normal(1, 3)])
-
-    for name, slope in [("leaky", 0.2), ("relu", 0.0)]:
+    for name, slope in [("first", 0.2), ("second", 0.0)]:
         x = normal(5, 7)
         x[0, 0] = x[3, 5] = 0.0  # the kink: the derivative there is the slope
         x[2, 2] = -0.0
-        r.add(f"leaky_relu/{name}", lambda x: F.leaky_relu(x, slope), [x], slope=slope)
+        r.add(f"leaky_relu/{name}", lambda x: F.leaky_relu(x, slope), [x])
 
-    for name, rows, training in [("train", 6, True), ("train_two_rows", 2, True), ("eval", 6, False), ("eval_one_row", 1, False)]:
+    r.add("clamp/first", lambda x: x.clamp(-1.0, 2.0), [2 * normal(5, 7)])
+    # the kink: on a bound the derivative is 0 in PyTorch 2.15; older versions had 1
+    r.add("clamp/first@bounds", lambda x: x.clamp(-1.0, 2.0), [torch.tensor([[-1.0, 0.0, 2.0]])])
+
+
+def record() -> Recorder:
+    r = Recorder(1)
+    normal, uniform = r.normal, r.uniform
+    elementwise(r)
+
+    r.add("concat/rows@wide", lambda a, b: torch.cat([a, b], 1), [normal(5, 7), normal(5, 3)])
+    r.add("concat/rows@one", lambda a, b: torch.cat([a, b], 1), [normal(1, 1), normal(1, 4)])
+
+    r.add("linear/weight_and_bias@odd", lambda x, w, b: F.linear(x, w, b[0]), [normal(5, 7), normal(9, 7), normal(1, 9)])
+    r.add("linear/weight_and_bias@one", lambda x, w, b: F.linear(x, w, b[0]), [normal(1, 1), normal(3, 1), normal(1, 3)])
+
+    for name, rows, training in [("training", 6, True), ("training@two_rows", 2, True), ("evaluation", 6, False), ("evaluation@one_row", 1, False)]:
         inputs = [2 * normal(rows, 5) + 1, uniform(1, 5, 0.5, 1.5), normal(1, 5), normal(1, 5), uniform(1, 5, 0.5, 1.5)]
-        options = dict(training=training, eps=1e-5, momentum=0.1)
-        r.add(f"batch_norm/{name}", batch_norm(**options), inputs, fixed=(3, 4), **options)
+        r.add(f"batch_norm/{name}", batch_norm(training, eps=1e-5, momentum=0.1), inputs, fixed=(3, 4))
 
-    for name, rows, columns, p, seed, step, layer in [("fifth", 6, 9, 0.2, 42, 0, 0), ("late", 3, 5, 0.5, 0xFEDC_BA98_7654_3210, 1000, 10)]:
-        scale = torch.from_numpy(philox.keep(p, seed, philox.DROPOUT, layer, step, rows, columns)).double() / (1 - p)
-        r.add(f"dropout/{name}", lambda x: [x * scale, scale], [normal(rows, columns)], p=p, seed=seed, step=step, layer=layer)
+    for name, rows, columns, dropout in [("third", 6, 9, THIRD), ("late", 3, 5, LATE)]:
+        scale = multipliers(rows, columns, **dropout)
+        r.add(f"dropout/{name}", lambda x: [x * scale, scale], [normal(rows, columns)])
 
     ones, mixed = torch.ones(4, 1), torch.tensor([[0.0], [0.5], [1.0], [1.5]])
     r.add("film/full", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), ones], fixed=(3,))
-    r.add("film/mixed", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), mixed], fixed=(3,))
+    r.add("film/strengths", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), mixed], fixed=(3,))
 
-    r.add("mul/odd", torch.mul, [normal(5, 7), normal(5, 7)])
-    r.add("add/odd", torch.add, [normal(5, 7), normal(5, 7)])
-
-    for name, low, high in [("mu", -10.0, 10.0), ("logvar", -20.0, 2.0)]:
-        r.add(f"clamp/{name}", lambda x: x.clamp(low, high), [15 * normal(5, 7)], lo=low, hi=high)
-        # the kink: on a bound the derivative is 0 in PyTorch 2.15; older versions had 1
-        r.add(f"clamp/{name}_bounds", lambda x: x.clamp(low, high), [torch.tensor([[low, 0.0, high]])], lo=low, hi=high)
-
-    r.add("reparameterize/odd", reparameterize, [normal(5, 14), normal(5, 7)], fixed=(1,))
+    r.add("reparameterize/draw@odd", reparameterize, [normal(5, 14), normal(5, 7)], fixed=(1,))
     logvar = torch.tensor([[-20.0, 2.0, 0.0]])
-    r.add("reparameterize/bounds", reparameterize, [torch.cat([normal(1, 3), logvar], 1), normal(1, 3)], fixed=(1,))
+    r.add("reparameterize/draw@bounds", reparameterize, [torch.cat([normal(1, 3), logvar], 1), normal(1, 3)], fixed=(1,))
 
-    r.add("mse/odd", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(5, 7), normal(5, 7)], fixed=(1,))
-    r.add("mse/one", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(1, 1), normal(1, 1)], fixed=(1,))
+    r.add("mse/mean@odd", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(5, 7), normal(5, 7)], fixed=(1,))
+    r.add("mse/mean@one", lambda x, t: F.mse_loss(x, t).reshape(1, 1), [normal(1, 1), normal(1, 1)], fixed=(1,))
 
-    r.add("kl/odd", kl, [normal(5, 14)])
-    r.add("kl/bounds", kl, [torch.cat([torch.tensor([[10.0, -10.0, 0.0]]), logvar], 1)])
+    r.add("kl/normal@odd", kl, [normal(5, 14)])
+    r.add("kl/normal@bounds", kl, [torch.cat([torch.tensor([[10.0, -10.0, 0.0]]), logvar], 1)])
 
     target = normal(5, 6)
     prediction = normal(5, 6)
     mask = (uniform(5, 6, 0, 1) > 0.4).float()
     prediction[1, 1], mask[1, 1] = target[1, 1], 1.0  # no error: the derivative there is 0
-    r.add("masked_l1/some", masked_l1, [prediction, target, mask], fixed=(1, 2))
-    r.add("masked_l1/empty", masked_l1, [normal(5, 6), target, torch.zeros(5, 6)], fixed=(1, 2))
+    r.add("masked_l1/some_valid", masked_l1, [prediction, target, mask], fixed=(1, 2))
+    r.add("masked_l1/none_valid", masked_l1, [normal(5, 6), target, torch.zeros(5, 6)], fixed=(1, 2))
 
-    for name, weights in [("two", [1.0, 0.01]), ("four", [1.0, 0.5, 0.01, -0.7])]:
-        total = lambda *terms: sum(w * x for w, x in zip(weights, terms))
-        r.add(f"weighted_sum/{name}", total, [normal(1, 1) for _ in weights], weights=weights)
+    weights = [1.0, 0.01, -2.0]
+    r.add("weighted_sum/three_terms", lambda *terms: sum(w * x for w, x in zip(weights, terms)), [normal(1, 1) for _ in weights])
 
-    for name, mse in [("above_floor", 0.3), ("below_floor", 1e-7)]:
+    for name, mse in [("variance", 0.3), ("floor", 1e-7)]:
         scaled = lambda loss, mse: loss * 200 / (2 * mse.clamp(min=1e-6))
-        r.add(f"sigma_vae_nll/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,), length=200, floor=1e-6)
+        r.add(f"sigma_vae_nll/{name}", scaled, [uniform(1, 1, 0.5, 1.5), torch.tensor([[mse]])], fixed=(1,))
 
-    bounds = dict(mu_lo=-10.0, mu_hi=10.0, logvar_lo=-20.0, logvar_hi=2.0)
-    r.add("clamp_posterior/both", posterior((-10.0, 10.0), (-20.0, 2.0)), [15 * normal(5, 8)], **bounds)
+    r.add("clamp_posterior/both_halves", posterior((-1.0, 1.0), (-1.0, 2.0)), [2 * normal(5, 8)])
 
-    drop = dict(p=0.2, seed=42, step=3, layer=7)
-    scale = torch.from_numpy(philox.keep(0.2, 42, philox.DROPOUT, 7, 3, 6, 69)).double() / (1 - 0.2)
-    for name, factor, options in [("fifth", scale, drop), ("relu", 1.0, {})]:
+    for name, factor in [("third", multipliers(6, 69, **THIRD)), ("relu", 1.0)]:
         op = lambda x, w, b: F.relu(F.linear(x, w, b[0])) * factor
-        r.add(f"linear_relu/{name}", op, [normal(6, 7), normal(69, 7), normal(1, 69)], **options)
+        r.add(f"linear_relu/{name}", op, [normal(6, 7), normal(69, 7), normal(1, 69)])
 
-    r.add("grouped_linear/odd", grouped_linear([3, 5, 1]), [normal(4, 21), normal(9, 7), normal(1, 9)], widths=[3, 5, 1])
+    # the op depends on its number of columns
+    r.add("grouped_linear/widths", grouped_linear([3, 7, 1]), [normal(4, 21), normal(11, 7), normal(1, 11)], sizes=[4, 7, 3])
 
-    scale = scale[:, :5]
-    for name, training, film_at, p in [("film", True, 2, 0.2), ("no_film", True, None, 0.2), ("no_dropout", True, 0, None), ("eval", False, 1, None)]:
+    scale = multipliers(6, 5, **THIRD)
+    for name, training, with_film, dropout in [("film", True, True, scale), ("no_film", True, False, scale), ("no_dropout", True, True, None), ("evaluation", False, True, None)]:
         inputs = [2 * normal(6, 5), uniform(1, 5, 0.5, 1.5), normal(1, 5), normal(1, 5), uniform(1, 5, 0.5, 1.5)]
-        attributes = dict(slope=0.2, training=training) | (drop if p else {})
-        if film_at is not None:
-            inputs += [normal(6, 14), uniform(6, 1, 0.0, 2.0)]
-            attributes["film"] = film_at
-        op = norm_dropout_film(0.2, training, film_at, scale if p else None)
-        r.add(f"norm_dropout_film/{name}", op, inputs, fixed=(3, 4, 6), **attributes)
+        if with_film:
+            inputs += [normal(6, 15), uniform(6, 1, 0.0, 2.0)]
+        op = norm_dropout_film(0.2, training, 3 if with_film else None, dropout)
+        r.add(f"norm_dropout_film/{name}", op, inputs, fixed=(3, 4, 6))
     return r
 
 
@@ -189,12 +203,11 @@ def check_kinks(r: Recorder) -> None:
         return (r.tensors[f"{name}/grad/0"] / r.tensors[f"{name}/cotangent"].double())[row, column].item()
 
     for row, column in [(0, 0), (3, 5), (2, 2)]:
-        assert slope("leaky_relu/leaky", row, column) == 0.2
-        assert slope("leaky_relu/relu", row, column) == 0.0
-    for name in ["clamp/mu", "clamp/logvar"]:
-        assert [slope(f"{name}_bounds", 0, column) for column in range(3)] == [0.0, 1.0, 0.0]
-    assert r.tensors["masked_l1/some/grad/0"][1, 1] == 0.0
-    assert r.tensors["masked_l1/empty/output/0"] == 0.0 and not r.tensors["masked_l1/empty/grad/0"].any()
+        assert slope("leaky_relu/first", row, column) == 0.2
+        assert slope("leaky_relu/second", row, column) == 0.0
+    assert [slope("clamp/first@bounds", 0, column) for column in range(3)] == [0.0, 1.0, 0.0]
+    assert r.tensors["masked_l1/some_valid/grad/0"][1, 1] == 0.0
+    assert r.tensors["masked_l1/none_valid/output/0"] == 0.0 and not r.tensors["masked_l1/none_valid/grad/0"].any()
 
 
 def write(out_dir: Path) -> None:

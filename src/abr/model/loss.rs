@@ -7,7 +7,8 @@
 use super::{Batch, Output};
 use crate::config::{Likelihood, ModelConfig, TrainingConfig};
 use crate::engine::device::{ScalarHandle, ScalarValues};
-use crate::engine::ops::{Kl, MAX_INPUTS, MaskedL1, Mse, Mul, SigmaVaeNll, WeightedSum};
+use crate::engine::op::MAX_INPUTS;
+use crate::engine::ops::{Kl, MaskedL1, Mse, Mul, SigmaVaeNll, WeightedSum};
 use crate::engine::tape::{Tape, Var};
 use crate::error::Result;
 use arrayvec::ArrayVec;

@@ -4,8 +4,9 @@ use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, 
 use super::{AdamBuffers, AdamSettings, AdamStep, Buffer, Clip, Device, Role, Target};
 use crate::engine::kernels::adam::{adam, clip_scale};
 use crate::engine::kernels::reduce::sum_of_squares;
-use crate::engine::ops::{AnyOp, Linear, MAX_INPUTS, MAX_OUTPUTS};
-use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
+use crate::engine::op::{AnyOp, MAX_INPUTS, MAX_OUTPUTS, Precision};
+use crate::engine::ops::{Linear, LinearRelu};
+use crate::engine::tensor::{Gradient, Shape, View, ViewMut};
 use crate::error::Result;
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
@@ -53,13 +54,13 @@ impl<T> Default for CpuTensor<T> {
     }
 }
 
-impl<T: Real> CpuTensor<T> {
+impl<T: Precision> CpuTensor<T> {
     fn view_mut(&mut self) -> ViewMut<'_, T> {
         ViewMut::from_shape(self.shape, &mut self.values).expect("values of this shape")
     }
 }
 
-impl<T: Real> Cpu<T> {
+impl<T: Precision> Cpu<T> {
     /// An empty device on the current rayon pool.
     pub fn new() -> Self {
         let (tensors, pending, norms, norm_values, readbacks, tickets, spare) = Default::default();
@@ -108,11 +109,12 @@ impl<T: Real> Cpu<T> {
     }
 }
 
-impl<T: Real> Cpu<T> {
+impl<T: Precision> Cpu<T> {
     /// The index in `pending.waiting` of the weight of this `Linear` or `LinearRelu`, if its optimizer step can run now
     /// instead of storing its gradient.
     fn in_backward(&self, op: &AnyOp, inputs: &[Buffer], dinputs: &[Option<Target>]) -> Option<usize> {
-        let (AnyOp::Linear(_) | AnyOp::LinearRelu(_), Some(Some(target))) = (op, dinputs.get(1)) else { return None };
+        let has_step = op.downcast_ref::<Linear>().is_some() || op.downcast_ref::<LinearRelu>().is_some();
+        let (true, Some(Some(target))) = (has_step, dinputs.get(1)) else { return None };
         let complete =
             !target.accumulate && target.last && Linear::prefers_fused_step(self.tensors[inputs[0].0 as usize].shape);
         self.pending.waiting.iter().position(|p| complete && p.gradient == target.buffer)
@@ -123,9 +125,9 @@ impl<T: Real> Cpu<T> {
         let (step, settings) = self.pending.step.expect("the optimizer step of waiting parameters");
         self.step(&p.step(step, &settings), &p, |cpu, step, tensors| {
             let ([x, y, dy], weights) = ([x, y, dy].map(|b| cpu.array(b)), tensors.map(CpuTensor::view_mut));
-            match op {
-                AnyOp::LinearRelu(op) => op.step_weight(step, x, y, dy, weights),
-                _ => Linear::step_weight(step, x, dy, weights),
+            match op.downcast_ref::<LinearRelu>() {
+                Some(op) => op.step_weight(step, x, y, dy, weights),
+                None => Linear::step_weight(step, x, dy, weights),
             }
         });
         self.pending.done.push(p);
@@ -168,13 +170,13 @@ impl<T: Real> Cpu<T> {
     }
 }
 
-impl<T: Real> Default for Cpu<T> {
+impl<T: Precision> Default for Cpu<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Real> Device for Cpu<T> {
+impl<T: Precision> Device for Cpu<T> {
     fn name(&self) -> String {
         let threads = rayon::current_num_threads();
         format!("CPU, {threads} thread{}", if threads == 1 { "" } else { "s" })

@@ -11,7 +11,7 @@ pub use readback::{NormHandles, ScalarHandle, ScalarValues, Ticket};
 pub use crate::engine::kernels::adam::{AdamFactors, AdamSettings, AdamStep};
 use crate::engine::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
 use crate::engine::kernels::spin::SpinGuard;
-use crate::engine::ops::AnyOp;
+use crate::engine::op::AnyOp;
 use crate::engine::tensor::Shape;
 use crate::error::{Error, Result};
 
@@ -130,10 +130,10 @@ pub trait Device: Send {
     /// When the shapes differ.
     fn copy(&mut self, from: Buffer, to: Buffer);
 
-    /// See [`crate::engine::ops::Op::forward`].
+    /// See [`crate::engine::op::Op::forward`].
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]);
 
-    /// See [`crate::engine::ops::Op::backward`].
+    /// See [`crate::engine::op::Op::backward`].
     fn backward(
         &mut self,
         op: &AnyOp,

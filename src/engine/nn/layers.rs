@@ -2,7 +2,8 @@
 
 use super::init::Init;
 use super::params::{ParameterId, Parameters};
-use crate::engine::ops::{self, AnyOp};
+use crate::engine::op::Op;
+use crate::engine::ops;
 use crate::engine::rng::{Purpose, Stream};
 use crate::engine::tape::{Tape, Var};
 use crate::error::Result;
@@ -85,7 +86,7 @@ impl LinearLayer {
     ///
     /// # Panics
     /// As [`Layer::forward`].
-    pub fn apply(&self, context: &mut ForwardContext, op: impl Into<AnyOp>, x: Var) -> Result<Var> {
+    pub fn apply(&self, context: &mut ForwardContext, op: impl Op, x: Var) -> Result<Var> {
         let inputs = [x, context.parameters.var(self.weight), context.parameters.var(self.bias)];
         context.tape.apply(op, &inputs)
     }

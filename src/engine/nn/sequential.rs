@@ -2,7 +2,7 @@
 
 use super::layers::{BatchNormLayer, DropoutLayer, ForwardContext, Layer, LinearInit, LinearLayer};
 use super::params::Parameters;
-use crate::engine::ops::AnyOp;
+use crate::engine::op::Op;
 use crate::engine::tape::Var;
 use crate::error::Result;
 
@@ -66,8 +66,7 @@ impl SequentialBuilder<'_> {
     }
 
     /// Adds an op of one input, without parameters: an activation.
-    pub fn op(self, op: impl Into<AnyOp>) -> Self {
-        let op = op.into();
+    pub fn op(self, op: impl Op) -> Self {
         self.layer(|_, _| OpLayer(op))
     }
 
@@ -93,9 +92,9 @@ impl SequentialBuilder<'_> {
 }
 
 /// An op as a layer.
-struct OpLayer(AnyOp);
+struct OpLayer<O>(O);
 
-impl Layer for OpLayer {
+impl<O: Op> Layer for OpLayer<O> {
     fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
         context.tape.apply(self.0.clone(), &[x])
     }

@@ -19,11 +19,13 @@
 //!
 //! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
 
-use super::{Case, Fill, Op, Shapes, row_mut, slice, slice_mut, want};
+use super::{row_mut, slice, slice_mut};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, len};
 use crate::engine::kernels::split::{By, split};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -217,6 +219,16 @@ impl Op for BatchNorm {
         });
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for BatchNorm {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/batch_norm.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).join("parameters", Self::parameters([1, 2, 3, 4]));
@@ -245,8 +257,10 @@ impl Op for BatchNorm {
             inputs[0][1],
         )]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for BatchNorm {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         let (vector, positive) = (([1, columns], Fill::Normal), ([1, columns], Fill::Uniform(0.5, 1.5)));
         let inputs = [([rows.max(2), columns], Fill::Normal), positive, vector, vector, positive];
         vec![

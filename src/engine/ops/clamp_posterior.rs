@@ -5,12 +5,14 @@
 //! | --- | --- |
 //! | x, y: mu in the first Z columns, logvar in the others | `[B, 2 Z]` |
 //!
-//! Gradient and conventions as in [`clamp`](super::clamp): `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
+//! Gradient and conventions as in [`Clamp`]: `dx = dy` where `lo < x < hi`, 0 elsewhere. A NaN stays NaN.
 
-use super::{Case, Clamp, Fill, Op, Shapes, row, row_mut, want};
+use super::{Clamp, row, row_mut};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClampPosterior {
@@ -48,7 +50,7 @@ impl Op for ClampPosterior {
         for b in 0..inputs[0].nrows() {
             let (x, y) = (row(&inputs[0], b), row_mut(&mut outputs[0], b));
             for ((y, x), clamp) in y.iter_mut().zip(x).zip(self.clamps(x.len())) {
-                *y = clamp.apply(*x);
+                *y = clamp.value([*x]);
             }
         }
     }
@@ -64,9 +66,20 @@ impl Op for ClampPosterior {
         for b in 0..inputs[0].nrows() {
             let (x, dy) = (row(&inputs[0], b), row(&doutput, b));
             for (((dx, x), dy), clamp) in row_mut(dx, b).iter_mut().zip(x).zip(dy).zip(self.clamps(x.len())) {
-                add(dx, clamp.slope(*x) * *dy, *accumulate);
+                let [gradient] = clamp.gradients([*x, T::zero(), *dy]);
+                add(dx, gradient, *accumulate);
             }
         }
+    }
+
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for ClampPosterior {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/clamp_posterior.wgsl").into()
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
@@ -86,8 +99,10 @@ impl Op for ClampPosterior {
         let dispatch = Dispatch::over("backward", count).bind("x", Operand::Input(0)).bind("dy", Operand::DOutput);
         vec![self.uniforms(dispatch, inputs[0]).gradient(["dx", "accumulate"], 0, targets, count)]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for ClampPosterior {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         let (mu, logvar) = (Clamp { lo: -1.0, hi: 1.0 }, Clamp { lo: -1.0, hi: 2.0 });
         let x = ([rows, 2 * columns], Fill::Around(&[-2.0, -0.5, 0.5, 1.5, 3.0]));
         vec![Case::new("both_halves", ClampPosterior { mu, logvar }, [x])]

@@ -8,11 +8,12 @@
 //!
 //! Gradient: `da` is the first M columns of `dy`, `db` the others.
 
-use super::{Case, Fill, Op, Shapes, want};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Concat;
@@ -51,6 +52,16 @@ impl Op for Concat {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Concat {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/concat.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(outputs[0])).bind("a", Operand::Input(0)).bind("b", Operand::Input(1));
@@ -72,8 +83,10 @@ impl Op for Concat {
         };
         (0..2).filter(|i| targets[*i].is_some() && len(inputs[*i]) > 0).map(dispatch).collect()
     }
+}
 
-    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Concat {
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<Self>> {
         vec![Case::new("rows", Concat, [([rows, inner], Fill::Normal), ([rows, columns], Fill::Normal)])]
     }
 }

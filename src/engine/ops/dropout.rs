@@ -12,15 +12,17 @@
 //! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film) and
 //! [`linear_relu`](super::linear_relu); this op is their reference.
 
-use super::{Case, Fill, Op, Shapes, slice, want};
+use super::slice;
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::engine::kernels::map::accumulate;
 use crate::engine::kernels::mask::DropoutMask;
 pub use crate::engine::kernels::mask::threshold;
 use crate::engine::kernels::split::{By, split};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::rng::{Purpose, Stream};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +75,16 @@ impl Op for Dropout {
         accumulate(&mut dinputs[0], [&outputs[1], &doutput], |[mask, dy]| mask * dy);
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Dropout {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/dropout.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over_quads("forward", inputs[0]).bind("x", Operand::Input(0)).bind("y", Operand::Output(0));
@@ -90,9 +102,13 @@ impl Op for Dropout {
         let dispatch = Dispatch::over("backward", count).bind("kept", Operand::Output(1)).bind("dy", Operand::DOutput);
         vec![dispatch.gradient(["dx", "accumulate"], 0, targets, count)]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Dropout {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         let stream = Stream::new(0xB_0000_000B, Purpose::DROPOUT, 2).at(5);
-        vec![Case::new("third", Dropout { p: 0.3, stream }, [([rows, columns], Fill::Normal)])]
+        let late = Stream::new(0xFEDC_BA98_7654_3210, Purpose::DROPOUT, 10).at(1000);
+        let x = [([rows, columns], Fill::Normal)];
+        vec![Case::new("third", Dropout { p: 0.3, stream }, x), Case::new("late", Dropout { p: 0.5, stream: late }, x)]
     }
 }

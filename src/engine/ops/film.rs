@@ -13,12 +13,14 @@
 //!
 //! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
 
-use super::{Case, Fill, Op, Shapes, row, row_mut, slice, want};
+use super::{row, row_mut, slice};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::engine::kernels::split::{By, split};
 use crate::engine::kernels::vectorized::vectorized;
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +59,16 @@ impl Op for Film {
         });
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Film {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/film.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::over("forward", len(inputs[0])).u("columns", inputs[0][1]);
         let dispatch =
@@ -82,8 +94,10 @@ impl Op for Film {
             count,
         )]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Film {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         let wide = ([rows, columns], Fill::Normal);
         let with = |strength| [wide, wide, wide, ([rows, 1], strength)];
         vec![

@@ -11,7 +11,6 @@
 //! Gradient: for each group that of [`linear`](super::linear).
 
 use super::linear::Products;
-use super::{Case, Fill, Op, Shapes, want};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::engine::kernels::{
@@ -19,8 +18,10 @@ use crate::engine::kernels::{
     reduce::column_sums,
     split::Splittable,
 };
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::{Axis, s};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -154,6 +155,16 @@ impl Op for GroupedLinear {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for GroupedLinear {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/grouped_linear.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
         let products = Products { inputs, widths: &self.widths };
         products.forward(tiling, |dispatch, plan| self.bind_groups(dispatch, products.column_tiles(plan)))
@@ -169,8 +180,10 @@ impl Op for GroupedLinear {
         let products = Products { inputs, widths: &self.widths };
         products.backward(targets, tiling, |dispatch, plan| self.bind_groups(dispatch, products.column_tiles(plan)))
     }
+}
 
-    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for GroupedLinear {
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<Self>> {
         let widths: Arc<[usize]> = [columns, 2 * columns + 1, 1].into();
         let outputs = widths.iter().sum();
         let shapes = [[rows, widths.len() * inner], [outputs, inner], [1, outputs]];

@@ -8,11 +8,13 @@
 //!
 //! Gradient: `dmu = mu dy / B`, `dlogvar = (exp(logvar) - 1) dy / (2 B)`.
 
-use super::{Case, Fill, Op, Shapes, row, row_mut, want};
+use super::{row, row_mut};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::engine::kernels::reduce::sum;
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kl;
@@ -56,6 +58,16 @@ impl Op for Kl {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Kl {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/kl.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let [rows, latent] = [inputs[0][0], inputs[0][1] / 2];
         let uniforms = |d: Dispatch| d.u("latent", latent).f("scale", 0.5 / rows as f64);
@@ -75,8 +87,10 @@ impl Op for Kl {
         let dispatch = dispatch.u("latent", latent).f("scale", 1.0 / inputs[0][0] as f64);
         vec![dispatch.gradient(["dposterior", "accumulate"], 0, targets, count)]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Kl {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         vec![Case::new("normal", Kl, [([rows, 2 * columns], Fill::Normal)])]
     }
 }

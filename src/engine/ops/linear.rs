@@ -9,7 +9,7 @@
 //!
 //! Gradient: `dx = dy W`, `dW = dy^T x`, `db = column sums of dy`.
 
-use super::{Case, Fill, Op, Shapes, slice_mut, want};
+use super::slice_mut;
 use crate::engine::dispatch::product::{MatrixProduct, SplitK, TileChooser, TilePlan};
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, WORKGROUP_SIZE};
 use crate::engine::kernels::{
@@ -19,8 +19,10 @@ use crate::engine::kernels::{
     split::{By, split},
     workspace::with_workspace,
 };
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -185,6 +187,16 @@ impl Op for Linear {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Linear {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/linear.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch)
     }
@@ -198,8 +210,10 @@ impl Op for Linear {
     ) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.backward(targets, tiling, |dispatch, _| dispatch)
     }
+}
 
-    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Linear {
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<Self>> {
         let inputs = [([rows, inner], Fill::Normal), ([columns, inner], Fill::Normal), ([1, columns], Fill::Normal)];
         vec![Case::new("weight_and_bias", Linear, inputs)]
     }

@@ -1,4 +1,4 @@
-//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`leaky_relu`](super::leaky_relu) with slope 0 and
+//! `y = dropout(relu(x W^T + b))`: [`linear`](super::linear), [`LeakyRelu`](super::LeakyRelu) with slope 0 and
 //! optionally [`dropout`](super::dropout), fused. Outputs equal those of the separate ops bit for bit, and so do
 //! gradients if dy is finite.
 //!
@@ -13,9 +13,9 @@
 //! or cut off by the ReLU, so neither the mask nor the product needs to be saved. A NaN stays NaN in y. Where y is 0,
 //! an infinite or NaN dy has no effect, while the separate ops turn it into NaN.
 
-use super::leaky_relu::leaky_relu;
+use super::elementwise::leaky_relu;
 use super::linear::Products;
-use super::{Case, Dropout, Fill, Linear, Op, Shapes, row_mut};
+use super::{Dropout, Linear, row_mut};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatches, Operand, Targets};
 use crate::engine::kernels::adam::AdamStep;
@@ -24,8 +24,10 @@ use crate::engine::kernels::mask::DropoutMask;
 use crate::engine::kernels::split::{By, split};
 use crate::engine::kernels::vectorized::vectorized;
 use crate::engine::kernels::workspace::with_workspace;
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes};
 use crate::engine::rng::{Purpose, Stream};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,6 +95,16 @@ impl Op for LinearRelu {
         self.with_dproduct(outputs[0], doutput, |d| Linear.backward(inputs, outputs, d, dinputs));
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for LinearRelu {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/linear_relu.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {
         Products { inputs, widths: &[inputs[1][0]] }.forward(tiling, |dispatch, _| dispatch.mask(self.mask()))
     }
@@ -107,8 +119,10 @@ impl Op for LinearRelu {
         let products = Products { inputs, widths: &[inputs[1][0]] };
         products.backward(targets, tiling, |dispatch, _| dispatch.bind("kept", Operand::Output(0)).mask(self.mask()))
     }
+}
 
-    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for LinearRelu {
+    fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<Self>> {
         // products are whole numbers and the bias ends in .5: no sum is near the kink, and about half are above it
         let bias = -((inner / 4) as f64 + 0.5);
         let inputs = [([rows, inner], Fill::Mask), ([columns, inner], Fill::Mask), ([1, columns], Fill::Value(bias))];

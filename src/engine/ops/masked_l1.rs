@@ -8,18 +8,21 @@
 //! Gradient: `dx = sign(x - target) mask dy / max(1, sum(mask))`; 0 at the kink `x = target`, as PyTorch's `l1_loss`. A
 //! target under an unset mask must still be finite, for example 0: `0 * NaN` is NaN.
 
-use super::{Case, Fill, MAX_INPUTS, Op, Shapes, slice, want};
+use super::slice;
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::engine::kernels::map::accumulate;
 use crate::engine::kernels::reduce::sum;
+use crate::engine::op::{Case, Cases, Fill, GpuOp, MAX_INPUTS, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaskedL1;
 
 fn count<T: Real>(mask: &[T]) -> T {
-    sum(mask.len(), |i| mask[i]).max(T::one())
+    let set = sum(mask.len(), |i| mask[i]);
+    if set > T::one() { set } else { T::one() }
 }
 
 impl Op for MaskedL1 {
@@ -51,8 +54,19 @@ impl Op for MaskedL1 {
         let factor = doutput[[0, 0]] / count(slice(&inputs[2]));
         accumulate(&mut dinputs[0], [&inputs[0], &inputs[1], &inputs[2]], |[x, target, mask]| {
             let error = x - target;
-            if error == T::zero() { T::zero() } else { error.signum() * mask * factor }
+            let factor = mask * factor;
+            if error > T::zero() { factor } else { if error < T::zero() { -factor } else { error * factor } }
         });
+    }
+
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for MaskedL1 {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/masked_l1.wgsl").into()
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
@@ -75,8 +89,10 @@ impl Op for MaskedL1 {
         let dispatch = dispatch.bind("valid", Operand::Input(2)).bind("dy", Operand::DOutput).bind("total", total());
         vec![counting, dispatch.gradient(["dx", "accumulate"], 0, targets, count)]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for MaskedL1 {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         let (x, target) =
             (([rows, columns], Fill::Around(&[-1.0, 1.0])), ([rows, columns], Fill::Around(&[-2.0, 0.0, 2.0])));
         let with = |mask| [x, target, ([rows, columns], mask)];

@@ -7,12 +7,14 @@
 //!
 //! Gradient: `dx = 2 (x - target) dy / (B N)`.
 
-use super::{Case, Fill, Op, Shapes, slice, want};
+use super::slice;
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduction};
 use crate::engine::kernels::map::accumulate;
 use crate::engine::kernels::reduce::sum;
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mse;
@@ -46,6 +48,16 @@ impl Op for Mse {
         accumulate(&mut dinputs[0], [&inputs[0], &inputs[1]], |[x, target]| factor * (x - target));
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Mse {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/mse.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let (count, read) = (len(inputs[0]), [("x", Operand::Input(0)), ("labels", Operand::Input(1))]);
         reduction(count, &read, Operand::Output(0), |d| d.f("scale", 1.0 / count as f64))
@@ -63,8 +75,10 @@ impl Op for Mse {
         let dispatch = dispatch.bind("dy", Operand::DOutput).f("scale", 2.0 / count as f64);
         vec![dispatch.gradient(["dx", "accumulate"], 0, targets, count)]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Mse {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         vec![Case::new("mean", Mse, [([rows, columns], Fill::Normal); 2])]
     }
 }

@@ -2,7 +2,7 @@
 //! normalization as in Perez et al. 2018, arXiv:1709.07871, figure 3). Dropout and FiLM are optional, so the levels of
 //! heads and of decoders without FiLM use this op too.
 //!
-//! The result equals that of the separate ops [`leaky_relu`](super::leaky_relu), [`batch_norm`](super::batch_norm),
+//! The result equals that of the separate ops [`LeakyRelu`](super::LeakyRelu), [`batch_norm`](super::batch_norm),
 //! [`dropout`](super::dropout) and [`film`](super::film), bit for bit.
 //!
 //! | tensor | shape |
@@ -21,16 +21,18 @@
 //! weight / sqrt(var + eps) (dn - dbias / B - xhat dweight / B)` (in evaluation, without the last two), `dx = da` where
 //! `x > 0`, `slope da` elsewhere.
 
+use super::elementwise::leaky_relu;
 use super::film::modulate_row;
-use super::leaky_relu::leaky_relu;
-use super::{BatchNorm, Case, Dropout, Fill, Op, Shapes, row, row_mut, slice, slice_mut, want};
+use super::{BatchNorm, Dropout, row, row_mut, slice, slice_mut};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, len, target};
 use crate::engine::kernels::split::{By, Splittable, split};
 use crate::engine::kernels::vectorized::vectorized;
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::rng::{Purpose, Stream};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +106,16 @@ impl Op for NormDropoutFilm {
         });
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for NormDropoutFilm {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/norm_dropout_film.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::new("forward", inputs[0][1].div_ceil(COLUMNS)).bind("x", Operand::Input(0));
         let dispatch = self.bind_film(dispatch.join("parameters", BatchNorm::parameters([1, 2, 3, 4])));
@@ -137,8 +149,10 @@ impl Op for NormDropoutFilm {
         let dispatch = dispatch.u("accumulate_x", dx.1).u("accumulate_weight", dweight.1).u("accumulate_bias", dbias.1);
         vec![self.uniforms(dispatch.u("accumulate_modulation", dmodulation.1), inputs)]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for NormDropoutFilm {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         let (vector, positive) = (([1, columns], Fill::Normal), ([1, columns], Fill::Uniform(0.5, 1.5)));
         let x = ([rows.max(2), columns], Fill::Normal);
         let plain = [x, positive, vector, vector, positive];

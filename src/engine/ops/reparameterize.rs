@@ -8,10 +8,12 @@
 //!
 //! Gradient: `dmu = dz`, `dlogvar = dz * eps * exp(logvar / 2) / 2`.
 
-use super::{Case, Fill, Op, Shapes, row, row_mut, want};
+use super::{row, row_mut};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reparameterize;
@@ -60,6 +62,16 @@ impl Op for Reparameterize {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for Reparameterize {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/reparameterize.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch =
             Dispatch::over("forward", len(inputs[1])).u("latent", inputs[1][1]).bind("posterior", Operand::Input(0));
@@ -78,8 +90,10 @@ impl Op for Reparameterize {
         let dispatch = dispatch.bind("eps", Operand::Input(1)).bind("dz", Operand::DOutput);
         vec![dispatch.gradient(["dposterior", "accumulate"], 0, targets, len(inputs[0]))]
     }
+}
 
-    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case> {
+impl Cases for Reparameterize {
+    fn cases(rows: usize, _inner: usize, columns: usize) -> Vec<Case<Self>> {
         vec![Case::new("draw", Reparameterize, [([rows, 2 * columns], Fill::Normal), ([rows, columns], Fill::Normal)])]
     }
 }

@@ -12,10 +12,11 @@
 //!
 //! Gradient: `dr = dy L / (2 max(m, floor))`.
 
-use super::{Case, Fill, Op, Shapes, want};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SigmaVaeNll {
@@ -60,6 +61,16 @@ impl Op for SigmaVaeNll {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for SigmaVaeNll {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/sigma_vae_nll.wgsl").into()
+    }
+
     fn forward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::new("forward", 1).bind("r", Operand::Input(0)).bind("m", Operand::Input(1));
         vec![dispatch.bind("y", Operand::Output(0)).f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR)]
@@ -76,8 +87,10 @@ impl Op for SigmaVaeNll {
         let dispatch = dispatch.f("half_length", 0.5 * self.length as f64).f("floor", Self::FLOOR);
         vec![dispatch.gradient(["dr", "accumulate"], 0, targets, 1)]
     }
+}
 
-    fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {
+impl Cases for SigmaVaeNll {
+    fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case<Self>> {
         let with = |m| [([1, 1], Fill::Normal), ([1, 1], m)];
         vec![
             Case::new("variance", SigmaVaeNll { length: 200 }, with(Fill::Uniform(0.1, 1.0))),

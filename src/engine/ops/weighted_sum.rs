@@ -6,11 +6,12 @@
 //!
 //! Gradient: `dx_i = w_i dy`.
 
-use super::{Case, Fill, MAX_INPUTS, Op, Shapes, want};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets};
+use crate::engine::op::{Case, Cases, Fill, GpuOp, MAX_INPUTS, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedSum {
@@ -57,6 +58,16 @@ impl Op for WeightedSum {
         }
     }
 
+    fn gpu(&self) -> Option<&dyn GpuOp> {
+        Some(self)
+    }
+}
+
+impl GpuOp for WeightedSum {
+    fn shader(&self) -> Cow<'static, str> {
+        include_str!("../../../shaders/weighted_sum.wgsl").into()
+    }
+
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {
         let dispatch = Dispatch::new("forward", 1).bind("y", Operand::Output(0)).u("terms", inputs.len());
         // a missing term is bound to the first one and not read
@@ -84,8 +95,10 @@ impl Op for WeightedSum {
             }),
         ]
     }
+}
 
-    fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case> {
+impl Cases for WeightedSum {
+    fn cases(_rows: usize, _inner: usize, _columns: usize) -> Vec<Case<Self>> {
         let weights = [1.0, 0.01, -2.0].into_iter().collect();
         vec![Case::new("three_terms", WeightedSum { weights }, [([1, 1], Fill::Normal); 3])]
     }

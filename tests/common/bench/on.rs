@@ -1,11 +1,12 @@
 //! The device to measure: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, by default the
 //! first hardware GPU. A measurement submits all its work to a GPU and waits once, at the end.
 
-use crate::random::draw;
+use abr_film::engine::check::draw;
 #[cfg(feature = "gpu")]
 use abr_film::engine::device::gpu::{Checks, Context, Gpu, open};
 use abr_film::engine::device::{Buffer, Cpu, Device, Role, ScalarHandle, ScalarValues, Target};
-use abr_film::engine::ops::{Add, AnyOp, Case, Fill, Linear};
+use abr_film::engine::op::{AnyOp, Case, Fill};
+use abr_film::engine::ops::{Add, Linear};
 use abr_film::engine::tensor::Shape;
 use abr_film::error::Result;
 use std::time::Instant;
@@ -68,7 +69,7 @@ pub struct Placed {
 
 impl Placed {
     /// Runs forward once, so that backward finds its outputs.
-    pub fn new(case: &Case, mut device: Box<dyn Device>) -> Result<Self> {
+    pub fn new(case: &Case<AnyOp>, mut device: Box<dyn Device>) -> Result<Self> {
         let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         let of_outputs = case.op.output_shapes(&shapes);
         let inputs = allocate(&mut device, Role::Parameter, &shapes)?;
@@ -125,13 +126,13 @@ fn allocate(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Resul
 }
 
 /// A linear layer on `rows` rows.
-pub fn layer(rows: usize, [inputs, outputs]: [usize; 2]) -> Case {
+pub fn layer(rows: usize, [inputs, outputs]: [usize; 2]) -> Case<AnyOp> {
     let shapes = [[rows, inputs], [outputs, inputs], [1, outputs]];
     Case { name: "product", op: Linear.into(), inputs: shapes.map(|shape| (shape, Fill::Normal)).to_vec() }
 }
 
 /// An op with almost no work.
-pub fn nothing() -> Case {
+pub fn nothing() -> Case<AnyOp> {
     Case { name: "dispatch", op: Add.into(), inputs: vec![([1, 64], Fill::Normal); 2] }
 }
 

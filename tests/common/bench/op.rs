@@ -1,7 +1,7 @@
 //! An op with random inputs.
 
-use crate::random::draw;
-use abr_film::engine::ops::{AnyOp, Case, Fill};
+use abr_film::engine::check::draw;
+use abr_film::engine::op::{AnyOp, Case, Fill};
 use abr_film::engine::tensor::Gradient;
 use ndarray::{Array2, ArrayView2};
 
@@ -16,7 +16,7 @@ pub struct Bench {
 
 impl Bench {
     /// Runs forward once, so that backward finds its outputs.
-    pub fn new(case: &Case) -> Self {
+    pub fn new(case: &Case<AnyOp>) -> Self {
         let (op, shapes) = (case.op.clone(), case.inputs.iter().map(|(shape, _)| *shape).collect::<Vec<_>>());
         let inputs = case.inputs.iter().enumerate().map(|(i, (shape, fill))| draw(*shape, *fill, i as u32)).collect();
         let outputs: Vec<Array2<f32>> = op.output_shapes(&shapes).into_iter().map(Array2::zeros).collect();

@@ -7,9 +7,9 @@
 
 use crate::bench::peak;
 use crate::bench::{BATCHES, inside, median, seconds};
-use crate::random::draw;
+use abr_film::engine::check::draw;
 use abr_film::engine::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
-use abr_film::engine::ops::Fill;
+use abr_film::engine::op::Fill;
 use ndarray::{Array2, s};
 use rayon::ThreadPool;
 

@@ -19,12 +19,13 @@ pub use tiling::Card;
 use super::readback::{History, NormHandles, ScalarHandle, ScalarValues, Ticket, Tickets};
 use super::{AdamBuffers, AdamSettings, Buffer, Clip, Counts, Device, Role, Target};
 use crate::engine::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
-use crate::engine::ops::{AnyOp, MAX_INPUTS, MAX_OUTPUTS};
+use crate::engine::op::{AnyOp, GpuOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::engine::tensor::Shape;
 use crate::error::Result;
 use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, BufferRange, Memory};
 use optimizer::{OptimizerPlan, SquareSums, Squares};
+use program::Source;
 use readback::MappedCopy;
 use recorder::{Bindings, CommandRecorder};
 use std::cell::RefCell;
@@ -83,20 +84,34 @@ impl Gpu {
         Gpu { tiling: Card::of(context.kind), context, state: RefCell::new(state) }
     }
 
-    fn run(&mut self, shader: &'static str, dispatches: &[Dispatch], operands: &Operands) {
+    fn run(&mut self, op: &AnyOp, dispatches: &[Dispatch], operands: &Operands) {
         let state = self.state.get_mut();
         for dispatch in dispatches {
-            if let Err(error) = state.dispatch(&self.context, shader, dispatch, None, |memory, operand| match operand {
-                Operand::Input(i) => Ok((memory.range(operands.inputs[*i]), None)),
-                Operand::Output(i) => Ok((memory.range(operands.outputs[*i]), None)),
-                Operand::DOutput => Ok((memory.range(operands.doutput.expect("a backward pass")), None)),
-                Operand::DInput(i) => Ok((memory.range(operands.dinputs[*i].expect("a wanted gradient").buffer), None)),
-                Operand::Scratch(number, len) => memory.scratch(&self.context, *number, memory::bytes_of(*len)),
-                Operand::Table(table) => Ok((memory.table(&self.context, table)?, None)),
-            }) {
+            if let Err(error) =
+                state.dispatch(&self.context, Source::Op(op), dispatch, None, |memory, operand| match operand {
+                    Operand::Input(i) => Ok((memory.range(operands.inputs[*i]), None)),
+                    Operand::Output(i) => Ok((memory.range(operands.outputs[*i]), None)),
+                    Operand::DOutput => Ok((memory.range(operands.doutput.expect("a backward pass")), None)),
+                    Operand::DInput(i) => {
+                        Ok((memory.range(operands.dinputs[*i].expect("a wanted gradient").buffer), None))
+                    }
+                    Operand::Scratch(number, len) => memory.scratch(&self.context, *number, memory::bytes_of(*len)),
+                    Operand::Table(table) => Ok((memory.table(&self.context, table)?, None)),
+                })
+            {
                 state.failed.get_or_insert(error.to_string());
             }
         }
+    }
+
+    /// The op's part for a GPU. Without one, all later reads fail.
+    fn on_gpu<'a>(&mut self, op: &'a AnyOp) -> Option<&'a dyn GpuOp> {
+        let found = op.gpu();
+        if found.is_none() {
+            let problem = format!("the op {} has no shader: it runs on the CPU only", op.name());
+            self.state.get_mut().failed.get_or_insert(problem);
+        }
+        found
     }
 
     fn shapes<const N: usize>(&self, buffers: &[Buffer]) -> ArrayVec<Shape, N> {
@@ -116,7 +131,7 @@ impl State {
     fn dispatch(
         &mut self,
         context: &Context,
-        shader: &'static str,
+        shader: Source,
         dispatch: &Dispatch,
         touched: Option<&[(BufferRange, bool)]>,
         locate: impl Fn(&mut Memory, &Operand) -> Result<(BufferRange, Option<u64>)>,
@@ -267,8 +282,9 @@ impl Device for Gpu {
 
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
         let (of_inputs, of_outputs) = (self.shapes::<MAX_INPUTS>(inputs), self.shapes::<MAX_OUTPUTS>(outputs));
-        let dispatches = op.forward_dispatches(&of_inputs, &of_outputs, &self.tiling);
-        self.run(op.name(), &dispatches, &Operands { inputs, outputs, doutput: None, dinputs: &[] });
+        let Some(on_gpu) = self.on_gpu(op) else { return };
+        let dispatches = on_gpu.forward_dispatches(&of_inputs, &of_outputs, &self.tiling);
+        self.run(op, &dispatches, &Operands { inputs, outputs, doutput: None, dinputs: &[] });
     }
 
     fn backward(
@@ -281,8 +297,9 @@ impl Device for Gpu {
     ) {
         let targets: ArrayVec<Option<bool>, MAX_INPUTS> = dinputs.iter().map(|d| d.map(|d| d.accumulate)).collect();
         let (of_inputs, of_outputs) = (self.shapes::<MAX_INPUTS>(inputs), self.shapes::<MAX_OUTPUTS>(outputs));
-        let dispatches = op.backward_dispatches(&of_inputs, &of_outputs, &targets, &self.tiling);
-        self.run(op.name(), &dispatches, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
+        let Some(on_gpu) = self.on_gpu(op) else { return };
+        let dispatches = on_gpu.backward_dispatches(&of_inputs, &of_outputs, &targets, &self.tiling);
+        self.run(op, &dispatches, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
     }
 
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles> {

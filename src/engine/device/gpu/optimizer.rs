@@ -3,6 +3,7 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{BufferRange, Memory, bytes_of};
+use super::program::Source;
 use crate::engine::device::readback::{NormHandles, ScalarHandle};
 use crate::engine::device::{AdamBuffers, AdamFactors, AdamSettings, Buffer, Clip};
 use crate::engine::dispatch::{Dispatch, Operand};
@@ -234,7 +235,7 @@ impl State {
     ) -> Result<()> {
         let names = bound.iter().enumerate();
         let dispatch = names.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
-        self.dispatch(context, shader, &dispatch, touched, |_, operand| match operand {
+        self.dispatch(context, Source::File(shader), &dispatch, touched, |_, operand| match operand {
             Operand::Input(i) => Ok((bound[*i].1.clone(), None)),
             _ => unreachable!("bound as inputs"),
         })

@@ -4,9 +4,11 @@
 use super::handle::{Checks, Handle};
 use super::shader::{self, Interface, Variable};
 use crate::engine::dispatch::{Dispatch, MAX_UNIFORMS, Uniform};
+use crate::engine::op::AnyOp;
 use crate::error::Result;
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
+use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -46,14 +48,39 @@ struct Shader {
     module: OnceLock<std::result::Result<wgpu::ShaderModule, String>>,
 }
 
+/// Where the text of a shader comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    Op(&'a AnyOp),
+    /// A shader that belongs to no op, by its name.
+    File(&'static str),
+}
+
+impl Source<'_> {
+    /// Ops of two types may share a name.
+    fn id(&self) -> (TypeId, &'static str) {
+        match self {
+            Source::Op(op) => (op.op_type(), op.name()),
+            Source::File(name) => (TypeId::of::<()>(), name),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Source::Op(op) => shader::with_includes(op.name(), &op.gpu().expect("an op with a shader").shader()),
+            Source::File(name) => shader::text(name),
+        }
+    }
+}
+
 type Constants = ArrayVec<(&'static str, u32), 2>;
 
 /// The entry points that dispatches on a device have used. A training uses half of all entry points and a decoder a
 /// tenth, and a driver takes from a few milliseconds to a fifth of a second to compile each.
 #[derive(Debug, Default)]
 pub struct Programs {
-    shaders: HashMap<&'static str, Arc<Shader>>,
-    entry_points: BTreeMap<(&'static str, &'static str, Constants), Arc<EntryPoint>>,
+    shaders: HashMap<TypeId, HashMap<&'static str, Arc<Shader>>>,
+    entry_points: BTreeMap<(TypeId, &'static str, &'static str, Constants), Arc<EntryPoint>>,
 }
 
 impl Programs {
@@ -66,13 +93,14 @@ impl Programs {
     ///
     /// # Panics
     /// When the dispatch lacks a name that the entry point uses, or names something that the shader does not declare.
-    pub fn get(&mut self, name: &'static str, dispatch: &Dispatch) -> Arc<EntryPoint> {
-        let key = (name, dispatch.entry, dispatch.constants.clone());
+    pub fn get(&mut self, source: Source, dispatch: &Dispatch) -> Arc<EntryPoint> {
+        let (owner, name) = source.id();
+        let key = (owner, name, dispatch.entry, dispatch.constants.clone());
         if let Some(entry_point) = self.entry_points.get(&key) {
             return entry_point.clone();
         }
-        let shader = self.shaders.entry(name).or_insert_with(|| {
-            let text = shader::text(name);
+        let shader = self.shaders.entry(owner).or_default().entry(name).or_insert_with(|| {
+            let text = source.text();
             let interface = Interface::of(name, &text);
             Arc::new(Shader { name, text, interface, module: OnceLock::new() })
         });
@@ -90,7 +118,8 @@ pub fn compile<'a>(handle: &Handle, entry_points: impl Iterator<Item = &'a Arc<E
     let missing: BTreeMap<usize, &Arc<EntryPoint>> =
         entry_points.filter(|entry| !entry.is_compiled()).map(|entry| (entry.id, entry)).collect();
     let missing: Vec<_> = missing.into_values().collect();
-    let shaders: HashMap<&str, &Arc<Shader>> = missing.iter().map(|e| (e.shader.name, &e.shader)).collect();
+    let shaders: HashMap<*const Shader, &Arc<Shader>> =
+        missing.iter().map(|e| (Arc::as_ptr(&e.shader), &e.shader)).collect();
     shaders.into_values().collect::<Vec<_>>().into_par_iter().try_for_each(|shader| shader.module(handle).map(drop))?;
     missing.into_par_iter().try_for_each(|entry| {
         let module = entry.shader.module(handle)?;
@@ -226,12 +255,13 @@ fn uniforms_of(dispatch: &Dispatch) -> impl Iterator<Item = (&'static str, Optio
 mod tests {
     use super::*;
     use crate::engine::device::gpu::tiling::Card;
-    use crate::engine::ops::{AnyOp, Case};
+    use crate::engine::op::Case;
+    use crate::engine::ops;
     use crate::engine::tensor::Shape;
 
     /// All dispatches of a case: forward, backward with every gradient overwritten, every one accumulated, and each
     /// alone.
-    fn dispatches(case: &Case) -> Vec<Dispatch> {
+    fn dispatches(case: &Case<AnyOp>) -> Vec<Dispatch> {
         let (op, card) = (&case.op, Card::default());
         let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         let outputs = op.output_shapes(&inputs);
@@ -239,8 +269,9 @@ mod tests {
         let all = |accumulate| (0..inputs.len()).map(|i| wanted(i, accumulate)).collect::<Vec<_>>();
         let alone = |one| (0..inputs.len()).map(|i| wanted(i, true).filter(|_| i == one)).collect::<Vec<_>>();
         let targets = [all(true), all(false)].into_iter().chain((0..inputs.len()).map(alone));
-        let backward = targets.flat_map(|targets| op.backward_dispatches(&inputs, &outputs, &targets, &card));
-        op.forward_dispatches(&inputs, &outputs, &card).into_iter().chain(backward).collect()
+        let on_gpu = op.gpu().expect("a built-in op runs on a GPU");
+        let backward = targets.flat_map(|targets| on_gpu.backward_dispatches(&inputs, &outputs, &targets, &card));
+        on_gpu.forward_dispatches(&inputs, &outputs, &card).into_iter().chain(backward).collect()
     }
 
     #[test]
@@ -248,9 +279,9 @@ mod tests {
         let (mut programs, mut checked) = (Programs::default(), 0);
         // few rows and many, and a size whose products are split
         for [rows, inner, columns] in [[3, 5, 7], [300, 40, 300], [8, 4096, 8]] {
-            for case in AnyOp::cases(rows, inner, columns) {
+            for case in ops::cases(rows, inner, columns) {
                 for dispatch in dispatches(&case) {
-                    let entry_point = programs.get(case.op.name(), &dispatch);
+                    let entry_point = programs.get(Source::Op(&case.op), &dispatch);
                     let joined = dispatch.bindings.iter().map(|b| b.operands.len()).sum::<usize>();
                     entry_point.put_uniforms(&dispatch, &vec![0; joined], &mut Vec::new());
                     checked += 1;

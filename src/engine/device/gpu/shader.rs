@@ -1,7 +1,7 @@
 //! WGSL text and its declarations. A shader is `shaders/<op>.wgsl`, preceded by the files of `shaders/common` that its
 //! first line names. naga parses the text, so that variables and uniforms can be found by name.
 
-use crate::engine::ops::AnyOp;
+use crate::engine::ops;
 use std::collections::{BTreeMap, BTreeSet};
 use wgpu::naga::{
     AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, TypeInner,
@@ -17,24 +17,35 @@ const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
 const COMMON: &[(&str, &str)] = files! {
     "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
     "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
-    "dense": "common/dense",
+    "dense": "common/dense", "elementwise": "common/elementwise",
 };
 
 fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
     files.iter().find(|(of, _)| *of == name).map(|(_, text)| *text)
 }
 
-/// The names of all shaders.
+/// The names of all built-in shaders.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    AnyOp::SHADERS.iter().chain(OTHERS).map(|(name, _)| *name)
+    ops::names().chain(OTHERS.iter().map(|(name, _)| *name))
 }
 
-/// The whole text of a shader.
+/// The whole text of a built-in shader.
 ///
 /// # Panics
-/// When there is no such shader, or no file that it includes.
+/// When there is no such shader.
 pub fn text(name: &str) -> String {
-    let own = find(AnyOp::SHADERS, name).or(find(OTHERS, name)).unwrap_or_else(|| panic!("{name}: no such shader"));
+    if let Some(own) = find(OTHERS, name) {
+        return with_includes(name, own);
+    }
+    let of_op = ops::shaders().into_iter().find(|(of, _)| *of == name);
+    with_includes(name, &of_op.unwrap_or_else(|| panic!("{name}: no such shader")).1)
+}
+
+/// The text of a shader, after the files of `shaders/common` that its first line names.
+///
+/// # Panics
+/// When the first line includes nothing, or an unknown file.
+pub fn with_includes(name: &str, own: &str) -> String {
     let includes = own.lines().next().and_then(|line| line.strip_prefix("// include "));
     let includes = includes.unwrap_or_else(|| panic!("{name}: the first line includes nothing"));
     let parts =

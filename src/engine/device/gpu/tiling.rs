@@ -82,7 +82,8 @@ impl TileChooser for Card {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::ops::{Linear, Op};
+    use crate::engine::op::GpuOp;
+    use crate::engine::ops::Linear;
 
     fn one(rows: usize, columns: usize, depth: usize) -> TilePlan {
         Card::default().plan(&[MatrixProduct { rows, columns: &[columns], depth }])
