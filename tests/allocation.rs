@@ -6,6 +6,8 @@
 //! which a thread needs one more workspace (see `kernels::workspace`). So a few steps may allocate, all together less
 //! than the first step.
 
+#![cfg(feature = "abr")]
+
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::engine::device::{self, Kind};

@@ -1,5 +1,7 @@
 //! Controls that evaluation must warn about: a model with a collapsed latent, and one trained with shuffled levels.
 
+#![cfg(feature = "abr")]
+
 use abr_film::config::Config;
 use abr_film::data::{Dataset, Values, load};
 use abr_film::engine::device::Cpu;

@@ -1,6 +1,8 @@
 //! The model before and after its first steps: initial weights, FiLM's strength, optimizer steps in the backward pass,
 //! and the names of parameters in PyTorch.
 
+#![cfg(feature = "abr")]
+
 use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
 use abr_film::data::load;
 use abr_film::engine::device::Cpu;

@@ -1,5 +1,7 @@
 //! Compares filters and resampling with SciPy's results for the same traces (`tests/fixtures/scipy/record.py`).
 
+#![cfg(feature = "abr")]
+
 use abr_film::data::prepare::butterworth::{Butterworth, PassBand};
 use abr_film::data::prepare::resample::Resampler;
 use serde::Deserialize;

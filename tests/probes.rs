@@ -1,5 +1,7 @@
 //! Probes on real traces and on those of a small model, from its training to the measures.
 
+#![cfg(feature = "abr")]
+
 use abr_film::config::Config;
 use abr_film::data::{Dataset, load};
 use abr_film::engine::device::Cpu;

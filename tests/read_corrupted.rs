@@ -1,6 +1,8 @@
 //! Runs every reader on corrupted, cut and arbitrary files. It must read or refuse them without a panic, and allocate
 //! no more than a small multiple of their size, whatever a header claims. The allocator counts the bytes alive.
 
+#![cfg(feature = "abr")]
+
 use abr_film::data::read::{FORMATS, open_bytes, read_all, read_bytes};
 use common::allocation::CountingAllocator;
 use common::samples;

@@ -1,6 +1,8 @@
 //! The README's commands are run as they stand, in a folder that holds what a clone holds; only the training of a few
 //! minutes is replaced by one of seconds.
 
+#![cfg(feature = "cli")]
+
 use abr_film::data::read::{FORMATS, Format};
 use std::path::Path;
 use std::process::Command;

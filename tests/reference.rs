@@ -5,6 +5,10 @@
 //! gradients perturbed by a part in a thousand and must fail then. The recordings in `$ABR_FILM_SHARED/reference` (by
 //! default beside the repository), one of them of the model at its full size, are included if they exist.
 
+#[cfg(feature = "abr")]
+#[path = "reference/models.rs"]
+mod models;
+
 use abr_film::engine::check::{Estimate, U, backward, bounds, forward};
 use abr_film::engine::op::{Op, Precision};
 use abr_film::engine::ops::names;
@@ -12,12 +16,8 @@ use abr_film::engine::tensor::Real;
 use common::margins::Margins;
 use common::op_cases::{self, OpCase};
 use common::recording::{Recording, own};
-use common::replay::{Found, Perturbation, replay};
-use common::shared::shared;
-use common::tolerance::Tolerances;
 use ndarray::Array2;
 use std::any::type_name;
-use std::path::Path;
 
 /// Each check must notice gradients that are off by this fraction.
 const PERTURBATION: f64 = 1e-3;
@@ -69,62 +69,6 @@ fn check_op<O: Op, T: Real>(case: &OpCase<O>) {
     assert!(noticed, "{title}: perturbed, and within the tolerance: {blind:?}");
 }
 
-/// Compares every expected tensor of a model's recording.
-fn compare_model<T: Real>(recording: &Recording, found: &Found) -> Margins {
-    let (tolerances, mut margins) = (Tolerances::new(recording, found, unit::<T>()), Margins::default());
-    for (name, want) in &recording.tensors {
-        if !name.starts_with("param/") && !name.starts_with("input/") {
-            let got = found.get(name).unwrap_or_else(|| panic!("{name} is recorded and not replayed"));
-            margins.compare(name, got, &want.values, &tolerances.of(name));
-        }
-    }
-    for (group, parameter) in found.keys().filter_map(|name| name.split_once('/')) {
-        let recorded = |group: &str| recording.tensors.contains_key(&format!("{group}/{parameter}"));
-        let whole = matches!(group, "grad" | "step3");
-        assert!(!whole || recorded(group) || recorded(&format!("{group}norm")), "{group}/{parameter} is not recorded");
-    }
-    margins
-}
-
-fn check_model<T: Precision>(recording: &Recording, title: &str) {
-    let title = format!("{title}, {}", type_name::<T>());
-    let run = |perturbation| compare_model::<T>(recording, &replay::<T>(recording, perturbation));
-    run(Perturbation::None).assert_within(&title);
-
-    // a gradient of 0 (a head without labels) cannot be perturbed
-    let gradient = |name: &str| {
-        recording.tensors.get(&format!("grad/{name}")).or(recording.tensors.get(&format!("gradnorm/{name}")))
-    };
-    let alive = |group: &str, name: &str| {
-        let name = name.strip_prefix(group).and_then(|name| name.strip_prefix('/'));
-        name.and_then(gradient).is_some_and(|g| g.values.iter().any(|v| *v != 0.0))
-    };
-    let in_f64 = recording.about["expected"] == "float64";
-    let perturbed = run(Perturbation::Gradients(PERTURBATION));
-    let (seen, mut blind) =
-        perturbed.noticed(|name| alive("grad", name) || alive("gradnorm", name) || name == "train/grad_norm");
-    if in_f64 && unit::<T>() == unit::<f64>() {
-        blind.extend(perturbed.noticed(|name| alive("step3", name)).1);
-    }
-    assert!(seen > 0 && blind.is_empty(), "{title}: gradients perturbed, and within the tolerance: {blind:?}");
-
-    // Adam divides a gradient by its own size. In f32 the effect of a thousandth of a gradient is below the parameter's
-    // rounding, so every tensor must show a hundredth of the learning rate instead. With a float32 recording, whose
-    // tolerance is larger (`other_side` in common/tolerance.rs), it is a tenth. Norms, which a step hardly changes,
-    // must show that in some tensors.
-    let perturbed = run(Perturbation::LearningRate(if in_f64 { 1e-2 } else { 1e-1 }));
-    let (_, blind) = perturbed.noticed(|name| alive("step3", name));
-    assert!(blind.is_empty(), "{title}: learning rate perturbed, and within the tolerance: {blind:?}");
-    let (seen, blind) = perturbed.noticed(|name| alive("step3norm", name));
-    assert!(seen > 0 || blind.is_empty(), "{title}: learning rate perturbed, and within the tolerance: {blind:?}");
-}
-
-fn check_recording(folder: &Path, name: &str) {
-    let recording = Recording::open(&folder.join(format!("{name}.safetensors")), "case");
-    check_model::<f64>(&recording, name);
-    check_model::<f32>(&recording, name);
-}
-
 fn op_recording() -> Recording {
     Recording::open(&own().join("ops.safetensors"), "ops")
 }
@@ -158,40 +102,4 @@ mod op {
             assert!(names().any(|op| name.starts_with(&format!("{op}/"))), "{name} belongs to no op");
         }
     }
-}
-
-macro_rules! one_test_per_recording {
-    ($folder:expr; $($name:ident)*) => {
-        $(#[test] fn $name() {
-            if let Some(folder) = $folder {
-                check_recording(&folder, stringify!($name));
-            }
-        })*
-
-        #[test]
-        fn every_recording_has_its_test() {
-            let Some(folder) = $folder else { return };
-            let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-            let recordings = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
-            let names = recordings.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned());
-            let mut names: Vec<String> = names.filter(|name| name != "ops").collect();
-            names.sort_unstable();
-            assert_eq!(names, [$(stringify!($name)),*]);
-        }
-    };
-}
-
-mod model {
-    use super::*;
-
-    one_test_per_recording! { Some(own());
-        adam_l2 adamw calibrated calibrated_warmup clamps clip concat concat_dropout concat_peaks condition_dropout dropout film
-        film_learning_rate film_peaks film_unlabelled plain strength_half
-    }
-}
-
-mod shared_model {
-    use super::*;
-
-    one_test_per_recording! { shared("reference"); concat concat_peaks film film_full film_peaks plain }
 }

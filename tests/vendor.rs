@@ -2,6 +2,8 @@
 //! repository (see common/shared.rs). Without them the tests report that they were skipped, and one test checks this
 //! report.
 
+#![cfg(feature = "abr")]
+
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::data::read::{Recording, read_all};

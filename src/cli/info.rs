@@ -3,7 +3,7 @@
 use super::{DeviceArgs, notice, print};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
-use abr_film::engine::device::Device;
+use abr_film::engine::device::{AdapterReport, Device};
 use abr_film::error::Result;
 use abr_film::model::{Cvae, film_level};
 use clap::Args;
@@ -67,7 +67,20 @@ fn machine(device: Option<&String>) -> Value {
     json!({
         "device": device,
         "cpu_features": abr_film::engine::device::cpu_features(),
-        "adapters": abr_film::engine::device::adapters(),
+        "adapters": abr_film::engine::device::adapters().into_iter().map(adapter).collect::<Vec<_>>(),
+    })
+}
+
+fn adapter(report: AdapterReport) -> Value {
+    json!({
+        "name": report.name,
+        "driver": report.driver,
+        "software": report.software,
+        "storage_buffers": report.storage_buffers,
+        "workgroup_memory": report.workgroup_memory,
+        "invocations": report.invocations,
+        "largest_binding": report.largest_binding,
+        "problem": report.problem,
     })
 }
 

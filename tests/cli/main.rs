@@ -1,6 +1,8 @@
 //! Runs the program as a user would: every command with good and bad input, on models that train in a fraction of a
 //! second.
 
+#![cfg(feature = "cli")]
+
 mod bad_config;
 mod bad_model;
 mod bad_table;

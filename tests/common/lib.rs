@@ -2,6 +2,7 @@
 
 pub mod allocation;
 pub mod bench;
+#[cfg(feature = "abr")]
 pub mod case;
 pub mod each_op;
 #[cfg(feature = "gpu")]
@@ -10,11 +11,15 @@ pub mod margins;
 pub mod op_cases;
 pub mod ops;
 pub mod recording;
+#[cfg(feature = "abr")]
 pub mod replay;
+#[cfg(feature = "abr")]
 pub mod samples;
 pub mod shared;
 pub mod skipped;
+#[cfg(feature = "abr")]
 pub mod spy;
+#[cfg(feature = "abr")]
 pub mod tolerance;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! A NaN in any tensor reaches the loss.
 
-use super::{Kind, ROWS, Rows, SEED, config, model, named, optimizer, read, weights};
+use super::model::{Kind, ROWS, Rows, SEED, config, model, named, optimizer, weights};
+use super::read;
 use abr_film::config::Likelihood;
 use abr_film::engine::device::gpu::{Checks, Context, Gpu};
 use abr_film::engine::device::{AdamBuffers, AdamSettings, Clip, Cpu, Device, Role};

@@ -1,6 +1,6 @@
 //! A training on the GPU: waits, detection of NaN, compilation of pipelines, number of dispatches.
 
-use super::{named, own};
+use super::model::{named, own};
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::engine::device::gpu::{Checks, Gpu};

@@ -1,6 +1,8 @@
 //! Tests every measure of `abr_film::eval::measures` against results of NumPy and SciPy on the same numbers, and
 //! against results of common mistakes: `cargo test --test measures`. `record.py` writes `recorded.json`.
 
+#![cfg(feature = "abr")]
+
 mod recorded;
 
 use abr_film::eval::measures::*;

@@ -1,6 +1,8 @@
 //! A table gives the same data set, or the same error, however it is written and however it is read: loaded directly,
 //! imported to CSV or NumPy's format and then loaded, or found in a folder.
 
+#![cfg(feature = "abr")]
+
 mod written;
 
 use abr_film::config::Unit;

@@ -224,7 +224,7 @@ impl From<Kind> for Choice {
 pub const ADAPTER: &str = "ABR_FILM_ADAPTER";
 
 /// A GPU that the system offers.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdapterReport {
     /// `NVIDIA H200, Vulkan`
     pub name: String,

@@ -5,6 +5,7 @@ pub mod op;
 pub mod peak;
 pub mod products;
 pub mod products_gpu;
+#[cfg(feature = "abr")]
 pub mod trainer;
 pub mod work;
 
