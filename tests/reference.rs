@@ -10,7 +10,7 @@
 mod models;
 
 use abr_film::engine::check::{Estimate, U, backward, bounds, forward};
-use abr_film::engine::op::{Op, Precision};
+use abr_film::engine::op::Op;
 use abr_film::engine::ops::names;
 use abr_film::engine::tensor::Real;
 use common::margins::Margins;
