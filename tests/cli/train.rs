@@ -4,7 +4,7 @@ use crate::support::{Place, table, table_with};
 use std::path::Path;
 
 #[test]
-fn a_run_folder_holds_what_the_readme_says() {
+fn a_run_folder_holds_what_the_documentation_says() {
     let place = Place::trained("--set output.report=true");
     let files = [
         "best.safetensors",

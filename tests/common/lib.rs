@@ -4,6 +4,7 @@ pub mod allocation;
 pub mod bench;
 #[cfg(feature = "abr")]
 pub mod case;
+pub mod documentation;
 pub mod each_op;
 #[cfg(feature = "gpu")]
 pub mod gpu;

@@ -169,7 +169,7 @@ pub struct TrainingConfig {
     /// `mse`: mean squared error plus `kl_weight` times KL; `calibrated`: sigma-VAE, KL counts once.
     pub likelihood: Likelihood,
     /// Weight of the KL term under `likelihood: "mse"`. The default is the largest tried that keeps five units active
-    /// on the built-in data (see the README); the documented configuration has 0.01.
+    /// on the built-in data (see docs/training.md); the documented configuration has 0.01.
     pub kl_weight: f64,
     /// Epochs over which the KL weight rises linearly from 0 to its final value.
     pub kl_warmup_epochs: usize,
