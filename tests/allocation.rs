@@ -11,7 +11,7 @@
 use abr_film::config::Config;
 use abr_film::data::load;
 use abr_film::engine::device::{self, Kind};
-use abr_film::engine::kernels::gemm::Kernel;
+use abr_film::engine::kernels::select::Kernel;
 use abr_film::train::{Outcome, Trainer};
 use common::allocation::CountingAllocator;
 use std::alloc::Layout;

@@ -4,7 +4,8 @@
 //! A kernel that this CPU cannot run is skipped with a message; `ABR_FILM_REQUIRE_KERNELS=avx512,avx2` makes that a
 //! failure.
 
-use abr_film::engine::kernels::gemm::{Kernel, gemm, gemm_bias_on, gemm_on, gemm_split_k};
+use abr_film::engine::kernels::gemm::{gemm, gemm_bias_on, gemm_on, gemm_split_k};
+use abr_film::engine::kernels::select::Kernel;
 use abr_film::engine::rng::{Purpose, Stream};
 use common::skipped::skipped;
 use ndarray::{Array2, ArrayView2, s};

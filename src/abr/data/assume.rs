@@ -3,13 +3,10 @@
 
 use super::prepare::preparation_of;
 use super::read::{self, MAX_SAMPLE_UV, Notices, Recordings};
-use super::recording::{Faulty, Recording};
+use super::recording::{FILE_SUBJECT, Faulty, Recording};
 use crate::config::{DataConfig, SAMPLE_RATES_HZ, T0_RANGE_MS, Unit};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-
-/// The column that keeps the file's own subject if `data.subject_column` names another column.
-pub(super) const FILE_SUBJECT: &str = "file_subject_id";
 
 /// Values for all recordings of a set, which override those in their files. A notice reports each override.
 #[derive(Debug, Clone, Default, PartialEq)]

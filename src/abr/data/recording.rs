@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
+/// The column that keeps the file's own subject if `data.subject_column` names another column.
+pub(super) const FILE_SUBJECT: &str = "file_subject_id";
+
 /// A trace in µV with the metadata that its file states.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {

@@ -9,7 +9,8 @@ pub use cpu::Cpu;
 pub use readback::{NormHandles, ScalarHandle, ScalarValues, Ticket};
 
 pub use crate::engine::kernels::adam::{AdamFactors, AdamSettings, AdamStep};
-use crate::engine::kernels::gemm::{self, KERNEL_VARIABLE, Kernel};
+use crate::engine::kernels::gemm;
+use crate::engine::kernels::select::{KERNEL_VARIABLE, Kernel};
 use crate::engine::kernels::spin::SpinGuard;
 use crate::engine::op::AnyOp;
 use crate::engine::tensor::Shape;

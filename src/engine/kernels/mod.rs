@@ -8,6 +8,7 @@ pub mod gemm;
 pub mod map;
 pub mod mask;
 pub mod reduce;
+pub mod select;
 pub mod spin;
 pub mod split;
 pub mod vectorized;

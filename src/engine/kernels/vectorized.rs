@@ -27,13 +27,13 @@ macro_rules! vectorized {
                 body($($arg),*)
             }
 
-            match $crate::engine::kernels::gemm::Kernel::in_use() {
+            match $crate::engine::kernels::select::Kernel::in_use() {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: `Kernel::in_use` returns this kernel only where the CPU has its instructions
-                $crate::engine::kernels::gemm::Kernel::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::engine::kernels::select::Kernel::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: `Kernel::in_use` returns this kernel only where the CPU has its instructions
-                $crate::engine::kernels::gemm::Kernel::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::engine::kernels::select::Kernel::Avx2 => unsafe { avx2($($arg),*) },
                 _ => body($($arg),*),
             }
         }

@@ -8,7 +8,8 @@
 use crate::bench::peak;
 use crate::bench::{BATCHES, inside, median, seconds};
 use abr_film::engine::check::draw;
-use abr_film::engine::kernels::gemm::{Kernel, gemm_bias_on, gemm_on};
+use abr_film::engine::kernels::gemm::{gemm_bias_on, gemm_on};
+use abr_film::engine::kernels::select::Kernel;
 use abr_film::engine::op::Fill;
 use ndarray::{Array2, s};
 use rayon::ThreadPool;

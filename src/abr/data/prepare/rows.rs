@@ -2,8 +2,8 @@
 
 use super::{FilterCount, Labels, Preparation, Refusal, RowFilters, TimeAxis};
 use crate::config::{DataConfig, PrepareConfig};
-use crate::data::assume::FILE_SUBJECT;
 use crate::data::read::Recordings;
+use crate::data::recording::FILE_SUBJECT;
 use crate::data::recording::{Faulty, Recording};
 use crate::error::{Error, Result};
 use crate::text::nearest;

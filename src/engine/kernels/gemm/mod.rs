@@ -41,7 +41,6 @@ mod operands;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 mod parallel;
-mod select;
 mod split_k;
 #[cfg(target_arch = "x86_64")]
 mod vector;
@@ -49,5 +48,4 @@ mod vector;
 mod x86;
 
 pub use parallel::{gemm, gemm_bias, gemm_bias_on, gemm_on, gemm_serial, reserve_pack_buffers};
-pub use select::{KERNEL_VARIABLE, Kernel};
 pub use split_k::gemm_split_k;

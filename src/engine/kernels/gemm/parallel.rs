@@ -1,8 +1,8 @@
 //! Products cut into tasks by their shape, and the kernel that each task runs.
 
-use super::select::Kernel;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
+use crate::engine::kernels::select::Kernel;
 use crate::engine::tensor::{Real, View, ViewMut};
 use ndarray::Axis;
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@
 use super::blocking::KC;
 use super::macro_kernel::{self, PackBuffers};
 use super::operands::{Destination, GemmOperand, SerialGemm};
-use super::select::Kernel;
+use crate::engine::kernels::select::Kernel;
 use crate::engine::tensor::{Real, View, ViewMut};
 use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
