@@ -1,65 +1,8 @@
-//! Checks of the sources against the architecture: imports, one file per op, the length of files and comments.
+//! Checks of the sources: one file per op, the length of files and comments, the names of types.
 
 use abr_film::engine::ops::FILES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The modules that each module of the library may import.
-const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("error", &[]),
-    ("rng", &[]),
-    ("text", &[]),
-    ("files", &["error"]),
-    ("config", &["error", "text"]),
-    ("tensor", &[]),
-    ("kernels", &["tensor", "rng"]),
-    ("dispatch", &["kernels", "tensor"]),
-    ("ops", &["dispatch", "kernels", "tensor", "rng"]),
-    ("device", &["ops", "dispatch", "kernels", "tensor", "error"]),
-    ("tape", &["device", "ops", "tensor", "error"]),
-    ("nn", &["tape", "device", "ops", "tensor", "error", "rng", "config"]),
-    ("model", &["nn", "tape", "device", "ops", "tensor", "error", "rng", "config"]),
-    ("data", &["error", "rng", "config", "files", "text"]),
-    ("baselines", &["data", "error", "rng", "config"]),
-    ("checkpoint", &["baselines", "model", "data", "device", "error", "config", "files"]),
-    ("infer", &["model", "data", "error"]),
-    ("residual", &["baselines", "checkpoint", "config", "rng"]),
-    ("generate", &["baselines", "residual", "infer", "checkpoint", "model", "data", "error", "rng", "config"]),
-    (
-        "train",
-        &[
-            "baselines",
-            "infer",
-            "generate",
-            "checkpoint",
-            "model",
-            "nn",
-            "data",
-            "device",
-            "error",
-            "rng",
-            "config",
-            "files",
-        ],
-    ),
-    ("report", &["eval", "text"]),
-    (
-        "eval",
-        &[
-            "baselines",
-            "residual",
-            "infer",
-            "generate",
-            "checkpoint",
-            "model",
-            "data",
-            "error",
-            "rng",
-            "config",
-            "text",
-        ],
-    ),
-];
 
 const LONGEST_FILE: usize = 400;
 
@@ -86,85 +29,6 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-/// The modules that a text names after `prefix`, for example in `use crate::{a, b::c}` or `crate::a::f(…)`.
-fn named_after(prefix: &str, text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    for rest in code.split(prefix).skip(1) {
-        if let Some(group) = rest.strip_prefix('{') {
-            // the names at depth 0 of the braces
-            let (mut depth, mut word) = (0, String::new());
-            for c in group.chars() {
-                match c {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => found.extend(leading_name(&std::mem::take(&mut word))),
-                    c if depth == 0 => word.push(c),
-                    _ => {}
-                }
-            }
-            found.extend(leading_name(&word));
-        } else {
-            found.extend(leading_name(rest));
-        }
-    }
-    found
-}
-
-fn leading_name(text: &str) -> Option<String> {
-    let name: String = text.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-    (!name.is_empty()).then_some(name)
-}
-
-/// The module a file of `src/` belongs to.
-fn module(path: &Path) -> String {
-    let inside = path.strip_prefix(root().join("src")).expect("under src");
-    let first = inside.iter().next().expect("a name").to_string_lossy();
-    first.trim_end_matches(".rs").to_string()
-}
-
-fn allowed(module: &str) -> Option<&'static [&'static str]> {
-    MAY_IMPORT.iter().find(|(name, _)| *name == module).map(|(_, allowed)| *allowed)
-}
-
-#[test]
-fn imports_point_downwards() {
-    let mut checked = 0;
-    for path in sources("src") {
-        let (module, text) = (module(&path), std::fs::read_to_string(&path).expect("a source"));
-        if ["lib", "main", "cli"].contains(&module.as_str()) {
-            continue;
-        }
-        let allowed = allowed(&module).unwrap_or_else(|| panic!("{module} has no line in MAY_IMPORT"));
-        for name in named_after("crate::", &text) {
-            // macros are exported at the crate's root
-            let fits = name == module || allowed.contains(&name.as_str()) || name == "for_each_op";
-            assert!(fits, "{} imports {name}; {module} may import {allowed:?}", path.display());
-            checked += 1;
-        }
-    }
-    assert!(checked > 50, "only {checked} imports were found");
-}
-
-#[test]
-fn imports_are_read_as_written() {
-    let text = "use crate::{ops::{Add, Mul}, tape::Tape};\n// crate::comment\nlet x = crate::rng::f();\n";
-    let names: Vec<String> = named_after("crate::", text).into_iter().collect();
-    assert_eq!(names, ["ops", "rng", "tape"]);
-}
-
-#[test]
-fn the_command_line_reaches_the_library_by_its_name_alone() {
-    for path in sources("src/cli") {
-        let text = std::fs::read_to_string(&path).expect("a source");
-        let names = named_after("abr_film::", &text);
-        let engine: Vec<_> =
-            names.iter().filter(|n| ["kernels", "ops", "tape", "tensor"].contains(&n.as_str())).collect();
-        assert!(engine.is_empty(), "{} names {engine:?}", path.display());
-    }
 }
 
 #[test]
