@@ -8,6 +8,7 @@ pub mod kernels;
 pub mod nn;
 pub mod op;
 pub mod ops;
+pub mod prelude;
 pub mod rng;
 pub mod tape;
 pub mod tensor;

@@ -25,6 +25,13 @@ pub struct ForwardContext<'a> {
     pub mode: Mode,
 }
 
+impl<'a> ForwardContext<'a> {
+    /// The context of one forward pass.
+    pub fn new(tape: &'a mut Tape, parameters: &'a Parameters, mode: Mode) -> Self {
+        ForwardContext { tape, parameters, mode }
+    }
+}
+
 /// A part of a model with one input and one output.
 pub trait Layer: Send + Sync {
     /// Applies the layer's ops to `x`.
