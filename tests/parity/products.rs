@@ -1,4 +1,4 @@
-//! Matrix products with every tile size, split and not, and products without rows or outputs.
+//! Matrix products with every tile size, split and not; products and sums without rows or columns.
 
 use super::{Record, check_case, context};
 use abr_film::engine::check::{Case, Cases, Fill};
@@ -6,7 +6,7 @@ use abr_film::engine::device::gpu::{Card, Checks, Context, Gpu};
 use abr_film::engine::device::{Device, Role, Target};
 use abr_film::engine::dispatch::{Binding, Dispatch, Operand};
 use abr_film::engine::op::{GpuOp, Op};
-use abr_film::engine::ops::{GroupedLinear, Linear, LinearRelu};
+use abr_film::engine::ops::{GroupedLinear, Linear, LinearRelu, Sum};
 use abr_film::engine::tensor::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -156,4 +156,9 @@ fn check_nothing<O: Op>(cases: fn(usize, usize, usize) -> Vec<Case<O>>) {
 fn products_of_nothing() {
     check_nothing(Linear::cases);
     check_nothing(LinearRelu::cases);
+}
+
+#[test]
+fn sums_of_nothing() {
+    check_nothing(Sum::cases);
 }

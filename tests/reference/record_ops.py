@@ -193,6 +193,10 @@ def record() -> Recorder:
             inputs += [normal(6, 15), uniform(6, 1, 0.0, 2.0)]
         op = norm_dropout_film(0.2, training, 3 if with_film else None, dropout)
         r.add(f"norm_dropout_film/{name}", op, inputs, fixed=(3, 4, 6))
+
+    for name, axis in [("over_rows", 0), ("over_columns", 1), ("over_all", (0, 1))]:
+        r.add(f"sum/{name}", lambda x: x.sum(axis, keepdim=True), [normal(5, 19)])
+        r.add(f"mean/{name}", lambda x: x.mean(axis, keepdim=True), [normal(5, 19)])
     return r
 
 

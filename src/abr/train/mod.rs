@@ -14,7 +14,7 @@ pub use folder::RunFolder;
 pub use optimizer::{optimizer, set_learning_rate};
 use pending::{PendingStep, StepReport};
 use progress::EpochEnd;
-pub use progress::{Best, Epoch, Mean, TrainingProgress};
+pub use progress::{Best, Epoch, MeanTerms, TrainingProgress};
 
 use crate::baselines::Baselines;
 use crate::checkpoint::{DataFacts, StoredTensor};
@@ -329,7 +329,7 @@ impl Trainer {
 
     /// The mean terms over the validation rows, with z = mu and without dropout.
     fn validate(&mut self) -> Result<Terms> {
-        let mut mean = Mean::default();
+        let mut mean = MeanTerms::default();
         let rows = self.validation.len();
         for start in (0..rows).step_by(VALIDATION_BATCH) {
             let end = (start + VALIDATION_BATCH).min(rows);

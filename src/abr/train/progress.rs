@@ -20,7 +20,7 @@ pub struct TrainingProgress {
     #[serde(with = "StoredPlateau")]
     pub plateau: PlateauState,
     /// Over the current epoch.
-    pub train: Mean,
+    pub train: MeanTerms,
     /// Sums over the current epoch's steps.
     pub film_gradient_norms: Vec<f64>,
     pub gradient_norm: f64,
@@ -44,13 +44,13 @@ pub struct Best {
 
 /// A running mean of loss terms: the peak term is weighted by labels, the others by rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Mean {
+pub struct MeanTerms {
     sums: Terms,
     rows: f64,
     labels: f64,
 }
 
-impl Mean {
+impl MeanTerms {
     /// Adds a batch's mean terms.
     pub fn add(&mut self, terms: &Terms, rows: usize, labels: f64) {
         let rows = rows as f64;
@@ -136,7 +136,7 @@ impl TrainingProgress {
             epochs_since_best: 0,
             stopped_early: false,
             plateau: PlateauState::default(),
-            train: Mean::default(),
+            train: MeanTerms::default(),
             film_gradient_norms: vec![0.0; film_levels],
             gradient_norm: 0.0,
         }
@@ -163,7 +163,7 @@ impl TrainingProgress {
         self.epoch += 1;
         self.step_in_epoch = 0;
         self.plateau = plateau;
-        self.train = Mean::default();
+        self.train = MeanTerms::default();
         self.film_gradient_norms.fill(0.0);
         self.gradient_norm = 0.0;
     }

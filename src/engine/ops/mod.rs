@@ -47,10 +47,12 @@ table! { ($)
     linear Linear,
     linear_relu LinearRelu,
     masked_l1 MaskedL1,
+    mean Mean,
     mse Mse,
     norm_dropout_film NormDropoutFilm,
     reparameterize Reparameterize,
     sigma_vae_nll SigmaVaeNll,
+    sum Sum,
     weighted_sum WeightedSum,
 }
 

@@ -17,7 +17,7 @@ const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
 const COMMON: &[(&str, &str)] = files! {
     "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
     "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
-    "dense": "common/dense", "elementwise": "common/elementwise",
+    "dense": "common/dense", "elementwise": "common/elementwise", "reduce": "common/reduce",
 };
 
 fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
