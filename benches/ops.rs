@@ -1,9 +1,9 @@
 //! Every op of the table, forward and backward, at a layer of the model's own size: `cargo bench --bench ops`.
 //!
-//! Rates come from the algorithm (`tests/common/bench/work.rs`). Those of `linear`, `linear_relu` and `grouped_linear`
-//! are GFLOP/s, which criterion calls `Gelem/s`; those of all other ops are GB/s, which may exceed the bandwidth of
-//! memory, as a layer fits into the caches. `cargo bench --bench gemm` measures matrix products at every shape of the
-//! model.
+//! Rates come from the algorithm (`tests/common/bench/work.rs`). Those of `linear`, `linear_relu`, `grouped_linear` and
+//! `matmul` are GFLOP/s, which criterion calls `Gelem/s`; those of all other ops are GB/s, which may exceed the
+//! bandwidth of memory, as a layer fits into the caches. `cargo bench --bench gemm` measures matrix products at every
+//! shape of the model.
 //!
 //! With `ABR_FILM_DEVICE=gpu` it measures a GPU (`tests/common/bench/on.rs`).
 

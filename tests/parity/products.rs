@@ -6,7 +6,7 @@ use abr_film::engine::device::gpu::{Card, Checks, Context, Gpu};
 use abr_film::engine::device::{Device, Role, Target};
 use abr_film::engine::dispatch::{Binding, Dispatch, Operand};
 use abr_film::engine::op::{GpuOp, Op};
-use abr_film::engine::ops::{GroupedLinear, Linear, LinearRelu, Sum};
+use abr_film::engine::ops::{GroupedLinear, Linear, LinearRelu, Matmul, Sum};
 use abr_film::engine::tensor::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,6 +42,27 @@ const GROUPED: [[usize; 3]; 11] = [
     [3001, 4, 4],
 ];
 
+/// The same for a product of two activations, whose three products have a dispatch each.
+const ACTIVATIONS: [[usize; 3]; 17] = [
+    [33, 7, 5],
+    [33, 4, 8],
+    [33, 1032, 3],
+    [1032, 1, 5],
+    [3, 5, 1033],
+    [201, 1, 601],
+    [201, 4, 600],
+    [129, 1, 3001],
+    [129, 4, 3000],
+    [201, 601, 1],
+    [201, 600, 4],
+    [129, 3001, 1],
+    [129, 3000, 4],
+    [1, 201, 601],
+    [1, 204, 600],
+    [1, 129, 3001],
+    [1, 132, 3000],
+];
+
 /// Groups of different widths, all multiples of four if this is one.
 fn grouped(rows: usize, inner: usize, columns: usize) -> Case<GroupedLinear> {
     if !columns.is_multiple_of(4) {
@@ -66,9 +87,10 @@ fn dispatches<O: Op + GpuOp>(case: &Case<O>) -> impl Iterator<Item = Dispatch> +
 fn variants<O: Op + GpuOp>(case: &Case<O>) -> impl Iterator<Item = String> + use<O> {
     dispatches(case).map(|dispatch| {
         let constants = dispatch.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
-        let entry = dispatch.entry.to_string();
+        let of_b = if dispatch.uniforms.contains(&("of_b", 1)) { " of B" } else { "" };
+        let entry = dispatch.entry.to_string() + of_b;
         // the join does not depend on the tile
-        if entry.ends_with("join") { entry } else { entry + &constants }
+        if dispatch.entry.ends_with("join") { entry } else { entry + &constants }
     })
 }
 
@@ -77,9 +99,10 @@ fn dense<O>(cases: fn(usize, usize, usize) -> Vec<Case<O>>, which: usize) -> Vec
     PRODUCTS.map(|[rows, inner, columns]| cases(rows, inner, columns).remove(which)).into()
 }
 
-fn check_products<O: Op + GpuOp>(cases: &[Case<O>]) {
-    let mut wanted: BTreeSet<String> = ["forward_join", "backward_join"].map(String::from).into();
-    for (entry, tile, aligned) in ["forward", "backward"].iter().flat_map(|e| [32, 64, 128].map(|t| (e, t, [0, 1]))) {
+/// `entries`: the products; `joins`: the sums of partial sums.
+fn check_products<O: Op + GpuOp>(cases: &[Case<O>], entries: &[&str], joins: &[&str]) {
+    let mut wanted: BTreeSet<String> = joins.iter().map(|join| join.to_string()).collect();
+    for (entry, tile, aligned) in entries.iter().flat_map(|e| [32, 64, 128].map(|t| (e, t, [0, 1]))) {
         wanted.extend(aligned.map(|aligned| format!("{entry} TILE {tile} ALIGNED {aligned}")));
     }
     assert_eq!(cases.iter().flat_map(variants).collect::<BTreeSet<_>>(), wanted, "{}", O::NAME);
@@ -98,10 +121,17 @@ fn check_products<O: Op + GpuOp>(cases: &[Case<O>]) {
 
 #[test]
 fn products_in_every_tile_whole_and_split() {
-    check_products(&dense(Linear::cases, 0));
-    check_products(&dense(LinearRelu::cases, 0));
-    check_products(&dense(LinearRelu::cases, 1));
-    check_products(&GROUPED.map(|[rows, inner, columns]| grouped(rows, inner, columns)));
+    let (entries, joins) = (["forward", "backward"], ["forward_join", "backward_join"]);
+    check_products(&dense(Linear::cases, 0), &entries, &joins);
+    check_products(&dense(LinearRelu::cases, 0), &entries, &joins);
+    check_products(&dense(LinearRelu::cases, 1), &entries, &joins);
+    check_products(&GROUPED.map(|[rows, inner, columns]| grouped(rows, inner, columns)), &entries, &joins);
+}
+
+#[test]
+fn matmul_in_every_tile_whole_and_split() {
+    let cases = ACTIVATIONS.map(|[rows, inner, columns]| Matmul::cases(rows, inner, columns).remove(0));
+    check_products(&cases, &["forward", "backward", "backward of B"], &["join", "join of B"]);
 }
 
 /// The number of partial sums of a case; 1 if it is not split.
@@ -156,6 +186,7 @@ fn check_nothing<O: Op>(cases: fn(usize, usize, usize) -> Vec<Case<O>>) {
 fn products_of_nothing() {
     check_nothing(Linear::cases);
     check_nothing(LinearRelu::cases);
+    check_nothing(Matmul::cases);
 }
 
 #[test]

@@ -197,6 +197,9 @@ def record() -> Recorder:
     for name, axis in [("over_rows", 0), ("over_columns", 1), ("over_all", (0, 1))]:
         r.add(f"sum/{name}", lambda x: x.sum(axis, keepdim=True), [normal(5, 19)])
         r.add(f"mean/{name}", lambda x: x.mean(axis, keepdim=True), [normal(5, 19)])
+
+    r.add("matmul/product@odd", torch.matmul, [normal(5, 19), normal(19, 7)])
+    r.add("matmul/product@one", torch.matmul, [normal(1, 1), normal(1, 3)])
     return r
 
 

@@ -67,7 +67,7 @@ impl Linear {
 }
 
 /// The scratch id of partial sums. Lower ids replace gradients that are not needed.
-const PARTIALS: usize = 8;
+pub(super) const PARTIALS: usize = 8;
 
 /// The dispatches of a `Linear`, a `LinearRelu` or a `GroupedLinear`.
 pub(super) struct Products<'a> {

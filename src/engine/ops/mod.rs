@@ -47,6 +47,7 @@ table! { ($)
     linear Linear,
     linear_relu LinearRelu,
     masked_l1 MaskedL1,
+    matmul Matmul,
     mean Mean,
     mse Mse,
     norm_dropout_film NormDropoutFilm,

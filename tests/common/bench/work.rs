@@ -10,8 +10,8 @@ use ndarray::Array2;
 /// once: forward its inputs and outputs; backward the gradients of its output and its inputs, and the tensors that they
 /// depend on.
 pub fn work(bench: &mut Bench) -> [Throughput; 2] {
-    let is_product = ["linear", "linear_relu", "grouped_linear"].contains(&bench.op.name());
-    if let (true, [x, weight, _]) = (is_product, &bench.inputs[..]) {
+    let is_product = ["linear", "linear_relu", "grouped_linear", "matmul"].contains(&bench.op.name());
+    if let (true, [x, weight, ..]) = (is_product, &bench.inputs[..]) {
         let flops = 2 * (x.nrows() * weight.len()) as u64;
         return [flops, 2 * flops].map(Throughput::Elements);
     }
