@@ -200,6 +200,15 @@ def record() -> Recorder:
 
     r.add("matmul/product@odd", torch.matmul, [normal(5, 19), normal(19, 7)])
     r.add("matmul/product@one", torch.matmul, [normal(1, 1), normal(1, 3)])
+
+    cross_entropy = lambda x, t: [F.cross_entropy(x, t).reshape(1, 1), x.log_softmax(1)]
+    r.add("cross_entropy/probabilities", cross_entropy, [3 * normal(5, 7), normal(5, 7).softmax(1)], fixed=(1,))
+    r.add("cross_entropy/probabilities@any_sum", cross_entropy, [normal(5, 19), uniform(5, 19, 0, 1)], fixed=(1,))
+    classes = F.one_hot(torch.tensor([0, 6, 2, 2, 5])).float()
+    r.add("cross_entropy/classes", cross_entropy, [normal(5, 7), classes], fixed=(1,))
+    # without the row's maximum, these would overflow
+    r.add("cross_entropy/classes@large", cross_entropy, [torch.tensor([[1000.0, 1001.0], [-1000.0, -1003.0]]), torch.eye(2)], fixed=(1,))
+    r.add("cross_entropy/classes@one_class", cross_entropy, [normal(3, 1), torch.ones(3, 1)], fixed=(1,))
     return r
 
 

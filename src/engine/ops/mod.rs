@@ -40,6 +40,7 @@ table! { ($)
     batch_norm BatchNorm,
     clamp_posterior ClampPosterior,
     concat Concat,
+    cross_entropy CrossEntropy,
     dropout Dropout,
     film Film,
     grouped_linear GroupedLinear,
