@@ -52,6 +52,11 @@ def batch_norm(training: bool, eps: float, momentum: float) -> Callable[..., lis
     return op
 
 
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
+    y = F.layer_norm(x, x.shape[1:], weight[0], bias[0], eps=1e-5)
+    return [y, x.mean(1, keepdim=True), (x.var(1, correction=0, keepdim=True) + 1e-5).rsqrt()]
+
+
 def film(x: Tensor, gamma: Tensor, beta: Tensor, strength: Tensor) -> Tensor:
     return (1 - strength + strength * gamma) * x + strength * beta
 
@@ -209,6 +214,10 @@ def record() -> Recorder:
     # without the row's maximum, these would overflow
     r.add("cross_entropy/classes@large", cross_entropy, [torch.tensor([[1000.0, 1001.0], [-1000.0, -1003.0]]), torch.eye(2)], fixed=(1,))
     r.add("cross_entropy/classes@one_class", cross_entropy, [normal(3, 1), torch.ones(3, 1)], fixed=(1,))
+
+    for name, rows, columns in [("rows", 5, 19), ("rows@three", 4, 3)]:
+        inputs = [2 * normal(rows, columns) + 1, uniform(1, columns, 0.5, 1.5), normal(1, columns)]
+        r.add(f"layer_norm/{name}", layer_norm, inputs)
     return r
 
 

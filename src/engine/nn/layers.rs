@@ -157,6 +157,30 @@ impl Layer for BatchNormLayer {
     }
 }
 
+/// PyTorch's `LayerNorm` over the last axis: `[B, units]` to the same shape.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerNormLayer {
+    pub weight: ParameterId,
+    pub bias: ParameterId,
+}
+
+impl LayerNormLayer {
+    /// Declares `name.weight` (1) and `name.bias` (0).
+    pub fn new(parameters: &mut Parameters, name: &str, units: usize) -> Self {
+        let mut declare =
+            |part, value| parameters.declare(format!("{name}.{part}"), &[units], true, Init::Constant(value));
+        LayerNormLayer { weight: declare("weight", 1.0), bias: declare("bias", 0.0) }
+    }
+}
+
+impl Layer for LayerNormLayer {
+    /// `[B, units]` to the same shape.
+    fn forward(&self, context: &mut ForwardContext, x: Var) -> Result<Var> {
+        let [weight, bias] = [self.weight, self.bias].map(|id| context.parameters.var(id));
+        context.tape.apply(ops::LayerNorm::default(), &[x, weight, bias])
+    }
+}
+
 /// Dropout of single values: the identity in evaluation. The random bits depend on the seed and the step of
 /// [`Mode::Train`], and on the layer's number.
 #[derive(Debug, Clone, Copy)]

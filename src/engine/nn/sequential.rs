@@ -1,6 +1,6 @@
 //! Layers one after the other.
 
-use super::layers::{BatchNormLayer, DropoutLayer, ForwardContext, Layer, LinearInit, LinearLayer};
+use super::layers::{BatchNormLayer, DropoutLayer, ForwardContext, Layer, LayerNormLayer, LinearInit, LinearLayer};
 use super::params::Parameters;
 use crate::engine::op::Op;
 use crate::engine::tape::Var;
@@ -80,6 +80,11 @@ impl SequentialBuilder<'_> {
         self.layer(|parameters, name| BatchNormLayer::new(parameters, name, units))
     }
 
+    /// Adds a [`LayerNormLayer`].
+    pub fn layer_norm(self, units: usize) -> Self {
+        self.layer(|parameters, name| LayerNormLayer::new(parameters, name, units))
+    }
+
     /// Adds a [`DropoutLayer`] that drops a value with probability `p`.
     pub fn dropout(self, p: f64) -> Self {
         self.layer(|parameters, _| DropoutLayer::new(parameters, p))
@@ -128,5 +133,23 @@ mod tests {
         let (positive, parameters) = run(Mode::Train { seed: 1, step: 0 });
         assert!((8..=24).contains(&positive), "{positive}");
         assert!((parameters[2] - 3.15).abs() < 1e-5 && parameters[3] > 30.0, "{parameters:?}");
+    }
+
+    #[test]
+    fn layer_norm_begins_as_mean_0_and_variance_1() {
+        let (mut tape, mut parameters) = (Tape::new(Box::new(Cpu::<f32>::new())), Parameters::default());
+        let layers = Sequential::builder(&mut parameters, "net").layer_norm(4).build();
+        parameters.allocate(&mut tape, 0).expect("memory");
+        let names: Vec<&str> = parameters.iter().map(|(parameter, _)| parameter.name.as_str()).collect();
+        assert_eq!(names, ["net.0.weight", "net.0.bias"]);
+        let x = tape.input([2, 4], &[1.0, 2.0, 3.0, 4.0, -10.0, 10.0, -10.0, 10.0]).expect("memory");
+        let mut context = ForwardContext { tape: &mut tape, parameters: &parameters, mode: Mode::Eval };
+        let y = layers.forward(&mut context, x).expect("a pass");
+        let y = tape.read(y).expect("values");
+        let deviation = 1.25_f32.sqrt();
+        let wanted = [-1.5, -0.5, 0.5, 1.5].map(|v| v / deviation).into_iter().chain([-1.0, 1.0, -1.0, 1.0]);
+        for (y, wanted) in y.iter().zip(wanted) {
+            assert!((y - wanted).abs() < 1e-5, "{y}, not {wanted}");
+        }
     }
 }

@@ -45,6 +45,7 @@ table! { ($)
     film Film,
     grouped_linear GroupedLinear,
     kl Kl,
+    layer_norm LayerNorm,
     linear Linear,
     linear_relu LinearRelu,
     masked_l1 MaskedL1,
