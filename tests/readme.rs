@@ -153,6 +153,40 @@ fn the_readme_leads_to_every_page() {
     }
 }
 
+#[test]
+fn the_example_is_the_one_that_runs() {
+    let example = text("examples/xor.rs");
+    let (_, code) = example.split_once("\n\n").expect("code below the comment");
+    let readme = &documentation()[0];
+    assert_eq!(blocks(readme, "rust"), [code], "the README's example, and examples/xor.rs");
+}
+
+/// Lines such as `// then` separate parts of a block.
+#[test]
+fn code_of_the_engine_page_is_that_of_the_sources() {
+    let folders = ["src/engine/ops", "src/engine/ops/elementwise", "examples", "shaders", "tests/reference"];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("a folder"));
+    let files = files.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok());
+    let sources: Vec<String> = files.collect();
+    let pages = pages("docs");
+    let page = pages.iter().find(|page| page.path == "docs/engine.md").expect("the page");
+    let (rust, others) = (blocks(page, "rust"), [blocks(page, "wgsl"), blocks(page, "python")].concat());
+    let mut parts: Vec<String> = others.into_iter().map(String::from).collect();
+    for block in rust {
+        parts.push(String::new());
+        for line in block.lines() {
+            match line.starts_with("// ") {
+                true => parts.push(String::new()),
+                false => parts.iter_mut().last().expect("a part").extend([line, "\n"]),
+            }
+        }
+    }
+    assert!(parts.len() >= 10, "only {} parts of code", parts.len());
+    for part in parts {
+        assert!(sources.iter().any(|source| source.contains(&part)), "docs/engine.md has code of no source:\n{part}");
+    }
+}
+
 /// The lines outside of code blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut code = false;

@@ -19,16 +19,19 @@ pub struct DataConfig {
     pub path: Option<String>,
     /// The conditioning variables, in order: a name, or a name with its encoding.
     pub static_columns: Vec<ConditionColumn>,
+    /// The column with the subjects.
     pub subject_column: String,
     /// The recorded species. It sets the latency windows of the waves; training does not use it.
     pub species: Species,
-    /// Used if the table has no column `sample_rate_hz`.
+    /// The sample rate, from 1000 to 1000000 Hz, if the table has no column `sample_rate_hz`.
     pub sample_rate_hz: Option<f64>,
-    /// Used if the table has no column `t0_ms`.
+    /// The time of the first sample after the stimulus onset, from -10000 to 10000 ms, if the table has no column
+    /// `t0_ms`.
     pub t0_ms: Option<f64>,
     /// Unit of the samples in the files; `null`: as the files state, else µV.
     pub unit: Option<Unit>,
-    /// Amplification: samples are divided by it; `null`: as the files state, else 1.
+    /// Amplification: samples are divided by it, which inverts them if it is below 0; `null`: as the files state, else
+    /// 1.
     pub gain: Option<f64>,
     /// The subject, by the path of each file: a regular expression with a group, or a CSV table with the columns `file`
     /// and `subject_id`; `null`: as the files state, else from their names.
@@ -45,7 +48,7 @@ pub struct DataConfig {
     pub split: SplitBy,
     /// Whether rows with the same samples may stand in two parts of the split. By default this is an error.
     pub allow_repeats: bool,
-    /// Share of the subjects (or rows) for validation.
+    /// Share of the subjects (or rows) for validation. With `test_split` it must be below 1.
     pub validation_split: f64,
     /// Share of the subjects (or rows) for the test.
     pub test_split: f64,
@@ -93,19 +96,25 @@ impl DataConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Species {
+    /// Waves I, III and V.
     Human,
+    /// Waves I to V.
     Mouse,
 }
 
 /// A unit of voltage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
+    /// 1 V.
     #[serde(rename = "V")]
     Volt,
+    /// 10⁻³ V.
     #[serde(rename = "mV")]
     Millivolt,
+    /// 10⁻⁶ V: µV.
     #[serde(rename = "uV")]
     Microvolt,
+    /// 10⁻⁹ V.
     #[serde(rename = "nV")]
     Nanovolt,
 }
@@ -161,7 +170,9 @@ fn synth_column(name: &str) -> ConditionColumn {
                  \"one_hot\", optionally \"categories\": [\"…\"]"
 )]
 pub enum ConditionColumn {
+    /// The name of a column, which is standardised.
     Name(String),
+    /// A column with its encoding.
     Encoded(EncodedColumn),
 }
 
@@ -200,7 +211,9 @@ impl ConditionColumn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncodedColumn {
+    /// The name of the column.
     pub name: String,
+    /// How the column enters the model.
     pub encoding: ColumnEncoding,
     /// Only for `one_hot`: all categories, in the order of their inputs. A row with another category is an error.
     /// Without this key the categories are those of the training rows.
@@ -231,19 +244,25 @@ pub enum ColumnEncoding {
                  {\"held_out\": {\"column\": …, \"values\": […]}}"
 )]
 pub enum SplitBy {
+    /// All rows of a subject stay in one part.
     Subject,
+    /// Rows are split, whatever their subject. Results on such a split say nothing about other subjects.
     Row,
     /// The subjects are split at random into `folds` parts. Part `fold`, counted from 0, is the test; `data.test_split`
     /// is not used. If a single subject is left, it trains and nothing validates.
     KFold {
+        /// The number of parts, 2 or more.
         folds: usize,
+        /// The number of the part that is the test, below `folds`.
         fold: usize,
     },
     /// By a condition column: subjects are split as by `"subject"`. Of the test subjects only rows with one of these
     /// values are used, of the others only rows with none of them. By `data.subject_column`: exactly the named subjects
     /// are the test. Of the rest, the share `data.validation_split` validates (a single subject trains).
     HeldOut {
+        /// One of `static_columns`, or `subject_column`.
         column: String,
+        /// The values to hold out, at least one.
         values: Vec<HeldValue>,
     },
 }
@@ -259,7 +278,9 @@ impl SplitBy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum HeldValue {
+    /// A value of a column of numbers.
     Number(f64),
+    /// A category, or the name of a subject.
     Text(String),
 }
 
@@ -277,9 +298,13 @@ pub enum SignalScaling {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SynthConfig {
+    /// Listeners, 1 or more.
     pub subjects: usize,
+    /// Traces of each listener, 1 or more.
     pub rows_per_subject: usize,
+    /// The sample rate, from 1000 to 1000000 Hz.
     pub sample_rate_hz: f64,
+    /// How the rows of one listener differ.
     pub design: Design,
     /// Causes held constant, by column name: `{"level_db": 60}`.
     pub fixed: BTreeMap<String, f64>,

@@ -23,7 +23,7 @@ pub enum Prior {
     /// A normal distribution with variance 1, whose mean a network predicts from the condition, trained with the model
     /// (Sohn, Lee and Yan 2015, "Learning Structured Output Representation using Deep Conditional Generative Models").
     Learned,
-    /// The posteriors of training rows with similar conditions.
+    /// The posteriors of training rows with similar conditions, which the checkpoint keeps.
     Aggregated,
 }
 
@@ -33,7 +33,8 @@ pub enum Prior {
 pub enum ResidualKind {
     /// Nothing.
     None,
-    /// A smooth residual as large as the differences between listeners: see [`crate::residual`].
+    /// A smooth residual as large as the differences between listeners, if repeated recordings of a subject under one
+    /// condition show the noise: see [`crate::residual`].
     Gaussian,
 }
 
@@ -42,11 +43,12 @@ pub enum ResidualKind {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Amplitudes are multiplied by `exp(g)`: the standard deviation of g.
+    /// Amplitudes are multiplied by `exp(g)`: the standard deviation of g, from 0 to 1.
     pub gain: f64,
-    /// Time is stretched by a factor that varies slowly along the trace: its relative standard deviation.
+    /// Time is stretched by a factor that varies slowly along the trace: its relative standard deviation,
+    /// from 0 to 0.5.
     pub stretch: f64,
-    /// Traces are shifted in time: the standard deviation in ms.
+    /// Traces are shifted in time: the standard deviation in ms, 0 or more.
     pub shift_ms: f64,
 }
 

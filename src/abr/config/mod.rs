@@ -67,38 +67,45 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Samples per trace (L).
+    /// Samples per trace (L). Like every width here, from 1 to 65536.
     pub signal_length: usize,
     /// Width of the encoded condition (S): one per standardised or log column, one per category of a one-hot column.
     pub static_dim: usize,
     /// Latent units (Z).
     pub latent_dim: usize,
+    /// Whether a head predicts the latencies and amplitudes of waves I, III and V, which needs peak labels.
     pub predict_peaks: bool,
-    /// Always 6: latencies of waves I, III, V, then their amplitudes. (P)
+    /// Always 6: latencies of waves I, III, V in ms, then their amplitudes in µV (P).
     pub num_peaks: usize,
     /// `true`: signal and condition heads on one decoder; `false`: the legacy decoder that concatenates the condition
     /// to z.
     pub joint_generation: bool,
+    /// Whether FiLM modulates the decoder; needs `joint_generation`.
     pub use_film: bool,
+    /// Widths of the encoder's hidden layers.
     pub encoder_dims: Vec<usize>,
+    /// Dropout of the encoder's hidden layers, one value per layer, each from 0 to below 1.
     pub encoder_dropout: Vec<f64>,
+    /// Widths of the decoder's levels.
     pub decoder_dims: Vec<usize>,
-    /// Dropout of the joint decoder's levels.
+    /// Dropout of the joint decoder's levels, from 0 to below 1.
     pub decoder_dropout: f64,
-    /// Dropout of the concat decoder, one value per level.
+    /// Dropout of the concat decoder, one value per level, each from 0 to below 1.
     pub concat_dropout: Vec<f64>,
+    /// Width of the hidden layer of the head that predicts the signal.
     pub signal_head_dim: usize,
+    /// Widths of the hidden layers of the head that predicts the condition.
     pub static_head_dims: Vec<usize>,
+    /// Width of the hidden layer of the head that predicts the peaks.
     pub peak_head_dim: usize,
+    /// Dropout of the heads' hidden layers, from 0 to below 1.
     pub head_dropout: f64,
     /// Whether a linear path bypasses both networks: the signal is also an input of mu and logvar, and z is also an
     /// input of the decoded signal.
     pub linear_path: bool,
-    /// Where the latents of generated traces come from: `standard`, `learned` with the model, or `aggregated` (kept in
-    /// the checkpoint).
+    /// Where the latents of generated traces come from.
     pub prior: Prior,
-    /// What is added to the network's reconstruction: nothing (`none`), or a `gaussian` residual, if repeated
-    /// recordings of a subject under one condition show the noise.
+    /// What is added to the network's reconstruction.
     pub residual: ResidualKind,
 }
 
@@ -134,13 +141,16 @@ impl Default for ModelConfig {
 pub struct FilmConfig {
     /// Width of the hidden layer of each gamma and beta MLP.
     pub hidden_dim: usize,
-    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`; 0 is off, 1 is FiLM.
+    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`; 0 is off, 1 is FiLM, and values
+    /// above 1 exaggerate it.
     pub conditioning_strength: f64,
-    /// Probability that a training row's FiLM is the identity for one step (trains the unconditional path).
+    /// Probability, from 0 to 1, that a training row's FiLM is the identity for one step (trains the unconditional
+    /// path).
     pub condition_dropout: f64,
-    /// Factor on the learning rate of the FiLM parameters.
+    /// Factor on the learning rate of the FiLM parameters, 0 or more.
     pub learning_rate_scale: f64,
-    /// Weight decay of the FiLM weights, while FiLM biases have none; `null`: the optimiser's, for all FiLM parameters.
+    /// Weight decay of the FiLM weights, while FiLM biases have none; `null`: that of `training.optimizer`, for all FiLM
+    /// parameters.
     pub weight_decay: Option<f64>,
     /// Free text, shown by `abr-film info`.
     pub description: String,
@@ -159,36 +169,42 @@ impl Default for FilmConfig {
     }
 }
 
-/// The optimisation.
+/// The loss and its optimisation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
+    /// Rows per step, 2 or more.
     pub batch_size: usize,
+    /// The learning rate before the schedule acts on it, above 0.
     pub learning_rate: f64,
+    /// Epochs (passes over the training rows), 1 or more.
     pub num_epochs: usize,
-    /// `mse`: mean squared error plus `kl_weight` times KL; `calibrated`: sigma-VAE, KL counts once.
+    /// The likelihood of the signal, which sets the weight of the KL term.
     pub likelihood: Likelihood,
     /// Weight of the KL term under `likelihood: "mse"`. The default is the largest tried that keeps five units active
     /// on the built-in data (see docs/training.md); the documented configuration has 0.01.
     pub kl_weight: f64,
     /// Epochs over which the KL weight rises linearly from 0 to its final value.
     pub kl_warmup_epochs: usize,
+    /// Weight of the mean squared error of the predicted condition, 0 or more.
     pub static_loss_weight: f64,
+    /// Weight of the mean absolute error of the predicted peaks, 0 or more.
     pub peak_loss_weight: f64,
-    /// The reconstruction target of a recording: itself (`same`), or another recording of its cell (`sibling`).
+    /// The reconstruction target of a recording.
     pub target: ReconstructionTarget,
-    /// The input is the mean of at most this many recordings of a cell; each step draws how many.
+    /// The input is the mean of at most this many recordings of a cell (one subject under one condition), 1 to 1000;
+    /// each step draws how many.
     pub input_recordings: usize,
     pub augment: AugmentConfig,
     /// Whether errors against noisier recordings weigh less. The weight is `n / (n + m)`, where n is the number of
     /// averages (or, if no row has one, n = 1 / v² with v the conditioning variable `residual_noise_nv`) and m is the
     /// median over the training rows. Rows with unknown n count as the median.
     pub weight_by_noise: bool,
-    /// Epochs without improvement before training stops; `null`: never.
+    /// Epochs without improvement of the validation loss before training stops, 1 or more; `null`: never.
     pub early_stopping_patience: Option<usize>,
     pub optimizer: OptimizerConfig,
     pub scheduler: SchedulerConfig,
-    /// Largest global gradient norm; `null`: no clipping.
+    /// Largest global gradient norm, above 0; `null`: no clipping.
     pub gradient_clip: Option<f64>,
     /// Seed of weights, order and noise; `null`: `data.seed`.
     pub seed: Option<u64>,
@@ -222,7 +238,9 @@ impl Default for TrainingConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Likelihood {
+    /// Mean squared error plus `kl_weight` times KL.
     Mse,
+    /// The variance of the signal is estimated, and KL counts once (sigma-VAE, Rybkin et al. 2021).
     Calibrated,
 }
 
@@ -232,9 +250,11 @@ pub enum Likelihood {
 pub struct OptimizerConfig {
     #[serde(rename = "type")]
     pub kind: OptimizerKind,
+    /// Decay of the first and the second moments, each from 0 to below 1.
     pub betas: [f64; 2],
+    /// Added to the root of the second moment, above 0.
     pub eps: f64,
-    /// L2 penalty in the gradient under `adam`, decoupled decay under `adamw`.
+    /// L2 penalty in the gradient under `adam`, decoupled decay under `adamw`; 0 or more.
     pub weight_decay: f64,
 }
 
@@ -244,10 +264,13 @@ impl Default for OptimizerConfig {
     }
 }
 
+/// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerKind {
+    /// Adam (Kingma and Ba 2015).
     Adam,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     #[serde(rename = "adamw")]
     AdamW,
 }
@@ -265,7 +288,7 @@ pub struct SchedulerConfig {
     pub eta_min: f64,
     /// Epochs of linear warm-up before the schedule starts.
     pub warmup_epochs: usize,
-    /// Plateau: the rate is multiplied by this.
+    /// Plateau: the rate is multiplied by this, above 0 and below 1.
     pub factor: f64,
     /// Plateau: after this many epochs without improvement.
     pub patience: usize,
@@ -284,11 +307,15 @@ impl Default for SchedulerConfig {
     }
 }
 
+/// The kind of schedule, as PyTorch's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SchedulerKind {
+    /// `training.learning_rate` in all epochs.
     Constant,
+    /// Falls along a cosine to `eta_min`, and stays there.
     Cosine,
+    /// Falls by `factor` when the validation loss stops improving.
     Plateau,
 }
 
@@ -298,7 +325,7 @@ pub enum SchedulerKind {
 pub struct OutputConfig {
     /// Folder inside the run folder for `epoch-NNNN.safetensors`.
     pub checkpoint_dir: String,
-    /// 0: none.
+    /// Epochs from one of these checkpoints to the next; 0: none.
     pub save_every_n_epochs: usize,
     /// `false`: no `best.safetensors`; early stopping then restores in memory.
     pub save_best_model: bool,

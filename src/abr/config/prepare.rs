@@ -26,7 +26,9 @@ pub struct RowFilter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number or a text")]
 pub enum FilterValue {
+    /// Compared with the cell as a number.
     Number(f64),
+    /// Compared with the cell's text.
     Text(String),
 }
 
@@ -34,13 +36,13 @@ pub enum FilterValue {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrepareConfig {
-    /// -1 inverts every trace.
+    /// 1, or -1, which inverts every trace.
     pub polarity: i8,
     /// The mean to subtract; `null`: none.
     pub baseline: Option<Baseline>,
-    /// Zero-phase Butterworth filter; `null`: none.
+    /// Zero-phase Butterworth filter with at least one of `low_hz` and `high_hz`; `null`: none.
     pub band_pass: Option<BandPass>,
-    /// Resamples recordings to this rate; `null`: they keep their own.
+    /// Resamples recordings to this rate in Hz; `null`: they keep their own.
     pub sample_rate_hz: Option<f64>,
     /// Where the model's `signal_length` samples lie; `null`: at the start of the recording.
     pub window: Option<Window>,
@@ -66,6 +68,7 @@ pub enum Baseline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whole {
+    /// The mean of all samples.
     Mean,
 }
 
@@ -73,7 +76,9 @@ pub enum Whole {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
+    /// The first time in ms.
     pub from_ms: f64,
+    /// The last time in ms, above `from_ms`.
     pub to_ms: f64,
 }
 
@@ -81,13 +86,13 @@ pub struct Span {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BandPass {
-    /// `null`: a low-pass.
+    /// Lower edge in Hz; `null`: a low-pass.
     #[serde(default)]
     pub low_hz: Option<f64>,
-    /// `null`: a high-pass.
+    /// Upper edge in Hz; `null`: a high-pass.
     #[serde(default)]
     pub high_hz: Option<f64>,
-    /// The order of each of the two passes.
+    /// The order of each of the two passes, from 1 to 12.
     #[serde(default = "usual_order")]
     pub order: usize,
 }
@@ -100,10 +105,10 @@ fn usual_order() -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// Time of the first sample.
+    /// Time of the first sample in ms.
     pub from_ms: f64,
-    /// The end, one sample after the last. It follows from `model.signal_length` and is checked against it; `null`: not
-    /// checked.
+    /// The end in ms, one sample after the last. It follows from `model.signal_length` and is checked against it;
+    /// `null`: not checked.
     #[serde(default)]
     pub to_ms: Option<f64>,
 }
