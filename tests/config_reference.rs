@@ -72,9 +72,10 @@ impl Above {
         rest.split('"').next().map(String::from)
     }
 
-    /// Without links of rustdoc.
+    /// The first paragraph, without links of rustdoc.
     fn doc(&self) -> String {
-        self.doc.join(" ").replace("[`", "`").replace("`]", "`")
+        let lines: Vec<&str> = self.doc.iter().map(String::as_str).take_while(|line| !line.is_empty()).collect();
+        lines.join(" ").replace("[`", "`").replace("`]", "`")
     }
 }
 
@@ -170,10 +171,7 @@ impl Reference {
             write!(self.page, "\n## `{path}`\n\n{doc}\n").expect("text");
             self.table(path, &fields, defaults);
         }
-        for field in &fields {
-            let path = if path.is_empty() { field.key.clone() } else { format!("{path}.{}", field.key) };
-            self.type_of(&path, field, defaults.map(|defaults| &defaults[&field.key]));
-        }
+        self.types(path, &fields, defaults);
         self.definitions[at].parts = fields;
     }
 
@@ -196,23 +194,42 @@ impl Reference {
         }
     }
 
-    /// What a key may hold, if the configuration defines its type.
-    fn type_of(&mut self, path: &str, field: &Part, default: Option<&Value>) {
-        let Some(definition) = self.definition(&field.of) else { return };
-        let (name, is_enum) = (definition.name.clone(), definition.is_enum);
-        let path = if field.of.starts_with("Vec<") { format!("{path}[]") } else { path.to_string() };
-        if is_enum {
-            self.values(&path, &name);
-        } else {
-            self.section(&path, &name, default.filter(|value| value.is_object()));
+    /// What keys may hold, where the configuration defines their type: first the values of enums, then the sections of
+    /// objects.
+    fn types(&mut self, path: &str, fields: &[Part], defaults: Option<&Value>) {
+        let full = |field: &Part| {
+            let of_many = if field.of.contains("Vec<") { "[]" } else { "" };
+            let dot = if path.is_empty() { "" } else { "." };
+            format!("{path}{dot}{}{of_many}", field.key)
+        };
+        let mut enums: Vec<(String, Vec<String>)> = Vec::new();
+        let mut structs = Vec::new();
+        for field in fields {
+            match self.definition(&field.of) {
+                Some(Definition { name, is_enum: true, .. }) => match enums.iter_mut().find(|(of, _)| of == name) {
+                    Some((_, paths)) => paths.push(full(field)),
+                    None => enums.push((name.clone(), vec![full(field)])),
+                },
+                Some(Definition { name, .. }) => structs.push((name.clone(), field)),
+                None => {}
+            }
+        }
+        for (name, paths) in enums {
+            self.values(&paths, &name);
+        }
+        for (name, field) in structs {
+            let default = defaults.map(|defaults| &defaults[&field.key]).filter(|value| value.is_object());
+            self.section(&full(field), &name, default);
         }
     }
 
-    /// The values of an enum.
-    fn values(&mut self, path: &str, name: &str) {
+    /// The values of an enum, which the keys at these paths may hold.
+    fn values(&mut self, paths: &[String], name: &str) {
+        let path = &paths[0];
+        let all = paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
         let at = self.definitions.iter().position(|definition| definition.name == name).expect("an enum");
         let (untagged, variants) = (self.definitions[at].untagged, std::mem::take(&mut self.definitions[at].parts));
-        write!(self.page, "\n| value of `{path}` | meaning |\n| --- | --- |\n").expect("text");
+        write!(self.page, "\n| value of {all} | meaning |\n| --- | --- |\n").expect("text");
         for variant in &variants {
             let fields = variant.fields.iter().map(|field| format!("\"{}\": …", field.key)).collect::<Vec<_>>();
             let value = match variant.of.as_str() {
@@ -236,14 +253,14 @@ impl Reference {
                 let path = format!("{path}.{}", variant.key);
                 write!(self.page, "\nThe keys in `{path}`:\n").expect("text");
                 self.table(&path, &variant.fields, None);
-                variant.fields.iter().for_each(|field| self.type_of(&format!("{path}.{}", field.key), field, None));
+                self.types(&path, &variant.fields, None);
             } else if untagged && self.definition(&variant.of).is_some_and(|inside| !inside.is_enum) {
                 write!(self.page, "\nThe keys of such an object:\n").expect("text");
                 let inside = self.definitions.iter().position(|definition| definition.name == variant.of);
                 let inside = inside.expect("a struct");
                 let fields = std::mem::take(&mut self.definitions[inside].parts);
                 self.table(path, &fields, None);
-                fields.iter().for_each(|field| self.type_of(&format!("{path}.{}", field.key), field, None));
+                self.types(path, &fields, None);
                 self.definitions[inside].parts = fields;
             }
         }
@@ -270,22 +287,20 @@ fn the_reference_is_what_the_code_says() {
     assert!(page == reference.page, "{PAGE} is stale ({stale:?}): run this test with {WRITE}=1");
 }
 
-/// The page names every key of the default configuration: the sources are read as they are written.
+/// The names of all keys, and of those in objects.
+fn keys(value: &Value) -> Vec<String> {
+    let own = value.as_object().into_iter().flatten();
+    own.flat_map(|(key, value)| [vec![key.clone()], keys(value)].concat()).collect()
+}
+
+/// The sources are read as they are written: this finds what was not read.
 #[test]
 fn no_key_is_left_out() {
     let page = std::fs::read_to_string(root().join(PAGE)).expect("the page");
-    let mut counted = 0;
-    fn keys(value: &Value, found: &mut Vec<String>) {
-        for (key, value) in value.as_object().into_iter().flatten() {
-            found.push(key.clone());
-            keys(value, found);
-        }
+    let keys = keys(&serde_json::to_value(Config::default()).expect("a configuration"));
+    assert!(keys.len() > 80, "only {} keys", keys.len());
+    for key in keys {
+        let there = ["\n| `", "\n## `"].iter().any(|before| page.contains(&format!("{before}{key}`")));
+        assert!(there, "{PAGE} lacks {key}");
     }
-    let mut found = Vec::new();
-    keys(&serde_json::to_value(Config::default()).expect("a configuration"), &mut found);
-    for key in found {
-        assert!(page.contains(&format!("| `{key}` |")) || page.contains(&format!("## `{key}`")), "{key}");
-        counted += 1;
-    }
-    assert!(counted > 80, "only {counted} keys");
 }

@@ -34,7 +34,9 @@ pub enum ResidualKind {
     /// Nothing.
     None,
     /// A smooth residual as large as the differences between listeners, if repeated recordings of a subject under one
-    /// condition show the noise: see [`crate::residual`].
+    /// condition show the noise.
+    ///
+    /// See [`crate::residual`].
     Gaussian,
 }
 

@@ -169,7 +169,7 @@ impl Default for FilmConfig {
     }
 }
 
-/// The loss and its optimisation.
+/// The loss and its optimization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
@@ -264,7 +264,7 @@ impl Default for OptimizerConfig {
     }
 }
 
-/// The optimiser.
+/// The optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerKind {
