@@ -1,5 +1,6 @@
 // Compiles every shader with Tint, the WGSL compiler of Chromium, beside naga, which the program uses: naga lets barriers in non-uniform
-// flow pass that browsers refuse. Needs the npm package `webgpu`, but no GPU: node .ci/tint.mjs shaders
+// flow pass that browsers refuse. Needs the npm package `webgpu`, but no GPU, and the whole texts that the test `translate` writes:
+// node .ci/tint.mjs target/tmp/shaders
 import { create, globals } from 'webgpu';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +11,6 @@ const folder = process.argv[2];
 const gpu = create(['backend=null']);
 const adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice();
-const read = (...parts) => fs.readFileSync(path.join(folder, ...parts), 'utf8');
 
 async function errors(code) {
   device.pushErrorScope('validation');
@@ -26,9 +26,7 @@ if ((await errors(bent)).length === 0) throw new Error('a barrier in non-uniform
 let failed = 0;
 const names = fs.readdirSync(folder).filter((name) => name.endsWith('.wgsl'));
 for (const name of names) {
-  const own = read(name);
-  const included = own.split('\n')[0].replace('// include ', '').split(', ').map((part) => read('common', `${part}.wgsl`));
-  const found = await errors([...included, own].join('\n'));
+  const found = await errors(fs.readFileSync(path.join(folder, name), 'utf8'));
   found.forEach((error) => console.error(`${name}: ${error}`));
   failed += found.length > 0 ? 1 : 0;
 }

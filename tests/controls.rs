@@ -92,7 +92,7 @@ fn a_model_of_other_rows_levels_is_called_out_and_a_sound_one_is_not() {
         assert!(!warned(&sound, warning), "{warning}: {:?}", sound.warnings);
     }
     // the residual brings it closer to the ground truth
-    let explained = |e: &abr_film::eval::Estimate| e.truth_explained_variance.unwrap();
+    let explained = |e: &abr_film::eval::GoodnessOfFit| e.truth_explained_variance.unwrap();
     let (network, model) = (explained(sound.network.as_ref().unwrap()), explained(&sound.model));
     assert!(model > network + 0.005, "{model} with the residual, {network} without");
     let halves = sound.likeness.as_ref().unwrap().real_halves.unwrap();

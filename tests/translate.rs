@@ -7,6 +7,7 @@ use abr_film::engine::device::gpu::{shader_names, shader_text};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage, front};
+use std::path::Path;
 
 /// The values of a shader's pipeline-overridable constants.
 fn constants(module: &Module) -> Vec<PipelineConstants> {
@@ -46,7 +47,12 @@ fn to_directx(module: &Module, info: &ModuleInfo, entry: &str) -> Result<String,
 
 #[test]
 fn every_shader_translates_to_metal_and_directx() {
+    // for other compilers too
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shaders");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for the shaders");
     for name in shader_names() {
+        std::fs::write(folder.join(format!("{name}.wgsl")), shader_text(name)).expect("a file of the shader");
         let module = front::wgsl::parse_str(&shader_text(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
         let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));

@@ -3,7 +3,7 @@
 use super::probes::threshold_wave;
 use super::table::{ReportTable, TableCell};
 use super::verdict::strongest;
-use super::{Calibration, Estimate, LevelReport, Report};
+use super::{Calibration, GoodnessOfFit, LevelReport, Report};
 use std::fmt::{self, Display, Formatter};
 
 /// Sentences wrap at this width.
@@ -53,7 +53,7 @@ impl Report {
     fn of_reconstructions(&self, table: &mut ReportTable) {
         let of_reference = self.explains_reference();
         let name = if of_reference { "truth_explained_variance" } else { "explained_variance" };
-        let share = |estimate: &Estimate, at: &str| {
+        let share = |estimate: &GoodnessOfFit, at: &str| {
             TableCell::some(self.share(estimate), |share| TableCell::percent(share, 1, &format!("{at}/{name}")))
         };
         let beside = strongest(self)

@@ -25,7 +25,7 @@ pub struct GroupErrors {
     pub rmse_uv: f64,
     /// The mean correlation over the rows where it is defined.
     pub pearson_r: f64,
-    /// As in [`Estimate`](super::Estimate); `None` where the training mean is unknown.
+    /// As in [`GoodnessOfFit`](super::GoodnessOfFit); `None` where the training mean is unknown.
     pub explained_variance: Option<f64>,
     /// The explained variance, as a share of the reference variance that is not noise.
     pub share_of_ceiling: Option<f64>,

@@ -35,7 +35,7 @@ pub use likeness::{Aucs, Deviations, Floor, Likeness, LikenessMeasures};
 pub use pictures::Pictures;
 pub use probes::{LevelProbe, TrainOnSynthetic};
 pub use reference_summary::{ReferenceSource, ReferenceSummary};
-pub use report::{BaselineErrors, ConditionErrors, Estimate, MixedModelErrors, Report, Training};
+pub use report::{BaselineErrors, ConditionErrors, GoodnessOfFit, MixedModelErrors, Report, Training};
 pub use sides::Compared;
 pub use table::{JsonPlace, ReportTable, TableCell};
 pub use trained_on::TrainedOn;

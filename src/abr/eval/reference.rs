@@ -2,7 +2,7 @@
 
 use super::measures::{Interval, bootstrap, of_rows};
 use super::metrics::{TraceErrors, explained_variance, squares};
-use super::report::Estimate;
+use super::report::GoodnessOfFit;
 use super::sides::{count, groups};
 use crate::baselines::reference_traces;
 use crate::data::Dataset;
@@ -56,13 +56,13 @@ impl Reference {
         self.noise[self.cells.cell(place)]
     }
 
-    pub fn measure(&self, estimate: &Array2<f32>) -> Estimate {
+    pub fn measure(&self, estimate: &Array2<f32>) -> GoodnessOfFit {
         let explained = |estimate: ArrayView2<f32>, reference: ArrayView2<f32>| {
             self.mean.as_ref().map(|mean| explained_variance(estimate, reference, mean.view()))
         };
         let of_reference = self.traces.as_ref().map(|(traces, known)| (estimate.select(Axis(0), known), traces.view()));
         let interval = of_reference.as_ref().and_then(|(estimate, _)| self.interval(estimate));
-        Estimate {
+        GoodnessOfFit {
             recorded: TraceErrors::of(estimate.view(), self.recorded.view()).summary(),
             explained_variance: explained(estimate.view(), self.recorded.view()),
             truth: of_reference.as_ref().map(|(estimate, traces)| TraceErrors::of(estimate.view(), *traces).summary()),

@@ -27,11 +27,11 @@ pub struct Report {
     /// Where the reference traces come from; `None` where no row has one.
     pub truth: Option<ReferenceSummary>,
     /// The model's reconstruction with z = mu, including its residual if it has one.
-    pub model: Estimate,
+    pub model: GoodnessOfFit,
     /// The network's output without the residual; `None` for a model that has no residual.
-    pub network: Option<Estimate>,
+    pub network: Option<GoodnessOfFit>,
     /// The recorded trace itself as an estimate of the reference trace, where there is one.
-    pub recording: Option<Estimate>,
+    pub recording: Option<GoodnessOfFit>,
     /// On the same rows; `None` for bare weights without their training rows.
     pub baselines: Option<BaselineErrors>,
     /// Measures of what the model generates under the conditions of the rows; `None` for bare weights.
@@ -101,7 +101,7 @@ impl Training {
 
 /// How well an estimate fits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Estimate {
+pub struct GoodnessOfFit {
     /// Against the recorded traces.
     pub recorded: TraceSummary,
     /// `1 - Σ(e - r)² / Σ(r - training mean)²` against the recorded traces; `None` where that mean is unknown.
@@ -120,15 +120,15 @@ pub struct Estimate {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BaselineErrors {
     /// The mean trace as a smooth curve of the condition.
-    pub curve: Estimate,
+    pub curve: GoodnessOfFit,
     /// `None` where no listener was recorded twice.
     pub mixed_model: Option<MixedModelErrors>,
     /// The mean of the training traces with the nearest conditions; `None` without training rows.
-    pub nearest_condition: Option<Estimate>,
+    pub nearest_condition: Option<GoodnessOfFit>,
     /// The number of neighbours, chosen on the validation rows.
     pub neighbours: Option<usize>,
     /// Principal components of the training rows.
-    pub pca: Estimate,
+    pub pca: GoodnessOfFit,
     /// The number of components, at most the latent size, chosen on the validation rows.
     pub rank: usize,
 }
@@ -139,7 +139,7 @@ pub struct MixedModelErrors {
     /// What the rows of a group share; the model takes the rest for noise.
     pub grouping: Grouping,
     #[serde(flatten)]
-    pub errors: Estimate,
+    pub errors: GoodnessOfFit,
 }
 
 /// The condition head's errors, each column in its own units.

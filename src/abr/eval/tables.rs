@@ -3,7 +3,7 @@
 use super::metrics::{ColumnErrors, LatentUnits, MEASURES, PeakErrors, ValueErrors};
 use super::table::{ReportTable, TableCell};
 use super::waves::{TRACES, WaveAtLevel, WaveOf};
-use super::{Estimate, Report, WaveReport, by_group};
+use super::{GoodnessOfFit, Report, WaveReport, by_group};
 
 impl Report {
     /// All tables.
@@ -44,7 +44,7 @@ impl Report {
             "against the recordings; explained: share of the variance about the mean trace of the training rows",
         );
         push_estimate(&mut table, "model", &self.model, "/model");
-        let mut push = |name: &str, estimate: Option<&Estimate>, at: &str| {
+        let mut push = |name: &str, estimate: Option<&GoodnessOfFit>, at: &str| {
             if let Some(estimate) = estimate {
                 push_estimate(&mut table, name, estimate, at);
             }
@@ -63,7 +63,7 @@ impl Report {
     }
 }
 
-fn push_estimate(table: &mut ReportTable, name: &str, e: &Estimate, at: &str) {
+fn push_estimate(table: &mut ReportTable, name: &str, e: &GoodnessOfFit, at: &str) {
     let measures = MEASURES.iter().zip(&e.recorded.spreads).map(|(measure, spread)| {
         TableCell::number(spread.mean, measure.format.1, &format!("{at}/recorded/{}/mean", measure.key))
     });

@@ -2,7 +2,7 @@
 
 use super::report::count_of;
 use super::table::TableCell;
-use super::{Compared, Estimate, EvalSplit, Likeness, Report};
+use super::{Compared, EvalSplit, GoodnessOfFit, Likeness, Report};
 use crate::checkpoint::TrainedModel;
 use crate::text::capitalised;
 
@@ -80,7 +80,7 @@ impl Report {
     }
 
     /// The share that an estimate explains: of the reference traces where there are any, else of the recordings.
-    pub fn share(&self, estimate: &Estimate) -> Option<f64> {
+    pub fn share(&self, estimate: &GoodnessOfFit) -> Option<f64> {
         if self.explains_reference() { estimate.truth_explained_variance } else { estimate.explained_variance }
     }
 }
@@ -89,7 +89,7 @@ impl Report {
 pub(super) struct Simple<'a> {
     pub name: &'static str,
     pub at: &'static str,
-    pub estimate: &'a Estimate,
+    pub estimate: &'a GoodnessOfFit,
     /// The share that it explains.
     pub share: f64,
 }

@@ -57,7 +57,7 @@ pub fn learning(epochs: &[Value]) -> Option<Picture> {
 /// The variance that the model and the simple methods explain, with intervals; `None` if unknown.
 pub fn explained(report: &Report) -> Option<Picture> {
     let of_reference = report.explains_reference();
-    let share = |estimate: &crate::eval::Estimate| {
+    let share = |estimate: &crate::eval::GoodnessOfFit| {
         Some((report.share(estimate)?, estimate.truth_interval.filter(|_| of_reference)))
     };
     let baselines = report.baselines.as_ref();

@@ -7,7 +7,7 @@ mod scale;
 
 use super::picture::{Area, DrawResult, Picture};
 use super::style::{HEADING, SERIES, TEXT, colour};
-use crate::eval::level_series::{Layer, LevelSeries, SpreadBand, TraceSource};
+use crate::eval::level_series::{LevelSeries, SpreadBand, TraceLayer, TraceSource};
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
 use ink::{text_width, wrap};
 use plotters::style::RGBColor;
@@ -148,7 +148,7 @@ impl<'a> Page<'a> {
         draw_note(area, &self.note, self.height)
     }
 
-    fn colour_of(&self, layer: &Layer) -> RGBColor {
+    fn colour_of(&self, layer: &TraceLayer) -> RGBColor {
         let own = |known: &&LayerColour| known.source == layer.source && known.name == layer.name;
         self.colours.iter().find(own).map_or(colour(layer.source), |known| known.colour)
     }

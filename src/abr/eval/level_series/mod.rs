@@ -26,12 +26,12 @@ pub struct Panel {
     /// In dB, if known.
     pub threshold_db: Option<f64>,
     /// Drawn on top of each other, in this order.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<TraceLayer>,
 }
 
 /// The traces of one source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Layer {
+pub struct TraceLayer {
     pub source: TraceSource,
     /// The name in the legend.
     pub name: String,

@@ -4,7 +4,7 @@
 use super::choose::{Chosen, choose};
 use super::panels::{PanelConditions, PanelTraces, panels};
 use super::trace::{Lack, Trace, nothing_to_draw};
-use super::{Layer, LevelSeries, Panel, Summary, TraceSource, TracesAtLevel};
+use super::{LevelSeries, Panel, Summary, TraceLayer, TraceSource, TracesAtLevel};
 use crate::config::Species;
 use crate::data::Recording;
 use crate::error::{Error, Result};
@@ -203,7 +203,7 @@ fn panel(
     });
     let simulations =
         usable.iter().filter(|usable| usable.set.recordings.iter().any(|r| r.ground_truth.is_some())).count();
-    let mut layers: Vec<Layer> = Vec::new();
+    let mut layers: Vec<TraceLayer> = Vec::new();
     for place in 0..usable.len() {
         let traces: Vec<Trace> =
             members.iter().filter(|group| group.set == place).flat_map(|group| group.traces.iter().copied()).collect();
@@ -214,7 +214,7 @@ fn panel(
         levels.iter_mut().filter(|l| l.level_db < threshold_db).for_each(|level| level.waves.clear());
         let mut layer = |source, name, levels: Vec<TracesAtLevel>| {
             if !levels.is_empty() {
-                layers.push(Layer { source, name, levels });
+                layers.push(TraceLayer { source, name, levels });
             }
         };
         layer(set.source, name, levels);

@@ -7,7 +7,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::eval::generated::distinct;
 use crate::eval::level_column;
-use crate::eval::level_series::{Layer, LevelSeries, Panel, SpreadBand, Summary, TraceSource, TracesAtLevel};
+use crate::eval::level_series::{LevelSeries, Panel, SpreadBand, Summary, TraceLayer, TraceSource, TracesAtLevel};
 use crate::eval::metrics::explained_variance;
 use crate::generate::draw_traces;
 use crate::model::Cvae;
@@ -53,11 +53,11 @@ pub(super) fn level_series(trained: &TrainedModel, model: &mut Cvae, evaluated: 
             Some(_) => (TraceSource::GroundTruth, "ground truth"),
             None => (TraceSource::Recorded, "recorded, mean"),
         };
-        let generated = |levels| Layer { source: TraceSource::Generated, name: "generated".into(), levels };
+        let generated = |levels| TraceLayer { source: TraceSource::Generated, name: "generated".into(), levels };
         let own = cells.iter().map(|cell| real_traces(evaluated, cell, &marked)).collect();
         let layers = vec![
             generated(sum_up(&banded, |draws| draws.view())),
-            Layer { source, name: what.to_string(), levels: own },
+            TraceLayer { source, name: what.to_string(), levels: own },
         ];
         panels.push(Panel { title: format!("{name} over {DRAWS} generated"), threshold_db: None, layers });
         let layers = vec![generated(sum_up(&marked, |draws| draws.slice(ndarray::s![..1, ..])))];
@@ -186,7 +186,7 @@ pub(super) fn reconstructions(evaluated: &Evaluated) -> (Vec<ShownRow>, LevelSer
     let panel = |place: usize, row: &ShownRow| {
         let layer = |source, name: &str, trace: ArrayView1<f32>| {
             let levels = vec![at_level(dataset, None, trace.insert_axis(Axis(0)), &PLAIN)];
-            Layer { source, name: name.to_string(), levels }
+            TraceLayer { source, name: name.to_string(), levels }
         };
         let mut layers = vec![layer(TraceSource::Recorded, "recorded", reference.recorded.row(place))];
         if let Some(truth) = reference.trace_of(place) {

@@ -2,7 +2,7 @@
 
 use super::ink::{self, HPos, Position, SMALL, VPos};
 use super::{LINE, Page};
-use crate::eval::level_series::{Layer, Panel, TracesAtLevel, WaveMark};
+use crate::eval::level_series::{Panel, TraceLayer, TracesAtLevel, WaveMark};
 use crate::report::picture::{Area, DrawResult};
 use crate::report::style::{BAND, GRID, INK, MUTED, STROKE, TEXT, THIN_STROKE};
 use plotters::style::{Color, RGBAColor, RGBColor};
@@ -150,7 +150,7 @@ impl PanelArea<'_> {
     }
 
     /// A dot at each wave, and a line from level to level.
-    fn draw_waves(&self, area: &Area, panel: &Panel, layer: &Layer) -> DrawResult {
+    fn draw_waves(&self, area: &Area, panel: &Panel, layer: &TraceLayer) -> DrawResult {
         let colour = self.page.colour_of(layer);
         for wave in wave_names(std::slice::from_ref(layer)) {
             let track: Vec<Option<Position>> = layer
@@ -225,7 +225,7 @@ impl PanelArea<'_> {
 }
 
 /// The distinct wave names.
-fn wave_names(layers: &[Layer]) -> Vec<&'static str> {
+fn wave_names(layers: &[TraceLayer]) -> Vec<&'static str> {
     let all = layers.iter().flat_map(|layer| &layer.levels).flat_map(|traces| &traces.waves);
     let mut names: Vec<&'static str> = all.map(|mark| mark.wave).collect();
     names.sort_unstable();

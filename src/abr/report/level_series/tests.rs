@@ -8,8 +8,8 @@ fn level(level_db: f64, trace_uv: &[f32]) -> TracesAtLevel {
     TracesAtLevel::summarise(Some(level_db), [0.0, 1.0], &[trace_uv], &summary)
 }
 
-fn layer(source: TraceSource, name: &str, levels: Vec<TracesAtLevel>) -> Layer {
-    Layer { source, name: name.to_string(), levels }
+fn layer(source: TraceSource, name: &str, levels: Vec<TracesAtLevel>) -> TraceLayer {
+    TraceLayer { source, name: name.to_string(), levels }
 }
 
 fn panel(title: &str, levels: Vec<TracesAtLevel>) -> Panel {

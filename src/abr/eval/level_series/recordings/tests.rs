@@ -38,7 +38,7 @@ fn titles(series: &LevelSeries) -> Vec<&str> {
 
 /// Name, and (level, traces) of each level, of the layers of a panel.
 fn layers(panel: &Panel) -> Vec<(&str, Vec<(f64, usize)>)> {
-    let levels = |layer: &Layer| layer.levels.iter().map(|l| (l.level_db.unwrap(), l.traces)).collect();
+    let levels = |layer: &TraceLayer| layer.levels.iter().map(|l| (l.level_db.unwrap(), l.traces)).collect();
     panel.layers.iter().map(|layer| (layer.name.as_str(), levels(layer))).collect()
 }
 

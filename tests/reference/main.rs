@@ -6,7 +6,6 @@
 //! default beside the repository), one of them of the model at its full size, are included if they exist.
 
 #[cfg(feature = "abr")]
-#[path = "reference/models.rs"]
 mod models;
 
 use abr_film::engine::check::{Estimate, U, backward, bounds, forward};
