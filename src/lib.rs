@@ -2,8 +2,8 @@
 //! on variables such as stimulus level, rate and age. The model is a conditional variational autoencoder. FiLM,
 //! `gamma(s) * x + beta(s)`, modulates its decoder. The tensor engine is part of this crate and is meant to be read.
 //!
-//! The crate has three rooms. The engine knows numbers and no ABRs, and is usable alone. The product has recordings, the
-//! model, training and evaluation. The command line is the program `abr-film`.
+//! The crate has three rooms. The engine knows numbers and no ABRs, and is usable alone. The product has recordings,
+//! the model, training and evaluation. The command line is the program `abr-film`.
 //!
 //! | feature (all on by default) | brings |
 //! | --- | --- |
@@ -11,8 +11,8 @@
 //! | `cli` | the program |
 //! | `gpu` | GPUs by Vulkan, Metal, DX12 and OpenGL, through `wgpu` |
 //!
-//! `default-features = false` is the engine on the CPU: arrayvec, bytemuck, matrixmultiply, ndarray, num-traits, rayon and
-//! thiserror are all that it brings.
+//! `default-features = false` is the engine on the CPU: arrayvec, bytemuck, matrixmultiply, ndarray, num-traits, rayon
+//! and thiserror are all that it brings.
 //!
 //! # The engine
 //!
@@ -31,8 +31,9 @@
 //! | [`engine::device`], [`engine::dispatch`] | the CPU and the GPU; the work of an op on a GPU, as data |
 //! | [`engine::tensor`], [`engine::rng`], [`engine::kernels`] | numbers, random bits, and loops |
 //!
-//! The folder `examples` has more: `mlp` (a classifier), `film` (a regression modulated by FiLM) and `custom_op` (an op of
-//! another crate, on the CPU and on a GPU). `docs/engine.md` follows one op from formula to kernel, shader and checks.
+//! The folder `examples` has more: `mlp` (a classifier), `film` (a regression modulated by FiLM) and `custom_op` (an op
+//! of another crate, on the CPU and on a GPU). `docs/engine.md` follows one op from formula to kernel, shader and
+//! checks.
 #![cfg_attr(feature = "abr", doc = "\n", doc = include_str!("abr/front_page.md"))]
 //!
 //! # Reproducibility

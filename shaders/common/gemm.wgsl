@@ -7,8 +7,8 @@
 // of them for all multiprocessors. Where there are few tiles, as at 32 rows, the latency of the loads decides, and thus
 // the number of loads in flight: then tiles are small and deep. TILE * DEPTH is always 2048: both operands together
 // fill the 16 KiB of workgroup memory that WebGPU guarantees, and are 256 blocks of 4 x 4, one per thread. A thread
-// fetches its block of the next DEPTH into registers while it multiplies this one. `src/engine/device/gpu/tiling.rs` chooses
-// the tile.
+// fetches its block of the next DEPTH into registers while it multiplies this one. `src/engine/device/gpu/tiling.rs`
+// chooses the tile.
 override TILE: u32 = 32u;
 // Every row of the operands begins at a multiple of four numbers: they are read as vec4, at least 64 adjacent bytes of
 // a row at a time. Otherwise they are read one number at a time, and four instructions share a cache line.

@@ -1,7 +1,7 @@
 // The result of a sum over many elements, always in the same order. For few elements `forward` does all of it;
-// otherwise `partial` makes one sum per workgroup and `finish` adds these up (`reduction` in src/engine/dispatch.rs). The
-// shader defines the type `Sum`, the `term` that an element adds, and the `result` of a sum. `p.count` elements lie in
-// chunks of `p.chunk`, one per workgroup.
+// otherwise `partial` makes one sum per workgroup and `finish` adds these up (`reduction` in src/engine/dispatch.rs).
+// The shader defines the type `Sum`, the `term` that an element adds, and the `result` of a sum. `p.count` elements lie
+// in chunks of `p.chunk`, one per workgroup.
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partials: array<Sum>;
 

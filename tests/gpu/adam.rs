@@ -14,7 +14,8 @@ const SHAPES: [Shape; 3] = [[1, 5000], [33, 7], [1, 1]];
 const LEARNING_RATE: f64 = 0.02;
 const DEFAULT: AdamSettings = AdamSettings::DEFAULT;
 
-/// Value, gradient, first and second moment of every parameter. The second parameter has a learning rate and a decay of its own.
+/// Value, gradient, first and second moment of every parameter. The second parameter has a learning rate and a decay of
+/// its own.
 fn allocate(device: &mut dyn Device, weight_decay: f64) -> Vec<AdamBuffers> {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Moment];
     let buffers = roles.map(|role| device.alloc(role, &SHAPES).expect("memory"));

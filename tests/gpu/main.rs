@@ -1,4 +1,5 @@
-//! Devices and whole models on the GPU: the optimizer, recording, limits; losses, gradients, trainings, NaN, and errors.
+//! Devices and whole models on the GPU: the optimizer, recording, limits; losses, gradients, trainings, NaN, and
+//! errors.
 
 #![cfg(feature = "gpu")]
 

@@ -1,7 +1,7 @@
 //! Every op on the GPU in f32 against the CPU in f64: `cargo test --test parity`.
 //!
-//! `abr_film::engine::check` does the work. Each check must also notice a result that is perturbed by a part in a thousand, in every case. The shaders run with the device's bounds
-//! checks and without.
+//! `abr_film::engine::check` does the work. Each check must also notice a result that is perturbed by a part in a
+//! thousand, in every case. The shaders run with the device's bounds checks and without.
 
 #![cfg(feature = "gpu")]
 

@@ -149,8 +149,8 @@ pub struct FilmConfig {
     pub condition_dropout: f64,
     /// Factor on the learning rate of the FiLM parameters, 0 or more.
     pub learning_rate_scale: f64,
-    /// Weight decay of the FiLM weights, while FiLM biases have none; `null`: that of `training.optimizer`, for all FiLM
-    /// parameters.
+    /// Weight decay of the FiLM weights, while FiLM biases have none; `null`: that of `training.optimizer`, for all
+    /// FiLM parameters.
     pub weight_decay: Option<f64>,
     /// Free text, shown by `abr-film info`.
     pub description: String,

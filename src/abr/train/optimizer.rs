@@ -1,4 +1,5 @@
-//! The optimizer of a model, in which FiLM's weights and biases are parameter groups of their own, and the learning rate.
+//! The optimizer of a model, in which FiLM's weights and biases are parameter groups of their own, and the learning
+//! rate.
 
 use crate::config::{FilmConfig, OptimizerConfig, OptimizerKind, SchedulerKind, TrainingConfig};
 use crate::engine::nn::optim::{AdamSettings, Optimizer, ParameterGroup};

@@ -1,6 +1,6 @@
 //! A running error analysis (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.3): every number
-//! carries a bound on its error in f32, and every operation propagates that bound and adds its own rounding. An op's own
-//! code computes with such numbers, so that its bounds need no code of their own.
+//! carries a bound on its error in f32, and every operation propagates that bound and adds its own rounding. An op's
+//! own code computes with such numbers, so that its bounds need no code of their own.
 
 use crate::engine::tensor::Real;
 use num_traits::{One, Zero};

@@ -1,8 +1,8 @@
 //! An op's backward pass against central differences of its forward pass, in f64.
 //!
 //! The cotangent is random, as a cotangent of ones misses most wrong backward passes: batch norm's dx is then 0.
-//! Gradients are accumulated into noise, and overwrite NaN, which catches the confusion of the two. Each case is checked
-//! once more with its gradient perturbed, and must fail then.
+//! Gradients are accumulated into noise, and overwrite NaN, which catches the confusion of the two. Each case is
+//! checked once more with its gradient perturbed, and must fail then.
 
 use super::{backward, draw, forward, shape};
 use crate::engine::op::{Fill, Op};

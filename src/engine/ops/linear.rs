@@ -33,7 +33,8 @@ const PART: usize = 1 << 15;
 
 impl Linear {
     /// Computes dW = dy^T x and W's optimizer step, a few rows at a time, so that the gradient is never written to
-    /// memory. The result equals that of [`Op::backward`] and then [`adam`](crate::engine::kernels::adam::adam), bit for bit.
+    /// memory. The result equals that of [`Op::backward`] and then [`adam`](crate::engine::kernels::adam::adam), bit
+    /// for bit.
     ///
     /// x `[B, I]`, dy `[B, O]`; W and its moments `[O, I]`.
     ///
