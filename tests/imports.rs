@@ -15,6 +15,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("check", &["device", "op", "rng", "tensor"]),
     ("tape", &["device", "op", "tensor"]),
     ("nn", &["device", "op", "ops", "rng", "tape", "tensor"]),
+    ("prelude", &["device", "nn", "op", "ops", "rng", "tape"]),
 ];
 
 /// The same for the product. It sees the engine through [`SEES_ENGINE`] alone.

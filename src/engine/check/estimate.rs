@@ -20,16 +20,21 @@ const OF_LOG: f64 = 6.0;
 const OF_LOG_NEAR_1: f64 = 8.0;
 const OF_TANH: f64 = 32.0;
 
+/// The most additions, one after the other, that are allowed where our own code adds in a tree.
+const ONE_BY_ONE: u32 = 64;
+
 /// A number in f64, with a bound on the error that it would have in f32, whatever the order of the sums behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct Estimate {
     pub value: f64,
     /// At least 0; infinite where nothing is known.
     pub error: f64,
-    /// For a sum: the sizes of its terms, which bound every partial sum in any order; the errors of its terms; and the
-    /// most additions that a term passes through. Otherwise the size of the number, its error, and 0.
+    /// For a sum: the sizes of its terms, which bound every partial sum in any order; the errors of its terms; the
+    /// number of terms; and the most additions that a term passes through here. Otherwise the size of the number, its
+    /// error, 1, and 0.
     size: f64,
     carried: f64,
+    terms: u32,
     depth: u32,
 }
 
@@ -40,7 +45,7 @@ impl Estimate {
     }
 
     fn new(value: f64, error: f64) -> Self {
-        Estimate { value, error, size: value.abs(), carried: error, depth: 0 }
+        Estimate { value, error, size: value.abs(), carried: error, terms: 1, depth: 0 }
     }
 
     /// With further roundings, of a number of this size.
@@ -74,8 +79,11 @@ impl Add for Estimate {
             return self;
         }
         let (value, size) = (self.value + other.value, self.size + other.size);
-        let (carried, depth) = (self.carried + other.carried, self.depth.max(other.depth) + 1);
-        Estimate { value, error: carried + f64::from(depth) * U * (size + carried), size, carried, depth }
+        let (carried, terms) = (self.carried + other.carried, self.terms + other.terms);
+        let depth = self.depth.max(other.depth) + 1;
+        // a device may add few terms one by one, and adds many in a tree at least as wide as ours
+        let roundings = f64::from(depth.max((terms - 1).min(ONE_BY_ONE)));
+        Estimate { value, error: carried + roundings * U * (size + carried), size, carried, terms, depth }
     }
 }
 
