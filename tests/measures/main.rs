@@ -25,7 +25,7 @@ const LEAST_PERTURBATION: f64 = 10.0;
 type Case = (&'static str, f64, fn(&Recorded) -> Vec<f64>);
 
 #[rustfmt::skip] // a line each
-const CASES: [Case; 28] = [
+const CASES: &[Case] = &[
     ("quantile", SUMS, quantiles),
     ("median", SUMS, medians),
     ("mean", SUMS, |r| mean(r.matrix("a").view(), Some(&r.vector("weights_a"))).to_vec()),
