@@ -36,6 +36,14 @@ fn xor_is_learned() {
 }
 
 #[test]
+fn the_classifier_knows_points_it_has_not_seen() {
+    let text = run("mlp");
+    // the noise of the angle leaves a part of the points on the wrong side of the border
+    assert!(number(&text, "accuracy on points never seen:") > 95.0, "{text}");
+    assert!(text.contains("parameter") && text.contains("Linear("), "the program: {text}");
+}
+
+#[test]
 fn film_explains_what_the_condition_changes() {
     let text = run("film");
     let (without, with) = (number(&text, "without a condition: loss"), number(&text, "with FiLM:           loss"));
