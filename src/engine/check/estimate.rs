@@ -61,9 +61,15 @@ impl Estimate {
         self.error == 0.0 && self.value == value
     }
 
-    /// Whether a factor or a divisor rounds nothing: a power of two.
+    /// Whether a factor rounds nothing: a power of two.
     fn is_scale(self) -> bool {
         self.error == 0.0 && self.value != 0.0 && self.value.abs().log2().fract() == 0.0
+    }
+
+    /// Times a power of two. A sum stays one: its terms may still be added in any order.
+    fn scaled(self, factor: f64) -> Self {
+        let [error, size, carried] = [self.error, self.size, self.carried].map(|part| part * factor.abs());
+        Estimate { value: self.value * factor, error, size, carried, ..self }
     }
 }
 
@@ -107,12 +113,15 @@ impl Mul for Estimate {
     type Output = Self;
 
     fn mul(self, other: Self) -> Self {
+        if other.is_scale() {
+            return self.scaled(other.value);
+        }
+        if self.is_scale() {
+            return other.scaled(self.value);
+        }
         let error = self.value.abs() * other.error + self.error * (other.value.abs() + other.error);
         let product = Estimate::new(self.value * other.value, error);
-        if self.is_exactly(0.0) || other.is_exactly(0.0) || self.is_scale() || other.is_scale() {
-            return product;
-        }
-        product.again(1.0)
+        if self.is_exactly(0.0) || other.is_exactly(0.0) { product } else { product.again(1.0) }
     }
 }
 
@@ -123,7 +132,10 @@ impl Div for Estimate {
         let (value, least) = (self.value / other.value, other.value.abs() - other.error);
         let error = if least > 0.0 { (self.error + value.abs() * other.error) / least } else { f64::INFINITY };
         let quotient = Estimate::new(value, error);
-        if self.is_exactly(0.0) || other.is_exactly(1.0) { quotient } else { quotient.again(OF_DIVISION) }
+        if other.is_exactly(1.0) {
+            return self;
+        }
+        if self.is_exactly(0.0) { quotient } else { quotient.again(OF_DIVISION) }
     }
 }
 
@@ -247,6 +259,9 @@ mod tests {
         }
         let size: f64 = terms.iter().map(|t| t.abs()).sum();
         assert!((estimate.error / (999.0 * U * size) - 1.0).abs() < 1e-9, "{}", estimate.error);
+        // in two parts, as a product over many terms is split
+        let few = |terms: &[f64]| Estimate::one() * terms.iter().map(|t| Estimate::exact(*t)).sum::<Estimate>();
+        assert!((few(&terms[..3]) + few(&terms[3..7])).error >= few(&terms[..7]).error * (1.0 - 1e-12));
     }
 
     #[test]
