@@ -110,7 +110,7 @@ macro_rules! elementwise {
                     // one loop per gradient; the compiler removes what a loop does not use
                     accumulate(&mut dinputs[0], all, |values| self.gradients(values)[0]);
                     if let Some(second) = dinputs.get_mut(1) {
-                        accumulate(second, all, |values| self.gradients(values)[1 % Self::INPUTS]);
+                        accumulate(second, all, |values| self.gradients(values)[Self::INPUTS - 1]);
                     }
                 }
 
