@@ -33,8 +33,8 @@ fn every_command_has_its_help() {
 fn the_help_names_every_flag_of_the_documentation() {
     let place = Place::new();
     let helps: String = COMMANDS.iter().map(|command| place.ok(&format!("{command} --help")).stdout).collect();
-    // Cargo's own flags, and one of a bench
-    let others = ["--no-default-features", "--features", "--decoders"];
+    // flags of Cargo, of a test and of a bench
+    let others = ["--no-default-features", "--features", "--test", "--lib", "--nocapture", "--decoders"];
     let mut flags = 0;
     for page in documentation() {
         for flag in page.text.split(['\n', '`']).flat_map(|span| words(own_part(span))) {
