@@ -1,10 +1,8 @@
 //! Element-wise ops, one line each: the formula of `y`, and the gradient of each input.
 //!
 //! The line is Rust and WGSL at once: the macro compiles it for the CPU, and puts its text into a shader. It may use
-//! one or two inputs, attributes, `y`, `dy`, `zero`, `one`, `two`, arithmetic, comparisons and the functions below,
-//! which
-//! `shaders/common/elementwise.wgsl` defines too where WGSL lacks them. All tensors have the shape `[B, N]`. A NaN
-//! stays NaN.
+//! one or two inputs, attributes, `y`, `dy`, `zero`, `one`, `two`, arithmetic, comparisons and the functions below;
+//! `shaders/common/elementwise.wgsl` has what WGSL lacks of them. All tensors have the shape `[B, N]`. A NaN stays NaN.
 
 #[macro_use]
 mod expand;
