@@ -56,7 +56,7 @@ pub trait Op: Debug + Clone + Send + Sync + 'static {
 
 /// An op on a GPU: a shader, and the dispatches of its entry points as data.
 pub trait GpuOp {
-    /// WGSL, the same for all values of the op's fields: a device compiles the text of one type of op once. Numbers that
+    /// WGSL, the same for all values of the op's fields: a device compiles the text of a type of op once. Numbers that
     /// differ are uniforms. The first line includes files of `shaders/common`: `// include index, sum`.
     fn shader(&self) -> Cow<'static, str>;
 
