@@ -95,12 +95,10 @@ fn backward_parameters(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let column = group_number(group, groups) * COLUMNS + lane % 4u * 4u;
-    // the last column replaces missing ones, so that no load waits for a condition
-    let quad = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.columns - 1u));
     var own = vec4<f32>();
     var own_xhat = vec4<f32>();
     for (var row = lane / 4u; row < p.rows; row += ROW_LANES) {
-        let at = row * p.columns + quad;
+        let at = row * p.columns + quad(column);
         let d = vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
         let v = vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]);
         own += d;

@@ -5,6 +5,12 @@ const ROW_LANES: u32 = 64u;
 
 var<workgroup> of_rows: array<vec4<f32>, 256>;
 
+// Four columns. The last column replaces missing ones, so that no load waits for a condition; their results are not
+// stored.
+fn quad(column: u32) -> vec4<u32> {
+    return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.columns - 1u));
+}
+
 // The sums over all rows of the columns of this thread's quad, always in the same order.
 fn column_sums(lane: u32, value: vec4<f32>) -> vec4<f32> {
     // wait for threads that still read the previous sums

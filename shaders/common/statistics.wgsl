@@ -4,12 +4,6 @@
 // weight, bias, running mean and variance, at the offsets in the uniform
 @group(0) @binding(2) var<storage, read> parameters: array<f32>;
 
-// Four columns. The last column replaces missing ones, so that no load waits for a condition; their results are not
-// stored.
-fn quad(column: u32) -> vec4<u32> {
-    return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.columns - 1u));
-}
-
 // Four parameters from an offset on.
 fn vector(place: u32, column: u32) -> vec4<f32> {
     let at = place + quad(column);
