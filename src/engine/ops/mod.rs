@@ -21,13 +21,6 @@ macro_rules! table {
             all
         }
 
-        fn shaders_of_files() -> Vec<(&'static str, String)> {
-            vec![$((
-                stringify!($module),
-                include_str!(concat!("../../../shaders/", stringify!($module), ".wgsl")).to_string(),
-            )),*]
-        }
-
         /// Calls `callback! { module Op, … }` with every built-in op, for the tests and benches of each op.
         #[macro_export]
         macro_rules! for_each_op {
@@ -69,9 +62,11 @@ pub fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<AnyOp>> {
     [cases_of_files(rows, inner, columns), elementwise::cases(rows, inner, columns)].concat()
 }
 
-/// The shader of each built-in op, by name, as its op gives it.
-pub fn shaders() -> Vec<(&'static str, String)> {
-    [shaders_of_files(), elementwise::shaders()].concat()
+/// The shader of a built-in op, as the op gives it.
+#[cfg(feature = "gpu")]
+pub(super) fn shader(name: &str) -> Option<String> {
+    let case = cases(1, 1, 1).into_iter().find(|case| case.op.name() == name)?;
+    Some(case.op.gpu()?.shader().into_owned())
 }
 
 fn slice<'a, T>(view: &View<'a, T>) -> &'a [T] {

@@ -37,8 +37,7 @@ pub fn text(name: &str) -> String {
     if let Some(own) = find(OTHERS, name) {
         return with_includes(name, own);
     }
-    let of_op = ops::shaders().into_iter().find(|(of, _)| *of == name);
-    with_includes(name, &of_op.unwrap_or_else(|| panic!("{name}: no such shader")).1)
+    with_includes(name, &ops::shader(name).unwrap_or_else(|| panic!("{name}: no such shader")))
 }
 
 /// The text of a shader, after the files of `shaders/common` that its first line names.

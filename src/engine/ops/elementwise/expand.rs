@@ -13,11 +13,6 @@ macro_rules! elementwise {
         /// The names of all element-wise ops.
         pub(super) const NAMES: &[&str] = &[$(stringify!($name)),*];
 
-        /// The shaders of all element-wise ops, by name.
-        pub(super) fn shaders() -> Vec<(&'static str, String)> {
-            vec![$((stringify!($name), $Op::LINE.shader())),*]
-        }
-
         /// The cases of all element-wise ops.
         pub(super) fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<AnyOp>> {
             let mut all = Vec::new();
@@ -163,9 +158,6 @@ macro_rules! elementwise {
 
     (@cases $Op:ident) => { [$Op] };
     (@cases $Op:ident { $first:ident: $values:expr $(, $attribute:ident: $others:expr)* }) => {
-        $values.iter().enumerate().map(|(i, value)| {
-            let _ = i;
-            $Op { $first: *value $(, $attribute: $others[i])* }
-        }).collect::<Vec<_>>()
+        (0..$values.len()).map(|i| $Op { $first: $values[i] $(, $attribute: $others[i])* }).collect::<Vec<_>>()
     };
 }
