@@ -1,7 +1,9 @@
 //! Who imports whom, in the three rooms of `src` and within the large folders. The tests read `use` lines and paths.
 
+use common::root;
+use common::sources::files;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The modules of the engine, in order: each imports at most the ones named. Beside these, all may use `error`.
 const ENGINE: &[(&str, &[&str])] = &[
@@ -104,27 +106,16 @@ const ORDERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn source_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
 /// Every Rust file of `src`, with its module path.
 fn modules() -> Vec<(Vec<String>, String)> {
-    let (mut found, mut folders) = (Vec::new(), vec![source_root()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                let inside = path.strip_prefix(source_root()).expect("under src").with_extension("");
-                let mut module: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-                module.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
-                found.push((module, code(&std::fs::read_to_string(path).expect("a source"))));
-            }
-        }
-    }
-    found
+    let source_root = root().join("src");
+    let module = |path: PathBuf| {
+        let inside = path.strip_prefix(&source_root).expect("under src").with_extension("");
+        let mut module: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        module.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
+        (module, code(&std::fs::read_to_string(path).expect("a source")))
+    };
+    files("src", "rs").into_iter().map(module).collect()
 }
 
 /// The text without comments and without tests at its end.

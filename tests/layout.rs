@@ -1,34 +1,16 @@
 //! Checks of the sources: one file per op, the length of files and comments, the names of types.
 
 use abr_film::engine::ops::FILES;
+use common::root;
+use common::sources::files;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const LONGEST_FILE: usize = 400;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// Every Rust file under a folder.
 fn sources(folder: &str) -> Vec<PathBuf> {
     files(folder, "rs")
-}
-
-fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
-            match path.extension() {
-                None if path.is_dir() => folders.push(path),
-                Some(own) if own == extension => found.push(path),
-                _ => {}
-            }
-        }
-    }
-    found
 }
 
 #[test]

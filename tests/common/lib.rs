@@ -18,6 +18,7 @@ pub mod replay;
 pub mod samples;
 pub mod shared;
 pub mod skipped;
+pub mod sources;
 #[cfg(feature = "abr")]
 pub mod spy;
 #[cfg(feature = "abr")]
