@@ -16,7 +16,6 @@ use abr_film::engine::ops::{BatchNorm, Dropout, LinearRelu, NormDropoutFilm};
 use abr_film::engine::rng::{Purpose, Stream};
 use common::gpu::context;
 use common::one_test_per_op;
-use common::ops::forward;
 use ndarray::Array2;
 use record::Record;
 
@@ -46,7 +45,7 @@ fn check_case<O: Op>(gpu: &mut Gpu, case: &Case<O>, scattered: bool, record: &mu
     }
     let inputs: Vec<Array2<f32>> =
         case.inputs.iter().enumerate().map(|(i, &(shape, fill))| check::draw(shape, fill, i as u32)).collect();
-    let (found, in_f32) = (|i: usize| &compared[i].found, || forward(&op, &inputs));
+    let (found, in_f32) = (|i: usize| &compared[i].found, || check::forward(&case.op, &inputs));
     if op.downcast_ref::<Dropout>().is_some() {
         assert_eq!(*found(1), in_f32()[1], "{name}: the mask, to the bit");
     }

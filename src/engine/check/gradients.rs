@@ -56,7 +56,7 @@ pub fn gradients_of<O: Op>(op: &O, case: &[(Shape, Fill)]) -> (f64, bool) {
 /// enough to notice a perturbation; `factor` scales the op's gradients.
 fn error<O: Op>(op: &O, case: &[(Shape, Fill)], factor: f64) -> (f64, bool) {
     let x: Vec<Array2<f64>> = case.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();
-    let y = forward(op, &x, f64::NAN);
+    let y = forward(op, &x);
     let cotangent: Array2<f64> = draw(shape(&y[0]), Fill::Normal, 100);
     let prefilled: Vec<Array2<f64>> =
         x.iter().enumerate().map(|(i, x)| draw(shape(x), Fill::Normal, 200 + i as u32)).collect();
@@ -74,7 +74,7 @@ fn error<O: Op>(op: &O, case: &[(Shape, Fill)], factor: f64) -> (f64, bool) {
             let objective = |delta: f64| {
                 let mut x = x.clone();
                 x[i][at] += delta;
-                (&forward(op, &x, f64::NAN)[0] * &cotangent).sum()
+                (&forward(op, &x)[0] * &cotangent).sum()
             };
             (objective(STEP) - objective(-STEP)) / (2.0 * STEP)
         });

@@ -7,7 +7,7 @@ mod parity;
 pub use crate::engine::op::{Case, Cases, Fill};
 pub use estimate::{Estimate, U};
 pub use gradients::{PERTURBATION, TOLERANCE, gradients, gradients_of};
-pub use parity::{Comparison, parity, parity_of_each_gradient};
+pub use parity::{Comparison, allocate, parity, parity_of_each_gradient};
 
 use crate::engine::op::Op;
 use crate::engine::rng::{Purpose, Stream};
@@ -28,8 +28,9 @@ pub fn draw<T: Real>([rows, columns]: Shape, fill: Fill, layer: u32) -> Array2<T
     })
 }
 
-/// All outputs of an op on the CPU, from buffers filled with `nothing`: forward must overwrite and never read them.
-pub fn forward<O: Op, T: Real>(op: &O, inputs: &[Array2<T>], nothing: T) -> Vec<Array2<T>> {
+/// All outputs of an op on the CPU, from buffers filled with NaN: forward must overwrite and never read them.
+pub fn forward<O: Op, T: Real>(op: &O, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
+    let nothing = T::of(f64::NAN);
     let shapes: Vec<Shape> = inputs.iter().map(shape).collect();
     let mut outputs: Vec<_> = op.output_shapes(&shapes).into_iter().map(|s| Array2::from_elem(s, nothing)).collect();
     let inputs: Vec<_> = inputs.iter().map(|x| x.view()).collect();
@@ -65,7 +66,7 @@ pub fn bounds<O: Op, T: Real>(
 ) -> (Vec<Array2<Estimate>>, Vec<Array2<Estimate>>) {
     let exact = |x: &Array2<T>| x.mapv(|v| Estimate::exact(v.wide()));
     let inputs: Vec<_> = inputs.iter().map(exact).collect();
-    let outputs = forward(op, &inputs, Estimate::exact(f64::NAN));
+    let outputs = forward(op, &inputs);
     let zeros = inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
     let gradients = backward(op, &inputs, &outputs, &exact(cotangent), zeros, true);
     (outputs, gradients)

@@ -6,6 +6,7 @@ use super::{Estimate, U, bounds, draw, shape};
 use crate::engine::device::{Buffer, Device, Role, Target};
 use crate::engine::op::{AnyOp, Fill, Op};
 use crate::engine::tensor::Shape;
+use crate::error::Result;
 use ndarray::Array2;
 
 /// A tensor of one case: what the device computed, within its bounds.
@@ -158,22 +159,29 @@ impl Run {
         (outputs, gradients.iter().zip(&self.inputs).map(|(b, x)| read(device, *b, shape(x))).collect())
     }
 
-    /// Buffers with these values. Vectors after the first tensor share one arena, unless `scattered`.
+    /// Buffers with these values.
     fn allocate(&self, device: &mut dyn Device, role: Role, values: &[Array2<f32>]) -> Vec<Buffer> {
-        let in_arena = |i: usize| !self.scattered && values[i].nrows() == 1 && i > 0;
-        let shapes: Vec<Shape> = (0..values.len()).filter(|i| in_arena(*i)).map(|i| shape(&values[i])).collect();
-        let mut arena = device.alloc(role, &shapes).expect("memory").into_iter();
-        let mut buffers = Vec::new();
-        for (i, value) in values.iter().enumerate() {
-            let Some(buffer) = in_arena(i).then(|| arena.next()).flatten() else {
-                buffers.push(alone(device, value));
-                continue;
-            };
-            write(device, buffer, value);
-            buffers.push(buffer);
-        }
+        let shapes: Vec<Shape> = values.iter().map(shape).collect();
+        let buffers = allocate(device, role, &shapes, self.scattered).expect("memory");
+        buffers.iter().zip(values).for_each(|(buffer, values)| write(device, *buffer, values));
         buffers
     }
+}
+
+/// Buffers of these shapes. Vectors after the first tensor share one arena, as a model's parameters do, unless
+/// `scattered`.
+///
+/// # Errors
+/// When the device is out of memory.
+pub fn allocate(device: &mut dyn Device, role: Role, shapes: &[Shape], scattered: bool) -> Result<Vec<Buffer>> {
+    let in_arena = |(i, shape): &(usize, &Shape)| !scattered && *i > 0 && shape[0] == 1;
+    let vectors: Vec<Shape> = shapes.iter().enumerate().filter(in_arena).map(|(_, shape)| *shape).collect();
+    let mut arena = device.alloc(role, &vectors)?.into_iter();
+    let one = |(i, shape): (usize, &Shape)| match in_arena(&(i, shape)) {
+        true => Ok(arena.next().expect("one each")),
+        false => Ok(device.alloc(Role::Activation, &[*shape])?[0]),
+    };
+    shapes.iter().enumerate().map(one).collect()
 }
 
 /// A buffer of its own with these values.

@@ -157,7 +157,7 @@ pub trait Device: Send {
     /// When the device is out of memory.
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles>;
 
-    /// Optimizer step number `step`, the first of which is 1, of all parameters that did not have it in the backward
+    /// Optimizer step number `step`, from 1 on, of all parameters that did not have it in the backward
     /// pass, with gradients scaled down as `clip` says. First and second moments must come from two calls of
     /// [`Device::alloc`].
     ///

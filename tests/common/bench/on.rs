@@ -1,7 +1,7 @@
 //! The device to measure: the CPU, or with `ABR_FILM_DEVICE=gpu` the GPU that `ABR_FILM_ADAPTER` names, by default the
 //! first hardware GPU. A measurement submits all its work to a GPU and waits once, at the end.
 
-use abr_film::engine::check::draw;
+use abr_film::engine::check::{allocate, draw};
 #[cfg(feature = "gpu")]
 use abr_film::engine::device::gpu::{Checks, Context, Gpu, open};
 use abr_film::engine::device::{Buffer, Cpu, Device, Role, ScalarHandle, ScalarValues, Target};
@@ -72,7 +72,7 @@ impl Placed {
     pub fn new(case: &Case<AnyOp>, mut device: Box<dyn Device>) -> Result<Self> {
         let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         let of_outputs = case.op.output_shapes(&shapes);
-        let inputs = allocate(&mut device, Role::Parameter, &shapes)?;
+        let inputs = allocate(device.as_mut(), Role::Parameter, &shapes, false)?;
         for (i, ((shape, fill), buffer)) in case.inputs.iter().zip(&inputs).enumerate() {
             device.write(*buffer, draw(*shape, *fill, i as u32).as_slice().expect("contiguous"));
         }
@@ -80,7 +80,7 @@ impl Placed {
         device.reshape(&outputs, &of_outputs)?;
         let doutput = device.alloc(Role::Activation, &of_outputs[..1])?[0];
         device.write(doutput, draw(of_outputs[0], Fill::Normal, 100).as_slice().expect("contiguous"));
-        let gradients = allocate(&mut device, Role::Gradient, &shapes)?.into_iter().enumerate();
+        let gradients = allocate(device.as_mut(), Role::Gradient, &shapes, false)?.into_iter().enumerate();
         let target =
             |(i, buffer)| case.op.differentiable(i).then_some(Target { buffer, accumulate: false, last: true });
         let targets = gradients.map(target).collect();
@@ -111,18 +111,6 @@ impl Placed {
         let ticket = self.device.readback(&[ScalarHandle::First(self.outputs[0])])?;
         self.device.wait(ticket, &mut ScalarValues::default())
     }
-}
-
-/// Allocates tensors. Vectors after the first tensor share one arena, so that joined operands are contiguous.
-fn allocate(device: &mut Box<dyn Device>, role: Role, shapes: &[Shape]) -> Result<Vec<Buffer>> {
-    let vector = |(i, shape): &(usize, &Shape)| *i > 0 && shape[0] == 1;
-    let vectors: Vec<Shape> = shapes.iter().enumerate().filter(vector).map(|(_, shape)| *shape).collect();
-    let mut together = device.alloc(role, &vectors)?.into_iter();
-    let mut one = |(i, shape): (usize, &Shape)| match vector(&(i, shape)) {
-        true => Ok(together.next().expect("one each")),
-        false => Ok(device.alloc(Role::Activation, &[*shape])?[0]),
-    };
-    shapes.iter().enumerate().map(&mut one).collect()
 }
 
 /// A linear layer on `rows` rows.
