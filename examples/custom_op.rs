@@ -9,7 +9,6 @@ use abr_film::engine::kernels::map::{accumulate, assign};
 use abr_film::engine::op::{GpuOp, Shapes, want};
 use abr_film::engine::prelude::*;
 use abr_film::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone)]
 struct Silu;
@@ -53,8 +52,8 @@ impl Op for Silu {
 }
 
 impl GpuOp for Silu {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("custom_op.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("custom_op.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -1,13 +1,13 @@
 //! The error type of everything a user can reach. It names the input, the place in it, the problem and the remedy.
 
-use std::fmt::Display;
+use std::fmt::{self, Debug, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Errors that a user can cause or meet.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// An input (a configuration, a table, a checkpoint) cannot be used.
     #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
@@ -79,6 +79,13 @@ impl Error {
             Error::Config { .. } | Error::Usage { .. } => 2,
             Error::Interrupted => 130,
         }
+    }
+}
+
+/// As for users, since Rust prints what `main` returns, and what `unwrap` meets, in this way.
+impl Debug for Error {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

@@ -180,13 +180,18 @@ impl Reference {
         for field in fields {
             let of_type = self.definition(&field.of).map_or(String::new(), |definition| definition.doc.clone());
             let doc = if field.doc.is_empty() { of_type } else { field.doc.clone() };
-            let meaning = self.meaning(&doc, format!("{path}.{}", field.key));
+            let mut meaning = self.meaning(&doc, format!("{path}.{}", field.key));
+            let section = format!("{path}.{}", field.key).replace('.', "");
             let default = match (defaults.map(|defaults| &defaults[&field.key]), &field.default) {
                 (Some(Value::Object(keys)), _) if !keys.is_empty() => {
-                    let section = format!("{path}.{}", field.key);
-                    format!("[its keys](#{})", section.replace('.', ""))
+                    format!("[its keys](#{section})")
                 }
-                (Some(value), _) => format!("`{value}`"),
+                (Some(value), _) => {
+                    if self.definition(&field.of).is_some_and(|inside| !inside.is_enum) {
+                        meaning += &format!(" [Its keys](#{section}).");
+                    }
+                    format!("`{value}`")
+                }
                 (None, Some(value)) => format!("`{value}`"),
                 (None, None) => "*required*".to_string(),
             };

@@ -81,7 +81,17 @@ impl DeviceArgs {
             (DeviceName::Gpu, _) => device::Kind::Gpu,
         };
         let choice = device::Choice { kind, adapter: self.adapter.clone() };
-        device::with(choice, self.threads.map(usize::from), work)
+        device::with(choice, self.threads.map(usize::from), work).map_err(with_flags)
+    }
+}
+
+/// Adds the flags that help where a GPU failed.
+fn with_flags(error: Error) -> Error {
+    const FLAGS: &str = "--device cpu; --adapter NAME, for names see `abr-film info`; `train --resume` goes on from the \
+                         last checkpoint";
+    match error {
+        Error::Device { device, problem, remedy } => Error::device(device, problem, format!("{remedy} ({FLAGS})")),
+        other => other,
     }
 }
 

@@ -43,8 +43,27 @@ pub struct Binding {
     pub operands: ArrayVec<(Option<&'static str>, Operand), 4>,
 }
 
-/// The name of a field of the shader's uniform struct, and the bits of its value.
-pub type Uniform = (&'static str, u32);
+/// The name of a field of the shader's uniform struct, and its value.
+pub type Uniform = (&'static str, UniformValue);
+
+/// The value of a uniform.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum UniformValue {
+    /// `u32` in the shader.
+    Integer(u32),
+    /// `f32` in the shader.
+    Real(f32),
+}
+
+impl UniformValue {
+    /// The bits that the shader reads.
+    pub fn bits(self) -> u32 {
+        match self {
+            UniformValue::Integer(value) => value,
+            UniformValue::Real(value) => value.to_bits(),
+        }
+    }
+}
 
 /// One dispatch. The GPU device finds variables and uniforms by name in the shader. It panics if one that the entry
 /// point uses is missing, or if the shader declares no such name.
@@ -108,13 +127,14 @@ impl Dispatch {
     /// # Panics
     /// When it needs more than 32 bits. No buffer on a GPU has that many elements.
     pub fn u(mut self, name: &'static str, value: usize) -> Self {
-        self.uniforms.push((name, u32::try_from(value).expect("sizes of a GPU tensor fit 32 bits")));
+        let value = u32::try_from(value).expect("sizes of a GPU tensor fit 32 bits");
+        self.uniforms.push((name, UniformValue::Integer(value)));
         self
     }
 
     /// A real uniform, rounded to f32.
     pub fn f(mut self, name: &'static str, value: f64) -> Self {
-        self.uniforms.push((name, (value as f32).to_bits()));
+        self.uniforms.push((name, UniformValue::Real(value as f32)));
         self
     }
 
@@ -128,8 +148,8 @@ impl Dispatch {
     pub fn mask(mut self, mask: Option<DropoutMask>) -> Self {
         let (numbers, below, keep) =
             mask.map_or(([0; 4], 0, 1.0), |m| (m.stream.philox_inputs(), m.drop_below, m.keep));
-        self.uniforms.extend(["key0", "key1", "tag", "step"].into_iter().zip(numbers));
-        self.uniforms.push(("below", below));
+        let integers = ["key0", "key1", "tag", "step"].into_iter().zip(numbers).chain([("below", below)]);
+        self.uniforms.extend(integers.map(|(name, value)| (name, UniformValue::Integer(value))));
         self.f("keep", keep)
     }
 }

@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use num_traits::{One, Zero};
 use std::fmt::Debug;
 use std::iter::Sum;
-use std::ops::{AddAssign, Div, Neg, Sub, SubAssign};
+use std::ops::{AddAssign, Div, MulAssign, Neg, Sub, SubAssign};
 
 /// `[rows, columns]`.
 pub type Shape = [usize; 2];
@@ -52,6 +52,7 @@ pub trait Real:
     + Neg<Output = Self>
     + AddAssign
     + SubAssign
+    + MulAssign
     + Sum
     + Send
     + Sync
@@ -75,6 +76,10 @@ pub trait Real:
     fn sqrt(self) -> Self;
 
     fn tanh(self) -> Self;
+
+    fn sin(self) -> Self;
+
+    fn cos(self) -> Self;
 
     /// `C = alpha A B + beta C` with element strides `[row, column]`, `sizes` `[m, k, n]`; `C` is not read when `beta`
     /// is 0.
@@ -112,7 +117,7 @@ macro_rules! real {
                 f64::from(self)
             }
 
-            real! { @functions $type: abs exp ln sqrt tanh }
+            real! { @functions $type: abs exp ln sqrt tanh sin cos }
 
             unsafe fn gemm(
                 [m, k, n]: [usize; 3],

@@ -4,7 +4,7 @@ use super::{Record, check_case, context};
 use abr_film::engine::check::{Case, Cases, Fill};
 use abr_film::engine::device::gpu::{Card, Checks, Context, Gpu};
 use abr_film::engine::device::{Device, Role, Target};
-use abr_film::engine::dispatch::{Binding, Dispatch, Operand};
+use abr_film::engine::dispatch::{Binding, Dispatch, Operand, UniformValue};
 use abr_film::engine::op::{GpuOp, Op};
 use abr_film::engine::ops::{GroupedLinear, Linear, LinearRelu, Matmul, Sum};
 use abr_film::engine::tensor::Shape;
@@ -71,7 +71,7 @@ fn grouped(rows: usize, inner: usize, columns: usize) -> Case<GroupedLinear> {
     let widths: Arc<[usize]> = [columns, columns / 8 * 4 + 4, 4].into();
     let outputs = widths.iter().sum();
     let shapes = [[rows, widths.len() * inner], [outputs, inner], [1, outputs]];
-    Case { name: "fours", op: GroupedLinear { widths }, inputs: shapes.map(|s| (s, Fill::Normal)).into() }
+    Case::new("fours", GroupedLinear { widths }, shapes.map(|s| (s, Fill::Normal)))
 }
 
 /// All dispatches of a case, forward and backward.
@@ -87,7 +87,7 @@ fn dispatches<O: Op + GpuOp>(case: &Case<O>) -> impl Iterator<Item = Dispatch> +
 fn variants<O: Op + GpuOp>(case: &Case<O>) -> impl Iterator<Item = String> + use<O> {
     dispatches(case).map(|dispatch| {
         let constants = dispatch.constants.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
-        let of_b = if dispatch.uniforms.contains(&("of_b", 1)) { " of B" } else { "" };
+        let of_b = if dispatch.uniforms.contains(&("of_b", UniformValue::Integer(1))) { " of B" } else { "" };
         let entry = dispatch.entry.to_string() + of_b;
         // the join does not depend on the tile
         if dispatch.entry.ends_with("join") { entry } else { entry + &constants }
@@ -147,7 +147,7 @@ fn partials<O: Op + GpuOp>(case: &Case<O>) -> usize {
 /// A GPU whose memory for this case's partial sums is NaN. New memory is 0, with which a missing partial sum would go
 /// unnoticed.
 fn with_nan_in_scratch<O: Op + GpuOp>(context: Arc<Context>, case: &Case<O>) -> Gpu {
-    let larger = Case { name: "nan", op: Linear, inputs: NAN.map(|shape| (shape, Fill::Value(f64::NAN))).into() };
+    let larger = Case::new("nan", Linear, NAN.map(|shape| (shape, Fill::Value(f64::NAN))));
     assert!(partials(&larger) > partials(case), "{} partial sums", partials(case));
     let (mut gpu, y) = (Gpu::new(context), [NAN[0][0], NAN[1][0]]);
     let [inputs, gradients] = [(); 2].map(|()| gpu.alloc(Role::Activation, &NAN).expect("memory"));

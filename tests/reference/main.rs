@@ -41,14 +41,15 @@ fn compare_op<O: Op, T: Real>(case: &OpCase<O>, perturbation: f64) -> Margins {
         margins.compare(&what, &got, &want.into_raw_vec_and_offset().0, &tolerance);
     };
     let found = forward(&case.op, &inputs);
-    assert_eq!(found.len(), outputs, "{}: outputs", case.name);
+    assert!(found.len() == outputs, "{}: the op has {} outputs, the recording {outputs}", case.name, found.len());
     for (i, output) in found.iter().enumerate() {
         compare(format!("output/{i}"), output.iter().map(|v| v.wide()).collect(), &bounds.0[i]);
     }
     let zeros = inputs.iter().map(|x| Array2::zeros(x.dim())).collect();
     let found_gradients = backward(&case.op, &inputs, &found, &cotangent, zeros, false);
     let differentiable: Vec<_> = (0..inputs.len()).filter(|i| case.op.differentiable(*i)).collect();
-    assert_eq!(differentiable.len(), gradients, "{}: gradients", case.name);
+    let count = differentiable.len();
+    assert!(count == gradients, "{}: the op has {count} gradients, the recording {gradients}", case.name);
     for i in differentiable {
         let scaled = found_gradients[i].iter().map(|v| v.wide() * (1.0 + perturbation)).collect();
         compare(format!("grad/{i}"), scaled, &bounds.1[i]);
@@ -80,7 +81,7 @@ mod op {
             $(#[test] fn $module() {
                 let recording = op_recording();
                 let cases = op_cases::of::<abr_film::engine::ops::$Op>(&recording);
-                assert!(!cases.is_empty(), "no recorded case");
+                assert!(!cases.is_empty(), "no recorded case: one at least, in tests/reference/record_ops.py");
                 for case in cases {
                     check_op::<_, f64>(&case);
                     check_op::<_, f32>(&case);

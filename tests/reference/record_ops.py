@@ -31,6 +31,9 @@ class Recorder:
         wide = [x.double().requires_grad_(i not in fixed) for i, x in enumerate(inputs)]
         outputs = op(*wide)
         outputs = outputs if isinstance(outputs, list) else [outputs]
+        for tensor in [*inputs, *outputs]:
+            if tensor.dim() != 2:
+                raise ValueError(f"{name}: a tensor has the shape {list(tensor.shape)}; every one is a matrix: reshape(1, 1)")
         cotangent = self.normal(*outputs[0].shape)
         outputs[0].backward(cotangent.double())
         self.attributes[name] = attributes

@@ -40,7 +40,8 @@ pub struct DataConfig {
     pub filters: Vec<RowFilter>,
     /// The preparation of each recording.
     pub prepare: PrepareConfig,
-    /// Numbers are clipped to these two quantiles of the training rows (0 to 1); `null`: no clipping.
+    /// `[low, high]`, two quantiles from 0 to 1, such as `[0.01, 0.99]`: numbers are clipped to those of the training
+    /// rows; `null`: no clipping.
     pub clip_statics: Option<[f64; 2]>,
     /// Number columns of `static_columns` that may have empty cells. The median of the training rows replaces them, and
     /// a second input is 1 for them. In all other columns an empty cell is an error.

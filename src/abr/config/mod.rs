@@ -181,8 +181,8 @@ pub struct TrainingConfig {
     pub num_epochs: usize,
     /// The likelihood of the signal, which sets the weight of the KL term.
     pub likelihood: Likelihood,
-    /// Weight of the KL term under `likelihood: "mse"`. The default is the largest tried that keeps five units active
-    /// on the built-in data (see docs/training.md); the documented configuration has 0.01.
+    /// Weight of the KL term under `likelihood: "mse"`. With the default six units are active on the built-in data (see
+    /// docs/training.md); the documented configuration has 0.01.
     pub kl_weight: f64,
     /// Epochs over which the KL weight rises linearly from 0 to its final value.
     pub kl_warmup_epochs: usize,

@@ -5,20 +5,22 @@
 use crate::engine::tensor::Real;
 use num_traits::{One, Zero};
 use std::cmp::Ordering;
+use std::f64::consts::PI;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// The unit roundoff of f32: half a unit in the last place, as a fraction of the number.
 pub const U: f64 = 1.0 / (1 << 24) as f64;
 
 /// The errors that WGSL allows beyond a correctly rounded result, where a unit in the last place is at most 2 U: 2.5
 /// units for a division; 4.5 more for a root, which is `1 / inverseSqrt`; 3 + 2 |x| for `exp`; for `log` 3, and 2^-21
-/// near 1; `tanh` is a quotient of sums of two `exp`.
+/// near 1; `tanh` is a quotient of sums of two `exp`; 2^-11 for `sin` and `cos` from -pi to pi, and anything elsewhere.
 const OF_DIVISION: f64 = 5.0;
 const OF_ROOT: f64 = 9.0;
 const OF_LOG: f64 = 6.0;
 const OF_LOG_NEAR_1: f64 = 8.0;
 const OF_TANH: f64 = 32.0;
+const OF_SINE: f64 = 1.0 / 2048.0;
 
 /// The most additions, one after the other, that are allowed where our own code adds in a tree.
 const ONE_BY_ONE: u32 = 64;
@@ -55,6 +57,13 @@ impl Estimate {
 
     fn again(self, roundings: f64) -> Self {
         self.rounded(roundings, self.value.abs())
+    }
+
+    /// The sine or cosine of this number, which is `value`.
+    fn sine(self, value: f64) -> Self {
+        let known = self.value.abs() + self.error <= PI;
+        // the slope is at most 1
+        Estimate::new(value, if known { self.error + OF_SINE } else { f64::INFINITY })
     }
 
     fn is_exactly(self, value: f64) -> bool {
@@ -145,6 +154,12 @@ impl AddAssign for Estimate {
     }
 }
 
+impl MulAssign for Estimate {
+    fn mul_assign(&mut self, other: Self) {
+        *self = *self * other;
+    }
+}
+
 impl SubAssign for Estimate {
     fn sub_assign(&mut self, other: Self) {
         *self = *self - other;
@@ -221,6 +236,14 @@ impl Real for Estimate {
         let value = self.value.tanh();
         // the slope is at most 1
         Estimate::new(value, self.error).rounded(OF_TANH, 1.0)
+    }
+
+    fn sin(self) -> Self {
+        self.sine(self.value.sin())
+    }
+
+    fn cos(self) -> Self {
+        self.sine(self.value.cos())
     }
 
     unsafe fn gemm(

@@ -46,15 +46,25 @@ pub fn gradients<O: Op>(op: &O, cases: &[Vec<(Shape, Fill)>]) -> f64 {
 /// # Panics
 /// As [`gradients`].
 pub fn gradients_of<O: Op>(op: &O, case: &[(Shape, Fill)]) -> (f64, bool) {
-    let ((exact, alive), (perturbed, _)) = (error(op, case, 1.0), error(op, case, 1.0 + PERTURBATION));
-    assert!(exact <= TOLERANCE, "{op:?} {case:?}: a gradient is off by {exact:.2e}");
-    assert!(!alive || perturbed > TOLERANCE, "{op:?} {case:?}: a perturbed gradient passes the check");
-    (exact, perturbed > TOLERANCE)
+    let (Deviation { error, place }, alive) = deviation(op, case, 1.0);
+    let (perturbed, _) = deviation(op, case, 1.0 + PERTURBATION);
+    assert!(error <= TOLERANCE, "{op:?} {case:?}: a gradient is off by {error:.2e}: {place}");
+    let noticed = perturbed.error > TOLERANCE;
+    assert!(!alive || noticed, "{op:?} {case:?}: a perturbed gradient passes the check");
+    (error, noticed)
 }
 
-/// The largest relative difference between an op's gradients and central differences, and whether any gradient is large
-/// enough to notice a perturbation; `factor` scales the op's gradients.
-fn error<O: Op>(op: &O, case: &[(Shape, Fill)], factor: f64) -> (f64, bool) {
+/// The largest relative difference between a gradient and the central difference.
+#[derive(Default)]
+struct Deviation {
+    error: f64,
+    /// The element and its two values.
+    place: String,
+}
+
+/// The largest deviation of an op's gradients, and whether any gradient is large enough to notice a perturbation;
+/// `factor` scales the op's gradients.
+fn deviation<O: Op>(op: &O, case: &[(Shape, Fill)], factor: f64) -> (Deviation, bool) {
     let x: Vec<Array2<f64>> = case.iter().enumerate().map(|(i, &(shape, fill))| draw(shape, fill, i as u32)).collect();
     let y = forward(op, &x);
     let cotangent: Array2<f64> = draw(shape(&y[0]), Fill::Normal, 100);
@@ -63,7 +73,7 @@ fn error<O: Op>(op: &O, case: &[(Shape, Fill)], factor: f64) -> (f64, bool) {
     let gradients = backward(op, &x, &y, &cotangent, prefilled.clone(), false);
     let nothing = x.iter().map(|x| Array2::from_elem(x.dim(), f64::NAN)).collect();
     let overwritten = backward(op, &x, &y, &cotangent, nothing, true);
-    let (mut worst, mut alive) = (0.0_f64, false);
+    let (mut worst, mut alive) = (Deviation::default(), false);
     for (i, before) in prefilled.iter().enumerate() {
         if !op.differentiable(i) {
             assert_eq!(&gradients[i], before, "{op:?}: wrote the gradient of input {i}, which has none");
@@ -86,8 +96,13 @@ fn error<O: Op>(op: &O, case: &[(Shape, Fill)], factor: f64) -> (f64, bool) {
         assert!(numeric.iter().all(|v| v.is_finite()), "{op:?}: NaN in the differences of input {i}");
         assert!(analytic.iter().all(|v| v.is_finite()), "{op:?}: NaN in the gradient of input {i}");
         let scale = 1.0 + numeric.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let difference = (&analytic - &numeric).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        worst = worst.max(difference / scale);
+        for (((row, column), got), wanted) in analytic.indexed_iter().zip(&numeric) {
+            let error = (got - wanted).abs() / scale;
+            if error > worst.error {
+                let place = format!("input {i} [{row}, {column}] has {got:.6}, the differences say {wanted:.6}");
+                worst = Deviation { error, place };
+            }
+        }
         // the perturbation of a smaller gradient is below the tolerance
         alive |= scale - 1.0 > 2.0 * TOLERANCE / PERTURBATION;
     }

@@ -12,7 +12,7 @@ use ndarray::Array2;
 /// A tensor of one case: what the device computed, within its bounds.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    /// `output 0`, `gradient 1` (overwritten) or `sum 1` (accumulated).
+    /// `output 0`, `gradient 1` (overwritten) or `accumulated 1` (added to noise).
     pub tensor: String,
     pub found: Array2<f32>,
     pub wanted: Array2<Estimate>,
@@ -52,7 +52,7 @@ pub fn parity<O: Op>(op: &O, case: &[(Shape, Fill)], device: &mut dyn Device, sc
         let mut sum = wanted.clone();
         sum.zip_mut_with(before, |sum, before| *sum += Estimate::exact(f64::from(*before)));
         all.push(Comparison::new(op, "gradient", i, overwritten, wanted));
-        all.push(Comparison::new(op, "sum", i, summed, sum));
+        all.push(Comparison::new(op, "accumulated", i, summed, sum));
     }
     all
 }
@@ -81,19 +81,21 @@ impl Comparison {
         let Comparison { tensor, found, wanted } = &comparison;
         assert_eq!(found.dim(), wanted.dim(), "{op:?}: {tensor}");
         let error = comparison.error(1.0);
-        assert!(error <= 1.0, "{op:?}: {tensor} {:?} is {error:.2} times its bound off", found.dim());
+        if error > 1.0 {
+            let off = |at: (usize, usize)| part(found[at], &wanted[at], 1.0);
+            let worst = found.indexed_iter().map(|(at, _)| at).max_by(|a, b| off(*a).total_cmp(&off(*b)));
+            let at = worst.expect("an element");
+            let ((row, column), Estimate { value, .. }) = (at, wanted[at]);
+            let place = format!("[{row}, {column}] is {}, not {value}", found[at]);
+            panic!("{op:?}: {tensor} {:?} is {error:.2} times its bound off: {place}", found.dim());
+        }
         comparison
     }
 
     /// The largest error of the device's result times `factor`, in parts of its bound.
     pub fn error(&self, factor: f64) -> f64 {
-        let part = |(found, wanted): (&f32, &Estimate)| match (f64::from(*found) * factor - wanted.value).abs() {
-            // f64 rounds too, now and then in another order
-            error if error <= U * U * wanted.value.abs() => 0.0,
-            error if error.is_finite() => error / wanted.error,
-            _ => f64::INFINITY,
-        };
-        self.found.iter().zip(&self.wanted).map(part).fold(0.0, f64::max)
+        let parts = self.found.iter().zip(&self.wanted).map(|(found, wanted)| part(*found, wanted, factor));
+        parts.fold(0.0, f64::max)
     }
 
     /// The root mean square of what is wanted; NaN for an empty tensor.
@@ -104,6 +106,16 @@ impl Comparison {
     /// The largest bound.
     pub fn loosest(&self) -> f64 {
         self.wanted.iter().fold(0.0, |m, v| m.max(v.error))
+    }
+}
+
+/// The error of one element times `factor`, in parts of its bound.
+fn part(found: f32, wanted: &Estimate, factor: f64) -> f64 {
+    match (f64::from(found) * factor - wanted.value).abs() {
+        // f64 rounds too, now and then in another order
+        error if error <= U * U * wanted.value.abs() => 0.0,
+        error if error.is_finite() => error / wanted.error,
+        _ => f64::INFINITY,
     }
 }
 

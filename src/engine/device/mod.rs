@@ -259,7 +259,7 @@ pub fn with<R: Send>(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build()
-        .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer with --threads"))?;
+        .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer"))?;
     // all work runs inside the pool: entering it for each op would cost more than most ops
     pool.install(|| match device {
         Some(device) => work(device),
@@ -296,7 +296,7 @@ fn open_gpu(Choice { kind, adapter }: Choice) -> Result<Option<Box<dyn Device>>>
         (Kind::Cpu, _) | (Kind::Auto, None) => Ok(None),
         (Kind::Auto | Kind::Gpu, _) => Err(Error::usage(
             "this abr-film was built without the GPU",
-            "build it with the feature `gpu`, which is on by default, or compute on the CPU: --device cpu",
+            "build it with the feature `gpu`, which is on by default, or compute on the CPU",
         )),
     }
 }
@@ -305,7 +305,7 @@ fn open_gpu(Choice { kind, adapter }: Choice) -> Result<Option<Box<dyn Device>>>
 pub const NO_ADAPTER: &str = if !cfg!(feature = "gpu") {
     "this abr-film was built without the feature `gpu`"
 } else if cfg!(target_os = "linux") {
-    "install the GPU's Vulkan driver (the package mesa-vulkan-drivers has a software one too: --adapter llvmpipe)"
+    "install the GPU's Vulkan driver (the package mesa-vulkan-drivers has a software one too, the adapter llvmpipe)"
 } else {
     "update the GPU's driver"
 };

@@ -137,11 +137,13 @@ impl Parameters {
     ///
     /// # Panics
     /// Before [`Parameters::allocate`].
+    #[track_caller]
     pub fn var(&self, id: ParameterId) -> Var {
-        match id {
-            ParameterId::Single(index) => self.vars[index],
-            ParameterId::Stack(index) => self.stacks[index].var.expect("allocated"),
-        }
+        let (found, name) = match id {
+            ParameterId::Single(index) => (self.vars.get(index).copied(), self.list[index].name.as_str()),
+            ParameterId::Stack(index) => (self.stacks[index].var, "a stack"),
+        };
+        found.unwrap_or_else(|| panic!("parameters: {name} is not on a tape: call `allocate` first"))
     }
 
     /// Every parameter with its variable, in the order of declaration.

@@ -70,7 +70,7 @@ impl SequentialBuilder<'_> {
         self.layer(|_, _| OpLayer(op))
     }
 
-    /// Adds a [`LinearLayer`] with PyTorch's initial values.
+    /// Adds a [`LinearLayer`] with PyTorch's initial values: weights and biases uniform within `1 / sqrt(inputs)`.
     pub fn linear(self, inputs: usize, outputs: usize) -> Self {
         self.layer(|parameters, name| LinearLayer::new(parameters, name, inputs, outputs, LinearInit::Default))
     }

@@ -11,7 +11,6 @@ use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatches, Targets};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
 use arrayvec::ArrayVec;
-use std::borrow::Cow;
 use std::fmt::Debug;
 
 /// The most inputs of an op.
@@ -35,6 +34,7 @@ pub trait Op: Debug + Clone + Send + Sync + 'static {
     ///
     /// # Panics
     /// When the inputs' shapes do not fit, which is a bug of the caller; see [`want`].
+    #[track_caller]
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes;
 
     /// Overwrites every output, whatever it held before.
@@ -56,9 +56,9 @@ pub trait Op: Debug + Clone + Send + Sync + 'static {
 
 /// An op on a GPU: a shader, and the dispatches of its entry points as data.
 pub trait GpuOp {
-    /// WGSL, the same for all values of the op's fields: a device compiles the text of a type of op once. Numbers that
-    /// differ are uniforms. The first line includes files of `shaders/common`: `// include index, sum`.
-    fn shader(&self) -> Cow<'static, str>;
+    /// WGSL, which a device compiles once. Numbers that differ from op to op are uniforms. The first line includes files
+    /// of `shaders/common`: `// include index, sum`.
+    fn shader(&self) -> &'static str;
 
     /// [`Op::forward`] on a GPU.
     fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches;

@@ -13,7 +13,6 @@ use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use ndarray::{Axis, s};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Concat;
@@ -58,8 +57,8 @@ impl Op for Concat {
 }
 
 impl GpuOp for Concat {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/concat.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/concat.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -23,7 +23,6 @@ use crate::engine::kernels::vectorized::vectorized;
 use crate::engine::kernels::workspace::with_workspace;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
-use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,8 +109,8 @@ impl Op for CrossEntropy {
 }
 
 impl GpuOp for CrossEntropy {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/cross_entropy.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/cross_entropy.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

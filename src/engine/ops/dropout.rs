@@ -22,7 +22,6 @@ use crate::engine::kernels::split::{By, split};
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::rng::{Purpose, Stream};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,8 +80,8 @@ impl Op for Dropout {
 }
 
 impl GpuOp for Dropout {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/dropout.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/dropout.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -20,7 +20,6 @@ use crate::engine::kernels::split::{By, split};
 use crate::engine::kernels::vectorized::vectorized;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
-use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,8 +64,8 @@ impl Op for Film {
 }
 
 impl GpuOp for Film {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/film.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/film.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

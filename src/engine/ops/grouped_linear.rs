@@ -21,7 +21,6 @@ use crate::engine::kernels::{
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::{Axis, s};
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -161,8 +160,8 @@ impl Op for GroupedLinear {
 }
 
 impl GpuOp for GroupedLinear {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/grouped_linear.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/grouped_linear.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {

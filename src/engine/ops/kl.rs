@@ -14,7 +14,6 @@ use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len, reduc
 use crate::engine::kernels::reduce::sum;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kl;
@@ -64,8 +63,8 @@ impl Op for Kl {
 }
 
 impl GpuOp for Kl {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/kl.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/kl.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -19,7 +19,6 @@ use crate::engine::kernels::split::{By, split};
 use crate::engine::kernels::vectorized::vectorized;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
-use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,8 +141,8 @@ impl Op for LayerNorm {
 }
 
 impl GpuOp for LayerNorm {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/layer_norm.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/layer_norm.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -22,7 +22,6 @@ use crate::engine::kernels::{
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
 use ndarray::s;
-use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -194,8 +193,8 @@ impl Op for Linear {
 }
 
 impl GpuOp for Linear {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/linear.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/linear.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {

@@ -27,7 +27,6 @@ use crate::engine::kernels::workspace::with_workspace;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes};
 use crate::engine::rng::{Purpose, Stream};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,8 +100,8 @@ impl Op for LinearRelu {
 }
 
 impl GpuOp for LinearRelu {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/linear_relu.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/linear_relu.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {

@@ -15,7 +15,6 @@ use crate::engine::kernels::map::accumulate;
 use crate::engine::kernels::reduce::sum;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, MAX_INPUTS, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaskedL1;
@@ -65,8 +64,8 @@ impl Op for MaskedL1 {
 }
 
 impl GpuOp for MaskedL1 {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/masked_l1.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/masked_l1.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -14,7 +14,6 @@ use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, WORKGROUP_
 use crate::engine::kernels::gemm::gemm;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matmul;
@@ -95,8 +94,8 @@ impl Op for Matmul {
 }
 
 impl GpuOp for Matmul {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/matmul.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/matmul.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], tiling: &dyn TileChooser) -> Dispatches {

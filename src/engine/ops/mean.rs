@@ -15,7 +15,6 @@ use crate::engine::dispatch::{Dispatches, Targets};
 use crate::engine::kernels::reduce::spread;
 use crate::engine::op::{Case, Cases, GpuOp, Op, Shapes};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mean {
@@ -65,8 +64,8 @@ impl Op for Mean {
 }
 
 impl GpuOp for Mean {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/mean.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/mean.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -62,13 +62,6 @@ pub fn cases(rows: usize, inner: usize, columns: usize) -> Vec<Case<AnyOp>> {
     [cases_of_files(rows, inner, columns), elementwise::cases(rows, inner, columns)].concat()
 }
 
-/// The shader of a built-in op, as the op gives it.
-#[cfg(feature = "gpu")]
-pub(super) fn shader(name: &str) -> Option<String> {
-    let case = cases(1, 1, 1).into_iter().find(|case| case.op.name() == name)?;
-    Some(case.op.gpu()?.shader().into_owned())
-}
-
 fn slice<'a, T>(view: &View<'a, T>) -> &'a [T] {
     view.to_slice().expect("tensors are contiguous")
 }

@@ -14,7 +14,6 @@ use crate::engine::kernels::map::accumulate;
 use crate::engine::kernels::reduce::sum;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mse;
@@ -54,8 +53,8 @@ impl Op for Mse {
 }
 
 impl GpuOp for Mse {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/mse.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/mse.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

@@ -13,7 +13,6 @@ use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reparameterize;
@@ -68,8 +67,8 @@ impl Op for Reparameterize {
 }
 
 impl GpuOp for Reparameterize {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/reparameterize.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/reparameterize.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

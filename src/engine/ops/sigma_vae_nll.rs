@@ -16,7 +16,6 @@ use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SigmaVaeNll {
@@ -67,8 +66,8 @@ impl Op for SigmaVaeNll {
 }
 
 impl GpuOp for SigmaVaeNll {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/sigma_vae_nll.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/sigma_vae_nll.wgsl")
     }
 
     fn forward_dispatches(&self, _inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

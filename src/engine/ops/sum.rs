@@ -13,7 +13,6 @@ use crate::engine::dispatch::{COLUMNS, Dispatch, Dispatches, Operand, Targets, l
 use crate::engine::kernels::reduce::{column_sums, row_sums, spread, total};
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut};
-use std::borrow::Cow;
 
 /// What [`Sum`] and [`Mean`](super::Mean) sum over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,8 +127,8 @@ impl Op for Sum {
 }
 
 impl GpuOp for Sum {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/sum.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/sum.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

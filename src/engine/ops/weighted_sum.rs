@@ -11,7 +11,6 @@ use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets};
 use crate::engine::op::{Case, Cases, Fill, GpuOp, MAX_INPUTS, Op, Shapes, want};
 use crate::engine::tensor::{Gradient, Real, Shape, View, ViewMut, add};
 use arrayvec::ArrayVec;
-use std::borrow::Cow;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedSum {
@@ -64,8 +63,8 @@ impl Op for WeightedSum {
 }
 
 impl GpuOp for WeightedSum {
-    fn shader(&self) -> Cow<'static, str> {
-        include_str!("../../../shaders/weighted_sum.wgsl").into()
+    fn shader(&self) -> &'static str {
+        include_str!("../../../shaders/weighted_sum.wgsl")
     }
 
     fn forward_dispatches(&self, inputs: &[Shape], _outputs: &[Shape], _tiling: &dyn TileChooser) -> Dispatches {

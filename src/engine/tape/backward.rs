@@ -1,6 +1,6 @@
 //! The backward pass.
 
-use super::{Tape, Var};
+use super::{Slot, Tape, Var};
 use crate::engine::device::{Role, Target};
 use crate::engine::op::MAX_INPUTS;
 use crate::error::Result;
@@ -14,8 +14,11 @@ impl Tape {
     ///
     /// # Panics
     /// When `loss` is not `[1, 1]` or depends on no parameter.
+    #[track_caller]
     pub fn backward(&mut self, loss: Var) -> Result<()> {
-        assert!(self.slot(loss).shape == [1, 1] && self.slot(loss).requires_grad, "backward: not a loss");
+        let Slot { shape, requires_grad, .. } = *self.slot(loss);
+        assert!(shape == [1, 1], "backward: the loss is [1, 1], not {shape:?}");
+        assert!(requires_grad, "backward: the loss depends on no parameter");
         self.slots[..self.used].iter_mut().for_each(|slot| slot.has_grad = false);
         for (index, node) in self.nodes[..self.recorded].iter().enumerate().rev() {
             for var in &node.inputs {

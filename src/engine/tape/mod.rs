@@ -101,6 +101,7 @@ impl Tape {
     ///
     /// # Panics
     /// When anything but parameters is on the tape.
+    #[track_caller]
     pub fn parameters(&mut self, shapes: &[(Shape, bool)]) -> Result<Vec<Var>> {
         assert!(self.used == self.parameters && self.recorded == 0, "tape: parameters come first");
         self.slots.truncate(self.parameters);
@@ -122,6 +123,7 @@ impl Tape {
     ///
     /// # Panics
     /// When anything but parameters is on the tape, or the view extends beyond the parameter.
+    #[track_caller]
     pub fn view(&mut self, of: Var, offset: usize, shape: Shape) -> Var {
         assert!(self.used == self.parameters && self.recorded == 0, "tape: parameters come first");
         self.slots.truncate(self.parameters);
@@ -150,7 +152,9 @@ impl Tape {
     ///
     /// # Panics
     /// When the number of values does not fit the shape.
+    #[track_caller]
     pub fn input(&mut self, shape: Shape, values: &[f32]) -> Result<Var> {
+        fits("input", shape, values);
         let var = self.next_slot(shape, false)?;
         self.device.reshape(&[self.slot(var).value], &[shape])?;
         self.device.write(self.slot(var).value, values);
@@ -164,6 +168,7 @@ impl Tape {
     ///
     /// # Panics
     /// As [`Tape::apply_all`].
+    #[track_caller]
     pub fn apply(&mut self, op: impl Op, inputs: &[Var]) -> Result<Var> {
         Ok(self.apply_all(op, inputs)?[0])
     }
@@ -175,6 +180,7 @@ impl Tape {
     ///
     /// # Panics
     /// When shapes do not fit.
+    #[track_caller]
     pub fn apply_all(&mut self, op: impl Op, inputs: &[Var]) -> Result<ArrayVec<Var, MAX_OUTPUTS>> {
         let shapes: ArrayVec<Shape, MAX_INPUTS> = inputs.iter().map(|v| self.slot(*v).shape).collect();
         let requires_grad = inputs.iter().enumerate().any(|(i, v)| op.differentiable(i) && self.slot(*v).requires_grad);
@@ -204,12 +210,14 @@ impl Tape {
     }
 
     /// Copies values from one variable to another of the same shape, without a gradient.
+    #[track_caller]
     pub fn copy(&mut self, from: Var, to: Var) {
         let (from, to) = (self.slot(from).value, self.slot(to).value);
         self.device.copy(from, to);
     }
 
     /// `[rows, columns]` of a variable.
+    #[track_caller]
     pub fn shape(&self, var: Var) -> Shape {
         self.slot(var).shape
     }
@@ -218,6 +226,7 @@ impl Tape {
     ///
     /// # Errors
     /// When an earlier call failed on the device, or the device is lost.
+    #[track_caller]
     pub fn read(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
@@ -232,9 +241,12 @@ impl Tape {
     ///
     /// # Panics
     /// When the variable has another shape.
+    #[track_caller]
     pub fn item(&self, var: Var) -> Result<f64> {
+        let Slot { value: of, shape, .. } = *self.slot(var);
+        assert!(shape == [1, 1], "item: a [1, 1] variable is wanted, not {shape:?}");
         let mut value = [0.0];
-        self.device.read(self.slot(var).value, &mut value)?;
+        self.device.read(of, &mut value)?;
         Ok(f64::from(value[0]))
     }
 
@@ -243,9 +255,11 @@ impl Tape {
     ///
     /// # Panics
     /// When the variable has another shape.
+    #[track_caller]
     pub fn scalar(&self, var: Var) -> ScalarHandle {
-        assert!(self.slot(var).shape == [1, 1], "tape: a scalar of {:?}", self.slot(var).shape);
-        ScalarHandle::First(self.slot(var).value)
+        let Slot { value, shape, .. } = *self.slot(var);
+        assert!(shape == [1, 1], "scalar: a [1, 1] variable is wanted, not {shape:?}");
+        ScalarHandle::First(value)
     }
 
     /// See [`Device::readback`].
@@ -269,6 +283,7 @@ impl Tape {
     ///
     /// # Errors
     /// As [`Tape::read`].
+    #[track_caller]
     pub fn read_gradient(&self, var: Var) -> Result<Vec<f32>> {
         let slot = self.slot(var);
         let mut values = vec![0.0; slot.shape[0] * slot.shape[1]];
@@ -283,8 +298,10 @@ impl Tape {
     ///
     /// # Panics
     /// When the number of values does not fit the shape.
+    #[track_caller]
     pub fn write(&mut self, var: Var, values: &[f32]) {
-        let value = self.slot(var).value;
+        let Slot { value, shape, .. } = *self.slot(var);
+        fits("write", shape, values);
         self.device.write(value, values);
     }
 
@@ -292,6 +309,7 @@ impl Tape {
     ///
     /// # Panics
     /// When the variable has no gradient.
+    #[track_caller]
     pub fn buffers(&self, parameter: Var) -> (Buffer, Buffer) {
         let slot = self.slot(parameter);
         (slot.value, slot.gradient.expect("a parameter with a gradient"))
@@ -327,7 +345,15 @@ impl Tape {
         &self.slots[self.index(var)]
     }
 
+    #[track_caller]
     fn values(&self, vars: &[Var]) -> ArrayVec<Buffer, MAX_INPUTS> {
         vars.iter().map(|v| self.slot(*v).value).collect()
     }
+}
+
+/// Panics when the number of values does not fit the shape.
+#[track_caller]
+fn fits(what: &str, shape: Shape, values: &[f32]) {
+    let count = shape[0] * shape[1];
+    assert!(values.len() == count, "{what}: {shape:?} takes {count} values, not {}", values.len());
 }

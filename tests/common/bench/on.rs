@@ -116,12 +116,12 @@ impl Placed {
 /// A linear layer on `rows` rows.
 pub fn layer(rows: usize, [inputs, outputs]: [usize; 2]) -> Case<AnyOp> {
     let shapes = [[rows, inputs], [outputs, inputs], [1, outputs]];
-    Case { name: "product", op: Linear.into(), inputs: shapes.map(|shape| (shape, Fill::Normal)).to_vec() }
+    Case::new("product", Linear.into(), shapes.map(|shape| (shape, Fill::Normal)))
 }
 
 /// An op with almost no work.
 pub fn nothing() -> Case<AnyOp> {
-    Case { name: "dispatch", op: Add.into(), inputs: vec![([1, 64], Fill::Normal); 2] }
+    Case::new("dispatch", Add.into(), [([1, 64], Fill::Normal); 2])
 }
 
 /// The least seconds of one run; `work(n)` runs n times and then waits. None where one run takes longer than

@@ -51,7 +51,7 @@ impl Context {
     }
 }
 
-const REMEDY: &str = "see `abr-film info` for the adapters, or compute on the CPU: --device cpu";
+const REMEDY: &str = "take another adapter, or compute on the CPU";
 
 fn title(info: &wgpu::AdapterInfo) -> String {
     format!("{}, {:?}", info.name, info.backend)
@@ -175,11 +175,7 @@ pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
         adapters.extend(all(wgpu::Backends::GL));
     }
     if adapters.is_empty() {
-        return Err(Error::device(
-            "GPU",
-            "there is none",
-            format!("{NO_ADAPTER}; or compute on the CPU: --device cpu"),
-        ));
+        return Err(Error::device("GPU", "there is none", format!("{NO_ADAPTER}; or compute on the CPU")));
     }
     let usable = adapters.iter().filter(named).find(|adapter| problem(adapter).is_none());
     let Some(adapter) = usable.or_else(|| adapters.iter().find(named)) else {
@@ -190,7 +186,7 @@ pub fn open(wanted: Option<&str>, checks: Checks) -> Result<Arc<Context>> {
             None => Error::device(
                 "GPU",
                 format!("there is none, only {there}, which computes on the CPU"),
-                "to use it anyway, name it, with --adapter; --device cpu is faster",
+                "to use it anyway, name it; the CPU without it is faster",
             ),
         });
     };

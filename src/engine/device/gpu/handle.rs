@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex};
 
+/// What helps against a fault.
+pub const REMEDY: &str = "take smaller batches if memory ran out, another GPU, or the CPU";
+
 /// Whether the device checks the bounds of indices in shaders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checks {
@@ -46,8 +49,6 @@ impl Handle {
 
     /// An error of this device.
     pub fn error(&self, problem: impl std::fmt::Display) -> Error {
-        let remedy =
-            "resume from the last checkpoint, with a smaller training.batch_size if memory ran out, or --device cpu";
-        Error::device(&self.name, problem, remedy)
+        Error::device(&self.name, problem, REMEDY)
     }
 }

@@ -11,6 +11,7 @@ mod shader;
 mod tiling;
 
 pub use adapter::{Context, open, open_real, reports};
+use handle::REMEDY;
 pub use handle::{Checks, Handle};
 pub use program::shader_module;
 pub use shader::{names as shader_names, text as shader_text};
@@ -21,13 +22,13 @@ use super::{AdamBuffers, AdamSettings, Buffer, Clip, Counts, Device, Role, Targe
 use crate::engine::dispatch::{Dispatch, MAX_BINDINGS, MAX_UNIFORMS, Operand};
 use crate::engine::op::{AnyOp, GpuOp, MAX_INPUTS, MAX_OUTPUTS};
 use crate::engine::tensor::Shape;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use arrayvec::ArrayVec;
 use memory::{ALIGNMENT, BufferRange, Memory};
 use optimizer::{OptimizerPlan, SquareSums, Squares};
-use program::Source;
 use readback::MappedCopy;
 use recorder::{Bindings, CommandRecorder};
+use shader::Source;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -55,8 +56,8 @@ struct State {
     squares: HashMap<usize, Squares>,
     readbacks: HashMap<u64, Readback>,
     tickets: Tickets,
-    /// The first error of a call that could not return it; every read returns it.
-    failed: Option<String>,
+    /// Problem and remedy of the first error of a call that could not return it; every read returns it.
+    failed: Option<[String; 2]>,
 }
 
 /// A pending readback.
@@ -75,6 +76,19 @@ struct Operands<'a> {
     dinputs: &'a [Option<Target>],
 }
 
+impl Operands<'_> {
+    /// The buffer of an operand; `None` if the op has no such tensor.
+    fn buffer(&self, operand: &Operand) -> Option<Buffer> {
+        match operand {
+            Operand::Input(i) => self.inputs.get(*i).copied(),
+            Operand::Output(i) => self.outputs.get(*i).copied(),
+            Operand::DOutput => self.doutput,
+            Operand::DInput(i) => Some(self.dinputs.get(*i).copied().flatten()?.buffer),
+            Operand::Scratch(..) | Operand::Table(_) => None,
+        }
+    }
+}
+
 impl Gpu {
     /// A device with its own memory on an opened GPU.
     pub fn new(context: Arc<Context>) -> Self {
@@ -84,32 +98,29 @@ impl Gpu {
         Gpu { tiling: Card::of(context.kind), context, state: RefCell::new(state) }
     }
 
-    fn run(&mut self, op: &AnyOp, dispatches: &[Dispatch], operands: &Operands) {
+    fn run(&mut self, shader: Source, dispatches: &[Dispatch], operands: &Operands) {
         let state = self.state.get_mut();
         for dispatch in dispatches {
-            if let Err(error) =
-                state.dispatch(&self.context, Source::Op(op), dispatch, None, |memory, operand| match operand {
-                    Operand::Input(i) => Ok((memory.range(operands.inputs[*i]), None)),
-                    Operand::Output(i) => Ok((memory.range(operands.outputs[*i]), None)),
-                    Operand::DOutput => Ok((memory.range(operands.doutput.expect("a backward pass")), None)),
-                    Operand::DInput(i) => {
-                        Ok((memory.range(operands.dinputs[*i].expect("a wanted gradient").buffer), None))
-                    }
-                    Operand::Scratch(number, len) => memory.scratch(&self.context, *number, memory::bytes_of(*len)),
-                    Operand::Table(table) => Ok((memory.table(&self.context, table)?, None)),
-                })
-            {
-                state.failed.get_or_insert(error.to_string());
+            if let Err(error) = state.dispatch(&self.context, shader, dispatch, None, |memory, operand| match operand {
+                Operand::Input(_) | Operand::Output(_) | Operand::DOutput | Operand::DInput(_) => {
+                    let buffer = operands.buffer(operand);
+                    let buffer = buffer.unwrap_or_else(|| panic!("{}: there is no {operand:?}", shader.name));
+                    Ok((memory.range(buffer), None))
+                }
+                Operand::Scratch(number, len) => memory.scratch(&self.context, *number, memory::bytes_of(*len)),
+                Operand::Table(table) => Ok((memory.table(&self.context, table)?, None)),
+            }) {
+                state.fail(error);
             }
         }
     }
 
-    /// The op's part for a GPU. Without one, all later reads fail.
-    fn on_gpu<'a>(&mut self, op: &'a AnyOp) -> Option<&'a dyn GpuOp> {
-        let found = op.gpu();
+    /// The op's part for a GPU, and its shader. Without one, all later reads fail.
+    fn on_gpu<'a>(&mut self, op: &'a AnyOp) -> Option<(&'a dyn GpuOp, Source)> {
+        let found = op.gpu().zip(Source::of(op));
         if found.is_none() {
-            let problem = format!("the op {} has no shader: it runs on the CPU only", op.name());
-            self.state.get_mut().failed.get_or_insert(problem);
+            let problem = format!("the op {} has no shader", op.name());
+            self.state.get_mut().fail(Error::device(self.context.name(), problem, "run it on the CPU, or write one"));
         }
         found
     }
@@ -123,7 +134,15 @@ impl Gpu {
 impl State {
     /// Fails with the first error, if there is one.
     fn check(&self, context: &Context) -> Result<()> {
-        self.failed.as_ref().map_or(Ok(()), |problem| Err(context.error(problem)))
+        self.failed.as_ref().map_or(Ok(()), |[problem, remedy]| Err(Error::device(context.name(), problem, remedy)))
+    }
+
+    /// Keeps the first error.
+    fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert_with(|| match error {
+            Error::Device { problem, remedy, .. } => [problem, remedy],
+            other => [other.to_string(), REMEDY.to_string()],
+        });
     }
 
     /// Records a dispatch, if it has workgroups. `locate` finds the range of each operand, and the id of the buffer
@@ -282,9 +301,9 @@ impl Device for Gpu {
 
     fn forward(&mut self, op: &AnyOp, inputs: &[Buffer], outputs: &[Buffer]) {
         let (of_inputs, of_outputs) = (self.shapes::<MAX_INPUTS>(inputs), self.shapes::<MAX_OUTPUTS>(outputs));
-        let Some(on_gpu) = self.on_gpu(op) else { return };
+        let Some((on_gpu, shader)) = self.on_gpu(op) else { return };
         let dispatches = on_gpu.forward_dispatches(&of_inputs, &of_outputs, &self.tiling);
-        self.run(op, &dispatches, &Operands { inputs, outputs, doutput: None, dinputs: &[] });
+        self.run(shader, &dispatches, &Operands { inputs, outputs, doutput: None, dinputs: &[] });
     }
 
     fn backward(
@@ -297,9 +316,9 @@ impl Device for Gpu {
     ) {
         let targets: ArrayVec<Option<bool>, MAX_INPUTS> = dinputs.iter().map(|d| d.map(|d| d.accumulate)).collect();
         let (of_inputs, of_outputs) = (self.shapes::<MAX_INPUTS>(inputs), self.shapes::<MAX_OUTPUTS>(outputs));
-        let Some(on_gpu) = self.on_gpu(op) else { return };
+        let Some((on_gpu, shader)) = self.on_gpu(op) else { return };
         let dispatches = on_gpu.backward_dispatches(&of_inputs, &of_outputs, &targets, &self.tiling);
-        self.run(op, &dispatches, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
+        self.run(shader, &dispatches, &Operands { inputs, outputs, doutput: Some(doutput), dinputs });
     }
 
     fn norms(&mut self, groups: &[Vec<Buffer>]) -> Result<NormHandles> {
@@ -342,7 +361,7 @@ impl Device for Gpu {
     fn adam(&mut self, step: u64, settings: &AdamSettings, clip: Option<Clip>, parameters: &[AdamBuffers]) {
         let state = self.state.get_mut();
         if let Err(error) = state.adam(&self.context, (step, settings), clip, parameters) {
-            state.failed.get_or_insert(error.to_string());
+            state.fail(error);
         }
     }
 

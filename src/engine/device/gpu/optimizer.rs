@@ -3,7 +3,7 @@
 use super::State;
 use super::adapter::Context;
 use super::memory::{BufferRange, Memory, bytes_of};
-use super::program::Source;
+use super::shader::{ADAM, NORM, Source};
 use crate::engine::device::readback::{NormHandles, ScalarHandle};
 use crate::engine::device::{AdamBuffers, AdamFactors, AdamSettings, Buffer, Clip};
 use crate::engine::dispatch::{Dispatch, Operand};
@@ -179,7 +179,7 @@ impl State {
                 ("first", &first),
                 ("second", &second),
             ];
-            self.dispatch_over(context, "adam", dispatch, &bound, Some(&part.touched))?;
+            self.dispatch_over(context, ADAM, dispatch, &bound, Some(&part.touched))?;
         }
         self.plan = Some(plan);
         self.norms.stepped = true;
@@ -197,7 +197,7 @@ impl State {
         let (sums, count) = sums.of_group(group);
         let range = self.scratch(context, SCALE, bytes_of(1))?;
         let dispatch = Dispatch::new("clip", 1).u("chunks", count).f("largest", max_norm);
-        self.dispatch_over(context, "norm", dispatch, &[("sums", &sums), ("scale", &range)], None)?;
+        self.dispatch_over(context, NORM, dispatch, &[("sums", &sums), ("scale", &range)], None)?;
         Ok(range)
     }
 
@@ -216,7 +216,7 @@ impl State {
             let range = self.scratch(context, SQUARES + call, bytes_of(count))?;
             let bound = [("chunks", &squares.chunks), ("values", &whole(&self.memory, block)), ("sums", &range)];
             let dispatch = Dispatch::new("squares", count).u("chunks", count);
-            self.dispatch_over(context, "norm", dispatch, &bound, None)?;
+            self.dispatch_over(context, NORM, dispatch, &bound, None)?;
             sums = Some(range);
         }
         let norms = self.norms.push(SquareSums { range: sums, counts: squares.counts.clone() }, groups.len());
@@ -228,14 +228,14 @@ impl State {
     fn dispatch_over(
         &mut self,
         context: &Context,
-        shader: &'static str,
+        shader: Source,
         dispatch: Dispatch,
         bound: &[(&'static str, &BufferRange)],
         touched: Option<&[(BufferRange, bool)]>,
     ) -> Result<()> {
         let names = bound.iter().enumerate();
         let dispatch = names.fold(dispatch, |dispatch, (i, (name, _))| dispatch.bind(name, Operand::Input(i)));
-        self.dispatch(context, Source::File(shader), &dispatch, touched, |_, operand| match operand {
+        self.dispatch(context, shader, &dispatch, touched, |_, operand| match operand {
             Operand::Input(i) => Ok((bound[*i].1.clone(), None)),
             _ => unreachable!("bound as inputs"),
         })

@@ -2,13 +2,11 @@
 //! parallel.
 
 use super::handle::{Checks, Handle};
-use super::shader::{self, Interface, Variable};
-use crate::engine::dispatch::{Dispatch, MAX_UNIFORMS, Uniform};
-use crate::engine::op::AnyOp;
+use super::shader::{Interface, ShaderId, Source, Variable};
+use crate::engine::dispatch::{Dispatch, MAX_UNIFORMS, Uniform, UniformValue};
 use crate::error::Result;
 use arrayvec::ArrayVec;
 use rayon::prelude::*;
-use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -48,39 +46,14 @@ struct Shader {
     module: OnceLock<std::result::Result<wgpu::ShaderModule, String>>,
 }
 
-/// Where the text of a shader comes from.
-#[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
-    Op(&'a AnyOp),
-    /// A shader that belongs to no op, by its name.
-    File(&'static str),
-}
-
-impl Source<'_> {
-    /// Ops of two types may share a name.
-    fn id(&self) -> (TypeId, &'static str) {
-        match self {
-            Source::Op(op) => (op.op_type(), op.name()),
-            Source::File(name) => (TypeId::of::<()>(), name),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Source::Op(op) => shader::with_includes(op.name(), &op.gpu().expect("an op with a shader").shader()),
-            Source::File(name) => shader::text(name),
-        }
-    }
-}
-
 type Constants = ArrayVec<(&'static str, u32), 2>;
 
 /// The entry points that dispatches on a device have used. A training uses half of all entry points and a decoder a
 /// tenth, and a driver takes from a few milliseconds to a fifth of a second to compile each.
 #[derive(Debug, Default)]
 pub struct Programs {
-    shaders: HashMap<TypeId, HashMap<&'static str, Arc<Shader>>>,
-    entry_points: BTreeMap<(TypeId, &'static str, &'static str, Constants), Arc<EntryPoint>>,
+    shaders: HashMap<ShaderId, Arc<Shader>>,
+    entry_points: BTreeMap<(ShaderId, &'static str, Constants), Arc<EntryPoint>>,
 }
 
 impl Programs {
@@ -94,15 +67,14 @@ impl Programs {
     /// # Panics
     /// When the dispatch lacks a name that the entry point uses, or names something that the shader does not declare.
     pub fn get(&mut self, source: Source, dispatch: &Dispatch) -> Arc<EntryPoint> {
-        let (owner, name) = source.id();
-        let key = (owner, name, dispatch.entry, dispatch.constants.clone());
+        let key = (source.id(), dispatch.entry, dispatch.constants.clone());
         if let Some(entry_point) = self.entry_points.get(&key) {
             return entry_point.clone();
         }
-        let shader = self.shaders.entry(owner).or_default().entry(name).or_insert_with(|| {
-            let text = source.text();
-            let interface = Interface::of(name, &text);
-            Arc::new(Shader { name, text, interface, module: OnceLock::new() })
+        let shader = self.shaders.entry(source.id()).or_insert_with(|| {
+            let text = source.whole();
+            let interface = Interface::of(source.name, &text);
+            Arc::new(Shader { name: source.name, text, interface, module: OnceLock::new() })
         });
         let entry_point = Arc::new(EntryPoint::new(self.entry_points.len(), shader.clone(), dispatch));
         self.entry_points.insert(key, entry_point.clone());
@@ -161,8 +133,8 @@ impl EntryPoint {
         let label = format!("{}.{}", shader.name, dispatch.entry);
         let bound: Vec<&'static str> = dispatch.bindings.iter().map(|binding| binding.name).collect();
         let variables = shader.interface.variables(&label, dispatch.entry, &bound);
-        let names: Vec<&'static str> = uniforms_of(dispatch).map(|(name, _)| name).collect();
-        let at = shader.interface.uniforms(&label, dispatch.entry, &names);
+        let set: Vec<Uniform> = uniforms_of(dispatch).collect();
+        let at = shader.interface.uniforms(&label, dispatch.entry, &set);
         EntryPoint {
             id,
             variables,
@@ -171,7 +143,7 @@ impl EntryPoint {
             shader,
             entry: dispatch.entry,
             constants: dispatch.constants.clone(),
-            uniforms: names.into_iter().zip(at).collect(),
+            uniforms: set.into_iter().map(|(name, _)| name).zip(at).collect(),
             pipeline: OnceLock::new(),
         }
     }
@@ -196,12 +168,11 @@ impl EntryPoint {
         let bound = dispatch.bindings.iter().map(|binding| binding.name);
         assert!(bound.eq(self.bound.iter().copied()), "{}: other bindings than {:?}", self.label, self.bound);
         let mut fields = [0_u32; MAX_UNIFORMS];
-        let mut offsets = offsets.iter();
         let mut expected = self.uniforms.iter();
-        for (name, value) in uniforms_of(dispatch) {
+        for (i, (name, value)) in uniforms_of(dispatch).enumerate() {
             let (wanted, index) = expected.next().unwrap_or_else(|| panic!("{}: {name} is set too", self.label));
             assert!(*wanted == name, "{}: {name} is set in place of {wanted}", self.label);
-            fields[*index] = value.unwrap_or_else(|| *offsets.next().expect("an offset per joined tensor"));
+            fields[*index] = offsets.get(i).copied().unwrap_or_else(|| value.bits());
         }
         assert!(expected.next().is_none(), "{}: a uniform is missing", self.label);
         bytes.extend_from_slice(bytemuck::cast_slice(&fields));
@@ -244,18 +215,17 @@ impl EntryPoint {
     }
 }
 
-/// The uniforms of a dispatch: first the offsets of joined tensors, whose values the dispatch does not know.
-fn uniforms_of(dispatch: &Dispatch) -> impl Iterator<Item = (&'static str, Option<u32>)> {
+/// The uniforms of a dispatch: first the offsets of joined tensors, which the dispatch does not know and has as 0.
+fn uniforms_of(dispatch: &Dispatch) -> impl Iterator<Item = Uniform> {
     let joined = dispatch.bindings.iter().flat_map(|binding| &binding.operands).filter_map(|(offset, _)| *offset);
-    let set = |(name, value): &Uniform| (*name, Some(*value));
-    joined.map(|name| (name, None)).chain(dispatch.uniforms.iter().map(set))
+    joined.map(|name| (name, UniformValue::Integer(0))).chain(dispatch.uniforms.iter().copied())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::device::gpu::tiling::Card;
-    use crate::engine::op::Case;
+    use crate::engine::op::{AnyOp, Case};
     use crate::engine::ops;
     use crate::engine::tensor::Shape;
 
@@ -281,8 +251,9 @@ mod tests {
         for [rows, inner, columns] in [[3, 5, 7], [300, 40, 300], [8, 4096, 8]] {
             for case in ops::cases(rows, inner, columns) {
                 for dispatch in dispatches(&case) {
-                    let entry_point = programs.get(Source::Op(&case.op), &dispatch);
-                    let joined = dispatch.bindings.iter().map(|b| b.operands.len()).sum::<usize>();
+                    let entry_point = programs.get(Source::of(&case.op).expect("a shader"), &dispatch);
+                    let joined =
+                        dispatch.bindings.iter().flat_map(|b| &b.operands).filter(|(o, _)| o.is_some()).count();
                     entry_point.put_uniforms(&dispatch, &vec![0; joined], &mut Vec::new());
                     checked += 1;
                 }

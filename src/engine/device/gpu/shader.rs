@@ -1,32 +1,72 @@
 //! WGSL text and its declarations. A shader is `shaders/<op>.wgsl`, preceded by the files of `shaders/common` that its
 //! first line names. naga parses the text, so that variables and uniforms can be found by name.
 
+use crate::engine::dispatch::{Uniform, UniformValue, WORKGROUP_SIZE};
+use crate::engine::op::AnyOp;
 use crate::engine::ops;
 use std::collections::{BTreeMap, BTreeSet};
 use wgpu::naga::{
-    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Statement, StorageAccess, TypeInner,
+    AddressSpace, Block, Expression, Function, GlobalVariable, Handle, Module, Scalar, Statement, StorageAccess,
+    StructMember, TypeInner,
 };
 
 macro_rules! files {
-    ($($name:literal: $path:literal,)*) => { &[$(($name, include_str!(concat!("../../../../shaders/", $path, ".wgsl"))),)*] };
+    ($($name:literal,)*) => {
+        &[$(Source { name: $name, text: include_str!(concat!("../../../../shaders/common/", $name, ".wgsl")) },)*]
+    };
 }
 
-/// Shaders that belong to no op.
-const OTHERS: &[(&str, &str)] = files! { "adam": "adam", "norm": "norm", };
+/// The shaders that belong to no op.
+pub const ADAM: Source = Source { name: "adam", text: include_str!("../../../../shaders/adam.wgsl") };
+pub const NORM: Source = Source { name: "norm", text: include_str!("../../../../shaders/norm.wgsl") };
 
-const COMMON: &[(&str, &str)] = files! {
-    "index": "common/index", "philox": "common/philox", "sum": "common/sum", "mean": "common/mean",
-    "columns": "common/columns", "statistics": "common/statistics", "gemm": "common/gemm", "linear": "common/linear",
-    "dense": "common/dense", "elementwise": "common/elementwise", "reduce": "common/reduce",
+const COMMON: &[Source] = files! {
+    "index", "philox", "sum", "mean", "columns", "statistics", "gemm", "linear", "dense", "elementwise", "reduce",
 };
 
-fn find(files: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
-    files.iter().find(|(of, _)| *of == name).map(|(_, text)| *text)
+/// A shader by its name and its own text, without what it includes. Shaders with other texts may share the name.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+/// Name, address and length of a shader's text, which never moves.
+pub type ShaderId = (&'static str, usize, usize);
+
+impl Source {
+    /// The shader of an op; `None` if the op has none.
+    pub fn of(op: &AnyOp) -> Option<Self> {
+        Some(Source { name: op.name(), text: op.gpu()?.shader() })
+    }
+
+    pub fn id(&self) -> ShaderId {
+        (self.name, self.text.as_ptr() as usize, self.text.len())
+    }
+
+    /// The text after the files of `shaders/common` that its first line names.
+    ///
+    /// # Panics
+    /// When the first line includes nothing, or an unknown file.
+    pub fn whole(&self) -> String {
+        let Source { name, text } = self;
+        let includes = text.lines().next().and_then(|line| line.strip_prefix("// include "));
+        let includes =
+            includes.unwrap_or_else(|| panic!("{name}: the first line includes nothing: `// include index`"));
+        let find = |part: &str| match COMMON.iter().find(|common| common.name == part) {
+            Some(common) => common.text,
+            None => {
+                let there: Vec<_> = COMMON.iter().map(|common| common.name).collect();
+                panic!("{name}: includes {part:?}; there are {}", there.join(", "))
+            }
+        };
+        includes.split(", ").map(find).chain([*text]).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// The names of all built-in shaders.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ops::names().chain(OTHERS.iter().map(|(name, _)| *name))
+    ops::names().chain([ADAM, NORM].map(|shader| shader.name))
 }
 
 /// The whole text of a built-in shader.
@@ -34,22 +74,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Panics
 /// When there is no such shader.
 pub fn text(name: &str) -> String {
-    if let Some(own) = find(OTHERS, name) {
-        return with_includes(name, own);
-    }
-    with_includes(name, &ops::shader(name).unwrap_or_else(|| panic!("{name}: no such shader")))
-}
-
-/// The text of a shader, after the files of `shaders/common` that its first line names.
-///
-/// # Panics
-/// When the first line includes nothing, or an unknown file.
-pub fn with_includes(name: &str, own: &str) -> String {
-    let includes = own.lines().next().and_then(|line| line.strip_prefix("// include "));
-    let includes = includes.unwrap_or_else(|| panic!("{name}: the first line includes nothing"));
-    let parts =
-        includes.split(", ").map(|part| find(COMMON, part).unwrap_or_else(|| panic!("{name}: includes {part}")));
-    parts.chain([own]).collect::<Vec<_>>().join("\n")
+    let of_ops = ops::cases(1, 1, 1).into_iter().filter_map(|case| Source::of(&case.op));
+    let found = [ADAM, NORM].into_iter().chain(of_ops).find(|shader| shader.name == name);
+    found.unwrap_or_else(|| panic!("{name}: no such shader")).whole()
 }
 
 /// The declarations of a shader, and what each entry point uses. A dispatch must name everything that its entry point
@@ -58,8 +85,8 @@ pub fn with_includes(name: &str, own: &str) -> String {
 pub struct Interface {
     /// All storage variables of the shader, by name.
     variables: BTreeMap<String, Variable>,
-    /// All fields of the uniform struct, by name, with their indices.
-    uniforms: BTreeMap<String, usize>,
+    /// All fields of the uniform struct, by name.
+    uniforms: BTreeMap<String, Field>,
     /// The variables and fields that each entry point uses.
     used: BTreeMap<String, Used>,
 }
@@ -69,6 +96,14 @@ pub struct Interface {
 struct Used {
     variables: BTreeSet<String>,
     uniforms: BTreeSet<String>,
+}
+
+/// A field of the uniform struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Field {
+    index: usize,
+    /// `f32`, not `u32`.
+    real: bool,
 }
 
 /// A storage variable.
@@ -85,7 +120,8 @@ impl Interface {
     /// # Panics
     /// When the text is not WGSL, or two variables share a binding.
     pub fn of(name: &str, text: &str) -> Self {
-        let module = wgpu::naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let module = wgpu::naga::front::wgsl::parse_str(text)
+            .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string_with_path(text, &format!("{name}.wgsl"))));
         let mut interface = Interface::default();
         for (_, variable) in module.global_variables.iter() {
             let (Some(binding), Some(own)) = (&variable.binding, &variable.name) else { continue };
@@ -99,6 +135,9 @@ impl Interface {
         let uniform = module.global_variables.iter().find(|(_, v)| v.space == AddressSpace::Uniform);
         let fields = uniform.map_or(Vec::new(), |(_, v)| fields(&module, v));
         for entry in &module.entry_points {
+            let [threads, y, z] = entry.workgroup_size;
+            let whole = [1, WORKGROUP_SIZE as u32].contains(&threads) && y * z == 1;
+            assert!(whole, "{name}.{}: @workgroup_size({WORKGROUP_SIZE}) or (1) is wanted", entry.name);
             let mut used = Used::default();
             names_used(&module, &entry.function, &fields, &mut used, &mut BTreeSet::new());
             interface.used.insert(entry.name.clone(), used);
@@ -115,12 +154,22 @@ impl Interface {
         look_up(label, "variable", names, &self.variables, &self.used(label, entry).variables)
     }
 
-    /// The indices of the uniforms of these names.
+    /// The indices of these uniforms.
     ///
     /// # Panics
-    /// When the shader has no such uniform, or the entry point uses another one, or one is named twice.
-    pub fn uniforms(&self, label: &str, entry: &str, names: &[&'static str]) -> Vec<usize> {
-        look_up(label, "uniform", names, &self.uniforms, &self.used(label, entry).uniforms)
+    /// When the shader has no such uniform or another type for it, or the entry point uses another one, or one is named
+    /// twice.
+    pub fn uniforms(&self, label: &str, entry: &str, set: &[Uniform]) -> Vec<usize> {
+        let names: Vec<&str> = set.iter().map(|(name, _)| *name).collect();
+        let fields = look_up(label, "uniform", &names, &self.uniforms, &self.used(label, entry).uniforms);
+        for ((name, value), field) in set.iter().zip(&fields) {
+            match (value, field.real) {
+                (UniformValue::Integer(_), true) => panic!("{label}: the uniform {name} is f32: set it by `f`"),
+                (UniformValue::Real(_), false) => panic!("{label}: the uniform {name} is u32: set it by `u`"),
+                _ => {}
+            }
+        }
+        fields.into_iter().map(|field| field.index).collect()
     }
 
     fn used(&self, label: &str, entry: &str) -> &Used {
@@ -136,28 +185,34 @@ fn look_up<T: Copy>(
     declared: &BTreeMap<String, T>,
     used: &BTreeSet<String>,
 ) -> Vec<T> {
-    if let Some(missing) = used.iter().find(|name| !names.contains(&name.as_str())) {
-        panic!("{label}: {missing} is used and not set");
+    let unknown = names.iter().find(|name| !declared.contains_key(**name));
+    match (used.iter().find(|name| !names.contains(&name.as_str())), unknown) {
+        (Some(missing), Some(unknown)) => {
+            panic!("{label}: {missing} is used and not set, and there is no {kind} {unknown}, which is set")
+        }
+        (Some(missing), None) => panic!("{label}: {missing} is used and not set"),
+        (None, Some(unknown)) => panic!("{label}: no {kind} {unknown}"),
+        (None, None) => {}
     }
-    let found = names.iter().enumerate().map(|(i, name)| {
+    for (i, name) in names.iter().enumerate() {
         assert!(!names[..i].contains(name), "{label}: the {kind} {name} is set twice");
-        *declared.get(*name).unwrap_or_else(|| panic!("{label}: no {kind} {name}"))
-    });
-    found.collect()
+    }
+    names.iter().map(|name| declared[*name]).collect()
 }
 
-/// The fields of a variable whose type is a struct of 32-bit fields, with their indices.
-fn fields(module: &Module, variable: &GlobalVariable) -> Vec<(String, usize)> {
+/// The fields of a variable whose type is a struct of 32-bit fields.
+fn fields(module: &Module, variable: &GlobalVariable) -> Vec<(String, Field)> {
     let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else { return Vec::new() };
-    let field = |m: &wgpu::naga::StructMember| (m.name.clone().unwrap_or_default(), (m.offset / 4) as usize);
-    members.iter().map(field).collect()
+    let real = |m: &StructMember| matches!(module.types[m.ty].inner, TypeInner::Scalar(Scalar::F32));
+    let field = |m: &StructMember| Field { index: (m.offset / 4) as usize, real: real(m) };
+    members.iter().map(|m| (m.name.clone().unwrap_or_default(), field(m))).collect()
 }
 
 /// Adds the storage variables and uniforms that a function uses, itself or through the functions it calls.
 fn names_used(
     module: &Module,
     function: &Function,
-    fields: &[(String, usize)],
+    fields: &[(String, Field)],
     used: &mut Used,
     seen: &mut BTreeSet<Handle<Function>>,
 ) {
@@ -223,21 +278,47 @@ mod tests {
         let (x, y) = (Variable { binding: 1, written: false }, Variable { binding: 12, written: true });
         assert_eq!(interface().variables("t", "forward", &["y", "x"]), [y, x]);
         assert_eq!(interface().variables("t", "clear", &["y"]), [y]);
-        assert_eq!(interface().uniforms("t", "forward", &["slope", "count"]), [1, 0]);
+        let (slope, count) = (("slope", UniformValue::Real(0.5)), ("count", UniformValue::Integer(7)));
+        assert_eq!(interface().uniforms("t", "forward", &[slope, count]), [1, 0]);
         // more than is used may be set
-        assert_eq!(interface().uniforms("t", "clear", &["accumulate"]), [2]);
+        assert_eq!(interface().uniforms("t", "clear", &[("accumulate", UniformValue::Integer(1))]), [2]);
     }
 
     #[test]
     #[should_panic(expected = "t: slope is used and not set")]
     fn a_missing_uniform_is_named() {
-        interface().uniforms("t", "forward", &["count"]);
+        interface().uniforms("t", "forward", &[("count", UniformValue::Integer(7))]);
     }
 
     #[test]
-    #[should_panic(expected = "t: no uniform slop")]
+    #[should_panic(expected = "t: slope is used and not set, and there is no uniform slop, which is set")]
     fn a_misspelt_uniform_is_named() {
-        interface().uniforms("t", "clear", &["slop"]);
+        let (slop, count) = (("slop", UniformValue::Real(0.5)), ("count", UniformValue::Integer(7)));
+        interface().uniforms("t", "forward", &[slop, count]);
+    }
+
+    #[test]
+    #[should_panic(expected = "t: the uniform accumulate is u32: set it by `u`")]
+    fn a_uniform_of_another_type_is_named() {
+        interface().uniforms("t", "clear", &[("accumulate", UniformValue::Real(1.0))]);
+    }
+
+    #[test]
+    #[should_panic(expected = "t.go: @workgroup_size(256) or (1) is wanted")]
+    fn another_workgroup_size_is_named() {
+        Interface::of("t", "@compute @workgroup_size(64) fn go() {}");
+    }
+
+    #[test]
+    #[should_panic(expected = "t.wgsl:2:")]
+    fn an_error_of_wgsl_says_the_line() {
+        Interface::of("t", "fn go() {\n    retur;\n}");
+    }
+
+    #[test]
+    #[should_panic(expected = r#"t: includes "indx"; there are index, philox, sum"#)]
+    fn an_unknown_include_lists_the_files() {
+        Source { name: "t", text: "// include indx" }.whole();
     }
 
     #[test]

@@ -31,13 +31,15 @@ macro_rules! elementwise {
         use $crate::engine::kernels::map::{accumulate, assign};
         use $crate::engine::op::{AnyOp, Case, Cases, GpuOp, Op, Shapes, want};
         use $crate::engine::tensor::{Gradient, Shape, View, ViewMut};
-        use std::borrow::Cow;
+        use std::sync::OnceLock;
 
         $(
             elementwise! { @struct $(#[$doc])* $Op $({ $($attribute),* })? }
 
             impl $Op {
                 const INPUTS: usize = [$(stringify!($x)),*].len();
+
+                const WANTED: &str = concat!("[B, N] each for:", $(" ", stringify!($x)),*);
 
                 const LINE: line::Line = line::Line {
                     inputs: &[$([
@@ -84,7 +86,7 @@ macro_rules! elementwise {
 
                 fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
                     let fits = inputs.len() == Self::INPUTS && inputs.iter().all(|x| *x == inputs[0]);
-                    want(fits, Self::NAME, concat!($(stringify!($x), " [B, N] ",)*), inputs);
+                    want(fits, Self::NAME, Self::WANTED, inputs);
                     [inputs[0]].into_iter().collect()
                 }
 
@@ -115,8 +117,9 @@ macro_rules! elementwise {
             }
 
             impl GpuOp for $Op {
-                fn shader(&self) -> Cow<'static, str> {
-                    Self::LINE.shader().into()
+                fn shader(&self) -> &'static str {
+                    static TEXT: OnceLock<String> = OnceLock::new();
+                    TEXT.get_or_init(|| Self::LINE.shader())
                 }
 
                 fn forward_dispatches(&self, inputs: &[Shape], _: &[Shape], _: &dyn TileChooser) -> Dispatches {

@@ -14,6 +14,8 @@ use crate::engine::tensor::Real;
 const NORMAL: Fill = Fill::Normal;
 /// Away from 0, where a quotient is large and a kink may be.
 const NOT_ZERO: Fill = Fill::Around(&[-1.5, -0.5, 0.5, 1.5]);
+/// Small numbers, and some whose exponentials overflow.
+const WIDE: Fill = Fill::Around(&[-100.0, -2.0, -0.5, 0.5, 2.0, 100.0]);
 const POSITIVE: Fill = Fill::Uniform(0.2, 3.0);
 /// On both sides of the bounds -1 and 2.
 const BOUNDED: Fill = Fill::Around(&[-2.0, -0.5, 0.5, 3.0]);
@@ -36,7 +38,7 @@ elementwise! { ($)
     /// `y = 1 / (1 + e^-x)`
     sigmoid Sigmoid (x: NORMAL) = one / (one + exp(-x)); y * (one - y) * dy;
     /// `y = (e^x - e^-x) / (e^x + e^-x)`
-    tanh Tanh (x: NORMAL) = tanh(x); (one - y) * (one + y) * dy;
+    tanh Tanh (x: WIDE) = tanh(x); (one - y) * (one + y) * dy;
     /// `y = x` above 0, `slope x` elsewhere (Maas et al. 2013). At 0 the derivative is the slope, as in PyTorch.
     leaky_relu LeakyRelu { slope: [0.2, 0.0] } (x: NOT_ZERO) =
         select(slope * x, x, x > zero); select(slope * dy, dy, x > zero);
