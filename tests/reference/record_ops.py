@@ -91,6 +91,22 @@ def grouped_linear(widths: list[int]) -> Callable[..., Tensor]:
     return op
 
 
+def token_embedding(x: Tensor, weight: Tensor, name: Tensor) -> Tensor:
+    return (x[:, :, None] * weight + name).reshape(-1, weight.shape[1])
+
+
+def cross_attention(heads: int) -> Callable[..., list[Tensor]]:
+    def op(query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+        rows, width = query.shape
+        # [B, H, 1 or T, D / H]
+        q, k, v = (x.reshape(rows, -1, heads, width // heads).transpose(1, 2) for x in (query, key, value))
+        y = F.scaled_dot_product_attention(q, k, v).reshape(rows, width)
+        weights = (q @ k.transpose(2, 3) / (width // heads) ** 0.5).softmax(3).reshape(rows, -1)
+        return [y, weights]
+
+    return op
+
+
 def posterior(mu: tuple[float, float], logvar: tuple[float, float]) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.cat([half.clamp(*bounds) for half, bounds in zip(x.chunk(2, 1), (mu, logvar))], 1)
 
@@ -161,8 +177,16 @@ def record() -> Recorder:
         r.add(f"dropout/{name}", lambda x: [x * scale, scale], [normal(rows, columns)])
 
     ones, mixed = torch.ones(4, 1), torch.tensor([[0.0], [0.5], [1.0], [1.5]])
-    r.add("film/full", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), ones], fixed=(3,))
-    r.add("film/strengths", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), mixed], fixed=(3,))
+    r.add("film/full", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), ones])
+    r.add("film/strengths", film, [normal(4, 7), 1 + normal(4, 7), normal(4, 7), mixed])
+
+    r.add("scale/rows", torch.mul, [normal(5, 7), normal(5, 1)])
+    r.add("scale/columns", torch.mul, [normal(5, 7), normal(1, 7)])
+    # the op depends on its number of columns
+    r.add("select_columns/every_other", lambda x: x[:, [6, 4, 2, 0]], [normal(5, 7)], sizes=[5, 1, 7])
+    r.add("token_embedding/values", token_embedding, [normal(4, 3), normal(3, 5), normal(3, 5)])
+    r.add("cross_attention/one_head", cross_attention(1), [normal(4, 5), normal(12, 5), normal(12, 5)])
+    r.add("cross_attention/heads", cross_attention(3), [normal(4, 6), normal(12, 6), normal(12, 6)])
 
     r.add("reparameterize/draw@odd", reparameterize, [normal(5, 14), normal(5, 7)], fixed=(1,))
     logvar = torch.tensor([[-20.0, 2.0, 0.0]])

@@ -7,15 +7,17 @@
 //! | tensor | shape |
 //! | --- | --- |
 //! | x, gamma, beta, y | `[B, F]` |
-//! | c (strength; no gradient) | `[B, 1]` |
+//! | c (strength) | `[B, 1]` |
 //!
-//! Gradient: `dx = ((1 - c) + c gamma) dy`, `dgamma = c x dy`, `dbeta = c dy`.
+//! Gradient: `dx = ((1 - c) + c gamma) dy`, `dgamma = c x dy`, `dbeta = c dy`, `dc = sum ((gamma - 1) x + beta) dy`.
 //!
-//! The model uses it only within [`norm_dropout_film`](super::norm_dropout_film); this op is its reference.
+//! Where nothing stands between batch norm and FiLM, and c needs no gradient, the model uses
+//! [`norm_dropout_film`](super::norm_dropout_film), whose reference this op is.
 
 use super::{row, row_mut, slice};
 use crate::engine::dispatch::product::TileChooser;
 use crate::engine::dispatch::{Dispatch, Dispatches, Operand, Targets, len};
+use crate::engine::kernels::reduce::sum;
 use crate::engine::kernels::split::{By, split};
 use crate::engine::kernels::vectorized::vectorized;
 use crate::engine::op::{Case, Cases, Fill, GpuOp, Op, Shapes, want};
@@ -28,8 +30,8 @@ pub struct Film;
 impl Op for Film {
     const NAME: &'static str = "film";
 
-    fn differentiable(&self, input: usize) -> bool {
-        input < 3
+    fn differentiable(&self, _input: usize) -> bool {
+        true
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Shapes {
@@ -51,10 +53,11 @@ impl Op for Film {
         dinputs: &mut [Option<Gradient<T>>],
     ) {
         let (rows, columns) = doutput.dim();
-        let [dx, dgamma, dbeta, _] = dinputs else { unreachable!("four inputs") };
-        let [dx, dgamma, dbeta] = [dx, dgamma, dbeta].map(|d| d.as_mut().map(Gradient::view_mut));
-        split(By::Rows, rows, 3 * columns, (dx, dgamma, dbeta), &|range: Range<usize>, (dx, dgamma, dbeta)| {
-            backward([dx, dgamma, dbeta], inputs, doutput, range);
+        let [dx, dgamma, dbeta, dc] = dinputs else { unreachable!("four inputs") };
+        let [dx, dgamma, dbeta, dc] = [dx, dgamma, dbeta, dc].map(|d| d.as_mut().map(Gradient::view_mut));
+        let parts = ((dx, dgamma), (dbeta, dc));
+        split(By::Rows, rows, 3 * columns, parts, &|range: Range<usize>, ((dx, dgamma), (dbeta, dc))| {
+            backward([dx, dgamma, dbeta, dc], inputs, doutput, range);
         });
     }
 
@@ -86,12 +89,17 @@ impl GpuOp for Film {
         let dispatch = Dispatch::over("backward", count).u("columns", inputs[0][1]).bind("x", Operand::Input(0));
         let dispatch = dispatch.bind("gamma", Operand::Input(1)).bind("strength", Operand::Input(3));
         let dispatch = dispatch.bind("dy", Operand::DOutput).gradient(["dx", "accumulate_x"], 0, targets, count);
-        vec![dispatch.gradient(["dgamma", "accumulate_gamma"], 1, targets, count).gradient(
-            ["dbeta", "accumulate_beta"],
-            2,
-            targets,
-            count,
-        )]
+        let dispatch = dispatch.gradient(["dgamma", "accumulate_gamma"], 1, targets, count);
+        let elements = dispatch.gradient(["dbeta", "accumulate_beta"], 2, targets, count);
+        let of_strength = targets[3].is_some().then(|| {
+            let [rows, columns] = inputs[0];
+            let dispatch = Dispatch::new("backward_strength", rows).u("rows", rows).u("columns", columns);
+            let names = ["x", "gamma", "beta"].into_iter().enumerate();
+            let dispatch = names.fold(dispatch, |dispatch, (i, name)| dispatch.bind(name, Operand::Input(i)));
+            dispatch.bind("dy", Operand::DOutput).gradient(["dstrength", "accumulate_strength"], 3, targets, rows)
+        });
+        let needed = targets[..3].iter().any(Option::is_some).then_some(elements);
+        needed.into_iter().chain(of_strength).collect()
     }
 }
 
@@ -116,8 +124,8 @@ vectorized! {
         }
     }
 
-    fn backward<T>(gradients: [Option<Gradient<T>>; 3], inputs: &[View<T>], dy: View<T>, range: Range<usize>) {
-        let [mut dx, mut dgamma, mut dbeta] = gradients;
+    fn backward<T>(gradients: [Option<Gradient<T>>; 4], inputs: &[View<T>], dy: View<T>, range: Range<usize>) {
+        let [mut dx, mut dgamma, mut dbeta, mut dc] = gradients;
         for (r, b) in range.enumerate() {
             let (x, gamma, dy, c) = (row(&inputs[0], b), row(&inputs[1], b), row(&dy, b), slice(&inputs[3])[b]);
             if let Some(Gradient { values, accumulate }) = &mut dx {
@@ -134,6 +142,11 @@ vectorized! {
                 for (d, dy) in row_mut(values, r).iter_mut().zip(dy) {
                     add(d, c * *dy, *accumulate);
                 }
+            }
+            if let Some(Gradient { values, accumulate }) = &mut dc {
+                let beta = row(&inputs[2], b);
+                let part = sum(dy.len(), |i| ((gamma[i] - T::one()) * x[i] + beta[i]) * dy[i]);
+                add(&mut values[[r, 0]], part, *accumulate);
             }
         }
     }

@@ -33,6 +33,7 @@ table! { ($)
     batch_norm BatchNorm,
     clamp_posterior ClampPosterior,
     concat Concat,
+    cross_attention CrossAttention,
     cross_entropy CrossEntropy,
     dropout Dropout,
     film Film,
@@ -47,8 +48,11 @@ table! { ($)
     mse Mse,
     norm_dropout_film NormDropoutFilm,
     reparameterize Reparameterize,
+    scale Scale,
+    select_columns SelectColumns,
     sigma_vae_nll SigmaVaeNll,
     sum Sum,
+    token_embedding TokenEmbedding,
     weighted_sum WeightedSum,
 }
 
