@@ -119,13 +119,26 @@ fn no_groups_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "not a loss")]
+#[should_panic(expected = "backward: the loss depends on no parameter")]
 fn a_loss_that_depends_on_no_parameter_is_refused() {
     let (mut tape, _) = tape(&[([1, 1], true)]);
     let x = tape.input([1, 1], &[1.0]).unwrap();
     let weights = [1.0].into_iter().collect();
     let y = tape.apply(WeightedSum { weights }, &[x]).unwrap();
     let _ = tape.backward(y);
+}
+
+#[test]
+#[should_panic(expected = "backward: the loss is [1, 1], not [2, 1]")]
+fn a_loss_of_another_shape_is_refused() {
+    let (mut tape, parameters) = tape(&[([2, 1], true)]);
+    let _ = tape.backward(parameters[0]);
+}
+
+#[test]
+#[should_panic(expected = "input: [2, 3] takes 6 values, not 5")]
+fn values_that_do_not_fit_are_refused() {
+    let _ = tape(&[]).0.input([2, 3], &[0.0; 5]);
 }
 
 /// A program on `x` `[3, 3]` that uses a weight `[3, 3]` twice, with a bias `[1, 3]` and a posterior `[3, 6]`.

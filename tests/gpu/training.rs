@@ -123,7 +123,7 @@ fn what_is_saved_is_loaded_to_the_bit() {
 #[test]
 fn pipelines_are_compiled_when_a_step_first_needs_them() {
     let Some(context) = own() else { return };
-    let compiled = || context.programs.lock().expect("no panic").count();
+    let compiled = || context.programs().count();
     for clip in ["null", "0.5"] {
         let before = compiled();
         let mut trainer = trainer(clip, Box::new(Gpu::new(context.clone())));
@@ -143,7 +143,7 @@ fn a_step_has_few_dispatches() {
     let settings: [(&str, &[&str], u64); 6] = [
         ("null", &["model.predict_peaks=true"], 62),
         ("0.5", &["model.predict_peaks=true"], 63),
-        ("null", &["model.use_film=false"], 50),
+        ("null", &["model.conditioning=none"], 50),
         ("null", &["training.likelihood=calibrated"], 60),
         ("null", &["training.weight_by_noise=true"], 60),
         ("0.5", &["model.prior=learned", "film.weight_decay=0.1"], 70),

@@ -75,6 +75,14 @@ impl LinearLayer {
         LinearLayer { weight, bias }
     }
 
+    /// As [`LinearLayer::new`], with a bias that stays 0: a buffer, not a parameter.
+    pub fn without_bias(parameters: &mut Parameters, name: &str, inputs: usize, outputs: usize) -> Self {
+        let init = Init::Linear { fan_in: inputs };
+        let weight = parameters.declare(format!("{name}.weight"), &[outputs, inputs], true, init);
+        let bias = parameters.declare(format!("{name}.bias"), &[outputs], false, Init::Constant(0.0));
+        LinearLayer { weight, bias }
+    }
+
     /// One layer that computes several layers with the same number of inputs, their outputs one after the other. The
     /// parameters keep their names.
     ///

@@ -56,8 +56,8 @@ pub trait Op: Debug + Clone + Send + Sync + 'static {
 
 /// An op on a GPU: a shader, and the dispatches of its entry points as data.
 pub trait GpuOp {
-    /// WGSL, which a device compiles once. Numbers that differ from op to op are uniforms. The first line includes files
-    /// of `shaders/common`: `// include index, sum`.
+    /// WGSL, which a device compiles once. Numbers that differ from op to op are uniforms. The first line includes
+    /// files of `shaders/common`: `// include index, sum`.
     fn shader(&self) -> &'static str;
 
     /// [`Op::forward`] on a GPU.

@@ -93,10 +93,10 @@ vectorized! {
                 let v = &v[sizes.of_token(head, token)];
                 sum(dy.len(), |i| dy[i] * v[i])
             };
-            let common = sum(weights.len(), |token| weights[token] * of_value(token));
+            let mean = sum(weights.len(), |token| weights[token] * of_value(token));
             for (token, weight) in weights.iter().enumerate() {
                 let here = sizes.of_token(head, token);
-                let of_score = *weight * (of_value(token) - common) * scale;
+                let of_score = *weight * (of_value(token) - mean) * scale;
                 if let Some((dq, accumulate)) = &mut dq {
                     add_scaled(&mut dq[own.clone()], of_score, &k[here.clone()], *accumulate || token > 0);
                 }

@@ -274,7 +274,7 @@ fn normalize_row<T: Real>(v: &mut [T], x: &[T], slope: T, [mean, scale, bias]: [
 #[inline(always)]
 fn multiply_row<T: Real>(v: &mut [T], mask: &[T]) {
     for (v, mask) in v.iter_mut().zip(mask) {
-        *v = *v * *mask;
+        *v *= *mask;
     }
 }
 

@@ -8,8 +8,8 @@
 //! | weight, name: D numbers for each value | `[T, D]` |
 //! | y: the tokens, those of the first row first | `[B T, D]` |
 //!
-//! Gradient: `dx[b, t] = weight[t] dy[b T + t]`, `dweight[t] = sum over b of x[b, t] dy[b T + t]`, `dname[t] = sum over b
-//! of dy[b T + t]`.
+//! Gradient: `dx[b, t] = weight[t] dy[b T + t]`, and summed over b `dweight[t] = x[b, t] dy[b T + t]`, `dname[t] = dy[b
+//! T + t]`.
 
 use super::{row, row_mut, slice, slice_mut};
 use crate::engine::dispatch::product::TileChooser;

@@ -5,13 +5,13 @@ use super::program::Programs;
 use crate::engine::device::{AdapterReport, NO_ADAPTER};
 use crate::engine::dispatch::MAX_BINDINGS;
 use crate::error::{Error, Result};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An opened GPU with its compiled entry points, which any number of [`Gpu`](super::Gpu)s may share.
 #[derive(Debug)]
 pub struct Context {
     handle: Handle,
-    pub programs: Mutex<Programs>,
+    programs: Mutex<Programs>,
 }
 
 impl std::ops::Deref for Context {
@@ -48,6 +48,11 @@ impl Context {
         });
         let handle = Handle { device, queue, limits, checks, kind: adapter.get_info().device_type, name, faults };
         Ok(Arc::new(Context { handle, programs: Mutex::default() }))
+    }
+
+    /// The programs. A panic about a shader leaves them as they were, so that one wrong op spoils no other.
+    pub fn programs(&self) -> MutexGuard<'_, Programs> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

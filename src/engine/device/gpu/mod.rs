@@ -158,7 +158,7 @@ impl State {
         if dispatch.workgroups == 0 {
             return Ok(());
         }
-        let entry_point = context.programs.lock().expect("no panic while locked").get(shader, dispatch);
+        let entry_point = context.programs().get(shader, dispatch);
         let mut offsets = ArrayVec::<u32, MAX_UNIFORMS>::new();
         let mut bound = ArrayVec::<BufferRange, MAX_BINDINGS>::new();
         let mut all = ArrayVec::<(BufferRange, bool), { 2 * MAX_BINDINGS + 4 }>::new();
