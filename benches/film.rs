@@ -9,7 +9,7 @@
 //! A table comes first (alone: `cargo bench --bench film -- ratios`), then criterion's own figures. `ABR_FILM_THREADS`
 //! sets the threads.
 
-use abr_film::config::{FilmConfig, ModelConfig, TrainingConfig};
+use abr_film::config::{Conditioning, FilmConfig, ModelConfig, TrainingConfig};
 use abr_film::engine::check::draw;
 use abr_film::engine::check::{Case, Cases, Fill};
 use abr_film::engine::device::Cpu;
@@ -80,7 +80,8 @@ struct Model {
 
 impl Model {
     fn new(use_film: bool, rows: usize) -> Self {
-        let config = ModelConfig { use_film, ..ModelConfig::default() };
+        let conditioning = if use_film { Conditioning::Film } else { Conditioning::None };
+        let config = ModelConfig { conditioning, ..ModelConfig::default() };
         let model = Cvae::new(&config, &FilmConfig::default(), 1, Box::new(Cpu::<f32>::new())).expect("a model");
         let [signal, condition, z] = [(config.signal_length, 0), (config.static_dim, 1), (config.latent_dim, 2)]
             .map(|(columns, layer)| draw([rows, columns], Fill::Normal, layer).into_raw_vec_and_offset().0);

@@ -34,10 +34,10 @@ struct Trial {
 
 const TRIALS: [Trial; 5] = [
     Trial { name: "film", keys: &[], shuffled: false },
-    Trial { name: "plain", keys: &["model.use_film=false"], shuffled: false },
+    Trial { name: "plain", keys: &["model.conditioning=none"], shuffled: false },
     Trial {
         name: "concat",
-        keys: &["model.use_film=false", "model.joint_generation=false", "model.concat_dropout=[0.1,0.1,0.1]"],
+        keys: &["model.conditioning=legacy_concat", "model.concat_dropout=[0.1,0.1,0.1]"],
         shuffled: false,
     },
     Trial {

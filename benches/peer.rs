@@ -25,7 +25,7 @@ fn config() -> Result<Config> {
     let (film, width) = (argument("film", true), argument("width", 1.0));
     let wide = |columns: &[usize]| columns.iter().map(|&c| (c as f64 * width) as usize).collect::<Vec<_>>();
     let settings = [
-        format!("model.use_film={film}"),
+        format!("model.conditioning={}", if film { "film" } else { "none" }),
         format!("model.decoder_dims={:?}", wide(&[128, 256, 512, 1024])),
         format!("model.signal_head_dim={}", wide(&[2048])[0]),
         format!("model.static_head_dims={:?}", wide(&[512, 256])),

@@ -87,8 +87,14 @@ fn steps(threads: usize, clip: &str) -> Vec<(usize, usize, usize)> {
 fn a_steady_step_allocates_nothing() {
     let portable = Kernel::selected().expect("a kernel") == Kernel::Portable;
     // without clipping the optimizer step of weights runs in the backward pass
-    for (threads, clip) in [1, 2].into_iter().flat_map(|t| [(t, "1.0"), (t, "null")]) {
-        let seen = steps(threads, &format!("training.gradient_clip={clip}"));
+    let clips =
+        [1, 2].into_iter().flat_map(|t| [(t, "training.gradient_clip=1.0"), (t, "training.gradient_clip=null")]);
+    // the ways in which a condition enters
+    let others = ["film.gate=true", "film.mixing=true", "film.encoder=true", "film.rank=4"].map(|set| (1, set));
+    let conditioning = ["concat", "cross_attention"].map(|name| (1, name));
+    for (threads, set) in clips.chain(others).chain(conditioning) {
+        let set = if set.contains('=') { set.to_string() } else { format!("model.conditioning={set}") };
+        let seen = steps(threads, &set);
         println!("{threads} threads, (allocations, bytes, packing buffers) by step: {seen:?}");
         let (first, steady) = (seen[0], &seen[1..]);
         assert!(steady.len() >= 24, "only {} steps", seen.len());

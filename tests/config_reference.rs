@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 const PAGE: &str = "docs/config.md";
 const WRITE: &str = "ABR_FILM_WRITE_DOCS";
-const FILES: [&str; 4] = ["mod.rs", "data.rs", "prepare.rs", "examples.rs"];
+const FILES: [&str; 5] = ["mod.rs", "conditioning.rs", "data.rs", "prepare.rs", "examples.rs"];
 
 const HEAD: &str = "# Configuration keys
 
@@ -120,7 +120,10 @@ fn parts<'a>(lines: &mut impl Iterator<Item = &'a str>, source: &str, snake: boo
             Some(function) => body(source, &function),
             None => "null".to_string(),
         });
-        found.push(Part { key, doc: above.doc(), of: of.to_string(), default, fields });
+        // what no file has
+        if !above.attributes.contains("serde(skip)") {
+            found.push(Part { key, doc: above.doc(), of: of.to_string(), default, fields });
+        }
     }
     found
 }

@@ -3,7 +3,9 @@
 
 #![cfg(feature = "abr")]
 
-use abr_film::config::{Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig};
+use abr_film::config::{
+    Conditioning, Config, FilmConfig, ModelConfig, OptimizerConfig, OptimizerKind, Prior, TrainingConfig,
+};
 use abr_film::data::load;
 use abr_film::engine::device::Cpu;
 use abr_film::engine::nn::layers::Mode;
@@ -157,7 +159,7 @@ fn a_step_in_the_backward_pass_is_the_same_step() {
 fn parameter_counts_at_the_default_sizes() {
     let count = |config: &ModelConfig| model(config, 1).parameters().count();
     assert_eq!(count(&ModelConfig::default()), 4_415_567);
-    assert_eq!(count(&ModelConfig { use_film: false, ..ModelConfig::default() }), 4_161_871);
+    assert_eq!(count(&ModelConfig { conditioning: Conditioning::None, ..ModelConfig::default() }), 4_161_871);
 }
 
 /// Checks values against U(-bound, bound): none outside, and the variance if there are enough values.
@@ -215,7 +217,7 @@ fn initial_weights_follow_their_distributions() {
     let expected =
         [("batch norm", 4 * 8), ("default", 2 * (8 + 4 + 7)), ("encoder", 2 * 5), ("the last of FiLM's", 2 * 8)];
     assert_eq!(kinds, BTreeMap::from(expected));
-    let kinds = check_initial(&state(&model(&ModelConfig { joint_generation: false, use_film: false, ..config }, 1)));
+    let kinds = check_initial(&state(&model(&ModelConfig { conditioning: Conditioning::LegacyConcat, ..config }, 1)));
     assert_eq!(kinds, BTreeMap::from([("default", 2 * 6), ("encoder", 2 * 5)]));
 }
 
@@ -240,8 +242,8 @@ fn names_are_those_of_the_state_dict() {
     for (recorded, config) in [
         ("film", full.clone()),
         ("film_peaks", ModelConfig { predict_peaks: true, ..full.clone() }),
-        ("plain", ModelConfig { use_film: false, ..full.clone() }),
-        ("concat_peaks", ModelConfig { joint_generation: false, use_film: false, predict_peaks: true, ..full.clone() }),
+        ("plain", ModelConfig { conditioning: Conditioning::None, ..full.clone() }),
+        ("concat_peaks", ModelConfig { conditioning: Conditioning::LegacyConcat, predict_peaks: true, ..full.clone() }),
     ] {
         let recording = Recording::open(&own().join(format!("{recorded}.safetensors")), "case");
         let state = state(&model(&config, 1));

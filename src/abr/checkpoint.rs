@@ -322,7 +322,8 @@ impl Checkpoint {
             }
         };
         trained.scalers.check_condition_dim(trained.config.model.static_dim)?;
-        let mut model = Cvae::new(&trained.config.model, &trained.config.film, 0, device)?;
+        let film = trained.config.film.with_inputs(&trained.scalers.input_columns());
+        let mut model = Cvae::new(&trained.config.model, &film, 0, device)?;
         model.load_state(&source, |name| file.find(name))?;
         // a training state holds more than weights
         let notices = if trained.is_bare() { file.unused(&source, &model) } else { Vec::new() };

@@ -43,25 +43,21 @@ pub fn prior_means(model: &mut Cvae, condition: &Array2<f32>) -> Result<Option<A
     Ok(Some(Array2::from_shape_vec(shape, means).expect("one value per element")))
 }
 
-/// Gamma and beta, each `[N, F]`, of each decoder level for conditions `[N, S]`, at the model's conditioning strength.
-/// Empty without FiLM.
+/// Gamma and beta, each `[N, F]`, of each decoder level for conditions `[N, S]`, at the model's conditioning strength;
+/// 1 and 0 in a level without FiLM. Empty without FiLM.
 ///
 /// # Errors
 /// When the device is out of memory or lost.
 pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Array2<f32>; 2]>> {
     let rows = condition.nrows();
     let values = condition.as_slice().expect("rows of a row-major array");
-    let Some(var) = model.modulation(rows, values)? else { return Ok(Vec::new()) };
-    let widths = model.config.decoder_dims.clone();
-    let all = Array2::from_shape_vec((rows, 2 * widths.iter().sum::<usize>()), model.read(var)?);
-    let (all, mut first) = (all.expect("one value per unit"), 0);
-    let strength = model.conditioning_strength as f32;
-    let mut part = |width: usize| {
-        first += width;
-        all.slice(ndarray::s![.., first - width..first]).to_owned()
+    let (strength, widths) = (model.conditioning_strength as f32, model.config.decoder_dims.clone());
+    let levels = model.modulation(rows, values)?.into_iter().zip(widths);
+    let at_strength = |(level, width): (Option<[Array2<f32>; 2]>, usize)| match level {
+        Some([gamma, beta]) => [gamma.mapv(|gamma| 1.0 + strength * (gamma - 1.0)), beta * strength],
+        None => [Array2::ones((rows, width)), Array2::zeros((rows, width))],
     };
-    let level = |width: usize| [part(width).mapv(|gamma| 1.0 + strength * (gamma - 1.0)), part(width) * strength];
-    Ok(widths.into_iter().map(level).collect())
+    Ok(levels.map(at_strength).collect())
 }
 
 /// The outputs of the decoder, in the model's own units.
@@ -69,7 +65,7 @@ pub fn modulations(model: &mut Cvae, condition: &Array2<f32>) -> Result<Vec<[Arr
 pub struct DecodedRows {
     /// `[N, L]`
     pub signal: Array2<f32>,
-    /// `[N, S]`; `None` for the concat decoder.
+    /// `[N, S]`; `None` for the legacy concat decoder.
     pub condition: Option<Array2<f32>>,
     /// `[N, P]`; `None` without a peak head.
     pub peaks: Option<Array2<f32>>,

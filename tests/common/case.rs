@@ -1,7 +1,9 @@
 //! A recorded model case: its metadata as configurations of the engine.
 
 use crate::recording::Recording;
-use abr_film::config::{FilmConfig, Likelihood, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig};
+use abr_film::config::{
+    Conditioning, FilmConfig, FilmLevelConfig, Likelihood, ModelConfig, OptimizerConfig, OptimizerKind, TrainingConfig,
+};
 use abr_film::model::LossWeights;
 use serde::Deserialize;
 
@@ -21,6 +23,21 @@ pub struct Case {
     num_peaks: usize,
     use_film: bool,
     joint_generation: bool,
+    conditioning: Option<Conditioning>,
+    #[serde(default = "unit")]
+    attention_dim: usize,
+    #[serde(default = "unit")]
+    attention_heads: usize,
+    #[serde(default)]
+    film_gate: bool,
+    #[serde(default)]
+    film_mixing: bool,
+    #[serde(default)]
+    film_encoder: bool,
+    film_rank: Option<usize>,
+    /// The inputs and the hidden width of each level.
+    #[serde(default)]
+    film_levels: Vec<(Vec<usize>, usize)>,
     predict_peaks: bool,
     #[serde(default = "one")]
     strength: f64,
@@ -52,6 +69,14 @@ pub struct Case {
     pub clip_norm: Option<f64>,
 }
 
+fn unit() -> usize {
+    1
+}
+
+fn level(inputs: &[usize], hidden_dim: usize) -> FilmLevelConfig {
+    FilmLevelConfig { inputs: Some(inputs.to_vec()), hidden_dim: Some(hidden_dim), ..FilmLevelConfig::default() }
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -81,8 +106,14 @@ impl Case {
             latent_dim: self.latent_dim,
             predict_peaks: self.predict_peaks,
             num_peaks: self.num_peaks,
-            joint_generation: self.joint_generation,
-            use_film: self.use_film,
+            conditioning: match (self.conditioning, self.joint_generation, self.use_film) {
+                (Some(conditioning), ..) => conditioning,
+                (None, false, _) => Conditioning::LegacyConcat,
+                (None, true, false) => Conditioning::None,
+                (None, true, true) => Conditioning::Film,
+            },
+            attention_dim: self.attention_dim,
+            attention_heads: self.attention_heads,
             encoder_dims: self.encoder_dims.clone(),
             encoder_dropout: self.encoder_dropout.clone().unwrap_or(vec![0.0; self.encoder_dims.len()]),
             decoder_dims: self.decoder_dims.clone(),
@@ -101,6 +132,11 @@ impl Case {
             hidden_dim: self.film_hidden,
             conditioning_strength: self.strength,
             condition_dropout: self.condition_dropout,
+            gate: self.film_gate,
+            mixing: self.film_mixing,
+            encoder: self.film_encoder,
+            rank: self.film_rank,
+            levels: self.film_levels.iter().map(|(inputs, hidden_dim)| level(inputs, *hidden_dim)).collect(),
             ..FilmConfig::default()
         }
     }

@@ -4,7 +4,7 @@ use abr_film::engine::device::{
     AdamBuffers, AdamSettings, Buffer, Clip, Cpu, Device, NormHandles, Role, ScalarHandle, ScalarValues, Target, Ticket,
 };
 use abr_film::engine::op::{AnyOp, Op, Precision};
-use abr_film::engine::ops::{Dropout, LinearRelu, NormDropoutFilm};
+use abr_film::engine::ops::{Dropout, LinearRelu, Mul, NormDropoutFilm, Scale};
 use abr_film::engine::tensor::Shape;
 use abr_film::error::Result;
 use ndarray::Array2;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 pub struct Noise {
     /// The multipliers of each dropout.
     pub dropouts: Vec<Vec<f32>>,
-    /// FiLM's strength in each row, once per level.
+    /// The condition's strength in each row, once per level.
     pub strengths: Vec<Vec<f32>>,
 }
 
@@ -95,6 +95,15 @@ impl<T: Precision> Device for Spy<T> {
             noise.dropouts.extend(op.dropout.map(|_| self.values(outputs[5])));
             noise.strengths.extend(op.film.map(|_| self.values(inputs[6])));
         }
+        // what is concatenated, or attended to, is multiplied by the strengths, and so is a gate
+        let strength = match (op.downcast_ref::<Scale>(), op.downcast_ref::<Mul>()) {
+            (Some(_), _) => Some(inputs[1]),
+            (_, Some(_)) => Some(inputs[0]),
+            _ => None,
+        };
+        let by_row =
+            |buffer: &Buffer| self.shapes.iter().any(|(b, [rows, columns])| b == buffer && *rows > 1 && *columns == 1);
+        noise.strengths.extend(strength.filter(by_row).map(|buffer| self.values(buffer)));
         // it saves no mask: compute the multipliers of the dropout that it fuses
         if let Some(op) = op.downcast_ref::<LinearRelu>() {
             noise.dropouts.extend(op.dropout.map(|dropout| multipliers(&dropout, self.shape(outputs[0]))));

@@ -1,7 +1,7 @@
 //! The whole model on the GPU against the CPU: losses, gradients, a training's loss curve, and errors.
 
 use super::U;
-use abr_film::config::{FilmConfig, Likelihood, ModelConfig, TrainingConfig};
+use abr_film::config::{Conditioning, FilmConfig, FilmLevelConfig, Likelihood, ModelConfig, TrainingConfig};
 use abr_film::engine::device::gpu::{Checks, Context, Gpu, open, shader_module};
 use abr_film::engine::device::{ADAPTER, Cpu, Device, ScalarValues};
 use abr_film::engine::nn::layers::Mode;
@@ -18,15 +18,7 @@ pub const SEED: u64 = 5;
 /// The margin above sqrt(n) U for a chain of sums of n terms, as in the comparison with PyTorch.
 const SPREAD: f64 = 16.0;
 
-/// The decoders: joint with FiLM, joint without FiLM, and concat.
-#[derive(Debug, Clone, Copy)]
-pub enum Kind {
-    Film,
-    Plain,
-    Concat,
-}
-
-pub fn config(predict_peaks: bool, kind: Kind) -> ModelConfig {
+pub fn config(predict_peaks: bool, conditioning: Conditioning) -> ModelConfig {
     ModelConfig {
         signal_length: 37,
         static_dim: 3,
@@ -39,8 +31,9 @@ pub fn config(predict_peaks: bool, kind: Kind) -> ModelConfig {
         static_head_dims: vec![31, 8],
         peak_head_dim: 20,
         predict_peaks,
-        joint_generation: !matches!(kind, Kind::Concat),
-        use_film: matches!(kind, Kind::Film),
+        conditioning,
+        attention_dim: 12,
+        attention_heads: 3,
         ..ModelConfig::default()
     }
 }
@@ -94,12 +87,15 @@ impl Rows {
     }
 }
 
-pub fn model(config: &ModelConfig, device: Box<dyn Device>) -> Cvae {
-    let film = FilmConfig { hidden_dim: 9, condition_dropout: 0.2, ..FilmConfig::default() };
-    let mut model = Cvae::new(config, &film, SEED, device).expect("a device with memory");
+pub fn film() -> FilmConfig {
+    FilmConfig { hidden_dim: 9, condition_dropout: 0.2, ..FilmConfig::default() }
+}
+
+pub fn model(config: &ModelConfig, film: &FilmConfig, device: Box<dyn Device>) -> Cvae {
+    let mut model = Cvae::new(config, film, SEED, device).expect("a device with memory");
     // FiLM starts as the identity, where half of its gradients are 0: change its weights
     for (name, _, mut values) in model.state().expect("values") {
-        if name.contains("_mlp.2.") {
+        if name.contains("film") {
             let stream = Stream::new(9, Purpose::TEST, values.len() as u32);
             let mut draws = stream.rng(0);
             values.iter_mut().for_each(|v| *v += 0.3 * draws.normal() as f32);
@@ -146,21 +142,32 @@ fn apart(got: &[f32], want: &[f32], terms: f64, factor: f64) -> f64 {
 fn losses_and_gradients() {
     for checks in [Checks::On, Checks::Off] {
         let Some(context) = context(checks) else { return };
-        for (peaks, kind, likelihood, strength, rows) in [
-            (true, Kind::Film, Likelihood::Mse, 1.0, ROWS),
+        let options = FilmConfig { gate: true, mixing: true, encoder: true, rank: Some(4), ..film() };
+        let level = |inputs: &[usize], hidden_dim| FilmLevelConfig {
+            inputs: Some(inputs.to_vec()),
+            hidden_dim: Some(hidden_dim),
+            ..FilmLevelConfig::default()
+        };
+        let levels = FilmConfig { levels: vec![level(&[2, 0], 5), level(&[1], 7)], ..film() };
+        for (peaks, conditioning, film, likelihood, strength, rows) in [
+            (true, Conditioning::Film, film(), Likelihood::Mse, 1.0, ROWS),
             // more than one tile of rows, and more than the 64 that lanes sum in one round
-            (true, Kind::Film, Likelihood::Mse, 1.0, 130),
-            (true, Kind::Film, Likelihood::Calibrated, 0.5, ROWS),
-            (false, Kind::Film, Likelihood::Calibrated, 1.0, ROWS),
-            (true, Kind::Plain, Likelihood::Mse, 1.0, ROWS),
-            (false, Kind::Plain, Likelihood::Calibrated, 1.0, 130),
-            (true, Kind::Concat, Likelihood::Mse, 1.0, ROWS),
-            (false, Kind::Concat, Likelihood::Calibrated, 1.0, 130),
+            (true, Conditioning::Film, film(), Likelihood::Mse, 1.0, 130),
+            (true, Conditioning::Film, film(), Likelihood::Calibrated, 0.5, ROWS),
+            (false, Conditioning::Film, film(), Likelihood::Calibrated, 1.0, ROWS),
+            (true, Conditioning::Film, options.clone(), Likelihood::Mse, 0.7, ROWS),
+            (false, Conditioning::Film, levels.clone(), Likelihood::Mse, 1.0, ROWS),
+            (true, Conditioning::None, film(), Likelihood::Mse, 1.0, ROWS),
+            (false, Conditioning::None, film(), Likelihood::Calibrated, 1.0, 130),
+            (false, Conditioning::Concat, film(), Likelihood::Mse, 0.7, ROWS),
+            (false, Conditioning::CrossAttention, film(), Likelihood::Mse, 0.7, ROWS),
+            (true, Conditioning::LegacyConcat, film(), Likelihood::Mse, 1.0, ROWS),
+            (false, Conditioning::LegacyConcat, film(), Likelihood::Calibrated, 1.0, 130),
         ] {
-            let what = format!("{kind:?}, {likelihood:?}, strength {strength}, {rows} rows");
-            let config = config(peaks, kind);
+            let what = format!("{conditioning:?}, {likelihood:?}, strength {strength}, {rows} rows");
+            let config = config(peaks, conditioning);
             let model = |device: Box<dyn Device>| {
-                let mut model = model(&config, device);
+                let mut model = model(&config, &film, device);
                 model.conditioning_strength = strength;
                 model
             };
@@ -199,8 +206,8 @@ pub fn optimizer(model: &mut Cvae) -> Optimizer {
 
 /// The losses of a training, and the largest norm of a gradient.
 fn curve(device: Box<dyn Device>, steps: u32) -> Vec<f64> {
-    let config = config(true, Kind::Film);
-    let (rows, mut model) = (Rows::new(&config, ROWS), model(&config, device));
+    let config = config(true, Conditioning::Film);
+    let (rows, mut model) = (Rows::new(&config, ROWS), model(&config, &film(), device));
     let mut optimizer = optimizer(&mut model);
     let mut losses = Vec::new();
     for step in 0..steps {
@@ -247,7 +254,7 @@ fn a_shader_that_does_not_compile_is_an_error() {
     // after the fault all results of this device are errors
     let gpu: Box<dyn Device> = Box::new(Gpu::new(context));
     assert!(
-        Cvae::new(&config(true, Kind::Film), &FilmConfig::default(), SEED, gpu)
+        Cvae::new(&config(true, Conditioning::Film), &FilmConfig::default(), SEED, gpu)
             .and_then(|model| model.state())
             .is_err()
     );
@@ -256,9 +263,9 @@ fn a_shader_that_does_not_compile_is_an_error() {
 #[test]
 fn a_lost_device_is_an_error() {
     let Some(context) = own() else { return };
-    let config = config(true, Kind::Film);
+    let config = config(true, Conditioning::Film);
     let rows = Rows::new(&config, ROWS);
-    let mut model = model(&config, Box::new(Gpu::new(context.clone())));
+    let mut model = model(&config, &film(), Box::new(Gpu::new(context.clone())));
     pass(&mut model, &rows, Likelihood::Mse);
     context.device.destroy();
     let result = model.forward(&rows.batch(), Mode::Eval).and_then(|output| model.read(output.z));

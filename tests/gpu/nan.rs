@@ -1,8 +1,8 @@
 //! A NaN in any tensor reaches the loss.
 
-use super::model::{Kind, ROWS, Rows, SEED, config, model, named, optimizer, weights};
+use super::model::{ROWS, Rows, SEED, config, film, model, named, optimizer, weights};
 use super::read;
-use abr_film::config::Likelihood;
+use abr_film::config::{Conditioning, Likelihood};
 use abr_film::engine::device::gpu::{Checks, Context, Gpu};
 use abr_film::engine::device::{AdamBuffers, AdamSettings, Clip, Cpu, Device, Role};
 use abr_film::engine::nn::layers::Mode;
@@ -22,9 +22,9 @@ const TRAIN: Mode = Mode::Train { seed: SEED, step: 0 };
 type State = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 impl Fixture {
-    fn new(context: Arc<Context>, kind: Kind, likelihood: Likelihood) -> Self {
+    fn new(context: Arc<Context>, kind: Conditioning, likelihood: Likelihood) -> Self {
         let config = config(true, kind);
-        let model = model(&config, Box::new(Gpu::new(context)));
+        let model = model(&config, &film(), Box::new(Gpu::new(context)));
         Fixture { model, clean: Rows::new(&config, ROWS), likelihood }
     }
 
@@ -55,9 +55,10 @@ fn with_nan_at_end(values: &[f32]) -> Vec<f32> {
 fn a_nan_anywhere_reaches_the_loss() {
     let Some(context) = context(Checks::Off) else { return };
     for (kind, likelihood, tensors) in [
-        (Kind::Film, Likelihood::Mse, 50),
-        (Kind::Film, Likelihood::Calibrated, 50),
-        (Kind::Concat, Likelihood::Mse, 15),
+        (Conditioning::Film, Likelihood::Mse, 50),
+        (Conditioning::Film, Likelihood::Calibrated, 50),
+        (Conditioning::LegacyConcat, Likelihood::Mse, 15),
+        (Conditioning::CrossAttention, Likelihood::Mse, 45),
     ] {
         let mut fixture = Fixture::new(context.clone(), kind, likelihood);
         let sound = |fixture: &mut Fixture| [TRAIN, Mode::Eval].map(|mode| fixture.loss(None, mode).1.is_finite());
@@ -99,7 +100,7 @@ enum Planted {
 #[test]
 fn a_nan_in_a_step_reaches_the_next_loss() {
     let Some(context) = context(Checks::Off) else { return };
-    let mut fixture = Fixture::new(context, Kind::Film, Likelihood::Mse);
+    let mut fixture = Fixture::new(context, Conditioning::Film, Likelihood::Mse);
     let mut optimizer = optimizer(&mut fixture.model);
     let (losses, _) = fixture.loss(None, TRAIN);
     fixture.model.backward(losses.total).expect("a backward pass");

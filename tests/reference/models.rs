@@ -92,8 +92,9 @@ mod own_models {
     use super::*;
 
     one_test_per_recording! { Some(own());
-        adam_l2 adamw calibrated calibrated_warmup clamps clip concat concat_dropout concat_peaks condition_dropout dropout film
-        film_learning_rate film_peaks film_unlabelled plain strength_half
+        adam_l2 adamw calibrated calibrated_warmup clamps clip concat concat_dropout concat_peaks condition_dropout
+        cross_attention dropout film film_encoder film_gate film_learning_rate film_levels film_mixing film_options
+        film_peaks film_rank film_unlabelled joint_concat plain strength_half
     }
 }
 

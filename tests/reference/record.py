@@ -49,6 +49,14 @@ class Case:
     # the model
     use_film: bool = True
     joint_generation: bool = True
+    conditioning: str | None = None  # "concat" or "cross_attention"; None: as the two flags say
+    attention_dim: int = 6
+    attention_heads: int = 2
+    film_gate: bool = False
+    film_mixing: bool = False
+    film_encoder: bool = False
+    film_rank: int | None = None
+    film_levels: list[tuple[list[int], int]] = field(default_factory=list)  # inputs and hidden width of each level
     predict_peaks: bool = False
     strength: float = 1.0
     condition_dropout: float = 0.0
@@ -78,6 +86,8 @@ class Case:
 SMALL = dict(encoder_dims=[9, 7], decoder_dims=[6, 8], encoder_dropout=[0.0, 0.0], concat_dropout=[0.0, 0.0])
 CONCAT = dict(joint_generation=False, use_film=False)
 
+OPTIONS = dict(film_gate=True, film_mixing=True, film_encoder=True, film_rank=3)
+
 CASES = [
     Case("film", 100, batch=12, signal_length=20, encoder_dims=[24, 16, 12], decoder_dims=[8, 12, 16, 24], signal_head=32,
          static_head=[16, 12], film_hidden=8),
@@ -101,6 +111,17 @@ CASES = [
     Case("adam_l2", 1500, **SMALL, weight_decay=0.05),
     Case("clip", 1600, **SMALL, clip_norm=0.25),
     Case("film_learning_rate", 1700, **SMALL, film_learning_rate_scale=0.1),
+    Case("joint_concat", 1800, **SMALL, conditioning="concat", use_film=False, strength=0.75, condition_dropout=0.4,
+         noise_seed=11, decode=True),
+    Case("cross_attention", 1900, **SMALL, conditioning="cross_attention", use_film=False, strength=0.75,
+         condition_dropout=0.4, noise_seed=12, decode=True),
+    Case("film_gate", 2000, **SMALL, film_gate=True, decode=True),
+    Case("film_mixing", 2100, **SMALL, film_mixing=True, decode=True),
+    Case("film_encoder", 2200, **SMALL, film_encoder=True),
+    Case("film_rank", 2300, **SMALL, film_rank=2),
+    Case("film_levels", 2400, **SMALL, film_levels=[([0, 2], 5), ([1], 3)], decode=True),
+    Case("film_options", 2500, **SMALL, **OPTIONS, film_levels=[([1], 4), ([2, 0], 3)], strength=0.75, condition_dropout=0.4,
+         noise_seed=13, film_learning_rate_scale=0.5),
 ]
 
 
@@ -123,10 +144,26 @@ def initial(c: Case, random: torch.Generator) -> Tensors:
         tensors[f"{norm}.running_mean"] = uniform((outputs,), 0.3)
         tensors[f"{norm}.running_var"] = 1 + uniform((outputs,), 0.5)
 
+    def film(block: str, inputs: int, hidden: int, width: int) -> None:
+        for mlp, centre in [("gamma_mlp", 1), ("beta_mlp", 0)]:
+            linear(f"{block}.{mlp}.0", inputs, hidden)
+            last = f"{block}.{mlp}.{2 if c.film_rank is None else 3}"
+            if c.film_rank is not None:
+                linear(f"{block}.{mlp}.2", hidden, c.film_rank)
+            linear(last, c.film_rank or hidden, width)
+            tensors[f"{last}.bias"] += centre
+        if c.film_gate:
+            linear(f"{block}.gate", width + c.static_dim, 1)
+        if c.film_mixing:
+            tensors[f"{block}.mixing"] = uniform((width,), 2.0)
+
     width = c.signal_length + c.static_dim
     for i, dim in enumerate(c.encoder_dims):
         linear(f"encoder.encoder_layers.{3 * i}", width, dim)
         width = dim
+    if c.film_encoder:
+        for i, dim in enumerate(c.encoder_dims, 1):
+            film(f"encoder.film{i}", c.static_dim, c.film_hidden, dim)
     linear("encoder.mu_layer", width, c.latent_dim)
     linear("encoder.logvar_layer", width, c.latent_dim)
     if c.saturate:
@@ -145,15 +182,25 @@ def initial(c: Case, random: torch.Generator) -> Tensors:
             linear("decoder.peak_head", width, c.num_peaks)
         return tensors
 
-    width = c.latent_dim
+    width = c.latent_dim + (c.static_dim if c.conditioning == "concat" else 0)
     for level, dim in enumerate(c.decoder_dims, 1):
         dense(f"decoder.layer{level}", 0, width, dim)
         if c.use_film:
-            for mlp, centre in [("gamma_mlp", 1), ("beta_mlp", 0)]:
-                linear(f"decoder.film{level}.{mlp}.0", c.static_dim, c.film_hidden)
-                linear(f"decoder.film{level}.{mlp}.2", c.film_hidden, dim)
-                tensors[f"decoder.film{level}.{mlp}.2.bias"] += centre
+            inputs, hidden = c.film_levels[level - 1] if c.film_levels else (range(c.static_dim), c.film_hidden)
+            film(f"decoder.film{level}", len(inputs), hidden, dim)
         width = dim
+    if c.conditioning == "cross_attention":
+        d = c.attention_dim
+        for part in ("weight", "name"):
+            tensors[f"decoder.tokens.{part}"] = uniform((c.static_dim, d), 1.0)
+        for level, dim in enumerate(c.decoder_dims, 1):
+            block = f"decoder.attention{level}"
+            for part, inputs, outputs in [("query", dim, d), ("key", d, d), ("value", d, d), ("output", d, dim)]:
+                linear(f"{block}.{part}", inputs, outputs)
+            # a buffer: it would add the same to all scores of a query, and so have no gradient
+            tensors[f"{block}.key.bias"].zero_()
+            tensors[f"{block}.norm.weight"] = 1 + uniform((dim,), 0.3)
+            tensors[f"{block}.norm.bias"] = uniform((dim,), 0.3)
     dense("decoder.signal_head", 0, width, c.signal_head)
     linear("decoder.signal_head.4", c.signal_head, c.signal_length)
     dense("decoder.static_head", 0, width, c.static_head[0])
@@ -223,10 +270,33 @@ class Pass:
         return self.dropout(self.norm(f"{block}.{at + 2}", self.relu(self.linear(f"{block}.{at}", x), 0.2)), p)
 
     def mlp(self, name: str, x: Tensor) -> Tensor:
-        return self.linear(f"{name}.2", self.relu(self.linear(f"{name}.0", x)))
+        h = self.relu(self.linear(f"{name}.0", x))
+        if self.case.film_rank is None:
+            return self.linear(f"{name}.2", h)
+        return self.linear(f"{name}.3", self.linear(f"{name}.2", h))
+
+    def film(self, block: str, x: Tensor, seen: Tensor, static: Tensor, strength: Tensor) -> Tensor:
+        """FiLM by the inputs `seen`, with a gate by all of them."""
+        if self.case.film_gate:
+            strength = strength * torch.sigmoid(self.linear(f"{block}.gate", torch.cat([x, static], 1)))
+        gamma = 1 + strength * (self.mlp(f"{block}.gamma_mlp", seen) - 1)
+        modulated = gamma * x + strength * self.mlp(f"{block}.beta_mlp", seen)
+        if self.case.film_mixing:
+            modulated = x + torch.sigmoid(self.tensors[f"{block}.mixing"]) * (modulated - x)
+        return modulated
+
+    def attend(self, block: str, x: Tensor, static: Tensor | None, strength: Tensor) -> Tensor:
+        norm = lambda h: F.layer_norm(h, h.shape[1:], self.tensors[f"{block}.norm.weight"], self.tensors[f"{block}.norm.bias"])
+        if static is None:
+            return norm(x)
+        heads, rows = self.case.attention_heads, len(x)
+        tokens = static[:, :, None] * self.tensors["decoder.tokens.weight"] + self.tensors["decoder.tokens.name"]
+        split = lambda name, h: self.linear(f"{block}.{name}", h).reshape(rows, -1, heads, self.case.attention_dim // heads).transpose(1, 2)
+        found = F.scaled_dot_product_attention(split("query", x[:, None]), split("key", tokens), split("value", tokens))
+        return norm(x + strength * self.linear(f"{block}.output", found.transpose(1, 2).reshape(rows, -1)))
 
     def strength(self, like: Tensor) -> Tensor:
-        """FiLM's strength for every row [B, 1]: zero, which makes it the identity, where the row lost its condition."""
+        """The condition's strength for every row [B, 1]: zero where the row lost its condition."""
         c = self.case
         rows = torch.full((c.batch, 1), c.strength, dtype=like.dtype)
         if self.training and c.condition_dropout > 0:
@@ -236,9 +306,11 @@ class Pass:
         return rows
 
     def encode(self, signal: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        h = torch.cat([signal, static], 1)
+        h, strength = torch.cat([signal, static], 1), self.strength(signal)
         for i, p in enumerate(self.case.encoder_dropout):
             h = self.dropout(self.relu(self.linear(f"encoder.encoder_layers.{3 * i}", h)), p)
+            if self.case.film_encoder:
+                h = self.film(f"encoder.film{i + 1}", h, static, static, strength)
         return self.clamp(self.linear("encoder.mu_layer", h), -10, 10), self.clamp(self.linear("encoder.logvar_layer", h), -20, 2)
 
     def decode(self, z: Tensor, static: Tensor | None) -> Tensors:
@@ -246,11 +318,15 @@ class Pass:
 
     def decode_joint(self, z: Tensor, static: Tensor | None) -> Tensors:
         c, h, strength = self.case, z, self.strength(z)
+        if c.conditioning == "concat":
+            h = torch.cat([z, z.new_zeros(len(z), c.static_dim) if static is None else strength * static], 1)
         for level in range(1, len(c.decoder_dims) + 1):
             h = self.dense(f"decoder.layer{level}", 0, h, c.decoder_dropout)
             if c.use_film and static is not None:
-                gamma = 1 + strength * (self.mlp(f"decoder.film{level}.gamma_mlp", static) - 1)
-                h = gamma * h + strength * self.mlp(f"decoder.film{level}.beta_mlp", static)
+                seen = static[:, c.film_levels[level - 1][0]] if c.film_levels else static
+                h = self.film(f"decoder.film{level}", h, seen, static, strength)
+            if c.conditioning == "cross_attention":
+                h = self.attend(f"decoder.attention{level}", h, static, strength)
         p = c.head_dropout
         out = {"signal": self.linear("decoder.signal_head.4", self.dense("decoder.signal_head", 0, h, p))}
         hidden = self.dense("decoder.static_head", 4, self.dense("decoder.static_head", 0, h, p), p)
@@ -296,7 +372,7 @@ class Pass:
 
 
 def optimizer(c: Case, parameters: Tensors) -> torch.optim.Optimizer:
-    film = {k: p for k, p in parameters.items() if k.startswith("decoder.film")}
+    film = {k: p for k, p in parameters.items() if k.startswith(("decoder.film", "encoder.film"))}
     groups = [{"params": [p for k, p in parameters.items() if k not in film]}]
     if film:
         groups.append({"params": list(film.values()), "lr": c.learning_rate * c.film_learning_rate_scale})
@@ -304,8 +380,8 @@ def optimizer(c: Case, parameters: Tensors) -> torch.optim.Optimizer:
     return kind(groups, lr=c.learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=c.weight_decay)
 
 
-def is_statistic(name: str) -> bool:
-    return name.endswith(("running_mean", "running_var"))
+def is_buffer(name: str) -> bool:
+    return name.endswith(("running_mean", "running_var", "key.bias"))
 
 
 def record(c: Case, dtype: torch.dtype) -> tuple[Tensors, float, float]:
@@ -313,8 +389,8 @@ def record(c: Case, dtype: torch.dtype) -> tuple[Tensors, float, float]:
     random = torch.Generator().manual_seed(c.seed)
     start, raw = initial(c, random), inputs(c, random)
     batch = {k: v.to(dtype) for k, v in raw.items()}
-    tensors = {k: v.to(dtype).requires_grad_(not is_statistic(k)) for k, v in start.items()}
-    parameters = {k: v for k, v in tensors.items() if not is_statistic(k)}
+    tensors = {k: v.to(dtype).requires_grad_(not is_buffer(k)) for k, v in start.items()}
+    parameters = {k: v for k, v in tensors.items() if not is_buffer(k)}
     recorded = {f"param/{k}": v for k, v in start.items()} | {f"input/{k}": v for k, v in raw.items()}
     kinks, gradients = [], []
 

@@ -1,5 +1,6 @@
 //! The ranges of the configuration's values, and the rules between them.
 
+mod conditioning;
 mod data;
 mod prepare;
 
@@ -51,6 +52,7 @@ impl Config {
     pub(super) fn first_problem(&self) -> CheckResult {
         model(&self.model)?;
         film(&self.film)?;
+        conditioning::conditioning(self)?;
         training(&self.training)?;
         data::data(&self.data)?;
         prepare::filters(&self.data.filters)?;
@@ -78,7 +80,7 @@ fn model(m: &ModelConfig) -> CheckResult {
     number("model.decoder_dropout", m.decoder_dropout, 0.0..1.0)?;
     number("model.head_dropout", m.head_dropout, 0.0..1.0)?;
     dropouts("model.encoder_dropout", &m.encoder_dropout, "model.encoder_dims", m.encoder_dims.len())?;
-    if !m.joint_generation {
+    if !m.conditioned_by().is_joint() {
         dropouts("model.concat_dropout", &m.concat_dropout, "model.decoder_dims", m.decoder_dims.len())?;
     }
     if m.num_peaks != 6 {
@@ -88,14 +90,6 @@ fn model(m: &ModelConfig) -> CheckResult {
             "set it to 6 or leave it out; model.predict_peaks turns the peak head on and off",
         ));
     }
-    if m.use_film && !m.joint_generation {
-        return Err(ConfigProblem::new(
-            "model.use_film",
-            "is true while model.joint_generation is false: the legacy decoder concatenates the condition to z and has \
-             no FiLM",
-            "set model.use_film to false or model.joint_generation to true",
-        ));
-    }
     Ok(())
 }
 
@@ -103,6 +97,7 @@ fn film(f: &FilmConfig) -> CheckResult {
     count("film.hidden_dim", f.hidden_dim, 1..=MAX_WIDTH)?;
     number("film.conditioning_strength", f.conditioning_strength, 0.0..)?;
     number("film.condition_dropout", f.condition_dropout, 0.0..=1.0)?;
+    f.rank.map_or(Ok(()), |rank| count("film.rank", rank, 1..=MAX_WIDTH))?;
     number("film.learning_rate_scale", f.learning_rate_scale, 0.0..)?;
     f.weight_decay.map_or(Ok(()), |decay| number("film.weight_decay", decay, 0.0..))
 }
@@ -280,10 +275,6 @@ mod tests {
 
     #[test]
     fn rules_between_keys() {
-        refused(
-            r#"{"model": {"joint_generation": false}}"#,
-            &["model.use_film", "set model.use_film to false or model.joint_generation to true"],
-        );
         refused(r#"{"model": {"num_peaks": 5}}"#, &["model.num_peaks", "must be 6"]);
         refused(r#"{"model": {"encoder_dims": [8, 8]}}"#, &["model.encoder_dropout", "3 values", "2 layers"]);
         refused(

@@ -46,6 +46,13 @@ impl Config {
             let as_text = Value::String(text.to_string());
             let new: Value = serde_json::from_str(text).unwrap_or(as_text.clone());
             check_keys(&flag, &nested(key, new.clone()), &schema(), "")?;
+            if key == "model.conditioning" {
+                // it replaces what keys of earlier versions in the file say
+                let model = value["model"].as_object_mut();
+                model
+                    .into_iter()
+                    .for_each(|model| model.retain(|name, _| name != "use_film" && name != "joint_generation"));
+            }
             set(&mut value, key, new);
             config = typed(&flag, &value).or_else(|error| {
                 // `data.path=2024` is JSON, but a number is no path
@@ -63,8 +70,11 @@ impl Config {
     }
 }
 
+/// A configuration with every key, those of earlier versions too.
 fn schema() -> Value {
-    Config::default().to_value()
+    let mut config = Config::default();
+    (config.model.use_film, config.model.joint_generation) = (Some(true), Some(true));
+    config.to_value()
 }
 
 fn syntax_error(source_name: &str, error: &serde_json::Error) -> Error {
@@ -174,6 +184,7 @@ fn check_keys(source_name: &str, value: &Value, schema: &Value, path: &str) -> R
 fn optional(path: &str) -> Option<Value> {
     Some(match path {
         "data.static_columns" => json!({"name": "", "encoding": "", "categories": []}),
+        "film.levels" => json!({"columns": [], "hidden_dim": 0}),
         "data.filters" => json!({"column": "", "min": 0, "max": 0, "equals": [], "not": []}),
         "data.prepare.baseline" | "data.prepare.window" => json!({"from_ms": 0, "to_ms": 0}),
         "data.prepare.band_pass" => json!({"low_hz": 0, "high_hz": 0, "order": 0}),

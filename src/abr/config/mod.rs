@@ -2,11 +2,13 @@
 //! checks the ranges.
 
 mod check;
+mod conditioning;
 mod data;
 mod examples;
 mod load;
 mod prepare;
 
+pub use conditioning::{Conditioning, FilmConfig, FilmLevelConfig};
 pub use data::{
     ColumnEncoding, ConditionColumn, DataConfig, Design, EncodedColumn, HeldValue, SAMPLE_RATES_HZ, SYNTH_COLUMNS,
     SignalScaling, Species, SplitBy, SynthConfig, T0_RANGE_MS, Unit,
@@ -33,12 +35,13 @@ pub struct Config {
 impl Config {
     /// The same configuration with implied values written out: `training.seed`, and for the cosine schedule
     /// `training.scheduler.T_max`. Other schedules have no `T_max`, so that a resume may change the number of epochs
-    /// and nothing else.
+    /// and nothing else. Keys of earlier versions are replaced by today's.
     pub fn resolved(mut self) -> Config {
         if self.training.scheduler.kind == SchedulerKind::Cosine {
             self.training.scheduler.t_max.get_or_insert(self.training.num_epochs);
         }
         self.training.seed.get_or_insert(self.data.seed);
+        self.model = self.model.with_todays_keys();
         self
     }
 
@@ -49,7 +52,11 @@ impl Config {
 
     /// The keys whose values differ, as (dotted key, value here, value in `other`); a missing key is `unset`.
     pub fn differences(&self, other: &Config) -> Vec<(String, String, String)> {
-        let (mine, theirs) = (flatten(&self.to_value()), flatten(&other.to_value()));
+        let today = |config: &Config| {
+            let model = config.model.clone().with_todays_keys();
+            flatten(&Config { model, ..config.clone() }.to_value())
+        };
+        let (mine, theirs) = (today(self), today(other));
         let keys: std::collections::BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
         let shown = |side: &BTreeMap<String, String>, key: &String| side.get(key).map_or("unset".into(), String::clone);
         keys.into_iter()
@@ -77,11 +84,21 @@ pub struct ModelConfig {
     pub predict_peaks: bool,
     /// Always 6: latencies of waves I, III, V in ms, then their amplitudes in µV (P).
     pub num_peaks: usize,
-    /// `true`: signal and condition heads on one decoder; `false`: the legacy decoder that concatenates the condition
-    /// to z.
-    pub joint_generation: bool,
-    /// Whether FiLM modulates the decoder; needs `joint_generation`.
-    pub use_film: bool,
+    /// How the condition enters the decoder.
+    pub conditioning: Conditioning,
+    /// Width of the tokens, the queries, the keys and the values of `conditioning: "cross_attention"`.
+    pub attention_dim: usize,
+    /// The number of heads of `conditioning: "cross_attention"`, which divides `attention_dim`.
+    pub attention_heads: usize,
+    /// Whether `decoder_dims` are multiplied by a factor that gives the model as many parameters as it has with plain
+    /// FiLM of the same `film.hidden_dim`, within 1 %: for fair comparisons.
+    pub match_parameters: bool,
+    /// A key of earlier versions: `false` stands for `conditioning: "legacy_concat"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint_generation: Option<bool>,
+    /// A key of earlier versions: `false` stands for `conditioning: "none"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_film: Option<bool>,
     /// Widths of the encoder's hidden layers.
     pub encoder_dims: Vec<usize>,
     /// Dropout of the encoder's hidden layers, one value per layer, each from 0 to below 1.
@@ -90,7 +107,7 @@ pub struct ModelConfig {
     pub decoder_dims: Vec<usize>,
     /// Dropout of the joint decoder's levels, from 0 to below 1.
     pub decoder_dropout: f64,
-    /// Dropout of the concat decoder, one value per level, each from 0 to below 1.
+    /// Dropout of the legacy concat decoder, one value per level, each from 0 to below 1.
     pub concat_dropout: Vec<f64>,
     /// Width of the hidden layer of the head that predicts the signal.
     pub signal_head_dim: usize,
@@ -117,8 +134,12 @@ impl Default for ModelConfig {
             latent_dim: 64,
             predict_peaks: false,
             num_peaks: 6,
-            joint_generation: true,
-            use_film: true,
+            conditioning: Conditioning::Film,
+            attention_dim: 64,
+            attention_heads: 4,
+            match_parameters: false,
+            joint_generation: None,
+            use_film: None,
             encoder_dims: vec![512, 256, 128],
             encoder_dropout: vec![0.2, 0.2, 0.1],
             decoder_dims: vec![128, 256, 512, 1024],
@@ -131,40 +152,6 @@ impl Default for ModelConfig {
             linear_path: false,
             prior: Prior::Standard,
             residual: ResidualKind::None,
-        }
-    }
-}
-
-/// How the condition modulates the decoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FilmConfig {
-    /// Width of the hidden layer of each gamma and beta MLP.
-    pub hidden_dim: usize,
-    /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`; 0 is off, 1 is FiLM, and values
-    /// above 1 exaggerate it.
-    pub conditioning_strength: f64,
-    /// Probability, from 0 to 1, that a training row's FiLM is the identity for one step (trains the unconditional
-    /// path).
-    pub condition_dropout: f64,
-    /// Factor on the learning rate of the FiLM parameters, 0 or more.
-    pub learning_rate_scale: f64,
-    /// Weight decay of the FiLM weights, while FiLM biases have none; `null`: that of `training.optimizer`, for all
-    /// FiLM parameters.
-    pub weight_decay: Option<f64>,
-    /// Free text, shown by `abr-film info`.
-    pub description: String,
-}
-
-impl Default for FilmConfig {
-    fn default() -> Self {
-        FilmConfig {
-            hidden_dim: 64,
-            conditioning_strength: 1.0,
-            condition_dropout: 0.0,
-            learning_rate_scale: 1.0,
-            weight_decay: None,
-            description: String::new(),
         }
     }
 }

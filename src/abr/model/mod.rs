@@ -3,6 +3,7 @@
 //!
 //! All values here are in the model's own units: signals, conditions and labels are already scaled.
 
+mod attention;
 mod decoder;
 mod encoder;
 mod film;
@@ -10,27 +11,32 @@ mod learned_prior;
 mod levels;
 mod loss;
 mod prior;
+mod size;
 
 use crate::purpose;
-pub use film::film_level;
+pub use film::FilmLevel;
 pub use loss::{LossWeights, Losses, Terms};
 pub use prior::{AggregatedPosterior, Near, SubjectDraw};
+pub use size::sized;
 
-use crate::config::{FilmConfig, ModelConfig, Prior};
+use crate::config::{FilmConfig, ModelConfig};
 use crate::engine::device::{Buffer, Device};
 use crate::engine::nn::layers::{ForwardContext, Mode};
-use crate::engine::nn::params::Parameters;
+use crate::engine::nn::params::{Parameter, Parameters};
 use crate::engine::ops::{Reparameterize, dropout::threshold};
 use crate::engine::rng::Stream;
 use crate::engine::tape::{Tape, Var};
 use crate::error::{Error, Result};
 use decoder::Decoder;
 use encoder::Encoder;
-use film::FilmGenerators;
+use film::{ConditionVars, FilmLayers};
 use learned_prior::LearnedPrior;
+use ndarray::Array2;
+use size::Parts;
 
 /// The model with its parameters, on a device.
 pub struct Cvae {
+    /// With the widths that it has; see [`sized`].
     pub config: ModelConfig,
     /// c in `gamma = 1 + c (gamma_mlp(s) - 1)`, `beta = c beta_mlp(s)`. It may change at any time.
     pub conditioning_strength: f64,
@@ -85,7 +91,7 @@ pub struct Output {
 pub struct Decoded {
     /// `[B, L]`
     pub signal: Var,
-    /// `[B, S]`: the condition predicted from the decoder's state; `None` for the concat decoder.
+    /// `[B, S]`: the condition predicted from the decoder's state; `None` for the legacy concat decoder.
     pub condition: Option<Var>,
     /// `[B, P]`: the peaks; `None` without a peak head.
     pub peaks: Option<Var>,
@@ -95,16 +101,14 @@ impl Cvae {
     /// A model with the initial weights of this seed.
     ///
     /// # Errors
-    /// When the device is out of memory.
+    /// As [`sized`]; when the device is out of memory.
     pub fn new(config: &ModelConfig, film: &FilmConfig, seed: u64, device: Box<dyn Device>) -> Result<Self> {
-        let mut parameters = Parameters::default();
-        let encoder = Encoder::new(config, &mut parameters);
-        let decoder = Decoder::new(config, film, &mut parameters);
-        let prior = (config.prior == Prior::Learned).then(|| LearnedPrior::new(config, &mut parameters));
+        let (config, mut parameters) = (sized(config, film)?, Parameters::default());
+        let Parts { encoder, decoder, prior } = Parts::new(&config, film, &mut parameters);
         let mut tape = Tape::new(device);
         parameters.allocate(&mut tape, seed)?;
         Ok(Cvae {
-            config: config.clone(),
+            config,
             conditioning_strength: film.conditioning_strength,
             condition_dropout: film.condition_dropout,
             parameters,
@@ -138,9 +142,10 @@ impl Cvae {
         let eps = self.tape.input([rows, c.latent_dim], batch.eps.unwrap_or(&self.zeros))?;
         let strength = self.strength(rows, mode)?;
         let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode };
-        let posterior = self.encoder.forward(&mut context, signal, condition)?;
+        let conditioned = ConditionVars { values: condition, strength };
+        let posterior = self.encoder.forward(&mut context, signal, conditioned)?;
         let z = context.tape.apply(Reparameterize, &[posterior, eps])?;
-        let decoded = self.decoder.forward(&mut context, z, Some((condition, strength)))?;
+        let decoded = self.decoder.forward(&mut context, z, Some(conditioned))?;
         let centred_posterior = match &mut self.prior {
             Some(prior) => prior.centred_posterior(&mut context, posterior, condition)?,
             None => posterior,
@@ -168,47 +173,86 @@ impl Cvae {
     pub fn encode(&mut self, batch: &Batch) -> Result<Var> {
         self.tape.rewind();
         let signal = self.tape.input([batch.rows, self.config.signal_length], batch.signal)?;
-        let condition = self.tape.input([batch.rows, self.config.static_dim], batch.condition)?;
+        let condition = self.condition(batch.rows, batch.condition)?;
         let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
         self.encoder.forward(&mut context, signal, condition)
     }
 
-    /// Decodes z `[B, Z]` under conditions `[B, S]` in evaluation mode. Without a condition FiLM is the identity. Ends
-    /// the previous pass.
+    /// Decodes z `[B, Z]` under conditions `[B, S]` in evaluation mode. Without a condition FiLM is the identity, and
+    /// another decoder gets none. Ends the previous pass.
     ///
     /// # Errors
-    /// When a concat decoder gets no condition, or the device is out of memory or lost.
+    /// When the decoder of earlier versions gets no condition, or the device is out of memory or lost.
     pub fn decode(&mut self, rows: usize, z: &[f32], condition: Option<&[f32]>) -> Result<Decoded> {
-        if condition.is_none() && !self.config.joint_generation {
+        if condition.is_none() && !self.config.conditioned_by().is_joint() {
             return Err(Error::usage(
-                "a concat decoder (joint_generation: false) cannot generate without a condition",
-                "give a condition, or train a model with joint_generation: true",
+                "the legacy concat decoder cannot generate without a condition",
+                "give a condition, or train a model with another model.conditioning",
             ));
         }
         self.tape.rewind();
         let z = self.tape.input([rows, self.config.latent_dim], z)?;
-        let mode = Mode::Eval;
-        let condition = match condition {
-            Some(values) => {
-                Some((self.tape.input([rows, self.config.static_dim], values)?, self.strength(rows, mode)?))
-            }
-            None => None,
-        };
-        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode };
+        let condition = condition.map(|values| self.condition(rows, values)).transpose()?;
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
         self.decoder.forward(&mut context, z, condition)
     }
 
-    /// Gamma and beta of all FiLM generators `[B, Σ 2 F]` for conditions `[B, S]`, at strength 1: gamma and beta of the
-    /// first level, then those of the next. `None` without FiLM. Ends the previous pass.
+    /// Conditions `[B, S]` in evaluation mode.
+    fn condition(&mut self, rows: usize, values: &[f32]) -> Result<ConditionVars> {
+        let values = self.tape.input([rows, self.config.static_dim], values)?;
+        Ok(ConditionVars { values, strength: self.strength(rows, Mode::Eval)? })
+    }
+
+    /// Gamma and beta, each `[B, F]`, of each decoder level for conditions `[B, S]`, at strength 1; `None` for a level
+    /// without FiLM. Empty without FiLM. Ends the previous pass.
     ///
     /// # Errors
     /// When the device is out of memory or lost.
-    pub fn modulation(&mut self, rows: usize, condition: &[f32]) -> Result<Option<Var>> {
-        let Some(film) = self.decoder.film() else { return Ok(None) };
+    pub fn modulation(&mut self, rows: usize, condition: &[f32]) -> Result<Vec<Option<[Array2<f32>; 2]>>> {
         self.tape.rewind();
-        let condition = self.tape.input([rows, self.config.static_dim], condition)?;
+        let condition = self.condition(rows, condition)?;
         let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
-        film.forward(&mut context, condition).map(Some)
+        let Some(film) = self.decoder.film() else { return Ok(Vec::new()) };
+        let modulations = film.modulations(&mut context, condition)?;
+        let levels = (0..film.len()).map(|level| modulations.gamma_beta(&mut context, level));
+        let levels: Vec<Option<[Var; 2]>> = levels.collect::<Result<_>>()?;
+        let read = |[gamma, beta]: [Var; 2]| Ok([self.matrix(gamma)?, self.matrix(beta)?]);
+        levels.into_iter().map(|level| level.map(read).transpose()).collect()
+    }
+
+    /// The values of a variable.
+    fn matrix(&self, var: Var) -> Result<Array2<f32>> {
+        let [rows, columns] = self.tape.shape(var);
+        Ok(Array2::from_shape_vec((rows, columns), self.tape.read(var)?).expect("one value per element"))
+    }
+
+    /// What decoder levels (counted from 1) decide by the condition, for latents `[B, Z]` and conditions `[B, S]` in
+    /// evaluation mode: the gate of FiLM `[B, 1]`, or the attention to each value of the condition, head by head, `[B,
+    /// H S]`. Empty where nothing is decided. Ends the previous pass.
+    ///
+    /// # Errors
+    /// When the device is out of memory or lost.
+    pub fn decisions(&mut self, rows: usize, z: &[f32], condition: &[f32]) -> Result<Vec<(usize, Array2<f32>)>> {
+        self.tape.rewind();
+        let z = self.tape.input([rows, self.config.latent_dim], z)?;
+        let condition = self.condition(rows, condition)?;
+        let mut context = ForwardContext { tape: &mut self.tape, parameters: &self.parameters, mode: Mode::Eval };
+        let seen = self.decoder.decisions(&mut context, z, condition)?;
+        seen.into_iter().map(|(level, var)| Ok((level, self.matrix(var)?))).collect()
+    }
+
+    /// The weights of each decoder level's units between modulated and plain features, with `film.mixing`.
+    ///
+    /// # Errors
+    /// As [`Tape::read`].
+    pub fn mixing(&self) -> Result<Vec<(usize, Vec<f32>)>> {
+        let of = |(parameter, var): (&Parameter, Var)| match FilmLevel::of(&parameter.name) {
+            Some(FilmLevel::Decoder(level)) if parameter.name.ends_with(".mixing") => Some((level, var)),
+            _ => None,
+        };
+        let sigmoid = |logit: f32| 1.0 / (1.0 + (-logit).exp());
+        let weights = |(level, var)| Ok((level, self.read(var)?.into_iter().map(sigmoid).collect()));
+        self.parameters.iter().filter_map(of).map(weights).collect()
     }
 
     /// The strength of each row's condition, `[B, 1]`. In training it is 0 for a row whose condition is dropped.
@@ -300,14 +344,19 @@ impl Cvae {
         self.parameters.load(&mut self.tape, source, find)
     }
 
-    /// The gradient buffers of each FiLM generator, in order.
+    /// The levels with FiLM: those of the decoder, then those of the encoder.
+    pub fn film_levels(&self) -> Vec<FilmLevel> {
+        let levels = |film: Option<&FilmLayers>| film.map_or(Vec::new(), |film| film.modulated().collect());
+        let (decoder, encoder) = (levels(self.decoder.film()), levels(self.encoder.film()));
+        decoder.into_iter().map(FilmLevel::Decoder).chain(encoder.into_iter().map(FilmLevel::Encoder)).collect()
+    }
+
+    /// The gradient buffers of FiLM in each level of [`Cvae::film_levels`].
     pub fn film_gradients(&self) -> Vec<Vec<Buffer>> {
-        let mut levels = vec![Vec::new(); self.decoder.film().map_or(0, FilmGenerators::levels)];
-        for (parameter, var) in self.parameters.iter() {
-            if let Some(level) = film_level(&parameter.name) {
-                levels[level - 1].push(self.tape.buffers(var).1);
-            }
-        }
-        levels
+        let of_level = |level| {
+            let own = self.parameters.iter().filter(|(p, _)| FilmLevel::of(&p.name) == Some(level));
+            own.map(|(_, var)| self.tape.buffers(var).1).collect()
+        };
+        self.film_levels().into_iter().map(of_level).collect()
     }
 }

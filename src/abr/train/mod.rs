@@ -132,7 +132,8 @@ impl Trainer {
             ));
         }
         let seed = config.training.seed.unwrap_or(config.data.seed);
-        let mut model = Cvae::new(&config.model, &config.film, seed, device)?;
+        let film = config.film.with_inputs(&scalers.input_columns());
+        let mut model = Cvae::new(&config.model, &film, seed, device)?;
         notices.extend(warnings::of_size(model.parameters().count(), train.rows.len(), config.model.signal_length));
         let training = &config.training;
         let optimizer = optimizer(&training.optimizer, &config.film, training.learning_rate, model.parts())?;

@@ -7,7 +7,7 @@ use crate::engine::nn::params::{Parameter, ParameterId, Parameters};
 use crate::engine::nn::schedule::{Schedule, ScheduleKind};
 use crate::engine::tape::Tape;
 use crate::error::Result;
-use crate::model::film_level;
+use crate::model::FilmLevel;
 
 /// The optimizer of a model, with this learning rate as [`set_learning_rate`] sets it.
 ///
@@ -31,10 +31,14 @@ pub fn optimizer(
     // no decay for biases: a bias of gamma is 1 if FiLM is the identity
     let of_biases = film.weight_decay.map_or(weight_decay, |_| 0.0);
     let groups = vec![
-        group(|p| film_level(&p.name).is_none(), weight_decay, true),
+        group(|p| FilmLevel::of(&p.name).is_none(), weight_decay, true),
         // a training reports the norms of FiLM's gradients
-        group(|p| film_level(&p.name).is_some() && p.shape.len() > 1, film.weight_decay.unwrap_or(weight_decay), false),
-        group(|p| film_level(&p.name).is_some() && p.shape.len() == 1, of_biases, false),
+        group(
+            |p| FilmLevel::of(&p.name).is_some() && p.shape.len() > 1,
+            film.weight_decay.unwrap_or(weight_decay),
+            false,
+        ),
+        group(|p| FilmLevel::of(&p.name).is_some() && p.shape.len() == 1, of_biases, false),
     ];
     let settings = AdamSettings { betas, eps, decoupled: kind == OptimizerKind::AdamW };
     let mut optimizer = Optimizer::new(settings, groups, parameters, tape)?;

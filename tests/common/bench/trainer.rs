@@ -9,7 +9,7 @@ use abr_film::train::Trainer;
 /// Ready for its first step, with FiLM or without.
 pub fn trainer(film: bool, batch: usize, device: Box<dyn Device>) -> Result<Trainer> {
     let settings = [
-        format!("model.use_film={film}"),
+        format!("model.conditioning={}", if film { "film" } else { "none" }),
         format!("training.batch_size={batch}"),
         // the training set has more rows than a batch
         format!("data.synth.subjects={}", 100.max(batch / 24)),

@@ -76,6 +76,11 @@ pub struct SignalScaler {
 }
 
 impl Scalers {
+    /// The column of each input of the model, in order: a column with several inputs as often as it has.
+    pub fn input_columns(&self) -> Vec<&str> {
+        self.conditions.iter().flat_map(|scaler| vec![scaler.name.as_str(); scaler.width()]).collect()
+    }
+
     /// Fits to `rows`, the training rows, alone. Also returns notices for the user.
     ///
     /// # Errors
