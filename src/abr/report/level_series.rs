@@ -1,7 +1,7 @@
 //! Level series: traces stacked by level, loud above soft, with one scale in µV for all panels.
 
 mod around;
-mod ink;
+pub(super) mod ink;
 mod panel;
 mod scale;
 
@@ -11,7 +11,7 @@ use crate::eval::level_series::{LevelSeries, SpreadBand, TraceLayer, TraceSource
 use around::{draw_head, draw_note, draw_scale_bar, head_lines, note};
 use ink::{text_width, wrap};
 use plotters::style::RGBColor;
-use scale::Scale;
+use scale::PlotScale;
 
 /// How a level series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -54,7 +54,7 @@ pub fn draw_level_series(series: &LevelSeries, options: &SeriesOptions) -> Pictu
 /// The layout of the page, in CSS pixels.
 struct Page<'a> {
     series: &'a LevelSeries,
-    scale: Scale,
+    scale: PlotScale,
     colours: Vec<LayerColour<'a>>,
     columns: usize,
     /// The left edge of the first column of panels.
@@ -84,7 +84,7 @@ impl<'a> Page<'a> {
     fn of(series: &'a LevelSeries, options: &SeriesOptions) -> Page<'a> {
         let panels = series.panels.len();
         assert!(panels > 0, "a panel to draw");
-        let scale = Scale::of(series, options.window_ms);
+        let scale = PlotScale::of(series, options.window_ms);
         let levels = panel::level_words(&scale.levels);
         let left =
             levels.iter().map(|words| text_width(words, TEXT)).map(|width| width + 2.0 * EDGE).fold(LEFT, f64::max);

@@ -1,7 +1,7 @@
 //! Draws everything around the panels: the legend, the scale bar and the note.
 
 use super::ink::{self, HPos, SMALL, VPos, text_width};
-use super::scale::Scale;
+use super::scale::PlotScale;
 use super::{EDGE, HEADING_LINE, LINE, LayerColour, Page};
 use crate::eval::level_series::{LevelSeries, SpreadBand, TracesAtLevel};
 use crate::report::picture::{Area, DrawResult};
@@ -67,7 +67,7 @@ fn legend(series: &LevelSeries, layer: &LayerColour) -> String {
 }
 
 /// Draws a bar with a round height in µV to the right of the first row of panels, whose plots begin at `top`.
-pub fn draw_scale_bar(area: &Area, scale: &Scale, right: f64, top: f64) -> DrawResult {
+pub fn draw_scale_bar(area: &Area, scale: &PlotScale, right: f64, top: f64) -> DrawResult {
     let uv = one_two_five_up_to(1.05 * scale.pitch / scale.px_per_uv);
     let (x, half) = (right + 14.0, uv * scale.px_per_uv / 2.0);
     let middle = top + scale.height() / 2.0;

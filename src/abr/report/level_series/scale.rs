@@ -18,7 +18,7 @@ const ROOM: f64 = 16.0;
 
 /// Positions in CSS pixels, from the upper left corner of a plot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Scale {
+pub struct PlotScale {
     pub from_ms: f64,
     pub to_ms: f64,
     /// The lowest first.
@@ -40,12 +40,12 @@ enum TracePart {
 
 const PARTS: [TracePart; 3] = [TracePart::Mean, TracePart::Band, TracePart::Repeats];
 
-impl Scale {
-    pub fn of(series: &LevelSeries, window_ms: Option<[f64; 2]>) -> Scale {
+impl PlotScale {
+    pub fn of(series: &LevelSeries, window_ms: Option<[f64; 2]>) -> PlotScale {
         let [from_ms, to_ms] = window_ms.unwrap_or_else(|| times(series));
         let levels = levels(series);
         let pitch = (ALL_LEVELS / levels.len() as f64).clamp(PITCH[0], PITCH[1]);
-        let mut scale = Scale { from_ms, to_ms, levels, pitch, px_per_uv: f64::INFINITY, above: 0.0, below: 0.0 };
+        let mut scale = PlotScale { from_ms, to_ms, levels, pitch, px_per_uv: f64::INFINITY, above: 0.0, below: 0.0 };
         let outlines: Vec<Vec<Outline>> = series.panels.iter().map(|panel| scale.outlines(panel)).collect();
         for outline in outlines.iter().flatten() {
             scale.px_per_uv = scale.px_per_uv.min(scale.largest(outline));
