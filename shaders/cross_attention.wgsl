@@ -88,14 +88,14 @@ fn backward(thread: Thread) {
     let own = p.width / p.heads;
     let row = of_row(i);
     let first = of_tokens(i);
-    var common = 0.0;
+    var mean = 0.0;
     for (var t = 0u; t < p.tokens; t++) {
-        common += kept_weights[i * p.tokens + t] * of_value(row, first + t * p.width, own);
+        mean += kept_weights[i * p.tokens + t] * of_value(row, first + t * p.width, own);
     }
     for (var t = 0u; t < p.tokens; t++) {
         let token = first + t * p.width;
         let weight = kept_weights[i * p.tokens + t];
-        let of_score = weight * (of_value(row, token, own) - common) * p.scale;
+        let of_score = weight * (of_value(row, token, own) - mean) * p.scale;
         for (var j = 0u; j < own; j++) {
             let part = of_score * key[token + j];
             dquery[row + j] = added(dquery[row + j], part, select(p.accumulate_query, 1u, t > 0u));

@@ -37,8 +37,10 @@ const ABR: &[(&str, &[&str])] = &[
         "eval",
         &["baselines", "checkpoint", "config", "data", "generate", "infer", "model", "purpose", "residual", "text"],
     ),
+    ("doctor", &["checkpoint", "config", "data", "model", "purpose"]),
     ("train", &["baselines", "checkpoint", "config", "data", "files", "generate", "infer", "model", "purpose"]),
-    ("report", &["eval", "text"]),
+    ("compare", &["config", "eval", "files", "model"]),
+    ("report", &["compare", "eval", "text"]),
 ];
 
 /// What modules of the product import of the engine.
@@ -50,6 +52,7 @@ const SEES_ENGINE: &[(&str, &[&str])] = &[
     ("checkpoint", &["device"]),
     ("residual", &["rng"]),
     ("generate", &["rng"]),
+    ("doctor", &["rng"]),
     ("eval", &["rng"]),
     ("train", &["device", "nn", "rng", "tape"]),
 ];

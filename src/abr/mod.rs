@@ -2,8 +2,10 @@
 
 pub mod baselines;
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod data;
+pub mod doctor;
 pub mod eval;
 pub mod files;
 pub mod generate;

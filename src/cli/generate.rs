@@ -2,7 +2,7 @@
 
 use super::{DeviceArgs, model, notice, notice_gpu, source};
 use abr_film::checkpoint::Checkpoint;
-use abr_film::config::Config;
+use abr_film::config::{Conditioning, Config};
 use abr_film::data::Dataset;
 use abr_film::data::table;
 use abr_film::error::{Error, Result};
@@ -77,8 +77,13 @@ impl Generate {
             notices.iter().for_each(notice);
             let conditions = request.conditions.as_deref().unwrap_or(&[]);
             self.warn(&trained.config, conditions);
-            if self.strength.is_some() && !trained.config.model.use_film {
-                return Err(Error::usage("--strength needs FiLM, which this model does not have", "leave it out"));
+            let conditioning = trained.config.model.conditioned_by();
+            if self.strength.is_some() && matches!(conditioning, Conditioning::None | Conditioning::LegacyConcat) {
+                let problem = format!(
+                    "--strength does nothing to this model, whose model.conditioning is {}",
+                    conditioning.name()
+                );
+                return Err(Error::usage(problem, "leave it out"));
             }
             trained.check_time_axis()?;
             check_conditions(&trained, table.as_deref(), conditions)?;
@@ -104,14 +109,15 @@ impl Generate {
 
     /// Warns if the decoder does not use the condition as users may expect.
     fn warn(&self, config: &Config, conditions: &[Condition]) {
-        let (model, film) = (&config.model, &config.film);
-        if self.unconditional && film.condition_dropout == 0.0 && model.use_film {
+        let (conditioning, film) = (config.model.conditioned_by(), &config.film);
+        let conditioned = !matches!(conditioning, Conditioning::None | Conditioning::LegacyConcat);
+        if self.unconditional && film.condition_dropout == 0.0 && conditioned {
             notice("trained without film.condition_dropout: the decoder was never trained without a condition");
         }
         let named = conditions.iter().any(|condition| !condition.is_empty());
-        if named && model.joint_generation && !model.use_film {
+        if named && conditioning == Conditioning::None {
             notice(
-                "this decoder has no condition (model.use_film is false): the given values do not affect the traces",
+                "this decoder has no condition (model.conditioning is none): the given values do not affect the traces",
             );
         }
     }

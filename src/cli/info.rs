@@ -2,10 +2,10 @@
 
 use super::{DeviceArgs, notice, print};
 use abr_film::checkpoint::Checkpoint;
-use abr_film::config::Config;
+use abr_film::config::{Conditioning, Config};
 use abr_film::engine::device::{AdapterReport, Device};
 use abr_film::error::Result;
-use abr_film::model::{Cvae, film_level};
+use abr_film::model::{Cvae, FilmLevel};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,9 @@ impl Info {
         let info = match (&self.model, config) {
             (Some(path), config) => self.device.with(|device| of_file(path, config, device))?,
             (None, Some(config)) => self.device.with(|device| {
-                let mut model = Cvae::new(&config.model, &config.film, 0, device)?;
+                config.model.notices().iter().for_each(notice);
+                let film = config.film.with_inputs(&config.input_columns());
+                let mut model = Cvae::new(&config.model, &film, 0, device)?;
                 describe(&config, &mut model)
             })?,
             (None, None) => {
@@ -85,13 +87,15 @@ fn adapter(report: AdapterReport) -> Value {
 }
 
 fn describe(config: &Config, model: &mut Cvae) -> Result<Value> {
-    let film = model.parameters().iter().filter(|(p, _)| film_level(&p.name).is_some());
+    let film = model.parameters().iter().filter(|(p, _)| FilmLevel::of(&p.name).is_some());
     let film: usize = film.map(|(p, _)| p.len()).sum();
     let total = model.parameters().count();
-    let decoder = match (config.model.joint_generation, config.model.use_film) {
-        (true, true) => "joint, FiLM",
-        (true, false) => "joint, plain",
-        (false, _) => "concat",
+    let decoder = match config.model.conditioned_by() {
+        Conditioning::Film => "joint, FiLM",
+        Conditioning::None => "joint, plain",
+        Conditioning::Concat => "joint, concat",
+        Conditioning::CrossAttention => "joint, cross-attention",
+        Conditioning::LegacyConcat => "legacy, concat",
     };
     let layers: Vec<Value> = model
         .parameters()

@@ -1,6 +1,8 @@
 //! The commands, one file each. Data goes to the named file or stdout, everything else to stderr.
 
+mod compare;
 mod data;
+mod doctor;
 mod eval;
 mod generate;
 mod info;
@@ -39,6 +41,10 @@ enum Command {
     Reconstruct(reconstruct::Reconstruct),
     /// Draw recorded, prepared, reconstructed and generated traces by level, alone or over each other
     Plot(plot::Plot),
+    /// Train variants side by side, over folds and seeds, and make a table with intervals
+    Compare(compare::Compare),
+    /// Say what is wrong with a training, with numbers and remedies
+    Doctor(doctor::Doctor),
     /// Show a model's layers, parameters and device
     Info(info::Info),
     /// Import, inspect, prepare and simulate recordings
@@ -70,6 +76,28 @@ enum DeviceName {
 }
 
 impl DeviceArgs {
+    /// Whether a GPU computes.
+    fn is_gpu(&self) -> bool {
+        match self.device {
+            DeviceName::Cpu => false,
+            DeviceName::Gpu => true,
+            DeviceName::Auto => {
+                let named =
+                    self.adapter.is_some() || std::env::var_os(device::ADAPTER).is_some_and(|name| !name.is_empty());
+                named || device::adapters().iter().any(|adapter| !adapter.software && adapter.problem.is_none())
+            }
+        }
+    }
+
+    /// The flags that choose the same.
+    fn flags(&self) -> Vec<String> {
+        let device = self.device.to_possible_value().expect("no value is hidden");
+        let mut flags = vec!["--device".to_string(), device.get_name().to_string()];
+        flags.extend(self.adapter.iter().flat_map(|name| ["--adapter".to_string(), name.clone()]));
+        flags.extend(self.threads.iter().flat_map(|count| ["--threads".to_string(), count.to_string()]));
+        flags
+    }
+
     /// Runs `work` on the device.
     fn with<R: Send>(&self, work: impl FnOnce(Box<dyn Device>) -> Result<R> + Send) -> Result<R> {
         let kind = match (self.device, &self.adapter) {
@@ -103,6 +131,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Generate(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
         Command::Plot(command) => command.run(),
+        Command::Compare(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Data(command) => command.run(),
     }

@@ -30,7 +30,7 @@ pub fn write_pictures(pictures: &[(String, Picture)], folder: &Path) -> Result<(
     let folder = folder.join("pictures");
     std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
     // remove the pictures of an earlier evaluation, which may have had others
-    let ours = |name: &str| PICTURES.contains(&name) || name.starts_with("film_");
+    let ours = |name: &str| PICTURES.contains(&name) || name.starts_with("film_") || name.starts_with("attention_");
     for entry in std::fs::read_dir(&folder).map_err(Error::io("read the folder", &folder))?.flatten() {
         let path = entry.path();
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

@@ -87,6 +87,7 @@ impl Train {
         overrides.extend(self.seed.map(|seed| format!("training.seed={seed}")));
         let file = self.config.clone().unwrap_or_else(|| folder.config());
         let mut config = Config::load(&file, &overrides)?;
+        config.model.notices().iter().for_each(notice);
         if let Some(before) = last.and_then(|last| last.trained.as_ref()) {
             let (training, before) = (&mut config.training, &before.config.training);
             training.scheduler.t_max = training.scheduler.t_max.or(before.scheduler.t_max);
@@ -100,7 +101,7 @@ impl Train {
 }
 
 /// A new trainer, or one resumed from the last state.
-fn prepare(
+pub(super) fn prepare(
     config: &Config,
     dataset: &Dataset,
     device: Box<dyn Device>,
@@ -135,7 +136,7 @@ fn prepare(
 /// A crash loses at most this time and the current epoch.
 const LAST_EVERY: Duration = Duration::from_secs(60);
 
-fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
+pub(super) fn train(trainer: &mut Trainer, folder: &RunFolder, interrupted: &AtomicBool) -> Result<()> {
     let progress = ProgressDisplay::new(trainer);
     let mut written = Instant::now();
     while !trainer.finished() {
@@ -203,7 +204,7 @@ fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
 }
 
 /// Writes the evaluation, and returns its verdict.
-fn evaluate_best(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<Vec<String>> {
+pub(super) fn evaluate_best(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<Vec<String>> {
     let best = trainer.best().and_then(|best| best.trained);
     let trained = best.ok_or_else(|| Error::usage("no epoch was the best", "train longer"))?.as_stored();
     let part = default_part(&trained, dataset)?;
@@ -233,14 +234,14 @@ fn default_folder(config: Option<&Path>) -> PathBuf {
 
 /// Handles Ctrl-C and termination requests. The second one ends the program at once.
 #[derive(Default)]
-struct Interrupt {
-    raised: AtomicBool,
+pub(super) struct Interrupt {
+    pub raised: AtomicBool,
     /// Whether everything except the report is saved.
     reporting: AtomicBool,
 }
 
 impl Interrupt {
-    fn watch() -> Result<Arc<Interrupt>> {
+    pub fn watch() -> Result<Arc<Interrupt>> {
         let interrupt = Arc::new(Interrupt::default());
         let watching = interrupt.clone();
         ctrlc::set_handler(move || {

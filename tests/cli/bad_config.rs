@@ -14,10 +14,7 @@ fn keys_types_and_ranges() {
         (r#"{"training": {"batch_size": "many"}}"#, &["training.batch_size", "\"many\"", "expected a whole number"]),
         (r#"{"model": {"latent_dim": 0}}"#, &["model.latent_dim: is 0, must be from 1"]),
         (r#"{"training": {"learning_rate": -1}}"#, &["training.learning_rate: is -1, must be above 0"]),
-        (
-            r#"{"model": {"joint_generation": false, "use_film": true}}"#,
-            &["model.use_film", "joint_generation to true"],
-        ),
+        (r#"{"model": {"joint_generation": false, "use_film": true}}"#, &["model.use_film", "in place of both"]),
         (r#"{"model": {"static_dim": 3}}"#, &["model.static_dim: is 3", "data.static_columns names 7: age_years"]),
         (r#"{"training": {"scheduler": {"type": "cosin"}}}"#, &["training.scheduler.type", "`cosine`"]),
         ("{\n  \"model\": {,}\n}", &["line 2, column 13", "not valid JSON"]),

@@ -273,10 +273,7 @@ fn every_decoder_is_evaluated() {
     let place = Place::new();
     for (name, set) in [
         ("plain", "--set model.use_film=false"),
-        (
-            "concat",
-            "--set model.use_film=false --set model.joint_generation=false --set model.concat_dropout=[0.1,0.1]",
-        ),
+        ("concat", "--set model.conditioning=legacy_concat --set model.concat_dropout=[0.1,0.1]"),
         ("per_trace", "--set data.signal_scaling=per_trace --set training.likelihood=calibrated"),
     ] {
         place.ok(&format!("train --config smoke.json --out {name} {set}"));

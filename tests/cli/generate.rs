@@ -106,8 +106,9 @@ fn strength_acts_on_film() {
     for bad in ["-1", "nan", "inf"] {
         place.refused(2, &format!("generate --model run/best.safetensors --strength={bad}"), &["--strength"]);
     }
-    place.ok("train --config smoke.json --out plain --set model.use_film=false");
-    place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength needs FiLM"]);
+    let stderr = place.ok("train --config smoke.json --out plain --set model.use_film=false").stderr;
+    assert!(stderr.contains("model.use_film is a key of earlier versions"), "{stderr}");
+    place.refused(2, "generate --model plain/best.safetensors --strength 2", &["--strength does nothing"]);
     let stderr = place.ok("generate --model plain/best.safetensors --static level_db=60").stderr;
     assert!(
         stderr.contains("this decoder has no condition") && stderr.contains("do not affect the traces"),
@@ -131,10 +132,10 @@ fn without_a_condition() {
     place.ok("train --config smoke.json --out dropped --set film.condition_dropout=0.2");
     let output = place.ok("generate --model dropped/best.safetensors --unconditional");
     assert!(!output.stderr.contains("condition_dropout"), "{}", output.stderr);
-    let concat = "--set model.use_film=false --set model.joint_generation=false --set model.concat_dropout=[0.1,0.1]";
+    let concat = "--set model.conditioning=legacy_concat --set model.concat_dropout=[0.1,0.1]";
     place.ok(&format!("train --config smoke.json --out concat {concat}"));
     let unconditional = "generate --model concat/best.safetensors --unconditional --out made.csv";
-    place.refused(2, unconditional, &["concat decoder", "joint_generation: true"]);
+    place.refused(2, unconditional, &["concat decoder", "another model.conditioning"]);
     let header = cells(&place.ok("generate --model concat/best.safetensors").stdout)[0].join(",");
     assert!(header.contains("level_db") && !header.contains("_read"), "{header}");
 }

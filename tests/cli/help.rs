@@ -5,12 +5,14 @@ use abr_film::data::read::FORMATS;
 use common::documentation::documentation;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "train",
     "eval",
     "generate",
     "reconstruct",
     "plot",
+    "compare",
+    "doctor",
     "info",
     "data import",
     "data inspect",

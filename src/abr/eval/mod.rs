@@ -43,6 +43,7 @@ pub use wave_report::{LevelReport, WaveReport};
 
 use crate::baselines::{Baselines, NEIGHBOURS, NearestCondition};
 use crate::checkpoint::TrainedModel;
+use crate::config::Conditioning;
 use crate::data::rows::EncodedRows;
 use crate::data::{
     Column, Dataset,
@@ -307,7 +308,7 @@ fn conditions(
         return Ok(None);
     }
     let errors = |predicted: &[Column]| condition.iter().zip(predicted).map(|(c, p)| ColumnErrors::of(c, p)).collect();
-    let without = match model.config.use_film {
+    let without = match model.config.conditioned_by() == Conditioning::Film {
         true => decode(model, &made.mu, None)?.condition,
         false => None,
     };

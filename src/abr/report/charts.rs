@@ -7,7 +7,7 @@ use crate::eval::level_functions::{LevelFunction, LevelPoint};
 use crate::eval::measures::Interval;
 use crate::eval::metrics::LatentUnits;
 use crate::eval::norms::NormPoint;
-use crate::eval::pictures::{FilmResponse, LatentMap, Quantiles};
+use crate::eval::pictures::{AttentionResponse, FilmResponse, LatentMap, Quantiles};
 use crate::eval::{Calibration, GenerationQuality, LevelReport, Report, SHARES, TableCell};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -237,8 +237,8 @@ fn ends(interval: Interval) -> Vec<Point> {
     [interval.low, interval.high].into_iter().flatten().map(|x| Point::at(x, 1.0)).collect()
 }
 
-/// Gamma and beta of each block against the varied variable, with the block's number.
-pub fn film(responses: &[FilmResponse]) -> Vec<(usize, Picture)> {
+/// Gamma, beta and the gate of each block against the varied variable.
+pub fn film<'a>(responses: &'a [FilmResponse]) -> Vec<(&'a FilmResponse, Picture)> {
     let series = |colour, values: &[f64], quantiles: &Quantiles| {
         let [q5, q25, q50, q75, q95] = &quantiles.quantiles[..] else { panic!("five quantiles") };
         let points = |low: &[f64], high: &[f64]| -> Vec<Point> {
@@ -251,21 +251,59 @@ pub fn film(responses: &[FilmResponse]) -> Vec<(usize, Picture)> {
             Series { name: "median", colour, mark: Mark::Line, points: points(q25, q75) },
         ]
     };
-    let both = |response: &FilmResponse| {
-        let FilmResponse { block, units, variable, values, gamma, beta } = response;
-        let label = if variable == "level_db" { "level, dB" } else { variable };
+    let all = |response: &'a FilmResponse| {
+        let FilmResponse { block, units, variable, values, gamma, beta, gate, .. } = response;
+        let label = axis_label(variable);
         let titles = ["gamma", "beta"].map(|what| format!("{what}, block {block} ({units} units)"));
-        let chart = |title, what, colour, quantiles| Chart {
+        let of_gate = format!("gate, block {block}");
+        let chart = |title, what, series| Chart {
             title,
             x: ChartAxis { label, range: None },
             y: ChartAxis { label: what, range: None },
-            series: series(colour, values, quantiles),
+            series,
         };
-        let charts = vec![chart(&titles[0], "gamma", PURPLE, gamma), chart(&titles[1], "beta", GREEN, beta)];
-        let picture = row(&format!("Gamma and beta of FiLM block {block} against {label}"), HEIGHT - 40, charts);
-        picture.map(|picture| (*block, picture))
+        let mut charts = vec![
+            chart(&titles[0], "gamma", series(PURPLE, values, gamma)),
+            chart(&titles[1], "beta", series(GREEN, values, beta)),
+        ];
+        if let Some(gate) = gate {
+            let points = values.iter().zip(gate).map(|(x, y)| Point::at(*x, *y)).collect();
+            let line = Series { name: "gate", colour: BLUE, mark: Mark::Line, points };
+            let gate = chart(&of_gate, "gate", vec![line]);
+            charts.push(Chart { y: ChartAxis { label: "gate", range: Some([0.0, 1.0]) }, ..gate });
+        }
+        let picture = row(&format!("FiLM block {block} against {label}"), HEIGHT - 40, charts);
+        picture.map(|picture| (response, picture))
     };
-    responses.iter().filter_map(both).collect()
+    responses.iter().filter_map(all).collect()
+}
+
+fn axis_label(variable: &str) -> &str {
+    if variable == "level_db" { "level, dB" } else { variable }
+}
+
+/// The attention of each decoder level to each value of the condition, against the varied variable.
+pub fn attention<'a>(responses: &'a [AttentionResponse]) -> Vec<(&'a AttentionResponse, Picture)> {
+    let one = |response: &'a AttentionResponse| {
+        let AttentionResponse { level, variable, values, tokens, weights } = response;
+        let colours = SERIES.iter().chain(&RAMP).cycle();
+        let series = tokens.iter().zip(weights).zip(colours).map(|((name, weights), colour)| Series {
+            name,
+            colour: *colour,
+            mark: Mark::Line,
+            points: values.iter().zip(weights).map(|(x, y)| Point::at(*x, *y)).collect(),
+        });
+        let title = format!("attention, level {level}");
+        let chart = Chart {
+            title: &title,
+            x: ChartAxis { label: axis_label(variable), range: None },
+            y: ChartAxis { label: "weight", range: Some([0.0, 1.0]) },
+            series: series.collect(),
+        };
+        let picture = row(&format!("Attention of level {level} against {}", axis_label(variable)), HEIGHT, vec![chart]);
+        picture.map(|picture| (response, picture))
+    };
+    responses.iter().filter_map(one).collect()
 }
 
 /// The KL of each unit by level, and the rows in the two units with the largest KL.

@@ -5,12 +5,13 @@ use super::charts::WIDTH;
 use super::level_series::{SeriesOptions, draw_level_series};
 use super::picture::{Picture, printable};
 use crate::eval::level_series::{LevelSeries, SpreadBand};
+use crate::eval::pictures::{AttentionResponse, FilmResponse};
 use crate::eval::{Report, ReportTable};
 use crate::text::capitalised;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 const SERIES: SeriesOptions =
     SeriesOptions { width: Some(WIDTH), window_ms: None, band: Some(SpreadBand::Central(80.0)) };
 
@@ -29,6 +30,7 @@ pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> Stri
         ("spread", "Spread and coverage of generated traces", spread(report, &drawn)),
         ("latent", "What the latent holds", latent(report, &drawn)),
         ("film", "What FiLM does", film(report, &drawn)),
+        ("attention", "What the decoder attends to", attention(report, &drawn)),
         ("learning", "Learning curves", learning(report, &drawn)),
         ("measures", "All measures", Some(measures(report))),
         ("data", "Data, split and configuration", Some(data(report))),
@@ -66,7 +68,7 @@ pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> Stri
     printable(&page.into_string())
 }
 
-/// The names of the pictures, except those of the FiLM blocks: `film_1`, `film_2`, ….
+/// The names of the pictures, except those that begin with `film_` and `attention_`: `film_1`, `film_1_rate_hz`, ….
 pub const PICTURES: [&str; 8] =
     ["explained", "level_series", "reconstructions", "coverage", "latent", "learning", BY_LEVEL[0], BY_LEVEL[1]];
 /// The pictures of waves by level.
@@ -79,6 +81,9 @@ pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
     let shown = report.pictures.as_ref();
     let series = |series: &LevelSeries| draw_level_series(series, &SERIES);
     let film = shown.map_or(Vec::new(), |shown| charts::film(&shown.film));
+    let film = film.into_iter().map(|(response, picture)| (film_name(response), picture));
+    let attention = shown.map_or(Vec::new(), |shown| charts::attention(&shown.attention));
+    let attention = attention.into_iter().map(|(response, picture)| (attention_name(response), picture));
     let single = [
         ("explained", charts::explained(report)),
         ("level_series", shown.and_then(|shown| some_panels(shown.level_series.as_ref()?)).map(series)),
@@ -89,11 +94,22 @@ pub fn pictures(report: &Report) -> Vec<(String, Picture)> {
     ];
     let known = single.into_iter().chain(BY_LEVEL.into_iter().zip(waves));
     let known = known.filter_map(|(name, picture)| Some((name.to_string(), picture?)));
-    known.chain(film.into_iter().map(|(block, picture)| (film_name(block), picture))).collect()
+    known.chain(film).chain(attention).collect()
 }
 
-fn film_name(block: usize) -> String {
-    format!("film_{block}")
+/// The pictures against the level come first, and their names have no variable.
+fn film_name(response: &FilmResponse) -> String {
+    name_of("film", response.block, &response.variable)
+}
+
+fn attention_name(response: &AttentionResponse) -> String {
+    name_of("attention", response.level, &response.variable)
+}
+
+fn name_of(what: &str, level: usize, variable: &str) -> String {
+    let letters = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let variable: String = variable.chars().map(letters).collect();
+    if variable == "level_db" { format!("{what}_{level}") } else { format!("{what}_{level}_{variable}") }
 }
 
 fn some_panels(series: &LevelSeries) -> Option<&LevelSeries> {
@@ -118,7 +134,7 @@ impl NamedPictures<'_> {
     }
 }
 
-fn table(table: &ReportTable) -> Markup {
+pub(super) fn table(table: &ReportTable) -> Markup {
     html! {
         div .table {
             table {
@@ -228,12 +244,49 @@ fn latent(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
 
 fn film(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
     let blocks = &report.pictures.as_ref()?.film;
-    let caption = html! { "gamma 1 and beta 0 leave a unit as it is." };
-    let figures = blocks.iter().filter_map(|block| drawn.figure(&film_name(block.block), caption.clone()));
-    let figures: Vec<Markup> = figures.collect();
-    (!figures.is_empty()).then(|| {
+    let gated = blocks.iter().any(|block| block.gate.is_some());
+    let caption = |block: &FilmResponse| {
         html! {
-            @for figure in figures { (figure) }
+            "gamma 1 and beta 0 leave a unit as it is."
+            @if gated { " The gate, for the mean latent, multiplies what FiLM does." }
+            @if let Some([low, .., high]) = block.mixing {
+                " The weight of the modulated feature is between " (format!("{low:.2}")) " and " (format!("{high:.2}"))
+                " in 90 % of the units."
+            }
+        }
+    };
+    by_variable(blocks, |block| &block.variable, |block| drawn.figure(&film_name(block), caption(block)))
+}
+
+fn attention(report: &Report, drawn: &NamedPictures) -> Option<Markup> {
+    let levels = &report.pictures.as_ref()?.attention;
+    let caption = html! { "The mean over the heads, for the mean latent." };
+    let figure = |level: &AttentionResponse| drawn.figure(&attention_name(level), caption.clone());
+    by_variable(levels, |level| &level.variable, figure)
+}
+
+/// The figures against the first variable, and those against each other one folded away.
+fn by_variable<T>(
+    responses: &[T],
+    variable: impl Fn(&T) -> &str,
+    figure: impl Fn(&T) -> Option<Markup>,
+) -> Option<Markup> {
+    let mut variables: Vec<&str> = Vec::new();
+    for response in responses {
+        if !variables.contains(&variable(response)) {
+            variables.push(variable(response));
+        }
+    }
+    let of = |name: &str| -> Vec<Markup> {
+        responses.iter().filter(|response| variable(response) == name).filter_map(&figure).collect()
+    };
+    let first = of(variables.first()?);
+    (!first.is_empty()).then(|| {
+        html! {
+            @for figure in first { (figure) }
+            @for name in &variables[1..] {
+                details { summary { "against " (name) } @for figure in of(name) { (figure) } }
+            }
             p .note { "All other conditioning variables stay at their medians, and text at what is most frequent." }
         }
     })

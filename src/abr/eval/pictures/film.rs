@@ -1,4 +1,5 @@
-//! How FiLM modulates the decoder's units as the level changes: gamma and beta of each block.
+//! What the decoder does with the condition: gamma, beta and gate of each FiLM block, or the attention of each level,
+//! while one conditioning variable goes through its range.
 
 use super::Evaluated;
 use crate::checkpoint::TrainedModel;
@@ -7,7 +8,7 @@ use crate::error::Result;
 use crate::eval::measures::quantile;
 use crate::infer::modulations;
 use crate::model::Cvae;
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use serde::Serialize;
 
 /// The number of values of the varied conditioning variable.
@@ -22,48 +23,123 @@ pub struct FilmResponse {
     /// The decoder level that the block modulates, from 1.
     pub block: usize,
     pub units: usize,
-    /// The varied variable: `level_db` if there is one.
+    /// The varied variable.
     pub variable: String,
     pub values: Vec<f64>,
     pub gamma: Quantiles,
     pub beta: Quantiles,
+    /// With `film.gate`: the gate at each value, for the mean latent of the evaluated rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Vec<f64>>,
+    /// With `film.mixing`: the quantiles over the units of the weight of the modulated feature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<[f64; 5]>,
 }
 
-/// The 5, 25, 50, 75 and 95 % quantiles over the units of a block, at each value.
+/// The attention of one decoder level to each value of the condition, the mean over its heads, for the mean latent of
+/// the evaluated rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Quantiles {
-    /// `[5][values]`
-    pub quantiles: Vec<Vec<f64>>,
+pub struct AttentionResponse {
+    /// The decoder level, from 1.
+    pub level: usize,
+    /// The varied variable.
+    pub variable: String,
+    pub values: Vec<f64>,
+    /// What the tokens are the values of.
+    pub tokens: Vec<String>,
+    /// `[tokens][values]`
+    pub weights: Vec<Vec<f64>>,
 }
 
-/// One per block; empty without FiLM, or if no variable varies.
-pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<Vec<FilmResponse>> {
+/// What the decoder does with the condition.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Responses {
+    pub film: Vec<FilmResponse>,
+    pub attention: Vec<AttentionResponse>,
+}
+
+/// For each variable, the level first: one per block or decoder level. Empty where the decoder has neither FiLM nor
+/// attention, or no variable varies.
+pub(super) fn responses(trained: &TrainedModel, model: &mut Cvae, evaluated: &Evaluated) -> Result<Responses> {
     let columns: Vec<Column> = evaluated.dataset.conditions.iter().map(|c| c.select(evaluated.rows)).collect();
-    let Some((varied, [low, high])) = variable(&columns) else { return Ok(Vec::new()) };
+    let mut all = Responses::default();
+    for (varied, range) in variables(&columns) {
+        let one = response(trained, model, evaluated, (&columns, varied), range)?;
+        all.film.extend(one.film);
+        all.attention.extend(one.attention);
+    }
+    Ok(all)
+}
+
+fn response(
+    trained: &TrainedModel,
+    model: &mut Cvae,
+    evaluated: &Evaluated,
+    (columns, varied): (&[Column], usize),
+    [low, high]: [f64; 2],
+) -> Result<Responses> {
     let values: Vec<f64> = (0..STEPS).map(|i| low + (high - low) * i as f64 / (STEPS - 1) as f64).collect();
+    let variable = columns[varied].name.clone();
     let conditions: Vec<Column> = columns
         .iter()
-        .map(|column| match column.name == columns[varied].name {
+        .map(|column| match column.name == variable {
             true => Column { name: column.name.clone(), values: Values::Number(values.clone()) },
             false => typical(column),
         })
         .collect();
     let all: Vec<usize> = (0..STEPS).collect();
     let encoded = trained.scalers.encode_condition(&evaluated.dataset.source, &conditions, &all)?;
-    let blocks = modulations(model, &encoded)?.into_iter().zip(1..);
-    let response = |([gamma, beta], block): ([Array2<f32>; 2], usize)| FilmResponse {
-        block,
-        units: gamma.ncols(),
-        variable: columns[varied].name.clone(),
-        values: values.clone(),
-        gamma: Quantiles::of(&gamma),
-        beta: Quantiles::of(&beta),
+    let latent = evaluated.made.mu.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(model.config.latent_dim));
+    let z: Vec<f32> = (0..STEPS).flat_map(|_| latent.to_vec()).collect();
+    let decisions = model.decisions(STEPS, &z, encoded.as_slice().expect("a row-major array"))?;
+    let mixing = model.mixing()?;
+    let gate = |block: usize| {
+        let (_, gate) = decisions.iter().find(|(level, gate)| *level == block && gate.ncols() == 1)?;
+        Some(gate.iter().map(|v| f64::from(*v)).collect())
     };
-    Ok(blocks.map(response).collect())
+    let mixed = |block: usize| {
+        let (_, weights) = mixing.iter().find(|(level, _)| *level == block)?;
+        let sorted = sorted(ArrayView1::from(weights));
+        Some(QUANTILES.map(|share| quantile(&sorted, share)))
+    };
+    let blocks = modulations(model, &encoded)?;
+    let film: Vec<FilmResponse> = blocks
+        .iter()
+        .zip(1..)
+        .map(|([gamma, beta], block)| FilmResponse {
+            block,
+            units: gamma.ncols(),
+            variable: variable.clone(),
+            values: values.clone(),
+            gamma: Quantiles::of(gamma),
+            beta: Quantiles::of(beta),
+            gate: gate(block),
+            mixing: mixed(block),
+        })
+        .collect();
+    let tokens: Vec<String> = trained.scalers.input_columns().into_iter().map(String::from).collect();
+    let maps = if film.is_empty() { decisions } else { Vec::new() };
+    let attention = maps.into_iter().map(|(level, map)| {
+        let heads = map.ncols() / tokens.len().max(1);
+        let weight = |token: usize, value: usize| {
+            (0..heads).map(|head| f64::from(map[[value, head * tokens.len() + token]])).sum::<f64>() / heads as f64
+        };
+        let of_token = |token| (0..STEPS).map(|value| weight(token, value)).collect();
+        let (variable, values) = (variable.clone(), values.clone());
+        AttentionResponse {
+            level,
+            variable,
+            values,
+            weights: (0..tokens.len()).map(of_token).collect(),
+            tokens: tokens.clone(),
+        }
+    });
+    let attention = attention.collect();
+    Ok(Responses { film, attention })
 }
 
-/// The varied column and its range: the level, else the first numeric column that varies.
-fn variable(columns: &[Column]) -> Option<(usize, [f64; 2])> {
+/// The numeric columns that vary, with their ranges: the level first.
+fn variables(columns: &[Column]) -> Vec<(usize, [f64; 2])> {
     let range = |column: &Column| match &column.values {
         Values::Number(values) => {
             let finite = values.iter().copied().filter(|v| v.is_finite());
@@ -72,8 +148,24 @@ fn variable(columns: &[Column]) -> Option<(usize, [f64; 2])> {
         }
         Values::Text(_) => None,
     };
-    let vary: Vec<(usize, [f64; 2])> = columns.iter().enumerate().filter_map(|(i, c)| Some((i, range(c)?))).collect();
-    vary.iter().find(|(i, _)| columns[*i].name == "level_db").or(vary.first()).copied()
+    let mut vary: Vec<(usize, [f64; 2])> =
+        columns.iter().enumerate().filter_map(|(i, c)| Some((i, range(c)?))).collect();
+    vary.sort_by_key(|(i, _)| columns[*i].name != "level_db");
+    vary
+}
+
+/// In ascending order.
+fn sorted(values: ArrayView1<f32>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The 5, 25, 50, 75 and 95 % quantiles over the units of a block, at each value.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// `[5][values]`
+    pub quantiles: Vec<Vec<f64>>,
 }
 
 /// The median, or the most frequent text, repeated for each step.
@@ -98,11 +190,6 @@ fn typical(column: &Column) -> Column {
 impl Quantiles {
     /// From `[values, units]`.
     fn of(modulation: &Array2<f32>) -> Quantiles {
-        let sorted = |units: ArrayView1<f32>| {
-            let mut units: Vec<f64> = units.iter().map(|v| f64::from(*v)).collect();
-            units.sort_by(f64::total_cmp);
-            units
-        };
         let rows: Vec<Vec<f64>> = modulation.axis_iter(Axis(0)).map(sorted).collect();
         let at = |share: f64| rows.iter().map(|units| quantile(units, share)).collect();
         Quantiles { quantiles: QUANTILES.map(at).to_vec() }

@@ -4,7 +4,7 @@ mod film;
 mod latent;
 mod traces;
 
-pub use film::{FilmResponse, Quantiles};
+pub use film::{AttentionResponse, FilmResponse, Quantiles};
 pub use latent::{KlAtLevel, LatentMap, LatentPoint};
 
 use super::level_series::LevelSeries;
@@ -32,8 +32,11 @@ pub struct Pictures {
     /// … with one panel each.
     pub reconstructions: LevelSeries,
     pub latent: LatentMap,
-    /// One per FiLM block; empty without FiLM.
+    /// One per variable and FiLM block; empty without FiLM.
     pub film: Vec<FilmResponse>,
+    /// One per variable and decoder level; empty without attention.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attention: Vec<AttentionResponse>,
 }
 
 /// A row whose reconstruction is shown.
@@ -80,12 +83,14 @@ impl Pictures {
         can_draw: bool,
     ) -> Result<Pictures> {
         let (reconstructed, reconstructions) = traces::reconstructions(evaluated);
+        let film::Responses { film, attention } = film::responses(trained, model, evaluated)?;
         Ok(Pictures {
             level_series: can_draw.then(|| traces::level_series(trained, model, evaluated)).transpose()?,
             reconstructed,
             reconstructions,
             latent: LatentMap::of(evaluated.made, latent, evaluated.levels().as_deref()),
-            film: film::responses(trained, model, evaluated)?,
+            film,
+            attention,
         })
     }
 }
