@@ -29,8 +29,10 @@ impl SelectColumns {
     /// When one is selected twice.
     pub fn new(columns: impl IntoIterator<Item = usize>) -> Self {
         let columns: Arc<[u32]> = columns.into_iter().map(|column| column as u32).collect();
-        let twice = columns.iter().enumerate().any(|(i, column)| columns[..i].contains(column));
-        assert!(!twice, "select_columns: a column is selected twice: {columns:?}");
+        let mut sorted = columns.to_vec();
+        sorted.sort_unstable();
+        let twice = sorted.windows(2).find(|pair| pair[0] == pair[1]);
+        assert!(twice.is_none(), "select_columns: column {} is selected twice", twice.map_or(0, |pair| pair[0]));
         SelectColumns { columns }
     }
 
