@@ -255,8 +255,7 @@ fn gather(folder: &Path, plan: &Plan, queue: &Queue) -> Result<ComparisonTable> 
         let name = folder.file_name().map_or("comparison".into(), |name| name.to_string_lossy());
         write("report.html", compare_page(&comparison, &name))?;
         // a process beside this one may have written its table, with more cells, before
-        let now = plan.cells.iter().map(|cell| Ok(usize::from(queue.result(&cell.name)?.is_some())));
-        if now.sum::<Result<usize>>()? == comparison.done {
+        if count_done(plan, queue)? == comparison.done {
             return Ok(comparison);
         }
     }

@@ -4,7 +4,7 @@ use super::{DeviceArgs, model, notice, print, source};
 use abr_film::checkpoint::{Checkpoint, TrainedModel};
 use abr_film::data::split::split;
 use abr_film::doctor::{Evidence, Finding, examine};
-use abr_film::error::{Error, Result};
+use abr_film::error::Result;
 use clap::Args;
 use ndarray::Array2;
 use serde_json::json;
@@ -60,10 +60,7 @@ impl Doctor {
         }
         let data = self.data.clone().or(of_run);
         let dataset = source::load_for(trained, data.as_ref(), true)?;
-        if trained.data.hash != abr_film::data::hash::data_hash(&dataset) {
-            let problem = "contains other recordings than when the model was trained on it";
-            return Err(Error::input(&dataset.source, "", problem, "name the recordings with --data"));
-        }
+        model::check_data_of_run(trained, &dataset)?;
         let rows = split(&dataset, &trained.config.data)?.train;
         trained.scalers.encode_condition(&dataset.source, &dataset.conditions, &rows).map(Some)
     }

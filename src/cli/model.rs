@@ -28,11 +28,11 @@ pub fn data_of_run(file: &Path) -> Option<String> {
     config["data"]["path"].as_str().map(String::from)
 }
 
-/// Refuses recordings taken from a run's configuration if they have changed since the training.
+/// Refuses recordings other than those of the training.
 pub fn check_data_of_run(trained: &TrainedModel, dataset: &Dataset) -> Result<()> {
     if data_hash(dataset) == trained.data.hash {
         return Ok(());
     }
     let problem = "contains other recordings than when the model was trained on it";
-    Err(Error::input(&dataset.source, "", problem, "name the recordings to evaluate with --data"))
+    Err(Error::input(&dataset.source, "", problem, "name the recordings with --data"))
 }

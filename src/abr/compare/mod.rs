@@ -15,5 +15,5 @@ mod variant;
 pub use plan::{Cell, Plan, config_file};
 pub use queue::{CellState, Claim, Queue};
 pub use result::{Better, CellResult, Cost, MEASURES, Measure, measures};
-pub use statistics::{MeanInterval, mean_interval};
+pub use statistics::{MeanInterval, mean_interval, median};
 pub use variant::Variant;

@@ -17,8 +17,8 @@ pub fn lives(owner: &str) -> Option<bool> {
     told.then(|| Path::new("/proc").join(process).exists())
 }
 
-/// The name of this host. Where the kernel tells them also of its start and of its set of process numbers, which begin
-/// anew with both.
+/// The name of this host and, where the kernel tells them, of its start and of its set of process numbers: another
+/// start or another set gives the same numbers to other processes.
 pub fn host() -> String {
     let read = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_string());
     let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();

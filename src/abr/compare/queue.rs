@@ -111,17 +111,7 @@ impl Queue {
     /// When a file cannot be moved.
     pub fn claim(&self, cell: &str, on_loss: impl Fn() + Send + 'static) -> Result<Option<Claim>> {
         let file = self.folder.join("claimed").join(format!("{cell}@{}", own_name()));
-        let from = match self.state(cell)? {
-            CellState::Done => {
-                self.sweep(cell)?;
-                return Ok(None);
-            }
-            CellState::Todo => self.todo(cell),
-            CellState::Claimed(_) => match self.claim_of(cell)? {
-                Some(other) if self.is_abandoned(&other)? => other,
-                _ => return Ok(None),
-            },
-        };
+        let Some(from) = self.free(cell)? else { return Ok(None) };
         // before the move, as a claim with an old time is taken over
         touch(&from);
         Ok(moved(&from, &file)?.then(|| Claim::new(self.clone(), cell, file, on_loss)))
@@ -132,17 +122,19 @@ impl Queue {
     /// # Errors
     /// When the folder cannot be read.
     pub fn is_free(&self, cell: &str) -> Result<bool> {
-        Ok(match self.state(cell)? {
-            CellState::Done => {
-                self.sweep(cell)?;
-                false
-            }
-            CellState::Todo => true,
+        Ok(self.free(cell)?.is_some())
+    }
+
+    /// The file that whoever claims a cell moves; `None` if it is done, or a process works on it.
+    fn free(&self, cell: &str) -> Result<Option<PathBuf>> {
+        match self.state(cell)? {
+            CellState::Done => self.sweep(cell).map(|()| None),
+            CellState::Todo => Ok(Some(self.todo(cell))),
             CellState::Claimed(_) => match self.claim_of(cell)? {
-                Some(claim) => self.is_abandoned(&claim)?,
-                None => false,
+                Some(claim) if self.is_abandoned(&claim)? => Ok(Some(claim)),
+                _ => Ok(None),
             },
-        })
+        }
     }
 
     /// Removes what processes that ended between the result and the end of their claim have left of a finished cell.

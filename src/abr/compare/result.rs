@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a comparison shows of each cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Measure {
     /// Its key in a result.
     pub key: &'static str,
@@ -14,6 +14,8 @@ pub struct Measure {
     pub what: &'static str,
     pub better: Better,
     pub decimals: usize,
+    /// Its value in the JSON of an evaluation.
+    value: fn(&Value) -> Option<f64>,
 }
 
 /// Which values are better.
@@ -32,10 +34,11 @@ pub const MEASURES: &[Measure] = &[
     Measure {
         key: "explained_variance",
         title: "reconstruction",
-        what: "share of the variance of unseen subjects' traces that reconstructions explain, of the ground truth where \
-               there is one",
+        what: "share of the variance of unseen subjects' traces that reconstructions explain, of the ground truth \
+               where there is one",
         better: Better::Higher,
         decimals: 3,
+        value: explained_variance,
     },
     Measure {
         key: "generated_mean",
@@ -43,6 +46,7 @@ pub const MEASURES: &[Measure] = &[
         what: "share of that variance that the mean of generated traces under the same condition explains",
         better: Better::Higher,
         decimals: 3,
+        value: |evaluation| number(evaluation, "/generated/mean_explained_variance/value"),
     },
     Measure {
         key: "spread",
@@ -50,6 +54,7 @@ pub const MEASURES: &[Measure] = &[
         what: "standard deviation of generated traces about their mean, relative to that of listeners",
         better: Better::Near1,
         decimals: 2,
+        value: |evaluation| number(evaluation, "/generated/spread/value"),
     },
     Measure {
         key: "latency_error_ms",
@@ -58,6 +63,7 @@ pub const MEASURES: &[Measure] = &[
                levels",
         better: Better::Lower,
         decimals: 3,
+        value: latency_error,
     },
     Measure {
         key: "level_error_db",
@@ -66,6 +72,7 @@ pub const MEASURES: &[Measure] = &[
                condition can copy it, so that no variant is better by it",
         better: Better::Neither,
         decimals: 1,
+        value: level_error,
     },
 ];
 
@@ -102,15 +109,16 @@ pub struct Cost {
 
 /// The measures of an evaluation, from its JSON.
 pub fn measures(evaluation: &Value) -> BTreeMap<String, f64> {
-    let at = |pointer: &str| evaluation.pointer(pointer).and_then(Value::as_f64);
-    let found = [
-        ("explained_variance", at("/model/truth_explained_variance").or(at("/model/explained_variance"))),
-        ("generated_mean", at("/generated/mean_explained_variance/value")),
-        ("spread", at("/generated/spread/value")),
-        ("latency_error_ms", latency_error(evaluation)),
-        ("level_error_db", level_error(evaluation)),
-    ];
-    found.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))).collect()
+    MEASURES.iter().filter_map(|measure| Some((measure.key.to_string(), (measure.value)(evaluation)?))).collect()
+}
+
+fn number(evaluation: &Value, pointer: &str) -> Option<f64> {
+    evaluation.pointer(pointer)?.as_f64()
+}
+
+fn explained_variance(evaluation: &Value) -> Option<f64> {
+    let of_truth = number(evaluation, "/model/truth_explained_variance");
+    of_truth.or_else(|| number(evaluation, "/model/explained_variance"))
 }
 
 /// The mean over levels of the distance between the latencies of wave V in the mean generated and in the mean real

@@ -1,4 +1,4 @@
-//! Means over folds and seeds, with Student's intervals.
+//! Means over folds and seeds, with Student's intervals, and medians of costs.
 
 /// A mean with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -15,6 +15,12 @@ impl MeanInterval {
     pub fn is_above_0(&self) -> bool {
         self.low.is_some_and(|low| low > 0.0)
     }
+}
+
+/// The middle one of values, of two the greater; `None` without a value.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// The mean of values with Student's 95 % interval; `None` without a value. `inflation` multiplies the variance of the

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::result::{Better, CellResult, Cost, MEASURES, Measure};
-use super::statistics::{MeanInterval, mean_interval};
+use super::statistics::{MeanInterval, mean_interval, median};
 use crate::eval::{ReportTable, TableCell};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -172,11 +172,7 @@ fn by_unit(over: IntervalUnit, values: impl Iterator<Item = ((usize, u64), f64)>
 /// The medians of costs.
 fn cost<'a>(costs: impl Iterator<Item = &'a Cost>) -> Cost {
     let costs: Vec<&Cost> = costs.collect();
-    let median = |of: fn(&Cost) -> Option<f64>| {
-        let mut values: Vec<f64> = costs.iter().filter_map(|cost| of(cost)).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
-    };
+    let median = |of: fn(&Cost) -> Option<f64>| median(costs.iter().filter_map(|cost| of(cost)).collect());
     Cost {
         step_ms: median(|cost| cost.step_ms),
         generate_ms: median(|cost| cost.generate_ms),

@@ -127,9 +127,7 @@ impl FilmLayer {
             see(gate);
             strength = context.tape.apply(Mul, &[strength, gate])?;
         }
-        let [gamma, beta] = &of_level.place.columns;
-        let gamma = context.tape.apply(gamma.clone(), &[of_level.values])?;
-        let beta = context.tape.apply(beta.clone(), &[of_level.values])?;
+        let [gamma, beta] = of_level.gamma_beta(context)?;
         let modulated = context.tape.apply(Film, &[x, gamma, beta, strength])?;
         let Some(mixing) = self.mixing else { return Ok(modulated) };
         let weight = context.tape.apply(Sigmoid, &[context.parameters.var(mixing)])?;
@@ -216,6 +214,13 @@ struct OfLevel<'a> {
     place: &'a Place,
 }
 
+impl OfLevel<'_> {
+    fn gamma_beta(&self, context: &mut ForwardContext) -> Result<[Var; 2]> {
+        let [gamma, beta] = self.place.columns.each_ref().map(|op| context.tape.apply(op.clone(), &[self.values]));
+        Ok([gamma?, beta?])
+    }
+}
+
 impl FilmLayers {
     /// `None` if there is no level with FiLM.
     pub fn new(parameters: &mut Parameters, levels: Vec<Option<FilmLayer>>) -> Option<Self> {
@@ -272,9 +277,8 @@ impl<'a> Modulations<'a> {
 
     /// Gamma and beta of a level, each `[B, F]`.
     pub fn gamma_beta(&self, context: &mut ForwardContext, level: usize) -> Result<Option<[Var; 2]>> {
-        let Some((_, OfLevel { values, place })) = self.of_level(context, level)? else { return Ok(None) };
-        let [gamma, beta] = place.columns.each_ref().map(|op| context.tape.apply(op.clone(), &[values]));
-        Ok(Some([gamma?, beta?]))
+        let Some((_, of_level)) = self.of_level(context, level)? else { return Ok(None) };
+        of_level.gamma_beta(context).map(Some)
     }
 
     /// Runs a level of the decoder and modulates it. `see` gets its gate `[B, 1]`, if it has one.

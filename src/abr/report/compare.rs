@@ -1,12 +1,12 @@
 //! A comparison as a single HTML file.
 
 use super::level_series::ink::{HPos, VPos, dot, line, straight, text, text_width};
-use super::page::{STYLE, table};
-use super::picture::{Area, DrawResult, Picture, printable};
+use super::page::{document, table};
+use super::picture::{Area, DrawResult, Picture};
 use super::style::{BLUE, GRID, INK, MUTED, STROKE, TEXT};
 use crate::compare::table::{ComparisonTable, Measured, Standing};
 use crate::compare::{MEASURES, Measure};
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{PreEscaped, html};
 use plotters::style::Color;
 
 /// In CSS pixels.
@@ -16,42 +16,30 @@ const BELOW: f64 = 34.0;
 
 /// The page of a comparison called `name`. Numbers carry their places in `table.json` and `cost.json`.
 pub fn compare_page(comparison: &ComparisonTable, name: &str) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (name) ": abr-film comparison" }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main {
-                    header { h1 { (name) } p .head { "Variants side by side, on subjects never seen" } }
-                    section { h2 { "Quality" } (table(&comparison.quality())) }
-                    section {
-                        h2 { "Measure by measure" }
-                        @for measure in MEASURES {
-                            @if let Some(picture) = dots(comparison, measure) {
-                                figure {
-                                    (PreEscaped(picture.element()))
-                                    figcaption {
-                                        strong { (measure.title) } ": " (measure.what) ". Grey: each of the "
-                                        (comparison.over) "; blue: their mean with its 95 % interval, thick where it \
-                                         cannot be told from the best."
-                                    }
-                                }
+    let main = html! {
+        main {
+            header { h1 { (name) } p .head { "Variants side by side, on subjects never seen" } }
+            section { h2 { "Quality" } (table(&comparison.quality())) }
+            section {
+                h2 { "Measure by measure" }
+                @for measure in MEASURES {
+                    @if let Some(picture) = dots(comparison, measure) {
+                        figure {
+                            (PreEscaped(picture.element()))
+                            figcaption {
+                                strong { (measure.title) } ": " (measure.what) ". Grey: each of the "
+                                (comparison.over) "; blue: their mean with its 95 % interval, thick where it \
+                                 cannot be told from the best."
                             }
                         }
                     }
-                    section { h2 { "Cost" } (table(&comparison.cost())) }
-                    footer { "abr-film " (env!("CARGO_PKG_VERSION")) "; what the measures are: docs/compare.md" }
                 }
             }
+            section { h2 { "Cost" } (table(&comparison.cost())) }
+            footer { "abr-film " (env!("CARGO_PKG_VERSION")) "; what the measures are: docs/compare.md" }
         }
     };
-    printable(&page.into_string())
+    document(&format!("{name}: abr-film comparison"), main)
 }
 
 /// A row for each variant: its values, their mean and its interval; `None` if nothing is done.

@@ -11,7 +11,7 @@ use crate::text::capitalised;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-pub(super) const STYLE: &str = include_str!("page.css");
+const STYLE: &str = include_str!("page.css");
 const SERIES: SeriesOptions =
     SeriesOptions { width: Some(WIDTH), window_ms: None, band: Some(SpreadBand::Central(80.0)) };
 
@@ -38,31 +38,37 @@ pub fn page(report: &Report, name: &str, pictures: &[(String, Picture)]) -> Stri
     .into_iter()
     .filter_map(|(id, title, section)| Some((id, title, section?)))
     .collect();
+    let main = html! {
+        main {
+            header {
+                h1 { (name) }
+                p .head { (report.head()) }
+            }
+            (verdict(report))
+            nav { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
+            @for (id, title, section) in &sections {
+                section id=(id) { h2 { (title) } (section) }
+            }
+            footer { "abr-film " (env!("CARGO_PKG_VERSION")) "; what the measures are: docs/evaluation.md" }
+        }
+    };
+    document(&format!("{name}: abr-film report"), main)
+}
+
+/// An HTML page of this title.
+pub(super) fn document(title: &str, main: Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (name) ": abr-film report" }
+                title { (title) }
                 // an empty icon, so that browsers do not request one
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    header {
-                        h1 { (name) }
-                        p .head { (report.head()) }
-                    }
-                    (verdict(report))
-                    nav { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
-                    @for (id, title, section) in &sections {
-                        section id=(id) { h2 { (title) } (section) }
-                    }
-                    footer { "abr-film " (env!("CARGO_PKG_VERSION")) "; what the measures are: docs/evaluation.md" }
-                }
-            }
+            body { (main) }
         }
     };
     printable(&page.into_string())

@@ -2,7 +2,7 @@
 
 use crate::cli::train::{Interrupt, evaluate_best, prepare, train};
 use crate::cli::{DeviceArgs, message, source};
-use abr_film::compare::{CellResult, CellState, Claim, Cost, Plan, Queue, config_file, measures};
+use abr_film::compare::{CellResult, CellState, Claim, Cost, Plan, Queue, config_file, measures, median};
 use abr_film::config::Config;
 use abr_film::engine::device::Device;
 use abr_film::engine::rng::{Purpose, Stream};
@@ -147,11 +147,6 @@ fn generate_ms(model: &mut Cvae) -> Result<f64> {
         times.push(1000.0 * start.elapsed().as_secs_f64());
     }
     Ok(median(times).expect("five times"))
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 /// The most memory that this process had, on Linux.

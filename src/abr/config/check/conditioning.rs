@@ -96,18 +96,8 @@ fn levels(config: &Config) -> CheckResult {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::refused;
     use super::*;
-    use crate::error::Result;
-
-    fn read(text: &str) -> Result<Config> {
-        Config::from_json("a.json", text, &[])
-    }
-
-    #[track_caller]
-    fn refused(text: &str, parts: &[&str]) {
-        let message = read(text).expect_err(text).to_string();
-        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
-    }
 
     #[test]
     fn rules() {
@@ -142,7 +132,7 @@ mod tests {
             (r#"{"model": {"joint_generation": false, "use_film": false}}"#, Conditioning::LegacyConcat),
             (r#"{"model": {"conditioning": "cross_attention"}}"#, Conditioning::CrossAttention),
         ] {
-            let config = read(text).unwrap();
+            let config = Config::from_json("a.json", text, &[]).unwrap();
             assert_eq!(config.model.conditioned_by(), wanted, "{text}");
             let earlier = text.contains("use_film") || text.contains("joint");
             assert_eq!(config.model.notices().len(), usize::from(earlier), "{text}");
