@@ -2,6 +2,7 @@
 
 mod examples;
 mod folder;
+mod not_finite;
 mod optimizer;
 mod pending;
 mod progress;
@@ -11,6 +12,7 @@ mod warnings;
 use crate::purpose;
 use examples::Examples;
 pub use folder::RunFolder;
+use not_finite::BatchOf;
 pub use optimizer::{optimizer, set_learning_rate};
 use pending::{PendingStep, StepReport};
 use progress::EpochEnd;
@@ -247,7 +249,7 @@ impl Trainer {
     /// When `start..end` is empty, is a single row, or exceeds the rows of the order.
     pub fn step(&mut self, start: usize, end: usize) -> Result<()> {
         let report = self.make_step(start, end)?;
-        self.read_back(report, end - start)?;
+        self.read_back(report, (start, end - start))?;
         self.progress.step_in_epoch += 1;
         self.progress.step += 1;
         let in_flight = self.model.tape().device_mut().readbacks_in_flight();
@@ -290,9 +292,7 @@ impl Trainer {
         let objective = weights.objective(validation.as_ref().unwrap_or(&train), length);
         if !objective.is_finite() {
             let (part, terms) = validation.map_or(("training", train), |terms| ("validation", terms));
-            let problem = format!("the {part} loss is no longer finite: {terms:?}");
-            self.broken = Some((format!("epoch {}", epoch + 1), problem));
-            self.check_finite()?;
+            self.stop(format!("epoch {}", epoch + 1), format!("the {part} loss is no longer finite: {terms:?}"), None)?;
         }
         let best = self.update_best(objective)?;
         let record = self.progress.record(EpochEnd {
@@ -335,7 +335,13 @@ impl Trainer {
         for start in (0..rows).step_by(VALIDATION_BATCH) {
             let end = (start + VALIDATION_BATCH).min(rows);
             let losses = self.validation_losses(start, end)?;
-            mean.add(&losses.read(self.model.tape())?.0, end - start, self.gathered.labels());
+            let (terms, total) = losses.read(self.model.tape())?;
+            if !total.is_finite() {
+                let place = format!("epoch {}", self.progress.epoch + 1);
+                let problem = format!("the validation loss is no longer finite: {terms:?}");
+                self.stop(place, problem, Some(BatchOf::Validation(start)))?;
+            }
+            mean.add(&terms, end - start, self.gathered.labels());
         }
         Ok(mean.terms())
     }

@@ -1,8 +1,9 @@
 //! Steps whose readback is pending.
 
 use super::Trainer;
+use super::not_finite::BatchOf;
 use crate::engine::device::{NormHandles, ScalarHandle, Ticket};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Losses;
 
 /// A step whose readback is pending.
@@ -12,6 +13,8 @@ pub(super) struct PendingStep {
     epoch: usize,
     /// The number in its epoch, from 0.
     step: usize,
+    /// The first of its rows in the epoch's order, and their number.
+    start: usize,
     rows: usize,
     labels: f64,
 }
@@ -27,12 +30,12 @@ pub(super) struct StepReport {
 
 impl Trainer {
     /// Starts the readback of the current step's report.
-    pub(super) fn read_back(&mut self, report: StepReport, rows: usize) -> Result<()> {
+    pub(super) fn read_back(&mut self, report: StepReport, (start, rows): (usize, usize)) -> Result<()> {
         self.scalars.clear();
         self.scalars.extend(report.losses.iter().chain(report.film_norms.iter()).chain(report.norm));
         let ticket = self.model.tape().readback(&self.scalars)?;
         let (epoch, step, labels) = (self.progress.epoch, self.progress.step_in_epoch, self.gathered.labels());
-        self.pending.push_back(PendingStep { ticket, report, epoch, step, rows, labels });
+        self.pending.push_back(PendingStep { ticket, report, epoch, step, start, rows, labels });
         Ok(())
     }
 
@@ -49,15 +52,16 @@ impl Trainer {
         // once the weights contain a step with a loss that is not finite, every call fails
         self.check_finite()?;
         while self.pending.len() > in_flight {
-            let PendingStep { ticket, report, epoch, step, rows, labels } =
+            let PendingStep { ticket, report, epoch, step, start, rows, labels } =
                 self.pending.pop_front().expect("a pending step");
             let values = &mut self.values;
             self.model.tape().wait(ticket, values)?;
             let (terms, total) = report.losses.terms(values);
             if !total.is_finite() {
                 let place = format!("epoch {}, step {}", epoch + 1, step + 1);
-                self.broken = Some((place, format!("the loss is no longer finite: {terms:?}")));
-                return self.check_finite();
+                // the tape has the last step alone
+                let batch = self.pending.is_empty().then_some(BatchOf::Training(start));
+                return self.stop(place, format!("the loss is no longer finite: {terms:?}"), batch);
             }
             for (sum, norm) in self.progress.film_gradient_norms.iter_mut().zip(report.film_norms.iter()) {
                 *sum += values.get(norm);
@@ -66,13 +70,6 @@ impl Trainer {
             self.progress.train.add(&terms, rows, labels);
         }
         Ok(())
-    }
-
-    pub(super) fn check_finite(&self) -> Result<()> {
-        let Some((place, problem)) = &self.broken else { return Ok(()) };
-        let remedy =
-            "lower training.learning_rate, set training.gradient_clip (1.0, say), or look for outliers in the data";
-        Err(Error::input("training", place, problem, remedy))
     }
 
     /// Drops all pending steps and the error of a loss that was not finite.

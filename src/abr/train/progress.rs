@@ -21,9 +21,25 @@ pub struct TrainingProgress {
     pub plateau: PlateauState,
     /// Over the current epoch.
     pub train: MeanTerms,
-    /// Sums over the current epoch's steps.
+    /// Sums over the current epoch's steps. A norm may overflow.
+    #[serde(deserialize_with = "null_as_infinity::list")]
     pub film_gradient_norms: Vec<f64>,
+    #[serde(deserialize_with = "null_as_infinity::number")]
     pub gradient_norm: f64,
+}
+
+/// JSON has no infinity: what is written as `null` comes back.
+mod null_as_infinity {
+    use serde::{Deserialize, Deserializer};
+
+    pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
+    }
+
+    pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let values = Vec::<Option<f64>>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|value| value.unwrap_or(f64::INFINITY)).collect())
+    }
 }
 
 /// How a [`PlateauState`] is stored.
@@ -166,5 +182,18 @@ impl TrainingProgress {
         self.train = MeanTerms::default();
         self.film_gradient_norms.fill(0.0);
         self.gradient_norm = 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_norm_that_overflowed_survives_a_resume() {
+        let mut progress = TrainingProgress::new(2);
+        (progress.gradient_norm, progress.film_gradient_norms[1]) = (f64::INFINITY, f64::INFINITY);
+        let stored = serde_json::to_value(&progress).unwrap();
+        assert_eq!(serde_json::from_value::<TrainingProgress>(stored).unwrap(), progress);
     }
 }

@@ -27,6 +27,7 @@ impl Trainer {
         let values = self.model.state()?.into_iter();
         let mut state: Vec<StoredTensor> =
             values.map(|(name, shape, values)| StoredTensor { name, shape, values }).collect();
+        self.check_weights(&state)?;
         if self.config.model.prior == Prior::Aggregated {
             let prior = self.prior()?;
             let trained = self.with_tensors(self.progress.epoch, self.progress.step, prior.to_vec()).trained;

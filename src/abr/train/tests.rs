@@ -22,9 +22,16 @@ fn a_validation_loss_that_is_not_finite_ends_the_training() {
                 let mut trainer = trainer(overrides);
                 trainer.validation.signal[[3, 5]] = bad;
                 let message = trainer.epoch(|_| ControlFlow::Continue(())).unwrap_err().to_string();
-                for part in
-                    ["training: epoch 1: the validation loss is no longer finite", "lower training.learning_rate"]
-                {
+                let row = &trainer.manifest["validation"]["row_numbers"][3];
+                // 1e30 overflows only in the error
+                let op = if bad.is_nan() { "concat [16, 207]" } else { "mse [1, 1]" };
+                for part in [
+                    "training: epoch 1: the validation loss is no longer finite",
+                    "the first tensor that is not finite: ",
+                    op,
+                    &format!(", row {row} of built-in data"),
+                    "lower training.learning_rate",
+                ] {
                     assert!(message.contains(part), "{part:?} is not in: {message}");
                 }
                 assert!(trainer.best().is_none() && trainer.progress.best.is_none());
@@ -34,6 +41,35 @@ fn a_validation_loss_that_is_not_finite_ends_the_training() {
             }
         }
     }
+}
+
+#[test]
+fn a_training_loss_that_is_not_finite_is_traced_to_its_rows() {
+    let mut trainer = trainer(&[]);
+    trainer.shuffle();
+    let row = trainer.order[5];
+    trainer.train.rows.signal[[row, 7]] = f32::INFINITY;
+    let message = trainer.step(0, 16).unwrap_err().to_string();
+    let number = &trainer.manifest["train"]["row_numbers"][row];
+    for part in ["epoch 1, step 1: the loss is no longer finite", &format!(", row {number} of built-in data")] {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+/// Without validation rows nothing else would look at what the last update of an epoch did.
+#[test]
+fn weights_that_are_not_finite_are_never_the_best() {
+    let mut trainer = trainer(&["data.validation_split=0"]);
+    trainer.shuffle();
+    trainer.step(0, 16).unwrap();
+    let (_, weight) = trainer.model.parameters().iter().next().unwrap();
+    let mut values = trainer.model.tape().read(weight).unwrap();
+    values[3] = f32::INFINITY;
+    trainer.model.tape().write(weight, &values);
+    let message = trainer.end_epoch().unwrap_err().to_string();
+    let wanted = "training: epoch 1, step 1: the values of encoder.encoder_layers.0.weight are no longer finite";
+    assert!(message.contains(wanted), "{message}");
+    assert!(trainer.best().is_none() && trainer.checkpoint().is_err() && trainer.snapshot().is_err());
 }
 
 #[test]

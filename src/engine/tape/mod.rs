@@ -6,6 +6,9 @@
 
 mod backward;
 mod dump;
+mod finite;
+
+pub use finite::NotFinite;
 
 use crate::engine::device::{Buffer, Counts, Device, Role, ScalarHandle, ScalarValues, Ticket};
 use crate::engine::op::{AnyOp, MAX_INPUTS, MAX_OUTPUTS, Op};
