@@ -38,10 +38,17 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
         _ => Path::new("."),
     };
     let file = temporary().tempfile_in(folder)?;
+    // some file systems have no locks
+    _ = file.as_file().try_lock();
     fill(file.as_file(), write)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
     sync_folder(folder)
+}
+
+/// Whether a temporary file's writer is gone: while it lives, it holds a lock.
+pub fn is_abandoned(file: &Path) -> bool {
+    File::open(file).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 fn temporary() -> tempfile::Builder<'static, 'static> {

@@ -49,7 +49,11 @@ pub struct Train {
 impl Train {
     pub fn run(&self) -> Result<()> {
         let out = self.out.clone().unwrap_or_else(|| default_folder(self.config.as_deref()));
-        let folder = RunFolder::at(&out);
+        let mut folder = RunFolder::at(&out);
+        if self.resume && !self.dry_run {
+            // before the state is read, which another process may be about to replace
+            folder.lock()?;
+        }
         let last = if self.resume { Some(folder.read_last()?) } else { None };
         let config = self.configuration(&folder, last.as_ref())?;
         // before the data is read, so that an impossible request fails at once
@@ -68,10 +72,13 @@ impl Train {
             }
             // only now, so that earlier failures leave no files behind
             match last {
-                Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
+                Some(_) => folder.reopen(&config, trainer.progress().epoch)?.iter().for_each(notice),
                 None => folder.create(&config, trainer.manifest(), self.force)?,
             }
-            train(&mut trainer, &folder, &interrupt.raised)?;
+            train(&mut trainer, &folder, &interrupt.raised).inspect_err(|_| {
+                let replaced = folder.replaced();
+                replaced.iter().for_each(|path| notice(format!("the earlier run is kept in {}", path.display())));
+            })?;
             if config.output.report {
                 interrupt.reporting.store(true, Ordering::Relaxed);
                 report(&mut trainer, &dataset, &folder);

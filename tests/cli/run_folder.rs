@@ -24,7 +24,7 @@ fn force_removes_a_runs_own_files_alone() {
     let place = Place::trained("--set output.checkpoint_dir=saved");
     let keep = ["run/notes.txt", "run/saved/mine.safetensors", "run/traces.csv"];
     keep.iter().for_each(|name| place.write(name, "mine"));
-    // what a killed process leaves behind
+    // what killed processes leave behind
     let strays = ["run/.abr-film-a1b2c3", "run/saved/.abr-film-d4e5f6"];
     strays.iter().for_each(|name| place.write(name, "half a file"));
     place.ok("train --config smoke.json --out run --force --set training.num_epochs=1");
@@ -45,6 +45,144 @@ fn a_folder_that_holds_something_else_may_be_used() {
     place.write("run/notes.txt", "mine");
     place.ok("train --config smoke.json --out run");
     assert_eq!(place.text("run/notes.txt"), "mine");
+}
+
+/// While a run is replaced, it stays until the new one has a checkpoint.
+#[test]
+fn a_replaced_run_stays_until_there_is_a_checkpoint() {
+    let place = Place::trained("");
+    let names = place.names("run");
+    let (best, last) = (place.bytes("run/best.safetensors"), place.bytes("run/last.safetensors"));
+    let failing = "train --config smoke.json --out run --force --set training.learning_rate=1e30";
+    for _ in 0..2 {
+        let stderr = String::from_utf8(place.command(failing).output().unwrap().stderr).unwrap();
+        assert!(stderr.contains("the earlier run is kept in run/replaced"), "{stderr}");
+        assert_eq!(place.names("run"), ["config.json", "replaced", "split.json"]);
+        assert_eq!(place.names("run/replaced"), names);
+        assert!(
+            place.bytes("run/replaced/best.safetensors") == best && place.path("run/replaced/checkpoints").is_dir()
+        );
+        assert!(place.bytes("run/replaced/last.safetensors") == last);
+    }
+    let resume = "train --resume --out run";
+    place.refused(1, resume, &["its run ended before it first wrote", "the run that it replaced is in run/replaced"]);
+    place.ok("generate --model run/replaced -n 2 --out a.csv");
+    place.ok("train --config smoke.json --out run --force --set training.num_epochs=1");
+    assert!(!place.path("run/replaced").exists());
+
+    // killed between two renames: the rest goes where the beginning is
+    let names = place.names("run");
+    fs::create_dir(place.path("run/replaced")).unwrap();
+    fs::rename(place.path("run/config.json"), place.path("run/replaced/config.json")).unwrap();
+    place.ok("eval --model run/best.safetensors --out evaluated");
+    fs::rename(place.path("run/last.safetensors"), place.path("run/replaced/last.safetensors")).unwrap();
+    place.refused(1, resume, &["killed while it moved an earlier run aside", "run/replaced"]);
+    place.command(failing).output().unwrap();
+    assert_eq!(place.names("run/replaced"), names);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_leads_to_is_not_removed() {
+    let place = Place::new();
+    for name in ["run", "elsewhere"] {
+        fs::create_dir(place.path(name)).unwrap();
+    }
+    place.write("elsewhere/epoch-0001.safetensors", "mine");
+    std::os::unix::fs::symlink(place.path("elsewhere"), place.path("run/checkpoints")).unwrap();
+    place.ok("train --config smoke.json --out run --set output.save_every_n_epochs=0");
+    place.ok("train --config smoke.json --out run --force --set output.save_every_n_epochs=0");
+    assert_eq!(place.text("elsewhere/epoch-0001.safetensors"), "mine");
+    assert!(place.path("run/checkpoints").is_symlink());
+}
+
+/// The lines belong to epochs, wherever they stand.
+#[test]
+fn a_resume_keeps_the_lines_of_its_epochs() {
+    let place = Place::trained("--set training.scheduler.T_max=9");
+    let lines: Vec<String> = place.text("run/metrics.jsonl").lines().map(|line| line.to_string() + "\n").collect();
+    assert_eq!(lines.len(), 3);
+    place.write("run/metrics.jsonl", format!("{}{}{{\"epoch\":4,\"st", lines[1], lines[0]));
+    let stderr = place.ok("train --resume --out run --set training.num_epochs=5").stderr;
+    assert!(stderr.contains("metrics.jsonl: the lines of the epochs 3 are missing"), "{stderr}");
+    let metrics = place.text("run/metrics.jsonl");
+    let epochs: Vec<u64> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["epoch"].as_u64().unwrap())
+        .collect();
+    assert_eq!(epochs, [1, 2, 4, 5]);
+}
+
+/// A training that lives until it is killed.
+struct Training(std::process::Child);
+
+impl Training {
+    /// Waits until the first state is there.
+    fn start(place: &Place, arguments: &str) -> Training {
+        let endless = "--set training.num_epochs=100000 --set training.early_stopping_patience=null";
+        let command = format!("train {arguments} {endless}");
+        let child = std::process::Command::new(crate::support::PROGRAM)
+            .args(command.split_whitespace())
+            .current_dir(place.path("."))
+            .env_remove("ABR_FILM_ADAPTER")
+            .stderr(std::process::Stdio::piped())
+            .spawn();
+        let training = Training(child.expect("the program"));
+        let start = std::time::Instant::now();
+        while !place.path("run/last.safetensors").exists() {
+            assert!(start.elapsed().as_secs() < 60, "no state after a minute");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        training
+    }
+
+    /// Its messages, once it has ended.
+    fn stderr(&mut self) -> String {
+        std::io::read_to_string(self.0.stderr.take().expect("a pipe")).expect("text")
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_folder_has_one_run_at_a_time() {
+    let place = Place::new();
+    place.ok("train --config smoke.json --out other");
+    let mut training = Training::start(&place, "--config smoke.json --out run --set output.save_every_n_epochs=1");
+    let owner = format!("run: process {} is writing a run into it", training.0.id());
+    for second in ["--config smoke.json", "--config smoke.json --force", "--resume"] {
+        let output = place.command(&format!("train {second} --out run")).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && stderr.contains(&owner), "{second}: {stderr}");
+    }
+    place.ok("train --resume --dry-run --out run --set training.num_epochs=100000");
+    // other commands may read from the folder and write into it
+    place.ok("generate --model other -n 2 --out run/traces.csv");
+    place.ok("eval --model run --out run");
+    place.ok("info --model run/best.safetensors");
+    assert!(training.0.try_wait().unwrap().is_none(), "the first run has ended: {}", training.stderr());
+    // nothing is left locked by a process that was killed
+    drop(training);
+    place.ok("train --config smoke.json --out run --force");
+    assert!(!place.names("run").iter().any(|name| name.starts_with('.')));
+}
+
+#[test]
+fn a_folder_that_vanishes_ends_the_run() {
+    let place = Place::new();
+    let mut training = Training::start(&place, "--config smoke.json --out run --set output.save_every_n_epochs=1");
+    fs::rename(place.path("run"), place.path("gone")).unwrap();
+    let status = training.0.wait().unwrap();
+    let stderr = training.stderr();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("run: was removed or replaced while the run wrote into it"), "{stderr}");
+    assert!(!place.path("run").exists());
+    place.ok("eval --model gone --out evaluated");
 }
 
 /// A limit on file sizes simulates a full disk.

@@ -1,22 +1,30 @@
 //! The run folder: the files of a training.
 
+mod lock;
+mod metrics;
+mod replaced;
+
 use super::{Epoch, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{TEMPORARY, write_whole};
+use crate::files::{TEMPORARY, is_abandoned, write_whole};
+use lock::RunLock;
+use replaced::REPLACED;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The folder of one run: `config.json`, `split.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`, the
 /// epochs' checkpoints, `summary.json`, and the evaluation of the best weights: `report.html`, `eval.json`,
-/// `errors.csv`.
-#[derive(Debug, Clone)]
+/// `errors.csv`. While a run lives, its process holds a lock on the folder.
+///
+/// A run that `force` replaces stays in the folder `replaced` until the new run has its first checkpoint.
+#[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    lock: Option<RunLock>,
 }
 
 /// The files of a run, except its epochs' checkpoints.
@@ -37,23 +45,37 @@ const OF_THE_END: [&str; 4] = ["summary.json", "eval.json", "errors.csv", "repor
 impl RunFolder {
     /// The folder of a run, which may not exist yet.
     pub fn at(path: &Path) -> Self {
-        RunFolder { path: path.to_path_buf() }
+        RunFolder { path: path.to_path_buf(), lock: None }
+    }
+
+    /// Locks the folder, if it exists, until this value is dropped: nobody else can begin or resume a run there.
+    ///
+    /// # Errors
+    /// When another process has the lock; the message names it.
+    pub fn lock(&mut self) -> Result<()> {
+        if self.lock.is_none() && self.path.is_dir() {
+            self.lock = Some(RunLock::acquire(&self.path)?);
+        }
+        Ok(())
     }
 
     /// Checks whether a new run may be written here, without changing anything.
     ///
     /// # Errors
-    /// If the folder already holds a run (unless `force`) or is not writable, or if the checkpoint folder has the name
-    /// of one of the run's files.
+    /// If the folder already holds a run (unless `force`), is not writable, or is locked by another process, or if the
+    /// checkpoint folder has the name of one of the run's files.
     pub fn check_free(&self, config: &Config, force: bool) -> Result<()> {
         let path = &self.path;
         let checkpoint_dir = Path::new(&config.output.checkpoint_dir);
-        if FILES.iter().any(|file| checkpoint_dir.starts_with(file)) {
+        if FILES.iter().chain([&REPLACED]).any(|file| checkpoint_dir.starts_with(file)) {
             let problem = format!("is {}, which every run writes itself", checkpoint_dir.display());
             return Err(Error::config("configuration", "output.checkpoint_dir", problem, "choose another name"));
         }
         if path.exists() && !path.is_dir() {
             return Err(Error::input(path.display(), "", "is a file", "name a folder with --out"));
+        }
+        if self.lock.is_none() {
+            RunLock::check_free(path)?;
         }
         if !force && !self.run_files(config).is_empty() {
             return Err(Error::input(
@@ -67,23 +89,55 @@ impl RunFolder {
         tempfile::tempfile_in(existing).map(drop).map_err(Error::io("write into", existing))
     }
 
-    /// Creates the folder of a new run with its `config.json` and its `split.json`, which lists training, validation
-    /// and test subjects. With `force`, first removes the files of an existing run, and only these.
+    /// Creates and locks the folder of a new run with its `config.json` and its `split.json`, which lists training,
+    /// validation and test subjects. With `force`, first sets the files of an existing run aside, and only these.
     ///
     /// # Errors
     /// See [`RunFolder::check_free`].
-    pub fn create(&self, config: &Config, split: &Value, force: bool) -> Result<()> {
+    pub fn create(&mut self, config: &Config, split: &Value, force: bool) -> Result<()> {
         self.check_free(config, force)?;
-        let checkpoints = self.checkpoint_folders(config);
-        for file in self.run_files(config).into_iter().chain(self.strays(config)) {
-            fs::remove_file(&file).map_err(Error::io("remove", &file))?;
-        }
-        // a folder that holds something else stays
-        checkpoints.iter().for_each(|folder| _ = fs::remove_dir(folder));
         fs::create_dir_all(&self.path).map_err(Error::io("make the folder", &self.path))?;
+        let created = self.lock().and_then(|()| self.clear(config)).and_then(|()| self.write_config(config));
         // if this fails, leave no empty folder behind
-        self.write_config(config).inspect_err(|_| _ = fs::remove_dir(&self.path))?;
+        created.inspect_err(|_| {
+            self.lock = None;
+            _ = fs::remove_dir(&self.path);
+        })?;
         self.write_json("split.json", split)
+    }
+
+    /// Sets the run that is here aside; removes it if it has no checkpoint.
+    fn clear(&self, config: &Config) -> Result<()> {
+        let (files, strays) = (self.run_files(config), self.strays(config));
+        let folders = self.checkpoint_folders(config);
+        let is_checkpoint = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "safetensors");
+        if files.iter().any(is_checkpoint) {
+            // the configuration moves first: without it, what is here belongs to what is aside
+            if self.config().exists() {
+                self.remove_replaced()?;
+            }
+            replaced::set_aside(&self.path, &files)?;
+            replaced::remove(&strays, folders)
+        } else {
+            replaced::remove(&[files, strays].concat(), folders)
+        }
+    }
+
+    /// Where the run is that this one replaces; `None` if there is none, or not any more.
+    pub fn replaced(&self) -> Option<PathBuf> {
+        Some(self.path.join(REPLACED)).filter(|path| path.join(FILES[0]).is_file())
+    }
+
+    /// Removes the run that this one replaces.
+    fn remove_replaced(&self) -> Result<()> {
+        let Some(path) = self.replaced() else { return Ok(()) };
+        let old = RunFolder::at(&path);
+        let config = Config::load(&old.config(), &[]).unwrap_or_default();
+        let folders = old.checkpoint_folders(&config).into_iter().chain([path]);
+        let mut files = old.run_files(&config);
+        // last the configuration, which tells that a run is there
+        files.reverse();
+        replaced::remove(&files, folders)
     }
 
     /// The existing files of a run, whatever its configuration.
@@ -97,14 +151,21 @@ impl RunFolder {
     fn strays(&self, config: &Config) -> Vec<PathBuf> {
         let mut folders = self.checkpoint_folders(config);
         folders.insert(self.path.clone());
-        folders.iter().flat_map(|folder| files_named(folder, |name| name.starts_with(TEMPORARY))).collect()
+        let files = folders.iter().flat_map(|folder| files_named(folder, |name| name.starts_with(TEMPORARY)));
+        files.filter(|file| is_abandoned(file)).collect()
     }
 
-    /// The folders for the epochs' checkpoints, of this run and of an existing run.
+    /// The folders for the epochs' checkpoints, of this run and of an existing run, as far as they are in the run
+    /// folder: a link may lead to files of others.
     fn checkpoint_folders(&self, config: &Config) -> BTreeSet<PathBuf> {
         let before = Config::load(&self.config(), &[]).ok();
-        let configs = before.iter().chain([config]);
-        configs.map(|config| self.path.join(&config.output.checkpoint_dir)).collect()
+        let folders = before.iter().chain([config]).map(|config| Path::new(&config.output.checkpoint_dir));
+        let inside = |folder: &&Path| {
+            let real = |path: &Path| fs::canonicalize(path).ok();
+            real(&self.path.join(folder))
+                .is_some_and(|found| Some(found) == real(&self.path).map(|run| run.join(folder)))
+        };
+        folders.filter(inside).map(|folder| self.path.join(folder)).collect()
     }
 
     /// The folder itself.
@@ -140,43 +201,58 @@ impl RunFolder {
         write_whole(&self.path.join(name), |w| w.write_all(format!("{value:#}\n").as_bytes()))
     }
 
-    /// Prepares to resume after `epochs` epochs.
-    pub fn reopen(&self, config: &Config, epochs: usize) -> Result<()> {
+    /// Locks the folder and prepares to resume after `epochs` epochs. Returns notices for the user.
+    pub fn reopen(&mut self, config: &Config, epochs: usize) -> Result<Vec<String>> {
+        self.lock()?;
         let ended = OF_THE_END.map(|name| self.path.join(name));
         self.strays(config).iter().chain(&ended).for_each(|file| _ = fs::remove_file(file));
-        self.trim_metrics(epochs)?;
-        self.write_config(config)
-    }
-
-    /// Removes the lines of epochs that a resume will repeat.
-    fn trim_metrics(&self, epochs: usize) -> Result<()> {
+        self.remove_replaced()?;
+        // a resume repeats the epochs after the last state
+        let missing = metrics::keep(&self.metrics(), epochs)?;
+        self.write_config(config)?;
+        let numbers: Vec<String> = missing.iter().map(usize::to_string).collect();
         let path = self.metrics();
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-        let kept: String = text.lines().take(epochs).flat_map(|line| [line, "\n"]).collect();
-        write_whole(&path, |w| w.write_all(kept.as_bytes()))
+        let notice = || format!("{}: the lines of the epochs {} are missing", path.display(), numbers.join(", "));
+        Ok((!missing.is_empty()).then(notice).into_iter().collect())
     }
 
     /// The lines of `metrics.jsonl` and the content of `split.json`; missing or unreadable files give nothing.
     pub fn record(&self) -> (Vec<Value>, Option<Value>) {
-        let text = fs::read_to_string(self.metrics()).unwrap_or_default();
-        let epochs = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let split = fs::read(self.path.join("split.json")).ok();
-        (epochs, split.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        (metrics::read(&self.metrics()), split.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Writes, unless the folder was removed or replaced: that is then the error.
+    fn guarded(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        let check = || self.lock.as_ref().map_or(Ok(()), RunLock::check);
+        check()?;
+        write().map_err(|error| check().err().unwrap_or(error))
+    }
+
+    /// Writes a checkpoint. The run that this one replaces is then no longer needed.
+    fn save(&self, checkpoint: &Checkpoint, file: &Path) -> Result<()> {
+        self.guarded(|| {
+            let folder = file.parent().expect("the run folder or one inside it");
+            if folder != self.path {
+                fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+            }
+            checkpoint.save(file)
+        })?;
+        self.remove_replaced()
     }
 
     /// Writes the files due at the end of an epoch: its line, the best weights, and every n epochs a checkpoint and the
     /// state.
     pub fn end_epoch(&self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
         let line = serde_json::to_string(epoch).expect("serializable") + "\n";
-        append_whole(&self.metrics(), line.as_bytes()).map_err(Error::io("write", self.metrics()))?;
+        self.guarded(|| metrics::append(&self.metrics(), &line))?;
         if epoch.best {
             self.write_best(trainer)?;
         }
         let every = trainer.config().output.save_every_n_epochs;
         if every > 0 && epoch.epoch.is_multiple_of(every) {
             let folder = self.path.join(&trainer.config().output.checkpoint_dir);
-            fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-            trainer.checkpoint()?.save(&folder.join(format!("epoch-{:04}.safetensors", epoch.epoch)))?;
+            self.save(&trainer.checkpoint()?, &folder.join(format!("epoch-{:04}.safetensors", epoch.epoch)))?;
             self.write_last(trainer)?;
         }
         Ok(())
@@ -185,14 +261,15 @@ impl RunFolder {
     /// Writes `best.safetensors`, unless the configuration turns it off.
     pub fn write_best(&self, trainer: &Trainer) -> Result<()> {
         match trainer.best() {
-            Some(best) if trainer.config().output.save_best_model => best.save(&self.best()),
+            Some(best) if trainer.config().output.save_best_model => self.save(&best, &self.best()),
             _ => Ok(()),
         }
     }
 
-    /// Writes `last.safetensors`.
+    /// Writes `last.safetensors`, once the lines of the epochs before it are on the disk.
     pub fn write_last(&self, trainer: &mut Trainer) -> Result<()> {
-        trainer.snapshot()?.save(&self.last())
+        self.guarded(|| metrics::sync(&self.metrics()))?;
+        self.save(&trainer.snapshot()?, &self.last())
     }
 
     /// Reads `last.safetensors`.
@@ -201,11 +278,21 @@ impl RunFolder {
     /// If there is none.
     pub fn read_last(&self) -> Result<Checkpoint> {
         if !self.last().exists() {
-            let (problem, remedy) = match self.config().exists() {
-                true => ("its run ended before it first wrote last.safetensors", "start again with --force"),
-                false => (
+            let (problem, remedy) = match (self.config().exists(), self.replaced()) {
+                (true, None) => {
+                    ("its run ended before it first wrote last.safetensors", "start again with --force".into())
+                }
+                (true, Some(replaced)) => (
+                    "its run ended before it first wrote last.safetensors",
+                    format!("start again with --force; the run that it replaced is in {}", replaced.display()),
+                ),
+                (false, Some(replaced)) => (
+                    "its process was killed while it moved an earlier run aside",
+                    format!("move the files in {} back, or start again with --force", replaced.display()),
+                ),
+                (false, None) => (
                     "contains no run to resume",
-                    "name the folder of an earlier run with --out, or train without --resume",
+                    "name the folder of an earlier run with --out, or train without --resume".into(),
                 ),
             };
             return Err(Error::input(self.path.display(), "", problem, remedy));
@@ -215,7 +302,7 @@ impl RunFolder {
 
     /// Writes `summary.json`.
     pub fn write_summary(&self, summary: &Value) -> Result<()> {
-        self.write_json("summary.json", summary)
+        self.guarded(|| self.write_json("summary.json", summary))
     }
 }
 
@@ -223,11 +310,4 @@ impl RunFolder {
 fn files_named(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     entries.filter(|path| path.file_name().is_some_and(|name| wanted(&name.to_string_lossy()))).collect()
-}
-
-/// Appends a line to a file; where that fails, removes the part that was written.
-fn append_whole(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
-    let before = file.metadata()?.len();
-    file.write_all(line).inspect_err(|_| _ = file.set_len(before))
 }

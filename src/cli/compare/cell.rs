@@ -1,7 +1,7 @@
 //! One cell of a comparison: claims it, trains, evaluates, and stores the result.
 
 use crate::cli::train::{Interrupt, evaluate_best, prepare, train};
-use crate::cli::{DeviceArgs, message, source};
+use crate::cli::{DeviceArgs, message, notice, source};
 use abr_film::compare::{CellResult, CellState, Claim, Cost, Plan, Queue, config_file, measures, median};
 use abr_film::config::Config;
 use abr_film::engine::device::Device;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// The traces of the measurement of generation.
 const TRACES: usize = 1024;
+
+/// How long a process waits for another one to leave a run folder.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// A cell to do in the folder of a comparison.
 pub struct CellRun<'a> {
@@ -74,7 +77,8 @@ impl CellRun<'_> {
 
     fn train(&self, name: &str, settings: &[String], interrupt: &Interrupt) -> Result<CellResult> {
         let config = Config::load(&config_file(self.folder), settings)?.resolved();
-        let folder = RunFolder::at(&self.folder.join("runs").join(name));
+        let mut folder = RunFolder::at(&self.folder.join("runs").join(name));
+        lock(&mut folder, interrupt)?;
         let last = if folder.last().exists() { Some(folder.read_last()?) } else { None };
         let dataset = source::load_data(&config)?;
         let threads = self.device.threads.map_or(0, usize::from);
@@ -82,7 +86,7 @@ impl CellRun<'_> {
             let name_of_device = device.name();
             let mut trainer = prepare(&config, &dataset, device, &folder, last.as_ref())?;
             match last {
-                Some(_) => folder.reopen(&config, trainer.progress().epoch)?,
+                Some(_) => folder.reopen(&config, trainer.progress().epoch)?.iter().for_each(notice),
                 // what is there was left by a process that ended before its first state
                 None => folder.create(&config, trainer.manifest(), true)?,
             }
@@ -111,6 +115,19 @@ impl CellRun<'_> {
                 },
             })
         })
+    }
+}
+
+/// Locks the run folder. A process that lost its claim takes a moment to stop.
+fn lock(folder: &mut RunFolder, interrupt: &Interrupt) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match folder.lock() {
+            Err(_) if start.elapsed() < LOCK_WAIT && !interrupt.raised.load(Ordering::Relaxed) => {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            locked => return locked,
+        }
     }
 }
 
