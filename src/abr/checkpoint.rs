@@ -1,6 +1,12 @@
 //! Checkpoints: a safetensors file with weights under the original model's names, and one metadata key with everything
 //! that eval and generate need. It holds no time, path or thread count, so that equal training gives equal bytes.
+//!
+//! A file may be damaged, or made to do harm: it is checked as a whole before anything in it is used.
 
+mod check;
+mod facts;
+mod metadata;
+mod open;
 mod prior;
 mod values;
 
@@ -15,21 +21,19 @@ use crate::data::{
     repeats::Sketches,
     split::{Split, is_row_number, subjects},
 };
-use crate::engine::device::Device;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::model::{AggregatedPosterior, Cvae};
+use crate::model::AggregatedPosterior;
+use metadata::Metadata;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use values::to_f32;
 
 /// The metadata key.
 const KEY: &str = "abr_film";
-/// The format version of the metadata.
-const FORMAT: u32 = 1;
 
 /// A model on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,14 +70,15 @@ pub struct DataFacts {
     pub hash: String,
     pub sample_rate_hz: f64,
     pub t0_ms: f64,
-    /// The conditioning variables of the training rows, in their own units.
+    /// The conditioning variables of the training rows, in their own units. Their values are stored as tensors.
     #[serde(rename = "train_statics")]
     pub train_conditions: Vec<Column>,
     /// The training subjects, sorted by name; empty if the data have no subjects.
     #[serde(default)]
     pub train_subjects: Vec<String>,
-    /// A sketch of each training row. `None` in bare weights, and in checkpoints that predate sketches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A sketch of each training row. `None` in bare weights, and in checkpoints that predate sketches. Stored as a
+    /// tensor.
+    #[serde(default, skip_serializing)]
     pub train_sketches: Option<Sketches>,
 }
 
@@ -83,13 +88,6 @@ pub struct StoredTensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub values: Vec<f32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Metadata {
-    format: u32,
-    trained: TrainedModel,
-    progress: Option<Value>,
 }
 
 impl StoredTensor {
@@ -146,7 +144,8 @@ impl TrainedModel {
     pub fn as_stored(&self) -> TrainedModel {
         let text = serde_json::to_string(self).expect("serializable");
         let stored: TrainedModel = serde_json::from_str(&text).expect("what was just written");
-        TrainedModel { prior: self.prior.clone(), ..stored }
+        // these are exact
+        TrainedModel { prior: self.prior.clone(), data: self.data.clone(), ..stored }
     }
 
     /// Whether these are bare weights.
@@ -226,27 +225,35 @@ impl Checkpoint {
     }
 
     /// Writes the file atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the metadata is above the 100 MB of the format.
     pub fn save(&self, path: &Path) -> Result<()> {
         let steps = self.trained.as_ref().map_or(0, |t| t.step as i64).to_le_bytes();
         // PyTorch's batch norm counts its batches; `load_state_dict(strict=True)` requires the count
-        let counters: Vec<String> = self
-            .tensors
-            .iter()
-            .filter(|t| t.name.starts_with("decoder."))
-            .filter_map(|t| Some(format!("{}.num_batches_tracked", t.name.strip_suffix(".running_mean")?)))
-            .collect();
-        let view =
-            |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("the bytes of all values");
+        let counters = self.tensors.iter().filter(|t| t.name.starts_with("decoder.")).filter_map(|t| {
+            let name = format!("{}.num_batches_tracked", t.name.strip_suffix(".running_mean")?);
+            Some((name, Dtype::I64, vec![], &steps[..]))
+        });
+        let mut trained = self.trained.clone();
+        let facts = trained.as_mut().map_or(Vec::new(), |trained| facts::take(&mut trained.data));
+        let of_facts = facts.iter().map(|t| (t.name.clone(), t.dtype, t.shape.clone(), &t.bytes[..]));
         let weights = self
             .tensors
             .iter()
-            .map(|t| (t.name.clone(), view(Dtype::F32, t.shape.clone(), bytemuck::cast_slice::<f32, u8>(&t.values))));
-        let counts = counters.into_iter().map(|name| (name, view(Dtype::I64, vec![], &steps)));
-        let metadata = self.trained.clone().map(|trained| {
-            let metadata = Metadata { format: FORMAT, trained, progress: self.progress.clone() };
-            HashMap::from([(KEY.to_string(), serde_json::to_string(&metadata).expect("serializable"))])
+            .map(|t| (t.name.clone(), Dtype::F32, t.shape.clone(), bytemuck::cast_slice::<f32, u8>(&t.values)));
+        let view = |(name, dtype, shape, bytes)| {
+            (name, TensorView::new(dtype, shape, bytes).expect("the bytes of all values"))
+        };
+        let tensors: Vec<(String, TensorView)> = weights.chain(of_facts).chain(counters).map(view).collect();
+        let metadata = trained.map(|trained| {
+            let metadata = Metadata { trained, progress: self.progress.clone() };
+            HashMap::from([(KEY.to_string(), metadata.to_text(&tensors))])
         });
-        let file = safetensors::serialize(weights.chain(counts), metadata).expect("valid names and shapes");
+        let file = safetensors::serialize(tensors, metadata).map_err(|e| {
+            let problem = format!("cannot be stored ({e})");
+            Error::input(path.display(), "", problem, "train on fewer subjects, or leave their names out")
+        })?;
         write_whole(path, |w| w.write_all(&file))
     }
 
@@ -254,8 +261,8 @@ impl Checkpoint {
     /// exactly; F64 values are rounded.
     ///
     /// # Errors
-    /// A file that is missing, truncated, or not a safetensors file. Values of another type. Metadata of another
-    /// version.
+    /// A file that is missing, truncated, or not a safetensors file. Values of another type, or that are not finite.
+    /// Metadata of another version, damaged, or that do not fit the tensors.
     pub fn load(path: &Path) -> Result<Self> {
         let source = path.display().to_string();
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
@@ -266,121 +273,35 @@ impl Checkpoint {
         };
         let not_one = |e| refuse(format!("truncated, or not a safetensors file ({e})"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_one)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(not_one)?;
-        let metadata = match header.metadata().as_ref().and_then(|m| m.get(KEY)) {
-            Some(text) => {
-                let version = serde_json::from_str::<Value>(text).ok().and_then(|v| v["format"].as_u64());
-                if version != Some(u64::from(FORMAT)) {
-                    return Err(refuse(format!("checkpoint format {version:?}, wanted {FORMAT}")));
-                }
-                Some(serde_json::from_str::<Metadata>(text).map_err(|e| refuse(format!("damaged metadata: {e}")))?)
-            }
-            None => None,
-        };
-        let mut tensors = Vec::new();
-        for (name, view) in file.iter().filter(|(name, _)| !name.ends_with(".num_batches_tracked")) {
-            tensors.push(StoredTensor {
-                name: current_name(name),
-                shape: view.shape().to_vec(),
-                values: to_f32(&view).ok_or_else(|| {
-                    refuse(format!("tensor {name}: wanted F64, F32, F16 or BF16 values, got {:?}", view.dtype()))
-                })?,
-            });
-        }
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let views = SafeTensors::deserialize(&bytes).map_err(not_one)?.tensors();
+        let text = header.metadata().as_ref().and_then(|m| m.get(KEY));
+        let metadata = text.map(|text| Metadata::from_text(text, &views)).transpose().map_err(refuse)?;
         let (mut trained, progress) = metadata.map(|m| (m.trained, m.progress)).unzip();
         if let Some(trained) = &mut trained {
+            facts::restore(&mut trained.data, &views).map_err(refuse)?;
+        }
+        let is_weight = |name: &str| !name.ends_with(".num_batches_tracked") && !facts::is_fact(name);
+        let weights = views.iter().filter(|(name, _)| is_weight(name));
+        let mut tensors: Vec<StoredTensor> =
+            weights.map(|(name, view)| stored(name, view)).collect::<Result<_, _>>().map_err(refuse)?;
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(trained) = &mut trained {
+            check::trained(&source, trained)?;
             trained.prior = prior::find(&trained.config, &tensors)
                 .map_err(|name| refuse(format!("tensor {name}: missing or of another shape")))?;
         }
         Ok(Self::assemble(trained, progress.flatten(), tensors))
     }
+}
 
-    /// Puts the model on a device. A bare file states no sizes, so it needs `config`; its values are not scaled. Also
-    /// returns notices for the user.
-    ///
-    /// # Errors
-    /// Sizes that differ from the file's (the message names tensor, expected and actual size). A bare file without a
-    /// configuration, or a full checkpoint with one.
-    pub fn open(
-        path: &Path,
-        config: Option<Config>,
-        device: Box<dyn Device>,
-    ) -> Result<(TrainedModel, Cvae, Vec<String>)> {
-        let source = path.display().to_string();
-        let file = Checkpoint::load(path)?;
-        let trained = match (&file.trained, config) {
-            (Some(trained), None) => trained.clone(),
-            (None, Some(config)) => TrainedModel::bare(config),
-            (Some(_), Some(_)) => {
-                let remedy = "leave --config out";
-                return Err(Error::usage(format!("{source}: this checkpoint contains its own configuration"), remedy));
-            }
-            (None, None) => {
-                let remedy = "give the sizes with --config FILE";
-                return Err(Error::usage(format!("{source}: bare weights, without a configuration"), remedy));
-            }
-        };
-        trained.scalers.check_condition_dim(trained.config.model.static_dim)?;
-        let film = trained.config.film.with_inputs(&trained.scalers.input_columns());
-        let mut model = Cvae::new(&trained.config.model, &film, 0, device)?;
-        model.load_state(&source, |name| file.find(name))?;
-        // a training state holds more than weights
-        let notices = if trained.is_bare() { file.unused(&source, &model) } else { Vec::new() };
-        Ok((trained, model, notices))
+/// A weight from a file; the error is the problem.
+fn stored(name: &str, view: &TensorView) -> Result<StoredTensor, String> {
+    let values = to_f32(view)
+        .ok_or_else(|| format!("tensor {name}: wanted F64, F32, F16 or BF16 values, got {:?}", view.dtype()))?;
+    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+        return Err(format!("tensor {name}: contains {value}"));
     }
-
-    /// Notices about tensors of bare weights that the model does not use: silence could hide that the file belongs to
-    /// another model.
-    fn unused(&self, source: &str, model: &Cvae) -> Vec<String> {
-        let known: HashSet<&str> = model.parameters().iter().map(|(p, _)| p.name.as_str()).collect();
-        let unused = self.tensors.iter().map(|t| t.name.as_str()).filter(|name| !known.contains(name));
-        let (leftovers, others): (Vec<_>, Vec<_>) = unused.partition(|name| name.starts_with("static_decoder."));
-        let mut notices = Vec::new();
-        if !leftovers.is_empty() {
-            notices.push(format!("{source}: {} tensors of static_decoder.* are not used", leftovers.len()));
-        }
-        if let [first, ..] = others[..] {
-            let count = others.len();
-            notices.push(format!(
-                "{source}: {count} tensors belong to no part of the configured model (the first: {first})"
-            ));
-        }
-        notices
-    }
-
-    /// Refuses to resume with another configuration. Only the number of epochs, the path of the data, the species and
-    /// whether there is a report may differ: they do not affect the training.
-    pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
-        let mut config = config.clone();
-        config.data.path = None;
-        let differences = self.trained_for_resume(source)?.config.differences(&config);
-        let changed: Vec<String> = differences
-            .into_iter()
-            .filter(|(key, ..)| !["training.num_epochs", "data.species", "output.report"].contains(&key.as_str()))
-            .map(|(key, was, is)| format!("{key} was {was}, is {is}"))
-            .collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let remedy = "resume with the former value (only training.num_epochs may change), or start a new run";
-        Err(Error::input(source, "", changed.join("; "), remedy))
-    }
-
-    /// Refuses to resume on other data.
-    pub fn check_same_data(&self, source: &str, data: &DataFacts) -> Result<()> {
-        if self.trained_for_resume(source)?.data.hash == data.hash {
-            return Ok(());
-        }
-        let remedy = "resume on the data that the run was started with, or start a new run";
-        Err(Error::input(source, "", "the data differ from those that the run was started with", remedy))
-    }
-
-    fn trained_for_resume(&self, source: &str) -> Result<&TrainedModel> {
-        self.trained
-            .as_ref()
-            .ok_or_else(|| Error::input(source, "", "bare weights", "resume from last.safetensors of a run folder"))
-    }
+    Ok(StoredTensor { name: current_name(name), shape: view.shape().to_vec(), values })
 }
 
 /// The current name of a parameter: the original model called the concat decoder's layers `legacy_…`.

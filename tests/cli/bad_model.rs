@@ -1,6 +1,7 @@
 //! Checkpoints that cannot be used, and places that cannot be written to.
 
 use crate::support::Place;
+use common::checkpoint_file::CheckpointFile;
 
 #[test]
 fn files_that_are_no_checkpoint() {
@@ -23,14 +24,41 @@ fn files_that_are_no_checkpoint() {
     // as a PyTorch file begins
     place.write("model.pt", b"PK\x03\x04\x00\x00\x08\x08archive/data.pkl");
     refused("model.pt", &["model.pt: ", ".pt", "converted to safetensors"]);
-    let text = String::from_utf8_lossy(&whole[..4000]).into_owned();
-    assert!(text.contains(r#"\"format\":1"#), "the metadata is not where this test looks for it");
-    let other = String::from_utf8_lossy(b"\\\"format\\\":1").into_owned();
-    let at = whole.windows(other.len()).position(|w| w == other.as_bytes()).expect("a format");
+    let was = br#"{\"format\":2,"#;
+    let at = whole.windows(was.len()).position(|w| w == was).expect("a format");
     let mut newer = whole.clone();
-    newer[at + other.len() - 1] = b'9';
+    newer[at + was.len() - 2] = b'9';
     place.write("newer.safetensors", newer);
-    refused("newer.safetensors", &["newer.safetensors: checkpoint format Some(9), wanted 1"]);
+    refused("newer.safetensors", &["newer.safetensors: checkpoint format Some(9), wanted 1 to 2"]);
+}
+
+/// The SHA-256 covers every byte that a model is made of.
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let place = Place::trained("");
+    let whole = place.bytes("run/best.safetensors");
+    for i in 0..40 {
+        let mut flipped = whole.clone();
+        let at = 8 + i * (whole.len() - 9) / 39;
+        flipped[at] ^= 1 << (i % 8);
+        place.write("flipped.safetensors", flipped);
+        place.refused(1, "info --model flipped.safetensors", &["flipped.safetensors: "]);
+    }
+}
+
+/// What a file names is not opened.
+#[test]
+fn a_path_in_a_checkpoint_is_not_followed() {
+    let place = Place::new();
+    place.ok("train --config small.json --data table.csv --out run");
+    let mut file = CheckpointFile::read(&place.bytes("run/best.safetensors"));
+    file.metadata["trained"]["config"]["data"]["path"] = "table.csv".into();
+    place.write("alone.safetensors", file.to_bytes());
+    let output = place.command("eval --model alone.safetensors").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() != Some(0) && !stderr.contains("table.csv"), "{stderr}");
+    // the run's own folder says the same, and is the user's
+    place.ok("eval --model run");
 }
 
 #[test]
@@ -43,12 +71,9 @@ fn a_checkpoint_of_other_sizes_or_with_a_configuration_beside_it() {
         &["contains its own configuration", "leave --config out"],
     );
     // the same file under a configuration that someone else wrote into it
-    let bytes = place.bytes("run/best.safetensors");
-    let (was, is) = (br#"\"latent_dim\":8,"#, br#"\"latent_dim\":9,"#);
-    let at = bytes.windows(was.len()).position(|w| w == was).expect("the latent's size");
-    let mut other = bytes.clone();
-    other[at..at + is.len()].copy_from_slice(is);
-    place.write("other.safetensors", other);
+    let mut other = CheckpointFile::read(&place.bytes("run/best.safetensors"));
+    other.metadata["trained"]["config"]["model"]["latent_dim"] = 9.into();
+    place.write("other.safetensors", other.to_bytes());
     place.refused(
         1,
         "eval --model other.safetensors",

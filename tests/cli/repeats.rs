@@ -2,6 +2,7 @@
 //! their names.
 
 use crate::support::{Place, cells, column};
+use common::checkpoint_file::CheckpointFile;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -156,18 +157,15 @@ fn rows_without_a_subject_are_known_by_samples_alone() {
 #[test]
 fn an_older_checkpoint_opens_and_says_that_it_does_not_know() {
     let place = trained();
-    let bytes = place.bytes("run/best.safetensors");
-    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
-    let mut metadata: Value = serde_json::from_str(header["__metadata__"]["abr_film"].as_str().unwrap()).unwrap();
-    let facts = metadata["trained"]["data"].as_object_mut().unwrap();
-    assert!(facts.remove("train_sketches").is_some());
+    let mut old = CheckpointFile::read(&place.bytes("run/best.safetensors"));
+    assert!(old.tensors.remove("train.sketches").is_some());
+    let levels = old.tensors.remove("train.statics.0").expect("the levels of the training rows");
+    let levels: Vec<f64> = levels.bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
+    let facts = old.metadata["trained"]["data"].as_object_mut().unwrap();
+    facts["train_statics"][0]["values"] = levels.into();
     let subjects = facts.remove("train_subjects").unwrap();
     facts.insert("seen_subjects".into(), subjects);
-    header["__metadata__"]["abr_film"] = metadata.to_string().into();
-    let header = header.to_string();
-    let old = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &bytes[8 + length..]].concat();
-    place.write("run/best.safetensors", old);
+    place.write("run/best.safetensors", old.to_bytes_of_version_1());
     let (first, on) = eval(&place, "table.csv", "--split all");
     assert_eq!(first, "table.csv, all: 24 rows of 8 subjects; it is unknown which of them the model was trained on");
     assert_eq!(on, Value::Null);

@@ -4,6 +4,8 @@ pub mod allocation;
 pub mod bench;
 #[cfg(feature = "abr")]
 pub mod case;
+#[cfg(feature = "abr")]
+pub mod checkpoint_file;
 pub mod documentation;
 pub mod each_op;
 #[cfg(feature = "gpu")]

@@ -53,6 +53,18 @@ impl Input {
 }
 
 impl Curve {
+    /// Whether it fits traces and conditions of these sizes, and is finite.
+    pub(super) fn is_sound(&self, length: usize, inputs: usize) -> bool {
+        let finite =
+            |input: &Input| input.lowest.is_finite() && input.lowest <= input.highest && input.highest.is_finite();
+        let powers = self.inputs.iter().map(|input| input.powers);
+        self.inputs.len() == inputs
+            && self.inputs.iter().all(finite)
+            && powers.clone().all(|powers| powers <= DEGREE)
+            && self.weights.dim() == (1 + powers.sum::<usize>(), length)
+            && self.weights.iter().all(|value| value.is_finite())
+    }
+
     /// Fits the rows `signal(row) [L]` in µV from encoded `conditions [N, S]`. Cross-validation over `groups` chooses
     /// the ridge.
     ///

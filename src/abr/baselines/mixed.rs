@@ -57,6 +57,15 @@ struct Covariance {
 }
 
 impl Covariance {
+    /// Whether it is one of traces of this length.
+    fn is_sound(&self, length: usize) -> bool {
+        self.factors.nrows() == length
+            && self.factors.ncols() <= length
+            && self.factors.iter().all(|value| value.is_finite())
+            && self.rest >= 0.0
+            && self.rest.is_finite()
+    }
+
     fn of(matrix: &Array2<f64>) -> Covariance {
         let (vectors, values) = eigen(matrix);
         let floor = values.first().copied().unwrap_or(0.0) * SMALLEST_SHARE;
@@ -90,6 +99,12 @@ impl Covariance {
 }
 
 impl MixedModel {
+    /// Whether it is one of traces of this length.
+    pub(super) fn is_sound(&self, length: usize) -> bool {
+        let averages = self.typical_averages >= 1.0 && self.typical_averages.is_finite();
+        averages && self.between.is_sound(length) && self.noise.is_sound(length)
+    }
+
     /// Fits rows of these `groups` from their residuals about the curve of the condition, `residual(row) [L]` in µV.
     /// `averages` are the sweeps of each row, if known for all rows. `None` if no group has two rows.
     pub fn fit(

@@ -78,6 +78,24 @@ impl Baselines {
         Ok(Baselines { curve, pca: pca.truncated(rank.max(FEWEST_COMPONENTS)), rank, mixed_model, listeners })
     }
 
+    /// Checks baselines that were read from a file, for traces of `length` samples under conditions of `inputs` encoded
+    /// values; the error is the problem.
+    pub fn check(&self, length: usize, inputs: usize) -> std::result::Result<(), String> {
+        let mixed = self.mixed_model.as_ref().is_none_or(|model| model.is_sound(length));
+        let listeners = self.listeners.and_then(|spread| spread.variance_uv2).is_none_or(f64::is_finite);
+        for (name, sound) in [
+            ("curve", self.curve.is_sound(length, inputs)),
+            ("pca", self.pca.is_sound(length)),
+            ("mixed_model", mixed),
+            ("listeners", listeners),
+        ] {
+            if !sound {
+                return Err(format!("{name}: of another shape, or not finite"));
+            }
+        }
+        Ok(())
+    }
+
     /// The mixed model, if repeated recordings of a cell separate noise from the rest.
     pub fn noise(&self) -> Option<&MixedModel> {
         self.mixed_model.as_ref().filter(|model| model.grouping == Grouping::Cells)

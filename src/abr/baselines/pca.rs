@@ -46,6 +46,15 @@ pub(super) fn eigen(covariance: &Array2<f64>) -> (Array2<f64>, Array1<f64>) {
 }
 
 impl Pca {
+    /// Whether it fits traces of this length, and is finite.
+    pub(super) fn is_sound(&self, length: usize) -> bool {
+        let all = self.mean.iter().chain(&self.components).chain(&self.variances);
+        self.mean.len() == length
+            && self.components.dim() == (length, self.variances.len())
+            && self.variances.len() <= length
+            && all.copied().all(f64::is_finite)
+    }
+
     /// The same with only the first `rank` components.
     pub fn truncated(mut self, rank: usize) -> Pca {
         let rank = rank.min(self.components.ncols());

@@ -36,7 +36,6 @@ fn half_precision_is_widened_without_rounding() {
             (0x83ff, -1023.0 / 1024.0 * 2f32.powi(-14)),
             (0x0001, 2f32.powi(-24)),
             (0x8000, -0.0),
-            (0xfc00, f32::NEG_INFINITY),
         ],
     );
 }
@@ -52,9 +51,18 @@ fn bfloat16_is_widened_without_rounding() {
             (0x7f7f, 255.0 / 128.0 * 2f32.powi(127)),
             (0x0001, f32::from_bits(1 << 16)),
             (0x8000, -0.0),
-            (0x7f80, f32::INFINITY),
         ],
     );
+}
+
+#[test]
+fn a_weight_that_is_not_finite_is_refused() {
+    let (nan, infinity) = (f32::NAN.to_le_bytes(), f32::INFINITY.to_le_bytes());
+    for (dtype, bytes) in [(Dtype::F16, &[0, 0xfc][..]), (Dtype::BF16, &[0x80, 0x7f]), (Dtype::F32, &nan)] {
+        let message = load(dtype, 1, bytes).unwrap_err().to_string();
+        assert!(message.contains("tensor w: contains "), "{message}");
+    }
+    assert!(load(Dtype::F32, 2, &[[0; 4], infinity].concat()).is_err());
 }
 
 #[test]

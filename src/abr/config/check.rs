@@ -46,7 +46,12 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] with the first key that cannot be used.
     pub fn check(&self) -> Result<()> {
-        self.first_problem().map_err(|problem| problem.into_error("configuration"))
+        self.check_as("configuration")
+    }
+
+    /// The same for one that is a part of `source_name`.
+    pub fn check_as(&self, source_name: &str) -> Result<()> {
+        self.first_problem().map_err(|problem| problem.into_error(source_name))
     }
 
     pub(super) fn first_problem(&self) -> CheckResult {

@@ -27,7 +27,12 @@ pub fn data_hash(dataset: &Dataset) -> String {
             Values::Text(values) => values.iter().for_each(|v| text(&mut hash, v)),
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+/// Two digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hashes the length first, so that "a", "bc" and "ab", "c" differ.

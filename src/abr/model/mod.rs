@@ -17,7 +17,7 @@ use crate::purpose;
 pub use film::FilmLevel;
 pub use loss::{LossWeights, Losses, Terms};
 pub use prior::{AggregatedPosterior, Near, SubjectDraw};
-pub use size::sized;
+pub use size::{check_tensors, sized};
 
 use crate::config::{FilmConfig, ModelConfig};
 use crate::engine::device::{Buffer, Device};

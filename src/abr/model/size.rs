@@ -33,6 +33,20 @@ fn count(config: &ModelConfig, film: &FilmConfig) -> usize {
     parameters.count()
 }
 
+/// Refuses tensors that are not those of a model, before the model takes memory.
+///
+/// # Errors
+/// As [`Parameters::load`], and as [`sized`].
+pub fn check_tensors<'a>(
+    (config, film): (&ModelConfig, &FilmConfig),
+    source: &str,
+    find: impl Fn(&str) -> Option<(&'a [usize], &'a [f32])>,
+) -> Result<()> {
+    let mut parameters = Parameters::default();
+    Parts::new(&sized(config, film)?, film, &mut parameters);
+    parameters.find_all(source, find).map(drop)
+}
+
 /// The configuration that a model is made of. With `model.match_parameters` its `decoder_dims` are multiplied by the
 /// factor that brings it to the size that the same model has with plain FiLM.
 ///

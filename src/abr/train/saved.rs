@@ -115,6 +115,13 @@ impl Trainer {
             let problem = format!("is {configured}, but the run is past epoch {}", progress.epoch);
             return Err(Error::config(source, "training.num_epochs", problem, "set more epochs, or start a new run"));
         }
+        if progress.step_in_epoch > self.steps_per_epoch()
+            || progress.film_gradient_norms.len() != self.film_gradients.len()
+        {
+            let problem =
+                format!("its state is at step {} of an epoch of {}", progress.step_in_epoch, self.steps_per_epoch());
+            return Err(Error::input(source, "", problem, "the file is damaged: resume from another one"));
+        }
         self.drop_pending()?;
         self.model.load_state(source, |name| checkpoint.find(name))?;
         self.optimizer.load_moments(self.model.tape(), |name, len| {

@@ -202,6 +202,22 @@ impl Parameters {
         source: &str,
         find: impl Fn(&str) -> Option<(&'a [usize], &'a [f32])>,
     ) -> Result<()> {
+        let found = self.find_all(source, find)?;
+        for (var, values) in self.vars.iter().zip(found) {
+            tape.write(*var, values);
+        }
+        Ok(())
+    }
+
+    /// The values of every parameter, in the order of declaration, from a lookup by name. Needs no tape.
+    ///
+    /// # Errors
+    /// As [`Parameters::load`].
+    pub fn find_all<'a>(
+        &self,
+        source: &str,
+        find: impl Fn(&str) -> Option<(&'a [usize], &'a [f32])>,
+    ) -> Result<Vec<&'a [f32]>> {
         let mut found = Vec::with_capacity(self.list.len());
         for parameter in &self.list {
             let (name, wanted) = (&parameter.name, &parameter.shape);
@@ -220,9 +236,6 @@ impl Parameters {
             }
             found.push(values);
         }
-        for (var, values) in self.vars.iter().zip(found) {
-            tape.write(*var, values);
-        }
-        Ok(())
+        Ok(found)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::TraceKey;
 use ndarray::ArrayView2;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Samples of a trace in its sketch.
 const SAMPLES: usize = 4;
@@ -16,11 +16,11 @@ type Sketch = [i32; 2 + SAMPLES];
 /// apart.
 const TOLERANCES: Sketch = [2, 1, 1, 1, 1, 1];
 
-/// Sketches of all traces that are not flat, sorted by their first number. JSON stores them as one string: zigzag-coded
-/// numbers in groups of five bits, lowest first, in the letters of base64. The sixth bit of a letter marks that another
-/// group follows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// Sketches of all traces that are not flat, sorted by their first number. Earlier versions stored them as one string:
+/// zigzag-coded numbers in groups of five bits, lowest first, in the letters of base64. The sixth bit of a letter marks
+/// that another group follows.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Sketches(Vec<Sketch>);
 
 /// The result of looking up a trace among sketches.
@@ -38,6 +38,17 @@ impl Sketches {
         let mut sketches = Vec::with_capacity(rows.len());
         sketches.extend(rows.iter().filter_map(|&row| sketch(&signals.row(row).to_vec())));
         Sketches::sorted(sketches)
+    }
+
+    /// All numbers, sketch after sketch, and how many a sketch has.
+    pub fn numbers(&self) -> (&[i32], usize) {
+        (self.0.as_flattened(), 2 + SAMPLES)
+    }
+
+    /// From all numbers; `None` if the last sketch is incomplete.
+    pub fn from_numbers(numbers: &[i32]) -> Option<Sketches> {
+        let (sketches, rest) = numbers.as_chunks();
+        rest.is_empty().then(|| Sketches::sorted(sketches.to_vec()))
     }
 
     fn sorted(mut sketches: Vec<Sketch>) -> Sketches {
@@ -78,36 +89,12 @@ fn sketch(samples: &[f32]) -> Option<Sketch> {
     Some(sketch)
 }
 
-impl From<Sketches> for String {
-    fn from(sketches: Sketches) -> String {
-        let mut text = String::new();
-        sketches.0.iter().flatten().for_each(|&number| write(number, &mut text));
-        text
-    }
-}
-
 impl TryFrom<String> for Sketches {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Sketches, Self::Error> {
         let numbers = read(&text).ok_or("the sketches of the training rows are not numbers")?;
-        let (sketches, []) = numbers.as_chunks() else {
-            return Err("the sketches of the training rows are incomplete");
-        };
-        Ok(Sketches::sorted(sketches.to_vec()))
-    }
-}
-
-fn write(number: i32, text: &mut String) {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut rest = ((number << 1) ^ (number >> 31)) as u32;
-    loop {
-        let (digit, more) = ((rest & 31) as usize, rest > 31);
-        text.push(char::from(LETTERS[digit + if more { 32 } else { 0 }]));
-        rest >>= 5;
-        if !more {
-            return;
-        }
+        Sketches::from_numbers(&numbers).ok_or("the sketches of the training rows are incomplete")
     }
 }
 
@@ -144,14 +131,23 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_back() {
-        let numbers = [0, 1, -1, 15, 16, -16, 5000, -123_456, 10_i32.pow(9), -(10_i32.pow(9)), i32::MAX, i32::MIN];
-        let mut text = String::new();
-        numbers.iter().for_each(|&number| write(number, &mut text));
-        assert!(text.starts_with("ACBegBf"), "{text}");
-        assert_eq!(read(&text).unwrap(), numbers);
+    fn the_string_of_earlier_versions_is_read() {
+        assert_eq!(read("ACBegBf").unwrap(), [0, 1, -1, 15, 16, -16]);
         // a missing last group, a letter outside the alphabet, and more than 32 bits
         assert_eq!((read("g"), read("A-"), read(&"/".repeat(8))), (None, None, None));
+        let read = |text: &str| serde_json::from_str::<Sketches>(text);
+        assert_eq!(read("\"ACBegBf\"").unwrap(), Sketches(vec![[0, 1, -1, 15, 16, -16]]));
+        assert!(read("\"ACBe\"").unwrap_err().to_string().contains("sketches"));
+        assert_eq!(read("\"\"").unwrap(), Sketches(Vec::new()));
+    }
+
+    #[test]
+    fn numbers_come_back() {
+        let sketches = Sketches::of(traces(100).view(), &(0..100).collect::<Vec<_>>());
+        let (numbers, columns) = sketches.numbers();
+        assert_eq!(numbers.len(), 100 * columns);
+        assert_eq!(Sketches::from_numbers(numbers).as_ref(), Some(&sketches));
+        assert_eq!(Sketches::from_numbers(&numbers[1..]), None);
     }
 
     #[test]
@@ -193,16 +189,5 @@ mod tests {
         // row 4 is flat, so it has no sketch
         let [known, unknown, flat] = [SketchMatch::Known, SketchMatch::Unknown, SketchMatch::Flat];
         assert_eq!(found, [known, unknown, known, unknown, flat]);
-    }
-
-    #[test]
-    fn sketches_survive_json_and_are_short() {
-        let sketches = Sketches::of(traces(1000).view(), &(0..1000).collect::<Vec<_>>());
-        let text = serde_json::to_string(&sketches).unwrap();
-        assert!(text.len() < 1000 * 35, "{} letters", text.len());
-        assert_eq!(serde_json::from_str::<Sketches>(&text).unwrap(), sketches);
-        let cut = format!("{}\"", &text[..text.len() - 2]);
-        assert!(serde_json::from_str::<Sketches>(&cut).unwrap_err().to_string().contains("sketches"));
-        assert_eq!(serde_json::from_str::<Sketches>("\"\"").unwrap(), Sketches(Vec::new()));
     }
 }

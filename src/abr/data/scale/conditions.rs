@@ -104,6 +104,21 @@ impl ConditionScaler {
         of_code && self.clip.iter().flatten().chain(&self.missing).all(|v| v.is_finite())
     }
 
+    /// Checks a scaler that was read from a file; the error is the problem.
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        let plausible = match &self.code {
+            ConditionCode::Standard(m) | ConditionCode::Log(m) => m.is_plausible(),
+            ConditionCode::OneHot(categories) => {
+                !categories.is_empty() && self.clip.is_none() && self.missing.is_none()
+            }
+        };
+        let ordered = self.clip.is_none_or(|[low, high]| low <= high);
+        match plausible && ordered && self.is_finite() {
+            true => Ok(()),
+            false => Err(format!("column `{}`: {:?}, clipped to {:?}", self.name, self.code, self.clip)),
+        }
+    }
+
     /// The number of model inputs that it fills.
     pub fn width(&self) -> usize {
         match &self.code {

@@ -45,6 +45,12 @@ impl MeanAndStd {
         value * self.std + self.mean
     }
 
+    /// Whether recordings can have these: a deviation above 0, and nothing that overflows.
+    fn is_plausible(&self) -> bool {
+        const RANGE: std::ops::RangeInclusive<f64> = 1e-30..=1e30;
+        RANGE.contains(&self.std) && self.mean.abs() <= *RANGE.end()
+    }
+
     /// Replaces deviation 0 by 1, so that decoding inverts encoding.
     fn or_unit(self) -> MeanAndStd {
         if self.std > 0.0 { self } else { MeanAndStd { std: 1.0, ..self } }
@@ -115,6 +121,24 @@ impl Scalers {
             conditions: config.static_columns.iter().map(|column| plain(column.name())).collect(),
             peaks: [Some(MeanAndStd::IDENTITY); PEAK_COLUMNS.len()],
         }
+    }
+
+    /// Checks scalers that were read from a file; the error is the problem.
+    pub fn check(&self, config: &DataConfig) -> std::result::Result<(), String> {
+        let refuse = |name: &str, m: &MeanAndStd| Err(format!("{name}: mean {:e}, deviation {:e}", m.mean, m.std));
+        if !self.signal.mean_and_std.is_plausible() {
+            return refuse("signal", &self.signal.mean_and_std);
+        }
+        if let Some((i, m)) =
+            self.peaks.iter().enumerate().find_map(|(i, m)| Some((i, m.filter(|m| !m.is_plausible())?)))
+        {
+            return refuse(PEAK_COLUMNS[i], &m);
+        }
+        let configured = config.static_columns.iter().map(|column| column.name());
+        if !configured.eq(self.conditions.iter().map(|scaler| scaler.name.as_str())) {
+            return Err("other columns than data.static_columns".to_string());
+        }
+        self.conditions.iter().try_for_each(ConditionScaler::check)
     }
 
     /// S: the width of the encoded condition.

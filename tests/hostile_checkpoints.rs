@@ -1,0 +1,297 @@
+//! Opens 500 checkpoints that somebody made to do harm, each with the right SHA-256. What cannot be right is refused.
+//! What is opened generates finite traces or fails with an error: no panic, and no memory beyond the file's size and
+//! 64 MiB. The allocator counts the bytes alive.
+
+#![cfg(feature = "abr")]
+
+use abr_film::checkpoint::Checkpoint;
+use abr_film::config::Config;
+use abr_film::data::load;
+use abr_film::engine::device::Cpu;
+use abr_film::engine::rng::{Purpose, Rng, Stream};
+use abr_film::error::Result;
+use abr_film::generate::{Request, generate};
+use abr_film::train::{Outcome, Trainer};
+use common::allocation::CountingAllocator;
+use common::checkpoint_file::CheckpointFile;
+use safetensors::Dtype;
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// The most memory beyond the size of the file.
+const MOST_BYTES: isize = 64 << 20;
+
+static ALIVE: AtomicIsize = AtomicIsize::new(0);
+static PEAK: AtomicIsize = AtomicIsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator {
+    allocated: |layout| {
+        let alive = ALIVE.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
+        PEAK.fetch_max(alive, Relaxed);
+    },
+    freed: |layout| _ = ALIVE.fetch_sub(layout.size() as isize, Relaxed),
+};
+
+/// A checkpoint with all that a file can have.
+fn valid() -> CheckpointFile {
+    let overrides = [
+        "model.prior=aggregated",
+        "model.residual=gaussian",
+        "model.predict_peaks=true",
+        "training.num_epochs=1",
+        // each cell twice, so that the noise is known
+        "data.synth.design=series",
+        "data.synth.rows_per_subject=26",
+        "data.impute_statics=[\"age_years\"]",
+        "data.static_columns=[\"level_db\",\"age_years\"]",
+        "model.static_dim=3",
+    ];
+    let overrides: Vec<String> = overrides.map(String::from).to_vec();
+    let config = Config::from_json("smoke.json", include_str!("../configs/smoke.json"), &overrides).unwrap();
+    let dataset = load(&config.data, config.model.signal_length, |_, _| {}).unwrap().0;
+    let mut trainer = Trainer::new(&config, &dataset, Box::new(Cpu::<f32>::new())).unwrap().0;
+    assert!(matches!(trainer.epoch(|_| ControlFlow::Continue(())).unwrap(), Outcome::Done(_)));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    trainer.checkpoint().unwrap().save(file.path()).unwrap();
+    CheckpointFile::read(&std::fs::read(file.path()).unwrap())
+}
+
+/// Opens a file, and draws traces from it.
+fn use_file(path: &Path) -> Result<()> {
+    let (trained, mut model, _) = Checkpoint::open(path, None, Box::new(Cpu::<f32>::new()))?;
+    let request = Request { conditions: Some(vec![vec![]]), count: 2, series: false, seed: 1, averages: Some(500.0) };
+    let made = generate(&trained, &mut model, &request)?;
+    assert!(made.signals.iter().all(|value| value.is_finite()), "traces that are not finite");
+    Ok(())
+}
+
+/// The outcome of a file: the error's message, or nothing. Checks panics, memory and that the error names the file.
+fn outcome(what: &str, file: &[u8]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.safetensors");
+    std::fs::write(&path, file).unwrap();
+    let before = ALIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let start = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| use_file(&path)));
+    let (peak, time) = (PEAK.load(Relaxed) - before, start.elapsed());
+    let result = result.unwrap_or_else(|_| panic!("{what}: a panic"));
+    assert!(peak <= file.len() as isize + MOST_BYTES, "{what}: {peak} bytes for a file of {}", file.len());
+    // far above what it takes on a busy machine: a file must not keep the program busy for ever
+    assert!(time < Duration::from_secs(30), "{what}: {time:?}");
+    result.err().map(|error| error.to_string())
+}
+
+/// A change that no reader may accept, by name.
+type Change = (&'static str, fn(&mut CheckpointFile, &mut Rng));
+
+fn pick<'a, T>(rng: &mut Rng, list: &'a [T]) -> &'a T {
+    &list[rng.below(list.len() as u32) as usize]
+}
+
+/// A random weight of the model.
+fn weight(file: &CheckpointFile, rng: &mut Rng) -> String {
+    let needed = |name: &&String| {
+        let optional = ["prior.subject", "prior.variation", "prior.residual_share"].contains(&name.as_str());
+        !name.ends_with("num_batches_tracked") && !name.starts_with("train.") && !optional
+    };
+    let names: Vec<&String> = file.tensors.keys().filter(needed).collect();
+    pick(rng, &names).to_string()
+}
+
+fn trained<'a>(file: &'a mut CheckpointFile, pointer: &str) -> &'a mut Value {
+    let path = format!("/trained{pointer}");
+    file.metadata.pointer_mut(&path).unwrap_or_else(|| panic!("{path} is not in the metadata"))
+}
+
+const CHANGES: &[Change] = &[
+    ("a weight that is not finite", |file, rng| {
+        let name = weight(file, rng);
+        let bytes = &mut file.tensors.get_mut(&name).unwrap().bytes;
+        let at = 4 * rng.below(bytes.len() as u32 / 4) as usize;
+        let value = pick(rng, &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }),
+    ("a missing weight", |file, rng| {
+        let name = weight(file, rng);
+        file.tensors.remove(&name);
+    }),
+    ("another shape", |file, rng| {
+        let name = weight(file, rng);
+        let tensor = file.tensors.get_mut(&name).unwrap();
+        tensor.shape.insert(0, 1);
+    }),
+    ("a row too few", |file, rng| {
+        let name = weight(file, rng);
+        let tensor = file.tensors.get_mut(&name).unwrap();
+        let row = tensor.bytes.len() / tensor.shape[0];
+        tensor.shape[0] -= 1;
+        tensor.bytes.truncate(row * tensor.shape[0]);
+    }),
+    ("another type", |file, rng| {
+        let name = weight(file, rng);
+        file.tensors.get_mut(&name).unwrap().dtype = *pick(rng, &[Dtype::I32, Dtype::U32]);
+    }),
+    ("a size", |file, rng| {
+        let keys = ["signal_length", "static_dim", "latent_dim", "signal_head_dim", "encoder_dims/0", "decoder_dims/0"];
+        let key = pick(rng, &keys);
+        let value = trained(file, &format!("/config/model/{key}"));
+        let sizes =
+            [json!(65_536), json!(0), json!(value.as_u64().unwrap() + 1), json!(1e18 as u64), json!(-1), json!("x")];
+        *value = pick(rng, &sizes).clone();
+    }),
+    ("a thousand layers", |file, rng| {
+        let key = pick(rng, &["encoder_dims", "decoder_dims", "static_head_dims"]);
+        *trained(file, &format!("/config/model/{key}")) = vec![65_536; 1000].into();
+        *trained(file, "/config/model/encoder_dropout") = vec![0.0; 1000].into();
+    }),
+    ("a scaler of traces", |file, rng| {
+        let key = pick(rng, &["mean", "std"]);
+        let values = [json!(1e308), json!(-1e308), json!(null), json!("1")];
+        *trained(file, &format!("/scalers/signal/moments/{key}")) = pick(rng, &values).clone();
+    }),
+    ("a deviation", |file, rng| {
+        let places = ["/scalers/signal/moments/std", "/scalers/statics/0/code/standard/std", "/scalers/peaks/0/std"];
+        let values = [json!(0.0), json!(-1.0), json!(1e-308), json!(1e308)];
+        let place = *pick(rng, &places);
+        *trained(file, place) = pick(rng, &values).clone();
+    }),
+    ("a column", |file, rng| match rng.below(3) {
+        0 => *trained(file, "/scalers/statics/1/name") = "other".into(),
+        1 => *trained(file, "/data/train_statics/1/name") = "other".into(),
+        _ => _ = trained(file, "/data/train_statics").as_array_mut().unwrap().pop(),
+    }),
+    ("the time axis", |file, rng| {
+        let (key, values) = match rng.below(2) {
+            0 => ("sample_rate_hz", [json!(0.0), json!(-1.0), json!(1e300), json!(null)]),
+            _ => ("t0_ms", [json!(1e300), json!(-1e300), json!("x"), json!(null)]),
+        };
+        *trained(file, &format!("/data/{key}")) = pick(rng, &values).clone();
+    }),
+    ("the shape of a baseline", |file, rng| {
+        let places = ["curve/weights", "pca/components", "mixed_model/between/factors", "mixed_model/noise/factors"];
+        let place = format!("/baselines/{}", pick(rng, &places));
+        match rng.below(3) {
+            0 => *trained(file, &format!("{place}/rows")) = json!(u64::MAX),
+            1 => *trained(file, &format!("{place}/values/0")) = json!(1e39),
+            _ => {
+                *trained(file, &format!("{place}/rows")) = json!(0);
+                *trained(file, &format!("{place}/values")) = json!([]);
+            }
+        }
+    }),
+    ("a number of a baseline", |file, rng| {
+        let changes = [
+            ("/baselines/rank", json!(-1)),
+            ("/baselines/pca/mean", json!([0.0])),
+            ("/baselines/pca/variances/0", json!(1e39)),
+            ("/baselines/mixed_model/noise/rest", json!(-1.0)),
+            ("/baselines/mixed_model/typical_averages", json!(0.0)),
+            ("/baselines/curve/inputs/0/powers", json!(u64::MAX)),
+            ("/baselines/curve/inputs/0/lowest", json!(null)),
+        ];
+        let (place, value) = pick(rng, &changes).clone();
+        *trained(file, place) = value;
+    }),
+    ("conditions of training rows", |file, rng| {
+        let tensor = file.tensors.get_mut("train.statics.0").unwrap();
+        match rng.below(3) {
+            0 => tensor.dtype = Dtype::I64,
+            1 => {
+                tensor.shape[0] -= 1;
+                tensor.bytes.truncate(8 * tensor.shape[0]);
+            }
+            _ => tensor.bytes[..8].copy_from_slice(&f64::INFINITY.to_le_bytes()),
+        }
+    }),
+    ("sketches", |file, rng| {
+        let tensor = file.tensors.get_mut("train.sketches").unwrap();
+        match rng.below(2) {
+            0 => tensor.dtype = Dtype::F32,
+            _ => {
+                tensor.shape = vec![1];
+                tensor.bytes.truncate(4);
+            }
+        }
+    }),
+    ("posteriors", |file, rng| {
+        let (name, values) = match rng.below(3) {
+            0 => ("prior.subject", [-1.0, 1e9]),
+            1 => ("prior.variation", [-1.0, 1e9]),
+            _ => ("prior.residual_share", [-1.0, f32::MAX]),
+        };
+        let value = *pick(rng, &values);
+        file.tensors.get_mut(name).unwrap().bytes[..4].copy_from_slice(&value.to_le_bytes());
+    }),
+    ("a key that nobody knows", |file, _| *trained(file, "/config") = json!({"unknown": 1})),
+    ("no configuration", |file, _| _ = file.metadata["trained"].as_object_mut().unwrap().remove("config")),
+];
+
+#[test]
+fn what_cannot_be_right_is_refused() {
+    let valid = valid();
+    assert_eq!(outcome("the file itself", &valid.to_bytes()), None);
+    assert_eq!(outcome("the file itself, as version 1", &valid.to_bytes_of_version_1()), None);
+    for i in 0..300 {
+        let (what, change) = CHANGES[i % CHANGES.len()];
+        let mut rng = Stream::new(7, Purpose::TEST, i as u32).rng(0);
+        let mut file = valid.clone();
+        change(&mut file, &mut rng);
+        // a right hash, and none
+        let bytes = if i % 3 == 0 { file.to_bytes_of_version_1() } else { file.to_bytes() };
+        let message = outcome(&format!("{what} ({i})"), &bytes).unwrap_or_else(|| panic!("{what} ({i}) is accepted"));
+        assert!(message.contains("hostile.safetensors") && message.contains("help: "), "{what} ({i}): {message}");
+    }
+}
+
+/// Any value of the metadata, replaced by any other: the file is refused, or can be used.
+#[test]
+fn nothing_in_the_metadata_harms() {
+    let valid = valid();
+    let mut places = Vec::new();
+    leaves(&valid.metadata, String::new(), &mut places);
+    let long = "x".repeat(1000);
+    let values = [
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(u64::MAX),
+        json!(1e308),
+        json!(1e-308),
+        json!(-0.5),
+        json!(null),
+        json!(true),
+        json!(""),
+        json!(long),
+        json!([]),
+        json!({}),
+        json!(["x"]),
+        json!([1e30, 1e30]),
+    ];
+    let mut opened = 0;
+    for i in 0..200 {
+        let mut rng = Stream::new(8, Purpose::TEST, i).rng(0);
+        let (place, value) = (pick(&mut rng, &places), pick(&mut rng, &values));
+        let mut file = valid.clone();
+        *file.metadata.pointer_mut(place).unwrap() = value.clone();
+        let message = outcome(&format!("{place} = {value}"), &file.to_bytes());
+        opened += usize::from(message.is_none());
+    }
+    assert!((1..200).contains(&opened), "{opened} of 200 were opened");
+}
+
+/// The places of all values, but few of each list.
+fn leaves(value: &Value, place: String, places: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| leaves(value, format!("{place}/{key}"), places)),
+        Value::Array(list) => {
+            list.iter().take(3).enumerate().for_each(|(i, value)| leaves(value, format!("{place}/{i}"), places));
+        }
+        _ => places.push(place),
+    }
+}
