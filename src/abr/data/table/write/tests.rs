@@ -29,6 +29,16 @@ fn a_written_table_is_read_back() {
     assert_eq!((&back[1].samples, back[1].t0_ms, back[1].column("level_db")), (&short.samples, None, None));
 }
 
+/// 200,000 columns take a fraction of a second; to look up each by name took a minute and a half.
+#[test]
+fn many_columns_are_written_in_linear_time() {
+    let mut recording = Recording::new(vec![1.0]);
+    recording.columns = (0..200_000).map(|i| (format!("a{i}").into(), "x".to_string())).collect();
+    let start = std::time::Instant::now();
+    write_recordings(&[recording], std::io::sink()).unwrap();
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
 #[test]
 fn a_full_disk_is_an_error_of_the_writer() {
     struct Full;
