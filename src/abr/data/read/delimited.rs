@@ -2,9 +2,11 @@
 //! encoding and the decimal mark.
 
 mod decimals;
+mod formula;
 mod record;
 
 pub use decimals::{Decimals, ambiguous, plain_number, without_comma};
+pub use formula::{is_formula, without_mark};
 pub use record::{Record, TextRecord};
 
 use super::SourceFile;
@@ -238,11 +240,11 @@ pub fn name(cell: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A cell's text without surrounding spaces.
+/// A cell's text without surrounding spaces and without the mark of text (see [`without_mark`]).
 pub fn trimmed(cell: &[u8]) -> Cow<'_, str> {
     match decode_cell(cell) {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_string()),
+        Cow::Borrowed(text) => Cow::Borrowed(without_mark(text.trim())),
+        Cow::Owned(text) => Cow::Owned(without_mark(text.trim()).to_string()),
     }
 }
 

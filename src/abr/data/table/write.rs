@@ -1,6 +1,6 @@
 //! Writes recordings as a table that reads back bit for bit.
 
-use crate::data::read::delimited::io_error;
+use crate::data::read::delimited::{io_error, is_formula};
 use crate::data::recording::{ColumnOrder, Recording};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::Writer;
@@ -23,7 +23,8 @@ const FIRST: [&str; 10] = [
 
 /// Writes `subject_id`, `file` (if any recording has one), the metadata columns, `sample_rate_hz`, `t0_ms`, the labels
 /// (if there are any), the samples in µV, and the ground truth (if there is any). Unknown values, and the missing
-/// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits.
+/// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits. Text
+/// that a spreadsheet would run as a formula begins with an apostrophe, which reading removes.
 ///
 /// # Errors
 /// Errors of the writer.
@@ -100,8 +101,13 @@ impl<W: Write> TableWriter<'_, W> {
         (values.len()..width).try_for_each(|_| self.text(""))
     }
 
+    /// Writes a text, marked as such if a spreadsheet would run it.
     fn text(&mut self, text: &str) -> io::Result<()> {
-        self.writer.write_field(text).map_err(io_error)
+        match is_formula(text) {
+            true => self.writer.write_field(format!("'{text}")),
+            false => self.writer.write_field(text),
+        }
+        .map_err(io_error)
     }
 
     /// Writes a number with the fewest digits that parse to the same bits, as Rust does. NaN becomes an empty cell.

@@ -104,7 +104,7 @@ impl TableRow<'_> {
     }
 
     pub(super) fn text(&self, column: usize) -> &str {
-        self.cells.get(column).unwrap_or_default().trim_ascii()
+        delimited::without_mark(self.cells.get(column).unwrap_or_default().trim_ascii())
     }
 
     pub(super) fn not_finite(&self, column: usize) -> Error {
