@@ -10,11 +10,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(thiserror::Error)]
 pub enum Error {
     /// An input (a configuration, a table, a checkpoint) cannot be used.
-    #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
+    #[error("{}: {}{}{problem}\n  help: {remedy}", line(source_name), line(place), if place.is_empty() { "" } else { ": " })]
     Input { source_name: String, place: String, problem: String, remedy: String },
 
     /// A configuration cannot be used.
-    #[error("{source_name}: {place}{}{problem}\n  help: {remedy}", if place.is_empty() { "" } else { ": " })]
+    #[error("{}: {}{}{problem}\n  help: {remedy}", line(source_name), line(place), if place.is_empty() { "" } else { ": " })]
     Config { source_name: String, place: String, problem: String, remedy: String },
 
     /// Invalid flags or flag values.
@@ -26,7 +26,7 @@ pub enum Error {
     Device { device: String, problem: String, remedy: String },
 
     /// An input or output operation failed.
-    #[error("{}: cannot {action}: {source}\n  help: {}", path.display(), io_remedy(source))]
+    #[error("{}: cannot {action}: {source}\n  help: {}", line(&path.display().to_string()), io_remedy(action, source))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
 
     /// The run was interrupted, and its state is saved.
@@ -89,8 +89,15 @@ impl Debug for Error {
     }
 }
 
-fn io_remedy(source: &std::io::Error) -> &'static str {
+/// A name on one line: the control characters in it are escaped, which could pretend to be another message.
+fn line(name: &str) -> String {
+    let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    name.chars().map(escaped).collect()
+}
+
+fn io_remedy(action: &str, source: &std::io::Error) -> &'static str {
     match source.kind() {
+        std::io::ErrorKind::FileTooLarge if action == "read" => "name a smaller file, or split it",
         std::io::ErrorKind::NotFound => "check the path",
         std::io::ErrorKind::PermissionDenied => "check the permissions",
         std::io::ErrorKind::StorageFull
@@ -111,5 +118,7 @@ mod tests {
         assert_eq!(error.to_string(), "a.json: model.latent_dim: is 0\n  help: use 1 or more");
         assert_eq!(error.exit_code(), 2);
         assert_eq!(Error::input("a.csv", "", "is empty", "…").to_string(), "a.csv: is empty\n  help: …");
+        let named = Error::input("a\nb.csv", "column `\x1b[2J`", "is empty", "…").to_string();
+        assert_eq!(named, "a\\u000ab.csv: column `\\u001b[2J`: is empty\n  help: …");
     }
 }

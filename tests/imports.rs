@@ -25,7 +25,7 @@ const ABR: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("files", &[]),
     ("purpose", &[]),
-    ("config", &["text"]),
+    ("config", &["files", "text"]),
     ("data", &["config", "files", "purpose", "text"]),
     ("model", &["config", "purpose"]),
     ("baselines", &["data", "purpose"]),

@@ -265,7 +265,7 @@ impl Checkpoint {
     /// Metadata of another version, damaged, or that do not fit the tensors.
     pub fn load(path: &Path) -> Result<Self> {
         let source = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = crate::files::read(path, crate::files::WHOLE_BYTES)?;
         let refuse = |problem: String| {
             let remedy = "name a complete .safetensors file from abr-film; a .pt or .pkl file must be converted to \
                           safetensors first";

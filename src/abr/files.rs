@@ -1,4 +1,8 @@
-//! Writes files atomically: whole or not at all.
+//! Reads files with a bound, and writes them atomically: whole or not at all.
+
+mod input;
+
+pub use input::{InputFile, TABLE_BYTES, TEXT_BYTES, WHOLE_BYTES, read};
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};

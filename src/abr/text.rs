@@ -1,8 +1,10 @@
 //! Decodes the text of files in the encodings that editors and recorders use.
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use regex::{Captures, Regex};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
+use std::sync::LazyLock;
 
 /// The remedy for text that cannot be decoded.
 pub const SAVE_AS_UTF_8: &str = "save it as UTF-8: editors and spreadsheets offer the encoding where they save";
@@ -31,6 +33,30 @@ impl Display for TextEncoding {
 pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+/// The text with its control characters escaped as in JSON, except line ends and tabs. A name in a file could otherwise
+/// hide text on a terminal, or change its title.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    // the last ones change the order of letters
+    let is_unsafe = |c: char| {
+        (c.is_control() && !"\n\t".contains(c)) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if is_unsafe(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// The text with each number of more than 20 digits in scientific form, as `1e300`. Other long digits, such as those of
+/// a name, stay.
+pub fn short_numbers(text: &str) -> Cow<'_, str> {
+    static DIGITS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[0-9]+(\.[0-9]+)?").expect("a valid expression"));
+    DIGITS.replace_all(text, |found: &Captures| match found[0].parse::<f64>() {
+        Ok(number) if found[0].len() > 20 && number.to_string() == found[0] => format!("{number:e}"),
+        _ => found[0].to_string(),
+    })
 }
 
 /// The text of a whole file, without its byte-order mark. It is UTF-8 or UTF-16, with or without a mark; anything else
@@ -121,6 +147,13 @@ mod tests {
     fn decoded(bytes: &[u8]) -> (String, TextEncoding) {
         let (text, encoding) = decode(bytes).unwrap();
         (text.into_owned(), encoding)
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_long_numbers_short() {
+        assert_eq!(printable("a\x1b[2J\u{9b}b\r\u{202e}\n\tµ"), "a\\u001b[2J\\u009bb\\u000d\\u202e\n\tµ");
+        let numbers = format!("{}. {}, {} 12345678901234567890123 20000.5", 1e300, -1e-300, f32::MAX);
+        assert_eq!(short_numbers(&numbers), "1e300. -1e-300, 3.4028235e38 12345678901234567890123 20000.5");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod train;
 
 use abr_film::engine::device::{self, Device};
 use abr_film::error::{Error, Result};
+use abr_film::text::{printable, short_numbers};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write, stderr, stdout};
@@ -138,9 +139,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Prints a message to stderr. A closed stderr does not stop a training.
+/// Prints a message to stderr, safe for a terminal. A closed stderr does not stop a training.
 pub fn message(text: impl Display) {
-    let _ = writeln!(stderr(), "{text}");
+    let _ = writeln!(stderr(), "{}", printable(&short_numbers(&text.to_string())));
 }
 
 /// Prints a note.
@@ -156,8 +157,15 @@ fn notice_gpu(device: &dyn Device) {
     }
 }
 
-/// Prints a result to stdout. A reader that closes the pipe early, as in `abr-film info … | head`, is no error.
+/// Prints text or JSON to stdout, safe for a terminal.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut text = Vec::new();
+    write(&mut text).map_err(Error::io("write", "stdout"))?;
+    print_data(|out| out.write_all(printable(&String::from_utf8_lossy(&text)).as_bytes()))
+}
+
+/// Prints a result to stdout as it is. A reader that closes the pipe early, as in `abr-film info … | head`, is no error.
+fn print_data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),

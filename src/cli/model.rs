@@ -4,6 +4,7 @@ use abr_film::checkpoint::TrainedModel;
 use abr_film::data::Dataset;
 use abr_film::data::hash::data_hash;
 use abr_film::error::{Error, Result};
+use abr_film::files;
 use abr_film::train::RunFolder;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ pub fn run_folder(file: &Path) -> Option<RunFolder> {
 /// a checkpoint outside of a run folder.
 pub fn data_of_run(file: &Path) -> Option<String> {
     let config = run_folder(file)?.config();
-    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(config).ok()?).ok()?;
+    let config: serde_json::Value = serde_json::from_slice(&files::read(&config, files::TEXT_BYTES).ok()?).ok()?;
     config["data"]["path"].as_str().map(String::from)
 }
 

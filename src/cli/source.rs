@@ -1,6 +1,6 @@
 //! Reads the data of commands, and writes their tables.
 
-use super::{message, notice, print};
+use super::{message, notice, print_data};
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
 use abr_film::data::read::{Options, Recordings, npz, read_paths};
@@ -136,6 +136,6 @@ pub fn write_table(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
             message(format!("{} rows in {}", recordings.len(), path.display()));
             Ok(())
         }
-        None => print(|w| table::write_recordings(recordings, w)),
+        None => print_data(|w| table::write_recordings(recordings, w)),
     }
 }

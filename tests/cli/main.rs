@@ -15,6 +15,7 @@ mod evaluate;
 mod generate;
 mod gpu;
 mod help;
+mod hostile;
 mod inspect;
 mod interrupt;
 mod missing_file;

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::text::nearest;
 use crate::text::{self, TextEncoding};
 use serde_json::{Map, Value, json};
@@ -18,7 +19,7 @@ impl Config {
     /// A file that cannot be read (exit 1). A file in another encoding, or one that [`Config::from_json`] refuses (exit
     /// 2).
     pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path, files::TEXT_BYTES)?;
         let source_name = path.display().to_string();
         let undecodable = |problem: String| Error::config(&source_name, "", problem, text::SAVE_AS_UTF_8);
         let (text, encoding) = text::decode(&bytes).map_err(undecodable)?;

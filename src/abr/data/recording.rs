@@ -4,6 +4,7 @@ use super::{PEAK_COLUMNS, WAVES};
 use crate::config::Unit;
 use crate::error::Error;
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -114,7 +115,7 @@ impl Recording {
     }
 
     /// Adds a column, unless the value is empty.
-    pub fn add_column(&mut self, name: &str, value: impl ToString) {
+    pub fn add_column(&mut self, name: impl Into<Arc<str>>, value: impl ToString) {
         let value = value.to_string();
         if !value.is_empty() {
             self.columns.push((name.into(), value));
@@ -154,6 +155,36 @@ impl Recording {
         let place: Vec<String> = file.into_iter().chain(line).collect();
         let place = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
         Error::input(source, format!("row {}{place}{column}", self.row), problem, remedy)
+    }
+}
+
+/// The columns of many recordings, each once: those of `first` in its order, others in the order of appearance. The
+/// column `file` has a place of its own in every table, and none here.
+pub struct ColumnOrder<'a> {
+    pub names: Vec<&'a str>,
+    places: HashMap<&'a str, usize>,
+}
+
+impl<'a> ColumnOrder<'a> {
+    pub fn of(recordings: &'a [Recording], first: &[&str]) -> Self {
+        let mut seen = HashSet::new();
+        let all = recordings.iter().flat_map(|recording| &recording.columns).map(|(name, _)| &**name);
+        let mut names: Vec<&str> = all.filter(|name| *name != "file" && seen.insert(*name)).collect();
+        names.sort_by_key(|name| first.iter().position(|first| first == name).unwrap_or(first.len()));
+        let places = names.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+        ColumnOrder { names, places }
+    }
+
+    /// A recording's values, empty where it has none. To look each up by name would take time quadratic in the columns.
+    pub fn cells<'r>(&self, recording: &'r Recording) -> Vec<&'r str> {
+        let mut cells = vec![""; self.names.len()];
+        // of two values with one name, the first counts
+        for (name, value) in recording.columns.iter().rev() {
+            if let Some(place) = self.places.get(&**name) {
+                cells[*place] = value;
+            }
+        }
+        cells
     }
 }
 

@@ -1,6 +1,7 @@
 //! Formats an inspection as text.
 
 use super::{CHECKS, ColumnSummary, Count, Inspection, MEASURES};
+use crate::text::short_numbers;
 use std::fmt::{Display, Formatter, Result};
 
 /// Up to this many values are listed; more are only counted.
@@ -57,7 +58,7 @@ impl Inspection {
         for column in &self.columns {
             let ColumnSummary { name, missing, distinct, range } = column;
             let range = match range {
-                Some([low, high]) => format!("{low} … {high}"),
+                Some([low, high]) => short_numbers(&format!("{low} … {high}")).into_owned(),
                 None if *distinct == 0 => "empty".to_string(),
                 None => "text".to_string(),
             };

@@ -61,8 +61,9 @@ struct AbraRow<'a> {
 impl AbraRow<'_> {
     fn of(recording: &Recording) -> Result<AbraRow<'_>> {
         let need = |name: &str| {
-            recording.column(name).ok_or_else(|| {
-                let problem = format!("a recording of {} has no {name}", recording.subject);
+            let is_number = |cell: &&str| *cell == "click" || cell.parse::<f64>().is_ok_and(f64::is_finite);
+            recording.column(name).filter(is_number).ok_or_else(|| {
+                let problem = format!("a recording of {} has no {name} in numbers", recording.subject);
                 Error::usage(problem, "ABRA needs the frequency and level of each recording: add the columns")
             })
         };

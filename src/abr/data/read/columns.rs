@@ -1,15 +1,18 @@
 //! Interprets the column names of a table with one row per recording.
 
 mod labels;
+mod names;
 
-use super::delimited::{self, Layout};
+use super::delimited::{Layout, Record};
 use super::{text, time_down, units};
 use crate::data::{PEAK_COLUMNS, WAVES};
-use csv::ByteRecord;
 use labels::label;
+use names::{check_distinct, named_twice, places};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use names::ColumnNames;
 
 /// The fewest numbered columns that count as samples: a few, such as `1`, `2`, `3`, may name anything.
 pub const FEWEST_NUMBERED: usize = 16;
@@ -78,11 +81,11 @@ impl ColumnKind {
 /// The columns of a table, with the positions of its samples.
 #[derive(Debug)]
 pub struct TableColumns {
-    pub names: Vec<String>,
+    pub names: ColumnNames,
     pub kinds: Vec<ColumnKind>,
     /// The column index of each sample, in the order of the sample numbers.
-    pub samples: Vec<usize>,
-    pub ground_truth: Vec<usize>,
+    pub samples: Vec<u32>,
+    pub ground_truth: Vec<u32>,
 }
 
 /// What is wrong with the column names: the problem and the remedy.
@@ -142,13 +145,19 @@ impl TableColumns {
     /// # Errors
     /// Two columns with one name or for one sample, a missing sample number, or more than [`MOST_NAMELESS`] columns
     /// without a name.
-    pub fn of(names: &ByteRecord, naming: Naming) -> Result<TableColumns, ColumnProblem> {
+    pub fn of(mut names: Record, naming: Naming) -> Result<TableColumns, ColumnProblem> {
         let nameless = names.iter().filter(|name| name.trim_ascii().is_empty()).count();
         if nameless > MOST_NAMELESS {
             return Err((format!("{nameless} columns have no name"), "name each column, or remove it".to_string()));
         }
-        let names: Vec<String> = names.iter().map(delimited::name).collect();
-        let mut kinds = distinct(&names, naming)?;
+        names.shrink();
+        let names = ColumnNames(names);
+        check_distinct(&names)?;
+        let mut kinds: Vec<ColumnKind> = names.iter().map(|name| naming.kind_of(&name)).collect();
+        let mut units = (0..names.len()).filter(|&column| kinds[column] == ColumnKind::Unit);
+        if let (Some(first), Some(second)) = (units.next(), units.next()) {
+            return Err(named_twice(&names, first, second));
+        }
         if naming != Naming::Own {
             if let Some(mark) = names.iter().find(|name| naming == Naming::Numbered(1) && is_of_biosig(name)) {
                 let problem = format!("column `0` is missing: BioSig, whose tables have `{mark}`, begins there");
@@ -157,51 +166,15 @@ impl TableColumns {
             one_subject(&names, &mut kinds);
             keep_first(&names, &mut kinds);
         }
-        let places = |of: &dyn Fn(&ColumnKind) -> Option<usize>| {
-            let places: BTreeMap<usize, usize> =
-                kinds.iter().enumerate().filter_map(|(column, kind)| Some((of(kind)?, column))).collect();
-            places
-        };
-        let samples = places(&|kind| if let ColumnKind::Sample(i) = kind { Some(*i) } else { None });
-        let truth = places(&|kind| if let ColumnKind::TruthSample(i) = kind { Some(*i) } else { None });
+        let sample = |kind: &ColumnKind| if let ColumnKind::Sample(i) = kind { Some(*i) } else { None };
+        let truth = |kind: &ColumnKind| if let ColumnKind::TruthSample(i) = kind { Some(*i) } else { None };
         Ok(TableColumns {
-            samples: without_gap(&samples, |i| naming.sample(i))?,
-            ground_truth: without_gap(&truth, |i| format!("truth_s{i}"))?,
+            samples: places(&names, &kinds, sample, |i| naming.sample(i))?,
+            ground_truth: places(&names, &kinds, truth, |i| format!("truth_s{i}"))?,
             kinds,
             names,
         })
     }
-}
-
-/// The meaning of each column. Duplicate names and duplicate samples are errors.
-fn distinct(names: &[String], naming: Naming) -> Result<Vec<ColumnKind>, ColumnProblem> {
-    /// What must be unique; `s1` and `s001` are the same sample.
-    #[derive(PartialEq, Eq, PartialOrd, Ord)]
-    enum ColumnKey<'a> {
-        Sample(usize),
-        TruthSample(usize),
-        Name(&'a str),
-    }
-    let mut seen = BTreeMap::new();
-    let mut all = Vec::new();
-    for (column, name) in names.iter().enumerate() {
-        let kind = naming.kind_of(name);
-        let key = match kind {
-            ColumnKind::Nothing => None,
-            ColumnKind::Sample(i) => Some(ColumnKey::Sample(i)),
-            ColumnKind::TruthSample(i) => Some(ColumnKey::TruthSample(i)),
-            ColumnKind::Unit => Some(ColumnKey::Name("unit")),
-            _ => Some(ColumnKey::Name(name)),
-        };
-        if let Some(first) = key.and_then(|key| seen.insert(key, column)) {
-            let (a, b) = (&names[first], name);
-            let named = if a == b { format!("`{a}`") } else { format!("`{a}` and `{b}`, which are one") };
-            let problem = format!("columns {} and {} are both named {named}", first + 1, column + 1);
-            return Err((problem, "rename or remove one of them".to_string()));
-        }
-        all.push(kind);
-    }
-    Ok(all)
 }
 
 /// Whether a name is typical of BioSig, which numbers samples from 0. If its column `0` is missing, all other samples
@@ -212,55 +185,46 @@ fn is_of_biosig(name: &str) -> bool {
 }
 
 /// Keeps the clearest of several subject columns, wherever it stands: an `ID` beside it may number the rows.
-fn one_subject(names: &[String], kinds: &mut [ColumnKind]) {
+fn one_subject(names: &ColumnNames, kinds: &mut [ColumnKind]) {
     let rank = |name: &str| match name.to_lowercase() {
         lower if lower.contains("sub") => 0,
         lower if lower.trim() == "id" => 2,
         _ => 1,
     };
     let subjects = || (0..names.len()).filter(|&column| kinds[column] == ColumnKind::Subject);
-    let Some(best) = subjects().min_by_key(|&column| rank(&names[column])) else { return };
+    let Some(best) = subjects().min_by_key(|&column| rank(&names.get(column))) else { return };
     for column in subjects().filter(|&column| column != best).collect::<Vec<_>>() {
-        kinds[column] = ColumnKind::Other(own_name(&names[column]).into());
+        kinds[column] = ColumnKind::Other(own_name(&names.get(column)).into());
     }
 }
 
-/// The first of two columns with the same meaning keeps it; the other is kept under its own name.
-fn keep_first(names: &[String], kinds: &mut [ColumnKind]) {
-    let mut taken = BTreeSet::new();
+/// The first of several columns with the same meaning keeps it; the others are kept under their own names.
+fn keep_first(names: &ColumnNames, kinds: &mut [ColumnKind]) {
+    let (mut taken, mut copies) = (BTreeSet::<Arc<str>>::new(), BTreeMap::<String, usize>::new());
     for (name, kind) in names.iter().zip(kinds.iter_mut()) {
         let meaning = match &*kind {
             ColumnKind::Sample(_) | ColumnKind::TruthSample(_) | ColumnKind::Nothing => continue,
-            ColumnKind::Peak(peak, _) => PEAK_COLUMNS[*peak].to_string(),
-            ColumnKind::Frequency(_) => "frequency_hz".to_string(),
-            ColumnKind::SamplePeriodUs => "SampleRateHz".to_string(),
-            ColumnKind::OnsetDelayMs => "T0Ms".to_string(),
-            ColumnKind::Number(name) => name.to_string(),
-            ColumnKind::Other(name) => name.to_string(),
-            other => format!("{other:?}"),
+            ColumnKind::Peak(peak, _) => PEAK_COLUMNS[*peak].into(),
+            ColumnKind::Frequency(_) => "frequency_hz".into(),
+            ColumnKind::SamplePeriodUs => "SampleRateHz".into(),
+            ColumnKind::OnsetDelayMs => "T0Ms".into(),
+            ColumnKind::Number(name) => (*name).into(),
+            ColumnKind::Other(name) => name.clone(),
+            other => format!("{other:?}").into(),
         };
         if taken.insert(meaning) {
             continue;
         }
-        let mut other = format!("file_{}", own_name(name));
-        while !taken.insert(other.clone()) {
-            other.insert_str(0, "file_");
-        }
-        *kind = ColumnKind::Other(other.into());
+        let own = own_name(&name);
+        let copy = copies.entry(own.clone()).or_default();
+        *kind = loop {
+            *copy += 1;
+            let other: Arc<str> = if *copy == 1 { format!("file_{own}") } else { format!("file_{copy}_{own}") }.into();
+            if taken.insert(other.clone()) {
+                break ColumnKind::Other(other);
+            }
+        };
     }
-}
-
-fn without_gap(places: &BTreeMap<usize, usize>, name: impl Fn(usize) -> String) -> Result<Vec<usize>, ColumnProblem> {
-    for (wanted, &found) in places.keys().enumerate() {
-        if wanted != found {
-            let problem = format!("column `{}` is missing, though `{}` is there", name(wanted), name(found));
-            return Err((
-                problem,
-                "number the samples without a gap; the number in a name is the sample's place in time".into(),
-            ));
-        }
-    }
-    Ok(places.values().copied().collect())
 }
 
 /// The number in a sample's name: `s0`, `s000`.

@@ -2,17 +2,21 @@
 //! encoding and the decimal mark.
 
 mod decimals;
+mod formula;
+mod record;
 
 pub use decimals::{Decimals, ambiguous, plain_number, without_comma};
+pub use formula::{is_formula, without_mark};
+pub use record::{Record, TextRecord};
 
 use super::SourceFile;
 use super::source::HEAD;
 use crate::error::Result;
 use crate::text::utf_16;
-use csv::{ByteRecord, ReaderBuilder};
 use decimals::decimals_of;
+use record::RecordReader;
 use std::borrow::Cow;
-use std::io::{Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 
 /// The header must be among this many first lines.
 const MOST_PREAMBLE: usize = 100;
@@ -54,13 +58,13 @@ impl Layout {
     pub fn first_lines(&self, head: &[u8], count: usize) -> Vec<LineCells> {
         let text = utf8(head);
         let text = text.get(self.offset..).unwrap_or_default();
-        let mut reader = records(text, self.delimiter, text.len().min(1 << 13));
-        let (mut lines, mut record, cut) = (Vec::new(), ByteRecord::new(), head.len() >= HEAD);
-        while lines.len() < count && reader.read_byte_record(&mut record).is_ok_and(|more| more) {
-            if cut && reader.position().byte() as usize >= text.len() {
+        let mut reader = RecordReader::new(text, self.delimiter, self.header_line);
+        let (mut lines, mut record, cut) = (Vec::new(), Record::default(), head.len() >= HEAD);
+        while lines.len() < count && reader.next(&mut record).is_ok_and(|line| line.is_some()) {
+            if cut && reader.consumed >= text.len() {
                 break;
             }
-            if !is_blank(&record) {
+            if !record.is_blank() {
                 lines.push(LineCells(record.clone()));
             }
         }
@@ -87,7 +91,7 @@ impl Layout {
 
     /// Detects the decimal mark from the first rows. The header alone may fill the head of the file, so this reads on.
     fn decimals(&self, source: &SourceFile) -> Result<Decimals> {
-        let (mut table, mut record) = (self.start(source)?, ByteRecord::new());
+        let (mut table, mut record) = (self.start(source)?, Record::default());
         table.next(source, &mut record)?;
         let (mut commas, mut points, mut rows) = (0_usize, 0_usize, 0);
         while (rows < PROBED_ROWS || commas + points == 0) && table.next(source, &mut record)?.is_some() {
@@ -108,20 +112,20 @@ impl Layout {
     }
 
     fn start(&self, source: &SourceFile) -> Result<DelimitedTable> {
-        let mut text: Box<dyn Read> = match utf_16(source.head()).is_some() {
+        let mut text: Box<dyn BufRead> = match utf_16(source.head()).is_some() {
             true => Box::new(Cursor::new(source.decoded()?.into_bytes())),
-            false => source.reader()?,
+            false => Box::new(BufReader::with_capacity(1 << 16, source.reader()?)),
         };
         std::io::copy(&mut text.by_ref().take(self.offset as u64), &mut std::io::sink())
             .map_err(source.unreadable())?;
-        let text = Numbered { text, recent: Vec::new(), start: 0, line: self.header_line, counted: 0 };
-        Ok(DelimitedTable { reader: records(text, self.delimiter, 1 << 16), decimals: Decimals::Point })
+        let reader = RecordReader::new(text, self.delimiter, self.header_line);
+        Ok(DelimitedTable { reader, decimals: Decimals::Point })
     }
 }
 
 /// A table, read from its header on.
 pub struct DelimitedTable {
-    reader: csv::Reader<Numbered>,
+    reader: RecordReader<Box<dyn BufRead>>,
     pub decimals: Decimals,
 }
 
@@ -131,64 +135,14 @@ impl DelimitedTable {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io).
-    pub fn next(&mut self, source: &SourceFile, record: &mut ByteRecord) -> Result<Option<usize>> {
+    pub fn next(&mut self, source: &SourceFile, record: &mut Record) -> Result<Option<usize>> {
         loop {
-            let before = self.reader.position().byte();
-            match self.reader.read_byte_record(record) {
-                Ok(true) if is_blank(record) => {}
-                Ok(true) => return Ok(Some(self.reader.get_mut().line_after(before))),
-                Ok(false) => return Ok(None),
-                Err(error) => return Err(source.unreadable()(io_error(error))),
+            match self.reader.next(record).map_err(source.unreadable())? {
+                Some(_) if record.is_blank() => {}
+                line => return Ok(line),
             }
         }
     }
-}
-
-/// Counts the lines of a text. `csv` counts only `\n`, and ignores blank lines before a record.
-struct Numbered {
-    text: Box<dyn Read>,
-    /// The bytes since the last record with a known line number.
-    recent: Vec<u8>,
-    /// The byte offset at which `recent` begins.
-    start: u64,
-    /// How many bytes of `recent` are counted, and the line number of the byte after them.
-    counted: usize,
-    line: usize,
-}
-
-impl Read for Numbered {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.recent.drain(..self.counted);
-        self.start += std::mem::take(&mut self.counted) as u64;
-        let length = self.text.read(buffer)?;
-        self.recent.extend_from_slice(&buffer[..length]);
-        Ok(length)
-    }
-}
-
-impl Numbered {
-    /// The line of the first byte at or after an offset that is not part of a line end. Offsets must not decrease.
-    fn line_after(&mut self, offset: u64) -> usize {
-        let rest = &self.recent[self.counted..];
-        let skipped = (offset - self.start) as usize - self.counted;
-        let blank = rest[skipped..].iter().take_while(|b| b"\r\n".contains(b)).count();
-        let end = skipped + blank;
-        self.line += count(&rest[..end], b'\n');
-        if count(&rest[..end], b'\r') > 0 {
-            // the `\r` of `\r\n` is no line end by itself
-            let pairs = rest[..end].iter().zip(&rest[1..]);
-            self.line += pairs.filter(|&(&byte, &next)| byte == b'\r' && next != b'\n').count();
-        }
-        self.counted += end;
-        self.line
-    }
-}
-
-/// Counts a byte in a text. Each run of up to 255 bytes has a one-byte counter, which lets the compiler vectorise the
-/// loop.
-fn count(text: &[u8], byte: u8) -> usize {
-    let run = |run: &[u8]| usize::from(run.iter().map(|&b| u8::from(b == byte)).sum::<u8>());
-    text.chunks(255).map(run).sum()
 }
 
 /// The I/O error inside a `csv` error, with its kind (a broken pipe, a full disk). The conversion of `csv` drops the
@@ -243,19 +197,6 @@ fn with_breaks(text: &[u8], length: usize) -> &[u8] {
     ends.map_or(&text[..length], |(start, line)| &text[..start + line.len()])
 }
 
-/// A CSV reader with a buffer of `buffer` bytes. Ragged lines are accepted here and refused later, with a remedy.
-fn records<R: Read>(text: R, delimiter: u8, buffer: usize) -> csv::Reader<R> {
-    let mut builder = ReaderBuilder::new();
-    let mut reader = builder.flexible(true).delimiter(delimiter).buffer_capacity(buffer.max(1)).from_reader(text);
-    // treats the header line like any other, without extra copies of it
-    reader.set_byte_headers(ByteRecord::new());
-    reader
-}
-
-fn is_blank(record: &ByteRecord) -> bool {
-    record.iter().all(|cell| cell.trim_ascii().is_empty())
-}
-
 /// The most frequent separator of a line, outside quotes.
 fn delimiter(line: &[u8]) -> u8 {
     let mut quoted = false;
@@ -274,15 +215,14 @@ fn delimiter(line: &[u8]) -> u8 {
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// The cells of a line, without surrounding spaces.
-pub struct LineCells(ByteRecord);
+pub struct LineCells(Record);
 
 impl LineCells {
     pub fn split(line: &[u8], delimiter: u8) -> LineCells {
-        let mut reader = records(line, delimiter, line.len().min(1 << 13));
-        let mut record = ByteRecord::new();
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => LineCells(record),
-            _ => LineCells(ByteRecord::new()),
+        let mut record = Record::default();
+        match RecordReader::new(line, delimiter, 1).next(&mut record) {
+            Ok(Some(_)) => LineCells(record),
+            _ => LineCells(Record::default()),
         }
     }
 
@@ -293,18 +233,18 @@ impl LineCells {
 }
 
 /// A column's name on one line, without the line breaks that a spreadsheet's cell may contain.
-pub fn name(cell: &[u8]) -> String {
+pub fn name(cell: &[u8]) -> Cow<'_, str> {
     match trimmed(cell) {
-        name if name.contains(['\n', '\r']) => name.split_whitespace().collect::<Vec<_>>().join(" "),
-        name => name.into_owned(),
+        name if name.contains(['\n', '\r']) => name.split_whitespace().collect::<Vec<_>>().join(" ").into(),
+        name => name,
     }
 }
 
-/// A cell's text without surrounding spaces.
+/// A cell's text without surrounding spaces and without the mark of text (see [`without_mark`]).
 pub fn trimmed(cell: &[u8]) -> Cow<'_, str> {
     match decode_cell(cell) {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_string()),
+        Cow::Borrowed(text) => Cow::Borrowed(without_mark(text.trim())),
+        Cow::Owned(text) => Cow::Owned(without_mark(text.trim()).to_string()),
     }
 }
 

@@ -34,6 +34,7 @@ use super::vocabulary::{self, FrequencyUnit, Stimulus};
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, text};
 use crate::config;
 use crate::error::Result;
+use std::sync::Arc;
 
 pub const FORMAT: Format = Format {
     name: "IHS SmartEP text export",
@@ -51,19 +52,22 @@ fn detect(head: &[u8]) -> bool {
     head.starts_with("Identifier:") && head.contains("Smp. Period:")
 }
 
-/// One recording's columns, header and samples.
+/// One recording's columns, header and samples. It is small, since a file may have one for every 12 bytes.
 #[derive(Default)]
-struct IhsBlock<'a> {
+struct IhsBlock {
     /// The column with its header values.
-    first: usize,
+    first: u32,
     /// The column with its average in µV.
-    average_uv: usize,
-    /// In the order of [`LABELS`].
-    header: [&'a str; LABELS.len()],
+    average_uv: u32,
+    /// Where its value begins in the line of each of [`LABELS`]; 0 where it has none.
+    header: [u32; LABELS.len()],
     /// The line of the header that names a response other than an ABR, and the response.
-    other: Option<(usize, &'static str)>,
+    other: Option<Box<(usize, &'static str)>>,
     samples: Vec<f32>,
 }
+
+/// The line of a header label: its number and its text.
+type LabelLine<'a> = (usize, &'a str);
 
 /// The header labels that are read.
 const LABELS: [&str; 9] =
@@ -79,6 +83,9 @@ const COLUMNS: [&str; 9] =
 /// [`Error::Input`](crate::error::Error::Input) with the line that violates the layout above.
 pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
     let text = text::decode(source.bytes());
+    if u32::try_from(text.len()).is_err() {
+        return Err(source.error("", "it has more than 4 GiB of text", "export fewer recordings at a time"));
+    }
     let mut lines = text::lines(&text);
     let mut header = Vec::new();
     let mut blocks = loop {
@@ -92,22 +99,18 @@ pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
         }
         header.push((number, line));
     };
-    let mut label_lines = [0; LABELS.len()];
+    let mut label_lines = [(0, ""); LABELS.len()];
     for &(number, line) in &header {
         find_other_responses(&mut blocks, number, line);
         let label = line.split(',').next().unwrap_or_default().trim_end_matches(':').trim();
         let is_label = |l: &str| l.trim_end_matches('.') == label.trim_end_matches('.');
         if let Some(which) = LABELS.iter().position(|l| is_label(l)) {
-            label_lines[which] = number;
-            fill(
-                &mut blocks,
-                line,
-                |block| block.first,
-                |block, value| {
-                    block.header[which] = value.trim();
-                    Ok(())
-                },
-            )?;
+            label_lines[which] = (number, line);
+            let set = |block: &mut IhsBlock, at: usize, _: &str| {
+                block.header[which] = at as u32;
+                Ok(())
+            };
+            fill(&mut blocks, line, |block| block.first, set)?;
         }
     }
     for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
@@ -117,25 +120,39 @@ pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
 }
 
 /// The recordings of the blocks, without those of other responses.
-fn finish(source: &SourceFile, label_lines: &[usize; LABELS.len()], mut blocks: Vec<IhsBlock>) -> Result<ReadOutcome> {
+fn finish(
+    source: &SourceFile,
+    label_lines: &[LabelLine; LABELS.len()],
+    mut blocks: Vec<IhsBlock>,
+) -> Result<ReadOutcome> {
     let all = blocks.len();
-    let others: Vec<(usize, &str)> = blocks.iter().filter_map(|block| block.other).collect();
+    let other = blocks.iter().find_map(|block| block.other.as_deref());
+    let reason = other.map(|(number, response)| format!("line {number} names {response}"));
     blocks.retain(|block| block.other.is_none());
-    let reason = others.first().map(|(number, response)| format!("line {number} names {response}"));
+    let others = all - blocks.len();
     if let (true, Some(reason)) = (blocks.is_empty(), &reason) {
         return Ok(ReadOutcome::NotAbr(reason.clone()));
     }
-    let recordings = blocks.into_iter().map(|block| recording(source, label_lines, block)).collect::<Result<_>>()?;
-    let left_out = |reason| format!("{} of {all} recordings were left out: {reason}", others.len());
+    let names = COLUMNS.map(Arc::from);
+    let mut recordings = Vec::new();
+    for (i, block) in blocks.into_iter().enumerate() {
+        let recording = recording(source, label_lines, &names, block)?;
+        // after the first is read: a growing vector would take twice the memory
+        if i == 0 {
+            recordings.reserve_exact(all - others);
+        }
+        recordings.push(recording);
+    }
+    let left_out = |reason| format!("{others} of {all} recordings were left out: {reason}");
     Ok(ReadOutcome::Recordings { recordings, subject: None, notices: reason.map(left_out).into_iter().collect() })
 }
 
 /// Finds the blocks of columns in the line with their names.
-fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec<IhsBlock<'a>>> {
+fn find_blocks(source: &SourceFile, number: usize, line: &str) -> Result<Vec<IhsBlock>> {
     // counts first: a growing vector would take twice the memory
     let mut blocks = Vec::with_capacity(line.matches("Average(uV)").count());
     let mut first = 1;
-    for (column, name) in line.split(',').enumerate() {
+    for (column, name) in (0..).zip(line.split(',')) {
         match name.trim().trim_end_matches(':') {
             "Average" => first = column,
             "Average(uV)" => {
@@ -155,21 +172,23 @@ fn find_blocks<'a>(source: &SourceFile, number: usize, line: &str) -> Result<Vec
     }
 }
 
-/// Passes each block the field in its column, in one pass over the line. Returns the number of fields found.
-fn fill<'a, 'b>(
-    blocks: &mut [IhsBlock<'a>],
-    line: &'b str,
-    column: impl Fn(&IhsBlock) -> usize,
-    mut take: impl FnMut(&mut IhsBlock<'a>, &'b str) -> Result<()>,
+/// Passes each block the field in its column and where it begins, in one pass over the line. Returns the number of
+/// fields found.
+fn fill(
+    blocks: &mut [IhsBlock],
+    line: &str,
+    column: impl Fn(&IhsBlock) -> u32,
+    mut take: impl FnMut(&mut IhsBlock, usize, &str) -> Result<()>,
 ) -> Result<usize> {
-    let mut next = 0;
-    for (i, field) in line.split(',').enumerate() {
+    let (mut next, mut at) = (0, 0);
+    for (i, field) in (0..).zip(line.split(',')) {
         if let Some(block) = blocks.get_mut(next)
             && column(block) == i
         {
-            take(block, field)?;
+            take(block, at, field)?;
             next += 1;
         }
+        at += field.len() + 1;
     }
     Ok(next)
 }
@@ -181,15 +200,17 @@ fn find_other_responses(blocks: &mut [IhsBlock], number: usize, line: &str) {
     let is_set = |value: &str| !["", "0", "no", "off", "false", "none"].contains(&value.to_lowercase().as_str());
     let mut column = 1;
     for i in 0..blocks.len() {
-        let first = blocks[i].first;
+        let first = blocks[i].first as usize;
         rest = skip_fields(rest, first - column);
         column = first;
         // up to the next block, because a comment may contain commas
-        let next = blocks.get(i + 1).map_or("", |next| skip_fields(rest, next.first - first));
+        let next = blocks.get(i + 1).map_or("", |next| skip_fields(rest, next.first as usize - first));
         let value = rest[..rest.len() - next.len()].trim_matches([',', ' ', '\t']);
         if is_set(value) {
             let response = by_label.or_else(|| vocabulary::other_response_in_note(value));
-            blocks[i].other = blocks[i].other.or(response.map(|response| (number, response)));
+            if let (None, Some(response)) = (&blocks[i].other, response) {
+                blocks[i].other = Some(Box::new((number, response)));
+            }
         }
     }
 }
@@ -211,7 +232,7 @@ fn add_samples(source: &SourceFile, number: usize, line: &str, blocks: &mut [Ihs
         blocks,
         line,
         |block| block.average_uv,
-        |block, value| {
+        |block, _, value| {
             block.samples.push(text::sample(source, number, value, 1.0)?);
             Ok(())
         },
@@ -223,29 +244,41 @@ fn add_samples(source: &SourceFile, number: usize, line: &str, blocks: &mut [Ihs
     Ok(())
 }
 
-fn recording(source: &SourceFile, lines: &[usize; LABELS.len()], block: IhsBlock) -> Result<Recording> {
-    let period_us = text::positive(source, lines[0], "`Smp. Period`", block.header[0])?;
-    let t0_ms = match block.header[1] {
+fn recording(
+    source: &SourceFile,
+    label_lines: &[LabelLine; LABELS.len()],
+    names: &[Arc<str>; LABELS.len()],
+    mut block: IhsBlock,
+) -> Result<Recording> {
+    let lines = label_lines.map(|(number, _)| number);
+    let header: [&str; LABELS.len()] = std::array::from_fn(|label| match block.header[label] as usize {
+        0 => "",
+        at => label_lines[label].1[at..].split(',').next().unwrap_or_default().trim(),
+    });
+    let period_us = text::positive(source, lines[0], "`Smp. Period`", header[0])?;
+    let t0_ms = match header[1] {
         "" => None,
         zero => Some((1.0 - zero_position(source, lines[1], zero, block.samples.len())?) * period_us / 1000.0),
     };
+    block.samples.shrink_to_fit();
     let mut recording = Recording::new(block.samples);
+    recording.columns.reserve_exact(header[2..].iter().filter(|value| !value.is_empty()).count());
     recording.unit = Some(config::Unit::Microvolt);
     (recording.sample_rate_hz, recording.t0_ms) = (Some(1e6 / period_us), t0_ms);
-    for ((column, value), &line) in COLUMNS.into_iter().zip(block.header).zip(lines) {
-        match column {
+    for ((column, value), line) in names.iter().zip(header).zip(lines) {
+        match &**column {
             "" => {}
             "frequency_hz" => {
                 if let Some(stimulus) = Stimulus::parse(source, line, "`Stim. Freq.`", value, FrequencyUnit::Hz)? {
                     stimulus.add_to(&mut recording);
                 }
             }
-            "rate_hz" => recording.add_column(column, text::not_negative(source, line, "`Stim. Rate`", value)?),
+            "rate_hz" => recording.add_column(column.clone(), text::not_negative(source, line, "`Stim. Rate`", value)?),
             "level_db" => match text::level(value) {
-                Some(level) => recording.add_column(column, level),
-                None => recording.add_column(column, text::tidy(value)),
+                Some(level) => recording.add_column(column.clone(), level),
+                None => recording.add_column(column.clone(), text::tidy(value)),
             },
-            _ => recording.add_column(column, text::tidy(value)),
+            _ => recording.add_column(column.clone(), text::tidy(value)),
         }
     }
     Ok(recording)

@@ -189,37 +189,40 @@ impl Iterator for Recordings {
 /// without recordings gives an error as its first item.
 pub fn read_paths(paths: &[PathBuf], options: &Options, mut progress: impl FnMut(usize, usize)) -> Result<Recordings> {
     let notices = Notices::default();
-    let files = expand::without_output(expand(paths)?, options.out, &notices)?;
+    let files = expand::without_output(expand(paths, &notices)?, options.out, &notices)?;
     let source = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    if let [file] = &files[..]
-        && file.named
-        && let Some(rows) = open_rows(SourceFile::open_head(&file.path)?, options, &notices)?
-    {
-        return Ok(Recordings::new(&source, true, notices, rows));
+    // a pipe can be opened only once
+    let mut opened = None;
+    if let [FoundFile { path, named: true }] = &files[..] {
+        let head = opened.insert(SourceFile::open_head(path)?);
+        if let Some(rows) = open_rows(head.clone(), options, &notices)? {
+            return Ok(Recordings::new(&source, true, notices, rows));
+        }
     }
     let (mut read, mut skipped, mut tables) = (subjects::CollectedFiles::default(), Vec::new(), Vec::new());
     // faults by row number in the set, from 0
     let (mut rows, mut faults) = (0, BTreeMap::new());
     for (done, file) in files.iter().enumerate() {
         progress(done, files.len());
-        // reads only the beginning first: a folder may hold large files of other kinds
-        let head = SourceFile::open_head(&file.path)?;
-        let Some(format) = formats::detect(&head) else {
-            match file.named {
-                true => return Err(formats::unknown(&head)),
-                false => skipped.push(head.name().to_string()),
+        let content = match read_found(file, opened.take(), options) {
+            // another program may remove what a folder contains
+            Err(Error::Io { source, .. }) if !file.named && source.kind() == std::io::ErrorKind::NotFound => {
+                notices.push(format!("{}: left out: it was removed meanwhile", file.path.display()));
+                continue;
             }
-            continue;
+            content => content?,
         };
-        match read_file(format, head, options)? {
-            (ReadOutcome::Recordings { recordings, subject, notices }, guess, of_file) => {
+        match content {
+            None => skipped.push(file.path.display().to_string()),
+            Some((is_table, (ReadOutcome::Recordings { recordings, subject, notices }, guess, of_file))) => {
                 faults.extend(of_file.into_iter().map(|(row, fault)| (rows + row, fault)));
                 rows += recordings.len();
-                tables.push(matches!(format.read, ReadFn::Rows(_)));
+                tables.push(is_table);
                 read.add(&file.path, recordings, subject, notices, guess);
             }
-            (ReadOutcome::NotAbr(reason), ..) if file.named => return Err(not_abr(&file.path, &reason)),
-            (ReadOutcome::NotAbr(reason), ..) => notices.push(format!("{}: skipped: {reason}", file.path.display())),
+            Some((_, (ReadOutcome::NotAbr(reason), ..))) => {
+                notices.push(format!("{}: skipped: {reason}", file.path.display()));
+            }
         }
     }
     progress(files.len(), files.len());
@@ -272,8 +275,24 @@ fn open_rows(head: SourceFile, options: &Options, notices: &Notices) -> Result<O
 /// The unusable rows of a file, with their number from 0. A filter may still drop them.
 type Faults = Vec<(usize, (Box<Error>, Option<Arc<str>>))>;
 
-/// Reads a whole file. Also returns whether a missing subject may be guessed, and the faults of the rows.
-fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<(ReadOutcome, bool, Faults)> {
+/// A whole file, whether a missing subject may be guessed, and the faults of its rows.
+type FileContent = (ReadOutcome, bool, Faults);
+
+/// Reads a file of a set, and says whether it is a table; `None` if its format is unknown. Recordings that the user
+/// named must be there.
+fn read_found(file: &FoundFile, opened: Option<SourceFile>, options: &Options) -> Result<Option<(bool, FileContent)>> {
+    // reads only the beginning first: a folder may hold large files of other kinds
+    let head = opened.map_or_else(|| SourceFile::open_head(&file.path), Ok)?;
+    let Some(format) = formats::detect(&head) else {
+        return if file.named { Err(formats::unknown(&head)) } else { Ok(None) };
+    };
+    match read_file(format, head, options)? {
+        (ReadOutcome::NotAbr(reason), ..) if file.named => Err(not_abr(&file.path, &reason)),
+        content => Ok(Some((matches!(format.read, ReadFn::Rows(_)), content))),
+    }
+}
+
+fn read_file(format: &Format, head: SourceFile, options: &Options) -> Result<FileContent> {
     match format.read {
         ReadFn::Whole(read) => {
             let source = head.whole()?;

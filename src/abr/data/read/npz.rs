@@ -36,7 +36,7 @@
 
 use super::npy::{self, Array, MAX_EXPANSION};
 use super::{AtEnd, Format, Notices, ReadFn, Recording, SourceFile, TableStream, delimited, text, units};
-use crate::data::recording::GroundTruth;
+use crate::data::recording::{ColumnOrder, GroundTruth};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -339,14 +339,10 @@ fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
             zip.array(name, "<f4", &[rows], recordings.iter().flat_map(|r| r.peaks[i].to_le_bytes()))?;
         }
     }
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in recordings.iter().flat_map(|r| &r.columns) {
-        if **name != *"file" && !names.contains(&&**name) {
-            names.push(name);
-        }
-    }
-    for name in names {
-        let cells = || recordings.iter().map(|r| r.column(name).unwrap_or_default());
+    let columns = ColumnOrder::of(recordings, &[]);
+    let rows: Vec<Vec<&str>> = recordings.iter().map(|recording| columns.cells(recording)).collect();
+    for (place, name) in columns.names.iter().enumerate() {
+        let cells = || rows.iter().map(|row| row[place]);
         // as numbers if each reads back to the same text
         let number =
             |cell: &str| cell.parse::<f64>().ok().filter(|value| value.is_finite() && value.to_string() == cell);

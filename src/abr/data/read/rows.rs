@@ -8,14 +8,13 @@ mod cells;
 mod notes;
 
 use super::columns::{ColumnKind, FEWEST_NUMBERED, Naming, TableColumns};
-use super::delimited::{self, Decimals, DelimitedTable};
+use super::delimited::{self, Decimals, DelimitedTable, Record, TextRecord};
 use super::vocabulary;
 use super::{AtEnd, Notices, Recording, SourceFile, TableStream, tdt, text, units};
 use crate::config::Unit;
 use crate::data::WAVES;
 use crate::data::recording::{Faulty, GroundTruth};
 use crate::error::{Error, Result};
-use csv::{ByteRecord, StringRecord};
 use notes::TableNotes;
 use std::sync::Arc;
 
@@ -28,11 +27,11 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Table
         return Err(source.line(1, "the column names are missing"));
     };
     let mut table = layout.open(&source)?;
-    let mut record = ByteRecord::new();
+    let mut record = Record::default();
     table.next(&source, &mut record)?;
     let naming = Naming::of(record.iter().map(delimited::trimmed)).unwrap_or(Naming::Own);
     let columns =
-        TableColumns::of(&record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
+        TableColumns::of(record, naming).map_err(|(problem, remedy)| source.error("header", problem, remedy))?;
     let names_subjects = columns.kinds.contains(&ColumnKind::Subject);
     let (notices, at_end) = (Notices::default(), AtEnd::default());
     if let Some((line, name, response)) =
@@ -41,19 +40,19 @@ pub fn open(source: SourceFile, naming: impl Fn(Naming) -> bool) -> Result<Table
         at_end.borrow_mut().not_abr = Some(format!("line {line}: `{name}` names {response}"));
         return Ok(TableStream { rows: Box::new(std::iter::empty()), names_subjects, notices, at_end });
     }
-    let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names[column])).collect();
+    let tests = (0..columns.names.len()).filter(|&column| vocabulary::names_test(&columns.names.get(column))).collect();
     let is_id = |&column: &usize| {
-        columns.kinds[column] == ColumnKind::Subject && columns.names[column].eq_ignore_ascii_case("id")
+        columns.kinds[column] == ColumnKind::Subject && columns.names.get(column).eq_ignore_ascii_case("id")
     };
     let lone_id = (0..columns.names.len()).find(is_id);
-    let unit = units::of_table(&source, &layout, &columns.names)?;
+    let unit = units::of_table(&source, &layout, columns.names.iter())?;
     let (file, decimals) = (source.file_name().into(), table.decimals);
     let context = TableContext { file, source, columns, tests, lone_id, naming, unit, decimals };
     let (notices_of_rows, end) = (notices.clone(), at_end.clone());
     let rows = TableRows {
         context,
         table,
-        cells: record,
+        cells: Record::default(),
         notes: TableNotes::default(),
         notices: notices_of_rows,
         at_end: end,
@@ -79,7 +78,7 @@ struct TableContext {
 struct TableRows {
     context: TableContext,
     table: DelimitedTable,
-    cells: ByteRecord,
+    cells: Record,
     notes: TableNotes,
     notices: Notices,
     at_end: AtEnd,
@@ -98,11 +97,11 @@ impl Iterator for TableRows {
                 }
                 Err(error) => return Some(Err(error.into())),
             };
-            let (cells, odd) = as_text(std::mem::take(&mut self.cells));
+            let (cells, odd) = std::mem::take(&mut self.cells).into_text();
             let row = TableRow { context: &self.context, row: self.notes.rows + 1, line, cells: &cells };
             let other = row.other_response();
             let read = other.is_none().then(|| row.recording(&mut self.notes));
-            self.cells = cells.into_byte_record();
+            self.cells = cells.into_record();
             if let Some(read) = read {
                 self.notes.rows += 1;
                 if let (Some(_), Ok(recording)) = (self.context.lone_id, &read) {
@@ -129,22 +128,13 @@ impl TableRows {
     }
 }
 
-/// A row's cells as text, and the number of cells that are not UTF-8.
-fn as_text(cells: ByteRecord) -> (StringRecord, usize) {
-    StringRecord::from_byte_record(cells).map(|cells| (cells, 0)).unwrap_or_else(|error| {
-        let cells = error.into_byte_record();
-        let odd = cells.iter().filter(|cell| std::str::from_utf8(cell).is_err()).count();
-        (cells.iter().map(delimited::decode_cell).collect(), odd)
-    })
-}
-
 /// One row, with its position.
 struct TableRow<'a> {
     context: &'a TableContext,
     /// Counted from 1, without the header.
     row: usize,
     line: usize,
-    cells: &'a StringRecord,
+    cells: &'a TextRecord,
 }
 
 impl TableRow<'_> {
@@ -180,7 +170,7 @@ impl TableRow<'_> {
     fn other_response(&self) -> Option<String> {
         self.context.tests.iter().find_map(|&column| {
             let response = vocabulary::other_response_in_note(self.cells.get(column)?)?;
-            Some(format!("line {}: column `{}` names {response}", self.line, self.context.columns.names[column]))
+            Some(format!("line {}: column `{}` names {response}", self.line, self.context.columns.names.get(column)))
         })
     }
 
@@ -209,7 +199,7 @@ impl TableRow<'_> {
             && let Some((column, _)) = kinds.iter().enumerate().find(bare)
         {
             let problem = format!("the unit {other} is stated, but not whether this label is in it");
-            let remedy = format!("write the label's unit into its name: `{} (uV)`", names[column]);
+            let remedy = format!("write the label's unit into its name: `{} (uV)`", names.get(column));
             return Err(self.error(Some(column), problem, remedy));
         }
         recording.convert_from(unit);
@@ -221,7 +211,8 @@ impl TableRow<'_> {
         if delimited::is_missing(cell) {
             return Ok(None);
         }
-        let place = format!("row {} (line {}), column `{}`", self.row, self.line, self.context.columns.names[column]);
+        let place =
+            format!("row {} (line {}), column `{}`", self.row, self.line, self.context.columns.names.get(column));
         let unit = units::parse(cell).ok_or_else(|| units::unknown(&self.context.source, &place, cell))?;
         match self.context.unit.filter(|table| *table != unit) {
             Some(table) => {
@@ -233,9 +224,9 @@ impl TableRow<'_> {
     }
 
     fn check_width(&self) -> Result<()> {
-        let (found, wanted) = (self.cells.len(), self.context.columns.names.len());
+        let (found, wanted) = (self.cells.width(), self.context.columns.names.len());
         // trailing separators are harmless in a recorder's table
-        let surplus = self.cells.iter().skip(wanted).any(|cell| !cell.trim_ascii().is_empty());
+        let surplus = self.cells.from(wanted).any(|cell| !cell.trim_ascii().is_empty());
         if found == wanted || (found > wanted && !surplus && self.context.naming != Naming::Own) {
             return Ok(());
         }
@@ -250,10 +241,10 @@ impl TableRow<'_> {
     }
 
     /// The samples in `columns`, up to the last one that is not missing.
-    fn trace(&self, columns: &[usize]) -> Result<Vec<f32>> {
-        let missing = |column: &&usize| delimited::is_missing(self.text(**column));
+    fn trace(&self, columns: &[u32]) -> Result<Vec<f32>> {
+        let missing = |column: &&u32| delimited::is_missing(self.text(**column as usize));
         let length = columns.len() - columns.iter().rev().take_while(missing).count();
-        columns[..length].iter().map(|&column| Ok(self.number(column)?.unwrap_or(f32::NAN))).collect()
+        columns[..length].iter().map(|&column| Ok(self.number(column as usize)?.unwrap_or(f32::NAN))).collect()
     }
 
     fn take(&self, column: usize, kind: &ColumnKind, recording: &mut Recording, notes: &mut TableNotes) -> Result<()> {

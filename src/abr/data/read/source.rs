@@ -1,9 +1,9 @@
 //! A file's content, and errors that name the file.
 
 use crate::error::{Error, Result};
+use crate::files::{self, InputFile, TABLE_BYTES, WHOLE_BYTES};
 use crate::text::{SAVE_AS_UTF_8, decode};
 use std::fmt::Display;
-use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub const HEAD: usize = 1 << 16;
 pub struct SourceFile {
     path: PathBuf,
     name: String,
-    bytes: Arc<[u8]>,
+    bytes: SharedBytes,
     /// Whether `bytes` is the whole content.
     whole: bool,
     /// Whether companion files beside it may be read.
@@ -27,9 +27,9 @@ impl SourceFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`], also for a file of more than [`WHOLE_BYTES`].
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path, WHOLE_BYTES)?;
         Ok(SourceFile { whole: true, ..SourceFile::on_disk(path, bytes) })
     }
 
@@ -38,12 +38,11 @@ impl SourceFile {
     /// # Errors
     /// [`Error::Io`].
     pub fn open_head(path: &Path) -> Result<Self> {
-        if !path.is_file() {
-            return SourceFile::open(path);
+        let file = InputFile::open(path, TABLE_BYTES)?;
+        if !file.is_regular() {
+            return Ok(SourceFile { whole: true, ..SourceFile::on_disk(path, file.read_all()?) });
         }
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(Error::io("read", path))?;
-        file.take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        let bytes = file.read_first(HEAD as u64)?;
         Ok(SourceFile { whole: bytes.len() < HEAD, ..SourceFile::on_disk(path, bytes) })
     }
 
@@ -51,7 +50,7 @@ impl SourceFile {
         SourceFile {
             path: path.to_path_buf(),
             name: path.display().to_string(),
-            bytes: bytes.into(),
+            bytes: SharedBytes(bytes.into()),
             whole: false,
             on_disk: true,
         }
@@ -82,12 +81,12 @@ impl SourceFile {
 
     /// Its content, as far as read.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes.0
     }
 
     /// The beginning of its content.
     pub fn head(&self) -> &[u8] {
-        &self.bytes[..self.bytes.len().min(HEAD)]
+        &self.bytes()[..self.bytes().len().min(HEAD)]
     }
 
     /// A reader of its content from the beginning.
@@ -97,7 +96,7 @@ impl SourceFile {
     pub fn reader(&self) -> Result<Box<dyn Read>> {
         Ok(match self.whole {
             true => Box::new(Cursor::new(self.bytes.clone())),
-            false => Box::new(File::open(&self.path).map_err(self.unreadable())?),
+            false => Box::new(InputFile::open(&self.path, TABLE_BYTES)?),
         })
     }
 
@@ -133,19 +132,21 @@ impl SourceFile {
         self.path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
     }
 
-    /// Opens the file with this name in the same folder; `None` if there is none.
+    /// Opens the file with this name in the same folder, and reads its first `count` bytes, or all of it; `None` if
+    /// there is none.
     ///
     /// # Errors
-    /// [`Error::Io`] if it exists but cannot be read.
-    pub fn beside(&self, name: &str) -> Result<Option<SourceFile>> {
+    /// See [`InputFile::open_beside`].
+    pub fn beside(&self, name: &str, count: Option<u64>) -> Result<Option<SourceFile>> {
         if !self.on_disk {
             return Ok(None);
         }
-        match SourceFile::open(&self.path.with_file_name(name)) {
-            Ok(found) => Ok(Some(found)),
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(file) = InputFile::open_beside(&self.path, name, WHOLE_BYTES)? else { return Ok(None) };
+        let bytes = match count {
+            Some(count) => file.read_first(count),
+            None => file.read_all(),
+        }?;
+        Ok(Some(SourceFile { whole: true, ..SourceFile::on_disk(&self.path.with_file_name(name), bytes) }))
     }
 
     /// The sorted names in the same folder with this prefix; none for content in memory.
@@ -182,5 +183,15 @@ impl SourceFile {
     /// The error for bytes that violate the format, from an offset on.
     pub(super) fn byte(&self, offset: usize, problem: impl Display) -> Error {
         self.error(format_args!("byte {offset}"), problem, "the file is damaged or cut short: copy or save it again")
+    }
+}
+
+/// Bytes that the copies of a file share.
+#[derive(Clone)]
+struct SharedBytes(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }

@@ -4,10 +4,9 @@
 
 mod names;
 
-use super::delimited::{Layout, is_missing, trimmed};
+use super::delimited::{Layout, Record, is_missing, trimmed};
 use super::{Notices, Options, Recording, SourceFile};
 use crate::error::{Error, Result};
-use csv::ByteRecord;
 use names::without_level;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,15 +47,15 @@ impl SubjectFrom {
         let names = ["file", "subject_id"];
         let layout = Layout::find(source.head(), |cells| names.iter().all(|name| cells.iter().any(|c| c == *name)))
             .ok_or_else(|| source.error("", "there is no column `file` or no column `subject_id`", remedy))?;
-        let (mut table, mut record) = (layout.open(&source)?, ByteRecord::new());
+        let (mut table, mut record) = (layout.open(&source)?, Record::default());
         table.next(&source, &mut record)?;
-        let columns = record.len();
+        let columns = record.width();
         let [file, subject] = names.map(|name| record.iter().position(|cell| trimmed(cell) == name).unwrap_or(0));
         let mut subjects = BTreeMap::new();
         while let Some(line) = table.next(&source, &mut record)? {
             let unusable = |problem: String| source.error(format_args!("line {line}"), problem, remedy);
-            if record.len() != columns {
-                return Err(unusable(format!("there are {} cells under {columns} names", record.len())));
+            if record.width() != columns {
+                return Err(unusable(format!("there are {} cells under {columns} names", record.width())));
             }
             let (name, mut subject) = (trimmed(&record[file]), trimmed(&record[subject]).into_owned());
             tidy(&mut subject);

@@ -28,12 +28,11 @@ mod sweeps;
 pub use detect::runs_down;
 
 use super::columns::{Naming, own_name};
-use super::delimited::{Decimals, Layout, ambiguous, is_missing, name, plain_number, trimmed};
+use super::delimited::{Decimals, Layout, Record, ambiguous, is_missing, name, plain_number, trimmed};
 use super::vocabulary::{self, FrequencyUnit, Stimulus, other_response_in_note};
 use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, tdt, text};
 use crate::error::{Error, Result};
 use attributes::Attribute;
-use csv::ByteRecord;
 use detect::find;
 use names::{Named, known, time_unit};
 use sweeps::{Sweep, TimeDownRow};
@@ -53,6 +52,9 @@ pub const FORMAT: Format = Format {
 const RATES_HZ: std::ops::RangeInclusive<f64> = 1e3..=1e6;
 /// The highest plausible stimulus level.
 const HIGHEST_DB: f64 = 150.0;
+
+/// The most columns that describe the recordings: each recording keeps the values of all.
+const MOST_GROUPS: usize = 32;
 
 /// The meaning of a column.
 enum TimeDownColumn {
@@ -77,7 +79,7 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
         return Ok(ReadOutcome::NotAbr(format!("line {line}: `{name}` names {response}")));
     }
     let mut lines = layout.open(source)?;
-    let mut record = ByteRecord::new();
+    let mut record = Record::default();
     lines.next(source, &mut record)?;
     let mut notices = Vec::new();
     let table = TimeDownTable::of(source, &layout, lines.decimals, &record, &mut notices)?;
@@ -119,7 +121,11 @@ struct TimeDownTable<'a> {
     kinds: Vec<TimeDownColumn>,
     /// The time column.
     time: usize,
+    /// The group columns.
+    groups: Vec<usize>,
     attributes: Vec<Attribute>,
+    /// Whether a group or an attribute names the channels.
+    names_channels: bool,
 }
 
 impl<'a> TimeDownTable<'a> {
@@ -127,11 +133,11 @@ impl<'a> TimeDownTable<'a> {
         source: &'a SourceFile,
         layout: &Layout,
         decimals: Decimals,
-        names: &ByteRecord,
+        names: &Record,
         notices: &mut Vec<String>,
     ) -> Result<Self> {
         let line = layout.header_line;
-        let names: Vec<String> = names.iter().map(name).collect();
+        let names: Vec<String> = names.iter().map(|cell| name(cell).into_owned()).collect();
         let Some(time) = names.iter().position(|name| time_unit(name).is_some()) else {
             return Err(source.line(line, "there is no column with the time of each sample"));
         };
@@ -141,7 +147,7 @@ impl<'a> TimeDownTable<'a> {
             let notice = "the average of both polarities (AVG) was read; C and R, each alone, were left out";
             notices.push(notice.to_string());
         }
-        let (mut kinds, mut left_out) = (Vec::new(), Vec::new());
+        let (mut kinds, mut left_out) = (Vec::with_capacity(names.len()), Vec::new());
         for (column, name) in names.iter().enumerate() {
             let named = Named::of(name);
             kinds.push(match name.to_lowercase().as_str() {
@@ -162,17 +168,21 @@ impl<'a> TimeDownTable<'a> {
             notices
                 .push(format!("the columns {columns} were left out: by their names they contain no average response"));
         }
+        let groups: Vec<usize> =
+            (0..kinds.len()).filter(|&column| matches!(kinds[column], TimeDownColumn::Group)).collect();
+        if groups.len() > MOST_GROUPS {
+            let problem = format!("{} columns describe the recordings", groups.len());
+            return Err(source.error(format_args!("line {line}"), problem, "remove those that are not needed"));
+        }
         let attributes = Attribute::all(&layout.preamble(source)?, layout.delimiter);
-        let mut table = TimeDownTable { source, decimals, line, names, kinds, time, attributes };
+        let mut describing = groups.iter().map(|&column| &names[column]).chain(attributes.iter().map(|a| &a.name));
+        let names_channels = describing.any(|name| known(name) == Some("channel"));
+        let mut table =
+            TimeDownTable { source, decimals, line, names, kinds, time, groups, attributes, names_channels };
         notices.extend(table.take_bare_levels()?);
         let last = table.signals().map(|(column, _)| column).max().unwrap_or(0);
         table.attributes.iter().try_for_each(|attribute| attribute.check(source, &table.names, last))?;
         Ok(table)
-    }
-
-    /// The group columns.
-    fn groups(&self) -> impl Iterator<Item = usize> {
-        (0..self.kinds.len()).filter(|&column| matches!(self.kinds[column], TimeDownColumn::Group))
     }
 
     /// The sample columns, with their parsed names.
@@ -251,7 +261,7 @@ impl<'a> TimeDownTable<'a> {
         recording.columns.reserve_exact(2 + self.attributes.len());
         if let Some(ear) = named.ear() {
             recording.add_column("ear", ear);
-        } else if !self.names_channels() {
+        } else if !self.names_channels {
             recording.add_column("channel", &named.rest);
         }
         if let Some(stimulus) = &named.stimulus {
@@ -269,7 +279,7 @@ impl<'a> TimeDownTable<'a> {
     /// ABR.
     fn other_response(&self, column: usize, sweep: &Sweep) -> Option<String> {
         let attributes = self.attributes.iter().map(|a| (a.line, a.name.as_str(), a.value(column)));
-        let groups = self.groups().zip(&sweep.groups);
+        let groups = self.groups.iter().copied().zip(&sweep.groups);
         let groups = groups.map(|(group, value)| (sweep.lines[0], self.names[group].as_str(), value.as_str()));
         let own = std::iter::once((self.line, "test", self.names[column].as_str()));
         let mut all = attributes.chain(groups).chain(own).filter(|(_, name, _)| vocabulary::names_test(name));
@@ -278,17 +288,11 @@ impl<'a> TimeDownTable<'a> {
         })
     }
 
-    /// Whether a column or a line before the header names the channels.
-    fn names_channels(&self) -> bool {
-        let mut names = self.groups().map(|column| &self.names[column]).chain(self.attributes.iter().map(|a| &a.name));
-        names.any(|name| known(name) == Some("channel"))
-    }
-
     /// Adds the name of a sample column as its channel if the table names channels. A single sample column whose rows
     /// already have a channel is called `value` or after its unit, and its name is no channel.
     fn name_channel(&self, named: &Named, recording: &mut Recording) {
         let has_channel = recording.column("channel").is_some();
-        if self.names_channels() && named.ear().is_none() && !(has_channel && self.signals().count() == 1) {
+        if self.names_channels && named.ear().is_none() && !(has_channel && self.signals().nth(1).is_none()) {
             add(recording, "channel", &named.rest);
         }
     }
@@ -331,5 +335,5 @@ fn add(recording: &mut Recording, name: &str, value: &str) {
     while recording.cell(&name).is_some() {
         name.insert_str(0, "file_");
     }
-    recording.add_column(&name, value);
+    recording.add_column(name, value);
 }

@@ -5,6 +5,7 @@ use super::delimited::Layout;
 use super::text;
 use crate::config::Unit;
 use crate::error::{Error, Result};
+use std::borrow::Cow;
 
 const REMEDY: &str = "write V, mV, uV or nV; if it is not the unit of the samples, rename or remove it";
 
@@ -38,7 +39,11 @@ pub fn of_mark(name: &str) -> Option<&str> {
 ///
 /// # Errors
 /// An unknown unit, or two different ones.
-pub fn of_table(source: &SourceFile, layout: &Layout, names: &[String]) -> Result<Option<Unit>> {
+pub fn of_table<'a>(
+    source: &SourceFile,
+    layout: &Layout,
+    names: impl Iterator<Item = Cow<'a, str>>,
+) -> Result<Option<Unit>> {
     let preamble = layout.preamble(source)?;
     let lines = text::lines(&preamble).filter_map(|(line, text)| {
         let mut parts = text.split([':', '=', ',', ';', '\t']).map(plain);
@@ -46,7 +51,7 @@ pub fn of_table(source: &SourceFile, layout: &Layout, names: &[String]) -> Resul
         is_name(name).then(|| (format!("line {line}"), value.to_string()))
     });
     let place = |name: &str| format!("line {}, column `{name}`", layout.header_line);
-    let marks = names.iter().filter_map(|name| Some((place(name), of_mark(name)?.to_string())));
+    let marks = names.filter_map(|name| Some((place(&name), of_mark(&name)?.to_string())));
     let mut found: Option<Unit> = None;
     for (place, stated) in lines.chain(marks) {
         let unit = parse(&stated).ok_or_else(|| unknown(source, &place, &stated))?;

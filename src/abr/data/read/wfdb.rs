@@ -20,6 +20,8 @@
 //! negative gain inverts the trace. Each signal with a voltage unit becomes a recording, with its name as `channel`;
 //! others are skipped with a notice. First values and checksums (sums modulo 65536) are checked unless they are 0.
 //!
+//! The samples must lie in the header's folder: a link out of it is refused. No more is read than the header says.
+//!
 //! The reader refuses, with a remedy: records of several segments, other formats, several samples per frame, skewed
 //! signals, signals without a gain (uncalibrated), and missing samples. The header does not describe the stimulus, so
 //! onset and level stay unknown.
@@ -28,6 +30,7 @@ use super::{Format, ReadFn, ReadOutcome, Recording, SourceFile, text, units};
 use crate::config::Unit;
 use crate::data::recording::Gain;
 use crate::error::{Error, Result};
+use crate::files::WHOLE_BYTES;
 
 /// The most signals in a record of evoked responses.
 const MOST_SIGNALS: usize = 1000;
@@ -82,7 +85,7 @@ fn read(source: &SourceFile) -> Result<ReadOutcome> {
     }
     let (mut recordings, mut other) = (Vec::new(), Vec::new());
     for together in header.signals.chunk_by(|a, b| a.file == b.file) {
-        let Some(data) = source.beside(&together[0].file)? else {
+        let Some(data) = source.beside(&together[0].file, header.bytes_of(together))? else {
             let problem = format!("there is no file `{}` beside it, with the samples", together[0].file);
             return Err(source.error(
                 format_args!("line {}", together[0].line),
@@ -186,6 +189,13 @@ impl WfdbHeader {
             }
         }
         Ok(())
+    }
+
+    /// The bytes of the signals that share a file; `None`: all that it has.
+    fn bytes_of(&self, together: &[Signal]) -> Option<u64> {
+        let frame = together.len() * together[0].bytes;
+        let bytes = self.samples?.saturating_mul(frame).saturating_add(together[0].offset);
+        Some((bytes as u64).min(WHOLE_BYTES))
     }
 
     /// Reads one of the signals that share a file.

@@ -1,9 +1,8 @@
 //! Reads a table of conditions: one row per condition, one column per conditioning variable. A cell may be empty.
 
 use crate::data::read::SourceFile;
-use crate::data::read::delimited::{Layout, ambiguous, plain_number, trimmed};
+use crate::data::read::delimited::{Layout, Record, ambiguous, plain_number, trimmed};
 use crate::error::{Error, Result};
-use csv::ByteRecord;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -18,15 +17,15 @@ pub fn read_conditions(path: &Path) -> Result<Vec<Vec<(String, String)>>> {
     let remedy = "write a header line of conditioning variables, and one row per condition";
     let layout = Layout::find(source.head(), |cells| cells.iter().any(|cell| !cell.is_empty()));
     let layout = layout.ok_or_else(|| refuse(String::new(), "contains no condition".to_string(), remedy))?;
-    let (mut table, mut record) = (layout.open(&source)?, ByteRecord::new());
+    let (mut table, mut record) = (layout.open(&source)?, Record::default());
     table.next(&source, &mut record)?;
     let names: Vec<String> = record.iter().map(|cell| trimmed(cell).into_owned()).collect();
     check_names(source.name(), &names)?;
     let mut rows = Vec::new();
     while let Some(line) = table.next(&source, &mut record)? {
         let place = || format!("row {} (line {line})", rows.len() + 1);
-        if record.len() != names.len() {
-            let problem = format!("{} values, but the header has {} columns", record.len(), names.len());
+        if record.width() != names.len() {
+            let problem = format!("{} values, but the header has {} columns", record.width(), names.len());
             let remedy = "give every row a value (or an empty cell) for each column";
             return Err(refuse(place(), problem, remedy));
         }

@@ -1,7 +1,7 @@
 //! Writes recordings as a table that reads back bit for bit.
 
-use crate::data::read::delimited::io_error;
-use crate::data::recording::Recording;
+use crate::data::read::delimited::{io_error, is_formula};
+use crate::data::recording::{ColumnOrder, Recording};
 use crate::data::{PEAK_COLUMNS, WAVES};
 use csv::Writer;
 use std::fmt::Display;
@@ -23,7 +23,8 @@ const FIRST: [&str; 10] = [
 
 /// Writes `subject_id`, `file` (if any recording has one), the metadata columns, `sample_rate_hz`, `t0_ms`, the labels
 /// (if there are any), the samples in µV, and the ground truth (if there is any). Unknown values, and the missing
-/// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits.
+/// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits. Text
+/// that a spreadsheet would run as a formula begins with an apostrophe, which reading removes.
 ///
 /// # Errors
 /// Errors of the writer.
@@ -34,7 +35,7 @@ pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Res
         writer: Writer::from_writer(writer),
         cell: String::new(),
         file: any(&|r| r.column("file").is_some() || !r.file.is_empty()),
-        columns: columns(recordings),
+        columns: ColumnOrder::of(recordings, &FIRST),
         labels: if any(&|r| r.peaks.iter().any(|peak| !peak.is_nan())) { &PEAK_COLUMNS } else { &[] },
         samples: longest(&|r| r.samples.len()),
         ground_truth: longest(&|r| r.ground_truth.as_ref().map_or(0, |truth| truth.samples.len())),
@@ -44,25 +45,12 @@ pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Res
     table.writer.flush()
 }
 
-/// The names of all columns that occur, with or without values.
-fn columns(recordings: &[Recording]) -> Vec<&str> {
-    let mut seen = std::collections::HashSet::new();
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in recordings.iter().flat_map(|recording| &recording.columns) {
-        if **name != *"file" && seen.insert(&**name) {
-            names.push(name);
-        }
-    }
-    names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
-    names
-}
-
 struct TableWriter<'a, W: Write> {
     writer: Writer<W>,
     /// Buffer for the text of one cell.
     cell: String,
     file: bool,
-    columns: Vec<&'a str>,
+    columns: ColumnOrder<'a>,
     labels: &'static [&'static str],
     samples: usize,
     ground_truth: usize,
@@ -74,8 +62,8 @@ impl<W: Write> TableWriter<'_, W> {
         if self.file {
             self.text("file")?;
         }
-        for i in 0..self.columns.len() {
-            self.text(self.columns[i])?;
+        for i in 0..self.columns.names.len() {
+            self.text(self.columns.names[i])?;
         }
         ["sample_rate_hz", "t0_ms"].iter().chain(self.labels).try_for_each(|name| self.text(name))?;
         (0..self.samples).try_for_each(|i| self.text(&format!("s{i}")))?;
@@ -91,9 +79,7 @@ impl<W: Write> TableWriter<'_, W> {
         if self.file {
             self.text(recording.column("file").unwrap_or(&recording.file))?;
         }
-        for i in 0..self.columns.len() {
-            self.text(recording.column(self.columns[i]).unwrap_or(""))?;
-        }
+        self.columns.cells(recording).into_iter().try_for_each(|cell| self.text(cell))?;
         self.number(recording.sample_rate_hz.unwrap_or(f64::NAN))?;
         self.number(recording.t0_ms.unwrap_or(f64::NAN))?;
         recording.peaks[..self.labels.len()].iter().try_for_each(|&peak| self.number(peak))?;
@@ -115,8 +101,13 @@ impl<W: Write> TableWriter<'_, W> {
         (values.len()..width).try_for_each(|_| self.text(""))
     }
 
+    /// Writes a text, marked as such if a spreadsheet would run it.
     fn text(&mut self, text: &str) -> io::Result<()> {
-        self.writer.write_field(text).map_err(io_error)
+        match is_formula(text) {
+            true => self.writer.write_field(format!("'{text}")),
+            false => self.writer.write_field(text),
+        }
+        .map_err(io_error)
     }
 
     /// Writes a number with the fewest digits that parse to the same bits, as Rust does. NaN becomes an empty cell.

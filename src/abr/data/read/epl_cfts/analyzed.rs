@@ -157,7 +157,7 @@ pub(super) fn label(
         notices.push(format!("analysed peaks that were not used: {}{taken}", not_used.join(", ")));
     }
     if let Some(taken) = taken
-        && let Some(analyzed) = source.beside(taken)?
+        && let Some(analyzed) = source.beside(taken, None)?
     {
         let peaks = Peaks::read(&analyzed, khz)?;
         notices.extend(peaks.apply(levels, recordings).into_iter().map(|notice| format!("{taken}: {notice}")));

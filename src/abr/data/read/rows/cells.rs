@@ -61,8 +61,8 @@ impl TableRow<'_> {
             None => {
                 let plain = self.plain(column, cell)?;
                 let number = plain.parse().ok();
-                let name = &self.context.columns.names[column];
-                match number.and_then(|number| Stimulus::without_unit(name, number)) {
+                let name = self.context.columns.names.get(column);
+                match number.and_then(|number| Stimulus::without_unit(&name, number)) {
                     Some(Stimulus::Click) => hz = "click".to_string(),
                     Some(Stimulus::Tone(value)) => hz = value.to_string(),
                     _ => match with_unit(&plain) {
@@ -104,7 +104,7 @@ impl TableRow<'_> {
     }
 
     pub(super) fn text(&self, column: usize) -> &str {
-        self.cells[column].trim_ascii()
+        delimited::without_mark(self.cells.get(column).unwrap_or_default().trim_ascii())
     }
 
     pub(super) fn not_finite(&self, column: usize) -> Error {
@@ -127,7 +127,7 @@ impl TableRow<'_> {
 
     pub(super) fn error(&self, column: Option<usize>, problem: impl Display, remedy: impl Display) -> Error {
         let column =
-            column.map(|column| format!(", column `{}`", self.context.columns.names[column])).unwrap_or_default();
+            column.map(|column| format!(", column `{}`", self.context.columns.names.get(column))).unwrap_or_default();
         self.context.source.error(format_args!("row {} (line {}){column}", self.row, self.line), problem, remedy)
     }
 }

@@ -35,8 +35,8 @@ impl TableNotes {
 
     /// A notice if the subject column may number the rows.
     pub fn doubt(&self, context: &TableContext) -> Option<String> {
-        let column =
-            &context.columns.names[context.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?];
+        let id = context.lone_id.filter(|_| !self.repeated && self.ids.len() >= FEW_ROWS)?;
+        let column = context.columns.names.get(id);
         Some(format!(
             "{}: column `{column}` has another value in each row, and was taken for the subject; if it only numbers \
              the rows, set data.subject_column to the column with the subjects, or rename that column `subject`",

@@ -1,4 +1,4 @@
-use crate::data::read::{Options, expand, read_all, read_paths};
+use crate::data::read::{FoundFile, Notices, Options, expand, read_all, read_paths};
 use crate::error::Error;
 use common::samples::{Arf, biosig, smartep};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,17 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn names(found: &[crate::data::read::FoundFile], root: &Path) -> Vec<String> {
+/// Makes a pipe.
+#[cfg(unix)]
+pub fn pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn found(paths: &[PathBuf]) -> Vec<FoundFile> {
+    expand(paths, &Notices::default()).unwrap()
+}
+
+fn names(found: &[FoundFile], root: &Path) -> Vec<String> {
     found.iter().map(|f| f.path.strip_prefix(root).unwrap().display().to_string()).collect()
 }
 
@@ -72,11 +82,11 @@ fn what_is_named_must_be_read() {
 fn paths_mean_each_file_once() {
     let folder = folder();
     let root = folder.path();
-    let found = expand(&[root.join("b"), root.join("b/two.txt"), root.join("**/*.txt"), root.join("a/../b")]).unwrap();
-    assert_eq!(names(&found, root), ["b/film.mp4", "b/two.txt"]);
-    assert_eq!(found.iter().map(|f| f.named).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(names(&expand(&[root.join("a/README.md")]).unwrap(), root), ["a/README.md"], "it was named");
-    assert!(expand(&[]).unwrap().is_empty());
+    let all = found(&[root.join("b"), root.join("b/two.txt"), root.join("**/*.txt"), root.join("a/../b")]);
+    assert_eq!(names(&all, root), ["b/film.mp4", "b/two.txt"]);
+    assert_eq!(all.iter().map(|f| f.named).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(names(&found(&[root.join("a/README.md")]), root), ["a/README.md"], "it was named");
+    assert!(found(&[]).is_empty());
 }
 
 #[cfg(unix)]
@@ -86,6 +96,55 @@ fn links_lead_nowhere_twice_and_not_round_in_circles() {
     let root = folder.path();
     std::os::unix::fs::symlink(root, root.join("a/up")).unwrap();
     std::os::unix::fs::symlink(root.join("b/two.txt"), root.join("a/also.txt")).unwrap();
-    let found = expand(&[PathBuf::from(root)]).unwrap();
-    assert_eq!(found.len(), 4, "{found:?}");
+    let all = found(&[PathBuf::from(root)]);
+    assert_eq!(all.len(), 4, "{all:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_gives_only_regular_files_inside_it() {
+    let (folder, other) = (folder(), folder());
+    let (root, outside) = (folder.path(), other.path().join("b/two.txt"));
+    std::os::unix::fs::symlink(&outside, root.join("b/linked.txt")).unwrap();
+    std::os::unix::fs::symlink(root.join("none"), root.join("b/dangling.txt")).unwrap();
+    pipe(&root.join("b/pipe.txt"));
+    for path in [root.to_path_buf(), root.join("b/*.txt")] {
+        let (recordings, notices) = read_all(&[path]).unwrap();
+        assert!(recordings.iter().all(|r| ["one.weird", "two.txt"].contains(&&*r.file)), "{recordings:?}");
+        for (why, name) in [("out of the folder", "linked.txt"), ("pipes", "pipe.txt"), ("removed", "dangling.txt")] {
+            assert!(notices.iter().any(|n| n.starts_with("1 ") && n.contains(why) && n.contains(name)), "{notices:?}");
+        }
+    }
+    // the user may name what is elsewhere, also through a link
+    assert_eq!(read_all(&[root.join("b/linked.txt")]).unwrap().0.len(), 3);
+}
+
+#[test]
+fn a_file_that_vanishes_from_a_folder_is_left_out() {
+    let folder = folder();
+    let remove = |done: usize, _: usize| {
+        if done == 1 {
+            std::fs::remove_file(folder.path().join("b/two.txt")).unwrap();
+        }
+    };
+    let mut recordings = read_paths(&[folder.path().to_path_buf()], &Options::default(), remove).unwrap();
+    assert_eq!(recordings.by_ref().map(Result::unwrap).count(), 2);
+    let notices = recordings.notices.take();
+    assert!(notices.iter().any(|n| n.contains("two.txt: left out: it was removed")), "{notices:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_is_named_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for content in [biosig(), "s0,s1\n1,2\n".to_string()] {
+        let path = folder.path().join(format!("pipe{}", content.len()));
+        pipe(&path);
+        let write = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::write(path, content).unwrap()
+        });
+        assert!(!read_all(&[path]).unwrap().0.is_empty());
+        write.join().unwrap();
+    }
 }

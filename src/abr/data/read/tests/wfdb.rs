@@ -143,3 +143,45 @@ fn what_is_not_read_is_refused_with_a_way_out() {
     assert!(message.contains("byte 22: a sample is missing"), "{message}");
     assert!(refusal("x.hea", "").contains("line 1: the file ends before the line that names the record"));
 }
+
+#[cfg(unix)]
+#[test]
+fn samples_come_from_a_regular_file_in_the_folder_of_the_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let (header, samples) = (folder.path().join("in/evoked16.hea"), folder.path().join("in/evoked16.dat"));
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    std::fs::copy(fixtures().join("evoked16.hea"), &header).unwrap();
+    let outside = folder.path().join("secret");
+    std::fs::copy(fixtures().join("evoked16.dat"), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, &samples).unwrap();
+    let message = || read_all(std::slice::from_ref(&header)).unwrap_err().to_string();
+    assert!(message().contains("evoked16.dat: it is a link to ") && message().contains("out of its folder"));
+    // to open a pipe would wait for ever
+    std::fs::remove_file(&samples).unwrap();
+    super::paths::pipe(&samples);
+    assert!(message().contains("evoked16.dat: it is no regular file"), "{}", message());
+    // a link that stays in the folder is followed
+    std::fs::remove_file(&samples).unwrap();
+    std::fs::rename(&outside, folder.path().join("in/same.dat")).unwrap();
+    std::os::unix::fs::symlink("same.dat", &samples).unwrap();
+    let (recordings, notices) = read_all(&[folder.path().join("in")]).unwrap();
+    assert!(recordings.len() == 2 && !notices.iter().any(|n| n.contains("same.dat")), "{notices:?}");
+}
+
+/// 8 TiB, which take no place on the disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_more_samples_are_read_than_the_header_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = folder.path().join("evoked16.dat");
+    std::fs::copy(fixtures().join("evoked16.dat"), &samples).unwrap();
+    std::fs::File::options().write(true).open(&samples).unwrap().set_len(8 << 40).unwrap();
+    let header = folder.path().join("evoked16.hea");
+    std::fs::copy(fixtures().join("evoked16.hea"), &header).unwrap();
+    assert_eq!(read_all(std::slice::from_ref(&header)).unwrap().0[0].samples.len(), 40);
+    // without a number of samples, all would count
+    let text = std::fs::read_to_string(&header).unwrap().replace("48000 40", "48000");
+    std::fs::write(&header, text).unwrap();
+    let message = read_all(&[header]).unwrap_err().to_string();
+    assert!(message.contains("cannot read: it has more than 4096 MiB"), "{message}");
+}

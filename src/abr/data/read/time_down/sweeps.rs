@@ -2,9 +2,9 @@
 
 use super::names::time_unit;
 use super::{TimeDownTable, is_missing, plain_number, tdt, text, trimmed};
+use crate::data::read::delimited::Record;
 use crate::data::read::{Recording, SourceFile};
 use crate::error::Result;
-use csv::ByteRecord;
 
 /// The fewest instants in a recording.
 pub const FEWEST: usize = 16;
@@ -25,21 +25,21 @@ pub struct Sweep {
 pub struct TimeDownRow<'a> {
     pub table: &'a TimeDownTable<'a>,
     pub line: usize,
-    pub record: &'a ByteRecord,
+    pub record: &'a Record,
 }
 
 impl TimeDownRow<'_> {
     pub fn add_to(&self, sweeps: &mut Vec<Sweep>) -> Result<()> {
         let TimeDownTable { source, names, time, .. } = self.table;
-        if self.record.len() != names.len() {
-            let problem = format!("{} values, but there are {} columns", self.record.len(), names.len());
+        if self.record.width() != names.len() {
+            let problem = format!("{} values, but there are {} columns", self.record.width(), names.len());
             return Err(source.line(self.line, problem));
         }
         let Some(at) = self.number(*time)? else {
             return Err(source.line(self.line, format!("the time in column `{}` is missing", names[*time])));
         };
         let group = |column: usize| trimmed(&self.record[column]).into_owned();
-        let groups: Vec<String> = self.table.groups().map(group).collect();
+        let groups: Vec<String> = self.table.groups.iter().copied().map(group).collect();
         if let Some(sweep) = sweeps.last_mut() {
             if sweep.groups == groups && self.continues(sweep, at)? {
                 return self.add(at, sweep);
@@ -156,7 +156,7 @@ impl Sweep {
             recording.sample_rate_hz = Some(rounded(rate));
             recording.t0_ms = Some(rounded(self.times[0] * unit_ms));
             table.describe(column, named, &mut recording)?;
-            for (column, value) in table.groups().zip(&self.groups) {
+            for (column, value) in table.groups.iter().copied().zip(&self.groups) {
                 table.add_value(self.lines[0], &table.names[column], value, &mut recording)?;
             }
             table.name_channel(named, &mut recording);

@@ -30,6 +30,31 @@ fn a_written_table_is_read_back() {
 }
 
 #[test]
+fn text_that_a_spreadsheet_would_run_is_marked_and_read_back() {
+    let mut recording = Recording::new(vec![-1.5]);
+    recording.subject = "=HYPERLINK(\"http://x\")".into();
+    recording.columns = vec![("level_db".into(), "-5".into()), ("=note".into(), "@sum(1)".into())];
+    recording.columns.push(("own".into(), "'+1".into()));
+    let mut bytes = Vec::new();
+    write_recordings(&[recording.clone()], &mut bytes).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert_eq!(text.lines().next(), Some("subject_id,level_db,'=note,own,sample_rate_hz,t0_ms,s0"));
+    assert!(text.contains("\n\"'=HYPERLINK(\"\"http://x\"\")\",-5,'@sum(1),''+1,,,-1.5\n"), "{text}");
+    let back = read_bytes("t.csv", bytes).unwrap();
+    assert_eq!((&back[0].subject, &back[0].columns), (&recording.subject, &recording.columns));
+}
+
+/// 200,000 columns take a fraction of a second; to look up each by name took a minute and a half.
+#[test]
+fn many_columns_are_written_in_linear_time() {
+    let mut recording = Recording::new(vec![1.0]);
+    recording.columns = (0..200_000).map(|i| (format!("a{i}").into(), "x".to_string())).collect();
+    let start = std::time::Instant::now();
+    write_recordings(&[recording], std::io::sink()).unwrap();
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_full_disk_is_an_error_of_the_writer() {
     struct Full;
     impl std::io::Write for Full {
