@@ -138,6 +138,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
+/// Prints what a command line without a command gets: help and version to stdout, a usage error to stderr. Returns the
+/// exit code.
+pub fn print_usage(usage: &clap::Error) -> Result<u8> {
+    match usage.print().and_then(|()| stdout().flush()) {
+        Err(e) if !usage.use_stderr() && e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", "stdout")(e)),
+        _ => Ok(usage.exit_code().try_into().expect("0 or 2")),
+    }
+}
+
 /// Prints a message to stderr. A closed stderr does not stop a training.
 pub fn message(text: impl Display) {
     let _ = writeln!(stderr(), "{text}");

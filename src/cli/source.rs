@@ -5,6 +5,7 @@ use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
 use abr_film::data::read::{Options, Recordings, npz, read_paths};
 use abr_film::data::{Assumptions, Dataset, Recording, load, table};
+use abr_film::engine::device;
 use abr_film::error::{Error, Result};
 use abr_film::files::write_whole;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,7 +53,9 @@ pub fn collect(mut recordings: Recordings) -> Result<Vec<Recording>> {
 /// Loads the data of a configuration and prints what was left out.
 pub fn load_data(config: &Config) -> Result<Dataset> {
     let bar = Bar::new();
-    let (dataset, notices) = load(&config.data, config.model.signal_length, |done, all| bar.show(done, all))?;
+    // the built-in set is simulated on all cores
+    let load = || load(&config.data, config.model.signal_length, |done, all| bar.show(done, all));
+    let (dataset, notices) = device::on_threads(None, load)?;
     notices.iter().for_each(notice);
     Ok(dataset)
 }

@@ -19,6 +19,7 @@ mod inspect;
 mod interrupt;
 mod missing_file;
 mod one_way;
+mod output;
 mod plot;
 mod prepare;
 mod repeats;
