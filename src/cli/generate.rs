@@ -56,8 +56,9 @@ pub struct Generate {
 impl Generate {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        let inputs = [Some(self.model.as_path()), self.config.as_deref(), self.conditions.as_deref()];
-        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
+        let file = model::file(&self.model);
+        let inputs = [Some(&file), self.config.as_ref(), self.conditions.as_ref()];
+        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten().map(PathBuf::as_path))?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
             return Err(Error::usage("--strength must be 0 or more", "1 is the strength of FiLM itself"));
         }
@@ -73,7 +74,7 @@ impl Generate {
             Request { conditions, count: self.count as usize, series: self.series, seed: self.seed, averages };
         let (dataset, extra) = self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
+            let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
             let conditions = request.conditions.as_deref().unwrap_or(&[]);
             self.warn(&trained.config, conditions);

@@ -3,11 +3,11 @@
 use super::{message, notice, print};
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
-use abr_film::data::read::{Options, Recordings, npz, read_paths};
+use abr_film::data::read::{Options, Recordings, expand, npz, read_paths};
 use abr_film::data::{Assumptions, Dataset, Recording, load, table};
 use abr_film::engine::device;
 use abr_film::error::{Error, Result};
-use abr_film::files::write_whole;
+use abr_film::files::{is_same, write_whole};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -112,15 +112,19 @@ pub fn check_apart<'a>(out: Option<&Path>, inputs: impl IntoIterator<Item = &'a 
 
 /// [`check_apart`] for a file that another flag names.
 pub fn check_flag_apart<'a>(flag: &str, out: Option<&Path>, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
-    let whole = |path: &Path| std::fs::canonicalize(path).ok();
-    let Some(out) = out.and_then(whole).filter(|out| out.is_file()) else { return Ok(()) };
-    match inputs.into_iter().find(|input| whole(input).as_ref() == Some(&out)) {
+    let Some(out) = out.filter(|out| out.is_file()) else { return Ok(()) };
+    match inputs.into_iter().find(|input| is_same(input, out)) {
         Some(input) => {
             let problem = format!("{flag} would replace {}, which is an input", input.display());
             Err(Error::usage(problem, format!("name another file with {flag}")))
         }
         None => Ok(()),
     }
+}
+
+/// The files behind a file's path, a folder or a glob. None if there is no such file: who reads them reports that.
+pub fn files_at(path: &str) -> Vec<PathBuf> {
+    expand(&[path.into()]).unwrap_or_default().into_iter().map(|file| file.path).collect()
 }
 
 /// Whether the file is to have NumPy's format.

@@ -1,7 +1,63 @@
-//! What commands write: with an error when it cannot be written.
+//! The files that commands write: never in place of an input, and with an error when they cannot be written.
 
 use crate::support::{PROGRAM, Place};
 use std::process::{Command, Stdio};
+
+#[cfg(unix)]
+#[test]
+fn an_input_is_never_replaced_by_whatever_name() {
+    let place = Place::trained("");
+    place.write("conditions.csv", "level_db\n60\n");
+    place.ok("generate --model run -n 2 --out made.npz");
+    let inputs = [
+        ("table.csv", "data import table.csv"),
+        ("table.csv", "data prepare table.csv --config small.json"),
+        ("table.csv", "reconstruct --model run --data table.csv"),
+        ("table.csv", "reconstruct --model run --data *.csv"),
+        ("small.json", "data prepare table.csv --config small.json"),
+        ("smoke.json", "data synth --config smoke.json"),
+        ("conditions.csv", "generate --model run --conditions conditions.csv"),
+        ("run/best.safetensors", "generate --model run"),
+        ("run/best.safetensors", "generate --model run/best.safetensors"),
+        ("run/best.safetensors", "reconstruct --model run --data table.csv"),
+        ("table.csv", "plot table.csv"),
+    ];
+    let (hard, link) = (place.path("hard.csv"), place.path("link.csv"));
+    for (input, command) in inputs {
+        let (flag, [hard, link]) = match command.starts_with("plot") {
+            true => ("svg", [hard.with_extension("svg"), link.with_extension("svg")]),
+            false => ("csv", [hard.clone(), link.clone()]),
+        };
+        std::fs::hard_link(place.path(input), &hard).unwrap();
+        std::os::unix::fs::symlink(place.path(input), &link).unwrap();
+        for out in ["hard", "run/../hard", "link"] {
+            place.refused(2, &format!("{command} --out {out}.{flag}"), &["--out would replace", "name another file"]);
+        }
+        std::fs::remove_file(&hard).unwrap();
+        std::fs::remove_file(&link).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_evaluation_replaces_none_of_its_inputs() {
+    let place = Place::trained("");
+    std::fs::create_dir(place.path("results")).unwrap();
+    for (input, name, command) in [
+        ("table.csv", "errors.csv", "eval --model run --data table.csv"),
+        ("table.csv", "report.html", "eval --model run --training-data table.csv"),
+        ("smoke.json", "eval.json", "eval --model run --config smoke.json"),
+        ("run/best.safetensors", "eval.json", "eval --model run"),
+    ] {
+        let name = place.path("results").join(name);
+        std::fs::hard_link(place.path(input), &name).unwrap();
+        place.refused(2, &format!("{command} --out results"), &["--out would replace"]);
+        std::fs::remove_file(name).unwrap();
+    }
+    place.write("results/eval.json", "of before");
+    place.ok("eval --model run --out results");
+    assert_ne!(place.text("results/eval.json"), "of before");
+}
 
 /// Runs a command of `sh` with the program as `$0`.
 #[cfg(unix)]
