@@ -93,7 +93,9 @@ fn io_remedy(source: &std::io::Error) -> &'static str {
     match source.kind() {
         std::io::ErrorKind::NotFound => "check the path",
         std::io::ErrorKind::PermissionDenied => "check the permissions",
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "free some space or choose another place",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "free some space or choose another place"
+        }
         std::io::ErrorKind::FileTooLarge => {
             "raise the limit on the size of files (`ulimit -f`), or choose another file system"
         }

@@ -16,6 +16,7 @@ mod train;
 
 use abr_film::engine::device::{self, Device};
 use abr_film::error::{Error, Result};
+use abr_film::files::WriteError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write, stderr, stdout};
@@ -167,9 +168,14 @@ fn notice_gpu(device: &dyn Device) {
 
 /// Prints a result to stdout. A reader that closes the pipe early, as in `abr-film info … | head`, is no error.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    print_made(|out| Ok(write(out)?))
+}
+
+/// [`print`] for what is made while it is printed.
+fn print_made(write: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>) -> Result<()> {
     let mut out = BufWriter::new(stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(Error::io("write", "stdout")),
+    match write(&mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(WriteError::File(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| error.at("stdout".as_ref())),
     }
 }

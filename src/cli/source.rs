@@ -1,14 +1,16 @@
 //! Reads the data of commands, and writes their tables.
 
-use super::{message, notice, print};
+use super::{message, notice, print_made};
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
-use abr_film::data::read::{Options, Recordings, expand, npz, read_paths};
-use abr_film::data::{Assumptions, Dataset, Recording, load, table};
+use abr_film::data::read::{Options, Recordings, expand, read_paths};
+use abr_film::data::table::{self, TableLayout};
+use abr_film::data::{Assumptions, Dataset, Recording, load};
 use abr_film::engine::device;
 use abr_film::error::{Error, Result};
-use abr_film::files::{is_same, write_whole};
+use abr_film::files::{is_same, write_made};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::borrow::Borrow;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -134,15 +136,20 @@ pub fn is_npz(path: &Path) -> bool {
 
 /// Writes a table atomically to a file, or to stdout.
 pub fn write_table(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
-    match out {
-        Some(path) => {
-            match is_npz(path) {
-                true => npz::write(path, recordings)?,
-                false => write_whole(path, |w| table::write_recordings(recordings, w))?,
-            }
-            message(format!("{} rows in {}", recordings.len(), path.display()));
-            Ok(())
-        }
-        None => print(|w| table::write_recordings(recordings, w)),
+    write_rows(out, &TableLayout::of(recordings), recordings.iter().map(Ok))
+}
+
+/// [`write_table`] of rows as they are made.
+pub fn write_rows<R: Borrow<Recording>>(
+    out: Option<&Path>,
+    layout: &TableLayout,
+    rows: impl Iterator<Item = Result<R>>,
+) -> Result<()> {
+    let Some(path) = out else { return print_made(|w| table::write_rows(layout, rows, w)) };
+    match is_npz(path) {
+        true => table::write_npz_rows(path, layout, rows)?,
+        false => write_made(path, |w| table::write_rows(layout, rows, w))?,
     }
+    message(format!("{} rows in {}", layout.rows, path.display()));
+    Ok(())
 }

@@ -109,3 +109,14 @@ fn threads_that_cannot_start_are_an_error() {
         assert!(stderr.contains("abr-film: cannot start the threads: ") && stderr.contains("ulimit"), "{stderr}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_archive_passes_through_a_pipe() {
+    let place = Place::new();
+    place.ok("data import table.csv --out table.npz");
+    let output =
+        shell(&place, "mkfifo pipe.npz; cat pipe.npz > copy.npz & $0 data import table.csv --out pipe.npz; wait");
+    assert!(output.status.success(), "{output:?}");
+    assert!(place.bytes("copy.npz") == place.bytes("table.npz"));
+}

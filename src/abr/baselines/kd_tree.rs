@@ -14,11 +14,11 @@ pub struct KdTree<'a> {
     points: ArrayView2<'a, f32>,
     /// The points' indices; those of a node lie side by side.
     order: Vec<usize>,
-    nodes: Vec<Node>,
+    nodes: Vec<TreeNode>,
 }
 
 #[derive(Debug, Clone)]
-struct Node {
+struct TreeNode {
     /// In `order`.
     members: Range<usize>,
     /// The smallest index of a member.
@@ -63,13 +63,12 @@ impl<'a> KdTree<'a> {
         let width = |dimension: &usize| bounds[*dimension][1] - bounds[*dimension][0];
         let widest = (0..bounds.len()).max_by(|a, b| width(a).total_cmp(&width(b)));
         let place = self.nodes.len();
-        self.nodes.push(Node { members: members.clone(), least, bounds, halves: None });
+        self.nodes.push(TreeNode { members: members.clone(), least, bounds, halves: None });
         if let Some(widest) = widest.filter(|_| members.len() > LEAF) {
             let (column, middle) = (self.points.column(widest), members.len() / 2);
             // equal points are halved by their indices
-            self.order[members.clone()].select_nth_unstable_by(middle, |&a, &b| {
-                column[a].total_cmp(&column[b]).then(a.cmp(&b))
-            });
+            self.order[members.clone()]
+                .select_nth_unstable_by(middle, |&a, &b| column[a].total_cmp(&column[b]).then(a.cmp(&b)));
             let middle = members.start + middle;
             let halves = [self.add(members.start..middle), self.add(middle..members.end)];
             self.nodes[place].halves = Some(halves);
@@ -105,7 +104,7 @@ impl<'a> KdTree<'a> {
     }
 }
 
-impl Node {
+impl TreeNode {
     /// No member comes before this rank: rounding keeps the order of sums whose terms are none larger.
     fn least_rank(&self, point: ArrayView1<f32>) -> Rank {
         let nearest = self.bounds.iter().zip(point).map(|([lo, hi], &value)| (value.clamp(*lo, *hi), value));
