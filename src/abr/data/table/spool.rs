@@ -92,7 +92,7 @@ mod tests {
         assert!(columns.iter().all(|column| column.last.len() < IN_MEMORY && !column.parts.is_empty()));
         for (column, bytes) in columns.into_iter().enumerate() {
             let mut found = Vec::new();
-            spool.read(bytes, |part| Ok(found.extend_from_slice(part))).unwrap();
+            spool.read(bytes, |part| found.write_all(part)).unwrap();
             assert!(found.len() == rows && (0..rows).all(|i| found[i] == byte(column, i)), "column {column}");
         }
     }
