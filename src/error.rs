@@ -100,10 +100,12 @@ fn io_remedy(action: &str, source: &std::io::Error) -> &'static str {
         std::io::ErrorKind::FileTooLarge if action == "read" => "name a smaller file, or split it",
         std::io::ErrorKind::NotFound => "check the path",
         std::io::ErrorKind::PermissionDenied => "check the permissions",
-        std::io::ErrorKind::StorageFull
-        | std::io::ErrorKind::QuotaExceeded
-        // a file size limit of the shell or of the file system
-        | std::io::ErrorKind::FileTooLarge => "free some space or choose another place",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "free some space or choose another place"
+        }
+        std::io::ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (`ulimit -f`), or choose another file system"
+        }
         _ => "check the path and the device it is on",
     }
 }

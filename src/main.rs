@@ -13,9 +13,18 @@ fn main() -> ! {
         // SAFETY: the process has just started, and no other thread runs that could read or change the environment.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
-    let arguments = cli::Arguments::parse();
-    let code = match cli::run(arguments) {
-        Ok(()) => 0,
+    #[cfg(unix)]
+    {
+        // a file that grows beyond `ulimit -f` is then an error of the write, with a message, as a full disk is
+        // SAFETY: no handler is installed, so none can do what a handler must not.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
+    let outcome = match cli::Arguments::try_parse() {
+        Ok(arguments) => cli::run(arguments).map(|()| 0),
+        Err(error) => cli::print_usage(&error),
+    };
+    let code = match outcome {
+        Ok(code) => code,
         Err(error) => {
             cli::message(format!("abr-film: {error}"));
             error.exit_code()
@@ -29,13 +38,10 @@ fn main() -> ! {
 /// twice (in 4 to 6 of 320 runs that list the adapters, on a busy machine), so that a successful command would appear
 /// to crash.
 fn exit(code: i32) -> ! {
+    // SAFETY: it is safe to call at any time.
     #[cfg(unix)]
-    {
-        // SAFETY: this is C's `void _exit(int)`, which every Unix has and which is safe to call at any time.
-        unsafe extern "C" {
-            safe fn _exit(code: std::ffi::c_int) -> !;
-        }
-        _exit(code)
+    unsafe {
+        libc::_exit(code)
     }
     #[cfg(not(unix))]
     std::process::exit(code)

@@ -8,17 +8,21 @@ use crate::data::scale::{ConditionCode, ConditionScaler};
 use crate::data::{Column, Values};
 use crate::engine::rng::Stream;
 use crate::error::{Error, Result};
+use crate::infer::CHUNK;
 use crate::model::Cvae;
 use crate::text::nearest;
+use draw::{DrawnRows, draw_rows, some_rows};
 use ndarray::Array2;
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
 
 mod draw;
 
 pub use draw::{draw_traces, missing_spread};
 
-/// The maximum number of samples per request: they stay in memory until they are written.
-const LARGEST_SAMPLES: usize = 500_000_000;
+/// The samples of a part, as far as whole batches allow: it is in memory several times.
+const PART_SAMPLES: usize = 1 << 20;
 
 /// Variables without a value come from this share of the training rows, the nearest ones …
 const NEAREST_SHARE: f64 = 0.01;
@@ -85,36 +89,144 @@ pub struct GeneratedTraces {
 }
 
 /// Draws `request.count` traces per condition, each of a new subject, or one series of all conditions per subject.
-/// Variables without a value come from whole training rows near the values that are set.
+/// Variables without a value come from whole training rows near the values that are set. All traces are in memory: use
+/// a [`Generator`] for many.
 ///
 /// # Errors
-/// A name that is no conditioning variable (the message names the nearest one). A value that cannot be encoded. A
-/// variable without a value that cannot be drawn either (bare weights have no training rows). A concat decoder without
-/// a condition. Averages when the noise of one sweep is unknown.
+/// As [`Generator::new`] and [`Generator::part`].
 pub fn generate(trained: &TrainedModel, model: &mut Cvae, request: &Request) -> Result<GeneratedTraces> {
-    let rows = rows(model, request)?;
-    let conditions = match &request.conditions {
-        Some(conditions) => complete(trained, conditions, &rows, request)?,
-        None => Vec::new(),
-    };
-    let all: Vec<usize> = (0..rows.len()).collect();
-    let encoded = match &request.conditions {
-        Some(_) => Some(trained.scalers.encode_condition("--static", &conditions, &all)?),
-        None => None,
-    };
-    let subjects: Vec<u32> = rows.iter().map(|row| row.subject).collect();
-    let (mut signals, heads) = draw_traces(trained, model, encoded.as_ref(), &subjects, request.seed)?;
-    if let Some(averages) = request.averages {
-        let noise = sweep_noise(trained)?;
-        add_noise(noise, |_| averages, request.seed, &mut signals);
+    let mut generator = Generator::new(trained, request)?;
+    generator.part(model, 0..generator.rows())
+}
+
+/// Generates a request part by part, in memory that does not grow with the number of traces per condition.
+pub struct Generator<'a> {
+    trained: &'a TrainedModel,
+    request: &'a Request,
+    /// The noise of one sweep, and the number of sweeps.
+    noise: Option<(&'a MixedModel, f64)>,
+    rows: usize,
+    /// The training rows nearest to a condition, with its index.
+    near: Option<(usize, Vec<usize>)>,
+}
+
+impl<'a> Generator<'a> {
+    /// Checks a request.
+    ///
+    /// # Errors
+    /// A name that is no conditioning variable (the message names the nearest one). A value that cannot be encoded.
+    /// Averages when the noise of one sweep is unknown. More rows than there are random numbers for.
+    pub fn new(trained: &'a TrainedModel, request: &'a Request) -> Result<Generator<'a>> {
+        check_conditions(trained, None, request.conditions.as_deref().unwrap_or(&[]))?;
+        let noise = request.averages.map(|averages| Ok((sweep_noise(trained)?, averages))).transpose()?;
+        let rows = request.count.saturating_mul(request.series_length());
+        if u32::try_from(rows).is_err() {
+            let (count, conditions) = (request.count, request.series_length());
+            let problem = format!("{count} traces for each of {conditions} conditions are too many at once");
+            return Err(Error::usage(problem, "generate fewer at a time, each time with another --seed"));
+        }
+        Ok(Generator { trained, request, noise, rows, near: None })
     }
-    Ok(GeneratedTraces {
-        signals,
-        subjects,
-        conditions,
-        predicted: heads.condition.map_or(Vec::new(), |predicted| trained.scalers.decode_condition(predicted.view())),
-        peaks: heads.peaks.map(|peaks| trained.scalers.decode_peaks(peaks.view())),
-    })
+
+    /// The number of rows of all parts.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows of each part, in order. Parts have whole batches, so that all traces are those of a single part.
+    pub fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (all, batches) = (self.rows, PART_SAMPLES / self.trained.config.model.signal_length / CHUNK);
+        let rows = batches.max(1) * CHUNK;
+        (0..all).step_by(rows).map(move |start| start..(start + rows).min(all))
+    }
+
+    /// Draws the rows of a part. It depends on no other part.
+    ///
+    /// # Errors
+    /// A variable without a value that cannot be drawn either (bare weights have no training rows). A concat decoder
+    /// without a condition. A trace that is not finite. The device is out of memory, or was lost.
+    pub fn part(&mut self, model: &mut Cvae, rows: Range<usize>) -> Result<GeneratedTraces> {
+        let (trained, seed) = (self.trained, self.request.seed);
+        let numbered: Vec<GeneratedRow> = rows.clone().map(|row| self.request.row(row)).collect();
+        let (conditions, encoded) = match &self.request.conditions {
+            Some(conditions) => {
+                let columns = self.complete(conditions, &numbered)?;
+                let encoded = self.encode(&columns, numbered.len())?;
+                (columns, Some(encoded))
+            }
+            None => (Vec::new(), None),
+        };
+        let subjects: Vec<u32> = numbered.iter().map(|row| row.subject).collect();
+        let divided = self.divided(&rows)?;
+        let drawn =
+            DrawnRows { condition: encoded.as_ref(), subjects: &subjects, first: rows.start, divided: &divided };
+        let (mut signals, heads) = draw_rows(trained, model, drawn, seed)?;
+        if let Some((noise, averages)) = self.noise {
+            add_noise_from(rows.start, noise, |_| averages, seed, &mut signals);
+        }
+        let predicted = heads.condition.map(|predicted| trained.scalers.decode_condition(predicted.view()));
+        Ok(GeneratedTraces {
+            signals,
+            subjects,
+            conditions,
+            predicted: predicted.unwrap_or_default(),
+            peaks: heads.peaks.map(|peaks| trained.scalers.decode_peaks(peaks.view())),
+        })
+    }
+
+    fn encode(&self, columns: &[Column], rows: usize) -> Result<Array2<f32>> {
+        let all: Vec<usize> = (0..rows).collect();
+        self.trained.scalers.encode_condition("--static", columns, &all)
+    }
+
+    /// The encoded conditions of the series that begin before these rows or end after them.
+    fn divided(&mut self, rows: &Range<usize>) -> Result<BTreeMap<u32, Array2<f32>>> {
+        let mut divided = BTreeMap::new();
+        let (Some(conditions), true) = (&self.request.conditions, self.request.series) else { return Ok(divided) };
+        let length = conditions.len().max(1);
+        for subject in [rows.start, rows.end].into_iter().filter(|row| row % length != 0).map(|row| row / length) {
+            let some: Vec<GeneratedRow> =
+                some_rows(length).map(|row| self.request.row(subject * length + row)).collect();
+            let columns = self.complete(conditions, &some)?;
+            divided.insert(subject as u32, self.encode(&columns, some.len())?);
+        }
+        Ok(divided)
+    }
+
+    /// Every conditioning variable for every row: the values that are set; the others from whole training rows near
+    /// them.
+    fn complete(&mut self, conditions: &[Condition], rows: &[GeneratedRow]) -> Result<Vec<Column>> {
+        let (trained, request) = (self.trained, self.request);
+        let names: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
+        let stream = Stream::new(request.seed, purpose::GENERATE, 1);
+        let mut columns: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
+        let all_named = conditions.iter().all(|condition| condition.len() >= names.len());
+        for row in rows {
+            let condition = &conditions[row.condition];
+            // a subject of a series keeps the values drawn for the first condition
+            let drawn_for = if request.series { 0 } else { row.condition };
+            if self.near.as_ref().is_none_or(|(of, _)| *of != drawn_for) {
+                let rows = if all_named { Vec::new() } else { nearest_rows(trained, &conditions[drawn_for])? };
+                self.near = Some((drawn_for, rows));
+            }
+            let (_, near) = self.near.as_ref().expect("the nearest rows");
+            let mut draws = stream.rng(row.subject);
+            let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
+            for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
+                let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+                let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_conditions[j], row)));
+                column.push(value.ok_or_else(|| no_value(name))?);
+            }
+        }
+        trained.scalers.conditions.iter().zip(columns).map(|(scaler, values)| to_column(scaler, values)).collect()
+    }
+}
+
+fn no_value(name: &str) -> Error {
+    Error::usage(
+        format!("{name} has no value, and bare weights contain no training rows to draw it from"),
+        format!("set it with --static {name}=VALUE"),
+    )
 }
 
 /// The noise model of the training rows, if it knows the noise of a single sweep.
@@ -135,9 +247,20 @@ pub fn noise(trained: &TrainedModel) -> Option<&MixedModel> {
 
 /// Adds noise like that of the training rows to `signals [N, L]` in µV, for the given number of averages per row.
 pub fn add_noise(noise: &MixedModel, averages: impl Fn(usize) -> f64, seed: u64, signals: &mut Array2<f32>) {
+    add_noise_from(0, noise, averages, seed, signals);
+}
+
+/// [`add_noise`] to the rows from the one with this number on.
+fn add_noise_from(
+    first: usize,
+    noise: &MixedModel,
+    averages: impl Fn(usize) -> f64,
+    seed: u64,
+    signals: &mut Array2<f32>,
+) {
     let streams = [3, 4].map(|layer| Stream::new(seed, purpose::GENERATE, layer));
     for (row, mut trace) in signals.outer_iter_mut().enumerate() {
-        noise.add_noise(averages(row), streams, row as u32, trace.as_slice_mut().expect("row-major"));
+        noise.add_noise(averages(row), streams, (first + row) as u32, trace.as_slice_mut().expect("row-major"));
     }
 }
 
@@ -148,19 +271,20 @@ struct GeneratedRow {
     subject: u32,
 }
 
-/// The rows in order: grouped by condition, or, in a series, by subject.
-fn rows(model: &Cvae, request: &Request) -> Result<Vec<GeneratedRow>> {
-    let (conditions, count) = (request.conditions.as_ref().map_or(1, Vec::len), request.count);
-    let rows = count.saturating_mul(conditions);
-    if rows.saturating_mul(model.config.signal_length.max(model.config.latent_dim)) > LARGEST_SAMPLES {
-        let problem = format!("{count} traces for each of {conditions} conditions are too many at once");
-        return Err(Error::usage(problem, "generate fewer at a time, each time with another --seed"));
+impl Request {
+    /// The number of conditions.
+    fn series_length(&self) -> usize {
+        self.conditions.as_ref().map_or(1, Vec::len)
     }
-    let row = |row: usize| match request.series {
-        true => GeneratedRow { condition: row % conditions, subject: (row / conditions) as u32 },
-        false => GeneratedRow { condition: row / count, subject: row as u32 },
-    };
-    Ok((0..rows).map(row).collect())
+
+    /// A row by its number. Rows are in order of their conditions, or, in a series, of their subjects.
+    fn row(&self, row: usize) -> GeneratedRow {
+        let conditions = self.series_length();
+        match self.series {
+            true => GeneratedRow { condition: row % conditions, subject: (row / conditions) as u32 },
+            false => GeneratedRow { condition: row / self.count, subject: row as u32 },
+        }
+    }
 }
 
 /// Checks every value of the conditions; `table` is the file that holds them, if any.
@@ -197,44 +321,6 @@ fn check_value(trained: &TrainedModel, name: &str, value: &Value) -> Result<(), 
         ConditionCode::Log(_) => (problem_of(error).0, "give a value above 0".into()),
         _ => problem_of(error),
     })
-}
-
-/// Every conditioning variable for every row: the values that are set; the others from whole training rows near them.
-fn complete(
-    trained: &TrainedModel,
-    conditions: &[Condition],
-    rows: &[GeneratedRow],
-    request: &Request,
-) -> Result<Vec<Column>> {
-    check_conditions(trained, None, conditions)?;
-    let names: Vec<&str> = trained.config.data.static_columns.iter().map(|c| c.name()).collect();
-    let stream = Stream::new(request.seed, purpose::GENERATE, 1);
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
-    let all_named = conditions.iter().all(|condition| condition.len() >= names.len());
-    let mut near: Option<(usize, Vec<usize>)> = None;
-    for row in rows {
-        let condition = &conditions[row.condition];
-        // a subject of a series keeps the values drawn for the first condition
-        let drawn_for = if request.series { 0 } else { row.condition };
-        if near.as_ref().is_none_or(|(of, _)| *of != drawn_for) {
-            let rows = if all_named { Vec::new() } else { nearest_rows(trained, &conditions[drawn_for])? };
-            near = Some((drawn_for, rows));
-        }
-        let (_, near) = near.as_ref().expect("the nearest rows");
-        let mut draws = stream.rng(row.subject);
-        let drawn = (!near.is_empty()).then(|| near[draws.below(near.len() as u32) as usize]);
-        for (j, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
-            let named = condition.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-            let value = named.or_else(|| drawn.map(|row| value_at(&trained.data.train_conditions[j], row)));
-            column.push(value.ok_or_else(|| {
-                Error::usage(
-                    format!("{name} has no value, and bare weights contain no training rows to draw it from"),
-                    format!("set it with --static {name}=VALUE"),
-                )
-            })?);
-        }
-    }
-    trained.scalers.conditions.iter().zip(columns).map(|(scaler, values)| to_column(scaler, values)).collect()
 }
 
 fn value_at(column: &Column, row: usize) -> Value {

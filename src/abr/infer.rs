@@ -6,7 +6,7 @@ use crate::model::{Batch, Cvae};
 use ndarray::Array2;
 
 /// The rows of a batch.
-const CHUNK: usize = 256;
+pub const CHUNK: usize = 256;
 
 /// The posterior's mu and logvar, each `[N, Z]`.
 ///
@@ -77,6 +77,19 @@ pub struct DecodedRows {
 /// When a trace is not finite, which happens with conditions or strengths far beyond the trained ones; when a concat
 /// decoder gets no conditions; or when the device is out of memory or lost.
 pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>) -> Result<DecodedRows> {
+    decode_from(0, model, z, condition)
+}
+
+/// [`decode`] of the rows from the one with this number on, which counts in messages alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_from(
+    first: usize,
+    model: &mut Cvae,
+    z: &Array2<f32>,
+    condition: Option<&Array2<f32>>,
+) -> Result<DecodedRows> {
     let (rows, c) = (z.nrows(), model.config.clone());
     let empty = |width: usize| Vec::with_capacity(rows * width);
     let (mut signal, mut predicted, mut peaks) = (empty(c.signal_length), empty(c.static_dim), empty(c.num_peaks));
@@ -89,7 +102,7 @@ pub fn decode(model: &mut Cvae, z: &Array2<f32>, condition: Option<&Array2<f32>>
         let out = model.decode(z.0, z.1, condition)?;
         let traces = model.read(out.signal)?;
         if let Some(at) = traces.iter().position(|v| !v.is_finite()) {
-            let problem = format!("trace {} is not finite", start + at / c.signal_length + 1);
+            let problem = format!("trace {} is not finite", first + start + at / c.signal_length + 1);
             let remedy = "choose values nearer to those of the training rows, or a smaller --strength";
             return Err(Error::usage(problem, remedy));
         }

@@ -7,7 +7,7 @@ use abr_film::compare::table::{ComparisonTable, comparison, markdown};
 use abr_film::compare::{CellState, MEASURES, Plan, Queue, Variant};
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
-use abr_film::files::write_whole;
+use abr_film::files::{TEXT_BYTES, read, write_whole};
 use abr_film::report::compare_page;
 use cell::CellRun;
 use clap::Args;
@@ -135,7 +135,9 @@ impl Compare {
         let first = loaded.training.seed.unwrap_or(loaded.data.seed);
         let plan = Plan::new(variants, self.folds, (first, self.seeds.unwrap_or(1)), &common);
         plan.check(config)?;
-        let text = fs::read_to_string(config).map_err(Error::io("read", config))?;
+        let text = read(config, TEXT_BYTES)?;
+        let text = String::from_utf8(text)
+            .map_err(|_| Error::input(config.display(), "", "is no UTF-8", "save it as UTF-8"))?;
         plan.store(&self.out, &text)?;
         Ok(plan)
     }

@@ -54,6 +54,14 @@ impl Eval {
         if let Some(out) = self.out.as_deref().filter(|out| out.exists() && !out.is_dir()) {
             return Err(Error::usage(format!("{}: is a file", out.display()), "name a folder with --out"));
         }
+        let file = model::file(&self.model);
+        let of_run = if self.data.is_none() { model::data_of_run(&file) } else { None };
+        if let Some(folder) = &self.out {
+            let mut inputs: Vec<PathBuf> = self.config.iter().chain([&file]).cloned().collect();
+            let recordings = self.data.iter().chain(&of_run).chain(&self.training_data);
+            inputs.extend(recordings.flat_map(|path| source::files_at(path)));
+            report::check_apart(folder, &inputs)?;
+        }
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let named = self.split.map(|part| match part {
             PartName::Train => EvalSplit::Train,
@@ -61,8 +69,6 @@ impl Eval {
             PartName::Test => EvalSplit::Test,
             PartName::All => EvalSplit::All,
         });
-        let file = model::file(&self.model);
-        let of_run = if self.data.is_none() { model::data_of_run(&file) } else { None };
         let mut evaluation = self.device.with(|device| {
             notice_gpu(&*device);
             let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;

@@ -1,12 +1,13 @@
 //! `abr-film generate`
 
 use super::{DeviceArgs, model, notice, notice_gpu, source};
-use abr_film::checkpoint::Checkpoint;
+use abr_film::checkpoint::{Checkpoint, TrainedModel};
 use abr_film::config::{Conditioning, Config};
-use abr_film::data::Dataset;
-use abr_film::data::table;
+use abr_film::data::table::{self, TableLayout};
+use abr_film::data::{Dataset, Recording};
 use abr_film::error::{Error, Result};
-use abr_film::generate::{Condition, Request, Value, check_conditions, extrapolations, generate};
+use abr_film::generate::{Condition, GeneratedTraces, Generator, Request, Value, check_conditions, extrapolations};
+use abr_film::model::Cvae;
 use clap::Args;
 use ndarray::Array2;
 use std::path::PathBuf;
@@ -56,8 +57,9 @@ pub struct Generate {
 impl Generate {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        let inputs = [Some(self.model.as_path()), self.config.as_deref(), self.conditions.as_deref()];
-        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
+        let file = model::file(&self.model);
+        let inputs = [Some(&file), self.config.as_ref(), self.conditions.as_ref()];
+        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten().map(PathBuf::as_path))?;
         if self.strength.is_some_and(|c| !c.is_finite() || c < 0.0) {
             return Err(Error::usage("--strength must be 0 or more", "1 is the strength of FiLM itself"));
         }
@@ -71,9 +73,9 @@ impl Generate {
         let averages = Some(self.averages).filter(|n| n.is_finite());
         let request =
             Request { conditions, count: self.count as usize, series: self.series, seed: self.seed, averages };
-        let (dataset, extra) = self.device.with(|device| {
+        self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
+            let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
             let conditions = request.conditions.as_deref().unwrap_or(&[]);
             self.warn(&trained.config, conditions);
@@ -89,22 +91,24 @@ impl Generate {
             check_conditions(&trained, table.as_deref(), conditions)?;
             extrapolations(&trained, conditions).iter().for_each(notice);
             model.conditioning_strength = self.strength.unwrap_or(model.conditioning_strength);
-            let made = generate(&trained, &mut model, &request)?;
-            let rows = made.signals.nrows();
-            let dataset = Dataset {
-                source: "generated".into(),
-                peaks: made.peaks.unwrap_or_else(|| Array2::from_elem((rows, 6), f32::NAN)),
-                signals: made.signals,
-                sample_rate_hz: trained.data.sample_rate_hz,
-                t0_ms: trained.data.t0_ms,
-                conditions: made.conditions,
-                subjects: made.subjects.iter().map(|subject| format!("generated-{}", subject + 1)).collect(),
-                averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
-                ground_truth: None,
-            };
-            Ok((dataset, made.predicted))
-        })?;
-        source::write_table(self.out.as_deref(), &dataset.recordings(&predicted_columns(extra)))
+            self.write(&trained, &mut model, &request)
+        })
+    }
+
+    /// Writes the rows part by part, as they are drawn.
+    fn write(&self, trained: &TrainedModel, model: &mut Cvae, request: &Request) -> Result<()> {
+        let mut generator = Generator::new(trained, request)?;
+        let all = generator.rows();
+        let mut parts = generator.parts();
+        let mut part = |rows| Ok(recordings(generator.part(model, rows)?, trained, request.averages));
+        let first = parts.next().map_or(Ok(Vec::new()), &mut part)?;
+        let layout = TableLayout::of(&first).of_rows(all);
+        let parts = std::iter::once(Ok(first)).chain(parts.map(part));
+        let rows = parts.flat_map(|part| match part {
+            Ok(rows) => rows.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        source::write_rows(self.out.as_deref(), &layout, rows)
     }
 
     /// Warns if the decoder does not use the condition as users may expect.
@@ -126,6 +130,23 @@ impl Generate {
 /// A number of averages from 1 to infinity.
 fn averages(text: &str) -> std::result::Result<f64, String> {
     text.parse().ok().filter(|n: &f64| *n >= 1.0).ok_or_else(|| "expected a number of 1 or more, or inf".to_string())
+}
+
+/// Generated traces as rows of a table.
+fn recordings(made: GeneratedTraces, trained: &TrainedModel, averages: Option<f64>) -> Vec<Recording> {
+    let rows = made.signals.nrows();
+    let dataset = Dataset {
+        source: "generated".into(),
+        peaks: made.peaks.unwrap_or_else(|| Array2::from_elem((rows, 6), f32::NAN)),
+        signals: made.signals,
+        sample_rate_hz: trained.data.sample_rate_hz,
+        t0_ms: trained.data.t0_ms,
+        conditions: made.conditions,
+        subjects: made.subjects.iter().map(|subject| format!("generated-{}", subject + 1)).collect(),
+        averages: vec![averages.map_or(f32::NAN, |n| n as f32); rows],
+        ground_truth: None,
+    };
+    dataset.recordings(&predicted_columns(made.predicted))
 }
 
 /// The predicted condition, with `_read` appended to the column names.

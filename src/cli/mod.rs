@@ -16,6 +16,7 @@ mod train;
 
 use abr_film::engine::device::{self, Device};
 use abr_film::error::{Error, Result};
+use abr_film::files::WriteError;
 use abr_film::text::{printable, short_numbers};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;
@@ -139,6 +140,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
+/// Prints what a command line without a command gets: help and version to stdout, a usage error to stderr. Returns the
+/// exit code.
+pub fn print_usage(usage: &clap::Error) -> Result<u8> {
+    match usage.print().and_then(|()| stdout().flush()) {
+        Err(e) if !usage.use_stderr() && e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", "stdout")(e)),
+        _ => Ok(usage.exit_code().try_into().expect("0 or 2")),
+    }
+}
+
 /// Prints a message to stderr, safe for a terminal. A closed stderr does not stop a training.
 pub fn message(text: impl Display) {
     let _ = writeln!(stderr(), "{}", printable(&short_numbers(&text.to_string())));
@@ -161,14 +171,15 @@ fn notice_gpu(device: &dyn Device) {
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut text = Vec::new();
     write(&mut text).map_err(Error::io("write", "stdout"))?;
-    print_data(|out| out.write_all(printable(&String::from_utf8_lossy(&text)).as_bytes()))
+    print_made(|out| Ok(out.write_all(printable(&String::from_utf8_lossy(&text)).as_bytes())?))
 }
 
-/// Prints a result to stdout as it is. A reader that closes the pipe early, as in `abr-film info … | head`, is no error.
-fn print_data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+/// Prints a result to stdout as it is made. A reader that closes the pipe early, as in `abr-film info … | head`, is no
+/// error.
+fn print_made(write: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>) -> Result<()> {
     let mut out = BufWriter::new(stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(Error::io("write", "stdout")),
+    match write(&mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(WriteError::File(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| error.at("stdout".as_ref())),
     }
 }

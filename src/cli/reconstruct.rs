@@ -32,12 +32,13 @@ pub struct Reconstruct {
 impl Reconstruct {
     pub fn run(&self) -> Result<()> {
         source::check_table(self.out.as_deref())?;
-        let inputs = [Some(self.data.as_ref()), Some(self.model.as_path()), self.config.as_deref()];
-        source::check_apart(self.out.as_deref(), inputs.into_iter().flatten())?;
+        let (file, recordings) = (model::file(&self.model), source::files_at(&self.data));
+        let inputs = recordings.iter().chain([&file]).chain(&self.config);
+        source::check_apart(self.out.as_deref(), inputs.map(PathBuf::as_path))?;
         let config = self.config.as_deref().map(|path| Config::load(path, &[])).transpose()?;
         let (dataset, predicted) = self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&model::file(&self.model), config, device)?;
+            let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
             // nothing is split here, so recordings need no subjects
             let dataset = source::load_for(&trained, Some(&self.data), false)?;

@@ -1,12 +1,12 @@
 //! The files of an evaluation: `report.html`, `eval.json` and `errors.csv`.
 
-use super::model;
+use super::{model, source};
 use abr_film::error::{Error, Result};
 use abr_film::eval::Report;
 use abr_film::files::write_whole;
 use abr_film::report::{PICTURES, Picture, page, pictures};
 use abr_film::train::RunFolder;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Adds a run folder's record of the training.
 pub fn add_record(report: &mut Report, run: &RunFolder) {
@@ -14,14 +14,23 @@ pub fn add_record(report: &mut Report, run: &RunFolder) {
     (report.training.epochs, report.training.split) = (epochs, split);
 }
 
+const FILES: [&str; 3] = ["eval.json", "errors.csv", "report.html"];
+
+/// Refuses a folder in which one of the files would replace an input.
+pub fn check_apart(folder: &Path, inputs: &[PathBuf]) -> Result<()> {
+    let check = |name: &str| source::check_apart(Some(&folder.join(name)), inputs.iter().map(PathBuf::as_path));
+    FILES.into_iter().try_for_each(check)
+}
+
 /// Writes the three files into a folder, which is created if missing, and returns the pictures of the page. `name` is
 /// the model's name.
 pub fn write(report: &Report, folder: &Path, name: &str) -> Result<Vec<(String, Picture)>> {
     let pictures = pictures(report);
+    let [json, errors, html] = FILES.map(|name| folder.join(name));
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    write_whole(&folder.join("eval.json"), |w| w.write_all(report.to_json().as_bytes()))?;
-    write_whole(&folder.join("errors.csv"), |w| report.write_traces(w))?;
-    write_whole(&folder.join("report.html"), |w| w.write_all(page(report, name, &pictures).as_bytes()))?;
+    write_whole(&json, |w| w.write_all(report.to_json().as_bytes()))?;
+    write_whole(&errors, |w| report.write_traces(w))?;
+    write_whole(&html, |w| w.write_all(page(report, name, &pictures).as_bytes()))?;
     Ok(pictures)
 }
 

@@ -1,13 +1,16 @@
 //! Reads the data of commands, and writes their tables.
 
-use super::{message, notice, print_data};
+use super::{message, notice, print_made};
 use abr_film::checkpoint::TrainedModel;
 use abr_film::config::Config;
-use abr_film::data::read::{Options, Recordings, npz, read_paths};
-use abr_film::data::{Assumptions, Dataset, Recording, load, table};
+use abr_film::data::read::{Notices, Options, Recordings, expand, read_paths};
+use abr_film::data::table::{self, TableLayout};
+use abr_film::data::{Assumptions, Dataset, Recording, load};
+use abr_film::engine::device;
 use abr_film::error::{Error, Result};
-use abr_film::files::write_whole;
+use abr_film::files::{is_same, write_made};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::borrow::Borrow;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +55,9 @@ pub fn collect(mut recordings: Recordings) -> Result<Vec<Recording>> {
 /// Loads the data of a configuration and prints what was left out.
 pub fn load_data(config: &Config) -> Result<Dataset> {
     let bar = Bar::new();
-    let (dataset, notices) = load(&config.data, config.model.signal_length, |done, all| bar.show(done, all))?;
+    // the built-in set is simulated on all cores
+    let load = || load(&config.data, config.model.signal_length, |done, all| bar.show(done, all));
+    let (dataset, notices) = device::on_threads(None, load)?;
     notices.iter().for_each(notice);
     Ok(dataset)
 }
@@ -109,15 +114,19 @@ pub fn check_apart<'a>(out: Option<&Path>, inputs: impl IntoIterator<Item = &'a 
 
 /// [`check_apart`] for a file that another flag names.
 pub fn check_flag_apart<'a>(flag: &str, out: Option<&Path>, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
-    let whole = |path: &Path| std::fs::canonicalize(path).ok();
-    let Some(out) = out.and_then(whole).filter(|out| out.is_file()) else { return Ok(()) };
-    match inputs.into_iter().find(|input| whole(input).as_ref() == Some(&out)) {
+    let Some(out) = out.filter(|out| out.is_file()) else { return Ok(()) };
+    match inputs.into_iter().find(|input| is_same(input, out)) {
         Some(input) => {
             let problem = format!("{flag} would replace {}, which is an input", input.display());
             Err(Error::usage(problem, format!("name another file with {flag}")))
         }
         None => Ok(()),
     }
+}
+
+/// The files behind a file's path, a folder or a glob. None if there is no such file: who reads them reports that.
+pub fn files_at(path: &str) -> Vec<PathBuf> {
+    expand(&[path.into()], &Notices::default()).unwrap_or_default().into_iter().map(|file| file.path).collect()
 }
 
 /// Whether the file is to have NumPy's format.
@@ -127,15 +136,20 @@ pub fn is_npz(path: &Path) -> bool {
 
 /// Writes a table atomically to a file, or to stdout.
 pub fn write_table(out: Option<&Path>, recordings: &[Recording]) -> Result<()> {
-    match out {
-        Some(path) => {
-            match is_npz(path) {
-                true => npz::write(path, recordings)?,
-                false => write_whole(path, |w| table::write_recordings(recordings, w))?,
-            }
-            message(format!("{} rows in {}", recordings.len(), path.display()));
-            Ok(())
-        }
-        None => print_data(|w| table::write_recordings(recordings, w)),
+    write_rows(out, &TableLayout::of(recordings), recordings.iter().map(Ok))
+}
+
+/// [`write_table`] of rows as they are made.
+pub fn write_rows<R: Borrow<Recording>>(
+    out: Option<&Path>,
+    layout: &TableLayout,
+    rows: impl Iterator<Item = Result<R>>,
+) -> Result<()> {
+    let Some(path) = out else { return print_made(|w| table::write_rows(layout, rows, w)) };
+    match is_npz(path) {
+        true => table::write_npz_rows(path, layout, rows)?,
+        false => write_made(path, |w| table::write_rows(layout, rows, w))?,
     }
+    message(format!("{} rows in {}", layout.rows, path.display()));
+    Ok(())
 }

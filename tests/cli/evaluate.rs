@@ -164,7 +164,7 @@ fn the_verdict_comes_first_and_the_rest_fits_a_screen() {
 }
 
 /// Listeners with individual waves, five recordings each at 30 and at 60 dB; `noise` in µV.
-fn recorded(first: u32, listeners: u32, noise: f32) -> String {
+pub fn recorded(first: u32, listeners: u32, noise: f32) -> String {
     let mut text = "subject_id,sample_rate_hz,t0_ms,n_averages,level_db,s0,s1,s2,s3\n".to_string();
     for row in 0..10 * listeners {
         let (listener, level) = (first + row / 10, 30 * (1 + row % 2));

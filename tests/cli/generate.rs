@@ -190,7 +190,7 @@ fn statics_that_make_no_sense() {
     refused("level_db=20:inf:3", &["LO and HI must be numbers"]);
     refused("fmp=0", &["--static fmp=0: ", "above 0"]);
     refused("level_db=20 --static level_db=30", &["--static level_db is given twice"]);
-    refused("level_db=20 -n 400000000", &["too many at once", "generate fewer at a time"]);
+    refused("level_db=20:80:2 -n 4000000000", &["too many at once", "generate fewer at a time"]);
     let stderr = place.ok("generate --model run/best.safetensors --static level_db=200").stderr;
     assert!(stderr.contains("level_db=200 lies outside of the training rows'"), "{stderr}");
 }

@@ -20,6 +20,8 @@ mod inspect;
 mod interrupt;
 mod missing_file;
 mod one_way;
+mod output;
+mod parts;
 mod plot;
 mod prepare;
 mod repeats;

@@ -6,8 +6,8 @@
 mod written;
 
 use abr_film::config::Unit;
-use abr_film::data::read::{npz, read_all};
-use abr_film::data::table::write_recordings;
+use abr_film::data::read::read_all;
+use abr_film::data::table::{write_npz, write_recordings};
 use abr_film::data::{Dataset, WAVES, load};
 use abr_film::error::{Error, Result};
 use proptest::prelude::*;
@@ -163,7 +163,7 @@ fn ways(table: &WantedTable, fault: Option<&str>, overrides: &Overrides) -> [(&'
     let imported = |name: &str, npz: bool| {
         let (recordings, _) = read_all(std::slice::from_ref(&file))?;
         match npz {
-            true => npz::write(&place(name), &recordings)?,
+            true => write_npz(&place(name), &recordings)?,
             false => write_recordings(&recordings, std::fs::File::create(place(name)).unwrap()).unwrap(),
         }
         loaded(&place(name))

@@ -2,6 +2,7 @@
 //! in the checkpoint.
 
 mod curve;
+mod kd_tree;
 mod listeners;
 mod mixed;
 mod nearest;

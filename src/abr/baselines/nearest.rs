@@ -1,5 +1,6 @@
 //! A trace from its condition alone: the mean of the training traces with the nearest conditions.
 
+use super::kd_tree::KdTree;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
@@ -10,9 +11,9 @@ pub const NEIGHBOURS: [usize; 7] = [1, 5, 10, 25, 50, 100, 200];
 ///
 /// The distance is Euclidean, between encoded (standardised) conditions; among equally near rows, the first counts as
 /// nearer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NearestCondition<'a> {
-    conditions: ArrayView2<'a, f32>,
+    conditions: KdTree<'a>,
     signals: ArrayView2<'a, f32>,
 }
 
@@ -24,7 +25,7 @@ impl<'a> NearestCondition<'a> {
     pub fn fit(conditions: ArrayView2<'a, f32>, signals: ArrayView2<'a, f32>) -> Self {
         assert_eq!(conditions.nrows(), signals.nrows(), "NearestCondition: conditions and signals");
         assert!(signals.nrows() > 0, "NearestCondition: no training rows");
-        NearestCondition { conditions, signals }
+        NearestCondition { conditions: KdTree::new(conditions), signals }
     }
 
     /// `[M, L]` in µV: for each row of `conditions [M, S]`, the mean trace of the `neighbours` nearest training rows,
@@ -33,7 +34,7 @@ impl<'a> NearestCondition<'a> {
         let (rows, length) = (conditions.nrows(), self.signals.ncols());
         let mut traces = vec![0.0; rows * length];
         traces.par_chunks_mut(length).enumerate().for_each(|(row, trace)| {
-            let nearest = self.nearest(conditions.row(row), neighbours);
+            let nearest = self.conditions.nearest(conditions.row(row), neighbours.max(1));
             for (v, sum) in trace.iter_mut().zip(self.sum(&nearest)) {
                 *v = (sum / nearest.len() as f64) as f32;
             }
@@ -58,9 +59,9 @@ impl<'a> NearestCondition<'a> {
         candidates[best.expect("at least one candidate")]
     }
 
-    /// The squared error of one row for each number of neighbours, from one sort.
+    /// The squared error of one row for each number of neighbours, from one search.
     fn squared_errors(&self, candidates: &[usize], condition: ArrayView1<f32>, target: ArrayView1<f32>) -> Vec<f64> {
-        let nearest = self.nearest(condition, candidates.iter().copied().max().unwrap_or(1));
+        let nearest = self.conditions.nearest(condition, candidates.iter().copied().fold(1, usize::max));
         let error = |&neighbours: &usize| {
             let nearest = &nearest[..neighbours.clamp(1, nearest.len())];
             let sum = self.sum(nearest);
@@ -68,20 +69,6 @@ impl<'a> NearestCondition<'a> {
             sum.iter().zip(target).map(difference).map(|d| d * d).sum()
         };
         candidates.iter().map(error).collect()
-    }
-
-    /// The indices of the nearest training rows, nearest first: 1 to all of them.
-    fn nearest(&self, condition: ArrayView1<f32>, neighbours: usize) -> Vec<usize> {
-        let distance = |row: ArrayView1<f32>| {
-            row.iter().zip(condition).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>()
-        };
-        let mut rows: Vec<_> = self.conditions.outer_iter().map(distance).zip(0..).collect();
-        let order = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-        let neighbours = neighbours.clamp(1, rows.len());
-        rows.select_nth_unstable_by(neighbours - 1, order);
-        rows.truncate(neighbours);
-        rows.sort_unstable_by(order);
-        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     fn sum(&self, rows: &[usize]) -> Array1<f64> {

@@ -3,7 +3,7 @@
 use super::variant::Variant;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{self, TEXT_BYTES, WHOLE_BYTES, write_whole};
 use crate::model::sized;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -95,8 +95,7 @@ impl Plan {
     pub fn store(&self, folder: &Path, config: &str) -> Result<()> {
         let (file, of_config) = (file(folder), config_file(folder));
         if file.exists() {
-            let same = Plan::read(folder)? == *self
-                && std::fs::read_to_string(&of_config).map_err(Error::io("read", &of_config))? == config;
+            let same = Plan::read(folder)? == *self && files::read(&of_config, TEXT_BYTES)? == config.as_bytes();
             let remedy = "leave all but --out out to continue it, or choose another folder";
             return match same {
                 true => Ok(()),
@@ -115,8 +114,7 @@ impl Plan {
     /// When there is none, or it cannot be read.
     pub fn read(folder: &Path) -> Result<Plan> {
         let path = file(folder);
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        serde_json::from_str(&text)
+        serde_json::from_slice(&files::read(&path, WHOLE_BYTES)?)
             .map_err(|e| Error::input(path.display(), "", format!("is no comparison: {e}"), "choose another folder"))
     }
 

@@ -4,7 +4,7 @@ use super::{PEAK_COLUMNS, WAVES};
 use crate::config::Unit;
 use crate::error::Error;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -160,19 +160,29 @@ impl Recording {
 
 /// The columns of many recordings, each once: those of `first` in its order, others in the order of appearance. The
 /// column `file` has a place of its own in every table, and none here.
-pub struct ColumnOrder<'a> {
-    pub names: Vec<&'a str>,
-    places: HashMap<&'a str, usize>,
+#[derive(Debug, Clone, Default)]
+pub struct ColumnOrder {
+    pub names: Vec<Arc<str>>,
+    places: HashMap<Arc<str>, usize>,
 }
 
-impl<'a> ColumnOrder<'a> {
-    pub fn of(recordings: &'a [Recording], first: &[&str]) -> Self {
-        let mut seen = HashSet::new();
-        let all = recordings.iter().flat_map(|recording| &recording.columns).map(|(name, _)| &**name);
-        let mut names: Vec<&str> = all.filter(|name| *name != "file" && seen.insert(*name)).collect();
-        names.sort_by_key(|name| first.iter().position(|first| first == name).unwrap_or(first.len()));
-        let places = names.iter().enumerate().map(|(place, name)| (*name, place)).collect();
-        ColumnOrder { names, places }
+impl ColumnOrder {
+    pub fn of(recordings: &[Recording], first: &[&str]) -> Self {
+        let mut order = ColumnOrder::default();
+        recordings.iter().for_each(|recording| order.add(recording));
+        order.names.sort_by_key(|name| first.iter().position(|first| *first == &**name).unwrap_or(first.len()));
+        order.places = order.names.iter().cloned().enumerate().map(|(place, name)| (name, place)).collect();
+        order
+    }
+
+    /// Adds the columns of a recording that are new, at the end.
+    pub fn add(&mut self, recording: &Recording) {
+        for (name, _) in &recording.columns {
+            if **name != *"file" && !self.places.contains_key(name) {
+                self.places.insert(name.clone(), self.names.len());
+                self.names.push(name.clone());
+            }
+        }
     }
 
     /// A recording's values, empty where it has none. To look each up by name would take time quadratic in the columns.

@@ -7,7 +7,7 @@ use crate::config::Prior;
 use crate::data::variation::Variation;
 use crate::engine::rng::Stream;
 use crate::error::Result;
-use crate::infer::{DecodedRows, decode, prior_means};
+use crate::infer::{DecodedRows, decode_from, prior_means};
 use crate::model::{AggregatedPosterior, Cvae, Near, SubjectDraw};
 use crate::residual::Residual;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -15,6 +15,19 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The number of conditions whose nearby rows are cached.
 const KEPT: usize = 512;
+
+/// Rows to draw, from one request.
+#[derive(Clone, Copy)]
+pub struct DrawnRows<'a> {
+    /// `[N, S]`, encoded; `None`: FiLM is the identity.
+    pub condition: Option<&'a Array2<f32>>,
+    /// `[N]`: rows with the same number belong to one subject; the number and the seed determine the subject.
+    pub subjects: &'a [u32],
+    /// The number of the first row in the request: number and seed determine what is a recording's own.
+    pub first: usize,
+    /// Encoded [conditions](some_rows) of subjects that have rows outside of these.
+    pub divided: &'a BTreeMap<u32, Array2<f32>>,
+}
 
 /// Noise-free traces `[N, L]` in µV and the outputs of the decoder's heads, under encoded conditions `[N, S]` (`None`:
 /// FiLM is the identity). Rows with the same number in `subjects [N]` belong to one subject; the number and the seed
@@ -32,8 +45,25 @@ pub fn draw_traces(
     subjects: &[u32],
     seed: u64,
 ) -> Result<(Array2<f32>, DecodedRows)> {
+    draw_rows(trained, model, DrawnRows { condition, subjects, first: 0, divided: &BTreeMap::new() }, seed)
+}
+
+/// [`draw_traces`] of some rows of a request.
+///
+/// # Errors
+/// As [`draw_traces`].
+///
+/// # Panics
+/// As [`draw_traces`].
+pub fn draw_rows(
+    trained: &TrainedModel,
+    model: &mut Cvae,
+    rows: DrawnRows,
+    seed: u64,
+) -> Result<(Array2<f32>, DecodedRows)> {
+    let DrawnRows { condition, subjects, first, .. } = rows;
     let mut z = Array2::zeros((subjects.len(), model.config.latent_dim));
-    draw_latents(trained, condition, subjects, seed, &mut z);
+    draw_latents(trained, rows, seed, &mut z);
     let drawn_condition = match condition {
         None if trained.config.model.prior == Prior::Learned => training_conditions(trained, subjects, seed)?,
         _ => None,
@@ -43,7 +73,7 @@ pub fn draw_traces(
     {
         z += &means;
     }
-    let decoded = decode(model, &z, condition)?;
+    let decoded = decode_from(first, model, &z, condition)?;
     let mut traces = trained.scalers.decode_signals(decoded.signal.view(), None);
     if let Some(prior) = &trained.prior {
         vary(trained, f64::from(prior.variation), subjects, seed, &mut traces);
@@ -142,13 +172,8 @@ fn wider(freedom: f64) -> f64 {
 
 /// A latent for each row: standard normal, plus the mean of a learned prior if there is one, or drawn from the
 /// posteriors of the training rows (`model.prior`).
-fn draw_latents(
-    trained: &TrainedModel,
-    condition: Option<&Array2<f32>>,
-    subjects: &[u32],
-    seed: u64,
-    z: &mut Array2<f32>,
-) {
+fn draw_latents(trained: &TrainedModel, rows: DrawnRows, seed: u64, z: &mut Array2<f32>) {
+    let DrawnRows { condition, subjects, first, divided } = rows;
     if let Some(condition) = condition {
         assert_eq!(condition.nrows(), subjects.len(), "draw_traces: conditions and subjects");
     }
@@ -159,33 +184,41 @@ fn draw_latents(
     let Some(prior) = &trained.prior else { return };
     let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     subjects.iter().enumerate().for_each(|(row, subject)| rows_of.entry(*subject).or_default().push(row));
-    let mut kept = NearCache { prior, condition, near: HashMap::new() };
+    let of_row = |row: usize| condition.map(|condition| condition.row(row));
+    let mut kept = NearCache { prior, near: HashMap::new() };
     let mut recording = vec![0.0; z.ncols()];
     for (number, rows) in rows_of {
-        // in a long series, some of the conditions suffice to weight subjects
-        let count = rows.len().min(KEPT);
-        let some = (0..count).map(|i| rows[i * rows.len() / count]);
         let mut weights = vec![0.0; prior.subjects()];
-        some.for_each(|row| kept.near(row).add_weights(&mut weights));
+        match divided.get(&number) {
+            Some(series) => {
+                series.outer_iter().for_each(|condition| kept.near(Some(condition)).add_weights(&mut weights));
+            }
+            None => some_rows(rows.len()).for_each(|i| kept.near(of_row(rows[i])).add_weights(&mut weights)),
+        }
         let subject = SubjectDraw::draw(&weights, &mut of_subject.rng(number));
         for row in rows {
-            of_recording.normals(row as u32, &mut recording);
+            of_recording.normals((first + row) as u32, &mut recording);
             let mut z = z.row_mut(row);
-            prior.draw(kept.near(row), &subject, &recording, z.as_slice_mut().expect("row-major"));
+            prior.draw(kept.near(of_row(row)), &subject, &recording, z.as_slice_mut().expect("row-major"));
         }
     }
+}
+
+/// The rows of a subject, out of this many, whose conditions weight the training subjects: in a long series, some
+/// suffice.
+pub(super) fn some_rows(rows: usize) -> impl Iterator<Item = usize> {
+    let count = rows.min(KEPT);
+    (0..count).map(move |i| i * rows / count)
 }
 
 /// A cache of the rows near recent conditions.
 struct NearCache<'a> {
     prior: &'a AggregatedPosterior,
-    condition: Option<&'a Array2<f32>>,
     near: HashMap<Vec<u32>, Near>,
 }
 
 impl NearCache<'_> {
-    fn near(&mut self, row: usize) -> &Near {
-        let condition = self.condition.map(|condition| condition.row(row));
+    fn near(&mut self, condition: Option<ArrayView1<f32>>) -> &Near {
         let key: Vec<u32> = condition.map_or(Vec::new(), |c| c.iter().map(|v| v.to_bits()).collect());
         if self.near.len() >= KEPT && !self.near.contains_key(&key) {
             self.near.clear();

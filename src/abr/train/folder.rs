@@ -8,7 +8,7 @@ use super::{Epoch, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{TEMPORARY, is_abandoned, write_whole};
+use crate::files::{self, TEMPORARY, WHOLE_BYTES, is_abandoned, write_whole};
 use lock::RunLock;
 use replaced::REPLACED;
 use serde_json::Value;
@@ -218,7 +218,7 @@ impl RunFolder {
 
     /// The lines of `metrics.jsonl` and the content of `split.json`; missing or unreadable files give nothing.
     pub fn record(&self) -> (Vec<Value>, Option<Value>) {
-        let split = fs::read(self.path.join("split.json")).ok();
+        let split = files::read(&self.path.join("split.json"), WHOLE_BYTES).ok();
         (metrics::read(&self.metrics()), split.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 

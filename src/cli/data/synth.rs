@@ -3,6 +3,7 @@
 use crate::cli::{notice, source};
 use abr_film::config::Config;
 use abr_film::data::built_in;
+use abr_film::engine::device;
 use abr_film::error::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ impl Synth {
         if config.data.path.is_some() {
             notice("data.path is not used: this command writes the built-in set");
         }
-        let recordings = source::collect(built_in(&config.data, config.model.signal_length)?)?;
+        let simulate = || source::collect(built_in(&config.data, config.model.signal_length)?);
+        let recordings = device::on_threads(None, simulate)?;
         source::write_table(self.out.as_deref(), &recordings)
     }
 }

@@ -256,12 +256,8 @@ pub fn with<R: Send>(
     let device = open_gpu(choice.into().completed())?;
     Kernel::selected()
         .map_err(|e| Error::usage(e, format!("set {KERNEL_VARIABLE} to an available kernel, or leave it unset")))?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build()
-        .map_err(|e| Error::usage(format!("cannot start the threads: {e}"), "ask for fewer"))?;
     // all work runs inside the pool: entering it for each op would cost more than most ops
-    pool.install(|| match device {
+    on_threads(threads, || match device {
         Some(device) => work(device),
         None => {
             gemm::reserve_pack_buffers();
@@ -269,6 +265,20 @@ pub fn with<R: Send>(
             work(Box::new(Cpu::<f32>::new()))
         }
     })
+}
+
+/// Runs `work` on `threads` threads (default: one per core), without a device.
+///
+/// # Errors
+/// When the threads cannot be started, or `work` fails.
+pub fn on_threads<R: Send>(threads: Option<usize>, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().map_err(|e| {
+        Error::usage(
+            format!("cannot start the threads: {e}"),
+            "ask for fewer (the variable RAYON_NUM_THREADS does, too), or raise the limits (`ulimit -u`, `ulimit -v`)",
+        )
+    })?;
+    pool.install(work)
 }
 
 impl Choice {

@@ -2,7 +2,7 @@
 
 use super::{Notices, epl_cfts, wfdb};
 use crate::error::{Error, Result};
-use crate::files::{InputFile, TEXT_BYTES};
+use crate::files::{InputFile, TEXT_BYTES, is_same};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -162,10 +162,8 @@ fn fixed_part(pattern: &Path) -> PathBuf {
 /// # Errors
 /// [`Error::Usage`] if it was named as an input, even through a link.
 pub(super) fn without_output(files: Vec<FoundFile>, out: Option<&Path>, notices: &Notices) -> Result<Vec<FoundFile>> {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let Some(out) = out.and_then(real).filter(|out| out.is_file()) else { return Ok(files) };
-    let (same, others): (Vec<FoundFile>, Vec<FoundFile>) =
-        files.into_iter().partition(|f| real(&f.path).as_ref() == Some(&out));
+    let Some(out) = out.filter(|out| out.is_file()) else { return Ok(files) };
+    let (same, others): (Vec<FoundFile>, Vec<FoundFile>) = files.into_iter().partition(|f| is_same(&f.path, out));
     for file in same {
         if file.named {
             let problem = format!("--out would replace {}, which is an input", file.path.display());

@@ -19,7 +19,7 @@ mod expand;
 mod format;
 mod formats;
 pub mod ihs_smartep;
-mod npy;
+pub(super) mod npy;
 pub mod npz;
 mod rows;
 mod source;

@@ -1,4 +1,4 @@
-//! Reads and writes NumPy's `.npz`: a zip of arrays.
+//! Reads NumPy's `.npz`: a zip of arrays.
 //!
 //! | array | what |
 //! | --- | --- |
@@ -34,16 +34,14 @@
 //!          **columns, **dict(zip(labels, peaks.T)))
 //! ```
 
-use super::npy::{self, Array, MAX_EXPANSION};
+use super::npy::{Array, MAX_EXPANSION};
 use super::{AtEnd, Format, Notices, ReadFn, Recording, SourceFile, TableStream, delimited, text, units};
-use crate::data::recording::{ColumnOrder, GroundTruth};
+use crate::data::recording::GroundTruth;
 use crate::data::{PEAK_COLUMNS, WAVES};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
 use crate::text::nearest;
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Write};
-use std::path::Path;
+use std::io::Cursor;
 use std::sync::Arc;
 
 pub const FORMAT: Format = Format {
@@ -297,94 +295,5 @@ impl<'a> NpzColumn<'a> {
             }
             value => Ok((!value.is_nan()).then_some(value)),
         }
-    }
-}
-
-/// Writes recordings, uncompressed. NaN pads the shorter ones.
-///
-/// # Errors
-/// [`Error::Usage`] without recordings, [`Error::Io`].
-pub fn write(path: &Path, recordings: &[Recording]) -> Result<()> {
-    if recordings.is_empty() {
-        return Err(Error::usage("there is no recording to write", "give recordings to write"));
-    }
-    let packed = pack(recordings).map_err(Error::io("write", path))?;
-    write_whole(path, |writer| writer.write_all(&packed))
-}
-
-fn pack(recordings: &[Recording]) -> io::Result<Vec<u8>> {
-    let rows = recordings.len();
-    let mut zip = Zip(zip::ZipWriter::new(Cursor::new(Vec::new())));
-    zip.traces("signal", recordings.iter().map(|r| &r.samples[..]))?;
-    if recordings.iter().any(|r| r.ground_truth.is_some()) {
-        zip.traces(
-            "truth",
-            recordings.iter().map(|r| r.ground_truth.as_ref().map_or(&[][..], |truth| &truth.samples[..])),
-        )?;
-        for (i, wave) in WAVES.iter().enumerate() {
-            let latency = |r: &Recording| r.ground_truth.as_ref().map_or(f32::NAN, |truth| truth.latencies_ms[i]);
-            let items = recordings.iter().flat_map(|r| latency(r).to_le_bytes());
-            zip.array(&format!("truth_{wave}_ms"), "<f4", &[rows], items)?;
-        }
-    }
-    zip.texts("subject_id", recordings.iter().map(|r| r.subject.as_str()))?;
-    let files = || recordings.iter().map(|r| r.column("file").unwrap_or(&r.file));
-    if files().any(|file| !file.is_empty()) {
-        zip.texts("file", files())?;
-    }
-    zip.numbers("sample_rate_hz", recordings.iter().map(|r| r.sample_rate_hz))?;
-    zip.numbers("t0_ms", recordings.iter().map(|r| r.t0_ms))?;
-    for (i, name) in PEAK_COLUMNS.iter().enumerate() {
-        if recordings.iter().any(|r| !r.peaks[i].is_nan()) {
-            zip.array(name, "<f4", &[rows], recordings.iter().flat_map(|r| r.peaks[i].to_le_bytes()))?;
-        }
-    }
-    let columns = ColumnOrder::of(recordings, &[]);
-    let rows: Vec<Vec<&str>> = recordings.iter().map(|recording| columns.cells(recording)).collect();
-    for (place, name) in columns.names.iter().enumerate() {
-        let cells = || rows.iter().map(|row| row[place]);
-        // as numbers if each reads back to the same text
-        let number =
-            |cell: &str| cell.parse::<f64>().ok().filter(|value| value.is_finite() && value.to_string() == cell);
-        match cells().all(|cell| cell.is_empty() || number(cell).is_some()) {
-            true => zip.numbers(name, cells().map(number))?,
-            false => zip.texts(name, cells())?,
-        }
-    }
-    Ok(zip.0.finish()?.into_inner())
-}
-
-struct Zip(zip::ZipWriter<Cursor<Vec<u8>>>);
-
-impl Zip {
-    fn array(&mut self, name: &str, descr: &str, shape: &[usize], items: impl Iterator<Item = u8>) -> io::Result<()> {
-        // without a time, so that equal recordings give equal bytes
-        let options = zip::write::SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Stored)
-            .last_modified_time(zip::DateTime::default());
-        self.0.start_file(format!("{name}.npy"), options)?;
-        npy::write_header(&mut self.0, descr, shape)?;
-        let items: Vec<u8> = items.collect();
-        self.0.write_all(&items)
-    }
-
-    /// Writes one trace per row, padded with NaN to the longest.
-    fn traces<'a>(&mut self, name: &str, traces: impl ExactSizeIterator<Item = &'a [f32]> + Clone) -> io::Result<()> {
-        let shape = [traces.len(), traces.clone().map(<[f32]>::len).max().unwrap_or(0)];
-        let padded = |trace: &'a [f32]| trace.iter().copied().chain(std::iter::repeat(f32::NAN)).take(shape[1]);
-        self.array(name, "<f4", &shape, traces.flat_map(padded).flat_map(f32::to_le_bytes))
-    }
-
-    /// Writes one number per row, NaN for unknown.
-    fn numbers(&mut self, name: &str, values: impl Iterator<Item = Option<f64>> + Clone) -> io::Result<()> {
-        let rows = values.clone().count();
-        self.array(name, "<f8", &[rows], values.flat_map(|value| value.unwrap_or(f64::NAN).to_le_bytes()))
-    }
-
-    fn texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str> + Clone) -> io::Result<()> {
-        let rows = values.clone().count();
-        let width = values.clone().map(|value| value.chars().count()).max().unwrap_or(0).max(1);
-        let padded = |value: &'a str| value.chars().map(u32::from).chain(std::iter::repeat(0)).take(width);
-        self.array(name, &format!("<U{width}"), &[rows], values.flat_map(padded).flat_map(u32::to_le_bytes))
     }
 }

@@ -3,7 +3,10 @@
 use crate::data::read::delimited::{io_error, is_formula};
 use crate::data::recording::{ColumnOrder, Recording};
 use crate::data::{PEAK_COLUMNS, WAVES};
+use crate::error::Result;
+use crate::files::WriteError;
 use csv::Writer;
+use std::borrow::Borrow;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -21,6 +24,43 @@ const FIRST: [&str; 10] = [
     "record",
 ];
 
+/// What the rows of a table have in common: it is known before the first one is written.
+#[derive(Debug, Clone)]
+pub struct TableLayout {
+    /// The number of rows.
+    pub rows: usize,
+    /// Whether there is a column for the file.
+    file: bool,
+    /// The other columns, in their order.
+    columns: ColumnOrder,
+    /// Whether a peak is labelled.
+    labelled: bool,
+    /// The samples of the longest row.
+    pub(super) samples: usize,
+    /// The samples of the longest ground truth, if there is one.
+    pub(super) ground_truth: Option<usize>,
+}
+
+impl TableLayout {
+    /// The layout of these recordings.
+    pub fn of(recordings: &[Recording]) -> TableLayout {
+        let any = |has: &dyn Fn(&Recording) -> bool| recordings.iter().any(has);
+        TableLayout {
+            rows: recordings.len(),
+            file: any(&|r| r.column("file").is_some() || !r.file.is_empty()),
+            columns: ColumnOrder::of(recordings, &FIRST),
+            labelled: any(&|r| r.peaks.iter().any(|peak| !peak.is_nan())),
+            samples: recordings.iter().map(|r| r.samples.len()).max().unwrap_or(0),
+            ground_truth: recordings.iter().filter_map(|r| Some(r.ground_truth.as_ref()?.samples.len())).max(),
+        }
+    }
+
+    /// The layout of this many rows like these.
+    pub fn of_rows(self, rows: usize) -> TableLayout {
+        TableLayout { rows, ..self }
+    }
+}
+
 /// Writes `subject_id`, `file` (if any recording has one), the metadata columns, `sample_rate_hz`, `t0_ms`, the labels
 /// (if there are any), the samples in µV, and the ground truth (if there is any). Unknown values, and the missing
 /// samples of shorter recordings, are empty cells. Numbers have the fewest digits that read back to the same bits. Text
@@ -29,67 +69,71 @@ const FIRST: [&str; 10] = [
 /// # Errors
 /// Errors of the writer.
 pub fn write_recordings(recordings: &[Recording], writer: impl Write) -> io::Result<()> {
-    let any = |has: &dyn Fn(&Recording) -> bool| recordings.iter().any(has);
-    let longest = |of: &dyn Fn(&Recording) -> usize| recordings.iter().map(of).max().unwrap_or(0);
-    let mut table = TableWriter {
-        writer: Writer::from_writer(writer),
-        cell: String::new(),
-        file: any(&|r| r.column("file").is_some() || !r.file.is_empty()),
-        columns: ColumnOrder::of(recordings, &FIRST),
-        labels: if any(&|r| r.peaks.iter().any(|peak| !peak.is_nan())) { &PEAK_COLUMNS } else { &[] },
-        samples: longest(&|r| r.samples.len()),
-        ground_truth: longest(&|r| r.ground_truth.as_ref().map_or(0, |truth| truth.samples.len())),
-    };
+    match write_rows(&TableLayout::of(recordings), recordings.iter().map(Ok), writer) {
+        Err(WriteError::File(error)) => Err(error),
+        Err(WriteError::Content(error)) => Err(io::Error::other(error.to_string())),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// [`write_recordings`] of rows as they are made.
+///
+/// # Errors
+/// Errors of the rows, and of the writer.
+pub fn write_rows<R: Borrow<Recording>>(
+    layout: &TableLayout,
+    mut rows: impl Iterator<Item = Result<R>>,
+    writer: impl Write,
+) -> Result<(), WriteError> {
+    let labels: &[&str] = if layout.labelled { &PEAK_COLUMNS } else { &[] };
+    let mut table = TableWriter { writer: Writer::from_writer(writer), cell: String::new(), layout, labels };
     table.header()?;
-    recordings.iter().try_for_each(|recording| table.row(recording))?;
-    table.writer.flush()
+    rows.try_for_each(|row| Ok::<_, WriteError>(table.row(row?.borrow())?))?;
+    Ok(table.writer.flush()?)
 }
 
 struct TableWriter<'a, W: Write> {
     writer: Writer<W>,
     /// Buffer for the text of one cell.
     cell: String,
-    file: bool,
-    columns: ColumnOrder<'a>,
+    layout: &'a TableLayout,
     labels: &'static [&'static str],
-    samples: usize,
-    ground_truth: usize,
 }
 
 impl<W: Write> TableWriter<'_, W> {
     fn header(&mut self) -> io::Result<()> {
         self.text("subject_id")?;
-        if self.file {
+        let layout = self.layout;
+        if layout.file {
             self.text("file")?;
         }
-        for i in 0..self.columns.names.len() {
-            self.text(self.columns.names[i])?;
-        }
+        layout.columns.names.iter().try_for_each(|name| self.text(name))?;
         ["sample_rate_hz", "t0_ms"].iter().chain(self.labels).try_for_each(|name| self.text(name))?;
-        (0..self.samples).try_for_each(|i| self.text(&format!("s{i}")))?;
-        if self.ground_truth > 0 {
-            (0..self.ground_truth).try_for_each(|i| self.text(&format!("truth_s{i}")))?;
+        (0..layout.samples).try_for_each(|i| self.text(&format!("s{i}")))?;
+        if let Some(samples) = layout.ground_truth.filter(|samples| *samples > 0) {
+            (0..samples).try_for_each(|i| self.text(&format!("truth_s{i}")))?;
             WAVES.iter().try_for_each(|wave| self.text(&format!("truth_{wave}_ms")))?;
         }
         self.end_row()
     }
 
     fn row(&mut self, recording: &Recording) -> io::Result<()> {
+        let layout = self.layout;
         self.text(&recording.subject)?;
-        if self.file {
+        if layout.file {
             self.text(recording.column("file").unwrap_or(&recording.file))?;
         }
-        self.columns.cells(recording).into_iter().try_for_each(|cell| self.text(cell))?;
+        layout.columns.cells(recording).into_iter().try_for_each(|cell| self.text(cell))?;
         self.number(recording.sample_rate_hz.unwrap_or(f64::NAN))?;
         self.number(recording.t0_ms.unwrap_or(f64::NAN))?;
         recording.peaks[..self.labels.len()].iter().try_for_each(|&peak| self.number(peak))?;
-        self.trace(&recording.samples, self.samples)?;
-        if self.ground_truth > 0 {
-            let (samples, latencies) = match &recording.ground_truth {
+        self.trace(&recording.samples, layout.samples)?;
+        if let Some(samples) = layout.ground_truth.filter(|samples| *samples > 0) {
+            let (truth, latencies) = match &recording.ground_truth {
                 Some(truth) => (&truth.samples[..], &truth.latencies_ms[..]),
                 None => Default::default(),
             };
-            self.trace(samples, self.ground_truth)?;
+            self.trace(truth, samples)?;
             self.trace(latencies, WAVES.len())?;
         }
         self.end_row()

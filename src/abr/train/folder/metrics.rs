@@ -1,10 +1,10 @@
 //! `metrics.jsonl`: a line for each epoch.
 
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{self, WHOLE_BYTES, write_whole};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -30,14 +30,14 @@ pub(super) fn sync(path: &Path) -> Result<()> {
 
 /// The lines that are whole; none if the file is missing or unreadable.
 pub(super) fn read(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    let bytes = files::read(path, WHOLE_BYTES).unwrap_or_default();
+    bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 /// Keeps one line of each of the first `epochs` epochs, the last one that is whole, in order. Returns the epochs that
 /// have none.
 pub(super) fn keep(path: &Path, epochs: usize) -> Result<Vec<usize>> {
-    let Ok(bytes) = fs::read(path) else { return Ok((1..=epochs).collect()) };
+    let Ok(bytes) = files::read(path, WHOLE_BYTES) else { return Ok((1..=epochs).collect()) };
     let mut kept: BTreeMap<usize, &str> = BTreeMap::new();
     for line in bytes.split(|byte| *byte == b'\n').filter_map(|line| str::from_utf8(line).ok()) {
         let epoch = serde_json::from_str::<Value>(line).ok().and_then(|line| line["epoch"].as_u64());
@@ -55,6 +55,7 @@ pub(super) fn keep(path: &Path, epochs: usize) -> Result<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn lines_are_kept_by_their_epochs() {
