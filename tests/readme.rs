@@ -226,7 +226,8 @@ fn dependencies(manifest: &str) -> BTreeSet<(String, String)> {
     for line in sections.take_while(|line| !line.starts_with("[profile")) {
         development |= line == "[dev-dependencies]";
         // a path leads to a crate of this repository
-        let Some((name, _)) = line.split_once(" = ").filter(|_| !line.contains("path = ")) else { continue };
+        let is_crate = !line.starts_with('[') && !line.contains("path = ");
+        let Some((name, _)) = line.split_once(" = ").filter(|_| is_crate) else { continue };
         let brought_by = if development {
             "development".to_string()
         } else if line.contains("optional = true") {

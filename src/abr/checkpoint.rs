@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::data::scale::Scalers;
 use crate::data::{
     Column, Dataset,
-    hash::data_hash,
+    hash::{data_hash, text_hash},
     repeats::Sketches,
     split::{Split, is_row_number, subjects},
 };
@@ -28,6 +28,7 @@ use metadata::Metadata;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use values::to_f32;
@@ -73,9 +74,12 @@ pub struct DataFacts {
     /// The conditioning variables of the training rows, in their own units. Their values are stored as tensors.
     #[serde(rename = "train_statics")]
     pub train_conditions: Vec<Column>,
-    /// The training subjects, sorted by name; empty if the data have no subjects.
+    /// The training subjects, sorted; empty if the data have no subjects. With a salt, hashes of their names.
     #[serde(default)]
     pub train_subjects: Vec<String>,
+    /// Of a run with `output.anonymous`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_salt: Option<String>,
     /// A sketch of each training row. `None` in bare weights, and in checkpoints that predate sketches. Stored as a
     /// tensor.
     #[serde(default, skip_serializing)]
@@ -102,6 +106,7 @@ impl DataFacts {
     pub fn new(dataset: &Dataset, split: &Split) -> Self {
         DataFacts {
             hash: data_hash(dataset),
+            subject_salt: None,
             sample_rate_hz: dataset.sample_rate_hz,
             t0_ms: dataset.t0_ms,
             train_conditions: dataset.conditions.iter().map(|column| column.select(&split.train)).collect(),
@@ -111,6 +116,25 @@ impl DataFacts {
                 .map(String::from)
                 .collect(),
             train_sketches: Some(Sketches::of(dataset.signals.view(), &split.train)),
+        }
+    }
+
+    /// The same without conditions of rows, and with hashes for names, whose salt depends on the data and the seed.
+    pub fn anonymous(self, seed: u64) -> Self {
+        let salt = text_hash(&format!("{} {seed}", self.hash));
+        let mut facts = DataFacts { train_conditions: Vec::new(), subject_salt: Some(salt), ..self };
+        let names = facts.train_subjects.iter().map(|name| facts.stored_name(name).into_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        facts.train_subjects = names;
+        facts
+    }
+
+    /// How the name of a subject is stored here.
+    pub fn stored_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.subject_salt {
+            Some(salt) => Cow::Owned(text_hash(&format!("{salt} {name}"))),
+            None => Cow::Borrowed(name),
         }
     }
 }
@@ -126,6 +150,7 @@ impl TrainedModel {
             t0_ms: data.t0_ms.unwrap_or(f64::NAN),
             train_conditions: Vec::new(),
             train_subjects: Vec::new(),
+            subject_salt: None,
             train_sketches: None,
         };
         TrainedModel {

@@ -224,7 +224,7 @@ impl<'a> Generator<'a> {
 
 fn no_value(name: &str) -> Error {
     Error::usage(
-        format!("{name} has no value, and bare weights contain no training rows to draw it from"),
+        format!("{name} has no value, and the model file has no training rows to draw it from"),
         format!("set it with --static {name}=VALUE"),
     )
 }

@@ -1,6 +1,6 @@
 //! `abr-film info`
 
-use super::{DeviceArgs, notice, print};
+use super::{DeviceArgs, model, notice, print};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::{Conditioning, Config};
 use abr_film::engine::device::{AdapterReport, Device};
@@ -53,7 +53,7 @@ impl Info {
 }
 
 fn of_file(path: &Path, config: Option<Config>, device: Box<dyn Device>) -> Result<Value> {
-    let (trained, mut model, notices) = Checkpoint::open(path, config, device)?;
+    let (trained, mut model, notices) = Checkpoint::open(&model::file(path), config, device)?;
     notices.iter().for_each(notice);
     let mut info = describe(&trained.config, &mut model)?;
     if !trained.is_bare() {

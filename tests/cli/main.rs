@@ -3,6 +3,7 @@
 
 #![cfg(feature = "cli")]
 
+mod anonymous;
 mod bad_config;
 mod bad_model;
 mod bad_table;

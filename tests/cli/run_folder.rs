@@ -208,7 +208,7 @@ mod full {
     fn failed(output: &Output, file: &str) {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains(&format!("{file}: cannot write")) && stderr.contains("free some space"), "{stderr}");
+        assert!(stderr.contains(&format!("{file}: cannot write")) && stderr.contains("raise the limit"), "{stderr}");
     }
 
     #[test]

@@ -109,6 +109,7 @@ mod tests {
                 Column { name: "ear".into(), values: text(&["right", "left", "right"]) },
             ],
             train_subjects: vec!["P1".into()],
+            subject_salt: None,
             train_sketches: Some(Sketches::of(signals.view(), &[0, 1, 2])),
         };
         let mut head = facts.clone();

@@ -225,6 +225,7 @@ impl ComparisonTable {
                 TableCell::some(Some(cost.threads).filter(|n| *n > 0), |n| {
                     TableCell::count(n, &format!("/{i}/threads"))
                 }),
+                TableCell::name(cost.device.as_str()),
             ];
             table.push(&variant.name, cells);
         }

@@ -4,7 +4,7 @@ mod conditioning;
 mod data;
 mod prepare;
 
-use super::{Config, FilmConfig, ModelConfig, ReconstructionTarget, SchedulerKind, TrainingConfig};
+use super::{Config, FilmConfig, ModelConfig, Prior, ReconstructionTarget, SchedulerKind, SplitBy, TrainingConfig};
 use crate::error::{Error, Result};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
@@ -65,7 +65,30 @@ impl Config {
         prepare::conditions(&self.data)?;
         data::condition_width(self)?;
         labels_stay(self)?;
-        checkpoint_dir(&self.output.checkpoint_dir)
+        checkpoint_dir(&self.output.checkpoint_dir)?;
+        anonymous(self)
+    }
+}
+
+/// What would keep conditions of single rows, or names, all the same.
+fn anonymous(config: &Config) -> CheckResult {
+    if !config.output.anonymous {
+        return Ok(());
+    }
+    if config.model.prior == Prior::Aggregated {
+        return Err(ConfigProblem::new(
+            "model.prior",
+            "is \"aggregated\", which keeps the condition of each training row, but output.anonymous is true",
+            "set it to \"learned\" or \"standard\"",
+        ));
+    }
+    match &config.data.split {
+        SplitBy::HeldOut { column, .. } if *column == config.data.subject_column => Err(ConfigProblem::new(
+            "data.split.held_out",
+            "names subjects, and the configuration is a part of each checkpoint, but output.anonymous is true",
+            "split by \"subject\" or \"k_fold\"",
+        )),
+        _ => Ok(()),
     }
 }
 

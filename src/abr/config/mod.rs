@@ -316,6 +316,10 @@ pub struct OutputConfig {
     pub save_every_n_epochs: usize,
     /// `false`: no `best.safetensors`; early stopping then restores in memory.
     pub save_best_model: bool,
+    /// `true`: checkpoints have no conditions of training rows, and the names of their subjects only as hashes with a
+    /// salt of the run. `generate` then needs a value for every conditioning variable, and cannot say which values lie
+    /// outside of the training rows. Other files of the run folder keep names.
+    pub anonymous: bool,
     /// Evaluate the best weights at the end of training, and write `report.html`, `eval.json` and `errors.csv`.
     pub report: bool,
 }
@@ -326,6 +330,7 @@ impl Default for OutputConfig {
             checkpoint_dir: "checkpoints".into(),
             save_every_n_epochs: 10,
             save_best_model: true,
+            anonymous: false,
             report: true,
         }
     }

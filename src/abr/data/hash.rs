@@ -30,6 +30,11 @@ pub fn data_hash(dataset: &Dataset) -> String {
     hex(&hash.finalize())
 }
 
+/// SHA-256 of a text, as 64 hexadecimal digits.
+pub fn text_hash(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
 /// Two digits for each byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

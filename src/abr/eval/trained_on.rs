@@ -41,7 +41,8 @@ impl TrainedOn {
             }
         }
         let by_samples = subjects(dataset, &known);
-        let by_name: BTreeSet<&str> = subjects(dataset, rows).intersection(&names).copied().collect();
+        let mut by_name = subjects(dataset, rows);
+        by_name.retain(|name| names.contains(&*facts.stored_name(name)));
         Some(TrainedOn {
             rows: known.len(),
             subjects: by_samples.union(&by_name).count(),

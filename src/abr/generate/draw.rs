@@ -6,7 +6,7 @@ use crate::checkpoint::TrainedModel;
 use crate::config::Prior;
 use crate::data::variation::Variation;
 use crate::engine::rng::Stream;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::infer::{DecodedRows, decode_from, prior_means};
 use crate::model::{AggregatedPosterior, Cvae, Near, SubjectDraw};
 use crate::residual::Residual;
@@ -65,7 +65,7 @@ pub fn draw_rows(
     let mut z = Array2::zeros((subjects.len(), model.config.latent_dim));
     draw_latents(trained, rows, seed, &mut z);
     let drawn_condition = match condition {
-        None if trained.config.model.prior == Prior::Learned => training_conditions(trained, subjects, seed)?,
+        None if trained.config.model.prior == Prior::Learned => Some(training_conditions(trained, subjects, seed)?),
         _ => None,
     };
     if let Some(condition) = condition.or(drawn_condition.as_ref())
@@ -84,15 +84,16 @@ pub fn draw_rows(
 
 /// Without a condition, a learned prior is marginalised over the training rows: each subject gets the condition of a
 /// random training row.
-fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> Result<Option<Array2<f32>>> {
+fn training_conditions(trained: &TrainedModel, subjects: &[u32], seed: u64) -> Result<Array2<f32>> {
     let columns = &trained.data.train_conditions;
     let rows = columns.first().map_or(0, |column| column.values.len());
     if rows == 0 {
-        return Ok(None);
+        let problem = "a learned prior needs a condition, and the model file has no training rows to draw one from";
+        return Err(Error::usage(problem, "name the conditions with --static or --conditions"));
     }
     let stream = Stream::new(seed, purpose::GENERATE, 8);
     let drawn: Vec<usize> = subjects.iter().map(|&s| stream.rng(s).below(rows as u32) as usize).collect();
-    trained.scalers.encode_condition("the training rows", columns, &drawn).map(Some)
+    trained.scalers.encode_condition("the training rows", columns, &drawn)
 }
 
 /// [`missing_spread`] uses this many conditions of training rows, and this many subjects in each.

@@ -143,6 +143,7 @@ impl Trainer {
         let film_gradients = model.film_gradients();
         let progress = TrainingProgress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
+        let facts = if config.output.anonymous { facts.anonymous(seed) } else { facts };
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
         let trainer = Trainer {
             seed,

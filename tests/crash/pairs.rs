@@ -1,0 +1,43 @@
+//! Two processes in one run folder, in every pair of commands.
+
+use crate::run::{Place, whole};
+
+/// Each with whether it begins or resumes a run.
+const COMMANDS: [(&str, bool); 8] = [
+    ("train --config smoke.json --out run --set output.save_every_n_epochs=1", true),
+    ("train --config smoke.json --out run --force --set output.save_every_n_epochs=1", true),
+    ("train --resume --out run", true),
+    ("eval --model run --out run", false),
+    ("generate --model run -n 3 --out run/traces.csv", false),
+    ("doctor --run run", false),
+    ("info --model run", false),
+    ("plot run/traces.csv --out run/traces.svg", false),
+];
+
+#[test]
+fn no_pair_of_commands_harms_a_run() {
+    let mut refused = 0;
+    for (i, (first, first_writes)) in COMMANDS.iter().enumerate() {
+        for (second, second_writes) in &COMMANDS[i..] {
+            let place = Place::new();
+            // a run with something left to do, and a table
+            let start = format!("{} --set training.num_epochs=1 --set training.scheduler.T_max=3", place.next());
+            assert!(place.output("", &start).status.success());
+            let what = format!("{first} beside {second}");
+            let spawn = |command: &str| place.command("", command).spawn().expect("a process");
+            let children = [spawn(first), spawn(second)];
+            for (child, writes) in children.into_iter().zip([first_writes, second_writes]) {
+                let output = child.wait_with_output().expect("an end");
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                assert!(!stderr.contains("panicked"), "{what}: {stderr}");
+                assert!(matches!(output.status.code(), Some(0 | 1 | 2)), "{what}: {:?} {stderr}", output.status);
+                refused += usize::from(stderr.contains("is writing a run into it"));
+                assert!(*writes || !stderr.contains("is writing a run into it"), "{what}: {stderr}");
+            }
+            whole(&place.path("run"), &what);
+            assert!(!place.path("run/.abr-film.lock").exists(), "{what}: the lock is left");
+        }
+    }
+    println!("{refused} were refused");
+    assert!(refused > 0, "no two runs ever met");
+}
