@@ -22,7 +22,7 @@ use crate::data::{
     split::{Split, is_row_number, subjects},
 };
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{self, WHOLE_BYTES, write_whole};
 use crate::model::AggregatedPosterior;
 use metadata::Metadata;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -289,16 +289,22 @@ impl Checkpoint {
     /// A file that is missing, truncated, or not a safetensors file. Values of another type, or that are not finite.
     /// Metadata of another version, damaged, or that do not fit the tensors.
     pub fn load(path: &Path) -> Result<Self> {
-        let source = path.display().to_string();
-        let bytes = crate::files::read(path, crate::files::WHOLE_BYTES)?;
+        Self::from_bytes(&path.display().to_string(), &files::read(path, WHOLE_BYTES)?)
+    }
+
+    /// [`Checkpoint::load`] of a file in memory; errors name `source`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn from_bytes(source: &str, bytes: &[u8]) -> Result<Self> {
         let refuse = |problem: String| {
             let remedy = "name a complete .safetensors file from abr-film; a .pt or .pkl file must be converted to \
                           safetensors first";
-            Error::input(&source, "", problem, remedy)
+            Error::input(source, "", problem, remedy)
         };
         let not_one = |e| refuse(format!("truncated, or not a safetensors file ({e})"));
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_one)?;
-        let views = SafeTensors::deserialize(&bytes).map_err(not_one)?.tensors();
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_one)?;
+        let views = SafeTensors::deserialize(bytes).map_err(not_one)?.tensors();
         let text = header.metadata().as_ref().and_then(|m| m.get(KEY));
         let metadata = text.map(|text| Metadata::from_text(text, &views)).transpose().map_err(refuse)?;
         let (mut trained, progress) = metadata.map(|m| (m.trained, m.progress)).unzip();
@@ -311,7 +317,7 @@ impl Checkpoint {
             weights.map(|(name, view)| stored(name, view)).collect::<Result<_, _>>().map_err(refuse)?;
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(trained) = &mut trained {
-            check::trained(&source, trained)?;
+            check::trained(source, trained)?;
             trained.prior = prior::find(&trained.config, &tensors)
                 .map_err(|name| refuse(format!("tensor {name}: missing or of another shape")))?;
         }
