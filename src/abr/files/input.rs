@@ -28,7 +28,7 @@ pub struct InputFile {
 
 impl InputFile {
     /// Opens a file that the user names. It may be a link, a pipe or a device; of the last two, at most
-    /// [`STREAM_BYTES`] are read.
+    /// 256 MiB are read.
     ///
     /// # Errors
     /// [`Error::Io`].
