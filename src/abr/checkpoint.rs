@@ -130,6 +130,21 @@ impl DataFacts {
         facts
     }
 
+    /// Refuses what no checkpoint could hold: the names of the subjects are metadata.
+    ///
+    /// # Errors
+    /// When they take more than 64 MB.
+    pub fn check_size(&self, source: &str) -> Result<()> {
+        const MOST_BYTES: usize = 64_000_000;
+        let bytes: usize = self.train_subjects.iter().map(|name| name.len() + 3).sum();
+        if bytes <= MOST_BYTES {
+            return Ok(());
+        }
+        let problem =
+            format!("the names of {} subjects take more than a checkpoint holds (64 MB)", self.train_subjects.len());
+        Err(Error::input(source, "", problem, "shorten the names, or train on fewer subjects"))
+    }
+
     /// How the name of a subject is stored here.
     pub fn stored_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
         match &self.subject_salt {

@@ -50,6 +50,10 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
             let value = |b: &[u8]| f64::from(f32::from_le_bytes(b.try_into().expect("four bytes")));
             bytes.chunks_exact(4).map(value).collect()
         }
+        Dtype::I32 => {
+            let value = |b: &[u8]| f64::from(i32::from_le_bytes(b.try_into().expect("four bytes")));
+            bytes.chunks_exact(4).map(value).collect()
+        }
         Dtype::I64 => {
             let value = |b: &[u8]| i64::from_le_bytes(b.try_into().expect("eight bytes")) as f64;
             bytes.chunks_exact(8).map(value).collect()

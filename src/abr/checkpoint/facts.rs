@@ -97,6 +97,22 @@ mod tests {
     use ndarray::Array2;
 
     #[test]
+    fn names_beyond_the_metadata_are_refused_before_a_training() {
+        let facts = |name: &str| DataFacts {
+            hash: "ab".into(),
+            sample_rate_hz: 20_000.0,
+            t0_ms: 0.0,
+            train_conditions: Vec::new(),
+            train_subjects: vec![name.into(); 1000],
+            subject_salt: None,
+            train_sketches: None,
+        };
+        facts("P1").check_size("a.csv").unwrap();
+        let message = facts(&"x".repeat(70_000)).check_size("a.csv").unwrap_err().to_string();
+        assert!(message.starts_with("a.csv: the names of 1000 subjects take more"), "{message}");
+    }
+
+    #[test]
     fn what_is_taken_comes_back() {
         let signals = Array2::from_shape_fn((3, 50), |(row, i)| ((row * 50 + i) as f32 * 0.7).sin());
         let text = |values: &[&str]| Values::Text(values.iter().map(|value| value.to_string()).collect());

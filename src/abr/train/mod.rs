@@ -144,6 +144,8 @@ impl Trainer {
         let progress = TrainingProgress::new(film_gradients.len());
         let facts = DataFacts::new(dataset, &split);
         let facts = if config.output.anonymous { facts.anonymous(seed) } else { facts };
+        // fail now rather than after an epoch
+        facts.check_size(&dataset.source)?;
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
         let trainer = Trainer {
             seed,
