@@ -100,8 +100,8 @@ fn a_limit_on_the_size_of_files_is_an_error() {
 #[test]
 fn threads_that_cannot_start_are_an_error() {
     let place = Place::new();
-    // 2 GB of addresses hold fewer than a thousand stacks
-    let limited = "ulimit -v 2000000 && RAYON_NUM_THREADS=5000 exec $0";
+    // 2 GB of addresses hold fewer than ten such stacks, and the rest is enough for all that a thread needs beside one
+    let limited = "ulimit -v 2000000 && RUST_MIN_STACK=200000000 RAYON_NUM_THREADS=50 exec $0";
     for command in ["data synth --out set.csv", "train --config smoke.json --out run", "info --config smoke.json"] {
         let output = shell(&place, &format!("{limited} {command}"));
         let stderr = String::from_utf8(output.stderr).unwrap();

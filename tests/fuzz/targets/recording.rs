@@ -1,5 +1,5 @@
-//! A recorder's file or a table is refused, or its samples are finite or missing (NaN). `ABR_FILM_FUZZ_NAME` names the file: readers are
-//! chosen by name and content.
+//! A recorder's file or a table is refused, or its samples are finite or missing (NaN). `ABR_FILM_FUZZ_NAME` names the
+//! file: readers are chosen by name and content.
 #![no_main]
 
 use abr_film::data::read::read_bytes;
