@@ -1,5 +1,6 @@
 //! The error type of everything a user can reach. It names the input, the place in it, the problem and the remedy.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::path::{Path, PathBuf};
 
@@ -10,11 +11,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(thiserror::Error)]
 pub enum Error {
     /// An input (a configuration, a table, a checkpoint) cannot be used.
-    #[error("{}: {}{}{problem}\n  help: {remedy}", line(source_name), line(place), if place.is_empty() { "" } else { ": " })]
+    #[error("{}{problem}\n  help: {remedy}", at(source_name, place))]
     Input { source_name: String, place: String, problem: String, remedy: String },
 
     /// A configuration cannot be used.
-    #[error("{}: {}{}{problem}\n  help: {remedy}", line(source_name), line(place), if place.is_empty() { "" } else { ": " })]
+    #[error("{}{problem}\n  help: {remedy}", at(source_name, place))]
     Config { source_name: String, place: String, problem: String, remedy: String },
 
     /// Invalid flags or flag values.
@@ -89,10 +90,24 @@ impl Debug for Error {
     }
 }
 
+/// `a.csv: row 3: `, or without a place `a.csv: `.
+fn at(source_name: &str, place: &str) -> String {
+    let place = if place.is_empty() { String::new() } else { format!("{}: ", line(place)) };
+    format!("{}: {place}", line(source_name))
+}
+
 /// A name on one line: the control characters in it are escaped, which could pretend to be another message.
-fn line(name: &str) -> String {
-    let escaped = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    name.chars().map(escaped).collect()
+fn line(name: &str) -> Cow<'_, str> {
+    escaped(name, char::is_control)
+}
+
+/// The text with some of its characters escaped as in JSON.
+pub(crate) fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if is_unsafe(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 fn io_remedy(action: &str, source: &std::io::Error) -> &'static str {

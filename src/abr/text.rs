@@ -1,5 +1,6 @@
 //! Decodes the text of files in the encodings that editors and recorders use.
 
+use crate::error::escaped;
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use regex::{Captures, Regex};
 use std::borrow::Cow;
@@ -39,14 +40,9 @@ pub fn capitalised(text: &str) -> String {
 /// hide text on a terminal, or change its title.
 pub fn printable(text: &str) -> Cow<'_, str> {
     // the last ones change the order of letters
-    let is_unsafe = |c: char| {
+    escaped(text, |c| {
         (c.is_control() && !"\n\t".contains(c)) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = |c: char| if is_unsafe(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    Cow::Owned(text.chars().map(escaped).collect())
+    })
 }
 
 /// The text with each number of more than 20 digits in scientific form, as `1e300`. Other long digits, such as those of

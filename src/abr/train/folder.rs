@@ -77,7 +77,7 @@ impl RunFolder {
         if self.lock.is_none() {
             RunLock::check_free(path)?;
         }
-        if !force && !self.run_files(config).is_empty() {
+        if !force && !self.run_files(&self.checkpoint_folders(config)).is_empty() {
             return Err(Error::input(
                 path.display(),
                 "",
@@ -108,8 +108,8 @@ impl RunFolder {
 
     /// Sets the run that is here aside; removes it if it has no checkpoint.
     fn clear(&self, config: &Config) -> Result<()> {
-        let (files, strays) = (self.run_files(config), self.strays(config));
         let folders = self.checkpoint_folders(config);
+        let (files, strays) = (self.run_files(&folders), self.strays(&folders));
         let is_checkpoint = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "safetensors");
         if files.iter().any(is_checkpoint) {
             // the configuration moves first: without it, what is here belongs to what is aside
@@ -133,25 +133,26 @@ impl RunFolder {
         let Some(path) = self.replaced() else { return Ok(()) };
         let old = RunFolder::at(&path);
         let config = Config::load(&old.config(), &[]).unwrap_or_default();
-        let folders = old.checkpoint_folders(&config).into_iter().chain([path]);
-        let mut files = old.run_files(&config);
+        let folders = old.checkpoint_folders(&config);
+        let mut files = old.run_files(&folders);
         // last the configuration, which tells that a run is there
         files.reverse();
-        replaced::remove(&files, folders)
+        replaced::remove(&files, folders.into_iter().chain([path]))
     }
 
-    /// The existing files of a run, whatever its configuration.
-    fn run_files(&self, config: &Config) -> Vec<PathBuf> {
+    /// The existing files of a run, whatever its configuration; `folders` are those of its checkpoints.
+    fn run_files(&self, folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         let epoch = |name: &str| name.starts_with("epoch-") && name.ends_with(".safetensors");
-        let epochs = self.checkpoint_folders(config).into_iter().flat_map(|folder| files_named(&folder, epoch));
+        let epochs = folders.iter().flat_map(|folder| files_named(folder, epoch));
         FILES.into_iter().map(|name| self.path.join(name)).filter(|file| file.exists()).chain(epochs).collect()
     }
 
     /// Temporary files of a process that was killed while writing.
-    fn strays(&self, config: &Config) -> Vec<PathBuf> {
-        let mut folders = self.checkpoint_folders(config);
-        folders.insert(self.path.clone());
-        let files = folders.iter().flat_map(|folder| files_named(folder, |name| name.starts_with(TEMPORARY)));
+    fn strays(&self, folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+        let files = folders
+            .iter()
+            .chain([&self.path])
+            .flat_map(|folder| files_named(folder, |name| name.starts_with(TEMPORARY)));
         files.filter(|file| is_abandoned(file)).collect()
     }
 
@@ -205,7 +206,7 @@ impl RunFolder {
     pub fn reopen(&mut self, config: &Config, epochs: usize) -> Result<Vec<String>> {
         self.lock()?;
         let ended = OF_THE_END.map(|name| self.path.join(name));
-        self.strays(config).iter().chain(&ended).for_each(|file| _ = fs::remove_file(file));
+        self.strays(&self.checkpoint_folders(config)).iter().chain(&ended).for_each(|file| _ = fs::remove_file(file));
         self.remove_replaced()?;
         // a resume repeats the epochs after the last state
         let missing = metrics::keep(&self.metrics(), epochs)?;
