@@ -39,7 +39,9 @@ impl Trainer {
 
     /// Refuses weights that are not finite: the loss of a step does not show what its update did.
     pub(super) fn check_weights(&mut self, state: &[StoredTensor]) -> Result<()> {
-        let Some(tensor) = state.iter().find(|tensor| tensor.values.iter().any(|value| !value.is_finite())) else {
+        // no early exit, which would keep the compiler from looking at several values at a time
+        let finite = |values: &[f32]| values.iter().fold(true, |all, value| all & value.is_finite());
+        let Some(tensor) = state.iter().find(|tensor| !finite(&tensor.values)) else {
             return Ok(());
         };
         let place = format!("epoch {}, step {}", self.progress.epoch + 1, self.progress.step_in_epoch);

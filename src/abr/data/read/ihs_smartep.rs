@@ -105,7 +105,15 @@ pub(super) fn read(source: &SourceFile) -> Result<ReadOutcome> {
         let label = line.split(',').next().unwrap_or_default().trim_end_matches(':').trim();
         let is_label = |l: &str| l.trim_end_matches('.') == label.trim_end_matches('.');
         if let Some(which) = LABELS.iter().position(|l| is_label(l)) {
-            label_lines[which] = (number, line);
+            match label_lines[which] {
+                // line numbers begin at 1
+                (0, _) => label_lines[which] = (number, line),
+                (_, same) if same == line => continue,
+                (before, _) => {
+                    let problem = format!("`{}` stands on line {before} already, with other values", LABELS[which]);
+                    return Err(source.line(number, problem));
+                }
+            }
             let set = |block: &mut IhsBlock, at: usize, _: &str| {
                 block.header[which] = at as u32;
                 Ok(())

@@ -3,6 +3,8 @@
 //! A cell takes 4 bytes beside its text; the records of `csv` take up to 24 while they grow.
 
 use super::decode_cell;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, ErrorKind};
 use std::ops::Range;
 
@@ -105,9 +107,39 @@ fn place(ends: &[u32], cell: usize) -> Option<Range<usize>> {
     Some(start as usize..end as usize)
 }
 
+thread_local! {
+    /// A parser of each separator, between two uses.
+    static SPARE: RefCell<BTreeMap<u8, csv_core::Reader>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A parser that is used again. Building one takes as long as parsing thousands of bytes, and detection splits up to a
+/// hundred lines of a file for each format. (A clone of one does not work: csv-core 0.1 forgets half of its tables.)
+struct Parser {
+    delimiter: u8,
+    /// Until the drop.
+    reader: Option<csv_core::Reader>,
+}
+
+impl Parser {
+    fn new(delimiter: u8) -> Self {
+        let spare = SPARE.with_borrow_mut(|spare| spare.remove(&delimiter));
+        let mut reader = spare.unwrap_or_else(|| csv_core::ReaderBuilder::new().delimiter(delimiter).build());
+        reader.reset();
+        Parser { delimiter, reader: Some(reader) }
+    }
+}
+
+impl Drop for Parser {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            SPARE.with_borrow_mut(|spare| spare.insert(self.delimiter, reader));
+        }
+    }
+}
+
 /// Reads a text line by line. A quoted cell may contain line breaks.
 pub struct RecordReader<R> {
-    parser: csv_core::Reader,
+    parser: Parser,
     text: R,
     ends: [usize; AT_ONCE],
     lines: LineCounter,
@@ -119,7 +151,7 @@ impl<R: BufRead> RecordReader<R> {
     /// Reads a text that begins at line `line`. Lines may differ in their number of cells: the caller refuses that,
     /// with a remedy.
     pub fn new(text: R, delimiter: u8, line: usize) -> Self {
-        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        let parser = Parser::new(delimiter);
         let lines = LineCounter { line, after_return: false };
         RecordReader { parser, text, ends: [0; AT_ONCE], lines, consumed: 0 }
     }
@@ -133,10 +165,10 @@ impl<R: BufRead> RecordReader<R> {
         record.ends.clear();
         record.text.resize(record.text.capacity(), 0);
         let (mut used, mut line) = (0, None);
+        let parser = self.parser.reader.as_mut().expect("a parser until the drop");
         loop {
             let input = self.text.fill_buf()?;
-            let (result, taken, written, ended) =
-                self.parser.read_record(input, &mut record.text[used..], &mut self.ends);
+            let (result, taken, written, ended) = parser.read_record(input, &mut record.text[used..], &mut self.ends);
             let (blank, rest) = split_blank(&input[..taken], line.is_none());
             self.lines.advance(blank);
             line = line.or((!rest.is_empty()).then_some(self.lines.line));
@@ -196,6 +228,24 @@ fn count(text: &[u8], byte: u8) -> usize {
 mod tests {
     use super::*;
     use std::io::BufReader;
+
+    #[test]
+    fn a_parser_is_used_again_from_its_beginning() {
+        for _ in 0..3 {
+            // stops inside of a quoted cell
+            let mut record = Record::default();
+            RecordReader::new(&b"a;\"b;c\nd"[..], b';', 1).next(&mut record).unwrap();
+            assert_eq!(record.iter().collect::<Vec<_>>(), [&b"a"[..], b"b;c\nd"]);
+            // two at a time
+            let mut readers = [b';', b';', b','].map(|delimiter| RecordReader::new(&b"a;b,c"[..], delimiter, 1));
+            let widths = readers.each_mut().map(|reader| {
+                reader.next(&mut record).unwrap();
+                record.width()
+            });
+            assert_eq!(widths, [2, 2, 2]);
+            assert_eq!(record.iter().collect::<Vec<_>>(), [&b"a;b"[..], b"c"]);
+        }
+    }
 
     #[test]
     fn lines_have_the_numbers_of_an_editor_whatever_ends_them() {

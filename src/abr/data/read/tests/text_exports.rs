@@ -40,6 +40,16 @@ fn zero_position_counts_from_one_and_0_means_nothing_before_the_onset() {
     assert_eq!([recordings[0].t0_ms, recordings[1].t0_ms], [None, None]);
 }
 
+/// Found by fuzzing: the places of the values came from the first line, the values from the last.
+#[test]
+fn a_label_that_stands_twice_with_other_values_is_refused() {
+    let twice = |line: &str| smartep(5).replace("Sweeps:", &format!("{line}\nSweeps:"));
+    let sweeps = smartep(5).lines().find(|line| line.starts_with("Sweeps:")).unwrap().to_string();
+    let message = refusal("x.TXT", twice("Sweeps:,9"));
+    assert!(message.contains("`Sweeps` stands on line"), "{message}");
+    assert_eq!(read_bytes("x.TXT", twice(&sweeps).into_bytes()).unwrap().len(), 2);
+}
+
 #[test]
 fn smartep_stimuli_are_frequencies_or_words() {
     for (value, frequency_hz, stimulus) in [
