@@ -84,6 +84,8 @@ fn a_table_that_is_not_clear_is_refused_with_its_line() {
     let good = table("time (ms),a", 0.0, 0.5, |i| i.to_string());
     for (bad, part) in [
         (good.replace("\n1.5,3\n", "\n1.5,x\n"), "line 5: `x` in column `a` is not a clear number"),
+        // found by fuzzing: infinite as the 32-bit number that it becomes
+        (good.replace("\n1.5,3\n", "\n1.5,8e91\n"), "line 5: a sample in column `a` is above 1e38"),
         (good.replace("\n1.5,3\n", "\n1.9,3\n"), "line 5: the times are not equally spaced: 1.9 should be 1.5"),
         (good.replace("\n1.5,3\n", "\n,3\n"), "line 5: the time in column `time (ms)` is missing"),
         (good.replace("\n1.5,3\n", "\n1.5\n"), "line 5: 1 values, but there are 2 columns"),

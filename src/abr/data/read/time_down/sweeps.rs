@@ -73,7 +73,12 @@ impl TimeDownRow<'_> {
         sweep.times.push(at);
         sweep.lines.push(self.line);
         for (column, _) in self.table.signals() {
-            sweep.samples.push(self.number(column)?.map_or(f32::NAN, |sample| sample as f32));
+            let sample = self.number(column)?.map_or(f32::NAN, |sample| sample as f32);
+            if sample.is_infinite() {
+                let problem = format!("a sample in column `{}` is above 1e38", self.table.names[column]);
+                return Err(self.table.error(self.line, problem, "correct it, or leave the cell empty"));
+            }
+            sweep.samples.push(sample);
         }
         Ok(())
     }
