@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,16 +42,12 @@ def run(command: list[str], limit: float) -> Run:
     begin = time.monotonic()
     messages = tempfile.TemporaryFile("w+")
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages)
-    ended = False
-    while True:
-        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        seconds = time.monotonic() - begin
-        if pid:
-            break
-        if seconds > limit and not ended:
-            child.kill()
-            ended = True
-        time.sleep(0.01)
+    timer = threading.Timer(limit, os.kill, (child.pid, signal.SIGKILL))
+    timer.start()
+    _, status, usage = os.wait4(child.pid, 0)
+    timer.cancel()
+    seconds = time.monotonic() - begin
+    ended = seconds > limit
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0 and not ended:
         messages.seek(0)

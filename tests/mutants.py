@@ -11,7 +11,6 @@ of its room. target/mutants/sample.json has the outcome of each, and a run that 
 from __future__ import annotations
 
 import argparse
-import filecmp
 import json
 import os
 import queue
@@ -82,21 +81,24 @@ def tree(job: int) -> Path:
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     for file in filter(None, files.decode().split("\0")):
         source, copy = ROOT / file, place / file
+        if not source.is_file():
+            continue
+        content = source.read_bytes()
+        if file == "src/engine/ops/mod.rs":
+            # a macro declares these modules, and cargo-mutants finds only what is declared openly
+            names = sorted(path.stem for path in source.parent.glob("*.rs") if path.stem != "mod")
+            content += "".join(f"#[cfg(any())]\nmod {name};\n" for name in names).encode()
         # a file that was left mutated gets a new time, so that cargo notices; the others keep theirs
-        if source.is_file() and not (copy.is_file() and filecmp.cmp(source, copy, shallow=False)):
+        if not copy.is_file() or copy.read_bytes() != content:
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
-    # a macro declares these modules, and cargo-mutants finds only what is declared openly
-    ops = place / "src/engine/ops"
-    names = sorted(path.stem for path in ops.glob("*.rs") if path.stem != "mod")
-    with (ops / "mod.rs").open("a") as file:
-        file.writelines(f"#[cfg(any())]\nmod {name};\n" for name in names)
+            copy.write_bytes(content)
     return place
 
 
 def mutants(place: Path) -> list[dict]:
     chosen = [part for file in FILES for part in ("-f", file)]
-    listed = subprocess.run(["cargo", "mutants", "--list", "--json", *chosen], cwd=place, capture_output=True, check=True)
+    command = ["cargo", "mutants", "--list", "--json", *chosen]
+    listed = subprocess.run(command, cwd=place, capture_output=True, check=True)
     return json.loads(listed.stdout)
 
 
@@ -118,7 +120,8 @@ def outcomes(place: Path, names: list[str], tests: Tests) -> dict[str, str]:
             if name in names:
                 found[name] = kind
     if len(found) < len(names):
-        raise RuntimeError(f"{names[0]}: {len(found)} of {len(names)} have an outcome\n{done.stdout[-4000:]}\n{done.stderr}")
+        problem = f"{names[0]}: {len(found)} of {len(names)} have an outcome"
+        raise RuntimeError(f"{problem}\n{done.stdout[-4000:]}\n{done.stderr}")
     return found
 
 

@@ -3,7 +3,7 @@
 //! | line | what |
 //! | --- | --- |
 //! | `Label:,value,,,,,,value,…` | one value per recording, in the first column of its block |
-//! | `Data Pnt:,Average:,Average(uV):,Buffer1:,…` | the columns of each block: steps of the converter and µV, of the average and of its two halves |
+//! | `Data Pnt:,Average:,Average(uV):,Buffer1:,…` | each block's columns: average and its halves, in steps and µV |
 //! | `1, 521, 0.0032, …` | one line per sample, numbered from 1 |
 //!
 //! | label | what |
