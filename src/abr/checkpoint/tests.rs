@@ -13,6 +13,18 @@ fn load(dtype: Dtype, rows: usize, bytes: &[u8]) -> Result<Vec<f32>> {
     Ok(values.to_vec())
 }
 
+#[test]
+fn a_tensor_of_another_length_is_not_the_wanted_one() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let view = TensorView::new(Dtype::F32, vec![2, 1], &[0; 8]).unwrap();
+    std::fs::write(file.path(), safetensors::serialize([("w", view)], None).unwrap()).unwrap();
+    let loaded = Checkpoint::load(file.path()).unwrap();
+    assert_eq!(loaded.wanted("it", "w", 2).unwrap(), [0.0, 0.0]);
+    let problem = |name, len| loaded.wanted("it", name, len).unwrap_err().to_string();
+    assert!(problem("w", 3).contains("wanted 3 values, got 2"), "{}", problem("w", 3));
+    assert!(problem("v", 2).contains("missing, wanted 2 values"), "{}", problem("v", 2));
+}
+
 /// Pairs of 16-bit floats and their exact values, which f32 can represent.
 #[track_caller]
 fn exact(dtype: Dtype, pairs: &[(u16, f32)]) {

@@ -135,3 +135,16 @@ vectorized! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More values than a chunk, and a remainder.
+    #[test]
+    fn a_sum_of_squares_has_every_value_once() {
+        let values: Vec<f32> = (1..=CHUNK + 5).map(|i| (i % 7) as f32).collect();
+        let wanted: f32 = values.iter().map(|x| x * x).sum();
+        assert_eq!(sum_of_squares(&values), f64::from(wanted));
+    }
+}
