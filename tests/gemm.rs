@@ -35,10 +35,10 @@ fn transposed(x: &Array2<f32>) -> Array2<f32> {
     x.t().as_standard_layout().to_owned()
 }
 
-/// `a b + beta c` and the sum of its terms' sizes, in f64.
-fn exact(a: ArrayView2<f32>, b: ArrayView2<f32>, c: Option<&Array2<f32>>) -> (Array2<f64>, Array2<f64>) {
+/// `a b + beta c` and the sum of its terms' sizes, in f64. Without a `beta`, `c` does not count, whatever it is.
+fn exact(a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayView2<f32>) -> (Array2<f64>, Array2<f64>) {
     let wide = |x: ArrayView2<f32>| x.mapv(f64::from);
-    let start = c.map_or_else(|| Array2::zeros((a.nrows(), b.ncols())), |c| wide(c.view()));
+    let start = if beta == 0.0 { Array2::zeros(c.dim()) } else { wide(c) * f64::from(beta) };
     (wide(a).dot(&wide(b)) + &start, wide(a).mapv(f64::abs).dot(&wide(b).mapv(f64::abs)) + start.mapv(f64::abs))
 }
 
@@ -92,12 +92,12 @@ fn check_values(kernel: Kernel) {
     for [m, k, n] in SIZES {
         forms(m, k, n, |form, a, b| {
             let start = random([m, n], 2);
-            for beta in [0.0_f32, 1.0] {
+            for beta in [0.0_f32, 1.0, 0.5] {
                 let mut c = if beta == 0.0 { Array2::from_elem((m, n), f32::NAN) } else { start.clone() };
                 let mut reference = c.clone();
                 gemm_on(kernel, a, b, beta, c.view_mut());
                 gemm_on(Kernel::Portable, a, b, beta, reference.view_mut());
-                let (want, size) = exact(a, b, (beta != 0.0).then_some(&start));
+                let (want, size) = exact(a, b, beta, start.view());
                 for ((at, want), size) in want.indexed_iter().zip(&size) {
                     // k products and k sums, each rounded by at most 2^-24
                     let bound = 2.0 * (k + 1) as f64 * 2f64.powi(-24) * size;
@@ -176,7 +176,7 @@ fn a_bias_is_added_to_the_finished_sum() {
     }
 }
 
-/// A transposed `c`, and an empty sum.
+/// A transposed `c`, one without consecutive elements, and an empty sum.
 #[test]
 fn unusual_targets() {
     for kernel in Kernel::ALL.into_iter().filter(|kernel| here(*kernel)) {
@@ -187,6 +187,12 @@ fn unusual_targets() {
         // as above for k = 33: rounding errors of about 2e-6
         let near = plain.iter().zip(in_columns.t()).all(|(x, y)| (x - y).abs() < 1e-4);
         assert!(near, "{kernel:?}: {plain} {in_columns}");
+        let mut outer = Array2::from_elem((38, 63), 7.0);
+        gemm_on(kernel, a.view(), b.view(), 0.0, outer.slice_mut(s![..;2, ..;3]));
+        let near = plain.iter().zip(outer.slice(s![..;2, ..;3])).all(|(x, y)| (x - y).abs() < 1e-4);
+        assert!(near, "{kernel:?}: {plain} {outer}");
+        outer.slice_mut(s![..;2, ..;3]).fill(7.0);
+        assert!(outer.iter().all(|x| *x == 7.0), "{kernel:?} wrote between the elements of c");
         let mut c = Array2::from_elem((3, 4), 2.0_f32);
         gemm_on(kernel, Array2::zeros((3, 0)).view(), Array2::zeros((0, 4)).view(), 1.0, c.view_mut());
         assert!(c.iter().all(|x| *x == 2.0), "{kernel:?}");
@@ -270,7 +276,7 @@ fn halves_of_the_depth_are_added_in_order() {
             pool.install(|| gemm_split_k(a.view(), b.view(), beta, c.view_mut()));
             assert_eq!(c, want);
         }
-        let (exact, size) = exact(a.view(), b.view(), (beta != 0.0).then_some(&start));
+        let (exact, size) = exact(a.view(), b.view(), beta, start.view());
         for ((at, exact), size) in exact.indexed_iter().zip(&size) {
             assert!((f64::from(want[at]) - exact).abs() <= 2.0 * (k + 1) as f64 * 2f64.powi(-24) * size);
         }

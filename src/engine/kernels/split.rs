@@ -85,3 +85,40 @@ fn recurse<S: Splittable>(
         || recurse(axis, unit, grain, middle..range.end, b, work),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// The lengths of the parts, in order, of a tensor of `rows` x `columns`.
+    fn parts(by: By, [rows, columns]: [usize; 2], cost: usize) -> Vec<usize> {
+        let mut values = vec![0.0_f32; rows * columns];
+        let out = ViewMut::from_shape((rows, columns), &mut values).expect("so many values");
+        let (extent, axis) = if by == By::Rows { (rows, Axis(0)) } else { (columns, Axis(1)) };
+        let ranges = Mutex::new(Vec::new());
+        split(by, extent, cost, out, &|range: Range<usize>, part: ViewMut<f32>| {
+            assert_eq!(part.len_of(axis), range.len());
+            ranges.lock().expect("no panic").push(range);
+        });
+        let mut ranges = ranges.into_inner().expect("no panic");
+        ranges.sort_by_key(|range| range.start);
+        let joined = ranges.iter().try_fold(0, |end, range| (range.start == end).then_some(range.end));
+        assert_eq!(joined, Some(extent), "{ranges:?}");
+        ranges.into_iter().map(|range| range.len()).collect()
+    }
+
+    #[test]
+    fn a_tensor_is_cut_where_its_parts_are_worth_a_task() {
+        assert_eq!(parts(By::Rows, [4, GRAIN / 4], GRAIN / 4), [4]);
+        assert_eq!(parts(By::Rows, [5, GRAIN / 4], GRAIN / 4), [2, 3]);
+        assert_eq!(parts(By::Rows, [3, 1], 2 * GRAIN), [1, 1, 1]);
+        assert_eq!(parts(By::Rows, [0, 1], 1), [0]);
+    }
+
+    #[test]
+    fn columns_are_cut_into_few_parts_of_whole_cache_lines() {
+        assert_eq!(parts(By::Columns, [1, 150], GRAIN), [64, 64, 22]);
+        assert_eq!(parts(By::Columns, [1, 64 * 64], GRAIN), [512; COLUMN_TASKS]);
+    }
+}
