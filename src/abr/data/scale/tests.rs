@@ -48,6 +48,14 @@ fn training_rows_alone_are_seen() {
 }
 
 #[test]
+fn inputs_are_named_by_their_columns() {
+    let scalers = fitted(ColumnEncoding::Standard, SignalScaling::Global);
+    let ears = scalers.condition_dim() - 1;
+    assert!(ears > 1, "several ears");
+    assert_eq!(scalers.input_columns(), [vec!["level_db"], vec!["ear"; ears]].concat());
+}
+
+#[test]
 fn scalers_survive_json_bit_for_bit() {
     for scaling in [SignalScaling::Global, SignalScaling::PerTrace] {
         let scalers = fitted(ColumnEncoding::Log, scaling);

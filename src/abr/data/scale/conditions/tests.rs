@@ -100,6 +100,8 @@ fn what_is_missing_enters_as_the_median_and_says_so() {
         let (scaler, notices) = fit_how(&number(&LEVELS), how).unwrap();
         assert_eq!((scaler.missing, scaler.width()), (Some(30.0), 2));
         assert!(notices[0].contains("`level_db` is missing in 1 training rows") && notices[0].contains("median, 30"));
+        let (_, notices) = fit_how(&number(&[f64::NAN, f64::NAN, f64::NAN, 30.0, 10.0]), how).unwrap();
+        assert!(notices[0].contains("is missing in 3 training rows"), "{}", notices[0]);
         // mean and deviation are of the five present values
         let (of_present, _) = fit(&number(&LEVELS[1..]), encoding).unwrap();
         assert_eq!(scaler.code, of_present.code);
