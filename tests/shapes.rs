@@ -8,8 +8,8 @@ use common::one_test_per_op;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The changes that an op takes in a case, one entry for each kind of case: the input's number, and `r` for a row or `c`
-/// for a column more. An op of one input takes any; others take more rows of the first, if that is the batch.
+/// The changes that an op takes in a case, one entry for each kind of case: the input's number, and `r` for a row or
+/// `c` for a column more. An op of one input takes any; others take more rows of the first, if that is the batch.
 const TAKEN: &[(&str, &[&str])] = &[
     ("concat", &["0c 1c"]),
     ("matmul", &["0r 1c"]),

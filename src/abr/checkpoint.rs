@@ -13,11 +13,12 @@ mod values;
 pub use prior::{prior_tensors, spread_tensors};
 
 use crate::baselines::Baselines;
-use crate::config::Config;
+use crate::config::{Config, DataConfig};
 use crate::data::scale::Scalers;
 use crate::data::{
     Column, Dataset,
     hash::{data_hash, text_hash},
+    read::SubjectFrom,
     repeats::Sketches,
     split::{Split, is_row_number, subjects},
 };
@@ -32,6 +33,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use values::to_f32;
+
+/// Drops what names files: a checkpoint names none, and what it names is not opened.
+fn drop_paths(data: &mut DataConfig) {
+    data.path = None;
+    data.subject_from = data.subject_from.take().filter(|from| SubjectFrom::is_expression(from));
+}
 
 /// The metadata key.
 const KEY: &str = "abr_film";
@@ -130,19 +137,32 @@ impl DataFacts {
         facts
     }
 
-    /// Refuses what no checkpoint could hold: the names of the subjects are metadata.
+    /// Refuses what no checkpoint could hold (the names of the subjects are metadata), or what could not be opened again.
     ///
     /// # Errors
-    /// When they take more than 64 MB.
-    pub fn check_size(&self, source: &str) -> Result<()> {
+    /// When the names take more than 64 MB, the categories of all rows more than a checkpoint may expand to, or this
+    /// many parameters with an optimizer's state more than 4 GiB.
+    pub fn check_size(&self, source: &str, parameters: usize) -> Result<()> {
         const MOST_BYTES: usize = 64_000_000;
-        let bytes: usize = self.train_subjects.iter().map(|name| name.len() + 3).sum();
-        if bytes <= MOST_BYTES {
-            return Ok(());
+        // JSON within JSON: quotes and backslashes are escaped twice
+        let escaped = |name: &String| serde_json::Value::from(serde_json::Value::from(name.as_str()).to_string());
+        let bytes: usize = self.train_subjects.iter().map(|name| escaped(name).to_string().len()).sum();
+        if bytes > MOST_BYTES {
+            let count = self.train_subjects.len();
+            let problem = format!("the names of {count} subjects take more than a checkpoint holds (64 MB)");
+            return Err(Error::input(source, "", problem, "shorten the names, or train on fewer subjects"));
         }
-        let problem =
-            format!("the names of {} subjects take more than a checkpoint holds (64 MB)", self.train_subjects.len());
-        Err(Error::input(source, "", problem, "shorten the names, or train on fewer subjects"))
+        if !facts::text_fits(&self.train_conditions) {
+            let problem = "the text conditions of all rows take more than a checkpoint may expand to";
+            let remedy = "shorten the categories, or set output.anonymous, which leaves them out";
+            return Err(Error::input(source, "", problem, remedy));
+        }
+        // weights, the best ones, and two moments
+        if parameters.saturating_mul(4 * size_of::<f32>()) as u64 > WHOLE_BYTES {
+            let problem = format!("the state of a model of {parameters} parameters takes more than 4 GiB");
+            return Err(Error::usage(problem, "choose smaller layers"));
+        }
+        Ok(())
     }
 
     /// How the name of a subject is stored here.
@@ -212,7 +232,7 @@ impl TrainedModel {
 }
 
 impl Checkpoint {
-    /// The weights of a training. The stored configuration omits the path of the data.
+    /// The weights of a training. The stored configuration omits the paths of the data and of a table of subjects.
     pub fn new(
         config: &Config,
         (scalers, baselines): (&Scalers, &Baselines),
@@ -221,7 +241,7 @@ impl Checkpoint {
         tensors: Vec<StoredTensor>,
     ) -> Self {
         let mut config = config.clone();
-        config.data.path = None;
+        drop_paths(&mut config.data);
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
         let prior = prior::find(&config, &tensors)
             .expect("weights of a training contain the prior that their configuration names");
@@ -324,7 +344,7 @@ impl Checkpoint {
         let metadata = text.map(|text| Metadata::from_text(text, &views)).transpose().map_err(refuse)?;
         let (mut trained, progress) = metadata.map(|m| (m.trained, m.progress)).unzip();
         if let Some(trained) = &mut trained {
-            facts::restore(&mut trained.data, &views).map_err(refuse)?;
+            facts::restore(&mut trained.data, &trained.scalers.conditions, &views).map_err(refuse)?;
         }
         let is_weight = |name: &str| !name.ends_with(".num_batches_tracked") && !facts::is_fact(name);
         let weights = views.iter().filter(|(name, _)| is_weight(name));

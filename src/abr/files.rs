@@ -45,6 +45,18 @@ impl WriteError {
     }
 }
 
+/// Refuses a path that is a symbolic link, for what must not lead elsewhere.
+///
+/// # Errors
+/// [`Error::Input`] that names the path.
+pub fn refuse_link(path: &Path) -> Result<()> {
+    if !path.is_symlink() {
+        return Ok(());
+    }
+    let remedy = "remove the link, or put what it leads to in its place";
+    Err(Error::input(path.display(), "", "is a symbolic link, and would be written through", remedy))
+}
+
 /// Writes a file through `write`: into a file without a name (or with a temporary one) in the same folder, which is
 /// flushed to the disk and then renamed. A reader of `path` sees either the old or the complete new content. The new
 /// file has the permissions of the old one and, where permitted, its owner. Other than regular files (`/dev/stdout`, a

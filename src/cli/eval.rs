@@ -71,8 +71,11 @@ impl Eval {
         });
         let mut evaluation = self.device.with(|device| {
             notice_gpu(&*device);
-            let (trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
+            let (mut trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
+            if of_run.is_some() {
+                trained.config.data.subject_from = model::subject_from_of_run(&file);
+            }
             let data = self.data.as_ref().or(of_run.as_ref());
             let load = |subjects| source::load_for(&trained, data, subjects);
             let dataset = match named {

@@ -24,9 +24,19 @@ pub fn run_folder(file: &Path) -> Option<RunFolder> {
 /// The training data of a checkpoint's run, from the `config.json` of its folder; `None` for the built-in set, and for
 /// a checkpoint outside of a run folder.
 pub fn data_of_run(file: &Path) -> Option<String> {
+    text_of_run(file, "path")
+}
+
+/// How subjects were found in these data: an expression or a table of subjects, as [`data_of_run`].
+pub fn subject_from_of_run(file: &Path) -> Option<String> {
+    text_of_run(file, "subject_from")
+}
+
+/// A text in `data` of the configuration of a checkpoint's run.
+fn text_of_run(file: &Path, key: &str) -> Option<String> {
     let config = run_folder(file)?.config();
     let config: serde_json::Value = serde_json::from_slice(&files::read(&config, files::TEXT_BYTES).ok()?).ok()?;
-    config["data"]["path"].as_str().map(String::from)
+    config["data"][key].as_str().map(String::from)
 }
 
 /// Refuses recordings other than those of the training.

@@ -3,7 +3,7 @@
 use super::{model, source};
 use abr_film::error::{Error, Result};
 use abr_film::eval::Report;
-use abr_film::files::write_whole;
+use abr_film::files::{refuse_link, write_whole};
 use abr_film::report::{PICTURES, Picture, page, pictures};
 use abr_film::train::RunFolder;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,14 @@ pub fn add_record(report: &mut Report, run: &RunFolder) {
     (report.training.epochs, report.training.split) = (epochs, split);
 }
 
+/// The folder of the pictures.
+const FOLDER: &str = "pictures";
+
 const FILES: [&str; 3] = ["eval.json", "errors.csv", "report.html"];
 
-/// Refuses a folder in which one of the files would replace an input.
+/// Refuses a folder in which one of the files would replace an input, or where pictures would leave it by a link.
 pub fn check_apart(folder: &Path, inputs: &[PathBuf]) -> Result<()> {
+    refuse_link(&folder.join(FOLDER))?;
     let check = |name: &str| source::check_apart(Some(&folder.join(name)), inputs.iter().map(PathBuf::as_path));
     FILES.into_iter().try_for_each(check)
 }
@@ -36,7 +40,7 @@ pub fn write(report: &Report, folder: &Path, name: &str) -> Result<Vec<(String, 
 
 /// Writes each picture of a report as a file into `pictures` in a folder.
 pub fn write_pictures(pictures: &[(String, Picture)], folder: &Path) -> Result<()> {
-    let folder = folder.join("pictures");
+    let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
     // remove the pictures of an earlier evaluation, which may have had others
     let ours = |name: &str| PICTURES.contains(&name) || name.starts_with("film_") || name.starts_with("attention_");

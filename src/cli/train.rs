@@ -61,6 +61,7 @@ impl Train {
             Some(last) => last.check_same_config(&folder.last().display().to_string(), &config)?,
             None => folder.check_free(&config, self.force)?,
         }
+        self.check_apart(&folder, &config)?;
         let dataset = source::load_data(&config)?;
         let interrupt = Interrupt::watch()?;
         self.device.with(|device| {
@@ -81,10 +82,20 @@ impl Train {
             })?;
             if config.output.report {
                 interrupt.reporting.store(true, Ordering::Relaxed);
-                report(&mut trainer, &dataset, &folder);
+                report(&mut trainer, &dataset, &folder)?;
             }
             Ok(())
         })
+    }
+
+    /// Refuses a run of which a file would replace an input. A resume reads and writes its own configuration.
+    fn check_apart(&self, folder: &RunFolder, config: &Config) -> Result<()> {
+        let data = config.data.path.as_deref().map(source::files_at).unwrap_or_default();
+        let table = config.data.subject_from.iter().map(PathBuf::from);
+        let inputs: Vec<PathBuf> = data.into_iter().chain(table).chain(self.config.clone()).collect();
+        let own = |file: &PathBuf| self.resume && *file == folder.config();
+        let mut written = folder.files().filter(|file| !own(file));
+        written.try_for_each(|file| source::check_apart(Some(&file), inputs.iter().map(PathBuf::as_path)))
     }
 
     /// The configuration file with `--set`, `--seed` and `--data` applied. A resume keeps the stored values of
@@ -198,16 +209,20 @@ fn finish_run(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
 }
 
 /// Evaluates the best weights on the default rows, and writes the report. A failure does not affect the run, which is
-/// saved.
-fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) {
+/// saved, unless its folder was removed.
+fn report(trainer: &mut Trainer, dataset: &Dataset, folder: &RunFolder) -> Result<()> {
     message("evaluating the best weights for the report; the run is saved");
     match evaluate_best(trainer, dataset, folder) {
         Ok(sentences) => {
             sentences.iter().for_each(message);
             message(format!("the report is {}", folder.path().join("report.html").display()));
         }
-        Err(error) => notice(format!("no report: {error}")),
+        Err(error) => {
+            folder.check()?;
+            notice(format!("no report: {error}"));
+        }
     }
+    Ok(())
 }
 
 /// Writes the evaluation, and returns its verdict.
@@ -217,6 +232,8 @@ pub(super) fn evaluate_best(trainer: &mut Trainer, dataset: &Dataset, folder: &R
     let part = default_part(&trained, dataset)?;
     let mut evaluation = evaluate(&trained, trainer.model(), dataset, part, None)?;
     report::add_record(&mut evaluation, folder);
+    // the evaluation took a while: a folder that was removed meanwhile is not made again
+    folder.check()?;
     report::write(&evaluation, folder.path(), &report::name(&folder.best()))?;
     Ok(evaluation.verdict)
 }

@@ -53,7 +53,11 @@ fn a_path_in_a_checkpoint_is_not_followed() {
     place.ok("train --config small.json --data table.csv --out run");
     let mut file = CheckpointFile::read(&place.bytes("run/best.safetensors"));
     file.metadata["trained"]["config"]["data"]["path"] = "table.csv".into();
+    // no table of subjects: whoever opens it fails
+    place.write("secret.txt", "secret");
+    file.metadata["trained"]["config"]["data"]["subject_from"] = "secret.txt".into();
     place.write("alone.safetensors", file.to_bytes());
+    place.ok("eval --model alone.safetensors --data table.csv");
     let output = place.command("eval --model alone.safetensors").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() != Some(0) && !stderr.contains("table.csv"), "{stderr}");

@@ -54,6 +54,13 @@ fn an_evaluation_replaces_none_of_its_inputs() {
         place.refused(2, &format!("{command} --out results"), &["--out would replace"]);
         std::fs::remove_file(name).unwrap();
     }
+    for (input, name) in [("table.csv", "errors.csv"), ("small.json", "config.json")] {
+        let folder = place.path("taken");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::hard_link(place.path(input), folder.join(name)).unwrap();
+        place.refused(2, "train --config small.json --data table.csv --out taken --force", &["--out would replace"]);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
     place.write("results/eval.json", "of before");
     place.ok("eval --model run --out results");
     assert_ne!(place.text("results/eval.json"), "of before");

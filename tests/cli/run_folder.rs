@@ -92,8 +92,54 @@ fn what_a_link_leads_to_is_not_removed() {
     std::os::unix::fs::symlink(place.path("elsewhere"), place.path("run/checkpoints")).unwrap();
     place.ok("train --config smoke.json --out run --set output.save_every_n_epochs=0");
     place.ok("train --config smoke.json --out run --force --set output.save_every_n_epochs=0");
+    let link = ["run/checkpoints", "is a symbolic link"];
+    place.refused(1, "train --config smoke.json --out run --force --set output.save_every_n_epochs=1", &link);
     assert_eq!(place.text("elsewhere/epoch-0001.safetensors"), "mine");
     assert!(place.path("run/checkpoints").is_symlink());
+}
+
+/// Names of a run's own files that lead elsewhere.
+#[cfg(unix)]
+#[test]
+fn a_run_is_not_written_through_links() {
+    let place = Place::trained("");
+    place.ok("train --config smoke.json --out good");
+    let good = place.bytes("good/best.safetensors");
+    place.write("mine.txt", "mine");
+    for (name, target) in [("replaced", "good"), (".abr-film.lock", "mine.txt"), ("metrics.jsonl", "mine.txt")] {
+        let path = place.path("run").join(name);
+        let before = std::fs::read(&path).ok();
+        _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(place.path(target), &path).unwrap();
+        for command in ["train --resume --out run", "train --config smoke.json --out run --force"] {
+            place.refused(1, command, &[name, "is a symbolic link", "remove the link"]);
+        }
+        std::fs::remove_file(&path).unwrap();
+        before.iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+    }
+    assert_eq!((place.bytes("good/best.safetensors"), place.text("mine.txt")), (good, "mine".to_string()));
+    place.ok("train --resume --out run");
+    std::fs::create_dir(place.path("pics")).unwrap();
+    place.write("pics/film_mine.svg", "mine");
+    std::os::unix::fs::symlink(place.path("pics"), place.path("run/pictures")).unwrap();
+    place.refused(1, "eval --model run --out run", &["run/pictures", "is a symbolic link"]);
+    assert_eq!(place.text("pics/film_mine.svg"), "mine");
+}
+
+/// A process that was killed while it moved the old run aside, after the configuration and before the state.
+#[test]
+fn a_run_that_was_half_moved_aside_is_not_resumed() {
+    let place = Place::trained("");
+    std::fs::create_dir(place.path("run/replaced")).unwrap();
+    for name in ["config.json", "split.json", "metrics.jsonl", "best.safetensors"] {
+        std::fs::rename(place.path("run").join(name), place.path("run/replaced").join(name)).unwrap();
+    }
+    let aside = ["moved an earlier run aside", "run/replaced"];
+    place.refused(1, "train --resume --config smoke.json --out run", &aside);
+    place.refused(1, "train --resume --out run", &aside);
+    assert!(place.path("run/replaced/best.safetensors").exists());
+    place.ok("train --config smoke.json --out run --force");
+    assert!(!place.path("run/replaced").exists());
 }
 
 /// The lines belong to epochs, wherever they stand.

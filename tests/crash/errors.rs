@@ -1,6 +1,6 @@
 //! System calls that fail: the program says so, tears nothing, and can go on.
 
-use crate::run::{Place, has_strace, whole};
+use crate::run::{MKDIRS, Place, RENAMES, has_strace, whole};
 use abr_film::engine::rng::{Purpose, Stream};
 
 #[test]
@@ -11,8 +11,9 @@ fn a_failing_system_call_is_an_error() {
     let mut failed = 0;
     for run in 0..60 {
         let mut rng = Stream::new(3, Purpose::TEST, run).rng(0);
-        let (call, most) = [("write", 20), ("fsync", 8), ("rename", 4), ("linkat", 8), ("mkdir", 2), ("ftruncate", 2)]
-            [rng.below(6) as usize];
+        // about as many as a run makes
+        let calls = [("write", 27), ("fsync", 28), (RENAMES, 4), ("linkat", 16), (MKDIRS, 4), ("ftruncate", 1)];
+        let (call, most) = calls[rng.below(6) as usize];
         let (nth, error) = (1 + rng.below(most), ["EIO", "ENOSPC", "EDQUOT"][rng.below(3) as usize]);
         let what = format!("{error} at {call} {nth}");
         let place = Place::new();

@@ -11,6 +11,15 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_abr-film");
 
+/// Begins a run, whatever is in its folder.
+pub const FORCE: &str = "train --config smoke.json --out run --force --set output.save_every_n_epochs=1";
+pub const RESUME: &str = "train --resume --out run";
+
+// What `strace` calls the system calls that do one thing; an architecture may lack some, which the `?` permits.
+pub const RENAMES: &str = "?rename,?renameat,?renameat2";
+pub const UNLINKS: &str = "?unlink,?unlinkat";
+pub const MKDIRS: &str = "?mkdir,?mkdirat";
+
 /// The files whose bytes do not depend on the time.
 const FIXED: [&str; 6] = [
     "best.safetensors",
@@ -55,22 +64,43 @@ impl Place {
         self.command(prefix, arguments).output().expect("the program starts")
     }
 
-    /// The command that begins the run, or that goes on with it.
+    /// Writes these files into the run folder.
+    pub fn fill(&self, files: &BTreeMap<PathBuf, Vec<u8>>) {
+        for (name, bytes) in files {
+            let path = self.path("run").join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, bytes).expect("a file");
+        }
+    }
+
+    /// The command that begins the run, or that goes on with it. A state without its configuration belongs to a run
+    /// that was being moved aside, which cannot go on.
     pub fn next(&self) -> &'static str {
-        match self.path("run/last.safetensors").exists() {
-            true => "train --resume --out run",
-            false => "train --config smoke.json --out run --force --set output.save_every_n_epochs=1",
+        match self.path("run/config.json").exists() && self.path("run/last.safetensors").exists() {
+            true => RESUME,
+            false => FORCE,
         }
     }
 
     /// Finishes the run, whose bytes must be those of one that nobody disturbed.
     pub fn finish(&self, what: &str) {
-        let output = self.output("", self.next());
-        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        self.finish_by(self.next(), what);
+    }
+
+    /// Finishes the run by this command.
+    pub fn finish_by(&self, command: &str, what: &str) {
+        let output = self.output("", command);
+        assert!(output.status.success(), "{what}: {command}: {}", String::from_utf8_lossy(&output.stderr));
+        self.compare(what, "");
+    }
+
+    /// Compares the finished run, except one file, with one that nobody disturbed.
+    pub fn compare(&self, what: &str, except: &str) {
         let files = whole(&self.path("run"), what);
-        let names: Vec<_> = files.keys().filter(|name| name.to_string_lossy().contains(".abr-film")).collect();
+        let is_left = |name: &Path| name.to_string_lossy().contains(".abr-film") || name.starts_with("replaced");
+        let names: Vec<_> = files.keys().filter(|name| is_left(name)).collect();
         assert!(names.is_empty(), "{what}: {names:?} are left");
-        for (name, bytes) in undisturbed() {
+        for (name, bytes) in undisturbed().iter().filter(|(name, _)| name.as_path() != Path::new(except)) {
             assert!(files.get(name) == Some(bytes), "{what}: {} is not as in an undisturbed run", name.display());
         }
     }
@@ -89,7 +119,22 @@ fn undisturbed() -> &'static BTreeMap<PathBuf, Vec<u8>> {
     })
 }
 
-/// The files of a run folder, none of which may be torn. Temporary files are not read: their names say what they are.
+/// The files of a finished run with another seed: its checkpoints differ from those of an undisturbed run.
+pub fn old_run() -> &'static BTreeMap<PathBuf, Vec<u8>> {
+    static FILES: OnceLock<BTreeMap<PathBuf, Vec<u8>>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let place = Place::new();
+        assert!(place.output("", &format!("{FORCE} --set training.seed=123457")).status.success());
+        let files = whole(&place.path("run"), "an old run");
+        for name in ["best.safetensors", "last.safetensors", "config.json"].map(Path::new) {
+            assert!(files.contains_key(name) && files.get(name) != undisturbed().get(name), "{}", name.display());
+        }
+        files
+    })
+}
+
+/// The files of a run folder, none of which may be torn; the epochs of the metrics ascend. Temporary files are not
+/// read: their names say what they are.
 pub fn whole(folder: &Path, what: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     collect(folder, folder, &mut files);
@@ -107,10 +152,13 @@ pub fn whole(folder: &Path, what: &str) -> BTreeMap<PathBuf, Vec<u8>> {
                 value.unwrap_or_else(|e| panic!("{what}: {shown} is torn: {e}"));
             }
             Some("jsonl") => {
-                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                let line = |line: &[u8]| -> u64 {
                     let value: Result<Value, _> = serde_json::from_slice(line);
-                    value.unwrap_or_else(|e| panic!("{what}: a line of {shown} is torn: {e}"));
-                }
+                    let value = value.unwrap_or_else(|e| panic!("{what}: a line of {shown} is torn: {e}"));
+                    value["epoch"].as_u64().expect("the number of an epoch")
+                };
+                let epochs: Vec<u64> = bytes.split_inclusive(|byte| *byte == b'\n').map(line).collect();
+                assert!(epochs.is_sorted_by(|a, b| a < b), "{what}: {shown} has the epochs {epochs:?}");
             }
             _ => {}
         }

@@ -1,17 +1,17 @@
 //! Checks what the metadata of a file say, before anything is made of it.
 
-use super::TrainedModel;
+use super::{TrainedModel, drop_paths};
 use crate::config::{SAMPLE_RATES_HZ, T0_RANGE_MS};
 use crate::data::Values;
 use crate::error::{Error, Result};
 
 const REMEDY: &str = "the file is damaged, or was not written by abr-film: get it again, or train the model again";
 
-/// Checks the configuration, the scalers, the facts about the data and the baselines of a file. A path of data in it is
+/// Checks the configuration, the scalers, the facts about the data and the baselines of a file. Paths in it are
 /// dropped: what a file names is not opened.
 pub(super) fn trained(source: &str, trained: &mut TrainedModel) -> Result<()> {
     let refuse = |place: &str, problem: String| Error::input(source, place, problem, REMEDY);
-    trained.config.data.path = None;
+    drop_paths(&mut trained.config.data);
     trained.config.check_as(source)?;
     trained.scalers.check(&trained.config.data).map_err(|problem| refuse("scalers", problem))?;
     facts(trained).map_err(|problem| refuse("data", problem))?;

@@ -1,6 +1,6 @@
 //! Puts a checkpoint's model on a device, and compares a checkpoint with a run that is to be resumed.
 
-use super::{Checkpoint, TrainedModel};
+use super::{Checkpoint, TrainedModel, drop_paths};
 use crate::checkpoint::DataFacts;
 use crate::config::Config;
 use crate::engine::device::Device;
@@ -64,11 +64,11 @@ impl Checkpoint {
         notices
     }
 
-    /// Refuses to resume with another configuration. Only the number of epochs, the path of the data, the species and
-    /// whether there is a report may differ: they do not affect the training.
+    /// Refuses to resume with another configuration. Only the number of epochs, the paths of the data and of a table of
+    /// subjects, the species and whether there is a report may differ: they do not affect the training.
     pub fn check_same_config(&self, source: &str, config: &Config) -> Result<()> {
         let mut config = config.clone();
-        config.data.path = None;
+        drop_paths(&mut config.data);
         let differences = self.trained_for_resume(source)?.config.differences(&config);
         let changed: Vec<String> = differences
             .into_iter()

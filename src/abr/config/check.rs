@@ -82,6 +82,13 @@ fn anonymous(config: &Config) -> CheckResult {
             "set it to \"learned\" or \"standard\"",
         ));
     }
+    if let Some(at) = config.data.filters.iter().position(|filter| filter.column == config.data.subject_column) {
+        return Err(ConfigProblem::new(
+            format!("data.filters[{at}]"),
+            "names subjects, and the configuration is a part of each checkpoint, but output.anonymous is true",
+            "leave these recordings out of the table",
+        ));
+    }
     match &config.data.split {
         SplitBy::HeldOut { column, .. } if *column == config.data.subject_column => Err(ConfigProblem::new(
             "data.split.held_out",

@@ -8,7 +8,7 @@ use super::{Epoch, Trainer};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{self, TEMPORARY, WHOLE_BYTES, is_abandoned, write_whole};
+use crate::files::{self, TEMPORARY, WHOLE_BYTES, is_abandoned, refuse_link, write_whole};
 use lock::RunLock;
 use replaced::REPLACED;
 use serde_json::Value;
@@ -54,9 +54,27 @@ impl RunFolder {
     /// When another process has the lock; the message names it.
     pub fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() && self.path.is_dir() {
+            self.refuse_links()?;
             self.lock = Some(RunLock::acquire(&self.path)?);
         }
         Ok(())
+    }
+
+    /// Refuses a folder in which a name of ours is a link: what it leads to belongs to others.
+    fn refuse_links(&self) -> Result<()> {
+        FILES.iter().chain([&REPLACED, &lock::NAME]).try_for_each(|name| refuse_link(&self.path.join(name)))
+    }
+
+    /// Refuses a folder of checkpoints that is, or lies in, a link within the run folder.
+    fn refuse_linked_checkpoints(&self, config: &Config) -> Result<()> {
+        let folder = self.path.join(&config.output.checkpoint_dir);
+        let mut within = folder.ancestors().take_while(|part| *part != self.path);
+        if config.output.save_every_n_epochs > 0 { within.try_for_each(refuse_link) } else { Ok(()) }
+    }
+
+    /// The files that a run writes, except its epochs' checkpoints.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        FILES.iter().map(|name| self.path.join(name))
     }
 
     /// Checks whether a new run may be written here, without changing anything.
@@ -74,6 +92,8 @@ impl RunFolder {
         if path.exists() && !path.is_dir() {
             return Err(Error::input(path.display(), "", "is a file", "name a folder with --out"));
         }
+        self.refuse_links()?;
+        self.refuse_linked_checkpoints(config)?;
         if self.lock.is_none() {
             RunLock::check_free(path)?;
         }
@@ -205,6 +225,7 @@ impl RunFolder {
     /// Locks the folder and prepares to resume after `epochs` epochs. Returns notices for the user.
     pub fn reopen(&mut self, config: &Config, epochs: usize) -> Result<Vec<String>> {
         self.lock()?;
+        self.refuse_linked_checkpoints(config)?;
         let ended = OF_THE_END.map(|name| self.path.join(name));
         self.strays(&self.checkpoint_folders(config)).iter().chain(&ended).for_each(|file| _ = fs::remove_file(file));
         self.remove_replaced()?;
@@ -223,11 +244,15 @@ impl RunFolder {
         (metrics::read(&self.metrics()), split.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
+    /// Refuses to go on in a folder that was removed or replaced.
+    pub fn check(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), RunLock::check)
+    }
+
     /// Writes, unless the folder was removed or replaced: that is then the error.
     fn guarded(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
-        let check = || self.lock.as_ref().map_or(Ok(()), RunLock::check);
-        check()?;
-        write().map_err(|error| check().err().unwrap_or(error))
+        self.check()?;
+        write().map_err(|error| self.check().err().unwrap_or(error))
     }
 
     /// Writes a checkpoint. The run that this one replaces is then no longer needed.
@@ -276,9 +301,9 @@ impl RunFolder {
     /// Reads `last.safetensors`.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is none, or if it is of a run that was being moved aside.
     pub fn read_last(&self) -> Result<Checkpoint> {
-        if !self.last().exists() {
+        if !self.last().exists() || (!self.config().exists() && self.replaced().is_some()) {
             let (problem, remedy) = match (self.config().exists(), self.replaced()) {
                 (true, None) => {
                     ("its run ended before it first wrote last.safetensors", "start again with --force".into())

@@ -145,7 +145,7 @@ impl Trainer {
         let facts = DataFacts::new(dataset, &split);
         let facts = if config.output.anonymous { facts.anonymous(seed) } else { facts };
         // fail now rather than after an epoch
-        facts.check_size(&dataset.source)?;
+        facts.check_size(&dataset.source, model.parameters().count())?;
         let manifest = split.manifest(dataset, &facts.hash, &config.data);
         let trainer = Trainer {
             seed,

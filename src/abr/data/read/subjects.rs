@@ -28,7 +28,7 @@ impl SubjectFrom {
     /// [`Error::Usage`] for an invalid expression or one without a group, [`Error::Input`] for a table without these
     /// columns, [`Error::Io`].
     pub fn parse(argument: &str) -> Result<SubjectFrom> {
-        if Path::new(argument).is_file() {
+        if SubjectFrom::names_a_file(argument) {
             return SubjectFrom::read(Path::new(argument));
         }
         let remedy = "give a regular expression with one group, such as '([^/]+)-[0-9]+dB', or a CSV table with the \
@@ -39,6 +39,16 @@ impl SubjectFrom {
             return Err(unusable("has no group in parentheses, and is no file".to_string()));
         }
         Ok(SubjectFrom::Pattern(pattern))
+    }
+
+    /// Whether this names a table.
+    pub fn names_a_file(argument: &str) -> bool {
+        Path::new(argument).is_file()
+    }
+
+    /// Whether this is a regular expression with a group, and names no table. Nothing is opened.
+    pub fn is_expression(argument: &str) -> bool {
+        !SubjectFrom::names_a_file(argument) && Regex::new(argument).is_ok_and(|pattern| pattern.captures_len() > 1)
     }
 
     fn read(path: &Path) -> Result<SubjectFrom> {

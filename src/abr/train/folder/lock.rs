@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-const NAME: &str = ".abr-film.lock";
+pub(super) const NAME: &str = ".abr-film.lock";
 
 /// The lock of a run folder: an advisory lock on an open file, which the system frees when the process ends, however it
 /// ends. The file names the process, and goes with the lock.
@@ -22,6 +22,7 @@ impl RunLock {
     /// When another process has the lock; the message names it.
     pub fn acquire(folder: &Path) -> Result<RunLock> {
         let path = folder.join(NAME);
+        check_kind(&path)?;
         loop {
             let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
             let mut file = opened.map_err(Error::io("write", &path))?;
@@ -29,7 +30,7 @@ impl RunLock {
                 Ok(()) => (),
                 Err(TryLockError::WouldBlock) => return Err(in_use(folder, file)),
                 // a file system without locks protects nothing, and is no reason to fail
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => (),
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => (),
                 Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
             }
             // whoever had the lock may have removed the file before its end
@@ -43,7 +44,9 @@ impl RunLock {
 
     /// Refuses a folder in which another process writes.
     pub fn check_free(folder: &Path) -> Result<()> {
-        let Ok(file) = File::open(folder.join(NAME)) else { return Ok(()) };
+        let path = folder.join(NAME);
+        check_kind(&path)?;
+        let Ok(file) = File::open(path) else { return Ok(()) };
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(in_use(folder, file)),
             _ => Ok(()),
@@ -59,6 +62,26 @@ impl RunLock {
         let remedy = "start again, and leave the folder as it is while the run lives";
         Err(Error::input(folder.display(), "", "was removed or replaced while the run wrote into it", remedy))
     }
+}
+
+/// Refuses what is no regular file before it is opened: a pipe would wait for a writer.
+fn check_kind(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let remedy = "remove it: the lock of a run has this name";
+            Err(Error::input(path.display(), "", "is no regular file", remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the error says that this file system has no locks, as that of NFS without its lock service does.
+fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::Unsupported
 }
 
 /// Whether the path leads to this open file.
