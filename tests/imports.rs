@@ -66,14 +66,15 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "engine/kernels/gemm",
         &[
+            "caches",
             "blocking",
             "operands",
             "vector",
             "avx2",
             "avx512",
             "gemv",
-            "micro_kernel",
             "pack",
+            "micro_kernel",
             "macro_kernel",
             "x86",
             "parallel",

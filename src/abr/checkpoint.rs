@@ -137,7 +137,7 @@ impl DataFacts {
         facts
     }
 
-    /// Refuses what no checkpoint could hold (the names of the subjects are metadata), or what could not be opened again.
+    /// Refuses what no checkpoint could hold (the names of subjects are metadata), or what could not be opened again.
     ///
     /// # Errors
     /// When the names take more than 64 MB, the categories of all rows more than a checkpoint may expand to, or this

@@ -2,39 +2,56 @@
 
 use super::blocking::KC;
 use super::operands::{CacheLine, Destination, GemmOperand};
+use super::pack::RowPacker;
 use super::vector::Vector;
 
-/// Steps along the depth of a tile between two rounds of prefetching.
-const PREFETCH_STEPS: usize = 8;
+/// Steps along the depth of a tile between two rounds of other work.
+const ROUND: usize = 8;
 
-/// Prefetches what the next tiles read, a little at a time: rows of a weight matrix lie pages apart, which no hardware
-/// prefetcher follows.
+/// What is done a little at a time while a tile is computed: its multiply-adds hide the waits for memory.
+pub(super) struct Meanwhile {
+    pub prefetch: Prefetch,
+    pub pack: RowPacker,
+    /// The rows that a round packs.
+    pub rows: usize,
+}
+
+impl Meanwhile {
+    /// Packs the next panel of `b` while `tiles` tiles are computed.
+    #[inline(always)]
+    pub fn pack(pack: RowPacker, tiles: usize) -> Meanwhile {
+        Meanwhile { prefetch: Prefetch::NOTHING, pack, rows: ROUND.div_ceil(tiles) }
+    }
+
+    /// # Safety
+    /// The CPU has `V`'s instructions, and [`RowPacker::advance`] may be called.
+    #[inline(always)]
+    unsafe fn round<V: Vector>(&mut self) {
+        // SAFETY: the caller's promise
+        unsafe {
+            self.prefetch.advance::<V>();
+            self.pack.advance::<V>(self.rows);
+        }
+    }
+}
+
+/// Prefetches the rows of `a` that the next tile reads, into L2: rows of a weight matrix lie pages apart, which no
+/// hardware prefetcher follows, and share a set of the L1 cache, where the lines are still in use.
 pub(super) struct Prefetch {
     at: *const f32,
-    /// Rows per round, the distance between them, and the cache lines of each.
     rows: usize,
     row_stride: isize,
-    lines: usize,
     /// From one round to the next.
     step: isize,
-    /// Into L2, not L1.
-    into_l2: bool,
 }
 
 impl Prefetch {
+    pub const NOTHING: Prefetch = Prefetch { at: std::ptr::null(), rows: 0, row_stride: 0, step: 0 };
+
     /// The next `rows` rows of `a`, while a tile of as many rows is computed.
     #[inline(always)]
     pub fn a(a: GemmOperand, rows: usize) -> Prefetch {
-        let step = PREFETCH_STEPS as isize * a.column_stride;
-        Prefetch { at: a.at, rows, row_stride: a.row_stride, lines: 1, step, into_l2: true }
-    }
-
-    /// The next panel of `b`, `columns` wide, while `tiles` tiles are computed.
-    #[inline(always)]
-    pub fn b(b: GemmOperand, columns: usize, tiles: usize) -> Prefetch {
-        let rows = PREFETCH_STEPS.div_ceil(tiles);
-        let step = rows as isize * b.row_stride;
-        Prefetch { at: b.at, rows, row_stride: b.row_stride, lines: columns.div_ceil(16), step, into_l2: false }
+        Prefetch { at: a.at, rows, row_stride: a.row_stride, step: ROUND as isize * a.column_stride }
     }
 
     /// # Safety
@@ -42,12 +59,8 @@ impl Prefetch {
     #[inline(always)]
     unsafe fn advance<V: Vector>(&mut self) {
         for row in 0..self.rows {
-            let at = self.at.wrapping_offset(row as isize * self.row_stride);
-            for line in 0..self.lines {
-                let at = at.wrapping_add(16 * line);
-                // SAFETY: the CPU has the instruction, and any address may be prefetched
-                unsafe { if self.into_l2 { V::prefetch_l2(at) } else { V::prefetch_l1(at) } }
-            }
+            // SAFETY: the CPU has the instruction, and any address may be prefetched
+            unsafe { V::prefetch_l2(self.at.wrapping_offset(row as isize * self.row_stride)) }
         }
         self.at = self.at.wrapping_offset(self.step);
     }
@@ -59,34 +72,31 @@ pub(super) struct ARows {
     pub depth: usize,
 }
 
-/// What a tile reads of `b`: one panel, packed or as it lies.
+/// What a tile reads of `b`: one packed panel.
 pub(super) struct BPanel {
     pub at: *const f32,
-    pub row_stride: isize,
     pub columns: usize,
-    /// Where the tile packs the panel while it reads it; or null.
-    pub pack_into: *mut f32,
 }
 
 /// Computes a tile of `MR` rows and `NRV` vectors in registers, and returns `MR`. It stores the tile into `c`, or into
-/// `untransposed` unless that is null. `UNPACKED`: the panel of `b` is read where it lies.
+/// `untransposed` unless that is null.
 ///
 /// # Safety
 /// The CPU has `V`'s instructions; `a` and `b` point to what a tile of this size reads, at most `KC` deep, and `c` or
-/// `untransposed` to what it writes; `pack_into` is null or points to a buffer for the panel.
+/// `untransposed` to what it writes; `meanwhile` packs from and to valid memory.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "the indices are the row and the column of a tile of registers")]
-pub(super) unsafe fn tile<V: Vector, const MR: usize, const NRV: usize, const UNPACKED: bool>(
+pub(super) unsafe fn tile<V: Vector, const MR: usize, const NRV: usize>(
     a: &ARows,
     b: &BPanel,
     c: &Destination,
     untransposed: *mut f32,
-    prefetch: &mut Prefetch,
+    meanwhile: &mut Meanwhile,
 ) -> usize {
     debug_assert!(a.depth <= KC);
     let last = b.columns - (NRV - 1) * V::LANES;
-    // SAFETY: the pointers move along the depth, of `depth` steps; an unpacked panel's last vector loads the lanes of
-    // its columns alone, and a packed one is whole vectors. Of `c`, only `last` lanes of the last vector are stored.
+    // SAFETY: the pointers move along the depth, of `depth` steps; a packed panel is whole vectors. Of `c`, only `last`
+    // lanes of the last vector are stored.
     unsafe {
         if untransposed.is_null() {
             for row in 0..MR {
@@ -95,22 +105,15 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NRV: usize, const UN
                 }
             }
         }
-        let (mut a_at, mut b_at, mut pack_at) = (a.a.at, b.at, b.pack_into);
+        let (mut a_at, mut b_at) = (a.a.at, b.at);
         let mut sums = [[V::zero(); NRV]; MR];
         for k in 0..a.depth {
-            if k % PREFETCH_STEPS == 0 {
-                prefetch.advance::<V>();
+            if k % ROUND == 0 {
+                meanwhile.round::<V>();
             }
             let mut b_row = [V::zero(); NRV];
             for v in 0..NRV {
-                let at = b_at.add(v * V::LANES);
-                b_row[v] = if UNPACKED && v + 1 == NRV { V::load_first(at, last) } else { V::load(at) };
-            }
-            if UNPACKED && !pack_at.is_null() {
-                for v in 0..NRV {
-                    b_row[v].store(pack_at.add(v * V::LANES));
-                }
-                pack_at = pack_at.add(NRV * V::LANES);
+                b_row[v] = V::load(b_at.add(v * V::LANES));
             }
             for row in 0..MR {
                 let a_element = V::splat(a_at.offset(row as isize * a.a.row_stride));
@@ -119,7 +122,7 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NRV: usize, const UN
                 }
             }
             a_at = a_at.wrapping_offset(a.a.column_stride);
-            b_at = b_at.wrapping_offset(b.row_stride);
+            b_at = b_at.wrapping_add(NRV * V::LANES);
         }
         for row in 0..MR {
             for v in 0..NRV {

@@ -11,8 +11,9 @@ use std::any::TypeId;
 /// The smallest task, in multiply-adds: about 20 µs of one core.
 const SMALLEST_TASK: usize = 1 << 20;
 
-/// The most tasks of a product: each packs its own operands.
-const MOST_TASKS: usize = 8;
+/// The most tasks of a product for each of several threads: a thread that comes late leaves one to the others, but each
+/// task packs its own operands.
+const TASKS_PER_THREAD: usize = 2;
 
 /// Rows and columns are cut at multiples of these, so that tiles stay whole.
 const CUT_MULTIPLES: [usize; 2] = [16, 48];
@@ -101,7 +102,11 @@ fn run<T: Real>(
     assert!(kernel.available(), "gemm: this CPU cannot run {kernel:?}");
     // the time of a single row is the time its matrix takes to arrive
     let task = if m == 1 { SMALLEST_TASK / 8 } else { SMALLEST_TASK };
-    let task = (m * k * n / MOST_TASKS).max(task).max(smallest);
+    let most_tasks = match rayon::current_num_threads() {
+        1 => 1,
+        threads => TASKS_PER_THREAD * threads,
+    };
+    let task = (m * k * n / most_tasks).max(task).max(smallest);
     #[cfg(not(target_arch = "x86_64"))]
     let settings = Settings { beta, task };
     #[cfg(target_arch = "x86_64")]
