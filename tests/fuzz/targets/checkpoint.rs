@@ -1,4 +1,5 @@
-//! A checkpoint is refused, or has finite weights alone. The seeds are of version 1, which has no hash to get past.
+//! A checkpoint is refused, or its configuration is sound and names no path. The seeds are of version 1, which has no
+//! hash to get past.
 #![no_main]
 
 use abr_film::checkpoint::Checkpoint;
