@@ -5,8 +5,8 @@
 
 Needs cargo-mutants, and a GPU for parity, as `cargo test` does. The mutants are a random sample of kernels, ops,
 optimizer, checkpoint, split and scalers. Each meets the tests of its own file first; one that these miss meets those
-of its room. target/mutants/sample.json has the outcome of each, and a run that was stopped goes on from it:
-mutants that were missed meet the tests again; without the file all do.
+of its room. target/mutants/sample.json has the outcome of each. A run that was stopped goes on from it; after
+a whole run, the mutants that were missed meet the tests again; without the file all do.
 """
 
 from __future__ import annotations
@@ -183,9 +183,10 @@ def main() -> None:
     names = sorted(mutant["name"] for mutant in mutants(tree(0)) if "delete field" not in mutant["name"])
     sample = random.Random(options.seed).sample(names, min(options.sample, len(names)))
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    # tests may have come since: what they missed, they meet again
-    again = {"missed": "open", "missed by its own tests": "open"}
-    found = {name: again.get(kept.get(name), kept.get(name, "open")) for name in sample}
+    found = {name: kept.get(name, "open") for name in sample}
+    if not {"open", "missed by its own tests"} & set(found.values()):
+        # the last run came to its end: tests may have come since, and what they missed, they meet again
+        found = {name: "open" if outcome == "missed" else outcome for name, outcome in found.items()}
     print(f"{len(sample)} of {len(names)} mutants, seed {options.seed}", flush=True)
     in_turns(found, options.jobs, "open", "own")
     in_turns(found, options.jobs, "missed by its own tests", "room")

@@ -13,12 +13,11 @@ mod values;
 pub use prior::{prior_tensors, spread_tensors};
 
 use crate::baselines::Baselines;
-use crate::config::{Config, DataConfig};
+use crate::config::Config;
 use crate::data::scale::Scalers;
 use crate::data::{
     Column, Dataset,
     hash::{data_hash, text_hash},
-    read::SubjectFrom,
     repeats::Sketches,
     split::{Split, is_row_number, subjects},
 };
@@ -33,12 +32,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use values::to_f32;
-
-/// Drops what names files: a checkpoint names none, and what it names is not opened.
-fn drop_paths(data: &mut DataConfig) {
-    data.path = None;
-    data.subject_from = data.subject_from.take().filter(|from| SubjectFrom::is_expression(from));
-}
 
 /// The metadata key.
 const KEY: &str = "abr_film";
@@ -241,7 +234,7 @@ impl Checkpoint {
         tensors: Vec<StoredTensor>,
     ) -> Self {
         let mut config = config.clone();
-        drop_paths(&mut config.data);
+        check::drop_paths(&mut config.data);
         let (scalers, baselines) = (scalers.clone(), Some(baselines.clone()));
         let prior = prior::find(&config, &tensors)
             .expect("weights of a training contain the prior that their configuration names");

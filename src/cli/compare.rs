@@ -6,6 +6,7 @@ use super::{DeviceArgs, message, notice, print};
 use abr_film::compare::table::{ComparisonTable, comparison, markdown};
 use abr_film::compare::{CellState, MEASURES, Plan, Queue, Variant};
 use abr_film::config::Config;
+use abr_film::data::read::SubjectFrom;
 use abr_film::error::{Error, Result};
 use abr_film::files::{TEXT_BYTES, read, write_whole};
 use abr_film::report::compare_page;
@@ -129,7 +130,7 @@ impl Compare {
         if let Some(path) = self.data.as_ref().or(loaded.data.path.as_ref()) {
             common.push(format!("data.path={}", absolute(Path::new(path))?));
         }
-        if let Some(table) = loaded.data.subject_from.as_ref().filter(|table| Path::new(table).is_file()) {
+        if let Some(table) = loaded.data.subject_from.as_ref().filter(|table| SubjectFrom::names_a_file(table)) {
             common.push(format!("data.subject_from={}", absolute(Path::new(table))?));
         }
         let first = loaded.training.seed.unwrap_or(loaded.data.seed);

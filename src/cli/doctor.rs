@@ -1,6 +1,7 @@
 //! `abr-film doctor`
 
-use super::{DeviceArgs, model, notice, print, source};
+use super::model::{self, RunData};
+use super::{DeviceArgs, notice, print, source};
 use abr_film::checkpoint::{Checkpoint, TrainedModel};
 use abr_film::data::split::split;
 use abr_film::doctor::{Evidence, Finding, examine};
@@ -33,13 +34,15 @@ impl Doctor {
         let named = self.run.as_ref().or(self.model.as_ref()).expect("one of both");
         let file = model::file(named);
         let findings = self.device.with(|device| {
-            let (trained, mut model, notices) = Checkpoint::open(&file, None, device)?;
+            let (mut trained, mut model, notices) = Checkpoint::open(&file, None, device)?;
             notices.iter().for_each(notice);
             let epochs = model::run_folder(&file).map(|run| run.record().0).unwrap_or_default();
             if epochs.is_empty() {
                 notice("no metrics.jsonl beside it: nothing is said of gradients, latent and learning rate");
             }
-            let conditions = self.conditions(&trained, model::data_of_run(&file), model::run_folder(&file).is_some());
+            let run = RunData::of(&file);
+            run.find_subjects(&mut trained);
+            let conditions = self.conditions(&trained, run.path, model::run_folder(&file).is_some());
             let conditions = conditions.unwrap_or_else(|error| {
                 notice(format!("without its recordings: {error}"));
                 None

@@ -1,6 +1,7 @@
 //! `abr-film eval`
 
-use super::{DeviceArgs, message, model, notice, notice_gpu, print, report, source};
+use super::model::{self, RunData};
+use super::{DeviceArgs, message, notice, notice_gpu, print, report, source};
 use abr_film::checkpoint::Checkpoint;
 use abr_film::config::Config;
 use abr_film::error::{Error, Result};
@@ -55,10 +56,11 @@ impl Eval {
             return Err(Error::usage(format!("{}: is a file", out.display()), "name a folder with --out"));
         }
         let file = model::file(&self.model);
-        let of_run = if self.data.is_none() { model::data_of_run(&file) } else { None };
+        let run = RunData::of(&file);
+        let of_run = run.path.as_ref().filter(|_| self.data.is_none());
         if let Some(folder) = &self.out {
             let mut inputs: Vec<PathBuf> = self.config.iter().chain([&file]).cloned().collect();
-            let recordings = self.data.iter().chain(&of_run).chain(&self.training_data);
+            let recordings = self.data.iter().chain(of_run).chain(&self.training_data);
             inputs.extend(recordings.flat_map(|path| source::files_at(path)));
             report::check_apart(folder, &inputs)?;
         }
@@ -73,10 +75,8 @@ impl Eval {
             notice_gpu(&*device);
             let (mut trained, mut model, notices) = Checkpoint::open(&file, config, device)?;
             notices.iter().for_each(notice);
-            if of_run.is_some() {
-                trained.config.data.subject_from = model::subject_from_of_run(&file);
-            }
-            let data = self.data.as_ref().or(of_run.as_ref());
+            run.find_subjects(&mut trained);
+            let data = self.data.as_ref().or(of_run);
             let load = |subjects| source::load_for(&trained, data, subjects);
             let dataset = match named {
                 Some(part) => load(part != EvalSplit::All)?,

@@ -6,6 +6,7 @@ use abr_film::data::hash::data_hash;
 use abr_film::error::{Error, Result};
 use abr_film::files;
 use abr_film::train::RunFolder;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The model file for a path; for a run folder, its best checkpoint.
@@ -21,22 +22,31 @@ pub fn run_folder(file: &Path) -> Option<RunFolder> {
     folders.map(RunFolder::at).find(is_run)
 }
 
-/// The training data of a checkpoint's run, from the `config.json` of its folder; `None` for the built-in set, and for
-/// a checkpoint outside of a run folder.
-pub fn data_of_run(file: &Path) -> Option<String> {
-    text_of_run(file, "path")
+/// What the `config.json` of a checkpoint's run folder says of the training data: a checkpoint itself names no files.
+/// Nothing for a checkpoint outside of a run folder.
+#[derive(Default)]
+pub struct RunData {
+    /// The recordings; `None` for the built-in set.
+    pub path: Option<String>,
+    /// How their subjects were found: an expression or a table.
+    subject_from: Option<String>,
 }
 
-/// How subjects were found in these data: an expression or a table of subjects, as [`data_of_run`].
-pub fn subject_from_of_run(file: &Path) -> Option<String> {
-    text_of_run(file, "subject_from")
-}
+impl RunData {
+    pub fn of(file: &Path) -> RunData {
+        let read =
+            |run: RunFolder| serde_json::from_slice::<Value>(&files::read(&run.config(), files::TEXT_BYTES).ok()?).ok();
+        let config = run_folder(file).and_then(read).unwrap_or_default();
+        let text = |key: &str| config["data"][key].as_str().map(String::from);
+        RunData { path: text("path"), subject_from: text("subject_from") }
+    }
 
-/// A text in `data` of the configuration of a checkpoint's run.
-fn text_of_run(file: &Path, key: &str) -> Option<String> {
-    let config = run_folder(file)?.config();
-    let config: serde_json::Value = serde_json::from_slice(&files::read(&config, files::TEXT_BYTES).ok()?).ok()?;
-    config["data"][key].as_str().map(String::from)
+    /// Lets the model find subjects as its training did.
+    pub fn find_subjects(&self, trained: &mut TrainedModel) {
+        if self.subject_from.is_some() {
+            trained.config.data.subject_from.clone_from(&self.subject_from);
+        }
+    }
 }
 
 /// Refuses recordings other than those of the training.

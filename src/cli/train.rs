@@ -88,7 +88,7 @@ impl Train {
         })
     }
 
-    /// Refuses a run of which a file would replace an input. A resume reads and writes its own configuration.
+    /// Refuses a run that would replace an input by one of its files. A resume reads and writes its own configuration.
     fn check_apart(&self, folder: &RunFolder, config: &Config) -> Result<()> {
         let data = config.data.path.as_deref().map(source::files_at).unwrap_or_default();
         let table = config.data.subject_from.iter().map(PathBuf::from);

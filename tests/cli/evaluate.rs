@@ -83,6 +83,33 @@ fn a_run_folder_brings_its_model_and_its_data() {
     place.refused(1, "eval --model checkpoints", &["checkpoints"]);
 }
 
+/// A file for each subject, and a table that names them: a checkpoint does not name it, and its run folder does.
+#[test]
+fn a_run_folder_brings_its_table_of_subjects() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("rec")).unwrap();
+    let mut rows = cells(&place.text("table.csv"));
+    // the first column, which the files lack
+    let subjects: Vec<String> = rows.iter_mut().map(|row| row.remove(0)).collect();
+    assert_eq!(subjects[0], "subject_id");
+    let mut files = std::collections::BTreeMap::<&str, String>::new();
+    for (subject, row) in subjects.iter().zip(&rows).skip(1) {
+        let file = files.entry(subject).or_insert_with(|| rows[0].join(",") + "\n");
+        *file += &(row.join(",") + "\n");
+    }
+    let mut names = "file,subject_id\n".to_string();
+    for (i, (subject, text)) in files.iter().enumerate() {
+        place.write(&format!("rec/f{i}.csv"), text);
+        names += &format!("f{i}.csv,{subject}\n");
+    }
+    place.write("names.csv", names);
+    place.ok("train --config small.json --data rec --out run --set data.subject_from=names.csv");
+    place.ok("eval --model run");
+    let stderr = place.ok("doctor --run run").stderr;
+    assert!(!stderr.contains("without its recordings"), "{stderr}");
+    place.ok("train --resume --out run --set training.num_epochs=4");
+}
+
 #[test]
 fn text_json_and_files_say_the_same() {
     let place = Place::trained("");

@@ -133,7 +133,7 @@ pub fn old_run() -> &'static BTreeMap<PathBuf, Vec<u8>> {
     })
 }
 
-/// The files of a run folder, none of which may be torn; the epochs of the metrics ascend. Temporary files are not
+/// The files of a run folder: each must be whole, and the epochs of the metrics must ascend. Temporary files are not
 /// read: their names say what they are.
 pub fn whole(folder: &Path, what: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();

@@ -1,11 +1,18 @@
 //! Checks what the metadata of a file say, before anything is made of it.
 
-use super::{TrainedModel, drop_paths};
-use crate::config::{SAMPLE_RATES_HZ, T0_RANGE_MS};
+use super::TrainedModel;
+use crate::config::{DataConfig, SAMPLE_RATES_HZ, T0_RANGE_MS};
 use crate::data::Values;
+use crate::data::read::SubjectFrom;
 use crate::error::{Error, Result};
 
 const REMEDY: &str = "the file is damaged, or was not written by abr-film: get it again, or train the model again";
+
+/// Drops what names files: a checkpoint names none, and what it names is not opened.
+pub(super) fn drop_paths(data: &mut DataConfig) {
+    data.path = None;
+    data.subject_from = data.subject_from.take().filter(|from| SubjectFrom::is_expression(from));
+}
 
 /// Checks the configuration, the scalers, the facts about the data and the baselines of a file. Paths in it are
 /// dropped: what a file names is not opened.
@@ -22,6 +29,7 @@ pub(super) fn trained(source: &str, trained: &mut TrainedModel) -> Result<()> {
     Ok(())
 }
 
+/// The names and kinds of columns were checked against the scalers', and these against the configuration.
 fn facts(trained: &TrainedModel) -> Result<(), String> {
     let data = &trained.data;
     let (rate, t0_ms) = (data.sample_rate_hz, data.t0_ms);
@@ -29,11 +37,9 @@ fn facts(trained: &TrainedModel) -> Result<(), String> {
         return Err(format!("a sample rate of {rate:e} Hz, a first sample at {t0_ms:e} ms"));
     }
     let rows = data.train_conditions.first().map_or(0, |column| column.values.len());
-    let columns = &trained.config.data.static_columns;
-    for (i, column) in data.train_conditions.iter().enumerate() {
-        let configured = columns.get(i).map(|column| column.name());
-        if configured != Some(column.name.as_str()) || column.values.len() != rows {
-            return Err(format!("column `{}` of the training rows is not that of data.static_columns", column.name));
+    for column in &data.train_conditions {
+        if column.values.len() != rows {
+            return Err(format!("column `{}` of the training rows has another length", column.name));
         }
         // NaN is an empty cell
         let infinite = matches!(&column.values, Values::Number(values) if values.iter().any(|v| v.is_infinite()));
@@ -41,8 +47,5 @@ fn facts(trained: &TrainedModel) -> Result<(), String> {
             return Err(format!("column `{}` of the training rows contains infinity", column.name));
         }
     }
-    match rows == 0 || data.train_conditions.len() == columns.len() {
-        true => Ok(()),
-        false => Err("a column of data.static_columns is missing in the training rows".to_string()),
-    }
+    Ok(())
 }

@@ -86,6 +86,12 @@ pub(super) fn restore(
     Ok(())
 }
 
+/// What a row's category takes in memory.
+#[allow(clippy::ptr_arg, reason = "it measures the `String` itself")]
+fn bytes_of(category: &String) -> usize {
+    size_of::<String>() + category.len()
+}
+
 /// Whether columns that are saved can be restored.
 pub(super) fn text_fits(columns: &[Column]) -> bool {
     let (mut text, mut stored) = (0, 0);
@@ -93,7 +99,7 @@ pub(super) fn text_fits(columns: &[Column]) -> bool {
         match &column.values {
             Values::Number(values) => stored += size_of_val(&values[..]),
             Values::Text(values) => {
-                text += values.iter().map(|value| size_of::<String>() + value.len()).sum::<usize>();
+                text += values.iter().map(bytes_of).sum::<usize>();
                 stored += values.len() * size_of::<i32>();
             }
         }
@@ -154,7 +160,7 @@ fn restore_column(
 fn categories(distinct: &[String], indices: &[i32], left: &mut usize) -> Result<Vec<String>, &'static str> {
     let category = |index: &i32| distinct.get(usize::try_from(*index).ok()?);
     for index in indices {
-        let bytes = size_of::<String>() + category(index).ok_or(OTHER)?.len();
+        let bytes = bytes_of(category(index).ok_or(OTHER)?);
         *left = left.checked_sub(bytes).ok_or("the categories take too much memory for a file of this size")?;
     }
     // space for all at once: a list that grows takes up to three times as much

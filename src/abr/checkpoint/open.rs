@@ -1,6 +1,6 @@
 //! Puts a checkpoint's model on a device, and compares a checkpoint with a run that is to be resumed.
 
-use super::{Checkpoint, TrainedModel, drop_paths};
+use super::{Checkpoint, TrainedModel, check::drop_paths};
 use crate::checkpoint::DataFacts;
 use crate::config::Config;
 use crate::engine::device::Device;

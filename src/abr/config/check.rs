@@ -72,6 +72,8 @@ impl Config {
 
 /// What would keep conditions of single rows, or names, all the same.
 fn anonymous(config: &Config) -> CheckResult {
+    const NAMES_SUBJECTS: &str =
+        "names subjects, and the configuration is a part of each checkpoint, but output.anonymous is true";
     if !config.output.anonymous {
         return Ok(());
     }
@@ -85,16 +87,14 @@ fn anonymous(config: &Config) -> CheckResult {
     if let Some(at) = config.data.filters.iter().position(|filter| filter.column == config.data.subject_column) {
         return Err(ConfigProblem::new(
             format!("data.filters[{at}]"),
-            "names subjects, and the configuration is a part of each checkpoint, but output.anonymous is true",
+            NAMES_SUBJECTS,
             "leave these recordings out of the table",
         ));
     }
     match &config.data.split {
-        SplitBy::HeldOut { column, .. } if *column == config.data.subject_column => Err(ConfigProblem::new(
-            "data.split.held_out",
-            "names subjects, and the configuration is a part of each checkpoint, but output.anonymous is true",
-            "split by \"subject\" or \"k_fold\"",
-        )),
+        SplitBy::HeldOut { column, .. } if *column == config.data.subject_column => {
+            Err(ConfigProblem::new("data.split.held_out", NAMES_SUBJECTS, "split by \"subject\" or \"k_fold\""))
+        }
         _ => Ok(()),
     }
 }

@@ -62,7 +62,7 @@ impl RunFolder {
 
     /// Refuses a folder in which a name of ours is a link: what it leads to belongs to others.
     fn refuse_links(&self) -> Result<()> {
-        FILES.iter().chain([&REPLACED, &lock::NAME]).try_for_each(|name| refuse_link(&self.path.join(name)))
+        FILES.iter().chain([&REPLACED]).try_for_each(|name| refuse_link(&self.path.join(name)))
     }
 
     /// Refuses a folder of checkpoints that is, or lies in, a link within the run folder.

@@ -1,11 +1,12 @@
 //! Who writes into a run folder: one process at a time.
 
 use crate::error::{Error, Result};
+use crate::files::refuse_link;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-pub(super) const NAME: &str = ".abr-film.lock";
+const NAME: &str = ".abr-film.lock";
 
 /// The lock of a run folder: an advisory lock on an open file, which the system frees when the process ends, however it
 /// ends. The file names the process, and goes with the lock.
@@ -66,7 +67,8 @@ impl RunLock {
 
 /// Refuses what is no regular file before it is opened: a pipe would wait for a writer.
 fn check_kind(path: &Path) -> Result<()> {
-    match fs::symlink_metadata(path) {
+    refuse_link(path)?;
+    match fs::metadata(path) {
         Ok(found) if !found.is_file() => {
             let remedy = "remove it: the lock of a run has this name";
             Err(Error::input(path.display(), "", "is no regular file", remedy))

@@ -65,16 +65,13 @@ pub(super) unsafe fn gemm<V: Vector>(p: &SerialGemm, buffers: &mut PackBuffers) 
             for row in (0..m).step_by(mc()) {
                 let rows = (m - row).min(mc());
                 let a = p.a.from(row, depth_start);
-                if pack_a {
-                    // SAFETY: the block lies within `a`; the buffer has MC x KC numbers and a line to spare
-                    unsafe { pack::a_panels::<V>(a, rows, depth, packed_a) }
-                }
-                let packed = GemmOperand { at: packed_a, row_stride: 1, column_stride: V::MR as isize };
+                // SAFETY: the block lies within `a`; the buffer has MC x KC numbers and a line to spare
+                let a = if pack_a { unsafe { pack::a_panels::<V>(a, rows, depth, packed_a) } } else { a };
                 let macro_kernel = MacroKernel {
                     rows,
                     depth,
                     columns,
-                    a: if pack_a { packed } else { a },
+                    a,
                     a_is_packed: pack_a,
                     unpacked_b: (row == 0).then_some(b),
                     packed_b,
@@ -173,11 +170,12 @@ impl MacroKernel {
     #[inline(always)]
     unsafe fn panel<V: Vector, const NRV: usize>(&self, column: usize) -> usize {
         let columns = (self.columns - column).min(NRV * V::LANES);
-        let panel = BPanel { at: self.packed_panel::<V>(column), columns };
+        let packed = self.packed_panel::<V>(column);
         if let Some(b) = self.unpacked_b.filter(|b| b.column_stride != 1) {
             // SAFETY: the panel lies within `b`, and its buffer has room for it
-            unsafe { pack::b_panel::<V>(b.from(0, column), self.depth, columns, self.packed_panel::<V>(column)) }
+            unsafe { pack::b_panel::<V>(b.from(0, column), self.depth, columns, packed) }
         }
+        let panel = BPanel { at: packed, columns };
         let mut meanwhile = Meanwhile::pack(self.packer::<V>(column + NRV * V::LANES), self.rows.div_ceil(V::MR));
         let mut row = 0;
         while row < self.rows {

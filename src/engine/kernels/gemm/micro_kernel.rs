@@ -13,7 +13,7 @@ pub(super) struct Meanwhile {
     pub prefetch: Prefetch,
     pub pack: RowPacker,
     /// The rows that a round packs.
-    pub rows: usize,
+    rows: usize,
 }
 
 impl Meanwhile {

@@ -7,7 +7,13 @@ use super::operands::GemmOperand;
 use super::vector::Vector;
 
 /// Rows of `a` that are copied together where its columns are consecutive: two cache lines of each column.
-const LINE_ROWS: usize = 32;
+const LINE_ROWS: usize = 2 * LINE;
+
+/// The numbers of a cache line.
+const LINE: usize = 16;
+
+/// So many columns before a column is copied, it is prefetched.
+const COLUMNS_AHEAD: usize = 8;
 
 /// Packs the `rows` x `depth` block at `a`, at most `MC` x `KC`, as A panels of MR rows, one after the other. In a
 /// panel the MR elements of a column are consecutive.
@@ -15,7 +21,7 @@ const LINE_ROWS: usize = 32;
 /// # Safety
 /// The CPU has `V`'s instructions; `a` points to such a block, and `to` to a buffer for it with a cache line to spare.
 #[inline(always)]
-pub(super) unsafe fn a_panels<V: Vector>(a: GemmOperand, rows: usize, depth: usize, to: *mut f32) {
+pub(super) unsafe fn a_panels<V: Vector>(a: GemmOperand, rows: usize, depth: usize, to: *mut f32) -> GemmOperand {
     // SAFETY: only rows below `rows` and columns below `depth` are read. A panel takes MR x `depth` numbers; a vector
     // that is stored for the last of its columns may reach LANES - MR numbers beyond it, which the next panel
     // overwrites and the buffer has to spare.
@@ -27,8 +33,9 @@ pub(super) unsafe fn a_panels<V: Vector>(a: GemmOperand, rows: usize, depth: usi
             for first in (0..whole).step_by(LINE_ROWS) {
                 let last = (first + LINE_ROWS).min(whole);
                 for k in 0..depth {
-                    V::prefetch_l1(a.from(first, k + 8).at);
-                    V::prefetch_l1(a.from(first + 16, k + 8).at);
+                    for line in (first..last).step_by(LINE) {
+                        V::prefetch_l1(a.from(line, k + COLUMNS_AHEAD).at);
+                    }
                     for row in (first..last).step_by(V::MR) {
                         let to = to.add(row * depth + k * V::MR);
                         // a copy of constant length needs no call
@@ -55,6 +62,7 @@ pub(super) unsafe fn a_panels<V: Vector>(a: GemmOperand, rows: usize, depth: usi
             }
         }
     }
+    GemmOperand { at: to, row_stride: 1, column_stride: V::MR as isize }
 }
 
 /// Packs a B panel whose columns are consecutive elements, or neither columns nor rows: the `depth` x `columns` block
